@@ -1,0 +1,1 @@
+"""Quartz cron expressions and their fire times."""
