@@ -1,21 +1,23 @@
 """The error tree of the timer service, and the run messages to the letter. Nothing here does anything.
 
-    SchedulerError
-    ├── TimerError(ValueError)          a timer that cannot be: field, value, what is allowed
-    │   ├── DuplicateTimerError         the environment has a timer of that name
-    │   ├── UnknownTimerError           there is no timer of that name
-    │   └── TimerQuotaError             the environment is full
-    ├── FunctionError
-    │   ├── UnknownFunctionError        no function of that name is defined
-    │   ├── DuplicateFunctionError(RuntimeError)
-    │   └── ArgumentError(ValueError)   an argument is missing, superfluous or of the wrong type
-    ├── TargetError                     a cloud.py or module:attribute that does not load
-    ├── StoreError
-    │   ├── StoreUnavailableError       locked, read-only, full, out of reach: may pass
-    │   └── StoreVersionError           written by a newer version, or no store at all
-    └── ConfigError(ValueError)
+SchedulerError
+├── TimerError(ValueError)          a timer that cannot be: field, value, what is allowed
+│   ├── DuplicateTimerError         the environment has a timer of that name
+│   ├── UnknownTimerError           there is no timer of that name
+│   └── TimerQuotaError             the environment is full
+├── FunctionError
+│   ├── UnknownFunctionError        no function of that name is defined
+│   ├── DuplicateFunctionError(RuntimeError)
+│   ├── ArgumentError(ValueError)   an argument is missing, superfluous or of the wrong type
+│   ├── FunctionTimedOutError(TimeoutError)  a call is over its limit
+│   └── EngineBusyError             no worker of the engine is free
+├── TargetError                     a cloud.py or module:attribute that does not load
+├── StoreError
+│   ├── StoreUnavailableError       locked, read-only, full, out of reach: may pass
+│   └── StoreVersionError           written by a newer version, or no store at all
+└── ConfigError(ValueError)
 
-    LeanEngineError, LeanCloudError     raised by a user's function to answer its caller (engine protocol, section 4)
+LeanEngineError, LeanCloudError     raised by a user's function to answer its caller (engine protocol, section 4)
 """
 
 from __future__ import annotations
@@ -94,6 +96,25 @@ class DuplicateFunctionError(FunctionError, RuntimeError):
 class ArgumentError(FunctionError, ValueError):
     """An argument of a call is missing, superfluous or of the wrong type; found before the function runs."""
 
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
+
+
+class FunctionTimedOutError(FunctionError, TimeoutError):
+    """A call is over its limit; the function may go on, its answer is meaningless (engine protocol, section 4)."""
+
+    def __init__(self) -> None:
+        super().__init__("The request timed out on the server.")
+
+
+class EngineBusyError(FunctionError):
+    """No worker of the engine is free: all run functions, some of them perhaps abandoned at their limit."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(f"all {workers} workers of the engine are busy; try again, or raise max_concurrency")
+        self.workers = workers
+
 
 class TargetError(SchedulerError):
     """A cloud.py or module:attribute that does not load, or holds no functions."""
@@ -131,7 +152,7 @@ class LeanCloudError(Exception):
 
 
 class LeanEngineError(Exception):
-    """Refuse a call: `LeanEngineError(123, "m")`, `LeanEngineError("m")`, `LeanEngineError(status=422, code=777, message="x")`.
+    """Refuse a call: `LeanEngineError(123, "m")`, `LeanEngineError("m")`, `LeanEngineError(status=422, code=777)`.
 
     `code` is the number in the JSON body (1 when none is given), `message` its text, `status` the HTTP status: the
     code itself where it is an HTTP status (400-599), else 400.
@@ -140,14 +161,12 @@ class LeanEngineError(Exception):
     def __init__(
         self, code: int | str = 1, message: str = "error", *, status: int | None = None, error: str | None = None
     ) -> None:
-        if isinstance(code, str):
-            code, message = 1, code
-        if error is not None:
-            message = error
-        super().__init__(code, message)
-        self.code = code
-        self.message = self.error = message
-        self.status = status if status is not None else (code if 400 <= code <= 599 else 400)
+        number, text = (1, code) if isinstance(code, str) else (code, message)
+        text = text if error is None else error
+        super().__init__(number, text)
+        self.code = number
+        self.message = self.error = text
+        self.status = status if status is not None else (number if 400 <= number <= 599 else 400)
 
     def __str__(self) -> str:
         return self.message
