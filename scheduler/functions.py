@@ -59,7 +59,7 @@ class Registry:
         self._implied.discard(name)
         return function
 
-    def declare_timer(self, function: F, schedule: str | None = None, **options: Any) -> F:
+    def declare_timer(self, function: F, schedule: str | None, options: Mapping[str, Any]) -> F:
         """Declare a timer for a function, which is defined under its own name unless it is defined already."""
         name = next((name for name, held in self._functions.items() if held is function), None)
         if name is None:

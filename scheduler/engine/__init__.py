@@ -1,0 +1,48 @@
+"""Serve LeanEngine's cloud functions from any WSGI server.
+
+    from scheduler.engine import Engine, LeanEngineError, init
+
+    init("my-app", app_key="…", master_key="…", hook_key="…")   # or LEANCLOUD_APP_ID, … in the environment
+    engine = Engine(site)                                       # site: any WSGI app, or nothing
+
+    @engine.define
+    def hello(name: str = "world"):
+        return f"hello, {name}"
+
+    @engine.before_save("Review")
+    def check(review):
+        if not review.get("comment"):
+            raise LeanEngineError(123, "a review needs a comment")
+
+    @engine.timer("0 0 8 ? * MON", tz="Asia/Shanghai")
+    @engine.define
+    async def weekly_report():
+        ...
+
+`engine` is a WSGI callable: `waitress-serve cloud:engine`. Clients call it as they called LeanCloud:
+
+    curl -X POST -H 'X-LC-Id: my-app' -H 'X-LC-Key: …' -H 'Content-Type: application/json' \\
+         -d '{"name": "x"}' http://127.0.0.1:8080/1.1/functions/hello
+
+A function has 15 s and a hook 3 s; over its limit the caller gets 503 with code 124, while the function may go on.
+Inside a call, `engine.current` knows the user, the session, the timer and the time that is left, and
+`cloudfunc.run("hello", name="x")` calls another function, here or on LEANCLOUD_API_SERVER. Without a server,
+`engine.call("hello", name="x")` does what a request would do.
+"""
+
+from scheduler.engine import cloudfunc
+from scheduler.engine.app import Engine
+from scheduler.engine.credentials import init
+from scheduler.engine.redirect import HttpsRedirectMiddleware
+from scheduler.engine.typed import CloudObject
+from scheduler.errors import LeanCloudError, LeanEngineError
+
+__all__ = [
+    "CloudObject",
+    "Engine",
+    "HttpsRedirectMiddleware",
+    "LeanCloudError",
+    "LeanEngineError",
+    "cloudfunc",
+    "init",
+]

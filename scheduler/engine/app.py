@@ -1,0 +1,207 @@
+"""The engine: a WSGI callable around a site, and the decorators that fill its registry.
+
+Lives here: what a user's `cloud.py` and `wsgi.py` touch. Never here: how a request is answered.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, overload
+
+from scheduler.budget import FUNCTION_LIMIT_S, HOOK_LIMIT_S
+from scheduler.call import Call, current_call
+from scheduler.engine import body, root
+from scheduler.engine.answers import Service, answer
+from scheduler.engine.current import Current
+from scheduler.engine.execution import Execution
+from scheduler.engine.hooks import REALTIME, REALTIME_CLASS, VERIFIED_KINDS
+from scheduler.engine.outcomes import NOT_FOUND
+from scheduler.engine.reply import Reply, failure
+from scheduler.engine.request import request_id
+from scheduler.engine.routes import match
+from scheduler.errors import ConfigError, LeanEngineError
+from scheduler.functions import Registry, invoke
+
+F = TypeVar("F", bound=Callable[..., Any])
+WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Engine:
+    """Serves cloud functions and hooks beside a WSGI site, by the LeanEngine protocol.
+
+    `Engine(app)` wraps a site; `Engine()` answers every other path with a 404 in JSON. Limits are in seconds and
+    bytes. `fetch_user(token)` finds the user of a session; `environment` is `production`, `stage`, or None for what
+    LEANCLOUD_APP_ENV says (neither: both are served); `auth=False` serves everybody; `expose_errors=False` keeps the
+    text of unforeseen exceptions to the log; `max_age_s` refuses signatures that are older. At most
+    `max_concurrency` functions run at once, those included that were abandoned at their limit: give the server some
+    threads more, and ping always finds one.
+    """
+
+    LeanEngineError = LeanEngineError
+
+    def __init__(
+        self,
+        wsgi_app: WSGIApp | None = None,
+        fetch_user: Callable[[str], Any] | bool | None = None,
+        *,
+        auth: bool = True,
+        environment: str | None = None,
+        expose_errors: bool = True,
+        function_limit_s: float = FUNCTION_LIMIT_S,
+        hook_limit_s: float = HOOK_LIMIT_S,
+        max_concurrency: int = 64,
+        max_body_bytes: int = body.LIMIT_BYTES,
+        max_age_s: float | None = None,
+    ) -> None:
+        if fetch_user is True:
+            raise ConfigError("fetch_user=True fetched users from LeanCloud; give a function from token to user")
+        self.registry = Registry()
+        self.current = Current()
+        self.max_concurrency = max_concurrency
+        self._app = wsgi_app
+        self._execution = Execution(max_concurrency, prepare=functools.partial(root.serving.set, self))
+        self._service = Service(
+            registry=self.registry,
+            execution=self._execution,
+            fetch_user=fetch_user or None,
+            auth=auth,
+            environment=environment,
+            expose_errors=expose_errors,
+            function_limit_s=function_limit_s,
+            hook_limit_s=hook_limit_s,
+            max_body_bytes=max_body_bytes,
+            max_age_s=max_age_s,
+        )
+        root.enlist(self)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request: the engine's own paths here, every other one by the site (engine protocol § 1)."""
+        matched = match(environ.get("PATH_INFO", ""))
+        if matched is not None:
+            return _send(answer(self._service, matched, environ), environ, start_response)
+        if self._app is not None:
+            return self._app(environ, start_response)
+        missing = failure(NOT_FOUND, environ, request_id(environ.get("HTTP_X_REQUEST_ID")))
+        return _send(missing, environ, start_response)
+
+    @property
+    def current_user(self) -> Any:
+        """The user of the call in progress, None without one."""
+        return self.current.user
+
+    def call(self, name: str, /, **params: Any) -> Any:
+        """Call a function by name in this thread, as a request would: arguments bound and coerced, a context set.
+
+        Returns and raises what the function does; UnknownFunctionError and ArgumentError come before it runs. Inside
+        another call its user, session and request id are passed on, and its deadline holds.
+        """
+        function = self.registry.get(name)
+        return self._execution.inline(
+            _nested_call(name), lambda: invoke(function, params), self._service.function_limit_s
+        )
+
+    def wrap(self, wsgi_app: WSGIApp) -> Engine:
+        """Put a site under an engine that was made without one, and return the engine; twice is a RuntimeError."""
+        if self._app is not None:
+            raise RuntimeError("this engine wraps an app already")
+        self._app = wsgi_app
+        return self
+
+    def register(self, engine: Engine) -> None:
+        """Take over the functions, hooks and timers of another engine; a name that both have is a RuntimeError."""
+        self.registry.update(engine.registry)
+        root.withdraw(engine)
+
+    def start(self) -> None:
+        """Do nothing: a call starts what it needs. Kept so that an old `wsgi.py` runs."""
+
+    def stop(self) -> None:
+        """End the idle worker threads; a later call starts new ones."""
+        self._execution.pool.stop()
+
+    @overload
+    def define(self, function: F, /) -> F: ...
+    @overload
+    def define(self, name: str | None = None, /) -> Callable[[F], F]: ...
+    def define(self, function: Any = None, /) -> Any:
+        """Register a cloud function, as `@engine.define` under its own name or as `@engine.define("name")`.
+
+        Returns the function; a name that is taken is a RuntimeError. The names of the realtime hooks, such as
+        `_messageReceived`, make a hook of it.
+        """
+        if callable(function):
+            return self._define(function, None)
+        return functools.partial(self._define, name=function)
+
+    def timer(self, schedule: str | None = None, /, **options: Any) -> Callable[[F], F]:
+        """Declare a timer beside its function: `@engine.timer("0 0 8 ? * MON", tz="Asia/Shanghai")`, or `every=60`.
+
+        The function is defined under its own name unless it is already; the daemon reads what was declared.
+        """
+        return functools.partial(self.registry.declare_timer, schedule=schedule, options=options)
+
+    def before_save(self, class_name: str) -> Callable[[F], F]:
+        """Register a hook that sees an object before it is first saved; what it sets is saved, an error refuses."""
+        return self._hook(class_name, "before_save")
+
+    def after_save(self, class_name: str) -> Callable[[F], F]:
+        """Register a hook that sees an object after it was saved first."""
+        return self._hook(class_name, "after_save")
+
+    def before_update(self, class_name: str) -> Callable[[F], F]:
+        """Register a hook that sees an object before a change to it is saved; `updated_keys` says which fields."""
+        return self._hook(class_name, "before_update")
+
+    def after_update(self, class_name: str) -> Callable[[F], F]:
+        """Register a hook that sees an object after a change to it was saved."""
+        return self._hook(class_name, "after_update")
+
+    def before_delete(self, class_name: str) -> Callable[[F], F]:
+        """Register a hook that sees an object before it is deleted; what it raises refuses."""
+        return self._hook(class_name, "before_delete")
+
+    def after_delete(self, class_name: str) -> Callable[[F], F]:
+        """Register a hook that sees an object after it was deleted."""
+        return self._hook(class_name, "after_delete")
+
+    def on_verified(self, kind: str) -> Callable[[F], F]:
+        """Register a hook for a user whose phone (`sms`) or address (`email`) was verified."""
+        if kind not in VERIFIED_KINDS:
+            raise RuntimeError(f"{kind!r} cannot be verified; kinds are {', '.join(VERIFIED_KINDS)}")
+        return self._hook(kind, "on_verified")
+
+    def on_login(self, function: F) -> F:
+        """Register the hook for a user who is about to log in; what it raises refuses."""
+        return self.registry.define_hook(function, "_User", "on_login")
+
+    def on_auth_data(self, function: F) -> F:
+        """Register the hook for the authData of a third party; what it returns takes its place."""
+        return self.registry.define_hook(function, "_User", "on_auth_data")
+
+    def on_insight(self, event: str) -> Callable[[F], F]:
+        """Register the hook `f(ok, data)` for an offline analysis that has ended; `end` is the only event."""
+        if event != "end":
+            raise RuntimeError(f"there is no insight event {event!r}; the only one is 'end'")
+        return self._hook("BigQuery", "on_complete")
+
+    def _define(self, function: F, name: str | None) -> F:
+        called = name or getattr(function, "__name__", "")
+        if called in REALTIME:
+            return self.registry.define_hook(function, REALTIME_CLASS, called)
+        return self.registry.define(function, name=name)
+
+    def _hook(self, class_name: str, event: str) -> Callable[[F], F]:
+        return functools.partial(self.registry.define_hook, class_name=class_name, event=event)
+
+
+def _nested_call(name: str) -> Call:
+    calling = current_call.get()
+    if calling is None:
+        return Call(name, request_id(None))
+    return Call(name, calling.request_id, None, calling.timer, calling.user, calling.session_token, dict(calling.meta))
+
+
+def _send(answered: Reply, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response(answered.status, answered.headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" or not answered.body else [answered.body]

@@ -1,0 +1,96 @@
+"""The body of a request, read within bounds and as nothing but a JSON object.
+
+Lives here: reading and parsing. Never here: what the fields mean. Of a key that stands in an object twice, the last
+one counts, as in every other JSON parser that LeanCloud's clients meet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.engine.outcomes import MALFORMED, TOO_LARGE, RefusedError
+
+LIMIT_BYTES = 20 * 1024 * 1024
+_CHUNK = 64 * 1024
+
+
+def fields(environ: Mapping[str, Any], limit: int = LIMIT_BYTES) -> dict[str, Any]:
+    """The JSON object in the body of a request; an empty body is an empty object; RefusedError with 107 or 413."""
+    return parse(read(environ, limit))
+
+
+def read(environ: Mapping[str, Any], limit: int) -> bytes:
+    """The whole body, at most `limit` bytes; RefusedError if it is larger, cut short or of unknown length."""
+    length = _length(environ)
+    if length is None:
+        return _read_to_end(environ["wsgi.input"], limit)
+    if length > limit:
+        raise RefusedError(TOO_LARGE)
+    body = _read_exactly(environ["wsgi.input"], length) if length else b""
+    if len(body) < length:
+        raise RefusedError(MALFORMED)
+    return body
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The JSON object in a text, without NaN and Infinity; RefusedError with code 107 for anything else."""
+    if not body:
+        return {}
+    try:
+        text = body.decode()
+        value = _decode(text) if not text.isspace() else {}
+    except (ValueError, RecursionError):
+        raise RefusedError(MALFORMED) from None
+    if type(value) is not dict:
+        raise RefusedError(MALFORMED)
+    return value
+
+
+def _length(environ: Mapping[str, Any]) -> int | None:
+    """The length that the request declares; None if the server marks the end of the input by itself."""
+    declared = environ.get("CONTENT_LENGTH")
+    if declared:
+        if not (declared.isascii() and declared.isdigit()):
+            raise RefusedError(MALFORMED)
+        return int(declared) if len(declared) < 20 else 1 << 64
+    if environ.get("wsgi.input_terminated"):
+        return None
+    if "HTTP_TRANSFER_ENCODING" in environ:  # a body is there, but this server cannot say where it ends
+        raise RefusedError(MALFORMED)
+    return 0
+
+
+def _read_exactly(source: Any, length: int) -> bytes:
+    body = _read(source, length)
+    while body and len(body) < length:
+        more = _read(source, length - len(body))
+        if not more:
+            break
+        body += more
+    return body
+
+
+def _read_to_end(source: Any, limit: int) -> bytes:
+    chunks, size = [], 0
+    while chunk := _read(source, _CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise RefusedError(TOO_LARGE)
+    return b"".join(chunks)
+
+
+def _read(source: Any, size: int) -> bytes:
+    try:
+        return bytes(source.read(size))
+    except (OSError, ValueError):  # the client is gone, or its chunks are broken
+        raise RefusedError(MALFORMED) from None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_number).decode

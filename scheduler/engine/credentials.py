@@ -1,0 +1,187 @@
+"""Who may call: the keys of the application, and the credentials that a request presents.
+
+Lives here: the tables of header and body names, and the comparison. Never here: answering; a refusal is a `Level`.
+Every comparison takes constant time, and an unset key of ours never matches anything (engine protocol § 2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from scheduler.engine.settings import variable
+
+# Per credential the headers that may carry it, as WSGI spells them; the first that is not empty wins.
+HEADERS: dict[str, tuple[str, ...]] = {
+    "id": ("HTTP_X_LC_ID", "HTTP_X_AVOSCLOUD_APPLICATION_ID", "HTTP_X_ULURU_APPLICATION_ID"),
+    "key": ("HTTP_X_LC_KEY", "HTTP_X_AVOSCLOUD_APPLICATION_KEY", "HTTP_X_ULURU_APPLICATION_KEY"),
+    "master": ("HTTP_X_AVOSCLOUD_MASTER_KEY", "HTTP_X_ULURU_MASTER_KEY"),
+    "signature": ("HTTP_X_LC_SIGN", "HTTP_X_AVOSCLOUD_REQUEST_SIGN", "HTTP_X_ULURU_REQUEST_SIGN"),
+    "session": ("HTTP_X_LC_SESSION", "HTTP_X_AVOSCLOUD_SESSION_TOKEN", "HTTP_X_ULURU_SESSION_TOKEN"),
+    "hook": ("HTTP_X_LC_HOOK_KEY",),
+    "production": ("HTTP_X_LC_PROD", "HTTP_X_AVOSCLOUD_APPLICATION_PRODUCTION", "HTTP_X_ULURU_APPLICATION_PRODUCTION"),
+}
+
+# What old browser SDKs put into a text/plain body, because a header would cost them a preflight.
+BODY_FIELDS: dict[str, str] = {
+    "_ApplicationId": "id",
+    "_ApplicationKey": "key",
+    "_MasterKey": "master",
+    "_SessionToken": "session",
+    "_ApplicationProduction": "production",
+}
+
+_MASTER_MARK = "master"
+_PROOFS = ("id", "key", "master", "signature", "session", "hook")
+
+
+class Level(IntEnum):
+    """What a request proved: nothing, the application's key, or the master key."""
+
+    NONE = 0
+    APP = 1
+    MASTER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one application; never shown by repr, so that no log line or traceback holds one."""
+
+    app_id: str | None = field(default=None, repr=False)
+    app_key: str | None = field(default=None, repr=False)
+    master_key: str | None = field(default=None, repr=False)
+    hook_key: str | None = field(default=None, repr=False)
+
+    def resolved(self) -> Keys:
+        """These keys, each None replaced by its environment variable as it is now."""
+        if None not in (self.app_id, self.app_key, self.master_key, self.hook_key):
+            return self
+        return Keys(
+            self.app_id if self.app_id is not None else variable("APP_ID"),
+            self.app_key if self.app_key is not None else variable("APP_KEY"),
+            self.master_key if self.master_key is not None else variable("APP_MASTER_KEY"),
+            self.hook_key if self.hook_key is not None else variable("APP_HOOK_KEY"),
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """What a request presents, each an empty text when absent."""
+
+    id: str = ""
+    key: str = ""
+    master: str = ""
+    signature: str = ""
+    session: str = ""
+    hook: str = ""
+    production: str = ""
+
+    @property
+    def proves_nothing(self) -> bool:
+        """No credential is there at all, so that those of the body may count."""
+        return not (self.id or self.key or self.master or self.signature or self.session or self.hook)
+
+    @property
+    def prod(self) -> int:
+        """The environment that is asked for: 1 production, which is the default, or 0 stage."""
+        return 0 if self.production.strip().lower() in ("0", "false") else 1
+
+
+_given = Keys()
+
+
+def init(
+    app_id: str | None = None, app_key: str | None = None, master_key: str | None = None, hook_key: str | None = None
+) -> None:
+    """Set the keys of the application for every engine of this process; None falls back to the environment.
+
+    The variables are `LEANCLOUD_APP_ID, LEANCLOUD_APP_KEY, LEANCLOUD_APP_MASTER_KEY, LEANCLOUD_APP_HOOK_KEY`, then
+    the same under `LC_`, read at each request.
+    """
+    global _given  # noqa: PLW0603  one application a process is what the protocol knows
+    _given = Keys(app_id, app_key, master_key, hook_key)
+
+
+def our_keys() -> Keys:
+    """The keys that `init` was given, completed from the environment."""
+    return _given.resolved()
+
+
+def of_headers(environ: Mapping[str, Any]) -> Credentials:
+    """The credentials in the headers of a request."""
+    found = []
+    get = environ.get
+    for names in HEADERS.values():
+        value = ""
+        for name in names:
+            if value := get(name) or "":
+                break
+        found.append(value)
+    return Credentials(*found)
+
+
+def of_body(fields: Mapping[str, Any], headers: Credentials) -> Credentials:
+    """The credentials in the body of a request whose headers prove nothing; a header still names the environment."""
+    found = {name: fields[key] for key, name in BODY_FIELDS.items() if isinstance(fields.get(key), str | int)}
+    presented = {name: str(value) for name, value in found.items()}
+    if headers.production:
+        presented["production"] = headers.production
+    return Credentials(**presented)
+
+
+def level(theirs: Credentials, ours: Keys, *, now_ms: float = 0.0, max_age_s: float | None = None) -> Level:
+    """What the credentials prove; with `max_age_s`, a signature older or younger than that proves nothing."""
+    if not same(ours.app_id, theirs.id):
+        return Level.NONE
+    key, _, mark = theirs.key.partition(",")
+    signature = _Signature.of(theirs.signature, now_ms, max_age_s)
+    if (
+        same(ours.master_key, theirs.master)
+        or (mark in ("", _MASTER_MARK) and same(ours.master_key, key))
+        or (signature and signature.is_of(ours.master_key))
+    ):
+        return Level.MASTER
+    if same(ours.app_key, theirs.key) or (signature and not signature.master and signature.is_of(ours.app_key)):
+        return Level.APP
+    return Level.NONE
+
+
+def is_hook(theirs: Credentials, ours: Keys) -> bool:
+    """The request proves the hook key, which is needed besides the application's."""
+    return same(ours.hook_key, theirs.hook)
+
+
+def same(ours: str | None, theirs: str) -> bool:
+    """Compare in constant time; nothing equals a key that is unset or empty."""
+    if not ours or not theirs:
+        return False
+    return hmac.compare_digest(ours.encode("utf-8", "surrogatepass"), theirs.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    digest: str
+    timestamp: str
+    master: bool
+
+    @classmethod
+    def of(cls, text: str, now_ms: float, max_age_s: float | None) -> _Signature | None:
+        digest, *rest = text.split(",")
+        if not rest or len(rest) > 2 or rest[1:] not in ([], [_MASTER_MARK]):
+            return None
+        timestamp = rest[0]
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 20):
+            return None
+        if max_age_s is not None and abs(now_ms - int(timestamp)) > max_age_s * 1000:
+            return None
+        return cls(digest.lower(), timestamp, len(rest) == 2)
+
+    def is_of(self, key: str | None) -> bool:
+        if not key:
+            return False
+        expected = hashlib.md5((self.timestamp + key).encode("utf-8", "surrogatepass"), usedforsecurity=False)
+        return same(expected.hexdigest(), self.digest)

@@ -1,0 +1,73 @@
+"""How the engine runs a function: in a context of its own, in a worker thread, within its limit.
+
+Lives here: the joint of context, deadline and pool. Never here: HTTP, or which function it is.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from scheduler.budget import deadline, left_s
+from scheduler.call import Call, current_call
+from scheduler.engine.pool import Pool
+
+logger = logging.getLogger("scheduler.engine")
+
+Work = Callable[[], Any]
+
+
+class Execution:
+    """Runs calls for one engine: `bounded` in a worker thread, `inline` in the thread of the caller."""
+
+    def __init__(self, max_concurrency: int, *, prepare: Callable[[], object]) -> None:
+        self.pool = Pool(max_concurrency)
+        self._prepare = prepare
+
+    def bounded(self, call: Call, work: Work, limit_s: float) -> Any:
+        """The result of `work`, which is abandoned at its limit or at the deadline of the calling function.
+
+        FunctionTimedOutError then; EngineBusyError at once when no worker is free.
+        """
+        now = time.monotonic()
+        self._give_deadline(call, limit_s, now)
+        assert call.deadline is not None
+        context = contextvars.copy_context()
+        target = functools.partial(context.run, self._guarded, call, work)
+        late = functools.partial(_log_late, call, now)
+        return self.pool.run(target, left_s(now, call.deadline), late=late)
+
+    def inline(self, call: Call, work: Work, limit_s: float) -> Any:
+        """The result of `work`, here and now; the limit stands in its context, and the caller's own limit holds."""
+        self._give_deadline(call, limit_s, time.monotonic())
+        return contextvars.copy_context().run(self._within, call, work)
+
+    def _give_deadline(self, call: Call, limit_s: float, now: float) -> None:
+        calling = current_call.get()
+        call.deadline = deadline(now, limit_s, enclosing=calling.deadline if calling else None)
+
+    def _within(self, call: Call, work: Work) -> Any:
+        self._prepare()
+        current_call.set(call)
+        return work()
+
+    def _guarded(self, call: Call, work: Work) -> Any:
+        try:
+            return self._within(call, work)
+        except Exception:
+            raise
+        except BaseException as error:  # sys.exit() in a function must end neither the worker nor the server
+            raise RuntimeError(f"the function ended by {type(error).__name__}: {error}") from error
+
+
+def _log_late(call: Call, started: float) -> None:
+    logger.warning(
+        "%r ended %.1f s after it was called, over its limit; its answer is dropped [request %s]",
+        call.function,
+        time.monotonic() - started,
+        call.request_id,
+    )

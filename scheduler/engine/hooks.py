@@ -1,0 +1,135 @@
+"""The hooks as a table: where each is called, what it is given, what it answers.
+
+Lives here: the events, the names that the system has for them, and what their bodies mean. Never here: the functions
+themselves, which stand in the registry by (class, event).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from scheduler.engine.outcomes import MALFORMED, NOT_FOUND, RefusedError
+from scheduler.engine.typed import CloudObject, decode_fields
+
+Fields = Mapping[str, Any]
+Arguments = tuple[Any, ...]
+
+
+class Event(NamedTuple):
+    """One row: path below /functions, system name, arguments from the body, answer from arguments and result.
+
+    `*` in the path and `{}` in the system name stand for the class (for the kind, of `on_verified`).
+    """
+
+    name: str
+    path: tuple[str, str]
+    system_name: str
+    arguments: Callable[[str, Fields], Arguments]
+    answer: Callable[[Arguments, Any], Any]
+    logs_refusals: bool = False
+
+
+def _object(class_name: str, fields: Fields) -> Arguments:
+    given = _dictionary(fields, "object")
+    updated = given.get("_updatedKeys")
+    kept = decode_fields({key: value for key, value in given.items() if key != "_updatedKeys"})
+    return (CloudObject(class_name, kept, updated_keys=updated if isinstance(updated, list) else ()),)
+
+
+def _user(_: str, fields: Fields) -> Arguments:
+    return _object("_User", fields)
+
+
+def _auth_data(_: str, fields: Fields) -> Arguments:
+    return (_dictionary(fields, "authData"),)
+
+
+def _job(_: str, fields: Fields) -> Arguments:
+    return fields.get("status") == "OK", dict(fields)
+
+
+def _dictionary(fields: Fields, name: str) -> dict[str, Any]:
+    value = fields.get(name)
+    if not isinstance(value, dict):
+        raise RefusedError(MALFORMED)
+    return value
+
+
+def _changed_object(arguments: Arguments, _: Any) -> Any:
+    return arguments[0].dump()
+
+
+def _nothing(_: Arguments, __: Any) -> Any:
+    return {}
+
+
+def _ok(_: Arguments, __: Any) -> Any:
+    return {"result": "ok"}
+
+
+def _result(_: Arguments, result: Any) -> Any:
+    return {"result": result}
+
+
+def _result_or_argument(arguments: Arguments, result: Any) -> Any:
+    return {"result": arguments[0] if result is None else result}
+
+
+EVENTS = (
+    Event("before_save", ("*", "beforeSave"), "__before_save_for_{}", _object, _changed_object),
+    Event("after_save", ("*", "afterSave"), "__after_save_for_{}", _object, _ok, True),
+    Event("before_update", ("*", "beforeUpdate"), "__before_update_for_{}", _object, _changed_object),
+    Event("after_update", ("*", "afterUpdate"), "__after_update_for_{}", _object, _ok, True),
+    Event("before_delete", ("*", "beforeDelete"), "__before_delete_for_{}", _object, _nothing),
+    Event("after_delete", ("*", "afterDelete"), "__after_delete_for_{}", _object, _ok, True),
+    Event("on_verified", ("onVerified", "*"), "__on_verified_{}", _user, _result),
+    Event("on_login", ("_User", "onLogin"), "__on_login__User", _user, _result),
+    Event("on_auth_data", ("_User", "onAuthData"), "__on_authdata__User", _auth_data, _result_or_argument),
+    Event("on_complete", ("BigQuery", "onComplete"), "__on_complete_bigquery_job", _job, _result),
+)
+
+VERIFIED_KINDS = ("sms", "email")
+
+# Hooks of the realtime service: functions by these names, at the functions endpoint, but with the hook key.
+REALTIME = frozenset(
+    {
+        "_messageReceived",
+        "_receiversOffline",
+        "_messageSent",
+        "_messageUpdate",
+        "_conversationStart",
+        "_conversationStarted",
+        "_conversationAdd",
+        "_conversationAdded",
+        "_conversationRemove",
+        "_conversationRemoved",
+        "_conversationUpdate",
+        "_clientOnline",
+        "_clientOffline",
+        "_rtmClientSign",
+    }
+)
+REALTIME_CLASS = "realtime"
+
+_BY_PATH = {event.path: event for event in EVENTS}
+_BY_NAME = {event.name: event for event in EVENTS}
+
+
+def event_at(first: str, second: str) -> tuple[Event, str]:
+    """The event at a path below /functions, and the class that it is for; RefusedError if there is no such event."""
+    for path, class_name in (((first, second), first), (("*", second), first), ((first, "*"), second)):
+        if event := _BY_PATH.get(path):
+            return event, class_name
+    raise RefusedError(NOT_FOUND)
+
+
+def system_name(class_name: str, event: str) -> str:
+    """What `_ops/metadatas` calls a hook, as in `__before_save_for_Todo`."""
+    return event if class_name == REALTIME_CLASS else _BY_NAME[event].system_name.format(class_name)
+
+
+def user_of(fields: Fields) -> CloudObject | None:
+    """The user on whose behalf a hook is called, as the body says."""
+    user = fields.get("user")
+    return CloudObject("_User", decode_fields(user)) if isinstance(user, dict) else None

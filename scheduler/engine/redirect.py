@@ -1,0 +1,61 @@
+"""A WSGI middleware that sends plain HTTP to HTTPS in production.
+
+Lives here: that one decision, as behind LeanEngine's load balancer, which says in X-Forwarded-Proto how it was called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+
+from scheduler.engine.routes import match
+from scheduler.engine.settings import PRODUCTION, app_environment
+
+WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+# Monitors and the platform ask these over plain HTTP.
+EXEMPT = ("ping", "metadatas")
+
+_HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+
+
+class HttpsRedirectMiddleware:
+    """Redirect what came over plain HTTP, when LEANCLOUD_APP_ENV is `production`: 301 for GET and HEAD, else 308.
+
+    Ping and `_ops/metadatas` pass (engine protocol § 5).
+    """
+
+    def __init__(self, wsgi_app: WSGIApp) -> None:
+        self._app = wsgi_app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Redirect a request, or pass it on."""
+        location = _location(environ) if _is_plain(environ) and app_environment() == PRODUCTION else None
+        if location is None:
+            return self._app(environ, start_response)
+        status = "301 Moved Permanently" if environ["REQUEST_METHOD"] in ("GET", "HEAD") else "308 Permanent Redirect"
+        start_response(status, [("Location", location), ("Content-Type", "text/plain"), ("Content-Length", "0")])
+        return []
+
+
+def _is_plain(environ: dict[str, Any]) -> bool:
+    if environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")[0].strip().lower() == "https":
+        return False
+    matched = match(environ.get("PATH_INFO", ""))
+    return matched is None or matched.endpoint.answer not in EXEMPT
+
+
+def _location(environ: dict[str, Any]) -> str | None:
+    host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    if not _HOST.fullmatch(host):  # no redirect can be built on it, and it must not reach a header
+        return None
+    path = quote(
+        environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), safe="/;=,:@!$&'()*+~", encoding="latin-1"
+    )
+    query = environ.get("QUERY_STRING", "")
+    return f"https://{host}{path or '/'}" + (f"?{quote(query, safe=_QUERY)}" if query else "")
+
+
+_QUERY = "%/?:@!$&'()*+,;=~[]"

@@ -1,0 +1,96 @@
+"""One HTTP request to the engine, as the values that answering it needs.
+
+Lives here: request id, remote address, timer headers, and the `Call` made of them. Never here: answering.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from scheduler.call import Call, TimerCall
+from scheduler.engine import body, credentials
+from scheduler.engine.credentials import Credentials
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:@=+-]{1,128}", re.ASCII)
+_FORM_OF_OLD_BROWSERS = "text/plain"
+
+
+class Request:
+    """A request at one of the engine's endpoints; its credentials are read at once, its body when asked for."""
+
+    __slots__ = ("_fields", "_limit", "credentials", "environ", "id", "method", "names")
+
+    def __init__(self, environ: Mapping[str, Any], names: tuple[str, ...], limit: int) -> None:
+        self.environ = environ
+        self.names = names
+        self.method: str = environ["REQUEST_METHOD"]
+        self.id = request_id(environ.get("HTTP_X_REQUEST_ID"))
+        self.credentials = Credentials()
+        self._limit = limit
+        self._fields: dict[str, Any] | None = None
+
+    def identify(self) -> Credentials:
+        """Read the credentials: the headers', or else those in the text/plain body of an old browser SDK."""
+        presented = credentials.of_headers(self.environ)
+        if presented.proves_nothing and self.environ.get("CONTENT_TYPE", "").startswith(_FORM_OF_OLD_BROWSERS):
+            presented = credentials.of_body(self.fields, presented)
+        self.credentials = presented
+        return presented
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The JSON object in the body; RefusedError if there is something else, or too much."""
+        if self._fields is None:
+            self._fields = body.fields(self.environ, self._limit)
+        return self._fields
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The keyword arguments for a function: all fields but those that start with `_`; `__type` stays."""
+        fields = self.fields
+        for key in fields:
+            if key[:1] == "_":
+                return {key: value for key, value in fields.items() if key[:1] != "_" or key == "__type"}
+        return fields
+
+    def call(self, function: str) -> Call:
+        """The context for a function that answers this request."""
+        return Call(
+            function,
+            self.id,
+            timer=timer_of(self.environ) if "HTTP_X_TIMER_NAME" in self.environ else None,
+            session_token=self.credentials.session or None,
+            meta={"remote_address": remote_address(self.environ)},
+        )
+
+
+def request_id(given: str | None) -> str:
+    """The id that the request brings, if it is fit to stand in a log line and a header; else a new one."""
+    if given and _REQUEST_ID.fullmatch(given):
+        return given
+    return f"{random.getrandbits(96):024x}"
+
+
+def remote_address(environ: Mapping[str, Any]) -> str | None:
+    """X-Real-IP, else the first of X-Forwarded-For, else the peer (engine protocol § 3)."""
+    if real := environ.get("HTTP_X_REAL_IP"):
+        return str(real)
+    if forwarded := environ.get("HTTP_X_FORWARDED_FOR"):
+        return str(forwarded).partition(",")[0].strip()
+    return environ.get("REMOTE_ADDR")
+
+
+def timer_of(environ: Mapping[str, Any]) -> TimerCall | None:
+    """The timer that makes the call, as the X-Timer headers say; None where they say nothing sound."""
+    try:
+        scheduled_at = datetime.fromisoformat(environ["HTTP_X_TIMER_SCHEDULED_TIME"])
+        attempt = int(environ.get("HTTP_X_TIMER_ATTEMPT", "1"))
+    except (KeyError, ValueError):
+        return None
+    if scheduled_at.tzinfo is None:
+        scheduled_at = scheduled_at.replace(tzinfo=UTC)
+    return TimerCall(environ["HTTP_X_TIMER_NAME"], scheduled_at, attempt)
