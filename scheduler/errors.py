@@ -128,6 +128,10 @@ class StoreUnavailableError(StoreError):
     """The store is locked, read-only, full or out of reach; trying again may help."""
 
 
+class LeaseLostError(StoreError):
+    """The daemon was taken for dead and its runs for abandoned; what it still holds must not be recorded."""
+
+
 class StoreVersionError(StoreError):
     """The file was written by a newer version, or is no store of this service."""
 

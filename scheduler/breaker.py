@@ -1,0 +1,141 @@
+"""The breaker of a timer: when a function keeps failing, its timer is short-circuited for a while. Pure.
+
+    state      event                          next state   what else
+    closed     failure, fewer than threshold  closed       consecutive_failures + 1
+    closed     failure, the threshold's       open         openings + 1, cool-down begins
+    closed     good                           closed       consecutive_failures = 0
+    open       fire before next_probe_at      open         short-circuited
+    open       fire at or after next_probe_at half-open    that fire is the single probe
+    open       good (a manual run)            closed       everything reset
+    half-open  fire                           half-open    short-circuited
+    half-open  good                           closed       everything reset
+    half-open  failure                        open         openings + 1, a longer cool-down begins
+    half-open  lost (the daemon died)         open         the next fire is the probe
+
+Cool-down: 60 s × 2^(openings − 1), at most 900 s, counted from the scheduled fire time of the failed run, so that a
+timer with a period of 15 minutes or more is never short-circuited (engine protocol, section 6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Whether calls pass."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Verdict(StrEnum):
+    """What a run tells its breaker."""
+
+    GOOD = "good"
+    FAILURE = "failure"
+    #: The function answered in time, with an error for its caller: its timer neither gains nor loses trust.
+    NEUTRAL = "neutral"
+    #: Nobody knows how the run ended: the daemon died, or the run never began.
+    LOST = "lost"
+
+
+class Admission(StrEnum):
+    """What the breaker says to a fire time."""
+
+    PASS = "pass"
+    PROBE = "probe"
+    SHORT_CIRCUIT = "short_circuit"
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    """When a breaker opens, and for how long; `threshold` 0 means never."""
+
+    threshold: int = 5
+    cool_down: timedelta = timedelta(seconds=60)
+    max_cool_down: timedelta = timedelta(seconds=900)
+
+    def cool_down_after(self, openings: int) -> timedelta:
+        """How long the breaker stays open after its `openings`-th opening in a row."""
+        # The exponent is bounded: a million openings must not cost a number of a million bits.
+        return min(self.cool_down * 2 ** min(openings - 1, 30), self.max_cool_down)
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """The state of one timer's breaker, kept with the timer so that it survives a restart."""
+
+    state: State = State.CLOSED
+    consecutive_failures: int = 0
+    openings: int = 0
+    opened_at: datetime | None = None
+    next_probe_at: datetime | None = None
+    last_error: str | None = None
+
+
+CLOSED = Breaker()
+DEFAULT_POLICY = BreakerPolicy()
+
+
+def admit(breaker: Breaker, fire_time: datetime) -> tuple[Breaker, Admission]:
+    """Let a scheduled fire pass, make it the probe, or short-circuit it; the breaker as it is afterwards."""
+    if breaker.state is State.CLOSED:
+        return breaker, Admission.PASS
+    if breaker.state is State.OPEN and breaker.next_probe_at is not None and fire_time >= breaker.next_probe_at:
+        return replace(breaker, state=State.HALF_OPEN), Admission.PROBE
+    return breaker, Admission.SHORT_CIRCUIT
+
+
+def after(
+    breaker: Breaker,
+    verdict: Verdict,
+    fire_time: datetime,
+    *,
+    error: str | None = None,
+    policy: BreakerPolicy = DEFAULT_POLICY,
+) -> Breaker:
+    """The breaker after a run of `fire_time` ended with `verdict`."""
+    match breaker.state, verdict:
+        case _, Verdict.GOOD:
+            return CLOSED
+        case State.CLOSED, Verdict.FAILURE:
+            return _count(breaker, fire_time, error, policy)
+        case State.HALF_OPEN, Verdict.FAILURE:
+            return _open(replace(breaker, last_error=error), fire_time, policy)
+        case State.HALF_OPEN, Verdict.NEUTRAL:
+            # The probe asked whether the function answers, and it did.
+            return CLOSED
+        case State.HALF_OPEN, Verdict.LOST:
+            return lose_probe(breaker, fire_time)
+        case State.OPEN, Verdict.FAILURE:
+            return replace(breaker, last_error=error)
+        case _:
+            return breaker
+
+
+def lose_probe(breaker: Breaker, now: datetime) -> Breaker:
+    """The probe in flight was lost with its daemon: open, and the next fire from `now` on is the probe."""
+    if breaker.state is not State.HALF_OPEN:
+        return breaker
+    return replace(breaker, state=State.OPEN, next_probe_at=now)
+
+
+def _count(breaker: Breaker, fire_time: datetime, error: str | None, policy: BreakerPolicy) -> Breaker:
+    counted = replace(breaker, consecutive_failures=breaker.consecutive_failures + 1, last_error=error)
+    if policy.threshold and counted.consecutive_failures >= policy.threshold:
+        return _open(counted, fire_time, policy)
+    return counted
+
+
+def _open(breaker: Breaker, fire_time: datetime, policy: BreakerPolicy) -> Breaker:
+    openings = breaker.openings + 1
+    return replace(
+        breaker,
+        state=State.OPEN,
+        openings=openings,
+        opened_at=fire_time,
+        next_probe_at=fire_time + policy.cool_down_after(openings),
+    )

@@ -1,0 +1,237 @@
+"""The daemon: the loop that waits, claims what is due, has it run, and records how it ended.
+
+One thread does it all, so that nothing here needs a lock. A turn is: collect what ended, record it, claim what is due,
+hand it out. `step` is one turn and takes no longer than its work; `run` takes turns until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+
+from .breaker import Breaker, State, Verdict
+from .claims import LEASE, Agenda, Claims
+from .clock import Clock, SystemClock
+from .errors import LeaseLostError, StoreError, StoreUnavailableError
+from .executors import Executor
+from .history import History
+from .misfire import GRACE
+from .run import Ending, Line, Outcome, Task
+from .store import Store
+from .timer import Environment
+from .wake import Bell
+
+log = logging.getLogger("scheduler.daemon")
+
+#: The longest sleep. A jump of the system clock, or a change made on another machine, is noticed after this.
+MAX_SLEEP_S = 1.0
+RENEW_EVERY_S = LEASE.total_seconds() / 4
+#: How long to wait before asking a store again that did not answer.
+RETRY_S = 0.5
+PRUNE_EVERY_S = 3600.0
+
+_environment = attrgetter("environment")
+
+Listener = Callable[[list[tuple[Task, Ending]], list[Line]], None]
+
+
+class Daemon:
+    """Fires the timers of a store, each on the executor of its environment.
+
+    `listener(ended, lines)` is told, on the daemon's thread, of everything that was just recorded.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        executors: Mapping[Environment, Executor],
+        *,
+        clock: Clock | None = None,
+        grace: timedelta = GRACE,
+        keep: timedelta = timedelta(days=30),
+        listener: Listener | None = None,
+    ) -> None:
+        self._store = store
+        self._executors = executors
+        self._clock = clock or SystemClock()
+        self._claims = Claims(store, grace=grace, on_breaker=_log_breaker)
+        self._history = History(store)
+        self._keep = keep
+        self._listener = listener
+        self._bell = Bell()
+        self._stopping = False
+        self._ending = False
+        self._registered = False
+        self._renew_at = 0.0
+        self._prune_at = 0.0
+        self._agenda = Agenda(None, waits=False)
+        self._look_at = 0.0
+        #: Ended, but not yet recorded: a store that is away for a while loses nothing.
+        self._ended: list[tuple[Task, Ending]] = []
+        self._printed: list[Line] = []
+        self._running = 0
+
+    def run(self) -> None:
+        """Take turns until `stop` is called; then let what runs come to its end, and give up the lease."""
+        try:
+            while not self._stopping or (self._running and not self._ending):
+                self._sleep(self.turn())
+        finally:
+            self._close()
+
+    def stop(self) -> None:
+        """Begin no more runs and end when those going on have ended; called again, end them at once.
+
+        Safe from any thread and from a signal handler.
+        """
+        self._ending = self._stopping
+        self._stopping = True
+        self._bell.ring()
+
+    def wake(self) -> None:
+        """Have the loop look again now; safe from any thread."""
+        self._bell.ring()
+
+    @property
+    def running(self) -> int:
+        """How many runs are going on."""
+        return self._running
+
+    def turn(self) -> float:
+        """One turn, which outlives a store that does not answer; returns the seconds that the loop may sleep."""
+        try:
+            return self.step()
+        except LeaseLostError as error:
+            log.warning("%s; starting afresh", error)
+            self._ended.clear()
+            self._printed.clear()
+            self._registered = False
+            return 0.0
+        except StoreUnavailableError as error:
+            log.error("%s; trying again in %g s", error, RETRY_S)
+            return RETRY_S
+
+    def step(self) -> float:
+        """Collect, record, claim, hand out; returns the seconds until there may be something to do again."""
+        now = self._clock.now()
+        self._collect()
+        self._keep_lease(now)
+        self._record()
+        if not self._stopping:
+            self._claim(now)
+        return self._sleep_s()
+
+    # The parts of a turn
+
+    def _keep_lease(self, now: datetime) -> None:
+        monotonic = self._clock.monotonic()
+        if not self._registered:
+            self._claims.register(now, self._bell.port)
+            self._registered = True
+            self._renew_at = 0.0
+        if monotonic >= self._renew_at:
+            self._claims.renew(now)
+            if taken := self._claims.take_over(now):
+                log.warning("abandoned %d runs of daemons that are gone", taken)
+            self._renew_at = monotonic + RENEW_EVERY_S
+        if monotonic >= self._prune_at:
+            self._history.prune(before=now - self._keep)
+            self._prune_at = monotonic + PRUNE_EVERY_S
+
+    def _collect(self) -> None:
+        for executor in self._executors.values():
+            report = executor.collect()
+            self._running -= len(report.ended)
+            self._ended += report.ended
+            self._printed += report.lines
+
+    def _record(self) -> None:
+        if not self._ended and not self._printed:
+            return
+        self._claims.record(self._ended, self._printed)
+        ended, printed = self._ended, self._printed
+        self._ended, self._printed = [], []
+        # A run that ended may let a waiting one begin.
+        self._look_at = 0.0
+        if self._listener is not None:
+            self._listener(ended, printed)
+
+    def _claim(self, now: datetime) -> None:
+        monotonic = self._clock.monotonic()
+        if monotonic >= self._look_at:
+            self._agenda = self._claims.agenda()
+            self._look_at = monotonic + MAX_SLEEP_S
+        if not self._agenda.waits and (self._agenda.next_due is None or self._agenda.next_due > now):
+            return
+        tasks = self._claims.claim(now)
+        self._running += len(tasks)
+        for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
+            self._hand_out(environment, list(theirs), now)
+        self._agenda = self._claims.agenda()
+
+    def _hand_out(self, environment: str, tasks: list[Task], now: datetime) -> None:
+        executor = self._executors.get(Environment(environment))
+        if executor is not None:
+            executor.submit(tasks)
+            return
+        flag = 1 if environment == Environment.PRODUCTION else 0
+        error = f"The cloud code isn't deployed for prod {flag}."
+        ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=error)
+        self._running -= len(tasks)
+        self._ended += [(task, ending) for task in tasks]
+
+    def _sleep_s(self) -> float:
+        waits = [MAX_SLEEP_S]
+        if self._agenda.next_due is not None and not self._stopping:
+            waits.append((self._agenda.next_due - self._clock.now()).total_seconds())
+        waits += [check for executor in self._executors.values() if (check := executor.next_check()) is not None]
+        if self._ended:
+            waits.append(0.0)
+        return max(0.0, min(waits))
+
+    def _sleep(self, seconds: float) -> None:
+        filenos = [self._bell.fileno()]
+        for executor in self._executors.values():
+            filenos += executor.filenos()
+        poller = select.poll()
+        for fileno in filenos:
+            poller.register(fileno, select.POLLIN)
+        for fileno, _ in poller.poll(seconds * 1000):
+            if fileno == self._bell.fileno():
+                self._bell.silence()
+                self._look_at = 0.0
+
+    def _close(self) -> None:
+        """End what runs; what has no outcome by then is abandoned."""
+        try:
+            self._collect()
+            if self._registered:
+                self._record()
+        except StoreError as error:
+            log.error("%s", error)
+        for executor in self._executors.values():
+            executor.stop()
+        try:
+            if self._registered:
+                self._claims.leave(self._clock.now())
+        except StoreError as error:
+            log.error("%s", error)
+        self._bell.close()
+
+
+def _log_breaker(name: str, before: Breaker, after: Breaker) -> None:
+    if after.state is State.OPEN:
+        log.warning(
+            "breaker of %s: %s → open until %s after %d failures in a row (%s)",
+            name,
+            before.state,
+            after.next_probe_at,
+            after.consecutive_failures,
+            after.last_error,
+        )
+    else:
+        log.info("breaker of %s: %s → %s", name, before.state, after.state)

@@ -1,0 +1,41 @@
+"""Executors run functions for the daemon. This file says what the daemon expects of one; each executor is a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..run import Ending, Line, Task
+
+
+@dataclass(slots=True)
+class Report:
+    """What happened since the last report."""
+
+    ended: list[tuple[Task, Ending]] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+
+
+class Executor(Protocol):
+    """Runs tasks within their limits and reports each exactly once; never blocks the daemon."""
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Take tasks over; each ends in a report, whatever becomes of its function."""
+        ...
+
+    def collect(self) -> Report:
+        """What ended and what was printed since the last call; enforces the limits on the way."""
+        ...
+
+    def filenos(self) -> list[int]:
+        """File descriptors that turn readable when there may be something to collect."""
+        ...
+
+    def next_check(self) -> float | None:
+        """Seconds until `collect` must be called even if nothing turns readable; None = no need."""
+        ...
+
+    def stop(self) -> None:
+        """End every run at once, with its children, and release everything."""
+        ...

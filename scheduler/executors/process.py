@@ -1,0 +1,327 @@
+"""ProcessExecutor: functions run in worker processes, which are killed with their children at the limit.
+
+Workers start before they are needed. A function that is known to be fast shares a worker's queue with others; one that
+turns out to be slow loses what stands behind it to other workers. The pool grows while functions are slow or hang, up
+to `max_workers`, and shrinks again when they are not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ..breaker import Verdict
+from ..clock import Clock, SystemClock
+from ..errors import NOT_QUEUED, TargetError
+from ..run import Ending, Line, Outcome, Task
+from ..stamps import instant
+from . import Report, wire
+from .member import Member
+
+log = logging.getLogger("scheduler.executor")
+
+#: A function that takes longer than this does not share a worker's queue with others.
+FAST_S = 0.005
+#: A run that takes longer than this blocks its worker: others get what waits behind it.
+BLOCKED_S = 0.02
+#: How many tasks may stand in the queue of one worker.
+QUEUE_LENGTH = 64
+#: How many tasks may wait for a worker before further ones are refused.
+MAX_PENDING = 20_000
+#: How long a worker beyond `workers` may be idle.
+IDLE_S = 30.0
+#: How long to wait before starting a worker again after one could not load the functions.
+RETRY_S = 2.0
+
+_ENDINGS = {
+    wire.RETURNED: (Outcome.SUCCEEDED, Verdict.GOOD),
+    wire.REFUSED: (Outcome.FAILED, Verdict.NEUTRAL),
+    wire.RAISED: (Outcome.FAILED, Verdict.FAILURE),
+}
+
+
+class ProcessExecutor:
+    """Runs the functions of `target` (a cloud.py, or module:attribute) in a pool of worker processes.
+
+    `workers` are kept ready, at most `max_workers` run at a time; `environ` is added to their environment.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        workers: int = 2,
+        max_workers: int = 32,
+        clock: Clock | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        if not 1 <= workers <= max_workers:
+            raise ValueError(f"workers must be at least 1 and at most max_workers ({max_workers}), not {workers}")
+        self._target = target
+        self._workers = workers
+        self._max_workers = max_workers
+        self._clock = clock or SystemClock()
+        self._environ = {**os.environ, **(environ or {})}
+        self._members: list[Member] = []
+        self._pending: deque[Task] = deque()
+        self._report = Report()
+        self._typical_s: dict[str, float] = {}
+        self._hire_after = 0.0
+        self._broken: str | None = None
+
+    def start(self, *, timeout_s: float = 30.0) -> None:
+        """Start the workers and wait until one has loaded the functions; TargetError where it cannot."""
+        while len(self._members) < self._workers:
+            self._hire()
+        give_up_at = self._clock.monotonic() + timeout_s
+        while not any(member.ready for member in self._members):
+            select.select(self.filenos(), [], [], 0.1)
+            self._collect_from_all()
+            if self._broken:
+                raise TargetError(self._broken)
+            if self._clock.monotonic() > give_up_at:
+                raise TargetError(f"{self._target} was not loaded within {timeout_s:.0f} s")
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        room = MAX_PENDING - len(self._pending)
+        self._pending.extend(tasks[:room])
+        now = self._clock.now()
+        for task in tasks[room:]:
+            ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.NEUTRAL, ended_at=now, message=NOT_QUEUED)
+            self._report.ended.append((task, ending))
+        self._dispatch()
+
+    def collect(self) -> Report:
+        now = self._clock.monotonic()
+        self._collect_from_all()
+        for member in list(self._members):
+            self._enforce_limit(member, now)
+        self._dispatch()
+        self._fit_pool(now)
+        report, self._report = self._report, Report()
+        return report
+
+    def filenos(self) -> list[int]:
+        return [fileno for member in self._members for fileno in member.filenos()]
+
+    def next_check(self) -> float | None:
+        if self._report.ended:
+            return 0.0
+        now = self._clock.monotonic()
+        checks = [_next_check_of(member, now) for member in self._members if member.sent]
+        if self._pending and not self._members:
+            checks.append(max(0.0, self._hire_after - now))
+        if len(self._members) > self._workers:
+            checks.append(IDLE_S)
+        return min(checks, default=None)
+
+    def stop(self) -> None:
+        for member in self._members:
+            member.kill()
+            member.close()
+        self._members.clear()
+        self._pending.clear()
+
+    # Listening to the workers
+
+    def _collect_from_all(self) -> None:
+        for member in list(self._members):
+            self._collect_from(member)
+            reason = member.exit_reason()
+            if reason is not None:
+                self._bury(member, reason)
+
+    def _collect_from(self, member: Member) -> None:
+        for message in member.messages():
+            match message:
+                case (wire.LINE, run_id, at, level, text):
+                    self._print(run_id, instant(at), level, text)
+                case (wire.END, _, started_at, ended_at, how, error, result, dropped):
+                    outcome, verdict = _ENDINGS[how]
+                    ending = Ending(
+                        outcome=outcome,
+                        verdict=verdict,
+                        started_at=instant(started_at),
+                        ended_at=instant(ended_at),
+                        error=error,
+                        result=result,
+                        lines_dropped=dropped,
+                    )
+                    self._end(member, ending, (ended_at - started_at) / 1_000_000)
+        member.read_output()
+        self._take_printed(member)
+
+    def _end(self, member: Member, ending: Ending, took_s: float) -> None:
+        """The first task that a worker was sent has ended."""
+        self._take_printed(member)
+        task, dropped = member.ended()
+        if dropped:
+            ending = replace(ending, lines_dropped=ending.lines_dropped + dropped)
+        # A slow run is believed at once, a fast one only after some: sharing a queue with a slow one costs more.
+        typical_s = self._typical_s.get(task.function, took_s)
+        self._typical_s[task.function] = max(took_s, typical_s * 0.8)
+        self._report.ended.append((task, ending))
+        member.idle_since = self._clock.monotonic()
+
+    def _take_printed(self, member: Member) -> None:
+        """What child processes and C code printed belongs to the run in progress."""
+        for level, text in member.take_printed():
+            if member.sent:
+                self._print(member.sent[0].run_id, self._clock.now(), level, text)
+            else:
+                log.log(getattr(logging, level.upper()), "worker %d: %s", member.pid, text)
+
+    def _print(self, run_id: int, at: datetime, level: str, text: str) -> None:
+        if run_id:
+            self._report.lines.append(Line(run_id, at, level, text))
+        else:
+            log.info("worker: %s", text)
+
+    # Limits and deaths
+
+    def _enforce_limit(self, member: Member, now: float) -> None:
+        running_s = member.running_for(now)
+        if running_s is None:
+            return
+        task = member.sent[0]
+        if running_s >= BLOCKED_S:
+            self._typical_s[task.function] = max(running_s, self._typical_s.get(task.function, 0.0))
+            # What stands behind it goes elsewhere; and with an empty queue, the worker can begin nothing else
+            # between this look and the kill.
+            self._pending.extendleft(reversed(member.take_back()))
+        if running_s < task.limit_s:
+            return
+        self._collect_from(member)
+        if (running_s := member.running_for(now)) is not None and running_s >= task.limit_s:
+            self._kill(member, task.limit_s)
+
+    def _kill(self, member: Member, limit_s: float) -> None:
+        started_at = self._clock.now() - timedelta(seconds=limit_s)
+        member.kill()
+        self._collect_from(member)
+        if member.sent:
+            ended_at = self._clock.now()
+            member.read_output(to_the_end=True)
+            error = f"over its limit of {limit_s:g} s"
+            ending = Ending(
+                outcome=Outcome.TIMED_OUT,
+                verdict=Verdict.FAILURE,
+                started_at=started_at,
+                ended_at=ended_at,
+                error=error,
+            )
+            self._end(member, ending, limit_s)
+        self._dismiss(member)
+
+    def _bury(self, member: Member, reason: str) -> None:
+        """A worker died by itself: its run has failed, what it had not begun goes elsewhere."""
+        self._collect_from(member)
+        member.kill()
+        self._pending.extendleft(reversed(member.take_back()))
+        now = self._clock.now()
+        running_s = member.running_for(self._clock.monotonic())
+        if running_s is not None:
+            ending = Ending(
+                outcome=Outcome.FAILED,
+                verdict=Verdict.FAILURE,
+                started_at=now - timedelta(seconds=running_s),
+                ended_at=now,
+                error=reason,
+            )
+            self._end(member, ending, running_s)
+        self._pending.extendleft(reversed(member.sent))
+        if not member.has_begun_any:
+            # Whatever kills a worker that has done nothing yet will kill the next one too: no haste.
+            self._hire_after = self._clock.monotonic() + RETRY_S
+        if not member.ready:
+            self._cannot_load(member.broken or f"{reason} while it loaded {self._target}")
+        self._dismiss(member)
+
+    def _cannot_load(self, why: str) -> None:
+        """The functions do not load; what waits for them fails, unless there are workers that have them still."""
+        self._broken = why
+        log.error("%s", why)
+        if any(member.ready for member in self._members):
+            return
+        now = self._clock.now()
+        for task in self._pending:
+            ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=why)
+            self._report.ended.append((task, ending))
+        self._pending.clear()
+
+    def _dismiss(self, member: Member) -> None:
+        self._members.remove(member)
+        member.close()
+
+    # Handing out work
+
+    def _dispatch(self) -> None:
+        """First every idle worker gets one task, then the fast ones queue up."""
+        ready = [member for member in self._members if member.ready]
+        for member in ready:
+            if not self._pending:
+                return
+            if not member.sent:
+                self._send(member)
+        now = self._clock.monotonic()
+        for member in ready:
+            while len(member.sent) < QUEUE_LENGTH and self._pending and self._may_queue(member, now):
+                if not self._send(member):
+                    break
+
+    def _may_queue(self, member: Member, now: float) -> bool:
+        """Whether the next task and the one that the worker is at are both fast."""
+        if not self._is_fast(self._pending[0]) or not (member.sent and self._is_fast(member.sent[0])):
+            return False
+        running_s = member.running_for(now)
+        return running_s is None or running_s < BLOCKED_S
+
+    def _is_fast(self, task: Task) -> bool:
+        return self._typical_s.get(task.function, FAST_S) < FAST_S
+
+    def _send(self, member: Member) -> bool:
+        if not member.send(self._pending[0]):
+            return False
+        self._pending.popleft()
+        return True
+
+    def _fit_pool(self, now: float) -> None:
+        """Keep as many workers free as were asked for, whatever hangs; let surplus ones go."""
+        blocked = sum((member.running_for(now) or 0.0) >= BLOCKED_S for member in self._members)
+        wanted = min(self._workers + blocked, self._max_workers)
+        starting = sum(not member.ready for member in self._members)
+        # At most a doubling at a time: starting a worker costs what a hundred runs cost.
+        affordable = max(self._workers, len(self._members)) - starting
+        for _ in range(min(wanted - len(self._members), affordable)):
+            if now >= self._hire_after:
+                self._hire()
+        if len(self._members) > wanted:
+            self._let_go(now)
+
+    def _hire(self) -> None:
+        member = Member(self._target, self._environ)
+        member.idle_since = self._clock.monotonic()
+        self._members.append(member)
+
+    def _let_go(self, now: float) -> None:
+        for member in self._members:
+            if member.ready and not member.sent and now - member.idle_since >= IDLE_S:
+                member.kill()
+                self._dismiss(member)
+                return
+
+
+def _next_check_of(member: Member, now: float) -> float:
+    """Seconds until a busy worker may be blocked, or over its limit."""
+    running_s = member.running_for(now)
+    if running_s is None:
+        return BLOCKED_S
+    if running_s < BLOCKED_S:
+        return BLOCKED_S - running_s
+    # The cell counts whole milliseconds.
+    return max(0.0, member.sent[0].limit_s - running_s) + 0.001

@@ -1,0 +1,199 @@
+"""The program of a worker process: load the user's functions, then run what the daemon sends, one at a time.
+
+Started by executors/process.py as `python -m scheduler.executors.worker`; nothing else imports it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import reprlib
+import signal
+import socket
+import sys
+import time
+import traceback
+from contextvars import copy_context
+from typing import Any
+
+from ..call import Call, TimerCall, current_call
+from ..errors import ArgumentError, LeanCloudError, LeanEngineError, SchedulerError
+from ..functions import Registry, invoke
+from ..logs import LineCutter, LineLimit
+from ..stamps import instant
+from ..target import load
+from . import family, wire
+
+#: How much of a result or an error is kept in the history.
+MAX_SHOWN = 1_000
+
+
+class Voice:
+    """Sends what a run prints to the daemon, line by line and at once, so that a killed run has its lines on record."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._run_id = 0
+        self._limit = LineLimit()
+        self.out = Stream(self, "info")
+        self.err = Stream(self, "error")
+
+    def begin(self, run_id: int) -> None:
+        self._run_id, self._limit = run_id, LineLimit()
+
+    def end(self) -> int:
+        """Send unfinished lines; returns how many lines of the run were dropped."""
+        self.out.finish()
+        self.err.finish()
+        self._run_id = 0
+        return self._limit.dropped
+
+    def say(self, level: str, text: str) -> None:
+        if self._limit.allows(time.monotonic()):
+            text = text.encode("utf-8", "replace").decode()
+            self._channel.send(wire.pack((wire.LINE, self._run_id, _now(), level, text)))
+
+
+class Stream(io.TextIOBase):
+    """Takes the place of sys.stdout or sys.stderr."""
+
+    encoding = "utf-8"
+    errors = "replace"
+
+    def __init__(self, voice: Voice, level: str) -> None:
+        self._cutter = LineCutter(lambda text: voice.say(level, text))
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._cutter.feed(text)
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def finish(self) -> None:
+        self._cutter.finish()
+
+
+class Handler(logging.Handler):
+    """Log records of a function become lines with their level."""
+
+    def __init__(self, voice: Voice) -> None:
+        super().__init__()
+        self._voice = voice
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for text in self.format(record).splitlines():
+            self._voice.say(record.levelname.lower(), text)
+
+
+def main() -> None:
+    """Serve until the daemon closes the channel."""
+    target, tasks_fd, results_fd, cell_fd, lifeline = sys.argv[1], *map(int, sys.argv[2:6])
+    family.die_with_parent(lifeline)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    tasks, results = socket.socket(fileno=tasks_fd), socket.socket(fileno=results_fd)
+    for descriptor in (tasks_fd, results_fd, cell_fd, lifeline):
+        os.set_inheritable(descriptor, False)
+    voice = Voice(results)
+    sys.stdout, sys.stderr = voice.out, voice.err  # type: ignore[assignment]
+    try:
+        registry = load(target).registry
+    except SchedulerError as error:
+        results.send(wire.pack((wire.BROKEN, str(error)[:MAX_SHOWN])))
+        return
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(Handler(voice))
+    results.send(wire.pack((wire.READY,)))
+    _serve(tasks, results, wire.ProgressCell(cell_fd), registry, voice)
+
+
+def _serve(
+    tasks: socket.socket, results: socket.socket, cell: wire.ProgressCell, registry: Registry, voice: Voice
+) -> None:
+    begun = 0
+    while message := tasks.recv(wire.MAX_MESSAGE):
+        order = wire.Order(*wire.unpack(message))
+        begun += 1
+        cell.begin(begun, time.monotonic())
+        results.send(wire.pack(_run(registry, voice, order)))
+
+
+def _run(registry: Registry, voice: Voice, order: wire.Order) -> tuple[Any, ...]:
+    """Run one task; the message that tells how it ended."""
+    voice.begin(order.run_id)
+    call = Call(
+        function=order.function,
+        request_id=order.request_id,
+        deadline=time.monotonic() + order.limit_s,
+        timer=TimerCall(order.timer, instant(order.fire_at), order.attempt, order.past_due),
+    )
+    started_at = _now()
+    how, error, result = copy_context().run(_call, registry, voice, order.params, call)
+    ended_at = _now()
+    return wire.END, order.run_id, started_at, ended_at, how, error, result, voice.end()
+
+
+def _call(registry: Registry, voice: Voice, params: str, call: Call) -> tuple[str, str | None, str | None]:
+    """How the function ended, what went wrong, and the beginning of what it returned."""
+    current_call.set(call)
+    try:
+        returned = invoke(registry.get(call.function), json.loads(params))
+        return wire.RETURNED, None, _shown(returned)
+    except (LeanEngineError, LeanCloudError, ArgumentError) as error:
+        voice.say("warning", _named(error))
+        return wire.REFUSED, _named(error), None
+    except SchedulerError as error:
+        return wire.RAISED, str(error)[:MAX_SHOWN], None
+    except BaseException as error:
+        # SystemExit too: a function that calls sys.exit() has failed, its worker has not.
+        _report(error)
+        return wire.RAISED, _named(error), None
+
+
+def _report(error: BaseException) -> None:
+    """The traceback goes to the run's lines, from the user's frame on."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None and where.tb_frame.f_globals.get("__package__") in _OURS:
+        where = where.tb_next
+    try:
+        text = "".join(traceback.format_exception(type(error), error, where))
+    except Exception as another:
+        text = f"{type(error).__name__}, whose text raises {type(another).__name__}\n"
+    sys.stderr.write(text)
+
+
+_OURS = frozenset({"scheduler", "scheduler.executors"})
+
+
+def _named(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    code = f" [{error.code}]" if isinstance(error, LeanEngineError) else ""
+    return f"{type(error).__name__}{code}: {text}"[:MAX_SHOWN]
+
+
+def _shown(result: object) -> str | None:
+    """The beginning of a result, made without walking through all of a large one."""
+    if result is None:
+        return None
+    shower = reprlib.Repr()
+    shower.maxstring = shower.maxother = shower.maxlong = MAX_SHOWN
+    shower.maxlist = shower.maxtuple = shower.maxdict = shower.maxset = 20
+    try:
+        return shower.repr(result)[:MAX_SHOWN].encode("utf-8", "replace").decode()
+    except Exception as error:
+        return f"<{type(result).__name__}, whose repr raises {type(error).__name__}>"
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+if __name__ == "__main__":
+    main()

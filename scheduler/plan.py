@@ -1,0 +1,88 @@
+"""What one claim does to one timer: which fire times run, wait, or are only accounted for. Pure.
+
+The order of judgement: misfire policy, then breaker, then overlap policy. A fire time that waits is judged by the
+breaker when its turn comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .breaker import Admission, Breaker, admit
+from .misfire import GRACE, due
+from .run import Outcome
+from .timer import OverlapPolicy, Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Fire times that share a fate: `outcome` None means that it runs, or waits for its turn where `waits`."""
+
+    fire_time: datetime
+    last_fire_time: datetime
+    count: int = 1
+    outcome: Outcome | None = None
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The entries of one claim of one timer, oldest first, and the timer's state afterwards."""
+
+    entries: tuple[Entry, ...]
+    next_fire: datetime | None
+    breaker: Breaker
+
+
+def plan(
+    timer: Timer,
+    breaker: Breaker,
+    since: datetime,
+    now: datetime,
+    *,
+    open_runs: int,
+    grace: timedelta = GRACE,
+) -> Plan:
+    """Judge the fire times in [since, now] of a timer that has `open_runs` runs going on or waiting."""
+    found = due(timer.trigger, since, now, timer.misfire, grace=grace)
+    entries: list[Entry] = []
+    if found.misfired is not None:
+        missed = found.misfired
+        entries.append(Entry(missed.first, missed.last, missed.count, Outcome.MISFIRED))
+    begun = False
+    for fire_time in found.fire_times:
+        if begun and timer.overlap is not OverlapPolicy.ALLOW:
+            # The claim came late for all but the first, which is no overlap: they take their turns.
+            entries.append(Entry(fire_time, fire_time, waits=True))
+            continue
+        admitted, admission = admit(breaker, fire_time)
+        entry = _judge(timer.overlap, fire_time, admission, open_runs)
+        if entry.outcome is None and not entry.waits:
+            breaker, begun = admitted, True
+        elif entry.waits:
+            open_runs += 1
+        entries.append(entry)
+    return Plan(_coalesced(entries), found.next_fire, breaker)
+
+
+def _judge(overlap: OverlapPolicy, fire_time: datetime, admission: Admission, open_runs: int) -> Entry:
+    if admission is Admission.SHORT_CIRCUIT:
+        return Entry(fire_time, fire_time, outcome=Outcome.SHORT_CIRCUITED)
+    if open_runs == 0 or overlap is OverlapPolicy.ALLOW:
+        return Entry(fire_time, fire_time)
+    if overlap is OverlapPolicy.QUEUE_ONE and open_runs == 1:
+        return Entry(fire_time, fire_time, waits=True)
+    return Entry(fire_time, fire_time, outcome=Outcome.SKIPPED_OVERLAP)
+
+
+def _coalesced(entries: list[Entry]) -> tuple[Entry, ...]:
+    """Neighbours of the same outcome become one entry that counts them."""
+    merged: list[Entry] = []
+    for entry in entries:
+        last = merged[-1] if merged else None
+        if last is not None and entry.outcome is not None and last.outcome is entry.outcome:
+            merged[-1] = Entry(last.fire_time, entry.last_fire_time, last.count + entry.count, entry.outcome)
+        else:
+            merged.append(entry)
+    return tuple(merged)

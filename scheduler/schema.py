@@ -1,0 +1,130 @@
+"""The tables of the store, as SQLAlchemy Core sees them. Instants are integers, see stamps.py."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+#: The newest migration; a store that names another one is upgraded, or refused when it is newer.
+HEAD = "0001"
+
+metadata = MetaData()
+#: SQLite gives row ids by itself only to a column declared INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+timers = Table(
+    "timers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("function", Text, nullable=False),
+    Column("params", Text, nullable=False),
+    # A cron trigger has expression, tz and dst; an interval has every_s and anchor_at.
+    Column("expression", Text),
+    Column("tz", Text),
+    Column("dst", Text),
+    Column("every_s", BigInteger),
+    Column("anchor_at", BigInteger),
+    Column("enabled", Boolean, nullable=False),
+    Column("limit_s", Float, nullable=False),
+    Column("misfire", Text, nullable=False),
+    Column("overlap", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+    Column("breaker_threshold", Integer, nullable=False),
+    Column("breaker_state", Text, nullable=False),
+    Column("consecutive_failures", Integer, nullable=False),
+    Column("openings", Integer, nullable=False),
+    Column("opened_at", BigInteger),
+    Column("next_probe_at", BigInteger),
+    Column("last_error", Text),
+    Column("next_fire_at", BigInteger),
+    # The row that further fires of the same outcome are counted in, until a run begins.
+    Column("tail_run_id", BigInteger),
+    Column("tail_outcome", Text),
+    # Grows with every edit, so that a daemon knows when the timer it remembers is stale.
+    Column("revision", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("environment", "name"),
+)
+Index(
+    "timers_due",
+    timers.c.next_fire_at,
+    sqlite_where=text("next_fire_at IS NOT NULL"),
+    postgresql_where=text("next_fire_at IS NOT NULL"),
+)
+
+# Timers whose breaker is of interest when a run ends well: few, most of the time.
+_TROUBLED = "consecutive_failures > 0 OR breaker_state <> 'closed'"
+Index("timers_troubled", timers.c.id, sqlite_where=text(_TROUBLED), postgresql_where=text(_TROUBLED))
+
+daemons = Table(
+    "daemons",
+    metadata,
+    # Random, never used again: a daemon that lost its lease must not be mistaken for a later one.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    # Tells a process from a later one with the same pid.
+    Column("process_started", Text, nullable=False),
+    Column("wake_port", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    # The history outlives the timer, so the names are kept here too.
+    Column("timer_id", BigInteger, ForeignKey("timers.id", ondelete="SET NULL")),
+    Column("timer", Text, nullable=False),
+    Column("function", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("fire_at", BigInteger, nullable=False),
+    Column("last_fire_at", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("request_id", Text, nullable=False),
+    # The daemon that runs it; a row without owner and without outcome waits for its turn.
+    Column("owner", BigInteger),
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("outcome", Text),
+    Column("message", Text, nullable=False),
+    Column("error", Text),
+    Column("result", Text),
+    Column("lines_dropped", Integer, nullable=False),
+)
+Index(
+    "runs_open",
+    runs.c.timer_id,
+    sqlite_where=text("outcome IS NULL"),
+    postgresql_where=text("outcome IS NULL"),
+)
+Index("runs_by_timer", runs.c.timer_id, runs.c.id)
+
+lines = Table(
+    "lines",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("run_id", BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+Index("lines_by_run", lines.c.run_id, lines.c.id)

@@ -1,0 +1,211 @@
+"""The store: opening a database, its version, and transactions that raise errors of ours. SQLite and PostgreSQL.
+
+What is kept in it lives in three rooms of their own: timetable.py (timers), claims.py (what a daemon does to them)
+and history.py (runs and what they printed).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
+
+from . import schema
+from .errors import StoreError, StoreUnavailableError, StoreVersionError
+
+#: How long a write waits for another writer before the store is said to be locked.
+BUSY_TIMEOUT_S = 5.0
+#: A name of our own, so that the store may live in a database that an application migrates with Alembic too.
+VERSION_TABLE = "scheduler_version"
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class Store:
+    """An open store; safe to share between threads, never between processes.
+
+    `url` is `sqlite:///path/to/file.db`, `sqlite://` (in memory, for tests), a bare path, or
+    `postgresql://user@host/database`. Opening creates an empty store, or migrates an older one.
+
+    Raises StoreVersionError for a store of a newer version and for a file that is no store; StoreUnavailableError for
+    one that is locked, read-only or out of reach.
+    """
+
+    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self.url = _url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.in_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
+        self._lock = threading.RLock()
+        self._engine = _engine(self.url, busy_timeout_s, in_memory=self.in_memory)
+        try:
+            self._bring_up_to_date()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    def __str__(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection; the store cannot be used afterwards."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection whose reads see one state of the store."""
+        with self._transaction(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end, or undone when an exception leaves the block.
+
+        SQLite takes its write lock at once, so that nobody can slip in between what was read and what is written.
+        """
+        with self._transaction(writes=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        # One connection serves every thread of an in-memory store, so they take turns.
+        guard: Any = self._lock if self.in_memory else nullcontext()
+        try:
+            with guard, self._engine.connect() as connection:
+                connection.execution_options(writes=writes)
+                with connection.begin():
+                    yield connection
+        except DBAPIError as error:
+            raise_translated(error, self)
+
+    def _bring_up_to_date(self) -> None:
+        with self.reading() as connection:
+            version = _version(connection)
+        if version == schema.HEAD:
+            return
+        if version is not None and version not in _known_versions():
+            raise StoreVersionError(
+                f"{self}: the store was written by a newer version of scheduler (its schema is {version!r}, this "
+                f"version knows {schema.HEAD!r}); upgrade the package: pip install -U 'quartzcron[scheduler]'"
+            )
+        if version is None:
+            self._refuse_foreign_tables()
+        self._migrate()
+
+    def _refuse_foreign_tables(self) -> None:
+        with self.reading() as connection:
+            tables = set(inspect(connection).get_table_names())
+        if tables & set(schema.metadata.tables):
+            raise StoreVersionError(
+                f"{self}: the database holds tables named {', '.join(sorted(tables)[:5])}, but no version of a "
+                "scheduler store; choose another database"
+            )
+
+    def _migrate(self) -> None:
+        # Alembic takes a quarter of a second to import; a store that is up to date never pays for it.
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.writing() as connection:
+            config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+            command.upgrade(config, "head")
+
+
+def _url(text: str) -> URL:
+    """The database's address; a bare path means a SQLite file."""
+    if "://" not in text:
+        return URL.create("sqlite", database=text)
+    try:
+        url = make_url(text)
+        backend = url.get_backend_name()
+    except (ArgumentError, ValueError) as error:
+        raise StoreError(f"{text!r} is no store: expected a path, sqlite:///FILE or postgresql://…") from error
+    if backend not in ("sqlite", "postgresql"):
+        raise StoreError(f"{text!r}: a store is SQLite or PostgreSQL, not {backend!r}")
+    if url.drivername == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def _engine(url: URL, busy_timeout_s: float, *, in_memory: bool) -> Engine:
+    try:
+        if url.get_backend_name() != "sqlite":
+            return create_engine(url, pool_pre_ping=True)
+        options: dict[str, Any] = {"connect_args": {"timeout": busy_timeout_s, "check_same_thread": False}}
+        if in_memory:
+            options["poolclass"] = StaticPool
+        engine = create_engine(url, **options)
+    except (ImportError, NoSuchModuleError) as error:
+        raise StoreError(f"no driver for {url.drivername}: pip install 'quartzcron[postgres]' ({error})") from error
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver's guess
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    try:
+        cursor.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if "readonly" not in str(error):
+            raise
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+
+
+def _known_versions() -> set[str]:
+    return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
+#: What the database says, and what it means for the user; the first match counts.
+_COMPLAINTS: tuple[tuple[str, type[StoreError], str], ...] = (
+    ("database is locked", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
+    ("readonly", StoreUnavailableError, "the store is read-only; check the permissions of the file and its folder"),
+    ("not a database", StoreVersionError, "the file is not a database; name another file with --store"),
+    ("malformed", StoreVersionError, "the database file is damaged; restore it from a backup"),
+    (
+        "unable to open",
+        StoreUnavailableError,
+        "the file cannot be opened; does its folder exist, and may it be written?",
+    ),
+    ("disk is full", StoreUnavailableError, "the disk is full; free some space"),
+    ("disk I/O", StoreUnavailableError, "the disk does not answer as it should"),
+)
+
+
+def raise_translated(error: DBAPIError, store: Store) -> NoReturn:
+    """Raise what a database's complaint means; a broken constraint keeps its own words, being an error of ours."""
+    said = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+    for sign, kind, meaning in _COMPLAINTS:
+        if sign in said:
+            raise kind(f"{store}: {meaning} ({said})") from error
+    if error.connection_invalidated or type(error.orig).__name__ in ("OperationalError", "InterfaceError"):
+        raise StoreUnavailableError(f"{store}: the store does not answer ({said})") from error
+    raise error

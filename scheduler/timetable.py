@@ -1,0 +1,265 @@
+"""The timers of a store: adding, reading, enabling, disabling, editing, removing. Each change wakes the daemons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from . import breaker
+from .breaker import Breaker, State
+from .errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
+from .schema import timers
+from .stamps import instant, instant_or_none, stamp, stamp_or_none
+from .store import Store
+from .timer import DEFAULT_QUOTA, Cron, Environment, Every, Timer, params_text
+from .wake import wake_daemons
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A timer as the store has it: its id, its state, and when it fires next (None while disabled)."""
+
+    id: int
+    timer: Timer
+    breaker: Breaker
+    next_fire: datetime | None
+    created_at: datetime
+
+
+class Timetable:
+    """The timers of one store.
+
+    >>> from datetime import UTC
+    >>> timetable = Timetable(Store("sqlite://"))
+    >>> now = datetime(2026, 1, 1, tzinfo=UTC)
+    >>> _ = timetable.add([Timer(name="report", function="send_report", trigger=Cron("0 0 8 ? * MON"))], now=now)
+    >>> timetable.get("report").next_fire is None       # timers are created disabled
+    True
+    >>> timetable.enable("report", now=now).next_fire.isoformat()
+    '2026-01-05T00:00:00+00:00'
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, new: Iterable[Timer], *, now: datetime, quota: int = DEFAULT_QUOTA) -> list[Entry]:
+        """Keep new timers, all or none.
+
+        Raises DuplicateTimerError for a name that its environment has already, and TimerQuotaError where an
+        environment would hold more than `quota` timers (0 = no limit).
+        """
+        wanted = list(new)
+        with self._store.writing() as connection:
+            _check_quota(connection, wanted, quota)
+            for timer in wanted:
+                _insert(connection, timer, now)
+            added = [_get(connection, timer.name, timer.environment) for timer in wanted]
+        wake_daemons(self._store)
+        return added
+
+    def list(self, environment: Environment | None = None) -> list[Entry]:
+        """Every timer, or those of one environment, by environment and name."""
+        query = select(timers).order_by(timers.c.environment, timers.c.name)
+        if environment is not None:
+            query = query.where(timers.c.environment == environment)
+        with self._store.reading() as connection:
+            return [entry(row) for row in connection.execute(query)]
+
+    def get(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+        """One timer; UnknownTimerError when there is none of that name."""
+        with self._store.reading() as connection:
+            return _get(connection, name, environment)
+
+    def enable(self, name: str, environment: Environment = Environment.PRODUCTION, *, now: datetime) -> Entry:
+        """Set a timer going from `now` on, its breaker closed; one that is going already only has its breaker reset."""
+
+        def enabled(kept: Entry) -> dict[str, Any]:
+            if kept.timer.enabled:
+                return breaker_columns(breaker.CLOSED)
+            timer = replace(kept.timer, enabled=True).anchored(now)
+            return {
+                **timer_columns(timer),
+                **breaker_columns(breaker.CLOSED),
+                "next_fire_at": stamp(_first_fire(timer, now)),
+            }
+
+        return self._change(name, environment, enabled)
+
+    def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+        """Stop a timer from firing; a run that goes on is not touched."""
+        return self._change(name, environment, lambda _: {"enabled": False, "next_fire_at": None})
+
+    def edit(self, name: str, environment: Environment, changes: Mapping[str, Any], *, now: datetime) -> Entry:
+        """Change attributes of a timer by name; the breaker is reset, the next fire computed anew from `now`.
+
+        Raises TimerError for an attribute that cannot be changed so.
+        """
+
+        def edited(kept: Entry) -> dict[str, Any]:
+            try:
+                timer = replace(kept.timer, **changes)
+            except TypeError as error:
+                raise TimerError(str(error)) from error
+            if timer.trigger != kept.timer.trigger:
+                timer = timer.anchored(now)
+            first_fire = _first_fire(timer, now)
+            return {
+                **timer_columns(timer),
+                **breaker_columns(breaker.CLOSED),
+                "next_fire_at": stamp(first_fire) if timer.enabled else None,
+            }
+
+        return self._change(name, environment, edited)
+
+    def reset(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+        """Close a timer's breaker."""
+        return self._change(name, environment, lambda _: breaker_columns(breaker.CLOSED))
+
+    def remove(self, name: str, environment: Environment = Environment.PRODUCTION) -> None:
+        """Forget a timer; what it ran stays in the history."""
+        with self._store.writing() as connection:
+            kept = _get(connection, name, environment)
+            connection.execute(delete(timers).where(timers.c.id == kept.id))
+        wake_daemons(self._store)
+
+    def _change(self, name: str, environment: Environment, change: Any) -> Entry:
+        with self._store.writing() as connection:
+            kept = _get(connection, name, environment)
+            values = {**change(kept), "revision": timers.c.revision + 1}
+            try:
+                connection.execute(update(timers).where(timers.c.id == kept.id).values(values))
+            except IntegrityError:
+                raise DuplicateTimerError(values["name"], values["environment"]) from None
+            row = connection.execute(select(timers).where(timers.c.id == kept.id)).one()
+        wake_daemons(self._store)
+        return entry(row)
+
+
+def _insert(connection: Connection, timer: Timer, now: datetime) -> None:
+    anchored = timer.anchored(now)
+    first_fire = _first_fire(anchored, now)
+    values = {
+        **timer_columns(anchored),
+        **breaker_columns(breaker.CLOSED),
+        "next_fire_at": stamp(first_fire) if timer.enabled else None,
+        "revision": 1,
+        "created_at": stamp(now),
+    }
+    try:
+        connection.execute(insert(timers).values(values))
+    except IntegrityError:
+        raise DuplicateTimerError(timer.name, timer.environment) from None
+
+
+def _first_fire(timer: Timer, now: datetime) -> datetime:
+    first_fire = timer.trigger.next_fire(now)
+    if first_fire is None:
+        raise TimerError(f"{timer.trigger} never fires after {now.isoformat(timespec='seconds')}", field="expression")
+    return first_fire
+
+
+def _check_quota(connection: Connection, wanted: list[Timer], quota: int) -> None:
+    if not quota:
+        return
+    for environment in sorted({timer.environment for timer in wanted}):
+        new = sum(timer.environment == environment for timer in wanted)
+        query = select(func.count()).select_from(timers).where(timers.c.environment == environment)
+        if connection.execute(query).scalar_one() + new > quota:
+            raise TimerQuotaError(environment, quota)
+
+
+def _get(connection: Connection, name: str, environment: Environment) -> Entry:
+    found = connection.execute(
+        select(timers).where(timers.c.environment == environment, timers.c.name == name)
+    ).one_or_none()
+    if found is None:
+        known = connection.execute(select(timers.c.name).where(timers.c.environment == environment)).scalars()
+        raise UnknownTimerError(name, environment, known)
+    return entry(found)
+
+
+def timer_columns(timer: Timer) -> dict[str, Any]:
+    """The columns that say what a timer is."""
+    trigger = timer.trigger
+    cron = trigger if isinstance(trigger, Cron) else None
+    every = trigger if isinstance(trigger, Every) else None
+    return {
+        "name": timer.name,
+        "environment": timer.environment,
+        "function": timer.function,
+        "params": params_text(timer.params),
+        "expression": cron and cron.expression,
+        "tz": cron and cron.tz,
+        "dst": cron and cron.dst,
+        "every_s": every and every.seconds,
+        "anchor_at": every and stamp(every.anchor),
+        "enabled": timer.enabled,
+        "limit_s": timer.limit_s,
+        "misfire": timer.misfire,
+        "overlap": timer.overlap,
+        "delivery": timer.delivery,
+        "breaker_threshold": timer.breaker_threshold,
+    }
+
+
+def breaker_columns(state: Breaker) -> dict[str, Any]:
+    """The columns that say what state a breaker is in."""
+    return {
+        "breaker_state": state.state,
+        "consecutive_failures": state.consecutive_failures,
+        "openings": state.openings,
+        "opened_at": stamp_or_none(state.opened_at),
+        "next_probe_at": stamp_or_none(state.next_probe_at),
+        "last_error": state.last_error,
+    }
+
+
+def entry(row: Row[Any]) -> Entry:
+    """A row of the timers table as values."""
+    return Entry(
+        id=row.id,
+        timer=timer_of(row),
+        breaker=breaker_of(row),
+        next_fire=instant_or_none(row.next_fire_at),
+        created_at=instant(row.created_at),
+    )
+
+
+def timer_of(row: Row[Any]) -> Timer:
+    trigger: Cron | Every
+    if row.expression is not None:
+        trigger = Cron(row.expression, row.tz, row.dst)
+    else:
+        trigger = Every(row.every_s, anchor=instant(row.anchor_at))
+    return Timer(
+        name=row.name,
+        function=row.function,
+        trigger=trigger,
+        params=json.loads(row.params),
+        environment=row.environment,
+        enabled=bool(row.enabled),
+        limit_s=row.limit_s,
+        misfire=row.misfire,
+        overlap=row.overlap,
+        delivery=row.delivery,
+        breaker_threshold=row.breaker_threshold,
+    )
+
+
+def breaker_of(row: Row[Any]) -> Breaker:
+    if row.breaker_state == "closed" and not row.consecutive_failures:
+        return breaker.CLOSED
+    return Breaker(
+        state=State(row.breaker_state),
+        consecutive_failures=row.consecutive_failures,
+        openings=row.openings,
+        opened_at=instant_or_none(row.opened_at),
+        next_probe_at=instant_or_none(row.next_probe_at),
+        last_error=row.last_error,
+    )
