@@ -1,39 +1,34 @@
-"""What a daemon does to the store: its lease, claiming what is due, recording how it ended, taking over for the dead.
+"""Claiming what is due, and recording how it ended: each in one transaction for everything that is at hand.
 
-Every transaction of a daemon begins by looking for its own row, and every row that it changes names it as the owner.
-A daemon whose lease ran out has no row any more, so nothing that it still does can touch what others took over.
+Every transaction begins by looking for the daemon's lease, and every run that it ends names the daemon as its owner. So
+nothing that a daemon without a lease still does can touch what others took over.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, insert, or_, select, update
 
 from . import breaker
 from .breaker import Admission, Breaker, BreakerPolicy, Verdict
-from .errors import LeaseLostError
+from .leases import Lease, end_run
 from .misfire import GRACE
 from .plan import Entry as PlanEntry
 from .plan import Plan, plan
+from .rows import breaker_columns, breaker_of, line_columns, new_run_ids, run_columns, timer_of
 from .run import MESSAGES, Ending, Kind, Line, Outcome, Task
-from .schema import daemons, lines, runs, timers
+from .schema import lines, runs, timers
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .store import Store
-from .timer import Delivery, Environment, Timer, params_text
-from .timetable import Timetable, breaker_columns, breaker_of, timer_of
+from .timer import Environment, Timer, params_text
+from .timetable import Timetable
 from .wake import wake_daemons
 
-#: How long a daemon is believed to be alive after its last sign of life.
-LEASE = timedelta(seconds=10)
 #: The most timers that one claim takes, so that a tick of a huge store stays short.
 CLAIM_LIMIT = 5_000
 
@@ -49,7 +44,7 @@ class Agenda:
 
 
 class Claims:
-    """One daemon's hold on a store.
+    """What the daemon that holds `lease` takes from a store, and brings back.
 
     `on_breaker(timer name, before, after)` is told of every breaker that changes its state.
     """
@@ -57,54 +52,16 @@ class Claims:
     def __init__(
         self,
         store: Store,
+        lease: Lease,
         *,
         grace: timedelta = GRACE,
         on_breaker: Callable[[str, Breaker, Breaker], None] | None = None,
     ) -> None:
         self._store = store
+        self._lease = lease
         self._grace = grace
         self._on_breaker = on_breaker or (lambda *_: None)
-        self._daemon_id: int | None = None
         self._remembered: dict[int, tuple[int, Timer]] = {}
-
-    def register(self, now: datetime, wake_port: int) -> None:
-        """Enter this process as a daemon of the store, holding a lease."""
-        self._daemon_id = secrets.randbits(62)
-        with self._store.writing() as connection:
-            connection.execute(
-                insert(daemons).values(
-                    id=self._daemon_id,
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                    process_started=_process_started(os.getpid()),
-                    wake_port=wake_port,
-                    started_at=stamp(now),
-                    lease_until=stamp(now + LEASE),
-                )
-            )
-
-    def renew(self, now: datetime) -> None:
-        """Give a sign of life; LeaseLostError when it comes too late."""
-        with self._store.writing() as connection:
-            self._check_lease(connection)
-            connection.execute(
-                update(daemons).where(daemons.c.id == self._daemon_id).values(lease_until=stamp(now + LEASE))
-            )
-
-    def leave(self, now: datetime) -> None:
-        """Give up the lease; runs that are still open are abandoned."""
-        with self._store.writing() as connection:
-            _abandon(connection, [self._daemon_id], now)
-
-    def take_over(self, now: datetime) -> int:
-        """Abandon the open runs of daemons that are dead, and run again what must be delivered; returns how many.
-
-        Dead is a daemon whose lease ran out, or whose process on this machine is gone.
-        """
-        with self._store.writing() as connection:
-            others = connection.execute(select(daemons).where(daemons.c.id != self._daemon_id)).all()
-            dead = [row.id for row in others if _is_dead(row, now)]
-            return _abandon(connection, dead, now) if dead else 0
 
     def agenda(self) -> Agenda:
         """What there is to claim, and when."""
@@ -119,29 +76,25 @@ class Claims:
         Returns the tasks to run, oldest first. Fire times that do not run are recorded with their outcome.
         """
         with self._store.writing() as connection:
-            self._check_lease(connection)
+            self._lease.check(connection)
             return self._claim_waiting(connection, now) + self._claim_due(connection, now, limit)
 
     def record(self, ended: Sequence[tuple[Task, Ending]], printed: Sequence[Line] = ()) -> None:
         """Write how runs ended and what they printed, and what their breakers make of it, in one transaction."""
         changes: list[StateChange] = []
         with self._store.writing() as connection:
-            self._check_lease(connection)
+            self._lease.check(connection)
             if ended:
-                _write_endings(connection, self._daemon_id, ended)
+                _write_endings(connection, self._lease.id, ended)
                 changes = _move_breakers(connection, ended)
             if printed:
-                connection.execute(insert(lines), [_line_columns(line) for line in printed])
+                connection.execute(insert(lines), [line_columns(line) for line in printed])
         self._tell(changes)
 
     def _tell(self, changes: Iterable[StateChange]) -> None:
         for name, before, after in changes:
             if before.state is not after.state:
                 self._on_breaker(name, before, after)
-
-    def _check_lease(self, connection: Connection) -> None:
-        if connection.execute(select(daemons.c.id).where(daemons.c.id == self._daemon_id)).scalar() is None:
-            raise LeaseLostError("this daemon's lease ran out, and its runs were taken over")
 
     def _claim_due(self, connection: Connection, now: datetime, limit: int) -> list[Task]:
         due_rows = connection.execute(
@@ -154,7 +107,7 @@ class Claims:
         if not due_rows:
             return []
         open_runs = _open_runs(connection)
-        batch = _Batch(connection, self._daemon_id, now, late_before=now - self._grace)
+        batch = _Batch(connection, self._lease.id, now, late_before=now - self._grace)
         for row in due_rows:
             timer, before = self._timer_of(row), breaker_of(row)
             planned = plan(
@@ -188,16 +141,16 @@ class Claims:
         """Let a waiting run begin, unless its timer is gone or its breaker is open."""
         row = connection.execute(select(timers).where(timers.c.id == run.timer_id)).one_or_none()
         if row is None:
-            _end(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
+            end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
             return None
         timer = self._timer_of(row)
         if run.kind != Kind.MANUAL:
             admitted, admission = breaker.admit(breaker_of(row), instant(run.fire_at))
             if admission is Admission.SHORT_CIRCUIT:
-                _end(connection, run.id, Outcome.SHORT_CIRCUITED, now, MESSAGES[Outcome.SHORT_CIRCUITED])
+                end_run(connection, run.id, Outcome.SHORT_CIRCUITED, now, MESSAGES[Outcome.SHORT_CIRCUITED])
                 return None
             connection.execute(update(timers).where(timers.c.id == row.id).values(breaker_columns(admitted)))
-        connection.execute(update(runs).where(runs.c.id == run.id).values(owner=self._daemon_id, claimed_at=stamp(now)))
+        connection.execute(update(runs).where(runs.c.id == run.id).values(owner=self._lease.id, claimed_at=stamp(now)))
         return _task(run._mapping, timer, past_due=now - instant(run.fire_at) > self._grace)
 
     def _timer_of(self, row: Row[Any]) -> Timer:
@@ -212,7 +165,7 @@ class Claims:
 class _Batch:
     """The writes of one claim, gathered and sent as a few statements."""
 
-    def __init__(self, connection: Connection, daemon_id: int | None, now: datetime, *, late_before: datetime) -> None:
+    def __init__(self, connection: Connection, daemon_id: int, now: datetime, *, late_before: datetime) -> None:
         self._late_before = stamp(late_before)
         self._connection = connection
         self._daemon_id = daemon_id
@@ -243,7 +196,7 @@ class _Batch:
                 {"run": advanced["tail_run_id"], "last": stamp(entry.last_fire_time), "more": entry.count}
             )
             return
-        run = _run_columns(row.id, timer, entry, self._now)
+        run = run_columns(row.id, timer, entry, self._now)
         self._new_runs.append(run)
         advanced["tail_run_id"], advanced["tail_outcome"] = None, None
         if entry.outcome is not None:
@@ -255,7 +208,7 @@ class _Batch:
             self._to_run.append((run, timer))
 
     def write(self) -> list[Task]:
-        for run, run_id in zip(self._new_runs, _new_ids(self._connection, len(self._new_runs)), strict=True):
+        for run, run_id in zip(self._new_runs, new_run_ids(self._connection, len(self._new_runs)), strict=True):
             run["id"] = run_id
         for advanced, run in self._new_tails:
             if advanced["tail_outcome"] == run["outcome"]:
@@ -299,9 +252,9 @@ _WRITE_ENDING = (
 def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
     """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
     kept = Timetable(store).get(name, environment)
-    columns = _run_columns(kept.id, kept.timer, PlanEntry(now, now, waits=True), now) | {"kind": Kind.MANUAL}
+    columns = run_columns(kept.id, kept.timer, PlanEntry(now, now, waits=True), now) | {"kind": Kind.MANUAL}
     with store.writing() as connection:
-        (run_id,) = _new_ids(connection, 1)
+        (run_id,) = new_run_ids(connection, 1)
         connection.execute(insert(runs).values(columns | {"id": run_id}))
     wake_daemons(store)
     return run_id
@@ -324,41 +277,6 @@ def _task(run: Mapping[str, Any], timer: Timer, *, past_due: bool) -> Task:
     )
 
 
-def _run_columns(timer_id: int, timer: Timer, entry: PlanEntry, now: datetime) -> dict[str, Any]:
-    """A new row of the runs table; one that has an outcome already has ended already."""
-    return {
-        "timer_id": timer_id,
-        "timer": timer.name,
-        "function": timer.function,
-        "environment": timer.environment,
-        "kind": Kind.SCHEDULED,
-        "fire_at": stamp(entry.fire_time),
-        "last_fire_at": stamp(entry.last_fire_time),
-        "count": entry.count,
-        "attempt": 1,
-        "request_id": secrets.token_hex(8),
-        "owner": None,
-        "claimed_at": stamp(now),
-        "ended_at": stamp(now) if entry.outcome else None,
-        "outcome": entry.outcome,
-        "message": MESSAGES[entry.outcome] if entry.outcome else "",
-        "lines_dropped": 0,
-    }
-
-
-def _new_ids(connection: Connection, count: int) -> range | list[int]:
-    """Ids for new runs, rising; the transaction holds the write lock, or the database's sequence gives them."""
-    if count == 0:
-        return []
-    if connection.dialect.name == "sqlite":
-        last = connection.execute(select(func.max(runs.c.id))).scalar() or 0
-        return range(last + 1, last + 1 + count)
-    drawn = connection.exec_driver_sql(
-        "SELECT nextval(pg_get_serial_sequence('runs', 'id')) FROM generate_series(1, %s)", (count,)
-    )
-    return sorted(drawn.scalars())
-
-
 def _open_runs(connection: Connection) -> Counter[int]:
     """How many runs of each timer go on or wait."""
     rows = connection.execute(
@@ -367,7 +285,7 @@ def _open_runs(connection: Connection) -> Counter[int]:
     return Counter({timer_id: count for timer_id, count in rows if timer_id is not None})
 
 
-def _write_endings(connection: Connection, daemon_id: int | None, ended: Sequence[tuple[Task, Ending]]) -> None:
+def _write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple[Task, Ending]]) -> None:
     connection.execute(
         _WRITE_ENDING,
         [
@@ -406,82 +324,3 @@ def _move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]])
         if state != breaker_of(row):
             connection.execute(update(timers).where(timers.c.id == row.id).values(breaker_columns(state)))
     return changes
-
-
-def _end(connection: Connection, run_id: int, outcome: Outcome, now: datetime, message: str) -> None:
-    connection.execute(
-        update(runs).where(runs.c.id == run_id).values(outcome=outcome, ended_at=stamp(now), message=message)
-    )
-
-
-def _abandon(connection: Connection, daemon_ids: Sequence[int | None], now: datetime) -> int:
-    """End the open runs of daemons that are no more, and enter those again that must be delivered."""
-    open_runs = connection.execute(
-        select(runs, timers.c.delivery)
-        .outerjoin(timers, timers.c.id == runs.c.timer_id)
-        .where(runs.c.owner.in_(daemon_ids), runs.c.outcome.is_(None))
-    ).all()
-    for row in open_runs:
-        _end(connection, row.id, Outcome.ABANDONED, now, MESSAGES[Outcome.ABANDONED])
-        # Once more, not for ever: a run that takes its daemon down each time must come to an end.
-        if row.delivery == Delivery.AT_LEAST_ONCE and row.attempt == 1:
-            _enter_again(connection, row, now)
-    _lose_probes(connection, {row.timer_id for row in open_runs}, now)
-    connection.execute(delete(daemons).where(daemons.c.id.in_(daemon_ids)))
-    return len(open_runs)
-
-
-def _enter_again(connection: Connection, row: Row[Any], now: datetime) -> None:
-    (run_id,) = _new_ids(connection, 1)
-    again = {name: row._mapping[name] for name in ("timer_id", "timer", "function", "environment", "kind")}
-    connection.execute(
-        insert(runs).values(
-            **again,
-            id=run_id,
-            fire_at=row.fire_at,
-            last_fire_at=row.last_fire_at,
-            count=1,
-            attempt=row.attempt + 1,
-            request_id=row.request_id,
-            claimed_at=stamp(now),
-            message="",
-            lines_dropped=0,
-        )
-    )
-
-
-def _lose_probes(connection: Connection, timer_ids: set[int | None], now: datetime) -> None:
-    half_open = timers.c.breaker_state == breaker.State.HALF_OPEN
-    for row in connection.execute(select(timers).where(timers.c.id.in_(timer_ids), half_open)).all():
-        state = breaker.lose_probe(breaker_of(row), now)
-        connection.execute(update(timers).where(timers.c.id == row.id).values(breaker_columns(state)))
-
-
-def _line_columns(line: Line) -> dict[str, Any]:
-    return {"run_id": line.run_id, "at": stamp(line.at), "level": line.level, "text": line.text}
-
-
-def _is_dead(row: Row[Any], now: datetime) -> bool:
-    if row.lease_until < stamp(now):
-        return True
-    return row.host == socket.gethostname() and _process_started(row.pid) != row.process_started
-
-
-def _process_started(pid: int) -> str:
-    """When a process of this machine started, in the kernel's words; empty when there is no such process."""
-    try:
-        # The command's name may hold spaces and brackets, so count from behind its last bracket (proc(5)).
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except FileNotFoundError:
-        return "" if Path("/proc/self").exists() else _process_lives(pid)
-
-
-def _process_lives(pid: int) -> str:
-    """Where there is no /proc: whether there is such a process at all."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        pass
-    return "lives"

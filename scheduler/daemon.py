@@ -14,11 +14,12 @@ from itertools import groupby
 from operator import attrgetter
 
 from .breaker import Breaker, State, Verdict
-from .claims import LEASE, Agenda, Claims
+from .claims import Agenda, Claims
 from .clock import Clock, SystemClock
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
 from .executors import Executor
 from .history import History
+from .leases import LEASE, Lease
 from .misfire import GRACE
 from .run import Ending, Line, Outcome, Task
 from .store import Store
@@ -58,7 +59,8 @@ class Daemon:
         self._store = store
         self._executors = executors
         self._clock = clock or SystemClock()
-        self._claims = Claims(store, grace=grace, on_breaker=_log_breaker)
+        self._lease = Lease(store)
+        self._claims = Claims(store, self._lease, grace=grace, on_breaker=_log_breaker)
         self._history = History(store)
         self._keep = keep
         self._listener = listener
@@ -130,12 +132,12 @@ class Daemon:
     def _keep_lease(self, now: datetime) -> None:
         monotonic = self._clock.monotonic()
         if not self._registered:
-            self._claims.register(now, self._bell.port)
+            self._lease.register(now, self._bell.port)
             self._registered = True
             self._renew_at = 0.0
         if monotonic >= self._renew_at:
-            self._claims.renew(now)
-            if taken := self._claims.take_over(now):
+            self._lease.renew(now)
+            if taken := self._lease.take_over(now):
                 log.warning("abandoned %d runs of daemons that are gone", taken)
             self._renew_at = monotonic + RENEW_EVERY_S
         if monotonic >= self._prune_at:
@@ -217,7 +219,7 @@ class Daemon:
             executor.stop()
         try:
             if self._registered:
-                self._claims.leave(self._clock.now())
+                self._lease.leave(self._clock.now())
         except StoreError as error:
             log.error("%s", error)
         self._bell.close()

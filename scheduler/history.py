@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import delete, select
 
-from .run import Kind, Line, Outcome, Run
+from .rows import line_of, run_of
+from .run import Line, Outcome, Run
 from .schema import lines, runs
-from .stamps import instant, instant_or_none, stamp
+from .stamps import stamp
 from .store import Store
 from .timer import Environment
 
@@ -41,19 +41,19 @@ class History:
         if outcomes:
             query = query.where(runs.c.outcome.in_(outcomes))
         with self._store.reading() as connection:
-            return [_run(row) for row in connection.execute(query)]
+            return [run_of(row) for row in connection.execute(query)]
 
     def run(self, run_id: int) -> Run | None:
         """One run."""
         with self._store.reading() as connection:
             row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
-        return None if row is None else _run(row)
+        return None if row is None else run_of(row)
 
     def lines(self, run_id: int) -> list[Line]:
         """What one run printed, in order."""
         query = select(lines).where(lines.c.run_id == run_id).order_by(lines.c.id)
         with self._store.reading() as connection:
-            return [_line(row) for row in connection.execute(query)]
+            return [line_of(row) for row in connection.execute(query)]
 
     def tail(self, *, after: int = 0, timer: str | None = None, limit: int = 1_000) -> list[tuple[int, str, Line]]:
         """Lines with an id above `after`, oldest first: (id, timer, line). With `after` 0, the last `limit` lines."""
@@ -62,7 +62,7 @@ class History:
         if timer is not None:
             query = query.where(runs.c.timer == timer)
         with self._store.reading() as connection:
-            found = [(row.id, row.timer, _line(row)) for row in connection.execute(query)]
+            found = [(row.id, row.timer, line_of(row)) for row in connection.execute(query)]
         return found if after else found[::-1]
 
     def prune(self, *, before: datetime) -> int:
@@ -72,31 +72,3 @@ class History:
         old = select(runs.c.id).where(runs.c.id.in_(oldest), runs.c.ended_at < stamp(before))
         with self._store.writing() as connection:
             return connection.execute(delete(runs).where(runs.c.id.in_(old))).rowcount
-
-
-def _run(row: Row[Any]) -> Run:
-    return Run(
-        id=row.id,
-        timer_id=row.timer_id,
-        timer=row.timer,
-        function=row.function,
-        environment=row.environment,
-        kind=Kind(row.kind),
-        fire_time=instant(row.fire_at),
-        last_fire_time=instant(row.last_fire_at),
-        count=row.count,
-        attempt=row.attempt,
-        request_id=row.request_id,
-        claimed_at=instant(row.claimed_at),
-        started_at=instant_or_none(row.started_at),
-        ended_at=instant_or_none(row.ended_at),
-        outcome=None if row.outcome is None else Outcome(row.outcome),
-        message=row.message,
-        error=row.error,
-        result=row.result,
-        lines_dropped=row.lines_dropped,
-    )
-
-
-def _line(row: Row[Any]) -> Line:
-    return Line(row.run_id, instant(row.at), row.level, row.text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,12 +11,13 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from . import breaker
-from .breaker import Breaker, State
+from .breaker import Breaker
 from .errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
+from .rows import breaker_columns, breaker_of, timer_columns, timer_of
 from .schema import timers
-from .stamps import instant, instant_or_none, stamp, stamp_or_none
+from .stamps import instant, instant_or_none, stamp
 from .store import Store
-from .timer import DEFAULT_QUOTA, Cron, Environment, Every, Timer, params_text
+from .timer import DEFAULT_QUOTA, Environment, Timer
 from .wake import wake_daemons
 
 
@@ -184,42 +184,6 @@ def _get(connection: Connection, name: str, environment: Environment) -> Entry:
     return entry(found)
 
 
-def timer_columns(timer: Timer) -> dict[str, Any]:
-    """The columns that say what a timer is."""
-    trigger = timer.trigger
-    cron = trigger if isinstance(trigger, Cron) else None
-    every = trigger if isinstance(trigger, Every) else None
-    return {
-        "name": timer.name,
-        "environment": timer.environment,
-        "function": timer.function,
-        "params": params_text(timer.params),
-        "expression": cron and cron.expression,
-        "tz": cron and cron.tz,
-        "dst": cron and cron.dst,
-        "every_s": every and every.seconds,
-        "anchor_at": every and stamp(every.anchor),
-        "enabled": timer.enabled,
-        "limit_s": timer.limit_s,
-        "misfire": timer.misfire,
-        "overlap": timer.overlap,
-        "delivery": timer.delivery,
-        "breaker_threshold": timer.breaker_threshold,
-    }
-
-
-def breaker_columns(state: Breaker) -> dict[str, Any]:
-    """The columns that say what state a breaker is in."""
-    return {
-        "breaker_state": state.state,
-        "consecutive_failures": state.consecutive_failures,
-        "openings": state.openings,
-        "opened_at": stamp_or_none(state.opened_at),
-        "next_probe_at": stamp_or_none(state.next_probe_at),
-        "last_error": state.last_error,
-    }
-
-
 def entry(row: Row[Any]) -> Entry:
     """A row of the timers table as values."""
     return Entry(
@@ -228,38 +192,4 @@ def entry(row: Row[Any]) -> Entry:
         breaker=breaker_of(row),
         next_fire=instant_or_none(row.next_fire_at),
         created_at=instant(row.created_at),
-    )
-
-
-def timer_of(row: Row[Any]) -> Timer:
-    trigger: Cron | Every
-    if row.expression is not None:
-        trigger = Cron(row.expression, row.tz, row.dst)
-    else:
-        trigger = Every(row.every_s, anchor=instant(row.anchor_at))
-    return Timer(
-        name=row.name,
-        function=row.function,
-        trigger=trigger,
-        params=json.loads(row.params),
-        environment=row.environment,
-        enabled=bool(row.enabled),
-        limit_s=row.limit_s,
-        misfire=row.misfire,
-        overlap=row.overlap,
-        delivery=row.delivery,
-        breaker_threshold=row.breaker_threshold,
-    )
-
-
-def breaker_of(row: Row[Any]) -> Breaker:
-    if row.breaker_state == "closed" and not row.consecutive_failures:
-        return breaker.CLOSED
-    return Breaker(
-        state=State(row.breaker_state),
-        consecutive_failures=row.consecutive_failures,
-        openings=row.openings,
-        opened_at=instant_or_none(row.opened_at),
-        next_probe_at=instant_or_none(row.next_probe_at),
-        last_error=row.last_error,
     )

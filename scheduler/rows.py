@@ -1,0 +1,155 @@
+"""Values as rows of the store, and rows as values."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from . import breaker
+from .breaker import Breaker, State
+from .plan import Entry
+from .run import MESSAGES, Kind, Line, Outcome, Run
+from .schema import runs
+from .stamps import instant, instant_or_none, stamp, stamp_or_none
+from .timer import Cron, Every, Timer, params_text
+
+
+def timer_columns(timer: Timer) -> dict[str, Any]:
+    """The columns that say what a timer is."""
+    trigger = timer.trigger
+    cron = trigger if isinstance(trigger, Cron) else None
+    every = trigger if isinstance(trigger, Every) else None
+    return {
+        "name": timer.name,
+        "environment": timer.environment,
+        "function": timer.function,
+        "params": params_text(timer.params),
+        "expression": cron and cron.expression,
+        "tz": cron and cron.tz,
+        "dst": cron and cron.dst,
+        "every_s": every and every.seconds,
+        "anchor_at": every and stamp(every.anchor),
+        "enabled": timer.enabled,
+        "limit_s": timer.limit_s,
+        "misfire": timer.misfire,
+        "overlap": timer.overlap,
+        "delivery": timer.delivery,
+        "breaker_threshold": timer.breaker_threshold,
+    }
+
+
+def breaker_columns(state: Breaker) -> dict[str, Any]:
+    """The columns that say what state a breaker is in."""
+    return {
+        "breaker_state": state.state,
+        "consecutive_failures": state.consecutive_failures,
+        "openings": state.openings,
+        "opened_at": stamp_or_none(state.opened_at),
+        "next_probe_at": stamp_or_none(state.next_probe_at),
+        "last_error": state.last_error,
+    }
+
+
+def timer_of(row: Row[Any]) -> Timer:
+    trigger: Cron | Every
+    if row.expression is not None:
+        trigger = Cron(row.expression, row.tz, row.dst)
+    else:
+        trigger = Every(row.every_s, anchor=instant(row.anchor_at))
+    return Timer(
+        name=row.name,
+        function=row.function,
+        trigger=trigger,
+        params=json.loads(row.params),
+        environment=row.environment,
+        enabled=bool(row.enabled),
+        limit_s=row.limit_s,
+        misfire=row.misfire,
+        overlap=row.overlap,
+        delivery=row.delivery,
+        breaker_threshold=row.breaker_threshold,
+    )
+
+
+def breaker_of(row: Row[Any]) -> Breaker:
+    if row.breaker_state == "closed" and not row.consecutive_failures:
+        return breaker.CLOSED
+    return Breaker(
+        state=State(row.breaker_state),
+        consecutive_failures=row.consecutive_failures,
+        openings=row.openings,
+        opened_at=instant_or_none(row.opened_at),
+        next_probe_at=instant_or_none(row.next_probe_at),
+        last_error=row.last_error,
+    )
+
+
+def run_columns(timer_id: int, timer: Timer, entry: Entry, now: datetime) -> dict[str, Any]:
+    """A new row of the runs table; one that has an outcome already has ended already."""
+    return {
+        "timer_id": timer_id,
+        "timer": timer.name,
+        "function": timer.function,
+        "environment": timer.environment,
+        "kind": Kind.SCHEDULED,
+        "fire_at": stamp(entry.fire_time),
+        "last_fire_at": stamp(entry.last_fire_time),
+        "count": entry.count,
+        "attempt": 1,
+        "request_id": secrets.token_hex(8),
+        "owner": None,
+        "claimed_at": stamp(now),
+        "ended_at": stamp(now) if entry.outcome else None,
+        "outcome": entry.outcome,
+        "message": MESSAGES[entry.outcome] if entry.outcome else "",
+        "lines_dropped": 0,
+    }
+
+
+def new_run_ids(connection: Connection, count: int) -> range | list[int]:
+    """Ids for new runs, rising; the transaction holds the write lock, or the database's sequence gives them."""
+    if count == 0:
+        return []
+    if connection.dialect.name == "sqlite":
+        last = connection.execute(select(func.max(runs.c.id))).scalar() or 0
+        return range(last + 1, last + 1 + count)
+    drawn = connection.exec_driver_sql(
+        "SELECT nextval(pg_get_serial_sequence('runs', 'id')) FROM generate_series(1, %s)", (count,)
+    )
+    return sorted(drawn.scalars())
+
+
+def run_of(row: Row[Any]) -> Run:
+    return Run(
+        id=row.id,
+        timer_id=row.timer_id,
+        timer=row.timer,
+        function=row.function,
+        environment=row.environment,
+        kind=Kind(row.kind),
+        fire_time=instant(row.fire_at),
+        last_fire_time=instant(row.last_fire_at),
+        count=row.count,
+        attempt=row.attempt,
+        request_id=row.request_id,
+        claimed_at=instant(row.claimed_at),
+        started_at=instant_or_none(row.started_at),
+        ended_at=instant_or_none(row.ended_at),
+        outcome=None if row.outcome is None else Outcome(row.outcome),
+        message=row.message,
+        error=row.error,
+        result=row.result,
+        lines_dropped=row.lines_dropped,
+    )
+
+
+def line_columns(line: Line) -> dict[str, Any]:
+    return {"run_id": line.run_id, "at": stamp(line.at), "level": line.level, "text": line.text}
+
+
+def line_of(row: Row[Any]) -> Line:
+    return Line(row.run_id, instant(row.at), row.level, row.text)
