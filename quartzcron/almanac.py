@@ -1,0 +1,89 @@
+"""Rows: all that next_fire needs to know about one year of one expression's days in one zone, in one tuple.
+
+Rows is a dict from years to rows that makes a row when it is first asked for, and is shared by all expressions with
+the same days. However many there are, only the most recently made rows stay.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import date, datetime, tzinfo
+
+from .days import FIRST_DAYS, NONE_LEFT, DayRule
+from .fields import FIRST_YEAR, LAST_YEAR
+from .zone_names import zone_of
+from .zones import Midnights, Zone
+
+_ROWS = 8192
+_ZONES = 64
+_NO_MIDNIGHTS = (None,) * (NONE_LEFT + 2)
+_NO_DAYS = (NONE_LEFT,) * (NONE_LEFT + 2)
+
+# What a row holds: the ordinal of 1 January · the table of the next (or latest) day that fires · the midnights of the
+# days on which a time that carries this tzinfo is plain · the midnights that answers are made of · the midnight of the
+# first day that fires in a later (or the last one in an earlier) year: None if it is not plain, False if there is none.
+Row = tuple[int, tuple[int, ...], Midnights, Midnights, datetime | bool | None]
+
+
+class Rows(dict[int, Row]):
+    """The rows of a day rule, looking ahead, for times that carry one tzinfo."""
+
+    __slots__ = ("_carried", "days", "zone")
+
+    def __init__(self, days: DayRule, zone: Zone, carried: tzinfo | None) -> None:
+        super().__init__()
+        self.days, self.zone, self._carried = days, zone, carried  # keeps the key's id from being taken by another
+
+    def __missing__(self, year: int) -> Row:
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            return date(year, 1, 1).toordinal(), _NO_DAYS, _NO_MIDNIGHTS, _NO_MIDNIGHTS, None
+        known = self.zone.year(year)
+        row = self[year] = (FIRST_DAYS[year], self._table(year), known.here(self._carried), known.midnights, None)
+        known.users.append(self)
+        _recent.append((self, year))
+        if len(_recent) > _ROWS:
+            rows, oldest = _recent.popleft()
+            rows.pop(oldest, None)
+        return row
+
+    def look_beyond(self, year: int) -> datetime | bool | None:
+        """Fill in the last part of a row, and return it."""
+        day = self._day_beyond(year)
+        found: datetime | bool | None = False
+        if day is not None:
+            there = date.fromordinal(day).year
+            found = self.zone.year(there).midnights[day - FIRST_DAYS[there]]
+        self[year] = (*self[year][:4], found)
+        return found
+
+    def _table(self, year: int) -> tuple[int, ...]:
+        return self.days.ahead(year)
+
+    def _day_beyond(self, year: int) -> int | None:
+        return self.days.day_at_or_after(FIRST_DAYS[year + 1])
+
+
+class RowsBehind(Rows):
+    """The rows of a day rule, looking back."""
+
+    __slots__ = ()
+
+    def _table(self, year: int) -> tuple[int, ...]:
+        return self.days.behind(year)
+
+    def _day_beyond(self, year: int) -> int | None:
+        return self.days.day_at_or_before(FIRST_DAYS[year] - 1)
+
+
+_recent: deque[tuple[Rows, int]] = deque()
+
+
+def rows_of(kind: type[Rows], days: DayRule, carried: tzinfo | None) -> Rows:
+    """The rows of these days for times that carry this very tzinfo, shared."""
+    key = kind, id(carried)
+    rows = days.almanac.get(key)
+    if rows is None:
+        if len(days.almanac) >= _ZONES:
+            days.almanac.clear()
+        rows = days.almanac[key] = kind(days, zone_of(carried), carried)
+    return rows

@@ -1,0 +1,189 @@
+"""What is wrong with a text that does not parse: every problem with its column, and a fix where one is likely.
+
+Runs only after the parser has refused a text, so it may take its time, but never more than time linear in the text.
+"""
+
+from __future__ import annotations
+
+from .errors import CronSyntaxError, Problem
+from .fields import FIELDS, WEEK_DAY_NAMES
+from .parser import FieldFault, parse, read_field
+
+_SHAPE = "seconds minutes hours day-of-month month day-of-week [year]"
+_MONTH_DAY, _MONTH, _WEEK_DAY = 3, 4, 5
+
+_MACROS = {
+    "@yearly": "0 0 0 1 1 ?",
+    "@annually": "0 0 0 1 1 ?",
+    "@monthly": "0 0 0 1 * ?",
+    "@weekly": "0 0 0 ? * SUN",
+    "@daily": "0 0 0 * * ?",
+    "@midnight": "0 0 0 * * ?",
+    "@hourly": "0 0 * * * ?",
+}
+
+Word = tuple[int, str]
+
+
+def syntax_error(text: str) -> CronSyntaxError:
+    """The error for a text that parse refuses."""
+    words = _words(text)
+    problems = _field_problems(words) if len(words) in (6, 7) else [_count_problem(text, words)]
+    problems.sort(key=lambda problem: problem.column)
+    return CronSyntaxError(text, tuple(problems), _fix(text))
+
+
+def _words(text: str) -> list[Word]:
+    """The first eight words with their columns; the eighth holds all that is left."""
+    words, place = [], 0
+    for word in text.split(None, 7):
+        place = text.index(word, place)
+        words.append((place + 1, word))
+        place += len(word)
+    return words
+
+
+def _count_problem(text: str, words: list[Word]) -> Problem:
+    if not words:
+        return Problem(field=None, text="", column=1, message="the expression is empty", hint=f"fields are {_SHAPE}")
+    if len(words) > 7:
+        column, rest = words[7]
+        message = f"{7 + len(rest.split())} fields, a Quartz expression has 6 or 7"
+        return Problem(field=None, text=rest.rstrip(), column=column, message=message, hint=f"they are {_SHAPE}")
+    if len(words) == 5:
+        message, hint = "5 fields, a Quartz expression has 6 or 7", "seconds field missing, as in a crontab line"
+        return Problem(field="seconds", text="", column=words[0][0], message=message, hint=hint)
+    message = f"{len(words)} field{'s' * (len(words) > 1)}, a Quartz expression has 6 or 7"
+    return Problem(field=None, text="", column=len(text.rstrip()) + 1, message=message, hint=f"they are {_SHAPE}")
+
+
+def _field_problems(words: list[Word]) -> list[Problem]:
+    problems = []
+    for index, (column, word) in enumerate(words):
+        if word == "?" and index in (_MONTH_DAY, _WEEK_DAY):
+            continue
+        try:
+            read_field(index, word)
+        except FieldFault as fault:
+            problems.append(
+                Problem(
+                    field=FIELDS[index].name,
+                    text=fault.text,
+                    column=column + fault.start,
+                    message=fault.message,
+                    hint=fault.hint,
+                )
+            )
+    return problems + _day_problems(words)
+
+
+def _day_problems(words: list[Word]) -> list[Problem]:
+    """Exactly one of the two day fields has to be `?`."""
+    (by_month_at, by_month), (by_week_at, by_week) = words[_MONTH_DAY], words[_WEEK_DAY]
+    if (by_month == "?") != (by_week == "?"):
+        return []
+    if by_month == "?":
+        message, hint = "both day fields are ?", "write * for every day"
+        return [Problem(field=FIELDS[_MONTH_DAY].name, text="?", column=by_month_at, message=message, hint=hint)]
+    message = "both day fields are given"
+    if by_week == "*" or by_month != "*":
+        hint = "put ? here" if by_week == "*" else "put ? in one of them; for days of either kind use two expressions"
+        return [Problem(field=FIELDS[_WEEK_DAY].name, text=by_week, column=by_week_at, message=message, hint=hint)]
+    hint = "put ? here" if not _has_digit(by_week) else f"put ? here; {_numbering(words)}"
+    return [Problem(field=FIELDS[_MONTH_DAY].name, text=by_month, column=by_month_at, message=message, hint=hint)]
+
+
+def _has_digit(text: str) -> bool:
+    return any(char in "0123456789" for char in text)
+
+
+def _numbering(words: list[Word]) -> str:
+    """Spring and crontab number the days of the week from Sunday = 0, Quartz from Sunday = 1."""
+    by_week = words[_WEEK_DAY][1]
+    named = _named_week_days(by_week)
+    return f"mind that 1 is Sunday: if it was Monday, as in Spring, write {named}" if named else "mind that 1 is Sunday"
+
+
+def _fix(text: str) -> str | None:
+    """A whole expression that parses and that the writer probably meant; None rather than a guess."""
+    if len(text) > 500:
+        return None
+    bare = text.strip()
+    if bare.lower() in _MACROS:
+        return _MACROS[bare.lower()]
+    if bare.lower().startswith("cron(") and bare.endswith(")"):
+        bare = bare[5:-1]
+    words = bare.split()
+    candidate = _completed(words) if len(words) in (5, 6, 7) else None
+    if candidate is None or candidate == text:
+        return None
+    try:
+        parse_quietly(candidate)
+    except FieldFault:
+        return None
+    return candidate
+
+
+def parse_quietly(text: str) -> None:
+    """Raise FieldFault unless every field of the text reads well and exactly one day field is `?`."""
+    words = _words(text)
+    if _field_problems(words):
+        raise FieldFault("no expression", text, 0)
+    parse(text)
+
+
+def _completed(words: list[str]) -> str | None:
+    if len(words) == 5:
+        return _from_crontab(words)
+    if len(words) == 6 and "?" in (words[2], words[4]):
+        return " ".join(["0", *words])  # EventBridge: minutes hours day-of-month month day-of-week year
+    by_month, by_week = words[_MONTH_DAY], words[_WEEK_DAY]
+    if by_month == by_week == "?":
+        return _with_days(words, "*", "?")
+    if "?" in (by_month, by_week):
+        return " ".join(words)
+    if by_week == "*":
+        return _with_days(words, by_month, "?")
+    if by_month == "*" and not _has_digit(by_week):
+        return _with_days(words, "?", by_week)
+    return None
+
+
+def _with_days(words: list[str], by_month: str, by_week: str) -> str:
+    return " ".join([*words[:_MONTH_DAY], by_month, words[_MONTH], by_week, *words[_WEEK_DAY + 1 :]])
+
+
+def _from_crontab(words: list[str]) -> str | None:
+    """The five fields of a crontab line, unless it restricts both day fields, which Quartz cannot say."""
+    minutes, hours, by_month, months, by_week = words
+    if "?" in (by_month, by_week):
+        return " ".join(["0", *words])
+    if by_week == "*":
+        return f"0 {minutes} {hours} {by_month} {months} ?"
+    named = _named_week_days(by_week)
+    if by_month != "*" or named is None:
+        return None
+    return f"0 {minutes} {hours} ? {months} {named}"
+
+
+def _named_week_days(text: str) -> str | None:
+    """Days of the week numbered from Sunday = 0 or 7, by name; None where names cannot say it."""
+    items = [_named_item(item) for item in text.split(",")]
+    return None if None in items else ",".join(item for item in items if item)
+
+
+def _named_item(item: str) -> str | None:
+    base, slash, step = item.partition("/")
+    first, dash, last = base.partition("-")
+    if (first, last) == ("0", "7") and not slash:
+        return "*"
+    if slash and not dash and base != "*":
+        return None
+    names = [_day_name(day) for day in (first, last) if day]
+    return None if None in names else "-".join(name for name in names if name) + slash + step
+
+
+def _day_name(day: str) -> str | None:
+    if len(day) == 1 and day in "01234567":
+        return WEEK_DAY_NAMES[int(day) % 7]
+    return None if _has_digit(day) else day

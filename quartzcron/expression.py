@@ -1,0 +1,423 @@
+"""CronExpression, the immutable value that users hold.
+
+next_fire, prev_fire and matches read one row of the almanac, and add a ready-made timedelta to a ready-made midnight.
+What no row answers (a day that a gap or an overlap touches, a year outside 1970-2099) goes to policies.py, which is
+exact everywhere and takes its time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone, tzinfo
+
+from .almanac import Rows, RowsBehind, rows_of
+from .days import NONE_LEFT, day_rule
+from .errors import CronError, PolicyError
+from .fields import FIRST_YEAR, LAST_YEAR
+from .parser import parse
+from .policies import POLICIES, VIXIE, Policy, at_or_after, at_or_before, fires_at
+from .search import END_WALL, FIRST_WALL, WallPattern
+from .times import DAY, SECONDS, ahead, behind, minute_deltas, time_rule
+from .times import NONE_LEFT as NO_TIME_LEFT
+from .zone_names import canonical, local_zone, named_zone, same_zone, zone_key, zone_name, zone_of
+from .zones import Zone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    # (seconds, minutes and hours tables, a timedelta for each minute of the day, the first or last minute of an hour)
+    Clock = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[timedelta, ...], int]
+    # What a search needs, for times that carry one tzinfo: that tzinfo, rows, the first or last time of a day, and a
+    # Clock, unless there is one time a day.
+    Search = tuple[object, Rows, timedelta, Clock | None]
+
+_KNOWN = 512
+_KNOWN_LENGTH = 256
+_NOWHERE: Any = (object(), None, None, None)
+
+# Beyond these instants nothing fires in any zone.
+_START = FIRST_WALL - 7 * DAY
+_END = END_WALL + 7 * DAY
+
+
+class CronExpression:
+    """A Quartz cron expression, as an immutable value.
+
+    `text` has six or seven fields: seconds, minutes, hours, day of month, month, day of week and, if wanted, year.
+    `tz` is a zone name, or a zoneinfo, pytz, dateutil or fixed-offset tzinfo; `dst` is "vixie" or "quartz", see
+    policies.py. Raises CronSyntaxError, UnknownZoneError or PolicyError, which are all CronError and ValueError.
+
+    In which zone:
+
+    - An aware `after` gets an answer that carries the tzinfo of `after`. The expression is read in its own zone if it
+      has one, else in the zone of `after`.
+    - A naive `after` is wall time. If the expression has a zone it is wall time there, and the answer is aware, because
+      a naive one could not tell the two passes of an overlap apart. Otherwise no zone is involved, and the answer is
+      naive.
+    - No `after` means now, in the expression's zone, or else in the zone of this machine.
+
+    >>> from datetime import datetime
+    >>> weekly = CronExpression("0 0 8 ? * MON")
+    >>> weekly.next_fire(datetime(2026, 1, 1))
+    datetime.datetime(2026, 1, 5, 8, 0)
+    >>> print(CronExpression("0 0 8 ? * MON", tz="Asia/Shanghai").next_fire(datetime(2026, 1, 1)))
+    2026-01-05 08:00:00+08:00
+    """
+
+    __slots__ = ("_ahead", "_behind", "_interval", "_pattern", "_tz", "dst", "text")
+
+    text: str
+    dst: str
+    _tz: tzinfo | None
+    _interval: bool
+    _pattern: WallPattern
+    _ahead: Search
+    _behind: Search
+
+    def __new__(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> CronExpression:
+        """Parse a text, or find the expression that was made of the same text before."""
+        if tz is None and dst == VIXIE and cls is CronExpression:
+            try:
+                return _known[text]
+            except (KeyError, TypeError):
+                pass
+        if not isinstance(text, str):
+            raise TypeError(f"a cron expression is a str, not {type(text).__name__}")
+        if (dst, False) not in POLICIES:
+            raise PolicyError(dst)
+        return _make(cls, text, _zone_argument(tz), dst)
+
+    @classmethod
+    def is_valid(cls, text: object) -> bool:
+        """Whether the text is a Quartz expression.
+
+        >>> CronExpression.is_valid("0 0 8 ? * MON"), CronExpression.is_valid("0 8 * * 1")
+        (True, False)
+        """
+        try:
+            cls(text)  # type: ignore[arg-type]
+        except (CronError, TypeError):
+            return False
+        return True
+
+    @property
+    def tz(self) -> tzinfo | None:
+        """The zone in which the expression is read; None if that is the zone of the question."""
+        return self._tz
+
+    def next_fire(self, after: datetime | None = None) -> datetime | None:
+        """The first fire time strictly after `after`, or None if there is none up to the end of 2099.
+
+        >>> from datetime import datetime
+        >>> CronExpression("0 30 9 L * ?").next_fire(datetime(2028, 2, 1))
+        datetime.datetime(2028, 2, 29, 9, 30)
+        """
+        if after is None:
+            after = self._now()
+        carried, rows, first, clock = self._ahead
+        try:
+            if after.tzinfo is not carried:
+                return self._next_elsewhere(after)
+        except AttributeError:
+            raise _no_datetime(after) from None
+        new_year, days, here, midnights, beyond = rows[after.year]
+        today = after.toordinal() - new_year
+        midnight = here[today]
+        if midnight is None:
+            return self._next_exactly(after)
+        day = days[today]
+        if day == today:
+            if clock is None:
+                fire = midnight + first
+                if fire > after:
+                    return fire
+            else:
+                seconds, minutes, hours, deltas, head = clock
+                hour = after.hour
+                if hours[hour] == hour:
+                    minute = after.minute
+                    if minutes[minute] == minute:
+                        second = seconds[after.second + 1]
+                        if second < NO_TIME_LEFT:
+                            return midnight + _MINUTES[hour * 60 + minute] + SECONDS[second]
+                    minute = minutes[minute + 1]
+                    if minute < NO_TIME_LEFT:
+                        return midnight + deltas[hour * 60 + minute]
+                hour = hours[hour + 1]
+                if hour < NO_TIME_LEFT:
+                    return midnight + deltas[hour * 60 + head]
+            day = days[today + 1]
+        midnight = midnights[day]
+        if midnight is None:
+            if day != NONE_LEFT:
+                return self._next_exactly(after)
+            midnight = rows.look_beyond(after.year) if beyond is None else beyond
+            if midnight is None:
+                return self._next_exactly(after)
+            if midnight is False:
+                return None
+        return midnight + first
+
+    def prev_fire(self, before: datetime | None = None) -> datetime | None:
+        """The last fire time strictly before `before`, or None if there is none from 1970 on: the mirror of next_fire.
+
+        >>> from datetime import datetime
+        >>> CronExpression("0 30 9 L * ?").prev_fire(datetime(2028, 3, 1))
+        datetime.datetime(2028, 2, 29, 9, 30)
+        """
+        if before is None:
+            before = self._now()
+        carried, rows, last, clock = self._behind
+        try:
+            if before.tzinfo is not carried:
+                return self._prev_elsewhere(before)
+        except AttributeError:
+            raise _no_datetime(before) from None
+        new_year, days, here, midnights, beyond = rows[before.year]
+        today = before.toordinal() - new_year
+        midnight = here[today]
+        if midnight is None:
+            return self._prev_exactly(before)
+        day = days[today]
+        if day == today:
+            if clock is None:
+                fire = midnight + last
+                if fire < before:
+                    return fire
+            else:
+                seconds, minutes, hours, deltas, tail = clock
+                hour = before.hour
+                if hours[hour] == hour:
+                    minute = before.minute
+                    if minutes[minute] == minute:
+                        second = seconds[before.second if before.microsecond else before.second - 1]
+                        if second < NO_TIME_LEFT:
+                            return midnight + _MINUTES[hour * 60 + minute] + SECONDS[second]
+                    minute = minutes[minute - 1]
+                    if minute < NO_TIME_LEFT:
+                        return midnight + deltas[hour * 60 + minute]
+                hour = hours[hour - 1]
+                if hour < NO_TIME_LEFT:
+                    return midnight + deltas[hour * 60 + tail]
+            day = days[today - 1]
+        midnight = midnights[day]
+        if midnight is None:
+            if day != NONE_LEFT:
+                return self._prev_exactly(before)
+            midnight = rows.look_beyond(before.year) if beyond is None else beyond
+            if midnight is None:
+                return self._prev_exactly(before)
+            if midnight is False:
+                return None
+        return midnight + last
+
+    def matches(self, time: datetime) -> bool:
+        """Whether the whole second of `time` is a fire time (Quartz: isSatisfiedBy).
+
+        >>> from datetime import datetime
+        >>> CronExpression("0 0 8 ? * MON").matches(datetime(2026, 1, 5, 8, 0, 0, 999_999))
+        True
+        """
+        carried, rows, _, _ = self._ahead
+        try:
+            if time.tzinfo is not carried:
+                return self._matches_elsewhere(time)
+        except AttributeError:
+            raise _no_datetime(time) from None
+        new_year, days, here, _, _ = rows[time.year]
+        today = time.toordinal() - new_year
+        if here[today] is None:
+            zone = zone_of(time.tzinfo)
+            return fires_at(self._pattern, zone, self._policy, _instant(zone, time))
+        times = self._pattern.times
+        return days[today] == today and bool(
+            times.hours >> time.hour & times.minutes >> time.minute & times.seconds >> time.second & 1
+        )
+
+    def fires(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
+        """The fire times strictly after `start` (now, if not given) up to and including `end` (2099, if not given).
+
+        >>> from datetime import datetime
+        >>> [fire.day for fire in CronExpression("0 0 8 1,15 * ?").fires(datetime(2026, 1, 1, 8), datetime(2026, 2, 1, 8))]
+        [15, 1]
+        """
+        fire = self.next_fire(start)
+        while fire is not None and (end is None or fire <= end):
+            yield fire
+            fire = self.next_fire(fire)
+
+    @property
+    def never_fires(self) -> bool:
+        """Whether no day of the years 1970 to 2099 fires, as for 30 February.
+
+        >>> CronExpression("0 0 8 30 2 ?").never_fires
+        True
+        """
+        return not self._pattern.days.firing_years
+
+    @property
+    def _policy(self) -> Policy:
+        return POLICIES[self.dst, self._interval]
+
+    def _now(self) -> datetime:
+        zone = zone_of(self._tz or local_zone())
+        return zone.at(_instant(_UTC, datetime.now(timezone.utc)))
+
+    # -- times that no row answers --
+
+    def _next_exactly(self, after: datetime) -> datetime | None:
+        zone = zone_of(after.tzinfo)
+        found = at_or_after(self._pattern, zone, self._policy, _instant(zone, after) + 1)
+        return None if found is None else zone.at(found)
+
+    def _prev_exactly(self, before: datetime) -> datetime | None:
+        zone = zone_of(before.tzinfo)
+        latest = _instant(zone, before) - (0 if before.microsecond else 1)
+        found = at_or_before(self._pattern, zone, self._policy, latest)
+        return None if found is None else zone.at(found)
+
+    # -- times that carry another tzinfo than the ones before --
+
+    def _next_elsewhere(self, after: datetime) -> datetime | None:
+        local, answer_in = self._located(after)
+        if self._ahead[0] is not local.tzinfo:
+            self._ahead = self._search_ahead(local.tzinfo)
+        fire = self.next_fire(local)
+        return fire if answer_in is None or fire is None else _moved(fire, answer_in)
+
+    def _prev_elsewhere(self, before: datetime) -> datetime | None:
+        local, answer_in = self._located(before)
+        if self._behind[0] is not local.tzinfo:
+            self._behind = self._search_behind(local.tzinfo)
+        fire = self.prev_fire(local)
+        return fire if answer_in is None or fire is None else _moved(fire, answer_in)
+
+    def _matches_elsewhere(self, time: datetime) -> bool:
+        local, _ = self._located(time)
+        if self._ahead[0] is not local.tzinfo:
+            self._ahead = self._search_ahead(local.tzinfo)
+        return self.matches(local)
+
+    def _located(self, time: datetime) -> tuple[datetime, Zone | None]:
+        """The same time in a zone in which the expression can be read, and the zone of the answer if that is another."""
+        if not isinstance(time, datetime):
+            raise _no_datetime(time)
+        carried = canonical(time.tzinfo)
+        if self._tz is None or (carried is not None and same_zone(carried, self._tz)):
+            return time if carried is time.tzinfo else time.replace(tzinfo=carried), None
+        zone, answer_in = zone_of(self._tz), None if carried is None else zone_of(carried)
+        instant = _instant(answer_in or zone, time)
+        return zone.at(instant).replace(microsecond=time.microsecond), answer_in
+
+    def _search_ahead(self, carried: tzinfo | None) -> Search:
+        times = self._pattern.times
+        deltas = minute_deltas(times.first % 60)
+        clock = None
+        if times.count > 1:
+            tables = ahead(times.seconds), ahead(times.minutes), ahead(times.hours)
+            clock = (*tables, deltas, times.first // 60 % 60)
+        return carried, rows_of(Rows, self._pattern.days, carried), deltas[times.first // 60], clock
+
+    def _search_behind(self, carried: tzinfo | None) -> Search:
+        times = self._pattern.times
+        deltas = minute_deltas(times.last % 60)
+        clock = None
+        if times.count > 1:
+            tables = behind(times.seconds), behind(times.minutes), behind(times.hours)
+            clock = (*tables, deltas, times.last // 60 % 60)
+        return carried, rows_of(RowsBehind, self._pattern.days, carried), deltas[times.last // 60], clock
+
+    # -- a value among values --
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        times = self._pattern.times
+        return (
+            *((times.seconds, times.minutes, times.hours, self._interval) if not self.never_fires else ()),
+            *self._pattern.days.key,
+            zone_key(self._tz),
+            self.dst,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both fire at the same times in every year, in the same zone and under the same policy."""
+        return self._key == other._key if isinstance(other, CronExpression) else NotImplemented
+
+    def __hash__(self) -> int:
+        *key, zone, dst = self._key
+        return hash((*key, zone if isinstance(zone, str) else None, dst))
+
+    def __repr__(self) -> str:
+        zone = "" if self._tz is None else f", tz={zone_name(self._tz) or self._tz!r}"
+        dst = "" if self.dst == VIXIE else f", dst={self.dst!r}"
+        return f"CronExpression({self.text!r}{zone}{dst})"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in ("_ahead", "_behind"):
+            raise AttributeError(f"a CronExpression is immutable, {name!r} included")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a CronExpression is immutable, {name!r} included")
+
+    def __copy__(self) -> CronExpression:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CronExpression:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _make, (type(self), self.text, self._tz, self.dst)
+
+
+_known: dict[str, CronExpression] = {}
+_MINUTES = minute_deltas(0)
+_UTC = Zone(timezone.utc, timezone.utc)
+
+
+def _make(cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str) -> CronExpression:
+    fields = parse(text)
+    self = object.__new__(cls)
+    times = time_rule(fields.seconds, fields.minutes, fields.hours)
+    put = object.__setattr__
+    put(self, "text", text)
+    put(self, "dst", dst)
+    put(self, "_tz", tz)
+    put(self, "_interval", fields.interval)
+    put(self, "_pattern", WallPattern(day_rule(fields.days, fields.years), times))
+    put(self, "_ahead", _NOWHERE)
+    put(self, "_behind", _NOWHERE)
+    if tz is None and dst == VIXIE and cls is CronExpression and len(text) <= _KNOWN_LENGTH:
+        if len(_known) >= _KNOWN:
+            _known.clear()
+        _known[text] = self
+    return self
+
+
+def _zone_argument(tz: object) -> tzinfo | None:
+    if tz is None or isinstance(tz, tzinfo):
+        return tz
+    if isinstance(tz, str):
+        return named_zone(tz)
+    raise TypeError(f"tz is a zone name or a tzinfo, not {type(tz).__name__}")
+
+
+def _instant(zone: Zone, time: datetime) -> int:
+    """The whole second of a time, brought near to the years in which anything fires."""
+    if time.year < FIRST_YEAR - 1:
+        return _START
+    if time.year > LAST_YEAR + 1:
+        return _END
+    return min(max(zone.instant(time), _START), _END)
+
+
+def _moved(fire: datetime, zone: Zone) -> datetime:
+    return zone.at(zone_of(fire.tzinfo).instant(fire))
+
+
+def _no_datetime(time: object) -> TypeError:
+    return TypeError(f"a time is a datetime, not {type(time).__name__}")

@@ -1,0 +1,90 @@
+"""The seven fields as a table, and Fields, the parsed form of an expression. Nothing here reads text.
+
+A set of values is an int: bit v stands for value v (for years, bit v - 1970). Days of the week are Quartz's:
+1 is Sunday, 7 is Saturday.
+"""
+
+from __future__ import annotations
+
+FIRST_YEAR = 1970
+LAST_YEAR = 2099
+
+_MONTHS = "JANUARY FEBRUARY MARCH APRIL MAY JUNE JULY AUGUST SEPTEMBER OCTOBER NOVEMBER DECEMBER".split()
+_WEEK_DAYS = "SUNDAY MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY".split()
+
+
+def _named(names: list[str]) -> dict[str, int]:
+    return {form: value for value, name in enumerate(names, 1) for form in (name[:3], name)}
+
+
+class Field:
+    """One of the seven: what it is called, its bounds, its names, and the largest step that Quartz takes."""
+
+    __slots__ = ("base", "full", "high", "low", "max_step", "name", "names", "size", "wraps")
+
+    def __init__(
+        self,
+        name: str,
+        low: int,
+        high: int,
+        max_step: int,
+        *,
+        names: dict[str, int] | None = None,
+        base: int = 0,
+        wraps: bool = True,
+    ) -> None:
+        self.name, self.low, self.high, self.max_step = name, low, high, max_step
+        self.names = names or {}
+        self.base = base
+        self.wraps = wraps
+        self.size = high - low + 1
+        self.full = ((1 << self.size) - 1) << (low - base)
+
+    @property
+    def allowed(self) -> str:
+        """The bounds in words."""
+        if not self.names:
+            return f"{self.name} go from {self.low} to {self.high}"
+        names = [name for name in self.names if len(name) == 3]
+        return f"{self.name} go from {self.low} to {self.high} or {names[0]} to {names[-1]}"
+
+
+SECONDS = Field("seconds", 0, 59, 59)
+MINUTES = Field("minutes", 0, 59, 59)
+HOURS = Field("hours", 0, 23, 23)
+MONTH_DAYS = Field("days of the month", 1, 31, 31)
+MONTHS = Field("months", 1, 12, 12, names=_named(_MONTHS))
+WEEK_DAYS = Field("days of the week", 1, 7, 7, names=_named(_WEEK_DAYS))
+YEARS = Field("years", FIRST_YEAR, LAST_YEAR, 9999, base=FIRST_YEAR, wraps=False)
+
+FIELDS = (SECONDS, MINUTES, HOURS, MONTH_DAYS, MONTHS, WEEK_DAYS, YEARS)
+
+MONTH_NAMES = tuple(name[:3] for name in _MONTHS)
+WEEK_DAY_NAMES = tuple(name[:3] for name in _WEEK_DAYS)
+
+# A special day of the month, (from the end?, n, nearest weekday?):
+# L is (True, 0, False), L-3 (True, 3, False), 15W (False, 15, True), LW (True, 0, True), L-3W (True, 3, True).
+Special = tuple[bool, int, bool]
+
+# A special day of the week, (day, n): 6#3 is (6, 3); 6L, the last one, is (6, 0).
+Nth = tuple[int, int]
+
+# The part that names days: (months, days of the month, specials, days of the week, nth). Days are given by month or by
+# week, never both: the other two are empty. A tuple, for it is the key of the shared day tables.
+DayFields = tuple[int, int, tuple[Special, ...], int, Nth | None]
+
+
+class Fields:
+    """What an expression says, with its spelling taken away.
+
+    `interval` tells whether seconds, minutes or hours were written with `*`, `-` or `/`: under the vixie policy such
+    expressions run through both passes of an overlap, fixed times run once.
+    """
+
+    __slots__ = ("days", "hours", "interval", "minutes", "seconds", "years")
+
+    def __init__(self, seconds: int, minutes: int, hours: int, interval: bool, days: DayFields, years: int) -> None:
+        self.seconds, self.minutes, self.hours = seconds, minutes, hours
+        self.interval = interval
+        self.days = days
+        self.years = years

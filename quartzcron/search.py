@@ -1,0 +1,100 @@
+"""The wall times that an expression names: the smallest after another, the largest before it, and how many lie between.
+
+A wall time is an int here: seconds since the day before 0001-01-01, that is `toordinal() * 86400 + second of the day`.
+No zones, no clock, no text.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from datetime import date
+
+from .days import FIRST_DAYS, DayRule
+from .fields import FIRST_YEAR, LAST_YEAR
+from .times import DAY, TimeRule
+
+FIRST_WALL = FIRST_DAYS[FIRST_YEAR] * DAY
+END_WALL = FIRST_DAYS[LAST_YEAR + 1] * DAY
+
+
+class WallPattern:
+    """All wall times that an expression names: its days and its times of day."""
+
+    __slots__ = ("_ranks", "days", "times")
+
+    def __init__(self, days: DayRule, times: TimeRule) -> None:
+        self.days, self.times = days, times
+        self._ranks: list[int] | None = None
+
+    def fires(self, wall: int) -> bool:
+        """Whether this wall time is one of them."""
+        if not FIRST_WALL <= wall < END_WALL:
+            return False
+        day, time = divmod(wall, DAY)
+        year = date.fromordinal(day).year
+        return bool(self.days.mask(year) >> (day - FIRST_DAYS[year]) & 1) and self.times.fires(time)
+
+    def at_or_after(self, wall: int) -> int | None:
+        """The first of them that is not before this wall time."""
+        day, time = divmod(max(wall, FIRST_WALL), DAY)
+        found = self.days.day_at_or_after(day)
+        if found == day:
+            later = self.times.at_or_after(time)
+            if later is not None:
+                return day * DAY + later
+            found = self.days.day_at_or_after(day + 1)
+        return None if found is None else found * DAY + self.times.first
+
+    def at_or_before(self, wall: int) -> int | None:
+        """The last of them that is not after this wall time."""
+        day, time = divmod(min(wall, END_WALL - 1), DAY)
+        found = self.days.day_at_or_before(day)
+        if found == day:
+            earlier = self.times.at_or_before(time)
+            if earlier is not None:
+                return day * DAY + earlier
+            found = self.days.day_at_or_before(day - 1)
+        return None if found is None else found * DAY + self.times.last
+
+    def before(self, wall: int) -> int:
+        """How many of them lie before this wall time."""
+        wall = min(max(wall, FIRST_WALL), END_WALL)
+        if wall == END_WALL:
+            return self._year_ranks()[-1]
+        day, time = divmod(wall, DAY)
+        year = date.fromordinal(day).year
+        index = day - FIRST_DAYS[year]
+        mask = self.days.mask(year)
+        rank = self._year_ranks()[year - FIRST_YEAR] + (mask & ((1 << index) - 1)).bit_count() * self.times.count
+        return rank + self.times.before(time) if mask >> index & 1 else rank
+
+    def nth(self, n: int) -> int | None:
+        """The wall time that has n of them before it, n from 0; None if there are not so many."""
+        ranks = self._year_ranks()
+        if not 0 <= n < ranks[-1]:
+            return None
+        place = bisect_right(ranks, n) - 1
+        year = FIRST_YEAR + place
+        day, n = divmod(n - ranks[place], self.times.count)
+        return (FIRST_DAYS[year] + _nth_bit(self.days.mask(year), day)) * DAY + self.times.nth(n)
+
+    def _year_ranks(self) -> list[int]:
+        """How many of them lie before 1 January of each year, and, at the end, how many there are."""
+        if self._ranks is None:
+            ranks = [0]
+            for year in range(FIRST_YEAR, LAST_YEAR + 1):
+                ranks.append(ranks[-1] + self.days.mask(year).bit_count() * self.times.count)
+            self._ranks = ranks
+        return self._ranks
+
+
+def _nth_bit(mask: int, n: int) -> int:
+    """The place of the (n + 1)th bit that is set."""
+    low, high = 0, mask.bit_length()
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if (mask & ((1 << middle) - 1)).bit_count() > n:
+            high = middle
+        else:
+            low = middle
+    return low

@@ -1,0 +1,170 @@
+"""Which times of a day fire, as seconds of the day. No dates, no zones, no text.
+
+Three tables answer "which second, minute or hour comes next": for each value, itself if it fires, else the next one
+that does, else NONE_LEFT. They are shared by all expressions with the same field.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+# "No more such second, minute or hour": above the largest of each.
+NONE_LEFT = 60
+
+DAY = 86_400
+_TABLES = 1024
+_RULES = 4096
+
+SECONDS = tuple(timedelta(0, second) for second in range(60))
+
+_deltas: list[tuple[timedelta, ...] | None] = [None] * 60
+_ahead: dict[int, tuple[int, ...]] = {}
+_behind: dict[int, tuple[int, ...]] = {}
+
+
+class TimeRule:
+    """The times of day of an expression: sets of seconds, minutes and hours, as in Fields."""
+
+    __slots__ = ("count", "first", "hours", "last", "minutes", "seconds")
+
+    def __init__(self, seconds: int, minutes: int, hours: int) -> None:
+        self.seconds, self.minutes, self.hours = seconds, minutes, hours
+        self.first = _lowest(hours) * 3600 + _lowest(minutes) * 60 + _lowest(seconds)
+        self.last = (hours.bit_length() - 1) * 3600 + (minutes.bit_length() - 1) * 60 + seconds.bit_length() - 1
+        self.count = hours.bit_count() * minutes.bit_count() * seconds.bit_count()
+
+    def fires(self, time: int) -> bool:
+        """Whether this second of the day is one of the times."""
+        hour, rest = divmod(time, 3600)
+        return bool(self.hours >> hour & self.minutes >> rest // 60 & self.seconds >> rest % 60 & 1)
+
+    def at_or_after(self, time: int) -> int | None:
+        """The first of the times that is not before this second of the day."""
+        hour, rest = divmod(time, 3600)
+        minute, second = divmod(rest, 60)
+        if self.hours >> hour & 1:
+            if self.minutes >> minute & 1:
+                found = ahead(self.seconds)[second]
+                if found < NONE_LEFT:
+                    return hour * 3600 + minute * 60 + found
+            found = ahead(self.minutes)[minute + 1]
+            if found < NONE_LEFT:
+                return hour * 3600 + found * 60 + self.first % 60
+        found = ahead(self.hours)[hour + 1]
+        return found * 3600 + self.first % 3600 if found < NONE_LEFT else None
+
+    def at_or_before(self, time: int) -> int | None:
+        """The last of the times that is not after this second of the day."""
+        hour, rest = divmod(time, 3600)
+        minute, second = divmod(rest, 60)
+        if self.hours >> hour & 1:
+            if self.minutes >> minute & 1:
+                found = behind(self.seconds)[second]
+                if found < NONE_LEFT:
+                    return hour * 3600 + minute * 60 + found
+            found = behind(self.minutes)[minute - 1]
+            if found < NONE_LEFT:
+                return hour * 3600 + found * 60 + self.last % 60
+        found = behind(self.hours)[hour - 1]
+        return found * 3600 + self.last % 3600 if found < NONE_LEFT else None
+
+    def before(self, time: int) -> int:
+        """How many of the times lie before this second of the day; `time` may be a whole day."""
+        hour, rest = divmod(time, 3600)
+        minute, second = divmod(rest, 60)
+        a_minute = self.seconds.bit_count()
+        a_hour = self.minutes.bit_count() * a_minute
+        count = _below(self.hours, hour) * a_hour
+        if self.hours >> hour & 1:
+            count += _below(self.minutes, minute) * a_minute
+            if self.minutes >> minute & 1:
+                count += _below(self.seconds, second)
+        return count
+
+    def nth(self, n: int) -> int:
+        """The time that has n of the times before it; n from 0 to count - 1."""
+        a_minute = self.seconds.bit_count()
+        hour, n = divmod(n, self.minutes.bit_count() * a_minute)
+        minute, second = divmod(n, a_minute)
+        return members(self.hours)[hour] * 3600 + members(self.minutes)[minute] * 60 + members(self.seconds)[second]
+
+    def gaps(self) -> tuple[int, int] | None:
+        """The shortest and the longest time between two successive times of one day; None if there is but one."""
+        seconds, minutes, hours = members(self.seconds), members(self.minutes), members(self.hours)
+        gaps = _steps(seconds)
+        gaps += [60 * step - (seconds[-1] - seconds[0]) for step in _steps(minutes)]
+        gaps += [3600 * step - (self.last % 3600 - self.first % 3600) for step in _steps(hours)]
+        return (min(gaps), max(gaps)) if gaps else None
+
+
+_rules: dict[tuple[int, int, int], TimeRule] = {}
+
+
+def time_rule(seconds: int, minutes: int, hours: int) -> TimeRule:
+    """The rule for these sets, shared with the expressions that have the same ones."""
+    key = (seconds, minutes, hours)
+    rule = _rules.get(key)
+    if rule is None:
+        if len(_rules) >= _RULES:
+            _rules.clear()
+        rule = _rules[key] = TimeRule(seconds, minutes, hours)
+    return rule
+
+
+def ahead(values: int) -> tuple[int, ...]:
+    """For each value from 0 to 60, itself if it is in the set, else the next that is, else NONE_LEFT."""
+    table = _ahead.get(values)
+    if table is None:
+        entries = [NONE_LEFT] * 61
+        for value in range(59, -1, -1):
+            entries[value] = value if values >> value & 1 else entries[value + 1]
+        table = _remember(_ahead, values, entries)
+    return table
+
+
+def behind(values: int) -> tuple[int, ...]:
+    """For each value from 0 to 59, itself if it is in the set, else the one before that is, else NONE_LEFT.
+
+    A last entry says NONE_LEFT, so that the one before 0 is found at -1.
+    """
+    table = _behind.get(values)
+    if table is None:
+        entries = [NONE_LEFT] * 61
+        latest = NONE_LEFT
+        for value in range(60):
+            latest = value if values >> value & 1 else latest
+            entries[value] = latest
+        table = _remember(_behind, values, entries)
+    return table
+
+
+def minute_deltas(second: int) -> tuple[timedelta, ...]:
+    """The time from midnight to that second of each of the 1,440 minutes of a day, ready-made."""
+    deltas = _deltas[second]
+    if deltas is None:
+        deltas = _deltas[second] = tuple([timedelta(0, time) for time in range(second, DAY, 60)])
+    return deltas
+
+
+def members(values: int) -> list[int]:
+    """The values in a set, in order."""
+    return [value for value in range(values.bit_length()) if values >> value & 1]
+
+
+def _remember(tables: dict[int, tuple[int, ...]], values: int, entries: list[int]) -> tuple[int, ...]:
+    if len(tables) >= _TABLES:
+        tables.clear()
+    table = tables[values] = tuple(entries)
+    return table
+
+
+def _lowest(values: int) -> int:
+    return (values & -values).bit_length() - 1
+
+
+def _below(values: int, value: int) -> int:
+    return (values & ((1 << value) - 1)).bit_count()
+
+
+def _steps(values: list[int]) -> list[int]:
+    return [later - earlier for earlier, later in zip(values, values[1:], strict=False)]

@@ -1,0 +1,224 @@
+"""Wall time ↔ instant: time zones of every kind, the rules for gaps and overlaps, and tables of midnights.
+
+Instants are ints here: seconds of UTC counted as search.py counts wall times, so that wall = instant + offset.
+A zone has two sides: the *rules* that say when its clocks change, and the *carrier*, the tzinfo that answers are made
+of. They differ for pytz and dateutil objects, whose own rules end in 2037: these go by their name.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta, timezone, tzinfo
+
+from .days import FIRST_DAYS
+from .errors import UnknownZoneError
+from .fields import FIRST_YEAR, LAST_YEAR
+from .times import DAY
+
+# Clocks have jumped by a whole day, never by more; two transitions this near each other may touch the same wall time.
+NEAR = 3 * DAY
+
+# (instant, offset before it, offset from it on)
+Transition = tuple[int, int, int]
+Midnights = tuple[datetime | None, ...]
+
+_DAYS_OF_YEAR = tuple(timedelta(days=day) for day in range(366))
+_SECOND = timedelta(seconds=1)
+_UNKNOWN = (None,) * 367
+_ZONE_YEARS = 512
+
+
+class Zone:
+    """A zone whose rules and carrier are one tzinfo: zoneinfo objects, fixed offsets, and what else obeys PEP 495.
+
+    The zone of naive times has no tzinfo: there wall time and instant are the same.
+    """
+
+    __slots__ = ("_fixed", "_transitions", "carrier", "rules", "years")
+
+    def __init__(self, rules: tzinfo | None, carrier: tzinfo | None) -> None:
+        self.rules, self.carrier = rules, carrier
+        self._fixed = _fixed_offset(rules)
+        self._transitions: dict[int, tuple[Transition, ...]] = {}
+        self.years: dict[int, ZoneYear] = {}
+
+    def offset(self, instant: int) -> int:
+        """Seconds that the zone is ahead of UTC at an instant of the years 1969 to 2100."""
+        if self._fixed is not None:
+            return self._fixed
+        return seconds_of(_local(instant, self.rules)) - instant
+
+    def instant(self, time: datetime) -> int:
+        """The whole second of a time that carries this zone, by what its own tzinfo says; naive times are wall times.
+
+        A naive time is read in the zone's rules.
+        """
+        if self.rules is None:
+            return seconds_of(time)
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=self.rules)
+        offset = time.utcoffset()
+        if offset is None:
+            raise UnknownZoneError(time.tzinfo, "it has no UTC offset")
+        return seconds_of(time) - offset // _SECOND
+
+    def at(self, instant: int) -> datetime:
+        """The datetime that the carrier gives an instant, with its fold."""
+        return _local(instant, self.carrier)
+
+    def transitions(self, year: int) -> tuple[Transition, ...]:
+        """The changes of the offset within a year of UTC, in order."""
+        if self._fixed is not None or not FIRST_YEAR - 1 <= year <= LAST_YEAR + 1:
+            return ()
+        found = self._transitions.get(year)
+        if found is None:
+            found = self._transitions[year] = self._find_transitions(year)
+        return found
+
+    def _find_transitions(self, year: int) -> tuple[Transition, ...]:
+        first = datetime(year, 1, 1).toordinal() * DAY
+        last = datetime(year + 1, 1, 1).toordinal() * DAY
+        found = []
+        earlier, before = first - 1, self.offset(first - 1)
+        for later in range(first + DAY - 1, last, DAY):
+            after = self.offset(later)
+            if after != before:
+                found.append(self._transition(earlier, later, before, after))
+            earlier, before = later, after
+        return tuple(found)
+
+    def _transition(self, earlier: int, later: int, before: int, after: int) -> Transition:
+        """The second at which the offset changes from `before` to `after`."""
+        while later - earlier > 1:
+            middle = (earlier + later) // 2
+            if self.offset(middle) == before:
+                earlier = middle
+            else:
+                later = middle
+        return later, before, after
+
+    def year(self, year: int) -> ZoneYear:
+        """The midnights of a year, remembered; the least recently made year of any zone makes room."""
+        found = self.years.get(year)
+        if found is None:
+            found = self.years[year] = ZoneYear(self, year)
+            _recent.append(found)
+            if len(_recent) > _ZONE_YEARS:
+                _recent.popleft().forget()
+        return found
+
+    def midnights(self, year: int) -> Midnights:
+        """The midnight of each day of a year, ready to have a time of day added; None for each day without a plain one.
+
+        A day is plain if no gap or overlap touches it. 367 entries.
+        """
+        length = FIRST_DAYS[year + 1] - FIRST_DAYS[year]
+        midnights = self._plain_midnights(year, length)
+        for around in (year - 1, year, year + 1):
+            for instant, before, after in self.transitions(around):
+                first = (instant + min(before, after)) // DAY - FIRST_DAYS[year]
+                last = (instant + max(before, after)) // DAY - FIRST_DAYS[year]
+                for index in range(max(first, 0), min(last + 1, length)):
+                    midnights[index] = None
+        return (*midnights, *_UNKNOWN[length:])
+
+    def _plain_midnights(self, year: int, length: int) -> list[datetime | None]:
+        new_year = datetime(year, 1, 1, tzinfo=self.carrier)
+        return [new_year + days for days in _DAYS_OF_YEAR[:length]]
+
+
+class NamedZone(Zone):
+    """A zone whose carrier follows rules of its own that are wrong after 2037; answers are the right instants in it."""
+
+    __slots__ = ()
+
+    def _plain_midnights(self, year: int, length: int) -> list[datetime | None]:
+        right = datetime(year, 1, 1, tzinfo=self.rules)
+        ours = datetime(year, 1, 1, tzinfo=self.carrier)
+        marks = [(right + days).utcoffset() == (ours + days).utcoffset() for days in (*_DAYS_OF_YEAR, timedelta(366))]
+        return [ours + _DAYS_OF_YEAR[i] if marks[i] and marks[i + 1] else None for i in range(length)]
+
+
+class PytzZone(Zone):
+    """A zone carried by pytz, which has one tzinfo for each offset that the zone ever had."""
+
+    __slots__ = ()
+
+    def at(self, instant: int) -> datetime:
+        """The datetime that pytz's localize would give; after 2037 too, where localize is wrong."""
+        offset = self.offset(instant)
+        return _datetime(instant + offset).replace(tzinfo=self._tzinfo(instant, offset))
+
+    def _tzinfo(self, instant: int, offset: int) -> tzinfo:
+        own = self.carrier.fromutc(_datetime(instant)).tzinfo  # type: ignore[union-attr]
+        if own is not None and own.utcoffset(None) == timedelta(seconds=offset):
+            return own
+        right = _local(instant, self.rules)
+        known: dict[tuple[timedelta, timedelta, str], tzinfo] = getattr(self.carrier, "_tzinfos", {})
+        alike = [info for key, info in known.items() if key[0] == right.utcoffset()]
+        named = [info for key, info in known.items() if (key[0], key[2]) == (right.utcoffset(), right.tzname())]
+        return (named or alike or [timezone(timedelta(seconds=offset))])[-1]
+
+    def _plain_midnights(self, year: int, length: int) -> list[datetime | None]:
+        walls = [(FIRST_DAYS[year] + index) * DAY for index in range(length + 1)]
+        infos = [self._tzinfo(wall - offset, offset) for wall, offset in ((w, self._offset_of_wall(w)) for w in walls)]
+        return [
+            _datetime(wall).replace(tzinfo=info) if info is following else None
+            for wall, info, following in zip(walls, infos, infos[1:], strict=False)
+        ]
+
+    def _offset_of_wall(self, wall: int) -> int:
+        offset = _datetime(wall).replace(tzinfo=self.rules).utcoffset()
+        return 0 if offset is None else offset // _SECOND
+
+
+class ZoneYear:
+    """The midnights of one year in one zone, and the tables made from them, which go when it goes."""
+
+    __slots__ = ("_zone", "midnights", "users", "year")
+
+    def __init__(self, zone: Zone, year: int) -> None:
+        self._zone, self.year = zone, year
+        self.midnights = zone.midnights(year)
+        self.users: list[dict[int, object]] = []
+
+    def here(self, carried: tzinfo | None) -> Midnights:
+        """The midnights of the days on which a plain time of this zone carries this very tzinfo."""
+        if carried is self._zone.carrier and not isinstance(self._zone, PytzZone):
+            return self.midnights
+        return tuple(m if m is not None and m.tzinfo is carried else None for m in self.midnights)
+
+    def forget(self) -> None:
+        """Make room: drop the midnights and every table that holds them."""
+        self._zone.years.pop(self.year, None)
+        for rows in self.users:
+            rows.pop(self.year, None)
+
+
+_recent: deque[ZoneYear] = deque()
+
+
+def _datetime(wall: int) -> datetime:
+    day, second = divmod(wall, DAY)
+    return datetime.fromordinal(day) + timedelta(seconds=second)
+
+
+def seconds_of(time: datetime) -> int:
+    """The reading of calendar and clock as seconds, zone and microseconds apart."""
+    return time.toordinal() * DAY + time.hour * 3600 + time.minute * 60 + time.second
+
+
+def _local(instant: int, zone: tzinfo | None) -> datetime:
+    utc = _datetime(instant)
+    return utc if zone is None else zone.fromutc(utc.replace(tzinfo=zone))
+
+
+def _fixed_offset(rules: tzinfo | None) -> int | None:
+    """The offset of a zone that never changes it, in seconds; None for the others."""
+    if rules is None:
+        return 0
+    try:
+        offset = rules.utcoffset(None)
+    except (TypeError, AttributeError, ValueError, NotImplementedError):
+        return None
+    return None if offset is None else offset // _SECOND
