@@ -22,7 +22,7 @@ from scheduler.engine.reply import Reply
 from scheduler.engine.request import Request
 from scheduler.engine.routes import METHODS, Match, Needs
 from scheduler.engine.settings import PRODUCTION, STAGE, app_environment
-from scheduler.errors import ArgumentError, UnknownFunctionError
+from scheduler.errors import ArgumentError, LeanCloudError, LeanEngineError, UnknownFunctionError
 from scheduler.functions import Registry, bind, run
 
 logger = logging.getLogger("scheduler.engine")
@@ -115,7 +115,7 @@ def _hook(service: Service, request: Request) -> Any:
     work = functools.partial(run, functools.partial(hook, *arguments), {})
     try:
         result = service.execution.bounded(call, work, service.hook_limit_s)
-    except Exception as error:
+    except (LeanEngineError, LeanCloudError) as error:
         if event.logs_refusals:
             logger.error("%s refused what is saved already: %s [request %s]", call.function, error, request.id)
         raise

@@ -137,11 +137,10 @@ def level(theirs: Credentials, ours: Keys, *, now_ms: float = 0.0, max_age_s: fl
     """What the credentials prove; with `max_age_s`, a signature older or younger than that proves nothing."""
     if not same(ours.app_id, theirs.id):
         return Level.NONE
-    key, _, mark = theirs.key.partition(",")
     signature = _Signature.of(theirs.signature, now_ms, max_age_s)
     if (
         same(ours.master_key, theirs.master)
-        or (mark in ("", _MASTER_MARK) and same(ours.master_key, key))
+        or same(ours.master_key, theirs.key.removesuffix(f",{_MASTER_MARK}"))
         or (signature and signature.is_of(ours.master_key))
     ):
         return Level.MASTER

@@ -14,6 +14,7 @@ from typing import Any
 from scheduler.call import Call, TimerCall
 from scheduler.engine import body, credentials
 from scheduler.engine.credentials import Credentials
+from scheduler.engine.routes import decoded
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@=+-]{1,128}", re.ASCII)
 _FORM_OF_OLD_BROWSERS = "text/plain"
@@ -93,4 +94,4 @@ def timer_of(environ: Mapping[str, Any]) -> TimerCall | None:
         return None
     if scheduled_at.tzinfo is None:
         scheduled_at = scheduled_at.replace(tzinfo=UTC)
-    return TimerCall(environ["HTTP_X_TIMER_NAME"], scheduled_at, attempt)
+    return TimerCall(decoded(environ["HTTP_X_TIMER_NAME"]), scheduled_at, attempt)

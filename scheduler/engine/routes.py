@@ -62,9 +62,10 @@ def match(path: str) -> Match | None:
     if segments[0] not in _FIRST_SEGMENTS:
         return None
     prefixed = segments[0] == PREFIX
-    version, *rest = segments[1:] if prefixed else segments
-    if version not in VERSIONS:
+    versioned = segments[1:] if prefixed else segments
+    if not versioned or versioned[0] not in VERSIONS:
         return None
+    rest = versioned[1:]
     if prefixed and rest in (["ping"], ["ping", ""]):
         return Match(PING, ())
     for endpoint in ENDPOINTS:
@@ -79,13 +80,14 @@ def _names(pattern: tuple[str, ...], segments: list[str]) -> tuple[str, ...] | N
     names = []
     for expected, segment in zip(pattern, segments, strict=True):
         if expected == "*" and segment:
-            names.append(_decoded(segment))
+            names.append(decoded(segment))
         elif expected != segment:
             return None
     return tuple(names)
 
 
-def _decoded(segment: str) -> str:
-    if segment.isascii():
-        return segment
-    return segment.encode("latin-1", "replace").decode("utf-8", "replace")
+def decoded(text: str) -> str:
+    """A text as WSGI hands it over, bytes in the guise of Latin-1, read as the UTF-8 that it is."""
+    if text.isascii():
+        return text
+    return text.encode("latin-1", "replace").decode("utf-8", "replace")
