@@ -1,0 +1,135 @@
+"""The Python surface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import scheduler.engine
+from scheduler.engine import Engine, LeanEngineError, cloudfunc
+from scheduler.errors import ArgumentError, DuplicateFunctionError, UnknownFunctionError
+from tests.engine.client import Client
+
+
+def site(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"site"]
+
+
+def test_exported_names() -> None:
+    """What a cloud.py imports is there."""
+    assert sorted(scheduler.engine.__all__) == [
+        "CloudObject",
+        "Engine",
+        "HttpsRedirectMiddleware",
+        "LeanCloudError",
+        "LeanEngineError",
+        "cloudfunc",
+        "init",
+    ]
+    assert all(hasattr(scheduler.engine, name) for name in scheduler.engine.__all__)
+    assert Engine.LeanEngineError is LeanEngineError
+
+
+def test_define_with_and_without_a_name(engine: Engine) -> None:
+    """Both forms return the function, and a name is taken once."""
+
+    @engine.define
+    def one() -> int:
+        return 1
+
+    @engine.define("zwei")
+    def two() -> int:
+        return 2
+
+    assert (one(), two(), engine.registry.names()) == (1, 2, ["one", "zwei"])
+    with pytest.raises(RuntimeError, match="defined twice"):
+        engine.define("one")(two)
+
+
+def test_wrap_puts_a_site_under_an_engine_once() -> None:
+    """A second site is a RuntimeError."""
+    engine = Engine()
+    assert engine.wrap(site) is engine
+    assert Client(engine).get("/").body == b"site"
+    with pytest.raises(RuntimeError, match="wraps an app already"):
+        engine.wrap(site)
+    with pytest.raises(RuntimeError):
+        Engine(site).wrap(site)
+
+
+def test_register_takes_over_another_engine(engine: Engine, client: Client) -> None:
+    """Functions, hooks and timers of a module's own engine; a name in both is a RuntimeError."""
+    module = Engine()
+    module.define("f")(lambda: module.current.function)
+    module.before_save("T")(lambda _: None)
+    module.timer(every=60)(len)
+    engine.register(module)
+    assert client.call("f").json == {"result": "f"}
+    assert engine.registry.names() == ["f", "len"]
+    assert [timer.function for timer in engine.registry.timers] == ["len"]
+    with pytest.raises(DuplicateFunctionError):
+        engine.register(module)
+
+
+def test_timers_are_declared_as_data(engine: Engine) -> None:
+    """The decorator keeps expression and options, and returns the function."""
+
+    @engine.timer("0 0 8 ? * MON", tz="Asia/Shanghai")
+    @engine.define
+    def report() -> str:
+        return "done"
+
+    (timer,) = engine.registry.timers
+    assert (timer.function, timer.schedule, timer.options) == ("report", "0 0 8 ? * MON", {"tz": "Asia/Shanghai"})
+    assert report() == "done"
+
+
+def test_call_does_what_a_request_would(engine: Engine) -> None:
+    """For unit tests: arguments are bound and coerced, a context is there, exceptions are the function's own."""
+
+    @engine.define
+    async def hello(name: str, times: int = 1) -> Any:
+        if name == "":
+            raise LeanEngineError(123, "who?")
+        return [name * times, engine.current.function, engine.current.left_s is not None]
+
+    assert engine.call("hello", name="x", times="2") == ["xx", "hello", True]
+    assert engine.current.function is None
+    with pytest.raises(LeanEngineError, match=r"who\?"):
+        engine.call("hello", name="")
+    with pytest.raises(ArgumentError, match="missing argument 'name'"):
+        engine.call("hello")
+    with pytest.raises(UnknownFunctionError, match="known functions: hello"):
+        engine.call("helo")
+
+
+def test_start_and_stop_are_there_for_old_programs(engine: Engine, client: Client) -> None:
+    """Stopping ends idle threads; calls work before, between and after."""
+    engine.define("f")(lambda: 1)
+    engine.start()
+    assert client.call("f").status == 200
+    engine.stop()
+    assert client.call("f").status == 200
+    engine.stop()
+
+
+def test_a_pool_needs_a_worker() -> None:
+    """An engine that could run nothing is refused when it is made."""
+    with pytest.raises(ValueError, match="take at least 1"):
+        Engine(max_concurrency=0)
+
+
+def test_the_newest_engine_is_the_root() -> None:
+    """`cloudfunc.run` means it, unless a call is in progress in another one."""
+    older, newer = Engine(), Engine()
+    for engine, name in ((older, "older"), (newer, "newer")):
+        engine.define("who")(lambda name=name: name)
+        engine.define("ask")(lambda: cloudfunc.run("who"))
+    assert cloudfunc.run("who") == "newer"
+    assert Client(older).call("ask").json == {"result": "older"}
+    sub = Engine()
+    sub.define("sub")(lambda: 1)
+    newer.register(sub)
+    assert cloudfunc.run("who") == "newer"
