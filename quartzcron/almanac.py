@@ -7,12 +7,16 @@ the same days. However many there are, only the most recently made rows stay.
 from __future__ import annotations
 
 from collections import deque
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 
 from .days import FIRST_DAYS, NONE_LEFT, DayRule
 from .fields import FIRST_YEAR, LAST_YEAR
+from .search import WallPattern
+from .times import ahead, behind, minute_deltas
 from .zone_names import zone_of
 from .zones import Midnights, Zone
+
+NEVER = datetime.max
 
 _ROWS = 8192
 _ZONES = 64
@@ -21,8 +25,9 @@ _NO_DAYS = (NONE_LEFT,) * (NONE_LEFT + 2)
 
 # What a row holds: the ordinal of 1 January · the table of the next (or latest) day that fires · the midnights of the
 # days on which a time that carries this tzinfo is plain · the midnights that answers are made of · the midnight of the
-# first day that fires in a later (or the last one in an earlier) year: None if it is not plain, False if there is none.
-Row = tuple[int, tuple[int, ...], Midnights, Midnights, datetime | bool | None]
+# first day that fires in a later (or the last one in an earlier) year: None if it is not plain or not yet known,
+# NEVER if there is none.
+Row = tuple[int, tuple[int, ...], Midnights, Midnights, datetime | None]
 
 
 class Rows(dict[int, Row]):
@@ -32,7 +37,8 @@ class Rows(dict[int, Row]):
 
     def __init__(self, days: DayRule, zone: Zone, carried: tzinfo | None) -> None:
         super().__init__()
-        self.days, self.zone, self._carried = days, zone, carried  # keeps the key's id from being taken by another
+        # Holding the tzinfo keeps its id, a key of the almanac, from being taken by another object.
+        self.days, self.zone, self._carried = days, zone, carried
 
     def __missing__(self, year: int) -> Row:
         if not FIRST_YEAR <= year <= LAST_YEAR:
@@ -46,10 +52,10 @@ class Rows(dict[int, Row]):
             rows.pop(oldest, None)
         return row
 
-    def look_beyond(self, year: int) -> datetime | bool | None:
+    def look_beyond(self, year: int) -> datetime | None:
         """Fill in the last part of a row, and return it."""
         day = self._day_beyond(year)
-        found: datetime | bool | None = False
+        found: datetime | None = NEVER
         if day is not None:
             there = date.fromordinal(day).year
             found = self.zone.year(there).midnights[day - FIRST_DAYS[there]]
@@ -77,6 +83,14 @@ class RowsBehind(Rows):
 
 _recent: deque[tuple[Rows, int]] = deque()
 
+# The tables of seconds, minutes and hours · the time from midnight to each minute of the day · and to which minute of
+# an hour the search comes first.
+Clock = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[timedelta, ...], int]
+
+# What a search needs, for times that carry one tzinfo: that tzinfo · its rows · the time from midnight to the first
+# fire of a day (the last, looking back) · a Clock, unless there is but one fire a day.
+Search = tuple[object, Rows, timedelta, Clock | None]
+
 
 def rows_of(kind: type[Rows], days: DayRule, carried: tzinfo | None) -> Rows:
     """The rows of these days for times that carry this very tzinfo, shared."""
@@ -87,3 +101,23 @@ def rows_of(kind: type[Rows], days: DayRule, carried: tzinfo | None) -> Rows:
             days.almanac.clear()
         rows = days.almanac[key] = kind(days, zone_of(carried), carried)
     return rows
+
+
+def search_ahead(pattern: WallPattern, carried: tzinfo | None) -> Search:
+    """What next_fire needs for times that carry this tzinfo."""
+    times = pattern.times
+    deltas = minute_deltas(times.first % 60)
+    clock = None
+    if times.count > 1:
+        clock = ahead(times.seconds), ahead(times.minutes), ahead(times.hours), deltas, times.first // 60 % 60
+    return carried, rows_of(Rows, pattern.days, carried), deltas[times.first // 60], clock
+
+
+def search_behind(pattern: WallPattern, carried: tzinfo | None) -> Search:
+    """What prev_fire needs for times that carry this tzinfo."""
+    times = pattern.times
+    deltas = minute_deltas(times.last % 60)
+    clock = None
+    if times.count > 1:
+        clock = behind(times.seconds), behind(times.minutes), behind(times.hours), deltas, times.last // 60 % 60
+    return carried, rows_of(RowsBehind, pattern.days, carried), deltas[times.last // 60], clock

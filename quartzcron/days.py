@@ -39,11 +39,11 @@ class DayRule:
     Shared by all expressions with the same ones; see day_rule. Days are ordinals, as date.toordinal() gives them.
     """
 
-    __slots__ = ("_ahead", "_behind", "_firing", "_masks", "_years", "almanac", "fields")
+    __slots__ = ("_ahead", "_behind", "_firing", "_masks", "almanac", "fields", "given_years")
 
     def __init__(self, fields: DayFields, years: int) -> None:
         self.fields = fields
-        self._years = years
+        self.given_years = years
         self._firing: int | None = None
         self._masks: list[int | None] = [None] * 14
         self._ahead: dict[int, tuple[int, ...]] = {}
@@ -52,11 +52,11 @@ class DayRule:
 
     def mask(self, year: int) -> int:
         """The days of a year that fire, bit 0 being 1 January."""
-        return self._mask(SHAPES[year]) if self._years >> (year - FIRST_YEAR) & 1 else 0
+        return self._mask(SHAPES[year]) if self.given_years >> (year - FIRST_YEAR) & 1 else 0
 
     def ahead(self, year: int) -> tuple[int, ...]:
         """For each day of a year, itself if it fires, else the next that does, else NONE_LEFT; 368 entries."""
-        shape = SHAPES[year] if self._years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
+        shape = SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
         table = self._ahead.get(shape)
         if table is None:
             table = self._ahead[shape] = _next_days(self.mask(year))
@@ -67,7 +67,7 @@ class DayRule:
 
         A last entry says NONE_LEFT, so that the one before 1 January is found at -1.
         """
-        shape = SHAPES[year] if self._years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
+        shape = SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
         table = self._behind.get(shape)
         if table is None:
             table = self._behind[shape] = _previous_days(self.mask(year))
@@ -79,8 +79,8 @@ class DayRule:
         if self._firing is None:
             self._firing = 0
             for shape, same in enumerate(YEARS_OF_SHAPE):
-                if self._years & same and self._mask(shape):
-                    self._firing |= self._years & same
+                if self.given_years & same and self._mask(shape):
+                    self._firing |= self.given_years & same
         return self._firing
 
     @property

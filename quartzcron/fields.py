@@ -9,8 +9,21 @@ from __future__ import annotations
 FIRST_YEAR = 1970
 LAST_YEAR = 2099
 
-_MONTHS = "JANUARY FEBRUARY MARCH APRIL MAY JUNE JULY AUGUST SEPTEMBER OCTOBER NOVEMBER DECEMBER".split()
-_WEEK_DAYS = "SUNDAY MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY".split()
+_MONTHS = [
+    "JANUARY",
+    "FEBRUARY",
+    "MARCH",
+    "APRIL",
+    "MAY",
+    "JUNE",
+    "JULY",
+    "AUGUST",
+    "SEPTEMBER",
+    "OCTOBER",
+    "NOVEMBER",
+    "DECEMBER",
+]
+_WEEK_DAYS = ["SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"]
 
 
 def _named(names: list[str]) -> dict[str, int]:
@@ -83,7 +96,7 @@ class Fields:
 
     __slots__ = ("days", "hours", "interval", "minutes", "seconds", "years")
 
-    def __init__(self, seconds: int, minutes: int, hours: int, interval: bool, days: DayFields, years: int) -> None:
+    def __init__(self, seconds: int, minutes: int, hours: int, *, interval: bool, days: DayFields, years: int) -> None:
         self.seconds, self.minutes, self.hours = seconds, minutes, hours
         self.interval = interval
         self.days = days

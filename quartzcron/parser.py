@@ -1,7 +1,7 @@
 """parse(text) -> Fields: the only place that knows the syntax. What went wrong is told by diagnosis.py.
 
-The grammar is Quartz's (CronExpression, 2.3.2), read strictly: where Quartz ignores a tail or guesses, this is an error.
-Field texts repeat, so each (field, text) is read once and remembered.
+The grammar is Quartz's (CronExpression, 2.3.2), read strictly: where Quartz ignores a tail or guesses, this is
+an error. Field texts repeat, so each (field, text) is read once and remembered.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def parse(text: str) -> Fields:
         from .diagnosis import syntax_error
 
         raise syntax_error(text) from None
-    return Fields(seconds, minutes, hours, any_second or any_minute or any_hour, days, years)
+    interval = any_second or any_minute or any_hour
+    return Fields(seconds, minutes, hours, interval=interval, days=days, years=years)
 
 
 def read_field(index: int, text: str) -> Any:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from datetime import date
+from itertools import pairwise
 
 from .days import FIRST_DAYS, DayRule
 from .fields import FIRST_YEAR, LAST_YEAR
-from .times import DAY, TimeRule
+from .times import DAY, TimeRule, members
 
 FIRST_WALL = FIRST_DAYS[FIRST_YEAR] * DAY
 END_WALL = FIRST_DAYS[LAST_YEAR + 1] * DAY
@@ -86,6 +87,38 @@ class WallPattern:
                 ranks.append(ranks[-1] + self.days.mask(year).bit_count() * self.times.count)
             self._ranks = ranks
         return self._ranks
+
+
+def wall_gaps(pattern: WallPattern) -> tuple[int, int] | None:
+    """The shortest and the longest time between two successive wall times; None if there are fewer than two."""
+    gaps = [gap for gap in (pattern.times.gaps(), _day_gaps(pattern)) if gap is not None]
+    if not gaps or not pattern.days.firing_years:
+        return None
+    return min(shortest for shortest, _ in gaps), max(longest for _, longest in gaps)
+
+
+def _day_gaps(pattern: WallPattern) -> tuple[int, int] | None:
+    """The shortest and the longest time from the last wall time of a day to the first of the next day that fires."""
+    spans: dict[int, tuple[int, int, int, int]] = {}
+    distances: set[int] = set()
+    latest = None
+    for year in range(FIRST_YEAR, LAST_YEAR + 1):
+        mask = pattern.days.mask(year)
+        if not mask:
+            continue
+        if mask not in spans:
+            days = members(mask)
+            steps = [later - earlier for earlier, later in pairwise(days)]
+            spans[mask] = days[0], days[-1], min(steps, default=0), max(steps, default=0)
+        first, last, shortest, longest = spans[mask]
+        distances |= {shortest, longest} - {0}
+        if latest is not None:
+            distances.add(FIRST_DAYS[year] + first - latest)
+        latest = FIRST_DAYS[year] + last
+    if not distances:
+        return None
+    overnight = pattern.times.first - pattern.times.last
+    return min(distances) * DAY + overnight, max(distances) * DAY + overnight
 
 
 def _nth_bit(mask: int, n: int) -> int:

@@ -7,6 +7,7 @@ that does, else NONE_LEFT. They are shared by all expressions with the same fiel
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 # "No more such second, minute or hour": above the largest of each.
 NONE_LEFT = 60
@@ -167,4 +168,4 @@ def _below(values: int, value: int) -> int:
 
 
 def _steps(values: list[int]) -> list[int]:
-    return [later - earlier for earlier, later in zip(values, values[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(values)]

@@ -22,7 +22,7 @@ def load_zone(name: str) -> NamedZoneInfo:
     """The zone of that name; raises OSError or ValueError if there is none."""
     if not name.isascii() or not name.isprintable() or len(name) > _NAME_LENGTH or name != name.strip():
         raise ValueError(name)
-    with pytz.open_resource(name) as file:
+    with pytz.open_resource(name) as file:  # type: ignore[attr-defined]
         return NamedZoneInfo.from_file(file, key=name)
 
 

@@ -6,7 +6,7 @@ Names are looked up in the database that pytz brings along, so that a machine wi
 from __future__ import annotations
 
 import sys
-from datetime import timedelta, timezone, tzinfo
+from datetime import UTC, timedelta, timezone, tzinfo
 
 from .errors import UnknownZoneError
 from .zones import NamedZone, PytzZone, Zone
@@ -21,7 +21,7 @@ _fixed_zones: dict[tuple[timezone, str], timezone] = {}
 
 
 def canonical(info: tzinfo | None) -> tzinfo | None:
-    """The same object for all datetime.timezone objects of one offset and name, since parsers make one for every time."""
+    """One object for all datetime.timezone objects of an offset and a name, since parsers make one for every time."""
     if type(info) is not timezone:
         return info
     if len(_fixed_zones) >= _REMEMBERED:
@@ -46,7 +46,7 @@ def zone_of(info: tzinfo | None) -> Zone:
 
 def _make_zone(info: tzinfo | None) -> Zone:
     name = zone_name(info)
-    if name is None or _is_zoneinfo(info) or info is timezone.utc:
+    if name is None or _is_zoneinfo(info) or info is UTC:
         return Zone(info, info)
     if not _is_pytz(info):
         return Zone(info, info) if _fixed(info) else NamedZone(named_zone(name), info)
@@ -104,9 +104,10 @@ def named_zone(name: str) -> tzinfo:
 def local_zone() -> tzinfo:
     """The zone of this machine: TZ if it is set, else /etc/localtime, else what dateutil makes of the C library."""
     import os
+    from pathlib import Path
 
     name = os.environ.get("TZ", "").removeprefix(":")
-    path = os.path.realpath("/etc/localtime")  # noqa: PTH
+    path = str(Path("/etc/localtime").resolve())
     if not name and "zoneinfo/" in path:
         name = path.partition("zoneinfo/")[2]
     try:
@@ -130,7 +131,7 @@ def _load(name: str) -> tzinfo:
 def _offset_zone(name: str) -> timezone | None:
     """`UTC`, `Z`, `+08:00`, `UTC+08:00`, `-03:30:15`."""
     if name in ("UTC", "Z"):
-        return timezone.utc
+        return UTC
     text = name.removeprefix("UTC")
     parts = text[1:].split(":")
     if text[:1] not in ("+", "-") or len(parts) not in (2, 3):

@@ -15,12 +15,17 @@ from .errors import UnknownZoneError
 from .fields import FIRST_YEAR, LAST_YEAR
 from .times import DAY
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Clocks have jumped by a whole day, never by more; two transitions this near each other may touch the same wall time.
 NEAR = 3 * DAY
 
 # (instant, offset before it, offset from it on)
 Transition = tuple[int, int, int]
 Midnights = tuple[datetime | None, ...]
+Touched = tuple[int, int, datetime, datetime]
 
 _DAYS_OF_YEAR = tuple(timedelta(days=day) for day in range(366))
 _SECOND = timedelta(seconds=1)
@@ -107,22 +112,16 @@ class Zone:
                 _recent.popleft().forget()
         return found
 
-    def midnights(self, year: int) -> Midnights:
-        """The midnight of each day of a year, ready to have a time of day added; None for each day without a plain one.
+    def tzinfo_at(self, instant: int) -> tzinfo | None:  # noqa: ARG002
+        """The tzinfo that the answer at an instant carries."""
+        return self.carrier
 
-        A day is plain if no gap or overlap touches it. 367 entries.
-        """
-        length = FIRST_DAYS[year + 1] - FIRST_DAYS[year]
-        midnights = self._plain_midnights(year, length)
-        for around in (year - 1, year, year + 1):
-            for instant, before, after in self.transitions(around):
-                first = (instant + min(before, after)) // DAY - FIRST_DAYS[year]
-                last = (instant + max(before, after)) // DAY - FIRST_DAYS[year]
-                for index in range(max(first, 0), min(last + 1, length)):
-                    midnights[index] = None
-        return (*midnights, *_UNKNOWN[length:])
+    def agrees(self, transition: Transition) -> bool:  # noqa: ARG002
+        """Whether the carrier has the transition too, so that wall times on its day may be told by the carrier."""
+        return True
 
-    def _plain_midnights(self, year: int, length: int) -> list[datetime | None]:
+    def midnights(self, year: int, length: int) -> list[datetime | None]:
+        """The midnight of each day of a year, as if no transition touched any; None where the carrier's is another."""
         new_year = datetime(year, 1, 1, tzinfo=self.carrier)
         return [new_year + days for days in _DAYS_OF_YEAR[:length]]
 
@@ -132,11 +131,15 @@ class NamedZone(Zone):
 
     __slots__ = ()
 
-    def _plain_midnights(self, year: int, length: int) -> list[datetime | None]:
+    def midnights(self, year: int, length: int) -> list[datetime | None]:
         right = datetime(year, 1, 1, tzinfo=self.rules)
         ours = datetime(year, 1, 1, tzinfo=self.carrier)
         marks = [(right + days).utcoffset() == (ours + days).utcoffset() for days in (*_DAYS_OF_YEAR, timedelta(366))]
         return [ours + _DAYS_OF_YEAR[i] if marks[i] and marks[i + 1] else None for i in range(length)]
+
+    def agrees(self, transition: Transition) -> bool:  # noqa: ARG002
+        """Nobody knows what the carrier makes of a transition."""
+        return False
 
 
 class PytzZone(Zone):
@@ -146,10 +149,11 @@ class PytzZone(Zone):
 
     def at(self, instant: int) -> datetime:
         """The datetime that pytz's localize would give; after 2037 too, where localize is wrong."""
-        offset = self.offset(instant)
-        return _datetime(instant + offset).replace(tzinfo=self._tzinfo(instant, offset))
+        return _datetime(instant + self.offset(instant)).replace(tzinfo=self.tzinfo_at(instant))
 
-    def _tzinfo(self, instant: int, offset: int) -> tzinfo:
+    def tzinfo_at(self, instant: int) -> tzinfo:
+        """The one of pytz's tzinfos that is right at an instant."""
+        offset = self.offset(instant)
         own = self.carrier.fromutc(_datetime(instant)).tzinfo  # type: ignore[union-attr]
         if own is not None and own.utcoffset(None) == timedelta(seconds=offset):
             return own
@@ -159,9 +163,9 @@ class PytzZone(Zone):
         named = [info for key, info in known.items() if (key[0], key[2]) == (right.utcoffset(), right.tzname())]
         return (named or alike or [timezone(timedelta(seconds=offset))])[-1]
 
-    def _plain_midnights(self, year: int, length: int) -> list[datetime | None]:
+    def midnights(self, year: int, length: int) -> list[datetime | None]:
         walls = [(FIRST_DAYS[year] + index) * DAY for index in range(length + 1)]
-        infos = [self._tzinfo(wall - offset, offset) for wall, offset in ((w, self._offset_of_wall(w)) for w in walls)]
+        infos = [self.tzinfo_at(wall - self._offset_of_wall(wall)) for wall in walls]
         return [
             _datetime(wall).replace(tzinfo=info) if info is following else None
             for wall, info, following in zip(walls, infos, infos[1:], strict=False)
@@ -173,14 +177,40 @@ class PytzZone(Zone):
 
 
 class ZoneYear:
-    """The midnights of one year in one zone, and the tables made from them, which go when it goes."""
+    """One year in one zone.
 
-    __slots__ = ("_zone", "midnights", "users", "year")
+    `midnights` has 367 entries: the midnight of each plain day, ready to have a time of day added, and None for the
+    others. A day is plain if no transition touches it. `touched` tells what happens on a day that one transition
+    touches: the wall times, in seconds of the day, between which it happens, and the midnights that a time before and
+    a time after it is made of.
+    """
+
+    __slots__ = ("_zone", "midnights", "touched", "users", "year")
 
     def __init__(self, zone: Zone, year: int) -> None:
         self._zone, self.year = zone, year
-        self.midnights = zone.midnights(year)
-        self.users: list[dict[int, object]] = []
+        self.users: list[dict[int, Any]] = []
+        length = FIRST_DAYS[year + 1] - FIRST_DAYS[year]
+        midnights = zone.midnights(year, length)
+        self.touched: dict[int, Touched] = {}
+        for around in (year - 1, year, year + 1):
+            for transition in zone.transitions(around):
+                self._touch(transition, midnights)
+        self.midnights: Midnights = (*midnights, *_UNKNOWN[length:])
+
+    def _touch(self, transition: Transition, midnights: list[datetime | None]) -> None:
+        instant, before, after = transition
+        new_year = FIRST_DAYS[self.year] * DAY
+        start, end = instant + min(before, after) - new_year, instant + max(before, after) - new_year
+        for index in range(max(start // DAY, 0), min(end // DAY + 1, len(midnights))):
+            midnight = _datetime(new_year + index * DAY)
+            earlier = midnight.replace(tzinfo=self._zone.tzinfo_at(instant - 1))
+            later = midnight.replace(tzinfo=self._zone.tzinfo_at(instant))
+            if index in self.touched or not self._zone.agrees(transition):
+                self.touched[index] = (-DAY, 2 * DAY, earlier, later)
+            else:
+                self.touched[index] = (start - index * DAY, end - index * DAY, earlier, later)
+            midnights[index] = None
 
     def here(self, carried: tzinfo | None) -> Midnights:
         """The midnights of the days on which a plain time of this zone carries this very tzinfo."""
