@@ -1,0 +1,107 @@
+"""The command line `scheduler`: one file a command; this one finds the command and says what went wrong.
+
+A command's module is imported when the command is called, so that `scheduler --help` costs nothing. Exit status: 0
+done, 1 a run or a function has failed, 2 the command could not be carried out: one message on stderr says why.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import click
+
+from ..errors import SchedulerError
+
+#: Command → what it does, in a line. Each is the attribute `command` of the module of its name.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "up": "Serve the functions over HTTP and fire their timers.",
+        "timers": "Add, list, enable, disable, edit, run and remove timers.",
+        "runs": "Show what ran, how it ended and how late it was.",
+        "logs": "Show what runs printed.",
+        "call": "Call a function of cloud.py here and now.",
+        "next": "Show when a cron expression fires next.",
+        "demo": "See it all work in fifteen seconds, on a store of its own.",
+    }
+)
+
+
+class RefusalError(click.ClickException):
+    """The command could not be carried out: one message, exit status 2."""
+
+    exit_code = 2
+
+
+class Program(click.Group):
+    """The group of all commands; errors of the service leave it as one clear message."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and (close := difflib.get_close_matches(args[0], COMMANDS, n=1)):
+            ctx.fail(f"no such command {args[0]!r}; did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SchedulerError as error:
+            raise RefusalError(explained(error)) from error
+        except ValueError as error:
+            if not _is_of_quartzcron(error):
+                raise
+            raise RefusalError(explained(error)) from error
+
+
+def explained(error: BaseException) -> str:
+    """An error's message; one about a broken expression with the drawing that shows the place."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if drawing := getattr(cause, "drawing", None):
+            return f"{error}\n{drawing}"
+        cause = cause.__cause__
+    return str(error)
+
+
+def _is_of_quartzcron(error: ValueError) -> bool:
+    from quartzcron import CronError
+
+    return isinstance(error, CronError)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="quartzcron", prog_name="scheduler")
+def program() -> None:
+    """Timers that call your cloud functions, each on a Quartz cron expression or every N seconds.
+
+    Start with `scheduler demo`, then `scheduler up` in the folder of your cloud.py.
+    """
+
+
+def main() -> None:
+    """Run the command line and end the program."""
+    try:
+        program(prog_name="scheduler")
+    except BrokenPipeError:
+        # The reader, `head` say, has what it wanted; the interpreter must not complain about it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,114 @@
+"""What `scheduler up` says at its start: where everything is, and a call that works at once."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from ..engine.credentials import Keys
+from ..errors import ArgumentError
+from ..functions import Registry, bind
+from ..timetable import Entry
+from . import show
+from .functions import closest
+from .place import Place
+
+#: Names that need no quotes inside the double quotes of a shell.
+_HARMLESS = re.compile(r"[\w.:/+=,@-]*", re.ASCII)
+_MOST_SHOWN = 12
+_INDENT = " " * 12
+
+
+def base_url(host: str, port: int) -> str:
+    """The address at which a program on this machine reaches the server."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def curl(url: str, keys: Keys, function: str) -> str:
+    """A call of a function in the form of LeanEngine's guide, to be copied into a shell."""
+    words = [
+        "curl -X POST",
+        f"-H {_header('X-LC-Id', keys.app_id or '')}",
+        f"-H {_header('X-LC-Key', keys.app_key or '')}",
+        f"-H {_header('Content-Type', 'application/json')}",
+        "-d '{}'",
+        shlex.quote(f"{url}/1.1/functions/{quote(function, safe='')}"),
+    ]
+    return " ".join(words)
+
+
+def _header(name: str, value: str) -> str:
+    text = f"{name}: {value}"
+    return f'"{text}"' if _HARMLESS.fullmatch(value) else shlex.quote(text)
+
+
+def example_function(registry: Registry) -> str | None:
+    """The function that the example calls: one that needs no parameters, if possible `hello`."""
+    names = [name for name in registry.names() if _needs_nothing(registry, name)] or registry.names()
+    return "hello" if "hello" in names else next(iter(names), None)
+
+
+def _needs_nothing(registry: Registry, name: str) -> bool:
+    try:
+        bind(registry.get(name), {})
+    except ArgumentError:
+        return False
+    return True
+
+
+def lost_timers(entries: Sequence[Entry], known: Sequence[str], target: str) -> list[str]:
+    """A warning for each timer whose function nobody defines."""
+    return [
+        f"timer {entry.timer.name!r} calls {entry.timer.function!r}, which {target} does not define"
+        + (f"; {hint}" if (hint := closest(entry.timer.function, known)) else "")
+        for entry in entries
+        if entry.timer.function not in known
+    ]
+
+
+def facts(place: Place, *, target: str, url: str, store: str, keys_from: str, names: Sequence[str]) -> dict[str, Any]:
+    """Where everything is, as the banner shows it and --json prints it."""
+    config = place.config
+    return {
+        "url": url,
+        "target": target,
+        "functions": list(names),
+        "store": store,
+        "keys": keys_from,
+        "environment": config.environment or "development",
+        "tz": config.tz,
+        "log_level": config.log_level,
+    }
+
+
+def print_banner(stated: dict[str, Any], entries: Sequence[Entry], call: str | None, default_tz: str) -> None:
+    """The facts, the timers, and the call."""
+    for name, value in stated.items():
+        shown = _listed(value) if isinstance(value, list) else str(value)
+        click.echo(f"{click.style(f'{name:<12}', bold=True)}{show.plain(shown)}")
+    enabled = sum(entry.timer.enabled for entry in entries)
+    click.echo(f"{click.style('timers      ', bold=True)}{len(entries)}, {enabled} of them enabled")
+    for entry in entries[:_MOST_SHOWN]:
+        click.echo(f"{_INDENT}{show.plain(_timer_line(entry, default_tz))}")
+    if call:
+        click.echo(f"\nCall a function:\n\n{call}\n")
+    else:
+        click.echo("\nThere is no function yet; write one under @engine.define and start again.\n")
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return (", ".join(names[:_MOST_SHOWN]) or "none") + more
+
+
+def _timer_line(entry: Entry, default_tz: str) -> str:
+    timer = entry.timer
+    next_fire = show.instant(entry.next_fire, show.zone_of(timer, default_tz))
+    state = f"next at {next_fire}" if timer.enabled else "disabled"
+    return f"{timer.name} ({timer.environment}): {timer.function}, {timer.trigger}, {state}"

@@ -1,0 +1,95 @@
+"""scheduler call: a function of cloud.py, run in this process without a server or a timer."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from ..budget import FUNCTION_LIMIT_S
+from ..call import Call
+from ..engine.execution import Execution
+from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError
+from ..functions import bind, run
+from ..target import Target
+from . import show
+from .functions import unknown_function
+from .params import EXPLANATION, parse_params
+from .place import here, json_option, printing_to_stderr
+
+
+@click.command("call", epilog=EXPLANATION)
+@click.argument("name")
+@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--params", metavar="JSON", help="Parameters as a JSON object.")
+@click.option(
+    "--target", metavar="CLOUD.PY", help="Where the function is; the folder's wsgi.py or cloud.py unless set."
+)
+@click.option("--limit", "limit_s", type=float, default=FUNCTION_LIMIT_S, help="Time limit in seconds; 15 unless set.")
+@json_option
+def command(
+    *, name: str, pairs: tuple[str, ...], params: str | None, target: str | None, limit_s: float, as_json: bool
+) -> None:
+    """Call a function of cloud.py here and now, and print what it returns.
+
+    Exit status 1 when the function fails or is over its limit.
+    """
+    place = here()
+    arguments = parse_params(pairs, params)
+    target_name = place.needed_target_name(target)
+    with printing_to_stderr():
+        loaded = place.load(target_name)
+    if name not in loaded.registry:
+        raise unknown_function(name, target_name, loaded.registry.names())
+    if not as_json:
+        _print_result(_result(loaded, name, arguments, limit_s))
+        return
+    with printing_to_stderr():
+        result = _result(loaded, name, arguments, limit_s)
+    _print_result(result)
+
+
+def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float) -> Any:
+    """What the function returns; ends the program with status 1 where it fails."""
+    function = target.registry.get(name)
+    bound = bind(function, arguments)
+    call = Call(name, secrets.token_hex(8))
+    try:
+        return Execution(1, prepare=lambda: None).bounded(call, functools.partial(run, function, bound), limit_s)
+    except FunctionTimedOutError as error:
+        _fail(f"{error} {name} is over its limit of {limit_s:g} s")
+    except LeanEngineError as error:
+        _fail(f"LeanEngineError [{error.code}] {error.message}")
+    except LeanCloudError as error:
+        _fail(str(error))
+    except ArgumentError:
+        raise
+    except Exception as error:
+        click.echo(_traceback(error), err=True, nl=False)
+        _fail(f"{name} raised {type(error).__name__}: {error}")
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    raise SystemExit(1)
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback from the first frame on that is not ours."""
+    own = str(Path(__file__).parent.parent)
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None and frame.tb_frame.f_code.co_filename.startswith(own):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame))
+
+
+def _print_result(result: Any) -> None:
+    try:
+        show.print_json(result)
+    except (TypeError, ValueError) as error:
+        click.echo(repr(result))
+        click.echo(f"Warning: over HTTP this result would be refused, it is no JSON: {error}", err=True)

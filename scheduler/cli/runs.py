@@ -1,0 +1,89 @@
+"""scheduler runs: the history, newest first."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+import click
+
+from ..history import History
+from ..run import Outcome, Run
+from ..store import Store
+from ..timer import Environment
+from ..timetable import Timetable
+from . import show
+from .place import Place, environment_option, here, json_option, store_option
+
+COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
+
+
+class Zones:
+    """The zone in which each timer's runs are shown; that of a timer which is gone is the default."""
+
+    def __init__(self, store: Store, place: Place) -> None:
+        self._default = show.zone(place.config.tz)
+        self._of_timers = {
+            (entry.timer.environment.value, entry.timer.name): show.zone_of(entry.timer, place.config.tz)
+            for entry in Timetable(store).list()
+        }
+
+    def of(self, run: Run) -> tzinfo:
+        """The zone for one run."""
+        return self._of_timers.get((run.environment, run.timer), self._default)
+
+
+@click.command("runs")
+@click.option("--timer", metavar="NAME", help="Runs of one timer only.")
+@click.option("--outcome", "outcomes", multiple=True, type=click.Choice(list(Outcome)), help="Such outcomes only.")
+@click.option("-n", "--limit", default=20, type=click.IntRange(1, 100_000), help="How many; 20 unless set.")
+@environment_option
+@store_option
+@json_option
+def command(
+    *,
+    timer: str | None,
+    outcomes: tuple[Outcome, ...],
+    limit: int,
+    environment: str | None,
+    store: str | None,
+    as_json: bool,
+) -> None:
+    """Show what ran, newest first: how it ended, how late it was and how long it took."""
+    place = here(store=store, environment=environment)
+    with place.store() as opened:
+        found = History(opened).runs(
+            timer=timer,
+            environment=Environment(environment) if environment else None,
+            outcomes=outcomes,
+            limit=limit,
+        )
+        zones = Zones(opened, place)
+    if as_json:
+        show.print_json([show.run_json(run, zones.of(run)) for run in found])
+    elif not found:
+        click.echo("no runs" if timer is None else f"no runs of {timer}")
+    else:
+        show.print_table(COLUMNS, (row(run, zones.of(run)) for run in found))
+
+
+def row(run: Run, tz: tzinfo) -> tuple[str, ...]:
+    """A run as cells, in the order of COLUMNS."""
+    fire_time = show.instant(run.fire_time, tz)
+    if run.count > 1:
+        fire_time += f" (and {run.count - 1} more until {show.instant(run.last_fire_time, tz)})"
+    return (
+        str(run.id),
+        run.timer,
+        fire_time,
+        run.outcome or ("running" if run.started_at else "waiting"),
+        show.seconds(run.lateness_s),
+        show.seconds(run.duration_s),
+        message(run),
+    )
+
+
+def message(run: Run) -> str:
+    """The message of a run with what went wrong in particular, else what the function returned."""
+    if run.outcome is Outcome.SUCCEEDED:
+        return run.result or ""
+    return " · ".join(part for part in (run.message, run.error) if part)

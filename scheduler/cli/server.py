@@ -1,0 +1,132 @@
+"""The HTTP side of `scheduler up`: one listening socket, waitress in the main thread, the daemon beside it.
+
+The first signal stops the beginning of runs and of requests and waits for those going on; the second ends at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from waitress.server import create_server  # type: ignore[import-untyped]
+from waitress.wasyncore import dispatcher, loop  # type: ignore[import-untyped]
+
+from ..daemon import Daemon
+from ..errors import ConfigError
+
+log = logging.getLogger("scheduler.up")
+
+#: How long the loop sleeps when nothing happens; what happens wakes it.
+_SLEEP_S = 1.0
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens at an address, taken before anything is started; ConfigError where that is not free."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"no address to listen on: --host {host} ({error.strerror})") from error
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(128)
+        except OSError as error:
+            raise ConfigError(_why_not(host, port, error)) from error
+        yield listener
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use; stop the other program, or choose another: --port {port + 1}"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs more rights than you have; choose one above 1023: --port 3000"
+    return f"cannot listen on port {port} of {host}: {error.strerror}"
+
+
+class Server:
+    """Serves a WSGI app on a listening socket while a daemon runs in a thread of its own."""
+
+    def __init__(self, listener: socket.socket, application: Callable[..., Any], *, threads: int) -> None:
+        self._map: dict[int, Any] = {}
+        self._server = create_server(
+            application,
+            map=self._map,
+            sockets=[listener],
+            threads=threads,
+            ident=None,
+            clear_untrusted_proxy_headers=False,
+        )
+        self._signals: list[int] = []
+        self._accepting = True
+
+    def serve_beside(self, daemon: Daemon) -> int:
+        """Serve until a signal says stop; the exit status: 0, or 128 + the number of the signal that cut it short."""
+        fault: list[BaseException] = []
+        thread = threading.Thread(target=self._run_daemon, args=(daemon, fault), name="daemon")
+        with self._signals_caught():
+            thread.start()
+            obeyed = 0
+            while thread.is_alive() or (self._is_answering() and obeyed < 2):
+                loop(timeout=_SLEEP_S, map=self._map, count=1)
+                for _ in self._signals[obeyed:2]:
+                    obeyed += 1
+                    self._obey(daemon, again=obeyed > 1)
+            thread.join()
+        self._server.task_dispatcher.shutdown(timeout=0)
+        if fault:
+            raise fault[0]
+        return 128 + self._signals[1] if obeyed > 1 else 0
+
+    def _run_daemon(self, daemon: Daemon, fault: list[BaseException]) -> None:
+        try:
+            daemon.run()
+        except BaseException as error:
+            fault.append(error)
+        finally:
+            self._server.pull_trigger()
+
+    @contextlib.contextmanager
+    def _signals_caught(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: object) -> None:
+        # Nothing but this: a handler may interrupt any line, one that prints or holds a lock too.
+        self._signals.append(number)
+        self._server.pull_trigger()
+
+    def _obey(self, daemon: Daemon, *, again: bool) -> None:
+        if again:
+            log.info("ending at once; what still runs is killed and recorded as abandoned")
+        else:
+            going_on = daemon.running
+            waits = f"waiting for {going_on} that go on" if going_on else "none goes on"
+            log.info("stopping: no further runs, %s; once more ends at once", waits)
+            self._stop_accepting()
+        daemon.stop()
+
+    def _stop_accepting(self) -> None:
+        # Not server.close(): that closes the trigger too, which wakes the loop when an answer is ready.
+        if self._accepting:
+            self._accepting = False
+            dispatcher.close(self._server)
+
+    def _is_answering(self) -> bool:
+        """Whether a request is being answered; one that only keeps its connection open is not waited for."""
+        channels = list(self._server.active_channels.values())
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)

@@ -1,0 +1,158 @@
+"""How things look on a terminal, and what --json prints. Nothing here decides anything.
+
+The keys of the JSON objects stay as they are; instants are ISO 8601 with the offset of the zone they are shown in.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..run import Line, Run
+from ..timer import Cron, Timer
+
+if TYPE_CHECKING:
+    from ..timetable import Entry
+
+#: Wide enough for any table; what reads a pipe must never find a name cut short.
+_PIPE_WIDTH = 1_000
+_COLOURS = {
+    "succeeded": "green",
+    "failed": "red",
+    "timed_out": "red",
+    "short_circuited": "yellow",
+    "misfired": "yellow",
+    "skipped_overlap": "yellow",
+    "abandoned": "yellow",
+}
+
+
+def zone(name: str) -> tzinfo:
+    """A time zone by name, from the database that quartzcron uses too."""
+    from pytz import timezone
+
+    return timezone(name)
+
+
+def zone_of(timer: Timer, default: str) -> tzinfo:
+    """The zone in which a timer's instants are shown."""
+    return zone(timer.trigger.tz if isinstance(timer.trigger, Cron) else default)
+
+
+def instant(at: datetime | None, tz: tzinfo) -> str:
+    """An instant for people: to the second, with its offset."""
+    return "-" if at is None else at.astimezone(tz).isoformat(sep=" ", timespec="seconds")
+
+
+def iso(at: datetime | None, tz: tzinfo) -> str | None:
+    """An instant for machines."""
+    return None if at is None else at.astimezone(tz).isoformat()
+
+
+def seconds(value: float | None) -> str:
+    """A span of time, short: 3 ms, 1.25 s, 12 min."""
+    if value is None:
+        return "-"
+    if abs(value) < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.2f} s" if value < 120 else f"{value / 60:.0f} min"
+
+
+def plain(text: str) -> str:
+    """A text that cannot steer the terminal: control characters are shown instead of sent."""
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def coloured(outcome: str) -> str:
+    """An outcome, in its colour where the output is a terminal."""
+    return click.style(outcome, fg=_COLOURS.get(outcome))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_json_line(value: Any) -> None:
+    """One JSON object on a line of its own, for what goes on and on."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table without lines; a cell that is an outcome has its colour."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell), style=_COLOURS.get(cell, "")) for cell in row))
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def timer_json(entry: Entry, default_tz: str) -> dict[str, Any]:
+    """A timer of the store."""
+    timer, breaker, tz = entry.timer, entry.breaker, zone_of(entry.timer, default_tz)
+    trigger = timer.trigger
+    cron, every = (trigger, None) if isinstance(trigger, Cron) else (None, trigger)
+    return {
+        "name": timer.name,
+        "environment": timer.environment,
+        "function": timer.function,
+        "params": dict(timer.params),
+        "cron": cron and cron.expression,
+        "tz": cron and cron.tz,
+        "dst": cron and cron.dst,
+        "every_s": every and every.seconds,
+        "enabled": timer.enabled,
+        "next_fire": iso(entry.next_fire, tz),
+        "limit_s": timer.limit_s,
+        "misfire": timer.misfire,
+        "overlap": timer.overlap,
+        "delivery": timer.delivery,
+        "breaker": {
+            "threshold": timer.breaker_threshold,
+            "state": breaker.state,
+            "consecutive_failures": breaker.consecutive_failures,
+            "next_probe_at": iso(breaker.next_probe_at, tz),
+            "last_error": breaker.last_error,
+        },
+        "created_at": iso(entry.created_at, tz),
+    }
+
+
+def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
+    """A run of the history."""
+    return {
+        "id": run.id,
+        "timer": run.timer,
+        "environment": run.environment,
+        "function": run.function,
+        "kind": run.kind,
+        "fire_time": iso(run.fire_time, tz),
+        "last_fire_time": iso(run.last_fire_time, tz),
+        "count": run.count,
+        "attempt": run.attempt,
+        "request_id": run.request_id,
+        "started_at": iso(run.started_at, tz),
+        "ended_at": iso(run.ended_at, tz),
+        "lateness_s": run.lateness_s,
+        "duration_s": run.duration_s,
+        "outcome": run.outcome,
+        "message": run.message,
+        "error": run.error,
+        "result": run.result,
+        "lines_dropped": run.lines_dropped,
+    }
+
+
+def line_json(timer: str, line: Line, tz: tzinfo) -> dict[str, Any]:
+    """A line that a run printed."""
+    return {"at": iso(line.at, tz), "timer": timer, "run": line.run_id, "level": line.level, "text": line.text}

@@ -1,0 +1,291 @@
+"""scheduler timers: add, list, enable, disable, edit, reset, run, rm."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ..claims import request_run
+from ..errors import StoreUnavailableError, TimerError, UnknownTimerError
+from ..history import History
+from ..run import Outcome, Run
+from ..store import Store
+from ..timer import Environment, Timer
+from ..timetable import Entry, Timetable
+from . import show
+from .daemons import alive
+from .definition import attributes, changed_trigger, definition_options, trigger
+from .functions import check_function, closest
+from .params import parse_params
+from .place import Place, environment_option, here, json_option, store_option
+
+#: How often a waiting command looks whether its run has ended.
+_LOOK_EVERY_S = 0.1
+#: How long a run may wait for its turn before the command gives up, besides the run's own limit.
+_PATIENCE_S = 30.0
+
+
+@click.group("timers")
+def command() -> None:
+    """Timers: what fires when, and whether it does."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextlib.contextmanager
+def _opened(place: Place) -> Iterator[Store]:
+    """The store of a place; a timer that it lacks is answered with the nearest name."""
+    with place.store() as store:
+        try:
+            yield store
+        except UnknownTimerError as error:
+            raise _with_hint(error, Timetable(store).list()) from error
+
+
+def _with_hint(error: UnknownTimerError, entries: list[Entry]) -> TimerError:
+    timers = [entry.timer for entry in entries]
+    elsewhere = [timer.environment for timer in timers if timer.name == error.name]
+    if elsewhere:
+        hint = f"there is one in {elsewhere[0]}: add --env {elsewhere[0]}"
+    else:
+        hint = closest(error.name, (timer.name for timer in timers if timer.environment == error.environment))
+    return TimerError(f"no timer {error.name!r} in {error.environment}; {hint}", field="name") if hint else error
+
+
+@command.command("add")
+@click.argument("name")
+@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
+@definition_options
+@environment_option
+@click.option("--enable", is_flag=True, help="Set the timer going at once.")
+@click.option("--target", metavar="CLOUD.PY", help="Where the function is looked up; the folder's cloud.py unless set.")
+@click.option("--no-check", is_flag=True, help="Do not look whether there is such a function.")
+@click.option("--max-timers", type=int, metavar="N", help="Timers an environment may hold, 0 = no limit.")
+@store_option
+@json_option
+def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_json: bool, **given: Any) -> None:
+    """Keep a new timer, disabled until it is enabled.
+
+    Parameters of the function follow the name: key=text, or key:=JSON as in n:=3.
+    """
+    if given["function"] is None:
+        raise click.UsageError("a timer needs a function: --function NAME")
+    place = here(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
+    timer = Timer(
+        name=name,
+        environment=place.environment,
+        enabled=enable,
+        trigger=trigger(given, place.config.tz),
+        params=parse_params(pairs, given["params"]),
+        **attributes(given, limit_s=place.config.limit_s),
+    )
+    if not no_check:
+        check_function(place, timer, given["target"])
+    with place.new_store() as store:
+        (entry,) = Timetable(store).add([timer], now=_now(), quota=place.config.max_timers)
+        if as_json:
+            show.print_json(show.timer_json(entry, place.config.tz))
+        else:
+            _tell_added(entry, place, runs=alive(store))
+
+
+def _tell_added(entry: Entry, place: Place, *, runs: bool) -> None:
+    timer = entry.timer
+    click.echo(f"added {timer.name}: calls {timer.function} in {timer.environment}, {timer.trigger}")
+    if not timer.enabled:
+        click.echo(f"it is disabled; enable it with:  {_enabling(timer, place)}")
+        return
+    _tell_next(entry, place, runs=runs)
+
+
+def _tell_next(entry: Entry, place: Place, *, runs: bool) -> None:
+    tz = show.zone_of(entry.timer, place.config.tz)
+    click.echo(f"enabled; fires next at {show.instant(entry.next_fire, tz)}")
+    if not runs:
+        click.echo("no daemon runs on this store; start one with:  scheduler up", err=True)
+
+
+def _enabling(timer: Timer, place: Place) -> str:
+    """The command that enables a timer, with the options that lead to it."""
+    words = ["scheduler", "timers", "enable", timer.name]
+    for option, value in (("store", place.config.store), ("environment", timer.environment)):
+        if place.config.origin(option).startswith("the option"):
+            words += ["--store" if option == "store" else "--env", value]
+    return shlex.join(words)
+
+
+@command.command("list")
+@environment_option
+@store_option
+@json_option
+def list_timers(environment: str | None, store: str | None, as_json: bool) -> None:
+    """Show every timer: what it calls, when, and how it is."""
+    place = here(store=store, environment=environment)
+    with _opened(place) as opened:
+        entries = Timetable(opened).list(Environment(environment) if environment else None)
+    if as_json:
+        show.print_json([show.timer_json(entry, place.config.tz) for entry in entries])
+    elif not entries:
+        click.echo("no timers yet; add one with:  scheduler timers add NAME --function F --cron '0 0 8 ? * MON'")
+    else:
+        columns = ("NAME", "ENVIRONMENT", "FUNCTION", "FIRES", "STATE", "BREAKER", "NEXT FIRE")
+        show.print_table(columns, (_row(entry, place.config.tz) for entry in entries))
+
+
+def _row(entry: Entry, default_tz: str) -> tuple[str, ...]:
+    timer = entry.timer
+    return (
+        timer.name,
+        timer.environment,
+        timer.function,
+        str(timer.trigger),
+        "enabled" if timer.enabled else "disabled",
+        entry.breaker.state,
+        show.instant(entry.next_fire, show.zone_of(timer, default_tz)),
+    )
+
+
+@command.command("enable")
+@click.argument("name")
+@environment_option
+@store_option
+@json_option
+def enable_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
+    """Set a timer going from now on; its breaker is closed."""
+    place = here(store=store, environment=environment)
+    with _opened(place) as opened:
+        entry = Timetable(opened).enable(name, place.environment, now=_now())
+        if as_json:
+            show.print_json(show.timer_json(entry, place.config.tz))
+        else:
+            _tell_next(entry, place, runs=alive(opened))
+
+
+@command.command("disable")
+@click.argument("name")
+@environment_option
+@store_option
+@json_option
+def disable_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
+    """Stop a timer from firing; a run that goes on is not touched."""
+    place = here(store=store, environment=environment)
+    with _opened(place) as opened:
+        _answer(Timetable(opened).disable(name, place.environment), f"disabled {name}", place, as_json)
+
+
+@command.command("reset")
+@click.argument("name")
+@environment_option
+@store_option
+@json_option
+def reset_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
+    """Close the breaker of a timer, so that its next fire runs."""
+    place = here(store=store, environment=environment)
+    with _opened(place) as opened:
+        _answer(Timetable(opened).reset(name, place.environment), f"closed the breaker of {name}", place, as_json)
+
+
+@command.command("edit")
+@click.argument("name")
+@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
+@definition_options
+@click.option("--rename", metavar="NAME", help="Give the timer another name.")
+@environment_option
+@store_option
+@json_option
+def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json: bool, **given: Any) -> None:
+    """Change a timer; what is not named stays, parameters are replaced as a whole.
+
+    The breaker is closed, and the next fire time is computed anew.
+    """
+    place = here(store=given["store"], environment=given["environment"])
+    with _opened(place) as opened:
+        kept = Timetable(opened).get(name, place.environment).timer
+        changes = attributes(given)
+        if (new := changed_trigger(given, kept.trigger, place.config.tz)) is not None:
+            changes["trigger"] = new
+        if pairs or given["params"] is not None:
+            changes["params"] = parse_params(pairs, given["params"])
+        if rename is not None:
+            changes["name"] = rename
+        if not changes:
+            raise click.UsageError("nothing to change; name at least one option, as in --limit 30")
+        entry = Timetable(opened).edit(name, place.environment, changes, now=_now())
+        _answer(entry, f"changed {entry.timer.name}: {', '.join(changes)}", place, as_json)
+
+
+@command.command("rm")
+@click.argument("name")
+@environment_option
+@store_option
+@json_option
+def remove_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
+    """Forget a timer; what it ran stays in the history."""
+    place = here(store=store, environment=environment)
+    with _opened(place) as opened:
+        entry = Timetable(opened).get(name, place.environment)
+        Timetable(opened).remove(name, place.environment)
+    _answer(entry, f"removed {name}; its runs stay in the history", place, as_json)
+
+
+def _answer(entry: Entry, words: str, place: Place, as_json: bool) -> None:
+    if as_json:
+        show.print_json(show.timer_json(entry, place.config.tz))
+    else:
+        click.echo(words)
+
+
+@command.command("run")
+@click.argument("name")
+@click.option("--wait", is_flag=True, help="Wait for the outcome; exit status 1 unless it succeeded.")
+@environment_option
+@store_option
+@json_option
+def run_timer(*, name: str, wait: bool, environment: str | None, store: str | None, as_json: bool) -> None:
+    """Run a timer once, now, off its schedule; an open breaker does not keep it from running."""
+    place = here(store=store, environment=environment)
+    with _opened(place) as opened:
+        timer = Timetable(opened).get(name, place.environment).timer
+        runs = alive(opened)
+        if wait and not runs:
+            raise StoreUnavailableError(f"no daemon runs on {opened}, so nothing would run; start one: scheduler up")
+        run_id = request_run(opened, name, place.environment, now=_now())
+        run = _waited(opened, run_id, timer) if wait else History(opened).run(run_id)
+    assert run is not None
+    if as_json:
+        show.print_json(show.run_json(run, show.zone_of(timer, place.config.tz)))
+    else:
+        _tell_run(run, runs=runs)
+    if wait and run.outcome is not Outcome.SUCCEEDED:
+        raise SystemExit(1)
+
+
+def _waited(store: Store, run_id: int, timer: Timer) -> Run | None:
+    """The run when it has ended, or as it is when it should have."""
+    history = History(store)
+    give_up_at = time.monotonic() + timer.limit_s + _PATIENCE_S
+    run = history.run(run_id)
+    while (run is None or run.outcome is None) and time.monotonic() < give_up_at:
+        time.sleep(_LOOK_EVERY_S)
+        run = history.run(run_id)
+    return run
+
+
+def _tell_run(run: Run, *, runs: bool) -> None:
+    if run.outcome is None:
+        click.echo(f"run {run.id} of {run.timer} is entered; what becomes of it:  scheduler logs --run {run.id}")
+        if not runs:
+            click.echo("no daemon runs on this store; it waits for:  scheduler up", err=True)
+        return
+    what = " ".join(part for part in (run.message, run.error and f"({run.error})") if part)
+    click.echo(f"run {run.id} of {run.timer} {show.coloured(run.outcome)} in {show.seconds(run.duration_s)}  {what}")
+    if run.result is not None:
+        click.echo(f"result  {show.plain(run.result)}")
