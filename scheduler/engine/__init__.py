@@ -33,6 +33,7 @@ Inside a call, `engine.current` knows the user, the session, the timer and the t
 from scheduler.engine import cloudfunc
 from scheduler.engine.app import Engine
 from scheduler.engine.credentials import init
+from scheduler.engine.log import RequestIdFilter
 from scheduler.engine.redirect import HttpsRedirectMiddleware
 from scheduler.engine.typed import CloudObject
 from scheduler.errors import LeanCloudError, LeanEngineError
@@ -43,6 +44,7 @@ __all__ = [
     "HttpsRedirectMiddleware",
     "LeanCloudError",
     "LeanEngineError",
+    "RequestIdFilter",
     "cloudfunc",
     "init",
 ]

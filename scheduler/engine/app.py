@@ -20,10 +20,14 @@ from scheduler.engine.outcomes import NOT_FOUND
 from scheduler.engine.reply import Reply, failure
 from scheduler.engine.request import request_id
 from scheduler.engine.routes import match
+from scheduler.engine.serving import SPARE_THREADS, Server
+from scheduler.engine.settings import variable
 from scheduler.errors import ConfigError, LeanEngineError
 from scheduler.functions import Registry, invoke
 
 F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_PORT = 3000
+
 WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -60,6 +64,7 @@ class Engine:
         self.current = Current()
         self.max_concurrency = max_concurrency
         self._app = wsgi_app
+        self._server: Server | None = None
         self._execution = Execution(max_concurrency, prepare=functools.partial(root.serving.set, self))
         self._service = Service(
             registry=self.registry,
@@ -113,11 +118,16 @@ class Engine:
         self.registry.update(engine.registry)
         root.withdraw(engine)
 
-    def start(self) -> None:
-        """Do nothing: a call starts what it needs. Kept so that an old `wsgi.py` runs."""
+    def start(self, *, host: str = "0.0.0.0", port: int | None = None) -> None:
+        """Serve this engine by waitress until `stop`, on LEANCLOUD_APP_PORT or 3000; for programs without a server."""
+        port = port if port is not None else int(variable("APP_PORT") or DEFAULT_PORT)
+        self._server = Server(self, host=host, port=port, threads=self.max_concurrency + SPARE_THREADS)
+        self._server.serve()
 
     def stop(self) -> None:
-        """End the idle worker threads; a later call starts new ones."""
+        """End the server that `start` runs, and the idle worker threads; a later call starts new ones."""
+        if self._server is not None:
+            self._server.stop()
         self._execution.pool.stop()
 
     @overload

@@ -45,6 +45,7 @@ class CloudObject:
     def set(self, key: str | Mapping[str, Any], value: Any = None) -> CloudObject:
         """Set one field, or every field of a mapping; returns the object."""
         self._fields.update(key if isinstance(key, Mapping) else {key: value})
+        self.kind = "Object"  # with a field of its own it is no mere pointer any more
         return self
 
     def unset(self, key: str) -> CloudObject:

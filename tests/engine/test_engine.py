@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import socket
+import threading
 from typing import Any
 
+import httpx
 import pytest
 
 import scheduler.engine
-from scheduler.engine import Engine, LeanEngineError, cloudfunc
+from scheduler.engine import Engine, LeanEngineError, RequestIdFilter, cloudfunc
+from scheduler.engine.settings import variable
 from scheduler.errors import ArgumentError, DuplicateFunctionError, UnknownFunctionError
-from tests.engine.client import Client
+from tests.engine.client import WITH_KEY, Client
 
 
 def site(environ: Any, start_response: Any) -> list[bytes]:
@@ -25,6 +30,7 @@ def test_exported_names() -> None:
         "HttpsRedirectMiddleware",
         "LeanCloudError",
         "LeanEngineError",
+        "RequestIdFilter",
         "cloudfunc",
         "init",
     ]
@@ -105,14 +111,33 @@ def test_call_does_what_a_request_would(engine: Engine) -> None:
         engine.call("helo")
 
 
-def test_start_and_stop_are_there_for_old_programs(engine: Engine, client: Client) -> None:
-    """Stopping ends idle threads; calls work before, between and after."""
+def test_start_serves_until_stop(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On LEANCLOUD_APP_PORT, for a program that brings no server; stopping ends it, and calls in process go on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        monkeypatch.setenv("LEANCLOUD_APP_PORT", str(free.getsockname()[1]))
     engine.define("f")(lambda: 1)
-    engine.start()
-    assert client.call("f").status == 200
-    engine.stop()
-    assert client.call("f").status == 200
-    engine.stop()
+    thread = threading.Thread(target=engine.start, kwargs={"host": "127.0.0.1"})
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{variable('APP_PORT')}/1.1/functions/f"
+        transport = httpx.HTTPTransport(retries=5)
+        with httpx.Client(transport=transport) as client:
+            assert client.post(url, headers=WITH_KEY).json() == {"result": 1}
+    finally:
+        engine.stop()
+        thread.join(5)
+    assert not thread.is_alive()
+    assert Client(engine).call("f").status == 200
+
+
+def test_the_request_id_stands_in_log_lines(engine: Engine, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """A filter gives it to whatever a function logs."""
+    caplog.handler.addFilter(RequestIdFilter())
+    log = logging.getLogger("a.cloud.function")
+    engine.define("f")(lambda: log.warning("hello"))
+    client.call("f", headers=WITH_KEY | {"X-Request-Id": "r-9"})
+    log.warning("outside")
+    assert [vars(record)["request_id"] for record in caplog.records] == ["r-9", "-"]
 
 
 def test_a_pool_needs_a_worker() -> None:
