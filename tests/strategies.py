@@ -1,0 +1,161 @@
+"""What the property-based tests draw from, one section a room. Texts, not objects: the parser is under test as well."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+import pytz
+from dateutil import tz as dateutil_tz
+from hypothesis import strategies as st
+
+# -- quartzcron: expressions --
+
+MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+WEEK = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+
+
+def _items(low: int, high: int, names: list[str] | None = None) -> st.SearchStrategy[str]:
+    number = st.integers(low, high).map(str)
+    step = st.integers(1, min(high, 59)).map(str)
+    forms = [
+        st.just("*"),
+        number,
+        st.builds("{}-{}".format, number, number),
+        st.builds("{}-{}/{}".format, number, number, step),
+        st.builds("{}/{}".format, number, step),
+        st.builds("*/{}".format, step),
+        st.builds("/{}".format, step),
+    ]
+    if names:
+        name = st.sampled_from(names).flatmap(lambda word: st.sampled_from([word, word.lower(), word.title()]))
+        forms += [name, st.builds("{}-{}".format, name, name)]
+    return st.one_of(forms)
+
+
+def _lists(items: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(items, min_size=1, max_size=3).map(",".join)
+
+
+def _specials() -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.sampled_from(["L", "LW", "l", "lw"]),
+        st.integers(0, 30).map("L-{}".format),
+        st.integers(1, 31).map("{}W".format),
+        st.integers(0, 30).map("L-{}W".format),
+    )
+
+
+def _by_month() -> st.SearchStrategy[str]:
+    return _lists(_items(1, 31) | _specials())
+
+
+def _by_week() -> st.SearchStrategy[str]:
+    day = st.integers(1, 7).map(str) | st.sampled_from(WEEK)
+    return st.one_of(
+        _lists(_items(1, 7, WEEK)),
+        st.just("L"),
+        st.builds("{}L".format, day),
+        st.builds("{}#{}".format, day, st.integers(1, 5)),
+    )
+
+
+def _years() -> st.SearchStrategy[str]:
+    year = st.integers(1970, 2099)
+    spans = st.tuples(year, year).map(sorted).map(lambda pair: f"{pair[0]}-{pair[1]}")
+    return _lists(st.one_of(st.just("*"), year.map(str), spans, year.map("{}/3".format)))
+
+
+@st.composite
+def expressions(draw: st.DrawFn, *, with_years: bool = True) -> str:
+    """Texts of the whole grammar, the specials included."""
+    months = draw(_lists(_items(1, 12, MONTHS)) | st.just("*"))
+    days = draw(st.one_of(_by_month().map(lambda day: (day, "?")), _by_week().map(lambda day: ("?", day))))
+    fields = [draw(_lists(_items(0, 59))), draw(_lists(_items(0, 59))), draw(_lists(_items(0, 23)))]
+    fields += [days[0], months, days[1]]
+    if with_years and draw(st.integers(0, 4)) == 0:
+        fields.append(draw(_years()))
+    return draw(st.sampled_from([" ", "  ", "\t", " \n"])).join(fields)
+
+
+def sparse_expressions() -> st.SearchStrategy[str]:
+    """Texts of at most a few fires a day, most of them around the hours at which clocks change."""
+    times = st.tuples(
+        st.sampled_from(["0", "0", "30", "59"]),
+        st.sampled_from(["0", "30", "59", "0/15", "5,35", "50-10", "*/20"]),
+        st.sampled_from(["*", "0", "1", "2", "3", "23", "22-3", "1-3", "0/2", "1,2,3"]),
+    ).map(" ".join)
+    days = st.sampled_from(["* * ?", "? * SUN", "? * MON-FRI", "L * ?", "? * SAT,SUN", "1 * ?", "LW * ?"])
+    return st.builds("{} {}".format, times, days)
+
+
+def invalid_texts() -> st.SearchStrategy[str]:
+    """Texts near to expressions, most of which are none: cut, spliced, or with a character changed."""
+
+    def spoil(text: str, place: int, junk: str, keep: int) -> str:
+        place %= len(text) + 1
+        return text[:place] + junk + text[place + keep :]
+
+    junk = st.text(alphabet="0123456789*?-/,LWC#MONFRIlwx.:;!\u00b2\u0131\u017f\u3000 \t", max_size=6)
+    near = st.builds(spoil, expressions(), st.integers(0, 200), junk, st.integers(0, 8))
+    return st.one_of(near, st.text(max_size=40), st.lists(junk, max_size=8).map(" ".join))
+
+
+# -- quartzcron: zones and times --
+
+# Zones with odd shifts, at odd hours, in odd years.
+ZONE_NAMES = [
+    "UTC",
+    "America/New_York",
+    "Europe/London",
+    "Europe/Dublin",
+    "Asia/Shanghai",
+    "Asia/Kathmandu",
+    "Asia/Beirut",
+    "Africa/Cairo",
+    "Africa/Casablanca",
+    "America/Sao_Paulo",
+    "America/Santiago",
+    "America/St_Johns",
+    "Antarctica/Troll",
+    "Asia/Amman",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Pacific/Chatham",
+    "Pacific/Kwajalein",
+]
+
+FIXED_ZONES: list[tzinfo] = [
+    UTC,
+    timezone(timedelta(hours=8)),
+    timezone(timedelta(hours=-3, minutes=-30), "odd"),
+    pytz.FixedOffset(345),
+    dateutil_tz.tzoffset("odd", -12_345),
+]
+
+
+def zones() -> st.SearchStrategy[tzinfo]:
+    """Zones of every kind: zoneinfo, pytz, dateutil, fixed offsets."""
+    names = st.sampled_from(ZONE_NAMES)
+    return st.one_of(
+        names.map(ZoneInfo), names.map(pytz.timezone), names.map(dateutil_tz.gettz), st.sampled_from(FIXED_ZONES)
+    )
+
+
+def naive_times(first: int = 1970, last: int = 2099) -> st.SearchStrategy[datetime]:
+    """Wall times, with and without microseconds, often at an end of a day, month or year."""
+    any_time = st.datetimes(datetime(first, 1, 1), datetime(last, 12, 31, 23, 59, 59, 999_999))
+    whole = any_time.map(lambda time: time.replace(microsecond=0))
+    midnights = any_time.map(lambda time: time.replace(hour=0, minute=0, second=0, microsecond=0))
+    year_ends = any_time.map(lambda time: time.replace(month=12, day=31, hour=23, minute=59, second=59))
+    return st.one_of(any_time, whole, midnights, year_ends)
+
+
+def instants(first: int = 1970, last: int = 2099) -> st.SearchStrategy[datetime]:
+    """Times in UTC."""
+    return naive_times(first, last).map(lambda time: time.replace(tzinfo=UTC))
+
+
+def in_zone(instant: datetime, zone: tzinfo) -> datetime:
+    """An instant as that zone shows it, pytz's normalisation included."""
+    return zone.fromutc(instant.astimezone(UTC).replace(tzinfo=zone))
