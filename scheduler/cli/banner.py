@@ -21,7 +21,7 @@ from .place import Place
 #: Names that need no quotes inside the double quotes of a shell.
 _HARMLESS = re.compile(r"[\w.:/+=,@-]*", re.ASCII)
 _MOST_SHOWN = 12
-_INDENT = " " * 12
+_INDENT = " " * 13
 
 
 def base_url(host: str, port: int) -> str:
@@ -91,15 +91,19 @@ def print_banner(stated: dict[str, Any], entries: Sequence[Entry], call: str | N
     """The facts, the timers, and the call."""
     for name, value in stated.items():
         shown = _listed(value) if isinstance(value, list) else str(value)
-        click.echo(f"{click.style(f'{name:<12}', bold=True)}{show.plain(shown)}")
+        click.echo(f"{_label(name)}{show.plain(shown)}")
     enabled = sum(entry.timer.enabled for entry in entries)
-    click.echo(f"{click.style('timers      ', bold=True)}{len(entries)}, {enabled} of them enabled")
+    click.echo(f"{_label('timers')}{len(entries)}, {enabled} of them enabled")
     for entry in entries[:_MOST_SHOWN]:
         click.echo(f"{_INDENT}{show.plain(_timer_line(entry, default_tz))}")
     if call:
         click.echo(f"\nCall a function:\n\n{call}\n")
     else:
         click.echo("\nThere is no function yet; write one under @engine.define and start again.\n")
+
+
+def _label(name: str) -> str:
+    return click.style(name.replace("_", " ").ljust(len(_INDENT)), bold=True)
 
 
 def _listed(names: list[str]) -> str:

@@ -73,27 +73,31 @@ class Server:
     def serve_beside(self, daemon: Daemon) -> int:
         """Serve until a signal says stop; the exit status: 0, or 128 + the number of the signal that cut it short."""
         fault: list[BaseException] = []
-        thread = threading.Thread(target=self._run_daemon, args=(daemon, fault), name="daemon")
+        ended = threading.Event()
+        thread = threading.Thread(target=self._run_daemon, args=(daemon, fault, ended), name="daemon")
         with self._signals_caught():
             thread.start()
             obeyed = 0
-            while thread.is_alive() or (self._is_answering() and obeyed < 2):
+            while not ended.is_set() or (self._is_answering() and obeyed < 2):
                 loop(timeout=_SLEEP_S, map=self._map, count=1)
                 for _ in self._signals[obeyed:2]:
                     obeyed += 1
                     self._obey(daemon, again=obeyed > 1)
             thread.join()
-        self._server.task_dispatcher.shutdown(timeout=0)
         if fault:
             raise fault[0]
-        return 128 + self._signals[1] if obeyed > 1 else 0
+        if obeyed > 1:
+            return 128 + self._signals[1]
+        self._server.task_dispatcher.shutdown(timeout=_SLEEP_S)
+        return 0
 
-    def _run_daemon(self, daemon: Daemon, fault: list[BaseException]) -> None:
+    def _run_daemon(self, daemon: Daemon, fault: list[BaseException], ended: threading.Event) -> None:
         try:
             daemon.run()
         except BaseException as error:
             fault.append(error)
         finally:
+            ended.set()
             self._server.pull_trigger()
 
     @contextlib.contextmanager

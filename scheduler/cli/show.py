@@ -6,9 +6,12 @@ The keys of the JSON objects stay as they are; instants are ISO 8601 with the of
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,9 +71,20 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
 
 
-def coloured(outcome: str) -> str:
-    """An outcome, in its colour where the output is a terminal."""
-    return click.style(outcome, fg=_COLOURS.get(outcome))
+def coloured(outcome: str, *, width: int = 0) -> str:
+    """An outcome, in its colour where the output is a terminal, and at least so wide."""
+    return click.style(outcome.ljust(width), fg=_COLOURS.get(outcome))
+
+
+def command(*words: str) -> str:
+    """A command of this program, to be copied into a shell: by its own name where the shell finds that."""
+    found = shutil.which("scheduler")
+    if found and Path(found).parent == Path(sys.executable).parent:
+        return shlex.join(("scheduler", *words))
+    python = Path(sys.executable)
+    here = Path.cwd()
+    shown = python.relative_to(here) if python.is_relative_to(here) else python
+    return shlex.join((str(shown), "-m", "scheduler", *words))
 
 
 def print_json(value: Any) -> None:
@@ -94,7 +108,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(cell), style=_COLOURS.get(cell, "")) for cell in row))
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def timer_json(entry: Entry, default_tz: str) -> dict[str, Any]:

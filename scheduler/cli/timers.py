@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from .place import Place, environment_option, here, json_option, store_option
 _LOOK_EVERY_S = 0.1
 #: How long a run may wait for its turn before the command gives up, besides the run's own limit.
 _PATIENCE_S = 30.0
+_EXAMPLE = ("timers", "add", "NAME", "--function", "FUNCTION", "--cron", "0 0 8 ? * MON")
 
 
 @click.group("timers")
@@ -110,16 +110,16 @@ def _tell_next(entry: Entry, place: Place, *, runs: bool) -> None:
     tz = show.zone_of(entry.timer, place.config.tz)
     click.echo(f"enabled; fires next at {show.instant(entry.next_fire, tz)}")
     if not runs:
-        click.echo("no daemon runs on this store; start one with:  scheduler up", err=True)
+        click.echo(f"no daemon runs on this store; start one with:  {show.command('up')}", err=True)
 
 
 def _enabling(timer: Timer, place: Place) -> str:
     """The command that enables a timer, with the options that lead to it."""
-    words = ["scheduler", "timers", "enable", timer.name]
+    words = ["timers", "enable", timer.name]
     for option, value in (("store", place.config.store), ("environment", timer.environment)):
         if place.config.origin(option).startswith("the option"):
             words += ["--store" if option == "store" else "--env", value]
-    return shlex.join(words)
+    return show.command(*words)
 
 
 @command.command("list")
@@ -134,7 +134,7 @@ def list_timers(environment: str | None, store: str | None, as_json: bool) -> No
     if as_json:
         show.print_json([show.timer_json(entry, place.config.tz) for entry in entries])
     elif not entries:
-        click.echo("no timers yet; add one with:  scheduler timers add NAME --function F --cron '0 0 8 ? * MON'")
+        click.echo("no timers yet; add one with:  " + show.command(*_EXAMPLE))
     else:
         columns = ("NAME", "ENVIRONMENT", "FUNCTION", "FIRES", "STATE", "BREAKER", "NEXT FIRE")
         show.print_table(columns, (_row(entry, place.config.tz) for entry in entries))
@@ -256,7 +256,9 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
         timer = Timetable(opened).get(name, place.environment).timer
         runs = alive(opened)
         if wait and not runs:
-            raise StoreUnavailableError(f"no daemon runs on {opened}, so nothing would run; start one: scheduler up")
+            raise StoreUnavailableError(
+                f"no daemon runs on {opened}, so nothing would run; start one: {show.command('up')}"
+            )
         run_id = request_run(opened, name, place.environment, now=_now())
         run = _waited(opened, run_id, timer) if wait else History(opened).run(run_id)
     assert run is not None
@@ -281,9 +283,11 @@ def _waited(store: Store, run_id: int, timer: Timer) -> Run | None:
 
 def _tell_run(run: Run, *, runs: bool) -> None:
     if run.outcome is None:
-        click.echo(f"run {run.id} of {run.timer} is entered; what becomes of it:  scheduler logs --run {run.id}")
+        click.echo(
+            f"run {run.id} of {run.timer} is entered; look at it with:  {show.command('runs', '--timer', run.timer)}"
+        )
         if not runs:
-            click.echo("no daemon runs on this store; it waits for:  scheduler up", err=True)
+            click.echo(f"no daemon runs on this store; it waits for:  {show.command('up')}", err=True)
         return
     what = " ".join(part for part in (run.message, run.error and f"({run.error})") if part)
     click.echo(f"run {run.id} of {run.timer} {show.coloured(run.outcome)} in {show.seconds(run.duration_s)}  {what}")
