@@ -61,7 +61,8 @@ class BreakerPolicy:
     def cool_down_after(self, openings: int) -> timedelta:
         """How long the breaker stays open after its `openings`-th opening in a row."""
         # The exponent is bounded: a million openings must not cost a number of a million bits.
-        return min(self.cool_down * 2 ** min(openings - 1, 30), self.max_cool_down)
+        factor: int = 2 ** min(openings - 1, 30)
+        return min(self.cool_down * factor, self.max_cool_down)
 
 
 @dataclass(frozen=True, slots=True)

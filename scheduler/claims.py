@@ -119,6 +119,13 @@ class Claims:
         return tasks
 
     def _claim_waiting(self, connection: Connection, now: datetime) -> list[Task]:
+        """Begin the runs whose turn has come; one that is short-circuited instead gives its turn to the next."""
+        tasks: list[Task] = []
+        while waiting := self._next_in_turn(connection):
+            tasks += [task for row in waiting if (task := self._begin(connection, row, now)) is not None]
+        return tasks
+
+    def _next_in_turn(self, connection: Connection) -> Sequence[Row[Any]]:
         """Runs without an owner whose turn has come: manual ones at once, others when their timer's last run ended."""
         running = select(runs.c.timer_id).where(
             runs.c.outcome.is_(None), runs.c.owner.is_not(None), runs.c.timer_id.is_not(None)
@@ -128,14 +135,13 @@ class Claims:
             .where(runs.c.outcome.is_(None), runs.c.owner.is_(None))
             .group_by(runs.c.timer_id)
         )
-        waiting = connection.execute(
+        return connection.execute(
             select(runs)
             .where(runs.c.outcome.is_(None), runs.c.owner.is_(None))
             .where(or_(runs.c.kind == Kind.MANUAL, runs.c.id.in_(turn) & runs.c.timer_id.not_in(running)))
             .order_by(runs.c.id)
             .with_for_update(skip_locked=True)
         ).all()
-        return [task for row in waiting if (task := self._begin(connection, row, now)) is not None]
 
     def _begin(self, connection: Connection, run: Row[Any], now: datetime) -> Task | None:
         """Let a waiting run begin, unless its timer is gone or its breaker is open."""
@@ -151,7 +157,7 @@ class Claims:
                 return None
             connection.execute(update(timers).where(timers.c.id == row.id).values(breaker_columns(admitted)))
         connection.execute(update(runs).where(runs.c.id == run.id).values(owner=self._lease.id, claimed_at=stamp(now)))
-        return _task(run._mapping, timer, past_due=now - instant(run.fire_at) > self._grace)
+        return _task(dict(run._mapping), timer, past_due=now - instant(run.fire_at) > self._grace)
 
     def _timer_of(self, row: Row[Any]) -> Timer:
         """The timer of a row; parsed once for each revision."""

@@ -120,6 +120,8 @@ class Daemon:
     def step(self) -> float:
         """Collect, record, claim, hand out; returns the seconds until there may be something to do again."""
         now = self._clock.now()
+        if self._bell.was_rung():
+            self._look_at = 0.0
         self._collect()
         self._keep_lease(now)
         self._record()
@@ -202,10 +204,7 @@ class Daemon:
         poller = select.poll()
         for fileno in filenos:
             poller.register(fileno, select.POLLIN)
-        for fileno, _ in poller.poll(seconds * 1000):
-            if fileno == self._bell.fileno():
-                self._bell.silence()
-                self._look_at = 0.0
+        poller.poll(seconds * 1000)
 
     def _close(self) -> None:
         """End what runs; what has no outcome by then is abandoned."""

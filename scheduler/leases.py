@@ -127,9 +127,9 @@ def _lose_probes(connection: Connection, timer_ids: set[int | None], now: dateti
 
 
 def _is_dead(row: Row[Any], now: datetime) -> bool:
-    if row.lease_until < stamp(now):
-        return True
-    return row.host == socket.gethostname() and _process_started(row.pid) != row.process_started
+    lease_until: int = row.lease_until
+    is_local: bool = row.host == socket.gethostname()
+    return lease_until < stamp(now) or (is_local and _process_started(row.pid) != row.process_started)
 
 
 def _process_started(pid: int) -> str:

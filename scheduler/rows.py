@@ -133,7 +133,7 @@ def run_of(row: Row[Any]) -> Run:
         kind=Kind(row.kind),
         fire_time=instant(row.fire_at),
         last_fire_time=instant(row.last_fire_at),
-        count=row.count,
+        count=row._mapping["count"],  # row.count is a method of tuples
         attempt=row.attempt,
         request_id=row.request_id,
         claimed_at=instant(row.claimed_at),

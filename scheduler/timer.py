@@ -246,7 +246,7 @@ def _check_limit(limit_s: float) -> None:
         )
 
 
-def _choice(name: str, value: object, choices: type[Choice]) -> Choice:
+def _choice(name: str, value: str, choices: type[Choice]) -> Choice:
     try:
         return choices(value)
     except ValueError:

@@ -41,11 +41,13 @@ class Bell:
         """Wake the sleeper; safe from any thread and from a signal handler."""
         ring(self.port)
 
-    def silence(self) -> None:
-        """Forget every ring so far."""
+    def was_rung(self) -> bool:
+        """Whether it was rung since it was last asked."""
+        rung = False
         with contextlib.suppress(BlockingIOError):
             while self._socket.recv(16):
-                pass
+                rung = True
+        return rung
 
     def close(self) -> None:
         self._socket.close()

@@ -99,7 +99,7 @@ def main() -> None:
     for descriptor in (tasks_fd, results_fd, cell_fd, lifeline):
         os.set_inheritable(descriptor, False)
     voice = Voice(results)
-    sys.stdout, sys.stderr = voice.out, voice.err  # type: ignore[assignment]
+    sys.stdout, sys.stderr = voice.out, voice.err
     try:
         registry = load(target).registry
     except SchedulerError as error:

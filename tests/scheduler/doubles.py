@@ -1,0 +1,79 @@
+"""Test doubles: an executor that runs nothing, and ends tasks as the test says."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import update
+
+from scheduler.breaker import Verdict
+from scheduler.clock import ManualClock
+from scheduler.daemon import Daemon
+from scheduler.executors import Report
+from scheduler.run import Ending, Line, Outcome, Task
+from scheduler.schema import daemons
+from scheduler.store import Store
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+SUCCESS = (Outcome.SUCCEEDED, Verdict.GOOD)
+FAILURE = (Outcome.FAILED, Verdict.FAILURE)
+REFUSAL = (Outcome.FAILED, Verdict.NEUTRAL)
+TIME_OUT = (Outcome.TIMED_OUT, Verdict.FAILURE)
+
+
+def kill(daemon: Daemon, store: Store) -> None:
+    """Leave the store as a daemon leaves it that is killed: its row still there, its process gone."""
+    daemon._bell.close()
+    with store.writing() as connection:
+        connection.execute(
+            update(daemons).where(daemons.c.id == daemon._lease.id).values(process_started="another process")
+        )
+
+
+class ScriptedExecutor:
+    """Ends each task at once with what `script` says of it; None lets it go on until `end` is called."""
+
+    def __init__(
+        self, clock: ManualClock, script: Callable[[Task], tuple[Outcome, Verdict] | None] = lambda _: SUCCESS
+    ) -> None:
+        self.clock = clock
+        self.script = script
+        self.begun: list[Task] = []
+        self.going_on: list[Task] = []
+        self._report = Report()
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            self.begun.append(task)
+            ending = self.script(task)
+            if ending is None:
+                self.going_on.append(task)
+            else:
+                self._end(task, *ending)
+
+    def end(self, task: Task, outcome: Outcome = Outcome.SUCCEEDED, verdict: Verdict = Verdict.GOOD) -> None:
+        self.going_on.remove(task)
+        self._end(task, outcome, verdict)
+
+    def print(self, task: Task, text: str, level: str = "info") -> None:
+        self._report.lines.append(Line(task.run_id, self.clock.now(), level, text))
+
+    def _end(self, task: Task, outcome: Outcome, verdict: Verdict) -> None:
+        now = self.clock.now()
+        error = None if outcome is Outcome.SUCCEEDED else "as the script says"
+        self._report.ended.append(
+            (task, Ending(outcome=outcome, verdict=verdict, started_at=now, ended_at=now, error=error))
+        )
+
+    def collect(self) -> Report:
+        report, self._report = self._report, Report()
+        return report
+
+    def filenos(self) -> list[int]:
+        return []
+
+    def next_check(self) -> float | None:
+        return 0.0 if self._report.ended else None
+
+    def stop(self) -> None:
+        self.going_on.clear()

@@ -1,0 +1,193 @@
+"""Every due fire time of an enabled timer ends as exactly one row with an outcome, whatever happens to the daemon."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from scheduler.clock import ManualClock
+from scheduler.daemon import Daemon
+from scheduler.history import History
+from scheduler.run import Kind, Outcome, Task
+from scheduler.store import Store
+from scheduler.timer import Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.timetable import Timetable
+
+from .doubles import FAILURE, REFUSAL, START, SUCCESS, TIME_OUT, ScriptedExecutor, kill
+
+PERIODS = {"quick": 1, "slow": 7}
+ENDINGS = st.sampled_from([SUCCESS, SUCCESS, FAILURE, REFUSAL, TIME_OUT, None])
+
+
+class AnyDay(RuleBasedStateMachine):
+    """Two timers; time passes, functions end or go on, the daemon is killed and started again, timers are switched."""
+
+    @initialize(
+        misfire=st.sampled_from(MisfirePolicy),
+        overlap=st.sampled_from(OverlapPolicy),
+        delivery=st.sampled_from(Delivery),
+    )
+    def start(self, misfire: MisfirePolicy, overlap: OverlapPolicy, delivery: Delivery) -> None:
+        self.clock = ManualClock(START)
+        self.store = Store("sqlite://")
+        self.timetable = Timetable(self.store)
+        self.ending = SUCCESS
+        self.delivery = delivery
+        self.expected: Counter[tuple[str, datetime]] = Counter()
+        self.enabled_at: dict[str, datetime] = {}
+        self.timetable.add(
+            [
+                Timer(
+                    name=name,
+                    function="f",
+                    trigger=Every(period),
+                    misfire=misfire,
+                    overlap=overlap,
+                    delivery=delivery,
+                    breaker_threshold=3,
+                )
+                for name, period in PERIODS.items()
+            ],
+            now=self.clock.now(),
+        )
+        self.daemon: Daemon | None = None
+        self.start_daemon()
+        for name in PERIODS:
+            self.enable(name)
+
+    def start_daemon(self) -> None:
+        self.executor = ScriptedExecutor(self.clock, lambda _: self.ending)
+        self.daemon = Daemon(
+            self.store, {Environment.PRODUCTION: self.executor}, clock=self.clock, grace=timedelta(seconds=2)
+        )
+
+    def enable(self, name: str) -> None:
+        self.timetable.enable(name, now=self.clock.now())
+        self.enabled_at[name] = self.clock.now()
+
+    def expect_until(self, now: datetime) -> None:
+        for name, since in self.enabled_at.items():
+            period = timedelta(seconds=PERIODS[name])
+            entry = self.timetable.get(name)
+            anchor = entry.timer.trigger.anchor
+            fire_time = anchor + period * ((since - anchor) // period + 1)
+            while fire_time <= now:
+                self.expected[name, fire_time] = 1
+                fire_time += period
+            self.enabled_at[name] = max(since, now)
+
+    @rule(seconds=st.one_of(st.floats(0.1, 3), st.integers(1, 20)), ending=ENDINGS)
+    def time_passes_with_the_daemon(self, seconds: float, ending: object) -> None:
+        """The daemon looks at the end only: it was busy in between."""
+        if self.daemon is None:
+            self.start_daemon()
+        self.ending = ending
+        self.clock.advance(seconds)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let the daemon take turns until it has nothing more to do at this instant."""
+        while self.daemon.step() == 0:
+            pass
+        self.expect_until(self.clock.now())
+
+    @rule(seconds=st.integers(1, 300))
+    def the_daemon_is_killed(self, seconds: int) -> None:
+        """Nothing is tidied up: what was going on is lost with the process."""
+        if self.daemon is not None:
+            kill(self.daemon, self.store)
+        self.daemon = None
+        self.clock.advance(seconds)
+
+    @precondition(lambda self: self.daemon and self.executor.going_on)
+    @rule(ending=st.sampled_from([SUCCESS, FAILURE]), data=st.data())
+    def a_run_ends(self, ending: tuple, data: st.DataObject) -> None:
+        self.executor.end(data.draw(st.sampled_from(self.executor.going_on)), *ending)
+        self.settle()
+
+    @precondition(lambda self: self.daemon)
+    @rule(name=st.sampled_from(sorted(PERIODS)))
+    def a_timer_is_switched(self, name: str) -> None:
+        self.settle()
+        if name in self.enabled_at:
+            self.timetable.disable(name)
+            del self.enabled_at[name]
+        else:
+            self.enable(name)
+
+    @precondition(lambda self: self.daemon)
+    @invariant()
+    def every_due_fire_time_stands_in_exactly_one_row(self) -> None:
+        """Rows that coalesce count as many fire times as they say; a second attempt is a row of its own attempt."""
+        self.settle()
+        found: Counter[tuple[str, datetime]] = Counter()
+        for run in History(self.store).runs(limit=100_000):
+            if run.attempt > 1 or run.kind is Kind.MANUAL:
+                continue
+            period = timedelta(seconds=PERIODS[run.timer])
+            fire_times = [
+                run.fire_time + period * rank for rank in range((run.last_fire_time - run.fire_time) // period + 1)
+            ]
+            if run.count == len(fire_times):
+                found.update((run.timer, fire_time) for fire_time in fire_times)
+            else:
+                # A row may skip fire times that have rows of their own, but it never counts more than its span.
+                assert run.count < len(fire_times)
+                self.fill(found, run, fire_times)
+        assert {key: count for key, count in found.items() if count != 1} == {}
+        assert set(found) == set(self.expected)
+
+    def fill(self, found: Counter, run: object, fire_times: list[datetime]) -> None:
+        raise AssertionError(f"{run} counts {run.count} fire times in a span of {len(fire_times)}")
+
+    @precondition(lambda self: self.daemon)
+    @invariant()
+    def a_fire_time_runs_at_most_as_often_as_was_promised(self) -> None:
+        begun: Counter[tuple[str, datetime]] = Counter(
+            (task.timer, task.fire_time) for task in self.executor.begun if task.kind is Kind.SCHEDULED
+        )
+        most = 2 if self.delivery is Delivery.AT_LEAST_ONCE else 1
+        assert max(begun.values(), default=0) <= most
+
+    @precondition(lambda self: self.daemon)
+    @invariant()
+    def only_what_goes_on_or_waits_has_no_outcome(self) -> None:
+        going_on = {task.run_id for task in self.executor.going_on}
+        for run in History(self.store).runs(limit=100_000):
+            if run.outcome is None and run.id not in going_on:
+                waits = any(other.timer == run.timer for other in self.executor.going_on)
+                assert waits, f"{run} neither goes on nor waits for anything"
+
+    def teardown(self) -> None:
+        if getattr(self, "daemon", None) is not None:
+            kill(self.daemon, self.store)
+        if hasattr(self, "store"):
+            self.store.close()
+
+
+TestAnyDay = AnyDay.TestCase
+TestAnyDay.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+
+
+def test_an_abandoned_run_is_run_again_once_where_it_must_be_delivered() -> None:
+    """at_least_once: a second attempt with the same fire time and request id, and no third."""
+    clock, store = ManualClock(START), Store("sqlite://")
+    Timetable(store).add(
+        [Timer(name="t", function="f", trigger=Every(3600), delivery=Delivery.AT_LEAST_ONCE, enabled=True)],
+        now=clock.now(),
+    )
+    clock.advance(3600)
+    begun: list[Task] = []
+    for _ in range(4):
+        executor = ScriptedExecutor(clock, lambda _: None)
+        daemon = Daemon(store, {Environment.PRODUCTION: executor}, clock=clock)
+        daemon.step()
+        begun += executor.begun
+        kill(daemon, store)
+    assert [task.attempt for task in begun] == [1, 2]
+    assert len({task.request_id for task in begun}) == 1
+    runs = History(store).runs()
+    assert [run.outcome for run in runs] == [Outcome.ABANDONED, Outcome.ABANDONED]
+    store.close()
