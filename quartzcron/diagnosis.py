@@ -65,15 +65,10 @@ def _field_problems(words: list[Word]) -> list[Problem]:
         try:
             read_field(index, word)
         except FieldFault as fault:
-            problems.append(
-                Problem(
-                    field=FIELDS[index].name,
-                    text=fault.text,
-                    column=column + fault.start,
-                    message=fault.message,
-                    hint=fault.hint,
-                )
-            )
+            text = word[fault.start : fault.start + len(fault.text)]
+            message = fault.message.replace(fault.text, text) if text else fault.message  # as it was written
+            at = column + fault.start
+            problems.append(Problem(field=FIELDS[index].name, text=text, column=at, message=message, hint=fault.hint))
     return problems + _day_problems(words)
 
 

@@ -12,6 +12,7 @@ A caller who catches ValueError catches them all. Arguments of a wrong type are 
 from __future__ import annotations
 
 _SHOWN = 60
+_MESSAGE = 160
 
 
 class CronError(ValueError):
@@ -27,7 +28,9 @@ class Problem:
     __slots__ = ("column", "field", "hint", "message", "text")
 
     def __init__(self, *, field: str | None, text: str, column: int, message: str, hint: str | None = None) -> None:
-        self.field, self.text, self.column, self.message, self.hint = field, text, column, message, hint
+        self.field, self.text, self.column = field, text, column
+        self.message = _shortened(message)
+        self.hint = hint and _shortened(hint)
 
     def __str__(self) -> str:
         where = f"{self.field}, column {self.column}" if self.field else f"column {self.column}"
@@ -88,6 +91,10 @@ class CronSyntaxError(CronError):
             for place in range(max(at, 0), min(at + max(1, len(problem.text)), len(carets))):
                 carets[place] = "^"
         return f"  {shown}\n  {''.join(carets).rstrip()}"
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= _MESSAGE else f"{message[: _MESSAGE // 2]}…{message[-_MESSAGE // 2 :]}"
 
 
 class UnknownZoneError(CronError, LookupError):

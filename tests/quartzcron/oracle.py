@@ -114,9 +114,7 @@ class Oracle:
 
     def days(self, first: date, last: date) -> list[date]:
         """The days from one to another, both included, on which something fires."""
-        return [
-            day for n in range((last - first).days + 1) if self.is_day(day := first + timedelta(days=n))
-        ]
+        return [day for n in range((last - first).days + 1) if self.is_day(day := first + timedelta(days=n))]
 
     def instants(self, zone: tzinfo, start: datetime, end: datetime) -> list[datetime]:
         """The fires from `start` to `end` (UTC, both included), second by second, by the policy's own words."""
