@@ -7,7 +7,6 @@ that stands in the call's context).
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import functools
 import inspect
@@ -148,6 +147,8 @@ def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
     At the deadline of the call in progress it is cancelled: FunctionTimedOutError.
     """
+    import asyncio  # takes longer to import than everything else here, and most functions are sync
+
     call = current_call.get()
     bounded = _until(call.deadline if call else None, coroutine)
     try:
@@ -158,6 +159,8 @@ def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def _until(deadline: float | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio
+
     limit_s = None if deadline is None else left_s(time.monotonic(), deadline)
     try:
         async with asyncio.timeout(limit_s) as scope:

@@ -154,10 +154,11 @@ def _check_environment(service: Service, request: Request) -> None:
 
 
 def _found(get: Callable[..., Function], *key: str) -> Function:
+    """A function or hook; who asks for another one is not told which there are, that takes the master key."""
     try:
         return get(*key)
-    except UnknownFunctionError as error:
-        raise RefusedError(Failure(404, 404, str(error))) from None
+    except UnknownFunctionError:
+        raise RefusedError(Failure(404, 404, f"{' '.join(key)[:80]!r} not found.")) from None
 
 
 def _bound(function: Function, params: Mapping[str, Any]) -> dict[str, Any]:

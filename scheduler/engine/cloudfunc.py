@@ -7,7 +7,6 @@ server that drips cannot hold a function past its limit.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from typing import Any
@@ -72,7 +71,9 @@ rpc = CloudFunction("call", decodes=True)
 
 
 async def _post(url: str, content: bytes, limit_s: float) -> tuple[int, bytes]:
-    import httpx  # slow to import, and most programs call nobody
+    import asyncio  # both are slow to import, and most programs call nobody
+
+    import httpx
 
     answer = bytearray()
     try:

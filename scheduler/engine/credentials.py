@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from scheduler.engine.settings import variable
 
@@ -68,9 +68,8 @@ class Keys:
         )
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Credentials:
-    """What a request presents, each an empty text when absent."""
+class Credentials(NamedTuple):
+    """What a request presents, each an empty text when absent; never shown by repr."""
 
     id: str = ""
     key: str = ""
@@ -79,6 +78,9 @@ class Credentials:
     session: str = ""
     hook: str = ""
     production: str = ""
+
+    def __repr__(self) -> str:
+        return "<Credentials>"
 
     @property
     def proves_nothing(self) -> bool:

@@ -203,6 +203,16 @@ def test_metadatas_list_functions_and_hooks(engine: Engine) -> None:
     }
 
 
+def test_a_hook_may_be_async(engine: Engine, client: Client) -> None:
+    """Hooks run to completion as functions do."""
+
+    @engine.before_save("T")
+    async def hook(thing: CloudObject) -> None:
+        thing.set("a", 1)
+
+    assert client.post("/1.1/functions/T/beforeSave", {"object": {}}).json == {"a": 1}
+
+
 def test_hooks_that_cannot_be(engine: Engine) -> None:
     """A second hook for an event and unknown kinds are RuntimeErrors when they are defined."""
     engine.before_save("T")(len)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from datetime import UTC, datetime
@@ -12,7 +13,8 @@ import pytest
 from scheduler.engine import Engine, LeanCloudError, LeanEngineError
 from scheduler.engine.outcomes import failure_of
 from scheduler.errors import ArgumentError
-from tests.engine.client import Client
+from tests.engine.client import WITH_HOOK_KEY, Client
+from tests.engine.waiting import eventually
 
 
 class SDK:
@@ -119,11 +121,13 @@ def test_a_deep_result_is_no_json(engine: Engine, client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["none", "beforeSave", "__before_save_for_Todo", "_ops", "onLogin", "%00", "..", "*"])
 def test_an_unknown_function(engine: Engine, client: Client, name: str) -> None:
-    """It is a 404 with code 404; a hook is no function."""
+    """It is a 404 with code 404; a hook is no function, and the error does not tell what there is."""
+    engine.define("secret")(lambda: None)
     engine.before_save("Todo")(lambda todo: None)
     status, code, text = client.call(name).failure
     assert (status, code) == (404, 404)
-    assert text.startswith("no function")
+    assert text.endswith("not found.")
+    assert "secret" not in text
 
 
 @pytest.mark.parametrize(
@@ -209,11 +213,28 @@ def test_over_the_limit() -> None:
     engine.before_save("Todo")(lambda todo: release.wait(10))
     client = Client(engine)
     assert client.call("hangs").failure == (503, 124, "The request timed out on the server.")
-    from tests.engine.client import WITH_HOOK_KEY
-
     hook = client.post("/1.1/functions/Todo/beforeSave", {"object": {}}, headers=WITH_HOOK_KEY)
     assert hook.failure == (503, 124, "The request timed out on the server.")
     release.set()
+
+
+def test_an_async_function_over_the_limit_is_cancelled() -> None:
+    """Its worker is free again at once."""
+    engine = Engine(function_limit_s=0.05, max_concurrency=1)
+    ended: list[str] = []
+
+    @engine.define
+    async def hangs() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cancelled")
+
+    client = Client(engine)
+    for _ in range(2):
+        assert client.call("hangs").failure == (503, 124, "The request timed out on the server.")
+        eventually(lambda: engine._execution.pool._idle)
+    assert ended == ["cancelled"] * 2
 
 
 def test_no_worker_free() -> None:
@@ -227,12 +248,7 @@ def test_no_worker_free() -> None:
     assert client.call("f").failure == (503, 1, "No worker is free; try again.")
     assert client.get("/__engine/1/ping").status == 200
     release.set()
-    for _ in range(200):
-        if client.call("f").status == 200:
-            break
-        threading.Event().wait(0.005)
-    else:
-        pytest.fail("the workers never came back")
+    eventually(lambda: client.call("f").status == 200)
 
 
 def test_codes_that_are_no_numbers() -> None:

@@ -23,6 +23,7 @@ import pytest
 from scheduler.engine import Engine
 from tests.engine.client import APP_ID, APP_KEY, WITH_HOOK_KEY, WITH_KEY, WITH_MASTER
 from tests.engine.server import serving
+from tests.engine.waiting import eventually
 
 GUIDE_CLOUD = """
 from datetime import datetime
@@ -275,7 +276,7 @@ def test_slow_clients_do_not_block_ping() -> None:
             connection.sendall((HEAD + "Content-Length: 1000\n\n{").replace("\n", "\r\n").encode())
         started = time.monotonic()
         assert httpx.get(url + "/__engine/1/ping").status_code == 200
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 2
         for connection in slow:
             connection.close()
 
@@ -293,7 +294,7 @@ def test_a_body_of_more_than_20_mb() -> None:
 
 def test_ping_answers_while_every_function_hangs() -> None:
     """With more threads in the server than workers in the engine, hung functions never starve ping."""
-    engine = Engine(function_limit_s=1.0, max_concurrency=4)
+    engine = Engine(function_limit_s=8.0, max_concurrency=4)
     release = threading.Event()
     engine.define("hangs")(lambda: release.wait(10))
     statuses: list[int] = []
@@ -305,11 +306,10 @@ def test_ping_answers_while_every_function_hangs() -> None:
         threads = [threading.Thread(target=hang, args=(url,)) for _ in range(12)]
         for thread in threads:
             thread.start()
-        while len(statuses) < 8:  # those who found no worker are answered at once
-            time.sleep(0.005)
+        eventually(lambda: len(statuses) == 8)  # those who found no worker are answered at once
         started = time.monotonic()
         assert [httpx.get(url + "/__engine/1/ping").status_code for _ in range(5)] == [200] * 5
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 2
         release.set()
         for thread in threads:
             thread.join()
