@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import update
 
@@ -9,9 +10,12 @@ from scheduler.breaker import Verdict
 from scheduler.clock import ManualClock
 from scheduler.daemon import Daemon
 from scheduler.executors import Report
+from scheduler.history import History
 from scheduler.run import Ending, Line, Outcome, Task
 from scheduler.schema import daemons
 from scheduler.store import Store
+from scheduler.timer import Environment, Every, Timer
+from scheduler.timetable import Timetable
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -28,6 +32,50 @@ def kill(daemon: Daemon, store: Store) -> None:
         connection.execute(
             update(daemons).where(daemons.c.id == daemon._lease.id).values(process_started="another process")
         )
+
+
+class Service:
+    """A daemon on a store, with a scripted executor and a clock that the test moves."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store, self.clock = store, clock
+        self.timetable, self.history = Timetable(store), History(store)
+        self.executor = ScriptedExecutor(clock)
+        self.daemon: Daemon | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start a daemon, after the one before was killed."""
+        self.executor = ScriptedExecutor(self.clock, self.executor.script)
+        self.daemon = Daemon(self.store, {Environment.PRODUCTION: self.executor}, clock=self.clock)
+
+    def kill(self) -> None:
+        if self.daemon is not None:
+            kill(self.daemon, self.store)
+        self.daemon = None
+
+    def add(self, name: str = "t", seconds: int = 10, **options: Any) -> None:
+        """Add an enabled interval timer."""
+        timer = Timer(name=name, function="f", trigger=Every(seconds), enabled=True, **options)
+        self.timetable.add([timer], now=self.clock.now(), quota=0)
+
+    def settle(self) -> None:
+        """Let the daemon take turns until it has nothing more to do at this instant."""
+        assert self.daemon is not None
+        while self.daemon.step() == 0:
+            pass
+
+    def after(self, seconds: float) -> None:
+        """Let time pass, then let the daemon do what there is to do."""
+        self.clock.advance(seconds)
+        self.settle()
+
+    def rows(self) -> list[tuple[int, int, str | None]]:
+        """The history, oldest first: the fire time in seconds after the start, the count, the outcome."""
+        return [
+            (round((run.fire_time - START).total_seconds()), run.count, run.outcome)
+            for run in reversed(self.history.runs(limit=1000))
+        ]
 
 
 class ScriptedExecutor:
