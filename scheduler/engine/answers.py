@@ -111,7 +111,9 @@ def _hook(service: Service, request: Request) -> Any:
     hook = _found(service.registry.get_hook, class_name, event.name)
     arguments = _hook_arguments(event, class_name, request)
     call = request.call(hooks.system_name(class_name, event.name))
-    call.user = hooks.user_of(request.fields)
+    call.user = user = hooks.user_of(request.fields)
+    if user and not call.session_token:
+        call.session_token = user.get("sessionToken")
     work = functools.partial(run, functools.partial(hook, *arguments), {})
     try:
         result = service.execution.bounded(call, work, service.hook_limit_s)

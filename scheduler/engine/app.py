@@ -21,7 +21,7 @@ from scheduler.engine.reply import Reply, failure
 from scheduler.engine.request import request_id
 from scheduler.engine.routes import match
 from scheduler.engine.serving import SPARE_THREADS, Server
-from scheduler.engine.settings import variable
+from scheduler.engine.settings import ENVIRONMENTS, variable
 from scheduler.errors import ConfigError, LeanEngineError
 from scheduler.functions import Registry, invoke
 
@@ -60,6 +60,8 @@ class Engine:
     ) -> None:
         if fetch_user is True:
             raise ConfigError("fetch_user=True fetched users from LeanCloud; give a function from token to user")
+        if environment not in (None, *ENVIRONMENTS):
+            raise ConfigError(f"there is no environment {environment!r}; one of {', '.join(ENVIRONMENTS)}, or None")
         self.registry = Registry()
         self.current = Current()
         self.max_concurrency = max_concurrency

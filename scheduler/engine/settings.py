@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 PREFIXES = ("LEANCLOUD_", "LC_")
-PRODUCTION, STAGE = "production", "stage"
+ENVIRONMENTS = DEVELOPMENT, STAGE, PRODUCTION = "development", "stage", "production"
 
 
 def variable(name: str) -> str | None:

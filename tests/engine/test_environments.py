@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler.engine import Engine
+from scheduler.errors import ConfigError
 from tests.engine.client import WITH_HOOK_KEY, Client
 
 HEADERS = ["X-LC-Prod", "X-AVOSCloud-Application-Production", "X-Uluru-Application-Production"]
@@ -65,3 +66,9 @@ def test_the_environment_of_the_process_counts(
     engine.define("f")(lambda: 1)
     monkeypatch.setenv(variable, value)
     assert client.call("f").status == status
+
+
+def test_an_environment_that_does_not_exist_is_refused() -> None:
+    """A misspelt one must not come to serve both."""
+    with pytest.raises(ConfigError, match="no environment 'prod'; one of development, stage, production"):
+        Engine(environment="prod")

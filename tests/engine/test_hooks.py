@@ -162,12 +162,13 @@ def test_a_hook_needs_its_object(engine: Engine, client: Client, body: Any) -> N
 
 
 def test_the_user_of_a_hook_is_in_its_body(engine: Engine, client: Client) -> None:
-    """`engine.current.user` is an object of `_User`, or None."""
+    """`engine.current.user` is an object of `_User`, or None, and brings its session along."""
     seen: list[Any] = []
-    engine.after_save("T")(lambda thing: seen.append(engine.current_user))
-    client.post("/1.1/functions/T/afterSave", {"object": {}, "user": {"objectId": "u", "username": "x"}})
+    engine.after_save("T")(lambda thing: seen.extend([engine.current_user, engine.current.session_token]))
+    user = {"objectId": "u", "username": "x", "sessionToken": "token"}
+    client.post("/1.1/functions/T/afterSave", {"object": {}, "user": user})
     client.post("/1.1/functions/T/afterSave", {"object": {}})
-    assert [seen[0].id, seen[0].get("username"), seen[1]] == ["u", "x", None]
+    assert [seen[0].id, seen[0].get("username"), *seen[1:]] == ["u", "x", "token", None, None]
     assert engine.current.user is None
 
 
