@@ -46,10 +46,10 @@ def zone_of(info: tzinfo | None) -> Zone:
 
 def _make_zone(info: tzinfo | None) -> Zone:
     name = zone_name(info)
-    if name is None or _is_zoneinfo(info) or info is UTC:
+    if name is None or _is_zoneinfo(info) or _fixed(info):
         return Zone(info, info)
     if not _is_pytz(info):
-        return Zone(info, info) if _fixed(info) else NamedZone(named_zone(name), info)
+        return NamedZone(named_zone(name), info)
     zone = _pytz_zones.get(name)
     if zone is None:
         import pytz
@@ -168,7 +168,8 @@ def _dateutil_name(info: tzinfo) -> str | None:
 
 
 def _fixed(info: tzinfo | None) -> bool:
-    return info is not None and _fixed_name(info) is not None
+    offset_only = type(info) is timezone or _module(info) in ("dateutil", "pytz")
+    return info is not None and offset_only and _fixed_name(info) is not None
 
 
 def _module(info: tzinfo | None) -> str:

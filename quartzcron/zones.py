@@ -42,6 +42,8 @@ class Zone:
     __slots__ = ("_fixed", "_transitions", "carrier", "rules", "years")
 
     def __init__(self, rules: tzinfo | None, carrier: tzinfo | None) -> None:
+        if rules is not None and datetime(2000, 1, 1, tzinfo=rules).utcoffset() is None:
+            raise UnknownZoneError(rules, "it has no UTC offset")
         self.rules, self.carrier = rules, carrier
         self._fixed = _fixed_offset(rules)
         self._transitions: dict[int, tuple[Transition, ...]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from quartzcron import CronError, CronExpression, CronSyntaxError
+from quartzcron import CronExpression, CronSyntaxError
 from tests.strategies import expressions, invalid_texts
 
 
@@ -170,6 +170,14 @@ def test_what_is_no_text_is_a_type_error(text: object) -> None:
     assert not CronExpression.is_valid(text)
 
 
+def refusal(text: str) -> CronSyntaxError | None:
+    try:
+        CronExpression(text)
+    except CronSyntaxError as error:
+        return error
+    return None
+
+
 @given(expressions())
 def test_the_whole_grammar_parses(text: str) -> None:
     """Whatever the grammar generates is an expression."""
@@ -179,15 +187,15 @@ def test_the_whole_grammar_parses(text: str) -> None:
 @given(invalid_texts())
 def test_any_text_is_an_expression_or_a_cron_error(text: str) -> None:
     """Nothing but CronError, whose columns lie within the text, and whose fix parses."""
-    try:
-        CronExpression(text)
-    except CronSyntaxError as error:
-        for problem in error.problems:
-            start = problem.column - 1
-            assert 0 <= start <= len(text)
-            assert text[start : start + len(problem.text)].upper() == problem.text.upper()
-        assert error.fix is None or CronExpression.is_valid(error.fix)
-        assert "\n" not in str(error)
+    error = refusal(text)
+    if error is None:
+        return
+    for problem in error.problems:
+        start = problem.column - 1
+        assert 0 <= start <= len(text)
+        assert text[start : start + len(problem.text)] == problem.text
+    assert error.fix is None or CronExpression.is_valid(error.fix)
+    assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -214,8 +222,6 @@ def test_any_text_is_an_expression_or_a_cron_error(text: str) -> None:
 )
 def test_a_hostile_text_is_answered_at_once(text: str) -> None:
     """100,000 characters take a fraction of a second, whatever they are."""
-    try:
-        CronExpression(text)
-    except CronError as error:
-        assert len(error.drawing) < 400  # type: ignore[attr-defined]  # every refusal of a text is a CronSyntaxError
-        assert len(str(error)) < 1000
+    error = refusal(text)
+    assert error is None or len(error.drawing) < 400
+    assert error is None or len(str(error)) < 1000
