@@ -20,9 +20,19 @@ _OPTIONS: tuple[Any, ...] = (
     click.option("--dst", type=click.Choice(("vixie", "quartz")), help="What gaps and overlaps of the clock do."),
     click.option("--params", metavar="JSON", help="Parameters as a JSON object."),
     click.option("--limit", "limit_s", type=float, metavar="S", help="Time limit of a run in seconds; 15 unless set."),
-    click.option("--misfire", type=click.Choice(list(MisfirePolicy)), help="What missed fire times do."),
-    click.option("--overlap", type=click.Choice(list(OverlapPolicy)), help="What fires do while the last run goes on."),
-    click.option("--delivery", type=click.Choice(list(Delivery)), help="Whether an abandoned run is run again."),
+    click.option(
+        "--misfire", type=click.Choice([str(policy) for policy in MisfirePolicy]), help="What missed fire times do."
+    ),
+    click.option(
+        "--overlap",
+        type=click.Choice([str(policy) for policy in OverlapPolicy]),
+        help="What fires do while the last run goes on.",
+    ),
+    click.option(
+        "--delivery",
+        type=click.Choice([str(delivery) for delivery in Delivery]),
+        help="Whether an abandoned run is run again.",
+    ),
     click.option("--breaker", type=int, metavar="N", help="Failures in a row that open the breaker; 0 = never."),
 )
 

@@ -218,7 +218,7 @@ def _conclude(told: list[Story], runs: list[Run], missing: list[str]) -> None:
     click.echo(
         _NEXT.format(
             up=show.command("up"),
-            add=show.command(*"timers add greeting --function hello --every 10 --enable".split()),
+            add=show.command(*["timers", "add", "greeting", "--function", "hello", "--every", "10", "--enable"]),
             runs=show.command("runs"),
         )
     )

@@ -34,7 +34,13 @@ class Zones:
 
 @click.command("runs")
 @click.option("--timer", metavar="NAME", help="Runs of one timer only.")
-@click.option("--outcome", "outcomes", multiple=True, type=click.Choice(list(Outcome)), help="Such outcomes only.")
+@click.option(
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    type=click.Choice([str(outcome) for outcome in Outcome]),
+    help="Such outcomes only.",
+)
 @click.option("-n", "--limit", default=20, type=click.IntRange(1, 100_000), help="How many; 20 unless set.")
 @environment_option
 @store_option
@@ -42,7 +48,7 @@ class Zones:
 def command(
     *,
     timer: str | None,
-    outcomes: tuple[Outcome, ...],
+    outcomes: tuple[str, ...],
     limit: int,
     environment: str | None,
     store: str | None,
@@ -54,7 +60,7 @@ def command(
         found = History(opened).runs(
             timer=timer,
             environment=Environment(environment) if environment else None,
-            outcomes=outcomes,
+            outcomes=[Outcome(outcome) for outcome in outcomes],
             limit=limit,
         )
         zones = Zones(opened, place)

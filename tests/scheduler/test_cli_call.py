@@ -1,0 +1,98 @@
+"""scheduler call: a function here and now."""
+
+import time
+
+import pytest
+
+from tests.scheduler.command_line import CLOUD, CommandLine
+
+
+@pytest.fixture(autouse=True)
+def cloud(command_line: CommandLine) -> None:
+    command_line.write("cloud.py", CLOUD)
+
+
+def test_a_call_prints_what_the_function_prints_and_returns(command_line: CommandLine) -> None:
+    """Parameters follow the name; the result is JSON."""
+    assert command_line.run("call", "hello", "name=Ann").stdout == 'saying hello to Ann\n"hello, Ann"\n'
+    assert command_line.run("call", "add", "a:=1", "b=2").stdout == "3\n"
+    assert command_line.run("call", "add", "--params", '{"a": 1, "b": 1}', "b:=5").stdout == "6\n"
+
+
+def test_under_json_stdout_holds_the_result_alone(command_line: CommandLine) -> None:
+    """What the function prints goes to stderr."""
+    result = command_line.run("call", "hello", "--json")
+    assert result.stdout == '"hello, world"\n'
+    assert "saying hello" in result.stderr
+
+
+def test_the_code_sees_the_environment_of_development(command_line: CommandLine) -> None:
+    """As under lean up, so that nobody's local try sends real mail."""
+    assert command_line.json("call", "environment") == "development"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("refuse", "Error: LeanEngineError [123] not today\n"),
+        ("lack", "Error: LeanCloudError: [101] no such object\n"),
+        ("bad", "Error: bad raised ZeroDivisionError: division by zero\n"),
+        ("hang --limit 0.3", "Error: The request timed out on the server. hang is over its limit of 0.3 s\n"),
+    ],
+)
+def test_a_function_that_fails_ends_with_status_1(words: str, message: str, command_line: CommandLine) -> None:
+    """An error of the function is told apart from a wrong command."""
+    started = time.monotonic()
+    result = command_line.run("call", *words.split())
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.endswith(message)
+    assert time.monotonic() - started < 5
+
+
+def test_a_traceback_begins_in_the_users_file(command_line: CommandLine) -> None:
+    """Nobody reads through frames of ours to find the own line."""
+    said = command_line.run("call", "bad").stderr
+    assert said.count("File ") == 1
+    assert "return 1 / 0" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("helo", "cloud.py has no function 'helo'; did you mean 'hello'?"),
+        ("zzz", "cloud.py has no function 'zzz'; it has add, bad, "),
+        ("add a:=1", "missing argument 'b'; the function takes a, b"),
+        ("add a=x b:=1", "argument 'a' must be a whole number, not 'x'"),
+        ("hello --target nowhere.py", "nowhere.py: no such file"),
+        ("hello name", "'name' is no parameter"),
+    ],
+)
+def test_a_wrong_call_is_refused(words: str, message: str, command_line: CommandLine) -> None:
+    """The function does not run; status 2."""
+    assert message in command_line.refusal("call", *words.split())
+
+
+def test_a_cloud_py_that_raises_says_where(command_line: CommandLine) -> None:
+    """The line of the user's file, in one message."""
+    command_line.write("cloud.py", "import os\n\nprice = 1 / 0\n")
+    said = command_line.refusal("call", "hello")
+    assert "cloud.py raised while it was imported: ZeroDivisionError: division by zero (line 3: price = 1 / 0)" in said
+
+
+def test_an_empty_folder_is_answered_with_a_cloud_py_to_begin_with(command_line: CommandLine) -> None:
+    """The message is a program that works."""
+    (command_line.folder / "cloud.py").unlink()
+    said = command_line.refusal("call", "hello")
+    code = [line.removeprefix("  ") for line in said.splitlines() if line.startswith("  ")]
+    command_line.write("cloud.py", "\n".join(code))
+    assert command_line.json("call", "hello") == "hello"
+
+
+def test_an_old_wsgi_py_that_reads_its_keys_from_the_environment_loads(command_line: CommandLine) -> None:
+    """LeanEngine sets the keys before the code is imported, and so do we."""
+    command_line.write(
+        "wsgi.py",
+        "import os\nfrom cloud import engine\nfrom scheduler.engine import init\n\n"
+        "init(os.environ['LEANCLOUD_APP_ID'], app_key=os.environ['LEANCLOUD_APP_KEY'])\napplication = engine\n",
+    )
+    assert command_line.json("call", "hello") == "hello, world"

@@ -1,0 +1,55 @@
+"""The examples of both READMEs run: the Python ones line by line, the shell ones as far as they end by themselves."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.example import Example
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+from tests.scheduler.command_line import CommandLine
+
+ROOT = Path(__file__).parent.parent
+READMES = ("README.md", "README.zh-CN.md")
+#: Commands that go on until they are stopped, or need a daemon; tests of their own run them.
+ENDLESS = ("up", "demo", "-f", "run")
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The code blocks of a README in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / name).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def examples(name: str) -> list[Example]:
+    return list(Sybil([PythonCodeBlockParser()]).parse(ROOT / name).examples())
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_python_examples_print_what_they_say(name: str) -> None:
+    """Every Python block runs, in the order of the page."""
+    found = examples(name)
+    assert len(found) >= 2
+    for example in found:
+        example.evaluate()
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_commands_of_the_first_five_minutes_work(name: str, command_line: CommandLine) -> None:
+    """Whoever copies the README's cloud.py and its commands gets no error."""
+    cloud = next(block for block in blocks(name, "python") if "@engine.define" in block)
+    command_line.write("cloud.py", cloud)
+    lines = [shlex.split(line) for block in blocks(name, "sh") for line in block.splitlines()]
+    commands = [words[1:] for words in lines if words[0] == "scheduler" and not set(words) & set(ENDLESS)]
+    assert len(commands) >= 4
+    for words in commands:
+        assert command_line.run(*words).exit_code == 0, words
+
+
+def test_both_readmes_begin_with_the_same_two_commands() -> None:
+    """The first block is the demo and the tests, each complete on one line."""
+    first, second = (blocks(name, "sh")[0] for name in READMES)
+    assert first == second
+    install = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m "
+    assert first.splitlines() == [f"{install}scheduler demo", f"{install}pytest -q"]
