@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from scheduler.breaker import (
     CLOSED,
+    DEFAULT_POLICY,
     Admission,
     Breaker,
     BreakerPolicy,
@@ -25,7 +26,7 @@ OPEN = Breaker(State.OPEN, 5, 1, NOON, NOON + MINUTE, "boom")
 HALF_OPEN = replace(OPEN, state=State.HALF_OPEN)
 
 
-def failed(times: int, *, policy: BreakerPolicy = BreakerPolicy()) -> Breaker:
+def failed(times: int, *, policy: BreakerPolicy = DEFAULT_POLICY) -> Breaker:
     """A breaker after so many failures in a row, a second apart, beginning at noon."""
     state = CLOSED
     for number in range(times):

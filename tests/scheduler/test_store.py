@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
 
 from scheduler import schema
 from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionError
@@ -37,9 +38,8 @@ def test_a_store_opens_twice(tmp_path: Path) -> None:
 def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
     """All or nothing."""
     with Store(str(tmp_path / "a.db")) as store:
-        with pytest.raises(KeyError), store.writing() as connection:
-            connection.execute(insert(schema.daemons).values(**DAEMON))
-            raise KeyError
+        with pytest.raises(IntegrityError), store.writing() as connection:
+            connection.execute(insert(schema.daemons), [DAEMON, DAEMON])
         with store.reading() as connection:
             assert connection.execute(schema.daemons.select()).all() == []
 
