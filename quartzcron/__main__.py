@@ -1,0 +1,178 @@
+"""The command line: python -m quartzcron next "0 0 8 ? * MON" --tz Asia/Shanghai -n 5
+
+A command is a function and a row in COMMANDS. Results go to stdout, as text or, with --json, as one JSON value; errors
+go to stderr with a caret under the problem. Exit status: 0 for success, 1 where `check` refuses something or nothing
+ever fires, 2 for arguments that mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, NamedTuple
+
+from . import CronError, CronExpression, CronSyntaxError
+from .policies import QUARTZ, VIXIE
+from .zone_names import local_zone, named_zone
+
+
+class UsageError(Exception):
+    """An argument that means nothing; the text says why."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except CronSyntaxError as error:
+        print(f"quartzcron: {error}\n{error.drawing}", file=sys.stderr)
+        return 2
+    except (CronError, UsageError) as error:
+        print(f"quartzcron: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+    return status
+
+
+def next_fires(options: argparse.Namespace) -> int:
+    """The next fire times after a moment."""
+    return _print_fires(options, CronExpression.next_fire)
+
+
+def previous_fires(options: argparse.Namespace) -> int:
+    """The last fire times before a moment, latest first."""
+    return _print_fires(options, CronExpression.prev_fire)
+
+
+def check(options: argparse.Namespace) -> int:
+    """Whether expressions parse, and, if not, everything that is wrong with them."""
+    findings = [_finding(text) for text in options.expressions]
+    if options.json:
+        print(json.dumps(findings, ensure_ascii=False))
+    else:
+        for finding in findings:
+            _print_finding(finding)
+    return 0 if all(finding["valid"] for finding in findings) else 1
+
+
+class Command(NamedTuple):
+    """A command: what runs it, what it takes, and one line of help."""
+
+    run: Callable[[argparse.Namespace], int]
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    help: str
+
+
+def _add_fire_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("expression", help='a Quartz expression, in quotes: "0 0 8 ? * MON"')
+    parser.add_argument("-n", type=_count, default=5, metavar="COUNT", help="how many (5)")
+    parser.add_argument("--tz", metavar="ZONE", help="time zone, such as Asia/Shanghai (this machine's)")
+    parser.add_argument("--from", dest="moment", metavar="TIME", help='a moment, such as "2026-03-08 01:30" (now)')
+    parser.add_argument("--dst", choices=[VIXIE, QUARTZ], default=VIXIE, help="policy where clocks change (vixie)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("expressions", nargs="+", metavar="expression", help="Quartz expressions, in quotes")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+COMMANDS = {
+    "next": Command(next_fires, _add_fire_arguments, "the next fire times"),
+    "prev": Command(previous_fires, _add_fire_arguments, "the last fire times"),
+    "check": Command(check, _add_check_arguments, "whether expressions parse, and what is wrong with them"),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="quartzcron", description="Quartz cron expressions and their fire times.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, command in COMMANDS.items():
+        subparser = commands.add_parser(name, help=command.help, description=command.run.__doc__)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 999999")
+    return int(text)
+
+
+def _print_fires(
+    options: argparse.Namespace, step: Callable[[CronExpression, datetime | None], datetime | None]
+) -> int:
+    zone = named_zone(options.tz) if options.tz else local_zone()
+    expression = CronExpression(options.expression, tz=zone, dst=options.dst)
+    fires: list[datetime] = []
+    fire = step(expression, _moment(options.moment, zone))
+    while fire is not None and len(fires) < options.n:
+        fires.append(fire)
+        fire = step(expression, fire)
+    if options.json:
+        print(json.dumps([fire.isoformat() for fire in fires]))
+    elif fires:
+        print("\n".join(f"{fire:%a} {fire.isoformat(sep=' ')} {fire.tzname()}" for fire in fires))
+    else:
+        why = "the expression never fires" if expression.never_fires else "there is no such fire time in 1970-2099"
+        print(f"quartzcron: {why}", file=sys.stderr)
+    return 0 if fires else 1
+
+
+def _moment(text: str | None, zone: tzinfo) -> datetime:
+    """A time as people write it; without an offset it is wall time in the zone."""
+    now = datetime.now(zone)
+    if text is None:
+        return now
+    from dateutil import parser
+
+    words = {"now": now, "today": _midnight(now), "tomorrow": _midnight(now) + timedelta(days=1)}
+    words["yesterday"] = _midnight(now) - timedelta(days=1)
+    if text.strip().lower() in words:
+        return words[text.strip().lower()]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # dateutil only warns of a zone abbreviation that it does not know
+            found = parser.parse(text, default=_midnight(now).replace(tzinfo=None))
+        return found.replace(tzinfo=zone) if found.tzinfo is None else found.astimezone(zone)
+    except (ValueError, OverflowError, TypeError, Warning):
+        raise UsageError(f'cannot read {text!r} as a time; write it as "2026-03-08 01:30"') from None
+
+
+def _midnight(time: datetime) -> datetime:
+    return time.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
+def _finding(text: str) -> dict[str, Any]:
+    try:
+        expression = CronExpression(text)
+    except CronSyntaxError as error:
+        problems = [
+            {"field": problem.field, "column": problem.column, "text": problem.text, "message": str(problem)}
+            for problem in error.problems
+        ]
+        return {"expression": text, "valid": False, "problems": problems, "fix": error.fix, "drawing": error.drawing}
+    never = expression.never_fires
+    return {"expression": text, "valid": True, "canonical": expression.canonical, "never_fires": never}
+
+
+def _print_finding(finding: dict[str, Any]) -> None:
+    if finding["valid"]:
+        note = ", but it never fires" if finding["never_fires"] else ""
+        print(f"{finding['expression']}: ok, {finding['canonical']}{note}")
+        return
+    messages = "\n".join(f"  {problem['message']}" for problem in finding["problems"])
+    fix = f"\n  did you mean {finding['fix']!r}?" if finding["fix"] else ""
+    print(f"{finding['expression']}: no Quartz expression\n{finding['drawing']}\n{messages}{fix}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The command line: what it prints, where, and with which exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from quartzcron.__main__ import main
+
+MONDAYS = "0 0 8 ? * MON"
+SHANGHAI = ["--tz", "Asia/Shanghai", "--from", "2026-01-01"]
+
+
+def test_next_prints_fire_times(capsys: pytest.CaptureFixture[str]) -> None:
+    """One a line: weekday, time with offset, zone."""
+    assert main(["next", MONDAYS, *SHANGHAI, "-n", "2"]) == 0
+    assert capsys.readouterr().out == "Mon 2026-01-05 08:00:00+08:00 CST\nMon 2026-01-12 08:00:00+08:00 CST\n"
+
+
+def test_prev_prints_the_latest_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """As JSON: a list of ISO texts."""
+    assert main(["prev", MONDAYS, *SHANGHAI, "-n", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == ["2025-12-29T08:00:00+08:00", "2025-12-22T08:00:00+08:00"]
+
+
+@pytest.mark.parametrize(
+    "moment", ["1 January 2026", "Jan 1, 2026 00:00", "2026-01-01T00:00+08:00", "2025-12-31 16:00 UTC"]
+)
+def test_moments_are_written_as_people_do(moment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without an offset it is wall time in the zone."""
+    assert main(["next", MONDAYS, "--tz", "Asia/Shanghai", "--from", moment, "-n", "1"]) == 0
+    assert capsys.readouterr().out.startswith("Mon 2026-01-05 08:00")
+
+
+@pytest.mark.parametrize("moment", ["now", "today", "tomorrow", "yesterday"])
+def test_moments_in_words(moment: str) -> None:
+    """The words that people try first."""
+    assert main(["next", MONDAYS, "--from", moment]) == 0
+
+
+@pytest.mark.parametrize(("dst", "time"), [("vixie", "03-08 03:00"), ("quartz", "03-09 02:30")])
+def test_the_policy_is_an_option(dst: str, time: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--dst, as in CronExpression."""
+    main(["next", "0 30 2 * * ?", "--tz", "America/New_York", "--from", "2026-03-08", "--dst", dst, "-n", "1"])
+    assert time in capsys.readouterr().out
+
+
+def test_check_tells_all_that_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    """Good ones on stdout in normal form, bad ones on stderr with carets and the fix; status 1."""
+    assert main(["check", "0 0 8 ? * 2", "0 8 * * 1", "0 0 8 30 2 ?"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "0 0 8 ? * 2: ok, 0 0 8 ? * MON\n0 0 8 30 2 ?: ok, 0 0 8 30 2 ?, but it never fires\n"
+    assert "did you mean '0 0 8 ? * MON'?" in err
+
+
+def test_check_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """One object an expression."""
+    assert main(["check", MONDAYS, "0 75 8 * * ?", "--json"]) == 1
+    good, bad = json.loads(capsys.readouterr().out)
+    assert good == {"expression": MONDAYS, "valid": True, "canonical": MONDAYS, "never_fires": False}
+    assert [problem["column"] for problem in bad["problems"]] == [3]
+
+
+def test_what_never_fires_has_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """And says why on stderr; JSON is an empty list."""
+    assert main(["next", "0 0 8 30 2 ?"]) == 1
+    assert "never fires" in capsys.readouterr().err
+    assert main(["next", "0 0 8 1 1 ? 2020", *SHANGHAI, "--json"]) == 1
+    assert capsys.readouterr().out == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["next", "0 75 8 * * ?"],
+            "minutes, column 3: 75 is out of range; minutes go from 0 to 59\n  0 75 8 * * ?\n    ^^",
+        ),
+        (["next", MONDAYS, "--tz", "Asia/Shangai"], "unknown time zone 'Asia/Shangai'; did you mean 'Asia/Shanghai'?"),
+        (["next", MONDAYS, "--from", "gibberish"], "cannot read 'gibberish' as a time"),
+        (["next", MONDAYS, "--from", "2026-01-01 08:00 XYZ"], "cannot read"),
+    ],
+)
+def test_a_wrong_argument_has_status_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One clear message on stderr, a caret under the problem, nothing on stdout."""
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["next"], ["next", MONDAYS, "-n", "0"], ["nonsense"]])
+def test_wrong_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """argparse's own."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: quartzcron" in capsys.readouterr().err
+
+
+def test_it_runs_as_a_module() -> None:
+    """python -m quartzcron."""
+    command = [sys.executable, "-m", "quartzcron", "next", MONDAYS, *SHANGHAI, "-n", "1"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("Mon 2026-01-05")
