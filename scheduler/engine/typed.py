@@ -124,10 +124,10 @@ def iso(instant: datetime) -> str:
 
 
 def _date(value: Mapping[str, Any]) -> datetime:
-    iso = value.get("iso")
-    if not isinstance(iso, str):
+    text = value.get("iso")
+    if not isinstance(text, str):
         raise ValueError("a Date needs its iso text")
-    instant = datetime.fromisoformat(iso)
+    instant = datetime.fromisoformat(text)
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 

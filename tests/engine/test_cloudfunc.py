@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.engine import CloudObject, Engine, LeanCloudError, LeanEngineError, cloudfunc, init
+from scheduler.engine import CloudObject, Engine, LeanCloudError, LeanEngineError, cloudfunc, init, root
 from scheduler.errors import ArgumentError, ConfigError, UnknownFunctionError
 from tests.engine.client import APP_ID, MASTER_KEY, WITH_KEY, Client
 from tests.engine.server import serving
@@ -50,6 +50,15 @@ def test_nowhere(engine: Engine) -> None:
         cloudfunc.run.local("helo")
     with pytest.raises(ConfigError, match="set LEANCLOUD_API_SERVER"):
         cloudfunc.run.remote("hello")
+
+
+def test_in_a_program_without_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known here."""
+    monkeypatch.setattr(root, "_engines", [])
+    with pytest.raises(UnknownFunctionError, match="there are no functions"):
+        cloudfunc.run("hello")
+    with pytest.raises(UnknownFunctionError):
+        cloudfunc.run.local("hello")
 
 
 def test_a_nested_call_is_part_of_its_caller(engine: Engine, client: Client) -> None:

@@ -107,6 +107,15 @@ def test_update_takes_everything_or_nothing() -> None:
     assert one.names() == ["a"]
 
 
+def test_update_refuses_a_hook_that_is_there() -> None:
+    """Hooks of the same class and event are duplicates too."""
+    one, other = Registry(), Registry()
+    for registry in (one, other):
+        registry.define_hook(len, "Todo", "before_save")
+    with pytest.raises(DuplicateFunctionError, match="before_save of Todo"):
+        one.update(other)
+
+
 def annotated(name: str, count: int = 0, when: datetime | None = None) -> tuple[Any, ...]:
     return name, count, when
 
@@ -256,6 +265,19 @@ def test_an_async_function_can_be_called_from_an_async_function() -> None:
         assert invoke(asks, {}) == (2, "asks")
     finally:
         current_call.reset(token)
+
+
+def test_an_async_function_raises_into_the_async_function_that_called_it() -> None:
+    """Across the thread that runs its loop."""
+
+    async def fails() -> None:
+        raise KeyError("mine")
+
+    async def asks() -> Any:
+        return invoke(fails, {})
+
+    with pytest.raises(KeyError, match="mine"):
+        invoke(asks, {})
 
 
 def test_an_async_function_is_cancelled_at_its_deadline() -> None:
