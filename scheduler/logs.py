@@ -19,6 +19,11 @@ class LineLimit:
         self._count = 0
         self.dropped = 0
 
+    @property
+    def used(self) -> bool:
+        """Whether any line was asked for."""
+        return self._count > 0
+
     def allows(self, now: float) -> bool:
         """Whether a line at `now`, in monotonic seconds, may pass; a refused one counts as dropped."""
         if now - self._window >= 60:

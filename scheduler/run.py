@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from .breaker import Verdict
 from .errors import FAILED, SHORT_CIRCUITED, TIMED_OUT
@@ -82,8 +83,7 @@ class Run:
         return (self.ended_at - self.started_at).total_seconds()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(NamedTuple):
     """What an executor needs to know to call a function for a run; `params` is JSON text, an object."""
 
     run_id: int

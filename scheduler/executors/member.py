@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..logs import LineCutter, LineLimit
 from ..run import Task
@@ -22,6 +23,39 @@ from . import family, wire
 _READ_SIZE = 65_536
 #: How many pieces of raw output are read at a time, so that one loud worker cannot hold up the daemon.
 _READS_A_TURN = 16
+#: After this long, what a worker had begun when a chunk was revoked is in memory for all to see.
+SETTLED_S = 0.001
+
+
+class Ended(NamedTuple):
+    """How a task ended, in the words of its worker; instants in microseconds since 1970."""
+
+    task: Task
+    started_at: int
+    ended_at: int
+    how: str = wire.RETURNED
+    error: str | None = None
+    result: str | None = None
+    lines_dropped: int = 0
+
+
+class Printed(NamedTuple):
+    """A line of a run, or of nobody where `run_id` is 0; `at` is None where the daemon is to say when."""
+
+    run_id: int
+    at: int | None
+    level: str
+    text: str
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Tasks that were sent together; the first `ended` of them have ended."""
+
+    number: int
+    tasks: list[Task]
+    ended: int = 0
+    revoked_at: float | None = None
 
 
 class Member:
@@ -32,11 +66,9 @@ class Member:
         self.ready = False
         self.broken: str | None = None
         self.idle_since = 0.0
-        #: Sent and not yet ended, in the order in which the worker begins them.
-        self.sent: deque[Task] = deque()
-        #: Raw output (of child processes, of C code) of the run in progress: (level, text).
-        self.printed: list[tuple[str, str]] = []
-        self._ended = 0
+        self.printed: list[Printed] = []
+        self._chunks: deque[Chunk] = deque()
+        self._sent = 0
         self._limit = LineLimit()
         self._tasks, self._tasks_far = socket.socketpair(socket.AF_UNIX, wire.SOCKET_TYPE)
         self._results, results_far = socket.socketpair(socket.AF_UNIX, wire.SOCKET_TYPE)
@@ -48,8 +80,8 @@ class Member:
         }
         lifeline_far, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as shared:
-            shared.truncate(4096)
-            self._cell = wire.ProgressCell(shared.fileno())
+            shared.truncate(wire.Progress.SIZE)
+            self._progress = wire.Progress(shared.fileno())
             passed = (self._tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "scheduler.executors.worker", target, *map(str, passed)],
@@ -76,92 +108,157 @@ class Member:
         return self._process.pid
 
     @property
+    def current(self) -> Task | None:
+        """The task that the worker is at, or comes to next."""
+        return self._chunks[0].tasks[self._chunks[0].ended] if self._chunks and self._left(self._chunks[0]) else None
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the worker has before it."""
+        return len(self._chunks)
+
+    @property
     def has_begun_any(self) -> bool:
         """Whether the worker has begun any task."""
-        return self._cell.read()[0] > 0
+        return self._progress.begun() != (0, 0, 0)
+
+    def has_more_behind(self) -> bool:
+        """Whether other tasks stand behind the current one."""
+        return sum(self._left(chunk) for chunk in self._chunks) > 1
+
+    @staticmethod
+    def _left(chunk: Chunk) -> int:
+        return len(chunk.tasks) - chunk.ended
 
     def filenos(self) -> list[int]:
         """What turns readable when the worker has something to say, or is dead."""
         watched = [self._results.fileno(), *self._outputs]
         return [*watched, self._pidfd] if self._pidfd >= 0 else watched
 
-    def send(self, task: Task) -> bool:
-        """Put a task into the worker's queue; False when the queue is full."""
-        order = wire.Order(
-            run_id=task.run_id,
-            function=task.function,
-            params=task.params,
-            limit_s=task.limit_s,
-            request_id=task.request_id,
-            timer=task.timer,
-            fire_at=stamp(task.fire_time),
-            attempt=task.attempt,
-            past_due=task.past_due,
-        )
+    # Work for it
+
+    def send(self, tasks: Sequence[Task]) -> bool:
+        """Hand a chunk of tasks to the worker, at most two at a time; False where it cannot be sent now."""
+        number = self._sent + 1
+        message = wire.pack((number, [_order(task) for task in tasks]))
+        self._progress.clear(number)
         try:
-            self._tasks.send(wire.pack(order))
+            self._tasks.send(message)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             return False
-        self.sent.append(task)
+        self._sent = number
+        self._chunks.append(Chunk(number, list(tasks)))
         return True
 
-    def messages(self) -> Iterator[tuple[Any, ...]]:
-        """What the worker has said; keeps count of what it began and ended."""
+    def take_back(self, now: float) -> list[Task]:
+        """Take back tasks that the worker has not begun; those of a chunk that it has read, only a moment later."""
+        back: list[Task] = []
+        with contextlib.suppress(BlockingIOError, ConnectionResetError):
+            while data := self._tasks_far.recv(wire.MAX_MESSAGE, socket.MSG_DONTWAIT):
+                unread, _ = wire.unpack(data)
+                back += next(chunk.tasks for chunk in self._chunks if chunk.number == unread)
+                self._chunks = deque(chunk for chunk in self._chunks if chunk.number != unread)
+                # Nobody has seen that number, and the next chunk must not share a bank with the one in progress.
+                self._sent = min(self._sent, unread - 1)
+        if self._chunks:
+            back = self._take_from(self._chunks[0], now) + back
+        return back
+
+    def _take_from(self, chunk: Chunk, now: float) -> list[Task]:
+        if chunk.revoked_at is None:
+            self._progress.revoke(chunk.number)
+            chunk.revoked_at = now
+            return []
+        if now - chunk.revoked_at < SETTLED_S:
+            return []
+        number, index, _ = self._progress.begun()
+        first_left = index + 1 if number == chunk.number & 0xFFFF else 0
+        back, chunk.tasks = chunk.tasks[first_left:], chunk.tasks[:first_left]
+        return back
+
+    def can_begin_nothing(self, now: float) -> bool:
+        """Whether the worker can begin no other task than the one that it is at."""
+        if len(self._chunks) != 1:
+            return not self._chunks
+        revoked_at = self._chunks[0].revoked_at
+        return revoked_at is not None and now - revoked_at >= SETTLED_S and self._left(self._chunks[0]) <= 1
+
+    # News of it
+
+    def news(self) -> Iterator[Ended]:
+        """Tasks that ended, oldest first; what else the worker says is kept in its attributes."""
         while True:
             try:
                 data = self._results.recv(wire.MAX_MESSAGE)
             except (BlockingIOError, ConnectionResetError):
-                return
+                break
             if not data:
-                return
-            message = wire.unpack(data)
-            match message[0]:
-                case wire.READY:
+                break
+            match wire.unpack(data):
+                case (wire.READY,):
                     self.ready = True
-                case wire.BROKEN:
-                    self.broken = message[1]
-                case wire.END:
-                    self._ended += 1
+                case (wire.BROKEN, why):
+                    self.broken = why
+                case (wire.LINE, run_id, at, level, text):
+                    self.printed.append(Printed(run_id, at, level, text))
+                case (wire.END, _, index, *story):
+                    yield from self._ended_silently(up_to=index)
                     self.read_output(to_the_end=True)
-            yield message
+                    yield self._end(*story)
+                case (wire.DONE, _):
+                    yield from self._ended_silently()
+                    self._chunks.popleft()
+        yield from self._ended_silently()
+        self.read_output()
 
-    def ended(self) -> tuple[Task, int]:
-        """Take the task that just ended off the queue, with the number of raw lines that were dropped."""
-        dropped, self._limit = self._limit.dropped, LineLimit()
-        return self.sent.popleft(), dropped
+    def _ended_silently(self, *, up_to: int | None = None) -> Iterator[Ended]:
+        """Tasks of the chunk in progress that ended well and sent no word of it."""
+        if not self._chunks:
+            return
+        chunk = self._chunks[0]
+        last = len(chunk.tasks) if up_to is None else up_to
+        if chunk.ended < last and self._progress.ended(chunk.number, chunk.ended):
+            # Once for all of them: the raw output of fast functions that share a chunk goes to the first.
+            self.read_output(to_the_end=True)
+        while chunk.ended < last and (stamps := self._progress.ended(chunk.number, chunk.ended)):
+            yield self._end(*stamps)
 
-    def read_output(self, *, to_the_end: bool = False) -> None:
-        """Read raw output; a run's last unfinished line counts when the run has ended."""
-        for descriptor, cutter in self._outputs.items():
-            with contextlib.suppress(BlockingIOError):
-                for _ in range(_READS_A_TURN):
-                    data = os.read(descriptor, _READ_SIZE)
-                    if not data:
-                        break
-                    cutter.feed(data.decode("utf-8", "replace"))
-            if to_the_end:
-                cutter.finish()
+    def _end(
+        self,
+        started_at: int,
+        ended_at: int,
+        how: str = wire.RETURNED,
+        error: str | None = None,
+        result: str | None = None,
+        lines_dropped: int = 0,
+    ) -> Ended:
+        """The current task has ended."""
+        task, dropped = self.end_current()
+        return Ended(task, started_at, ended_at, how, error, result, lines_dropped + dropped)
 
-    def take_printed(self) -> list[tuple[str, str]]:
-        printed, self.printed = self.printed, []
-        return printed
+    def end_current(self) -> tuple[Task, int]:
+        """Count the current task as ended; returns it, with the number of raw lines that were dropped."""
+        chunk = self._chunks[0]
+        chunk.ended += 1
+        dropped = self._limit.dropped
+        if self._limit.used:
+            self._limit = LineLimit()
+        return chunk.tasks[chunk.ended - 1], dropped
 
     def running_for(self, now: float) -> float | None:
-        """Seconds that the first task sent has been running at `now`, None if the worker has not begun it yet."""
-        begun, began_ms = self._cell.read()
-        if not self.sent or begun != (self._ended + 1) & 0xFFFF_FFFF:
+        """Seconds that the current task has been running at `now`, None if it has not begun."""
+        if not self._chunks:
             return None
-        return self._cell.elapsed_s(began_ms, now)
+        chunk, (number, index, began_ms) = self._chunks[0], self._progress.begun()
+        if number != chunk.number & 0xFFFF or index != chunk.ended or not self._left(chunk):
+            return None
+        return self._progress.elapsed_s(began_ms, now)
 
-    def take_back(self) -> list[Task]:
-        """Take back what was sent and the worker has not read yet: nobody else has it then."""
-        unread = set()
-        with contextlib.suppress(BlockingIOError, ConnectionResetError):
-            while data := self._tasks_far.recv(wire.MAX_MESSAGE, socket.MSG_DONTWAIT):
-                unread.add(wire.Order(*wire.unpack(data)).run_id)
-        back = [task for task in self.sent if task.run_id in unread]
-        self.sent = deque(task for task in self.sent if task.run_id not in unread)
-        return back
+    def leave_unbegun(self) -> list[Task]:
+        """When the worker is dead: the tasks that it never began."""
+        left = [task for chunk in self._chunks for task in chunk.tasks[chunk.ended :]]
+        self._chunks.clear()
+        return left
 
     def exit_reason(self) -> str | None:
         """How the worker died, None while it lives."""
@@ -183,12 +280,42 @@ class Member:
         for descriptor in (*self._outputs, self._lifeline, self._pidfd):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._cell.close()
+        self._progress.close()
+
+    def read_output(self, *, to_the_end: bool = False) -> None:
+        """Read raw output; a run's last unfinished line counts when the run has ended."""
+        for descriptor, cutter in self._outputs.items():
+            with contextlib.suppress(BlockingIOError):
+                for _ in range(_READS_A_TURN):
+                    data = os.read(descriptor, _READ_SIZE)
+                    if not data:
+                        break
+                    cutter.feed(data.decode("utf-8", "replace"))
+            if to_the_end:
+                cutter.finish()
 
     def _print(self, level: str, text: str) -> None:
-        # Without a mutable clock here: the limit of a minute restarts with each run.
+        """What child processes and C code print belongs to the run in progress."""
+        # No clock here, so the minute of the limit begins with each run.
         if self._limit.allows(0.0):
-            self.printed.append((level, text))
+            current = self.current
+            self.printed.append(Printed(current.run_id if current else 0, None, level, text))
+
+
+def _order(task: Task) -> tuple[object, ...]:
+    return tuple(
+        wire.Order(
+            run_id=task.run_id,
+            function=task.function,
+            params=task.params,
+            limit_s=task.limit_s,
+            request_id=task.request_id,
+            timer=task.timer,
+            fire_at=stamp(task.fire_time),
+            attempt=task.attempt,
+            past_due=task.past_due,
+        )
+    )
 
 
 def _signal_name(number: int) -> str:

@@ -12,7 +12,6 @@ import os
 import select
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..breaker import Verdict
@@ -21,7 +20,7 @@ from ..errors import NOT_QUEUED, TargetError
 from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
 from . import Report, wire
-from .member import Member
+from .member import SETTLED_S, Member
 
 log = logging.getLogger("scheduler.executor")
 
@@ -29,8 +28,8 @@ log = logging.getLogger("scheduler.executor")
 FAST_S = 0.005
 #: A run that takes longer than this blocks its worker: others get what waits behind it.
 BLOCKED_S = 0.02
-#: How many tasks may stand in the queue of one worker.
-QUEUE_LENGTH = 64
+#: How many chunks of tasks a worker may have before it: one in progress, and one so that it need not wait.
+CHUNKS_AT_ONCE = 2
 #: How many tasks may wait for a worker before further ones are refused.
 MAX_PENDING = 20_000
 #: How long a worker beyond `workers` may be idle.
@@ -42,6 +41,7 @@ _ENDINGS = {
     wire.RETURNED: (Outcome.SUCCEEDED, Verdict.GOOD),
     wire.REFUSED: (Outcome.FAILED, Verdict.NEUTRAL),
     wire.RAISED: (Outcome.FAILED, Verdict.FAILURE),
+    wire.OVERRAN: (Outcome.TIMED_OUT, Verdict.FAILURE),
 }
 
 
@@ -113,7 +113,7 @@ class ProcessExecutor:
         if self._report.ended:
             return 0.0
         now = self._clock.monotonic()
-        checks = [_next_check_of(member, now) for member in self._members if member.sent]
+        checks = [_next_check_of(member, task, now) for member in self._members if (task := member.current)]
         if self._pending and not self._members:
             checks.append(max(0.0, self._hire_after - now))
         if len(self._members) > self._workers:
@@ -137,31 +137,22 @@ class ProcessExecutor:
                 self._bury(member, reason)
 
     def _collect_from(self, member: Member) -> None:
-        for message in member.messages():
-            match message:
-                case (wire.LINE, run_id, at, level, text):
-                    self._print(run_id, instant(at), level, text)
-                case (wire.END, _, started_at, ended_at, how, error, result, dropped):
-                    outcome, verdict = _ENDINGS[how]
-                    ending = Ending(
-                        outcome=outcome,
-                        verdict=verdict,
-                        started_at=instant(started_at),
-                        ended_at=instant(ended_at),
-                        error=error,
-                        result=result,
-                        lines_dropped=dropped,
-                    )
-                    self._end(member, ending, (ended_at - started_at) / 1_000_000)
-        member.read_output()
-        self._take_printed(member)
+        for ended in member.news():
+            outcome, verdict = _ENDINGS[ended.how]
+            ending = Ending(
+                outcome=outcome,
+                verdict=verdict,
+                started_at=instant(ended.started_at),
+                ended_at=instant(ended.ended_at),
+                error=ended.error,
+                result=ended.result,
+                lines_dropped=ended.lines_dropped,
+            )
+            self._end(member, ended.task, ending, (ended.ended_at - ended.started_at) / 1_000_000)
+        if member.printed:
+            self._take_printed(member)
 
-    def _end(self, member: Member, ending: Ending, took_s: float) -> None:
-        """The first task that a worker was sent has ended."""
-        self._take_printed(member)
-        task, dropped = member.ended()
-        if dropped:
-            ending = replace(ending, lines_dropped=ending.lines_dropped + dropped)
+    def _end(self, member: Member, task: Task, ending: Ending, took_s: float) -> None:
         # A slow run is believed at once, a fast one only after some: sharing a queue with a slow one costs more.
         typical_s = self._typical_s.get(task.function, took_s)
         self._typical_s[task.function] = max(took_s, typical_s * 0.8)
@@ -169,72 +160,64 @@ class ProcessExecutor:
         member.idle_since = self._clock.monotonic()
 
     def _take_printed(self, member: Member) -> None:
-        """What child processes and C code printed belongs to the run in progress."""
-        for level, text in member.take_printed():
-            if member.sent:
-                self._print(member.sent[0].run_id, self._clock.now(), level, text)
+        printed, member.printed = member.printed, []
+        for run_id, at, level, text in printed:
+            if run_id:
+                self._report.lines.append(Line(run_id, self._clock.now() if at is None else instant(at), level, text))
             else:
-                log.log(getattr(logging, level.upper()), "worker %d: %s", member.pid, text)
-
-    def _print(self, run_id: int, at: datetime, level: str, text: str) -> None:
-        if run_id:
-            self._report.lines.append(Line(run_id, at, level, text))
-        else:
-            log.info("worker: %s", text)
+                log.info("worker %d: %s", member.pid, text)
 
     # Limits and deaths
 
     def _enforce_limit(self, member: Member, now: float) -> None:
-        running_s = member.running_for(now)
-        if running_s is None:
+        running_s, task = member.running_for(now), member.current
+        if running_s is None or task is None:
             return
-        task = member.sent[0]
-        if running_s >= BLOCKED_S:
+        if running_s >= min(BLOCKED_S, task.limit_s):
             self._typical_s[task.function] = max(running_s, self._typical_s.get(task.function, 0.0))
-            # What stands behind it goes elsewhere; and with an empty queue, the worker can begin nothing else
-            # between this look and the kill.
-            self._pending.extendleft(reversed(member.take_back()))
-        if running_s < task.limit_s:
+            # What stands behind it goes elsewhere; and then the worker can begin nothing else between this look and
+            # the kill.
+            self._pending.extendleft(reversed(member.take_back(now)))
+        if running_s < task.limit_s or not member.can_begin_nothing(now):
             return
         self._collect_from(member)
-        if (running_s := member.running_for(now)) is not None and running_s >= task.limit_s:
-            self._kill(member, task.limit_s)
+        running_s = member.running_for(now)
+        if member.current is task and running_s is not None:
+            self._kill(member, task)
 
-    def _kill(self, member: Member, limit_s: float) -> None:
-        started_at = self._clock.now() - timedelta(seconds=limit_s)
+    def _kill(self, member: Member, task: Task) -> None:
+        started_at = self._clock.now() - timedelta(seconds=task.limit_s)
         member.kill()
         self._collect_from(member)
-        if member.sent:
-            ended_at = self._clock.now()
-            member.read_output(to_the_end=True)
-            error = f"over its limit of {limit_s:g} s"
-            ending = Ending(
-                outcome=Outcome.TIMED_OUT,
-                verdict=Verdict.FAILURE,
-                started_at=started_at,
-                ended_at=ended_at,
-                error=error,
-            )
-            self._end(member, ending, limit_s)
+        if member.current is task:
+            error = f"over its limit of {task.limit_s:g} s"
+            self._end_dead(member, Outcome.TIMED_OUT, error, started_at, task.limit_s)
         self._dismiss(member)
+
+    def _end_dead(self, member: Member, outcome: Outcome, error: str, started_at: datetime, took_s: float) -> None:
+        """The task that a worker was at has ended with the worker."""
+        member.read_output(to_the_end=True)
+        self._take_printed(member)
+        task, dropped = member.end_current()
+        ending = Ending(
+            outcome=outcome,
+            verdict=Verdict.FAILURE,
+            started_at=started_at,
+            ended_at=self._clock.now(),
+            error=error,
+            lines_dropped=dropped,
+        )
+        self._end(member, task, ending, took_s)
 
     def _bury(self, member: Member, reason: str) -> None:
         """A worker died by itself: its run has failed, what it had not begun goes elsewhere."""
         self._collect_from(member)
         member.kill()
-        self._pending.extendleft(reversed(member.take_back()))
-        now = self._clock.now()
         running_s = member.running_for(self._clock.monotonic())
         if running_s is not None:
-            ending = Ending(
-                outcome=Outcome.FAILED,
-                verdict=Verdict.FAILURE,
-                started_at=now - timedelta(seconds=running_s),
-                ended_at=now,
-                error=reason,
-            )
-            self._end(member, ending, running_s)
-        self._pending.extendleft(reversed(member.sent))
+            started_at = self._clock.now() - timedelta(seconds=running_s)
+            self._end_dead(member, Outcome.FAILED, reason, started_at, running_s)
+        self._pending.extendleft(reversed(member.leave_unbegun()))
         if not member.has_begun_any:
             # Whatever kills a worker that has done nothing yet will kill the next one too: no haste.
             self._hire_after = self._clock.monotonic() + RETRY_S
@@ -261,34 +244,41 @@ class ProcessExecutor:
     # Handing out work
 
     def _dispatch(self) -> None:
-        """First every idle worker gets one task, then the fast ones queue up."""
+        """First every idle worker gets something, then fast tasks queue up behind fast ones."""
         ready = [member for member in self._members if member.ready]
-        for member in ready:
-            if not self._pending:
-                return
-            if not member.sent:
-                self._send(member)
-        now = self._clock.monotonic()
-        for member in ready:
-            while len(member.sent) < QUEUE_LENGTH and self._pending and self._may_queue(member, now):
-                if not self._send(member):
-                    break
+        for chunks_before in range(CHUNKS_AT_ONCE):
+            for member in ready:
+                if not self._pending:
+                    return
+                if member.chunks == chunks_before and (not chunks_before or self._may_queue(member)):
+                    self._send_chunk(member, sharing=len(ready))
 
-    def _may_queue(self, member: Member, now: float) -> bool:
-        """Whether the next task and the one that the worker is at are both fast."""
-        if not self._is_fast(self._pending[0]) or not (member.sent and self._is_fast(member.sent[0])):
+    def _may_queue(self, member: Member) -> bool:
+        """Whether the next task and the one that the worker is at are both fast, and it is not stuck."""
+        current = member.current
+        if current is None or not (self._is_fast(current) and self._is_fast(self._pending[0])):
             return False
-        running_s = member.running_for(now)
+        running_s = member.running_for(self._clock.monotonic())
         return running_s is None or running_s < BLOCKED_S
 
     def _is_fast(self, task: Task) -> bool:
         return self._typical_s.get(task.function, FAST_S) < FAST_S
 
-    def _send(self, member: Member) -> bool:
-        if not member.send(self._pending[0]):
-            return False
-        self._pending.popleft()
-        return True
+    def _send_chunk(self, member: Member, *, sharing: int) -> None:
+        """Send one slow task, or a fair share of the fast ones that come next."""
+        most = min(wire.CHUNK_TASKS, -(-len(self._pending) // sharing))
+        chunk: list[Task] = []
+        size = 0
+        while self._pending and len(chunk) < most:
+            task = self._pending[0]
+            size += len(task.params)
+            if chunk and (size > wire.CHUNK_BYTES or not self._is_fast(task)):
+                break
+            chunk.append(self._pending.popleft())
+            if not self._is_fast(task):
+                break
+        if not member.send(chunk):
+            self._pending.extendleft(reversed(chunk))
 
     def _fit_pool(self, now: float) -> None:
         """Keep as many workers free as were asked for, whatever hangs; let surplus ones go."""
@@ -310,18 +300,20 @@ class ProcessExecutor:
 
     def _let_go(self, now: float) -> None:
         for member in self._members:
-            if member.ready and not member.sent and now - member.idle_since >= IDLE_S:
+            if member.ready and not member.chunks and now - member.idle_since >= IDLE_S:
                 member.kill()
                 self._dismiss(member)
                 return
 
 
-def _next_check_of(member: Member, now: float) -> float:
+def _next_check_of(member: Member, task: Task, now: float) -> float:
     """Seconds until a busy worker may be blocked, or over its limit."""
     running_s = member.running_for(now)
     if running_s is None:
         return BLOCKED_S
     if running_s < BLOCKED_S:
-        return BLOCKED_S - running_s
-    # The cell counts whole milliseconds.
-    return max(0.0, member.sent[0].limit_s - running_s) + 0.001
+        return max(0.0, min(BLOCKED_S, task.limit_s) - running_s)
+    if member.has_more_behind() or not member.can_begin_nothing(now):
+        return SETTLED_S
+    # The word in memory counts whole milliseconds.
+    return max(0.0, task.limit_s - running_s) + 0.001

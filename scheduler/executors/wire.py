@@ -17,17 +17,25 @@ SOCKET_TYPE: Final = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM)
 #: More than any message: parameters are at most 64 KiB, a line at most 4,096 characters.
 MAX_MESSAGE = 400_000
 
-#: worker → daemon: ("ready",) · ("broken", why) · ("line", run_id, at, level, text) ·
-#: ("end", run_id, started_at, ended_at, how, error, result, lines_dropped); instants in microseconds since 1970.
+#: How many tasks one message may hand out, and about how many bytes of parameters.
+CHUNK_TASKS = 250
+CHUNK_BYTES = 65_536
+
+#: worker → daemon: ("ready",) · ("broken", why) · ("line", run_id, at, level, text) · ("done", chunk) ·
+#: ("end", chunk, index, started_at, ended_at, how, error, result, lines_dropped); instants in microseconds since 1970.
+#: A run that returned None and printed nothing sends no message: its slot in shared memory says so.
 READY: Final = "ready"
 BROKEN: Final = "broken"
 LINE: Final = "line"
 END: Final = "end"
+DONE: Final = "done"
 
-#: How a function ended, as its worker saw it: returned, refused its caller's request, or raised.
+#: How a function ended, as its worker saw it: returned, refused its caller's request, raised, or (a coroutine) was
+#: cancelled at its deadline.
 RETURNED: Final = "returned"
 REFUSED: Final = "refused"
 RAISED: Final = "raised"
+OVERRAN: Final = "overran"
 
 
 class Order(NamedTuple):
@@ -53,31 +61,70 @@ def unpack(data: bytes) -> tuple[Any, ...]:
     return message
 
 
-class ProgressCell:
-    """Eight bytes of shared memory: how many tasks a worker has begun, and when it began the last one.
+class Progress:
+    """Shared memory in which a worker shows how far it is, so that a run costs no message and a kill loses nothing.
 
-    One aligned store of eight bytes is never seen half done; `struct.pack_into` would clear the bytes first.
+    Words of eight bytes: [0] the task begun last, [1] the chunk of which no further task may begin, then two banks
+    (chunks by turns) of two words for each task: when it started, and when it ended well. One aligned store of eight
+    bytes is never seen half done; `struct.pack_into` would clear the bytes first.
     """
 
-    _MILLISECONDS = 0xFFFF_FFFF
+    SIZE: Final = 8_192
+    _BANKS: Final = 8
+    _MILLISECONDS: Final = 0xFFFF_FFFF
 
     def __init__(self, fileno: int) -> None:
-        self._map = mmap.mmap(fileno, mmap.PAGESIZE)
-        self._cell = memoryview(self._map).cast("Q")
+        self._map = mmap.mmap(fileno, self.SIZE)
+        self._words = memoryview(self._map).cast("Q")
 
-    def begin(self, count: int, now: float) -> None:
-        """Show that the `count`-th task begins at `now`, in monotonic seconds."""
-        self._cell[0] = (count & 0xFFFF_FFFF) << 32 | (int(now * 1000) & self._MILLISECONDS)
+    def _slot(self, chunk: int, index: int) -> int:
+        return self._BANKS + (chunk & 1) * 2 * CHUNK_TASKS + 2 * index
 
-    def read(self) -> tuple[int, int]:
-        """The number of tasks begun (modulo 2**32), and when the last one was, in milliseconds modulo 2**32."""
-        value = self._cell[0]
-        return value >> 32, value & self._MILLISECONDS
+    # The worker's side
+
+    def begin(self, chunk: int, index: int, now: float) -> None:
+        """Show that a task begins at `now`, in monotonic seconds."""
+        self._words[0] = (chunk & 0xFFFF) << 48 | index << 32 | (int(now * 1000) & self._MILLISECONDS)
+
+    def end(self, chunk: int, index: int, started_at: int, ended_at: int) -> None:
+        """Show that a task ended well, with nothing to tell."""
+        slot = self._slot(chunk, index)
+        self._words[slot] = started_at
+        self._words[slot + 1] = ended_at
+
+    def is_revoked(self, chunk: int) -> bool:
+        """Whether the rest of a chunk was given to others."""
+        return self._words[1] == chunk
+
+    # The daemon's side
+
+    def clear(self, chunk: int) -> None:
+        """Make the bank of a chunk ready for it."""
+        first = self._slot(chunk, 0)
+        self._words[first : first + 2 * CHUNK_TASKS] = _EMPTY_BANK
+
+    def begun(self) -> tuple[int, int, int]:
+        """The task begun last: its chunk (modulo 2**16), its index, and when, in milliseconds modulo 2**32."""
+        word = self._words[0]
+        return word >> 48, word >> 32 & 0xFFFF, word & self._MILLISECONDS
+
+    def ended(self, chunk: int, index: int) -> tuple[int, int] | None:
+        """When a task that ended well started and ended; None for one that has not, or has more to tell."""
+        slot = self._slot(chunk, index)
+        ended_at = self._words[slot + 1]
+        return (self._words[slot], ended_at) if ended_at else None
+
+    def revoke(self, chunk: int) -> None:
+        """Forbid the worker to begin more of a chunk; what it has begun is known for sure a moment later."""
+        self._words[1] = chunk
 
     def elapsed_s(self, began_ms: int, now: float) -> float:
-        """Seconds from a reading of the cell to `now`; right for limits of up to 49 days."""
+        """Seconds from a reading of `begun` to `now`; right for limits of up to 49 days."""
         return ((int(now * 1000) - began_ms) & self._MILLISECONDS) / 1000
 
     def close(self) -> None:
-        self._cell.release()
+        self._words.release()
         self._map.close()
+
+
+_EMPTY_BANK = memoryview(bytes(16 * CHUNK_TASKS)).cast("Q")

@@ -16,10 +16,9 @@ import sys
 import time
 import traceback
 from contextvars import copy_context
-from typing import Any
 
 from ..call import Call, TimerCall, current_call
-from ..errors import ArgumentError, LeanCloudError, LeanEngineError, SchedulerError
+from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError, SchedulerError
 from ..functions import Registry, invoke
 from ..logs import LineCutter, LineLimit
 from ..stamps import instant
@@ -92,11 +91,11 @@ class Handler(logging.Handler):
 
 def main() -> None:
     """Serve until the daemon closes the channel."""
-    target, tasks_fd, results_fd, cell_fd, lifeline = sys.argv[1], *map(int, sys.argv[2:6])
+    target, tasks_fd, results_fd, progress_fd, lifeline = sys.argv[1], *map(int, sys.argv[2:6])
     family.die_with_parent(lifeline)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tasks, results = socket.socket(fileno=tasks_fd), socket.socket(fileno=results_fd)
-    for descriptor in (tasks_fd, results_fd, cell_fd, lifeline):
+    for descriptor in (tasks_fd, results_fd, progress_fd, lifeline):
         os.set_inheritable(descriptor, False)
     voice = Voice(results)
     sys.stdout, sys.stderr = voice.out, voice.err
@@ -108,22 +107,31 @@ def main() -> None:
     if not logging.getLogger().handlers:
         logging.getLogger().addHandler(Handler(voice))
     results.send(wire.pack((wire.READY,)))
-    _serve(tasks, results, wire.ProgressCell(cell_fd), registry, voice)
+    _serve(tasks, results, wire.Progress(progress_fd), registry, voice)
 
 
 def _serve(
-    tasks: socket.socket, results: socket.socket, cell: wire.ProgressCell, registry: Registry, voice: Voice
+    tasks: socket.socket, results: socket.socket, progress: wire.Progress, registry: Registry, voice: Voice
 ) -> None:
-    begun = 0
     while message := tasks.recv(wire.MAX_MESSAGE):
-        order = wire.Order(*wire.unpack(message))
-        begun += 1
-        cell.begin(begun, time.monotonic())
-        results.send(wire.pack(_run(registry, voice, order)))
+        chunk, orders = wire.unpack(message)
+        for index, order in enumerate(orders):
+            if progress.is_revoked(chunk):
+                break
+            progress.begin(chunk, index, time.monotonic())
+            started_at, ended_at, *story = _run(registry, voice, wire.Order(*order))
+            if story == _NOTHING_TO_TELL:
+                progress.end(chunk, index, started_at, ended_at)
+            else:
+                results.send(wire.pack((wire.END, chunk, index, started_at, ended_at, *story)))
+        results.send(wire.pack((wire.DONE, chunk)))
 
 
-def _run(registry: Registry, voice: Voice, order: wire.Order) -> tuple[Any, ...]:
-    """Run one task; the message that tells how it ended."""
+_NOTHING_TO_TELL = [wire.RETURNED, None, None, 0]
+
+
+def _run(registry: Registry, voice: Voice, order: wire.Order) -> tuple[int, int, str, str | None, str | None, int]:
+    """Run one task; when it started and ended, how, what went wrong, what it returned, how many lines were dropped."""
     voice.begin(order.run_id)
     call = Call(
         function=order.function,
@@ -132,20 +140,21 @@ def _run(registry: Registry, voice: Voice, order: wire.Order) -> tuple[Any, ...]
         timer=TimerCall(order.timer, instant(order.fire_at), order.attempt, order.past_due),
     )
     started_at = _now()
-    how, error, result = copy_context().run(_call, registry, voice, order.params, call)
-    ended_at = _now()
-    return wire.END, order.run_id, started_at, ended_at, how, error, result, voice.end()
+    how, error, result = copy_context().run(_call, registry, voice, order, call)
+    return started_at, _now(), how, error, result, voice.end()
 
 
-def _call(registry: Registry, voice: Voice, params: str, call: Call) -> tuple[str, str | None, str | None]:
+def _call(registry: Registry, voice: Voice, order: wire.Order, call: Call) -> tuple[str, str | None, str | None]:
     """How the function ended, what went wrong, and the beginning of what it returned."""
     current_call.set(call)
     try:
-        returned = invoke(registry.get(call.function), json.loads(params))
-        return wire.RETURNED, None, _shown(returned)
+        returned = invoke(registry.get(call.function), json.loads(order.params) if order.params != "{}" else {})
+        return wire.RETURNED, None, None if returned is None else _shown(returned)
     except (LeanEngineError, LeanCloudError, ArgumentError) as error:
         voice.say("warning", _named(error))
         return wire.REFUSED, _named(error), None
+    except FunctionTimedOutError:
+        return wire.OVERRAN, f"over its limit of {order.limit_s:g} s", None
     except SchedulerError as error:
         return wire.RAISED, str(error)[:MAX_SHOWN], None
     except BaseException as error:
@@ -178,10 +187,8 @@ def _named(error: BaseException) -> str:
     return f"{type(error).__name__}{code}: {text}"[:MAX_SHOWN]
 
 
-def _shown(result: object) -> str | None:
+def _shown(result: object) -> str:
     """The beginning of a result, made without walking through all of a large one."""
-    if result is None:
-        return None
     shower = reprlib.Repr()
     shower.maxstring = shower.maxother = shower.maxlong = MAX_SHOWN
     shower.maxlist = shower.maxtuple = shower.maxdict = shower.maxset = 20
