@@ -71,19 +71,21 @@ class Server:
         self._accepting = True
 
     def serve_beside(self, daemon: Daemon) -> int:
-        """Serve until a signal says stop; the exit status: 0, or 128 + the number of the signal that cut it short."""
+        """Serve until a signal says stop; the exit status: 0, or 128 + the number of the signal that cut it short.
+
+        To be called within `signals_caught`.
+        """
         fault: list[BaseException] = []
         ended = threading.Event()
         thread = threading.Thread(target=self._run_daemon, args=(daemon, fault, ended), name="daemon")
-        with self._signals_caught():
-            thread.start()
-            obeyed = 0
-            while not ended.is_set() or (self._is_answering() and obeyed < 2):
-                loop(timeout=_SLEEP_S, map=self._map, count=1)
-                for _ in self._signals[obeyed:2]:
-                    obeyed += 1
-                    self._obey(daemon, again=obeyed > 1)
-            thread.join()
+        thread.start()
+        obeyed = 0
+        while not ended.is_set() or (self._is_answering() and obeyed < 2):
+            loop(timeout=_SLEEP_S, map=self._map, count=1)
+            for _ in self._signals[obeyed:2]:
+                obeyed += 1
+                self._obey(daemon, again=obeyed > 1)
+        thread.join()
         if fault:
             raise fault[0]
         if obeyed > 1:
@@ -101,7 +103,8 @@ class Server:
             self._server.pull_trigger()
 
     @contextlib.contextmanager
-    def _signals_caught(self) -> Iterator[None]:
+    def signals_caught(self) -> Iterator[None]:
+        """Note SIGINT and SIGTERM instead of dying of them, also before there is anything to stop."""
         before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack, nullcontext
 from datetime import timedelta
@@ -12,21 +13,22 @@ import click
 from ..config import LOG_LEVELS
 from ..daemon import Daemon
 from ..engine.credentials import our_keys
+from ..engine.serving import SPARE_THREADS
 from ..errors import TargetError
 from ..executors import Executor
 from ..executors.process import ProcessExecutor
 from ..history import History
 from ..store import Store
 from ..target import Target
-from ..timer import Environment
+from ..timer import Environment, Timer
 from ..timetable import Timetable
 from . import banner, keys, show
+from .declared import add_missing, declared_timers
 from .journal import Journal, log_to_stderr
 from .place import Place, environment_option, here, json_option, printing_to_stderr, store_option
 from .server import Server, listening
 
-#: Threads of the server besides those that functions take: ping finds one, whatever hangs.
-_SPARE_THREADS = 8
+log = logging.getLogger("scheduler.up")
 
 
 @click.command("up")
@@ -61,6 +63,7 @@ def _serve(place: Place, target_name: str, *, as_json: bool) -> int:
         provided = keys.provide(place.keys_file)
         with printing_to_stderr() if as_json else nullcontext():
             loaded = place.load(target_name)
+        added = add_missing(store, declared_timers(loaded.registry, place), quota=config.max_timers)
         keys_from = _keep_keys(place, provided)
         executor = ProcessExecutor(target_name, workers=config.workers, max_workers=config.max_workers)
         stack.callback(executor.stop)
@@ -72,8 +75,15 @@ def _serve(place: Place, target_name: str, *, as_json: bool) -> int:
             keep=timedelta(days=config.keep_days),
             listener=Journal(History(store), show.zone(config.tz), as_json=as_json),
         )
+        stack.enter_context(server.signals_caught())
         _announce(place, loaded, store, banner.base_url(config.host, port), keys_from, as_json=as_json)
+        for timer in added:
+            log.info("added the timer %r that %s declares, %s", timer.name, target_name, _state(timer))
         return server.serve_beside(daemon)
+
+
+def _state(timer: Timer) -> str:
+    return "enabled" if timer.enabled else "disabled; " + show.command("timers", "enable", timer.name)
 
 
 def _keep_keys(place: Place, provided: dict[str, str]) -> str:
@@ -103,7 +113,7 @@ def _application(loaded: Target) -> Any:
 
 
 def _threads(loaded: Target) -> int:
-    return int(getattr(loaded.application, "max_concurrency", 64)) + _SPARE_THREADS
+    return int(getattr(loaded.application, "max_concurrency", 64)) + SPARE_THREADS
 
 
 def _announce(place: Place, loaded: Target, store: Store, url: str, keys_from: str, *, as_json: bool) -> None:

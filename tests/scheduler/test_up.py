@@ -1,0 +1,415 @@
+"""scheduler up: real processes, real requests, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.history import History
+from scheduler.run import Outcome
+from scheduler.store import Store
+from tests.scheduler.command_line import CLOUD
+
+pytestmark = pytest.mark.faults
+
+PATIENCE_S = 20.0
+SITE = """
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def index():
+    return "the site"
+"""
+WSGI = """
+import os
+import leancloud_keys
+from site_app import app
+from cloud import engine
+from scheduler.engine import init
+
+init(os.environ["LEANCLOUD_APP_ID"], app_key=os.environ["LEANCLOUD_APP_KEY"])
+application = engine.wrap(app)
+"""
+
+
+class Up:
+    """One `scheduler up` in a folder; `facts` is what it said at its start."""
+
+    def __init__(self, folder: Path, *options: str, **environ: str) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "scheduler", "up", "--port", "0", "--json", *options],
+            cwd=folder,
+            env=clean_environ() | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate(timeout=PATIENCE_S)[1]
+        self.facts: dict[str, Any] = json.loads(line)
+        self.url: str = self.facts["url"]
+
+    def stop(self) -> tuple[int, str]:
+        """SIGTERM; the exit status and what stood on stderr."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> tuple[int, str]:
+        _, stderr = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, stderr
+
+
+@contextmanager
+def up(folder: Path, *options: str, **environ: str) -> Iterator[Up]:
+    running = Up(folder, *options, **environ)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.communicate(timeout=PATIENCE_S)
+
+
+def clean_environ() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("LEANCLOUD_", "LC_", "SCHEDULER_"))
+    }
+
+
+def cli(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scheduler", *words],
+        check=False,
+        cwd=folder,
+        env=clean_environ() | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def fetch(url: str, headers: dict[str, str] | None = None, data: bytes | None = None) -> tuple[int, str]:
+    request = urllib.request.Request(url, data=data, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def curl(call: str, *, instead: str = "hello", body: str = "{}") -> tuple[int, str]:
+    """Do what the printed curl call would do; its words are read as a shell reads them."""
+    words = shlex.split(call)
+    assert words[:3] == ["curl", "-X", "POST"]
+    headers = dict(word.split(": ", 1) for before, word in pairwise(words) if before == "-H")
+    assert words[words.index("-d") + 1] == "{}"
+    return fetch(words[-1].replace("/hello", f"/{instead}"), headers, body.encode())
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    """The first answer that is true, within our patience."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not (answer := condition()):
+        assert time.monotonic() < give_up_at, "it never happened"
+        time.sleep(0.05)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "cloud.py").write_text(CLOUD)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(project: Path) -> Iterator[Up]:
+    """A project that is up for all tests of this file that change nothing."""
+    with up(project) as running:
+        yield running
+
+
+def test_the_printed_call_works_as_it_stands(served: Up) -> None:
+    """Copied into a shell, it calls a function of the user's."""
+    assert curl(served.facts["call"]) == (200, '{"result":"hello, world"}')
+
+
+def test_functions_answer_as_on_leanengine(served: Up) -> None:
+    """Parameters, an error with its code, an unknown function, wrong credentials, ping."""
+    call = served.facts["call"]
+    assert curl(call, instead="add", body='{"a": 1, "b": 2}') == (200, '{"result":3}')
+    status, text = curl(call, instead="refuse")
+    assert (status, json.loads(text)["code"], json.loads(text)["error"]) == (400, 123, "not today")
+    assert curl(call, instead="nobody")[0] == 404
+    assert fetch(f"{served.url}/1.1/functions/hello", {"X-LC-Id": "x", "X-LC-Key": "y"}, b"{}")[0] == 401
+    assert json.loads(fetch(f"{served.url}/__engine/1/ping")[1])["runtime"].startswith("cpython-3.")
+
+
+def test_it_says_where_everything_is(served: Up, project: Path) -> None:
+    """URL, store, keys, zone, environment, functions."""
+    facts = served.facts
+    assert facts["store"] == f"sqlite:///{project}/.scheduler/store.db"
+    assert facts["keys"] == str(project / ".scheduler" / "keys.json")
+    assert (facts["tz"], facts["environment"], facts["target"]) == ("Asia/Shanghai", "development", "cloud.py")
+    assert facts["functions"] == ["add", "bad", "environment", "hang", "hello", "lack", "refuse"]
+
+
+def test_the_keys_are_kept_for_their_owner_alone(served: Up, project: Path) -> None:
+    """The file is 0600; the key in it is the one that is printed."""
+    path = project / ".scheduler" / "keys.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(path.read_text())["LEANCLOUD_APP_KEY"] in served.facts["call"]
+
+
+def test_a_timer_run_by_hand_ends_with_its_outcome(served: Up, project: Path) -> None:
+    """timers run --wait hears how the run ended, from another process."""
+    cli(project, "timers", "add", "greeting", "--function", "hello", "--every", "3600", "name=Ann")
+    done = cli(project, "timers", "run", "greeting", "--wait", "--json")
+    run = json.loads(done.stdout)
+    assert (done.returncode, run["outcome"], run["result"]) == (0, "succeeded", "'hello, Ann'")
+    logs = cli(project, "logs", "--run", str(run["id"]), "--json")
+    assert [json.loads(line)["text"] for line in logs.stdout.splitlines()] == ["saying hello to Ann"]
+    cli(project, "timers", "add", "broken", "--function", "bad", "--every", "3600")
+    done = cli(project, "timers", "run", "broken", "--wait")
+    assert done.returncode == 1
+    assert "timerAction failed and no fallback available." in done.stdout
+
+
+def test_a_timer_that_is_enabled_fires_and_is_told_of(tmp_path: Path) -> None:
+    """An enabled timer fires without a restart; the terminal hears of the run."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    with up(tmp_path) as running:
+        added = cli(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
+        assert added.stderr == ""
+        assert running.process.stdout is not None
+        told = [json.loads(running.process.stdout.readline()) for _ in range(2)]
+        assert told[0]["text"] == "saying hello to world"
+        assert (told[1]["timer"], told[1]["outcome"]) == ("often", "succeeded")
+
+
+def test_a_terminated_service_ends_well_and_soon(tmp_path: Path) -> None:
+    """SIGTERM: exit status 0, no noise, no process left."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    with up(tmp_path) as running:
+        workers = children(running.process.pid)
+        assert workers
+        started = time.monotonic()
+        status, stderr = running.stop()
+        assert (status, time.monotonic() - started < 5) == (0, True)
+        assert "stopping: no further runs, none goes on" in stderr
+        assert "Traceback" not in stderr
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path) -> None:
+    """A run that goes on is let end; a second SIGTERM cuts it short, and it is on record."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    with up(tmp_path) as running:
+        cli(tmp_path, "timers", "add", "slow", "--function", "hang", "--every", "3600")
+        cli(tmp_path, "timers", "run", "slow")
+        eventually(lambda: running_runs(tmp_path))
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.7)
+        assert running.process.poll() is None
+        status, stderr = running.stop()
+        assert status == 128 + signal.SIGTERM
+        assert "waiting for 1 that go on" in stderr
+        with Store(str(tmp_path / ".scheduler" / "store.db")) as store:
+            assert [run.outcome for run in History(store).runs()] == [Outcome.ABANDONED]
+
+
+def running_runs(folder: Path) -> bool:
+    """Whether a daemon has taken a run over; asked without the store's own code, which would take its time."""
+    connection = sqlite3.connect(folder / ".scheduler" / "store.db")
+    (owned,) = connection.execute("SELECT count(*) FROM runs WHERE owner IS NOT NULL").fetchone()
+    connection.close()
+    return bool(owned)
+
+
+def test_a_request_that_is_being_answered_is_answered(tmp_path: Path) -> None:
+    """SIGTERM while a function runs for a client: the client gets its answer."""
+    (tmp_path / "cloud.py").write_text(
+        CLOUD + "\n\n@engine.define\ndef slow():\n    time.sleep(1.5)\n    return 'done'\n"
+    )
+    with up(tmp_path) as running:
+        answers: list[tuple[int, str]] = []
+        client = threading.Thread(target=lambda: answers.append(curl(running.facts["call"], instead="slow")))
+        client.start()
+        time.sleep(0.5)
+        status, _ = running.stop()
+        client.join(PATIENCE_S)
+        assert (status, answers) == (0, [(200, '{"result":"done"}')])
+
+
+def test_a_leanengine_project_is_served_with_its_site(tmp_path: Path) -> None:
+    """wsgi.py, cloud.py and a Flask app as the guide lays them out; keys that its code gives to init hold."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    (tmp_path / "site_app.py").write_text(SITE)
+    (tmp_path / "leancloud_keys.py").write_text("")
+    (tmp_path / "wsgi.py").write_text(WSGI)
+    keys = {"LEANCLOUD_APP_ID": "my-app", "LEANCLOUD_APP_KEY": "my $key", "LEANCLOUD_APP_MASTER_KEY": "m"}
+    with up(tmp_path, "--env", "stage", **keys, LEANCLOUD_APP_HOOK_KEY="h") as running:
+        assert fetch(running.url + "/") == (200, "the site")
+        assert fetch(running.url + "/missing")[0] == 404
+        assert "'X-LC-Key: my $key'" in running.facts["call"]
+        assert running.facts["keys"] == "from the environment"
+        assert running.facts["environment"] == "stage"
+        status, text = curl(running.facts["call"])
+        assert (status, json.loads(text)["error"]) == (400, "The cloud code isn't deployed for prod 1.")
+    assert not (tmp_path / ".scheduler" / "keys.json").exists()
+
+
+def test_keys_that_the_code_gives_to_init_are_the_ones_that_are_printed(tmp_path: Path) -> None:
+    """A cloud.py with literal keys needs no file of keys."""
+    given = 'from scheduler.engine import init\ninit("id-1", app_key="key-1", master_key="m-1", hook_key="h-1")\n'
+    (tmp_path / "cloud.py").write_text(given + CLOUD)
+    with up(tmp_path) as running:
+        assert '-H "X-LC-Id: id-1" -H "X-LC-Key: key-1"' in running.facts["call"]
+        assert curl(running.facts["call"])[0] == 200
+        assert running.facts["keys"] == "from the code"
+    assert not (tmp_path / ".scheduler" / "keys.json").exists()
+
+
+def test_keys_outlive_a_restart(tmp_path: Path) -> None:
+    """A client that has the key keeps its access."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    with up(tmp_path) as running:
+        first = running.facts["call"].replace(running.url, "")
+        running.stop()
+    with up(tmp_path) as running:
+        assert running.facts["call"].replace(running.url, "") == first
+
+
+def test_the_environment_names_one_deployment(tmp_path: Path) -> None:
+    """--env production: the code sees it, and a timer of the other environment fails with LeanEngine's words."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    with up(tmp_path, "--env", "production") as running:
+        assert curl(running.facts["call"], instead="environment") == (200, '{"result":"production"}')
+        cli(tmp_path, "timers", "add", "t", "--function", "environment", "--every", "3600")
+        cli(tmp_path, "timers", "add", "t", "--function", "environment", "--every", "3600", "--env", "stage")
+        assert json.loads(cli(tmp_path, "timers", "run", "t", "--wait", "--json").stdout)["result"] == "'production'"
+        failed = json.loads(cli(tmp_path, "timers", "run", "t", "--wait", "--json", "--env", "stage").stdout)
+        assert failed["error"] == "The cloud code isn't deployed for prod 0."
+
+
+@pytest.mark.parametrize(
+    ("cloud", "options", "message"),
+    [
+        ("price = 1 / 0\n", (), "cloud.py raised while it was imported: ZeroDivisionError"),
+        ("def f(:\n", (), "cloud.py raised while it was imported: SyntaxError"),
+        ("import sys\nsys.exit(3)\n", (), "cloud.py ended the program while it was imported"),
+        ("x = 1\n", (), "cloud.py has no engine; it needs a line like: engine = Engine()"),
+        (None, (), "there is neither a wsgi.py nor a cloud.py in"),
+        (CLOUD, ("nowhere.py",), "nowhere.py: no such file"),
+        (CLOUD + "\n\nengine.timer('0 75 8 ? * MON')(hello)\n", (), "@engine.timer of 'hello': minutes, column 3: 75"),
+        (CLOUD + "\n\nengine.timer(evry=3)(hello)\n", (), "@engine.timer of 'hello': give an expression"),
+        (CLOUD + "\n\nengine.timer(every=3, limt=3)(hello)\n", (), "there is no option 'limt'"),
+        (CLOUD, ("cloud:motor",), "the module has no attribute 'motor'"),
+        (CLOUD, ("--host", "256.1.1.1"), "no address to listen on: --host 256.1.1.1"),
+        (CLOUD, ("--port", "70000"), "a whole number from 0 to 65,535"),
+        (CLOUD, ("--tz", "Mars/Phobos"), "unknown time zone 'Mars/Phobos'"),
+        (CLOUD, ("--store", "cloud.py"), "not a database"),
+        (CLOUD, ("--store", "mysql://host/timers"), "a store is SQLite or PostgreSQL"),
+    ],
+)
+def test_a_service_that_cannot_start_says_why(
+    cloud: str | None, options: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    """One clear message, exit status 2, no traceback, nothing on stdout."""
+    if cloud is not None:
+        (tmp_path / "cloud.py").write_text(cloud)
+    done = cli(tmp_path, "up", *(("--port", "0") if "--port" not in options else ()), *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_found_before_anything_is_started(tmp_path: Path) -> None:
+    """No store, no keys, no import of the user's code."""
+    (tmp_path / "cloud.py").write_text("raise SystemError('loaded')\n")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = cli(tmp_path, "up", "--port", str(port))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"port {port} of 127.0.0.1 is in use" in done.stderr
+    assert f"--port {port + 1}" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["cloud.py"]
+
+
+def test_a_timer_whose_function_is_gone_is_warned_of(tmp_path: Path) -> None:
+    """A rename in cloud.py is noticed at the start, not at eight on Monday."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    cli(tmp_path, "timers", "add", "t", "--function", "helo", "--every", "60", "--no-check")
+    with up(tmp_path) as running:
+        _, stderr = running.stop()
+    assert "Warning: timer 't' calls 'helo', which cloud.py does not define; did you mean 'hello'?" in stderr
+
+
+def test_a_timer_that_is_declared_beside_its_function_is_added_once(tmp_path: Path) -> None:
+    """@engine.timer adds a timer, disabled as every one; what an operator made of it outlives a restart."""
+    declared = (
+        '\n\n@engine.timer("0 0 8 ? * MON", tz="Asia/Tokyo", limit_s=3)\n@engine.define\ndef weekly():\n    pass\n'
+    )
+    (tmp_path / "cloud.py").write_text(CLOUD + declared)
+    with up(tmp_path) as running:
+        _, stderr = running.stop()
+    assert "added the timer 'weekly' that cloud.py declares, disabled; " in stderr
+    cli(tmp_path, "timers", "edit", "weekly", "--limit", "9")
+    with up(tmp_path) as running:
+        running.stop()
+    (timer,) = json.loads(cli(tmp_path, "timers", "list", "--json").stdout)
+    assert (timer["cron"], timer["tz"], timer["limit_s"], timer["enabled"]) == ("0 0 8 ? * MON", "Asia/Tokyo", 9, False)
+
+
+def test_people_get_the_same_facts_in_words(tmp_path: Path) -> None:
+    """Without --json: labels, timers, and the call on a line of its own."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    cli(tmp_path, "timers", "add", "t", "--function", "hello", "--cron", "0 0 8 ? * MON", "--enable")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scheduler", "up", "--port", "0"],
+        cwd=tmp_path,
+        env=clean_environ(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = []
+    while not lines or not lines[-1].startswith("curl "):
+        lines.append(process.stdout.readline())
+        assert lines[-1], "it ended before it had said everything"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    said = "".join(lines)
+    assert said.startswith("url          http://127.0.0.1:")
+    assert "t (production): hello, 0 0 8 ? * MON (Asia/Shanghai), next at " in said
+    assert "\x1b" not in said
