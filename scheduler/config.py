@@ -21,6 +21,8 @@ FILE_NAME = "scheduler.toml"
 OWN_FOLDER = ".scheduler"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ENVIRONMENTS = ("production", "stage")
+#: Where code is written: it sees this name, as under LeanCloud's tools, and timers of both environments fire.
+DEVELOPMENT = "development"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Config:
     store: str = f"{OWN_FOLDER}/store.db"
     host: str = "127.0.0.1"
     port: int = 3000
-    environment: str | None = None
+    environment: str = DEVELOPMENT
     tz: str = "Asia/Shanghai"
     max_timers: int = 5
     limit_s: float = 15.0
@@ -115,7 +117,9 @@ SETTINGS: Mapping[str, Setting] = {
     "store": Setting(_text, ("SCHEDULER_STORE",)),
     "host": Setting(_text, ("SCHEDULER_HOST",)),
     "port": Setting(_whole(0, 65_535), ("LEANCLOUD_APP_PORT", "LC_APP_PORT", "SCHEDULER_PORT")),
-    "environment": Setting(_one_of(*ENVIRONMENTS), ("SCHEDULER_ENVIRONMENT",)),
+    "environment": Setting(
+        _one_of(*ENVIRONMENTS, DEVELOPMENT), ("LEANCLOUD_APP_ENV", "LC_APP_ENV", "SCHEDULER_ENVIRONMENT")
+    ),
     "tz": Setting(_zone, ("SCHEDULER_TZ",)),
     "max_timers": Setting(_whole(0, 1_000_000), ("SCHEDULER_MAX_TIMERS",)),
     "limit_s": Setting(_seconds, ("SCHEDULER_LIMIT_S",)),

@@ -81,7 +81,7 @@ def facts(place: Place, *, target: str, url: str, store: str, keys_from: str, na
         "functions": list(names),
         "store": store,
         "keys": keys_from,
-        "environment": config.environment or "development",
+        "environment": config.environment,
         "tz": config.tz,
         "log_level": config.log_level,
     }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..config import ENVIRONMENTS, OWN_FOLDER, Config, read
+from ..config import DEVELOPMENT, ENVIRONMENTS, OWN_FOLDER, Config, read
 from ..errors import StoreUnavailableError, TargetError
 from ..timer import Environment
 
@@ -38,12 +38,12 @@ class Place:
     @property
     def environment(self) -> Environment:
         """The environment that is meant where none is named."""
-        return Environment(self.config.environment or Environment.PRODUCTION)
+        return self.deployed or Environment.PRODUCTION
 
     @property
     def deployed(self) -> Environment | None:
-        """The only environment that is served, None where both are."""
-        return Environment(self.config.environment) if self.config.environment else None
+        """The only environment that is served, None where both are, in development."""
+        return None if self.config.environment == DEVELOPMENT else Environment(self.config.environment)
 
     def store(self) -> Store:
         """Open the store, which must be there: a wrong folder must not look like an empty store."""
@@ -103,15 +103,18 @@ class Place:
         )
 
     def load(self, name: str) -> Target:
-        """Load the functions, with the environment variables that their code may expect."""
-        from ..engine.settings import app_environment
+        """Load the functions to look at them or to try one; as in development, unless LEANCLOUD_APP_ENV is set."""
         from ..target import load
         from . import keys
 
         keys.provide(self.keys_file)
-        if self.config.environment or app_environment() is None:
-            os.environ["LEANCLOUD_APP_ENV"] = self.config.environment or "development"
+        os.environ.setdefault("LEANCLOUD_APP_ENV", DEVELOPMENT)
         return load(name)
+
+    def deploy(self, name: str) -> Target:
+        """Load the functions to serve them, in the environment that is set."""
+        os.environ["LEANCLOUD_APP_ENV"] = self.config.environment
+        return self.load(name)
 
 
 def make_own_folder(path: Path) -> None:

@@ -62,7 +62,7 @@ def _serve(place: Place, target_name: str, *, as_json: bool) -> int:
         store = stack.enter_context(place.new_store())
         provided = keys.provide(place.keys_file)
         with printing_to_stderr() if as_json else nullcontext():
-            loaded = place.load(target_name)
+            loaded = place.deploy(target_name)
         added = add_missing(store, declared_timers(loaded.registry, place), quota=config.max_timers)
         keys_from = _keep_keys(place, provided)
         executor = ProcessExecutor(target_name, workers=config.workers, max_workers=config.max_workers)
@@ -98,9 +98,7 @@ def _keep_keys(place: Place, provided: dict[str, str]) -> str:
 
 def _executors(place: Place, executor: ProcessExecutor) -> dict[Environment, Executor]:
     """One pool of workers, for the environment that is deployed here, or for both."""
-    if place.config.environment:
-        return {Environment(place.config.environment): executor}
-    return dict.fromkeys(Environment, executor)
+    return dict.fromkeys([place.deployed] if place.deployed else Environment, executor)
 
 
 def _application(loaded: Target) -> Any:

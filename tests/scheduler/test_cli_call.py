@@ -31,6 +31,12 @@ def test_the_code_sees_the_environment_of_development(command_line: CommandLine)
     assert command_line.json("call", "environment") == "development"
 
 
+def test_the_environment_of_the_shell_holds(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever says LEANCLOUD_APP_ENV=stage means it."""
+    monkeypatch.setenv("LEANCLOUD_APP_ENV", "stage")
+    assert command_line.json("call", "environment") == "stage"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

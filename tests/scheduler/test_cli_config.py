@@ -57,7 +57,7 @@ def test_a_store_is_a_path_or_a_url(tmp_path: Path, given: str, opened: str) -> 
         ("port = [1]", "port = [1] cannot be"),
         ("store = ' '", "it is a text that is not blank"),
         ("limit_s = 0", "it is a number of seconds, more than 0 and at most 86400"),
-        ("environment = 'prod'", "it is production or stage"),
+        ("environment = 'prod'", "it is production or stage or development"),
         ("tz = 'Asia/Shangai'", "did you mean 'Asia/Shanghai'?"),
         ("workers = 9\nmax_workers = 8", "workers = 9 cannot be more than max_workers = 8"),
         ("port = ", "no TOML: "),
