@@ -7,7 +7,7 @@ nothing that a daemon without a lease still does can touch what others took over
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,24 +15,23 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, exists, func, insert, or_, select, update
 
 from . import breaker
+from .batch import Batch, StateChange
 from .breaker import Admission, Breaker, BreakerPolicy, Verdict
+from .bulk import Bulk
 from .leases import Lease, end_run
 from .misfire import GRACE
-from .plan import Entry as PlanEntry
-from .plan import Plan, plan
-from .rows import breaker_columns, breaker_of, line_columns, new_run_ids, run_columns, timer_of
+from .plan import Entry
+from .rows import BREAKER, NEW_RUN, breaker_columns, breaker_of, line_columns, new_run, new_run_ids, timer_of
 from .run import MESSAGES, Ending, Kind, Line, Outcome, Task
 from .schema import lines, runs, timers
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .store import Store
-from .timer import Environment, Timer, params_text
+from .timer import Environment, Timer
 from .timetable import Timetable
 from .wake import wake_daemons
 
 #: The most timers that one claim takes, so that a tick of a huge store stays short.
 CLAIM_LIMIT = 5_000
-
-StateChange = tuple[str, Breaker, Breaker]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,190 +96,131 @@ class Claims:
                 self._on_breaker(name, before, after)
 
     def _claim_due(self, connection: Connection, now: datetime, limit: int) -> list[Task]:
-        due_rows = connection.execute(
-            select(timers)
-            .where(timers.c.next_fire_at <= stamp(now))
-            .order_by(timers.c.next_fire_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        ).all()
+        due_rows = connection.execute(_DUE, {"now": stamp(now), "limit": limit}).all()
         if not due_rows:
             return []
         open_runs = _open_runs(connection)
-        batch = _Batch(connection, self._lease.id, now, late_before=now - self._grace)
+        batch = Batch(now, owner=self._lease.id, grace=self._grace)
+        known = self._timers_of(connection, due_rows)
         for row in due_rows:
-            timer, before = self._timer_of(row), breaker_of(row)
-            planned = plan(
-                timer, before, instant(row.next_fire_at), now, open_runs=open_runs[row.id], grace=self._grace
-            )
-            batch.add(row, timer, before, planned)
-        tasks = batch.write()
+            batch.add(row, known[row.id], breaker_of(row), open_runs[row.id])
+        tasks = batch.write(connection)
         self._tell(batch.changes)
         return tasks
 
     def _claim_waiting(self, connection: Connection, now: datetime) -> list[Task]:
         """Begin the runs whose turn has come; one that is short-circuited instead gives its turn to the next."""
         tasks: list[Task] = []
-        while waiting := self._next_in_turn(connection):
-            tasks += [task for row in waiting if (task := self._begin(connection, row, now)) is not None]
+        while waiting := connection.execute(_NEXT_IN_TURN).all():
+            begun = [row for row in waiting if self._may_begin(connection, row, now)]
+            _TAKE.execute(connection, [(self._lease.id, stamp(now), row.id) for row in begun])
+            tasks += [self._waiting_task(row, now) for row in begun]
         return tasks
 
-    def _next_in_turn(self, connection: Connection) -> Sequence[Row[Any]]:
-        """Runs without an owner whose turn has come: manual ones at once, others when their timer's last run ended."""
-        running = select(runs.c.timer_id).where(
-            runs.c.outcome.is_(None), runs.c.owner.is_not(None), runs.c.timer_id.is_not(None)
-        )
-        turn = (
-            select(func.min(runs.c.id))
-            .where(runs.c.outcome.is_(None), runs.c.owner.is_(None))
-            .group_by(runs.c.timer_id)
-        )
-        return connection.execute(
-            select(runs)
-            .where(runs.c.outcome.is_(None), runs.c.owner.is_(None))
-            .where(or_(runs.c.kind == Kind.MANUAL, runs.c.id.in_(turn) & runs.c.timer_id.not_in(running)))
-            .order_by(runs.c.id)
-            .with_for_update(skip_locked=True)
-        ).all()
-
-    def _begin(self, connection: Connection, run: Row[Any], now: datetime) -> Task | None:
-        """Let a waiting run begin, unless its timer is gone or its breaker is open."""
-        row = connection.execute(select(timers).where(timers.c.id == run.timer_id)).one_or_none()
-        if row is None:
+    def _may_begin(self, connection: Connection, run: Row[Any], now: datetime) -> bool:
+        """Whether a waiting run begins; not if its timer is gone or short-circuited, and then it ends here."""
+        if run.revision is None:
             end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
-            return None
-        timer = self._timer_of(row)
-        if run.kind != Kind.MANUAL:
-            admitted, admission = breaker.admit(breaker_of(row), instant(run.fire_at))
-            if admission is Admission.SHORT_CIRCUIT:
-                end_run(connection, run.id, Outcome.SHORT_CIRCUITED, now, MESSAGES[Outcome.SHORT_CIRCUITED])
-                return None
-            connection.execute(update(timers).where(timers.c.id == row.id).values(breaker_columns(admitted)))
-        connection.execute(update(runs).where(runs.c.id == run.id).values(owner=self._lease.id, claimed_at=stamp(now)))
-        return _task(dict(run._mapping), timer, past_due=now - instant(run.fire_at) > self._grace)
+            return False
+        before = breaker_of(run)
+        if run.kind == Kind.MANUAL or before is breaker.CLOSED:
+            return True
+        admitted, admission = breaker.admit(before, instant(run.fire_at))
+        if admission is Admission.SHORT_CIRCUIT:
+            end_run(connection, run.id, Outcome.SHORT_CIRCUITED, now, MESSAGES[Outcome.SHORT_CIRCUITED])
+            return False
+        connection.execute(update(timers).where(timers.c.id == run.timer_id).values(breaker_columns(admitted)))
+        return True
 
-    def _timer_of(self, row: Row[Any]) -> Timer:
-        """The timer of a row; parsed once for each revision."""
-        revision, timer = self._remembered.get(row.id, (None, None))
-        if timer is None or revision != row.revision:
-            timer = timer_of(row)
-            self._remembered[row.id] = (row.revision, timer)
-        return timer
+    def _waiting_task(self, run: Row[Any], now: datetime) -> Task:
+        fire_time = instant(run.fire_at)
+        return Task(
+            run_id=run.id,
+            timer_id=run.timer_id,
+            timer=run.timer,
+            function=run.timer_function,
+            environment=run.environment,
+            params=run.params,
+            limit_s=run.limit_s,
+            kind=Kind(run.kind),
+            fire_time=fire_time,
+            attempt=run.attempt,
+            request_id=run.request_id,
+            past_due=now - fire_time > self._grace,
+        )
 
-
-class _Batch:
-    """The writes of one claim, gathered and sent as a few statements."""
-
-    def __init__(self, connection: Connection, daemon_id: int, now: datetime, *, late_before: datetime) -> None:
-        self._late_before = stamp(late_before)
-        self._connection = connection
-        self._daemon_id = daemon_id
-        self._now = now
-        self._new_runs: list[dict[str, Any]] = []
-        self._new_tails: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._counted: list[dict[str, Any]] = []
-        self._advanced: list[dict[str, Any]] = []
-        self._to_run: list[tuple[dict[str, Any], Timer]] = []
-        self.changes: list[StateChange] = []
-
-    def add(self, row: Row[Any], timer: Timer, before: Breaker, planned: Plan) -> None:
-        advanced = {
-            "timer": row.id,
-            "next_fire_at": stamp_or_none(planned.next_fire),
-            "tail_run_id": row.tail_run_id,
-            "tail_outcome": row.tail_outcome,
-            **breaker_columns(planned.breaker),
-        }
-        for entry in planned.entries:
-            self._add_entry(row, timer, entry, advanced)
-        self._advanced.append(advanced)
-        self.changes.append((timer.name, before, planned.breaker))
-
-    def _add_entry(self, row: Row[Any], timer: Timer, entry: PlanEntry, advanced: dict[str, Any]) -> None:
-        if entry.outcome is not None and entry.outcome == advanced["tail_outcome"] and entry.outcome in _COALESCED:
-            self._counted.append(
-                {"run": advanced["tail_run_id"], "last": stamp(entry.last_fire_time), "more": entry.count}
-            )
-            return
-        run = run_columns(row.id, timer, entry, self._now)
-        self._new_runs.append(run)
-        advanced["tail_run_id"], advanced["tail_outcome"] = None, None
-        if entry.outcome is not None:
-            if entry.outcome in _COALESCED:
-                advanced["tail_outcome"] = entry.outcome
-                self._new_tails.append((advanced, run))
-        elif not entry.waits:
-            run["owner"] = self._daemon_id
-            self._to_run.append((run, timer))
-
-    def write(self) -> list[Task]:
-        for run, run_id in zip(self._new_runs, new_run_ids(self._connection, len(self._new_runs)), strict=True):
-            run["id"] = run_id
-        for advanced, run in self._new_tails:
-            if advanced["tail_outcome"] == run["outcome"]:
-                advanced["tail_run_id"] = run["id"]
-        if self._new_runs:
-            self._connection.execute(insert(runs), self._new_runs)
-        if self._counted:
-            self._connection.execute(_COUNT_IN_TAIL, self._counted)
-        self._connection.execute(_ADVANCE, self._advanced)
-        return [_task(run, timer, past_due=run["fire_at"] < self._late_before) for run, timer in self._to_run]
+    def _timers_of(self, connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Timer]:
+        """The timers of rows, by id; read and parsed once for each revision."""
+        remembered = self._remembered
+        stale = [row.id for row in rows if remembered.get(row.id, _NEVER_READ)[0] != row.revision]
+        for start in range(0, len(stale), _READ_AT_ONCE):
+            wanted = stale[start : start + _READ_AT_ONCE]
+            for row in connection.execute(select(timers).where(timers.c.id.in_(wanted))):
+                remembered[row.id] = row.revision, timer_of(row)
+        return {row.id: remembered[row.id][1] for row in rows}
 
 
-#: Consecutive fire times of these outcomes are counted in one row: a one-second timer would write 86,400 rows a day.
-_COALESCED = frozenset({Outcome.SHORT_CIRCUITED, Outcome.SKIPPED_OVERLAP})
+#: How many timers are read by one statement; databases limit the parameters of one.
+_READ_AT_ONCE = 1_000
+_NEVER_READ: tuple[int | None, Timer | None] = (None, None)
 
-_COUNT_IN_TAIL = (
-    update(runs)
-    .where(runs.c.id == bindparam("run"))
-    .values(last_fire_at=bindparam("last"), count=runs.c.count + bindparam("more"))
-)
-_ADVANCE = (
-    update(timers)
-    .where(timers.c.id == bindparam("timer"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in ("next_fire_at", "tail_run_id", "tail_outcome", *breaker_columns(breaker.CLOSED))
-        }
+_DUE = (
+    select(
+        *(timers.c[name] for name in ("id", "revision", "next_fire_at", "tail_run_id", "tail_outcome")),
+        *(timers.c[name] for name in BREAKER),
     )
+    .where(timers.c.next_fire_at <= bindparam("now"))
+    .order_by(timers.c.next_fire_at)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
+_RUNNING = select(runs.c.timer_id).where(
+    runs.c.outcome.is_(None), runs.c.owner.is_not(None), runs.c.timer_id.is_not(None)
+)
+#: Manual runs begin at once, others when the last run of their timer has ended, one for each timer.
+_NEXT_IN_TURN = (
+    select(
+        runs,
+        *(timers.c[name] for name in ("revision", "params", "limit_s", *BREAKER)),
+        timers.c.function.label("timer_function"),
+    )
+    .outerjoin(timers, timers.c.id == runs.c.timer_id)
+    .where(_WAITS)
+    .where(
+        or_(
+            runs.c.kind == Kind.MANUAL,
+            runs.c.timer_id.is_(None),
+            runs.c.id.in_(select(func.min(runs.c.id)).where(_WAITS).group_by(runs.c.timer_id))
+            & runs.c.timer_id.not_in(_RUNNING),
+        )
+    )
+    .order_by(runs.c.id)
+    .with_for_update(skip_locked=True, of=runs)
+)
+_TAKE = Bulk(
+    update(runs).where(runs.c.id == bindparam("run")).values(owner=bindparam("daemon"), claimed_at=bindparam("at")),
+    ("daemon", "at", "run"),
 )
 _ENDING = ("started_at", "ended_at", "outcome", "message", "error", "result", "lines_dropped")
-_WRITE_ENDING = (
+_WRITE_ENDING = Bulk(
     update(runs)
     .where(runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None))
-    .values(
-        {name: bindparam(name) for name in _ENDING},
-    )
+    .values({name: bindparam(name) for name in _ENDING}),
+    ("run", "daemon", *_ENDING),
 )
 
 
 def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
     """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
     kept = Timetable(store).get(name, environment)
-    columns = run_columns(kept.id, kept.timer, PlanEntry(now, now, waits=True), now) | {"kind": Kind.MANUAL}
+    row = new_run(kept.id, kept.timer, Entry(now, now, waits=True), stamp(now), owner=None)
+    columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
     with store.writing() as connection:
         (run_id,) = new_run_ids(connection, 1)
         connection.execute(insert(runs).values(columns | {"id": run_id}))
     wake_daemons(store)
     return run_id
-
-
-def _task(run: Mapping[str, Any], timer: Timer, *, past_due: bool) -> Task:
-    return Task(
-        run_id=run["id"],
-        timer_id=run["timer_id"],
-        timer=timer.name,
-        function=timer.function,
-        environment=timer.environment,
-        params=params_text(timer.params),
-        limit_s=timer.limit_s,
-        kind=Kind(run["kind"]),
-        fire_time=instant(run["fire_at"]),
-        attempt=run["attempt"],
-        request_id=run["request_id"],
-        past_due=past_due,
-    )
 
 
 def _open_runs(connection: Connection) -> Counter[int]:
@@ -292,20 +232,20 @@ def _open_runs(connection: Connection) -> Counter[int]:
 
 
 def _write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple[Task, Ending]]) -> None:
-    connection.execute(
-        _WRITE_ENDING,
+    _WRITE_ENDING.execute(
+        connection,
         [
-            {
-                "run": task.run_id,
-                "daemon": daemon_id,
-                "started_at": stamp_or_none(ending.started_at),
-                "ended_at": stamp(ending.ended_at),
-                "outcome": ending.outcome,
-                "message": ending.text,
-                "error": ending.error,
-                "result": ending.result,
-                "lines_dropped": ending.lines_dropped,
-            }
+            (
+                task.run_id,
+                daemon_id,
+                stamp_or_none(ending.started_at),
+                stamp(ending.ended_at),
+                ending.outcome.value,
+                ending.text,
+                ending.error,
+                ending.result,
+                ending.lines_dropped,
+            )
             for task, ending in ended
         ],
     )

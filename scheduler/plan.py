@@ -7,10 +7,10 @@ breaker when its turn comes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from .breaker import Admission, Breaker, admit
-from .misfire import GRACE, due
+from .misfire import Due
 from .run import Outcome
 from .timer import OverlapPolicy, Timer
 
@@ -35,17 +35,8 @@ class Plan:
     breaker: Breaker
 
 
-def plan(
-    timer: Timer,
-    breaker: Breaker,
-    since: datetime,
-    now: datetime,
-    *,
-    open_runs: int,
-    grace: timedelta = GRACE,
-) -> Plan:
-    """Judge the fire times in [since, now] of a timer that has `open_runs` runs going on or waiting."""
-    found = due(timer.trigger, since, now, timer.misfire, grace=grace)
+def plan(timer: Timer, breaker: Breaker, found: Due, *, open_runs: int) -> Plan:
+    """Judge what is due of a timer that has `open_runs` runs going on or waiting."""
     entries: list[Entry] = []
     if found.misfired is not None:
         missed = found.misfired

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -42,10 +41,14 @@ def timer_columns(timer: Timer) -> dict[str, Any]:
     }
 
 
+#: The columns that say what state a breaker is in.
+BREAKER = ("breaker_state", "consecutive_failures", "openings", "opened_at", "next_probe_at", "last_error")
+
+
 def breaker_columns(state: Breaker) -> dict[str, Any]:
-    """The columns that say what state a breaker is in."""
+    """The values of those columns."""
     return {
-        "breaker_state": state.state,
+        "breaker_state": state.state.value,
         "consecutive_failures": state.consecutive_failures,
         "openings": state.openings,
         "opened_at": stamp_or_none(state.opened_at),
@@ -88,26 +91,50 @@ def breaker_of(row: Row[Any]) -> Breaker:
     )
 
 
-def run_columns(timer_id: int, timer: Timer, entry: Entry, now: datetime) -> dict[str, Any]:
-    """A new row of the runs table; one that has an outcome already has ended already."""
-    return {
-        "timer_id": timer_id,
-        "timer": timer.name,
-        "function": timer.function,
-        "environment": timer.environment,
-        "kind": Kind.SCHEDULED,
-        "fire_at": stamp(entry.fire_time),
-        "last_fire_at": stamp(entry.last_fire_time),
-        "count": entry.count,
-        "attempt": 1,
-        "request_id": secrets.token_hex(8),
-        "owner": None,
-        "claimed_at": stamp(now),
-        "ended_at": stamp(now) if entry.outcome else None,
-        "outcome": entry.outcome,
-        "message": MESSAGES[entry.outcome] if entry.outcome else "",
-        "lines_dropped": 0,
-    }
+#: What a new row of the runs table is given, in this order.
+NEW_RUN = (
+    "id",
+    "timer_id",
+    "timer",
+    "function",
+    "environment",
+    "kind",
+    "fire_at",
+    "last_fire_at",
+    "count",
+    "attempt",
+    "request_id",
+    "owner",
+    "claimed_at",
+    "ended_at",
+    "outcome",
+    "message",
+    "lines_dropped",
+)
+
+
+def new_run(timer_id: int, timer: Timer, entry: Entry, claimed_at: int, owner: int | None) -> list[Any]:
+    """A new row, in the order of NEW_RUN, its id still 0; one that has an outcome already has ended already."""
+    outcome = entry.outcome
+    return [
+        0,
+        timer_id,
+        timer.name,
+        timer.function,
+        timer.environment.value,
+        Kind.SCHEDULED.value,
+        stamp(entry.fire_time),
+        stamp(entry.last_fire_time),
+        entry.count,
+        1,
+        secrets.token_hex(8),
+        owner,
+        claimed_at,
+        None if outcome is None else claimed_at,
+        None if outcome is None else outcome.value,
+        "" if outcome is None else MESSAGES[outcome],
+        0,
+    ]
 
 
 def new_run_ids(connection: Connection, count: int) -> range | list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -56,10 +56,11 @@ class Timetable:
         """
         wanted = list(new)
         with self._store.writing() as connection:
+            _check_names(connection, wanted)
             _check_quota(connection, wanted, quota)
-            for timer in wanted:
-                _insert(connection, timer, now)
-            added = [_get(connection, timer.name, timer.environment) for timer in wanted]
+            if wanted:
+                connection.execute(insert(timers), [_columns(timer, now) for timer in wanted])
+            added = _added(connection, wanted)
         wake_daemons(self._store)
         return added
 
@@ -141,20 +142,35 @@ class Timetable:
         return entry(row)
 
 
-def _insert(connection: Connection, timer: Timer, now: datetime) -> None:
+def _columns(timer: Timer, now: datetime) -> dict[str, Any]:
+    """The row of a new timer."""
     anchored = timer.anchored(now)
     first_fire = _first_fire(anchored, now)
-    values = {
+    return {
         **timer_columns(anchored),
         **breaker_columns(breaker.CLOSED),
         "next_fire_at": stamp(first_fire) if timer.enabled else None,
         "revision": 1,
         "created_at": stamp(now),
     }
-    try:
-        connection.execute(insert(timers).values(values))
-    except IntegrityError:
-        raise DuplicateTimerError(timer.name, timer.environment) from None
+
+
+def _check_names(connection: Connection, wanted: Sequence[Timer]) -> None:
+    environments = {timer.environment for timer in wanted}
+    taken = select(timers.c.environment, timers.c.name).where(timers.c.environment.in_(environments))
+    seen = {(row.environment, row.name) for row in connection.execute(taken)}
+    for timer in wanted:
+        if (timer.environment, timer.name) in seen:
+            raise DuplicateTimerError(timer.name, timer.environment)
+        seen.add((timer.environment, timer.name))
+
+
+def _added(connection: Connection, wanted: Sequence[Timer]) -> list[Entry]:
+    """The entries of timers that were just added, in their order."""
+    environments = {timer.environment for timer in wanted}
+    rows = connection.execute(select(timers).where(timers.c.environment.in_(environments)))
+    by_name = {(row.environment, row.name): row for row in rows}
+    return [entry(by_name[timer.environment, timer.name]) for timer in wanted]
 
 
 def _first_fire(timer: Timer, now: datetime) -> datetime:
@@ -164,7 +180,7 @@ def _first_fire(timer: Timer, now: datetime) -> datetime:
     return first_fire
 
 
-def _check_quota(connection: Connection, wanted: list[Timer], quota: int) -> None:
+def _check_quota(connection: Connection, wanted: Sequence[Timer], quota: int) -> None:
     if not quota:
         return
     for environment in sorted({timer.environment for timer in wanted}):
