@@ -6,7 +6,6 @@ the same days. However many there are, only the most recently made rows stay.
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import date, datetime, timedelta, tzinfo
 
 from .days import FIRST_DAYS, NONE_LEFT, DayRule
@@ -48,8 +47,9 @@ class Rows(dict[int, Row]):
         known.users.append(self)
         _recent.append((self, year))
         if len(_recent) > _ROWS:
-            rows, oldest = _recent.popleft()
-            rows.pop(oldest, None)
+            for rows, oldest in _recent[: _ROWS // 2]:
+                rows.pop(oldest, None)
+            del _recent[: _ROWS // 2]
         return row
 
     def look_beyond(self, year: int) -> datetime | None:
@@ -81,7 +81,8 @@ class RowsBehind(Rows):
         return self.days.day_at_or_before(FIRST_DAYS[year] - 1)
 
 
-_recent: deque[tuple[Rows, int]] = deque()
+# The oldest first; when there are too many, the older half makes room.
+_recent: list[tuple[Rows, int]] = []
 
 # The tables of seconds, minutes and hours · the time from midnight to each minute of the day · and to which minute of
 # an hour the search comes first.

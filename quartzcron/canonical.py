@@ -22,6 +22,10 @@ from .fields import (
 from .search import WallPattern
 from .times import members
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 def canonical_text(pattern: WallPattern, *, interval: bool) -> str:
     """The normal form of a pattern, written as an interval expression or as one of fixed times."""
@@ -83,7 +87,7 @@ def _text(field: Field, values: int, *, ranges: bool = True) -> str:
     )
 
 
-def _runs(values: list[int]) -> list[list[int]]:
+def _runs(values: Sequence[int]) -> list[list[int]]:
     """Values in order, split where one is missing."""
     runs: list[list[int]] = []
     for value in values:

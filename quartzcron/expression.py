@@ -13,6 +13,7 @@ from .almanac import NEVER, Search, search_ahead, search_behind
 from .canonical import canonical_text
 from .days import NONE_LEFT, day_rule
 from .errors import CronError, PolicyError
+from .fields import FIRST_YEAR, LAST_YEAR, Fields
 from .iteration import fires
 from .parser import parse
 from .policies import POLICIES, VIXIE, Policy
@@ -30,7 +31,7 @@ from .touched import (
     prev_from,
     prev_on,
 )
-from .zone_names import canonical, local_zone, named_zone, same_zone, zone_key, zone_name, zone_of
+from .zone_names import canonical, local_zone, named_zone, zone_key, zone_name, zone_of
 from .zones import Zone
 
 TYPE_CHECKING = False
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+_CACHES = ("_ahead", "_behind", "_from", "_tally", "_walls")
 _KNOWN = 512
 _KNOWN_LENGTH = 256
 _NOWHERE: Any = (object(), None, None, None)
+_NO_QUESTION: Any = (object(), None)
 
 
 class CronExpression:
@@ -67,15 +70,16 @@ class CronExpression:
     2026-01-05 08:00:00+08:00
     """
 
-    __slots__ = ("_ahead", "_behind", "_interval", "_pattern", "_tally", "_tz", "dst", "text")
+    __slots__ = ("_ahead", "_behind", "_fields", "_from", "_tally", "_tz", "_walls", "dst", "text")
 
     text: str
     dst: str
     _tz: tzinfo | None
-    _interval: bool
-    _pattern: WallPattern
+    _fields: Fields
+    _walls: WallPattern | None
     _ahead: Search
     _behind: Search
+    _from: tuple[tzinfo | None, tzinfo | None]
     _tally: Tally | None
 
     def __new__(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> CronExpression:
@@ -232,9 +236,9 @@ class CronExpression:
         today = time.toordinal() - new_year
         if here[today] is None:
             return matches_exactly(self._pattern, self._policy, time)
-        times = self._pattern.times
+        fields = self._fields
         return days[today] == today and bool(
-            times.hours >> time.hour & times.minutes >> time.minute & times.seconds >> time.second & 1
+            fields.hours >> time.hour & fields.minutes >> time.minute & fields.seconds >> time.second & 1
         )
 
     def fires(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
@@ -263,13 +267,15 @@ class CronExpression:
         >>> CronExpression("* * * * * ?").count(datetime(2026, 1, 1), datetime(2027, 1, 1))
         31536000
         """
-        first = self.next_fire(start)
-        if first is None:
-            return 0
-        tally, zone = self._tally_of(first)
-        last = instant_of(zone, self._located(end)[0])
-        found = instant_of(zone, self._located(first)[0])
-        return tally.up_to(last) - tally.up_to(found - 1) if found <= last else 0
+        tally, after = self._tally_at(start)
+        if not self._policy.first_pass:  # then next_fire may pass over some, see policies.at_or_after
+            first = self.next_fire(start)
+            if first is None:
+                return 0
+            after = self._tally_at(first)[1] - 1
+        if self._tz is None and (start.tzinfo is None) != (end.tzinfo is None):
+            raise TypeError("of start and end, one is naive and the other is not")
+        return max(0, tally.up_to(self._instant(end)) - tally.up_to(after))
 
     def nth(self, n: int, after: datetime | None = None) -> datetime | None:
         """The n-th fire time strictly after `after`, n from 1, without walking; None if there are not so many.
@@ -283,8 +289,8 @@ class CronExpression:
         first = self.next_fire(after)
         if first is None or n == 1:
             return first
-        tally, zone = self._tally_of(first)
-        found = tally.nth(tally.up_to(instant_of(zone, self._located(first)[0])) + n - 1)
+        tally, instant = self._tally_at(first)
+        found = tally.nth(tally.up_to(instant) + n - 1)
         return None if found is None else zone_of(first.tzinfo).at(found)
 
     @property
@@ -323,7 +329,7 @@ class CronExpression:
         >>> CronExpression("0 */15 8-8,9,10 ? jan,2,3 6,2-4").canonical
         '0 0/15 8-10 ? 1-3 MON-WED,FRI'
         """
-        return canonical_text(self._pattern, interval=self._interval)
+        return canonical_text(self._pattern, interval=self._fields.interval)
 
     @property
     def times(self) -> TimeRule:
@@ -340,8 +346,17 @@ class CronExpression:
         return self._located(time)[0]
 
     @property
+    def _pattern(self) -> WallPattern:
+        walls = self._walls
+        if walls is None:
+            fields = self._fields
+            times = time_rule(fields.seconds, fields.minutes, fields.hours)
+            walls = self._walls = WallPattern(day_rule(fields.days, fields.years), times)
+        return walls
+
+    @property
     def _policy(self) -> Policy:
-        return POLICIES[self.dst, self._interval]
+        return POLICIES[self.dst, self._fields.interval]
 
     def _now(self) -> datetime:
         zone = zone_of(self._tz or local_zone())
@@ -350,6 +365,10 @@ class CronExpression:
     # -- times that carry another tzinfo than the ones before --
 
     def _next_elsewhere(self, after: datetime) -> datetime | None:
+        asked, tz = self._from
+        if asked is after.tzinfo and FIRST_YEAR < after.year < LAST_YEAR:
+            fire = self.next_fire(after.astimezone(tz))
+            return None if fire is None else fire.astimezone(asked)
         local, answer_in = self._located(after)
         if self._ahead[0] is not local.tzinfo:
             self._ahead = search_ahead(self._pattern, local.tzinfo)
@@ -357,6 +376,10 @@ class CronExpression:
         return fire if answer_in is None or fire is None else _moved(fire, answer_in)
 
     def _prev_elsewhere(self, before: datetime) -> datetime | None:
+        asked, tz = self._from
+        if asked is before.tzinfo and FIRST_YEAR < before.year < LAST_YEAR:
+            fire = self.prev_fire(before.astimezone(tz))
+            return None if fire is None else fire.astimezone(asked)
         local, answer_in = self._located(before)
         if self._behind[0] is not local.tzinfo:
             self._behind = search_behind(self._pattern, local.tzinfo)
@@ -374,27 +397,35 @@ class CronExpression:
         if not isinstance(time, datetime):
             raise _no_datetime(time)
         carried = canonical(time.tzinfo)
-        if self._tz is None or (carried is not None and same_zone(carried, self._tz)):
+        answer_in = None if carried is None else zone_of(carried)
+        zone = answer_in if self._tz is None else zone_of(self._tz)
+        if zone is None or zone is answer_in:
             return time if carried is time.tzinfo else time.replace(tzinfo=carried), None
-        zone, answer_in = zone_of(self._tz), None if carried is None else zone_of(carried)
+        if answer_in is not None and answer_in.is_simple and zone.is_simple and time.tzinfo is carried:
+            self._from = (carried, self._tz)  # astimezone is right between them, and quick
         instant = instant_of(answer_in or zone, time)
         return zone.at(instant).replace(microsecond=time.microsecond), answer_in
 
-    def _tally_of(self, fire: datetime) -> tuple[Tally, Zone]:
-        """The tally of the fires in the zone in which the expression is read, for a question in the zone of `fire`."""
-        zone = zone_of(self._located(fire)[0].tzinfo)
+    def _instant(self, time: datetime) -> int:
+        local = self._located(time)[0]
+        return instant_of(zone_of(local.tzinfo), local)
+
+    def _tally_at(self, time: datetime) -> tuple[Tally, int]:
+        """The tally of the fires in the zone in which the expression is read, and the instant of a time."""
+        local = self._located(time)[0]
+        zone = zone_of(local.tzinfo)
         known = self._tally
         if known is None or known.zone is not zone:
             known = self._tally = Tally(self._pattern, zone, self._policy)
-        return known, zone
+        return known, instant_of(zone, local)
 
     # -- a value among values --
 
     @property
     def _key(self) -> tuple[object, ...]:
-        times = self._pattern.times
+        fields = self._fields
         return (
-            *((times.seconds, times.minutes, times.hours, self._interval) if not self.never_fires else ()),
+            *(() if self.never_fires else (fields.seconds, fields.minutes, fields.hours, fields.interval)),
             *self._pattern.days.key,
             zone_key(self._tz),
             self.dst,
@@ -417,7 +448,7 @@ class CronExpression:
         return self.text
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name not in ("_ahead", "_behind", "_tally"):  # caches
+        if name not in _CACHES:
             raise AttributeError(f"a CronExpression is immutable, {name!r} included")
         object.__setattr__(self, name, value)
 
@@ -437,18 +468,19 @@ class CronExpression:
 _known: dict[str, CronExpression] = {}
 _MINUTES = minute_deltas(0)
 _UTC = Zone(UTC, UTC)
+_SECOND = timedelta(seconds=1)
 
 
 def _make(cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str) -> CronExpression:
     fields = parse(text)
     self = object.__new__(cls)
-    times = time_rule(fields.seconds, fields.minutes, fields.hours)
     put = object.__setattr__
     put(self, "text", text)
     put(self, "dst", dst)
     put(self, "_tz", tz)
-    put(self, "_interval", fields.interval)
-    put(self, "_pattern", WallPattern(day_rule(fields.days, fields.years), times))
+    put(self, "_fields", fields)
+    put(self, "_walls", None)
+    put(self, "_from", _NO_QUESTION)
     put(self, "_ahead", _NOWHERE)
     put(self, "_behind", _NOWHERE)
     put(self, "_tally", None)
@@ -461,7 +493,7 @@ def _make(cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str) -> 
 
 def _zone_argument(tz: object) -> tzinfo | None:
     if tz is None or isinstance(tz, tzinfo):
-        return tz
+        return canonical(tz)
     if isinstance(tz, str):
         return named_zone(tz)
     raise TypeError(f"tz is a zone name or a tzinfo, not {type(tz).__name__}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
@@ -10,6 +9,8 @@ from .times import DAY, TimeRule, members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from .expression import CronExpression
 
 # A day of more fires than this is walked an hour at a time.

@@ -77,7 +77,7 @@ class WallPattern:
         place = bisect_right(ranks, n) - 1
         year = FIRST_YEAR + place
         day, n = divmod(n - ranks[place], self.times.count)
-        return (FIRST_DAYS[year] + _nth_bit(self.days.mask(year), day)) * DAY + self.times.nth(n)
+        return (FIRST_DAYS[year] + members(self.days.mask(year))[day]) * DAY + self.times.nth(n)
 
     def _year_ranks(self) -> list[int]:
         """How many of them lie before 1 January of each year, and, at the end, how many there are."""
@@ -119,15 +119,3 @@ def _day_gaps(pattern: WallPattern) -> tuple[int, int] | None:
         return None
     overnight = pattern.times.first - pattern.times.last
     return min(distances) * DAY + overnight, max(distances) * DAY + overnight
-
-
-def _nth_bit(mask: int, n: int) -> int:
-    """The place of the (n + 1)th bit that is set."""
-    low, high = 0, mask.bit_length()
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if (mask & ((1 << middle) - 1)).bit_count() > n:
-            high = middle
-        else:
-            low = middle
-    return low

@@ -21,7 +21,7 @@ _END = END_WALL + 8 * DAY
 class Tally:
     """The fires of a pattern in a zone, counted from 1970 on."""
 
-    __slots__ = ("_carried", "_high", "_low", "_offset", "_pattern", "_starts", "_total", "zone")
+    __slots__ = ("_base", "_carried", "_high", "_low", "_offset", "_pattern", "_starts", "_total", "zone")
 
     def __init__(self, pattern: WallPattern, zone: Zone, policy: Policy) -> None:
         self._pattern = pattern
@@ -31,6 +31,7 @@ class Tally:
         self._offset = [transitions[0][1] if transitions else zone.offset(_START), *(c[2] for c in transitions)]
         self._low: list[int] = []
         self._high: list[int] = []
+        self._base: list[int] = []
         self._carried: list[bool] = []
         self._total = [0]
         for place in range(len(self._starts)):
@@ -50,22 +51,21 @@ class Tally:
         self._low.append(low)
         self._high.append(high)
         self._carried.append(carried)
-        self._total.append(self._total[-1] + carried + max(0, self._pattern.before(high) - self._pattern.before(low)))
+        self._base.append(self._total[-1] + carried - self._pattern.before(low))
+        self._total.append(self._base[-1] + self._pattern.before(max(low, high)))
 
     def up_to(self, instant: int) -> int:
         """How many fires are not after this instant."""
         place = bisect_right(self._starts, instant) - 1
-        low, high = self._low[place], self._high[place]
-        wall = max(low, min(high, instant + self._offset[place] + 1))
-        return self._total[place] + self._carried[place] + self._pattern.before(wall) - self._pattern.before(low)
+        wall = max(self._low[place], min(self._high[place], instant + self._offset[place] + 1))
+        return self._base[place] + self._pattern.before(wall)
 
     def nth(self, n: int) -> int | None:
         """The instant of the n-th fire, n from 1; None if there are not so many."""
         if n > self._total[-1]:
             return None
         place = bisect_left(self._total, n) - 1
-        n -= self._total[place] + self._carried[place]
-        if n == 0:
+        if self._carried[place] and n == self._total[place] + 1:
             return self._starts[place]
-        wall = self._pattern.nth(self._pattern.before(self._low[place]) + n - 1)
+        wall = self._pattern.nth(n - self._base[place] - 1)
         return None if wall is None else wall - self._offset[place]

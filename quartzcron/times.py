@@ -21,6 +21,7 @@ SECONDS = tuple(timedelta(0, second) for second in range(60))
 _deltas: list[tuple[timedelta, ...] | None] = [None] * 60
 _ahead: dict[int, tuple[int, ...]] = {}
 _behind: dict[int, tuple[int, ...]] = {}
+_members: dict[int, tuple[int, ...]] = {}
 
 
 class TimeRule:
@@ -147,9 +148,15 @@ def minute_deltas(second: int) -> tuple[timedelta, ...]:
     return deltas
 
 
-def members(values: int) -> list[int]:
+def members(values: int) -> tuple[int, ...]:
     """The values in a set, in order."""
-    return [value for value in range(values.bit_length()) if values >> value & 1]
+    found = _members.get(values)
+    if found is None:
+        found = tuple([value for value in range(values.bit_length()) if values >> value & 1])
+        if len(_members) >= _TABLES:
+            _members.clear()
+        _members[values] = found
+    return found
 
 
 def _remember(tables: dict[int, tuple[int, ...]], values: int, entries: list[int]) -> tuple[int, ...]:
@@ -167,5 +174,5 @@ def _below(values: int, value: int) -> int:
     return (values & ((1 << value) - 1)).bit_count()
 
 
-def _steps(values: list[int]) -> list[int]:
+def _steps(values: tuple[int, ...]) -> list[int]:
     return [later - earlier for earlier, later in pairwise(values)]

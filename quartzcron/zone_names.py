@@ -58,14 +58,6 @@ def _make_zone(info: tzinfo | None) -> Zone:
     return zone
 
 
-def same_zone(one: tzinfo, other: tzinfo) -> bool:
-    """Whether both stand for the same zone, whatever kind of object they are."""
-    if one is other:
-        return True
-    name = zone_name(one)
-    return name is not None and name == zone_name(other)
-
-
 def zone_key(info: tzinfo | None) -> object:
     """What two zones that are the same have in common: the name, the offset, or the object itself."""
     name = zone_name(info)

@@ -7,7 +7,6 @@ of. They differ for pytz and dateutil objects, whose own rules end in 2037: thes
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from .days import FIRST_DAYS
@@ -48,6 +47,11 @@ class Zone:
         self._fixed = _fixed_offset(rules)
         self._transitions: dict[int, tuple[Transition, ...]] = {}
         self.years: dict[int, ZoneYear] = {}
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether the carrier's own arithmetic is right in every year."""
+        return self.carrier is self.rules
 
     def offset(self, instant: int) -> int:
         """Seconds that the zone is ahead of UTC at an instant of the years 1969 to 2100."""
@@ -105,13 +109,15 @@ class Zone:
         return later, before, after
 
     def year(self, year: int) -> ZoneYear:
-        """The midnights of a year, remembered; the least recently made year of any zone makes room."""
+        """The midnights of a year, remembered; the oldest of any zone make room for new ones."""
         found = self.years.get(year)
         if found is None:
             found = self.years[year] = ZoneYear(self, year)
             _recent.append(found)
             if len(_recent) > _ZONE_YEARS:
-                _recent.popleft().forget()
+                for oldest in _recent[: _ZONE_YEARS // 2]:
+                    oldest.forget()
+                del _recent[: _ZONE_YEARS // 2]
         return found
 
     def tzinfo_at(self, instant: int) -> tzinfo | None:  # noqa: ARG002
@@ -227,7 +233,8 @@ class ZoneYear:
             rows.pop(self.year, None)
 
 
-_recent: deque[ZoneYear] = deque()
+# The oldest first; when there are too many, the older half makes room.
+_recent: list[ZoneYear] = []
 
 
 def _datetime(wall: int) -> datetime:
