@@ -72,13 +72,14 @@ def lost_timers(entries: Sequence[Entry], known: Sequence[str], target: str) -> 
     ]
 
 
-def facts(place: Place, *, target: str, url: str, store: str, keys_from: str, names: Sequence[str]) -> dict[str, Any]:
+def facts(place: Place, *, target: str, url: str, store: str, keys_from: str, registry: Registry) -> dict[str, Any]:
     """Where everything is, as the banner shows it and --json prints it."""
     config = place.config
     return {
         "url": url,
         "target": target,
-        "functions": list(names),
+        "functions": registry.names(),
+        "hooks": [f"{event} of {class_name}" for class_name, event in registry.hook_names()],
         "store": store,
         "keys": keys_from,
         "environment": config.environment,

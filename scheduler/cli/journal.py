@@ -16,7 +16,10 @@ from .logs import print_line
 
 
 class Journal:
-    """The daemon's listener: prints on the daemon's thread, one line a thing."""
+    """The daemon's listener: prints on the daemon's thread, one line a thing.
+
+    It falls silent when nobody reads any more: timers must not stop because a terminal or a pipe is closed.
+    """
 
     def __init__(self, history: History, tz: tzinfo, *, as_json: bool) -> None:
         self._history = history
@@ -24,8 +27,17 @@ class Journal:
         self._as_json = as_json
         #: Which timer a run that still goes on belongs to.
         self._names: dict[int, str] = {}
+        self._is_read = True
 
     def __call__(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
+        if not self._is_read:
+            return
+        try:
+            self._print(ended, lines)
+        except OSError:
+            self._is_read = False
+
+    def _print(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
         self._names.update((task.run_id, task.timer) for task, _ in ended)
         for line in lines:
             print_line(self._name(line.run_id), line, self._tz, as_json=self._as_json)

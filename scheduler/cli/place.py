@@ -108,7 +108,9 @@ class Place:
         from . import keys
 
         keys.provide(self.keys_file)
+        # LeanEngine sets these, so an old wsgi.py reads them without asking.
         os.environ.setdefault("LEANCLOUD_APP_ENV", DEVELOPMENT)
+        os.environ.setdefault("LEANCLOUD_APP_PORT", str(self.config.port))
         return load(name)
 
     def deploy(self, name: str) -> Target:

@@ -98,14 +98,15 @@ def print_json_line(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table without lines; a cell that is an outcome has its colour."""
+    """A table without lines, its last column folded where room is short; a cell that is an outcome has its colour."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for column in columns[:-1]:
+        table.add_column(column, no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(cell), style=_COLOURS.get(cell, "")) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)

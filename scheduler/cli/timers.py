@@ -136,7 +136,7 @@ def list_timers(environment: str | None, store: str | None, as_json: bool) -> No
     elif not entries:
         click.echo("no timers yet; add one with:  " + show.command(*_EXAMPLE))
     else:
-        columns = ("NAME", "ENVIRONMENT", "FUNCTION", "FIRES", "STATE", "BREAKER", "NEXT FIRE")
+        columns = ("NAME", "ENVIRONMENT", "STATE", "BREAKER", "NEXT FIRE", "FUNCTION", "FIRES")
         show.print_table(columns, (_row(entry, place.config.tz) for entry in entries))
 
 
@@ -145,11 +145,11 @@ def _row(entry: Entry, default_tz: str) -> tuple[str, ...]:
     return (
         timer.name,
         timer.environment,
-        timer.function,
-        str(timer.trigger),
         "enabled" if timer.enabled else "disabled",
         entry.breaker.state,
         show.instant(entry.next_fire, show.zone_of(timer, default_tz)),
+        timer.function,
+        str(timer.trigger),
     )
 
 

@@ -116,7 +116,9 @@ def _threads(loaded: Target) -> int:
 
 def _announce(place: Place, loaded: Target, store: Store, url: str, keys_from: str, *, as_json: bool) -> None:
     names = loaded.registry.names()
-    stated = banner.facts(place, target=loaded.name, url=url, store=str(store), keys_from=keys_from, names=names)
+    stated = banner.facts(
+        place, target=loaded.name, url=url, store=str(store), keys_from=keys_from, registry=loaded.registry
+    )
     function = banner.example_function(loaded.registry)
     call = banner.curl(url, our_keys(), function) if function else None
     entries = Timetable(store).list(place.deployed)

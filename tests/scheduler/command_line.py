@@ -1,6 +1,7 @@
 """The command line in a folder of its own: in this process for speed, its traces removed afterwards."""
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -90,8 +91,10 @@ class CommandLine:
 
 @contextmanager
 def _traceless() -> Iterator[None]:
-    """Forget what loading a cloud.py leaves behind: modules, the import path, environment variables, keys."""
+    """Forget what a program leaves behind: modules, the import path, environment variables, keys, log handlers."""
     environ, path, modules = dict(os.environ), list(sys.path), set(sys.modules)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     try:
         yield
     finally:
@@ -101,4 +104,6 @@ def _traceless() -> Iterator[None]:
         for name in set(sys.modules) - modules:
             if name in {"cloud", "wsgi", "site_app"}:
                 del sys.modules[name]
+        root.handlers[:] = handlers
+        root.setLevel(level)
         init()
