@@ -1,0 +1,56 @@
+"""The shared caches stay small, whatever is asked of them, and forgetting changes no answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import pytz
+
+from quartzcron import CronExpression, almanac, days, expression, iteration, parser, times, zone_names, zones
+
+AFTER = datetime(2026, 5, 5, 5, 5)
+
+
+def test_texts_and_rules_are_bounded() -> None:
+    """5,000 distinct expressions leave no more behind than the tables hold."""
+    for n in range(5_000):
+        text = f"{n % 60} {n * 7 % 60} {n % 24} {n % 28 + 1}-{n % 3 + 28} {n % 12 + 1} ? {1970 + n % 130}"
+        CronExpression(text).next_fire(AFTER)
+    assert len(expression._known) <= 512
+    assert all(len(memo) <= 4096 for memo in parser._MEMOS)
+    assert len(days._rules) <= 1024
+    assert len(times._rules) <= 4096
+    assert max(map(len, (times._ahead, times._behind, times._members))) <= 1024
+    assert len(almanac._recent) <= 8192
+    assert len(iteration._day_deltas) <= 64
+
+
+def test_zones_and_years_are_bounded() -> None:
+    """Half of the database in several years: at most 512 tables of midnights, and no table outlives them."""
+    daily = CronExpression("0 0 8 * * ?")
+    for name in pytz.all_timezones[::2]:
+        zone = ZoneInfo(name)
+        for year in (1975, 2026, 2080):
+            daily.next_fire(datetime(year, 6, 1, 12, tzinfo=zone))
+    assert len(zones._recent) <= 512
+    assert len(daily._pattern.days.almanac) <= 64
+    assert len(zone_names._zones) <= 2048
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_forgetting_changes_no_answer(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for next to nothing, a walk through 130 years and two zones is the same."""
+    expected = [fire.year for fire in CronExpression("0 0 8 29 2 ?").fires(datetime(1970, 1, 1))]
+    monkeypatch.setattr(zones, "_ZONE_YEARS", limit)
+    monkeypatch.setattr(almanac, "_ROWS", limit)
+    yearly = CronExpression("0 0 8 29 2 ?", dst="quartz")
+    for zone in (UTC, ZoneInfo("Asia/Tokyo"), None):
+        assert [fire.year for fire in yearly.fires(datetime(1970, 1, 2, tzinfo=zone))] == expected
+        latest = yearly.prev_fire(datetime(2099, 1, 1, tzinfo=zone))
+        assert latest == datetime(2096, 2, 29, 8, tzinfo=zone)
+    weekly = CronExpression("0 0 8 ? * MON", dst="quartz")
+    for n in range(200):
+        after = AFTER + timedelta(days=300 * (n % 7))
+        assert weekly.next_fire(after.replace(tzinfo=UTC)) == weekly.next_fire(after).replace(tzinfo=UTC)  # type: ignore[union-attr]
