@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "logs": "Show what runs printed.",
         "call": "Call a function of cloud.py here and now.",
         "next": "Show when a cron expression fires next.",
+        "doctor": "Look whether everything that a timer needs is well.",
         "demo": "See it all work in fifteen seconds, on a store of its own.",
     }
 )

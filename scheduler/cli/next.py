@@ -23,12 +23,13 @@ def command(*, expression: str, tz: str | None, dst: str, count: int, start: str
     """Show when a Quartz expression fires next."""
     config = here(tz=tz).config
     cron = Cron(expression, config.tz, dst)
-    fires = _fires(cron, _start(start, config.tz), count)
+    zone = show.zone(config.tz)
+    fires = _fires(cron, _start(start, config.tz).astimezone(zone), count)
     if as_json:
         show.print_json([fire.isoformat() for fire in fires])
         return
     for fire in fires:
-        click.echo(show.instant(fire, show.zone(config.tz)) + fire.strftime("  %a"))
+        click.echo(show.instant(fire, zone) + fire.strftime("  %a"))
     if not fires:
         click.echo(f"{cron} never fires again", err=True)
         raise SystemExit(1)

@@ -107,6 +107,14 @@ def test_a_start_without_offset_is_a_wall_time_of_the_zone(command_line: Command
     assert command_line.json(*words) == ["2026-07-01T08:00:00+02:00"]
 
 
+def test_fire_times_are_shown_in_the_zone_of_the_expression(command_line: CommandLine) -> None:
+    """Whatever the offset of the start: Monday 1:00 in Shanghai is Sunday in UTC, and is called Monday."""
+    words = ("next", "0 0 1 ? * MON", "-n", "1", "--from", "2026-01-01T00:00:00Z")
+    assert command_line.run(*words).stdout == "2026-01-05 01:00:00+08:00  Mon\n"
+    assert command_line.json(*words) == ["2026-01-05T01:00:00+08:00"]
+    assert command_line.json("next", "* * * * * ?", "-n", "1")[0].endswith("+08:00")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
