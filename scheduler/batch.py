@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
@@ -15,11 +15,10 @@ from .breaker import CLOSED, Breaker
 from .bulk import Bulk
 from .misfire import Due, due
 from .plan import Entry, plan
-from .rows import BREAKER, NEW_RUN, breaker_columns, new_run, new_run_ids
+from .rows import BREAKER, NEW_RUN, Known, breaker_columns, new_begun_run, new_run, new_run_ids
 from .run import Kind, Outcome, Task
 from .schema import runs, timers
 from .stamps import instant, stamp, stamp_or_none
-from .timer import Timer, params_text
 
 #: The name of a timer, and its breaker before and after.
 StateChange = tuple[str, Breaker, Breaker]
@@ -37,28 +36,28 @@ class Batch:
         self._late_before = now - grace
         self._grace = grace
         self._owner = owner
-        self._found: dict[Hashable, tuple[Due, int | None]] = {}
+        self._found: dict[Hashable, _Found] = {}
         self._new_runs: list[list[Any]] = []
-        self._to_run: list[tuple[list[Any], Timer, datetime]] = []
+        self._to_run: list[tuple[list[Any], Known, datetime]] = []
         self._advanced: list[tuple[int | None, int]] = []
         self._changed: list[_Change] = []
         self._counted: list[tuple[int, int, int]] = []
         self.changes: list[StateChange] = []
 
-    def add(self, row: Row[Any], timer: Timer, breaker: Breaker, open_runs: int) -> None:
+    def add(self, row: Row[Any], known: Known, breaker: Breaker, open_runs: int) -> None:
         """Judge what is due of one timer; `row` has its id, next_fire_at and tail."""
-        found, next_fire_at = self._due(timer, row.next_fire_at)
-        if breaker is CLOSED and not open_runs and row.tail_run_id is None and _is_simple(found):
-            (fire_time,) = found.fire_times
-            self._begin(row.id, timer, Entry(fire_time, fire_time))
-            self._advanced.append((next_fire_at, row.id))
+        found = self._due(known, row.next_fire_at)
+        if breaker is CLOSED and not open_runs and found.single is not None and row.tail_run_id is None:
+            run = new_begun_run(known, found.single, self._claimed_at, self._owner)
+            self._begin(run, known, found.due.fire_times[0])
+            self._advanced.append((found.next_fire_at, row.id))
             return
-        planned = plan(timer, breaker, found, open_runs=open_runs)
-        change = _Change(row.id, next_fire_at, row.tail_run_id, row.tail_outcome, planned.breaker)
+        planned = plan(known.timer, breaker, found.due, open_runs=open_runs)
+        change = _Change(row.id, found.next_fire_at, row.tail_run_id, row.tail_outcome, planned.breaker)
         for entry in planned.entries:
-            self._enter(change, timer, entry)
+            self._enter(change, known, entry)
         self._changed.append(change)
-        self.changes.append((timer.name, breaker, planned.breaker))
+        self.changes.append((known.timer.name, breaker, planned.breaker))
 
     def write(self, connection: Connection) -> list[Task]:
         """Send it all; returns the tasks to run."""
@@ -70,55 +69,66 @@ class Batch:
         _CHANGE.execute(connection, [change.row() for change in self._changed])
         return [self._task(*to_run) for to_run in self._to_run]
 
-    def _due(self, timer: Timer, since: int) -> tuple[Due, int | None]:
-        key = timer.trigger, since, timer.misfire
-        known = self._found.get(key)
-        if known is None:
-            found = due(timer.trigger, instant(since), self._now, timer.misfire, grace=self._grace)
-            known = self._found[key] = found, stamp_or_none(found.next_fire)
-        return known
+    def _due(self, known: Known, since: int) -> _Found:
+        key = since, known.rule
+        found = self._found.get(key)
+        if found is None:
+            timer = known.timer
+            what = due(timer.trigger, instant(since), self._now, timer.misfire, grace=self._grace)
+            found = self._found[key] = _Found(what, _single(what), stamp_or_none(what.next_fire))
+        return found
 
-    def _begin(self, timer_id: int, timer: Timer, entry: Entry) -> None:
-        run = new_run(timer_id, timer, entry, self._claimed_at, self._owner)
+    def _begin(self, run: list[Any], known: Known, fire_time: datetime) -> None:
         self._new_runs.append(run)
-        self._to_run.append((run, timer, entry.fire_time))
+        self._to_run.append((run, known, fire_time))
 
-    def _enter(self, change: _Change, timer: Timer, entry: Entry) -> None:
+    def _enter(self, change: _Change, known: Known, entry: Entry) -> None:
         if entry.outcome in _COALESCED and entry.outcome == change.tail_outcome:
-            # The row to count in may be one of this very claim: then it has no id yet.
-            if change.tail is not None:
-                change.tail[_LAST_FIRE_AT], change.tail[_COUNT] = (
-                    stamp(entry.last_fire_time),
-                    change.tail[_COUNT] + entry.count,
-                )
-            elif change.tail_run_id is not None:
-                self._counted.append((stamp(entry.last_fire_time), entry.count, change.tail_run_id))
+            self._count_in_tail(change, entry)
             return
-        if entry.outcome is None and not entry.waits:
-            change.end_tail()
-            self._begin(change.timer_id, timer, entry)
-            return
-        run = new_run(change.timer_id, timer, entry, self._claimed_at, None)
-        self._new_runs.append(run)
         change.end_tail()
+        if entry.outcome is None and not entry.waits:
+            run = new_run(known, entry, self._claimed_at, owner=self._owner)
+            self._begin(run, known, entry.fire_time)
+            return
+        run = new_run(known, entry, self._claimed_at)
+        self._new_runs.append(run)
         if entry.outcome in _COALESCED:
             change.tail, change.tail_outcome = run, entry.outcome
 
-    def _task(self, run: list[Any], timer: Timer, fire_time: datetime) -> Task:
+    def _count_in_tail(self, change: _Change, entry: Entry) -> None:
+        last_fire_at = stamp(entry.last_fire_time)
+        # The row to count in may be one of this very claim, and then it is not in the store yet.
+        if change.tail is not None:
+            change.tail[_LAST_FIRE_AT] = last_fire_at
+            change.tail[_COUNT] += entry.count
+        elif change.tail_run_id is not None:
+            self._counted.append((last_fire_at, entry.count, change.tail_run_id))
+
+    def _task(self, run: list[Any], known: Known, fire_time: datetime) -> Task:
+        timer_id, name, function, environment = known.names
         return Task(
             run_id=run[0],
-            timer_id=run[1],
-            timer=timer.name,
-            function=timer.function,
-            environment=timer.environment.value,
-            params=params_text(timer.params) if timer.params else "{}",
-            limit_s=timer.limit_s,
+            timer_id=timer_id,
+            timer=name,
+            function=function,
+            environment=environment,
+            params=known.params,
+            limit_s=known.timer.limit_s,
             kind=Kind.SCHEDULED,
             fire_time=fire_time,
             attempt=1,
             request_id=run[_REQUEST_ID],
             past_due=fire_time < self._late_before,
         )
+
+
+class _Found(NamedTuple):
+    """What is due by one rule; `single` is its fire time, in microseconds, where that is one and nothing else."""
+
+    due: Due
+    single: int | None
+    next_fire_at: int | None
 
 
 class _Change:
@@ -148,9 +158,9 @@ class _Change:
         return self.next_fire_at, tail_run_id, self.tail_outcome, *(state[name] for name in BREAKER), self.timer_id
 
 
-def _is_simple(found: Due) -> bool:
+def _single(found: Due) -> int | None:
     """One fire time, on time or made up for, and nothing else: what nearly every claim of every timer is."""
-    return found.misfired is None and len(found.fire_times) == 1
+    return stamp(found.fire_times[0]) if found.misfired is None and len(found.fire_times) == 1 else None
 
 
 _LAST_FIRE_AT, _COUNT, _REQUEST_ID = (NEW_RUN.index(name) for name in ("last_fire_at", "count", "request_id"))

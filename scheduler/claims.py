@@ -21,12 +21,12 @@ from .bulk import Bulk
 from .leases import Lease, end_run
 from .misfire import GRACE
 from .plan import Entry
-from .rows import BREAKER, NEW_RUN, breaker_columns, breaker_of, line_columns, new_run, new_run_ids, timer_of
+from .rows import BREAKER, NEW_RUN, Known, breaker_columns, breaker_of, known_timer, line_columns, new_run, new_run_ids
 from .run import MESSAGES, Ending, Kind, Line, Outcome, Task
 from .schema import lines, runs, timers
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .store import Store
-from .timer import Environment, Timer
+from .timer import Environment
 from .timetable import Timetable
 from .wake import wake_daemons
 
@@ -60,7 +60,7 @@ class Claims:
         self._lease = lease
         self._grace = grace
         self._on_breaker = on_breaker or (lambda *_: None)
-        self._remembered: dict[int, tuple[int, Timer]] = {}
+        self._remembered: dict[int, Known] = {}
 
     def agenda(self) -> Agenda:
         """What there is to claim, and when."""
@@ -101,7 +101,7 @@ class Claims:
             return []
         open_runs = _open_runs(connection)
         batch = Batch(now, owner=self._lease.id, grace=self._grace)
-        known = self._timers_of(connection, due_rows)
+        known = self._known_timers(connection, due_rows)
         for row in due_rows:
             batch.add(row, known[row.id], breaker_of(row), open_runs[row.id])
         tasks = batch.write(connection)
@@ -149,20 +149,19 @@ class Claims:
             past_due=now - fire_time > self._grace,
         )
 
-    def _timers_of(self, connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Timer]:
+    def _known_timers(self, connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Known]:
         """The timers of rows, by id; read and parsed once for each revision."""
         remembered = self._remembered
-        stale = [row.id for row in rows if remembered.get(row.id, _NEVER_READ)[0] != row.revision]
+        stale = [row.id for row in rows if row.id not in remembered or remembered[row.id].revision != row.revision]
         for start in range(0, len(stale), _READ_AT_ONCE):
             wanted = stale[start : start + _READ_AT_ONCE]
             for row in connection.execute(select(timers).where(timers.c.id.in_(wanted))):
-                remembered[row.id] = row.revision, timer_of(row)
-        return {row.id: remembered[row.id][1] for row in rows}
+                remembered[row.id] = known_timer(row)
+        return remembered
 
 
 #: How many timers are read by one statement; databases limit the parameters of one.
 _READ_AT_ONCE = 1_000
-_NEVER_READ: tuple[int | None, Timer | None] = (None, None)
 
 _DUE = (
     select(
@@ -214,9 +213,10 @@ _WRITE_ENDING = Bulk(
 def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
     """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
     kept = Timetable(store).get(name, environment)
-    row = new_run(kept.id, kept.timer, Entry(now, now, waits=True), stamp(now), owner=None)
-    columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
     with store.writing() as connection:
+        known = known_timer(connection.execute(select(timers).where(timers.c.id == kept.id)).one())
+        row = new_run(known, Entry(now, now, waits=True), stamp(now))
+        columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
         (run_id,) = new_run_ids(connection, 1)
         connection.execute(insert(runs).values(columns | {"id": run_id}))
     wake_daemons(store)

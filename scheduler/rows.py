@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import secrets
-from typing import Any
+from collections.abc import Hashable
+from os import urandom
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -113,28 +114,46 @@ NEW_RUN = (
 )
 
 
-def new_run(timer_id: int, timer: Timer, entry: Entry, claimed_at: int, owner: int | None) -> list[Any]:
+def new_run(known: Known, entry: Entry, claimed_at: int, *, owner: int | None = None) -> list[Any]:
     """A new row, in the order of NEW_RUN, its id still 0; one that has an outcome already has ended already."""
-    outcome = entry.outcome
-    return [
-        0,
-        timer_id,
-        timer.name,
-        timer.function,
-        timer.environment.value,
-        Kind.SCHEDULED.value,
-        stamp(entry.fire_time),
-        stamp(entry.last_fire_time),
-        entry.count,
-        1,
-        secrets.token_hex(8),
-        owner,
-        claimed_at,
-        None if outcome is None else claimed_at,
-        None if outcome is None else outcome.value,
-        "" if outcome is None else MESSAGES[outcome],
-        0,
-    ]
+    fire_at, last_fire_at = stamp(entry.fire_time), stamp(entry.last_fire_time)
+    row = [0, *known.names, _SCHEDULED, fire_at, last_fire_at, entry.count, 1, new_request_id(), owner, claimed_at]
+    if entry.outcome is None:
+        return [*row, None, None, "", 0]
+    return [*row, claimed_at, entry.outcome.value, MESSAGES[entry.outcome], 0]
+
+
+def new_begun_run(known: Known, fire_at: int, claimed_at: int, owner: int) -> list[Any]:
+    """The new row of one fire time whose run begins at once: `new_run` for what nearly every claim is."""
+    row = [0, *known.names, _SCHEDULED, fire_at, fire_at, 1, 1, new_request_id(), owner, claimed_at]
+    return [*row, None, None, "", 0]
+
+
+def new_request_id() -> str:
+    """Sixteen hexadecimal digits that nobody can guess."""
+    return urandom(8).hex()
+
+
+_SCHEDULED = Kind.SCHEDULED.value
+
+
+class Known(NamedTuple):
+    """A timer as a claim needs it, read and parsed once for each revision."""
+
+    revision: int
+    timer: Timer
+    #: Its columns in a row of the runs table: timer_id, timer, function, environment.
+    names: tuple[int, str, str, str]
+    params: str
+    #: Timers with the same rule, due at the same time, have the same fire times.
+    rule: Hashable
+
+
+def known_timer(row: Row[Any]) -> Known:
+    timer = timer_of(row)
+    names = (row.id, timer.name, timer.function, timer.environment.value)
+    rule = row.expression, row.tz, row.dst, row.every_s, row.anchor_at, row.misfire
+    return Known(row.revision, timer, names, row.params, rule)
 
 
 def new_run_ids(connection: Connection, count: int) -> range | list[int]:
