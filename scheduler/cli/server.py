@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from waitress.server import create_server  # type: ignore[import-untyped]
-from waitress.wasyncore import dispatcher, loop  # type: ignore[import-untyped]
+from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
 from ..daemon import Daemon
 from ..errors import ConfigError
@@ -91,6 +91,7 @@ class Server:
         if obeyed > 1:
             return 128 + self._signals[1]
         self._server.task_dispatcher.shutdown(timeout=_SLEEP_S)
+        close_all(self._map, ignore_all=True)
         return 0
 
     def _run_daemon(self, daemon: Daemon, fault: list[BaseException], ended: threading.Event) -> None:
