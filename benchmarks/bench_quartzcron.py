@@ -56,7 +56,7 @@ ASTIMEZONE_GOAL = 1.7
 SPREAD_GOAL = 3
 
 
-def ours(question: Question, zone: tzinfo | None) -> Ask:
+def ours(question: Question) -> Ask:
     """quartzcron, already parsed."""
     return CronExpression(question.quartz).next_fire
 
@@ -154,7 +154,7 @@ def measure(zone: tzinfo | None, rounds: int) -> dict[str, dict[str, float]]:
     times = starts(zone, 1_000)
     table: dict[str, dict[str, float]] = {}
     for question in QUESTIONS:
-        us = ours(question, zone)
+        us = ours(question)
         them = {name: make(question, zone) for name, make in CONTENDERS.items()}
         time_of(us, times, 1)
         seconds: list[float] = []

@@ -28,9 +28,31 @@ Word = tuple[int, str]
 def syntax_error(text: str) -> CronSyntaxError:
     """The error for a text that parse refuses."""
     words = _words(text)
-    problems = _field_problems(words) if len(words) in (6, 7) else [_count_problem(text, words)]
-    problems.sort(key=lambda problem: problem.column)
+    problem = _foreign_problem(words)
+    if problem is not None:
+        problems = [problem]
+    elif len(words) in (6, 7):
+        problems = sorted(_field_problems(words), key=lambda problem: problem.column)
+    else:
+        problems = [_count_problem(text, words)]
     return CronSyntaxError(text, tuple(problems), _fix(text))
+
+
+def _foreign_problem(words: list[Word]) -> Problem | None:
+    """The one thing to say about a text in another dialect, rather than what is wrong with each field of it."""
+    if not words:
+        return None
+    column, first = words[0]
+    if first.startswith("@"):
+        message, hint = f"{first} is a macro of crontab", f"fields are {_SHAPE}"
+        return Problem(field=None, text=first, column=column, message=message, hint=hint)
+    if first.lower().startswith(("cron(", "rate(")):
+        message, hint = "this is an EventBridge schedule", f"fields are {_SHAPE}, without brackets"
+        return Problem(field=None, text=first[:5], column=column, message=message, hint=hint)
+    if len(words) == 6 and "?" in (words[2][1], words[4][1]) and "?" not in (words[3][1], words[5][1]):
+        message, hint = "minutes come first, as in an EventBridge schedule", "seconds field missing"
+        return Problem(field="seconds", text="", column=column, message=message, hint=hint)
+    return None
 
 
 def _words(text: str) -> list[Word]:

@@ -20,7 +20,7 @@ from .policies import POLICIES, VIXIE, Policy
 from .search import WallPattern, wall_gaps
 from .tally import Tally
 from .times import NONE_LEFT as NO_TIME_LEFT
-from .times import SECONDS, TimeRule, minute_deltas, time_rule
+from .times import SECONDS, minute_deltas, time_rule
 from .touched import (
     instant_of,
     matches_exactly,
@@ -330,20 +330,6 @@ class CronExpression:
         '0 0/15 8-10 ? 1-3 MON-WED,FRI'
         """
         return canonical_text(self._pattern, interval=self._fields.interval)
-
-    @property
-    def times(self) -> TimeRule:
-        """The times of day that fire."""
-        return self._pattern.times
-
-    @property
-    def search(self) -> Search:
-        """What next_fire knows about the zone in which it was asked last; for the package's own use."""
-        return self._ahead
-
-    def localized(self, time: datetime) -> datetime:
-        """A naive time as wall time in the zone of the expression, if it has one."""
-        return self._located(time)[0]
 
     @property
     def _pattern(self) -> WallPattern:

@@ -26,7 +26,7 @@ _day_deltas: dict[TimeRule, tuple[Deltas, Deltas]] = {}
 def fires(expression: CronExpression, start: datetime | None, end: datetime | None) -> Iterator[datetime]:
     """The fire times strictly after `start` up to and including `end`."""
     if end is not None and end.tzinfo is None and expression.tz is not None:
-        end = expression.localized(end)
+        end = expression._located(end)[0]
     if end is not None and end.tzinfo is not None:
         end = end.astimezone(UTC)  # two times of one zone compare by wall time, which an overlap repeats
     return chain.from_iterable(_runs(expression, start, end))
@@ -34,11 +34,11 @@ def fires(expression: CronExpression, start: datetime | None, end: datetime | No
 
 def _runs(expression: CronExpression, start: datetime | None, end: datetime | None) -> Iterator[Iterable[datetime]]:
     """The fires in runs: one alone, or those of a plain day or of an hour of it."""
-    hours, deltas = _deltas(expression.times)
+    hours, deltas = _deltas(expression._pattern.times)
     last_day = DAY * 366 * 100 if end is None else end.toordinal() - 2  # no zone is a day ahead of UTC
     fire = expression.next_fire(start)
     while fire is not None and (end is None or fire <= end):
-        carried, rows, first, _ = expression.search
+        carried, rows, first, _ = expression._ahead
         midnight = None
         if fire.tzinfo is carried:
             new_year, days, _, midnights, _ = rows[fire.year]

@@ -148,6 +148,23 @@ def test_a_neighbouring_dialect_is_recognised_and_the_fix_offered(text: str, fix
     assert fix is None or CronExpression.is_valid(fix)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cron(0 8 ? * MON-FRI *)", "EventBridge"),
+        ("rate(5 minutes)", "EventBridge"),
+        ("0 8 ? * MON-FRI *", "seconds field missing"),
+        ("@daily", "macro of crontab"),
+        ("0 8 * * 1", "seconds field missing, as in a crontab line"),
+    ],
+)
+def test_a_neighbouring_dialect_is_named_in_one_problem(text: str, message: str) -> None:
+    """Rather than everything that is wrong with each of its fields."""
+    with pytest.raises(CronSyntaxError, match=message) as caught:
+        CronExpression(text)
+    assert len(caught.value.problems) == 1
+
+
 def test_spring_numbers_of_days_are_named_in_the_hint() -> None:
     """1-5 is Monday to Friday in Spring and Sunday to Thursday in Quartz: the hint says so."""
     with pytest.raises(CronSyntaxError, match="if it was Monday, as in Spring, write MON-FRI"):
