@@ -30,9 +30,9 @@ Days of the week count from Sunday = 1. Days of the month may mix all forms in a
 >>> CronExpression("0 0 8 30 2 ?").never_fires
 True
 
-**Zones.** A name, or a zoneinfo, pytz, dateutil or fixed-offset tzinfo. An expression without a zone is read in the zone
-of the question; a naive question to it is plain wall time. Where clocks change, `dst="vixie"` fires a fixed time exactly
-once and an interval expression in both passes; `dst="quartz"` does as Java's Quartz (see policies.py).
+**Zones.** A name, or a zoneinfo, pytz, dateutil or fixed-offset tzinfo. An expression without a zone is read in the
+zone of the question; a naive question to it is plain wall time. Where clocks change, `dst="vixie"` fires a fixed time
+exactly once and an interval expression in both passes; `dst="quartz"` does as Java's Quartz (see policies.py).
 
 >>> in_a_gap = CronExpression("0 30 2 * * ?", tz="America/New_York")
 >>> print(in_a_gap.next_fire(datetime(2026, 3, 8)))

@@ -460,7 +460,7 @@ _SECOND = timedelta(seconds=1)
 def _make(cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str) -> CronExpression:
     fields = parse(text)
     self = object.__new__(cls)
-    put = object.__setattr__
+    put = object.__setattr__  # the class's own refuses
     put(self, "text", text)
     put(self, "dst", dst)
     put(self, "_tz", tz)
