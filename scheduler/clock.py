@@ -31,6 +31,48 @@ class SystemClock:
         return time.monotonic()
 
 
+#: How fast a steady clock goes while it waits for the clock behind it: an every-second timer fires every 1.7 s.
+SLEW = 0.6
+
+
+class SteadyClock:
+    """A clock that never goes back, over one that may be set.
+
+    When the clock behind it is set forward, it follows at once. When that is set back, it goes on at 0.6 of the speed
+    until the other has caught up: no instant comes twice, and whoever waits for one is not kept waiting for hours.
+
+    >>> manual = ManualClock(datetime(2026, 1, 1, 12, tzinfo=UTC))
+    >>> steady = SteadyClock(manual)
+    >>> manual.jump(-60)
+    >>> manual.advance(10)
+    >>> steady.now().isoformat(), manual.now().isoformat()
+    ('2026-01-01T12:00:06+00:00', '2026-01-01T11:59:10+00:00')
+    >>> manual.advance(150)
+    >>> steady.now() == manual.now()
+    True
+    """
+
+    __slots__ = ("_clock", "_now", "_read_at")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._now = clock.now()
+        self._read_at = clock.monotonic()
+
+    def now(self) -> datetime:
+        read_at = self._clock.monotonic()
+        slewed = self._now + timedelta(seconds=SLEW * (read_at - self._read_at))
+        self._now, self._read_at = max(self._clock.now(), slewed), read_at
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def ahead_s(self) -> float:
+        """Seconds by which this clock is ahead of the one behind it; 0 nearly always."""
+        return (self.now() - self._clock.now()).total_seconds()
+
+
 class ManualClock:
     """A clock that stands still until it is told to go on; for tests, yours too.
 

@@ -15,7 +15,7 @@ from operator import attrgetter
 
 from .breaker import Breaker, State, Verdict
 from .claims import Agenda, Claims
-from .clock import Clock, SystemClock
+from .clock import Clock, SteadyClock, SystemClock
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
 from .executors import Executor
 from .history import History
@@ -58,13 +58,14 @@ class Daemon:
     ) -> None:
         self._store = store
         self._executors = executors
-        self._clock = clock or SystemClock()
+        self._clock = SteadyClock(clock or SystemClock())
         self._lease = Lease(store)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=_log_breaker)
         self._history = History(store)
         self._keep = keep
         self._listener = listener
         self._bell = Bell()
+        self._is_ahead = False
         self._stopping = False
         self._ending = False
         self._registered = False
@@ -119,6 +120,7 @@ class Daemon:
 
     def step(self) -> float:
         """Collect, record, claim, hand out; returns the seconds until there may be something to do again."""
+        self._note_clock()
         now = self._clock.now()
         if self._bell.was_rung():
             self._look_at = 0.0
@@ -130,6 +132,17 @@ class Daemon:
         return self._sleep_s()
 
     # The parts of a turn
+
+    def _note_clock(self) -> None:
+        """Say once when the system clock was set back, and once when all is well again."""
+        is_ahead = self._clock.ahead_s() > 1
+        if is_ahead and not self._is_ahead:
+            log.warning(
+                "the system clock was set back by %.0f s; going on slowly until it has caught up", self._clock.ahead_s()
+            )
+        elif self._is_ahead and not is_ahead:
+            log.info("the system clock has caught up")
+        self._is_ahead = is_ahead
 
     def _keep_lease(self, now: datetime) -> None:
         monotonic = self._clock.monotonic()

@@ -303,6 +303,25 @@ def test_the_system_clock_set_forward_goes_by_the_misfire_policy(service: Servic
     assert service.rows() == [(60, 59, "misfired"), (3600, 1, "succeeded")]
 
 
+@pytest.mark.parametrize("seconds", [30, 300])
+def test_the_system_clock_set_back_neither_silences_nor_doubles(service: Service, seconds: int) -> None:
+    """An every-second timer goes on, a little slower, until the system clock has caught up."""
+    service.add(seconds=1)
+    for _ in range(10):
+        service.after(1)
+    service.clock.jump(-seconds)
+    began = len(service.executor.begun)
+    for _ in range(seconds * 3):
+        before = len(service.executor.begun)
+        service.after(1)
+        service.after(1)
+        assert len(service.executor.begun) > before
+    fire_times = [task.fire_time for task in service.executor.begun]
+    assert began == 10
+    assert len(set(fire_times)) == len(fire_times)
+    assert service.clock.now() - fire_times[-1] < timedelta(seconds=1)
+
+
 def test_stopping_lets_what_runs_come_to_its_end(store: Store) -> None:
     """No new run begins, the last one is recorded, and the lease is given up."""
     clock = SystemClock()
