@@ -57,7 +57,8 @@ class UnknownTimerError(TimerError):
     """There is no timer of that name in the environment."""
 
     def __init__(self, name: str, environment: str, known: Iterable[str] = ()) -> None:
-        super().__init__(f"no timer {name!r} in {environment}; {_listed('timers', known)}", field="name")
+        self.known = sorted(known)
+        super().__init__(f"no timer {name!r} in {environment}; {_listed('timers', self.known)}", field="name")
         self.name, self.environment = name, environment
 
 
