@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta, tzinfo
 
-from .days import FIRST_DAYS, NONE_LEFT, DayRule
-from .fields import FIRST_YEAR, LAST_YEAR
-from .search import WallPattern
-from .times import ahead, behind, minute_deltas
+from .days import FIRST_DAYS, NONE_LEFT, DayRule, day_rule
+from .fields import FIRST_YEAR, LAST_YEAR, Fields
+from .times import ahead, behind, lowest, minute_deltas
 from .zone_names import zone_of
 from .zones import Midnights, Zone
 
@@ -104,21 +103,25 @@ def rows_of(kind: type[Rows], days: DayRule, carried: tzinfo | None) -> Rows:
     return rows
 
 
-def search_ahead(pattern: WallPattern, carried: tzinfo | None) -> Search:
+def search_ahead(fields: Fields, carried: tzinfo | None) -> Search:
     """What next_fire needs for times that carry this tzinfo."""
-    times = pattern.times
-    deltas = minute_deltas(times.first % 60)
+    hours, minutes, seconds = fields.hours, fields.minutes, fields.seconds
+    first_minute = lowest(minutes)
+    deltas = minute_deltas(lowest(seconds))
     clock = None
-    if times.count > 1:
-        clock = ahead(times.seconds), ahead(times.minutes), ahead(times.hours), deltas, times.first // 60 % 60
-    return carried, rows_of(Rows, pattern.days, carried), deltas[times.first // 60], clock
+    if hours & (hours - 1) or minutes & (minutes - 1) or seconds & (seconds - 1):
+        clock = ahead(seconds), ahead(minutes), ahead(hours), deltas, first_minute
+    rows = rows_of(Rows, day_rule(fields.days, fields.years), carried)
+    return carried, rows, deltas[lowest(hours) * 60 + first_minute], clock
 
 
-def search_behind(pattern: WallPattern, carried: tzinfo | None) -> Search:
+def search_behind(fields: Fields, carried: tzinfo | None) -> Search:
     """What prev_fire needs for times that carry this tzinfo."""
-    times = pattern.times
-    deltas = minute_deltas(times.last % 60)
+    hours, minutes, seconds = fields.hours, fields.minutes, fields.seconds
+    last_minute = minutes.bit_length() - 1
+    deltas = minute_deltas(seconds.bit_length() - 1)
     clock = None
-    if times.count > 1:
-        clock = behind(times.seconds), behind(times.minutes), behind(times.hours), deltas, times.last // 60 % 60
-    return carried, rows_of(RowsBehind, pattern.days, carried), deltas[times.last // 60], clock
+    if hours & (hours - 1) or minutes & (minutes - 1) or seconds & (seconds - 1):
+        clock = behind(seconds), behind(minutes), behind(hours), deltas, last_minute
+    rows = rows_of(RowsBehind, day_rule(fields.days, fields.years), carried)
+    return carried, rows, deltas[(hours.bit_length() - 1) * 60 + last_minute], clock

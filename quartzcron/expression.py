@@ -7,7 +7,7 @@ exact everywhere and takes its time.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from .almanac import NEVER, Search, search_ahead, search_behind
 from .canonical import canonical_text
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-_CACHES = ("_ahead", "_behind", "_from", "_tally", "_walls")
+_put = object.__setattr__  # the class's own refuses
+
 _KNOWN = 512
 _KNOWN_LENGTH = 256
 _NOWHERE: Any = (object(), None, None, None)
@@ -337,7 +338,8 @@ class CronExpression:
         if walls is None:
             fields = self._fields
             times = time_rule(fields.seconds, fields.minutes, fields.hours)
-            walls = self._walls = WallPattern(day_rule(fields.days, fields.years), times)
+            walls = WallPattern(day_rule(fields.days, fields.years), times)
+            _put(self, "_walls", walls)
         return walls
 
     @property
@@ -357,7 +359,7 @@ class CronExpression:
             return None if fire is None else fire.astimezone(asked)
         local, answer_in = self._located(after)
         if self._ahead[0] is not local.tzinfo:
-            self._ahead = search_ahead(self._pattern, local.tzinfo)
+            _put(self, "_ahead", search_ahead(self._fields, local.tzinfo))
         fire = self.next_fire(local)
         return fire if answer_in is None or fire is None else _moved(fire, answer_in)
 
@@ -368,27 +370,29 @@ class CronExpression:
             return None if fire is None else fire.astimezone(asked)
         local, answer_in = self._located(before)
         if self._behind[0] is not local.tzinfo:
-            self._behind = search_behind(self._pattern, local.tzinfo)
+            _put(self, "_behind", search_behind(self._fields, local.tzinfo))
         fire = self.prev_fire(local)
         return fire if answer_in is None or fire is None else _moved(fire, answer_in)
 
     def _matches_elsewhere(self, time: datetime) -> bool:
         local, _ = self._located(time)
         if self._ahead[0] is not local.tzinfo:
-            self._ahead = search_ahead(self._pattern, local.tzinfo)
+            _put(self, "_ahead", search_ahead(self._fields, local.tzinfo))
         return self.matches(local)
 
     def _located(self, time: datetime) -> tuple[datetime, Zone | None]:
         """The same time in a zone in which the expression is read, and the zone of the answer if that is another."""
         if not isinstance(time, datetime):
             raise _no_datetime(time)
+        if self._tz is None and type(time.tzinfo) is not timezone:
+            return time, None
         carried = canonical(time.tzinfo)
         answer_in = None if carried is None else zone_of(carried)
         zone = answer_in if self._tz is None else zone_of(self._tz)
         if zone is None or zone is answer_in:
             return time if carried is time.tzinfo else time.replace(tzinfo=carried), None
         if answer_in is not None and answer_in.is_simple and zone.is_simple and time.tzinfo is carried:
-            self._from = (carried, self._tz)  # astimezone is right between them, and quick
+            _put(self, "_from", (carried, self._tz))  # astimezone is right between them, and quick
         instant = instant_of(answer_in or zone, time)
         return zone.at(instant).replace(microsecond=time.microsecond), answer_in
 
@@ -402,7 +406,8 @@ class CronExpression:
         zone = zone_of(local.tzinfo)
         known = self._tally
         if known is None or known.zone is not zone:
-            known = self._tally = Tally(self._pattern, zone, self._policy)
+            known = Tally(self._pattern, zone, self._policy)
+            _put(self, "_tally", known)
         return known, instant_of(zone, local)
 
     # -- a value among values --
@@ -434,9 +439,7 @@ class CronExpression:
         return self.text
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name not in _CACHES:
-            raise AttributeError(f"a CronExpression is immutable, {name!r} included")
-        object.__setattr__(self, name, value)
+        raise AttributeError(f"a CronExpression is immutable, {name!r} included")
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a CronExpression is immutable, {name!r} included")
@@ -460,16 +463,15 @@ _SECOND = timedelta(seconds=1)
 def _make(cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str) -> CronExpression:
     fields = parse(text)
     self = object.__new__(cls)
-    put = object.__setattr__  # the class's own refuses
-    put(self, "text", text)
-    put(self, "dst", dst)
-    put(self, "_tz", tz)
-    put(self, "_fields", fields)
-    put(self, "_walls", None)
-    put(self, "_from", _NO_QUESTION)
-    put(self, "_ahead", _NOWHERE)
-    put(self, "_behind", _NOWHERE)
-    put(self, "_tally", None)
+    _put(self, "text", text)
+    _put(self, "dst", dst)
+    _put(self, "_tz", tz)
+    _put(self, "_fields", fields)
+    _put(self, "_walls", None)
+    _put(self, "_from", _NO_QUESTION)
+    _put(self, "_ahead", _NOWHERE)
+    _put(self, "_behind", _NOWHERE)
+    _put(self, "_tally", None)
     if tz is None and dst == VIXIE and cls is CronExpression and len(text) <= _KNOWN_LENGTH:
         if len(_known) >= _KNOWN:
             _known.clear()

@@ -31,7 +31,7 @@ class TimeRule:
 
     def __init__(self, seconds: int, minutes: int, hours: int) -> None:
         self.seconds, self.minutes, self.hours = seconds, minutes, hours
-        self.first = _lowest(hours) * 3600 + _lowest(minutes) * 60 + _lowest(seconds)
+        self.first = lowest(hours) * 3600 + lowest(minutes) * 60 + lowest(seconds)
         self.last = (hours.bit_length() - 1) * 3600 + (minutes.bit_length() - 1) * 60 + seconds.bit_length() - 1
         self.count = hours.bit_count() * minutes.bit_count() * seconds.bit_count()
 
@@ -166,7 +166,8 @@ def _remember(tables: dict[int, tuple[int, ...]], values: int, entries: list[int
     return table
 
 
-def _lowest(values: int) -> int:
+def lowest(values: int) -> int:
+    """The smallest value in a set."""
     return (values & -values).bit_length() - 1
 
 
