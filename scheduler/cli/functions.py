@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import click
 
 from ..errors import FunctionError, TargetError
-from ..functions import bind
+from ..functions import Registry, bind
 from ..timer import Timer
 from .place import Place, printing_to_stderr
 
@@ -26,25 +27,43 @@ def unknown_function(name: str, target: str, known: list[str]) -> FunctionError:
     return FunctionError(f"{target} has no function {name!r}; {what}")
 
 
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """The functions at hand, and what they are called after."""
+
+    target: str
+    registry: Registry
+
+    def check(self, timer: Timer) -> None:
+        """FunctionError when a timer's function is not there, or does not take the timer's parameters."""
+        if timer.function not in self.registry:
+            raise unknown_function(timer.function, self.target, self.registry.names())
+        bind(self.registry.get(timer.function), timer.params)
+
+
+def functions_at_hand(place: Place, target: str | None) -> Functions | None:
+    """The functions that are named, or those of the folder, None where there are none; TargetError if they are bad."""
+    found = place.target_name(target)
+    if found is None:
+        return None
+    with printing_to_stderr():
+        return Functions(found, place.load(found).registry)
+
+
 def check_function(place: Place, timer: Timer, target: str | None) -> None:
     """FunctionError when the functions at hand lack a timer's function, or it does not take the timer's parameters.
 
     Functions that do not load are only a warning, unless they were named.
     """
-    found = place.target_name(target)
-    if found is None:
-        return
     try:
-        with printing_to_stderr():
-            registry = place.load(found).registry
+        functions = functions_at_hand(place, target)
     except TargetError as error:
         if target is not None:
             raise
         click.echo(f"Warning: nobody checked that there is a function {timer.function!r}: {error}", err=True)
         return
     try:
-        if timer.function not in registry:
-            raise unknown_function(timer.function, found, registry.names())
-        bind(registry.get(timer.function), timer.params)
+        if functions is not None:
+            functions.check(timer)
     except FunctionError as error:
         raise FunctionError(f"{error} (--no-check keeps the timer all the same)") from error

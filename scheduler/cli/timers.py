@@ -1,4 +1,4 @@
-"""scheduler timers: add, list, enable, disable, edit, reset, run, rm."""
+"""scheduler timers: add, list, enable, disable, edit, reset, run, rm; import and export stand in transfer.py."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from .definition import attributes, changed_trigger, definition_options, trigger
 from .functions import check_function, closest
 from .params import parse_params
 from .place import Place, environment_option, here, json_option, store_option
+from .transfer import export_timers, import_timers
 
 #: How often a waiting command looks whether its run has ended.
 _LOOK_EVERY_S = 0.1
@@ -34,6 +35,10 @@ _EXAMPLE = ("timers", "add", "NAME", "--function", "FUNCTION", "--cron", "0 0 8 
 @click.group("timers")
 def command() -> None:
     """Timers: what fires when, and whether it does."""
+
+
+command.add_command(import_timers)
+command.add_command(export_timers)
 
 
 def _now() -> datetime:

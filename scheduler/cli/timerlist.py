@@ -1,0 +1,341 @@
+"""A list of timers as CSV or JSON text: what `timers export` writes and `timers import` reads.
+
+Lives here: columns, what a cell may hold, and which line is wrong. Never here: files, the store.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..errors import TimerError
+from ..timer import Cron, Environment, Every, Timer, params_text
+
+COLUMNS = (
+    *("name", "function", "cron", "seconds", "environment", "enabled", "tz", "dst"),
+    *("params", "limit_s", "misfire", "overlap", "delivery", "breaker"),
+)
+#: Other names under which a column may come: those of `timers list --json`, of the options, and plain English.
+SYNONYMS = {
+    "every": "seconds",
+    "every_s": "seconds",
+    "interval": "seconds",
+    "expression": "cron",
+    "env": "environment",
+    "limit": "limit_s",
+    "timezone": "tz",
+}
+#: LeanCloud's own words for its environments, beside ours.
+ENVIRONMENTS = {
+    "production": Environment.PRODUCTION,
+    "prod": Environment.PRODUCTION,
+    "1": Environment.PRODUCTION,
+    "生产环境": Environment.PRODUCTION,
+    "stage": Environment.STAGE,
+    "staging": Environment.STAGE,
+    "0": Environment.STAGE,
+    "预备环境": Environment.STAGE,
+}
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_COLUMN_OF_FIELD = {"expression": "cron", "every": "seconds", "breaker_threshold": "breaker"}
+
+
+class Problem(NamedTuple):
+    """What is wrong with one line, and in which column, None where it is the line as a whole."""
+
+    line: int
+    column: str | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}{f', {self.column}' if self.column else ''}: {self.text}"
+
+
+class TimerListError(TimerError):
+    """A list of timers that cannot be taken; `problems` has every line that is wrong."""
+
+    MOST_SHOWN = 20
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        more = len(self.problems) - self.MOST_SHOWN
+        shown = [str(problem) for problem in self.problems[: self.MOST_SHOWN]]
+        super().__init__("\n".join([*shown, f"and {more} more"] if more > 0 else shown))
+
+
+class Listed(NamedTuple):
+    """A timer, and the line on which it begins."""
+
+    line: int
+    timer: Timer
+
+
+class _Row(NamedTuple):
+    line: int
+    values: Mapping[str, Any]
+
+
+def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> list[Listed]:
+    """The timers of a list: JSON where it begins with a bracket, else CSV with a header.
+
+    `environment`, `tz` and `limit_s` are for lines that name none. Raises TimerListError for all bad lines at once.
+    """
+    rows = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
+    defaults = {"environment": environment, "tz": tz, "limit_s": limit_s}
+    listed, problems = [], []
+    for row in rows:
+        timer, faults = _timer(row, defaults)
+        problems += faults
+        if timer is not None:
+            listed.append(Listed(row.line, timer))
+    problems += _doubles(listed)
+    if problems:
+        raise TimerListError(problems)
+    return listed
+
+
+def as_csv(timers: Iterable[Timer]) -> str:
+    """Timers as CSV with every column; what has no meaning for a timer is empty."""
+    text = io.StringIO()
+    plain = csv.writer(text, lineterminator="\n")
+    # A blank at the beginning of a cell is kept only between quotes.
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(COLUMNS)
+    for timer in timers:
+        values = record(timer) | {"params": params_text(timer.params), "enabled": str(timer.enabled).lower()}
+        cells = ["" if values[column] is None else str(values[column]) for column in COLUMNS]
+        (quoted if any(cell[:1] == " " for cell in cells) else plain).writerow(cells)
+    return text.getvalue()
+
+
+def record(timer: Timer) -> dict[str, Any]:
+    """A timer as one JSON object of a list."""
+    trigger = timer.trigger
+    cron, every = (trigger, None) if isinstance(trigger, Cron) else (None, trigger)
+    return {
+        "name": timer.name,
+        "function": timer.function,
+        "cron": cron and cron.expression,
+        "seconds": every and every.seconds,
+        "environment": timer.environment.value,
+        "enabled": timer.enabled,
+        "tz": cron and cron.tz,
+        "dst": cron and cron.dst,
+        "params": dict(timer.params),
+        "limit_s": timer.limit_s,
+        "misfire": timer.misfire.value,
+        "overlap": timer.overlap.value,
+        "delivery": timer.delivery.value,
+        "breaker": timer.breaker_threshold,
+    }
+
+
+# From text to rows
+
+
+def _csv_rows(text: str) -> list[_Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    rows: list[_Row] = []
+    header: list[str] | None = None
+    begins = 1
+    try:
+        for cells in reader:
+            line, begins = begins, reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = _header(cells, line)
+            elif len(cells) > len(header):
+                raise TimerListError([Problem(line, None, f"{len(cells)} cells under {len(header)} columns")])
+            else:
+                filled = {column: cell for column, cell in zip(header, cells, strict=False) if cell.strip()}
+                rows.append(_Row(line, filled))
+    except csv.Error as error:
+        raise TimerListError([Problem(reader.line_num, None, f"no CSV: {error}")]) from error
+    if header is None:
+        raise TimerError(f"the list is empty; its first line names the columns, as in {','.join(COLUMNS[:5])}")
+    return rows
+
+
+def _header(cells: list[str], line: int) -> list[str]:
+    columns = [_column(cell) for cell in cells]
+    problems = [Problem(line, None, fault) for cell in cells if (fault := _unknown(cell))]
+    problems += [
+        Problem(line, None, f"the column {column!r} comes twice") for column in COLUMNS if columns.count(column) > 1
+    ]
+    if problems:
+        raise TimerListError(problems)
+    return columns
+
+
+def _json_rows(text: str) -> list[_Row]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TimerListError([Problem(error.lineno, f"column {error.colno}", f"no JSON: {error.msg}")]) from error
+    except RecursionError as error:
+        raise TimerError("no JSON: it is nested too deeply") from error
+    if not isinstance(values, list):
+        raise TimerError('a list of timers in JSON is an array: [{"name": …, "function": …, "cron": …}]')
+    rows, problems = [], []
+    for line, value in _elements(text):
+        if not isinstance(value, dict):
+            problems.append(Problem(line, None, f"a timer is an object, not {json.dumps(value)[:40]}"))
+            continue
+        problems += [Problem(line, None, fault) for key in value if (fault := _unknown(key))]
+        rows.append(_Row(line, {_column(key): held for key, held in value.items() if held is not None}))
+    if problems:
+        raise TimerListError(problems)
+    return rows
+
+
+def _elements(text: str) -> Iterator[tuple[int, Any]]:
+    """The elements of a JSON array that is known to be sound, each with the line on which it begins."""
+    decoder = json.JSONDecoder()
+    position, line, counted = text.index("[") + 1, 1, 0
+    while True:
+        while text[position] in " \t\r\n,":
+            position += 1
+        if text[position] == "]":
+            return
+        line, counted = line + text.count("\n", counted, position), position
+        value, position = decoder.raw_decode(text, position)
+        yield line, value
+
+
+def _column(name: str) -> str:
+    name = name.strip().lower()
+    return SYNONYMS.get(name, name)
+
+
+def _unknown(name: str) -> str | None:
+    if _column(name) in COLUMNS:
+        return None
+    close = difflib.get_close_matches(_column(name), (*COLUMNS, *SYNONYMS), n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"columns are {', '.join(COLUMNS)}"
+    return f"there is no column {name.strip()[:80]!r}; {hint}"
+
+
+# From rows to timers
+
+
+def _timer(row: _Row, defaults: Mapping[str, Any]) -> tuple[Timer | None, list[Problem]]:
+    values, problems = _parsed(row)
+    if not problems:
+        try:
+            return _built(dict(defaults) | values), []
+        except TimerError as error:
+            column = _COLUMN_OF_FIELD.get(error.field or "", error.field)
+            problems.append(Problem(row.line, column, str(error)))
+    return None, problems
+
+
+def _parsed(row: _Row) -> tuple[dict[str, Any], list[Problem]]:
+    values: dict[str, Any] = {}
+    problems = []
+    for column, value in row.values.items():
+        try:
+            values[column] = _PARSERS[column](value)
+        except ValueError as error:
+            problems.append(Problem(row.line, column, str(error)))
+    return values, problems
+
+
+def _built(values: dict[str, Any]) -> Timer:
+    cron, seconds = values.pop("cron", None), values.pop("seconds", None)
+    if (cron is None) == (seconds is None):
+        raise TimerError("a timer has a cron expression or a number of seconds: fill one of the two", field="cron")
+    tz, dst = values.pop("tz"), values.pop("dst", "vixie")
+    trigger = Every(seconds) if seconds is not None else Cron(cron, tz, dst)
+    if "breaker" in values:
+        values["breaker_threshold"] = values.pop("breaker")
+    return Timer(trigger=trigger, **{"name": "", "function": "", **values})
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"it is a text, not {json.dumps(value)[:40]}")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    raise ValueError(f"it is a whole number, not {value!r:.40}")
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            pass
+    raise ValueError(f"it is a number of seconds, not {value!r:.40}")
+
+
+def _truth(value: Any) -> bool:
+    found = _TRUTH.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError(f"it is true or false, not {value!r:.40}")
+    return found
+
+
+def _environment(value: Any) -> Environment:
+    found = ENVIRONMENTS.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError(f"it is production or stage, not {value!r:.40}")
+    return found
+
+
+def _params(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is a JSON object ({error})") from None
+
+
+def _trimmed(value: Any) -> str:
+    return _text(value).strip()
+
+
+def _word(value: Any) -> str:
+    return _trimmed(value).lower()
+
+
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "name": _text,
+    "function": _text,
+    "seconds": _whole,
+    "environment": _environment,
+    "enabled": _truth,
+    "cron": _trimmed,
+    "tz": _trimmed,
+    "dst": _word,
+    "params": _params,
+    "limit_s": _number,
+    "misfire": _word,
+    "overlap": _word,
+    "delivery": _word,
+    "breaker": _whole,
+}
+
+
+def _doubles(listed: Iterable[Listed]) -> list[Problem]:
+    first: dict[tuple[str, str], int] = {}
+    problems = []
+    for line, timer in listed:
+        key = timer.environment, timer.name
+        if key in first:
+            text = f"{timer.environment} has {timer.name!r} twice, on line {first[key]} too"
+            problems.append(Problem(line, "name", text))
+        first.setdefault(key, line)
+    return problems
