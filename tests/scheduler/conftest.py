@@ -1,4 +1,4 @@
-"""A store in memory, a clock that the test moves, and a daemon between them."""
+"""An empty store of each kind, a clock that the test moves, and a daemon between them."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ from scheduler.clock import ManualClock
 from scheduler.store import Store
 
 from .doubles import START, Service
+from .postgres import Server, postgres_server
 
 
 @pytest.fixture
@@ -15,9 +16,27 @@ def clock() -> ManualClock:
     return ManualClock(START)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server; nothing is started where no test asks for it."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an empty store; whatever asks for it, or for `store`, is tested on both databases."""
+    if request.param == "sqlite":
+        yield "sqlite://"
+        return
+    server: Server = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield url
+
+
 @pytest.fixture
-def store() -> Iterator[Store]:
-    with Store("sqlite://") as store:
+def store(store_url: str) -> Iterator[Store]:
+    with Store(store_url) as store:
         yield store
 
 

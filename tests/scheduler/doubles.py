@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from scheduler.breaker import Verdict
 from scheduler.clock import ManualClock
@@ -12,7 +12,7 @@ from scheduler.daemon import Daemon
 from scheduler.executors import Report
 from scheduler.history import History
 from scheduler.run import Ending, Line, Outcome, Task
-from scheduler.schema import daemons
+from scheduler.schema import daemons, metadata
 from scheduler.store import Store
 from scheduler.timer import Environment, Every, Timer
 from scheduler.timetable import Timetable
@@ -32,6 +32,13 @@ def kill(daemon: Daemon, store: Store) -> None:
         connection.execute(
             update(daemons).where(daemons.c.id == daemon._lease.id).values(process_started="another process")
         )
+
+
+def empty(store: Store) -> None:
+    """Forget everything that a store holds."""
+    with store.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(delete(table))
 
 
 class Service:

@@ -2,10 +2,18 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
+from functools import partial
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from scheduler.clock import ManualClock
 from scheduler.daemon import Daemon
@@ -15,7 +23,7 @@ from scheduler.store import Store
 from scheduler.timer import Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.timetable import Timetable
 
-from .doubles import FAILURE, REFUSAL, START, SUCCESS, TIME_OUT, ScriptedExecutor, kill
+from .doubles import FAILURE, REFUSAL, START, SUCCESS, TIME_OUT, ScriptedExecutor, empty, kill
 
 PERIODS = {"quick": 1, "slow": 7}
 ENDINGS = st.sampled_from([SUCCESS, SUCCESS, FAILURE, REFUSAL, TIME_OUT, None])
@@ -24,6 +32,10 @@ ENDINGS = st.sampled_from([SUCCESS, SUCCESS, FAILURE, REFUSAL, TIME_OUT, None])
 class AnyDay(RuleBasedStateMachine):
     """Two timers; time passes, functions end or go on, the daemon is killed and started again, timers are switched."""
 
+    def __init__(self, store_url: str) -> None:
+        super().__init__()
+        self.store_url = store_url
+
     @initialize(
         misfire=st.sampled_from(MisfirePolicy),
         overlap=st.sampled_from(OverlapPolicy),
@@ -31,7 +43,8 @@ class AnyDay(RuleBasedStateMachine):
     )
     def start(self, misfire: MisfirePolicy, overlap: OverlapPolicy, delivery: Delivery) -> None:
         self.clock = ManualClock(START)
-        self.store = Store("sqlite://")
+        self.store = Store(self.store_url)
+        empty(self.store)
         self.timetable = Timetable(self.store)
         self.ending = SUCCESS
         self.delivery = delivery
@@ -167,13 +180,16 @@ class AnyDay(RuleBasedStateMachine):
             self.store.close()
 
 
-TestAnyDay = AnyDay.TestCase
-TestAnyDay.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+def test_any_day_is_accounted_for(store_url: str) -> None:
+    """Whatever the day brings; with fewer days on the database that takes its time."""
+    days = 30 if store_url.startswith("sqlite") else 10
+    run_state_machine_as_test(
+        partial(AnyDay, store_url), settings=settings(max_examples=days, stateful_step_count=20, deadline=None)
+    )
 
 
-def test_an_abandoned_run_is_run_again_once_where_it_must_be_delivered() -> None:
+def test_an_abandoned_run_is_run_again_once_where_it_must_be_delivered(store: Store, clock: ManualClock) -> None:
     """at_least_once: a second attempt with the same fire time and request id, and no third."""
-    clock, store = ManualClock(START), Store("sqlite://")
     Timetable(store).add(
         [Timer(name="t", function="f", trigger=Every(3600), delivery=Delivery.AT_LEAST_ONCE, enabled=True)],
         now=clock.now(),
@@ -190,4 +206,3 @@ def test_an_abandoned_run_is_run_again_once_where_it_must_be_delivered() -> None
     assert len({task.request_id for task in begun}) == 1
     runs = History(store).runs()
     assert [run.outcome for run in runs] == [Outcome.ABANDONED, Outcome.ABANDONED]
-    store.close()

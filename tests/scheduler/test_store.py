@@ -16,9 +16,9 @@ from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionErro
 from scheduler.store import Store, _known_versions
 
 
-def test_the_migrations_make_the_tables_that_the_code_expects() -> None:
+def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:
     """Nothing is left that Alembic would still want to change."""
-    with Store("sqlite://") as store, store.reading() as connection:
+    with store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "scheduler_version"})
         assert compare_metadata(context, schema.metadata) == []
 
@@ -35,13 +35,12 @@ def test_a_store_opens_twice(tmp_path: Path) -> None:
             assert connection.execute(schema.timers.select()).all() == []
 
 
-def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
+def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
     """All or nothing."""
-    with Store(str(tmp_path / "a.db")) as store:
-        with pytest.raises(IntegrityError), store.writing() as connection:
-            connection.execute(insert(schema.daemons), [DAEMON, DAEMON])
-        with store.reading() as connection:
-            assert connection.execute(schema.daemons.select()).all() == []
+    with pytest.raises(IntegrityError), store.writing() as connection:
+        connection.execute(insert(schema.daemons), [DAEMON, DAEMON])
+    with store.reading() as connection:
+        assert connection.execute(schema.daemons.select()).all() == []
 
 
 DAEMON = {"id": 1, "host": "h", "pid": 1, "process_started": "", "wake_port": 1, "started_at": 1, "lease_until": 1}

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scheduler.clock import ManualClock
@@ -23,6 +23,7 @@ def timetable(store: Store) -> Timetable:
     return Timetable(store)
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     trigger=st.sampled_from([Cron("0 0 8 ? * MON", "America/New_York", "quartz"), Every(77, anchor=START)]),
     environment=st.sampled_from(Environment),
@@ -33,13 +34,12 @@ def timetable(store: Store) -> Timetable:
     breaker_threshold=st.integers(0, 100),
     params=st.dictionaries(st.text("abc", min_size=1), st.integers() | st.text("åß∂", max_size=3), max_size=3),
 )
-def test_a_timer_comes_back_as_it_went_in(**attributes: object) -> None:
+def test_a_timer_comes_back_as_it_went_in(timetable: Timetable, **attributes: object) -> None:
     """Every attribute survives the store; only an interval's anchor is set to the beginning."""
     timer = Timer(name="t", function="f", **attributes)  # type: ignore[arg-type]
-    with Store("sqlite://") as store:
-        timetable = Timetable(store)
-        timetable.add([timer], now=START)
-        assert timetable.get("t", timer.environment).timer == timer
+    timetable.add([timer], now=START)
+    assert timetable.get("t", timer.environment).timer == timer
+    timetable.remove("t", timer.environment)
 
 
 def test_a_second_timer_of_the_same_name_is_refused(timetable: Timetable) -> None:
