@@ -84,7 +84,7 @@ class Daemon:
             while not self._stopping or (self._running and not self._ending):
                 self._sleep(self.turn())
         finally:
-            self._close()
+            self.close()
 
     def stop(self) -> None:
         """Begin no more runs and end when those going on have ended; called again, end them at once.
@@ -98,6 +98,11 @@ class Daemon:
     def wake(self) -> None:
         """Have the loop look again now; safe from any thread."""
         self._bell.ring()
+
+    @property
+    def next_due(self) -> datetime | None:
+        """The earliest fire time that an enabled timer waits for, as of the last turn."""
+        return self._agenda.next_due
 
     @property
     def running(self) -> int:
@@ -219,8 +224,8 @@ class Daemon:
             poller.register(fileno, select.POLLIN)
         poller.poll(seconds * 1000)
 
-    def _close(self) -> None:
-        """End what runs; what has no outcome by then is abandoned."""
+    def close(self) -> None:
+        """End what runs at once, abandon what has no outcome, and release everything; `run` does so by itself."""
         try:
             self._collect()
             if self._registered:

@@ -37,7 +37,7 @@ def load(name: str) -> Target:
     source, _, attribute = name.partition(":")
     module = _from_file(Path(source)) if source.endswith(".py") else _from_module(source)
     application = _named(module, attribute, name) if attribute else _only(module, name)
-    return Target(name, module, application, _registry(application))
+    return Target(name, module, application, registry_of(application))
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -111,6 +111,9 @@ def _holds_functions(value: Any) -> bool:
     return stands and isinstance(getattr(value, "registry", None), Registry)
 
 
-def _registry(application: Any) -> Registry:
+def registry_of(application: Any) -> Registry:
+    """The functions of an engine, or of a registry itself; TargetError for what holds none."""
+    if not _holds_functions(application):
+        raise TargetError(f"{application!r} holds no functions; expected an Engine or a Registry")
     registry: Registry = application if isinstance(application, Registry) else application.registry
     return registry

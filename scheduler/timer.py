@@ -82,7 +82,7 @@ class Cron:
 
     >>> from datetime import UTC
     >>> Cron("0 0 8 ? * MON").next_fire(datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
-    '2026-01-05T08:00:00+08:00'
+    '2026-01-05T00:00:00+00:00'
     """
 
     expression: str
@@ -104,7 +104,8 @@ class Cron:
         return _parsed(self.expression, self.tz, self.dst).prev_fire(before)
 
     def count(self, start: datetime, end: datetime) -> int:
-        return _parsed(self.expression, self.tz, self.dst).count(start, end)
+        # The calculator counts what lies in (start, end].
+        return _parsed(self.expression, self.tz, self.dst).count(start - _MICROSECOND, end - _MICROSECOND)
 
     def __str__(self) -> str:
         return f"{self.expression} ({self.tz})"

@@ -35,7 +35,8 @@ class Entry:
 class Timetable:
     """The timers of one store.
 
-    >>> from datetime import UTC
+    >>> from datetime import UTC, datetime
+    >>> from scheduler.timer import Cron
     >>> timetable = Timetable(Store("sqlite://"))
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> _ = timetable.add([Timer(name="report", function="send_report", trigger=Cron("0 0 8 ? * MON"))], now=now)

@@ -29,6 +29,8 @@ SHELL = (
     "executors",
     "metrics",
     "daemon",
+    "service",
+    "testing",
     "config",
 )
 EDGES = ("engine", "console", "demo", "cli", "__main__")

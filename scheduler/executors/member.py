@@ -13,10 +13,11 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ..breaker import Verdict
 from ..logs import LineCutter, LineLimit
-from ..run import Task
+from ..run import Outcome, Task
 from ..stamps import stamp
 from . import family, wire
 
@@ -33,10 +34,11 @@ class Ended(NamedTuple):
     task: Task
     started_at: int
     ended_at: int
-    how: str = wire.RETURNED
-    error: str | None = None
-    result: str | None = None
-    lines_dropped: int = 0
+    outcome: str
+    verdict: str
+    error: str | None
+    result: str | None
+    lines_dropped: int
 
 
 class Printed(NamedTuple):
@@ -221,20 +223,13 @@ class Member:
             # Once for all of them: the raw output of fast functions that share a chunk goes to the first.
             self.read_output(to_the_end=True)
         while chunk.ended < last and (stamps := self._progress.ended(chunk.number, chunk.ended)):
-            yield self._end(*stamps)
+            yield self._end(*stamps, *_WELL)
 
-    def _end(
-        self,
-        started_at: int,
-        ended_at: int,
-        how: str = wire.RETURNED,
-        error: str | None = None,
-        result: str | None = None,
-        lines_dropped: int = 0,
-    ) -> Ended:
-        """The current task has ended."""
+    def _end(self, *story: Any) -> Ended:
+        """The current task has ended: started_at, ended_at, outcome, verdict, error, result, lines_dropped."""
         task, dropped = self.end_current()
-        return Ended(task, started_at, ended_at, how, error, result, lines_dropped + dropped)
+        started_at, ended_at, outcome, verdict, error, result, lines_dropped = story
+        return Ended(task, started_at, ended_at, outcome, verdict, error, result, lines_dropped + dropped)
 
     def end_current(self) -> tuple[Task, int]:
         """Count the current task as ended; returns it, with the number of raw lines that were dropped."""
@@ -300,6 +295,10 @@ class Member:
         if self._limit.allows(0.0):
             current = self.current
             self.printed.append(Printed(current.run_id if current else 0, None, level, text))
+
+
+#: What the worker does not say of a task that ended well, with nothing to tell.
+_WELL = (Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None, 0)
 
 
 def _order(task: Task) -> tuple[object, ...]:

@@ -37,13 +37,6 @@ IDLE_S = 30.0
 #: How long to wait before starting a worker again after one could not load the functions.
 RETRY_S = 2.0
 
-_ENDINGS = {
-    wire.RETURNED: (Outcome.SUCCEEDED, Verdict.GOOD),
-    wire.REFUSED: (Outcome.FAILED, Verdict.NEUTRAL),
-    wire.RAISED: (Outcome.FAILED, Verdict.FAILURE),
-    wire.OVERRAN: (Outcome.TIMED_OUT, Verdict.FAILURE),
-}
-
 
 class ProcessExecutor:
     """Runs the functions of `target` (a cloud.py, or module:attribute) in a pool of worker processes.
@@ -138,10 +131,9 @@ class ProcessExecutor:
 
     def _collect_from(self, member: Member) -> None:
         for ended in member.news():
-            outcome, verdict = _ENDINGS[ended.how]
             ending = Ending(
-                outcome=outcome,
-                verdict=verdict,
+                outcome=Outcome(ended.outcome),
+                verdict=Verdict(ended.verdict),
                 started_at=instant(ended.started_at),
                 ended_at=instant(ended.ended_at),
                 error=ended.error,

@@ -22,20 +22,14 @@ CHUNK_TASKS = 250
 CHUNK_BYTES = 65_536
 
 #: worker → daemon: ("ready",) · ("broken", why) · ("line", run_id, at, level, text) · ("done", chunk) ·
-#: ("end", chunk, index, started_at, ended_at, how, error, result, lines_dropped); instants in microseconds since 1970.
+#: ("end", chunk, index, started_at, ended_at, outcome, verdict, error, result,
+#: lines_dropped); instants in microseconds since 1970.
 #: A run that returned None and printed nothing sends no message: its slot in shared memory says so.
 READY: Final = "ready"
 BROKEN: Final = "broken"
 LINE: Final = "line"
 END: Final = "end"
 DONE: Final = "done"
-
-#: How a function ended, as its worker saw it: returned, refused its caller's request, raised, or (a coroutine) was
-#: cancelled at its deadline.
-RETURNED: Final = "returned"
-REFUSED: Final = "refused"
-RAISED: Final = "raised"
-OVERRAN: Final = "overran"
 
 
 class Order(NamedTuple):

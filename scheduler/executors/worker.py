@@ -9,24 +9,23 @@ import io
 import json
 import logging
 import os
-import reprlib
 import signal
 import socket
 import sys
 import time
 import traceback
 from contextvars import copy_context
+from typing import Any
 
+from ..breaker import Verdict
 from ..call import Call, TimerCall, current_call
-from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError, SchedulerError
+from ..errors import LeanCloudError, LeanEngineError, SchedulerError
 from ..functions import Registry, invoke
 from ..logs import LineCutter, LineLimit
+from ..run import Outcome
 from ..stamps import instant
 from ..target import load
-from . import family, wire
-
-#: How much of a result or an error is kept in the history.
-MAX_SHOWN = 1_000
+from . import family, outcome, wire
 
 
 class Voice:
@@ -102,7 +101,7 @@ def main() -> None:
     try:
         registry = load(target).registry
     except SchedulerError as error:
-        results.send(wire.pack((wire.BROKEN, str(error)[:MAX_SHOWN])))
+        results.send(wire.pack((wire.BROKEN, str(error)[: outcome.MAX_SHOWN])))
         return
     if not logging.getLogger().handlers:
         logging.getLogger().addHandler(Handler(voice))
@@ -127,11 +126,11 @@ def _serve(
         results.send(wire.pack((wire.DONE, chunk)))
 
 
-_NOTHING_TO_TELL = [wire.RETURNED, None, None, 0]
+_NOTHING_TO_TELL = [Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None, 0]
 
 
-def _run(registry: Registry, voice: Voice, order: wire.Order) -> tuple[int, int, str, str | None, str | None, int]:
-    """Run one task; when it started and ended, how, what went wrong, what it returned, how many lines were dropped."""
+def _run(registry: Registry, voice: Voice, order: wire.Order) -> tuple[Any, ...]:
+    """Run one task: started_at, ended_at, outcome, verdict, error, result, lines_dropped."""
     voice.begin(order.run_id)
     call = Call(
         function=order.function,
@@ -140,27 +139,27 @@ def _run(registry: Registry, voice: Voice, order: wire.Order) -> tuple[int, int,
         timer=TimerCall(order.timer, instant(order.fire_at), order.attempt, order.past_due),
     )
     started_at = _now()
-    how, error, result = copy_context().run(_call, registry, voice, order, call)
-    return started_at, _now(), how, error, result, voice.end()
+    story = copy_context().run(_call, registry, voice, order, call)
+    return started_at, _now(), *story, voice.end()
 
 
-def _call(registry: Registry, voice: Voice, order: wire.Order, call: Call) -> tuple[str, str | None, str | None]:
-    """How the function ended, what went wrong, and the beginning of what it returned."""
+def _call(registry: Registry, voice: Voice, order: wire.Order, call: Call) -> tuple[str, str, str | None, str | None]:
+    """Call the function; the words of how it ended."""
     current_call.set(call)
+    end = outcome.of_call(lambda: _invoke(registry, order))
+    if end.verdict is Verdict.NEUTRAL:
+        voice.say("warning", str(end.error))
+    return end.outcome.value, end.verdict.value, end.error, end.result
+
+
+def _invoke(registry: Registry, order: wire.Order) -> Any:
     try:
-        returned = invoke(registry.get(call.function), json.loads(order.params) if order.params != "{}" else {})
-        return wire.RETURNED, None, None if returned is None else _shown(returned)
-    except (LeanEngineError, LeanCloudError, ArgumentError) as error:
-        voice.say("warning", _named(error))
-        return wire.REFUSED, _named(error), None
-    except FunctionTimedOutError:
-        return wire.OVERRAN, f"over its limit of {order.limit_s:g} s", None
-    except SchedulerError as error:
-        return wire.RAISED, str(error)[:MAX_SHOWN], None
+        return invoke(registry.get(order.function), json.loads(order.params) if order.params != "{}" else {})
+    except (LeanEngineError, LeanCloudError, SchedulerError):
+        raise
     except BaseException as error:
-        # SystemExit too: a function that calls sys.exit() has failed, its worker has not.
         _report(error)
-        return wire.RAISED, _named(error), None
+        raise
 
 
 def _report(error: BaseException) -> None:
@@ -176,26 +175,6 @@ def _report(error: BaseException) -> None:
 
 
 _OURS = frozenset({"scheduler", "scheduler.executors"})
-
-
-def _named(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    code = f" [{error.code}]" if isinstance(error, LeanEngineError) else ""
-    return f"{type(error).__name__}{code}: {text}"[:MAX_SHOWN]
-
-
-def _shown(result: object) -> str:
-    """The beginning of a result, made without walking through all of a large one."""
-    shower = reprlib.Repr()
-    shower.maxstring = shower.maxother = shower.maxlong = MAX_SHOWN
-    shower.maxlist = shower.maxtuple = shower.maxdict = shower.maxset = 20
-    try:
-        return shower.repr(result)[:MAX_SHOWN].encode("utf-8", "replace").decode()
-    except Exception as error:
-        return f"<{type(result).__name__}, whose repr raises {type(error).__name__}>"
 
 
 def _now() -> int:

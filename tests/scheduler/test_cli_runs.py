@@ -40,7 +40,7 @@ def history(command_line: CommandLine) -> None:
         executor.print(executor.going_on[0], "no answer \x1b[2J", "error")
         executor.end(executor.going_on[0], Outcome.TIMED_OUT, Verdict.FAILURE)
         daemon.step()
-        daemon._close()
+        daemon.close()
         request_run(store, "report", Environment.PRODUCTION, now=clock.now())
 
 

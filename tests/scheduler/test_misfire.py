@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.misfire import Missed, due
-from scheduler.timer import Every, MisfirePolicy
+from scheduler.timer import Cron, Every, MisfirePolicy
 
 from .doubles import START
 
@@ -86,3 +86,31 @@ def test_a_rule_that_changed_leaves_nothing_due_before_its_own_fire_times() -> N
     """A stored fire time that the trigger does not know is forgotten, and the next one is found."""
     found = due(Every(100, anchor=START), at(7), at(50), MisfirePolicy.FIRE_ONCE)
     assert (found.fire_times, found.misfired, found.next_fire) == ((), None, at(100))
+
+
+@given(
+    expression=st.sampled_from(["0/20 * * * * ?", "0 30 1-3 * * ?", "0 0/7 * * * ?", "0 30 2 * * ?"]),
+    days=st.integers(60, 320),
+    late=st.integers(0, 40_000),
+    policy=st.sampled_from(MisfirePolicy),
+)
+def test_cron_fire_times_are_divided_without_loss_across_dst(
+    expression: str, days: int, late: int, policy: MisfirePolicy
+) -> None:
+    """The same for expressions, in a zone whose clock jumps."""
+    trigger = Cron(expression, "America/New_York")
+    since = trigger.next_fire(START + timedelta(days=days))
+    assert since is not None
+    now = since + late * SECOND
+    found = due(trigger, since, now, policy)
+    walked, fire = [], since
+    while fire <= now:
+        walked.append(fire)
+        fire = trigger.next_fire(fire)  # type: ignore[assignment]
+    count = found.misfired.count if found.misfired else 0
+    assert len(found.fire_times) + count == len(walked)
+    assert set(found.fire_times) <= set(walked)
+    if found.misfired is not None:
+        assert found.misfired.first == walked[0]
+        assert found.misfired.last in walked
+    assert found.next_fire == fire

@@ -133,3 +133,28 @@ def test_parameters_survive_as_json(params: dict[str, object]) -> None:
     if any("\ud800" <= c <= "\udfff" for c in json.dumps(params, ensure_ascii=False)):
         return
     assert json.loads(params_text(params)) == params
+
+
+@given(
+    expression=st.sampled_from(
+        ["0 0 8 ? * MON", "0/20 * * * * ?", "0 30 1-3 * * ?", "0 15 10 L * ?", "59 59 23 ? * 6#3"]
+    ),
+    tz=st.sampled_from(["Asia/Shanghai", "America/New_York", "Australia/Lord_Howe"]),
+    start=st.datetimes(datetime(2026, 3, 1), datetime(2026, 11, 10), timezones=st.just(UTC)),
+    length=st.timedeltas(timedelta(0), timedelta(hours=3)),
+    on_a_fire=st.booleans(),
+)
+def test_counting_cron_fires_agrees_with_walking_them(
+    expression: str, tz: str, start: datetime, length: timedelta, on_a_fire: bool
+) -> None:
+    """[a, b) for expressions too, where a or b are fire times themselves."""
+    trigger = Cron(expression, tz)
+    if on_a_fire:
+        first = trigger.next_fire(start)
+        assert first is not None
+        start = first
+    end = start + length
+    walked, fire = 0, trigger.next_fire(start - timedelta(microseconds=1))
+    while fire is not None and fire < end:
+        walked, fire = walked + 1, trigger.next_fire(fire)
+    assert trigger.count(start, end) == walked

@@ -1,0 +1,128 @@
+"""Scheduler, the timer service inside a program of yours: a store, a daemon on a thread, and your functions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from .claims import request_run
+from .clock import Clock, SystemClock
+from .daemon import Daemon, Listener
+from .errors import ConfigError
+from .executors import Executor
+from .executors.process import ProcessExecutor
+from .executors.thread import ThreadExecutor
+from .functions import Registry
+from .history import History
+from .store import Store
+from .target import registry_of
+from .timer import DEFAULT_QUOTA, Environment, Timer
+from .timetable import Entry, Timetable
+
+
+class Scheduler:
+    """Timers that fire inside your program, from `start` (or `with`) until `stop`.
+
+    `store` is a Store, a path or an address. `functions` is an Engine or a Registry, whose functions run in threads of
+    this program, or a text such as `cloud.py`, whose functions run in worker processes and are killed at their limit;
+    `executors` gives an Executor for each environment instead. `quota` is how many timers an environment may hold,
+    0 = no limit.
+
+    >>> from scheduler.functions import Registry
+    >>> from scheduler.timer import Every, Timer
+    >>> functions = Registry()
+    >>> @functions.define
+    ... def hello(name="world"):
+    ...     print("hello,", name)
+    >>> with Scheduler("sqlite://", functions) as scheduler:
+    ...     _ = scheduler.add(Timer(name="greeting", function="hello", trigger=Every(60), enabled=True))
+    ...     [entry.timer.name for entry in scheduler.timers()]
+    ['greeting']
+    """
+
+    def __init__(
+        self,
+        store: Store | str,
+        functions: Registry | Any = None,
+        *,
+        executors: Mapping[Environment, Executor] | None = None,
+        clock: Clock | None = None,
+        quota: int = DEFAULT_QUOTA,
+        listener: Listener | None = None,
+    ) -> None:
+        if (functions is None) == (executors is None):
+            raise ConfigError("a Scheduler takes either functions or executors")
+        self._owns_store = not isinstance(store, Store)
+        self._clock = clock or SystemClock()
+        self._executors = executors or dict.fromkeys(Environment, _executor(functions, self._clock))
+        self.store = store if isinstance(store, Store) else Store(store)
+        self.history = History(self.store)
+        self._timetable = Timetable(self.store)
+        self._quota = quota
+        self._listener = listener
+        self._daemon: Daemon | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Scheduler:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to fire; a second start, or one after `stop`, is a RuntimeError."""
+        if self._daemon is not None:
+            raise RuntimeError("a Scheduler starts once; make another one")
+        for executor in set(self._executors.values()):
+            if isinstance(executor, ProcessExecutor):
+                executor.start()
+        self._daemon = Daemon(self.store, self._executors, clock=self._clock, listener=self._listener)
+        self._thread = threading.Thread(target=self._daemon.run, name="scheduler", daemon=True)
+        self._thread.start()
+
+    def stop(self, *, timeout_s: float | None = None) -> None:
+        """Begin no more runs, wait until those going on have ended, and release everything.
+
+        After `timeout_s` seconds what still runs is cut, and recorded as abandoned.
+        """
+        if self._daemon is not None and self._thread is not None:
+            self._daemon.stop()
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                self._daemon.stop()
+                self._thread.join()
+            self._thread = None
+        if self._owns_store:
+            self.store.close()
+
+    def add(self, *timers: Timer) -> list[Entry]:
+        """Keep new timers, all or none; those that are `enabled` fire from now on."""
+        return self._timetable.add(timers, now=self._clock.now(), quota=self._quota)
+
+    def timers(self, environment: Environment | None = None) -> list[Entry]:
+        """The timers that the store has."""
+        return self._timetable.list(environment)
+
+    def enable(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+        """Set a timer going from now on."""
+        return self._timetable.enable(name, environment, now=self._clock.now())
+
+    def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+        """Stop a timer from firing."""
+        return self._timetable.disable(name, environment)
+
+    def remove(self, name: str, environment: Environment = Environment.PRODUCTION) -> None:
+        """Forget a timer; its history stays."""
+        self._timetable.remove(name, environment)
+
+    def run(self, name: str, environment: Environment = Environment.PRODUCTION) -> int:
+        """Have a timer run at once, off schedule; returns the id of the run, to be found in `history`."""
+        return request_run(self.store, name, environment, now=self._clock.now())
+
+
+def _executor(functions: Any, clock: Clock) -> Executor:
+    if isinstance(functions, str):
+        return ProcessExecutor(functions, clock=clock)
+    return ThreadExecutor(registry_of(functions), clock=clock)

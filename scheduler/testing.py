@@ -1,0 +1,114 @@
+"""For your own tests: a Scheduler whose time passes when the test says so, and whose functions run at once.
+
+def test_the_report_is_sent_on_mondays():
+    with ManualScheduler(engine, now=datetime(2026, 1, 1, tzinfo=UTC)) as scheduler:
+        scheduler.add(Timer(name="report", function="send_report", trigger=Cron("0 0 8 ? * MON"), enabled=True))
+        scheduler.advance(days=7)
+        assert [run.outcome for run in scheduler.runs()] == ["succeeded"]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from typing import Any
+
+from .call import Call, TimerCall, current_call
+from .clock import Clock, ManualClock
+from .daemon import Daemon
+from .executors import Report, outcome
+from .functions import Registry, invoke
+from .run import Ending, Run, Task
+from .service import Scheduler
+from .store import Store
+from .target import registry_of
+from .timer import Environment
+
+__all__ = ["InlineExecutor", "ManualClock", "ManualScheduler"]
+
+
+class InlineExecutor:
+    """Runs each function where it is, at once; limits are not kept."""
+
+    def __init__(self, registry: Registry, clock: Clock) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._report = Report()
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            self._report.ended.append((task, self._run(task)))
+
+    def collect(self) -> Report:
+        report, self._report = self._report, Report()
+        return report
+
+    def filenos(self) -> list[int]:
+        return []
+
+    def next_check(self) -> float | None:
+        return 0.0 if self._report.ended else None
+
+    def stop(self) -> None:
+        self._report = Report()
+
+    def _run(self, task: Task) -> Ending:
+        started_at = self._clock.now()
+        end = copy_context().run(outcome.of_call, lambda: self._call(task))
+        return Ending(
+            outcome=end.outcome,
+            verdict=end.verdict,
+            started_at=started_at,
+            ended_at=self._clock.now(),
+            error=end.error,
+            result=end.result,
+        )
+
+    def _call(self, task: Task) -> Any:
+        timer = TimerCall(task.timer, task.fire_time, task.attempt, task.past_due)
+        current_call.set(Call(function=task.function, request_id=task.request_id, timer=timer))
+        return invoke(self._registry.get(task.function), json.loads(task.params))
+
+
+class ManualScheduler(Scheduler):
+    """A Scheduler in memory, without threads, on a ManualClock that begins at `now`.
+
+    `functions` is an Engine or a Registry. `clock` may be moved by hand too: `clock.jump(-3600)` is what NTP does.
+    """
+
+    def __init__(self, functions: Any, *, now: datetime, quota: int = 0) -> None:
+        self.clock = ManualClock(now)
+        executor = InlineExecutor(registry_of(functions), self.clock)
+        executors = dict.fromkeys(Environment, executor)
+        super().__init__(Store("sqlite://"), executors=executors, clock=self.clock, quota=quota)
+        self._owns_store = True
+        self._manual = Daemon(self.store, executors, clock=self.clock)
+
+    def start(self) -> None:
+        """Nothing runs by itself."""
+
+    def stop(self, *, timeout_s: float | None = None) -> None:
+        """Release everything."""
+        self._manual.close()
+        super().stop(timeout_s=timeout_s)
+
+    def advance(self, **duration: float) -> None:
+        """Let time pass, as `timedelta` takes it (`days=1`, `minutes=5`); each fire happens at its own time."""
+        end = self.clock.now() + timedelta(**duration)
+        self._settle()
+        while (due := self._manual.next_due) is not None and due <= end:
+            self.clock.advance_to(max(due, self.clock.now()))
+            self._settle()
+        self.clock.advance_to(max(end, self.clock.now()))
+        self._settle()
+
+    def runs(self, timer: str | None = None) -> list[Run]:
+        """What has run, oldest first."""
+        return self.history.runs(timer=timer, limit=100_000)[::-1]
+
+    def _settle(self) -> None:
+        self._manual.wake()
+        while self._manual.step() == 0:
+            pass

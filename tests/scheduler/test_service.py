@@ -1,0 +1,156 @@
+"""Scheduler, the service inside a program; and ManualScheduler, the same for tests of one's own."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from scheduler import Cron, Every, Scheduler, Timer
+from scheduler.engine import Engine, LeanEngineError
+from scheduler.errors import ConfigError
+from scheduler.functions import Registry
+from scheduler.run import Outcome
+from scheduler.testing import ManualScheduler
+
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def wait_for(condition: Callable[[], object], *, within_s: float = 10) -> None:
+    give_up_at = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+
+
+def test_timers_fire_while_the_block_lasts() -> None:
+    """In threads of this program; the last run has ended when the block is left."""
+    functions, called = Registry(), threading.Event()
+    functions.define(called.set, name="call")
+    with Scheduler("sqlite://", functions) as scheduler:
+        scheduler.add(Timer(name="t", function="call", trigger=Every(1), enabled=True))
+        assert called.wait(10)
+        wait_for(lambda: scheduler.history.runs(outcomes=[Outcome.SUCCEEDED]))
+    assert not [thread for thread in threading.enumerate() if thread.name == "scheduler"]
+
+
+def test_a_manual_run_happens_now(tmp_path: Path) -> None:
+    """Whatever the timer's schedule says; what the function returns is kept."""
+    engine = Engine()
+    engine.define("add")(lambda a, b: a + b)
+    with Scheduler(str(tmp_path / "timers.db"), engine) as scheduler:
+        scheduler.add(Timer(name="sum", function="add", trigger=Cron("0 0 0 1 1 ? 2099"), params={"a": 1, "b": 2}))
+        run_id = scheduler.run("sum")
+        wait_for(lambda: (run := scheduler.history.run(run_id)) is not None and run.outcome)
+        run = scheduler.history.run(run_id)
+    assert run is not None
+    assert (run.outcome, run.result) == (Outcome.SUCCEEDED, "3")
+
+
+def test_a_thread_over_its_limit_is_reported_and_left_alone() -> None:
+    """The timer goes on; the function's answer is not waited for."""
+    functions, release = Registry(), threading.Event()
+    functions.define(release.wait, name="hang")
+    with Scheduler("sqlite://", functions) as scheduler:
+        scheduler.add(Timer(name="t", function="hang", trigger=Every(3600), limit_s=0.2))
+        run_id = scheduler.run("t")
+        wait_for(lambda: (run := scheduler.history.run(run_id)) is not None and run.outcome)
+        run = scheduler.history.run(run_id)
+        release.set()
+    assert run is not None
+    assert (run.outcome, run.error) == (Outcome.TIMED_OUT, "over its limit of 0.2 s")
+
+
+def test_functions_of_a_file_run_in_processes(tmp_path: Path) -> None:
+    """And are killed at their limit."""
+    (tmp_path / "embedded_cloud.py").write_text(
+        "from scheduler.functions import Registry\nfunctions = Registry()\n"
+        "@functions.define\ndef spin():\n    while True: pass\n"
+    )
+    with Scheduler("sqlite://", str(tmp_path / "embedded_cloud.py")) as scheduler:
+        scheduler.add(Timer(name="t", function="spin", trigger=Every(3600), limit_s=0.3))
+        run_id = scheduler.run("t")
+        wait_for(lambda: (run := scheduler.history.run(run_id)) is not None and run.outcome)
+        run = scheduler.history.run(run_id)
+    assert run is not None
+    assert run.outcome is Outcome.TIMED_OUT
+
+
+def test_stopping_does_not_wait_longer_than_was_said() -> None:
+    """What still runs then is abandoned, and says so."""
+    functions, begun, release = Registry(), threading.Event(), threading.Event()
+
+    @functions.define
+    def hang() -> None:
+        begun.set()
+        release.wait(30)
+
+    scheduler = Scheduler("sqlite://", functions)
+    scheduler.start()
+    scheduler.add(Timer(name="t", function="hang", trigger=Every(3600)))
+    run_id = scheduler.run("t")
+    assert begun.wait(10)
+    history = scheduler.history
+    scheduler._owns_store = False
+    scheduler.stop(timeout_s=0.1)
+    release.set()
+    run = history.run(run_id)
+    scheduler.store.close()
+    assert run is not None
+    assert run.outcome is Outcome.ABANDONED
+
+
+def test_a_scheduler_starts_once_and_needs_functions() -> None:
+    """Both mistakes are named."""
+    with pytest.raises(ConfigError, match="either functions or executors"):
+        Scheduler("sqlite://")
+    with Scheduler("sqlite://", Registry()) as scheduler, pytest.raises(RuntimeError, match="starts once"):
+        scheduler.start()
+
+
+def test_a_week_passes_in_a_test_of_ones_own() -> None:
+    """Each fire at its own time, by the clock of the test."""
+    engine, sent_at = Engine(), []
+
+    @engine.define
+    def send_report() -> None:
+        assert engine.current.timer is not None
+        sent_at.append(engine.current.timer.scheduled_at)
+
+    with ManualScheduler(engine, now=NEW_YEAR) as scheduler:
+        scheduler.add(Timer(name="report", function="send_report", trigger=Cron("0 0 8 ? * MON,FRI"), enabled=True))
+        scheduler.advance(days=7)
+        assert [run.outcome for run in scheduler.runs()] == ["succeeded", "succeeded"]
+        assert [run.lateness_s for run in scheduler.runs()] == [0, 0]
+    assert sent_at == [datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)]
+
+
+def test_a_breaker_can_be_rehearsed() -> None:
+    """A function that fails for an hour is probed now and then, and runs again once it is well."""
+    engine, ill = Engine(), True
+
+    @engine.define
+    def sync() -> None:
+        if ill:
+            raise ConnectionError("no route")
+
+    @engine.define
+    def refuse() -> None:
+        raise LeanEngineError(403, "not yours")
+
+    with ManualScheduler(engine, now=NEW_YEAR) as scheduler:
+        for name in ("sync", "refuse"):
+            scheduler.add(Timer(name=name, function=name, trigger=Every(10), enabled=True))
+        scheduler.advance(hours=1)
+        failed = [run for run in scheduler.runs("sync") if run.outcome is Outcome.FAILED]
+        # Five failures, then probes after 60, 120, 240, 480 and 900 s and every 900 s from there.
+        assert [(run.fire_time - NEW_YEAR) // timedelta(seconds=10) for run in failed] == [
+            *(1, 2, 3, 4, 5, 11, 23, 47, 95, 185, 275)
+        ]
+        assert sum(run.count for run in scheduler.runs("sync")) == 360
+        assert {run.outcome for run in scheduler.runs("refuse")} == {Outcome.FAILED}
+        ill = False
+        scheduler.advance(minutes=20)
+        assert scheduler.runs("sync")[-1].outcome is Outcome.SUCCEEDED
