@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
+from . import conversions
 from .almanac import NEVER, Search, search_ahead, search_behind
 from .canonical import canonical_text
 from .days import NONE_LEFT, day_rule
@@ -409,6 +410,10 @@ class CronExpression:
             known = Tally(self._pattern, zone, self._policy)
             _put(self, "_tally", known)
         return known, instant_of(zone, local)
+
+    # -- in other languages --
+
+    describe = conversions.describe
 
     # -- a value among values --
 
