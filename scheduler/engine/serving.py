@@ -23,6 +23,8 @@ class Server:
             app, host=host, port=port, threads=threads, clear_untrusted_proxy_headers=False
         )
         self._stopped = threading.Event()
+        #: Whoever wakes the loop holds it, so that the pipe to write to is still the loop's own.
+        self._closing = threading.RLock()
 
     @property
     def url(self) -> str:
@@ -38,12 +40,14 @@ class Server:
         except KeyboardInterrupt:
             pass
         finally:
-            self._stopped.set()
+            with self._closing:
+                self._stopped.set()
             self._server.task_dispatcher.shutdown()
             wasyncore.close_all(self._server._map, ignore_all=True)
 
     def stop(self) -> None:
         """Let `serve` return, from whatever thread."""
-        if not self._stopped.is_set():
-            self._stopped.set()
-            self._server.pull_trigger()
+        with self._closing:
+            if not self._stopped.is_set():
+                self._stopped.set()
+                self._server.pull_trigger()
