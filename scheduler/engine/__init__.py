@@ -31,6 +31,7 @@ Inside a call, `engine.current` knows the user, the session, the timer and the t
 """
 
 from scheduler.engine import cloudfunc
+from scheduler.engine import cloudfunc as cloud  # its name in version 2 of LeanCloud's SDK
 from scheduler.engine.app import Engine
 from scheduler.engine.credentials import init
 from scheduler.engine.log import RequestIdFilter
@@ -45,6 +46,7 @@ __all__ = [
     "LeanCloudError",
     "LeanEngineError",
     "RequestIdFilter",
+    "cloud",
     "cloudfunc",
     "init",
 ]

@@ -31,6 +31,7 @@ def test_exported_names() -> None:
         "LeanCloudError",
         "LeanEngineError",
         "RequestIdFilter",
+        "cloud",
         "cloudfunc",
         "init",
     ]

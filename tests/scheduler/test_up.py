@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import signal
 import socket
-import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,10 +19,10 @@ from scheduler.history import History
 from scheduler.run import Outcome
 from scheduler.store import Store
 from tests.scheduler.command_line import CLOUD, CommandLine
+from tests.scheduler.service import PATIENCE_S, Up, children, clean_environ, cli, count_of, curl, eventually, fetch, up
 
 pytestmark = pytest.mark.faults
 
-PATIENCE_S = 20.0
 SITE = """
 from flask import Flask
 
@@ -51,92 +43,6 @@ from scheduler.engine import init
 init(os.environ["LEANCLOUD_APP_ID"], app_key=os.environ["LEANCLOUD_APP_KEY"])
 application = engine.wrap(app)
 """
-
-
-class Up:
-    """One `scheduler up` in a folder; `facts` is what it said at its start."""
-
-    def __init__(self, folder: Path, *options: str, **environ: str) -> None:
-        self.folder = folder
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "scheduler", "up", "--port", "0", "--json", *options],
-            cwd=folder,
-            env=clean_environ() | environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, self.process.communicate(timeout=PATIENCE_S)[1]
-        self.facts: dict[str, Any] = json.loads(line)
-        self.url: str = self.facts["url"]
-
-    def stop(self) -> tuple[int, str]:
-        """SIGTERM; the exit status and what stood on stderr."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.ended()
-
-    def ended(self) -> tuple[int, str]:
-        _, stderr = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, stderr
-
-
-@contextmanager
-def up(folder: Path, *options: str, **environ: str) -> Iterator[Up]:
-    running = Up(folder, *options, **environ)
-    try:
-        yield running
-    finally:
-        if running.process.poll() is None:
-            running.process.kill()
-            running.process.communicate(timeout=PATIENCE_S)
-
-
-def clean_environ() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(("LEANCLOUD_", "LC_", "SCHEDULER_"))
-    }
-
-
-def cli(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scheduler", *words],
-        check=False,
-        cwd=folder,
-        env=clean_environ() | environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def fetch(url: str, headers: dict[str, str] | None = None, data: bytes | None = None) -> tuple[int, str]:
-    request = urllib.request.Request(url, data=data, headers=headers or {})
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
-def curl(call: str, *, instead: str = "hello", body: str = "{}") -> tuple[int, str]:
-    """Do what the printed curl call would do; its words are read as a shell reads them."""
-    words = shlex.split(call)
-    assert words[:3] == ["curl", "-X", "POST"]
-    headers = dict(word.split(": ", 1) for before, word in pairwise(words) if before == "-H")
-    assert words[words.index("-d") + 1] == "{}"
-    return fetch(words[-1].replace("/hello", f"/{instead}"), headers, body.encode())
-
-
-def eventually(condition: Callable[[], Any]) -> Any:
-    """The first answer that is true, within our patience."""
-    give_up_at = time.monotonic() + PATIENCE_S
-    while not (answer := condition()):
-        assert time.monotonic() < give_up_at, "it never happened"
-        time.sleep(0.05)
-    return answer
 
 
 @pytest.fixture(scope="module")
@@ -236,11 +142,6 @@ def test_timers_go_on_when_nobody_reads_the_journal(tmp_path: Path) -> None:
         assert running.process.poll() is None
 
 
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
-
-
 def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path) -> None:
     """A run that goes on is let end; a second SIGTERM cuts it short, and it is on record."""
     (tmp_path / "cloud.py").write_text(CLOUD)
@@ -256,14 +157,6 @@ def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path
         assert "waiting for 1 that go on" in stderr
         with Store(str(tmp_path / ".scheduler" / "store.db")) as store:
             assert [run.outcome for run in History(store).runs()] == [Outcome.ABANDONED]
-
-
-def count_of(folder: Path, query: str) -> int:
-    """A number from the store, asked without the store's own code, which would take its time to start."""
-    connection = sqlite3.connect(folder / ".scheduler" / "store.db")
-    (count,) = connection.execute(query).fetchone()
-    connection.close()
-    return int(count)
 
 
 def test_a_request_that_is_being_answered_is_answered(tmp_path: Path) -> None:

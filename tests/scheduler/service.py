@@ -1,0 +1,120 @@
+"""One `scheduler up` as a real process, and what a test asks of it from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+PATIENCE_S = 20.0
+
+
+class Up:
+    """One `scheduler up` in a folder; `facts` is what it said at its start."""
+
+    def __init__(self, folder: Path, *options: str, **environ: str) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "scheduler", "up", "--port", "0", "--json", *options],
+            cwd=folder,
+            env=clean_environ() | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate(timeout=PATIENCE_S)[1]
+        self.facts: dict[str, Any] = json.loads(line)
+        self.url: str = self.facts["url"]
+
+    def stop(self) -> tuple[int, str]:
+        """SIGTERM; the exit status and what stood on stderr."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> tuple[int, str]:
+        _, stderr = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, stderr
+
+
+@contextmanager
+def up(folder: Path, *options: str, **environ: str) -> Iterator[Up]:
+    running = Up(folder, *options, **environ)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.communicate(timeout=PATIENCE_S)
+
+
+def clean_environ() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("LEANCLOUD_", "LC_", "SCHEDULER_"))
+    }
+
+
+def cli(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scheduler", *words],
+        check=False,
+        cwd=folder,
+        env=clean_environ() | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def fetch(url: str, headers: dict[str, str] | None = None, data: bytes | None = None) -> tuple[int, str]:
+    request = urllib.request.Request(url, data=data, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def curl(call: str, *, instead: str = "hello", body: str = "{}") -> tuple[int, str]:
+    """Do what the printed curl call would do; its words are read as a shell reads them."""
+    words = shlex.split(call)
+    assert words[:3] == ["curl", "-X", "POST"]
+    headers = dict(word.split(": ", 1) for before, word in pairwise(words) if before == "-H")
+    assert words[words.index("-d") + 1] == "{}"
+    return fetch(words[-1].replace("/hello", f"/{instead}"), headers, body.encode())
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    """The first answer that is true, within our patience."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not (answer := condition()):
+        assert time.monotonic() < give_up_at, "it never happened"
+        time.sleep(0.05)
+    return answer
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def count_of(folder: Path, query: str) -> int:
+    """A number from the store, asked without the store's own code, which would take its time to start."""
+    connection = sqlite3.connect(folder / ".scheduler" / "store.db")
+    (count,) = connection.execute(query).fetchone()
+    connection.close()
+    return int(count)
