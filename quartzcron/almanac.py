@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta, tzinfo
 
 from .days import FIRST_DAYS, NONE_LEFT, DayRule, day_rule
 from .fields import FIRST_YEAR, LAST_YEAR, Fields
-from .times import ahead, behind, lowest, minute_deltas
+from .times import ahead, behind, minute_deltas
 from .zone_names import zone_of
 from .zones import Midnights, Zone
 
@@ -92,27 +92,19 @@ Clock = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[timedelta
 Search = tuple[object, Rows, timedelta, Clock | None]
 
 
-def rows_of(kind: type[Rows], days: DayRule, carried: tzinfo | None) -> Rows:
-    """The rows of these days for times that carry this very tzinfo, shared."""
-    key = kind, id(carried)
-    rows = days.almanac.get(key)
-    if rows is None:
-        if len(days.almanac) >= _ZONES:
-            days.almanac.clear()
-        rows = days.almanac[key] = kind(days, zone_of(carried), carried)
-    return rows
-
-
 def search_ahead(fields: Fields, carried: tzinfo | None) -> Search:
     """What next_fire needs for times that carry this tzinfo."""
     hours, minutes, seconds = fields.hours, fields.minutes, fields.seconds
-    first_minute = lowest(minutes)
-    deltas = minute_deltas(lowest(seconds))
+    first_minute = (minutes & -minutes).bit_length() - 1
+    deltas = minute_deltas((seconds & -seconds).bit_length() - 1)
     clock = None
     if hours & (hours - 1) or minutes & (minutes - 1) or seconds & (seconds - 1):
         clock = ahead(seconds), ahead(minutes), ahead(hours), deltas, first_minute
-    rows = rows_of(Rows, day_rule(fields.days, fields.years), carried)
-    return carried, rows, deltas[lowest(hours) * 60 + first_minute], clock
+    rule = day_rule(fields.days, fields.years)
+    rows = rule.almanac.get(id(carried))
+    if rows is None:
+        rows = _add_rows(Rows, rule.almanac, rule, carried)
+    return carried, rows, deltas[((hours & -hours).bit_length() - 1) * 60 + first_minute], clock
 
 
 def search_behind(fields: Fields, carried: tzinfo | None) -> Search:
@@ -123,5 +115,15 @@ def search_behind(fields: Fields, carried: tzinfo | None) -> Search:
     clock = None
     if hours & (hours - 1) or minutes & (minutes - 1) or seconds & (seconds - 1):
         clock = behind(seconds), behind(minutes), behind(hours), deltas, last_minute
-    rows = rows_of(RowsBehind, day_rule(fields.days, fields.years), carried)
+    rule = day_rule(fields.days, fields.years)
+    rows = rule.almanac_behind.get(id(carried))
+    if rows is None:
+        rows = _add_rows(RowsBehind, rule.almanac_behind, rule, carried)
     return carried, rows, deltas[(hours.bit_length() - 1) * 60 + last_minute], clock
+
+
+def _add_rows(kind: type[Rows], almanac: dict[int, Rows], days: DayRule, carried: tzinfo | None) -> Rows:
+    if len(almanac) >= _ZONES:
+        almanac.clear()
+    rows = almanac[id(carried)] = kind(days, zone_of(carried), carried)
+    return rows

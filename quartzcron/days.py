@@ -5,6 +5,7 @@ worked out once per shape, into a 366-bit mask: bit i is the (i + 1)th day of th
 from __future__ import annotations
 
 from datetime import date
+from itertools import accumulate
 
 from .fields import FIRST_YEAR, LAST_YEAR, WEEK_DAYS, DayFields, Nth, Special
 
@@ -39,7 +40,17 @@ class DayRule:
     Shared by all expressions with the same ones; see day_rule. Days are ordinals, as date.toordinal() gives them.
     """
 
-    __slots__ = ("_ahead", "_behind", "_firing", "_masks", "almanac", "fields", "given_years")
+    __slots__ = (
+        "_ahead",
+        "_behind",
+        "_firing",
+        "_masks",
+        "_ranks",
+        "almanac",
+        "almanac_behind",
+        "fields",
+        "given_years",
+    )
 
     def __init__(self, fields: DayFields, years: int) -> None:
         self.fields = fields
@@ -48,7 +59,9 @@ class DayRule:
         self._masks: list[int | None] = [None] * 14
         self._ahead: dict[int, tuple[int, ...]] = {}
         self._behind: dict[int, tuple[int, ...]] = {}
-        self.almanac: dict[tuple[type, int], Any] = {}  # its Rows in each zone, kept by almanac.py
+        self._ranks: dict[int, tuple[int, ...]] = {}
+        self.almanac: dict[int, Any] = {}  # its Rows for each tzinfo, kept by almanac.py
+        self.almanac_behind: dict[int, Any] = {}
 
     def mask(self, year: int) -> int:
         """The days of a year that fire, bit 0 being 1 January."""
@@ -71,6 +84,15 @@ class DayRule:
         table = self._behind.get(shape)
         if table is None:
             table = self._behind[shape] = _previous_days(self.mask(year))
+        return table
+
+    def ranks(self, year: int) -> tuple[int, ...]:
+        """For each day of a year, how many before it fire; entry 366 and those behind it tell how many there are."""
+        shape = SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
+        table = self._ranks.get(shape)
+        if table is None:
+            bits = f"{self.mask(year):0{NONE_LEFT + 1}b}"
+            table = self._ranks[shape] = tuple(accumulate(map(int, reversed(bits)), initial=0))
         return table
 
     @property

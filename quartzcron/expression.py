@@ -7,7 +7,7 @@ exact everywhere and takes its time.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 
 from . import conversions
 from .almanac import NEVER, Search, search_ahead, search_behind
@@ -18,6 +18,7 @@ from .fields import FIRST_YEAR, LAST_YEAR, Fields
 from .iteration import fires
 from .parser import parse
 from .policies import POLICIES, VIXIE, Policy
+from .question import is_quick, located, located_instant, moved, no_datetime, now_in
 from .search import WallPattern, wall_gaps
 from .tally import Tally
 from .times import NONE_LEFT as NO_TIME_LEFT
@@ -32,23 +33,41 @@ from .touched import (
     prev_from,
     prev_on,
 )
-from .zone_names import canonical, local_zone, named_zone, zone_key, zone_name, zone_of
-from .zones import Zone
+from .zone_names import canonical, named_zone, zone_key, zone_name, zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-_put = object.__setattr__  # the class's own refuses
+    from .zones import Zone
 
 _KNOWN = 512
 _KNOWN_LENGTH = 256
 _NOWHERE: Any = (object(), None, None, None)
-_NO_QUESTION: Any = (object(), None)
 
 
-class CronExpression:
+class _Slots:
+    """What an expression holds. It is filled in here, and immutable from the moment it gets its own class."""
+
+    __slots__ = ("_ahead", "_behind", "_fields", "_from", "_tally", "_tz", "_walls", "dst", "text")
+
+    text: str
+    dst: str
+    _tz: tzinfo | None
+    _fields: Fields
+    _walls: WallPattern | None
+    _ahead: Search
+    _behind: Search
+    _from: tzinfo | None
+    _tally: Tally | None
+
+
+_set_ahead = vars(_Slots)["_ahead"].__set__
+_put = object.__setattr__  # the class's own refuses
+
+
+class CronExpression(_Slots):
     """A Quartz cron expression, as an immutable value.
 
     `text` has six or seven fields: seconds, minutes, hours, day of month, month, day of week and, if wanted, year.
@@ -72,21 +91,11 @@ class CronExpression:
     2026-01-05 08:00:00+08:00
     """
 
-    __slots__ = ("_ahead", "_behind", "_fields", "_from", "_tally", "_tz", "_walls", "dst", "text")
-
-    text: str
-    dst: str
-    _tz: tzinfo | None
-    _fields: Fields
-    _walls: WallPattern | None
-    _ahead: Search
-    _behind: Search
-    _from: tuple[tzinfo | None, tzinfo | None]
-    _tally: Tally | None
+    __slots__ = ()
 
     def __new__(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> CronExpression:
         """Parse a text, or find the expression that was made of the same text before."""
-        if tz is None and dst == VIXIE and cls is CronExpression:
+        if tz is None and dst is VIXIE and cls is CronExpression:
             try:
                 return _known[text]
             except (KeyError, TypeError):
@@ -123,13 +132,13 @@ class CronExpression:
         datetime.datetime(2028, 2, 29, 9, 30)
         """
         if after is None:
-            after = self._now()
+            after = now_in(self._tz)
         carried, rows, first, clock = self._ahead
         try:
             if after.tzinfo is not carried:
                 return self._next_elsewhere(after)
         except AttributeError:
-            raise _no_datetime(after) from None
+            raise no_datetime(after) from None
         new_year, days, here, midnights, beyond = rows[after.year]
         today = after.toordinal() - new_year
         midnight = here[today]
@@ -176,13 +185,13 @@ class CronExpression:
         datetime.datetime(2028, 2, 29, 9, 30)
         """
         if before is None:
-            before = self._now()
+            before = now_in(self._tz)
         carried, rows, last, clock = self._behind
         try:
             if before.tzinfo is not carried:
                 return self._prev_elsewhere(before)
         except AttributeError:
-            raise _no_datetime(before) from None
+            raise no_datetime(before) from None
         new_year, days, here, midnights, beyond = rows[before.year]
         today = before.toordinal() - new_year
         midnight = here[today]
@@ -233,7 +242,7 @@ class CronExpression:
             if time.tzinfo is not carried:
                 return self._matches_elsewhere(time)
         except AttributeError:
-            raise _no_datetime(time) from None
+            raise no_datetime(time) from None
         new_year, days, here, _, _ = rows[time.year]
         today = time.toordinal() - new_year
         if here[today] is None:
@@ -269,6 +278,11 @@ class CronExpression:
         >>> CronExpression("* * * * * ?").count(datetime(2026, 1, 1), datetime(2027, 1, 1))
         31536000
         """
+        known = self._tally
+        if known is not None:
+            later, earlier = known.up_to_plain(end), known.up_to_plain(start)
+            if later is not None and earlier is not None:
+                return later - earlier if later > earlier else 0
         tally, after = self._tally_at(start)
         if not self._policy.first_pass:  # then next_fire may pass over some, see policies.at_or_after
             first = self.next_fire(start)
@@ -277,7 +291,7 @@ class CronExpression:
             after = self._tally_at(first)[1] - 1
         if self._tz is None and (start.tzinfo is None) != (end.tzinfo is None):
             raise TypeError("of start and end, one is naive and the other is not")
-        return max(0, tally.up_to(self._instant(end)) - tally.up_to(after))
+        return max(0, tally.up_to(located_instant(self._tz, end)) - tally.up_to(after))
 
     def nth(self, n: int, after: datetime | None = None) -> datetime | None:
         """The n-th fire time strictly after `after`, n from 1, without walking; None if there are not so many.
@@ -288,12 +302,18 @@ class CronExpression:
         """
         if n < 1:
             raise CronError(f"n counts fire times from 1, not {n}")
+        if after is None:
+            after = now_in(self._tz)
+        known = self._tally
+        earlier = None if known is None else known.up_to_plain(after)
+        if known is not None and earlier is not None:
+            return known.nth(earlier + n)
         first = self.next_fire(after)
         if first is None or n == 1:
             return first
         tally, instant = self._tally_at(first)
-        found = tally.nth(tally.up_to(instant) + n - 1)
-        return None if found is None else zone_of(first.tzinfo).at(found)
+        fire = tally.nth(tally.up_to(instant) + n - 1)
+        return fire if fire is None or zone_of(first.tzinfo) is tally.zone else moved(fire, zone_of(first.tzinfo))
 
     @property
     def never_fires(self) -> bool:
@@ -347,59 +367,44 @@ class CronExpression:
     def _policy(self) -> Policy:
         return POLICIES[self.dst, self._fields.interval]
 
-    def _now(self) -> datetime:
-        zone = zone_of(self._tz or local_zone())
-        return zone.at(instant_of(_UTC, datetime.now(UTC)))
-
     # -- times that carry another tzinfo than the ones before --
 
     def _next_elsewhere(self, after: datetime) -> datetime | None:
-        asked, tz = self._from
-        if asked is after.tzinfo and FIRST_YEAR < after.year < LAST_YEAR:
+        tz, asked = self._tz, after.tzinfo
+        if (tz is asked or (tz is None and type(asked) is not timezone)) and isinstance(after, datetime):
+            _set_ahead(self, search_ahead(self._fields, asked))
+            return self.next_fire(after)
+        if asked is not None and asked is self._from and FIRST_YEAR < after.year < LAST_YEAR:
             fire = self.next_fire(after.astimezone(tz))
             return None if fire is None else fire.astimezone(asked)
         local, answer_in = self._located(after)
         if self._ahead[0] is not local.tzinfo:
-            _put(self, "_ahead", search_ahead(self._fields, local.tzinfo))
+            _set_ahead(self, search_ahead(self._fields, local.tzinfo))
         fire = self.next_fire(local)
-        return fire if answer_in is None or fire is None else _moved(fire, answer_in)
+        return fire if answer_in is None or fire is None else moved(fire, answer_in)
 
     def _prev_elsewhere(self, before: datetime) -> datetime | None:
-        asked, tz = self._from
-        if asked is before.tzinfo and FIRST_YEAR < before.year < LAST_YEAR:
+        tz, asked = self._tz, before.tzinfo
+        if asked is not None and asked is self._from and FIRST_YEAR < before.year < LAST_YEAR:
             fire = self.prev_fire(before.astimezone(tz))
             return None if fire is None else fire.astimezone(asked)
         local, answer_in = self._located(before)
         if self._behind[0] is not local.tzinfo:
             _put(self, "_behind", search_behind(self._fields, local.tzinfo))
         fire = self.prev_fire(local)
-        return fire if answer_in is None or fire is None else _moved(fire, answer_in)
+        return fire if answer_in is None or fire is None else moved(fire, answer_in)
 
     def _matches_elsewhere(self, time: datetime) -> bool:
         local, _ = self._located(time)
         if self._ahead[0] is not local.tzinfo:
-            _put(self, "_ahead", search_ahead(self._fields, local.tzinfo))
+            _set_ahead(self, search_ahead(self._fields, local.tzinfo))
         return self.matches(local)
 
     def _located(self, time: datetime) -> tuple[datetime, Zone | None]:
-        """The same time in a zone in which the expression is read, and the zone of the answer if that is another."""
-        if not isinstance(time, datetime):
-            raise _no_datetime(time)
-        if self._tz is None and type(time.tzinfo) is not timezone:
-            return time, None
-        carried = canonical(time.tzinfo)
-        answer_in = None if carried is None else zone_of(carried)
-        zone = answer_in if self._tz is None else zone_of(self._tz)
-        if zone is None or zone is answer_in:
-            return time if carried is time.tzinfo else time.replace(tzinfo=carried), None
-        if answer_in is not None and answer_in.is_simple and zone.is_simple and time.tzinfo is carried:
-            _put(self, "_from", (carried, self._tz))  # astimezone is right between them, and quick
-        instant = instant_of(answer_in or zone, time)
-        return zone.at(instant).replace(microsecond=time.microsecond), answer_in
-
-    def _instant(self, time: datetime) -> int:
-        local = self._located(time)[0]
-        return instant_of(zone_of(local.tzinfo), local)
+        place = located(self._tz, time)
+        if place[1] is not None and is_quick(self._tz, time.tzinfo):
+            _put(self, "_from", time.tzinfo)
+        return place
 
     def _tally_at(self, time: datetime) -> tuple[Tally, int]:
         """The tally of the fires in the zone in which the expression is read, and the instant of a time."""
@@ -461,26 +466,29 @@ class CronExpression:
 
 _known: dict[str, CronExpression] = {}
 _MINUTES = minute_deltas(0)
-_UTC = Zone(UTC, UTC)
-_SECOND = timedelta(seconds=1)
 
 
 def _make(cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str) -> CronExpression:
     fields = parse(text)
-    self = object.__new__(cls)
-    _put(self, "text", text)
-    _put(self, "dst", dst)
-    _put(self, "_tz", tz)
-    _put(self, "_fields", fields)
-    _put(self, "_walls", None)
-    _put(self, "_from", _NO_QUESTION)
-    _put(self, "_ahead", _NOWHERE)
-    _put(self, "_behind", _NOWHERE)
-    _put(self, "_tally", None)
+    draft = _Slots()
+    draft.text, draft.dst, draft._tz, draft._fields = text, dst, tz, fields
+    draft._walls = draft._tally = draft._from = None
+    draft._ahead = draft._behind = _NOWHERE
+    self = _frozen(draft, cls)
     if tz is None and dst == VIXIE and cls is CronExpression and len(text) <= _KNOWN_LENGTH:
         if len(_known) >= _KNOWN:
             _known.clear()
         _known[text] = self
+    return self
+
+
+def _frozen(draft: _Slots, cls: type[CronExpression]) -> CronExpression:
+    if cls is CronExpression:
+        draft.__class__ = cls  # a quarter of the time that it takes to go round __setattr__ for each slot
+        return draft  # type: ignore[return-value]
+    self = object.__new__(cls)
+    for name in _Slots.__slots__:
+        _put(self, name, getattr(draft, name))
     return self
 
 
@@ -490,11 +498,3 @@ def _zone_argument(tz: object) -> tzinfo | None:
     if isinstance(tz, str):
         return named_zone(tz)
     raise TypeError(f"tz is a zone name or a tzinfo, not {type(tz).__name__}")
-
-
-def _moved(fire: datetime, zone: Zone) -> datetime:
-    return zone.at(zone_of(fire.tzinfo).instant(fire))
-
-
-def _no_datetime(time: object) -> TypeError:
-    return TypeError(f"a time is a datetime, not {type(time).__name__}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
+from .question import located
 from .times import DAY, TimeRule, members
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ _day_deltas: dict[TimeRule, tuple[Deltas, Deltas]] = {}
 def fires(expression: CronExpression, start: datetime | None, end: datetime | None) -> Iterator[datetime]:
     """The fire times strictly after `start` up to and including `end`."""
     if end is not None and end.tzinfo is None and expression.tz is not None:
-        end = expression._located(end)[0]
+        end = located(expression.tz, end)[0]
     if end is not None and end.tzinfo is not None:
         end = end.astimezone(UTC)  # two times of one zone compare by wall time, which an overlap repeats
     return chain.from_iterable(_runs(expression, start, end))

@@ -15,6 +15,7 @@ from .fields import (
     SECONDS,
     WEEK_DAYS,
     YEARS,
+    DayFields,
     Field,
     Fields,
     Nth,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _MEMO_TEXT = 64
 _MEMO_SIZE = 4096
+_EVERY_YEAR = YEARS.full
+_blank = object.__new__  # a call of Fields costs three times as much
 
 # What a field text says: the time fields (values, written as an interval?), days of the month (values, specials),
 # days of the week (values, nth), months and years (values,). None is `?`.
@@ -37,6 +40,8 @@ _month_days: dict[str, tuple[int, tuple[Special, ...]] | None] = {}
 _months: dict[str, int] = {}
 _week_days: dict[str, tuple[int, Nth | None] | None] = {}
 _years: dict[str, int] = {}
+# The days that three field texts name together: day of month, month, day of week.
+_days: dict[tuple[str, str, str], DayFields] = {}
 _MEMOS: tuple[dict[str, Any], ...] = (_seconds, _minutes, _hours, _month_days, _months, _week_days, _years)
 
 
@@ -54,31 +59,61 @@ def parse(text: str) -> Fields:
     Raises CronSyntaxError, with everything that is wrong with the text. Takes time linear in the length of the text.
     """
     parts = text.split(None, 7)
+    fields = _blank(Fields)
     try:
-        if len(parts) == 7:
-            years = _years.get(parts[6]) or read_field(6, parts[6])
-        elif len(parts) == 6:
-            years = YEARS.full
+        if len(parts) == 6:
+            second, minute, hour, by_month, month, by_week = parts
+            fields.years = _EVERY_YEAR
         else:
+            second, minute, hour, by_month, month, by_week, year = parts
+            fields.years = _years[year]
+        fields.seconds, any_second = _seconds[second]
+        fields.minutes, any_minute = _minutes[minute]
+        fields.hours, any_hour = _hours[hour]
+        fields.days = _days[by_month, month, by_week]
+    except (KeyError, ValueError):
+        return _parse_anew(text, parts)
+    fields.interval = any_second or any_minute or any_hour
+    return fields
+
+
+def _parse_anew(text: str, parts: list[str]) -> Fields:
+    """Read a text with something in it that was not read before, or that is wrong."""
+    try:
+        if len(parts) not in (6, 7):
             raise FieldFault("wrong number of fields", text, 0)
-        seconds, any_second = _seconds.get(parts[0]) or read_field(0, parts[0])
-        minutes, any_minute = _minutes.get(parts[1]) or read_field(1, parts[1])
-        hours, any_hour = _hours.get(parts[2]) or read_field(2, parts[2])
-        months = _months.get(parts[4]) or read_field(4, parts[4])
-        month_days = None if parts[3] == "?" else _month_days.get(parts[3]) or read_field(3, parts[3])
-        week_days = None if parts[5] == "?" else _week_days.get(parts[5]) or read_field(5, parts[5])
-        if week_days is None and month_days is not None:
-            days = (months, *month_days, 0, None)
-        elif month_days is None and week_days is not None:
-            days = (months, 0, (), *week_days)
-        else:
-            raise FieldFault("exactly one of the two day fields is ?", text, 0)
+        years = _recall(6, parts[6]) if len(parts) == 7 else _EVERY_YEAR
+        seconds, any_second = _recall(0, parts[0])
+        minutes, any_minute = _recall(1, parts[1])
+        hours, any_hour = _recall(2, parts[2])
+        days = _read_days(parts[3], parts[4], parts[5])
     except FieldFault:
         from .diagnosis import syntax_error
 
         raise syntax_error(text) from None
     interval = any_second or any_minute or any_hour
     return Fields(seconds, minutes, hours, interval=interval, days=days, years=years)
+
+
+def _read_days(by_month: str, month: str, by_week: str) -> DayFields:
+    months = _recall(4, month)
+    month_days = None if by_month == "?" else _recall(3, by_month)
+    week_days = None if by_week == "?" else _recall(5, by_week)
+    if week_days is None and month_days is not None:
+        days: DayFields = (months, *month_days, 0, None)
+    elif month_days is None and week_days is not None:
+        days = (months, 0, (), *week_days)
+    else:
+        raise FieldFault("exactly one of the two day fields is ?", by_month, 0)
+    if len(by_month) + len(month) + len(by_week) <= _MEMO_TEXT:
+        if len(_days) >= _MEMO_SIZE:
+            _days.clear()
+        _days[by_month, month, by_week] = days
+    return days
+
+
+def _recall(index: int, text: str) -> Any:
+    return _MEMOS[index].get(text) or read_field(index, text)
 
 
 def read_field(index: int, text: str) -> Any:

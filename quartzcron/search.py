@@ -69,15 +69,18 @@ class WallPattern:
         rank = self._year_ranks()[year - FIRST_YEAR] + (mask & ((1 << index) - 1)).bit_count() * self.times.count
         return rank + self.times.before(time) if mask >> index & 1 else rank
 
-    def nth(self, n: int) -> int | None:
-        """The wall time that has n of them before it, n from 0; None if there are not so many."""
-        ranks = self._year_ranks()
-        if not 0 <= n < ranks[-1]:
-            return None
+    def nth(self, n: int) -> tuple[int, int, int, int, int]:
+        """The year, the day of the year from 0, hour, minute and second that have n of them before them, n from 0."""
+        ranks = self._ranks or self._year_ranks()
         place = bisect_right(ranks, n) - 1
         year = FIRST_YEAR + place
-        day, n = divmod(n - ranks[place], self.times.count)
-        return (FIRST_DAYS[year] + members(self.days.mask(year))[day]) * DAY + self.times.nth(n)
+        times = self.times
+        day, n = divmod(n - ranks[place], times.count)
+        a_minute = times.seconds.bit_count()
+        hour, n = divmod(n, times.minutes.bit_count() * a_minute)
+        minute, second = divmod(n, a_minute)
+        found = members(times.hours)[hour], members(times.minutes)[minute], members(times.seconds)[second]
+        return year, members(self.days.mask(year))[day], *found
 
     def _year_ranks(self) -> list[int]:
         """How many of them lie before 1 January of each year, and, at the end, how many there are."""

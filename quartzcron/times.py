@@ -22,6 +22,7 @@ _deltas: list[tuple[timedelta, ...] | None] = [None] * 60
 _ahead: dict[int, tuple[int, ...]] = {}
 _behind: dict[int, tuple[int, ...]] = {}
 _members: dict[int, tuple[int, ...]] = {}
+_ranks: dict[int, tuple[int, ...]] = {}
 
 
 class TimeRule:
@@ -137,6 +138,17 @@ def behind(values: int) -> tuple[int, ...]:
             latest = value if values >> value & 1 else latest
             entries[value] = latest
         table = _remember(_behind, values, entries)
+    return table
+
+
+def ranks(values: int) -> tuple[int, ...]:
+    """For each value from 0 to 60, how many smaller ones are in the set."""
+    table = _ranks.get(values)
+    if table is None:
+        entries = [0] * 61
+        for value in range(60):
+            entries[value + 1] = entries[value] + (values >> value & 1)
+        table = _remember(_ranks, values, entries)
     return table
 
 
