@@ -18,7 +18,8 @@ from . import breaker
 from .batch import Batch, StateChange
 from .breaker import Admission, Breaker, BreakerPolicy, Verdict
 from .bulk import Bulk
-from .leases import Lease, end_run
+from .doubts import Doubts
+from .leases import Lease, end_run, lose_probes
 from .misfire import GRACE
 from .plan import Entry
 from .rows import BREAKER, NEW_RUN, Known, breaker_columns, breaker_of, known_timer, line_columns, new_run, new_run_ids
@@ -26,9 +27,9 @@ from .run import MESSAGES, Ending, Kind, Line, Outcome, Task
 from .schema import lines, runs, timers
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .store import Store
-from .timer import Environment
+from .timer import Environment, MisfirePolicy
 from .timetable import Timetable
-from .wake import wake_daemons
+from .wake import changing
 
 #: The most timers that one claim takes, so that a tick of a huge store stays short.
 CLAIM_LIMIT = 5_000
@@ -61,13 +62,14 @@ class Claims:
         self._grace = grace
         self._on_breaker = on_breaker or (lambda *_: None)
         self._remembered: dict[int, Known] = {}
+        self._doubts = Doubts()
 
     def agenda(self) -> Agenda:
         """What there is to claim, and when."""
         waiting = exists().where(runs.c.outcome.is_(None), runs.c.owner.is_(None))
         with self._store.reading() as connection:
             earliest, waits = connection.execute(select(func.min(timers.c.next_fire_at), waiting)).one()
-        return Agenda(instant_or_none(earliest), bool(waits))
+        return Agenda(instant_or_none(earliest), bool(waits or self._doubts.claimed))
 
     def claim(self, now: datetime, *, limit: int = CLAIM_LIMIT) -> list[Task]:
         """Take what is due at `now`: its runs are written and its next fire times advanced in one transaction.
@@ -76,24 +78,52 @@ class Claims:
         """
         with self._store.writing() as connection:
             self._lease.check(connection)
-            return self._claim_waiting(connection, now) + self._claim_due(connection, now, limit)
+            tasks = self._claimed_before(connection, now)
+            tasks += self._claim_waiting(connection, now) + self._claim_due(connection, now, limit)
+            self._doubts.claimed = tasks
+        self._doubts.claimed = []
+        return tasks
 
     def record(self, ended: Sequence[tuple[Task, Ending]], printed: Sequence[Line] = ()) -> None:
-        """Write how runs ended and what they printed, and what their breakers make of it, in one transaction."""
+        """Write how runs ended and what they printed, and what their breakers make of it, in one transaction.
+
+        After a StoreUnavailableError, bring the same again, and what has come to it since behind it: nothing is written
+        twice, even if the store had taken it in without our hearing of it.
+        """
         changes: list[StateChange] = []
         with self._store.writing() as connection:
             self._lease.check(connection)
+            ended, printed = self._doubts.unrecorded(connection, self._lease.id, ended, printed)
             if ended:
                 _write_endings(connection, self._lease.id, ended)
                 changes = _move_breakers(connection, ended)
             if printed:
                 connection.execute(insert(lines), [line_columns(line) for line in printed])
+        self._doubts.recorded()
         self._tell(changes)
+
+    def forget(self) -> None:
+        """Without a lease, what the last transactions came to is no business of ours."""
+        self._doubts = Doubts()
 
     def _tell(self, changes: Iterable[StateChange]) -> None:
         for name, before, after in changes:
             if before.state is not after.state:
                 self._on_breaker(name, before, after)
+
+    def _claimed_before(self, connection: Connection, now: datetime) -> list[Task]:
+        """The tasks of a claim that the store took in without our hearing of it: none of them has begun yet."""
+        tasks: list[Task] = []
+        for task in self._doubts.claimed_after_all(connection, self._lease.id):
+            known = self._remembered.get(task.timer_id or 0)
+            is_late = now - task.fire_time > self._grace
+            if is_late and known is not None and known.timer.misfire is MisfirePolicy.SKIP:
+                end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
+                its_timer = select(timers).where(timers.c.id == task.timer_id).with_for_update(key_share=True)
+                lose_probes(connection, connection.execute(its_timer), now)
+            else:
+                tasks.append(task._replace(past_due=is_late))
+        return tasks
 
     def _claim_due(self, connection: Connection, now: datetime, limit: int) -> list[Task]:
         due_rows = connection.execute(_DUE, {"now": stamp(now), "limit": limit}).all()
@@ -111,7 +141,7 @@ class Claims:
     def _claim_waiting(self, connection: Connection, now: datetime) -> list[Task]:
         """Begin the runs whose turn has come; one that is short-circuited instead gives its turn to the next."""
         tasks: list[Task] = []
-        while waiting := connection.execute(_NEXT_IN_TURN).all():
+        while waiting := _next_in_turn(connection):
             begun = [row for row in waiting if self._may_begin(connection, row, now)]
             _TAKE.execute(connection, [(self._lease.id, stamp(now), row.id) for row in begun])
             tasks += [self._waiting_task(row, now) for row in begun]
@@ -171,7 +201,7 @@ _DUE = (
     .where(timers.c.next_fire_at <= bindparam("now"))
     .order_by(timers.c.next_fire_at)
     .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
+    .with_for_update(skip_locked=True, key_share=True)
 )
 _WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
 _RUNNING = select(runs.c.timer_id).where(
@@ -195,7 +225,6 @@ _NEXT_IN_TURN = (
         )
     )
     .order_by(runs.c.id)
-    .with_for_update(skip_locked=True, of=runs)
 )
 _TAKE = Bulk(
     update(runs).where(runs.c.id == bindparam("run")).values(owner=bindparam("daemon"), claimed_at=bindparam("at")),
@@ -210,16 +239,28 @@ _WRITE_ENDING = Bulk(
 )
 
 
+def _next_in_turn(connection: Connection) -> Sequence[Row[Any]]:
+    """The waiting runs whose turn has come, for this daemon alone to begin."""
+    found = connection.execute(_NEXT_IN_TURN).all()
+    if not found or connection.dialect.name == "sqlite":
+        return found
+    # What was read may be changing in other hands: lock the timers, leave out those that others hold, and read again.
+    timer_ids = [row.timer_id for row in found if row.timer_id is not None]
+    lock = select(timers.c.id).where(timers.c.id.in_(timer_ids)).with_for_update(skip_locked=True, key_share=True)
+    ours = list(connection.execute(lock).scalars())
+    mine = or_(runs.c.timer_id.is_(None), runs.c.timer_id.in_(ours))
+    return connection.execute(_NEXT_IN_TURN.where(mine).with_for_update(skip_locked=True, of=runs)).all()
+
+
 def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
     """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
     kept = Timetable(store).get(name, environment)
-    with store.writing() as connection:
+    with changing(store) as connection:
         known = known_timer(connection.execute(select(timers).where(timers.c.id == kept.id)).one())
         row = new_run(known, Entry(now, now, waits=True), stamp(now))
         columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
         (run_id,) = new_run_ids(connection, 1)
         connection.execute(insert(runs).values(columns | {"id": run_id}))
-    wake_daemons(store)
     return run_id
 
 
@@ -255,7 +296,8 @@ def _move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]])
     """Tell each timer's breaker how its runs ended, in the order of their fire times."""
     failing = {task.timer_id for task, ending in ended if ending.verdict is Verdict.FAILURE}
     troubled = or_(timers.c.consecutive_failures > 0, timers.c.breaker_state != breaker.State.CLOSED)
-    rows = connection.execute(select(timers).where(or_(troubled, timers.c.id.in_(failing))).with_for_update()).all()
+    judged = select(timers).where(or_(troubled, timers.c.id.in_(failing))).order_by(timers.c.id)
+    rows = connection.execute(judged.with_for_update(key_share=True)).all()
     moved = {row.id: (row, breaker_of(row)) for row in rows}
     for task, ending in sorted(ended, key=lambda pair: pair[0].fire_time):
         if task.timer_id in moved:

@@ -19,8 +19,9 @@ from .clock import Clock, SteadyClock, SystemClock
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
 from .executors import Executor
 from .history import History
-from .leases import LEASE, Lease
+from .leases import LEASE, LOOK_TWICE_S, Lease
 from .misfire import GRACE
+from .presence import Presence
 from .run import Ending, Line, Outcome, Task
 from .store import Store
 from .timer import Environment
@@ -59,7 +60,8 @@ class Daemon:
         self._store = store
         self._executors = executors
         self._clock = SteadyClock(clock or SystemClock())
-        self._lease = Lease(store)
+        self._presence = Presence(store)
+        self._lease = Lease(store, self._presence)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=_log_breaker)
         self._history = History(store)
         self._keep = keep
@@ -70,6 +72,7 @@ class Daemon:
         self._ending = False
         self._registered = False
         self._renew_at = 0.0
+        self._look_after_others_at = 0.0
         self._prune_at = 0.0
         self._agenda = Agenda(None, waits=False)
         self._look_at = 0.0
@@ -77,6 +80,8 @@ class Daemon:
         self._ended: list[tuple[Task, Ending]] = []
         self._printed: list[Line] = []
         self._running = 0
+        #: What the store said when it did not answer; empty while it does.
+        self._complaint = ""
 
     def run(self) -> None:
         """Take turns until `stop` is called; then let what runs come to its end, and give up the lease."""
@@ -112,22 +117,34 @@ class Daemon:
     def turn(self) -> float:
         """One turn, which outlives a store that does not answer; returns the seconds that the loop may sleep."""
         try:
-            return self.step()
+            wait_s = self.step()
         except LeaseLostError as error:
             log.warning("%s; starting afresh", error)
+            self._claims.forget()
             self._ended.clear()
             self._printed.clear()
             self._registered = False
             return 0.0
         except StoreUnavailableError as error:
-            log.error("%s; trying again in %g s", error, RETRY_S)
+            self._complain(str(error))
+            self._look_at = 0.0
             return RETRY_S
+        self._complain("")
+        return wait_s
+
+    def _complain(self, complaint: str) -> None:
+        """Say once what is wrong with the store, not twice a second, and once that all is well again."""
+        if complaint and not self._complaint:
+            log.error("%s; trying again every %g s", complaint, RETRY_S)
+        elif self._complaint and not complaint:
+            log.info("%s: the store answers again", self._store)
+        self._complaint = complaint
 
     def step(self) -> float:
         """Collect, record, claim, hand out; returns the seconds until there may be something to do again."""
         self._note_clock()
         now = self._clock.now()
-        if self._bell.was_rung():
+        if self._bell.was_rung() | self._presence.was_rung():
             self._look_at = 0.0
         self._collect()
         self._keep_lease(now)
@@ -157,9 +174,13 @@ class Daemon:
             self._renew_at = 0.0
         if monotonic >= self._renew_at:
             self._lease.renew(now)
+            self._renew_at = monotonic + RENEW_EVERY_S
+        self._lease.show()
+        if monotonic >= self._look_after_others_at:
             if taken := self._lease.take_over(now):
                 log.warning("abandoned %d runs of daemons that are gone", taken)
-            self._renew_at = monotonic + RENEW_EVERY_S
+                self._look_at = 0.0
+            self._look_after_others_at = monotonic + self._lease.look_again_s
         if monotonic >= self._prune_at:
             self._history.prune(before=now - self._keep)
             self._prune_at = monotonic + PRUNE_EVERY_S
@@ -210,13 +231,15 @@ class Daemon:
         waits = [MAX_SLEEP_S]
         if self._agenda.next_due is not None and not self._stopping:
             waits.append((self._agenda.next_due - self._clock.now()).total_seconds())
+        if self._lease.has_suspects:
+            waits.append(LOOK_TWICE_S)
         waits += [check for executor in self._executors.values() if (check := executor.next_check()) is not None]
         if self._ended:
             waits.append(0.0)
         return max(0.0, min(waits))
 
     def _sleep(self, seconds: float) -> None:
-        filenos = [self._bell.fileno()]
+        filenos = [self._bell.fileno(), *self._presence.filenos()]
         for executor in self._executors.values():
             filenos += executor.filenos()
         poller = select.poll()
@@ -239,6 +262,7 @@ class Daemon:
                 self._lease.leave(self._clock.now())
         except StoreError as error:
             log.error("%s", error)
+        self._presence.close()
         self._bell.close()
 
 

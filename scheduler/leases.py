@@ -1,11 +1,15 @@
-"""The lease of a daemon: its row says that it lives; when it does not, others end what it left open."""
+"""The lease of a daemon: its row says that it lives; when it does not, others end what it left open.
+
+Who locks rows of several tables locks them in this order, so that nobody waits in a circle: daemons, timers by their
+ids, runs.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from . import breaker
 from .errors import LeaseLostError
+from .presence import Presence, present
 from .rows import breaker_columns, breaker_of, new_run_ids
 from .run import MESSAGES, Outcome
 from .schema import daemons, runs, timers
@@ -25,17 +30,41 @@ from .timer import Delivery
 LEASE = timedelta(seconds=10)
 
 
+#: How often a daemon looks after the others: a lost session is seen at once, and anything else only by its row.
+LOOK_EVERY_S, LOOK_AT_ROWS_EVERY_S = 1.0, LEASE.total_seconds() / 4
+#: A daemon that holds no lock may be on its way back; it is looked at once more, so much later.
+LOOK_TWICE_S = 0.1
+#: After an outage, the others have so many looks' time to come back as well.
+LOOKS_OF_GRACE = 2
+
+
 class Lease:
     """One daemon's hold on a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, presence: Presence | None = None) -> None:
         self._store = store
+        self._presence = presence or Presence(store)
         #: Random, and new for each registration, so that no daemon is ever mistaken for another.
         self.id = 0
+        self._suspects: set[int] = set()
+        self._grace = 0
+
+    @property
+    def look_again_s(self) -> float:
+        """When to look after the others again, in seconds."""
+        if self.has_suspects:
+            return LOOK_TWICE_S
+        return LOOK_AT_ROWS_EVERY_S if self._store.is_sqlite else LOOK_EVERY_S
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether a daemon held no lock at the last look."""
+        return bool(self._suspects)
 
     def register(self, now: datetime, wake_port: int) -> None:
         """Enter this process as a daemon of the store, holding a lease."""
         self.id = secrets.randbits(62)
+        self._presence.show(self.id)
         with self._store.writing() as connection:
             connection.execute(
                 insert(daemons).values(
@@ -51,29 +80,66 @@ class Lease:
 
     def renew(self, now: datetime) -> None:
         """Give a sign of life; LeaseLostError when it comes too late."""
+        renewed = update(daemons).where(daemons.c.id == self.id).values(lease_until=stamp(now + LEASE))
         with self._store.writing() as connection:
-            self.check(connection)
-            connection.execute(update(daemons).where(daemons.c.id == self.id).values(lease_until=stamp(now + LEASE)))
+            if connection.execute(renewed).rowcount == 0:
+                raise LeaseLostError(_LOST)
 
     def leave(self, now: datetime) -> None:
         """Give up the lease; runs that are still open are abandoned."""
         with self._store.writing() as connection:
-            _abandon(connection, [self.id], now)
+            _abandon(connection, _locked(connection, [self.id]), now)
+
+    def show(self) -> None:
+        """See to it that the daemon holds its lock, where there is such a thing."""
+        if self._presence.show(self.id):
+            self._grace = LOOKS_OF_GRACE
 
     def take_over(self, now: datetime) -> int:
         """Abandon the open runs of daemons that are dead, and run again what must be delivered; returns how many.
 
-        Dead is a daemon whose lease ran out, or whose process on this machine is gone.
+        Dead is a daemon whose process on this machine is gone, whose lease ran out, or that does not hold its lock.
         """
-        with self._store.writing() as connection:
+        with self._store.reading() as connection:
             others = connection.execute(select(daemons).where(daemons.c.id != self.id)).all()
-            dead = [row.id for row in others if _is_dead(row, now)]
-            return _abandon(connection, dead, now) if dead else 0
+            absent = self._absent(connection, {row.id for row in others})
+        dead = {row.id: row.lease_until for row in others if self._is_dead(row, now, absent)}
+        self._suspects = absent - set(dead) if self._grace == 0 else set()
+        self._grace = max(0, self._grace - 1)
+        if not dead:
+            return 0
+        with self._store.writing() as connection:
+            rows = _locked(connection, dead)
+            # Who has renewed its lease since we looked lives after all.
+            return _abandon(connection, [row for row in rows if row.lease_until == dead[row.id]], now)
+
+    def _absent(self, connection: Connection, others: set[int]) -> set[int]:
+        return others - present(connection) if others and not self._store.is_sqlite else set()
+
+    def _is_dead(self, row: Row[Any], now: datetime, absent: set[int]) -> bool:
+        # A process id means nothing where machines of one name share no processes, as containers may; the lock does.
+        if _is_gone(row) and (self._store.is_sqlite or row.id in absent):
+            return True
+        lease_until: int = row.lease_until
+        return self._grace == 0 and (lease_until < stamp(now) or row.id in absent & self._suspects)
 
     def check(self, connection: Connection) -> None:
-        """Within a transaction: LeaseLostError when this daemon has no lease any more."""
-        if connection.execute(select(daemons.c.id).where(daemons.c.id == self.id)).scalar() is None:
-            raise LeaseLostError("this daemon's lease ran out, and its runs were taken over")
+        """Within a transaction: LeaseLostError when this daemon has no lease any more.
+
+        Until the transaction ends, nobody else can take its runs over.
+        """
+        mine = select(daemons.c.id).where(daemons.c.id == self.id).with_for_update(read=True, key_share=True)
+        if connection.execute(mine).scalar() is None:
+            raise LeaseLostError(_LOST)
+
+
+_LOST = "this daemon's lease ran out, and its runs were taken over"
+
+
+def _locked(connection: Connection, daemon_ids: Collection[int]) -> list[Row[Any]]:
+    """The rows of daemons, locked, but for those that are in the midst of a transaction of theirs."""
+    rows = select(daemons).where(daemons.c.id.in_(daemon_ids)).with_for_update(skip_locked=True)
+    return list(connection.execute(rows))
 
 
 def end_run(connection: Connection, run_id: int, outcome: Outcome, now: datetime, message: str) -> None:
@@ -83,19 +149,20 @@ def end_run(connection: Connection, run_id: int, outcome: Outcome, now: datetime
     )
 
 
-def _abandon(connection: Connection, daemon_ids: Sequence[int], now: datetime) -> int:
+def _abandon(connection: Connection, dead: Sequence[Row[Any]], now: datetime) -> int:
     """End the open runs of daemons that are no more, and enter those again that must be delivered."""
-    open_runs = connection.execute(
-        select(runs, timers.c.delivery)
-        .outerjoin(timers, timers.c.id == runs.c.timer_id)
-        .where(runs.c.owner.in_(daemon_ids), runs.c.outcome.is_(None))
-    ).all()
+    daemon_ids = [row.id for row in dead]
+    theirs = runs.c.owner.in_(daemon_ids) & runs.c.outcome.is_(None)
+    touched = select(timers).where(timers.c.id.in_(select(runs.c.timer_id).where(theirs))).order_by(timers.c.id)
+    timer_rows = {row.id: row for row in connection.execute(touched.with_for_update(key_share=True))}
+    open_runs = connection.execute(select(runs).where(theirs).order_by(runs.c.id)).all()
     for row in open_runs:
         end_run(connection, row.id, Outcome.ABANDONED, now, MESSAGES[Outcome.ABANDONED])
+        timer = timer_rows.get(row.timer_id)
         # Once more, not for ever: a run that takes its daemon down each time must come to an end.
-        if row.delivery == Delivery.AT_LEAST_ONCE and row.attempt == 1:
+        if timer is not None and timer.delivery == Delivery.AT_LEAST_ONCE and row.attempt == 1:
             _enter_again(connection, row, now)
-    _lose_probes(connection, {row.timer_id for row in open_runs}, now)
+    lose_probes(connection, timer_rows.values(), now)
     connection.execute(delete(daemons).where(daemons.c.id.in_(daemon_ids)))
     return len(open_runs)
 
@@ -119,17 +186,17 @@ def _enter_again(connection: Connection, row: Row[Any], now: datetime) -> None:
     )
 
 
-def _lose_probes(connection: Connection, timer_ids: set[int | None], now: datetime) -> None:
-    half_open = timers.c.breaker_state == breaker.State.HALF_OPEN
-    for row in connection.execute(select(timers).where(timers.c.id.in_(timer_ids), half_open)).all():
-        state = breaker.lose_probe(breaker_of(row), now)
-        connection.execute(update(timers).where(timers.c.id == row.id).values(breaker_columns(state)))
+def lose_probes(connection: Connection, timer_rows: Iterable[Row[Any]], now: datetime) -> None:
+    """Let half-open breakers of timers, whose rows are locked, have another probe: nobody knows how theirs ended."""
+    for row in timer_rows:
+        if row.breaker_state == breaker.State.HALF_OPEN:
+            state = breaker.lose_probe(breaker_of(row), now)
+            connection.execute(update(timers).where(timers.c.id == row.id).values(breaker_columns(state)))
 
 
-def _is_dead(row: Row[Any], now: datetime) -> bool:
-    lease_until: int = row.lease_until
-    is_local: bool = row.host == socket.gethostname()
-    return lease_until < stamp(now) or (is_local and _process_started(row.pid) != row.process_started)
+def _is_gone(row: Row[Any]) -> bool:
+    """Whether a daemon ran on this machine, and its process is no more."""
+    return bool(row.host == socket.gethostname() and _process_started(row.pid) != row.process_started)
 
 
 def _process_started(pid: int) -> str:

@@ -15,7 +15,14 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.pool import StaticPool
 
 from . import schema
@@ -23,6 +30,17 @@ from .errors import StoreError, StoreUnavailableError, StoreVersionError
 
 #: How long a write waits for another writer before the store is said to be locked.
 BUSY_TIMEOUT_S = 5.0
+#: When PostgreSQL gives up a session that stands still within a transaction: the timers that it holds are the others'.
+IDLE_TIMEOUT_S = 5.0
+#: How libpq finds out that a server is out of reach, in seconds; without these it waits for hours.
+_REACH = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,  # milliseconds, alone among its like
+    "application_name": "scheduler",
+}
 #: A name of our own, so that the store may live in a database that an application migrates with Alembic too.
 VERSION_TABLE = "scheduler_version"
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -63,6 +81,12 @@ class Store:
         """Close every connection; the store cannot be used afterwards."""
         self._engine.dispose()
 
+    @property
+    def driver_error(self) -> type[Exception]:
+        """What the driver's errors have in common, for those who use a connection of it."""
+        error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
+        return error
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection whose reads see one state of the store."""
@@ -78,6 +102,15 @@ class Store:
         with self._transaction(writes=True) as connection:
             yield connection
 
+    def own_connection(self) -> Connection:
+        """A connection for its caller alone, in which each statement is a transaction; closing it ends its session."""
+        try:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            connection.detach()
+            return connection
+        except DBAPIError as error:
+            raise_translated(error, self)
+
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         # One connection serves every thread of an in-memory store, so they take turns.
@@ -85,6 +118,8 @@ class Store:
         try:
             with guard, self._engine.connect() as connection:
                 connection.execution_options(writes=writes)
+                if not writes and not self.is_sqlite:
+                    connection.execution_options(isolation_level="REPEATABLE READ")
                 with connection.begin():
                     yield connection
         except DBAPIError as error:
@@ -100,13 +135,10 @@ class Store:
                 f"{self}: the store was written by a newer version of scheduler (its schema is {version!r}, this "
                 f"version knows {schema.HEAD!r}); upgrade the package: pip install -U 'quartzcron[scheduler]'"
             )
-        if version is None:
-            self._refuse_foreign_tables()
         self._migrate()
 
-    def _refuse_foreign_tables(self) -> None:
-        with self.reading() as connection:
-            tables = set(inspect(connection).get_table_names())
+    def _refuse_foreign_tables(self, connection: Connection) -> None:
+        tables = set(inspect(connection).get_table_names())
         if tables & set(schema.metadata.tables):
             raise StoreVersionError(
                 f"{self}: the database holds tables named {', '.join(sorted(tables)[:5])}, but no version of a "
@@ -121,8 +153,19 @@ class Store:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self.writing() as connection:
+            one_at_a_time(connection)
+            # Another process may have made the store since we looked; then nothing is left to do.
+            if _version(connection) is None:
+                self._refuse_foreign_tables(connection)
             config.attributes.update(connection=connection, version_table=VERSION_TABLE)
             command.upgrade(config, "head")
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Within a transaction that writes: wait until nobody else is in one that asked for the same."""
+    # Every writer of SQLite is alone anyway. The number is ours: "quartz" in ASCII.
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(124748960003194)")
 
 
 def _url(text: str) -> URL:
@@ -144,7 +187,7 @@ def _url(text: str) -> URL:
 def _engine(url: URL, busy_timeout_s: float, *, in_memory: bool) -> Engine:
     try:
         if url.get_backend_name() != "sqlite":
-            return create_engine(url, pool_pre_ping=True)
+            return _postgres_engine(url, busy_timeout_s)
         options: dict[str, Any] = {"connect_args": {"timeout": busy_timeout_s, "check_same_thread": False}}
         if in_memory:
             options["poolclass"] = StaticPool
@@ -153,6 +196,19 @@ def _engine(url: URL, busy_timeout_s: float, *, in_memory: bool) -> Engine:
         raise StoreError(f"no driver for {url.drivername}: pip install 'quartzcron[postgres]' ({error})") from error
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres_engine(url: URL, busy_timeout_s: float) -> Engine:
+    reach = {name: value for name, value in _REACH.items() if name not in url.query}
+    engine = create_engine(url, pool_pre_ping=True, connect_args=reach)
+
+    def prepare(connection: Any, _record: object) -> None:
+        connection.execute(f"SET lock_timeout = {int(busy_timeout_s * 1000)}")
+        connection.execute(f"SET idle_in_transaction_session_timeout = {int(IDLE_TIMEOUT_S * 1000)}")
+        connection.commit()
+
+    event.listen(engine, "connect", prepare)
     return engine
 
 
@@ -187,6 +243,8 @@ def _known_versions() -> set[str]:
 #: What the database says, and what it means for the user; the first match counts.
 _COMPLAINTS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("database is locked", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
+    ("lock timeout", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
+    ("read-only transaction", StoreUnavailableError, "the store is read-only; is this the primary server?"),
     ("readonly", StoreUnavailableError, "the store is read-only; check the permissions of the file and its folder"),
     ("not a database", StoreVersionError, "the file is not a database; name another file with --store"),
     ("malformed", StoreVersionError, "the database file is damaged; restore it from a backup"),
@@ -196,6 +254,7 @@ _COMPLAINTS: tuple[tuple[str, type[StoreError], str], ...] = (
         "the file cannot be opened; does its folder exist, and may it be written?",
     ),
     ("disk is full", StoreUnavailableError, "the disk is full; free some space"),
+    ("No space left", StoreUnavailableError, "the disk is full; free some space"),
     ("disk I/O", StoreUnavailableError, "the disk does not answer as it should"),
 )
 
@@ -206,6 +265,6 @@ def raise_translated(error: DBAPIError, store: Store) -> NoReturn:
     for sign, kind, meaning in _COMPLAINTS:
         if sign in said:
             raise kind(f"{store}: {meaning} ({said})") from error
-    if error.connection_invalidated or type(error.orig).__name__ in ("OperationalError", "InterfaceError"):
+    if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError, InternalError)):
         raise StoreUnavailableError(f"{store}: the store does not answer ({said})") from error
     raise error

@@ -16,9 +16,9 @@ from .errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTim
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
 from .schema import timers
 from .stamps import instant, instant_or_none, stamp
-from .store import Store
+from .store import Store, one_at_a_time
 from .timer import DEFAULT_QUOTA, Environment, Timer
-from .wake import wake_daemons
+from .wake import changing
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,13 @@ class Timetable:
         environment would hold more than `quota` timers (0 = no limit).
         """
         wanted = list(new)
-        with self._store.writing() as connection:
+        with changing(self._store) as connection:
+            one_at_a_time(connection)
             _check_names(connection, wanted)
             _check_quota(connection, wanted, quota)
             if wanted:
                 connection.execute(insert(timers), [_columns(timer, now) for timer in wanted])
-            added = _added(connection, wanted)
-        wake_daemons(self._store)
-        return added
+            return _added(connection, wanted)
 
     def list(self, environment: Environment | None = None) -> list[Entry]:
         """Every timer, or those of one environment, by environment and name."""
@@ -125,13 +124,13 @@ class Timetable:
 
     def remove(self, name: str, environment: Environment = Environment.PRODUCTION) -> None:
         """Forget a timer; what it ran stays in the history."""
-        with self._store.writing() as connection:
+        with changing(self._store) as connection:
             kept = _get(connection, name, environment)
             connection.execute(delete(timers).where(timers.c.id == kept.id))
-        wake_daemons(self._store)
 
     def _change(self, name: str, environment: Environment, change: Any) -> Entry:
-        with self._store.writing() as connection:
+        with changing(self._store) as connection:
+            one_at_a_time(connection)
             kept = _get(connection, name, environment)
             values = {**change(kept), "revision": timers.c.revision + 1}
             try:
@@ -139,7 +138,6 @@ class Timetable:
             except IntegrityError:
                 raise DuplicateTimerError(values["name"], values["environment"]) from None
             row = connection.execute(select(timers).where(timers.c.id == kept.id)).one()
-        wake_daemons(self._store)
         return entry(row)
 
 

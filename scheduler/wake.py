@@ -1,16 +1,18 @@
-"""Waking a daemon: one datagram on the loopback interface says "look again". Losing one costs a few seconds, no fire.
+"""Waking daemons when a timer changes: by a datagram on this machine, or by PostgreSQL's NOTIFY on all of them.
 
-Every daemon on a store listens on a port that it writes into the store; whoever changes a timer rings them all. A
-daemon on another machine hears of the change when it next looks by itself.
+Every daemon on a SQLite store listens on a port that it writes into the store; whoever changes a timer rings them all.
+On PostgreSQL they listen on a channel (presence.py). Losing a ring costs a second, no fire.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from .schema import daemons
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from .store import Store
 
 LOOPBACK = "127.0.0.1"
+#: What PostgreSQL carries the news on.
+CHANNEL = "scheduler"
 
 
 class Bell:
@@ -59,8 +63,18 @@ def ring(port: int) -> None:
         sender.sendto(b"!", (LOOPBACK, port))
 
 
-def wake_daemons(store: Store) -> None:
-    """Ring every daemon of this machine that is on the store."""
+@contextmanager
+def changing(store: Store) -> Iterator[Connection]:
+    """A transaction that changes what daemons go by; when it is committed, they hear of it."""
+    with store.writing() as connection:
+        yield connection
+        if not store.is_sqlite:
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+    if store.is_sqlite:
+        _ring_daemons(store)
+
+
+def _ring_daemons(store: Store) -> None:
     with store.reading() as connection:
         here = select(daemons.c.wake_port).where(daemons.c.host == socket.gethostname())
         ports = list(connection.execute(here).scalars())

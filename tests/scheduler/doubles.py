@@ -27,7 +27,7 @@ TIME_OUT = (Outcome.TIMED_OUT, Verdict.FAILURE)
 
 def kill(daemon: Daemon, store: Store) -> None:
     """Leave the store as a daemon leaves it that is killed: its row still there, its process gone."""
-    daemon._bell.close()
+    release(daemon)
     with store.writing() as connection:
         connection.execute(
             update(daemons).where(daemons.c.id == daemon._lease.id).values(process_started="another process")
@@ -39,6 +39,12 @@ def empty(store: Store) -> None:
     with store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(delete(table))
+
+
+def release(daemon: Daemon) -> None:
+    """Close what the kernel closes for a process that is no more."""
+    daemon._bell.close()
+    daemon._presence.close()
 
 
 class Service:

@@ -19,7 +19,7 @@ from scheduler.store import Store
 from scheduler.timer import Environment, Every, OverlapPolicy, Timer
 from scheduler.timetable import Timetable
 
-from .doubles import FAILURE, START, SUCCESS, ScriptedExecutor, Service
+from .doubles import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
 
 PRODUCTION = Environment.PRODUCTION
 
@@ -191,7 +191,7 @@ def test_a_daemon_on_another_machine_is_dead_when_its_lease_has_run_out(service:
     service.after(leases.LEASE.total_seconds() + 1)
     assert service.rows()[0] == (5, 1, "abandoned")
     assert lost is not None
-    lost._bell.close()
+    release(lost)
 
 
 def test_what_a_daemon_without_a_lease_still_holds_is_not_recorded(service: Service) -> None:
@@ -210,7 +210,7 @@ def test_what_a_daemon_without_a_lease_still_holds_is_not_recorded(service: Serv
     assert frozen is not None
     frozen.turn()
     assert service.rows() == [(100, 1, "abandoned")]
-    frozen._bell.close()
+    release(frozen)
 
 
 def test_a_lost_probe_is_tried_again_at_the_next_fire(service: Service) -> None:

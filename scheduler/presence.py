@@ -1,0 +1,97 @@
+"""A daemon's own session on PostgreSQL: changes ring on it, and the lock that it holds says that the daemon lives.
+
+The server ends the session when the daemon's process ends, and the lock with it, so every other daemon can see it, on
+whatever machine. SQLite needs none of this: its daemons share a machine, and ask after one another's processes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from .store import Store, raise_translated
+from .wake import CHANNEL
+
+
+class Presence:
+    """The session of the daemon that keeps a store; on SQLite there is none, and nothing happens here."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._connection: Connection | None = None
+        self._shown: int | None = None
+        self._holds = False
+
+    def show(self, daemon_id: int) -> bool:
+        """Hold the lock that says that a daemon lives; True when the session that held it before was lost.
+
+        Raises StoreUnavailableError while the server is out of reach.
+        """
+        if self._store.is_sqlite or (self._holds and self._shown == daemon_id):
+            return False
+        lost = self._connection is None and self._shown == daemon_id
+        try:
+            self._holds = _hold(self._connected(), daemon_id)
+        except DBAPIError as error:
+            self.close()
+            raise_translated(error, self._store)
+        self._shown = daemon_id
+        return lost
+
+    def filenos(self) -> list[int]:
+        """What turns readable when there is news, or when the session is lost."""
+        return [] if self._connection is None else [_driver(self._connection).pgconn.socket]
+
+    def was_rung(self) -> bool:
+        """Whether a timer changed since this was last asked; after a loss of the session nobody knows, so yes."""
+        if self._connection is None:
+            return False
+        libpq = _driver(self._connection).pgconn
+        try:
+            libpq.consume_input()
+            rung = False
+            while libpq.notifies() is not None:
+                rung = True
+        except self._store.driver_error:
+            self.close()
+            return True
+        return rung
+
+    def close(self) -> None:
+        """End the session, and thereby the lock."""
+        connection, self._connection, self._holds = self._connection, None, False
+        if connection is not None:
+            _driver(connection).close()
+            connection.invalidate()
+            connection.close()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._store.own_connection()
+            self._connection.exec_driver_sql(f"LISTEN {CHANNEL}")
+        return self._connection
+
+
+def _hold(connection: Connection, daemon_id: int) -> bool:
+    """Take the lock. False while a session of ours that the server still believes in has it; it is asked for again."""
+    connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
+    return bool(connection.execute(_TAKE, {"id": daemon_id}).scalar())
+
+
+def present(connection: Connection) -> set[int]:
+    """The daemons that hold their locks at this moment."""
+    return set(connection.execute(_HELD).scalars())
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
+
+
+_TAKE = text("SELECT pg_try_advisory_lock(:id)")
+_HELD = text("""
+    SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
