@@ -34,6 +34,8 @@ MAX_SLEEP_S = 1.0
 RENEW_EVERY_S = LEASE.total_seconds() / 4
 #: How long to wait before asking a store again that did not answer.
 RETRY_S = 0.5
+#: How long to leave due timers to another daemon that is about to take them.
+LEAVE_TO_OTHERS_S = 0.02
 PRUNE_EVERY_S = 3600.0
 
 _environment = attrgetter("environment")
@@ -75,6 +77,7 @@ class Daemon:
         self._look_after_others_at = 0.0
         self._prune_at = 0.0
         self._agenda = Agenda(None, waits=False)
+        self._is_left_to_others = False
         self._look_at = 0.0
         #: Ended, but not yet recorded: a store that is away for a while loses nothing.
         self._ended: list[tuple[Task, Ending]] = []
@@ -211,6 +214,7 @@ class Daemon:
         if not self._agenda.waits and (self._agenda.next_due is None or self._agenda.next_due > now):
             return
         tasks = self._claims.claim(now)
+        self._is_left_to_others = not tasks
         self._running += len(tasks)
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
             self._hand_out(environment, list(theirs), now)
@@ -230,7 +234,8 @@ class Daemon:
     def _sleep_s(self) -> float:
         waits = [MAX_SLEEP_S]
         if self._agenda.next_due is not None and not self._stopping:
-            waits.append((self._agenda.next_due - self._clock.now()).total_seconds())
+            due_in_s = (self._agenda.next_due - self._clock.now()).total_seconds()
+            waits.append(max(due_in_s, LEAVE_TO_OTHERS_S) if self._is_left_to_others else due_in_s)
         if self._lease.has_suspects:
             waits.append(LOOK_TWICE_S)
         waits += [check for executor in self._executors.values() if (check := executor.next_check()) is not None]
