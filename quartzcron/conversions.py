@@ -1,9 +1,13 @@
-"""The methods of CronExpression that speak other languages, each imported when it is first called."""
+"""The methods of CronExpression that speak other languages and dialects; what they need is imported when called."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime, tzinfo
+
+    from dateutil.rrule import rrule
+
     from .expression import CronExpression
 
 
@@ -17,3 +21,80 @@ def describe(self: CronExpression, language: str = "en") -> str:
     from . import words
 
     return words.describe(self, language)
+
+
+def from_crontab(
+    cls: type[CronExpression], text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie"
+) -> CronExpression:
+    """The Quartz expression for a crontab line, exact, or refused with a DialectError."""
+    from . import dialects
+
+    return dialects.from_crontab(text, tz=tz, dst=dst, cls=cls)
+
+
+def to_crontab(self: CronExpression) -> str:
+    """The crontab line for the same wall times, exact, or refused with a DialectError."""
+    from . import dialects
+
+    return dialects.to_crontab(self)
+
+
+def from_spring(
+    cls: type[CronExpression], text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie"
+) -> CronExpression:
+    """The Quartz expression for a Spring expression, exact, or refused with a DialectError."""
+    from . import dialects
+
+    return dialects.from_spring(text, tz=tz, dst=dst, cls=cls)
+
+
+def to_spring(self: CronExpression) -> str:
+    """A Spring expression for the same wall times, exact, or refused with a DialectError."""
+    from . import dialects
+
+    return dialects.to_spring(self)
+
+
+def from_eventbridge(
+    cls: type[CronExpression], text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie"
+) -> CronExpression:
+    """The Quartz expression for an EventBridge expression, exact, or refused with a DialectError."""
+    from . import dialects
+
+    return dialects.from_eventbridge(text, tz=tz, dst=dst, cls=cls)
+
+
+def to_eventbridge(self: CronExpression) -> str:
+    """An EventBridge expression for the same wall times, exact, or refused with a DialectError."""
+    from . import dialects
+
+    return dialects.to_eventbridge(self)
+
+
+def from_oncalendar(
+    cls: type[CronExpression], text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie"
+) -> CronExpression:
+    """The Quartz expression for systemd's OnCalendar=, exact, or refused with a DialectError."""
+    from . import dialects
+
+    return dialects.from_oncalendar(text, tz=tz, dst=dst, cls=cls)
+
+
+def to_oncalendar(self: CronExpression) -> str:
+    """systemd's OnCalendar= for the same wall times, exact, or refused with a DialectError."""
+    from . import dialects
+
+    return dialects.to_oncalendar(self)
+
+
+def to_rrule(self: CronExpression, start: datetime | None = None) -> rrule:
+    """The recurrence rule (RFC 5545) for the same wall times, exact or refused with a DialectError; see recurrence.py.
+
+    >>> from quartzcron import CronExpression
+    >>> print(CronExpression("0 0 8 ? * MON#1").to_rrule())
+    DTSTART:19700101T000000
+    RRULE:FREQ=MONTHLY;UNTIL=20991231T235959;BYDAY=+1MO;BYHOUR=8;BYMINUTE=0;BYSECOND=0
+    """
+    from . import recurrence
+
+    return recurrence.to_rrule(self, start)

@@ -419,6 +419,15 @@ class CronExpression(_Slots):
     # -- in other languages --
 
     describe = conversions.describe
+    from_crontab = classmethod(conversions.from_crontab)
+    from_eventbridge = classmethod(conversions.from_eventbridge)
+    from_oncalendar = classmethod(conversions.from_oncalendar)
+    from_spring = classmethod(conversions.from_spring)
+    to_crontab = conversions.to_crontab
+    to_eventbridge = conversions.to_eventbridge
+    to_oncalendar = conversions.to_oncalendar
+    to_rrule = conversions.to_rrule
+    to_spring = conversions.to_spring
 
     # -- a value among values --
 

@@ -13,7 +13,7 @@ from .fields import MONTH_DAYS, MONTHS, WEEK_DAYS, YEARS, DayFields, Special
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
 # What DayRule.key is: the years in which some day fires, and the mask of each of the 14 shapes.
 DayKey = tuple[int, tuple[int, ...]]
@@ -46,10 +46,14 @@ def simplest_days(key: DayKey) -> tuple[DayFields, int] | None:
     return _simplest[key]
 
 
-def combined_key(left: DayFields, right: DayFields, years: int, combine: Callable[[int, int], int]) -> DayKey:
-    """The key of the days of two day fields, put together shape by shape: both with `and_`, either with `or_`."""
-    masks = [_masks(fields, _ALL_SHAPES) for fields in (left, right)]
-    joined = [combine(one, other) for one, other in zip(*masks, strict=True)]
+def combined_key(parts: Sequence[Sequence[DayFields]], years: int) -> DayKey:
+    """The key of the days that are in every part, a day being in a part if any of its day fields names it."""
+    joined = [(1 << 366) - 1] * 14
+    for part in parts:
+        either = [0] * 14
+        for fields in part:
+            either = [one | other for one, other in zip(either, _masks(fields, _ALL_SHAPES), strict=True)]
+        joined = [one & other for one, other in zip(joined, either, strict=True)]
     firing = 0
     for shape, same in enumerate(YEARS_OF_SHAPE):
         if joined[shape]:

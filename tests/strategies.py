@@ -159,3 +159,36 @@ def instants(first: int = 1970, last: int = 2099) -> st.SearchStrategy[datetime]
 def in_zone(instant: datetime, zone: tzinfo) -> datetime:
     """An instant as that zone shows it, pytz's normalisation included."""
     return zone.fromutc(instant.astimezone(UTC).replace(tzinfo=zone))
+
+
+# -- quartzcron: other dialects --
+
+
+def _plain_items(low: int, high: int) -> st.SearchStrategy[str]:
+    """`*`, `*/n`, a value, a range that does not wrap, with or without a step."""
+    pair = st.tuples(st.integers(low, high), st.integers(low, high)).map(sorted)
+    return st.one_of(
+        st.just("*"),
+        st.integers(1, high).map("*/{}".format),
+        st.integers(low, high).map(str),
+        pair.map(lambda ends: f"{ends[0]}-{ends[1]}"),
+        st.tuples(pair, st.integers(1, 9)).map(lambda found: f"{found[0][0]}-{found[0][1]}/{found[1]}"),
+    )
+
+
+def crontabs() -> st.SearchStrategy[str]:
+    """Lines of five fields; seldom with both day fields."""
+    day, week = _lists(_plain_items(1, 31)), _lists(_plain_items(0, 7))
+    days = st.one_of(st.tuples(day, st.just("*")), st.tuples(st.just("*"), week), st.tuples(day, week))
+    times = st.tuples(_lists(_plain_items(0, 59)), _lists(_plain_items(0, 23)))
+    months = st.just("*") | _lists(_plain_items(1, 12))
+    return st.builds(lambda time, day, month: f"{time[0]} {time[1]} {day[0]} {month} {day[1]}", times, days, months)
+
+
+def convertible_expressions() -> st.SearchStrategy[str]:
+    """Whole minutes, at most one special: what most other dialects can say."""
+    times = st.tuples(_lists(_items(0, 59)), _lists(_items(0, 23))).map("0 {0[0]} {0[1]}".format)
+    months = st.just("*") | _lists(_items(1, 12, MONTHS))
+    by_month = st.builds("{} {} ?".format, _lists(_items(1, 31)) | _specials(), months)
+    by_week = st.builds("? {} {}".format, months, _by_week())
+    return st.builds("{} {}".format, times, by_month | by_week)

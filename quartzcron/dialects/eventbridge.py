@@ -1,0 +1,80 @@
+"""Amazon EventBridge: `cron(minutes hours day-of-month month day-of-week year)`, or the six fields alone.
+
+The fields mean what they mean in Quartz, days of the week counted from Sunday = 1 and one day field `?`; there are no
+seconds. What its user guide does not list (`LW`, `L-3`, lists that hold an `L` or a `W`) is not written.
+"""
+
+from __future__ import annotations
+
+from ..canonical import canonical_text
+from ..days import day_rule
+from ..errors import CronSyntaxError
+from ..expression import CronExpression
+from ..fields import FIRST_YEAR, YEARS
+from ..search import WallPattern
+from .errors import DialectError
+from .grammar import Slot, simplest_of, times_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+NAME = "EventBridge"
+
+_MINUTES = Slot("minutes", 0, 59)
+_HOURS = Slot("hours", 0, 23)
+_YEARS = Slot("year", FIRST_YEAR, FIRST_YEAR + YEARS.size - 1)
+_SURE = 28
+
+
+def from_eventbridge(
+    text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie", cls: type[CronExpression] = CronExpression
+) -> CronExpression:
+    """The Quartz expression that fires when EventBridge's does; raises DialectError where there is none.
+
+    >>> print(from_eventbridge("cron(0 8 ? * MON-FRI *)"))
+    0 0 8 ? * MON-FRI
+    >>> from_eventbridge("rate(5 minutes)")
+    Traceback (most recent call last):
+        ...
+    quartzcron.dialects.errors.DialectError: EventBridge: a rate counts from when its rule is made, not by the clock
+    """
+    bare = text.strip()
+    kind, bracket, rest = bare.partition("(")
+    if bracket:
+        if kind.lower() == "rate":
+            raise DialectError(NAME, None, "a rate counts from when its rule is made, not by the clock")
+        if kind.lower() != "cron" or not rest.endswith(")"):
+            raise DialectError(NAME, None, f"{bare!r} is no cron(…)")
+        bare = rest[:-1]
+    words = bare.split(None, 6)
+    if len(words) != 6:
+        raise DialectError(NAME, None, f"it has 6 fields, not {len(bare.split())}")
+    try:
+        expression = cls(" ".join(["0", *words]), tz=tz, dst=dst)
+    except CronSyntaxError as error:
+        problem = error.problems[0]
+        hint = f"; {problem.hint}" if problem.hint else ""
+        raise DialectError(NAME, problem.field, f"{problem.message}{hint}") from None
+    return cls(expression.canonical, tz=tz, dst=dst)
+
+
+def to_eventbridge(expression: CronExpression) -> str:
+    """EventBridge's expression that fires at the same wall times; raises DialectError where there is none.
+
+    >>> to_eventbridge(CronExpression("0 0 8 ? * MON-FRI"))
+    'cron(0 8 ? * MON-FRI *)'
+    """
+    days, years = simplest_of(expression, NAME)
+    for from_end, n, nearest_weekday in days[2]:
+        if len(days[2]) > 1 or days[1]:
+            raise DialectError(NAME, "day of month", "its lists hold no L and no W")
+        if from_end and (n or nearest_weekday):
+            raise DialectError(NAME, "day of month", "of L it has L alone")
+        if n > _SURE:
+            raise DialectError(NAME, "day of month", f"nothing is said of {n}W in a month without that day")
+    minutes, hours = times_of(expression, NAME, (_MINUTES, _HOURS))
+    pattern = WallPattern(day_rule(days, YEARS.full), expression._pattern.times)
+    day_texts = canonical_text(pattern, interval=True).split()[3:6]
+    year = "*" if years == YEARS.full else _YEARS.write(years << FIRST_YEAR)
+    return f"cron({' '.join([minutes, hours, *day_texts, year])})"

@@ -1,0 +1,197 @@
+"""systemd's OnCalendar= (systemd.time(7)): `Mon..Fri *-*-* 09:00:00 Asia/Shanghai`, or words such as `daily`.
+
+Weekday, date and time have to be met together. `~` counts days from the end of the month: `*-*~01` is the last one.
+"""
+
+from __future__ import annotations
+
+from ..errors import UnknownZoneError
+from ..expression import CronExpression
+from ..fields import FIRST_YEAR, LAST_YEAR, MONTHS, WEEK_DAYS, YEARS, DayFields
+from ..zone_names import named_zone, zone_name
+from .errors import DialectError
+from .grammar import (
+    WEEK_NAMES,
+    Reading,
+    Slot,
+    expression_of,
+    from_sunday_0,
+    is_interval,
+    simplest_of,
+    week_text,
+    years_within,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+NAME = "OnCalendar"
+
+
+def _slot(name: str, low: int, high: int, width: int = 2) -> Slot:
+    return Slot(name, low, high, dash="..", star_step=False, width=width)
+
+
+_SECONDS = _slot("second", 0, 59)
+_MINUTES = _slot("minute", 0, 59)
+_HOURS = _slot("hour", 0, 23)
+_MONTH_DAYS = _slot("day of month", 1, 31)
+_MONTHS = _slot("month", 1, 12)
+_YEARS = _slot("year", FIRST_YEAR, LAST_YEAR, 4)
+
+_FULL_NAMES = ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY")
+_WEEK_NAMES = {**WEEK_NAMES, **{name: day for day, name in enumerate(_FULL_NAMES)}}
+_SHORT = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+
+_WORDS = {
+    "minutely": "*-*-* *:*:00",
+    "hourly": "*-*-* *:00:00",
+    "daily": "*-*-* 00:00:00",
+    "weekly": "Mon *-*-* 00:00:00",
+    "monthly": "*-*-01 00:00:00",
+    "quarterly": "*-01,04,07,10-01 00:00:00",
+    "semiannually": "*-01,07-01 00:00:00",
+    "yearly": "*-01-01 00:00:00",
+    "annually": "*-01-01 00:00:00",
+}
+
+
+def from_oncalendar(
+    text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie", cls: type[CronExpression] = CronExpression
+) -> CronExpression:
+    """The Quartz expression that fires when OnCalendar= elapses; raises DialectError where there is none.
+
+    A zone in the text becomes that of the expression, in place of `tz`.
+
+    >>> print(from_oncalendar("Mon..Fri 9..17:00/20"))
+    0 0/20 9-17 ? * MON-FRI
+    >>> print(from_oncalendar("Fri *-*~07/1 18:00"))
+    0 0 18 ? * FRIL
+    """
+    first, _, rest = text.strip().partition(" ")
+    words = f"{_WORDS.get(first.lower(), first)} {rest}".split(None, 4)
+    tz = _zone(words) or tz
+    week, date, time = _parts(text, words)
+    months, by_month, years = _read_date(date)
+    seconds, minutes, hours, interval = _read_time(time)
+    by_week = (months, 0, (), _read_week(week), None)
+    days: list[list[DayFields]] = [[by_month], [by_week]]
+    reading = Reading(seconds=seconds, minutes=minutes, hours=hours, days=days, years=years, interval=interval)
+    what = f"days {date} that are {week}"
+    return expression_of(cls, NAME, reading, tz=tz, dst=dst, what=what)
+
+
+def to_oncalendar(expression: CronExpression) -> str:
+    """The OnCalendar= that elapses at the same wall times; raises DialectError where there is none.
+
+    >>> to_oncalendar(CronExpression("0 0/20 9-17 ? * MON-FRI", tz="Asia/Shanghai"))
+    'Mon..Fri *-*-* 09..17:00/20:00 Asia/Shanghai'
+    """
+    (months, month_days, specials, week_days, nth), years = simplest_of(expression, NAME)
+    if any(nearest_weekday for _, _, nearest_weekday in specials):
+        raise DialectError(NAME, "day of month", "it has no W")
+    if specials and month_days:
+        raise DialectError(NAME, "day of month", "days from the end and from the beginning are not listed together")
+    day = "-" + (_MONTH_DAYS.write(month_days) if month_days else "*")
+    if specials:
+        day = "~" + _MONTH_DAYS.write(sum(1 << n + 1 for _, n, _ in specials), ranges=False)
+    if nth is not None:
+        week_days = 1 << nth[0]
+        day = f"-{nth[1] * 7 - 6:02}..{min(nth[1] * 7, 31):02}" if nth[1] else "~07/1"
+    week = "" if week_days in (0, WEEK_DAYS.full) else f"{week_text(week_days, _SHORT, '..')} "
+    year = "*" if years == YEARS.full else _YEARS.write(years << FIRST_YEAR)
+    month = "*" if months == MONTHS.full else _MONTHS.write(months)
+    fields = expression._fields
+    slots = ((_HOURS, fields.hours), (_MINUTES, fields.minutes), (_SECONDS, fields.seconds))
+    time = ":".join(slot.write(values, ranges=fields.interval) for slot, values in slots)
+    return f"{week}{year}-{month}{day} {time}{_zone_text(expression)}"
+
+
+def _zone_text(expression: CronExpression) -> str:
+    if expression.tz is None:
+        return ""
+    name = zone_name(expression.tz)
+    if name is None or name[0] in "+-":
+        raise DialectError(NAME, "time zone", f"{name or expression.tz} has no name in the database")
+    return f" {name}"
+
+
+def _zone(words: list[str]) -> tzinfo | None:
+    """Take the zone off the end of the words, if there is one."""
+    last = words[-1] if words else ""
+    if not last[:1].isalpha() or ":" in last or _is_week(last):
+        return None
+    try:
+        return named_zone(words.pop())
+    except UnknownZoneError as error:
+        raise DialectError(NAME, "time zone", str(error)) from None
+
+
+def _parts(text: str, words: list[str]) -> tuple[str, str, str]:
+    """Weekday, date and time; those that are not there mean every day, and midnight."""
+    week, date, time = "*", "*-*-*", "00:00:00"
+    left = list(words)
+    if left and _is_week(left[0]):
+        week = left.pop(0).rstrip(",")
+    if left and ":" not in left[0]:
+        date = left.pop(0)
+    if left and ":" in left[0]:
+        time = left.pop(0)
+    if left or not words:
+        raise DialectError(NAME, None, f"{text.strip()[:60]!r} is no weekday, date and time")
+    return week, date, time
+
+
+def _is_week(word: str) -> bool:
+    names = word.upper().rstrip(",").replace("..", ",").replace("-", ",").split(",")
+    return all(name in _WEEK_NAMES for name in names)
+
+
+def _read_week(text: str) -> int:
+    if text == "*":
+        return WEEK_DAYS.full
+    values = 0
+    for item in text.upper().split(","):
+        first, _, last = item.replace("..", "-").partition("-")
+        start = (_WEEK_NAMES[first] + 6) % 7
+        end = (_WEEK_NAMES[last or first] + 6) % 7
+        if end < start:
+            raise DialectError(NAME, "day of week", f"{item} runs backwards; a week begins on Monday there")
+        values |= sum(1 << (day + 1) % 7 for day in range(start, end + 1))
+    return from_sunday_0(values)
+
+
+def _read_date(text: str) -> tuple[int, DayFields, int]:
+    from_end = "~" in text
+    parts = text.replace("~", "-").split("-")
+    if not 2 <= len(parts) <= 3 or text.count("~") > 1 or (from_end and text.rindex("~") < text.rfind("-")):
+        raise DialectError(NAME, "date", f"{text[:40]!r} is no date; write *-*-01, 01-31 or *-02~01")
+    years = YEARS.full
+    if len(parts) == 3 and parts[0] != "*":
+        years = years_within(NAME, _YEARS.read(NAME, parts[0]))
+    months = _MONTHS.read(NAME, parts[-2])
+    if from_end:
+        specials = {(True, n - 1, False) for item in parts[-1].split(",") for n in _from_end(item)}
+        return months, (months, 0, tuple(sorted(specials)), 0, None), years
+    return months, (months, _MONTH_DAYS.read(NAME, parts[-1]), (), 0, None), years
+
+
+def _from_end(item: str) -> range:
+    """`~03` is the third last day, `~07/2` the seventh last and every other one after it."""
+    first_text, slash, step = item.partition("/")
+    first = _MONTH_DAYS.value(NAME, first_text)
+    if slash and not (step.isascii() and step.isdigit() and 0 < len(step) < 4 and int(step)):
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{step!r} is no step")
+    return range(first, 0, -int(step)) if slash else range(first, first + 1)
+
+
+def _read_time(text: str) -> tuple[int, int, int, bool]:
+    hours, minutes, *rest = text.split(":")
+    if len(rest) > 1:
+        raise DialectError(NAME, "time", f"{text[:40]!r} is no time")
+    seconds = rest[0] if rest else "00"
+    if "." in seconds.replace("..", ""):
+        raise DialectError(NAME, "second", "Quartz has whole seconds only")
+    interval = is_interval(*(part.replace("..", "-") for part in (hours, minutes, seconds)))
+    return _SECONDS.read(NAME, seconds), _MINUTES.read(NAME, minutes), _HOURS.read(NAME, hours), interval

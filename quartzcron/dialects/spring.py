@@ -1,0 +1,157 @@
+"""Spring's CronExpression (5.3 and later): second, minute, hour, day of month, month, day of week; macros; no years.
+
+Both day fields have to be met. Days of the week count from Monday = 1 to Sunday = 7, or 0. `L`, `L-3`, `15W`, `LW`,
+`5L`, `FRIL` and `MON#2` are as in Quartz, and lists may hold them; but near the end of a month Spring's `W` and `L-n`
+may lead into another one, so from 28 on they are refused.
+"""
+
+from __future__ import annotations
+
+from ..expression import CronExpression
+from ..fields import MONTHS, WEEK_DAY_NAMES, WEEK_DAYS, YEARS, DayFields, Special
+from .errors import DialectError
+from .grammar import (
+    MONTH_NAMES,
+    WEEK_NAMES,
+    Reading,
+    Slot,
+    expression_of,
+    from_sunday_0,
+    is_interval,
+    simplest_of,
+    times_of,
+    week_text,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+NAME = "Spring"
+
+_SECONDS = Slot("second", 0, 59)
+_MINUTES = Slot("minute", 0, 59)
+_HOURS = Slot("hour", 0, 23)
+_MONTH_DAYS = Slot("day of month", 1, 31)
+_MONTHS = Slot("month", 1, 12, names=MONTH_NAMES)
+_WEEK_DAYS = Slot("day of week", 0, 7, names={**WEEK_NAMES, "SUN": 7}, sunday_first=True)
+_SAFE = 27
+
+_MACROS = {
+    "@yearly": "0 0 0 1 1 *",
+    "@annually": "0 0 0 1 1 *",
+    "@monthly": "0 0 0 1 * *",
+    "@weekly": "0 0 0 * * 0",
+    "@daily": "0 0 0 * * *",
+    "@midnight": "0 0 0 * * *",
+    "@hourly": "0 0 * * * *",
+}
+
+
+def from_spring(
+    text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie", cls: type[CronExpression] = CronExpression
+) -> CronExpression:
+    """The Quartz expression that fires when Spring's does; raises DialectError where there is none.
+
+    >>> print(from_spring("0 0 9-17 * * 1-5"))
+    0 0 9-17 ? * MON-FRI
+    >>> print(from_spring("0 0 9 1-7 * MON"))
+    0 0 9 ? * MON#1
+    """
+    words = _MACROS.get(text.strip().lower(), text).split(None, 6)
+    if len(words) != 6:
+        raise DialectError(NAME, None, f"it has 6 fields, not {len(text.split())}")
+    months = _MONTHS.read(NAME, words[4])
+    reading = Reading(
+        seconds=_SECONDS.read(NAME, words[0]),
+        minutes=_MINUTES.read(NAME, words[1]),
+        hours=_HOURS.read(NAME, words[2]),
+        days=[_by_month(words[3], months), _by_week(words[5], months)],
+        interval=is_interval(*words[:3]),
+    )
+    what = f"days of month {words[3]} that are days of week {words[5]}"
+    return expression_of(cls, NAME, reading, tz=tz, dst=dst, what=what)
+
+
+def to_spring(expression: CronExpression) -> str:
+    """Spring's expression that fires at the same wall times; raises DialectError where there is none.
+
+    >>> to_spring(CronExpression("0 0 8 ? * 2-6"))
+    '0 0 8 * * MON-FRI'
+    """
+    (months, month_days, specials, week_days, nth), years = simplest_of(expression, NAME)
+    if years != YEARS.full:
+        raise DialectError(NAME, "year", "it has no years")
+    items = [_MONTH_DAYS.write(month_days)] if month_days else []
+    days = ",".join(items + [_special_text(special) for special in specials]) or "*"
+    week = "*"
+    if nth is not None:
+        week = WEEK_DAY_NAMES[nth[0] - 1] + (f"#{nth[1]}" if nth[1] else "L")
+    elif week_days and week_days != WEEK_DAYS.full:
+        week = week_text(week_days, WEEK_DAY_NAMES, "-")
+    month = "*" if months == MONTHS.full else _MONTHS.write(months)
+    return " ".join([*times_of(expression, NAME, (_SECONDS, _MINUTES, _HOURS)), days, month, week])
+
+
+def _by_month(text: str, months: int) -> list[DayFields]:
+    if text in ("*", "?"):
+        return [(months, _MONTH_DAYS.full, (), 0, None)]
+    values, specials = 0, []
+    for item in text.upper().split(","):
+        if "L" in item or "W" in item:
+            specials.append(_special(item))
+        else:
+            values |= _MONTH_DAYS.read(NAME, item)
+    return [(months, values, tuple(specials), 0, None)]
+
+
+def _special(item: str) -> Special:
+    if item in ("L", "LW"):
+        return True, 0, item == "LW"
+    before, after = item.removeprefix("L-"), item.removesuffix("W")
+    if before != item:
+        return True, _checked(item, before), False
+    if after != item:
+        return False, _checked(item, str(_MONTH_DAYS.value(NAME, after))), True
+    raise DialectError(NAME, _MONTH_DAYS.name, f"{item!r} is no value")
+
+
+def _checked(item: str, digits: str) -> int:
+    if not (digits.isascii() and digits.isdigit() and 0 < len(digits) < 3):
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{item!r} is no value")
+    if int(digits) > _SAFE:
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{item} may lead into another month there, never in Quartz")
+    return int(digits)
+
+
+def _by_week(text: str, months: int) -> list[DayFields]:
+    if text in ("*", "?"):
+        return [(months, 0, (), WEEK_DAYS.full, None)]
+    days: list[DayFields] = []
+    for item in text.upper().split(","):
+        day, hash_sign, n = item.partition("#")
+        if hash_sign:
+            if n not in ("1", "2", "3", "4", "5"):
+                raise DialectError(NAME, _WEEK_DAYS.name, f"{item} is none of #1 to #5")
+            days.append((months, 0, (), 0, (_quartz_day(day), int(n))))
+        elif item.endswith("L"):
+            days.append((months, 0, (), 0, (_quartz_day(item[:-1]), 0)))
+        else:
+            days.append((months, 0, (), from_sunday_0(_WEEK_DAYS.read(NAME, item)), None))
+    return days
+
+
+def _quartz_day(text: str) -> int:
+    return _WEEK_DAYS.value(NAME, text) % 7 + 1
+
+
+def _special_text(special: Special) -> str:
+    from_end, n, nearest_weekday = special
+    if from_end and n and nearest_weekday:
+        raise DialectError(NAME, _MONTH_DAYS.name, f"it has no L-{n}W")
+    if n > _SAFE:
+        text = f"L-{n}" if from_end else f"{n}W"
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{text} may lead into another month there, never in Quartz")
+    if from_end:
+        return "LW" if nearest_weekday else f"L-{n}" if n else "L"
+    return f"{n}W"

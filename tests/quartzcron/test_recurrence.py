@@ -1,0 +1,98 @@
+"""Recurrence rules: what dateutil makes of them is what the expression fires."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from itertools import islice
+
+import pytest
+from dateutil.rrule import rrulestr
+from hypothesis import given, settings
+
+from quartzcron import CronExpression
+from quartzcron.dialects import DialectError
+from tests.strategies import convertible_expressions, expressions
+
+NEW_YEAR = datetime(2026, 1, 1)
+
+
+def first(expression: CronExpression, n: int = 5) -> list[datetime]:
+    """The fires from New Year 2026 on, that moment included."""
+    found = list(islice(expression.fires(NEW_YEAR), n))
+    return [NEW_YEAR, *found][:n] if expression.matches(NEW_YEAR) else found
+
+
+@given(text=convertible_expressions() | expressions())
+@settings(max_examples=80, deadline=None)
+def test_a_rule_recurs_when_the_expression_fires(text: str) -> None:
+    """The first five times from 2026 on, as a rule and as its text read again; or it is refused."""
+    expression = CronExpression(text)
+    try:
+        rule = expression.to_rrule(NEW_YEAR)
+    except DialectError:
+        return
+    assert list(islice(rule, 5)) == first(expression)
+    assert list(islice(rrulestr(str(rule)), 5)) == first(expression)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("0 0 8 * * ?", "FREQ=DAILY;UNTIL=20991231T235959;BYHOUR=8;BYMINUTE=0;BYSECOND=0"),
+        ("0 0 8 ? * MON,FRI", "FREQ=WEEKLY;UNTIL=20991231T235959;BYDAY=MO,FR;BYHOUR=8;BYMINUTE=0;BYSECOND=0"),
+        ("0 0 8 ? * FRIL", "FREQ=MONTHLY;UNTIL=20991231T235959;BYDAY=-1FR;BYHOUR=8;BYMINUTE=0;BYSECOND=0"),
+        ("0 0 8 1,L * ?", "FREQ=MONTHLY;UNTIL=20991231T235959;BYMONTHDAY=1,-1;BYHOUR=8;BYMINUTE=0;BYSECOND=0"),
+        (
+            "0 0 8 1 1 ? 2026/2",
+            "FREQ=YEARLY;INTERVAL=2;UNTIL=20981231T235959;BYMONTH=1;BYMONTHDAY=1;BYHOUR=8;BYMINUTE=0;BYSECOND=0",
+        ),
+    ],
+)
+def test_rules_are_written_as_calendars_write_them(text: str, rule: str) -> None:
+    """The shortest frequency that does it."""
+    assert str(CronExpression(text).to_rrule(NEW_YEAR)) == f"DTSTART:20260101T000000\nRRULE:{rule}"
+
+
+@pytest.mark.parametrize(
+    "text", ["0 0 8 LW * ?", "0 0/20 8-9 1W * ?", "0 0 8 ? 2 MON#5", "0 0 8 ? * MON 2027/4", "0 0 8 29 2 ? 2024-2040"]
+)
+def test_the_hard_ones_recur_as_they_fire(text: str) -> None:
+    """First and last weekdays at several times, fifth Mondays, years in steps, leap days."""
+    expression = CronExpression(text)
+    assert list(islice(expression.to_rrule(NEW_YEAR), 7)) == first(expression, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("0 0 8 15W * ?", "day of month"),
+        ("0 0 8 1W,15 * ?", "day of month"),
+        ("* * * LW * ?", "day of month"),
+        ("0 0 8 * * ? 2026,2027,2029", "year"),
+        ("0 0 8 LW * ? 2026/2", "year"),
+        ("0 0 8 * * ? 2020", "start"),
+        ("0 0 8 30 2 ?", None),
+    ],
+)
+def test_what_no_rule_says_is_refused(text: str, part: str | None) -> None:
+    """With the part that is in the way."""
+    with pytest.raises(DialectError, match="RRULE") as caught:
+        CronExpression(text).to_rrule(NEW_YEAR)
+    assert caught.value.part == part
+
+
+def test_a_rule_begins_with_a_naive_time() -> None:
+    """In 1970, if not told otherwise."""
+    assert next(iter(CronExpression("0 0 8 * * ?").to_rrule())) == datetime(1970, 1, 1, 8)
+    with pytest.raises(DialectError, match="naive"):
+        CronExpression("0 0 8 * * ?").to_rrule(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_conversions_are_imported_when_they_are_used() -> None:
+    """`import quartzcron` brings in none of them."""
+    code = "import sys, quartzcron; print([m for m in sys.modules if m.startswith('quartzcron.')])"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    for module in ("words", "dialects", "recurrence", "simplest", "calendars", "schedules", "hashed", "contrib"):
+        assert f"quartzcron.{module}" not in done.stdout
