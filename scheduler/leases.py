@@ -36,6 +36,8 @@ LOOK_EVERY_S, LOOK_AT_ROWS_EVERY_S = 1.0, LEASE.total_seconds() / 4
 LOOK_TWICE_S = 0.1
 #: After an outage, the others have so many looks' time to come back as well.
 LOOKS_OF_GRACE = 2
+#: How often a fire time is tried that must be delivered, while one daemon after the other dies under it.
+MAX_ATTEMPTS = 5
 
 
 class Lease:
@@ -159,8 +161,8 @@ def _abandon(connection: Connection, dead: Sequence[Row[Any]], now: datetime) ->
     for row in open_runs:
         end_run(connection, row.id, Outcome.ABANDONED, now, MESSAGES[Outcome.ABANDONED])
         timer = timer_rows.get(row.timer_id)
-        # Once more, not for ever: a run that takes its daemon down each time must come to an end.
-        if timer is not None and timer.delivery == Delivery.AT_LEAST_ONCE and row.attempt == 1:
+        # Not for ever: a run that takes its daemon down each time must come to an end.
+        if timer is not None and timer.delivery == Delivery.AT_LEAST_ONCE and row.attempt < MAX_ATTEMPTS:
             _enter_again(connection, row, now)
     lose_probes(connection, timer_rows.values(), now)
     connection.execute(delete(daemons).where(daemons.c.id.in_(daemon_ids)))

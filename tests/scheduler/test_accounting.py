@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from scheduler.clock import ManualClock
 from scheduler.daemon import Daemon
 from scheduler.history import History
+from scheduler.leases import MAX_ATTEMPTS
 from scheduler.run import Kind, Outcome, Task
 from scheduler.store import Store
 from scheduler.timer import Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
@@ -161,7 +162,7 @@ class AnyDay(RuleBasedStateMachine):
         begun: Counter[tuple[str, datetime]] = Counter(
             (task.timer, task.fire_time) for task in self.executor.begun if task.kind is Kind.SCHEDULED
         )
-        most = 2 if self.delivery is Delivery.AT_LEAST_ONCE else 1
+        most = MAX_ATTEMPTS if self.delivery is Delivery.AT_LEAST_ONCE else 1
         assert max(begun.values(), default=0) <= most
 
     @precondition(lambda self: self.daemon)
@@ -188,21 +189,21 @@ def test_any_day_is_accounted_for(store_url: str) -> None:
     )
 
 
-def test_an_abandoned_run_is_run_again_once_where_it_must_be_delivered(store: Store, clock: ManualClock) -> None:
-    """at_least_once: a second attempt with the same fire time and request id, and no third."""
+def test_an_abandoned_run_is_run_again_where_it_must_be_delivered(store: Store, clock: ManualClock) -> None:
+    """at_least_once: up to five attempts with the same fire time and request id."""
     Timetable(store).add(
         [Timer(name="t", function="f", trigger=Every(3600), delivery=Delivery.AT_LEAST_ONCE, enabled=True)],
         now=clock.now(),
     )
     clock.advance(3600)
     begun: list[Task] = []
-    for _ in range(4):
+    for _ in range(8):
         executor = ScriptedExecutor(clock, lambda _: None)
         daemon = Daemon(store, {Environment.PRODUCTION: executor}, clock=clock)
         daemon.step()
         begun += executor.begun
         kill(daemon, store)
-    assert [task.attempt for task in begun] == [1, 2]
+    assert [task.attempt for task in begun] == [1, 2, 3, 4, 5]
     assert len({task.request_id for task in begun}) == 1
     runs = History(store).runs()
-    assert [run.outcome for run in runs] == [Outcome.ABANDONED, Outcome.ABANDONED]
+    assert [run.outcome for run in runs] == [Outcome.ABANDONED] * 5
