@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ import click
 from ..engine.credentials import Keys
 from ..errors import ArgumentError
 from ..functions import Registry, bind
+from ..timer import Environment
 from ..timetable import Entry
 from . import show
 from .functions import closest
@@ -62,14 +64,24 @@ def _needs_nothing(registry: Registry, name: str) -> bool:
     return True
 
 
-def lost_timers(entries: Sequence[Entry], known: Sequence[str], target: str) -> list[str]:
-    """A warning for each timer whose function nobody defines."""
-    return [
-        f"timer {entry.timer.name!r} calls {entry.timer.function!r}, which {target} does not define"
-        + (f"; {hint}" if (hint := closest(entry.timer.function, known)) else "")
-        for entry in entries
-        if entry.timer.function not in known
-    ]
+def lost_timers(entries: Sequence[Entry], known: Mapping[Environment, tuple[Sequence[str], str]]) -> list[str]:
+    """A warning for each timer whose function nobody defines; `known` has an environment's functions and its target."""
+    warnings = []
+    for timer in (entry.timer for entry in entries):
+        names, target = known[timer.environment]
+        if timer.function not in names:
+            hint = closest(timer.function, names)
+            lost = f"timer {timer.name!r} calls {timer.function!r}, which {target} does not define"
+            warnings.append(f"{lost}; {hint}" if hint else lost)
+    return warnings
+
+
+def stage_facts(place: Place, folder: Path, port: int, *, starts: bool) -> dict[str, Any]:
+    """Where the preview is."""
+    return {
+        "stage": base_url(place.config.host, port),
+        "stage_source": str(folder) if starts else f"{folder}, which does not start",
+    }
 
 
 def facts(place: Place, *, target: str, url: str, store: str, keys_from: str, registry: Registry) -> dict[str, Any]:

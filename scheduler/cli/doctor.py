@@ -13,6 +13,7 @@ import click
 
 from ..errors import SchedulerError, TargetError
 from ..executors.process import ProcessExecutor
+from ..timer import Environment
 from . import banner, show
 from .daemons import alive
 from .place import Place, here, json_option, printing_to_stderr, store_option
@@ -94,7 +95,7 @@ def _functions(place: Place, target: str | None) -> str:
         known = place.load(name).registry.names()
     if place.store_file is None or place.store_file.exists():
         with place.store() as store:
-            lost = banner.lost_timers(Timetable(store).list(), known, name)
+            lost = banner.lost_timers(Timetable(store).list(), dict.fromkeys(Environment, (known, name)))
         if lost:
             raise TargetError("; ".join(lost))
     return f"{name}: {', '.join(known) or 'none'}"

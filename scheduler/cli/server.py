@@ -12,12 +12,11 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from waitress.server import create_server  # type: ignore[import-untyped]
 from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
-from ..daemon import Daemon
 from ..errors import ConfigError
 
 log = logging.getLogger("scheduler.up")
@@ -54,6 +53,23 @@ def _why_not(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on port {port} of {host}: {error.strerror}"
 
 
+class Beside(Protocol):
+    """What runs in a thread beside the server and ends with it: the daemon."""
+
+    @property
+    def running(self) -> int:
+        """How many runs are going on."""
+        ...
+
+    def run(self) -> None:
+        """Go on until `stop` is called."""
+        ...
+
+    def stop(self) -> None:
+        """Begin nothing new; called again, end at once."""
+        ...
+
+
 class Server:
     """Serves a WSGI app on a listening socket while a daemon runs in a thread of its own."""
 
@@ -70,7 +86,7 @@ class Server:
         self._signals: list[int] = []
         self._accepting = True
 
-    def serve_beside(self, daemon: Daemon) -> int:
+    def serve_beside(self, daemon: Beside) -> int:
         """Serve until a signal says stop; the exit status: 0, or 128 + the number of the signal that cut it short.
 
         To be called within `signals_caught`.
@@ -94,7 +110,7 @@ class Server:
         close_all(self._map, ignore_all=True)
         return 0
 
-    def _run_daemon(self, daemon: Daemon, fault: list[BaseException], ended: threading.Event) -> None:
+    def _run_daemon(self, daemon: Beside, fault: list[BaseException], ended: threading.Event) -> None:
         try:
             daemon.run()
         except BaseException as error:
@@ -118,7 +134,7 @@ class Server:
         self._signals.append(number)
         self._server.pull_trigger()
 
-    def _obey(self, daemon: Daemon, *, again: bool) -> None:
+    def _obey(self, daemon: Beside, *, again: bool) -> None:
         if again:
             log.info("ending at once; what still runs is killed and recorded as abandoned")
         else:

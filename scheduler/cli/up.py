@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from ..config import LOG_LEVELS
 from ..daemon import Daemon
 from ..engine.credentials import our_keys
-from ..engine.serving import SPARE_THREADS
-from ..errors import TargetError
+from ..errors import ConfigError
 from ..executors import Executor
 from ..executors.process import ProcessExecutor
 from ..history import History
@@ -24,9 +25,13 @@ from ..timer import Environment, Timer
 from ..timetable import Timetable
 from . import banner, keys, show
 from .declared import add_missing, declared_timers
+from .handover import Handover, taken
 from .journal import Journal, log_to_stderr
 from .place import Place, environment_option, here, json_option, printing_to_stderr, store_option
+from .reload import supervise
 from .server import Server, listening
+from .serving import application, threads
+from .stage import Preview, Source, preview
 
 log = logging.getLogger("scheduler.up")
 
@@ -40,46 +45,110 @@ log = logging.getLogger("scheduler.up")
 @click.option("--tz", metavar="ZONE", help="The zone in which instants are shown; Asia/Shanghai unless set.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="From which level on to log; info unless set.")
 @environment_option
+@click.option("--stage", "stage_port", type=int, metavar="PORT", help="Serve a preview too, environment stage, there.")
+@click.option("--stage-source", metavar="DIR", help="The folder of the preview's sources; this one unless set.")
+@click.option("--reload", is_flag=True, help="Take over changes of the sources when they are saved.")
 @store_option
 @json_option
-def command(*, target: str | None, as_json: bool, **options: Any) -> None:
+def command(
+    *,
+    target: str | None,
+    stage_port: int | None,
+    stage_source: str | None,
+    reload: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Serve the functions over HTTP and fire their timers, until Ctrl-C.
 
     Without an argument, the folder's wsgi.py or cloud.py is served. Without --env, the code runs as `development` and
     the timers of both environments fire. Ctrl-C waits for runs going on; a second one ends at once.
+
+    With --stage, this is production, and a second process serves the sources of --stage-source as environment stage.
     """
+    given = taken()
     place = here(**options)
     log_to_stderr(place.config.log_level, show.zone(place.config.tz))
-    raise SystemExit(_serve(place, place.needed_target_name(target), as_json=as_json))
-
-
-def _serve(place: Place, target_name: str, *, as_json: bool) -> int:
-    config = place.config
+    if stage_port is not None:
+        place = _live(place)
+    elif stage_source is not None:
+        raise click.UsageError("--stage-source goes with --stage PORT")
+    source = Source.of(place, stage_source, target) if stage_port is not None else None
+    plan = Plan(place, place.needed_target_name(target), source, as_json)
     with ExitStack() as stack:
-        listener = stack.enter_context(listening(config.host, config.port))
-        port = listener.getsockname()[1]
-        os.environ["LEANCLOUD_APP_PORT"] = str(port)
+        sockets = _taken_over(given, stack) if given else _listening(place, stage_port, stack)
+        if reload and given is None:
+            folders = [place.config.folder, *([source.folder] if source else [])]
+            raise SystemExit(supervise(folders, sockets.live, sockets.stage))
+        raise SystemExit(_serve(plan, sockets, given))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one `up` serves: the functions of a place, and beside them the sources of a preview."""
+
+    place: Place
+    target: str
+    preview: Source | None
+    as_json: bool
+
+
+class Sockets(NamedTuple):
+    """Where it listens."""
+
+    live: socket.socket
+    stage: socket.socket | None
+
+
+def _live(place: Place) -> Place:
+    """A place beside which there is a preview: it is production."""
+    if place.deployed is Environment.STAGE:
+        origin = place.config.origin("environment")
+        raise ConfigError(f"{origin}: beside a preview (--stage PORT), what is served here is production")
+    return Place(replace(place.config, environment=Environment.PRODUCTION.value))
+
+
+def _listening(place: Place, stage_port: int | None, stack: ExitStack) -> Sockets:
+    live = stack.enter_context(listening(place.config.host, place.config.port))
+    return Sockets(live, None if stage_port is None else stack.enter_context(listening(place.config.host, stage_port)))
+
+
+def _taken_over(given: Handover, stack: ExitStack) -> Sockets:
+    live = stack.enter_context(socket.socket(fileno=given.listener))
+    stage = given.stage_listener
+    return Sockets(live, None if stage is None else stack.enter_context(socket.socket(fileno=stage)))
+
+
+def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
+    place, config = plan.place, plan.place.config
+    with ExitStack() as stack:
+        os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
         store = stack.enter_context(place.new_store())
         provided = keys.provide(place.keys_file)
-        with printing_to_stderr() if as_json else nullcontext():
-            loaded = place.deploy(target_name)
+        with printing_to_stderr() if plan.as_json else nullcontext():
+            loaded = place.deploy(plan.target)
         added = add_missing(store, declared_timers(loaded.registry, place), quota=config.max_timers)
         keys_from = _keep_keys(place, provided)
-        executor = ProcessExecutor(target_name, workers=config.workers, max_workers=config.max_workers)
-        stack.callback(executor.stop)
-        executor.start()
-        server = Server(listener, _application(loaded), threads=_threads(loaded))
+        beside = _beside(plan, sockets, stack)
+        executors = _executors(plan, stack)
+        server = Server(sockets.live, application(loaded), threads=threads(loaded))
         daemon = Daemon(
             store,
-            _executors(place, executor),
+            executors,
             keep=timedelta(days=config.keep_days),
-            listener=Journal(History(store), show.zone(config.tz), as_json=as_json),
+            listener=Journal(History(store), show.zone(config.tz), as_json=plan.as_json),
         )
         stack.enter_context(server.signals_caught())
-        _announce(place, loaded, store, banner.base_url(config.host, port), keys_from, as_json=as_json)
+        _announce(plan, loaded, store, sockets, keys_from, beside, given)
         for timer in added:
-            log.info("added the timer %r that %s declares, %s", timer.name, target_name, _state(timer))
+            log.info("added the timer %r that %s declares, %s", timer.name, plan.target, _state(timer))
         return server.serve_beside(daemon)
+
+
+def _beside(plan: Plan, sockets: Sockets, stack: ExitStack) -> Preview | None:
+    if plan.preview is None or sockets.stage is None:
+        return None
+    return stack.enter_context(preview(plan.preview, sockets.stage, plan.place))
 
 
 def _state(timer: Timer) -> str:
@@ -96,35 +165,55 @@ def _keep_keys(place: Place, provided: dict[str, str]) -> str:
     return "from the code" if provided else "from the environment"
 
 
-def _executors(place: Place, executor: ProcessExecutor) -> dict[Environment, Executor]:
-    """One pool of workers, for the environment that is deployed here, or for both."""
-    return dict.fromkeys([place.deployed] if place.deployed else Environment, executor)
+def _executors(plan: Plan, stack: ExitStack) -> dict[Environment, Executor]:
+    """One pool of workers for the environment that is deployed here, or for both; a preview has one of its own."""
+    config = plan.place.config
+    pool = ProcessExecutor(plan.target, workers=config.workers, max_workers=config.max_workers)
+    stack.callback(pool.stop)
+    pool.start()
+    deployed = plan.place.deployed
+    executors: dict[Environment, Executor] = dict.fromkeys([deployed] if deployed else Environment, pool)
+    if plan.preview:
+        # Not waited for: a preview that does not load must not keep what is live from starting.
+        executors[Environment.STAGE] = ProcessExecutor(
+            plan.preview.target,
+            workers=config.workers,
+            max_workers=config.max_workers,
+            environ={"LEANCLOUD_APP_ENV": Environment.STAGE.value},
+            folder=plan.preview.folder,
+        )
+        stack.callback(executors[Environment.STAGE].stop)
+    return executors
 
 
-def _application(loaded: Target) -> Any:
-    """What answers requests: the module's `application`, as WSGI servers look for it, else the engine."""
-    named = getattr(loaded.module, "application", None)
-    application = named if callable(named) else loaded.application
-    if not callable(application):
-        raise TargetError(f"{loaded.name} has functions but no engine to serve them; it needs: engine = Engine()")
-    return application
-
-
-def _threads(loaded: Target) -> int:
-    return int(getattr(loaded.application, "max_concurrency", 64)) + SPARE_THREADS
-
-
-def _announce(place: Place, loaded: Target, store: Store, url: str, keys_from: str, *, as_json: bool) -> None:
-    names = loaded.registry.names()
+def _announce(
+    plan: Plan,
+    loaded: Target,
+    store: Store,
+    sockets: Sockets,
+    keys_from: str,
+    beside: Preview | None,
+    given: Handover | None,
+) -> None:
+    place, names = plan.place, loaded.registry.names()
+    url = banner.base_url(place.config.host, sockets.live.getsockname()[1])
     stated = banner.facts(
         place, target=loaded.name, url=url, store=str(store), keys_from=keys_from, registry=loaded.registry
     )
-    function = banner.example_function(loaded.registry)
-    call = banner.curl(url, our_keys(), function) if function else None
-    entries = Timetable(store).list(place.deployed)
-    if as_json:
-        show.print_json_line({**stated, "call": call})
-    else:
-        banner.print_banner(stated, entries, call, place.config.tz)
-    for warning in banner.lost_timers(entries, names, loaded.name):
+    entries = Timetable(store).list(None if beside else place.deployed)
+    known = dict.fromkeys(Environment, (names, loaded.name))
+    if beside and plan.preview and sockets.stage:
+        port = sockets.stage.getsockname()[1]
+        stated |= banner.stage_facts(place, plan.preview.folder, port, starts=beside.functions is not None)
+        known[Environment.STAGE] = beside.functions or [], f"the stage's {plan.preview.target}"
+    if given:
+        given.say_ready(stated)
+    if given is None or not given.again:
+        function = banner.example_function(loaded.registry)
+        call = banner.curl(url, our_keys(), function) if function else None
+        if plan.as_json:
+            show.print_json_line({**stated, "call": call})
+        else:
+            banner.print_banner(stated, entries, call, place.config.tz)
+    for warning in banner.lost_timers(entries, known):
         click.echo(f"Warning: {warning}", err=True)

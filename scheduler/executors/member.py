@@ -13,6 +13,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..breaker import Verdict
@@ -63,7 +64,7 @@ class Chunk:
 class Member:
     """One worker process of a pool. Nothing here waits, but for `kill`, which waits for the kernel."""
 
-    def __init__(self, target: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, target: str, environ: Mapping[str, str], folder: Path | None = None) -> None:
         self.mark = secrets.token_hex(8)
         self.ready = False
         self.broken: str | None = None
@@ -92,6 +93,7 @@ class Member:
                 stderr=err_far,
                 pass_fds=passed,
                 start_new_session=True,
+                cwd=folder,
                 env={**environ, family.MARK: self.mark},
             )
         results_far.close()

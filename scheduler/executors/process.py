@@ -13,6 +13,7 @@ import select
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from ..breaker import Verdict
 from ..clock import Clock, SystemClock
@@ -41,7 +42,8 @@ RETRY_S = 2.0
 class ProcessExecutor:
     """Runs the functions of `target` (a cloud.py, or module:attribute) in a pool of worker processes.
 
-    `workers` are kept ready, at most `max_workers` run at a time; `environ` is added to their environment.
+    `workers` are kept ready, at most `max_workers` run at a time; `environ` is added to their environment,
+    and `folder` is where they start.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class ProcessExecutor:
         max_workers: int = 32,
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         if not 1 <= workers <= max_workers:
             raise ValueError(f"workers must be at least 1 and at most max_workers ({max_workers}), not {workers}")
@@ -60,6 +63,7 @@ class ProcessExecutor:
         self._max_workers = max_workers
         self._clock = clock or SystemClock()
         self._environ = {**os.environ, **(environ or {})}
+        self._folder = folder
         self._members: list[Member] = []
         self._pending: deque[Task] = deque()
         self._report = Report()
@@ -286,7 +290,7 @@ class ProcessExecutor:
             self._let_go(now)
 
     def _hire(self) -> None:
-        member = Member(self._target, self._environ)
+        member = Member(self._target, self._environ, self._folder)
         member.idle_since = self._clock.monotonic()
         self._members.append(member)
 

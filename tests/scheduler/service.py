@@ -45,6 +45,11 @@ class Up:
         self.process.send_signal(signal.SIGTERM)
         return self.ended()
 
+    def kill(self) -> None:
+        """SIGKILL, as the kernel does it when memory is short."""
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE_S)
+
     def ended(self) -> tuple[int, str]:
         _, stderr = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, stderr
@@ -110,6 +115,14 @@ def eventually(condition: Callable[[], Any]) -> Any:
 def children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def count_of(folder: Path, query: str) -> int:

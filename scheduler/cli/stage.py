@@ -1,0 +1,160 @@
+"""The preview of `scheduler up --stage`: an engine for environment stage in a process of its own.
+
+Run as `python -m scheduler.cli.stage TARGET` by the process of `up`, in the folder of the stage's sources, so that no
+module is shared with production. It serves HTTP; the stage's timers are fired by the daemon of `up`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError, SchedulerError
+from ..timer import Environment
+from . import explained, show
+from .declared import add_missing, declared_timers
+from .handover import Child, Handover, taken
+from .journal import log_to_stderr
+from .place import Place, here, printing_to_stderr
+from .server import Server
+from .serving import application, threads
+
+log = logging.getLogger("scheduler.stage")
+
+READY_WITHIN_S = 60.0
+#: How long to wait before a preview that ended is started again; doubled each time.
+RETRY_S, MAX_RETRY_S = 2.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the stage's functions stand, and what holds them there."""
+
+    folder: Path
+    target: str
+
+    @classmethod
+    def of(cls, place: Place, folder: str | None, target: str | None) -> Source:
+        """The stage's sources beside those of production: another folder, and in it the same or the usual target."""
+        there = Path(folder).expanduser().resolve() if folder else place.config.folder
+        if not there.is_dir():
+            raise ConfigError(f"--stage-source {folder}: there is no such folder")
+        found = Place(replace(place.config, folder=there)).needed_target_name(target)
+        return cls(there, found)
+
+
+class Preview:
+    """The process that serves the stage; started again when it ends by itself. A preview never stops what is live."""
+
+    def __init__(self, source: Source, listener: socket.socket, environ: dict[str, str]) -> None:
+        self._source = source
+        self._listener = listener
+        self._environ = environ
+        self._stopping = threading.Event()
+        self._child = self._started()
+        facts = self._child.facts(READY_WITHIN_S)
+        #: What it defines, None where it does not start.
+        self.functions: list[str] | None = facts["functions"] if facts else None
+        self._thread = threading.Thread(target=self._watch, name="stage", daemon=True)
+        self._thread.start()
+
+    def _started(self) -> Child:
+        words = ["-m", "scheduler.cli.stage", self._source.target]
+        return Child(words, self._listener, cwd=self._source.folder, environ=self._environ)
+
+    def _watch(self) -> None:
+        retry_s = RETRY_S
+        while True:
+            status = self._child.wait()
+            self._child.close()
+            if self._stopping.is_set():
+                return
+            log.error("the preview ended with status %d; starting it again in %.0f s", status, retry_s)
+            if self._stopping.wait(retry_s):
+                return
+            self._child = self._started()
+            retry_s = RETRY_S if self._child.facts(READY_WITHIN_S) is not None else min(2 * retry_s, MAX_RETRY_S)
+
+    def stop(self) -> None:
+        """End it when its requests are answered, at the latest when their limit is over."""
+        self._stopping.set()
+        self._child.stop()
+        self._thread.join(READY_WITHIN_S)
+
+
+@contextmanager
+def preview(source: Source, listener: socket.socket, place: Place) -> Iterator[Preview]:
+    """A preview that ends with the block."""
+    environ = {
+        "LEANCLOUD_APP_ENV": Environment.STAGE.value,
+        "LEANCLOUD_APP_PORT": str(listener.getsockname()[1]),
+        "SCHEDULER_STORE": place.config.store_url,
+        "SCHEDULER_TZ": place.config.tz,
+        "SCHEDULER_MAX_TIMERS": str(place.config.max_timers),
+        "SCHEDULER_LOG_LEVEL": place.config.log_level,
+    }
+    running = Preview(source, listener, environ)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+# In the process of the preview
+
+
+class _Nothing:
+    """Stands where the daemon would: the timers are fired elsewhere."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    @property
+    def running(self) -> int:
+        return 0
+
+    def run(self) -> None:
+        self._stopped.wait()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+def serve(target: str, given: Handover) -> int:
+    """Serve the stage's functions until a signal says stop."""
+    place = here()
+    log_to_stderr(place.config.log_level, show.zone(place.config.tz))
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(fileno=given.listener))
+        store = stack.enter_context(place.store())
+        with printing_to_stderr() if not sys.stdout.isatty() else nullcontext():
+            loaded = place.deploy(target)
+        add_missing(store, declared_timers(loaded.registry, place), quota=place.config.max_timers)
+        server = Server(listener, application(loaded), threads=threads(loaded))
+        stack.enter_context(server.signals_caught())
+        given.say_ready({"functions": loaded.registry.names()})
+        return server.serve_beside(_Nothing())
+
+
+def main() -> Any:
+    """The program of the preview's process."""
+    given = taken()
+    if given is None:
+        sys.exit("started by scheduler up --stage only")
+    try:
+        sys.exit(serve(sys.argv[1], given))
+    except SchedulerError as error:
+        print(f"Error: stage: {explained(error)}", file=sys.stderr)
+        os._exit(2)
+
+
+if __name__ == "__main__":
+    main()
