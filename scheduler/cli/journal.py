@@ -78,7 +78,7 @@ def _ended_json(task: Task, ending: Ending, tz: tzinfo) -> dict[str, Any]:
         "outcome": ending.outcome,
         "message": ending.text,
         "error": ending.error,
-        "result": ending.result,
+        "result": show.result_value(ending.result),
     }
 
 

@@ -12,6 +12,7 @@ from ..history import History
 from ..run import Line
 from . import show
 from .place import here, json_option, store_option
+from .runs import check_timer
 
 #: How often a following reader looks for new lines.
 _LOOK_EVERY_S = 0.3
@@ -22,20 +23,24 @@ _COLOURS = {"error": "red", "critical": "red", "warning": "yellow", "debug": "br
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is printed from now on; Ctrl-C ends it.")
 @click.option("--timer", metavar="NAME", help="Lines of one timer only.")
 @click.option("--run", "run_id", type=int, metavar="ID", help="Lines of one run only.")
-@click.option("-n", "--limit", default=100, type=click.IntRange(1, 100_000), help="How many lines; 100 unless set.")
+@click.option(
+    "-n", "--limit", default=100, type=click.IntRange(1, 100_000), help="The last so many; 100 unless set."
+)
 @store_option
 @json_option
 def command(
     *, follow: bool, timer: str | None, run_id: int | None, limit: int, store: str | None, as_json: bool
 ) -> None:
-    """Show the lines that runs printed, oldest first."""
+    """Show the lines that runs printed, oldest first; with --json, each line is an object of its own."""
     place = here(store=store)
     tz = show.zone(place.config.tz)
     with place.store() as opened:
         history = History(opened)
         if run_id is not None:
-            _print_run(history, run_id, tz, as_json=as_json)
+            _print_run(history, run_id, limit, tz, as_json=as_json)
             return
+        if timer is not None:
+            check_timer(opened, timer)
         found = history.tail(timer=timer, limit=limit)
         for _, name, line in found:
             print_line(name, line, tz, as_json=as_json)
@@ -43,14 +48,12 @@ def command(
             _follow(history, found[-1][0] if found else 0, timer, tz, as_json=as_json)
 
 
-def _print_run(history: History, run_id: int, tz: tzinfo, *, as_json: bool) -> None:
+def _print_run(history: History, run_id: int, limit: int, tz: tzinfo, *, as_json: bool) -> None:
     run = history.run(run_id)
     if run is None:
         raise StoreError(f"there is no run {run_id}; scheduler runs shows which there are")
-    for line in history.lines(run_id):
+    for line in history.lines(run_id)[-limit:]:
         print_line(run.timer, line, tz, as_json=as_json)
-    if run.lines_dropped and not as_json:
-        click.echo(f"{run.lines_dropped} more lines were dropped: a run may print 600 lines a minute", err=True)
 
 
 def _follow(history: History, after: int, timer: str | None, tz: tzinfo, *, as_json: bool) -> None:

@@ -122,7 +122,7 @@ class Place:
 def make_own_folder(path: Path) -> None:
     """Make a folder that keeps itself out of version control."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         ignore = path / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")

@@ -6,12 +6,14 @@ from datetime import tzinfo
 
 import click
 
+from ..errors import TimerError
 from ..history import History
 from ..run import Outcome, Run
 from ..store import Store
 from ..timer import Environment
 from ..timetable import Timetable
 from . import show
+from .functions import closest
 from .place import Place, environment_option, here, json_option, store_option
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
@@ -64,12 +66,23 @@ def command(
             limit=limit,
         )
         zones = Zones(opened, place)
+        if timer is not None and not found:
+            check_timer(opened, timer)
     if as_json:
         show.print_json([show.run_json(run, zones.of(run)) for run in found])
     elif not found:
-        click.echo("no runs" if timer is None else f"no runs of {timer}")
+        which = " or ".join(outcomes)
+        click.echo(" ".join(["no", *([which] if which else []), "runs", *([f"of {timer}"] if timer else [])]))
     else:
         show.print_table(COLUMNS, (row(run, zones.of(run)) for run in found))
+
+
+def check_timer(store: Store, name: str) -> None:
+    """Refuse a name that no timer has, and no run of a timer that is gone."""
+    known = {entry.timer.name for entry in Timetable(store).list()}
+    if name not in known and not History(store).runs(timer=name, limit=1):
+        hint = closest(name, known) or "scheduler timers list shows which there are"
+        raise TimerError(f"no timer {name!r}, and no run of one; {hint}", field="timer")
 
 
 def row(run: Run, tz: tzinfo) -> tuple[str, ...]:

@@ -147,6 +147,14 @@ def timer_json(entry: Entry, default_tz: str) -> dict[str, Any]:
     }
 
 
+def result_value(text: str | None) -> Any:
+    """What a function returned: the JSON value, or a text where that was cut, or never was one."""
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return text
+
+
 def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
     """A run of the history."""
     return {
@@ -167,7 +175,7 @@ def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
         "outcome": run.outcome,
         "message": run.message,
         "error": run.error,
-        "result": run.result,
+        "result": result_value(run.result),
         "lines_dropped": run.lines_dropped,
     }
 

@@ -52,17 +52,21 @@ def _opened(place: Place) -> Iterator[Store]:
         try:
             yield store
         except UnknownTimerError as error:
-            raise _with_hint(error, Timetable(store).list()) from error
+            hinted = _with_hint(error, Timetable(store).list())
+            if hinted is None:
+                raise
+            raise hinted from error
 
 
-def _with_hint(error: UnknownTimerError, entries: list[Entry]) -> TimerError:
+def _with_hint(error: UnknownTimerError, entries: list[Entry]) -> TimerError | None:
+    """The same error with what was probably meant, None where nothing comes near."""
     timers = [entry.timer for entry in entries]
     elsewhere = [timer.environment for timer in timers if timer.name == error.name]
     if elsewhere:
         hint = f"there is one in {elsewhere[0]}: add --env {elsewhere[0]}"
     else:
         hint = closest(error.name, (timer.name for timer in timers if timer.environment == error.environment))
-    return TimerError(f"no timer {error.name!r} in {error.environment}; {hint}", field="name") if hint else error
+    return TimerError(f"no timer {error.name!r} in {error.environment}; {hint}", field="name") if hint else None
 
 
 @command.command("add")

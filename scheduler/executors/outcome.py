@@ -6,6 +6,7 @@ HTTP statuses below count as failures; an answer in time with an error for the c
 
 from __future__ import annotations
 
+import json
 import reprlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -65,7 +66,25 @@ def described(error: BaseException) -> str:
 
 
 def shown(result: object) -> str:
-    """The beginning of a result, made without walking through all of a large one."""
+    """The beginning of a result as JSON, or as Python shows it; made without walking through all of a large one."""
+    if isinstance(result, str):
+        result = result[:MAX_SHOWN]
+    try:
+        pieces, length = [], 0
+        for piece in _JSON.iterencode(result):
+            pieces.append(piece)
+            length += len(piece)
+            if length > MAX_SHOWN:
+                break
+        return _storable("".join(pieces))
+    except Exception:  # no JSON, or a value whose own code raises
+        return _as_python(result)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def _as_python(result: object) -> str:
     shower = reprlib.Repr()
     shower.maxstring = shower.maxother = shower.maxlong = MAX_SHOWN
     shower.maxlist = shower.maxtuple = shower.maxdict = shower.maxset = 20

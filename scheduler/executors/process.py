@@ -18,6 +18,7 @@ from pathlib import Path
 from ..breaker import Verdict
 from ..clock import Clock, SystemClock
 from ..errors import NOT_QUEUED, TargetError
+from ..logs import MAX_LINES_A_MINUTE
 from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
 from . import Report, wire
@@ -153,6 +154,9 @@ class ProcessExecutor:
         typical_s = self._typical_s.get(task.function, took_s)
         self._typical_s[task.function] = max(took_s, typical_s * 0.8)
         self._report.ended.append((task, ending))
+        if ending.lines_dropped:
+            text = f"… {ending.lines_dropped} more lines were dropped: a run may print {MAX_LINES_A_MINUTE} a minute"
+            self._report.lines.append(Line(task.run_id, ending.ended_at, "warning", text))
         member.idle_since = self._clock.monotonic()
 
     def _take_printed(self, member: Member) -> None:

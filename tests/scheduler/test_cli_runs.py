@@ -60,8 +60,9 @@ def test_runs_are_chosen_by_timer_outcome_and_number(command_line: CommandLine) 
     assert [run["outcome"] for run in command_line.json("runs", "-n", "1")] == [None]
     chosen = command_line.json("runs", "--outcome", "failed", "--outcome", "succeeded")
     assert [run["outcome"] for run in chosen] == ["succeeded"]
-    assert command_line.json("runs", "--timer", "other") == []
-    assert command_line.run("runs", "--timer", "other").stdout == "no runs of other\n"
+    assert "no timer 'other', and no run of one" in command_line.refusal("runs", "--timer", "other")
+    assert "no timer 'other', and no run of one" in command_line.refusal("logs", "--timer", "other")
+    assert command_line.run("runs", "--outcome", "misfired").stdout == "no misfired runs\n"
     assert "'lost' is not one of" in command_line.refusal("runs", "--outcome", "lost")
 
 

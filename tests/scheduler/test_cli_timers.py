@@ -166,6 +166,16 @@ def test_an_unknown_timer_is_answered_with_the_nearest_name(verb: str, command_l
     assert "no timer 'greting' in production; did you mean 'greeting'?" in command_line.refusal(*words)
 
 
+@pytest.mark.parametrize("verb", ["enable", "disable", "reset", "rm", "run", "edit"])
+def test_an_unknown_timer_unlike_any_other_is_answered_with_those_that_there_are(
+    verb: str, command_line: CommandLine
+) -> None:
+    """Where no name comes near, all are named."""
+    command_line.run("timers", "add", "greeting", *EVERY)
+    words = ("timers", verb, "xyz", *(("--limit", "3") if verb == "edit" else ()))
+    assert "no timer 'xyz' in production; known timers: greeting" in command_line.refusal(*words)
+
+
 def test_a_timer_of_the_other_environment_is_pointed_at(command_line: CommandLine) -> None:
     """Forgetting --env stage is the commonest slip."""
     command_line.run("timers", "add", "t", *EVERY, "--env", "stage")

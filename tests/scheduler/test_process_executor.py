@@ -200,8 +200,8 @@ def run(executor: ProcessExecutor, function: str, **options: object) -> tuple[En
 @pytest.mark.parametrize(
     ("function", "outcome", "verdict", "error", "result"),
     [
-        ("hello", Outcome.SUCCEEDED, Verdict.GOOD, None, "{'hello': 'world'}"),
-        ("waits", Outcome.SUCCEEDED, Verdict.GOOD, None, "'waited'"),
+        ("hello", Outcome.SUCCEEDED, Verdict.GOOD, None, '{"hello": "world"}'),
+        ("waits", Outcome.SUCCEEDED, Verdict.GOOD, None, '"waited"'),
         ("fails", Outcome.FAILED, Verdict.FAILURE, "ValueError: no such luck", None),
         ("refuses", Outcome.FAILED, Verdict.NEUTRAL, "LeanEngineError [123]: not you", None),
         ("exits", Outcome.FAILED, Verdict.FAILURE, "SystemExit: 3", None),
@@ -306,7 +306,8 @@ def test_a_loud_function_is_cut_and_counted(executor: ProcessExecutor) -> None:
     """600 lines a minute of at most 4,096 characters; the rest is dropped and counted."""
     ending, lines = run(executor, "is_loud")
     assert ending.outcome is Outcome.SUCCEEDED
-    assert len(lines) == 600
+    assert len(lines) == 601
+    assert lines[-1] == ("warning", "… 99401 more lines were dropped: a run may print 600 a minute")
     assert ending.lines_dropped == 100_001 - 600
 
 
@@ -316,7 +317,7 @@ def test_what_a_child_process_prints_is_kept_too(executor: ProcessExecutor) -> N
     assert ending.outcome is Outcome.SUCCEEDED
     assert lines[0] == ("info", "from a child")
     assert ("error", "to stderr") in lines
-    assert len(lines) == 600
+    assert len(lines) == 601
     assert ending.lines_dropped == 1_500_002 - 600
 
 
