@@ -31,18 +31,18 @@ Row = tuple[int, tuple[int, ...], Midnights, Midnights, datetime | None]
 class Rows(dict[int, Row]):
     """The rows of a day rule, looking ahead, for times that carry one tzinfo."""
 
-    __slots__ = ("_carried", "days", "zone")
+    __slots__ = ("carried", "days", "zone")
 
     def __init__(self, days: DayRule, zone: Zone, carried: tzinfo | None) -> None:
         super().__init__()
         # Holding the tzinfo keeps its id, a key of the almanac, from being taken by another object.
-        self.days, self.zone, self._carried = days, zone, carried
+        self.days, self.zone, self.carried = days, zone, carried
 
     def __missing__(self, year: int) -> Row:
         if not FIRST_YEAR <= year <= LAST_YEAR:
             return date(year, 1, 1).toordinal(), _NO_DAYS, _NO_MIDNIGHTS, _NO_MIDNIGHTS, None
         known = self.zone.year(year)
-        row = self[year] = (FIRST_DAYS[year], self._table(year), known.here(self._carried), known.midnights, None)
+        row = self[year] = (FIRST_DAYS[year], self._table(year), known.here(self.carried), known.midnights, None)
         known.users.append(self)
         _recent.append((self, year))
         if len(_recent) > _ROWS:
@@ -87,39 +87,41 @@ _recent: list[tuple[Rows, int]] = []
 # an hour the search comes first.
 Clock = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[timedelta, ...], int]
 
-# What a search needs, for times that carry one tzinfo: that tzinfo · its rows · the time from midnight to the first
-# fire of a day (the last, looking back) · a Clock, unless there is but one fire a day.
-Search = tuple[object, Rows, timedelta, Clock | None]
+
+def rows_ahead(fields: Fields, carried: tzinfo | None) -> Rows:
+    """The rows in which next_fire looks for times that carry this very tzinfo, shared."""
+    rule = day_rule(fields.days, fields.years)
+    rows = rule.almanac.get(id(carried))
+    return _add_rows(Rows, rule.almanac, rule, carried) if rows is None else rows
 
 
-def search_ahead(fields: Fields, carried: tzinfo | None) -> Search:
-    """What next_fire needs for times that carry this tzinfo."""
+def rows_behind(fields: Fields, carried: tzinfo | None) -> Rows:
+    """The rows in which prev_fire looks."""
+    rule = day_rule(fields.days, fields.years)
+    rows = rule.almanac_behind.get(id(carried))
+    return _add_rows(RowsBehind, rule.almanac_behind, rule, carried) if rows is None else rows
+
+
+def clock_ahead(fields: Fields) -> tuple[timedelta, Clock | None]:
+    """The time from midnight to the first fire of a day, and a Clock, unless there is but one fire a day."""
     hours, minutes, seconds = fields.hours, fields.minutes, fields.seconds
     first_minute = (minutes & -minutes).bit_length() - 1
     deltas = minute_deltas((seconds & -seconds).bit_length() - 1)
-    clock = None
+    first = deltas[((hours & -hours).bit_length() - 1) * 60 + first_minute]
     if hours & (hours - 1) or minutes & (minutes - 1) or seconds & (seconds - 1):
-        clock = ahead(seconds), ahead(minutes), ahead(hours), deltas, first_minute
-    rule = day_rule(fields.days, fields.years)
-    rows = rule.almanac.get(id(carried))
-    if rows is None:
-        rows = _add_rows(Rows, rule.almanac, rule, carried)
-    return carried, rows, deltas[((hours & -hours).bit_length() - 1) * 60 + first_minute], clock
+        return first, (ahead(seconds), ahead(minutes), ahead(hours), deltas, first_minute)
+    return first, None
 
 
-def search_behind(fields: Fields, carried: tzinfo | None) -> Search:
-    """What prev_fire needs for times that carry this tzinfo."""
+def clock_behind(fields: Fields) -> tuple[timedelta, Clock | None]:
+    """The time from midnight to the last fire of a day, and a Clock, unless there is but one fire a day."""
     hours, minutes, seconds = fields.hours, fields.minutes, fields.seconds
     last_minute = minutes.bit_length() - 1
     deltas = minute_deltas(seconds.bit_length() - 1)
-    clock = None
+    last = deltas[(hours.bit_length() - 1) * 60 + last_minute]
     if hours & (hours - 1) or minutes & (minutes - 1) or seconds & (seconds - 1):
-        clock = behind(seconds), behind(minutes), behind(hours), deltas, last_minute
-    rule = day_rule(fields.days, fields.years)
-    rows = rule.almanac_behind.get(id(carried))
-    if rows is None:
-        rows = _add_rows(RowsBehind, rule.almanac_behind, rule, carried)
-    return carried, rows, deltas[(hours.bit_length() - 1) * 60 + last_minute], clock
+        return last, (behind(seconds), behind(minutes), behind(hours), deltas, last_minute)
+    return last, None
 
 
 def _add_rows(kind: type[Rows], almanac: dict[int, Rows], days: DayRule, carried: tzinfo | None) -> Rows:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from . import conversions
-from .almanac import NEVER, Search, search_ahead, search_behind
+from .almanac import NEVER, Clock, Rows, clock_ahead, clock_behind, rows_ahead, rows_behind
 from .canonical import canonical_text
 from .days import NONE_LEFT, day_rule
 from .errors import CronError, PolicyError
@@ -44,26 +44,46 @@ if TYPE_CHECKING:
 
 _KNOWN = 512
 _KNOWN_LENGTH = 256
-_NOWHERE: Any = (object(), None, None, None)
+_NOT_YET: Any = None
+_NOWHERE: Any = type("Nowhere", (), {"carried": object()})()
 
 
 class _Slots:
     """What an expression holds. It is filled in here, and immutable from the moment it gets its own class."""
 
-    __slots__ = ("_ahead", "_behind", "_fields", "_from", "_tally", "_tz", "_walls", "dst", "text")
+    __slots__ = (
+        "_ahead",
+        "_behind",
+        "_clock",
+        "_clock_behind",
+        "_fields",
+        "_first",
+        "_from",
+        "_last",
+        "_tally",
+        "_tz",
+        "_walls",
+        "dst",
+        "text",
+    )
 
     text: str
     dst: str
     _tz: tzinfo | None
     _fields: Fields
     _walls: WallPattern | None
-    _ahead: Search
-    _behind: Search
+    _ahead: Rows
+    _behind: Rows
+    _first: timedelta  # these four are None until there is an _ahead or a _behind
+    _last: timedelta
+    _clock: Clock | None
+    _clock_behind: Clock | None
     _from: tzinfo | None
     _tally: Tally | None
 
 
 _set_ahead = vars(_Slots)["_ahead"].__set__
+_set_first = vars(_Slots)["_first"].__set__
 _put = object.__setattr__  # the class's own refuses
 
 
@@ -133,9 +153,9 @@ class CronExpression(_Slots):
         """
         if after is None:
             after = now_in(self._tz)
-        carried, rows, first, clock = self._ahead
+        rows = self._ahead
         try:
-            if after.tzinfo is not carried:
+            if after.tzinfo is not rows.carried:
                 return self._next_elsewhere(after)
         except AttributeError:
             raise no_datetime(after) from None
@@ -146,8 +166,9 @@ class CronExpression(_Slots):
             return next_from(self._pattern, self._policy, today, after)
         day = days[today]
         if day == today:
+            clock = self._clock
             if clock is None:
-                fire = midnight + first
+                fire = midnight + self._first
                 if fire > after:
                     return fire
             else:
@@ -175,7 +196,7 @@ class CronExpression(_Slots):
                 return next_exactly(self._pattern, self._policy, after)
             if midnight is NEVER:
                 return None
-        return midnight + first
+        return midnight + self._first
 
     def prev_fire(self, before: datetime | None = None) -> datetime | None:  # noqa: PLR0912 - a call costs 50 ns
         """The last fire time strictly before `before`, or None if there is none from 1970 on: the mirror of next_fire.
@@ -186,9 +207,9 @@ class CronExpression(_Slots):
         """
         if before is None:
             before = now_in(self._tz)
-        carried, rows, last, clock = self._behind
+        rows = self._behind
         try:
-            if before.tzinfo is not carried:
+            if before.tzinfo is not rows.carried:
                 return self._prev_elsewhere(before)
         except AttributeError:
             raise no_datetime(before) from None
@@ -199,8 +220,9 @@ class CronExpression(_Slots):
             return prev_from(self._pattern, self._policy, today, before)
         day = days[today]
         if day == today:
+            clock = self._clock_behind
             if clock is None:
-                fire = midnight + last
+                fire = midnight + self._last
                 if fire < before:
                     return fire
             else:
@@ -228,7 +250,7 @@ class CronExpression(_Slots):
                 return prev_exactly(self._pattern, self._policy, before)
             if midnight is NEVER:
                 return None
-        return midnight + last
+        return midnight + self._last
 
     def matches(self, time: datetime) -> bool:
         """Whether the whole second of `time` is a fire time (Quartz: isSatisfiedBy).
@@ -237,9 +259,9 @@ class CronExpression(_Slots):
         >>> CronExpression("0 0 8 ? * MON").matches(datetime(2026, 1, 5, 8, 0, 0, 999_999))
         True
         """
-        carried, rows, _, _ = self._ahead
+        rows = self._ahead
         try:
-            if time.tzinfo is not carried:
+            if time.tzinfo is not rows.carried:
                 return self._matches_elsewhere(time)
         except AttributeError:
             raise no_datetime(time) from None
@@ -369,17 +391,33 @@ class CronExpression(_Slots):
 
     # -- times that carry another tzinfo than the ones before --
 
+    def _look_ahead(self, carried: tzinfo | None) -> None:
+        fields = self._fields
+        if self._ahead is _NOWHERE:  # set last, since other threads take it for a sign that all is there
+            first, clock = clock_ahead(fields)
+            if clock is not None:
+                _put(self, "_clock", clock)
+            _set_first(self, first)
+        _set_ahead(self, rows_ahead(fields, carried))
+
+    def _look_behind(self, carried: tzinfo | None) -> None:
+        if self._behind is _NOWHERE:
+            last, clock = clock_behind(self._fields)
+            _put(self, "_clock_behind", clock)
+            _put(self, "_last", last)
+        _put(self, "_behind", rows_behind(self._fields, carried))
+
     def _next_elsewhere(self, after: datetime) -> datetime | None:
         tz, asked = self._tz, after.tzinfo
         if (tz is asked or (tz is None and type(asked) is not timezone)) and isinstance(after, datetime):
-            _set_ahead(self, search_ahead(self._fields, asked))
+            self._look_ahead(asked)
             return self.next_fire(after)
         if asked is not None and asked is self._from and FIRST_YEAR < after.year < LAST_YEAR:
             fire = self.next_fire(after.astimezone(tz))
             return None if fire is None else fire.astimezone(asked)
         local, answer_in = self._located(after)
-        if self._ahead[0] is not local.tzinfo:
-            _set_ahead(self, search_ahead(self._fields, local.tzinfo))
+        if self._ahead.carried is not local.tzinfo:
+            self._look_ahead(local.tzinfo)
         fire = self.next_fire(local)
         return fire if answer_in is None or fire is None else moved(fire, answer_in)
 
@@ -389,15 +427,15 @@ class CronExpression(_Slots):
             fire = self.prev_fire(before.astimezone(tz))
             return None if fire is None else fire.astimezone(asked)
         local, answer_in = self._located(before)
-        if self._behind[0] is not local.tzinfo:
-            _put(self, "_behind", search_behind(self._fields, local.tzinfo))
+        if self._behind.carried is not local.tzinfo:
+            self._look_behind(local.tzinfo)
         fire = self.prev_fire(local)
         return fire if answer_in is None or fire is None else moved(fire, answer_in)
 
     def _matches_elsewhere(self, time: datetime) -> bool:
         local, _ = self._located(time)
-        if self._ahead[0] is not local.tzinfo:
-            _set_ahead(self, search_ahead(self._fields, local.tzinfo))
+        if self._ahead.carried is not local.tzinfo:
+            self._look_ahead(local.tzinfo)
         return self.matches(local)
 
     def _located(self, time: datetime) -> tuple[datetime, Zone | None]:
@@ -419,10 +457,12 @@ class CronExpression(_Slots):
     # -- in other languages --
 
     describe = conversions.describe
+    excluding = conversions.excluding
     from_crontab = classmethod(conversions.from_crontab)
     from_eventbridge = classmethod(conversions.from_eventbridge)
     from_oncalendar = classmethod(conversions.from_oncalendar)
     from_spring = classmethod(conversions.from_spring)
+    hashed = classmethod(conversions.hashed)
     to_crontab = conversions.to_crontab
     to_eventbridge = conversions.to_eventbridge
     to_oncalendar = conversions.to_oncalendar
@@ -482,6 +522,7 @@ def _make(cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str) -> 
     draft = _Slots()
     draft.text, draft.dst, draft._tz, draft._fields = text, dst, tz, fields
     draft._walls = draft._tally = draft._from = None
+    draft._first = draft._last = draft._clock = draft._clock_behind = _NOT_YET
     draft._ahead = draft._behind = _NOWHERE
     self = _frozen(draft, cls)
     if tz is None and dst == VIXIE and cls is CronExpression and len(text) <= _KNOWN_LENGTH:
