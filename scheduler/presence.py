@@ -21,6 +21,8 @@ class Presence:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._connection: Connection | None = None
+        #: The same, as the driver knows it: SQLAlchemy shows it no more once it is broken.
+        self._driver: Any = None
         self._shown: int | None = None
         self._holds = False
 
@@ -42,13 +44,13 @@ class Presence:
 
     def filenos(self) -> list[int]:
         """What turns readable when there is news, or when the session is lost."""
-        return [] if self._connection is None else [_driver(self._connection).pgconn.socket]
+        return [] if self._connection is None else [self._driver.pgconn.socket]
 
     def was_rung(self) -> bool:
         """Whether a timer changed since this was last asked; after a loss of the session nobody knows, so yes."""
         if self._connection is None:
             return False
-        libpq = _driver(self._connection).pgconn
+        libpq = self._driver.pgconn
         try:
             libpq.consume_input()
             rung = False
@@ -63,13 +65,14 @@ class Presence:
         """End the session, and thereby the lock."""
         connection, self._connection, self._holds = self._connection, None, False
         if connection is not None:
-            _driver(connection).close()
+            self._driver.close()
             connection.invalidate()
             connection.close()
 
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = self._store.own_connection()
+            self._driver = self._connection.connection.dbapi_connection
             self._connection.exec_driver_sql(f"LISTEN {CHANNEL}")
         return self._connection
 
@@ -83,10 +86,6 @@ def _hold(connection: Connection, daemon_id: int) -> bool:
 def present(connection: Connection) -> set[int]:
     """The daemons that hold their locks at this moment."""
     return set(connection.execute(_HELD).scalars())
-
-
-def _driver(connection: Connection) -> Any:
-    return connection.connection.dbapi_connection
 
 
 _TAKE = text("SELECT pg_try_advisory_lock(:id)")
