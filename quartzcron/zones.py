@@ -27,6 +27,7 @@ Midnights = tuple[datetime | None, ...]
 Touched = tuple[int, int, datetime, datetime]
 
 _DAYS_OF_YEAR = tuple(timedelta(days=day) for day in range(366))
+_LEAP_YEAR = timedelta(days=366)
 _SECOND = timedelta(seconds=1)
 _UNKNOWN = (None,) * 367
 _ZONE_YEARS = 512
@@ -87,16 +88,25 @@ class Zone:
         return found
 
     def _find_transitions(self, year: int) -> tuple[Transition, ...]:
-        first = datetime(year, 1, 1).toordinal() * DAY
-        last = datetime(year + 1, 1, 1).toordinal() * DAY
         found = []
-        earlier, before = first - 1, self.offset(first - 1)
-        for later in range(first + DAY - 1, last, DAY):
-            after = self.offset(later)
+        earlier = datetime(year, 1, 1).toordinal() * DAY - 1
+        before, *offsets = self._evening_offsets(year)
+        for day, after in enumerate(offsets, 1):
             if after != before:
-                found.append(self._transition(earlier, later, before, after))
-            earlier, before = later, after
+                later = earlier + day * DAY
+                found.append(self._transition(later - DAY, later, before // _SECOND, after // _SECOND))
+            before = after
         return tuple(found)
+
+    def _evening_offsets(self, year: int) -> list[timedelta]:
+        """The offset in the last second (of UTC) of the year before, and of each day of a year."""
+        rules = self.rules
+        if rules is None:
+            return []
+        evening = datetime(year, 1, 1, tzinfo=rules) - _SECOND  # the hour is UTC's, as fromutc wants it
+        length = datetime(year, 12, 31).timetuple().tm_yday
+        times = [evening + days for days in (*_DAYS_OF_YEAR, _LEAP_YEAR)[: length + 1]]
+        return [rules.fromutc(time) - time for time in times]
 
     def _transition(self, earlier: int, later: int, before: int, after: int) -> Transition:
         """The second at which the offset changes from `before` to `after`."""
