@@ -4,11 +4,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
+    from collections.abc import Iterable
+    from datetime import date, datetime, tzinfo
 
     from dateutil.rrule import rrule
 
+    from .calendars import Calendar
     from .expression import CronExpression
+    from .schedules import Union
 
 
 def describe(self: CronExpression, language: str = "en") -> str:
@@ -21,6 +24,36 @@ def describe(self: CronExpression, language: str = "en") -> str:
     from . import words
 
     return words.describe(self, language)
+
+
+def excluding(self: CronExpression, *excluded: Calendar | CronExpression | Iterable[date]) -> CronExpression | Union:
+    """The expression without the days of calendars, without some dates, or without the fires of other expressions.
+
+    Days are taken out of the masks that next_fire reads, so it is as fast as before; see calendars.py.
+
+    >>> from datetime import date, datetime
+    >>> from quartzcron import CronExpression
+    >>> weekdays = CronExpression("0 0 8 ? * MON-FRI").excluding([date(2026, 1, 1)])
+    >>> weekdays.next_fire(datetime(2025, 12, 31, 8))
+    datetime.datetime(2026, 1, 2, 8, 0)
+    """
+    from . import calendars
+
+    return calendars.excluding(self, *excluded)
+
+
+def hashed(
+    cls: type[CronExpression], text: str, *, key: str, tz: str | tzinfo | None = None, dst: str = "vixie"
+) -> CronExpression:
+    """The expression in which every H is a value that the key picks, the same one for ever; see hashed.py.
+
+    >>> from quartzcron import CronExpression
+    >>> print(CronExpression.hashed("0 H H(0-7) ? * MON-FRI", key="nightly-report"))
+    0 24 6 ? * MON-FRI
+    """
+    from .hashed import hashed_text
+
+    return cls(hashed_text(text, key), tz=tz, dst=dst)
 
 
 def from_crontab(

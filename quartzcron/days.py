@@ -156,7 +156,8 @@ def day_rule(fields: DayFields, years: int) -> DayRule:
     if rule is None:
         if len(_rules) >= _RULES:
             _rules.clear()
-        rule = _rules[fields, years] = DayRule(fields, years)
+        kind = getattr(fields, "rule", DayRule)  # days less those of a calendar bring their own, see calendars.py
+        rule = _rules[fields, years] = kind(fields, years)
     return rule
 
 

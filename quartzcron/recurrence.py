@@ -34,7 +34,8 @@ def to_rrule(expression: CronExpression, start: datetime | None = None) -> rrule
     """
     found = simplest_days(expression._pattern.days.key)
     if found is None:
-        raise DialectError(NAME, None, "the expression never fires, which it cannot say")
+        what = "never fires" if expression.never_fires else "leaves out the days of a calendar"
+        raise DialectError(NAME, None, f"the expression {what}, which it cannot say")
     start = datetime(FIRST_YEAR, 1, 1) if start is None else start
     if start.tzinfo is not None:
         raise DialectError(NAME, "start", "a rule of wall times begins with a naive time")

@@ -34,7 +34,8 @@ _simplest: dict[DayKey, tuple[DayFields, int] | None] = {}
 
 
 def simplest_days(key: DayKey) -> tuple[DayFields, int] | None:
-    """Day fields and years that name exactly these days, None if no Quartz expression does.
+    """Day fields and years that name exactly these days, None if no Quartz expression does, as for days less
+    those of a calendar, whose masks go by years.
 
     Of many that do, the first in this order: every day, days of the week, days of the month, an nth or last day of the
     week, specials; all months and years where that makes no difference. Equal keys have equal answers.
@@ -63,7 +64,7 @@ def combined_key(parts: Sequence[Sequence[DayFields]], years: int) -> DayKey:
 
 def _find(key: DayKey) -> tuple[DayFields, int] | None:
     years, masks = key
-    if not years:
+    if not years or len(masks) != len(YEARS_OF_SHAPE):
         return None
     places = sorted({place for shape, mask in enumerate(masks) for place in _places(mask, shape)})
     months = sum({1 << place[0] for place in places})

@@ -86,6 +86,13 @@ def describe(expression: CronExpression, language: str = "en") -> str:
     return words.sentence(outline(pattern.times), *simplest, zone)
 
 
+def with_exception(text: str, name: str | None, language: str) -> str:
+    """A description with the calendar that is taken out, by its name."""
+    if language == "zh":
+        return f"{text}（{name or '其日历中的日期'}除外）"
+    return f"{text}, except on {name or 'the days of its calendar'}"
+
+
 def outline(times: TimeRule) -> Outline:
     """The shortest way to say times of day without leaving anything open."""
     for attempt in (_round_the_clock, _a_few, _by_hours, _by_minutes, _by_seconds):

@@ -171,7 +171,8 @@ def simplest_of(expression: CronExpression, dialect: str) -> tuple[DayFields, in
     """The days of an expression in their simplest form."""
     found = simplest_days(expression._pattern.days.key)
     if found is None:
-        raise DialectError(dialect, None, "the expression never fires, which it cannot say")
+        what = "never fires" if expression.never_fires else "leaves out the days of a calendar"
+        raise DialectError(dialect, None, f"the expression {what}, which it cannot say")
     return found
 
 

@@ -1,0 +1,153 @@
+"""Unions and overlaps: exact, in every mixture of zones, and never endless."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quartzcron import CronError, CronExpression
+from quartzcron.schedules import Overlap, Union, overlap, union
+from tests.strategies import ZONE_NAMES, expressions, sparse_expressions
+
+NEW_YEAR = datetime(2026, 1, 1)
+NEW_YEAR_UTC = datetime(2026, 1, 1, tzinfo=UTC)
+SOME_ZONES = st.sampled_from([None, "UTC", *ZONE_NAMES[1:8]])
+
+
+@given(one=sparse_expressions(), other=sparse_expressions())
+@settings(max_examples=60, deadline=None)
+def test_a_union_fires_when_either_does_and_an_overlap_when_both_do(one: str, other: str) -> None:
+    """Against the sets of fires of one month."""
+    left, right = CronExpression(one), CronExpression(other)
+    start, end = NEW_YEAR, datetime(2026, 2, 1)
+    fires = set(left.between(start, end)), set(right.between(start, end))
+    assert union(left, right).between(start, end) == sorted(fires[0] | fires[1])
+    assert overlap(left, right).between(start, end) == sorted(fires[0] & fires[1])
+
+
+@given(
+    one=sparse_expressions(),
+    other=sparse_expressions(),
+    zones=st.tuples(SOME_ZONES, SOME_ZONES),
+    day=st.integers(0, 364),
+)
+@settings(max_examples=60, deadline=None)
+def test_overlaps_are_right_across_zones_and_their_transitions(
+    one: str, other: str, zones: tuple[str | None, str | None], day: int
+) -> None:
+    """A fortnight from any day of 2026, forth and back, compared as instants."""
+    left, right = CronExpression(one, tz=zones[0]), CronExpression(other, tz=zones[1])
+    start = datetime(2026, 1, 1, tzinfo=ZoneInfo("America/New_York")) + timedelta(days=day)
+    end = start + timedelta(days=14)
+    in_utc = [{fire.astimezone(UTC) for fire in schedule.between(start, end)} for schedule in (left, right)]
+    both = overlap(left, right)
+    assert [fire.astimezone(UTC) for fire in both.fires(start, end)] == sorted(in_utc[0] & in_utc[1])
+    latest = both.prev_fire(end)
+    expected = max((fire for fire in in_utc[0] & in_utc[1] if fire < end.astimezone(UTC)), default=None)
+    assert expected is None or latest == expected
+
+
+@given(one=expressions(), other=expressions())
+@settings(max_examples=40, deadline=None)
+def test_prev_fire_mirrors_next_fire(one: str, other: str) -> None:
+    """From a fire back to itself."""
+    for schedule in (
+        union(CronExpression(one), CronExpression(other)),
+        overlap(CronExpression(one), CronExpression(other)),
+    ):
+        fire = schedule.next_fire(NEW_YEAR)
+        if fire is not None:
+            assert schedule.prev_fire(fire + timedelta(seconds=1)) == fire
+            assert schedule.matches(fire)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "zones"),
+    [
+        ("0/2 * * * * ?", "1/2 * * * * ?", ("Asia/Shanghai", "America/New_York")),
+        ("* * * 1/2 * ?", "* * * 2/2 * ?", (None, None)),
+        ("* * * ? * MON", "* * * ? * TUE", ("America/New_York", "America/New_York")),
+        ("* * * * * ? 2030", "* * * * * ? 2031", ("UTC", "UTC")),
+        ("0 0 8 30 2 ?", "* * * * * ?", (None, None)),
+    ],
+)
+def test_that_two_never_meet_is_proved_in_bounded_time(
+    one: str, other: str, zones: tuple[str | None, str | None]
+) -> None:
+    """130 years, most of them full of fires."""
+    never = overlap(CronExpression(one, tz=zones[0]), CronExpression(other, tz=zones[1]))
+    began = time.perf_counter()
+    assert never.next_fire(datetime(1970, 1, 2, tzinfo=UTC)) is None
+    assert never.prev_fire(datetime(2099, 12, 30, tzinfo=UTC)) is None
+    assert time.perf_counter() - began < 20
+
+
+def test_a_meeting_at_the_end_of_a_gap_is_found() -> None:
+    """02:30 and 03:00 New York are one moment on the day on which 02:30 does not exist."""
+    half_past_two, three = (CronExpression(text, tz="America/New_York") for text in ("0 30 2 * * ?", "0 0 3 * * ?"))
+    both = overlap(half_past_two, three)
+    assert both.next_fire(NEW_YEAR_UTC) == datetime(2026, 3, 8, 7, tzinfo=UTC)
+    assert both.prev_fire(datetime(2026, 3, 9, tzinfo=UTC)) == datetime(2026, 3, 8, 7, tzinfo=UTC)
+
+
+def test_overlaps_distribute_over_unions() -> None:
+    """(a or b) and c."""
+    a, b, c = (CronExpression(text) for text in ("0 0 8 ? * MON", "0 0 8 ? * TUE", "0 0 8 13 * ?"))
+    both = overlap(union(a, b), c)
+    assert {fire.strftime("%a %d") for fire in islice(both.fires(NEW_YEAR), 10)} == {"Mon 13", "Tue 13"}
+    assert overlap(overlap(a, c), c).next_fire(NEW_YEAR) == overlap(a, c).next_fire(NEW_YEAR)
+
+
+def test_naive_and_aware_questions() -> None:
+    """A naive time is wall time of the zone that all share; where they differ it is refused."""
+    shanghai, paris = (
+        CronExpression("0 0 18 * * ?", tz="Asia/Shanghai"),
+        CronExpression("0 0 12 * * ?", tz="Europe/Paris"),
+    )
+    fire = union(shanghai).next_fire(NEW_YEAR)
+    assert fire == datetime(2026, 1, 1, 10, tzinfo=UTC)
+    with pytest.raises(CronError, match="different zones"):
+        overlap(shanghai, paris).next_fire(NEW_YEAR)
+    with pytest.raises(TypeError, match="a time is a datetime"):
+        union(shanghai).next_fire("2026-01-01")  # type: ignore[arg-type]
+    answer = overlap(shanghai, paris).next_fire(datetime(2026, 6, 1, tzinfo=ZoneInfo("Asia/Tokyo")))
+    assert answer is not None
+    assert str(answer.tzinfo) == "Asia/Tokyo"
+    now = union(CronExpression("* * * * * ?")).next_fire()
+    assert now is not None
+    assert now.tzinfo is not None
+
+
+def test_schedules_are_values() -> None:
+    """Equal whatever their order, hashable, picklable, with a repr that tells them."""
+    a, b = CronExpression("0 0 8 ? * MON"), CronExpression("0 0 8 13 * ?")
+    assert union(a, b) == union(b, a)
+    assert overlap(a, b) == overlap(b, a)
+    assert union(a, b) != overlap(a, b)
+    assert len({union(a, b), union(b, a), overlap(a, b), overlap(b, a)}) == 2
+    for schedule in (union(a, b), overlap(a, b)):
+        assert pickle.loads(pickle.dumps(schedule)) == schedule
+    assert repr(overlap(a, b)) == "overlap(CronExpression('0 0 8 ? * MON'), CronExpression('0 0 8 13 * ?'))"
+    assert isinstance(union(a), Union)
+    assert isinstance(overlap(a), Overlap)
+    for make in (union, overlap):
+        with pytest.raises(CronError, match="at least one part"):
+            make()
+        with pytest.raises(TypeError, match="made of expressions"):
+            make("0 0 8 * * ?")  # type: ignore[arg-type]
+
+
+def test_times_far_away_are_answered() -> None:
+    """Before 1970 and after 2099."""
+    both = overlap(CronExpression("0 0 8 * * ?"), CronExpression("0 0 * * * ?"))
+    assert both.next_fire(datetime(1, 1, 1)) == datetime(1970, 1, 1, 8)
+    assert both.prev_fire(datetime(9999, 12, 31)) == datetime(2099, 12, 31, 8)
+    assert both.next_fire(datetime(9999, 12, 31)) is None
+    assert both.prev_fire(datetime(1, 1, 1)) is None
