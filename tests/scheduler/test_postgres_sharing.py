@@ -1,0 +1,383 @@
+"""Several daemons on one store: each race is played move by move, on both databases where it can take place."""
+
+import select
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, insert, update
+from sqlalchemy import select as select_sql
+
+from scheduler import leases
+from scheduler.claims import Claims, request_run
+from scheduler.daemon import Daemon
+from scheduler.errors import LeaseLostError, StoreUnavailableError, TimerError
+from scheduler.presence import Presence
+from scheduler.schema import daemons, timers
+from scheduler.store import Store
+from scheduler.timer import Environment, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.timetable import Timetable
+from scheduler.wake import changing
+
+from .doubles import FAILURE, START, ScriptedExecutor, Service, release
+from .postgres import Server
+from .service import eventually
+
+PRODUCTION = Environment.PRODUCTION
+DAEMON = {"id": 1, "host": "h", "pid": 1, "process_started": "", "wake_port": 1, "started_at": 1, "lease_until": 1}
+
+
+class Second:
+    """Another daemon on the store of a service, on a machine of its own."""
+
+    def __init__(self, service: Service) -> None:
+        self.executor = ScriptedExecutor(service.clock, lambda _: None)
+        self.daemon = Daemon(service.store, {PRODUCTION: self.executor}, clock=service.clock)
+        self.daemon.step()
+        self.id = self.daemon._lease.id
+        with service.store.writing() as connection:
+            connection.execute(update(daemons).where(daemons.c.id == self.id).values(host="elsewhere"))
+
+
+@pytest.fixture
+def second(service: Service) -> Iterator[Second]:
+    service.settle()
+    second = Second(service)
+    yield second
+    release(second.daemon)
+
+
+@contextmanager
+def unanswered(store: Store, monkeypatch: pytest.MonkeyPatch, *, took_place: bool) -> Iterator[None]:
+    """Within the block, the answer to each commit is lost; and the commit with it, or not."""
+
+    @contextmanager
+    def writing() -> Iterator[Connection]:
+        if took_place:
+            with store_writing() as connection:
+                yield connection
+            raise StoreUnavailableError("the connection was lost")
+        with store_writing() as connection:
+            yield connection
+            raise StoreUnavailableError("the connection was lost")
+
+    store_writing: Callable[..., object] = store.writing
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "writing", writing)
+        yield
+
+
+def begin_runs(service: Service, *, seconds: int = 10, **options: object) -> None:
+    """A timer that is due, its function going on until the test ends it."""
+    service.executor.script = lambda _: None
+    service.add(seconds=seconds, **options)
+    service.settle()
+    service.clock.advance(seconds)
+
+
+@pytest.mark.parametrize("took_place", [True, False])
+def test_a_claim_whose_answer_was_lost_is_run_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch, took_place: bool
+) -> None:
+    """Whether it took place or not: its function is called once, and the history has one row."""
+    begin_runs(service)
+    assert service.daemon is not None
+    with unanswered(service.store, monkeypatch, took_place=took_place):
+        service.daemon.turn()
+    assert service.executor.begun == []
+    service.daemon.turn()
+    service.daemon.turn()
+    assert len(service.executor.begun) == 1
+    service.executor.end(service.executor.going_on[0])
+    service.settle()
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
+@pytest.mark.parametrize(("policy", "outcome"), [("skip", "misfired"), ("fire_once", None)])
+def test_a_claim_that_is_found_too_late_goes_by_the_misfire_policy(
+    service: Service, monkeypatch: pytest.MonkeyPatch, policy: str, outcome: str | None
+) -> None:
+    """The store was away for an hour, and then it turns out that it had taken the claim in."""
+    begin_runs(service, seconds=86_400, misfire=MisfirePolicy(policy))
+    assert service.daemon is not None
+    with unanswered(service.store, monkeypatch, took_place=True):
+        service.daemon.turn()
+    service.clock.advance(3600)
+    service.daemon.turn()
+    assert service.rows() == [(86_400, 1, outcome)]
+    assert [task.past_due for task in service.executor.begun] == ([True] if outcome is None else [])
+
+
+@pytest.mark.parametrize("took_place", [True, False])
+def test_a_record_whose_answer_was_lost_is_written_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch, took_place: bool
+) -> None:
+    """Neither a line nor a failure is counted twice."""
+    begin_runs(service)
+    service.daemon.turn()  # type: ignore[union-attr]
+    (task,) = service.executor.going_on
+    service.executor.print(task, "only once")
+    service.executor.end(task, *FAILURE)
+    with unanswered(service.store, monkeypatch, took_place=took_place):
+        service.daemon.turn()  # type: ignore[union-attr]
+        service.daemon.turn()  # type: ignore[union-attr]
+    service.settle()
+    assert service.rows() == [(10, 1, "failed")]
+    assert [line.text for line in service.history.lines(task.run_id)] == ["only once"]
+    assert service.timetable.get("t").breaker.consecutive_failures == 1
+
+
+@pytest.mark.parametrize("took_place", [True, False])
+def test_lines_whose_answer_was_lost_are_written_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch, took_place: bool
+) -> None:
+    """What a run prints while it goes on, with more to come."""
+    begin_runs(service)
+    service.daemon.turn()  # type: ignore[union-attr]
+    (task,) = service.executor.going_on
+    service.executor.print(task, "one")
+    with unanswered(service.store, monkeypatch, took_place=took_place):
+        service.daemon.turn()  # type: ignore[union-attr]
+        service.executor.print(task, "two")
+        service.daemon.turn()  # type: ignore[union-attr]
+    service.executor.print(task, "three")
+    service.settle()
+    assert [line.text for line in service.history.lines(task.run_id)] == ["one", "two", "three"]
+
+
+def test_two_daemons_take_a_due_timer_once(service: Service, second: Second) -> None:
+    """Whoever comes second finds nothing."""
+    begin_runs(service)
+    service.settle()
+    second.daemon.step()
+    assert (len(service.executor.begun), len(second.executor.begun)) == (1, 0)
+
+
+def test_two_daemons_begin_a_waiting_run_once(service: Service, second: Second) -> None:
+    """A manual run is taken by the first to see it."""
+    service.add(seconds=3600)
+    request_run(service.store, "t", PRODUCTION, now=service.clock.now())
+    second.daemon.wake()
+    second.daemon.step()
+    service.settle()
+    assert (len(service.executor.begun), len(second.executor.begun)) == (0, 1)
+
+
+def test_a_timer_that_another_daemon_runs_is_skipped_over(service: Service, second: Second) -> None:
+    """The overlap policy holds across daemons."""
+    service.add(seconds=10)
+    service.clock.advance(10)
+    second.daemon.step()
+    service.after(10)
+    assert service.rows() == [(10, 1, None), (20, 1, "skipped_overlap")]
+
+
+def test_a_waiting_run_begins_when_another_daemons_run_has_ended(service: Service, second: Second) -> None:
+    """queue_one, across daemons."""
+    service.add(seconds=10, overlap=OverlapPolicy.QUEUE_ONE)
+    service.clock.advance(10)
+    second.daemon.step()
+    service.after(10)
+    assert service.executor.begun == []
+    second.executor.end(second.executor.going_on[0])
+    second.daemon.step()
+    service.after(1)
+    second.daemon.step()
+    begun = [*service.executor.begun, *second.executor.begun]
+    assert [task.fire_time - START for task in begun] in (
+        [timedelta(seconds=20), timedelta(seconds=10)],
+        [timedelta(seconds=10), timedelta(seconds=20)],
+    )
+
+
+class TestOnPostgreSQL:
+    """What takes two transactions at a time, which SQLite never has."""
+
+    @pytest.fixture(params=["postgresql"])
+    def store_url(self, request: pytest.FixtureRequest) -> Iterator[str]:
+        with request.getfixturevalue("postgres").database() as url:
+            yield url
+
+    def test_what_another_daemon_is_about_to_take_is_left_to_it(self, service: Service, second: Second) -> None:
+        """Nobody waits for its transaction, nobody reads its timers, and the loop does not spin meanwhile."""
+        begin_runs(service)
+        lease = second.daemon._lease
+        with service.store.writing() as connection:
+            tasks = Claims(service.store, lease)._claim_due(connection, service.clock.now(), 10)
+            assert service.daemon is not None
+            assert service.daemon.step() > 0
+        assert (len(tasks), service.executor.begun) == (1, [])
+
+    def test_a_waiting_run_is_not_begun_while_its_timer_is_in_other_hands(
+        self, service: Service, second: Second
+    ) -> None:
+        """They may be beginning another run of it, which nobody can see yet."""
+        service.add(seconds=3600)
+        request_run(service.store, "t", PRODUCTION, now=service.clock.now())
+        with service.store.writing() as connection:
+            connection.execute(select_sql(timers.c.id).with_for_update())
+            service.settle()
+            assert service.executor.begun == []
+        service.after(1)
+        assert len(service.executor.begun) == 1
+
+    def test_a_daemon_in_the_midst_of_a_transaction_is_not_taken_over(self, service: Service, second: Second) -> None:
+        """Whatever its lease says: what it is writing would belong to nobody."""
+        service.settle()
+        second.daemon._presence.close()
+        service.clock.advance(100)
+        with service.store.writing() as connection:
+            second.daemon._lease.check(connection)
+            service.settle()
+            assert second.id in registered(service.store)
+        service.after(1)
+        assert second.id not in registered(service.store)
+        with service.store.writing() as connection, pytest.raises(LeaseLostError):
+            second.daemon._lease.check(connection)
+
+    def test_a_daemon_without_its_lock_is_dead_after_two_looks(self, service: Service, second: Second) -> None:
+        """Long before its lease has run out; what it ran is abandoned, and it hears of that."""
+        service.add(seconds=10)
+        service.clock.advance(10)
+        second.daemon.step()
+        service.after(1)
+        second.daemon._presence.close()
+        service.after(leases.LOOK_EVERY_S)
+        assert second.id in registered(service.store)
+        service.after(leases.LOOK_TWICE_S)
+        assert second.id not in registered(service.store)
+        assert service.rows() == [(10, 1, "abandoned")]
+        second.executor.end(second.executor.going_on[0])
+        assert second.daemon.turn() == 0
+        assert service.rows() == [(10, 1, "abandoned")]
+
+    def test_a_daemon_that_comes_back_with_its_lock_lives(self, service: Service, second: Second) -> None:
+        """Its session was cut; it takes its lock again before anybody has looked twice."""
+        service.settle()
+        second.daemon._presence.close()
+        service.after(leases.LOOK_EVERY_S)
+        second.daemon.step()
+        service.after(leases.LOOK_TWICE_S)
+        service.after(leases.LOOK_EVERY_S)
+        assert second.id in registered(service.store)
+
+    def test_after_an_outage_the_others_have_time_to_come_back(self, service: Service, second: Second) -> None:
+        """Whoever comes back first does not take those for dead who have not come back yet."""
+        service.settle()
+        for daemon in (service.daemon, second.daemon):
+            daemon._presence.close()  # type: ignore[union-attr]
+        service.clock.advance(60)
+        service.settle()
+        service.after(leases.LOOK_EVERY_S)
+        assert second.id in registered(service.store)
+        second.daemon.step()
+        service.after(leases.LOOK_EVERY_S)
+        service.after(leases.LOOK_EVERY_S)
+        assert second.id in registered(service.store)
+
+    def test_a_change_rings_on_every_daemon_when_it_is_committed(self, store: Store) -> None:
+        """On whatever machine; and not before."""
+        presences = [Presence(store), Presence(store)]
+        for number, presence in enumerate(presences, 1):
+            presence.show(number)
+        with changing(store):
+            assert not any(presence.was_rung() for presence in presences)
+        for presence in presences:
+            assert select.select(presence.filenos(), [], [], 5)[0]
+            assert presence.was_rung()
+            assert not presence.was_rung()
+            presence.close()
+
+    def test_a_lost_session_is_noticed_and_made_anew(self, store: Store) -> None:
+        """The loop wakes, looks, and listens again."""
+        presence = Presence(store)
+        assert not presence.show(1)
+        with store.writing() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        eventually(presence.was_rung)
+        assert presence.filenos() == []
+        assert presence.show(1)
+        assert presence.filenos() != []
+        presence.close()
+
+    def test_a_lock_that_an_old_session_still_holds_is_asked_for_again(self, store: Store) -> None:
+        """The server has not noticed yet that our last connection is gone."""
+        old, new = Presence(store), Presence(store)
+        old.show(1)
+        new.show(1)
+        assert not new._holds
+        old.close()
+        give_up_at = time.monotonic() + 5
+        while not new._holds:
+            assert time.monotonic() < give_up_at
+            new.show(1)
+        new.close()
+
+    def test_a_transaction_that_stands_still_is_given_up_by_the_server(
+        self, store_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A daemon that is frozen must not hold up the timers that it is about to take."""
+        monkeypatch.setattr("scheduler.store.IDLE_TIMEOUT_S", 0.1)
+        with Store(store_url) as store, pytest.raises(StoreUnavailableError, match="does not answer"):
+            stand_still(store)
+
+    def test_a_row_that_is_locked_for_too_long_says_so(self, store_url: str) -> None:
+        """As SQLite does."""
+        with Store(store_url) as holder, Store(store_url, busy_timeout_s=0.1) as store, holder.writing() as connection:
+            connection.execute(insert(daemons).values(DAEMON))
+            with pytest.raises(StoreUnavailableError, match="locked by another program"), store.writing() as other:
+                other.execute(insert(daemons).values(DAEMON))
+
+    def test_a_store_on_a_standby_says_so(self, store_url: str) -> None:
+        """After a switch of the primary server, say."""
+        with (
+            Store(f"{store_url}&options=-cdefault_transaction_read_only=on") as store,
+            pytest.raises(StoreUnavailableError, match="read-only; is this the primary"),
+            store.writing() as connection,
+        ):
+            connection.execute(insert(daemons).values(DAEMON))
+
+    def test_processes_that_open_an_empty_store_at_once_make_it_once(self, postgres: Server) -> None:
+        """Each waits for the one that is at it, and finds nothing left to do."""
+        postgres.execute("CREATE DATABASE made_at_once")
+        with ThreadPoolExecutor(4) as threads:
+            stores = list(threads.map(Store, [postgres.url("made_at_once")] * 4))
+        for store in stores:
+            assert registered(store) == set()
+            store.close()
+        postgres.execute("DROP DATABASE made_at_once")
+
+    def test_people_who_add_timers_at_once_stay_within_the_quota(self, store: Store) -> None:
+        """Ten at a time, five of them allowed, and two of each name."""
+        with ThreadPoolExecutor(10) as threads:
+            answers = list(threads.map(lambda number: add(store, f"t{number % 8}"), range(10)))
+        assert Counter(answers)["added"] == 5
+        assert set(answers) <= {"added", "DuplicateTimerError", "TimerQuotaError"}
+
+
+def add(store: Store, name: str) -> str:
+    try:
+        Timetable(store).add([Timer(name=name, function="f", trigger=Every(60))], now=START, quota=5)
+    except TimerError as error:
+        return type(error).__name__
+    return "added"
+
+
+def stand_still(store: Store) -> None:
+    """Hold a transaction open for longer than the server bears."""
+    with store.writing() as connection:
+        connection.execute(daemons.select())
+        time.sleep(0.5)
+        connection.execute(daemons.select())
+
+
+def registered(store: Store) -> set[int]:
+    with store.reading() as connection:
+        return {row.id for row in connection.execute(daemons.select())}
