@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration; a store that names another one is upgraded, or refused when it is newer.
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData()
 #: SQLite gives row ids by itself only to a column declared INTEGER.
@@ -128,3 +128,16 @@ lines = Table(
     Column("text", Text, nullable=False),
 )
 Index("lines_by_run", lines.c.run_id, lines.c.id)
+
+# What functions print that are called over HTTP; such a call has no row of its own.
+call_lines = Table(
+    "call_lines",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("function", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+)

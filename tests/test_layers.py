@@ -28,6 +28,7 @@ SHELL = (
     "batch",
     "claims",
     "history",
+    "loglines",
     "executors",
     "metrics",
     "daemon",

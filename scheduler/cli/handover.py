@@ -28,13 +28,16 @@ _READ_SIZE = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """Descriptors that a child was given; `again` says that it takes over from one that has introduced itself."""
+    """Descriptors that a child was given; `again` says that it takes over from one that has introduced itself, and
+    `as_json` how it speaks.
+    """
 
     listener: int
     ready: int
     lifeline: int
     stage_listener: int | None = None
     again: bool = False
+    as_json: bool = False
 
     def say_ready(self, facts: Mapping[str, Any]) -> None:
         """Tell the parent that all is up."""
@@ -65,13 +68,14 @@ class Child:
         *,
         stage_listener: socket.socket | None = None,
         again: bool = False,
+        as_json: bool = False,
         cwd: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._ready, ready_far = os.pipe()
         lifeline_far, self._lifeline = os.pipe()
         stage = stage_listener.fileno() if stage_listener else None
-        given = Handover(listener.fileno(), ready_far, lifeline_far, stage, again)
+        given = Handover(listener.fileno(), ready_far, lifeline_far, stage, again, as_json)
         passed = [given.listener, ready_far, lifeline_far, *([stage] if stage is not None else [])]
         self._process = subprocess.Popen(
             [sys.executable, *words],

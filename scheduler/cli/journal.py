@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
+from ..engine.capture import is_caught
 from ..history import History
-from ..run import Ending, Line, Outcome, Task
+from ..run import Ending, Line, Outcome, Run, Task
 from . import show
-from .logs import print_line
+from .logs import line_of_run, print_line
 
 
 class Journal:
@@ -25,8 +26,8 @@ class Journal:
         self._history = history
         self._tz = tz
         self._as_json = as_json
-        #: Which timer a run that still goes on belongs to.
-        self._names: dict[int, str] = {}
+        #: What is known of a run that still goes on.
+        self._runs: dict[int, Run | Task] = {}
         self._is_read = True
 
     def __call__(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
@@ -38,18 +39,18 @@ class Journal:
             self._is_read = False
 
     def _print(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
-        self._names.update((task.run_id, task.timer) for task, _ in ended)
+        self._runs.update((task.run_id, task) for task, _ in ended)
         for line in lines:
-            print_line(self._name(line.run_id), line, self._tz, as_json=self._as_json)
+            if run := self._run(line.run_id):
+                print_line(line_of_run(line, run), self._tz, as_json=self._as_json)
         for task, ending in ended:
             self._print_run(task, ending)
-            self._names.pop(task.run_id, None)
+            self._runs.pop(task.run_id, None)
 
-    def _name(self, run_id: int) -> str:
-        if run_id not in self._names:
-            run = self._history.run(run_id)
-            self._names[run_id] = run.timer if run else "?"
-        return self._names[run_id]
+    def _run(self, run_id: int) -> Run | Task | None:
+        if run_id not in self._runs and (run := self._history.run(run_id)):
+            self._runs[run_id] = run
+        return self._runs.get(run_id)
 
     def _print_run(self, task: Task, ending: Ending) -> None:
         if self._as_json:
@@ -102,6 +103,8 @@ def log_to_stderr(level: str, tz: tzinfo) -> None:
     """Send what the service and the user's code log to stderr, from a level on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(tz))
+    # What a call logs is shown as a line of the call.
+    handler.addFilter(lambda record: not is_caught(record))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())

@@ -1,4 +1,4 @@
-"""scheduler logs: what runs printed, and what they print now."""
+"""scheduler logs: what functions printed, and what they print now."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import click
 
 from ..errors import StoreError
 from ..history import History
-from ..run import Line
+from ..loglines import Choice, LogLine, LogLines, Mark
+from ..run import Line, Run, Task
 from . import show
-from .place import here, json_option, store_option
+from .place import environment_option, here, json_option, store_option
 from .runs import check_timer
 
 #: How often a following reader looks for new lines.
@@ -22,30 +23,43 @@ _COLOURS = {"error": "red", "critical": "red", "warning": "yellow", "debug": "br
 @click.command("logs")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is printed from now on; Ctrl-C ends it.")
 @click.option("--timer", metavar="NAME", help="Lines of one timer only.")
+@click.option("--function", metavar="NAME", help="Lines of one function only, by whomever it is called.")
 @click.option("--run", "run_id", type=int, metavar="ID", help="Lines of one run only.")
-@click.option(
-    "-n", "--limit", default=100, type=click.IntRange(1, 100_000), help="The last so many; 100 unless set."
-)
+@click.option("--request", "request_id", metavar="ID", help="Lines of one request id only: of a fire, or of a client.")
+@click.option("-n", "--limit", default=100, type=click.IntRange(1, 100_000), help="The last so many; 100 unless set.")
+@environment_option
 @store_option
 @json_option
 def command(
-    *, follow: bool, timer: str | None, run_id: int | None, limit: int, store: str | None, as_json: bool
+    *,
+    follow: bool,
+    run_id: int | None,
+    limit: int,
+    store: str | None,
+    as_json: bool,
+    timer: str | None,
+    function: str | None,
+    environment: str | None,
+    request_id: str | None,
 ) -> None:
-    """Show the lines that runs printed, oldest first; with --json, each line is an object of its own."""
+    """Show the lines that functions printed, oldest first; with --json, each line is an object of its own.
+
+    A function prints when a timer runs it, or when a client calls it over HTTP under `scheduler up`.
+    """
     place = here(store=store)
     tz = show.zone(place.config.tz)
     with place.store() as opened:
-        history = History(opened)
         if run_id is not None:
-            _print_run(history, run_id, limit, tz, as_json=as_json)
+            _print_run(History(opened), run_id, limit, tz, as_json=as_json)
             return
         if timer is not None:
             check_timer(opened, timer)
-        found = history.tail(timer=timer, limit=limit)
-        for _, name, line in found:
-            print_line(name, line, tz, as_json=as_json)
+        choice = Choice(timer, function, environment, request_id)
+        found, mark = LogLines(opened).last(choice, limit)
+        for line in found:
+            print_line(line, tz, as_json=as_json)
         if follow:
-            _follow(history, found[-1][0] if found else 0, timer, tz, as_json=as_json)
+            _follow(LogLines(opened), mark, choice, tz, as_json=as_json)
 
 
 def _print_run(history: History, run_id: int, limit: int, tz: tzinfo, *, as_json: bool) -> None:
@@ -53,24 +67,38 @@ def _print_run(history: History, run_id: int, limit: int, tz: tzinfo, *, as_json
     if run is None:
         raise StoreError(f"there is no run {run_id}; scheduler runs shows which there are")
     for line in history.lines(run_id)[-limit:]:
-        print_line(run.timer, line, tz, as_json=as_json)
+        print_line(line_of_run(line, run), tz, as_json=as_json)
 
 
-def _follow(history: History, after: int, timer: str | None, tz: tzinfo, *, as_json: bool) -> None:
+def _follow(logged: LogLines, mark: Mark, choice: Choice, tz: tzinfo, *, as_json: bool) -> None:
     try:
         while True:
             time.sleep(_LOOK_EVERY_S)
-            for line_id, name, line in history.tail(after=after, timer=timer):
-                print_line(name, line, tz, as_json=as_json)
-                after = line_id
+            found, mark = logged.after(mark, choice)
+            for line in found:
+                print_line(line, tz, as_json=as_json)
     except KeyboardInterrupt:
         return
 
 
-def print_line(timer: str, line: Line, tz: tzinfo, *, as_json: bool = False) -> None:
-    """One line: when, which timer, and what it said; in its level's colour on a terminal."""
+def line_of_run(line: Line, run: Run | Task) -> LogLine:
+    """A line of a run, with what is known of the run."""
+    return LogLine(
+        line.at,
+        line.level,
+        line.text,
+        run.function,
+        run.environment,
+        run.request_id,
+        timer=run.timer,
+        run_id=line.run_id,
+    )
+
+
+def print_line(line: LogLine, tz: tzinfo, *, as_json: bool = False) -> None:
+    """One line: when, its level, which timer or function, and what it said; in its level's colour on a terminal."""
     if as_json:
-        show.print_json_line(show.line_json(timer, line, tz))
+        show.print_json_line(show.line_json(line, tz))
         return
     text = click.style(show.plain(line.text), fg=_COLOURS.get(line.level))
-    click.echo(f"{show.instant(line.at, tz)}  {timer}  {text}")
+    click.echo(f"{show.instant(line.at, tz)}  {line.level:<7}  {show.plain(line.source)}  {text}")

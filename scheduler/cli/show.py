@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..run import Line, Run
+from ..run import Run
 from ..timer import Cron, Timer
 
 if TYPE_CHECKING:
+    from ..loglines import LogLine
     from ..timetable import Entry
 
 #: Wide enough for any table; what reads a pipe must never find a name cut short.
@@ -180,6 +181,15 @@ def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
     }
 
 
-def line_json(timer: str, line: Line, tz: tzinfo) -> dict[str, Any]:
-    """A line that a run printed."""
-    return {"at": iso(line.at, tz), "timer": timer, "run": line.run_id, "level": line.level, "text": line.text}
+def line_json(line: LogLine, tz: tzinfo) -> dict[str, Any]:
+    """A line that a function printed; timer and run are null where a client called it."""
+    return {
+        "at": iso(line.at, tz),
+        "timer": line.timer,
+        "run": line.run_id,
+        "function": line.function,
+        "environment": line.environment,
+        "request_id": line.request_id,
+        "level": line.level,
+        "text": line.text,
+    }

@@ -24,6 +24,7 @@ from .declared import add_missing, declared_timers
 from .handover import Child, Handover, taken
 from .journal import log_to_stderr
 from .place import Place, here, printing_to_stderr
+from .scribe import writing_down
 from .server import Server
 from .serving import application, threads
 
@@ -54,10 +55,11 @@ class Source:
 class Preview:
     """The process that serves the stage; started again when it ends by itself. A preview never stops what is live."""
 
-    def __init__(self, source: Source, listener: socket.socket, environ: dict[str, str]) -> None:
+    def __init__(self, source: Source, listener: socket.socket, environ: dict[str, str], *, as_json: bool) -> None:
         self._source = source
         self._listener = listener
         self._environ = environ
+        self._as_json = as_json
         self._stopping = threading.Event()
         self._child = self._started()
         facts = self._child.facts(READY_WITHIN_S)
@@ -68,7 +70,7 @@ class Preview:
 
     def _started(self) -> Child:
         words = ["-m", "scheduler.cli.stage", self._source.target]
-        return Child(words, self._listener, cwd=self._source.folder, environ=self._environ)
+        return Child(words, self._listener, as_json=self._as_json, cwd=self._source.folder, environ=self._environ)
 
     def _watch(self) -> None:
         retry_s = RETRY_S
@@ -91,7 +93,7 @@ class Preview:
 
 
 @contextmanager
-def preview(source: Source, listener: socket.socket, place: Place) -> Iterator[Preview]:
+def preview(source: Source, listener: socket.socket, place: Place, *, as_json: bool) -> Iterator[Preview]:
     """A preview that ends with the block."""
     environ = {
         "LEANCLOUD_APP_ENV": Environment.STAGE.value,
@@ -99,9 +101,10 @@ def preview(source: Source, listener: socket.socket, place: Place) -> Iterator[P
         "SCHEDULER_STORE": place.config.store_url,
         "SCHEDULER_TZ": place.config.tz,
         "SCHEDULER_MAX_TIMERS": str(place.config.max_timers),
+        "SCHEDULER_KEEP_DAYS": str(place.config.keep_days),
         "SCHEDULER_LOG_LEVEL": place.config.log_level,
     }
-    running = Preview(source, listener, environ)
+    running = Preview(source, listener, environ, as_json=as_json)
     try:
         yield running
     finally:
@@ -135,7 +138,8 @@ def serve(target: str, given: Handover) -> int:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(fileno=given.listener))
         store = stack.enter_context(place.store())
-        with printing_to_stderr() if not sys.stdout.isatty() else nullcontext():
+        stack.enter_context(writing_down(store, place, as_json=given.as_json))
+        with printing_to_stderr() if given.as_json else nullcontext():
             loaded = place.deploy(target)
         add_missing(store, declared_timers(loaded.registry, place), quota=place.config.max_timers)
         server = Server(listener, application(loaded), threads=threads(loaded))

@@ -29,6 +29,7 @@ from .handover import Handover, taken
 from .journal import Journal, log_to_stderr
 from .place import Place, environment_option, here, json_option, printing_to_stderr, store_option
 from .reload import supervise
+from .scribe import writing_down
 from .server import Server, listening
 from .serving import application, threads
 from .stage import Preview, Source, preview
@@ -125,6 +126,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
         store = stack.enter_context(place.new_store())
         provided = keys.provide(place.keys_file)
+        stack.enter_context(writing_down(store, place, as_json=plan.as_json))
         with printing_to_stderr() if plan.as_json else nullcontext():
             loaded = place.deploy(plan.target)
         added = add_missing(store, declared_timers(loaded.registry, place), quota=config.max_timers)
@@ -148,7 +150,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
 def _beside(plan: Plan, sockets: Sockets, stack: ExitStack) -> Preview | None:
     if plan.preview is None or sockets.stage is None:
         return None
-    return stack.enter_context(preview(plan.preview, sockets.stage, plan.place))
+    return stack.enter_context(preview(plan.preview, sockets.stage, plan.place, as_json=plan.as_json))
 
 
 def _state(timer: Timer) -> str:

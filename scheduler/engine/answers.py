@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.engine import hooks, outcomes, reply, typed
+from scheduler.engine import capture, hooks, outcomes, reply, typed
 from scheduler.engine.credentials import Level, is_hook, level, our_keys
 from scheduler.engine.execution import Execution
 from scheduler.engine.outcomes import Failure, RefusedError
@@ -119,7 +119,10 @@ def _hook(service: Service, request: Request) -> Any:
         result = service.execution.bounded(call, work, service.hook_limit_s)
     except (LeanEngineError, LeanCloudError) as error:
         if event.logs_refusals:
-            logger.error("%s refused what is saved already: %s [request %s]", call.function, error, request.id)
+            extra = {capture.CALL: (call.function, request.id)}
+            logger.error(
+                "%s refused what is saved already: %s [request %s]", call.function, error, request.id, extra=extra
+            )
         raise
     return event.answer(arguments, result)
 
@@ -186,10 +189,11 @@ def _hook_arguments(event: hooks.Event, class_name: str, request: Request) -> tu
 
 def _log(failed: Failure, error: Exception, request: Request) -> None:
     name = "/".join(request.names)
+    extra = {capture.CALL: (name, request.id)}
     if failed.unforeseen:
-        logger.error("%r failed [request %s]", name, request.id, exc_info=error)
+        logger.error("%r failed [request %s]", name, request.id, exc_info=error, extra=extra)
     elif failed.status == 503:
-        logger.warning("%r was not answered: %s [request %s]", name, failed.error, request.id)
+        logger.warning("%r was not answered: %s [request %s]", name, failed.error, request.id, extra=extra)
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from typing import Any
 
 from scheduler.budget import deadline, left_s
 from scheduler.call import Call, current_call
+from scheduler.engine import capture
 from scheduler.engine.pool import Pool
 
 logger = logging.getLogger("scheduler.engine")
@@ -57,7 +58,7 @@ class Execution:
 
     def _guarded(self, call: Call, work: Work) -> Any:
         try:
-            return self._within(call, work)
+            return capture.run(call, functools.partial(self._within, call, work))
         except Exception:
             raise
         except BaseException as error:  # sys.exit() in a function must end neither the worker nor the server
@@ -70,4 +71,5 @@ def _log_late(call: Call, started: float) -> None:
         call.function,
         time.monotonic() - started,
         call.request_id,
+        extra={capture.CALL: (call.function, call.request_id)},
     )

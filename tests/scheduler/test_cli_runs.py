@@ -76,8 +76,8 @@ def test_instants_in_json_are_iso_8601_with_offset(command_line: CommandLine) ->
 def test_logs_show_what_runs_printed(command_line: CommandLine) -> None:
     """A line with its instant and its timer; a control character cannot steer the terminal."""
     first, second = command_line.run("logs").stdout.splitlines()
-    assert first == "2026-01-05 08:01:02+08:00  report  begun"
-    assert second.endswith("  report  no answer \\x1b[2J")
+    assert first == "2026-01-05 08:01:02+08:00  info     report  begun"
+    assert second.endswith("  error    report  no answer \\x1b[2J")
 
 
 def test_logs_speak_json_line_by_line(command_line: CommandLine) -> None:

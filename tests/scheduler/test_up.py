@@ -96,7 +96,7 @@ def test_a_timer_run_by_hand_ends_with_its_outcome(served: Up, project: Path) ->
     cli(project, "timers", "add", "greeting", "--function", "hello", "--every", "3600", "name=Ann")
     done = cli(project, "timers", "run", "greeting", "--wait", "--json")
     run = json.loads(done.stdout)
-    assert (done.returncode, run["outcome"], run["result"]) == (0, "succeeded", "'hello, Ann'")
+    assert (done.returncode, run["outcome"], run["result"]) == (0, "succeeded", "hello, Ann")
     logs = cli(project, "logs", "--run", str(run["id"]), "--json")
     assert [json.loads(line)["text"] for line in logs.stdout.splitlines()] == ["saying hello to Ann"]
     cli(project, "timers", "add", "broken", "--function", "bad", "--every", "3600")
@@ -223,7 +223,7 @@ def test_the_environment_names_one_deployment(tmp_path: Path) -> None:
         assert curl(running.facts["call"], instead="environment") == (200, '{"result":"production"}')
         cli(tmp_path, "timers", "add", "t", "--function", "environment", "--every", "3600")
         cli(tmp_path, "timers", "add", "t", "--function", "environment", "--every", "3600", "--env", "stage")
-        assert json.loads(cli(tmp_path, "timers", "run", "t", "--wait", "--json").stdout)["result"] == "'production'"
+        assert json.loads(cli(tmp_path, "timers", "run", "t", "--wait", "--json").stdout)["result"] == "production"
         failed = json.loads(cli(tmp_path, "timers", "run", "t", "--wait", "--json", "--env", "stage").stdout)
         assert failed["error"] == "The cloud code isn't deployed for prod 0."
 
