@@ -118,7 +118,8 @@ SETTINGS: Mapping[str, Setting] = {
     "host": Setting(_text, ("SCHEDULER_HOST",)),
     "port": Setting(_whole(0, 65_535), ("LEANCLOUD_APP_PORT", "LC_APP_PORT", "SCHEDULER_PORT")),
     "environment": Setting(
-        _one_of(*ENVIRONMENTS, DEVELOPMENT), ("LEANCLOUD_APP_ENV", "LC_APP_ENV", "SCHEDULER_ENVIRONMENT")
+        _one_of(*ENVIRONMENTS, DEVELOPMENT),
+        ("LEANCLOUD_APP_ENV", "LC_APP_ENV", "LEANCLOUD_APP_PROD", "LC_APP_PROD", "SCHEDULER_ENVIRONMENT"),
     ),
     "tz": Setting(_zone, ("SCHEDULER_TZ",)),
     "max_timers": Setting(_whole(0, 1_000_000), ("SCHEDULER_MAX_TIMERS",)),
@@ -128,6 +129,11 @@ SETTINGS: Mapping[str, Setting] = {
     "keep_days": Setting(_whole(1, 36_500), ("SCHEDULER_KEEP_DAYS",)),
     "log_level": Setting(_one_of(*LOG_LEVELS), ("SCHEDULER_LOG_LEVEL",)),
 }
+
+
+#: What the values of older variables mean.
+_PROD = {"1": "production", "0": "stage"}
+_MEANINGS: Mapping[str, Mapping[str, str]] = {"LEANCLOUD_APP_PROD": _PROD, "LC_APP_PROD": _PROD}
 
 
 def read(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -> Config:
@@ -184,7 +190,7 @@ def _from_environment(environ: Mapping[str, str]) -> Source:
     for name, setting in SETTINGS.items():
         for variable in reversed(setting.variables):
             if value := environ.get(variable):
-                yield name, value, f"the environment variable {variable}"
+                yield name, _MEANINGS.get(variable, {}).get(value, value), f"the environment variable {variable}"
 
 
 def _from_options(options: Mapping[str, Any]) -> Source:

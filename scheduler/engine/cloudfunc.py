@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC
 from typing import Any
 
 from scheduler.budget import FUNCTION_LIMIT_S, deadline, left_s
-from scheduler.call import current_call
+from scheduler.call import TimerCall, current_call
 from scheduler.engine import body, typed
 from scheduler.engine.credentials import our_keys
 from scheduler.engine.outcomes import TIMED_OUT, encode
@@ -101,8 +102,21 @@ def _headers() -> dict[str, str]:
         "X-LC-Prod": "0" if app_environment() == STAGE else "1",
         "X-LC-Session": call.session_token if call else None,
         "X-Request-Id": call.request_id if call else None,
+        **_timer_headers(call.timer if call else None),
     }
     return {name: value for name, value in headers.items() if value}
+
+
+def _timer_headers(timer: TimerCall | None) -> dict[str, str]:
+    """A function that a timer's function calls over there learns of the timer, too (engine protocol § 3)."""
+    if timer is None:
+        return {}
+    return {
+        "X-Timer-Name": _quoted(timer.name),
+        "X-Timer-Scheduled-Time": timer.scheduled_at.astimezone(UTC).isoformat(),
+        "X-Timer-Attempt": str(timer.attempt),
+        "X-Timer-Past-Due": "true" if timer.past_due else "",
+    }
 
 
 def _limit_s() -> float:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 from scheduler.call import Call, TimerCall
 from scheduler.engine import body, credentials
@@ -94,4 +95,5 @@ def timer_of(environ: Mapping[str, Any]) -> TimerCall | None:
         return None
     if scheduled_at.tzinfo is None:
         scheduled_at = scheduled_at.replace(tzinfo=UTC)
-    return TimerCall(decoded(environ["HTTP_X_TIMER_NAME"]), scheduled_at, attempt)
+    past_due = environ.get("HTTP_X_TIMER_PAST_DUE", "").lower() == "true"
+    return TimerCall(unquote(decoded(environ["HTTP_X_TIMER_NAME"])), scheduled_at, attempt, past_due)

@@ -136,6 +136,7 @@ def _headers_of(task: Task) -> dict[str, str]:
         "X-Timer-Name": quote(task.timer),
         "X-Timer-Scheduled-Time": _iso(task.fire_time),
         "X-Timer-Attempt": str(task.attempt),
+        **({"X-Timer-Past-Due": "true"} if task.past_due else {}),
     }
 
 

@@ -83,6 +83,14 @@ EIGHT = datetime(2026, 1, 5, 0, 0, tzinfo=UTC)
             {"X-Timer-Name": "周报".encode().decode("latin-1"), "X-Timer-Scheduled-Time": "2026-01-05T00:00Z"},
             TimerCall("周报", EIGHT, 1),
         ),
+        (
+            {"X-Timer-Name": "%E5%91%A8%E6%8A%A5", "X-Timer-Scheduled-Time": "2026-01-05T00:00Z"},
+            TimerCall("周报", EIGHT, 1),
+        ),
+        (
+            {"X-Timer-Name": "t", "X-Timer-Scheduled-Time": "2026-01-05T00:00Z", "X-Timer-Past-Due": "true"},
+            TimerCall("t", EIGHT, 1, past_due=True),
+        ),
         ({"X-Timer-Name": "t"}, None),
         ({"X-Timer-Name": "t", "X-Timer-Scheduled-Time": "soon"}, None),
         ({"X-Timer-Name": "t", "X-Timer-Scheduled-Time": "2026-01-05T00:00:00Z", "X-Timer-Attempt": "x"}, None),

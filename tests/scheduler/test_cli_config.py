@@ -93,3 +93,24 @@ def test_the_settings_are_frozen(tmp_path: Path) -> None:
     config = read(tmp_path, {}, {})
     with pytest.raises(AttributeError):
         config.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("environ", "environment"),
+    [
+        ({"LC_APP_PROD": "1"}, "production"),
+        ({"LC_APP_PROD": "0"}, "stage"),
+        ({"LEANCLOUD_APP_PROD": "0", "LC_APP_PROD": "1"}, "stage"),
+        ({"LC_APP_ENV": "stage", "LC_APP_PROD": "1"}, "stage"),
+        ({"LEANCLOUD_APP_ENV": "development", "LC_APP_PROD": "1"}, "development"),
+    ],
+)
+def test_the_old_variable_for_the_environment(tmp_path: Path, environ: dict[str, str], environment: str) -> None:
+    """LC_APP_PROD is 1 or 0; a variable that names the environment is stronger."""
+    assert read(tmp_path, environ, {}).environment == environment
+
+
+def test_another_value_of_the_old_variable_is_refused(tmp_path: Path) -> None:
+    """And the variable is named."""
+    with pytest.raises(ConfigError, match="the environment variable LC_APP_PROD: environment = '2' cannot be"):
+        read(tmp_path, {"LC_APP_PROD": "2"}, {})
