@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime, tzinfo
+    from typing import Any
 
     from dateutil.rrule import rrule
 
@@ -131,3 +132,17 @@ def to_rrule(self: CronExpression, start: datetime | None = None) -> rrule:
     from . import recurrence
 
     return recurrence.to_rrule(self, start)
+
+
+def pydantic_core_schema(cls: type[CronExpression], source: Any, handler: Any) -> Any:  # noqa: ARG001
+    """For pydantic, which calls it when a model has a CronExpression; see contrib/pydantic.py."""
+    from .contrib.pydantic import schema_of
+
+    return schema_of(cls)
+
+
+def pydantic_json_schema(cls: type[CronExpression], schema: Any, handler: Any) -> Any:  # noqa: ARG001
+    """For pydantic's JSON schema; see contrib/pydantic.py."""
+    from .contrib.pydantic import json_schema_of
+
+    return json_schema_of(schema, handler)

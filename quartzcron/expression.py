@@ -463,6 +463,8 @@ class CronExpression(_Slots):
     from_oncalendar = classmethod(conversions.from_oncalendar)
     from_spring = classmethod(conversions.from_spring)
     hashed = classmethod(conversions.hashed)
+    __get_pydantic_core_schema__ = classmethod(conversions.pydantic_core_schema)
+    __get_pydantic_json_schema__ = classmethod(conversions.pydantic_json_schema)
     to_crontab = conversions.to_crontab
     to_eventbridge = conversions.to_eventbridge
     to_oncalendar = conversions.to_oncalendar

@@ -1,0 +1,1 @@
+"""Quartz expressions in other hosts, one file for each. None is imported before it is asked for."""

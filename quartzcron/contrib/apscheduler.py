@@ -1,0 +1,75 @@
+"""A trigger for APScheduler 3: `scheduler.add_job(report, QuartzTrigger("0 0 8 ? * MON"))`.
+
+The entry point `quartz` of the group apscheduler.triggers makes `add_job(report, "quartz", expression="…")` work too.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import Any
+
+from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from apscheduler.util import (  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    astimezone,
+    convert_to_datetime,
+)
+
+from ..expression import CronExpression
+from ..policies import VIXIE
+from ..zone_names import local_zone
+
+
+class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
+    """Fires when a Quartz expression does.
+
+    Its zone is that of the expression, else `timezone`, which APScheduler fills in with the scheduler's. `start_date`
+    and `end_date` bound the fire times, both included; `jitter` delays each by up to so many seconds.
+
+    >>> QuartzTrigger("0 0 8 ? * MON", timezone="Asia/Shanghai")
+    <QuartzTrigger ('0 0 8 ? * MON', timezone='Asia/Shanghai')>
+    """
+
+    __slots__ = ("end_date", "expression", "jitter", "start_date", "timezone")
+
+    def __init__(
+        self,
+        expression: str | CronExpression,
+        *,
+        timezone: str | tzinfo | None = None,
+        dst: str = VIXIE,
+        start_date: datetime | str | None = None,
+        end_date: datetime | str | None = None,
+        jitter: int | None = None,
+    ) -> None:
+        self.expression = expression if isinstance(expression, CronExpression) else CronExpression(expression, dst=dst)
+        self.timezone = self.expression.tz or astimezone(timezone) or local_zone()
+        self.start_date = convert_to_datetime(start_date, self.timezone, "start_date")
+        self.end_date = convert_to_datetime(end_date, self.timezone, "end_date")
+        self.jitter = jitter
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """The first fire time after the previous one, or, if there was none, not before now."""
+        zone = self.timezone
+        after = (previous_fire_time or now).astimezone(zone)
+        included = previous_fire_time is None
+        if self.start_date is not None and self.start_date > after:
+            after, included = self.start_date.astimezone(zone), True
+        at_once = included and not after.microsecond and self.expression.matches(after)
+        fire = after if at_once else self.expression.next_fire(after)
+        if fire is None or (self.end_date is not None and fire > self.end_date):
+            return None
+        later: datetime = self._apply_jitter(fire, self.jitter, now)
+        return later if self.end_date is None else min(later, self.end_date)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"version": 1, **{name: getattr(self, name) for name in self.__slots__}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in self.__slots__:
+            setattr(self, name, state[name])
+
+    def __str__(self) -> str:
+        return f"quartz[{self.expression}]"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} ({self.expression.text!r}, timezone='{self.timezone}')>"

@@ -1,0 +1,81 @@
+"""A schedule for Celery beat (5.x): `{"task": "report", "schedule": quartz("0 0 8 ? * MON")}` in beat_schedule.
+
+The class is written small, as Celery's own crontab and solar are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+from celery.schedules import BaseSchedule, schedstate  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+from ..expression import CronExpression
+from ..policies import VIXIE
+
+_IDLE_S = 86_400.0  # beat asks again after a day where nothing ever fires
+_SECOND = timedelta(seconds=1)
+
+
+class quartz(BaseSchedule):  # type: ignore[misc, unused-ignore]
+    """A Quartz expression as a schedule of Celery beat.
+
+    It is read in its own zone `tz` if it has one, else in that of the app. What was missed while beat was down runs
+    once, unless `beat_cron_starting_deadline` says that it is too late. Raises CronError for a text that is none.
+
+    >>> quartz("0 0 8 ? * MON", tz="Asia/Shanghai")
+    <quartz: 0 0 8 ? * MON (Asia/Shanghai)>
+    """
+
+    def __init__(
+        self,
+        expression: str | CronExpression,
+        *,
+        tz: str | tzinfo | None = None,
+        dst: str = VIXIE,
+        nowfun: Callable[[], datetime] | None = None,
+        app: Any = None,
+    ) -> None:
+        given = expression if isinstance(expression, CronExpression) else CronExpression(expression, tz=tz, dst=dst)
+        self.expression = given
+        super().__init__(nowfun=nowfun, app=app)
+
+    def remaining_estimate(self, last_run_at: datetime) -> timedelta | None:
+        """How long it is until the first fire time after a run; negative if that has passed, None if there is none."""
+        fire = self.expression.next_fire(self._local(last_run_at))
+        return None if fire is None else fire - self._local(self.now())
+
+    def is_due(self, last_run_at: datetime) -> schedstate:
+        """Whether to run now, and how many seconds later to ask again."""
+        now = self._local(self.now())
+        remaining = self.remaining_estimate(last_run_at)
+        if remaining is not None and remaining > timedelta(0):
+            return schedstate(is_due=False, next=remaining.total_seconds())
+        following = self.expression.next_fire(now)
+        seconds = _IDLE_S if following is None else (following - now).total_seconds()
+        return schedstate(is_due=remaining is not None and not self._too_late(now), next=seconds)
+
+    def _too_late(self, now: datetime) -> bool:
+        deadline = self.app.conf.beat_cron_starting_deadline
+        if deadline is None:
+            return False
+        latest = self.expression.prev_fire(now + _SECOND)
+        return latest is not None and now - latest > timedelta(seconds=deadline)
+
+    def _local(self, time: datetime) -> datetime:
+        aware: datetime = self.maybe_make_aware(time)
+        return aware.astimezone(self.expression.tz or self.tz)
+
+    def __eq__(self, other: object) -> bool:
+        return self.expression == other.expression if isinstance(other, quartz) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.expression)
+
+    def __repr__(self) -> str:
+        zone = f" ({self.expression.tz})" if self.expression.tz is not None else ""
+        return f"<quartz: {self.expression}{zone}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.expression,)

@@ -1,0 +1,81 @@
+"""The schedule for Celery beat, with Celery itself."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from quartzcron import CronError, CronExpression
+
+celery = pytest.importorskip("celery")
+
+from quartzcron.contrib.celery import quartz  # noqa: E402 - needs celery
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def app(**settings: Any) -> Any:
+    """An app without a broker."""
+    made = celery.Celery("tests", set_as_current=False, broker="memory://")
+    made.conf.update({"timezone": "UTC", **settings})
+    return made
+
+
+def at(now: datetime, expression: str | CronExpression, *, tz: str | None = None, **settings: Any) -> quartz:
+    """A schedule whose clock stands still."""
+    return quartz(expression, tz=tz, nowfun=lambda: now, app=app(**settings))
+
+
+def test_it_is_due_at_its_fire_time_and_not_before() -> None:
+    """And says when to ask again."""
+    last = MONDAY + timedelta(hours=1)
+    early = at(MONDAY + timedelta(hours=7, minutes=59, seconds=30), "0 0 8 ? * MON")
+    assert tuple(early.is_due(last)) == (False, 30.0)
+    due = at(MONDAY + timedelta(hours=8), "0 0 8 ? * MON")
+    assert tuple(due.is_due(last)) == (True, 7 * 86_400.0)
+    assert tuple(due.is_due(MONDAY + timedelta(hours=8))) == (False, 7 * 86_400.0)
+
+
+def test_it_goes_by_the_zone_of_the_app_or_its_own() -> None:
+    """08:00 Shanghai is midnight UTC."""
+    last = MONDAY - timedelta(hours=1)
+    assert at(MONDAY, "0 0 8 * * ?", timezone="Asia/Shanghai").is_due(last).is_due
+    assert at(MONDAY, "0 0 8 * * ?", tz="Asia/Shanghai").is_due(last).is_due
+    assert at(MONDAY, CronExpression("0 0 8 * * ?", tz="Asia/Shanghai")).is_due(last).is_due
+    assert not at(MONDAY, "0 0 8 * * ?").is_due(last).is_due
+
+
+def test_what_was_missed_runs_once_unless_it_is_too_late() -> None:
+    """beat_cron_starting_deadline counts from the latest fire time."""
+    now = MONDAY + timedelta(hours=9)
+    assert tuple(at(now, "0 0 8 * * ?").is_due(MONDAY - timedelta(days=9))) == (True, 23 * 3600.0)
+    late = at(now, "0 0 8 * * ?", beat_cron_starting_deadline=1800)
+    assert tuple(late.is_due(MONDAY)) == (False, 23 * 3600.0)
+    assert at(now, "0 0 8 * * ?", beat_cron_starting_deadline=3600).is_due(MONDAY).is_due
+
+
+def test_what_never_fires_is_never_due() -> None:
+    """Beat asks again after a day."""
+    assert tuple(at(MONDAY, "0 0 8 30 2 ?").is_due(MONDAY)) == (False, 86_400.0)
+
+
+def test_beat_takes_it_as_a_schedule() -> None:
+    """Into its own entries, and out of its pickled file."""
+    from celery.beat import Scheduler
+
+    made = app(beat_schedule={"report": {"task": "report", "schedule": quartz("0 0 8 ? * MON")}})
+    scheduler = Scheduler(made, lazy=True)
+    scheduler.setup_schedule()
+    assert scheduler.schedule["report"].schedule == quartz("0 0 8 ? * MON")
+    assert pickle.loads(pickle.dumps(quartz("0 0 8 ? * MON"))) == quartz("0 0 8 ? * 2")
+    assert len({quartz("0 0 8 ? * MON"), quartz("0 0 8 ? * 2")}) == 1
+    assert repr(quartz("0 0 8 ? * MON")) == "<quartz: 0 0 8 ? * MON>"
+
+
+def test_a_text_that_is_no_expression_is_refused() -> None:
+    """When beat's settings are read, not when it is due."""
+    with pytest.raises(CronError, match="minutes"):
+        quartz("0 75 8 * * ?")
