@@ -5,39 +5,115 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-#: An environment variable that every descendant inherits, even one that left the process group.
+#: An environment variable that every descendant inherits, even one that left the process group: who is responsible.
 MARK = "SCHEDULER_WORKER"
 _F_SETSIG = getattr(fcntl, "F_SETSIG", 10)
 _SWEEPS = 5
 
 
+def new_mark() -> str:
+    """A mark for a new worker: this process, told from a later one with the same pid, and a number of its own."""
+    return f"{os.getpid()}.{started(os.getpid())}.{secrets.token_hex(8)}"
+
+
 def kill(process: subprocess.Popen[bytes], mark: str) -> None:
     """Kill a worker and its descendants; returns when the worker is gone and none of them is left."""
+    # Stopped, it can start no further children while they are looked for.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(process.pid, signal.SIGSTOP)
+    descendants = _descendants(process.pid)
+    _kill_all(descendants)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
     # A descendant may fork while the list is read, so look until nobody is left.
     for _ in range(_SWEEPS):
-        if not _kill_marked(mark):
-            return
+        if not _kill_all(pid for pid, its in _marked() if its == mark):
+            break
+    _wait_for_the_end(descendants)
 
 
-def _kill_marked(mark: str) -> bool:
-    wanted = f"{MARK}={mark}".encode()
-    found = False
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if wanted in entry.read_bytes().split(b"\0"):
-                os.kill(int(entry.parent.name), signal.SIGKILL)
-                found = True
+def sweep_orphans() -> None:
+    """Kill what workers left behind whose daemon was killed: whoever bears the mark of a process that is no more."""
+    _kill_all(pid for pid, mark in _marked() if _is_orphaned(mark))
+
+
+def started(pid: int) -> str:
+    """When a process of this machine started, in the kernel's words; empty when there is no such process."""
+    return _status(pid)[19] if _status(pid) else ""
+
+
+def _wait_for_the_end(pids: list[int]) -> None:
+    """The kernel takes a moment over a kill; more than a tenth of a second only from processes that it cannot end."""
+    give_up_at = time.monotonic() + 0.1
+    while any(_lives(pid) for pid in pids) and time.monotonic() < give_up_at:
+        time.sleep(0.001)
+
+
+def _lives(pid: int) -> bool:
+    status = _status(pid)
+    return bool(status) and status[0] not in "ZX"
+
+
+def _is_orphaned(mark: str) -> bool:
+    pid, _, rest = mark.partition(".")
+    began, _, _ = rest.partition(".")
+    return pid.isdigit() and began.isdigit() and started(int(pid)) != began
+
+
+def _kill_all(pids: Iterable[int]) -> bool:
+    killed = False
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+            killed = True
+    return killed
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes that descend from one, as far as their parents are still there."""
+    children: dict[int, list[int]] = {}
+    for other in _pids():
+        if status := _status(other):
+            children.setdefault(int(status[1]), []).append(other)
+    found: list[int] = []
+    unseen = [pid]
+    while unseen:
+        born = children.get(unseen.pop(), [])
+        found += born
+        unseen += born
     return found
+
+
+def _marked() -> Iterator[tuple[int, str]]:
+    prefix = f"{MARK}=".encode()
+    for pid in _pids():
+        with contextlib.suppress(OSError):
+            for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                if entry.startswith(prefix):
+                    yield pid, entry[len(prefix) :].decode("ascii", "replace")
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+
+
+def _status(pid: int) -> list[str]:
+    """The fields of proc(5)'s stat from the third on: state, parent, group …; empty when there is no such process."""
+    with contextlib.suppress(OSError):
+        # The command's name may hold spaces and brackets, so count from behind its last bracket.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
 
 
 def die_with_parent(lifeline: int) -> None:

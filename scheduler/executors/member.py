@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -27,6 +26,10 @@ _READ_SIZE = 65_536
 _READS_A_TURN = 16
 #: After this long, what a worker had begun when a chunk was revoked is in memory for all to see.
 SETTLED_S = 0.001
+
+
+class ProtocolError(Exception):
+    """A worker said what no worker says: a function of the user wrote where it should not have."""
 
 
 class Ended(NamedTuple):
@@ -65,13 +68,16 @@ class Member:
     """One worker process of a pool. Nothing here waits, but for `kill`, which waits for the kernel."""
 
     def __init__(self, target: str, environ: Mapping[str, str], folder: Path | None = None) -> None:
-        self.mark = secrets.token_hex(8)
+        self.mark = family.new_mark()
         self.ready = False
         self.broken: str | None = None
         self.idle_since = 0.0
         self.printed: list[Printed] = []
+        #: Tasks that the worker gave back unbegun, having been told that they went to others.
+        self.given_back: list[Task] = []
         self._chunks: deque[Chunk] = deque()
         self._sent = 0
+        self._is_muted = False
         self._limit = LineLimit()
         self._tasks, self._tasks_far = socket.socketpair(socket.AF_UNIX, wire.SOCKET_TYPE)
         self._results, results_far = socket.socketpair(socket.AF_UNIX, wire.SOCKET_TYPE)
@@ -190,30 +196,47 @@ class Member:
     # News of it
 
     def news(self) -> Iterator[Ended]:
-        """Tasks that ended, oldest first; what else the worker says is kept in its attributes."""
-        while True:
+        """Tasks that ended, oldest first; what else the worker says is kept in its attributes.
+
+        Raises ProtocolError for what cannot have come from our own worker.
+        """
+        while not self._is_muted and (data := self._received()) is not None:
             try:
-                data = self._results.recv(wire.MAX_MESSAGE)
-            except (BlockingIOError, ConnectionResetError):
-                break
-            if not data:
-                break
-            match wire.unpack(data):
-                case (wire.READY,):
-                    self.ready = True
-                case (wire.BROKEN, why):
-                    self.broken = why
-                case (wire.LINE, run_id, at, level, text):
-                    self.printed.append(Printed(run_id, at, level, text))
-                case (wire.END, _, index, *story):
-                    yield from self._ended_silently(up_to=index)
-                    self.read_output(to_the_end=True)
-                    yield self._end(*story)
-                case (wire.DONE, _):
-                    yield from self._ended_silently()
-                    self._chunks.popleft()
+                message = wire.unpack(data)
+            except (EOFError, ValueError, TypeError) as error:
+                raise ProtocolError from error
+            yield from self._heard(message)
         yield from self._ended_silently()
         self.read_output()
+
+    def _received(self) -> bytes | None:
+        try:
+            return self._results.recv(wire.MAX_MESSAGE) or None
+        except (BlockingIOError, ConnectionResetError):
+            return None
+
+    def _heard(self, message: object) -> Iterator[Ended]:
+        head = self._chunks[0] if self._chunks else None
+        match message:
+            case (wire.READY,):
+                self.ready = True
+            case (wire.BROKEN, str(why)):
+                self.broken = why
+            case (wire.LINE, int(run_id), int(at), str(level), str(text)):
+                is_ours = head is not None and any(task.run_id == run_id for task in head.tasks)
+                self.printed.append(Printed(run_id if is_ours else 0, at, level, text))
+            case (wire.END, number, int(index), *story) if head and number == head.number and len(story) == 7:
+                yield from self._ended_silently(up_to=index)
+                if index != head.ended or not self._left(head):
+                    raise ProtocolError
+                self.read_output(to_the_end=True)
+                yield self._end(*story)
+            case (wire.DONE, number) if head and number == head.number:
+                yield from self._ended_silently()
+                self.given_back += head.tasks[head.ended :]
+                self._chunks.popleft()
+            case _:
+                raise ProtocolError
 
     def _ended_silently(self, *, up_to: int | None = None) -> Iterator[Ended]:
         """Tasks of the chunk in progress that ended well and sent no word of it."""
@@ -257,11 +280,17 @@ class Member:
         self._chunks.clear()
         return left
 
+    def mute(self) -> None:
+        """Hear no more of a worker that broke the protocol."""
+        self._is_muted = True
+
     def exit_reason(self) -> str | None:
         """How the worker died, None while it lives."""
         status = self._process.poll()
         if status is None:
             return None
+        if self._is_muted:
+            return "the worker broke its protocol and was killed: a function wrote to descriptors that are not its own"
         if status < 0:
             return f"the worker process was killed by {_signal_name(-status)}"
         return f"the worker process ended with exit status {status}"

@@ -58,11 +58,10 @@ def of_status(status: int, body: str) -> End:
 def described(error: BaseException) -> str:
     """An exception in one line of bounded length."""
     try:
-        text = str(error)
+        code = f" [{error.code}]" if isinstance(error, LeanEngineError) else ""
+        return _storable(f"{type(error).__name__}{code}: {error}")
     except Exception:
-        text = "(its text raises)"
-    code = f" [{error.code}]" if isinstance(error, LeanEngineError) else ""
-    return _storable(f"{type(error).__name__}{code}: {text}")
+        return f"{type(error).__name__}, whose text raises"
 
 
 def shown(result: object) -> str:

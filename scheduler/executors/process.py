@@ -21,8 +21,8 @@ from ..errors import NOT_QUEUED, TargetError
 from ..logs import MAX_LINES_A_MINUTE
 from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
-from . import Report, wire
-from .member import SETTLED_S, Member
+from . import Report, family, wire
+from .member import SETTLED_S, Member, ProtocolError
 
 log = logging.getLogger("scheduler.executor")
 
@@ -59,7 +59,8 @@ class ProcessExecutor:
     ) -> None:
         if not 1 <= workers <= max_workers:
             raise ValueError(f"workers must be at least 1 and at most max_workers ({max_workers}), not {workers}")
-        self._target = target
+        # Absolute, because the functions may change the working folder before further workers start.
+        self._target = str(Path(target).resolve()) if target.endswith(".py") else target
         self._workers = workers
         self._max_workers = max_workers
         self._clock = clock or SystemClock()
@@ -74,6 +75,7 @@ class ProcessExecutor:
 
     def start(self, *, timeout_s: float = 30.0) -> None:
         """Start the workers and wait until one has loaded the functions; TargetError where it cannot."""
+        family.sweep_orphans()
         while len(self._members) < self._workers:
             self._hire()
         give_up_at = self._clock.monotonic() + timeout_s
@@ -135,6 +137,15 @@ class ProcessExecutor:
                 self._bury(member, reason)
 
     def _collect_from(self, member: Member) -> None:
+        try:
+            self._hear(member)
+        except ProtocolError:
+            member.kill()
+            member.mute()
+        self._pending.extendleft(reversed(member.given_back))
+        member.given_back.clear()
+
+    def _hear(self, member: Member) -> None:
         for ended in member.news():
             ending = Ending(
                 outcome=Outcome(ended.outcome),

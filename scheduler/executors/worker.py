@@ -112,6 +112,7 @@ def main() -> None:
 def _serve(
     tasks: socket.socket, results: socket.socket, progress: wire.Progress, registry: Registry, voice: Voice
 ) -> None:
+    own_pid = os.getpid()
     while message := tasks.recv(wire.MAX_MESSAGE):
         chunk, orders = wire.unpack(message)
         for index, order in enumerate(orders):
@@ -119,6 +120,9 @@ def _serve(
                 break
             progress.begin(chunk, index, time.monotonic())
             started_at, ended_at, *story = _run(registry, voice, wire.Order(*order))
+            if os.getpid() != own_pid:
+                # A function forked, and both sides returned: there is one worker, not two.
+                os._exit(0)
             if story == _NOTHING_TO_TELL:
                 progress.end(chunk, index, started_at, ended_at)
             else:

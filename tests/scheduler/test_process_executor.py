@@ -131,7 +131,46 @@ def is_loud():
 
 @define
 def has_a_loud_child():
-    subprocess.run(["sh", "-c", "echo from a child; echo to stderr >&2; yes | head -c 3000000"], check=True)
+    subprocess.run(["sh", "-c", "echo from a child; yes | head -c 3000000"], check=True)
+
+
+@define
+def has_a_talking_child():
+    subprocess.run(["sh", "-c", "echo from a child; echo to stderr >&2"], check=True)
+
+
+@define
+def pauses(seconds):
+    time.sleep(seconds)
+
+
+@define
+def forks_and_returns_twice():
+    os.fork()
+
+
+@define
+def writes_where_it_should_not():
+    for descriptor in range(3, 40):
+        try:
+            os.write(descriptor, b"garbage")
+        except OSError:
+            pass
+
+
+@define
+def leaves_a_child_without_environment(pidfile):
+    child = subprocess.Popen(["/bin/sleep", "60"], env={}, start_new_session=True)
+    note(pidfile, child.pid)
+    time.sleep(60)
+
+
+@define
+def raises_what_cannot_be_shown():
+    class Odd:
+        def __repr__(self):
+            raise ValueError
+    raise LeanEngineError(Odd(), Odd(), status=400)
 
 
 @define
@@ -316,9 +355,61 @@ def test_what_a_child_process_prints_is_kept_too(executor: ProcessExecutor) -> N
     ending, lines = run(executor, "has_a_loud_child")
     assert ending.outcome is Outcome.SUCCEEDED
     assert lines[0] == ("info", "from a child")
-    assert ("error", "to stderr") in lines
     assert len(lines) == 601
-    assert ending.lines_dropped == 1_500_002 - 600
+    assert ending.lines_dropped == 1_500_001 - 600
+
+
+def test_what_a_child_process_prints_has_its_level_by_stream(executor: ProcessExecutor) -> None:
+    """stdout is info, stderr is error, as for the function itself."""
+    _, lines = run(executor, "has_a_talking_child")
+    assert sorted(lines) == [("error", "to stderr"), ("info", "from a child")]
+
+
+def test_tasks_behind_one_that_turns_out_slow_are_not_lost(executor: ProcessExecutor) -> None:
+    """The daemon looks while it runs, and again when it has ended by itself: the others have run elsewhere."""
+    for number in range(1, 6):
+        executor.submit([task("pauses", number, params='{"seconds": 0}')])
+        collect(executor, 1)
+    executor.submit([task("pauses", number, params='{"seconds": 0}') for number in range(6, 26)])
+    collect(executor, 20)
+    slow = task("pauses", 26, params='{"seconds": 0.06}')
+    executor.submit([slow, *(task("pauses", number, params='{"seconds": 0}') for number in range(27, 60))])
+    time.sleep(0.03)
+    looked = executor.collect()
+    time.sleep(0.05)
+    report = collect(executor, 34 - len(looked.ended))
+    ended = [task.run_id for task, _ in looked.ended + report.ended]
+    assert sorted(ended) == list(range(26, 60))
+
+
+def test_a_function_that_forks_and_returns_on_both_sides_ends_once(executor: ProcessExecutor) -> None:
+    """The child is no second worker."""
+    for number in range(1, 4):
+        executor.submit([task("forks_and_returns_twice", number)])
+        assert [ending.outcome for _, ending in collect(executor, 1).ended] == [Outcome.SUCCEEDED]
+    assert run(executor, "waits")[0].outcome is Outcome.SUCCEEDED
+
+
+def test_a_function_that_writes_where_it_should_not_harms_only_itself(executor: ProcessExecutor) -> None:
+    """Its worker is killed, and the service goes on."""
+    for number in range(1, 4):
+        executor.submit([task("writes_where_it_should_not", number)])
+        assert [ended.run_id for ended, _ in collect(executor, 1).ended] == [number]
+    assert run(executor, "waits")[0].outcome is Outcome.SUCCEEDED
+
+
+def test_a_child_without_the_workers_environment_is_killed_too(executor: ProcessExecutor, tmp_path: Path) -> None:
+    """It is found by its parent."""
+    pidfile = tmp_path / "pids"
+    ending, _ = run(executor, "leaves_a_child_without_environment", params=f'{{"pidfile": "{pidfile}"}}', limit_s=0.5)
+    assert ending.outcome is Outcome.TIMED_OUT
+    assert not [pid for pid in map(int, pidfile.read_text().split()) if _lives(pid)]
+
+
+def test_an_error_that_cannot_be_shown_is_an_error_all_the_same(executor: ProcessExecutor) -> None:
+    """The worker survives it."""
+    ending, _ = run(executor, "raises_what_cannot_be_shown")
+    assert (ending.outcome, ending.error) == (Outcome.FAILED, "LeanEngineError, whose text raises")
 
 
 def test_a_large_result_is_kept_in_part(executor: ProcessExecutor) -> None:
@@ -368,6 +459,33 @@ def test_workers_die_with_their_daemon(tmp_path: Path) -> None:
     while _lives(worker):
         assert time.monotonic() < give_up_at
         time.sleep(0.01)
+
+
+def test_what_a_killed_daemon_left_behind_is_swept_by_the_next(tmp_path: Path) -> None:
+    """A child in a session of its own outlives its worker, but not the start of another pool."""
+    (tmp_path / "functions_of_others.py").write_text(FUNCTIONS)
+    pidfile = tmp_path / "pids"
+    program = textwrap.dedent(f"""
+        import time
+        from scheduler.executors.process import ProcessExecutor
+        from tests.scheduler.test_process_executor import task
+        executor = ProcessExecutor({str(tmp_path / "functions_of_others.py")!r}, workers=1)
+        executor.start()
+        executor.submit([task("has_children", params='{{"pidfile": "{pidfile}"}}')])
+        time.sleep(60)
+    """)
+    with subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2]) as daemon:
+        give_up_at = time.monotonic() + 20
+        while not pidfile.exists() or len(pidfile.read_text().split()) < 4:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.02)
+        daemon.kill()
+    leaver = int(pidfile.read_text().split()[2])
+    assert _lives(leaver)
+    following = ProcessExecutor(str(tmp_path / "functions_of_others.py"), workers=1)
+    following.start()
+    following.stop()
+    assert not _lives(leaver)
 
 
 def test_the_limit_is_refused_before_anything_starts() -> None:
