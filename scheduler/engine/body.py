@@ -85,7 +85,7 @@ def _read_to_end(source: Any, limit: int) -> bytes:
 def _read(source: Any, size: int) -> bytes:
     try:
         return bytes(source.read(size))
-    except (OSError, ValueError):  # the client is gone, or its chunks are broken
+    except Exception:  # the client is gone, or its chunks are broken: every server has errors of its own for that
         raise RefusedError(MALFORMED) from None
 
 

@@ -90,9 +90,17 @@ def test_the_limit_is_20_mb() -> None:
         fields({"CONTENT_LENGTH": str(20 * 1024 * 1024 + 1), "wsgi.input": io.BytesIO()})
 
 
+class InvalidChunkSize(Exception):
+    """As gunicorn's, which is no OSError."""
+
+
 class Broken(io.BytesIO):
+    def __init__(self, error: type[Exception] = ConnectionResetError) -> None:
+        super().__init__()
+        self.error = error
+
     def read(self, size: int | None = -1) -> bytes:
-        raise ConnectionResetError
+        raise self.error
 
 
 @pytest.mark.parametrize(
@@ -106,6 +114,7 @@ class Broken(io.BytesIO):
         {"HTTP_TRANSFER_ENCODING": "chunked"},
         {"CONTENT_LENGTH": "2", "wsgi.input": Broken()},
         {"wsgi.input_terminated": True, "wsgi.input": Broken()},
+        {"wsgi.input_terminated": True, "wsgi.input": Broken(InvalidChunkSize)},
     ],
 )
 def test_a_body_that_is_cut_short_or_of_unknown_length_is_malformed(environ: dict[str, Any]) -> None:
