@@ -62,6 +62,55 @@ def check(options: argparse.Namespace) -> int:
     return 0 if all(finding["valid"] for finding in findings) else 1
 
 
+def explain(options: argparse.Namespace) -> int:
+    """What an expression says, in words and in normal form."""
+    from .answers import explanation
+
+    found = explanation(CronExpression(options.expression), options.lang)
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        print(f"{found['description']}\n{found['canonical']}")
+    return 0
+
+
+def convert(options: argparse.Namespace) -> int:
+    """An expression in other dialects: exact, or refused with the reason."""
+    from .answers import READERS, WRITERS, conversions
+
+    for given, known in ((options.dialect, READERS), (options.to or "quartz", WRITERS)):
+        if given not in known:
+            raise UsageError(f"no dialect {given!r}; they are {', '.join(known)}")
+    found = conversions(options.expression, options.dialect, [options.to] if options.to else list(WRITERS))
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+    elif options.to and found[0]["text"]:
+        print(found[0]["text"])
+    else:
+        for row in found:
+            print(f"{row['dialect']:<12} {row['text'] or '-- ' + row['refused']}")
+    return 1 if options.to and not found[0]["text"] else 0
+
+
+def diff(options: argparse.Namespace) -> int:
+    """The next fire times that only one of two expressions has: - the first, + the second."""
+    from .answers import difference
+
+    zone = named_zone(options.tz) if options.tz else local_zone()
+    one, other = (CronExpression(text, tz=zone, dst=options.dst) for text in (options.expression, options.other))
+    found = difference(one, other, _moment(options.moment, zone), options.n)
+    only = {name: [fire.isoformat() for fire in found[name]] for name in ("only_first", "only_second")}
+    if options.json:
+        print(json.dumps({"equal": found["equal"], **only}))
+    else:
+        signed = [(fire, "-") for fire in found["only_first"]] + [(fire, "+") for fire in found["only_second"]]
+        for fire, sign in sorted(signed, key=lambda pair: pair[0].timestamp()):
+            print(f"{sign} {fire:%a} {fire.isoformat(sep=' ')} {fire.tzname()}")
+        if not signed:
+            print("they are equal" if found["equal"] else "the same wall times from then on, but they are not equal")
+    return 0 if found["equal"] else 1
+
+
 class Command(NamedTuple):
     """A command: what runs it, what it takes, and one line of help."""
 
@@ -84,9 +133,30 @@ def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _add_explain_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("expression", help='a Quartz expression, in quotes: "0 0 8 ? * MON"')
+    parser.add_argument("--lang", choices=["en", "zh"], default="en", help="in English or in Chinese (en)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("expression", help='an expression, in quotes: "0 8 * * 1-5"')
+    parser.add_argument("--from", dest="dialect", default="quartz", help="its dialect (quartz), such as crontab")
+    parser.add_argument("--to", metavar="DIALECT", help="one dialect only, such as eventbridge (all)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_diff_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_fire_arguments(parser)
+    parser.add_argument("other", help="the expression to compare with")
+
+
 COMMANDS = {
     "next": Command(next_fires, _add_fire_arguments, "the next fire times"),
     "prev": Command(previous_fires, _add_fire_arguments, "the last fire times"),
+    "explain": Command(explain, _add_explain_arguments, "what an expression says, in words"),
+    "convert": Command(convert, _add_convert_arguments, "to and from crontab, Spring, EventBridge, OnCalendar, RRULE"),
+    "diff": Command(diff, _add_diff_arguments, "where two expressions differ"),
     "check": Command(check, _add_check_arguments, "whether expressions parse, and what is wrong with them"),
 }
 
