@@ -71,6 +71,12 @@ class Claims:
             earliest, waits = connection.execute(select(func.min(timers.c.next_fire_at), waiting)).one()
         return Agenda(instant_or_none(earliest), bool(waits or self._doubts.claimed))
 
+    def latest(self) -> datetime | None:
+        """When a daemon last claimed anything from this store."""
+        with self._store.reading() as connection:
+            claimed_at = connection.execute(select(runs.c.claimed_at).order_by(runs.c.id.desc()).limit(1)).scalar()
+        return instant_or_none(claimed_at)
+
     def claim(self, now: datetime, *, limit: int = CLAIM_LIMIT) -> list[Task]:
         """Take what is due at `now`: its runs are written and its next fire times advanced in one transaction.
 

@@ -68,6 +68,14 @@ class SteadyClock:
     def monotonic(self) -> float:
         return self._clock.monotonic()
 
+    def go_on_from(self, instant: datetime) -> None:
+        """Go on from where an earlier clock stood, if that is ahead."""
+        self._now = max(self.now(), instant)
+
+    def give_in(self) -> None:
+        """Be what the clock behind this one is, even if that is earlier."""
+        self._now = self._clock.now()
+
     def ahead_s(self) -> float:
         """Seconds by which this clock is ahead of the one behind it; 0 nearly always."""
         return (self.now() - self._clock.now()).total_seconds()

@@ -25,6 +25,7 @@ from .presence import Presence
 from .run import Ending, Line, Outcome, Task
 from .store import Store
 from .timer import Environment
+from .timetable import Timetable
 from .wake import Bell
 
 log = logging.getLogger("scheduler.daemon")
@@ -37,6 +38,8 @@ RETRY_S = 0.5
 #: How long to leave due timers to another daemon that is about to take them.
 LEAVE_TO_OTHERS_S = 0.02
 PRUNE_EVERY_S = 3600.0
+#: How far the system clock may be set back before it is followed; fire times may come twice then.
+MAX_LEAD_S = 2 * 3600.0
 
 _environment = attrgetter("environment")
 
@@ -66,6 +69,7 @@ class Daemon:
         self._lease = Lease(store, self._presence)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=_log_breaker)
         self._history = History(store)
+        self._timetable = Timetable(store)
         self._keep = keep
         self._listener = listener
         self._bell = Bell()
@@ -132,6 +136,11 @@ class Daemon:
             self._complain(str(error))
             self._look_at = 0.0
             return RETRY_S
+        except Exception:
+            # An error of this program; other timers must not pay for it.
+            log.exception("unforeseen; going on in %g s", RETRY_S)
+            self._look_at = 0.0
+            return RETRY_S
         self._complain("")
         return wait_s
 
@@ -145,6 +154,9 @@ class Daemon:
 
     def step(self) -> float:
         """Collect, record, claim, hand out; returns the seconds until there may be something to do again."""
+        if not self._registered and (latest := self._claims.latest()) is not None:
+            # The clock may have been set back while no daemon ran.
+            self._clock.go_on_from(latest)
         self._note_clock()
         now = self._clock.now()
         if self._bell.was_rung() | self._presence.was_rung():
@@ -160,11 +172,16 @@ class Daemon:
 
     def _note_clock(self) -> None:
         """Say once when the system clock was set back, and once when all is well again."""
-        is_ahead = self._clock.ahead_s() > 1
+        ahead_s = self._clock.ahead_s()
+        if ahead_s > MAX_LEAD_S:
+            self._clock.give_in()
+            count = self._timetable.plan_afresh(now=self._clock.now())
+            self._look_at = 0.0
+            log.warning("the system clock was set back by %.0f s; planned %d timers afresh", ahead_s, count)
+            return
+        is_ahead = ahead_s > 1
         if is_ahead and not self._is_ahead:
-            log.warning(
-                "the system clock was set back by %.0f s; going on slowly until it has caught up", self._clock.ahead_s()
-            )
+            log.warning("the system clock was set back by %.0f s; going on slowly until it has caught up", ahead_s)
         elif self._is_ahead and not is_ahead:
             log.info("the system clock has caught up")
         self._is_ahead = is_ahead

@@ -15,7 +15,7 @@ from .breaker import Breaker
 from .errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
 from .schema import timers
-from .stamps import instant, instant_or_none, stamp
+from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .store import Store, one_at_a_time
 from .timer import DEFAULT_QUOTA, Environment, Timer
 from .wake import changing
@@ -121,6 +121,20 @@ class Timetable:
     def reset(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
         """Close a timer's breaker."""
         return self._change(name, environment, lambda _: breaker_columns(breaker.CLOSED))
+
+    def plan_afresh(self, *, now: datetime) -> int:
+        """Compute the next fire time of every enabled timer anew from `now`; returns how many there are.
+
+        For a clock that was set back too far to be waited for: intervals begin at `now`, expressions go by it.
+        """
+        with self._store.writing() as connection:
+            enabled = connection.execute(select(timers).where(timers.c.enabled.is_(True))).all()
+            for row in enabled:
+                timer = timer_of(row).anchored(now)
+                next_fire_at = stamp_or_none(timer.trigger.next_fire(now))
+                values = {**timer_columns(timer), "next_fire_at": next_fire_at, "revision": timers.c.revision + 1}
+                connection.execute(update(timers).where(timers.c.id == row.id).values(values))
+        return len(enabled)
 
     def remove(self, name: str, environment: Environment = Environment.PRODUCTION) -> None:
         """Forget a timer; what it ran stays in the history."""

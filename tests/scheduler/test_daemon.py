@@ -322,6 +322,52 @@ def test_the_system_clock_set_back_neither_silences_nor_doubles(service: Service
     assert service.clock.now() - fire_times[-1] < timedelta(seconds=1)
 
 
+def test_a_daemon_that_starts_after_the_clock_was_set_back_is_not_silent(service: Service) -> None:
+    """It goes on from where the last one stood."""
+    service.add(seconds=10)
+    for _ in range(5):
+        service.after(10)
+    service.kill()
+    service.clock.jump(-3600)
+    service.start()
+    for _ in range(10):
+        service.after(10)
+    fire_times = [seconds for seconds, _, _ in service.rows()]
+    assert fire_times == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_clock_set_back_by_a_day_is_followed(service: Service, is_restarted: bool) -> None:
+    """Nobody waits for two days and a half; every timer is planned afresh."""
+    service.add(seconds=10)
+    for _ in range(5):
+        service.after(10)
+    if is_restarted:
+        service.kill()
+    service.clock.jump(-86_400)
+    if is_restarted:
+        service.start()
+    for _ in range(3):
+        service.after(10)
+    assert [seconds for seconds, _, _ in service.rows()][5:] in ([-86_340, -86_330, -86_320], [-86_330, -86_320])
+
+
+def test_an_unforeseen_error_does_not_end_the_daemon(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logged, and the next turn is taken."""
+    service.add(seconds=10)
+    service.after(5)
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken_for_a_while:
+        broken_for_a_while.setattr(service.daemon, "_collect", broken)
+        service.clock.advance(5)
+        assert service.daemon.turn() > 0  # type: ignore[union-attr]
+    service.settle()
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
 def test_stopping_lets_what_runs_come_to_its_end(store: Store) -> None:
     """No new run begins, the last one is recorded, and the lease is given up."""
     clock = SystemClock()
