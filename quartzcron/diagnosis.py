@@ -144,7 +144,7 @@ def _fix(text: str) -> str | None:
 def parse_quietly(text: str) -> None:
     """Raise FieldFault unless every field of the text reads well and exactly one day field is `?`."""
     words = _words(text)
-    if _field_problems(words):
+    if len(words) not in (6, 7) or _field_problems(words):
         raise FieldFault("no expression", text, 0)
     parse(text)
 
@@ -194,7 +194,7 @@ def _named_item(item: str) -> str | None:
     first, dash, last = base.partition("-")
     if (first, last) == ("0", "7") and not slash:
         return "*"
-    if slash and not dash and base != "*":
+    if (slash and not dash and base != "*") or not base or (dash and not (first and last)):
         return None
     names = [_day_name(day) for day in (first, last) if day]
     return None if None in names else "-".join(name for name in names if name) + slash + step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from datetime import UTC, datetime, timedelta
 from itertools import chain, product, starmap
 from operator import add
@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from .almanac import Rows
     from .expression import CronExpression
-    from .zones import Midnights
 
 # A day of more fires than this is walked an hour at a time.
 _MANY = 1440
@@ -49,7 +49,7 @@ def _runs(
     fire = expression.next_fire(start)
     while fire is not None and (end is None or fire <= end):
         rows, last_day = expression._ahead, _last_day(fire, local_end)
-        new_year, days, _, midnights, _ = rows[fire.year]
+        new_year, _, _, midnights, _ = rows[fire.year]
         today = fire.toordinal() - new_year
         midnight = midnights[today]
         if midnight is None or fire.tzinfo is not rows.carried or today + new_year > last_day:
@@ -60,7 +60,7 @@ def _runs(
             fire = expression.next_fire(fire)
             continue
         yield from _rest_of_day(fire, midnight, hours, deltas, _DAY)
-        plain = _plain_days(days, midnights, today, last_day - new_year)
+        plain = _plain_days(rows, fire.year, today, last_day - new_year)
         if len(hours) * len(deltas) < _FEW:
             yield starmap(add, product(plain, deltas))
         else:
@@ -92,17 +92,13 @@ def _rest_of_day(
         yield map((midnight + hour).__add__, deltas[place : bisect_right(deltas, until - hour)])
 
 
-def _plain_days(days: tuple[int, ...], midnights: Midnights, today: int, last: int) -> list[datetime]:
+def _plain_days(rows: Rows, year: int, today: int, last: int) -> list[datetime]:
     """The midnights of the days after this one that fire, as long as they are plain and not beyond the last."""
-    plain = []
-    day = days[today + 1]
-    while day <= last:
-        midnight = midnights[day]
-        if midnight is None:
-            break
-        plain.append(midnight)
-        day = days[day + 1]
-    return plain
+    known = rows.zone.year(year)
+    days = members(rows.days.mask(year))
+    end = min(last + 1, known.broken[bisect_right(known.broken, today)])
+    plain = days[bisect_right(days, today) : bisect_left(days, end)]
+    return [midnight for day in plain if (midnight := known.midnights[day]) is not None]
 
 
 def _deltas(times: TimeRule) -> tuple[Deltas, Deltas]:

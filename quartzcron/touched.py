@@ -6,8 +6,9 @@ everywhere.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
+from .days import FIRST_DAYS
 from .fields import FIRST_YEAR, LAST_YEAR
 from .policies import Policy, at_or_after, at_or_before, fires_at
 from .search import END_WALL, FIRST_WALL, WallPattern
@@ -36,15 +37,31 @@ def next_on(pattern: WallPattern, policy: Policy, day: int, after: datetime) -> 
 def next_from(pattern: WallPattern, policy: Policy, today: int, after: datetime) -> datetime | None:
     """The first fire after a time on a touched day."""
     touched = _touched(after, today)
-    if touched is not None and pattern.days.mask(after.year) >> today & 1:
-        start, end, earlier, later = touched
-        time = seconds_of(after) % DAY
-        found = pattern.times.at_or_after(time + 1) if time + 1 < DAY else None
-        if found is not None and found < start and after.tzinfo is earlier.tzinfo:
-            return earlier + timedelta(0, found)
-        if found is not None and time > end and after.tzinfo is later.tzinfo:
+    if touched is None:
+        return next_exactly(pattern, policy, after)
+    start, end, earlier, later = touched
+    time = seconds_of(after) % DAY
+    found = None
+    if pattern.days.mask(after.year) >> today & 1 and time + 1 < DAY:
+        found = pattern.times.at_or_after(time + 1)
+    if found is not None and found < start and after.tzinfo is earlier.tzinfo:
+        return earlier + timedelta(0, found)
+    if time > end and after.tzinfo is later.tzinfo:  # the transition is over
+        if found is not None:
             return later + timedelta(0, found)
+        midnight = _next_midnight(pattern, after)
+        if midnight is not None:
+            return midnight + timedelta(0, pattern.times.first)
     return next_exactly(pattern, policy, after)
+
+
+def _next_midnight(pattern: WallPattern, after: datetime) -> datetime | None:
+    """The midnight of the next day that fires; None if there is none or it is not plain."""
+    day = pattern.days.day_at_or_after(after.toordinal() + 1)
+    if day is None:
+        return None
+    year = date.fromordinal(day).year
+    return zone_of(after.tzinfo).year(year).midnights[day - FIRST_DAYS[year]]
 
 
 def prev_on(pattern: WallPattern, policy: Policy, day: int, before: datetime) -> datetime | None:

@@ -200,10 +200,10 @@ class ZoneYear:
     `midnights` has 367 entries: the midnight of each plain day, ready to have a time of day added, and None for the
     others. A day is plain if no transition touches it. `touched` tells what happens on a day that one transition
     touches: the wall times, in seconds of the day, between which it happens, and the midnights that a time before and
-    a time after it is made of.
+    a time after it is made of. `broken` lists the entries that are None.
     """
 
-    __slots__ = ("_zone", "midnights", "touched", "users", "year")
+    __slots__ = ("_zone", "broken", "midnights", "touched", "users", "year")
 
     def __init__(self, zone: Zone, year: int) -> None:
         self._zone, self.year = zone, year
@@ -215,6 +215,7 @@ class ZoneYear:
             for transition in zone.transitions(around):
                 self._touch(transition, midnights)
         self.midnights: Midnights = (*midnights, *_UNKNOWN[length:])
+        self.broken = [day for day, midnight in enumerate(self.midnights) if midnight is None]
 
     def _touch(self, transition: Transition, midnights: list[datetime | None]) -> None:
         instant, before, after = transition

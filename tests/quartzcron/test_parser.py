@@ -215,6 +215,14 @@ def test_any_text_is_an_expression_or_a_cron_error(text: str) -> None:
     assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize("text", ["9 */1 * * -", "0 8 * * ,", "0 8 * * /2", "0 8 * * 1-", "0 8 * * -5", "0 8 * * -/2"])
+def test_a_broken_crontab_line_gets_no_fix(text: str) -> None:
+    """Found by fuzzing: a day of the week that says nothing leaves no six fields to propose."""
+    error = refusal(text)
+    assert error is not None
+    assert error.fix is None
+
+
 @pytest.mark.parametrize(
     "text",
     [

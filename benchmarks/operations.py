@@ -1,0 +1,211 @@
+"""How long everything but a single next_fire takes: parsing, counting, matching, iterating, importing, many timers.
+
+Each function answers with one number in the unit that its goal is in.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta, tzinfo
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from contenders import QUESTIONS
+
+from quartzcron import CronExpression, expression, parser
+
+NEW_YORK = ZoneInfo("America/New_York")
+TEXTS = [question.quartz for question in QUESTIONS]
+SPANS = [timedelta(hours=1), timedelta(days=30), timedelta(days=7_300)]
+
+
+def starts(zone: tzinfo | None, count: int) -> list[datetime]:
+    """Times spread over 2026."""
+    draw = random.Random(14)
+    year = [datetime(2026, 1, 1) + timedelta(seconds=draw.randrange(365 * 86_400)) for _ in range(count)]
+    return [time.replace(tzinfo=zone) for time in year]
+
+
+def mean(values: Iterable[float]) -> float:
+    """The geometric mean."""
+    return statistics.geometric_mean(values)
+
+
+def per_call(ask: Callable[[], object], calls: int) -> float:
+    """Microseconds of processor time that one of this many calls takes."""
+    began = time.process_time()
+    ask()
+    return (time.process_time() - began) / calls * 1e6
+
+
+def median(ask: Callable[[], float], rounds: int) -> float:
+    """The median of some rounds."""
+    return statistics.median(ask() for _ in range(rounds))
+
+
+def cold_parse(rounds: int) -> float:
+    """µs to parse a text when nothing was parsed before, mean of the 14."""
+
+    def once() -> float:
+        spent = 0.0
+        for text in TEXTS:
+            for memo in (expression._known, parser._days, *parser._MEMOS):
+                memo.clear()
+            spent += per_call(lambda text=text: CronExpression(text), 1)  # type: ignore[misc]
+        return spent / len(TEXTS)
+
+    return median(once, rounds)
+
+
+def distinct_texts(count: int) -> list[str]:
+    """Timers as many users would write them: most at one time of day, some at intervals, on days of every kind."""
+    draw = random.Random(2)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        day = draw.choice(
+            ["* * ?", "? * MON", "? * MON-FRI", "? * 6#3", "? * FRIL", "1 * ?", "15 * ?", "L * ?", "LW * ?"]
+        )
+        hours = f"{draw.randrange(60)} {draw.randrange(24)}"
+        if draw.random() < 0.2:
+            hours = f"{draw.randrange(60)}/{draw.choice([5, 10, 15])} {draw.choice(['*', '9-17'])}"
+        found[f"{draw.randrange(60)} {hours} {day}"] = None
+    return list(found)
+
+
+def known_parse(rounds: int) -> float:
+    """µs to parse a new text of fields that were seen before."""
+    texts = distinct_texts(20_000)
+    deque(map(CronExpression, texts), 0)
+    return median(lambda: per_call(lambda: deque(map(CronExpression, texts), 0), len(texts)), rounds)
+
+
+def same_parse(rounds: int) -> float:
+    """µs for a text that was parsed before."""
+    texts = TEXTS * 500
+    return median(lambda: per_call(lambda: deque(map(CronExpression, texts), 0), len(texts)), rounds)
+
+
+def of_each(zone: tzinfo | None, name: str, rounds: int) -> list[float]:
+    """µs of a method that takes a time, for each of the 14 expressions."""
+    times = starts(zone, 1_000)
+    found = []
+    for text in TEXTS:
+        ask = getattr(CronExpression(text), name)
+        deque(map(ask, times), 0)
+        found.append(median(lambda ask=ask: per_call(lambda: deque(map(ask, times), 0), len(times)), rounds))  # type: ignore[misc]
+    return found
+
+
+def prev_beside_next(zone: tzinfo | None, rounds: int) -> float:
+    """prev_fire ÷ next_fire, geometric mean of the medians of in-round ratios."""
+    times, ratios = starts(zone, 1_000), []
+    for text in TEXTS:
+        asks = CronExpression(text).prev_fire, CronExpression(text).next_fire
+        for ask in asks:
+            deque(map(ask, times), 0)
+
+        def once(asks: tuple[Callable[[datetime], object], ...] = asks) -> float:
+            prev, after = (per_call(lambda ask=ask: deque(map(ask, times), 0), 1) for ask in asks)  # type: ignore[misc]
+            return prev / after
+
+        ratios.append(median(once, rounds))
+    return mean(ratios)
+
+
+def slowest_count(zone: tzinfo | None, rounds: int) -> float:
+    """µs of count, for the expression and the span that take longest."""
+    times, worst = starts(zone, 300), 0.0
+    for text in TEXTS:
+        count = CronExpression(text).count
+        for span in SPANS:
+            ends = [start + span for start in times]
+            deque(map(count, times, ends), 0)
+            spent = median(lambda: per_call(lambda: deque(map(count, times, ends), 0), len(times)), rounds)  # noqa: B023
+            worst = max(worst, spent)
+    return worst
+
+
+def slowest_nth(zone: tzinfo | None, rounds: int) -> float:
+    """µs of nth, for the expression and the number that take longest."""
+    times, worst = starts(zone, 300), 0.0
+    for text in TEXTS:
+        nth = CronExpression(text).nth
+        for n in (2, 30, 1_000):
+            numbers = [n] * len(times)
+            nth(n, times[0])
+            nth(n, times[0])
+            CronExpression(text).count(times[0], times[1])
+            deque(map(nth, numbers, times), 0)
+            spent = median(lambda: per_call(lambda: deque(map(nth, numbers, times), 0), len(times)), rounds)  # noqa: B023
+            worst = max(worst, spent)
+    return worst
+
+
+def iteration(zone: tzinfo | None, rounds: int) -> float:
+    """fires() ÷ a generator that does `d += td`, for the worst of four expressions with several fires a day."""
+    start, step, count = datetime(2026, 1, 1, tzinfo=zone), timedelta(minutes=5), 5_000
+
+    def plain() -> Iterator[datetime]:
+        time = start
+        while True:
+            time += step
+            yield time
+
+    def ratio(text: str) -> float:
+        walk = CronExpression(text).fires
+        ours = per_call(lambda: deque(islice(walk(start), count), 0), count)
+        return ours / per_call(lambda: deque(islice(plain(), count), 0), count)
+
+    texts = ["* * * * * ?", "0 0/5 * * * ?", "0 0/30 9-17 ? * MON-FRI", "0 0 8,20 * * ?"]
+    return max(median(lambda text=text: ratio(text), rounds) for text in texts)  # type: ignore[misc]
+
+
+def size() -> float:
+    """Bytes that an expression takes before it is asked anything, its text apart."""
+    texts = distinct_texts(20_000)
+    deque(map(CronExpression, texts), 0)
+    kept: list[CronExpression | None] = [None] * len(texts)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for place, text in enumerate(texts):
+        kept[place] = CronExpression(text)
+    found = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    return found / len(texts)
+
+
+def timers(rounds: int) -> tuple[float, float]:
+    """ms to parse 100,000 distinct texts, and ms to ask each of them once, in New York."""
+    texts, now = distinct_texts(100_000), datetime(2026, 6, 1, 12, tzinfo=NEW_YORK)
+    parsed, asked = [], []
+    for _ in range(rounds):
+        began = time.process_time()
+        expressions = [CronExpression(text) for text in texts]
+        loaded = time.process_time()
+        for one in expressions:
+            one.next_fire(now)
+        asked.append((time.process_time() - loaded) * 1e3)
+        parsed.append((loaded - began) * 1e3)
+        del expressions
+    return statistics.median(parsed), statistics.median(asked)
+
+
+def import_ms(rounds: int) -> float:
+    """ms of processor time that `import quartzcron` adds to a bare interpreter."""
+
+    def once(code: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e3
+
+    once("import quartzcron")
+    return statistics.median(once("import quartzcron") - once("pass") for _ in range(rounds * 3))
