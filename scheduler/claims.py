@@ -22,7 +22,18 @@ from .doubts import Doubts
 from .leases import Lease, end_run, lose_probes
 from .misfire import GRACE
 from .plan import Entry
-from .rows import BREAKER, NEW_RUN, Known, breaker_columns, breaker_of, known_timer, line_columns, new_run, new_run_ids
+from .rows import (
+    BREAKER,
+    NEW_RUN,
+    Known,
+    breaker_columns,
+    breaker_of,
+    known_timer,
+    line_columns,
+    new_run,
+    new_run_ids,
+    storable,
+)
 from .run import MESSAGES, Ending, Kind, Line, Outcome, Task
 from .schema import lines, runs, timers
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
@@ -288,9 +299,9 @@ def _write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple
                 stamp_or_none(ending.started_at),
                 stamp(ending.ended_at),
                 ending.outcome.value,
-                ending.text,
-                ending.error,
-                ending.result,
+                storable(ending.text),
+                ending.error and storable(ending.error),
+                ending.result and storable(ending.result),
                 ending.lines_dropped,
             )
             for task, ending in ended

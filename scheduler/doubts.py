@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, exists, select
 
+from .rows import storable
 from .run import Ending, Line, Task
 from .schema import lines, runs
 from .stamps import stamp
@@ -66,7 +67,9 @@ def _are_recorded(
         written = exists().where(runs.c.id.in_(run_ids), runs.c.owner == owner, runs.c.outcome.is_not(None))
     elif printed:
         line = printed[-1]
-        written = exists().where(lines.c.run_id == line.run_id, lines.c.at == stamp(line.at), lines.c.text == line.text)
+        written = exists().where(
+            lines.c.run_id == line.run_id, lines.c.at == stamp(line.at), lines.c.text == storable(line.text)
+        )
     else:
         return False
     return bool(connection.execute(select(written)).scalar())

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, delete, insert, select
 
+from .rows import storable
 from .schema import call_lines, lines, runs
 from .stamps import instant, stamp
 from .store import Store
@@ -135,7 +136,7 @@ def _columns(line: LogLine) -> dict[str, Any]:
     return {
         "at": stamp(line.at),
         "level": line.level,
-        "text": line.text,
+        "text": storable(line.text),
         "function": line.function,
         "environment": line.environment,
         "request_id": line.request_id,

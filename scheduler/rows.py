@@ -42,6 +42,17 @@ def timer_columns(timer: Timer) -> dict[str, Any]:
     }
 
 
+def storable(text: str) -> str:
+    """A text as every database takes it: PostgreSQL knows no NUL, and none of them half a surrogate pair.
+
+    >>> storable("fine"), storable("a" + chr(0) + "b" + chr(0xD800))
+    ('fine', 'a�b?')
+    """
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 #: The columns that say what state a breaker is in.
 BREAKER = ("breaker_state", "consecutive_failures", "openings", "opened_at", "next_probe_at", "last_error")
 
@@ -54,7 +65,7 @@ def breaker_columns(state: Breaker) -> dict[str, Any]:
         "openings": state.openings,
         "opened_at": stamp_or_none(state.opened_at),
         "next_probe_at": stamp_or_none(state.next_probe_at),
-        "last_error": state.last_error,
+        "last_error": state.last_error and storable(state.last_error),
     }
 
 
@@ -194,7 +205,7 @@ def run_of(row: Row[Any]) -> Run:
 
 
 def line_columns(line: Line) -> dict[str, Any]:
-    return {"run_id": line.run_id, "at": stamp(line.at), "level": line.level, "text": line.text}
+    return {"run_id": line.run_id, "at": stamp(line.at), "level": line.level, "text": storable(line.text)}
 
 
 def line_of(row: Row[Any]) -> Line:

@@ -194,6 +194,18 @@ def test_a_waiting_run_begins_when_another_daemons_run_has_ended(service: Servic
     )
 
 
+def test_any_text_that_a_function_prints_can_be_kept(service: Service) -> None:
+    """A NUL, which PostgreSQL does not know, and half of a surrogate pair, which is no character."""
+    begin_runs(service)
+    service.settle()
+    (task,) = service.executor.going_on
+    service.executor.print(task, "a\0b\ud800c")
+    service.executor.end(task)
+    service.settle()
+    assert [line.text for line in service.history.lines(task.run_id)] == ["a\ufffdb?c"]
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
 class TestOnPostgreSQL:
     """What takes two transactions at a time, which SQLite never has."""
 
