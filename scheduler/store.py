@@ -6,6 +6,7 @@ and history.py (runs and what they printed).
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -64,6 +65,9 @@ class Store:
         self._engine = _engine(self.url, busy_timeout_s, in_memory=self.in_memory)
         try:
             self._bring_up_to_date()
+        except (TypeError, ValueError) as error:
+            self._engine.dispose()
+            raise StoreError(f"{self}: a setting in the address is wrong: {error}") from error
         except BaseException:
             self._engine.dispose()
             raise
@@ -86,6 +90,11 @@ class Store:
         """What the driver's errors have in common, for those who use a connection of it."""
         error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         return error
+
+    def check_writable(self) -> None:
+        """StoreUnavailableError for a store that is locked or read-only, before anything depends on it."""
+        with self.writing() as connection:
+            connection.execute(schema.daemons.delete().where(schema.daemons.c.id == -1))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -176,7 +185,8 @@ def _url(text: str) -> URL:
         url = make_url(text)
         backend = url.get_backend_name()
     except (ArgumentError, ValueError) as error:
-        raise StoreError(f"{text!r} is no store: expected a path, sqlite:///FILE or postgresql://…") from error
+        shown = re.sub(r"(?<=://)[^/@]*@", "…@", text)
+        raise StoreError(f"{shown!r} is no store: expected a path, sqlite:///FILE or postgresql://…") from error
     if backend not in ("sqlite", "postgresql"):
         raise StoreError(f"{text!r}: a store is SQLite or PostgreSQL, not {backend!r}")
     if url.drivername == "postgresql":

@@ -61,12 +61,14 @@ def _import(name: str, shown: str, file: Path | None) -> ModuleType:
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(name)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
+        raise TargetError(f"{shown} ended the program while it was imported: SystemExit({error.code!r})") from error
+    except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name and file is None:
             raise TargetError(f"{shown}: no module of that name in {Path.cwd()} or on the import path") from error
         raise TargetError(f"{shown} raised while it was imported: {_place(error, file)}") from error
-    except SystemExit as error:
-        raise TargetError(f"{shown} ended the program while it was imported: SystemExit({error.code!r})") from error
     if file is not None and Path(getattr(module, "__file__", None) or "").resolve() != file:
         raise TargetError(f"{shown}: its name hides behind another module {name!r}; rename the file")
     return module

@@ -6,10 +6,12 @@ done, 1 a run or a function has failed, 2 the command could not be carried out: 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -102,9 +104,35 @@ def program() -> None:
 
 def main() -> None:
     """Run the command line and end the program."""
+    _open_missing_streams()
+    status: int | str | None = 0
     try:
         program(prog_name="scheduler")
+    except SystemExit as ended:
+        status = ended.code
     except BrokenPipeError:
         # The reader, `head` say, has what it wanted; the interpreter must not complain about it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"Error: the output cannot be written ({error.strerror or error})", file=sys.stderr)
+        status = 2
+    _end(status)
+
+
+def _open_missing_streams() -> None:
+    """A program that was started with a closed stdin, stdout or stderr must not fall over that."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _end(status: int | str | None) -> None:
+    """End the program; threads that a cloud.py left behind must not keep it alive for ever."""
+    left = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
+    if not left:
+        sys.exit(status)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 0)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from waitress.server import create_server  # type: ignore[import-untyped]
 from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
+from ..engine.serving import CHANNEL_TIMEOUT_S, CONNECTION_LIMIT
 from ..errors import ConfigError
 
 log = logging.getLogger("scheduler.up")
@@ -33,8 +34,9 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ConfigError(f"no address to listen on: --host {host} ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no host has such a name"
+        raise ConfigError(f"no address to listen on: --host {host[:80]} ({why})") from error
     with listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -80,6 +82,8 @@ class Server:
             map=self._map,
             sockets=[listener],
             threads=threads,
+            connection_limit=CONNECTION_LIMIT,
+            channel_timeout=CHANNEL_TIMEOUT_S,
             ident=None,
             clear_untrusted_proxy_headers=False,
         )
@@ -97,7 +101,7 @@ class Server:
         thread.start()
         obeyed = 0
         while not ended.is_set() or (self._is_answering() and obeyed < 2):
-            loop(timeout=_SLEEP_S, map=self._map, count=1)
+            loop(timeout=_SLEEP_S, use_poll=True, map=self._map, count=1)
             for _ in self._signals[obeyed:2]:
                 obeyed += 1
                 self._obey(daemon, again=obeyed > 1)

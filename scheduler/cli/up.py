@@ -125,6 +125,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
     with ExitStack() as stack:
         os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
         store = stack.enter_context(place.new_store())
+        store.check_writable()
         provided = keys.provide(place.keys_file)
         stack.enter_context(writing_down(store, place, as_json=plan.as_json))
         with printing_to_stderr() if plan.as_json else nullcontext():

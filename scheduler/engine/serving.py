@@ -12,6 +12,9 @@ from typing import Any
 # Beyond the threads that wait for functions, so that ping and the site are answered while every worker is taken.
 SPARE_THREADS = 4
 _WAKE_S = 1.0
+#: Idle connections must not keep ping out: clients may hold many, and some never say a word.
+CONNECTION_LIMIT = 2_000
+CHANNEL_TIMEOUT_S = 30
 
 
 class Server:
@@ -20,7 +23,13 @@ class Server:
     def __init__(self, app: Any, *, host: str, port: int, threads: int) -> None:
         create_server = import_module("waitress.server").create_server  # slow to import, and few programs need it
         self._server: Any = create_server(
-            app, host=host, port=port, threads=threads, clear_untrusted_proxy_headers=False
+            app,
+            host=host,
+            port=port,
+            threads=threads,
+            connection_limit=CONNECTION_LIMIT,
+            channel_timeout=CHANNEL_TIMEOUT_S,
+            clear_untrusted_proxy_headers=False,
         )
         self._stopped = threading.Event()
         #: Whoever wakes the loop holds it, so that the pipe to write to is still the loop's own.
@@ -36,7 +45,7 @@ class Server:
         wasyncore = import_module("waitress.wasyncore")
         try:
             while not self._stopped.is_set():
-                wasyncore.loop(timeout=_WAKE_S, map=self._server._map, count=1)
+                wasyncore.loop(timeout=_WAKE_S, use_poll=True, map=self._server._map, count=1)
         except KeyboardInterrupt:
             pass
         finally:

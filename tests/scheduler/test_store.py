@@ -99,6 +99,15 @@ def test_a_read_only_store_says_so(tmp_path: Path) -> None:
         c.execute(insert(schema.daemons).values(**DAEMON))
 
 
+def test_whether_it_may_be_written_can_be_asked_beforehand(tmp_path: Path) -> None:
+    """Before a service says that it is ready."""
+    file = tmp_path / "a.db"
+    with Store(str(file)) as store:
+        store.check_writable()
+    with Store(f"sqlite:///file:{file}?mode=ro&uri=true") as store, pytest.raises(StoreUnavailableError):
+        store.check_writable()
+
+
 def test_a_store_opened_read_only_says_so(tmp_path: Path) -> None:
     """The same for root: SQLite is asked for a read-only connection."""
     file = tmp_path / "a.db"
@@ -116,6 +125,8 @@ def test_a_store_opened_read_only_says_so(tmp_path: Path) -> None:
     [
         ("mysql://localhost/x", "SQLite or PostgreSQL, not 'mysql'"),
         ("sqlite:/oops://", "no store"),
+        ("sqlite:///x.db?timeout=abc", "a setting in the address is wrong"),
+        ("postgresql://me:secret@host:notaport/x", "'postgresql://…@host:notaport/x' is no store"),
         ("/nonexistent/folder/a.db", "cannot be opened"),
     ],
 )

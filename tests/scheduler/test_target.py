@@ -64,6 +64,7 @@ def test_one_engine_under_two_names_is_one_engine(write: Callable[[str], Path]) 
         ("def f(:\n", r"SyntaxError: .*\(line 1\)"),
         ("import os\n1 / 0\n", r"ZeroDivisionError: division by zero \(line 2: 1 / 0\)"),
         ("import nonesuch\n", r"No module named 'nonesuch' \(line 1: import nonesuch\)"),
+        ("class B(BaseException): pass\nraise B('x')\n", r"\.B: x \(line 2"),
         ("raise SystemExit(4)\n", r"ended the program while it was imported: SystemExit\(4\)"),
         (ENGINE + "other = Engine()\n", "has several engines .engine, other.; name the one"),
         (ENGINE + "@engine.define\ndef hello(): pass\n", "function 'hello' is defined twice"),
