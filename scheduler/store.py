@@ -62,12 +62,16 @@ class Store:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.in_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
         self._lock = threading.RLock()
-        self._engine = _engine(self.url, busy_timeout_s, in_memory=self.in_memory)
+        try:
+            self._engine = _engine(self.url, busy_timeout_s, in_memory=self.in_memory)
+            # The first connection is made here, so that a wrong setting is not mistaken for anything else.
+            self._engine.connect().close()
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{self}: a setting in the address is wrong: {error}") from error
+        except DBAPIError as error:
+            raise_translated(error, self)
         try:
             self._bring_up_to_date()
-        except (TypeError, ValueError) as error:
-            self._engine.dispose()
-            raise StoreError(f"{self}: a setting in the address is wrong: {error}") from error
         except BaseException:
             self._engine.dispose()
             raise
