@@ -89,7 +89,8 @@ def describe(expression: CronExpression, language: str = "en") -> str:
 def with_exception(text: str, name: str | None, language: str) -> str:
     """A description with the calendar that is taken out, by its name."""
     if language == "zh":
-        return f"{text}（{name or '其日历中的日期'}除外）"
+        name = name or "其日历中的日期"
+        return f"{text}（{name}{' ' if name[-1].isascii() else ''}除外）"
     return f"{text}, except on {name or 'the days of its calendar'}"
 
 

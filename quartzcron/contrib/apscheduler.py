@@ -5,7 +5,7 @@ The entry point `quartz` of the group apscheduler.triggers makes `add_job(report
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -52,14 +52,14 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
         zone = self.timezone
         after = (previous_fire_time or now).astimezone(zone)
         included = previous_fire_time is None
-        if self.start_date is not None and self.start_date > after:
+        if self.start_date is not None and _utc(self.start_date) > _utc(after):
             after, included = self.start_date.astimezone(zone), True
         at_once = included and not after.microsecond and self.expression.matches(after)
         fire = after if at_once else self.expression.next_fire(after)
-        if fire is None or (self.end_date is not None and fire > self.end_date):
+        if fire is None or (self.end_date is not None and _utc(fire) > _utc(self.end_date)):
             return None
         later: datetime = self._apply_jitter(fire, self.jitter, now)
-        return later if self.end_date is None else min(later, self.end_date)
+        return later if self.end_date is None else min(later, self.end_date, key=_utc)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"version": 1, **{name: getattr(self, name) for name in self.__slots__}}
@@ -73,3 +73,8 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({self.expression.text!r}, timezone='{self.timezone}')>"
+
+
+def _utc(time: datetime) -> datetime:
+    """What times are compared by; two readings of one zone compare by wall time, which an overlap repeats."""
+    return time.astimezone(UTC)

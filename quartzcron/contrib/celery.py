@@ -6,7 +6,7 @@ The class is written small, as Celery's own crontab and solar are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from celery.schedules import BaseSchedule, schedstate  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -16,6 +16,11 @@ from ..policies import VIXIE
 
 _IDLE_S = 86_400.0  # beat asks again after a day where nothing ever fires
 _SECOND = timedelta(seconds=1)
+
+
+def _between(earlier: datetime, later: datetime) -> timedelta:
+    """The time that passes, which is not the difference of two readings where clocks change."""
+    return later.astimezone(UTC) - earlier.astimezone(UTC)
 
 
 class quartz(BaseSchedule):  # type: ignore[misc, unused-ignore]
@@ -44,7 +49,7 @@ class quartz(BaseSchedule):  # type: ignore[misc, unused-ignore]
     def remaining_estimate(self, last_run_at: datetime) -> timedelta | None:
         """How long it is until the first fire time after a run; negative if that has passed, None if there is none."""
         fire = self.expression.next_fire(self._local(last_run_at))
-        return None if fire is None else fire - self._local(self.now())
+        return None if fire is None else _between(self._local(self.now()), fire)
 
     def is_due(self, last_run_at: datetime) -> schedstate:
         """Whether to run now, and how many seconds later to ask again."""
@@ -53,7 +58,7 @@ class quartz(BaseSchedule):  # type: ignore[misc, unused-ignore]
         if remaining is not None and remaining > timedelta(0):
             return schedstate(is_due=False, next=remaining.total_seconds())
         following = self.expression.next_fire(now)
-        seconds = _IDLE_S if following is None else (following - now).total_seconds()
+        seconds = _IDLE_S if following is None else _between(now, following).total_seconds()
         return schedstate(is_due=remaining is not None and not self._too_late(now), next=seconds)
 
     def _too_late(self, now: datetime) -> bool:
@@ -61,7 +66,7 @@ class quartz(BaseSchedule):  # type: ignore[misc, unused-ignore]
         if deadline is None:
             return False
         latest = self.expression.prev_fire(now + _SECOND)
-        return latest is not None and now - latest > timedelta(seconds=deadline)
+        return latest is not None and _between(latest, now) > timedelta(seconds=deadline)
 
     def _local(self, time: datetime) -> datetime:
         aware: datetime = self.maybe_make_aware(time)

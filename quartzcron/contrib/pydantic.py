@@ -6,8 +6,6 @@ expression has a zone or a policy of its own, an object of `expression`, `tz` an
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
@@ -30,7 +28,10 @@ def schema_of(cls: type[CronExpression]) -> core_schema.CoreSchema:
         if isinstance(value, str):
             return cls(value)
         if isinstance(value, dict) and isinstance(value.get("expression"), str) and set(value) <= set(_PARTS):
-            return cls(value["expression"], tz=value.get("tz"), dst=value.get("dst", VIXIE))
+            try:
+                return cls(value["expression"], tz=value.get("tz"), dst=value.get("dst", VIXIE))
+            except TypeError as error:  # which pydantic would let through
+                raise ValueError(str(error)) from None
         raise ValueError("a cron expression is a text, or an object of expression, tz and dst")
 
     serialization = core_schema.plain_serializer_function_ser_schema(json_of, when_used="json")
@@ -49,7 +50,7 @@ def json_of(expression: CronExpression) -> str | dict[str, str]:
         return expression.text
     found = {"expression": expression.text, "dst": expression.dst}
     if expression.tz is not None:
-        name = "UTC" if expression.tz is UTC else zone_name(expression.tz)
+        name = zone_name(expression.tz)
         if name is None:
             raise CronError(f"the zone {expression.tz!r} has no name to write down")
         found = {"expression": expression.text, "tz": name, "dst": expression.dst}

@@ -96,13 +96,13 @@ def to_spring(expression: CronExpression) -> str:
 def _by_month(text: str, months: int) -> list[DayFields]:
     if text in ("*", "?"):
         return [(months, _MONTH_DAYS.full, (), 0, None)]
-    values, specials = 0, []
+    values, specials = 0, set()
     for item in text.upper().split(","):
         if "L" in item or "W" in item:
-            specials.append(_special(item))
+            specials.add(_special(item))
         else:
             values |= _MONTH_DAYS.read(NAME, item)
-    return [(months, values, tuple(specials), 0, None)]
+    return [(months, values, tuple(sorted(specials)), 0, None)]
 
 
 def _special(item: str) -> Special:
@@ -128,7 +128,7 @@ def _by_week(text: str, months: int) -> list[DayFields]:
     if text in ("*", "?"):
         return [(months, 0, (), WEEK_DAYS.full, None)]
     days: list[DayFields] = []
-    for item in text.upper().split(","):
+    for item in dict.fromkeys(text.upper().split(",")):
         day, hash_sign, n = item.partition("#")
         if hash_sign:
             if n not in ("1", "2", "3", "4", "5"):

@@ -53,6 +53,16 @@ def test_its_zone_is_the_expression_s_or_the_scheduler_s() -> None:
     )
 
 
+def test_an_end_within_an_overlap_is_an_instant() -> None:
+    """01:30 comes twice in New York; the first one is before the second."""
+    overlap = datetime(2026, 11, 1, 5, 45, tzinfo=UTC)  # 01:45, first pass
+    trigger = QuartzTrigger("0 0/30 * * * ?", timezone="America/New_York", end_date=overlap)
+    fire = trigger.get_next_fire_time(datetime(2026, 11, 1, 5, 15, tzinfo=UTC), NOW)
+    assert fire is not None
+    assert fire.astimezone(UTC) == datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+    assert trigger.get_next_fire_time(fire, NOW) is None
+
+
 def test_jitter_delays_within_its_bound() -> None:
     """And never beyond the end."""
     trigger = QuartzTrigger("0 0 8 * * ?", timezone="UTC", jitter=60)

@@ -48,6 +48,15 @@ def test_it_goes_by_the_zone_of_the_app_or_its_own() -> None:
     assert not at(MONDAY, "0 0 8 * * ?").is_due(last).is_due
 
 
+def test_time_passes_where_clocks_change() -> None:
+    """On the evening before the hour that New York lacks, 08:00 is thirteen hours away, not fourteen."""
+    evening = datetime(2026, 3, 7, 23, tzinfo=UTC)
+    schedule = at(evening, "0 0 8 * * ?", tz="America/New_York")
+    assert tuple(schedule.is_due(evening)) == (False, 13 * 3600.0)
+    midnight = datetime(2026, 10, 31, 16, tzinfo=UTC)
+    assert tuple(at(midnight, "0 0 12 * * ?", tz="America/New_York").is_due(MONDAY)) == (True, 25 * 3600.0)
+
+
 def test_what_was_missed_runs_once_unless_it_is_too_late() -> None:
     """beat_cron_starting_deadline counts from the latest fire time."""
     now = MONDAY + timedelta(hours=9)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import re
 import shutil
 import subprocess
+import time
 from datetime import datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression
 from quartzcron.dialects import DialectError
-from tests.strategies import convertible_expressions, crontabs, expressions
+from tests.strategies import convertible_expressions, crontabs, expressions, invalid_texts
 
 NEW_YEAR = datetime(2026, 1, 1)
 DIALECTS = ("crontab", "spring", "eventbridge", "oncalendar")
@@ -25,6 +28,10 @@ def read(dialect: str, text: str) -> CronExpression:
     found = getattr(CronExpression, f"from_{dialect}")(text)
     assert isinstance(found, CronExpression)
     return found
+
+
+def by_hash(text: str) -> CronExpression:
+    return CronExpression.hashed(text, key="key")
 
 
 def written(dialect: str, expression: CronExpression) -> str:
@@ -410,6 +417,27 @@ def test_what_oncalendar_cannot_say_is_refused(quartz: str) -> None:
 
 
 # -- all --
+
+
+@given(text=crontabs() | invalid_texts() | st.text(max_size=30))
+@settings(max_examples=150, deadline=None)
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """By every dialect, and by nothing but a CronError."""
+    for reader in [*(getattr(CronExpression, f"from_{dialect}") for dialect in DIALECTS), by_hash]:
+        try:
+            assert isinstance(reader(text), CronExpression)
+        except CronError as error:
+            assert str(error)  # noqa: PT017 - any text may be fine or not
+
+
+@pytest.mark.parametrize("text", ["0 0 0 " + "1W," * 30_000 + "1W * *", "* * * * " + "1," * 50_000, "Mon," * 25_000])
+def test_long_texts_take_no_long_time(text: str) -> None:
+    """Linear, whatever is said again and again."""
+    began = time.perf_counter()
+    for dialect in DIALECTS:
+        with contextlib.suppress(CronError):
+            read(dialect, text)
+    assert time.perf_counter() - began < 5
 
 
 def test_a_dialect_error_is_a_cron_error_and_pickles() -> None:

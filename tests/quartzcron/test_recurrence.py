@@ -25,7 +25,7 @@ def first(expression: CronExpression, n: int = 5) -> list[datetime]:
 
 
 @given(text=convertible_expressions() | expressions())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_rule_recurs_when_the_expression_fires(text: str) -> None:
     """The first five times from 2026 on, as a rule and as its text read again; or it is refused."""
     expression = CronExpression(text)

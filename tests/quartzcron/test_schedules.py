@@ -55,7 +55,7 @@ def test_overlaps_are_right_across_zones_and_their_transitions(
 
 
 @given(one=expressions(), other=expressions())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_prev_fire_mirrors_next_fire(one: str, other: str) -> None:
     """From a fire back to itself."""
     for schedule in (
