@@ -3,13 +3,14 @@
 import select
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, Row, insert, update
 from sqlalchemy import select as select_sql
 
 from scheduler import leases
@@ -266,6 +267,22 @@ class TestOnPostgreSQL:
         second.executor.end(second.executor.going_on[0])
         assert second.daemon.turn() == 0
         assert service.rows() == [(10, 1, "abandoned")]
+
+    def test_a_daemon_that_renews_its_lease_while_it_is_taken_for_dead_lives(
+        self, service: Service, second: Second, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It was slow, and came in between the look at its row and the lock on it."""
+        service.clock.advance(100)
+        locked = leases._locked
+
+        def late(connection: Connection, daemon_ids: Collection[int]) -> list[Row[Any]]:
+            if second.id in daemon_ids:
+                second.daemon._lease.renew(service.clock.now())
+            return locked(connection, daemon_ids)
+
+        monkeypatch.setattr(leases, "_locked", late)
+        service.settle()
+        assert second.id in registered(service.store)
 
     def test_a_daemon_that_comes_back_with_its_lock_lives(self, service: Service, second: Second) -> None:
         """Its session was cut; it takes its lock again before anybody has looked twice."""
