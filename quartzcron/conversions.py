@@ -6,13 +6,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime, tzinfo
-    from typing import Any
+    from typing import Any, overload
 
     from dateutil.rrule import rrule
 
     from .calendars import Calendar
     from .expression import CronExpression
     from .schedules import Union
+else:
+
+    def overload(signature):
+        """Importing typing costs milliseconds, and only type checkers look at signatures."""
+        return signature
 
 
 def describe(self: CronExpression, language: str = "en") -> str:
@@ -27,7 +32,15 @@ def describe(self: CronExpression, language: str = "en") -> str:
     return words.describe(self, language)
 
 
-def excluding(self: CronExpression, *excluded: Calendar | CronExpression | Iterable[date]) -> CronExpression | Union:
+@overload
+def excluding(self: CronExpression, *excluded: Calendar | Iterable[date]) -> CronExpression: ...
+@overload
+def excluding(  # noqa: F811 - a signature
+    self: CronExpression, *excluded: Calendar | CronExpression | Iterable[date]
+) -> CronExpression | Union: ...
+def excluding(  # noqa: F811 - and what they are of
+    self: CronExpression, *excluded: Calendar | CronExpression | Iterable[date]
+) -> CronExpression | Union:
     """The expression without the days of calendars, without some dates, or without the fires of other expressions.
 
     Days are taken out of the masks that next_fire reads, so it is as fast as before; see calendars.py.
