@@ -6,6 +6,7 @@ module is shared with production. It serves HTTP; the stage's timers are fired b
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -25,7 +26,7 @@ from .handover import Child, Handover, taken
 from .journal import log_to_stderr
 from .place import Place, here, printing_to_stderr
 from .scribe import writing_down
-from .server import Server
+from .server import Beside, Server
 from .serving import application, threads
 
 log = logging.getLogger("scheduler.stage")
@@ -83,13 +84,49 @@ class Preview:
             if self._stopping.wait(retry_s):
                 return
             self._child = self._started()
+            if self._stopping.is_set():  # stop() has spoken to the one before
+                self._child.stop()
             retry_s = RETRY_S if self._child.facts(READY_WITHIN_S) is not None else min(2 * retry_s, MAX_RETRY_S)
 
     def stop(self) -> None:
-        """End it when its requests are answered, at the latest when their limit is over."""
+        """End it when its requests are answered; called again, end it at once."""
         self._stopping.set()
-        self._child.stop()
+        with contextlib.suppress(ProcessLookupError):
+            self._child.stop()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping.is_set()
+
+    def join(self) -> None:
+        """Wait until it has ended."""
         self._thread.join(READY_WITHIN_S)
+
+
+class Both:
+    """The daemon and the preview, which run beside the server and end together."""
+
+    def __init__(self, daemon: Beside, running: Preview) -> None:
+        self._daemon = daemon
+        self._preview = running
+
+    @property
+    def running(self) -> int:
+        return self._daemon.running
+
+    def run(self) -> None:
+        try:
+            self._daemon.run()
+        finally:
+            if not self._preview.is_stopping:
+                self._preview.stop()
+            self._preview.join()
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):  # the daemon has ended, and its bell with it
+            self._daemon.stop()
+        self._preview.stop()
 
 
 @contextmanager
@@ -109,6 +146,7 @@ def preview(source: Source, listener: socket.socket, place: Place, *, as_json: b
         yield running
     finally:
         running.stop()
+        running.join()
 
 
 # In the process of the preview

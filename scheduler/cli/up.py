@@ -32,7 +32,7 @@ from .reload import supervise
 from .scribe import writing_down
 from .server import Server, listening
 from .serving import application, threads
-from .stage import Preview, Source, preview
+from .stage import Both, Preview, Source, preview
 
 log = logging.getLogger("scheduler.up")
 
@@ -145,7 +145,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         _announce(plan, loaded, store, sockets, keys_from, beside, given)
         for timer in added:
             log.info("added the timer %r that %s declares, %s", timer.name, plan.target, _state(timer))
-        return server.serve_beside(daemon)
+        return server.serve_beside(Both(daemon, beside) if beside else daemon)
 
 
 def _beside(plan: Plan, sockets: Sockets, stack: ExitStack) -> Preview | None:

@@ -60,7 +60,7 @@ class ProcessExecutor:
         if not 1 <= workers <= max_workers:
             raise ValueError(f"workers must be at least 1 and at most max_workers ({max_workers}), not {workers}")
         # Absolute, because the functions may change the working folder before further workers start.
-        self._target = str(Path(target).resolve()) if target.endswith(".py") else target
+        self._target = str(Path(folder or "", target).resolve()) if target.endswith(".py") else target
         self._workers = workers
         self._max_workers = max_workers
         self._clock = clock or SystemClock()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ KEYS = {
 }
 CLOUD = """
 import os
+import time
 from pathlib import Path
 
 import prices
@@ -44,6 +49,12 @@ def counted():
 @engine.define
 def crash():
     os._exit(7)
+
+
+@engine.define
+def hang():
+    print("hanging")
+    time.sleep(14)
 
 
 @engine.timer(every=3600, enabled=True)
@@ -148,6 +159,28 @@ def test_both_end_together(trees: tuple[Path, Path], tmp_path: Path) -> None:
         assert len(started) >= 3
         running.kill()
         eventually(lambda: not any(lives(pid) for pid in started))
+
+
+def test_a_second_signal_waits_for_nobody(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    """Not for a request to the preview either."""
+    live, preview = trees
+    words = ("--stage", "0", "--stage-source", str(preview), "--store", str(tmp_path / "store.db"))
+    with up(live, *words, **KEYS) as running:
+        client = threading.Thread(target=lambda: _hangs(running.facts["stage"]), daemon=True)
+        client.start()
+        eventually(lambda: "hanging" in cli(live, "logs", "--env", "stage", "--store", words[-1]).stdout)
+        running.process.terminate()
+        time.sleep(0.3)
+        started = time.monotonic()
+        status, stderr = running.stop()
+        assert status == 128 + signal.SIGTERM, stderr
+        assert time.monotonic() - started < 5
+        client.join(5)
+
+
+def _hangs(url: str) -> None:
+    with contextlib.suppress(OSError):
+        call(url, "hang", 0)
 
 
 @pytest.mark.parametrize(
