@@ -138,9 +138,10 @@ def _masks(fields: DayFields, shapes: int) -> tuple[int, ...]:
 def _atoms() -> list[tuple[Atom, tuple[int, ...]]]:
     """Every single and special day of the month with its masks, the simpler ones first."""
     if not _known_atoms:
-        plain: list[Atom] = [(1 << day, ()) for day in range(MONTH_DAYS.low, MONTH_DAYS.high + 1)]
-        for atom in plain + [(0, (special,)) for special in _specials()]:
-            _known_atoms.append((atom, _masks((MONTHS.full, *atom, 0, None), _ALL_SHAPES)))
+        atoms: list[Atom] = [(1 << day, ()) for day in range(MONTH_DAYS.low, MONTH_DAYS.high + 1)]
+        atoms += [(0, (special,)) for special in _specials()]
+        masks = [(atom, _masks((MONTHS.full, *atom, 0, None), _ALL_SHAPES)) for atom in atoms]
+        _known_atoms[:] = masks  # at once, for other threads look too
     return _known_atoms
 
 
