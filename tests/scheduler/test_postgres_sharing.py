@@ -17,7 +17,7 @@ from scheduler import leases
 from scheduler.claims import Claims, request_run
 from scheduler.daemon import Daemon
 from scheduler.errors import LeaseLostError, StoreUnavailableError, TimerError
-from scheduler.presence import Presence
+from scheduler.presence import Presence, present
 from scheduler.schema import daemons, timers
 from scheduler.store import Store
 from scheduler.timer import Environment, Every, MisfirePolicy, OverlapPolicy, Timer
@@ -241,7 +241,7 @@ class TestOnPostgreSQL:
     def test_a_daemon_in_the_midst_of_a_transaction_is_not_taken_over(self, service: Service, second: Second) -> None:
         """Whatever its lease says: what it is writing would belong to nobody."""
         service.settle()
-        second.daemon._presence.close()
+        lose_session(second.daemon, service.store)
         service.clock.advance(100)
         with service.store.writing() as connection:
             second.daemon._lease.check(connection)
@@ -258,7 +258,7 @@ class TestOnPostgreSQL:
         service.clock.advance(10)
         second.daemon.step()
         service.after(1)
-        second.daemon._presence.close()
+        lose_session(second.daemon, service.store)
         service.after(leases.LOOK_EVERY_S)
         assert second.id in registered(service.store)
         service.after(leases.LOOK_TWICE_S)
@@ -287,7 +287,7 @@ class TestOnPostgreSQL:
     def test_a_daemon_that_comes_back_with_its_lock_lives(self, service: Service, second: Second) -> None:
         """Its session was cut; it takes its lock again before anybody has looked twice."""
         service.settle()
-        second.daemon._presence.close()
+        lose_session(second.daemon, service.store)
         service.after(leases.LOOK_EVERY_S)
         second.daemon.step()
         service.after(leases.LOOK_TWICE_S)
@@ -298,7 +298,7 @@ class TestOnPostgreSQL:
         """Whoever comes back first does not take those for dead who have not come back yet."""
         service.settle()
         for daemon in (service.daemon, second.daemon):
-            daemon._presence.close()  # type: ignore[union-attr]
+            lose_session(daemon, service.store)
         service.clock.advance(60)
         service.settle()
         service.after(leases.LOOK_EVERY_S)
@@ -405,6 +405,18 @@ def stand_still(store: Store) -> None:
         connection.execute(daemons.select())
         time.sleep(0.5)
         connection.execute(daemons.select())
+
+
+def lose_session(daemon: Daemon | None, store: Store) -> None:
+    """Cut a daemon's own session, and wait until the server has seen to it."""
+    assert daemon is not None
+    daemon._presence.close()
+
+    def is_gone() -> bool:
+        with store.reading() as connection:
+            return daemon._lease.id not in present(connection)
+
+    eventually(is_gone)
 
 
 def registered(store: Store) -> set[int]:
