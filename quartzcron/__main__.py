@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import CronError, CronExpression, CronSyntaxError
+from .fields import FIRST_YEAR, LAST_YEAR
 from .policies import QUARTZ, VIXIE
 from .zone_names import local_zone, named_zone
 
@@ -42,7 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def next_fires(options: argparse.Namespace) -> int:
-    """The next fire times after a moment."""
+    """The next fire times after a moment, or a year of them as a calendar."""
+    if options.calendar or options.svg or options.year:
+        return _print_calendar(options)
     return _print_fires(options, CronExpression.next_fire)
 
 
@@ -52,14 +57,35 @@ def previous_fires(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Whether expressions parse, and, if not, everything that is wrong with them."""
-    findings = [_finding(text) for text in options.expressions]
+    """Whether expressions, or all those in a file, parse, and, if not, everything that is wrong with them."""
+    from .lint import finding, is_file
+
+    findings: list[dict[str, Any]] = []
+    for argument in options.expressions:
+        try:
+            found = _check_file(argument, quiet=options.json) if is_file(argument) else [finding(argument)]
+        except OSError as error:
+            raise UsageError(f"cannot read {argument!r}: {error.strerror or 'there is no such file'}") from None
+        findings += found
+        if not options.json and found and "line" not in found[0]:
+            _print_finding(found[0])
     if options.json:
         print(json.dumps(findings, ensure_ascii=False))
-    else:
-        for finding in findings:
-            _print_finding(finding)
     return 0 if all(finding["valid"] for finding in findings) else 1
+
+
+def _check_file(argument: str, *, quiet: bool) -> list[dict[str, Any]]:
+    from .lint import findings_in, in_words, lines_of, with_progress
+
+    lines = lines_of(argument)
+    findings = list(with_progress(findings_in(argument, lines), len(lines), sys.stderr))
+    if not quiet:
+        for found in findings:
+            if not found["valid"] or found["never_fires"]:
+                print(in_words(found))
+        wrong = sum(not found["valid"] for found in findings)
+        print(f"{argument}: {len(findings):,} expressions, {wrong or 'none'} wrong", file=sys.stderr)
+    return findings
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -128,8 +154,18 @@ def _add_fire_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _add_next_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_fire_arguments(parser)
+    parser.add_argument(
+        "--calendar", action="store_true", help="draw a year as a calendar, the more ink the more fires"
+    )
+    parser.add_argument("--year", type=_year, help="the year of the calendar, 1970 to 2099 (this one)")
+    parser.add_argument("--svg", metavar="FILE", help="write the calendar to a file as SVG, - for standard output")
+
+
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("expressions", nargs="+", metavar="expression", help="Quartz expressions, in quotes")
+    what = "a Quartz expression in quotes, a file with one a line, or - for standard input"
+    parser.add_argument("expressions", nargs="+", metavar="expression", help=what)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -152,7 +188,7 @@ def _add_diff_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 COMMANDS = {
-    "next": Command(next_fires, _add_fire_arguments, "the next fire times"),
+    "next": Command(next_fires, _add_next_arguments, "the next fire times, or a year of them as a calendar"),
     "prev": Command(previous_fires, _add_fire_arguments, "the last fire times"),
     "explain": Command(explain, _add_explain_arguments, "what an expression says, in words"),
     "convert": Command(convert, _add_convert_arguments, "to and from crontab, Spring, EventBridge, OnCalendar, RRULE"),
@@ -175,6 +211,32 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 999999")
     return int(text)
+
+
+def _year(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and FIRST_YEAR <= int(text[:5]) <= LAST_YEAR):
+        raise argparse.ArgumentTypeError(f"{text!r} is no year from {FIRST_YEAR} to {LAST_YEAR}")
+    return int(text)
+
+
+def _print_calendar(options: argparse.Namespace) -> int:
+    from .heatmap import Heatmap, as_svg, as_text
+
+    zone = named_zone(options.tz) if options.tz else local_zone()
+    expression = CronExpression(options.expression, tz=zone, dst=options.dst)
+    heatmap = Heatmap(expression, options.year or _moment(options.moment, zone).year, zone)
+    if options.svg and options.svg != "-":
+        try:
+            Path(options.svg).write_text(as_svg(heatmap), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {options.svg!r}: {error.strerror}") from None
+    elif options.svg:
+        print(as_svg(heatmap), end="")
+    elif options.json:
+        print(json.dumps({str(day): count for day, _, _, count in heatmap.days() if count}))
+    else:
+        print(as_text(heatmap, coloured=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    return 0 if any(heatmap.counts) else 1
 
 
 def _print_fires(
@@ -219,19 +281,6 @@ def _moment(text: str | None, zone: tzinfo) -> datetime:
 
 def _midnight(time: datetime) -> datetime:
     return time.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-
-
-def _finding(text: str) -> dict[str, Any]:
-    try:
-        expression = CronExpression(text)
-    except CronSyntaxError as error:
-        problems = [
-            {"field": problem.field, "column": problem.column, "text": problem.text, "message": str(problem)}
-            for problem in error.problems
-        ]
-        return {"expression": text, "valid": False, "problems": problems, "fix": error.fix, "drawing": error.drawing}
-    never = expression.never_fires
-    return {"expression": text, "valid": True, "canonical": expression.canonical, "never_fires": never}
 
 
 def _print_finding(finding: dict[str, Any]) -> None:

@@ -115,11 +115,8 @@ class CronExpression(_Slots):
 
     def __new__(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> CronExpression:
         """Parse a text, or find the expression that was made of the same text before."""
-        if tz is None and dst is VIXIE and cls is CronExpression:
-            try:
-                return _known[text]
-            except (KeyError, TypeError):
-                pass
+        if tz is None and dst is VIXIE and cls is CronExpression and type(text) is str:
+            return _known.get(text) or _make_known(text)
         if not isinstance(text, str):
             raise TypeError(f"a cron expression is a str, not {type(text).__name__}")
         if (dst, False) not in POLICIES:
@@ -519,22 +516,21 @@ _known: dict[str, CronExpression] = {}
 _MINUTES = minute_deltas(0)
 
 
+def _make_known(text: str) -> CronExpression:
+    made = _make(CronExpression, text, None, VIXIE)
+    if len(text) <= _KNOWN_LENGTH:
+        if len(_known) >= _KNOWN:
+            _known.clear()
+        _known[text] = made
+    return made
+
+
 def _make(cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str) -> CronExpression:
-    fields = parse(text)
     draft = _Slots()
-    draft.text, draft.dst, draft._tz, draft._fields = text, dst, tz, fields
+    draft.text, draft.dst, draft._tz, draft._fields = text, dst, tz, parse(text)
     draft._walls = draft._tally = draft._from = None
     draft._first = draft._last = draft._clock = draft._clock_behind = _NOT_YET
     draft._ahead = draft._behind = _NOWHERE
-    self = _frozen(draft, cls)
-    if tz is None and dst == VIXIE and cls is CronExpression and len(text) <= _KNOWN_LENGTH:
-        if len(_known) >= _KNOWN:
-            _known.clear()
-        _known[text] = self
-    return self
-
-
-def _frozen(draft: _Slots, cls: type[CronExpression]) -> CronExpression:
     if cls is CronExpression:
         draft.__class__ = cls  # a quarter of the time that it takes to go round __setattr__ for each slot
         return draft  # type: ignore[return-value]
