@@ -26,11 +26,6 @@ def line(n: int, text: str = "x", *, environment: str = "production", function: 
     return LogLine(EIGHT + timedelta(seconds=n), "info", text, function, environment, f"r{n}")
 
 
-@pytest.fixture
-def store() -> Store:
-    return Store("sqlite://")
-
-
 def test_the_last_lines_come_first_and_a_reader_goes_on_from_there(store: Store) -> None:
     """Nothing twice, nothing left out."""
     logged = LogLines(store)
@@ -43,7 +38,11 @@ def test_the_last_lines_come_first_and_a_reader_goes_on_from_there(store: Store)
     found, mark = logged.after(mark, Choice())
     assert found == [line(7), line(8)]
     assert logged.after(mark, Choice()) == ([], mark)
-    assert LogLines(Store("sqlite://")).last(Choice(), 3) == ([], Mark())
+
+
+def test_a_store_without_lines(store: Store) -> None:
+    """A reader begins at the beginning."""
+    assert LogLines(store).last(Choice(), 3) == ([], Mark())
 
 
 @pytest.mark.parametrize(
