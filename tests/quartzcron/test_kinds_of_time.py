@@ -1,4 +1,4 @@
-"""Every kind of time that a user may hold: naive, aware in five ways, both folds, microseconds, both ends of the years."""
+"""Every kind of time that a user may hold: naive and aware, both folds, microseconds, both ends of the years."""
 
 from __future__ import annotations
 
