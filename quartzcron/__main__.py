@@ -1,5 +1,8 @@
 """The command line: python -m quartzcron next "0 0 8 ? * MON" --tz Asia/Shanghai -n 5
 
+    python -m quartzcron next "0 0 8 ? * MON" --year 2026 --calendar [--svg year.svg]
+    python -m quartzcron check crons.txt
+
 A command is a function and a row in COMMANDS. Results go to stdout, as text or, with --json, as one JSON value; errors
 go to stderr with a caret under the problem. Exit status: 0 for success, 1 where `check` refuses something or nothing
 ever fires, 2 for arguments that mean nothing.
