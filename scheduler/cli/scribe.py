@@ -99,6 +99,8 @@ class Scribe:
             self._is_answered = False
             self._there_is_more.set()
             return
+        except Exception:  # lines that no store takes must not keep later ones out
+            log.exception("%d lines that calls printed could not be kept", len(self._waiting))
         self._waiting, self._is_answered = [], True
 
     def _print(self, line: LogLine) -> None:

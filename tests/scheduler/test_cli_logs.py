@@ -141,3 +141,23 @@ def test_lines_wait_for_a_store_that_does_not_answer(store: Store, monkeypatch: 
     eventually(lambda: LogLines(store).last(Choice(), 5)[0])
     writing.close()
     assert [found.text for found in LogLines(store).last(Choice(), 5)[0]] == ["1"]
+
+
+def test_lines_that_no_store_takes_keep_no_others_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are told of, and what is printed later is kept."""
+    kept = LogLines.keep
+
+    def keep(self: LogLines, lines: list[LogLine]) -> None:
+        if any(line.text == "1" for line in lines):
+            raise ValueError("a line that cannot be")
+        kept(self, lines)
+
+    monkeypatch.setattr(LogLines, "keep", keep)
+    writing = scribe(store)
+    writing(said(1))
+    eventually(lambda: "1 lines that calls printed could not be kept" in caplog.text)
+    writing(said(2))
+    writing.close()
+    assert [found.text for found in LogLines(store).last(Choice(), 5)[0]] == ["2"]
