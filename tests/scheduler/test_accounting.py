@@ -181,7 +181,7 @@ class AnyDay(RuleBasedStateMachine):
 
 def test_any_day_is_accounted_for(store_url: str) -> None:
     """Whatever the day brings; with fewer days on the database that takes its time."""
-    days = 30 if store_url.startswith("sqlite") else 10
+    days = 30 if store_url.startswith("sqlite") else 6
     run_state_machine_as_test(
         partial(AnyDay, store_url), settings=settings(max_examples=days, stateful_step_count=20, deadline=None)
     )
