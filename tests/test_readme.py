@@ -27,9 +27,10 @@ def examples(name: str) -> list[Example]:
 
 
 @pytest.mark.parametrize("name", READMES)
-def test_the_python_examples_print_what_they_say(name: str) -> None:
-    """Every Python block runs, in the order of the page."""
+def test_the_python_examples_print_what_they_say(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every Python block runs, in the order of the page, and what it writes stays in a folder of its own."""
     found = examples(name)
+    monkeypatch.chdir(tmp_path)
     assert len(found) >= 2
     for example in found:
         example.evaluate()
