@@ -11,16 +11,13 @@ from datetime import datetime, timedelta, timezone, tzinfo
 
 from . import conversions
 from .almanac import NEVER, Clock, Rows, clock_ahead, clock_behind, rows_ahead, rows_behind
-from .canonical import canonical_text
 from .days import NONE_LEFT, day_rule
 from .errors import CronError, PolicyError
 from .fields import FIRST_YEAR, LAST_YEAR, Fields
-from .iteration import fires
 from .parser import parse
 from .policies import POLICIES, VIXIE, Policy
 from .question import is_quick, located, located_instant, moved, no_datetime, now_in
 from .search import WallPattern, wall_gaps
-from .tally import Tally
 from .times import NONE_LEFT as NO_TIME_LEFT
 from .times import SECONDS, minute_deltas, time_rule
 from .touched import (
@@ -40,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from .tally import Tally
     from .zones import Zone
 
 _KNOWN = 512
@@ -279,6 +277,8 @@ class CronExpression(_Slots):
         >>> [fire.day for fire in twice.fires(datetime(2026, 1, 1, 8), datetime(2026, 2, 1, 8))]
         [15, 1]
         """
+        from .iteration import fires
+
         return fires(self, start, end)
 
     def between(self, start: datetime, end: datetime) -> list[datetime]:
@@ -288,7 +288,7 @@ class CronExpression(_Slots):
         >>> len(CronExpression("0 0 8 ? * MON").between(datetime(2026, 1, 1), datetime(2026, 2, 1)))
         4
         """
-        return list(fires(self, start, end))
+        return list(self.fires(start, end))
 
     def count(self, start: datetime, end: datetime) -> int:
         """How many fire times lie strictly after `start` up to and including `end`, without walking over them.
@@ -370,6 +370,8 @@ class CronExpression(_Slots):
         >>> CronExpression("0 */15 8-8,9,10 ? jan,2,3 6,2-4").canonical
         '0 0/15 8-10 ? 1-3 MON-WED,FRI'
         """
+        from .canonical import canonical_text
+
         return canonical_text(self._pattern, interval=self._fields.interval)
 
     @property
@@ -447,6 +449,8 @@ class CronExpression(_Slots):
         zone = zone_of(local.tzinfo)
         known = self._tally
         if known is None or known.zone is not zone:
+            from .tally import Tally
+
             known = Tally(self._pattern, zone, self._policy)
             _put(self, "_tally", known)
         return known, instant_of(zone, local)
