@@ -88,6 +88,7 @@ class Timetable:
                 **timer_columns(timer),
                 **breaker_columns(breaker.CLOSED),
                 "next_fire_at": stamp(_first_fire(timer, now)),
+                **_NO_TAIL,
             }
 
         return self._change(name, environment, enabled)
@@ -114,6 +115,7 @@ class Timetable:
                 **timer_columns(timer),
                 **breaker_columns(breaker.CLOSED),
                 "next_fire_at": stamp(first_fire) if timer.enabled else None,
+                **_NO_TAIL,
             }
 
         return self._change(name, environment, edited)
@@ -153,6 +155,10 @@ class Timetable:
                 raise DuplicateTimerError(values["name"], values["environment"]) from None
             row = connection.execute(select(timers).where(timers.c.id == kept.id)).one()
         return entry(row)
+
+
+#: Fires are counted on in the same row only while they follow one another: not across a time without a timer.
+_NO_TAIL = {"tail_run_id": None, "tail_outcome": None}
 
 
 def _columns(timer: Timer, now: datetime) -> dict[str, Any]:

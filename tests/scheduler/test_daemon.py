@@ -65,6 +65,19 @@ def test_a_fire_while_the_last_run_goes_on_is_skipped_and_counted_in_one_row(ser
     assert service.rows() == [(1, 1, "succeeded"), (2, 4, "skipped_overlap"), (6, 1, None)]
 
 
+def test_a_time_without_the_timer_is_not_counted_over(service: Service) -> None:
+    """Disabled and enabled again while the last run goes on: the row before says nothing of the fires between."""
+    service.executor.script = lambda task: None
+    service.add(seconds=1)
+    service.after(1)
+    service.after(1)
+    service.timetable.disable("t")
+    service.after(2)
+    service.timetable.enable("t", now=service.clock.now())
+    service.after(1)
+    assert service.rows() == [(1, 1, None), (2, 1, "skipped_overlap"), (5, 1, "skipped_overlap")]
+
+
 def test_queue_one_lets_one_fire_wait_for_the_last_run(service: Service) -> None:
     """It begins when that has ended; a second one is skipped."""
     service.executor.script = lambda task: None
