@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scheduler.engine import Engine
 from scheduler.engine.routes import match
 from tests.engine.client import Client
-from tests.engine.strategies import bodies, headers, methods, paths
+from tests.strategies import request_bodies, request_headers, request_methods, request_paths
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,13 @@ FORESEEN = ("division by zero", "The result is no JSON: ")
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(method=methods, path=paths, headers=headers, body=bodies, length=st.none() | st.integers(-1, 50))
+@given(
+    method=request_methods,
+    path=request_paths,
+    headers=request_headers,
+    body=request_bodies,
+    length=st.none() | st.integers(-1, 50),
+)
 def test_every_answer_is_json_without_a_traceback(
     engine: Engine, method: str, path: str, headers: dict[str, str], body: bytes, length: int | None
 ) -> None:
