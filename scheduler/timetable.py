@@ -134,7 +134,8 @@ class Timetable:
             for row in enabled:
                 timer = timer_of(row).anchored(now)
                 next_fire_at = stamp_or_none(timer.trigger.next_fire(now))
-                values = {**timer_columns(timer), "next_fire_at": next_fire_at, "revision": timers.c.revision + 1}
+                new = {"next_fire_at": next_fire_at, "revision": timers.c.revision + 1}
+                values = {**timer_columns(timer), **_NO_TAIL, **new}
                 connection.execute(update(timers).where(timers.c.id == row.id).values(values))
         return len(enabled)
 
