@@ -76,6 +76,8 @@ class Scribe:
                 time.sleep(GATHER_S)
             self._write_down(self._taken())
             self._prune()
+        # What was printed since the last look, when the end came in between.
+        self._write_down(self._taken())
 
     def _taken(self) -> list[LogLine]:
         with self._lock:
