@@ -7,6 +7,7 @@ from one of them to the next day on which an expression fires, never from second
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, tzinfo
 from itertools import product
 
@@ -30,7 +31,7 @@ _WHOLE_DAY = (1 << DAY) - 1
 _ALL_DAYS = (1 << 366) - 1
 
 
-class Schedule:
+class Schedule(ABC):
     """What unions and overlaps have in common: the questions of a CronExpression that make sense for them.
 
     Times are as there: an aware question is answered in its own zone; a naive one is wall time, in the zone of the
@@ -39,17 +40,17 @@ class Schedule:
 
     __slots__ = ()
 
+    @abstractmethod
     def next_fire(self, after: datetime | None = None) -> datetime | None:
         """The first fire time strictly after `after`, or None if it is proved that there is none up to 2099."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prev_fire(self, before: datetime | None = None) -> datetime | None:
         """The last fire time strictly before `before`, or None if it is proved that there is none from 1970 on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def matches(self, time: datetime) -> bool:
         """Whether the whole second of `time` is a fire time."""
-        raise NotImplementedError
 
     def fires(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
         """The fire times strictly after `start` (now, if not given) up to and including `end` (2099, if not given)."""
@@ -64,9 +65,9 @@ class Schedule:
         return list(self.fires(start, end))
 
     @property
+    @abstractmethod
     def _expressions(self) -> tuple[CronExpression, ...]:
         """All expressions in it."""
-        raise NotImplementedError
 
     def _moment(self, time: datetime | None) -> datetime:
         """A time that every expression takes alike; now, if none is given."""
