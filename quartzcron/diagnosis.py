@@ -125,7 +125,7 @@ def _fix(text: str) -> str | None:
     """A whole expression that parses and that the writer probably meant; None rather than a guess."""
     if len(text) > 500:
         return None
-    bare = text.strip()
+    bare = _narrow(text).strip()
     if bare.lower() in _MACROS:
         return _MACROS[bare.lower()]
     if bare.lower().startswith("cron(") and bare.endswith(")"):
@@ -139,6 +139,15 @@ def _fix(text: str) -> str | None:
     except FieldFault:
         return None
     return candidate
+
+
+def _narrow(text: str) -> str:
+    """The text without the wide forms that a Chinese or Japanese keyboard writes: `？` for `?`, `１` for `1`."""
+    if text.isascii():
+        return text
+    from unicodedata import normalize
+
+    return normalize("NFKC", text)
 
 
 def parse_quietly(text: str) -> None:
@@ -158,7 +167,9 @@ def _completed(words: list[str]) -> str | None:
     if by_month == by_week == "?":
         return _with_days(words, "*", "?")
     if "?" in (by_month, by_week):
-        return " ".join(words)
+        # A week that begins with 0 is crontab's: it numbers the days from Sunday = 0.
+        named = _named_week_days(by_week) if by_week[0] == "0" else None
+        return _with_days(words, by_month, named) if named else " ".join(words)
     if by_week == "*":
         return _with_days(words, by_month, "?")
     if by_month == "*" and not _has_digit(by_week):

@@ -120,6 +120,10 @@ def test_an_error_names_field_column_and_text(text: str, field: str | None, colu
 @pytest.mark.parametrize(
     ("text", "fix"),
     [
+        ("0 0 8 ？ * MON", "0 0 8 ? * MON"),
+        ("0 0 8，１７ * * ?", "0 0 8,17 * * ?"),
+        ("0 0 8 ? * 0", "0 0 8 ? * SUN"),
+        ("0 0 8 ? * 0,6", "0 0 8 ? * SUN,SAT"),
         ("0 8 * * 1-5", "0 0 8 ? * MON-FRI"),
         ("*/5 * * * *", "0 */5 * * * ?"),
         ("30 9 1 * *", "0 30 9 1 * ?"),
