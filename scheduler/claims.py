@@ -88,15 +88,17 @@ class Claims:
             claimed_at = connection.execute(select(runs.c.claimed_at).order_by(runs.c.id.desc()).limit(1)).scalar()
         return instant_or_none(claimed_at)
 
-    def claim(self, now: datetime, *, limit: int = CLAIM_LIMIT) -> list[Task]:
+    def claim(self, now: datetime, *, waits: bool = True, limit: int = CLAIM_LIMIT) -> list[Task]:
         """Take what is due at `now`: its runs are written and its next fire times advanced in one transaction.
 
-        Returns the tasks to run, oldest first. Fire times that do not run are recorded with their outcome.
+        Returns the tasks to run, oldest first. Fire times that do not run are recorded with their outcome. `waits` says
+        whether runs may be waiting for their turn; where none is, nobody looks for them.
         """
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)
-            tasks += self._claim_waiting(connection, now) + self._claim_due(connection, now, limit)
+            tasks += self._claim_waiting(connection, now) if waits else []
+            tasks += self._claim_due(connection, now, limit)
             self._doubts.claimed = tasks
         self._doubts.claimed = []
         return tasks

@@ -230,7 +230,7 @@ class Daemon:
             self._look_at = monotonic + MAX_SLEEP_S
         if not self._agenda.waits and (self._agenda.next_due is None or self._agenda.next_due > now):
             return
-        tasks = self._claims.claim(now)
+        tasks = self._claims.claim(now, waits=self._agenda.waits)
         self._is_left_to_others = not tasks
         self._running += len(tasks)
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
