@@ -75,14 +75,28 @@ def _import(name: str, shown: str, file: Path | None) -> ModuleType:
 
 
 def _place(error: BaseException, file: Path | None) -> str:
-    """The error in one line, with the last place in the user's own file."""
+    """The error in one line, with the last place in the user's own files."""
     what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if file is not None and Path(frame.filename).resolve() == file]
-    theirs = own or [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
-    if isinstance(error, SyntaxError) or not theirs:
-        return what if not isinstance(error, SyntaxError) else f"{what} (line {error.lineno})"
-    return f"{what} (line {theirs[-1].lineno}: {theirs[-1].line})"
+    if isinstance(error, SyntaxError):
+        return f"{what} ({_where(error.filename or '', file)}line {error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    folder = file.parent if file is not None else Path.cwd()
+    own = [frame for frame in frames if _is_own(frame.filename, folder)]
+    theirs = own or [frame for frame in frames if frame.filename != __file__]
+    if not theirs:
+        return what
+    return f"{what} ({_where(theirs[-1].filename, file)}line {theirs[-1].lineno}: {theirs[-1].line})"
+
+
+def _is_own(filename: str, folder: Path) -> bool:
+    """Whether a file is the user's: below the folder of what is loaded, and no installed package."""
+    path = Path(filename)
+    return path.is_relative_to(folder) and "site-packages" not in path.parts
+
+
+def _where(filename: str, file: Path | None) -> str:
+    """The name of a file before its line, where it is not the one that the message names already."""
+    return "" if file is not None and Path(filename) == file else f"{Path(filename).name}, "
 
 
 def _named(module: ModuleType, attribute: str, name: str) -> Any:

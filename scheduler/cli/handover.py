@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from typing import Any
 from ..executors.family import die_with_parent
 
 _VARIABLE = "SCHEDULER_HANDOVER"
+#: How often a wait for a child asks whether it is still wanted.
+_LOOK_EVERY_S = 0.2
 _READ_SIZE = 65_536
 
 
@@ -91,15 +93,20 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def facts(self, timeout_s: float) -> dict[str, Any] | None:
-        """What the child says when it is ready; None where it dies before that, or takes too long and is killed."""
+    def facts(self, timeout_s: float, *, gives_up: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
+        """What the child says when it is ready; None where it dies before that.
+
+        A child that takes too long is killed, and so is one that nobody waits for any more: `gives_up` is asked now and
+        then.
+        """
         give_up_at = time.monotonic() + timeout_s
         text = b""
-        while (left_s := give_up_at - time.monotonic()) > 0 and select.select([self._ready], [], [], left_s)[0]:
-            piece = os.read(self._ready, _READ_SIZE)
-            if not piece:
-                break
-            text += piece
+        while time.monotonic() < give_up_at and not gives_up():
+            if select.select([self._ready], [], [], _LOOK_EVERY_S)[0]:
+                piece = os.read(self._ready, _READ_SIZE)
+                if not piece:
+                    break
+                text += piece
         os.close(self._ready)
         try:
             facts: dict[str, Any] = json.loads(text)

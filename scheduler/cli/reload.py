@@ -80,7 +80,7 @@ class Supervisor:
                 now = snapshot(self._folders)
                 if now != seen:
                     now = self._settled(now)
-                    serving = self._replaced(serving, changed(seen, now))
+                    serving = self._replaced(serving, changed(seen, now), now)
                     seen = now
                 elif serving.exit_status() is not None:
                     status = serving.wait()
@@ -99,12 +99,20 @@ class Supervisor:
                 return later
             now = later
 
-    def _replaced(self, serving: Child, names: list[str]) -> Child:
+    def _replaced(self, serving: Child, names: list[str], now: Snapshot) -> Child:
+        """The child that serves what is saved now, or the one that did so far."""
         what = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         began = time.monotonic()
         successor = self._start(again=True)
-        if successor.facts(READY_WITHIN_S) is None:
-            log.error("%s changed, but does not start; the last good version goes on serving", what)
+
+        def is_unwanted() -> bool:
+            return bool(self._signals) or serving.exit_status() is not None or snapshot(self._folders) != now
+
+        if successor.facts(READY_WITHIN_S, gives_up=is_unwanted) is None:
+            if time.monotonic() - began >= READY_WITHIN_S:
+                log.error("%s changed, but was not ready within %g s; the last version goes on", what, READY_WITHIN_S)
+            elif not is_unwanted():
+                log.error("%s changed, but does not start; the last good version goes on serving", what)
             successor.close()
             return serving
         serving.stop()

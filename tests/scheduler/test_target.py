@@ -82,6 +82,25 @@ def test_a_file_that_does_not_serve_is_refused_with_the_place(
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\ny = 1 / 0\n", r"ZeroDivisionError: division by zero \(cloud_other_1.py, line 2: y = 1 / 0\)"),
+        ("def f(:\n", r"SyntaxError: .* \(cloud_other_2.py, line 1\)"),
+    ],
+)
+def test_an_error_in_another_file_of_the_project_is_shown_there(
+    write: Callable[[str], Path], text: str, words: str
+) -> None:
+    """wsgi.py imports cloud.py: the line is that of cloud.py, and so is the name."""
+    other = "cloud_other_1" if "y =" in text else "cloud_other_2"
+    file = write(f"import {other}\n")
+    (file.parent / f"{other}.py").write_text(text)
+    with pytest.raises(TargetError, match=words) as refused:
+        load(str(file))
+    assert str(refused.value).startswith(f"{file} raised while it was imported: ")
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("nothing_here.py", "no such file"),

@@ -63,6 +63,20 @@ def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) 
     assert runs[-1].result == "3"
 
 
+def test_a_version_that_hangs_while_it_loads_holds_nothing_up(tmp_path: Path) -> None:
+    """A later save takes its place, and the end of the command does not wait for it."""
+    save(tmp_path, 1)
+    with up(tmp_path, "--reload") as running:
+        save(tmp_path, "__import__('time').sleep(50)")
+        eventually(lambda: len(children(running.process.pid)) == 2)
+        save(tmp_path, 2)
+        eventually(lambda: answer(running) == 2)
+        save(tmp_path, "__import__('time').sleep(50)")
+        eventually(lambda: len(children(running.process.pid)) == 2)
+        status, _ = running.stop()
+    assert status == 0
+
+
 def test_a_first_version_that_does_not_start_ends_the_command(tmp_path: Path) -> None:
     """As without --reload: there is no good version to go on with."""
     save(tmp_path, "nonsense")
