@@ -294,7 +294,7 @@ def _log_breaker(name: str, before: Breaker, after: Breaker) -> None:
             "breaker of %s: %s → open until %s after %d failures in a row (%s)",
             name,
             before.state,
-            after.next_probe_at,
+            after.next_probe_at and after.next_probe_at.isoformat(timespec="seconds"),
             after.consecutive_failures,
             after.last_error,
         )

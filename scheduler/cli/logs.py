@@ -12,7 +12,7 @@ from ..history import History
 from ..loglines import Choice, LogLine, LogLines, Mark
 from ..run import Line, Run, Task
 from . import show
-from .place import environment_option, here, json_option, store_option
+from .place import environment_filter, here, json_option, store_option
 from .runs import check_timer
 
 #: How often a following reader looks for new lines.
@@ -27,7 +27,7 @@ _COLOURS = {"error": "red", "critical": "red", "warning": "yellow", "debug": "br
 @click.option("--run", "run_id", type=int, metavar="ID", help="Lines of one run only.")
 @click.option("--request", "request_id", metavar="ID", help="Lines of one request id only: of a fire, or of a client.")
 @click.option("-n", "--limit", default=100, type=click.IntRange(1, 100_000), help="The last so many; 100 unless set.")
-@environment_option
+@environment_filter
 @store_option
 @json_option
 def command(

@@ -159,3 +159,10 @@ def environment_option(command: F) -> F:
     return click.option(
         "--env", "environment", type=click.Choice(ENVIRONMENTS), help="The environment; production unless set."
     )(command)
+
+
+def environment_filter(command: F) -> F:
+    """--env, where it narrows what is shown."""
+    return click.option(
+        "--env", "environment", type=click.Choice(ENVIRONMENTS), help="One environment only; both unless set."
+    )(command)

@@ -14,7 +14,7 @@ from ..timer import Environment
 from ..timetable import Timetable
 from . import show
 from .functions import closest
-from .place import Place, environment_option, here, json_option, store_option
+from .place import Place, environment_filter, here, json_option, store_option
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 
@@ -44,7 +44,7 @@ class Zones:
     help="Such outcomes only.",
 )
 @click.option("-n", "--limit", default=20, type=click.IntRange(1, 100_000), help="How many; 20 unless set.")
-@environment_option
+@environment_filter
 @store_option
 @json_option
 def command(

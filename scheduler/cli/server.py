@@ -27,7 +27,7 @@ _SLEEP_S = 1.0
 
 
 @contextlib.contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int, *, option: str = "--port") -> Iterator[socket.socket]:
     """A socket that listens at an address, taken before anything is started; ConfigError where that is not free."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -43,15 +43,15 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.bind(address)
             listener.listen(128)
         except OSError as error:
-            raise ConfigError(_why_not(host, port, error)) from error
+            raise ConfigError(_why_not(host, port, option, error)) from error
         yield listener
 
 
-def _why_not(host: str, port: int, error: OSError) -> str:
+def _why_not(host: str, port: int, option: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use; stop the other program, or choose another: --port {port + 1}"
+        return f"port {port} of {host} is in use; stop the other program, or choose another: {option} {port + 1}"
     if error.errno == errno.EACCES:
-        return f"port {port} needs more rights than you have; choose one above 1023: --port 3000"
+        return f"port {port} needs more rights than you have; choose one above 1023: {option} 3000"
     return f"cannot listen on port {port} of {host}: {error.strerror}"
 
 

@@ -22,7 +22,7 @@ from .daemons import alive
 from .definition import attributes, changed_trigger, definition_options, trigger
 from .functions import check_function, closest
 from .params import parse_params
-from .place import Place, environment_option, here, json_option, store_option
+from .place import Place, environment_filter, environment_option, here, json_option, store_option
 from .transfer import export_timers, import_timers
 
 #: How often a waiting command looks whether its run has ended.
@@ -132,7 +132,7 @@ def _enabling(timer: Timer, place: Place) -> str:
 
 
 @command.command("list")
-@environment_option
+@environment_filter
 @store_option
 @json_option
 def list_timers(environment: str | None, store: str | None, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from ..timetable import Timetable
 from . import show, timerlist
 from .daemons import alive
 from .functions import Functions, functions_at_hand
-from .place import Place, environment_option, here, json_option, store_option
+from .place import Place, environment_filter, environment_option, here, json_option, store_option
 from .timerlist import Listed, Problem, TimerListError
 
 
@@ -131,19 +131,21 @@ def _tell(place: Place, timers: Sequence[Timer], *, dry_run: bool, as_json: bool
         return
     count = Counter(timer.environment for timer in timers)
     numbers = ", ".join(f"{number} in {environment}" for environment, number in sorted(count.items())) or "none"
-    click.echo(f"{'would add' if dry_run else 'added'} {len(timers)} timers: {numbers}")
+    click.echo(
+        f"{'would add' if dry_run else 'added'} {len(timers)} {'timer' if len(timers) == 1 else 'timers'}: {numbers}"
+    )
     disabled = [timer for timer in timers if not timer.enabled]
     if disabled and not dry_run:
         example = disabled[0]
         stage = ["--env", example.environment] if example.environment != place.environment else []
         click.echo(
-            f"{len(disabled)} of them are disabled; enable them one by one when they shall fire here:  "
+            f"{len(disabled)} of them disabled; enable them one by one when they shall fire here:  "
             + show.command("timers", "enable", example.name, *stage)
         )
 
 
 @click.command("export")
-@environment_option
+@environment_filter
 @store_option
 @json_option
 def export_timers(environment: str | None, store: str | None, as_json: bool) -> None:

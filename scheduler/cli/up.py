@@ -111,7 +111,10 @@ def _live(place: Place) -> Place:
 
 def _listening(place: Place, stage_port: int | None, stack: ExitStack) -> Sockets:
     live = stack.enter_context(listening(place.config.host, place.config.port))
-    return Sockets(live, None if stage_port is None else stack.enter_context(listening(place.config.host, stage_port)))
+    return Sockets(
+        live,
+        None if stage_port is None else stack.enter_context(listening(place.config.host, stage_port, option="--stage")),
+    )
 
 
 def _taken_over(given: Handover, stack: ExitStack) -> Sockets:

@@ -76,7 +76,7 @@ def test_a_list_of_leancloud_timers_is_taken_as_it_stands(command_line: CommandL
     """Name, function, cron or seconds, environment: kept disabled, with a hint how to enable them."""
     command_line.write("cloud.py", CLOUD)
     said = command_line.run("timers", "import", str(command_line.write("timers.csv", CSV))).stdout
-    assert said.startswith("added 3 timers: 2 in production, 1 in stage\n3 of them are disabled;")
+    assert said.startswith("added 3 timers: 2 in production, 1 in stage\n3 of them disabled;")
     assert said.rstrip().endswith("timers enable report")
     kept = {timer["name"]: timer for timer in command_line.json("timers", "list")}
     assert (kept["report"]["cron"], kept["report"]["tz"]) == ("0 0 8 ? * MON", "Asia/Shanghai")
