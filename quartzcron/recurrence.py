@@ -46,7 +46,9 @@ def to_rrule(expression: CronExpression, start: datetime | None = None) -> rrule
     if interval > 1:
         if "bysetpos" in options:
             raise DialectError(NAME, "year", "a rule for the first or last weekday goes through every year")
-        options = {"bymonth": members(MONTHS.full), **options, "freq": rrule.YEARLY}
+        # A yearly rule that names no day would take the day of its beginning.
+        every_day = {} if "byweekday" in options or "bymonthday" in options else {"bymonthday": range(1, 32)}
+        options = {"bymonth": members(MONTHS.full), **every_day, **options, "freq": rrule.YEARLY}
     hours, minutes, seconds = members(times.hours), members(times.minutes), members(times.seconds)
     return rrule.rrule(
         dtstart=begin, until=until, interval=interval, byhour=hours, byminute=minutes, bysecond=seconds, **options

@@ -41,6 +41,8 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
         end_date: datetime | str | None = None,
         jitter: int | None = None,
     ) -> None:
+        if isinstance(expression, CronExpression) and dst != VIXIE:
+            raise TypeError("an expression has its policy itself; give dst with a text")
         self.expression = expression if isinstance(expression, CronExpression) else CronExpression(expression, dst=dst)
         self.timezone = self.expression.tz or astimezone(timezone) or local_zone()
         self.start_date = convert_to_datetime(start_date, self.timezone, "start_date")

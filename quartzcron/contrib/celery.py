@@ -42,6 +42,8 @@ class quartz(BaseSchedule):  # type: ignore[misc, unused-ignore]
         nowfun: Callable[[], datetime] | None = None,
         app: Any = None,
     ) -> None:
+        if isinstance(expression, CronExpression) and (tz is not None or dst != VIXIE):
+            raise TypeError("an expression has its zone and policy itself; give tz and dst with a text")
         given = expression if isinstance(expression, CronExpression) else CronExpression(expression, tz=tz, dst=dst)
         self.expression = given
         super().__init__(nowfun=nowfun, app=app)

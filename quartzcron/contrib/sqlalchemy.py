@@ -47,11 +47,6 @@ class CronType(TypeDecorator[CronExpression]):
         """The expression of a text."""
         return None if value is None else self._read(value)
 
-    def process_literal_param(self, value: CronExpression | None, dialect: Dialect) -> str:
-        """The text of an expression within a statement."""
-        text = self.process_bind_param(value, dialect)
-        return self.impl_instance.literal_processor(dialect)(text) if text is not None else "NULL"  # type: ignore[misc]
-
     @property
     def python_type(self) -> type[Any]:
         """CronExpression."""

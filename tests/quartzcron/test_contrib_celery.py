@@ -88,3 +88,10 @@ def test_a_text_that_is_no_expression_is_refused() -> None:
     """When beat's settings are read, not when it is due."""
     with pytest.raises(CronError, match="minutes"):
         quartz("0 75 8 * * ?")
+
+
+@pytest.mark.parametrize("more", [{"tz": "Asia/Shanghai"}, {"dst": "quartz"}])
+def test_a_zone_beside_an_expression_is_refused_rather_than_dropped(more: dict[str, str]) -> None:
+    """The expression has its own."""
+    with pytest.raises(TypeError, match="itself"):
+        quartz(CronExpression("0 0 8 ? * MON"), **more)

@@ -56,7 +56,16 @@ def test_rules_are_written_as_calendars_write_them(text: str, rule: str) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["0 0 8 LW * ?", "0 0/20 8-9 1W * ?", "0 0 8 ? 2 MON#5", "0 0 8 ? * MON 2027/4", "0 0 8 29 2 ? 2024-2040"]
+    "text",
+    [
+        "0 0 8 * * ? 2026/2",
+        "0 0 8 * 3,6 ? 2026/2",
+        "0 0 8 LW * ?",
+        "0 0/20 8-9 1W * ?",
+        "0 0 8 ? 2 MON#5",
+        "0 0 8 ? * MON 2027/4",
+        "0 0 8 29 2 ? 2024-2040",
+    ],
 )
 def test_the_hard_ones_recur_as_they_fire(text: str) -> None:
     """First and last weekdays at several times, fifth Mondays, years in steps, leap days."""
