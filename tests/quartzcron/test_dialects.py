@@ -455,3 +455,11 @@ def test_zone_and_policy_are_passed_on() -> None:
     assert fire is not None
     assert fire.utcoffset() == timedelta(hours=-4)
     assert fire.day == 9
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"0 8 * * *", ["a"]])
+@pytest.mark.parametrize("reader", ["from_crontab", "from_spring", "from_eventbridge", "from_oncalendar"])
+def test_what_is_no_text_is_a_type_error(reader: str, wrong: object) -> None:
+    """With the type that was given."""
+    with pytest.raises(TypeError, match=f"a schedule is a text, not {type(wrong).__name__}"):
+        getattr(CronExpression, reader)(wrong)
