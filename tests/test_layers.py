@@ -7,8 +7,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-STDLIB_FREE = {"quartzcron", "scheduler"}
-
 #: Rooms of the timer service from the inside out; a room may import those before it, never one after it.
 PURE = ("stamps", "errors", "budget", "breaker", "timer", "run", "misfire", "plan", "logs")
 SHELL = (
@@ -39,8 +37,6 @@ SHELL = (
 EDGES = ("engine", "console", "demo", "cli", "__main__")
 #: What a pure room may not touch: clocks, files, sockets, threads, the store.
 IMPURE_MODULES = {"time", "os", "socket", "threading", "logging", "subprocess", "pathlib", "sqlite3", "sqlalchemy"}
-#: The calculator's third-party modules, and where they may be imported.
-CALCULATOR_HOSTS = {"dateutil", "pytz", "zoneinfo"}
 
 
 def modules(package: str) -> list[Path]:
