@@ -5,17 +5,18 @@ Timers that have the same trigger and are due at the same time get the same fire
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
-from .breaker import CLOSED, Breaker
-from .bulk import Bulk
+from .breaker import Breaker
+from .bulk import Among, Bulk
+from .known import Known, Rule
 from .misfire import Due, due
 from .plan import Entry, plan
-from .rows import BREAKER, NEW_RUN, Known, breaker_columns, new_begun_run, new_run, new_run_ids
+from .rows import BREAKER, NEW_RUN, SCHEDULED, breaker_columns, new_request_ids, new_run, new_run_ids
 from .run import Kind, Outcome, Task
 from .schema import runs, timers
 from .stamps import instant, stamp, stamp_or_none
@@ -36,46 +37,86 @@ class Batch:
         self._late_before = now - grace
         self._grace = grace
         self._owner = owner
-        self._found: dict[Hashable, _Found] = {}
+        self._found: dict[tuple[int, Rule], _Found] = {}
         self._new_runs: list[list[Any]] = []
         self._to_run: list[tuple[list[Any], Known, datetime]] = []
-        self._advanced: list[tuple[int | None, int]] = []
         self._changed: list[_Change] = []
         self._counted: list[tuple[int, int, int]] = []
         self.changes: list[StateChange] = []
 
+    def begin(self, known: Known, since: int) -> bool:
+        """Let a timer run that nothing keeps from it, where one fire time is due; False where there is more to judge.
+
+        `since` is its next_fire_at. Nothing keeps it where no run of it is open, its breaker is closed and has counted
+        no failure, and no fires of it are being counted in one row: nearly every claim of every timer.
+        """
+        key = since, known.rule
+        found = self._found.get(key) or self._find(key)
+        if found.single is None:
+            return False
+        found.begun.append(known)
+        return True
+
     def add(self, row: Row[Any], known: Known, breaker: Breaker, open_runs: int) -> None:
         """Judge what is due of one timer; `row` has its id, next_fire_at and tail."""
-        found = self._due(known, row.next_fire_at)
-        if breaker is CLOSED and not open_runs and found.single is not None and row.tail_run_id is None:
-            run = new_begun_run(known, found.single, self._claimed_at, self._owner)
-            self._begin(run, known, found.due.fire_times[0])
-            self._advanced.append((found.next_fire_at, row.id))
-            return
-        planned = plan(known.timer, breaker, found.due, open_runs=open_runs)
+        key = row.next_fire_at, known.rule
+        found = self._found.get(key) or self._find(key)
+        planned = plan(known.rule.overlap, breaker, found.due, open_runs=open_runs)
         change = _Change(row.id, found.next_fire_at, row.tail_run_id, row.tail_outcome, planned.breaker)
         for entry in planned.entries:
             self._enter(change, known, entry)
         self._changed.append(change)
-        self.changes.append((known.timer.name, breaker, planned.breaker))
+        self.changes.append((known.names[1], breaker, planned.breaker))
 
     def write(self, connection: Connection) -> list[Task]:
         """Send it all; returns the tasks to run."""
-        for run, run_id in zip(self._new_runs, new_run_ids(connection, len(self._new_runs)), strict=True):
+        begun = sum(len(found.begun) for found in self._found.values())
+        run_ids = iter(new_run_ids(connection, begun + len(self._new_runs)))
+        rows, tasks = self._begun_rows_and_tasks(run_ids, new_request_ids(begun))
+        for run, run_id in zip(self._new_runs, run_ids, strict=True):
             run[0] = run_id
-        _NEW_RUNS.execute(connection, [tuple(run) for run in self._new_runs])
+        _NEW_RUNS.execute(connection, rows + [tuple(run) for run in self._new_runs])
         _COUNT_IN_TAIL.execute(connection, self._counted)
-        _ADVANCE.execute(connection, self._advanced)
+        self._advance(connection)
         _CHANGE.execute(connection, [change.row() for change in self._changed])
-        return [self._task(*to_run) for to_run in self._to_run]
+        return tasks + [self._task(*to_run) for to_run in self._to_run]
 
-    def _due(self, known: Known, since: int) -> _Found:
-        key = since, known.rule
-        found = self._found.get(key)
-        if found is None:
-            timer = known.timer
-            what = due(timer.trigger, instant(since), self._now, timer.misfire, grace=self._grace)
-            found = self._found[key] = _Found(what, _single(what), stamp_or_none(what.next_fire))
+    def _begun_rows_and_tasks(
+        self, run_ids: Iterator[int], request_ids: list[str]
+    ) -> tuple[list[tuple[Any, ...]], list[Task]]:
+        """The rows of NEW_RUN, and the tasks, of the timers that nothing kept from running."""
+        owner, claimed_at, kind = self._owner, self._claimed_at, Kind.SCHEDULED
+        rows: list[tuple[Any, ...]] = []
+        tasks: list[Task] = []
+        request_id = iter(request_ids)
+        for found in self._found.values():
+            if found.single is None:
+                continue
+            fire_at, fire_time = found.single, found.due.fire_times[0]
+            past_due = fire_time < self._late_before
+            # The timers first: where they end, nothing has been drawn from the others in vain.
+            for known, run_id, request in zip(found.begun, run_ids, request_id, strict=False):
+                _, names, params, limit_s, _ = known
+                rows.append(
+                    (run_id, *names, SCHEDULED, fire_at, fire_at, 1, 1, request, owner, claimed_at, None, None, "", 0)
+                )
+                tasks.append(Task(run_id, *names, params, limit_s, kind, fire_time, 1, request, past_due))
+        return rows, tasks
+
+    def _advance(self, connection: Connection) -> None:
+        one_by_one: list[tuple[int | None, int]] = []
+        for found in self._found.values():
+            timer_ids = [known.names[0] for known in found.begun]
+            if len(timer_ids) > _TOGETHER:
+                _ADVANCE_ALL.execute(connection, timer_ids, next_fire=found.next_fire_at)
+            else:
+                one_by_one += [(found.next_fire_at, timer_id) for timer_id in timer_ids]
+        _ADVANCE.execute(connection, one_by_one)
+
+    def _find(self, key: tuple[int, Rule]) -> _Found:
+        since, rule = key
+        what = due(rule.trigger, instant(since), self._now, rule.misfire, grace=self._grace)
+        found = self._found[key] = _Found(what)
         return found
 
     def _begin(self, run: list[Any], known: Known, fire_time: datetime) -> None:
@@ -88,10 +129,10 @@ class Batch:
             return
         change.end_tail()
         if entry.outcome is None and not entry.waits:
-            run = new_run(known, entry, self._claimed_at, owner=self._owner)
+            run = new_run(known.names, entry, self._claimed_at, owner=self._owner)
             self._begin(run, known, entry.fire_time)
             return
-        run = new_run(known, entry, self._claimed_at)
+        run = new_run(known.names, entry, self._claimed_at)
         self._new_runs.append(run)
         if entry.outcome in _COALESCED:
             change.tail, change.tail_outcome = run, entry.outcome
@@ -106,29 +147,31 @@ class Batch:
             self._counted.append((last_fire_at, entry.count, change.tail_run_id))
 
     def _task(self, run: list[Any], known: Known, fire_time: datetime) -> Task:
-        timer_id, name, function, environment = known.names
+        past_due = fire_time < self._late_before
         return Task(
-            run_id=run[0],
-            timer_id=timer_id,
-            timer=name,
-            function=function,
-            environment=environment,
+            run[0],
+            *known.names,
             params=known.params,
-            limit_s=known.timer.limit_s,
+            limit_s=known.limit_s,
             kind=Kind.SCHEDULED,
             fire_time=fire_time,
             attempt=1,
             request_id=run[_REQUEST_ID],
-            past_due=fire_time < self._late_before,
+            past_due=past_due,
         )
 
 
-class _Found(NamedTuple):
-    """What is due by one rule; `single` is its fire time, in microseconds, where that is one and nothing else."""
+class _Found:
+    """What is due by one rule from one instant on, and the timers that run for it, nothing keeping them."""
 
-    due: Due
-    single: int | None
-    next_fire_at: int | None
+    __slots__ = ("begun", "due", "next_fire_at", "single")
+
+    def __init__(self, what: Due) -> None:
+        self.due = what
+        #: The one fire time, in microseconds, where it is one and nothing else.
+        self.single = _single(what)
+        self.next_fire_at = stamp_or_none(what.next_fire)
+        self.begun: list[Known] = []
 
 
 class _Change:
@@ -175,6 +218,9 @@ _ADVANCE = Bulk(
     update(timers).where(timers.c.id == bindparam("timer")).values(next_fire_at=bindparam("next_fire")),
     ("next_fire", "timer"),
 )
+_ADVANCE_ALL = Among(update(timers).values(next_fire_at=bindparam("next_fire")), timers.c.id)
+#: More timers than this with the same next fire time are advanced by one statement.
+_TOGETHER = 8
 _CHANGED = ("next_fire_at", "tail_run_id", "tail_outcome", *BREAKER)
 _CHANGE = Bulk(
     update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in _CHANGED}),

@@ -6,10 +6,11 @@ is sent the rows as arrays, one for each column, so that one statement does for 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Executable, bindparam, column, func, select
+from sqlalchemy import BigInteger, ColumnElement, CursorResult, Executable, Text, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql import visitors
@@ -50,6 +51,28 @@ class Bulk:
         positions = tuple(self._names.index(name) for name in compiled.positiontup or ())
         self._compiled[connection.dialect.name] = str(compiled), positions
         return self._compiled[connection.dialect.name]
+
+
+class Among:
+    """A statement about the rows whose `number` is among many ids, given as one parameter: as many as may be."""
+
+    def __init__(self, statement: Any, number: ColumnElement[int]) -> None:
+        numbers = func.json_each(bindparam(_IDS, type_=Text)).table_valued("value")
+        self._sqlite = statement.where(number.in_(select(numbers.c.value)))
+        self._postgresql = statement.where(number == func.any(bindparam(_IDS, type_=ARRAY(BigInteger))))
+
+    def execute(self, connection: Connection, ids: Sequence[int], **parameters: Any) -> CursorResult[Any]:
+        """Run it once, with whatever other parameters it has."""
+        if connection.dialect.name == "postgresql":
+            return connection.execute(self._postgresql, {**parameters, _IDS: list(ids)})
+        return connection.execute(self._sqlite, {**parameters, _IDS: json.dumps(list(ids))})
+
+    def rows(self, connection: Connection, ids: Sequence[int], **parameters: Any) -> Sequence[Any]:
+        """What a query finds; nothing where there are no ids."""
+        return self.execute(connection, ids, **parameters).all() if ids else []
+
+
+_IDS = "wanted_ids"
 
 
 def _compiled(statement: Any, dialect: Dialect, names: Sequence[str] | None = None) -> SQLCompiler:

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, exists, func, insert, or_, select, update
 
 from . import breaker
 from .batch import Batch, StateChange
 from .breaker import Admission, Breaker, BreakerPolicy, Verdict
-from .bulk import Bulk
+from .bulk import Among, Bulk
 from .doubts import Doubts
+from .known import KnownTimers
 from .leases import Lease, end_run, lose_probes
 from .misfire import GRACE
 from .plan import Entry
 from .rows import (
     BREAKER,
     NEW_RUN,
-    Known,
     breaker_columns,
     breaker_of,
-    known_timer,
     line_columns,
     new_run,
     new_run_ids,
@@ -42,8 +41,8 @@ from .timer import Environment, MisfirePolicy
 from .timetable import Timetable
 from .wake import changing
 
-#: The most timers that one claim takes, so that a tick of a huge store stays short.
-CLAIM_LIMIT = 5_000
+#: The most timers that one claim takes: while they run, the next ones are claimed.
+CLAIM_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,13 @@ class Agenda:
 
     next_due: datetime | None
     waits: bool
+
+
+class Claimed(NamedTuple):
+    """The tasks to run, oldest first, and what there is to claim after them."""
+
+    tasks: list[Task]
+    agenda: Agenda
 
 
 class Claims:
@@ -72,15 +78,14 @@ class Claims:
         self._lease = lease
         self._grace = grace
         self._on_breaker = on_breaker or (lambda *_: None)
-        self._remembered: dict[int, Known] = {}
+        self._known = KnownTimers()
         self._doubts = Doubts()
 
     def agenda(self) -> Agenda:
         """What there is to claim, and when."""
-        waiting = exists().where(runs.c.outcome.is_(None), runs.c.owner.is_(None))
         with self._store.reading() as connection:
-            earliest, waits = connection.execute(select(func.min(timers.c.next_fire_at), waiting)).one()
-        return Agenda(instant_or_none(earliest), bool(waits or self._doubts.claimed))
+            agenda = _agenda(connection)
+        return replace(agenda, waits=agenda.waits or bool(self._doubts.claimed))
 
     def latest(self) -> datetime | None:
         """When a daemon last claimed anything from this store."""
@@ -88,20 +93,22 @@ class Claims:
             claimed_at = connection.execute(select(runs.c.claimed_at).order_by(runs.c.id.desc()).limit(1)).scalar()
         return instant_or_none(claimed_at)
 
-    def claim(self, now: datetime, *, waits: bool = True, limit: int = CLAIM_LIMIT) -> list[Task]:
+    def claim(self, now: datetime, *, waits: bool = True, free: bool = False, limit: int = CLAIM_LIMIT) -> Claimed:
         """Take what is due at `now`: its runs are written and its next fire times advanced in one transaction.
 
-        Returns the tasks to run, oldest first. Fire times that do not run are recorded with their outcome. `waits` says
-        whether runs may be waiting for their turn; where none is, nobody looks for them.
+        Fire times that do not run are recorded with their outcome. `waits` says whether runs may be waiting for their
+        turn; where none is, nobody looks for them. `free` leaves timers alone that have open runs: some of those may
+        have ended, which the store is yet to hear of.
         """
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)
             tasks += self._claim_waiting(connection, now) if waits else []
-            tasks += self._claim_due(connection, now, limit)
+            tasks += self._claim_due(connection, now, limit, free=free)
+            agenda = _agenda(connection)
             self._doubts.claimed = tasks
         self._doubts.claimed = []
-        return tasks
+        return Claimed(tasks, agenda)
 
     def record(self, ended: Sequence[tuple[Task, Ending]], printed: Sequence[Line] = ()) -> None:
         """Write how runs ended and what they printed, and what their breakers make of it, in one transaction.
@@ -134,9 +141,9 @@ class Claims:
         """The tasks of a claim that the store took in without our hearing of it: none of them has begun yet."""
         tasks: list[Task] = []
         for task in self._doubts.claimed_after_all(connection, self._lease.id):
-            known = self._remembered.get(task.timer_id or 0)
+            known = self._known.get(task.timer_id)
             is_late = now - task.fire_time > self._grace
-            if is_late and known is not None and known.timer.misfire is MisfirePolicy.SKIP:
+            if is_late and known is not None and known.rule.misfire is MisfirePolicy.SKIP:
                 end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
                 its_timer = select(timers).where(timers.c.id == task.timer_id).with_for_update(key_share=True)
                 lose_probes(connection, connection.execute(its_timer), now)
@@ -144,14 +151,20 @@ class Claims:
                 tasks.append(task._replace(past_due=is_late))
         return tasks
 
-    def _claim_due(self, connection: Connection, now: datetime, limit: int) -> list[Task]:
-        due_rows = connection.execute(_DUE, {"now": stamp(now), "limit": limit}).all()
+    def _claim_due(self, connection: Connection, now: datetime, limit: int, *, free: bool) -> list[Task]:
+        due_rows = connection.execute(_DUE_FREE if free else _DUE, {"now": stamp(now), "limit": limit}).all()
         if not due_rows:
             return []
-        open_runs = _open_runs(connection)
+        known = self._known.of(connection, due_rows)
+        # After the rows were locked, whatever was said before: another daemon may have claimed them in between.
+        open_runs = _open_runs(connection, [row[0] for row in due_rows])
         batch = Batch(now, owner=self._lease.id, grace=self._grace)
-        known = self._known_timers(connection, due_rows)
-        for row in due_rows:
+        others = [
+            timer_id
+            for timer_id, _, since, is_well in due_rows
+            if not (is_well and timer_id not in open_runs and batch.begin(known[timer_id], since))
+        ]
+        for row in _STATES.rows(connection, others):
             batch.add(row, known[row.id], breaker_of(row), open_runs[row.id])
         tasks = batch.write(connection)
         self._tell(batch.changes)
@@ -198,29 +211,27 @@ class Claims:
             past_due=now - fire_time > self._grace,
         )
 
-    def _known_timers(self, connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Known]:
-        """The timers of rows, by id; read and parsed once for each revision."""
-        remembered = self._remembered
-        stale = [row.id for row in rows if row.id not in remembered or remembered[row.id].revision != row.revision]
-        for start in range(0, len(stale), _READ_AT_ONCE):
-            wanted = stale[start : start + _READ_AT_ONCE]
-            for row in connection.execute(select(timers).where(timers.c.id.in_(wanted))):
-                remembered[row.id] = known_timer(row)
-        return remembered
 
-
-#: How many timers are read by one statement; databases limit the parameters of one.
-_READ_AT_ONCE = 1_000
-
+_IS_WELL = (
+    (timers.c.breaker_state == breaker.State.CLOSED)
+    & (timers.c.consecutive_failures == 0)
+    & timers.c.tail_run_id.is_(None)
+)
 _DUE = (
-    select(
-        *(timers.c[name] for name in ("id", "revision", "next_fire_at", "tail_run_id", "tail_outcome")),
-        *(timers.c[name] for name in BREAKER),
-    )
+    select(timers.c.id, timers.c.revision, timers.c.next_fire_at, _IS_WELL)
     .where(timers.c.next_fire_at <= bindparam("now"))
     .order_by(timers.c.next_fire_at)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True, key_share=True)
+)
+_DUE_FREE = _DUE.where(~exists().where(runs.c.timer_id == timers.c.id, runs.c.outcome.is_(None)))
+#: What a claim must know of a timer where more is to be judged than its fire time, in the order of the due.
+_STATES = Among(
+    select(
+        *(timers.c[name] for name in ("id", "next_fire_at", "tail_run_id", "tail_outcome")),
+        *(timers.c[name] for name in BREAKER),
+    ).order_by(timers.c.next_fire_at),
+    timers.c.id,
 )
 _WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
 _RUNNING = select(runs.c.timer_id).where(
@@ -254,8 +265,16 @@ _WRITE_ENDING = Bulk(
     update(runs)
     .where(runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None))
     .values({name: bindparam(name) for name in _ENDING}),
-    ("run", "daemon", *_ENDING),
+    (*_ENDING, "run", "daemon"),
 )
+
+
+def _agenda(connection: Connection) -> Agenda:
+    earliest, waits = connection.execute(_AGENDA).one()
+    return Agenda(instant_or_none(earliest), bool(waits))
+
+
+_AGENDA = select(func.min(timers.c.next_fire_at), exists().where(_WAITS))
 
 
 def _next_in_turn(connection: Connection) -> Sequence[Row[Any]]:
@@ -275,20 +294,22 @@ def request_run(store: Store, name: str, environment: Environment, *, now: datet
     """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
     kept = Timetable(store).get(name, environment)
     with changing(store) as connection:
-        known = known_timer(connection.execute(select(timers).where(timers.c.id == kept.id)).one())
-        row = new_run(known, Entry(now, now, waits=True), stamp(now))
+        names = (kept.id, name, kept.timer.function, environment.value)
+        row = new_run(names, Entry(now, now, waits=True), stamp(now))
         columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
         (run_id,) = new_run_ids(connection, 1)
         connection.execute(insert(runs).values(columns | {"id": run_id}))
     return run_id
 
 
-def _open_runs(connection: Connection) -> Counter[int]:
-    """How many runs of each timer go on or wait."""
-    rows = connection.execute(
-        select(runs.c.timer_id, func.count()).where(runs.c.outcome.is_(None)).group_by(runs.c.timer_id)
-    )
-    return Counter({timer_id: count for timer_id, count in rows if timer_id is not None})
+def _open_runs(connection: Connection, timer_ids: Sequence[int]) -> Counter[int]:
+    """How many runs of each of these timers go on or wait."""
+    return Counter({row[0]: row[1] for row in _OPEN_RUNS.rows(connection, timer_ids)})
+
+
+_OPEN_RUNS = Among(
+    select(runs.c.timer_id, func.count()).where(runs.c.outcome.is_(None)).group_by(runs.c.timer_id), runs.c.timer_id
+)
 
 
 def _write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple[Task, Ending]]) -> None:
@@ -296,15 +317,15 @@ def _write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple
         connection,
         [
             (
-                task.run_id,
-                daemon_id,
                 stamp_or_none(ending.started_at),
                 stamp(ending.ended_at),
                 ending.outcome.value,
-                storable(ending.text),
+                MESSAGES[ending.outcome] if ending.message is None else storable(ending.message),
                 ending.error and storable(ending.error),
                 ending.result and storable(ending.result),
                 ending.lines_dropped,
+                task.run_id,
+                daemon_id,
             )
             for task, ending in ended
         ],
@@ -317,6 +338,8 @@ def _move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]])
     troubled = or_(timers.c.consecutive_failures > 0, timers.c.breaker_state != breaker.State.CLOSED)
     judged = select(timers).where(or_(troubled, timers.c.id.in_(failing))).order_by(timers.c.id)
     rows = connection.execute(judged.with_for_update(key_share=True)).all()
+    if not rows:
+        return []
     moved = {row.id: (row, breaker_of(row)) for row in rows}
     for task, ending in sorted(ended, key=lambda pair: pair[0].fire_time):
         if task.timer_id in moved:

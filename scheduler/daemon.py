@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import select
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -35,6 +36,8 @@ MAX_SLEEP_S = 1.0
 RENEW_EVERY_S = LEASE.total_seconds() / 4
 #: How long to wait before asking a store again that did not answer.
 RETRY_S = 0.5
+#: So many runs that ended are recorded before anything else is claimed.
+RECORD_AT = 5_000
 #: How long to leave due timers to another daemon that is about to take them.
 LEAVE_TO_OTHERS_S = 0.02
 PRUNE_EVERY_S = 3600.0
@@ -163,10 +166,11 @@ class Daemon:
             self._look_at = 0.0
         self._collect()
         self._keep_lease(now)
-        self._record()
-        if not self._stopping:
-            self._claim(now)
-        return self._sleep_s()
+        # What is due goes first: outcomes can wait for the store, up to a point.
+        if not self._stopping and len(self._ended) < RECORD_AT and self._claim(now):
+            return 0.0
+        # A run that ended may let a waiting one begin, or its timer fire.
+        return 0.0 if self._record() and not self._stopping else self._sleep_s()
 
     # The parts of a turn
 
@@ -212,30 +216,34 @@ class Daemon:
             self._ended += report.ended
             self._printed += report.lines
 
-    def _record(self) -> None:
+    def _record(self) -> bool:
+        """Write what ended and what was printed; whether there was anything."""
         if not self._ended and not self._printed:
-            return
+            return False
         self._claims.record(self._ended, self._printed)
         ended, printed = self._ended, self._printed
         self._ended, self._printed = [], []
-        # A run that ended may let a waiting one begin.
         self._look_at = 0.0
         if self._listener is not None:
             self._listener(ended, printed)
+        return True
 
-    def _claim(self, now: datetime) -> None:
+    def _claim(self, now: datetime) -> bool:
+        """Take what is due and hand it out; whether there was anything to run."""
         monotonic = self._clock.monotonic()
         if monotonic >= self._look_at:
             self._agenda = self._claims.agenda()
             self._look_at = monotonic + MAX_SLEEP_S
         if not self._agenda.waits and (self._agenda.next_due is None or self._agenda.next_due > now):
-            return
-        tasks = self._claims.claim(now, waits=self._agenda.waits)
-        self._is_left_to_others = not tasks
+            return False
+        # A run that ended, but is not recorded, would keep its timer from firing.
+        free = bool(self._ended)
+        tasks, self._agenda = self._claims.claim(now, waits=self._agenda.waits and not free, free=free)
+        self._is_left_to_others = not tasks and not free
         self._running += len(tasks)
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
             self._hand_out(environment, list(theirs), now)
-        self._agenda = self._claims.agenda()
+        return bool(tasks)
 
     def _hand_out(self, environment: str, tasks: list[Task], now: datetime) -> None:
         executor = self._executors.get(Environment(environment))
@@ -267,7 +275,9 @@ class Daemon:
         poller = select.poll()
         for fileno in filenos:
             poller.register(fileno, select.POLLIN)
-        poller.poll(seconds * 1000)
+        if not poller.poll(int(seconds * 1000)):
+            # It knows no part of a millisecond.
+            time.sleep(seconds % 0.001)
 
     def close(self) -> None:
         """End what runs at once, abandon what has no outcome, and release everything; `run` does so by itself."""

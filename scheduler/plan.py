@@ -12,7 +12,7 @@ from datetime import datetime
 from .breaker import Admission, Breaker, admit
 from .misfire import Due
 from .run import Outcome
-from .timer import OverlapPolicy, Timer
+from .timer import OverlapPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,20 @@ class Plan:
     breaker: Breaker
 
 
-def plan(timer: Timer, breaker: Breaker, found: Due, *, open_runs: int) -> Plan:
-    """Judge what is due of a timer that has `open_runs` runs going on or waiting."""
+def plan(overlap: OverlapPolicy, breaker: Breaker, found: Due, *, open_runs: int) -> Plan:
+    """Judge what is due of a timer of that policy that has `open_runs` runs going on or waiting."""
     entries: list[Entry] = []
     if found.misfired is not None:
         missed = found.misfired
         entries.append(Entry(missed.first, missed.last, missed.count, Outcome.MISFIRED))
     begun = False
     for fire_time in found.fire_times:
-        if begun and timer.overlap is not OverlapPolicy.ALLOW:
+        if begun and overlap is not OverlapPolicy.ALLOW:
             # The claim came late for all but the first, which is no overlap: they take their turns.
             entries.append(Entry(fire_time, fire_time, waits=True))
             continue
         admitted, admission = admit(breaker, fire_time)
-        entry = _judge(timer.overlap, fire_time, admission, open_runs)
+        entry = _judge(overlap, fire_time, admission, open_runs)
         if entry.outcome is None and not entry.waits:
             breaker, begun = admitted, True
         elif entry.waits:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
 from os import urandom
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -69,16 +68,17 @@ def breaker_columns(state: Breaker) -> dict[str, Any]:
     }
 
 
-def timer_of(row: Row[Any]) -> Timer:
-    trigger: Cron | Every
+def trigger_of(row: Row[Any]) -> Cron | Every:
     if row.expression is not None:
-        trigger = Cron(row.expression, row.tz, row.dst)
-    else:
-        trigger = Every(row.every_s, anchor=instant(row.anchor_at))
+        return Cron(row.expression, row.tz, row.dst)
+    return Every(row.every_s, anchor=instant(row.anchor_at))
+
+
+def timer_of(row: Row[Any]) -> Timer:
     return Timer(
         name=row.name,
         function=row.function,
-        trigger=trigger,
+        trigger=trigger_of(row),
         params=json.loads(row.params),
         environment=row.environment,
         enabled=bool(row.enabled),
@@ -103,6 +103,9 @@ def breaker_of(row: Row[Any]) -> Breaker:
     )
 
 
+#: A timer's columns in a row of the runs table: timer_id, timer, function, environment.
+Names = tuple[int, str, str, str]
+
 #: What a new row of the runs table is given, in this order.
 NEW_RUN = (
     "id",
@@ -125,46 +128,22 @@ NEW_RUN = (
 )
 
 
-def new_run(known: Known, entry: Entry, claimed_at: int, *, owner: int | None = None) -> list[Any]:
+def new_run(names: Names, entry: Entry, claimed_at: int, *, owner: int | None = None) -> list[Any]:
     """A new row, in the order of NEW_RUN, its id still 0; one that has an outcome already has ended already."""
     fire_at, last_fire_at = stamp(entry.fire_time), stamp(entry.last_fire_time)
-    row = [0, *known.names, _SCHEDULED, fire_at, last_fire_at, entry.count, 1, new_request_id(), owner, claimed_at]
+    row = [0, *names, SCHEDULED, fire_at, last_fire_at, entry.count, 1, new_request_ids(1)[0], owner, claimed_at]
     if entry.outcome is None:
         return [*row, None, None, "", 0]
     return [*row, claimed_at, entry.outcome.value, MESSAGES[entry.outcome], 0]
 
 
-def new_begun_run(known: Known, fire_at: int, claimed_at: int, owner: int) -> list[Any]:
-    """The new row of one fire time whose run begins at once: `new_run` for what nearly every claim is."""
-    row = [0, *known.names, _SCHEDULED, fire_at, fire_at, 1, 1, new_request_id(), owner, claimed_at]
-    return [*row, None, None, "", 0]
+def new_request_ids(count: int) -> list[str]:
+    """Of sixteen hexadecimal digits each, which nobody can guess."""
+    digits = urandom(8 * count).hex()
+    return [digits[start : start + 16] for start in range(0, 16 * count, 16)]
 
 
-def new_request_id() -> str:
-    """Sixteen hexadecimal digits that nobody can guess."""
-    return urandom(8).hex()
-
-
-_SCHEDULED = Kind.SCHEDULED.value
-
-
-class Known(NamedTuple):
-    """A timer as a claim needs it, read and parsed once for each revision."""
-
-    revision: int
-    timer: Timer
-    #: Its columns in a row of the runs table: timer_id, timer, function, environment.
-    names: tuple[int, str, str, str]
-    params: str
-    #: Timers with the same rule, due at the same time, have the same fire times.
-    rule: Hashable
-
-
-def known_timer(row: Row[Any]) -> Known:
-    timer = timer_of(row)
-    names = (row.id, timer.name, timer.function, timer.environment.value)
-    rule = row.expression, row.tz, row.dst, row.every_s, row.anchor_at, row.misfire
-    return Known(row.revision, timer, names, row.params, rule)
+SCHEDULED = Kind.SCHEDULED.value
 
 
 def new_run_ids(connection: Connection, count: int) -> range | list[int]:

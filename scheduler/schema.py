@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration; a store that names another one is upgraded, or refused when it is newer.
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData()
 #: SQLite gives row ids by itself only to a column declared INTEGER.
@@ -88,8 +88,9 @@ runs = Table(
     "runs",
     metadata,
     Column("id", Id, primary_key=True),
-    # The history outlives the timer, so the names are kept here too.
-    Column("timer_id", BigInteger, ForeignKey("timers.id", ondelete="SET NULL")),
+    # The history outlives the timer, so the names are kept here too. No foreign key: to check it costs PostgreSQL a
+    # lock on the timer's row, and its end a search through the history; open runs lose the id of a timer that goes.
+    Column("timer_id", BigInteger),
     Column("timer", Text, nullable=False),
     Column("function", Text, nullable=False),
     Column("environment", Text, nullable=False),
@@ -116,7 +117,10 @@ Index(
     sqlite_where=text("outcome IS NULL"),
     postgresql_where=text("outcome IS NULL"),
 )
-Index("runs_by_timer", runs.c.timer_id, runs.c.id)
+
+# Runs that wait for their turn: few, most of the time, and asked for at every turn.
+_WAITING = "outcome IS NULL AND owner IS NULL"
+Index("runs_waiting", runs.c.id, sqlite_where=text(_WAITING), postgresql_where=text(_WAITING))
 
 lines = Table(
     "lines",

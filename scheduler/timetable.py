@@ -14,7 +14,7 @@ from . import breaker
 from .breaker import Breaker
 from .errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
-from .schema import timers
+from .schema import runs, timers
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .store import Store, one_at_a_time
 from .timer import DEFAULT_QUOTA, Environment, Timer
@@ -143,6 +143,9 @@ class Timetable:
         """Forget a timer; what it ran stays in the history."""
         with changing(self._store) as connection:
             kept = _get(connection, name, environment)
+            # Its id may be given again, to a timer that must not be taken for it.
+            still_open = (runs.c.timer_id == kept.id) & runs.c.outcome.is_(None)
+            connection.execute(update(runs).where(still_open).values(timer_id=None))
             connection.execute(delete(timers).where(timers.c.id == kept.id))
 
     def _change(self, name: str, environment: Environment, change: Any) -> Entry:

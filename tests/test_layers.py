@@ -20,6 +20,7 @@ SHELL = (
     "presence",
     "bulk",
     "rows",
+    "known",
     "timetable",
     "leases",
     "doubts",

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
 from scheduler.cli import show
 from scheduler.cli.scribe import Scribe
 from scheduler.engine.capture import Said
 from scheduler.errors import StoreUnavailableError
 from scheduler.loglines import Choice, LogLine, LogLines, Mark
-from scheduler.store import MIGRATIONS, VERSION_TABLE, Store
+from scheduler.store import Store
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.service import eventually
 
@@ -69,20 +66,6 @@ def test_old_lines_are_forgotten(store: Store) -> None:
     logged.keep([line(n) for n in range(10)])
     assert logged.prune(before=EIGHT + timedelta(seconds=7)) == 7
     assert [found.request_id for found in logged.last(Choice(), 10)[0]] == ["r7", "r8", "r9"]
-
-
-def test_a_store_of_the_first_version_takes_lines_of_calls(tmp_path: Path) -> None:
-    """Opening it migrates it."""
-    path = str(tmp_path / "store.db")
-    with Store(path) as store, store.writing() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-        connection.exec_driver_sql("DROP TABLE call_lines")
-        command.stamp(config, "0001")
-    with Store(path) as store:
-        LogLines(store).keep([line(1)])
-        assert LogLines(store).last(Choice(), 1)[0] == [line(1)]
 
 
 def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None:
