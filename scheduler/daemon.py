@@ -36,10 +36,17 @@ MAX_SLEEP_S = 1.0
 RENEW_EVERY_S = LEASE.total_seconds() / 4
 #: How long to wait before asking a store again that did not answer.
 RETRY_S = 0.5
+#: How long before a fire time everything is made ready for it.
+REHEARSAL = timedelta(milliseconds=3)
+#: A daemon that starts reads the timers that are due this soon, so many at most: none of them waits to be read then.
+LEARN_AHEAD = timedelta(minutes=1)
+MAX_LEARNT = 10_000
 #: So many runs that ended are recorded before anything else is claimed.
-RECORD_AT = 5_000
+RECORD_AT = 20_000
 #: How long to leave due timers to another daemon that is about to take them.
 LEAVE_TO_OTHERS_S = 0.02
+#: By how much a daemon lets others go first when it took the last, so that all of them have something to do.
+COURTESY_S = 0.002
 PRUNE_EVERY_S = 3600.0
 #: How far the system clock may be set back before it is followed; fire times may come twice then.
 MAX_LEAD_S = 2 * 3600.0
@@ -85,6 +92,8 @@ class Daemon:
         self._prune_at = 0.0
         self._agenda = Agenda(None, waits=False)
         self._is_left_to_others = False
+        #: The fire time that was rehearsed for.
+        self._rehearsed: datetime | None = None
         self._look_at = 0.0
         #: Ended, but not yet recorded: a store that is away for a while loses nothing.
         self._ended: list[tuple[Task, Ending]] = []
@@ -169,8 +178,11 @@ class Daemon:
         # What is due goes first: outcomes can wait for the store, up to a point.
         if not self._stopping and len(self._ended) < RECORD_AT and self._claim(now):
             return 0.0
-        # A run that ended may let a waiting one begin, or its timer fire.
-        return 0.0 if self._record() and not self._stopping else self._sleep_s()
+        if self._record() and not self._stopping:
+            # A run that ended may let a waiting one begin, or its timer fire.
+            return 0.0
+        self._rehearse(now)
+        return self._sleep_s()
 
     # The parts of a turn
 
@@ -196,6 +208,7 @@ class Daemon:
             self._lease.register(now, self._bell.port)
             self._registered = True
             self._renew_at = 0.0
+            self._claims.rehearse(now + LEARN_AHEAD, limit=MAX_LEARNT)
         if monotonic >= self._renew_at:
             self._lease.renew(now)
             self._renew_at = monotonic + RENEW_EVERY_S
@@ -245,6 +258,13 @@ class Daemon:
             self._hand_out(environment, list(theirs), now)
         return bool(tasks)
 
+    def _rehearse(self, now: datetime) -> None:
+        """Shortly before something is due, make ready for it."""
+        due = self._agenda.next_due
+        if due is not None and due != self._rehearsed and due - now <= REHEARSAL:
+            self._rehearsed = due
+            self._claims.rehearse(due)
+
     def _hand_out(self, environment: str, tasks: list[Task], now: datetime) -> None:
         executor = self._executors.get(Environment(environment))
         if executor is not None:
@@ -260,7 +280,13 @@ class Daemon:
         waits = [MAX_SLEEP_S]
         if self._agenda.next_due is not None and not self._stopping:
             due_in_s = (self._agenda.next_due - self._clock.now()).total_seconds()
-            waits.append(max(due_in_s, LEAVE_TO_OTHERS_S) if self._is_left_to_others else due_in_s)
+            if self._rehearsed != self._agenda.next_due:
+                due_in_s -= REHEARSAL.total_seconds()
+            if self._is_left_to_others:
+                due_in_s = max(due_in_s, LEAVE_TO_OTHERS_S)
+            elif self._lease.has_others:
+                due_in_s += COURTESY_S
+            waits.append(due_in_s)
         if self._lease.has_suspects:
             waits.append(LOOK_TWICE_S)
         waits += [check for executor in self._executors.values() if (check := executor.next_check()) is not None]

@@ -49,6 +49,8 @@ class Lease:
         #: Random, and new for each registration, so that no daemon is ever mistaken for another.
         self.id = 0
         self._suspects: set[int] = set()
+        #: Whether there are other daemons, dead ones not yet buried among them.
+        self.has_others = False
         self._grace = 0
 
     @property
@@ -105,6 +107,7 @@ class Lease:
         with self._store.reading() as connection:
             others = connection.execute(select(daemons).where(daemons.c.id != self.id)).all()
             absent = self._absent(connection, {row.id for row in others})
+        self.has_others = bool(others)
         dead = {row.id: row.lease_until for row in others if self._is_dead(row, now, absent)}
         self._suspects = absent - set(dead) if self._grace == 0 else set()
         self._grace = max(0, self._grace - 1)

@@ -110,8 +110,7 @@ class Line:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(NamedTuple):
     """How an executor saw a run end, and what its breaker makes of that."""
 
     outcome: Outcome

@@ -67,8 +67,8 @@ Index(
 )
 
 # Timers whose breaker is of interest when a run ends well: few, most of the time.
-_TROUBLED = "consecutive_failures > 0 OR breaker_state <> 'closed'"
-Index("timers_troubled", timers.c.id, sqlite_where=text(_TROUBLED), postgresql_where=text(_TROUBLED))
+TROUBLED = "consecutive_failures > 0 OR breaker_state <> 'closed'"
+Index("timers_troubled", timers.c.id, sqlite_where=text(TROUBLED), postgresql_where=text(TROUBLED))
 
 daemons = Table(
     "daemons",

@@ -150,7 +150,7 @@ class Member:
     def send(self, tasks: Sequence[Task]) -> bool:
         """Hand a chunk of tasks to the worker, at most two at a time; False where it cannot be sent now."""
         number = self._sent + 1
-        message = wire.pack((number, [_order(task) for task in tasks]))
+        message = wire.pack((number, [tuple(_order(task)) for task in tasks]))
         self._progress.clear(number)
         try:
             self._tasks.send(message)
@@ -244,11 +244,16 @@ class Member:
             return
         chunk = self._chunks[0]
         last = len(chunk.tasks) if up_to is None else up_to
-        if chunk.ended < last and self._progress.ended(chunk.number, chunk.ended):
-            # Once for all of them: the raw output of fast functions that share a chunk goes to the first.
-            self.read_output(to_the_end=True)
-        while chunk.ended < last and (stamps := self._progress.ended(chunk.number, chunk.ended)):
-            yield self._end(*stamps, *_WELL)
+        dropped = None
+        for started_at, ended_at in self._progress.ended(chunk.number, chunk.ended, last):
+            if dropped is None:
+                # Once for all of them: the raw output of fast functions that share a chunk goes to the first.
+                self.read_output(to_the_end=True)
+                task, dropped = self.end_current()
+            else:
+                task, dropped = chunk.tasks[chunk.ended], 0
+                chunk.ended += 1
+            yield Ended(task, started_at, ended_at, *_WELL, dropped)
 
     def _end(self, *story: Any) -> Ended:
         """The current task has ended: started_at, ended_at, outcome, verdict, error, result, lines_dropped."""
@@ -329,22 +334,20 @@ class Member:
 
 
 #: What the worker does not say of a task that ended well, with nothing to tell.
-_WELL = (Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None, 0)
+_WELL = (Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None)
 
 
-def _order(task: Task) -> tuple[object, ...]:
-    return tuple(
-        wire.Order(
-            run_id=task.run_id,
-            function=task.function,
-            params=task.params,
-            limit_s=task.limit_s,
-            request_id=task.request_id,
-            timer=task.timer,
-            fire_at=stamp(task.fire_time),
-            attempt=task.attempt,
-            past_due=task.past_due,
-        )
+def _order(task: Task) -> wire.Order:
+    return wire.Order(
+        task.run_id,
+        task.function,
+        task.params,
+        task.limit_s,
+        task.request_id,
+        task.timer,
+        stamp(task.fire_time),
+        task.attempt,
+        task.past_due,
     )
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import marshal
 import mmap
 import socket
+from collections.abc import Iterator
+from itertools import takewhile
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 #: A stream of whole messages that ends when the other side is gone; systems without it have datagrams.
@@ -102,11 +105,10 @@ class Progress:
         word = self._words[0]
         return word >> 48, word >> 32 & 0xFFFF, word & self._MILLISECONDS
 
-    def ended(self, chunk: int, index: int) -> tuple[int, int] | None:
-        """When a task that ended well started and ended; None for one that has not, or has more to tell."""
-        slot = self._slot(chunk, index)
-        ended_at = self._words[slot + 1]
-        return (self._words[slot], ended_at) if ended_at else None
+    def ended(self, chunk: int, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """When the tasks from index `first` on started and ended, up to `last` or one that has more to tell."""
+        words = self._words[self._slot(chunk, first) : self._slot(chunk, last)].tolist()
+        return takewhile(_has_ended, zip(words[::2], words[1::2], strict=True))
 
     def revoke(self, chunk: int) -> None:
         """Forbid the worker to begin more of a chunk; what it has begun is known for sure a moment later."""
@@ -121,4 +123,5 @@ class Progress:
         self._map.close()
 
 
+_has_ended = itemgetter(1)
 _EMPTY_BANK = memoryview(bytes(16 * CHUNK_TASKS)).cast("Q")

@@ -220,7 +220,7 @@ class TestOnPostgreSQL:
         begin_runs(service)
         lease = second.daemon._lease
         with service.store.writing() as connection:
-            tasks = Claims(service.store, lease)._claim_due(connection, service.clock.now(), 10)
+            tasks = Claims(service.store, lease)._claim_due(connection, service.clock.now(), 10, free=False)
             assert service.daemon is not None
             assert service.daemon.step() > 0
         assert (len(tasks), service.executor.begun) == (1, [])
