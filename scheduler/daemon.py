@@ -7,8 +7,6 @@ hand it out. `step` is one turn and takes no longer than its work; `run` takes t
 from __future__ import annotations
 
 import logging
-import select
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -20,10 +18,11 @@ from .clock import Clock, SteadyClock, SystemClock
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
 from .executors import Executor
 from .history import History
-from .leases import LEASE, LOOK_TWICE_S, Lease
+from .leases import LOOK_TWICE_S, Lease
 from .misfire import GRACE
 from .presence import Presence
 from .run import Ending, Line, Outcome, Task
+from .sleep import Sleeper
 from .store import Store
 from .timer import Environment
 from .timetable import Timetable
@@ -31,9 +30,8 @@ from .wake import Bell
 
 log = logging.getLogger("scheduler.daemon")
 
-#: The longest sleep. A jump of the system clock, or a change made on another machine, is noticed after this.
-MAX_SLEEP_S = 1.0
-RENEW_EVERY_S = LEASE.total_seconds() / 4
+#: The longest sleep; and so often the store is looked at, even if nobody has said that it changed.
+MAX_SLEEP_S = 15.0
 #: How long to wait before asking a store again that did not answer.
 RETRY_S = 0.5
 #: How long before a fire time everything is made ready for it.
@@ -83,6 +81,7 @@ class Daemon:
         self._keep = keep
         self._listener = listener
         self._bell = Bell()
+        self._sleeper = Sleeper(store, self._clock)
         self._is_ahead = False
         self._stopping = False
         self._ending = False
@@ -105,8 +104,12 @@ class Daemon:
     def run(self) -> None:
         """Take turns until `stop` is called; then let what runs come to its end, and give up the lease."""
         try:
-            while not self._stopping or (self._running and not self._ending):
-                self._sleep(self.turn())
+            while True:
+                wait_s = self.turn()
+                if self._ending or (self._stopping and not self._running):
+                    return
+                if self._sleeper.sleep(wait_s, self._filenos()):
+                    self._look_at = self._look_after_others_at = 0.0
         finally:
             self.close()
 
@@ -211,7 +214,7 @@ class Daemon:
             self._claims.rehearse(now + LEARN_AHEAD, limit=MAX_LEARNT)
         if monotonic >= self._renew_at:
             self._lease.renew(now)
-            self._renew_at = monotonic + RENEW_EVERY_S
+            self._renew_at = monotonic + self._lease.renew_again_s
         self._lease.show()
         if monotonic >= self._look_after_others_at:
             if taken := self._lease.take_over(now):
@@ -277,7 +280,8 @@ class Daemon:
         self._ended += [(task, ending) for task in tasks]
 
     def _sleep_s(self) -> float:
-        waits = [MAX_SLEEP_S]
+        monotonic = self._clock.monotonic()
+        waits = [MAX_SLEEP_S, self._renew_at - monotonic, self._look_after_others_at - monotonic]
         if self._agenda.next_due is not None and not self._stopping:
             due_in_s = (self._agenda.next_due - self._clock.now()).total_seconds()
             if self._rehearsed != self._agenda.next_due:
@@ -294,16 +298,10 @@ class Daemon:
             waits.append(0.0)
         return max(0.0, min(waits))
 
-    def _sleep(self, seconds: float) -> None:
-        filenos = [self._bell.fileno(), *self._presence.filenos()]
-        for executor in self._executors.values():
-            filenos += executor.filenos()
-        poller = select.poll()
-        for fileno in filenos:
-            poller.register(fileno, select.POLLIN)
-        if not poller.poll(int(seconds * 1000)):
-            # It knows no part of a millisecond.
-            time.sleep(seconds % 0.001)
+    def _filenos(self) -> list[int]:
+        """What turns readable when there is something to do."""
+        theirs = [fileno for executor in self._executors.values() for fileno in executor.filenos()]
+        return [self._bell.fileno(), *self._presence.filenos(), *theirs]
 
     def close(self) -> None:
         """End what runs at once, abandon what has no outcome, and release everything; `run` does so by itself."""
@@ -320,6 +318,7 @@ class Daemon:
                 self._lease.leave(self._clock.now())
         except StoreError as error:
             log.error("%s", error)
+        self._sleeper.close()
         self._presence.close()
         self._bell.close()
 

@@ -26,12 +26,17 @@ from .stamps import stamp
 from .store import Store
 from .timer import Delivery
 
-#: How long a daemon is believed to be alive after its last sign of life.
-LEASE = timedelta(seconds=10)
+#: How long a daemon is believed to be alive after its last sign of life; longer on SQLite, where all daemons are on one
+#: machine and the end of one is seen by its process.
+LEASE, LEASE_ON_SQLITE = timedelta(seconds=10), timedelta(seconds=60)
+#: How many signs of life there are in a lease.
+SIGNS = 4
 
 
 #: How often a daemon looks after the others: a lost session is seen at once, and anything else only by its row.
 LOOK_EVERY_S, LOOK_AT_ROWS_EVERY_S = 1.0, LEASE.total_seconds() / 4
+#: How often where it knows of none; a new one on SQLite is noticed by the change to the file.
+LOOK_AROUND_EVERY_S = 15.0
 #: A daemon that holds no lock may be on its way back; it is looked at once more, so much later.
 LOOK_TWICE_S = 0.1
 #: After an outage, the others have so many looks' time to come back as well.
@@ -48,17 +53,25 @@ class Lease:
         self._presence = presence or Presence(store)
         #: Random, and new for each registration, so that no daemon is ever mistaken for another.
         self.id = 0
+        self.length = LEASE_ON_SQLITE if store.is_sqlite else LEASE
         self._suspects: set[int] = set()
         #: Whether there are other daemons, dead ones not yet buried among them.
         self.has_others = False
         self._grace = 0
 
     @property
+    def renew_again_s(self) -> float:
+        """When to give the next sign of life, in seconds."""
+        return self.length.total_seconds() / SIGNS
+
+    @property
     def look_again_s(self) -> float:
         """When to look after the others again, in seconds."""
         if self.has_suspects:
             return LOOK_TWICE_S
-        return LOOK_AT_ROWS_EVERY_S if self._store.is_sqlite else LOOK_EVERY_S
+        if not self._store.is_sqlite:
+            return LOOK_EVERY_S
+        return LOOK_AT_ROWS_EVERY_S if self.has_others else LOOK_AROUND_EVERY_S
 
     @property
     def has_suspects(self) -> bool:
@@ -78,13 +91,13 @@ class Lease:
                     process_started=_process_started(os.getpid()),
                     wake_port=wake_port,
                     started_at=stamp(now),
-                    lease_until=stamp(now + LEASE),
+                    lease_until=stamp(now + self.length),
                 )
             )
 
     def renew(self, now: datetime) -> None:
         """Give a sign of life; LeaseLostError when it comes too late."""
-        renewed = update(daemons).where(daemons.c.id == self.id).values(lease_until=stamp(now + LEASE))
+        renewed = update(daemons).where(daemons.c.id == self.id).values(lease_until=stamp(now + self.length))
         with self._store.writing() as connection:
             if connection.execute(renewed).rowcount == 0:
                 raise LeaseLostError(_LOST)

@@ -30,6 +30,7 @@ SHELL = (
     "loglines",
     "executors",
     "metrics",
+    "sleep",
     "daemon",
     "service",
     "testing",

@@ -75,6 +75,8 @@ class Service:
     def settle(self) -> None:
         """Let the daemon take turns until it has nothing more to do at this instant."""
         assert self.daemon is not None
+        # PostgreSQL's news may still be on its way.
+        self.daemon.wake()
         while self.daemon.step() == 0:
             pass
 

@@ -111,6 +111,7 @@ class AnyDay(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Let the daemon take turns until it has nothing more to do at this instant."""
+        self.daemon.wake()  # PostgreSQL's news may still be on its way
         while self.daemon.step() == 0:
             pass
         self.expect_until(self.clock.now())

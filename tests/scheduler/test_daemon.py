@@ -201,7 +201,7 @@ def test_a_daemon_on_another_machine_is_dead_when_its_lease_has_run_out(service:
     service.executor.script = lambda task: SUCCESS
     service.settle()
     assert service.rows() == [(5, 1, None)]
-    service.after(leases.LEASE.total_seconds() + 1)
+    service.after(leases.LEASE_ON_SQLITE.total_seconds() + 1)
     assert service.rows()[0] == (5, 1, "abandoned")
     assert lost is not None
     release(lost)
@@ -215,7 +215,7 @@ def test_what_a_daemon_without_a_lease_still_holds_is_not_recorded(service: Serv
     frozen, its_executor = service.daemon, service.executor
     with service.store.writing() as connection:
         connection.execute(update(daemons).values(host="elsewhere"))
-    service.clock.advance(11)
+    service.clock.advance(leases.LEASE_ON_SQLITE.total_seconds() + 1)
     service.start()
     service.settle()
     assert service.rows() == [(100, 1, "abandoned")]
