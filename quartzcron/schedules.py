@@ -1,23 +1,33 @@
 """Several expressions as one schedule: a union fires when any of them does, an overlap when all do.
 
-An overlap is found exactly and in bounded time: between two changes of a zone's offset the times of day that all have
-in common are one mask of 86,400 bits. Where it is empty, the whole stretch is passed over; where not, the search goes
-from one of them to the next day on which an expression fires, never from second to second.
+Schedules may hold schedules. An overlap is found exactly and in bounded time, by way of agenda.py: a year that has no
+common fire is passed over at once, never from fire to fire, and its cost grows with the number of expressions alone.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, tzinfo
-from itertools import product
+from functools import reduce
 
-from .days import FIRST_DAYS
+from .agenda import (
+    AFTER_ALL,
+    BEFORE_ALL,
+    FIRST_DAY,
+    LAST_DAY,
+    Span,
+    Table,
+    both,
+    either,
+    first_in,
+    instant_in,
+    last_in,
+    span_at,
+    table_of,
+)
 from .errors import CronError
-from .expression import CronExpression
-from .fields import FIRST_YEAR, LAST_YEAR
-from .policies import at_or_after, at_or_before, fires_at
-from .search import END_WALL, FIRST_WALL
-from .times import DAY, TimeRule, members
+from .expression import CronExpression, _put
+from .times import DAY
 from .zone_names import local_zone, zone_key, zone_of
 from .zones import Zone
 
@@ -25,20 +35,56 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_START = FIRST_WALL - 2 * DAY
-_END = END_WALL + 2 * DAY
-_WHOLE_DAY = (1 << DAY) - 1
-_ALL_DAYS = (1 << 366) - 1
+
+_MOST = 1000
+_DEEPEST = 50
+_REMEMBERED = 4
+_NEAR = 3
 
 
 class Schedule(ABC):
     """What unions and overlaps have in common: the questions of a CronExpression that make sense for them.
 
     Times are as there: an aware question is answered in its own zone; a naive one is wall time, in the zone of the
-    expressions if they have one.
+    expressions if they have one. A schedule is an immutable value; it holds up to 1,000 expressions.
     """
 
-    __slots__ = ()
+    __slots__ = ("_depth", "_hash", "_tables", "_zones", "expressions", "parts")
+
+    parts: tuple[CronExpression | Schedule, ...]
+    expressions: tuple[CronExpression, ...]
+    _depth: int
+    _hash: int
+    _tables: list[tuple[Zone, Span, Table]]
+    _zones: tuple[tzinfo | None, ...]
+
+    def __init__(self, parts: Iterable[CronExpression | Schedule]) -> None:
+        found: list[CronExpression | Schedule] = []
+        for part in parts:
+            if not isinstance(part, CronExpression | Schedule):
+                raise TypeError(f"schedules are made of expressions and schedules, not of {type(part).__name__}")
+            found += part.parts if type(part) is type(self) else (part,)
+        if not found:
+            raise CronError(f"{self._kind} has at least one part")
+        expressions = [one for part in found for one in _expressions_of(part)]
+        depth = 1 + max(part._depth if isinstance(part, Schedule) else 0 for part in found)
+        if len(expressions) > _MOST or depth > _DEEPEST:
+            raise CronError(f"a schedule holds up to {_MOST:,} expressions, nested up to {_DEEPEST} deep")
+        _put(self, "parts", tuple(found))
+        _put(self, "expressions", tuple(expressions))
+        _put(self, "_zones", _different(one.tz for one in expressions))
+        _put(self, "_depth", depth)
+        _put(self, "_hash", hash((self._kind, frozenset(found))))
+        _put(self, "_tables", [])
+
+    @property
+    @abstractmethod
+    def _kind(self) -> str:
+        """What it is called."""
+
+    @abstractmethod
+    def _table(self, span: Span, asked: tzinfo | None) -> Table:
+        """The days and times of a span that fire, for a question in some zone."""
 
     @abstractmethod
     def next_fire(self, after: datetime | None = None) -> datetime | None:
@@ -55,6 +101,9 @@ class Schedule(ABC):
     def fires(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
         """The fire times strictly after `start` (now, if not given) up to and including `end` (2099, if not given)."""
         last = None if end is None else _instant(self._moment(end))
+        return self._walk(self._moment(start), last)
+
+    def _walk(self, start: datetime, last: datetime | None) -> Iterator[datetime]:
         fire = self.next_fire(start)
         while fire is not None and (last is None or _instant(fire) <= last):
             yield fire
@@ -64,36 +113,48 @@ class Schedule(ABC):
         """The fire times strictly after `start` up to and including `end`."""
         return list(self.fires(start, end))
 
-    @property
-    @abstractmethod
-    def _expressions(self) -> tuple[CronExpression, ...]:
-        """All expressions in it."""
-
     def _moment(self, time: datetime | None) -> datetime:
         """A time that every expression takes alike; now, if none is given."""
-        zones = [expression.tz for expression in self._expressions]
-        own = next((zone for zone in zones if zone is not None), None)
+        own = next((zone for zone in self._zones if zone is not None), None)
         if time is None:
             return datetime.now(UTC).astimezone(own or local_zone())
         if not isinstance(time, datetime):
             raise TypeError(f"a time is a datetime, not {type(time).__name__}")
         if time.tzinfo is not None or own is None:
             return time
-        if len({zone_key(zone) for zone in zones}) > 1:
+        if len(self._zones) > 1:
             raise CronError("a naive time is no moment for expressions of different zones; give it one")
         zone = zone_of(own)
         return zone.at(zone.instant(time))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Schedule):
+            return NotImplemented
+        same = type(self) is type(other) and self._hash == other._hash
+        return self is other or (same and set(self.parts) == set(other.parts))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a schedule is immutable, {name!r} included")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a schedule is immutable, {name!r} included")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__.lower()}({', '.join(map(repr, self.parts))})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.parts,)
 
 
 class Union(Schedule):
     """A schedule that fires whenever one of its parts does; see `union`."""
 
-    __slots__ = ("parts",)
+    __slots__ = ()
 
-    parts: tuple[CronExpression | Overlap, ...]
-
-    def __init__(self, parts: Iterable[CronExpression | Overlap]) -> None:
-        self.parts = tuple(parts)
+    _kind = "a union"
 
     def next_fire(self, after: datetime | None = None) -> datetime | None:
         """The first fire time strictly after `after` of any part.
@@ -115,30 +176,16 @@ class Union(Schedule):
         time = self._moment(time)
         return any(part.matches(time) for part in self.parts)
 
-    @property
-    def _expressions(self) -> tuple[CronExpression, ...]:
-        return tuple(one for part in self.parts for one in _alternatives_of(part))
-
-    def __eq__(self, other: object) -> bool:
-        return set(self.parts) == set(other.parts) if isinstance(other, Union) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.parts))
-
-    def __repr__(self) -> str:
-        return f"union({', '.join(map(repr, self.parts))})"
+    def _table(self, span: Span, asked: tzinfo | None) -> Table:
+        return reduce(either, (_table_of(part, span, asked) for part in self.parts))
 
 
 class Overlap(Schedule):
-    """A schedule that fires when all of its expressions do; see `overlap`."""
+    """A schedule that fires when all of its parts do; see `overlap`."""
 
-    __slots__ = ("_masks", "expressions")
+    __slots__ = ()
 
-    expressions: tuple[CronExpression, ...]
-
-    def __init__(self, expressions: Iterable[CronExpression]) -> None:
-        self.expressions = tuple(expressions)
-        self._masks: dict[tuple[int, ...], int] = {}
+    _kind = "an overlap"
 
     def next_fire(self, after: datetime | None = None) -> datetime | None:
         """The first moment strictly after `after` at which all fire; None if it is proved that there is none.
@@ -149,117 +196,56 @@ class Overlap(Schedule):
         2026-03-29 10:00:00+00:00
         """
         after = self._moment(after)
-        zones = self._zones(after.tzinfo)
-        instant = _whole_second(after, zones) + 1
-        fresh = True
-        while instant < _END:
-            if fresh and self._all_fire(instant, zones):
-                return zone_of(after.tzinfo).at(instant)
-            end = min(_change_after(zone, instant) for zone in zones)
-            candidate = _next_bit(self._common(instant, zones), instant)
-            if candidate is None or candidate >= end:
-                instant, fresh = end, True
-                continue
-            barren = self._barren_year(candidate, zones)
-            found = barren[1] if barren else self._latest_of_next(candidate, zones)
-            if found is None:
-                return None
-            if found == candidate:
-                return zone_of(after.tzinfo).at(candidate)
-            instant, fresh = min(found, end), found >= end
+        carrier = zone_of(after.tzinfo)
+        instant = since = instant_in(after, carrier) + 1
+        while instant < AFTER_ALL:
+            span, table = self._around(max(instant // DAY, FIRST_DAY), after.tzinfo, since)
+            found = first_in(table, span, instant)
+            if found is not None:
+                return carrier.at(found)
+            instant = span.end * DAY
         return None
 
     def prev_fire(self, before: datetime | None = None) -> datetime | None:
         """The last moment strictly before `before` at which all expressions fire; None if there is none."""
         before = self._moment(before)
-        zones = self._zones(before.tzinfo)
-        instant = _whole_second(before, zones) - (not before.microsecond)
-        while instant >= _START:
-            begin = max(_change_until(zone, instant) for zone in zones)
-            candidate = _last_bit(self._common(instant, zones), instant)
-            barren = None if candidate is None else self._barren_year(candidate, zones)
-            if candidate is None or candidate < begin or (barren and barren[0] <= begin):
-                if begin > _START and self._all_fire(begin, zones):
-                    return zone_of(before.tzinfo).at(begin)
-                instant = begin - 1
-                continue
-            found = barren[0] - 1 if barren else self._earliest_of_last(candidate, zones)
-            if found is None:
-                return None
-            if found == candidate:
-                return zone_of(before.tzinfo).at(candidate)
-            instant = found if found >= begin else begin - 1
+        carrier = zone_of(before.tzinfo)
+        instant = instant_in(before, carrier) - (not before.microsecond)
+        while instant > BEFORE_ALL:
+            span, table = self._around(min(instant // DAY, LAST_DAY), before.tzinfo, None)
+            found = last_in(table, span, instant)
+            if found is not None:
+                return carrier.at(found)
+            instant = span.start * DAY - 1
         return None
 
     def matches(self, time: datetime) -> bool:
-        """Whether all expressions fire at the whole second of `time`."""
+        """Whether all parts fire at the whole second of `time`."""
         time = self._moment(time)
-        return all(expression.matches(time) for expression in self.expressions)
+        return all(part.matches(time) for part in self.parts)
 
-    @property
-    def _expressions(self) -> tuple[CronExpression, ...]:
-        return self.expressions
+    def _around(self, day: int, asked: tzinfo | None, since: int | None) -> tuple[Span, Table]:
+        """The span that holds a day, and what fires in it; the last few are remembered."""
+        zone = zone_of(asked)
+        for of, span, table in tuple(self._tables):
+            if of is zone and span.start <= day < span.end:
+                return span, table
+        span = span_at(day, list({zone_of(asked if tz is None else tz): None for tz in self._zones}))
+        if span.broken and since is not None and day - since // DAY < _NEAR:
+            span = Span(day, day + 1, span.broken, since=since)
+            return span, self._table(span, asked)
+        table = self._table(span, asked)
+        del self._tables[: -_REMEMBERED + 1]
+        self._tables.append((zone, span, table))
+        return span, table
 
-    def _zones(self, asked: tzinfo | None) -> tuple[Zone, ...]:
-        return tuple(zone_of(asked if expression.tz is None else expression.tz) for expression in self.expressions)
-
-    def _all_fire(self, instant: int, zones: tuple[Zone, ...]) -> bool:
-        return all(
-            fires_at(e._pattern, zone, e._policy, instant) for e, zone in zip(self.expressions, zones, strict=True)
-        )
-
-    def _latest_of_next(self, instant: int, zones: tuple[Zone, ...]) -> int | None:
-        latest = instant
-        for expression, zone in zip(self.expressions, zones, strict=True):
-            found = at_or_after(expression._pattern, zone, expression._policy, instant)
-            if found is None:
-                return None
-            latest = max(latest, found)
-        return latest
-
-    def _earliest_of_last(self, instant: int, zones: tuple[Zone, ...]) -> int | None:
-        earliest = instant
-        for expression, zone in zip(self.expressions, zones, strict=True):
-            found = at_or_before(expression._pattern, zone, expression._policy, instant)
-            if found is None:
-                return None
-            earliest = min(earliest, found)
-        return earliest
-
-    def _barren_year(self, instant: int, zones: tuple[Zone, ...]) -> tuple[int, int] | None:
-        """Of one zone, the first instant of the year around and that of the next, if they have no day in common."""
-        wall = instant + zones[0].offset(instant)
-        if not FIRST_WALL <= wall < END_WALL or any(zone is not zones[0] for zone in zones):
-            return None
-        year = datetime.fromordinal(wall // DAY).year
-        days = _ALL_DAYS
-        for expression in self.expressions:
-            days &= expression._pattern.days.mask(year)
-        start = instant - wall
-        return None if days else (FIRST_DAYS[year] * DAY + start, FIRST_DAYS[year + 1] * DAY + start)
-
-    def _common(self, instant: int, zones: tuple[Zone, ...]) -> int:
-        """The seconds of a day of UTC that all have in common as long as no zone changes its offset."""
-        offsets = tuple(zone.offset(instant) for zone in zones)
-        common = self._masks.get(offsets)
-        if common is None:
-            common = _WHOLE_DAY
-            for expression, offset in zip(self.expressions, offsets, strict=True):
-                common &= _turned(_day_mask(expression._pattern.times), offset % DAY)
-            self._masks[offsets] = common
-        return common
-
-    def __eq__(self, other: object) -> bool:
-        return set(self.expressions) == set(other.expressions) if isinstance(other, Overlap) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.expressions))
-
-    def __repr__(self) -> str:
-        return f"overlap({', '.join(map(repr, self.expressions))})"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Overlap, (self.expressions,)
+    def _table(self, span: Span, asked: tzinfo | None) -> Table:
+        table = _table_of(self.parts[0], span, asked)
+        for part in self.parts[1:]:
+            if not table:
+                break
+            table = both(table, _table_of(part, span, asked))
+        return table
 
 
 def union(*schedules: CronExpression | Schedule) -> Union:
@@ -269,12 +255,10 @@ def union(*schedules: CronExpression | Schedule) -> Union:
     >>> [fire.day for fire in both.between(datetime(2026, 1, 1), datetime(2026, 1, 20))]
     [2, 9, 13, 16]
     """
-    if not schedules:
-        raise CronError("a union has at least one part")
-    return Union(_as_part(chosen) for schedule in schedules for chosen in _alternatives(schedule))
+    return Union(schedules)
 
 
-def overlap(*schedules: CronExpression | Schedule) -> Schedule:
+def overlap(*schedules: CronExpression | Schedule) -> Overlap:
     """What fires only when all of these do.
 
     >>> friday_13th = overlap(CronExpression("0 0 8 13 * ?"), CronExpression("0 0 8 ? * FRI"))
@@ -284,86 +268,28 @@ def overlap(*schedules: CronExpression | Schedule) -> Schedule:
     >>> print(never.next_fire(datetime(2026, 1, 1)))
     None
     """
-    if not schedules:
-        raise CronError("an overlap has at least one part")
-    choices = list(product(*(_alternatives(schedule) for schedule in schedules)))
-    overlaps = [Overlap(expression for part in choice for expression in part) for choice in choices]
-    return overlaps[0] if len(overlaps) == 1 else Union(overlaps)
+    return Overlap(schedules)
 
 
-def _alternatives(schedule: CronExpression | Schedule) -> list[tuple[CronExpression, ...]]:
-    """A schedule as a list of overlaps of which any one will do."""
-    if isinstance(schedule, Union):
-        return [_alternatives_of(part) for part in schedule.parts]
-    if isinstance(schedule, CronExpression | Overlap):
-        return [_alternatives_of(schedule)]
-    raise TypeError(f"schedules are made of expressions, not of {type(schedule).__name__}")
+def _expressions_of(part: CronExpression | Schedule) -> tuple[CronExpression, ...]:
+    return part.expressions if isinstance(part, Schedule) else (part,)
 
 
-def _alternatives_of(part: CronExpression | Overlap) -> tuple[CronExpression, ...]:
-    return part.expressions if isinstance(part, Overlap) else (part,)
+def _table_of(part: CronExpression | Schedule, span: Span, asked: tzinfo | None) -> Table:
+    if isinstance(part, Schedule):
+        return part._table(span, asked)
+    return table_of(part, zone_of(asked if part.tz is None else part.tz), span)
 
 
-def _as_part(expressions: tuple[CronExpression, ...]) -> CronExpression | Overlap:
-    return expressions[0] if len(expressions) == 1 else Overlap(expressions)
+def _different(zones: Iterable[tzinfo | None]) -> tuple[tzinfo | None, ...]:
+    """The zones without repetition; some of them do not hash."""
+    found: list[tzinfo | None] = []
+    for zone in zones:
+        if not any(zone is known or zone_key(zone) == zone_key(known) for known in found):
+            found.append(zone)
+    return tuple(found)
 
 
 def _instant(time: datetime) -> datetime:
     """What times are ordered by; two readings of one zone compare by wall time, which an overlap repeats."""
     return time if time.tzinfo is None else time.astimezone(UTC)
-
-
-def _whole_second(time: datetime, zones: tuple[Zone, ...]) -> int:
-    if time.year < FIRST_YEAR - 1:
-        return _START - 1
-    if time.year > LAST_YEAR + 1:
-        return _END
-    zone = zone_of(time.tzinfo) if time.tzinfo is not None else zones[0]
-    return min(max(zone.instant(time), _START - 1), _END)
-
-
-def _change_after(zone: Zone, instant: int) -> int:
-    """The first change of the offset after an instant."""
-    for year in range(datetime.fromordinal(instant // DAY).year, LAST_YEAR + 2):
-        for change, _, _ in zone.transitions(year):
-            if change > instant:
-                return change
-    return _END
-
-
-def _change_until(zone: Zone, instant: int) -> int:
-    """The last change of the offset that is not after an instant."""
-    for year in range(datetime.fromordinal(instant // DAY).year, FIRST_YEAR - 2, -1):
-        for change, _, _ in reversed(zone.transitions(year)):
-            if change <= instant:
-                return change
-    return _START
-
-
-def _day_mask(times: TimeRule) -> int:
-    """The times of a day as a set of seconds."""
-    hour = sum(times.seconds << minute * 60 for minute in members(times.minutes))
-    return sum(hour << start * 3600 for start in members(times.hours))
-
-
-def _turned(mask: int, offset: int) -> int:
-    """The seconds of a day of UTC for those of a day that is `offset` ahead of it."""
-    return (mask >> offset | mask << (DAY - offset)) & _WHOLE_DAY
-
-
-def _next_bit(mask: int, instant: int) -> int | None:
-    if not mask:
-        return None
-    day, time = divmod(instant, DAY)
-    later = mask >> time
-    if later:
-        return instant + (later & -later).bit_length() - 1
-    return (day + 1) * DAY + (mask & -mask).bit_length() - 1
-
-
-def _last_bit(mask: int, instant: int) -> int | None:
-    if not mask:
-        return None
-    day, time = divmod(instant, DAY)
-    earlier = mask & (1 << time + 1) - 1
-    return day * DAY + earlier.bit_length() - 1 if earlier else (day - 1) * DAY + mask.bit_length() - 1

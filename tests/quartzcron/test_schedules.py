@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression
-from quartzcron.schedules import Overlap, Union, overlap, union
+from quartzcron.schedules import Overlap, Schedule, Union, overlap, union
 from tests.strategies import ZONE_NAMES, expressions, sparse_expressions
 
 NEW_YEAR = datetime(2026, 1, 1)
@@ -66,6 +66,77 @@ def test_prev_fire_mirrors_next_fire(one: str, other: str) -> None:
         if fire is not None:
             assert schedule.prev_fire(fire + timedelta(seconds=1)) == fire
             assert schedule.matches(fire)
+
+
+def meeting(schedule: Schedule | CronExpression, start: datetime, end: datetime) -> set[datetime]:
+    """The fires of a schedule by sets of those of its expressions."""
+    if isinstance(schedule, CronExpression):
+        return {fire.astimezone(UTC) for fire in schedule.between(start, end)}
+    parts = [meeting(part, start, end) for part in schedule.parts]
+    return set.union(*parts) if isinstance(schedule, Union) else set.intersection(*parts)
+
+
+@st.composite
+def nested(draw: st.DrawFn) -> Schedule:
+    """Unions and overlaps of one another, in zones and under policies of all kinds."""
+    zones = st.sampled_from(["UTC", "America/New_York", "Europe/London", "Australia/Lord_Howe"])
+    leaves = st.builds(
+        CronExpression, sparse_expressions(), tz=zones, dst=st.sampled_from(["vixie", "vixie", "vixie", "quartz"])
+    )
+    parts = st.lists(st.one_of(leaves, st.lists(leaves, min_size=1, max_size=3).map(Overlap)), min_size=1, max_size=3)
+    unions = st.lists(parts.map(Union), min_size=1, max_size=3)
+    return draw(unions.map(Overlap))
+
+
+@given(schedule=nested(), day=st.integers(0, 364) | st.sampled_from([66, 302, 304, 92, 88, 276]))
+@settings(max_examples=100, deadline=None)
+def test_nested_schedules_are_the_sets_that_they_say(schedule: Overlap, day: int) -> None:
+    """Five days from any day of 2026, the days of changed clocks among them, forth and back."""
+    start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
+    end = start + timedelta(days=5)
+    expected = sorted(meeting(schedule, start, end))
+    assert schedule.between(start, end) == expected
+    back, fire = [], schedule.prev_fire(end + timedelta(seconds=1))
+    while fire is not None and fire > start:
+        back.append(fire)
+        fire = schedule.prev_fire(fire)
+    assert back[::-1] == expected
+
+
+def test_an_overlap_of_many_unions_costs_what_its_parts_do() -> None:
+    """Nine unions of four would be 262,144 overlaps; none of them ever fires, and that is known at once."""
+    texts = [[f"* * * {1 + (5 * n + 7 * k) % 28},{1 + (3 * n + 11 * k) % 28} * ?" for k in range(4)] for n in range(9)]
+    never = overlap(*(union(*map(CronExpression, four)) for four in texts))
+    began = time.perf_counter()
+    assert never.next_fire(datetime(1970, 1, 2, tzinfo=UTC)) is None
+    assert never.prev_fire(datetime(2099, 12, 30)) is None
+    assert time.perf_counter() - began < 10
+
+
+def test_deep_and_wide_schedules_are_answered_or_refused() -> None:
+    """Up to 1,000 expressions, nested up to 50 deep, whatever they share."""
+    daily, weekly = CronExpression("0 0 8 * * ?"), CronExpression("0 0 8 ? * MON")
+
+    def deep(levels: int) -> Schedule:
+        found: Schedule = union(daily, weekly)
+        for _ in range(levels):
+            found = overlap(union(found, weekly), daily)
+        return found
+
+    def doubled(times: int) -> Schedule:
+        found: Schedule = union(daily)
+        for _ in range(times):
+            found = union(overlap(found, weekly), overlap(found, daily))
+        return found
+
+    schedule = deep(24)
+    assert schedule.next_fire(NEW_YEAR) == datetime(2026, 1, 1, 8)
+    assert eval(repr(schedule)) == pickle.loads(pickle.dumps(schedule)) == schedule
+    with pytest.raises(CronError, match="nested up to 50 deep"):
+        deep(10_000)
+    with pytest.raises(CronError, match="up to 1,000 expressions"):
+        doubled(100)
+    assert union(*[daily] * 1000).next_fire(NEW_YEAR) == datetime(2026, 1, 1, 8)
 
 
 @pytest.mark.parametrize(
