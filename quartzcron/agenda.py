@@ -39,15 +39,13 @@ Table = list[tuple[int, int]]
 class Span:
     """Some days of UTC, as ordinals from `start` up to `end`, all of one year.
 
-    `broken` are the zones of which a change of offset matters to it; if there are any, it is a single day. What does
-    not fire in the first pass of an overlap fires there no earlier than the wall time of the instant `since`, see
-    policies.at_or_after.
+    `broken` are the zones of which a change of offset matters to it; if there are any, it is a single day.
     """
 
-    __slots__ = ("broken", "end", "since", "start")
+    __slots__ = ("broken", "end", "start")
 
-    def __init__(self, start: int, end: int, broken: Sequence[Zone] = (), *, since: int | None = None) -> None:
-        self.start, self.end, self.broken, self.since = start, end, broken, since
+    def __init__(self, start: int, end: int, broken: Sequence[Zone] = ()) -> None:
+        self.start, self.end, self.broken = start, end, broken
 
 
 def span_at(day: int, zones: list[Zone]) -> Span:
@@ -156,13 +154,11 @@ def _times_of_day(expression: CronExpression, zone: Zone, span: Span) -> int:
     """The seconds of a single day of UTC, piece by piece between the changes of the zone's offset."""
     pattern, policy = expression._pattern, expression._policy
     midnight, end = span.start * DAY, span.end * DAY
-    since = None if span.since is None or policy.first_pass else span.since + zone.offset(span.since)
     found, instant = 0, midnight
     while instant < end:
         stretch = _Stretch(zone, instant, policy)
         stop = end if stretch.end is None else min(end, stretch.end)
-        bounds = (instant + stretch.offset, stretch.low, since)
-        low = max(bound for bound in bounds if bound is not None)
+        low = instant + stretch.offset if stretch.low is None else max(instant + stretch.offset, stretch.low)
         high = stop + stretch.offset if stretch.high is None else min(stop + stretch.offset, stretch.high)
         if low < high:
             found |= _walls(pattern, low, high) << low - stretch.offset - midnight

@@ -6,12 +6,13 @@ that next_fire, count and all the others read the same tables at the same speed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, tzinfo
 from itertools import accumulate
 
 from .canonical import canonical_text
 from .days import FIRST_DAYS, NONE_LEFT, SHAPES, DayRule, _next_days, _previous_days, day_rule
-from .errors import CronError
+from .errors import CronError, check_type
 from .expression import CronExpression, _put
 from .fields import FIRST_YEAR, LAST_YEAR, DayFields, Fields
 from .search import WallPattern
@@ -21,7 +22,7 @@ from .zone_names import zone_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from .schedules import Union
@@ -48,9 +49,10 @@ class Calendar:
 
     def __init__(self, dates: Iterable[date] = (), *, name: str | None = None) -> None:
         masks = [0] * len(_YEARS)
+        check_type(name, (str, type(None)), "the name of a calendar is a text")
+        check_type(dates, Iterable, "a calendar is made of dates")
         for day in dates:
-            if not isinstance(day, date):
-                raise TypeError(f"a calendar is made of dates, not of {type(day).__name__}")
+            check_type(day, date, "a calendar is made of dates")
             if FIRST_YEAR <= day.year <= LAST_YEAR:
                 masks[day.year - FIRST_YEAR] |= 1 << day.toordinal() - FIRST_DAYS[day.year]
         _put(self, "_masks", tuple(masks))
@@ -64,6 +66,8 @@ class Calendar:
         >>> date(2026, 1, 3) in Calendar.weekly("SAT", "SUN", name="weekends")
         True
         """
+        for day in week_days:
+            check_type(day, str, 'a day of the week is a text such as "MON"')
         return cls.of(CronExpression(f"0 0 0 ? * {','.join(week_days)}"), name=name)
 
     @classmethod
@@ -74,6 +78,7 @@ class Calendar:
         >>> date(2028, 12, 25) in Calendar.of(CronExpression("0 0 0 25,26 12 ?"))
         True
         """
+        check_type(expression, CronExpression, "the days of a calendar are those of a CronExpression")
         return cls._of_masks((expression._pattern.days.mask(year) for year in _YEARS), name)
 
     @classmethod
@@ -84,6 +89,9 @@ class Calendar:
 
     def mask(self, year: int) -> int:
         """The days of a year from 1970 to 2099, bit 0 being 1 January."""
+        check_type(year, int, "a year is an int")
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            raise CronError(f"the years of a calendar go from {FIRST_YEAR} to {LAST_YEAR}")
         return self._masks[year - FIRST_YEAR]
 
     def inverted(self) -> Calendar:
@@ -254,6 +262,7 @@ def excluding(
     >>> weekdays.excluding(holidays).next_fire(datetime.datetime(2025, 12, 31, 8))
     datetime.datetime(2026, 1, 2, 8, 0)
     """
+    check_type(expression, CronExpression, "what days are taken out of is a CronExpression")
     calendar = _calendar(expression)
     others: list[CronExpression] = []
     for item in excluded:
@@ -270,7 +279,7 @@ def excluding(
         return parts[0]
     from .schedules import Union
 
-    return Union(parts)
+    return Union(*parts)
 
 
 def _difference(expression: CronExpression, other: CronExpression) -> list[CronExpression]:

@@ -20,12 +20,6 @@ else:
         return signature
 
 
-def _text(text: object) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"a schedule is a text, not {type(text).__name__}")
-    return text
-
-
 def describe(self: CronExpression, language: str = "en") -> str:
     """What the expression says, in English ("en") or 简体中文 ("zh"); see words.py.
 
@@ -73,7 +67,7 @@ def hashed(
     """
     from .hashed import hashed_text
 
-    return cls(hashed_text(_text(text), key), tz=tz, dst=dst)
+    return cls(hashed_text(text, key), tz=tz, dst=dst)
 
 
 def from_crontab(
@@ -82,7 +76,7 @@ def from_crontab(
     """The Quartz expression for a crontab line, exact, or refused with a DialectError."""
     from . import dialects
 
-    return dialects.from_crontab(_text(text), tz=tz, dst=dst, cls=cls)
+    return dialects.from_crontab(text, tz=tz, dst=dst, cls=cls)
 
 
 def to_crontab(self: CronExpression) -> str:
@@ -98,7 +92,7 @@ def from_spring(
     """The Quartz expression for a Spring expression, exact, or refused with a DialectError."""
     from . import dialects
 
-    return dialects.from_spring(_text(text), tz=tz, dst=dst, cls=cls)
+    return dialects.from_spring(text, tz=tz, dst=dst, cls=cls)
 
 
 def to_spring(self: CronExpression) -> str:
@@ -114,7 +108,7 @@ def from_eventbridge(
     """The Quartz expression for an EventBridge expression, exact, or refused with a DialectError."""
     from . import dialects
 
-    return dialects.from_eventbridge(_text(text), tz=tz, dst=dst, cls=cls)
+    return dialects.from_eventbridge(text, tz=tz, dst=dst, cls=cls)
 
 
 def to_eventbridge(self: CronExpression) -> str:
@@ -130,7 +124,7 @@ def from_oncalendar(
     """The Quartz expression for systemd's OnCalendar=, exact, or refused with a DialectError."""
     from . import dialects
 
-    return dialects.from_oncalendar(_text(text), tz=tz, dst=dst, cls=cls)
+    return dialects.from_oncalendar(text, tz=tz, dst=dst, cls=cls)
 
 
 def to_oncalendar(self: CronExpression) -> str:

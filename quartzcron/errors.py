@@ -15,6 +15,36 @@ _SHOWN = 60
 _MESSAGE = 160
 
 
+def echoed(value: object) -> str:
+    """What a message shows of a value that it was given: its repr, on one line, the middle of a long one left out.
+
+    >>> echoed("Asia/Shangai"), len(echoed("x" * 100_000))
+    ("'Asia/Shangai'", 60)
+    """
+    from reprlib import Repr
+
+    short = Repr()
+    short.maxstring = short.maxother = short.maxlong = _SHOWN
+    return shortened(short.repr(value))
+
+
+def shortened(message: str) -> str:
+    """A message that fits on one line of a terminal, whatever it quotes: no control characters, the middle left out."""
+    if len(message) > _MESSAGE:
+        message = f"{message[: _MESSAGE // 2]}…{message[-_MESSAGE // 2 :]}"
+    return (
+        message
+        if message.isprintable()
+        else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
+    )
+
+
+def check_type(value: object, kind: type | tuple[type, ...], claim: str) -> None:
+    """Raise the TypeError for a value of another type; the claim says what is expected, as in "a key is a str"."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{claim}, not {type(value).__name__}")
+
+
 class CronError(ValueError):
     """Base of every error that quartzcron raises about a value that it was given."""
 
@@ -29,8 +59,8 @@ class Problem:
 
     def __init__(self, *, field: str | None, text: str, column: int, message: str, hint: str | None = None) -> None:
         self.field, self.text, self.column = field, text, column
-        self.message = _shortened(message)
-        self.hint = hint and _shortened(hint)
+        self.message = shortened(message)
+        self.hint = hint and shortened(hint)
 
     def __str__(self) -> str:
         where = f"{self.field}, column {self.column}" if self.field else f"column {self.column}"
@@ -93,10 +123,6 @@ class CronSyntaxError(CronError):
         return f"  {shown}\n  {''.join(carets).rstrip()}"
 
 
-def _shortened(message: str) -> str:
-    return message if len(message) <= _MESSAGE else f"{message[: _MESSAGE // 2]}…{message[-_MESSAGE // 2 :]}"
-
-
 class UnknownZoneError(CronError, LookupError):
     """A time zone name that is not in the database, or an object that is no zone; `zone` is what was given."""
 
@@ -106,7 +132,7 @@ class UnknownZoneError(CronError, LookupError):
 
     def __str__(self) -> str:
         hint = f"; {self.hint}" if self.hint else ""
-        return f"unknown time zone {self.zone!r}{hint}"
+        return f"unknown time zone {echoed(self.zone)}{hint}"
 
 
 class PolicyError(CronError):
@@ -117,4 +143,4 @@ class PolicyError(CronError):
         self.policy = policy
 
     def __str__(self) -> str:
-        return f"unknown daylight-saving policy {self.policy!r}; it is 'vixie' or 'quartz'"
+        return f"unknown daylight-saving policy {echoed(self.policy)}; it is 'vixie' or 'quartz'"

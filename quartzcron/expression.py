@@ -12,11 +12,11 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from . import conversions
 from .almanac import NEVER, Clock, Rows, clock_ahead, clock_behind, rows_ahead, rows_behind
 from .days import NONE_LEFT, day_rule
-from .errors import CronError, PolicyError
+from .errors import CronError, PolicyError, check_type, echoed
 from .fields import FIRST_YEAR, LAST_YEAR, Fields
 from .parser import parse
-from .policies import POLICIES, VIXIE, Policy
-from .question import is_quick, located, located_instant, moved, no_datetime, now_in
+from .policies import POLICIES, QUARTZ, VIXIE, Policy
+from .question import is_quick, located, located_instant, mixed_times, moved, no_datetime, now_in
 from .search import WallPattern, wall_gaps
 from .times import NONE_LEFT as NO_TIME_LEFT
 from .times import SECONDS, minute_deltas, time_rule
@@ -117,6 +117,7 @@ class CronExpression(_Slots):
             return _known.get(text) or _make_known(text)
         if not isinstance(text, str):
             raise TypeError(f"a cron expression is a str, not {type(text).__name__}")
+        check_type(dst, str, f"dst is {VIXIE!r} or {QUARTZ!r}")
         if (dst, False) not in POLICIES:
             raise PolicyError(dst)
         return _make(cls, text, _zone_argument(tz), dst)
@@ -152,9 +153,9 @@ class CronExpression(_Slots):
         try:
             if after.tzinfo is not rows.carried:
                 return self._next_elsewhere(after)
+            new_year, days, here, midnights, beyond = rows[after.year]
         except AttributeError:
             raise no_datetime(after) from None
-        new_year, days, here, midnights, beyond = rows[after.year]
         today = after.toordinal() - new_year
         midnight = here[today]
         if midnight is None:
@@ -206,9 +207,9 @@ class CronExpression(_Slots):
         try:
             if before.tzinfo is not rows.carried:
                 return self._prev_elsewhere(before)
+            new_year, days, here, midnights, beyond = rows[before.year]
         except AttributeError:
             raise no_datetime(before) from None
-        new_year, days, here, midnights, beyond = rows[before.year]
         today = before.toordinal() - new_year
         midnight = here[today]
         if midnight is None:
@@ -258,9 +259,9 @@ class CronExpression(_Slots):
         try:
             if time.tzinfo is not rows.carried:
                 return self._matches_elsewhere(time)
+            new_year, days, here, _, _ = rows[time.year]
         except AttributeError:
             raise no_datetime(time) from None
-        new_year, days, here, _, _ = rows[time.year]
         today = time.toordinal() - new_year
         if here[today] is None:
             return matches_exactly(self._pattern, self._policy, time)
@@ -309,7 +310,7 @@ class CronExpression(_Slots):
                 return 0
             after = self._tally_at(first)[1] - 1
         if self._tz is None and (start.tzinfo is None) != (end.tzinfo is None):
-            raise TypeError("of start and end, one is naive and the other is not")
+            raise mixed_times()
         return max(0, tally.up_to(located_instant(self._tz, end)) - tally.up_to(after))
 
     def nth(self, n: int, after: datetime | None = None) -> datetime | None:
@@ -319,8 +320,9 @@ class CronExpression(_Slots):
         >>> CronExpression("0 0 8 ? * MON").nth(100, datetime(2026, 1, 1))
         datetime.datetime(2027, 11, 29, 8, 0)
         """
+        check_type(n, int, "n is an int")
         if n < 1:
-            raise CronError(f"n counts fire times from 1, not {n}")
+            raise CronError(f"n counts fire times from 1, not {echoed(n)}")
         if after is None:
             after = now_in(self._tz)
         known = self._tally

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 
-from .errors import CronSyntaxError, Problem
+from .errors import CronSyntaxError, Problem, check_type
 from .fields import FIELDS, MONTH_DAYS, YEARS, Field
 
 _TOKEN = re.compile(r"H(?:\((\w+)-(\w+)\))?(?:/(\d+))?\Z", re.IGNORECASE | re.ASCII)
@@ -24,8 +24,8 @@ def hashed_text(text: str, key: str) -> str:
     >>> hashed_text("0 H H ? * SUN", "backup"), hashed_text("0 H/15 * * * ?", "backup")
     ('0 55 17 ? * SUN', '0 10/15 * * * ?')
     """
-    if not isinstance(key, str):
-        raise TypeError(f"a key is a str, not {type(key).__name__}")
+    check_type(text, str, "a schedule is a text")
+    check_type(key, str, "a key is a str")
     place = 0
     parts = []
     for index, word in enumerate(text.split()):

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, product, starmap
 from operator import add
 
-from .question import located
+from .errors import check_type
+from .question import located, mixed_times
 from .times import DAY, TimeRule, members
+from .zone_names import zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,9 +35,14 @@ _day_deltas: dict[TimeRule, tuple[Deltas, Deltas]] = {}
 
 def fires(expression: CronExpression, start: datetime | None, end: datetime | None) -> Iterator[datetime]:
     """The fire times strictly after `start` up to and including `end`."""
+    for time in (start, end):
+        check_type(time, (datetime, type(None)), "a time is a datetime")
     if end is None:
         return chain.from_iterable(_runs(expression, start, None, None))
+    if expression.tz is None and (start is not None and start.tzinfo is None) != (end.tzinfo is None):
+        raise mixed_times()
     local = located(expression.tz, end)[0]
+    zone_of(local.tzinfo)  # which raises for a zone that says nothing
     if local.tzinfo is not None:  # two times of one zone compare by wall time, which an overlap repeats
         return chain.from_iterable(_runs(expression, start, local.astimezone(UTC), local))
     return chain.from_iterable(_runs(expression, start, local, local))

@@ -55,3 +55,8 @@ def now_in(tz: tzinfo | None) -> datetime:
 def no_datetime(time: object) -> TypeError:
     """The error for what is no datetime."""
     return TypeError(f"a time is a datetime, not {type(time).__name__}")
+
+
+def mixed_times() -> TypeError:
+    """The error for a start and an end that cannot be compared; no start is now, in a zone."""
+    return TypeError("of start and end, one is naive and the other is not")

@@ -11,6 +11,7 @@ from typing import Any
 from dateutil import rrule
 
 from .dialects.errors import DialectError
+from .errors import check_type
 from .expression import CronExpression
 from .fields import FIRST_YEAR, MONTHS, WEEK_DAYS, DayFields, Special
 from .simplest import simplest_days
@@ -32,6 +33,8 @@ def to_rrule(expression: CronExpression, start: datetime | None = None) -> rrule
     DTSTART:20260101T000000
     RRULE:FREQ=MONTHLY;UNTIL=20991231T235959;BYSETPOS=-1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=8;BYMINUTE=0;BYSECOND=0
     """
+    check_type(expression, CronExpression, "what is converted is a CronExpression")
+    check_type(start, (datetime, type(None)), "the start of a rule is a datetime")
     found = simplest_days(expression._pattern.days.key)
     if found is None:
         what = "never fires" if expression.never_fires else "leaves out the days of a calendar"

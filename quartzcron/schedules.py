@@ -25,8 +25,10 @@ from .agenda import (
     span_at,
     table_of,
 )
-from .errors import CronError
+from .errors import CronError, check_type
 from .expression import CronExpression, _put
+from .policies import VIXIE
+from .question import mixed_times
 from .times import DAY
 from .zone_names import local_zone, zone_key, zone_of
 from .zones import Zone
@@ -39,14 +41,14 @@ if TYPE_CHECKING:
 _MOST = 1000
 _DEEPEST = 50
 _REMEMBERED = 4
-_NEAR = 3
 
 
 class Schedule(ABC):
     """What unions and overlaps have in common: the questions of a CronExpression that make sense for them.
 
     Times are as there: an aware question is answered in its own zone; a naive one is wall time, in the zone of the
-    expressions if they have one. A schedule is an immutable value; it holds up to 1,000 expressions.
+    expressions if they have one. A schedule is an immutable value; it holds up to 1,000 expressions. What it fires is a
+    set that does not depend on where a question begins, also under dst="quartz".
     """
 
     __slots__ = ("_depth", "_hash", "_tables", "_zones", "expressions", "parts")
@@ -58,11 +60,10 @@ class Schedule(ABC):
     _tables: list[tuple[Zone, Span, Table]]
     _zones: tuple[tzinfo | None, ...]
 
-    def __init__(self, parts: Iterable[CronExpression | Schedule]) -> None:
+    def __init__(self, *parts: CronExpression | Schedule) -> None:
         found: list[CronExpression | Schedule] = []
         for part in parts:
-            if not isinstance(part, CronExpression | Schedule):
-                raise TypeError(f"schedules are made of expressions and schedules, not of {type(part).__name__}")
+            check_type(part, (CronExpression, Schedule), "schedules are made of expressions and schedules")
             found += part.parts if type(part) is type(self) else (part,)
         if not found:
             raise CronError(f"{self._kind} has at least one part")
@@ -100,8 +101,11 @@ class Schedule(ABC):
 
     def fires(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
         """The fire times strictly after `start` (now, if not given) up to and including `end` (2099, if not given)."""
+        first = self._moment(start)
         last = None if end is None else _instant(self._moment(end))
-        return self._walk(self._moment(start), last)
+        if last is not None and (first.tzinfo is None) != (last.tzinfo is None):
+            raise mixed_times()
+        return self._walk(first, last)
 
     def _walk(self, start: datetime, last: datetime | None) -> Iterator[datetime]:
         fire = self.next_fire(start)
@@ -118,9 +122,9 @@ class Schedule(ABC):
         own = next((zone for zone in self._zones if zone is not None), None)
         if time is None:
             return datetime.now(UTC).astimezone(own or local_zone())
-        if not isinstance(time, datetime):
-            raise TypeError(f"a time is a datetime, not {type(time).__name__}")
+        check_type(time, datetime, "a time is a datetime")
         if time.tzinfo is not None or own is None:
+            zone_of(time.tzinfo)  # which raises for a zone that says nothing
             return time
         if len(self._zones) > 1:
             raise CronError("a naive time is no moment for expressions of different zones; give it one")
@@ -146,15 +150,22 @@ class Schedule(ABC):
         return f"{type(self).__name__.lower()}({', '.join(map(repr, self.parts))})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.parts,)
+        return type(self), self.parts
 
 
 class Union(Schedule):
     """A schedule that fires whenever one of its parts does; see `union`."""
 
-    __slots__ = ()
+    __slots__ = ("_askable",)
 
     _kind = "a union"
+    _askable: tuple[CronExpression | Schedule, ...]
+
+    def __init__(self, *parts: CronExpression | Schedule) -> None:
+        super().__init__(*parts)
+        # Asked in the first pass of an overlap, what fires in the second one alone takes part of it for over.
+        alone = (part if isinstance(part, Schedule) or part.dst == VIXIE else Overlap(part) for part in self.parts)
+        _put(self, "_askable", tuple(alone))
 
     def next_fire(self, after: datetime | None = None) -> datetime | None:
         """The first fire time strictly after `after` of any part.
@@ -164,7 +175,7 @@ class Union(Schedule):
         datetime.datetime(2026, 1, 31, 9, 0)
         """
         after = self._moment(after)
-        return min((fire for part in self.parts if (fire := part.next_fire(after))), key=_instant, default=None)
+        return min((fire for part in self._askable if (fire := part.next_fire(after))), key=_instant, default=None)
 
     def prev_fire(self, before: datetime | None = None) -> datetime | None:
         """The last fire time strictly before `before` of any part."""
@@ -197,9 +208,9 @@ class Overlap(Schedule):
         """
         after = self._moment(after)
         carrier = zone_of(after.tzinfo)
-        instant = since = instant_in(after, carrier) + 1
+        instant = instant_in(after, carrier) + 1
         while instant < AFTER_ALL:
-            span, table = self._around(max(instant // DAY, FIRST_DAY), after.tzinfo, since)
+            span, table = self._around(max(instant // DAY, FIRST_DAY), after.tzinfo)
             found = first_in(table, span, instant)
             if found is not None:
                 return carrier.at(found)
@@ -212,7 +223,7 @@ class Overlap(Schedule):
         carrier = zone_of(before.tzinfo)
         instant = instant_in(before, carrier) - (not before.microsecond)
         while instant > BEFORE_ALL:
-            span, table = self._around(min(instant // DAY, LAST_DAY), before.tzinfo, None)
+            span, table = self._around(min(instant // DAY, LAST_DAY), before.tzinfo)
             found = last_in(table, span, instant)
             if found is not None:
                 return carrier.at(found)
@@ -224,16 +235,13 @@ class Overlap(Schedule):
         time = self._moment(time)
         return all(part.matches(time) for part in self.parts)
 
-    def _around(self, day: int, asked: tzinfo | None, since: int | None) -> tuple[Span, Table]:
+    def _around(self, day: int, asked: tzinfo | None) -> tuple[Span, Table]:
         """The span that holds a day, and what fires in it; the last few are remembered."""
         zone = zone_of(asked)
         for of, span, table in tuple(self._tables):
             if of is zone and span.start <= day < span.end:
                 return span, table
         span = span_at(day, list({zone_of(asked if tz is None else tz): None for tz in self._zones}))
-        if span.broken and since is not None and day - since // DAY < _NEAR:
-            span = Span(day, day + 1, span.broken, since=since)
-            return span, self._table(span, asked)
         table = self._table(span, asked)
         del self._tables[: -_REMEMBERED + 1]
         self._tables.append((zone, span, table))
@@ -255,7 +263,7 @@ def union(*schedules: CronExpression | Schedule) -> Union:
     >>> [fire.day for fire in both.between(datetime(2026, 1, 1), datetime(2026, 1, 20))]
     [2, 9, 13, 16]
     """
-    return Union(schedules)
+    return Union(*schedules)
 
 
 def overlap(*schedules: CronExpression | Schedule) -> Overlap:
@@ -268,7 +276,7 @@ def overlap(*schedules: CronExpression | Schedule) -> Overlap:
     >>> print(never.next_fire(datetime(2026, 1, 1)))
     None
     """
-    return Overlap(schedules)
+    return Overlap(*schedules)
 
 
 def _expressions_of(part: CronExpression | Schedule) -> tuple[CronExpression, ...]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from .days import FIRST_DAYS
 from .fields import FIRST_YEAR, LAST_YEAR
 from .policies import Policy
+from .question import no_datetime
 from .search import END_WALL, FIRST_WALL, WallPattern
 from .times import DAY, SECONDS, minute_deltas, ranks
 from .zones import PytzZone, Transition, Zone
@@ -96,9 +97,13 @@ class Tally:
 
     def up_to_plain(self, time: datetime) -> int | None:
         """The same for a time; None if it lies on a touched day, in a year without fires, or carries another tzinfo."""
-        if time.tzinfo is not self._carrier:
-            return None
-        row = self._rows.get(time.year) or self._add_row(time.year)
+        try:
+            if time.tzinfo is not self._carrier:
+                return None
+            year = time.year
+        except AttributeError:
+            raise no_datetime(time) from None
+        row = self._rows.get(year) or self._add_row(year)
         if row is None:
             return None
         new_year, days, stretches, bases = row

@@ -7,7 +7,7 @@ words_en.py and words_zh.py, which have the same three functions.
 
 from __future__ import annotations
 
-from .errors import CronError
+from .errors import CronError, check_type, echoed
 from .expression import CronExpression
 from .fields import HOURS, MINUTES
 from .simplest import simplest_days
@@ -72,12 +72,14 @@ def describe(expression: CronExpression, language: str = "en") -> str:
     >>> describe(CronExpression("0 0/30 9-17 ? * MON-FRI"), "zh")
     '每周一至周五 09:00 至 17:30，每 30 分钟一次'
     """
+    check_type(expression, CronExpression, "what is described is a CronExpression")
+    check_type(language, str, f"a language is {' or '.join(map(repr, LANGUAGES))}")
     if language == "en":
         from . import words_en as words
     elif language == "zh":
         from . import words_zh as words  # type: ignore[no-redef]
     else:
-        raise CronError(f"no descriptions in {language!r}; languages are {' and '.join(LANGUAGES)}")
+        raise CronError(f"no descriptions in {echoed(language)}; languages are {' and '.join(LANGUAGES)}")
     pattern = expression._pattern
     simplest = simplest_days(pattern.days.key)
     if simplest is None:

@@ -42,7 +42,7 @@ class Zone:
     __slots__ = ("_fixed", "_transitions", "carrier", "rules", "years")
 
     def __init__(self, rules: tzinfo | None, carrier: tzinfo | None) -> None:
-        if rules is not None and datetime(2000, 1, 1, tzinfo=rules).utcoffset() is None:
+        if not _has_offset(rules):
             raise UnknownZoneError(rules, "it has no UTC offset")
         self.rules, self.carrier = rules, carrier
         self._fixed = _fixed_offset(rules)
@@ -261,6 +261,14 @@ def seconds_of(time: datetime) -> int:
 def _local(instant: int, zone: tzinfo | None) -> datetime:
     utc = _datetime(instant)
     return utc if zone is None else zone.fromutc(utc.replace(tzinfo=zone))
+
+
+def _has_offset(rules: tzinfo | None) -> bool:
+    """Whether a zone says how far it is from UTC; a tzinfo of one's own may not."""
+    try:
+        return rules is None or datetime(2000, 1, 1, tzinfo=rules).utcoffset() is not None
+    except NotImplementedError:
+        return False
 
 
 def _fixed_offset(rules: tzinfo | None) -> int | None:

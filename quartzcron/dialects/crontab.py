@@ -6,6 +6,7 @@ Vixie cron and cronie). Quartz has neither, so most of these are refused.
 
 from __future__ import annotations
 
+from ..errors import check_type
 from ..expression import CronExpression
 from ..fields import MONTHS, WEEK_DAYS, YEARS
 from .errors import DialectError
@@ -56,6 +57,7 @@ def from_crontab(
         ...
     quartzcron.dialects.errors.DialectError: crontab, days: no Quartz expression has days of month 13 or days of week 5
     """
+    check_type(text, str, "a schedule is a text")
     words = _NICKNAMES.get(text.strip().lower(), text).split(None, 5)
     if words and words[0].startswith("@"):
         raise DialectError(NAME, None, f"{words[0]} is no time of the calendar")

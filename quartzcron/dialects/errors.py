@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import CronError
+from ..errors import CronError, shortened
 
 
 class DialectError(CronError):
@@ -18,6 +18,7 @@ class DialectError(CronError):
     """
 
     def __init__(self, dialect: str, part: str | None, reason: str) -> None:
+        reason = shortened(reason)
         super().__init__(dialect, part, reason)
         self.dialect, self.part, self.reason = dialect, part, reason
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..canonical import canonical_text
 from ..days import day_rule
-from ..errors import CronSyntaxError
+from ..errors import CronSyntaxError, check_type
 from ..expression import CronExpression
 from ..fields import FIRST_YEAR, YEARS
 from ..search import WallPattern
@@ -39,6 +39,7 @@ def from_eventbridge(
         ...
     quartzcron.dialects.errors.DialectError: EventBridge: a rate counts from when its rule is made, not by the clock
     """
+    check_type(text, str, "a schedule is a text")
     bare = text.strip()
     kind, bracket, rest = bare.partition("(")
     if bracket:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..canonical import canonical_text
 from ..days import day_rule
+from ..errors import check_type
 from ..expression import CronExpression
 from ..fields import FIRST_YEAR, LAST_YEAR, WEEK_DAYS, YEARS, DayFields
 from ..search import WallPattern
@@ -169,6 +170,7 @@ def expression_of(
 
 def simplest_of(expression: CronExpression, dialect: str) -> tuple[DayFields, int]:
     """The days of an expression in their simplest form."""
+    check_type(expression, CronExpression, "what is converted is a CronExpression")
     found = simplest_days(expression._pattern.days.key)
     if found is None:
         what = "never fires" if expression.never_fires else "leaves out the days of a calendar"

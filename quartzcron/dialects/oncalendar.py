@@ -5,7 +5,7 @@ Weekday, date and time have to be met together. `~` counts days from the end of 
 
 from __future__ import annotations
 
-from ..errors import UnknownZoneError
+from ..errors import UnknownZoneError, check_type
 from ..expression import CronExpression
 from ..fields import FIRST_YEAR, LAST_YEAR, MONTHS, WEEK_DAYS, YEARS, DayFields
 from ..zone_names import named_zone, zone_name
@@ -69,6 +69,7 @@ def from_oncalendar(
     >>> print(from_oncalendar("Fri *-*~07/1 18:00"))
     0 0 18 ? * FRIL
     """
+    check_type(text, str, "a schedule is a text")
     first, _, rest = text.strip().partition(" ")
     words = f"{_WORDS.get(first.lower(), first)} {rest}".split(None, 4)
     tz = _zone(words) or tz

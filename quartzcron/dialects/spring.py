@@ -7,6 +7,7 @@ may lead into another one, so from 28 on they are refused.
 
 from __future__ import annotations
 
+from ..errors import check_type
 from ..expression import CronExpression
 from ..fields import MONTHS, WEEK_DAY_NAMES, WEEK_DAYS, YEARS, DayFields, Special
 from .errors import DialectError
@@ -58,6 +59,7 @@ def from_spring(
     >>> print(from_spring("0 0 9 1-7 * MON"))
     0 0 9 ? * MON#1
     """
+    check_type(text, str, "a schedule is a text")
     words = _MACROS.get(text.strip().lower(), text).split(None, 6)
     if len(words) != 6:
         raise DialectError(NAME, None, f"it has 6 fields, not {len(text.split())}")

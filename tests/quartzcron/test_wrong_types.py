@@ -1,0 +1,148 @@
+"""Whatever is handed to the public functions: an answer, a CronError or a TypeError that says what is expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from quartzcron import CronError, CronExpression, dialects
+from quartzcron.calendars import Calendar, excluding
+from quartzcron.hashed import hashed_text
+from quartzcron.recurrence import to_rrule
+from quartzcron.schedules import Schedule, overlap, union
+from quartzcron.words import describe
+
+NAIVE, AWARE = datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)
+WEEKLY, IN_A_ZONE = CronExpression("0 0 8 ? * MON"), CronExpression("0 0 8 ? * MON", tz="America/New_York")
+UNION, OVERLAP = union(WEEKLY, CronExpression("0 0 9 1 * ?")), overlap(WEEKLY, CronExpression("0 0 8 1/2 * ?"))
+HOLIDAYS = Calendar([date(2026, 1, 1)], name="holidays")
+TEXTS = {"crontab": "@daily", "spring": "@daily", "eventbridge": "cron(0 8 ? * MON *)", "oncalendar": "daily"}
+
+
+class Unprintable:
+    """Its repr fails."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+class Nowhere(tzinfo):
+    """A zone that answers nothing."""
+
+
+WRONG: list[object] = [
+    *(None, True, 3, -1, 10**30, 1.5, float("nan"), int, len, object(), Unprintable(), tzinfo(), Nowhere()),
+    *("", "x", "x" * 100_000, "a\ud800\x1b[31mb", b"0 0 8 ? * MON", "0 0 8 ? * MON", "en"),
+    *([], (), {}, {"a": 1}, [1], ["x"], [None], iter([1])),
+    *(
+        date(2026, 1, 1),
+        time(8),
+        timedelta(1),
+        NAIVE,
+        AWARE,
+        datetime.max,
+        datetime.min,
+        NAIVE.replace(tzinfo=Nowhere()),
+    ),
+    *(WEEKLY, UNION, OVERLAP, HOLIDAYS, CronExpression),
+]
+
+Call = Callable[[Any], object]
+
+
+def first(fires: Iterator[datetime]) -> list[datetime]:
+    return list(islice(fires, 3))
+
+
+def questions() -> Iterator[tuple[str, Call]]:
+    """Those to expressions and schedules, about times."""
+    for name, asked in (("text", WEEKLY), ("zone", IN_A_ZONE), ("union", UNION), ("overlap", OVERLAP)):
+        yield f"next_fire, {name}", asked.next_fire
+        yield f"prev_fire, {name}", asked.prev_fire
+        yield f"matches, {name}", asked.matches
+        yield f"fires from, {name}", lambda wrong, asked=asked: first(asked.fires(wrong))
+        yield f"fires to, {name}", lambda wrong, asked=asked: first(asked.fires(NAIVE, wrong))
+        yield f"between from, {name}", lambda wrong, asked=asked: asked.between(wrong, wrong)
+        yield f"between to, {name}", lambda wrong, asked=asked: asked.between(NAIVE, wrong or NAIVE)
+    for name, asked in (("text", WEEKLY), ("zone", IN_A_ZONE)):
+        yield f"count from, {name}", lambda wrong, asked=asked: asked.count(wrong, NAIVE)
+        yield f"count to, {name}", lambda wrong, asked=asked: asked.count(NAIVE, wrong)
+        yield f"nth, {name}", lambda wrong, asked=asked: asked.nth(wrong, NAIVE)
+        yield f"nth after, {name}", lambda wrong, asked=asked: asked.nth(2, wrong)
+
+
+CALLS: dict[str, Call] = {
+    "CronExpression": CronExpression,
+    "is_valid": CronExpression.is_valid,
+    "tz": lambda wrong: CronExpression("0 0 8 ? * MON", tz=wrong).next_fire(NAIVE),
+    "dst": lambda wrong: CronExpression("0 0 8 ? * MON", dst=wrong),
+    **dict(questions()),
+    "describe": WEEKLY.describe,
+    "words.describe": describe,
+    "excluding": WEEKLY.excluding,
+    "calendars.excluding": excluding,
+    "hashed": lambda wrong: CronExpression.hashed(wrong, key="k"),
+    "hashed key": lambda wrong: CronExpression.hashed("0 H * * * ?", key=wrong),
+    "hashed tz": lambda wrong: CronExpression.hashed("0 H * * * ?", key="k", tz=wrong),
+    "hashed_text": lambda wrong: hashed_text(wrong, "k"),
+    "to_rrule": WEEKLY.to_rrule,
+    "recurrence.to_rrule": to_rrule,
+    **{f"from_{name}": getattr(CronExpression, f"from_{name}") for name in TEXTS},
+    **{f"dialects.from_{name}": getattr(dialects, f"from_{name}") for name in TEXTS},
+    **{f"dialects.to_{name}": getattr(dialects, f"to_{name}") for name in TEXTS},
+    **{
+        f"from_{name} tz": lambda wrong, name=name: getattr(CronExpression, f"from_{name}")(TEXTS[name], tz=wrong)
+        for name in TEXTS
+    },
+    **{
+        f"from_{name} dst": lambda wrong, name=name: getattr(CronExpression, f"from_{name}")(TEXTS[name], dst=wrong)
+        for name in TEXTS
+    },
+    "Calendar": Calendar,
+    "Calendar name": lambda wrong: repr(Calendar([date(2026, 1, 1)], name=wrong)),
+    "Calendar.weekly": Calendar.weekly,
+    "Calendar.of": Calendar.of,
+    "Calendar.mask": HOLIDAYS.mask,
+    "in a Calendar": lambda wrong: wrong in HOLIDAYS,
+    "union": lambda wrong: union(WEEKLY, wrong),
+    "overlap": lambda wrong: overlap(wrong, WEEKLY),
+    "==": lambda wrong: [value == wrong for value in (WEEKLY, UNION, OVERLAP, HOLIDAYS)],
+}
+
+
+def refusal(call: Call, wrong: object) -> Exception | None:
+    """What a call is refused with, None if it is answered; any other exception goes through."""
+    try:
+        call(wrong)
+    except (CronError, TypeError) as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_wrong_argument_is_refused_in_one_clear_line(name: str) -> None:
+    """Never an AttributeError, never a message that is endless, or that does not say what is expected."""
+    for wrong in WRONG:
+        error = refusal(CALLS[name], wrong)
+        message = str(error or "")
+        assert len(message) < 300
+        assert message.isprintable()
+        assert not isinstance(error, TypeError) or re.search(r"(is|are) .*, not \w+$|one is naive", message), message
+
+
+def test_every_public_question_is_among_them() -> None:
+    """A new one has to be added here."""
+    public = {
+        name
+        for kind in (CronExpression, Schedule, Calendar)
+        for name in dir(kind)
+        if not name.startswith("_") and callable(getattr(kind, name))
+    }
+    asked = {word.rpartition(".")[2].rstrip(",") for name in CALLS for word in name.split()}
+    without_arguments = {"inverted", *(f"to_{name}" for name in TEXTS)}
+    assert public - asked - without_arguments == set()
