@@ -158,18 +158,26 @@ def _past(unit: str, values: int) -> str:
 
 
 def _past_hours(hours: int) -> str:
-    """`every hour`, `every hour from 10:00 to 14:00`, `every 2nd hour from 14:00 to 22:00`, `05:00 and 07:00`."""
+    """`every hour`, `05:00 and 07:00`, `every other hour from 14:00 to 22:00`, `every hour from … and past 14:00`."""
     if hours == HOURS.full:
         return "every hour"
-    parts = []
-    for first, last, step in runs(members(hours)):
-        start, end = (clock(hour * 3600, to_the_second=False) for hour in (first, last))
-        parts.append(f"every {_nth(step, 'hour')} from {start} to {end}" if step else start)
-    return _listed(parts)
+    found = runs(members(hours))
+    text = _grouped(
+        [
+            ("", _o_clock(a)) if not step else (f"every {_nth(step, 'hour')} from {_o_clock(a)} to {_o_clock(b)}", "")
+            for a, b, step in found
+        ],
+        "past",
+    )
+    return text.removeprefix("past ")
+
+
+def _o_clock(hour: int) -> str:
+    return clock(hour * 3600, to_the_second=False)
 
 
 def _labels(unit: str, values: int) -> str:
-    """`minute 5`, `hours 7, 15 and 23`, `minutes 10 to 20`, `every 2nd hour from hour 0 to hour 22`."""
+    """`minute 5`, `hours 7, 15 and 23`, `minutes 10 to 20`, `every other hour from hour 0 to hour 22`."""
     found = runs(members(values))
     if len(found) == 1 and found[0][2] > 1:
         first, last, step = found[0]
@@ -189,8 +197,10 @@ def _days(days: DayFields, years: int, *, around: bool) -> str:
         return _every_day(months, year, years, around=around)
     if week_days:
         week, month = _week_days(week_days), "" if months == MONTHS.full else _in_months(months, years)
-        month = month and f"{', ' if ' to ' in week and month.startswith('from') else ' '}{month}"
-        return f"{week}{month}{_joined_year(months, years, year)}"
+        pause = ", " if " to " in week or " except " in week else " "
+        month = month and f"{pause}{month}"
+        joined = _joined_year(months, years, year)
+        return f"{week}{month}{joined if month or not joined else pause + year}"
     if nth is None and not specials and months.bit_count() == 1 and month_days.bit_count() == 1:
         return _date(months, month_days, years, year)
     if nth is not None:
@@ -258,9 +268,16 @@ def _month_days(month_days: int, specials: tuple[Special, ...]) -> str:
         points = []
         every = f"every {step} days " if step > 1 else ""
         parts.append(f"{every}from the {_ordinal(first)} to the {_ordinal(last)}")
-    points += [_special(special) for special in specials]
+    points += [_special(special) for special in sorted(specials, key=_nearness)]
     parts += [f"on {_listed(points)}"] if points else []
     return _listed(parts)
+
+
+def _nearness(special: Special) -> tuple[bool, int]:
+    """The order in which special days are told: what is nearest to a day last, or it would seem near to the rest."""
+    from_end, n, nearest_weekday = special
+    named = n == 1 - from_end  # the first or the last weekday
+    return (nearest_weekday and not named, n if from_end and not nearest_weekday else 40 * from_end + n)
 
 
 def _special(special: Special) -> str:
@@ -286,17 +303,9 @@ def _lacking(month_days: int, specials: tuple[Special, ...]) -> str:
 def _in_months(months: int, years: int) -> str:
     """`in January and March`, `from June to September`."""
     found = wrapped_runs(months, 1, 12, wrap=years == YEARS.full)
-    parts: list[str] = []
-    points: list[str] = []
-    for first, last, step in found:
-        if not step:
-            points.append(_MONTHS[first])
-        else:
-            parts += [f"in {_listed(points)}"] if points else []
-            points = []
-            parts.append(f"from {_MONTHS[first]} to {_MONTHS[last]}")
-    parts += [f"in {_listed(points)}"] if points else []
-    return _listed(parts)
+    return _grouped(
+        [(f"from {_MONTHS[a]} to {_MONTHS[b]}", "") if step else ("", _MONTHS[a]) for a, b, step in found], "in"
+    )
 
 
 def _of_months(months: int, years: int) -> str:
@@ -311,19 +320,22 @@ def _of_months(months: int, years: int) -> str:
 
 
 def _years(years: int) -> str:
-    """`in 2050`, `in 2030 and 2032`, `from 2012 to 2099`, `in every 2nd year from 2017 to 2099`."""
+    """`in 2050`, `in 2030 and 2032`, `in 2008 and from 2012 to 2015`, `in every other year from 2017 to 2099`."""
     found = runs([year + YEARS.base for year in members(years)])
     if len(found) == 1 and found[0][2]:
         first, last, step = found[0]
         return f"from {first} to {last}" if step == 1 else f"in every {_nth(step, 'year')} from {first} to {last}"
-    return f"in {_listed([f'{first} to {last}' if step else str(first) for first, last, step in found])}"
+    return _grouped([(f"from {a} to {b}", "") if step else ("", str(a)) for a, b, step in found], "in")
 
 
 # -- words --
 
 
 def _nth(step: int, unit: str) -> str:
-    return unit if step == 1 else f"{_ordinal(step)} {unit}"
+    """`hour`, `other hour`, `third hour`, `15th hour`; a second hour would be heard as a unit of time."""
+    if step < 3:
+        return unit if step == 1 else f"other {unit}"
+    return f"{_NTH[step] if step < len(_NTH) else _ordinal(step)} {unit}"
 
 
 def _ordinal(n: int) -> str:
@@ -334,6 +346,20 @@ def _listed(items: Sequence[str], *, serial: bool = False) -> str:
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])}{',' if serial else ''} and {items[-1]}"
+
+
+def _grouped(items: Sequence[tuple[str, str]], before: str) -> str:
+    """A list of spans and points in order: neighbouring points share the word before them, spans bring their own."""
+    parts: list[str] = []
+    points: list[str] = []
+    for span, point in [*items, ("", "")]:
+        if point:
+            points.append(point)
+            continue
+        parts += [f"{before} {_listed(points)}"] if points else []
+        points = []
+        parts += [span] if span else []
+    return _listed(parts)
 
 
 def _capital(text: str) -> str:

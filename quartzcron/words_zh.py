@@ -18,7 +18,7 @@ _NTH = ("最后一个", "第一个", "第二个", "第三个", "第四个", "第
 _MONDAY_TO_FRIDAY = "（周一至周五）"
 _WEEKDAY = f"工作日{_MONDAY_TO_FRIDAY}"
 _IF_ANY = "（如有）"
-_EVERY_SO_MANY = " 年每 "
+_EVERY_SO_MANY = "（每 "
 _FEW = 4
 _LISTED = 6
 
@@ -128,18 +128,20 @@ def _days(days: DayFields, years: int, *, around: bool) -> str:
     """The days and years; empty if all of them fire and the times go round the clock."""
     months, month_days, specials, week_days, nth = days
     year = "" if years == YEARS.full else _years(years)
-    of_year = f"{year}的" if _EVERY_SO_MANY in year else year
     if week_days == WEEK_DAYS.full:
         if months == MONTHS.full:
-            return year if around else f"{of_year}每天"
+            return year if around else f"{year}每天"
         return _months(months, years, year) + ("" if around else "每天")
     if week_days:
-        month = of_year if months == MONTHS.full else f"{_months(months, years, year)}的"
-        return month + _week_days(week_days)
+        month, week = year if months == MONTHS.full else _months(months, years, year), _week_days(week_days)
+        return f"{month}{'' if months == MONTHS.full or week[0] == '除' else '的'}{week}"
     item = _nth(nth) if nth else _month_days(month_days, specials, every=months == MONTHS.full)
     if months == MONTHS.full:
-        return f"{of_year}每月{_spaced(item)}"
-    return f"{_months(months, years, year)}{_of(months, years)}{_spaced(item)}"
+        return f"{year}每月{_spaced(item)}"
+    if not year and (months, month_days, specials, nth) == (1 << 2, 1 << 29, (), None):
+        return "每个闰年 2 月 29 日"
+    of = _of(months, years).removesuffix("的" if item[0] == "离" else "")
+    return f"{_months(months, years, year)}{of}{_spaced(item)}"
 
 
 def _of(months: int, years: int) -> str:
@@ -153,7 +155,7 @@ def _months(months: int, years: int, year: str) -> str:
     texts = []
     for first, last, step in _month_runs(months, years):
         texts.append(f"{first} 月" if not step else f"{first} 月至{'次年' if last < first else ''} {last} 月")
-    joint = " " if not year or years.bit_count() == 1 else "的 " if _EVERY_SO_MANY in year else "，每年 "
+    joint = " " if not year or years.bit_count() == 1 or _EVERY_SO_MANY in year else "，每年 "
     return f"{year or '每年'}{joint}{_listed(texts)}"
 
 
@@ -212,11 +214,11 @@ def _nth(nth: Nth) -> str:
 
 
 def _years(years: int) -> str:
-    """`2050 年`, `2030 年、2032 年`, `2012 年至 2099 年`, `2017 年至 2099 年每 2 年`."""
+    """`2050 年`, `2030 年、2032 年`, `2012 年至 2099 年`, `2017 年至 2099 年（每 2 年）`."""
     texts = []
     for first, last, step in runs([year + YEARS.base for year in members(years)]):
-        every = f"{_EVERY_SO_MANY}{step} 年" if step > 1 else ""
-        texts.append(f"{first} 年至 {last}{every or ' 年'}" if step else f"{first} 年")
+        every = f"{_EVERY_SO_MANY}{step} 年）" if step > 1 else ""
+        texts.append(f"{first} 年至 {last} 年{every}" if step else f"{first} 年")
     return _listed(texts)
 
 

@@ -108,6 +108,40 @@ def test_what_fires_alike_is_described_alike(one: str, other: str) -> None:
         assert CronExpression(one).describe(language) == CronExpression(other).describe(language)
 
 
+@pytest.mark.parametrize(
+    ("text", "english", "chinese"),
+    [
+        (
+            "0 0 8 15W,L-2 * ?",  # not "nearest the 15th and the third-to-last day"
+            "At 08:00 on the third-to-last day and the weekday nearest the 15th of every month",
+            "每月离 15 日最近的工作日（周一至周五）和倒数第 3 天 08:00",
+        ),
+        (
+            "0 0,45 8-12,14 ? * MON",  # not "from 08:00 to 12:00 and 14:00"
+            "At 0 and 45 minutes past every hour from 08:00 to 12:00 and past 14:00, on Mondays",
+            "每周一 8 至 12、14 时，每小时的第 0、45 分",
+        ),
+        (
+            "* 0/2 * ? * MON 2030/2",  # not "every second in every second year"
+            "Every second during every other minute from minute 0 to minute 58 of every hour on Mondays in every other "
+            "year from 2030 to 2098",
+            "2030 年至 2098 年（每 2 年）每周一，每小时的第 0、2、4……58 分，每秒一次",
+        ),
+        ("0 0 8 ? 5 TUE-FRI 2027", "At 08:00, Tuesday to Friday, in May 2027", "2027 年 5 月的每周二至周五 08:00"),
+        (
+            "0 0 8 ? * MON 2008,2012-2015",
+            "At 08:00 on Mondays in 2008 and from 2012 to 2015",
+            "2008 年、2012 年至 2015 年每周一 08:00",
+        ),
+        ("0 0 8 29 2 ?", "At 08:00 on 29 February of every leap year", "每个闰年 2 月 29 日 08:00"),
+    ],
+)
+def test_nothing_can_be_heard_in_two_ways(text: str, english: str, chinese: str) -> None:
+    """Phrases that were stumbled over once."""
+    expression = CronExpression(text)
+    assert (expression.describe(), expression.describe("zh")) == (english, chinese)
+
+
 def test_what_never_fires_says_so() -> None:
     """30 February."""
     never = CronExpression("0 0 8 30 2 ?")
