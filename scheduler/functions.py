@@ -151,11 +151,20 @@ def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
     call = current_call.get()
     bounded = _until(call.deadline if call else None, coroutine)
+    if _loop_is_running():
+        return _in_thread(functools.partial(asyncio.run, bounded))
+    return asyncio.run(bounded)
+
+
+def _loop_is_running() -> bool:
+    # On its own, so that no error of a coroutine is said to come "during handling" of this one.
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(bounded)
-    return _in_thread(functools.partial(asyncio.run, bounded))
+        return False
+    return True
 
 
 async def _until(deadline: float | None, coroutine: Coroutine[Any, Any, Any]) -> Any:

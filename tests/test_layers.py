@@ -12,6 +12,7 @@ PURE = ("stamps", "errors", "budget", "breaker", "timer", "run", "misfire", "pla
 SHELL = (
     "clock",
     "call",
+    "tracebacks",
     "functions",
     "target",
     "schema",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import secrets
 import traceback
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -16,6 +15,7 @@ from ..engine.execution import Execution
 from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError
 from ..functions import bind, run
 from ..target import Target
+from ..tracebacks import from_users_frame
 from . import show
 from .functions import unknown_function
 from .params import EXPLANATION, parse_params
@@ -69,22 +69,13 @@ def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float
     except ArgumentError:
         raise
     except Exception as error:
-        click.echo(_traceback(error), err=True, nl=False)
+        click.echo("".join(traceback.format_exception(from_users_frame(error))), err=True, nl=False)
         _fail(f"{name} raised {type(error).__name__}: {error}")
 
 
 def _fail(message: str) -> NoReturn:
     click.echo(f"Error: {message}", err=True)
     raise SystemExit(1)
-
-
-def _traceback(error: BaseException) -> str:
-    """The traceback from the first frame on that is not ours."""
-    own = str(Path(__file__).parent.parent)
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None and frame.tb_frame.f_code.co_filename.startswith(own):
-        frame = frame.tb_next
-    return "".join(traceback.format_exception(type(error), error, frame))
 
 
 def _print_result(result: Any) -> None:

@@ -24,6 +24,7 @@ from scheduler.engine.routes import METHODS, Match, Needs
 from scheduler.engine.settings import PRODUCTION, STAGE, app_environment
 from scheduler.errors import ArgumentError, LeanCloudError, LeanEngineError, UnknownFunctionError
 from scheduler.functions import Registry, bind, run
+from scheduler.tracebacks import from_users_frame
 
 logger = logging.getLogger("scheduler.engine")
 
@@ -55,7 +56,7 @@ def answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Repl
         return reply.success(_value(service, matched, request), environ, request.id)
     except Exception as error:
         failed = outcomes.failure_of(error, expose_errors=service.expose_errors)
-        _log(failed, error, request)
+        _log(failed, error, matched, request)
         return reply.failure(failed, environ, request.id)
 
 
@@ -187,13 +188,26 @@ def _hook_arguments(event: hooks.Event, class_name: str, request: Request) -> tu
         raise RefusedError(outcomes.MALFORMED) from None
 
 
-def _log(failed: Failure, error: Exception, request: Request) -> None:
-    name = "/".join(request.names)
+def _log(failed: Failure, error: Exception, matched: Match, request: Request) -> None:
+    name = _name(matched)
     extra = {capture.CALL: (name, request.id)}
-    if failed.unforeseen:
-        logger.error("%r failed [request %s]", name, request.id, exc_info=error, extra=extra)
+    if isinstance(error, RefusedError) and failed.unforeseen:  # the function has returned: there is nothing to trace
+        logger.error("%r failed: %s [request %s]", name, failed.error, request.id, extra=extra)
+    elif failed.unforeseen:
+        logger.error("%r failed [request %s]", name, request.id, exc_info=from_users_frame(error), extra=extra)
     elif failed.status == 503:
         logger.warning("%r was not answered: %s [request %s]", name, failed.error, request.id, extra=extra)
+
+
+def _name(matched: Match) -> str:
+    """The one name that a function or a hook has in every log line, that of `_ops/metadatas`."""
+    if matched.endpoint.answer != "hook":
+        return "/".join(matched.names)
+    try:
+        event, class_name = hooks.event_at(*matched.names)
+    except RefusedError:
+        return "/".join(matched.names)
+    return hooks.system_name(class_name, event.name)
 
 
 @functools.cache

@@ -62,7 +62,8 @@ class Execution:
         except Exception:
             raise
         except BaseException as error:  # sys.exit() in a function must end neither the worker nor the server
-            raise RuntimeError(f"the function ended by {type(error).__name__}: {error}") from error
+            ended = RuntimeError(f"the function ended by {type(error).__name__}: {error}")
+            raise ended.with_traceback(error.__traceback__) from None
 
 
 def _log_late(call: Call, started: float) -> None:

@@ -25,6 +25,7 @@ from ..logs import LineCutter, LineLimit
 from ..run import Outcome
 from ..stamps import instant
 from ..target import load
+from ..tracebacks import from_users_frame
 from . import family, outcome, wire
 
 
@@ -168,17 +169,11 @@ def _invoke(registry: Registry, order: wire.Order) -> Any:
 
 def _report(error: BaseException) -> None:
     """The traceback goes to the run's lines, from the user's frame on."""
-    where = error.__traceback__
-    while where is not None and where.tb_next is not None and where.tb_frame.f_globals.get("__package__") in _OURS:
-        where = where.tb_next
     try:
-        text = "".join(traceback.format_exception(type(error), error, where))
+        text = "".join(traceback.format_exception(from_users_frame(error)))
     except Exception as another:
         text = f"{type(error).__name__}, whose text raises {type(another).__name__}\n"
     sys.stderr.write(text)
-
-
-_OURS = frozenset({"scheduler", "scheduler.executors"})
 
 
 def _now() -> int:

@@ -7,6 +7,8 @@ import logging
 import sys
 import threading
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -149,6 +151,69 @@ def test_an_unforeseen_error_is_logged_with_its_traceback(engine: Engine, client
     }
     assert client.caught[1].text == "Traceback (most recent call last):"
     assert client.caught[-1].text == "ZeroDivisionError: division by zero"
+
+
+def _fails(*_: object) -> None:
+    print("about to fail")
+    raise ValueError("no")
+
+
+async def _fails_async(*_: object) -> None:
+    await asyncio.sleep(0)
+    _fails()
+
+
+def _fails_again(*_: object) -> None:
+    try:
+        _fails()
+    except ValueError as error:
+        raise KeyError("again") from error
+
+
+def _exits(*_: object) -> None:
+    print("about to exit")
+    sys.exit("no")
+
+
+@pytest.mark.parametrize("function", [_fails, _fails_async, _fails_again, _exits])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("fails", "fails"),
+        ("_messageReceived", "_messageReceived"),
+        ("Todo/afterSave", "__after_save_for_Todo"),
+        ("_User/onLogin", "__on_login__User"),
+        ("onVerified/sms", "__on_verified_sms"),
+    ],
+)
+def test_prints_and_tracebacks_stand_under_one_name(
+    engine: Engine, client: Catching, path: str, name: str, function: Callable[..., Any]
+) -> None:
+    """That of `_ops/metadatas`; and each traceback begins at the user's own line."""
+    engine.define("fails")(function)
+    engine.define("_messageReceived")(function)
+    engine.after_save("Todo")(function)
+    engine.on_login(function)
+    engine.on_verified("sms")(function)
+    with client:
+        answer = client.post(f"/1.1/functions/{path}", {"object": {}} if "/" in path else {}, headers=WITH_HOOK_KEY)
+    assert answer.status == 500
+    assert {line.function for line in client.caught} == {name}
+    traced = [line.text for line in client.caught if line.level == "error"]
+    begins = [traced[n + 1] for n, text in enumerate(traced) if text.startswith("Traceback")]
+    assert begins
+    assert all(f'File "{__file__}"' in line for line in begins)
+    assert not any("scheduler/engine" in text or "asyncio/runners" in text for text in traced)
+
+
+def test_a_result_that_is_no_json_is_logged_without_a_traceback(engine: Engine, client: Catching) -> None:
+    """The function has returned: no line of it is to blame."""
+    engine.define("returns")(lambda: {1, 2})
+    with client:
+        answer = client.call("returns").json
+    assert [line.text for line in client.caught] == [
+        f"'returns' failed: {answer['error']} [request {answer['requestId']}]"
+    ]
 
 
 def test_an_abandoned_function_goes_on_printing() -> None:
