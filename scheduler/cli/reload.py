@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .handover import Child
+from .server import ONCE_MORE
 
 log = logging.getLogger("scheduler.up")
 
@@ -131,6 +132,8 @@ class Supervisor:
         while any(child.exit_status() is None for child in children):
             for _ in self._signals[obeyed:2]:
                 obeyed += 1
+                if obeyed == 1:
+                    log.info("stopping; %s", ONCE_MORE)
                 for child in children:
                     child.stop()
             time.sleep(0.05)

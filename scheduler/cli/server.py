@@ -22,6 +22,8 @@ from ..errors import ConfigError
 
 log = logging.getLogger("scheduler.up")
 
+#: What a person who has pressed Ctrl-C may do next.
+ONCE_MORE = "once more ends at once"
 #: How long the loop sleeps when nothing happens; what happens wakes it.
 _SLEEP_S = 1.0
 
@@ -75,7 +77,9 @@ class Beside(Protocol):
 class Server:
     """Serves a WSGI app on a listening socket while a daemon runs in a thread of its own."""
 
-    def __init__(self, listener: socket.socket, application: Callable[..., Any], *, threads: int) -> None:
+    def __init__(
+        self, listener: socket.socket, application: Callable[..., Any], *, threads: int, supervised: bool = False
+    ) -> None:
         self._map: dict[int, Any] = {}
         self._server = create_server(
             application,
@@ -89,6 +93,8 @@ class Server:
         )
         self._signals: list[int] = []
         self._accepting = True
+        #: It is stopped by the process that started it, which tells a person what that means.
+        self._supervised = supervised
 
     def serve_beside(self, daemon: Beside) -> int:
         """Serve until a signal says stop; the exit status: 0, or 128 + the number of the signal that cut it short.
@@ -142,11 +148,16 @@ class Server:
         if again:
             log.info("ending at once; what still runs is killed and recorded as abandoned")
         else:
-            going_on = daemon.running
-            waits = f"waiting for {going_on} that go on" if going_on else "none goes on"
-            log.info("stopping: no further runs, %s; once more ends at once", waits)
+            self._tell(daemon.running)
             self._stop_accepting()
         daemon.stop()
+
+    def _tell(self, going_on: int) -> None:
+        waits = f"waiting for {going_on} that go on" if going_on else "none goes on"
+        if not self._supervised:
+            log.info("stopping: no further runs, %s; %s", waits, ONCE_MORE)
+        elif going_on:
+            log.info("the process that retires begins no further runs, %s", waits)
 
     def _stop_accepting(self) -> None:
         # Not server.close(): that closes the trigger too, which wakes the loop when an answer is ready.

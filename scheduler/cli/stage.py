@@ -180,7 +180,7 @@ def serve(target: str, given: Handover) -> int:
         with printing_to_stderr() if given.as_json else nullcontext():
             loaded = place.deploy(target)
         add_missing(store, declared_timers(loaded.registry, place), quota=place.config.max_timers)
-        server = Server(listener, application(loaded), threads=threads(loaded))
+        server = Server(listener, application(loaded), threads=threads(loaded), supervised=True)
         stack.enter_context(server.signals_caught())
         given.say_ready({"functions": loaded.registry.names()})
         return server.serve_beside(_Nothing())

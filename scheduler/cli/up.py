@@ -137,7 +137,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         keys_from = _keep_keys(place, provided)
         beside = _beside(plan, sockets, stack)
         executors = _executors(plan, stack)
-        server = Server(sockets.live, application(loaded), threads=threads(loaded))
+        server = Server(sockets.live, application(loaded), threads=threads(loaded), supervised=given is not None)
         daemon = Daemon(
             store,
             executors,

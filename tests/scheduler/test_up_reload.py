@@ -30,6 +30,17 @@ def hello():
 VERSION = 1
 """
 
+WAITS = """
+
+@engine.define
+def waits():
+    import pathlib, time
+
+    pathlib.Path("begun").touch()
+    while not pathlib.Path("go").exists():
+        time.sleep(0.05)
+"""
+
 
 def save(folder: Path, version: object) -> None:
     (folder / "cloud.py").write_text(CLOUD.replace("VERSION = 1", f"VERSION = {version}"))
@@ -53,6 +64,7 @@ def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) 
         status, stderr = running.stop()
     assert status == 0
     assert "cloud.py changed; reloaded in " in stderr
+    assert stderr.count("once more ends at once") == 1
     assert "Error: cloud.py raised while it was imported: NameError: name 'nonsense' is not defined" in stderr
     assert "cloud.py changed, but does not start; the last good version goes on serving" in stderr
     with Store(str(tmp_path / ".scheduler" / "store.db")) as store:
@@ -61,6 +73,25 @@ def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) 
     first = runs[0].fire_time
     assert [run.fire_time for run in runs] == [first + timedelta(seconds=n) for n in range(len(runs))]
     assert runs[-1].result == "3"
+
+
+def test_a_version_that_retires_says_what_it_waits_for(tmp_path: Path) -> None:
+    """Its last run ends well; that another signal would cut it short is no advice to whoever saved a file."""
+    save(tmp_path, 1)
+    with (tmp_path / "cloud.py").open("a") as file:
+        file.write(WAITS)
+    with up(tmp_path, "--reload") as running:
+        cli(tmp_path, "timers", "add", "once", "--function", "waits", "--every", "86400")
+        cli(tmp_path, "timers", "run", "once")
+        eventually((tmp_path / "begun").exists)
+        save(tmp_path, 2)
+        eventually(lambda: answer(running) == 2)
+        (tmp_path / "go").touch()
+        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") == 1)
+        _, stderr = running.stop()
+    before, _, _ = stderr.partition("stopping; ")
+    assert "the process that retires begins no further runs, waiting for 1 that go on" in before
+    assert "once more ends at once" not in before
 
 
 def test_a_version_that_hangs_while_it_loads_holds_nothing_up(tmp_path: Path) -> None:
