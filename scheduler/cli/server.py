@@ -14,10 +14,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from waitress.server import create_server  # type: ignore[import-untyped]
 from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
-from ..engine.serving import CHANNEL_TIMEOUT_S, CONNECTION_LIMIT
+from ..engine.serving import Capacity, bounded_server
 from ..errors import ConfigError
 
 log = logging.getLogger("scheduler.up")
@@ -78,19 +77,15 @@ class Server:
     """Serves a WSGI app on a listening socket while a daemon runs in a thread of its own."""
 
     def __init__(
-        self, listener: socket.socket, application: Callable[..., Any], *, threads: int, supervised: bool = False
+        self,
+        listener: socket.socket,
+        application: Callable[..., Any],
+        *,
+        capacity: Capacity,
+        supervised: bool = False,
     ) -> None:
         self._map: dict[int, Any] = {}
-        self._server = create_server(
-            application,
-            map=self._map,
-            sockets=[listener],
-            threads=threads,
-            connection_limit=CONNECTION_LIMIT,
-            channel_timeout=CHANNEL_TIMEOUT_S,
-            ident=None,
-            clear_untrusted_proxy_headers=False,
-        )
+        self._server = bounded_server(application, listener, capacity, of_loop=self._map)
         self._signals: list[int] = []
         self._accepting = True
         #: It is stopped by the process that started it, which tells a person what that means.

@@ -1,10 +1,10 @@
-"""What of a user's module answers requests, and with how many threads."""
+"""What of a user's module answers requests, and within which bounds."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..engine.serving import SPARE_THREADS
+from ..engine.serving import Capacity
 from ..errors import TargetError
 from ..target import Target
 
@@ -18,6 +18,6 @@ def application(loaded: Target) -> Any:
     return found
 
 
-def threads(loaded: Target) -> int:
-    """As many as the engine lets functions run, and some more for ping and the site."""
-    return int(getattr(loaded.application, "max_concurrency", 64)) + SPARE_THREADS
+def capacity(loaded: Target) -> Capacity:
+    """As much as the engine takes, and some more threads for ping and the site."""
+    return Capacity.of(loaded.application)

@@ -27,7 +27,7 @@ from .journal import log_to_stderr
 from .place import Place, here, printing_to_stderr
 from .scribe import writing_down
 from .server import Beside, Server
-from .serving import application, threads
+from .serving import application, capacity
 
 log = logging.getLogger("scheduler.stage")
 
@@ -180,7 +180,7 @@ def serve(target: str, given: Handover) -> int:
         with printing_to_stderr() if given.as_json else nullcontext():
             loaded = place.deploy(target)
         add_missing(store, declared_timers(loaded.registry, place), quota=place.config.max_timers)
-        server = Server(listener, application(loaded), threads=threads(loaded), supervised=True)
+        server = Server(listener, application(loaded), capacity=capacity(loaded), supervised=True)
         stack.enter_context(server.signals_caught())
         given.say_ready({"functions": loaded.registry.names()})
         return server.serve_beside(_Nothing())

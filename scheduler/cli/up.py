@@ -31,7 +31,7 @@ from .place import Place, environment_option, here, json_option, printing_to_std
 from .reload import supervise
 from .scribe import writing_down
 from .server import Server, listening
-from .serving import application, threads
+from .serving import application, capacity
 from .stage import Both, Preview, Source, preview
 
 log = logging.getLogger("scheduler.up")
@@ -137,7 +137,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         keys_from = _keep_keys(place, provided)
         beside = _beside(plan, sockets, stack)
         executors = _executors(plan, stack)
-        server = Server(sockets.live, application(loaded), threads=threads(loaded), supervised=given is not None)
+        server = Server(sockets.live, application(loaded), capacity=capacity(loaded), supervised=given is not None)
         daemon = Daemon(
             store,
             executors,

@@ -20,7 +20,7 @@ from scheduler.engine.outcomes import NOT_FOUND
 from scheduler.engine.reply import Reply, failure
 from scheduler.engine.request import request_id
 from scheduler.engine.routes import match
-from scheduler.engine.serving import SPARE_THREADS, Server
+from scheduler.engine.serving import Capacity, Server
 from scheduler.engine.settings import ENVIRONMENTS, variable
 from scheduler.errors import ConfigError, LeanEngineError
 from scheduler.functions import Registry, invoke
@@ -39,7 +39,8 @@ class Engine:
     LEANCLOUD_APP_ENV says (neither: both are served); `auth=False` serves everybody; `expose_errors=False` keeps the
     text of unforeseen exceptions to the log; `max_age_s` refuses signatures that are older. At most
     `max_concurrency` functions run at once, those included that were abandoned at their limit: give the server some
-    threads more, and ping always finds one.
+    threads more, and ping always finds one. Under our own server (`start`, `scheduler up`) `max_body_bytes` holds for
+    the site, too.
     """
 
     LeanEngineError = LeanEngineError
@@ -65,6 +66,7 @@ class Engine:
         self.registry = Registry()
         self.current = Current()
         self.max_concurrency = max_concurrency
+        self.max_body_bytes = max_body_bytes
         self._app = wsgi_app
         self._server: Server | None = None
         self._execution = Execution(max_concurrency, prepare=functools.partial(root.serving.set, self))
@@ -123,7 +125,7 @@ class Engine:
     def start(self, *, host: str = "0.0.0.0", port: int | None = None) -> None:
         """Serve this engine by waitress until `stop`, on LEANCLOUD_APP_PORT or 3000; for programs without a server."""
         port = port if port is not None else int(variable("APP_PORT") or DEFAULT_PORT)
-        self._server = Server(self, host=host, port=port, threads=self.max_concurrency + SPARE_THREADS)
+        self._server = Server(self, host=host, port=port, capacity=Capacity.of(self))
         self._server.serve()
 
     def stop(self) -> None:

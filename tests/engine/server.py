@@ -7,13 +7,16 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from scheduler.engine.serving import Server
+from scheduler.engine.body import LIMIT_BYTES
+from scheduler.engine.serving import Capacity, Server
 
 
 @contextlib.contextmanager
 def serving(app: Any, threads: int = 8) -> Iterator[str]:
     """The base URL of a server, which is closed with all its connections at the end."""
-    server = Server(app, host="127.0.0.1", port=0, threads=threads)
+    server = Server(
+        app, host="127.0.0.1", port=0, capacity=Capacity(threads, getattr(app, "max_body_bytes", LIMIT_BYTES))
+    )
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:

@@ -23,7 +23,7 @@ CLOUD = f"""
 import asyncio
 from pathlib import Path
 from scheduler.engine import Engine, init
-from scheduler.engine.serving import Server
+from scheduler.engine.serving import Capacity, Server
 
 init({APP_ID!r}, {APP_KEY!r})
 engine = Engine(fetch_user=lambda token: "user of " + token)
@@ -44,7 +44,7 @@ async def session(n):
 
 
 if __name__ == "__main__":
-    server = Server(engine, host="127.0.0.1", port=0, threads=68)
+    server = Server(engine, host="127.0.0.1", port=0, capacity=Capacity.of(engine))
     print("Listening at", server.url, flush=True)
     server.serve()
 """

@@ -1,0 +1,193 @@
+"""What our HTTP server does with requests that no application should see: too large, too slow, no HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from scheduler.engine import Engine, connection
+from scheduler.engine.outcomes import TOO_LARGE
+from scheduler.engine.serving import MAX_CONNECTIONS, MAX_HEADER_BYTES, Capacity, Server, _connection_limit
+from tests.engine.client import APP_ID, APP_KEY
+from tests.engine.server import serving
+from tests.engine.waiting import eventually
+
+LIMIT = 1_000
+HEAD = f"POST /1.1/functions/size HTTP/1.1\nHost: x\nX-LC-Id: {APP_ID}\nX-LC-Key: {APP_KEY}\nOrigin: http://a.example\n"
+
+
+def engine() -> Engine:
+    engine = Engine(max_body_bytes=LIMIT)
+    engine.define("size")(lambda text="", **_: len(text))
+    return engine
+
+
+def connected(url: str) -> socket.socket:
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=10)
+
+
+def wire(text: str) -> bytes:
+    return text.replace("\n", "\r\n").encode("latin-1")
+
+
+def read(connection: socket.socket) -> tuple[bytes, bytes]:
+    """Head and body of all that comes until the server closes."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65_536):
+            received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    return head, body
+
+
+def body_of(size: int) -> str:
+    return '{"text":"' + "x" * (size - len('{"text":""}')) + '"}'
+
+
+@pytest.mark.parametrize("size", [LIMIT - 1, LIMIT, LIMIT + 1, 100 * LIMIT, 5_000 * LIMIT])
+def test_the_server_and_the_engine_agree_how_large_a_body_may_be(size: int) -> None:
+    """To the byte; who sends more hears so in JSON when he has sent it, and the page that he comes from may read it."""
+    with serving(engine()) as url, connected(url) as client:
+        client.sendall(wire(HEAD + f"Connection: close\nContent-Length: {size}\n\n") + body_of(size).encode())
+        head, body = read(client)
+    if size <= LIMIT:
+        assert json.loads(body) == {"result": size - len('{"text":""}')}
+    else:
+        assert head.startswith(b"HTTP/1.1 413 ")
+        assert b"Access-Control-Allow-Origin: http://a.example" in head
+        assert (json.loads(body)["code"], json.loads(body)["error"]) == (TOO_LARGE.code, TOO_LARGE.error)
+
+
+def test_whoever_asks_before_he_sends_is_told_before_he_sends() -> None:
+    """curl asks so: no `100 Continue` for a body that is too large, one for a body that is not."""
+    with serving(engine()) as url:
+        with connected(url) as client:
+            client.sendall(wire(HEAD + f"Expect: 100-continue\nContent-Length: {LIMIT + 1}\n\n"))
+            assert read(client)[0].startswith(b"HTTP/1.1 413 ")
+        with connected(url) as client:
+            client.sendall(wire(HEAD + "Expect: 100-continue\nConnection: close\nContent-Length: 2\n\n"))
+            assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            client.sendall(b"{}")
+            assert json.loads(read(client)[1]) == {"result": 0}
+
+
+def test_chunks_without_end_end_at_the_limit() -> None:
+    """However many there are, and however small."""
+    chunk = b"10\r\n" + b"x" * 16 + b"\r\n"
+    with serving(engine()) as url, connected(url) as client:
+        client.sendall(wire(HEAD + "Transfer-Encoding: chunked\n\n"))
+        sent = 0
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            while sent < 1_000_000:
+                client.sendall(chunk)
+                sent += 1
+        assert sent < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status"),
+    [
+        ("nonsense\n\n", 400),
+        ("GET\n\n", 400),
+        ("POST /1.1/functions/size HTTP/1.1\nno header\n\n", 400),
+        ("POST /1.1/functions/size HTTP/1.1\nA : b\n\n", 400),
+        ("POST /1.1/functions/size HTTP/1.1\nA: b\rX-LC-Id: c\n\n", 400),
+        (HEAD + "Content-Length: x\n\n", 400),
+        (HEAD + "Content-Length: 1, 1\n\n", 400),
+        (HEAD + "Transfer-Encoding: gzip\n\n", 501),
+        (HEAD + "Transfer-Encoding: chunked\n\nzz\n", 400),
+        ("GET http://[ HTTP/1.1\n\n", 400),
+        (HEAD + f"Content-Length: {'9' * 5_000}\n\n", 400),
+        (HEAD + f"Content-Length: {'9' * 4_000}\n\n", 413),
+        (HEAD + f"X: {'x' * MAX_HEADER_BYTES}\n\n", 431),
+        (HEAD + "X: y\n" * MAX_HEADER_BYTES, 431),
+    ],
+)
+def test_what_is_no_http_is_refused_in_json(request_text: str, status: int) -> None:
+    """With the shape of every other error, no word of what was sent, and no traceback anywhere."""
+    with serving(engine()) as url, connected(url) as client:
+        client.sendall(wire(request_text))
+        client.shutdown(socket.SHUT_WR)
+        head, body = read(client)
+    assert head.split()[1] == str(status).encode()
+    assert json.loads(body).keys() == {"code", "error", "requestId"}
+    assert json.loads(body)["error"] == connection.FAILURES[status].error
+    assert APP_KEY.encode() not in body
+
+
+@pytest.mark.parametrize("start", [HEAD, HEAD + "Content-Length: 1000\n\n"])
+def test_a_request_that_drips_in_is_cut(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its headers or its body; the same bytes at a fair speed are not."""
+    monkeypatch.setattr(connection, "GRACE_S", 0.2)
+    monkeypatch.setattr(connection, "MIN_SPEED", 1_000)
+    with serving(engine()) as url, connected(url) as client:
+        client.sendall(wire(start))
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            while time.monotonic() - began < 10:
+                client.sendall(b"x")
+                time.sleep(0.05)
+        assert 0.2 < time.monotonic() - began < 10
+
+
+def test_two_hundred_connections_of_every_bad_kind_leave_room_for_a_good_one() -> None:
+    """Silent, half a header, half a body, pipelined, chunked without end: others are answered at once."""
+    starts = ("", "POST / HT", HEAD, HEAD + "Content-Length: 900\n\n{", HEAD + "Transfer-Encoding: chunked\n\n5\n{")
+    with serving(engine(), threads=4) as url:
+        bad = [connected(url) for _ in range(200)]
+        for number, client in enumerate(bad):
+            client.sendall(wire(starts[number % len(starts)]))
+        with connected(url) as client:
+            client.sendall(wire((HEAD + "Content-Length: 2\n\n{}") * 50 + HEAD + "Connection: close\n\n"))
+            head, body = read(client)
+            assert (head + body).count(b"HTTP/1.1 200 OK") == 51
+        for client in bad:
+            client.close()
+
+
+def test_a_site_that_fails_is_told_of_in_json() -> None:
+    """Its traceback goes to the log and not to the client."""
+
+    def site(environ: object, start_response: object) -> list[bytes]:
+        raise ZeroDivisionError("the site's own fault")
+
+    with serving(Engine(site)) as url, connected(url) as client:
+        client.sendall(wire("GET / HTTP/1.1\nConnection: close\n\n"))
+        head, body = read(client)
+    assert head.startswith(b"HTTP/1.1 500 ")
+    assert json.loads(body)["error"] == "Internal server error."
+    assert b"fault" not in body
+
+
+def test_there_are_never_more_connections_than_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An accept that fails for want of files would be tried again and again."""
+    for files, limit in ((1_024, 512), (1, 1), (1_000_000, MAX_CONNECTIONS), (resource.RLIM_INFINITY, MAX_CONNECTIONS)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
+        assert _connection_limit() == limit
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_a_server_listens_at_names_and_at_both_kinds_of_addresses(host: str) -> None:
+    """And its URL leads there."""
+    try:
+        server = Server(engine(), host=host, port=0, capacity=Capacity(2))
+    except OSError as error:
+        pytest.skip(f"this machine has no {host}: {error}")
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        with connected(server.url) as client:
+            client.sendall(b"GET /__engine/1/ping HTTP/1.0\r\n\r\n")
+            assert b" 200 OK" in read(client)[0]
+    finally:
+        server.stop()
+        thread.join(5)
+    eventually(lambda: not thread.is_alive())
