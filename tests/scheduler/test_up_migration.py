@@ -19,45 +19,15 @@ from scheduler.cli import timerlist
 from scheduler.config import read
 from scheduler.timer import Environment
 from tests.scheduler.command_line import CommandLine
+from tests.scheduler.migration_page import DOCS, PAGES, blocks, commands, files, variables
 from tests.scheduler.service import PATIENCE_S, Up, clean_environ, eventually, fetch, up
 
 pytestmark = pytest.mark.faults
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
-PAGES = ("migrating-from-leancloud.md", "migrating-from-leancloud.zh-CN.md")
 SDK_PYTHON = os.environ.get("LEANCLOUD_SDK_PYTHON")
 SDK_NODE = os.environ.get("LEANCLOUD_SDK_NODE")
 #: Commands that go on until they are stopped: the fixtures and tests below start them.
 ENDLESS = ("scheduler up", "gunicorn", "curl")
-
-
-def blocks(page: str, language: str = r"\w+") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
-
-
-def commands() -> list[str]:
-    """Every line of the page that is for a shell."""
-    return [line for block in blocks(PAGES[0], "sh") for line in block.splitlines()]
-
-
-def variables() -> dict[str, str]:
-    """What the page exports."""
-    words = [word for line in commands() if line.startswith("export ") for word in shlex.split(line)[1:]]
-    return dict(word.split("=", 1) for word in words)
-
-
-def side(diff: str, sign: str) -> str:
-    """One side of a diff: `-` for what was, `+` for what is."""
-    return "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] in (" ", sign))
-
-
-def files(sign: str = "+") -> dict[str, str]:
-    """The files of the page by the names in their first lines."""
-    texts = [side(diff, sign) for diff in blocks(PAGES[0], "diff")]
-    texts += [text for language in ("python", "js", "ini", "toml", "nginx") for text in blocks(PAGES[0], language)]
-    named = {re.split(r"[\s]+", text, maxsplit=2)[1]: text for text in texts}
-    (listed,) = blocks(PAGES[0], "csv")
-    return named | {"timers.csv": listed}
 
 
 @pytest.fixture(scope="module")
@@ -259,14 +229,3 @@ def test_the_settings_are_settings(tmp_path: Path) -> None:
     (tmp_path / "scheduler.toml").write_text(files()["scheduler.toml"])
     config = read(tmp_path, {}, {})
     assert (config.store, config.max_timers, config.keep_days) == ("/srv/shop/.scheduler/store.db", 20, 30)
-
-
-@pytest.mark.skipif(not shutil.which("nginx"), reason="there is no nginx")
-def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
-    """But for the certificate, which is yours."""
-    server = re.sub(r" *ssl_.*\n", "", files()["shop.conf"]).replace("443 ssl", "127.0.0.1:8443")
-    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\n{server}}}\n")
-    ran = subprocess.run(
-        ["nginx", "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
