@@ -93,7 +93,8 @@ class Cron:
         try:
             parsed = _parsed(self.expression, self.tz, self.dst)
         except CronError as error:
-            raise TimerError(str(error), field=_culprit(self.tz)) from error
+            _check_options(self.tz, self.dst)
+            raise TimerError(str(error), field="expression") from error
         if parsed.never_fires:
             raise TimerError(f"the expression {self.expression!r} never fires", field="expression")
 
@@ -254,13 +255,13 @@ def _choice(name: str, value: str, choices: type[Choice]) -> Choice:
         raise TimerError(f"{name} is one of {', '.join(choices)}; not {value!r}", field=name) from None
 
 
-def _culprit(tz: str) -> str:
-    """Which attribute a CronError speaks of: the zone when a harmless expression fails with it too."""
-    try:
-        CronExpression("0 0 0 * * ?", tz=tz)
-    except CronError:
-        return "tz"
-    return "expression"
+def _check_options(tz: str, dst: str) -> None:
+    """Refuse a zone or a policy with which a harmless expression fails, too."""
+    for name, options in (("tz", {"tz": tz}), ("dst", {"dst": dst})):
+        try:
+            CronExpression("0 0 0 * * ?", **options)
+        except CronError as error:
+            raise TimerError(str(error), field=name) from error
 
 
 @lru_cache(maxsize=4096)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import click
 
-from ..errors import FunctionError, TargetError
+from ..errors import ArgumentError, FunctionError, TargetError
 from ..functions import Registry, bind
 from ..timer import Timer
 from .place import Place, printing_to_stderr
@@ -27,6 +28,13 @@ def unknown_function(name: str, target: str, known: list[str]) -> FunctionError:
     return FunctionError(f"{target} has no function {name!r}; {what}")
 
 
+class Fault(NamedTuple):
+    """What is wrong with the function of a timer: the function, or the parameters for it."""
+
+    column: str
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Functions:
     """The functions at hand, and what they are called after."""
@@ -34,11 +42,22 @@ class Functions:
     target: str
     registry: Registry
 
-    def check(self, timer: Timer) -> None:
-        """FunctionError when a timer's function is not there, or does not take the timer's parameters."""
-        if timer.function not in self.registry:
-            raise unknown_function(timer.function, self.target, self.registry.names())
-        bind(self.registry.get(timer.function), timer.params)
+    def check(self, name: str, params: Mapping[str, Any] | None) -> None:
+        """FunctionError when a function is not there, or does not take the parameters; None stands for any."""
+        if name not in self.registry:
+            raise unknown_function(name, self.target, self.registry.names())
+        if params is not None:
+            bind(self.registry.get(name), params)
+
+    def fault(self, name: str, params: Mapping[str, Any] | None) -> Fault | None:
+        """What `check` would say, None where all is well."""
+        try:
+            self.check(name, params)
+        except ArgumentError as error:
+            return Fault("params", str(error))
+        except FunctionError as error:
+            return Fault("function", str(error))
+        return None
 
 
 def functions_at_hand(place: Place, target: str | None) -> Functions | None:
@@ -64,6 +83,6 @@ def check_function(place: Place, timer: Timer, target: str | None) -> None:
         return
     try:
         if functions is not None:
-            functions.check(timer)
+            functions.check(timer.function, timer.params)
     except FunctionError as error:
         raise FunctionError(f"{error} (--no-check keeps the timer all the same)") from error

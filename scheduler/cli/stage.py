@@ -14,11 +14,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, SchedulerError
+from ..errors import SchedulerError
 from ..timer import Environment
 from . import explained, show
 from .declared import add_missing, declared_timers
@@ -28,29 +26,13 @@ from .place import Place, here, printing_to_stderr
 from .scribe import writing_down
 from .server import Beside, Server
 from .serving import application, capacity
+from .source import Source
 
 log = logging.getLogger("scheduler.stage")
 
 READY_WITHIN_S = 60.0
 #: How long to wait before a preview that ended is started again; doubled each time.
 RETRY_S, MAX_RETRY_S = 2.0, 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the stage's functions stand, and what holds them there."""
-
-    folder: Path
-    target: str
-
-    @classmethod
-    def of(cls, place: Place, folder: str | None, target: str | None) -> Source:
-        """The stage's sources beside those of production: another folder, and in it the same or the usual target."""
-        there = Path(folder).expanduser().resolve() if folder else place.config.folder
-        if not there.is_dir():
-            raise ConfigError(f"--stage-source {folder}: there is no such folder")
-        found = Place(replace(place.config, folder=there)).needed_target_name(target)
-        return cls(there, found)
 
 
 class Preview:

@@ -9,11 +9,11 @@ import csv
 import difflib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import TimerError
-from ..timer import Cron, Environment, Every, Timer, params_text
+from ..timer import DEFAULT_TZ, Cron, Environment, Every, Timer, params_text
 
 COLUMNS = (
     *("name", "function", "cron", "seconds", "environment", "enabled", "tz", "dst"),
@@ -42,6 +42,8 @@ ENVIRONMENTS = {
 }
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _COLUMN_OF_FIELD = {"expression": "cron", "every": "seconds", "breaker_threshold": "breaker"}
+_FIELD_OF_COLUMN = {column: field for field, column in _COLUMN_OF_FIELD.items()}
+_OF_TRIGGER = ("expression", "every", "tz", "dst")
 
 
 class Problem(NamedTuple):
@@ -61,17 +63,43 @@ class TimerListError(TimerError):
     MOST_SHOWN = 20
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: problem.line)
+        self.problems = sorted(problems, key=_place)
         more = len(self.problems) - self.MOST_SHOWN
         shown = [str(problem) for problem in self.problems[: self.MOST_SHOWN]]
         super().__init__("\n".join([*shown, f"and {more} more"] if more > 0 else shown))
 
 
+def _place(problem: Problem) -> tuple[int, int]:
+    column = problem.column
+    return problem.line, COLUMNS.index(column) if column in COLUMNS else -1
+
+
 class Listed(NamedTuple):
-    """A timer, and the line on which it begins."""
+    """What stands on a line: the values that are sound by column, and the timer, None where not all are."""
 
     line: int
-    timer: Timer
+    values: Mapping[str, Any]
+    timer: Timer | None
+
+    @property
+    def key(self) -> tuple[Environment, str] | None:
+        """Under which the store would keep it, None where the line does not say so."""
+        environment, name = self.values.get("environment"), self.values.get("name")
+        return None if environment is None or name is None else (environment, name)
+
+
+class TimerList(NamedTuple):
+    """All lines of a list, and all that is wrong with them."""
+
+    lines: list[Listed]
+    problems: list[Problem]
+
+    @property
+    def timers(self) -> list[Timer]:
+        """The timers; TimerListError where anything is wrong."""
+        if self.problems:
+            raise TimerListError(self.problems)
+        return [listed.timer for listed in self.lines if listed.timer]
 
 
 class _Row(NamedTuple):
@@ -79,23 +107,19 @@ class _Row(NamedTuple):
     values: Mapping[str, Any]
 
 
-def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> list[Listed]:
-    """The timers of a list: JSON where it begins with a bracket, else CSV with a header.
+def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> TimerList:
+    """A list of timers: JSON where it begins with a bracket, else CSV with a header.
 
-    `environment`, `tz` and `limit_s` are for lines that name none. Raises TimerListError for all bad lines at once.
+    `environment`, `tz` and `limit_s` are for lines that name none. TimerError for a text that is no list at all.
     """
-    rows = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
-    defaults = {"environment": environment, "tz": tz, "limit_s": limit_s}
-    listed, problems = [], []
+    rows, problems = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
+    defaults = {"environment": environment, "tz": tz, "limit_s": limit_s, "params": {}}
+    lines = []
     for row in rows:
-        timer, faults = _timer(row, defaults)
+        listed, faults = _listed(row, defaults)
+        lines.append(listed)
         problems += faults
-        if timer is not None:
-            listed.append(Listed(row.line, timer))
-    problems += _doubles(listed)
-    if problems:
-        raise TimerListError(problems)
-    return listed
+    return TimerList(lines, problems + _doubles(lines))
 
 
 def as_csv(timers: Iterable[Timer]) -> str:
@@ -137,9 +161,10 @@ def record(timer: Timer) -> dict[str, Any]:
 # From text to rows
 
 
-def _csv_rows(text: str) -> list[_Row]:
+def _csv_rows(text: str) -> tuple[list[_Row], list[Problem]]:
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     rows: list[_Row] = []
+    problems: list[Problem] = []
     header: list[str] | None = None
     begins = 1
     try:
@@ -150,7 +175,7 @@ def _csv_rows(text: str) -> list[_Row]:
             if header is None:
                 header = _header(cells, line)
             elif len(cells) > len(header):
-                raise TimerListError([Problem(line, None, f"{len(cells)} cells under {len(header)} columns")])
+                problems.append(Problem(line, None, f"{len(cells)} cells under {len(header)} columns"))
             else:
                 filled = {column: cell for column, cell in zip(header, cells, strict=False) if cell.strip()}
                 rows.append(_Row(line, filled))
@@ -158,7 +183,7 @@ def _csv_rows(text: str) -> list[_Row]:
         raise TimerListError([Problem(reader.line_num, None, f"no CSV: {error}")]) from error
     if header is None:
         raise TimerError(f"the list is empty; its first line names the columns, as in {','.join(COLUMNS[:5])}")
-    return rows
+    return rows, problems
 
 
 def _header(cells: list[str], line: int) -> list[str]:
@@ -172,7 +197,7 @@ def _header(cells: list[str], line: int) -> list[str]:
     return columns
 
 
-def _json_rows(text: str) -> list[_Row]:
+def _json_rows(text: str) -> tuple[list[_Row], list[Problem]]:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
@@ -187,10 +212,9 @@ def _json_rows(text: str) -> list[_Row]:
             problems.append(Problem(line, None, f"a timer is an object, not {json.dumps(value)[:40]}"))
             continue
         problems += [Problem(line, None, fault) for key in value if (fault := _unknown(key))]
-        rows.append(_Row(line, {_column(key): held for key, held in value.items() if held is not None}))
-    if problems:
-        raise TimerListError(problems)
-    return rows
+        known = {_column(key): held for key, held in value.items() if held is not None}
+        rows.append(_Row(line, {column: held for column, held in known.items() if column in COLUMNS}))
+    return rows, problems
 
 
 def _elements(text: str) -> Iterator[tuple[int, Any]]:
@@ -223,15 +247,23 @@ def _unknown(name: str) -> str | None:
 # From rows to timers
 
 
-def _timer(row: _Row, defaults: Mapping[str, Any]) -> tuple[Timer | None, list[Problem]]:
+def _listed(row: _Row, defaults: Mapping[str, Any]) -> tuple[Listed, list[Problem]]:
+    """A line, and everything that is wrong with it: what is wrong is left out, and the rest tried again."""
     values, problems = _parsed(row)
-    if not problems:
+    values = {column: value for column, value in defaults.items() if column not in row.values} | values
+    spoiled = {problem.column for problem in problems}
+    timer = None
+    while timer is None:
         try:
-            return _built(dict(defaults) | values), []
+            timer = _built(values, spoiled)
         except TimerError as error:
             column = _COLUMN_OF_FIELD.get(error.field or "", error.field)
             problems.append(Problem(row.line, column, str(error)))
-    return None, problems
+            if column in spoiled or column is None:
+                break
+            spoiled.add(column)
+            values.pop(column, None)
+    return Listed(row.line, values, None if problems else timer), problems
 
 
 def _parsed(row: _Row) -> tuple[dict[str, Any], list[Problem]]:
@@ -245,15 +277,23 @@ def _parsed(row: _Row) -> tuple[dict[str, Any], list[Problem]]:
     return values, problems
 
 
-def _built(values: dict[str, Any]) -> Timer:
-    cron, seconds = values.pop("cron", None), values.pop("seconds", None)
+def _built(values: Mapping[str, Any], spoiled: Container[str | None]) -> Timer:
+    """The timer of these values; something sound stands for what is spoiled."""
+    fields = {_FIELD_OF_COLUMN.get(column, column): value for column, value in values.items()}
+    options = {name: value for name, value in fields.items() if name not in _OF_TRIGGER}
+    names = {name: "spoiled" if name in spoiled else "" for name in ("name", "function")}
+    return Timer(trigger=_trigger(values, spoiled), **(names | options))
+
+
+def _trigger(values: Mapping[str, Any], spoiled: Container[str | None]) -> Cron | Every:
+    if "cron" in spoiled or "seconds" in spoiled:
+        return Every(60)
+    cron, seconds = values.get("cron"), values.get("seconds")
     if (cron is None) == (seconds is None):
         raise TimerError("a timer has a cron expression or a number of seconds: fill one of the two", field="cron")
-    tz, dst = values.pop("tz"), values.pop("dst", "vixie")
-    trigger = Every(seconds) if seconds is not None else Cron(cron, tz, dst)
-    if "breaker" in values:
-        values["breaker_threshold"] = values.pop("breaker")
-    return Timer(trigger=trigger, **{"name": "", "function": "", **values})
+    if seconds is not None:
+        return Every(seconds)
+    return Cron(str(cron), values.get("tz", DEFAULT_TZ), values.get("dst", "vixie"))
 
 
 def _text(value: Any) -> str:
@@ -329,13 +369,15 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _doubles(listed: Iterable[Listed]) -> list[Problem]:
-    first: dict[tuple[str, str], int] = {}
+def _doubles(lines: Iterable[Listed]) -> list[Problem]:
+    first: dict[tuple[Environment, str], int] = {}
     problems = []
-    for line, timer in listed:
-        key = timer.environment, timer.name
+    for listed in lines:
+        if (key := listed.key) is None:
+            continue
         if key in first:
-            text = f"{timer.environment} has {timer.name!r} twice, on line {first[key]} too"
-            problems.append(Problem(line, "name", text))
-        first.setdefault(key, line)
+            environment, name = key
+            text = f"{environment} has {name!r} twice, on line {first[key]} too"
+            problems.append(Problem(listed.line, "name", text))
+        first.setdefault(key, listed.line)
     return problems

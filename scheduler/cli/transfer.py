@@ -12,13 +12,14 @@ from typing import Any
 
 import click
 
-from ..errors import DuplicateTimerError, FunctionError, TargetError, TimerError
+from ..errors import DuplicateTimerError, TargetError, TimerError
 from ..timer import Environment, Timer
 from ..timetable import Timetable
 from . import show, timerlist
 from .daemons import alive
 from .functions import Functions, functions_at_hand
 from .place import Place, environment_filter, environment_option, here, json_option, store_option
+from .source import Question, Source
 from .timerlist import Listed, Problem, TimerListError
 
 
@@ -28,6 +29,9 @@ from .timerlist import Listed, Problem, TimerListError
 @click.option("--enable", is_flag=True, help="Set every timer going, whatever its line says.")
 @click.option("--dry-run", is_flag=True, help="Look whether the list can be taken, and keep nothing.")
 @click.option("--target", metavar="CLOUD.PY", help="Where functions are looked up; the folder's cloud.py unless set.")
+@click.option(
+    "--stage-source", metavar="DIR", help="Where those of stage are looked up; where the others are unless set."
+)
 @click.option("--no-check", is_flag=True, help="Do not look whether there are such functions.")
 @click.option("--max-timers", type=int, metavar="N", help="Timers an environment may hold, 0 = no limit.")
 @store_option
@@ -40,20 +44,18 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     """
     place = here(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
     config = place.config
-    listed = timerlist.read(_text_of(file), environment=place.environment, tz=config.tz, limit_s=config.limit_s)
-    if not no_check:
-        _check_functions(place, listed, given["target"])
-    if enable:
-        listed = [Listed(line, replace(timer, enabled=True)) for line, timer in listed]
-    if dry_run:
-        if place.store_file is None or place.store_file.exists():
-            with place.store() as store:
-                _check_room(Timetable(store), listed, config.max_timers)
-        else:
-            _check_quota({}, listed, config.max_timers)
-    else:
-        _keep(place, listed)
-    _tell(place, [timer for _, timer in listed], dry_run=dry_run, as_json=as_json)
+    found = timerlist.read(_text_of(file), environment=place.environment, tz=config.tz, limit_s=config.limit_s)
+    kept = _kept(place)
+    problems = [*found.problems, *_taken(kept, found.lines), *_over_quota(kept, found.lines, config.max_timers)]
+    lost = [] if no_check else _lost_functions(place, found.lines, given["target"], given["stage_source"])
+    if lost:
+        raise TimerError(f"{TimerListError(problems + lost)}{_hint(lost, found.lines, given['stage_source'])}")
+    if problems:
+        raise TimerListError(problems)
+    timers = [replace(timer, enabled=enable or timer.enabled) for timer in found.timers]
+    if not dry_run:
+        _keep(place, timers)
+    _tell(place, timers, dry_run=dry_run, as_json=as_json)
 
 
 def _text_of(file: str) -> str:
@@ -68,61 +70,87 @@ def _text_of(file: str) -> str:
         raise TimerError(f"{file}: line {line} is no UTF-8; save the list as UTF-8 (in Excel: CSV UTF-8)") from error
 
 
-def _check_functions(place: Place, listed: Sequence[Listed], target: str | None) -> None:
+def _lost_functions(place: Place, lines: Sequence[Listed], target: str | None, source: str | None) -> list[Problem]:
+    """The lines whose functions, each in its own environment, are not there or do not take the line's parameters."""
+    of_stage: list[Listed] = []
+    others: list[Listed] = []
+    for listed in lines:
+        if "function" in listed.values and "environment" in listed.values:
+            elsewhere = source is not None and listed.values["environment"] is Environment.STAGE
+            (of_stage if elsewhere else others).append(listed)
+    questions = [_question(listed) for listed in of_stage]
+    faults = Source.of(place, source, target).faults(place, questions) if questions else []
+    if others and (functions := _functions(place, target)):
+        faults += [functions.fault(*_question(listed)) for listed in others]
+    found = zip([*of_stage, *others], faults, strict=False)
+    return [Problem(listed.line, fault.column, fault.text) for listed, fault in found if fault is not None]
+
+
+def _question(listed: Listed) -> Question:
+    return listed.values["function"], listed.values.get("params")
+
+
+def _functions(place: Place, target: str | None) -> Functions | None:
     try:
-        functions = functions_at_hand(place, target)
+        return functions_at_hand(place, target)
     except TargetError as error:
         if target is not None:
             raise
         click.echo(f"Warning: nobody checked whether the functions are there: {error}", err=True)
-        return
-    if functions is None:
-        return
-    problems = [Problem(line, "function", fault) for line, timer in listed if (fault := _fault(functions, timer))]
-    if problems:
-        raise TimerError(f"{TimerListError(problems)}\n(--no-check keeps the timers all the same)")
+        return None
 
 
-def _fault(functions: Functions, timer: Timer) -> str | None:
-    try:
-        functions.check(timer)
-    except FunctionError as error:
-        return str(error)
-    return None
+def _kept(place: Place) -> list[Timer]:
+    """The timers that the store has; none where there is no store yet."""
+    if place.store_file is not None and not place.store_file.exists():
+        return []
+    with place.store() as store:
+        return [entry.timer for entry in Timetable(store).list()]
 
 
-def _keep(place: Place, listed: Sequence[Listed]) -> None:
-    with place.new_store() as store:
-        timetable = Timetable(store)
-        _check_room(timetable, listed, place.config.max_timers)
-        timetable.add([timer for _, timer in listed], now=datetime.now(UTC), quota=place.config.max_timers)
-        if any(timer.enabled for _, timer in listed) and not alive(store):
-            click.echo(f"no daemon runs on this store; start one with:  {show.command('up')}", err=True)
-
-
-def _check_room(timetable: Timetable, listed: Sequence[Listed], quota: int) -> None:
-    """Say which lines the store cannot take; whoever adds at the same moment is found by the transaction."""
-    kept = [entry.timer for entry in timetable.list()]
+def _taken(kept: Sequence[Timer], lines: Sequence[Listed]) -> list[Problem]:
+    """The lines whose names the store has already; whoever adds at the same moment is found by the transaction."""
     taken = {(timer.environment, timer.name) for timer in kept}
-    problems = [
-        Problem(line, "name", str(DuplicateTimerError(timer.name, timer.environment)))
-        for line, timer in listed
-        if (timer.environment, timer.name) in taken
+    return [
+        Problem(listed.line, "name", str(DuplicateTimerError(listed.key[1], listed.key[0])))
+        for listed in lines
+        if listed.key in taken and listed.key
     ]
-    if problems:
-        raise TimerListError(problems)
-    _check_quota(Counter(timer.environment for timer in kept), listed, quota)
 
 
-def _check_quota(kept: dict[Environment, int], listed: Sequence[Listed], quota: int) -> None:
-    for environment, new in Counter(timer.environment for _, timer in listed).items():
-        total = kept.get(environment, 0) + new
-        if quota and total > quota:
-            raise TimerError(
-                f"{environment} would have {total} timers, {new} of them from the list, and may have {quota}; "
+def _over_quota(kept: Sequence[Timer], lines: Sequence[Listed], quota: int) -> list[Problem]:
+    """For each environment that would be over its limit, the first line that is too much."""
+    if not quota:
+        return []
+    problems = []
+    had = Counter(timer.environment for timer in kept)
+    for environment in Environment:
+        new = [listed.line for listed in lines if listed.values.get("environment") is environment]
+        if new and (total := had[environment] + len(new)) > quota:
+            text = (
+                f"{environment} would have {total} timers, {len(new)} of them from the list, and may have {quota}; "
                 f"raise the limit with --max-timers {total} (0 = no limit), or for good in scheduler.toml: "
                 f"max_timers = {total}"
             )
+            problems.append(Problem(new[max(0, quota - had[environment])], "environment", text))
+    return problems
+
+
+def _hint(problems: Sequence[Problem], lines: Sequence[Listed], source: str | None) -> str:
+    """How to take the list all the same where a function is not at hand."""
+    lost = {problem.line for problem in problems if problem.column in ("function", "params")}
+    environments = {listed.values.get("environment") for listed in lines if listed.line in lost}
+    ways = ["--no-check keeps the timers all the same"]
+    if Environment.STAGE in environments and source is None:
+        ways.append("--stage-source DIR looks for those of stage in the sources of the preview")
+    return f"\n({'; '.join(ways)})"
+
+
+def _keep(place: Place, timers: Sequence[Timer]) -> None:
+    with place.new_store() as store:
+        Timetable(store).add(timers, now=datetime.now(UTC), quota=place.config.max_timers)
+        if any(timer.enabled for timer in timers) and not alive(store):
+            click.echo(f"no daemon runs on this store; start one with:  {show.command('up')}", err=True)
 
 
 def _tell(place: Place, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:

@@ -32,7 +32,8 @@ from .reload import supervise
 from .scribe import writing_down
 from .server import Server, listening
 from .serving import application, capacity
-from .stage import Both, Preview, Source, preview
+from .source import Source
+from .stage import Both, Preview, preview
 
 log = logging.getLogger("scheduler.up")
 

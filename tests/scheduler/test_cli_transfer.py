@@ -52,8 +52,7 @@ timers = st.builds(
 
 
 def read(text: str) -> list[Timer]:
-    listed = timerlist.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0)
-    return [timer for _, timer in listed]
+    return timerlist.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0).timers
 
 
 @settings(max_examples=150, deadline=None)
@@ -122,6 +121,7 @@ def test_every_bad_line_is_named_with_its_column(command_line: CommandLine) -> N
     ):
         assert expected in said
     assert not (command_line.folder / ".scheduler").exists()
+    assert len(said.splitlines()) == 9
     path = str(command_line.write("timers.csv", bad))
     assert "line 10: 8 cells under 6 columns" in command_line.refusal("timers", "import", path)
 
@@ -165,6 +165,71 @@ def test_a_function_that_is_not_there_is_found_before_anything_is_kept(command_l
     said = command_line.refusal("timers", "import", path)
     assert "line 4, function: cloud.py has no function 'helo'; did you mean 'hello'?" in said
     assert command_line.run("timers", "import", path, "--no-check").exit_code == 0
+
+
+def test_everything_that_is_wrong_is_told_in_one_round(command_line: CommandLine) -> None:
+    """Several faults of one line, its function, its parameters, its name in the store, the quota; in order."""
+    command_line.write("cloud.py", CLOUD)
+    command_line.run("timers", "add", "often", "--function", "hello", "--every", "5")
+    bad = (
+        "name,function,cron,seconds,environment,params,tz,dst,limit_s,misfire,breaker\n"
+        ",,,,,,,,,,\n"
+        'often,helo,0 75 8 ? * MON,,,"{""a"": 1}",Mars,summer,0,never,-1\n'
+        'sum,add,,60,production,"{""a"": 1}",,,,,\n'
+        'sum,add,,60,production,"{""a"": 1, ""b"": ""x""}",,,,,\n'
+        "too,hello,,60,,,,,,,,,,many\n"
+        "p4,hello,,60,,,,,,,\np5,hello,,60,,,,,,,\np6,hello,,60,,,,,,,\n"
+    )
+    said = command_line.refusal("timers", "import", str(command_line.write("timers.csv", bad)))
+    lines = [line.removeprefix("Error: ") for line in said.splitlines()]
+    assert [line.split(": ")[0] for line in lines] == [
+        "line 3, name",
+        "line 3, function",
+        "line 3, cron",
+        "line 3, tz",
+        "line 3, dst",
+        "line 3, limit_s",
+        "line 3, misfire",
+        "line 3, breaker",
+        "line 4, params",
+        "line 5, name",
+        "line 5, params",
+        "line 6",
+        "line 8, environment",
+        "(--no-check keeps the timers all the same)",
+    ]
+    assert "Mars" in lines[3]
+    assert "summer" in lines[4]
+    assert "missing argument 'b'" in lines[8]
+    assert "argument 'b' must be a whole number, not 'x'" in lines[10]
+    assert [timer["name"] for timer in command_line.json("timers", "list")] == ["often"]
+
+
+def test_each_line_is_held_against_the_functions_of_its_own_environment(command_line: CommandLine) -> None:
+    """Those of a preview stand in other sources, which share no module with those here."""
+    command_line.write("cloud.py", CLOUD)
+    (command_line.folder / "preview").mkdir()
+    preview = (
+        "import os\n"
+        + CLOUD
+        + '\nprint("loaded")\nif os.environ["LEANCLOUD_APP_ENV"] == "stage":\n    engine.define("coming")(lambda: 1)\n'
+    )
+    command_line.write("preview/cloud.py", preview.replace("def bad", "def worse"))
+    text = "name,function,seconds,environment\na,coming,60,stage\nb,bad,60,stage\nc,coming,60,production\nd,bad,60,\n"
+    path = str(command_line.write("timers.csv", text))
+    said = command_line.refusal("timers", "import", path, "--stage-source", "preview")
+    assert [line.split(";")[0] for line in said.splitlines()[:-1]] == [
+        "Error: line 3, function: cloud.py has no function 'bad'",
+        "line 4, function: cloud.py has no function 'coming'",
+    ]
+    assert "--stage-source DIR" not in said
+    assert "--stage-source DIR looks for those of stage" in command_line.refusal("timers", "import", path)
+    good = str(command_line.write("good.csv", text.replace("b,bad", "b,worse").replace("c,coming", "c,hello")))
+    assert len(command_line.json("timers", "import", good, "--stage-source", "preview")) == 4
+    command_line.write("preview/cloud.py", "1 / 0")
+    said = command_line.refusal("timers", "import", good, "--stage-source", "preview")
+    assert "cloud.py raised while it was imported: ZeroDivisionError" in said
+    assert "there is no such folder" in command_line.refusal("timers", "import", good, "--stage-source", "nowhere")
 
 
 def test_a_timer_that_the_store_has_already_keeps_the_whole_list_out(command_line: CommandLine) -> None:

@@ -135,7 +135,7 @@ def test_the_commands_run_one_after_another(served: Up, project: Path) -> None:
 def test_the_json_of_the_page_is_a_list_of_timers() -> None:
     """With parameters."""
     (text,) = blocks(PAGES[0], "json")
-    ((_, timer),) = timerlist.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0)
+    (timer,) = timerlist.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0).timers
     assert (timer.name, timer.params) == ("nightly", {"days": 7})
 
 
