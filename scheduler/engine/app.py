@@ -199,6 +199,9 @@ class Engine:
             raise RuntimeError(f"there is no insight event {event!r}; the only one is 'end'")
         return self._hook("BigQuery", "on_complete")
 
+    #: Its name in version 1 of LeanCloud's SDK.
+    on_bigquery = on_insight
+
     def _define(self, function: F, name: str | None) -> F:
         called = name or getattr(function, "__name__", "")
         if called in REALTIME:

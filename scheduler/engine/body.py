@@ -7,6 +7,7 @@ one counts, as in every other JSON parser that LeanCloud's clients meet.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ def read(environ: Mapping[str, Any], limit: int) -> bytes:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in a text, without NaN and Infinity; RefusedError with code 107 for anything else."""
+    """The JSON object in a text, without NaN, Infinity and 1e999; RefusedError with code 107 for anything else."""
     if not body:
         return {}
     try:
@@ -93,4 +94,11 @@ def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_no_number).decode
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is larger than any number")
+    return number
+
+
+_decode = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite).decode

@@ -38,10 +38,14 @@ class Request:
     def identify(self) -> Credentials:
         """Read the credentials: the headers', or else those in the text/plain body of an old browser SDK."""
         presented = credentials.of_headers(self.environ)
-        if presented.proves_nothing and self.environ.get("CONTENT_TYPE", "").startswith(_FORM_OF_OLD_BROWSERS):
+        if presented.proves_nothing and self._is_of_an_old_browser:
             presented = credentials.of_body(self.fields, presented)
         self.credentials = presented
         return presented
+
+    @property
+    def _is_of_an_old_browser(self) -> bool:
+        return str(self.environ.get("CONTENT_TYPE", "")).lower().startswith(_FORM_OF_OLD_BROWSERS)
 
     @property
     def fields(self) -> dict[str, Any]:

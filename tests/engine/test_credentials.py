@@ -177,6 +177,7 @@ BODY = {"_ApplicationId": APP_ID, "_ApplicationKey": APP_KEY, "_SessionToken": "
     [
         (BODY, {"Content-Type": "text/plain"}, 200),
         (BODY, {"Content-Type": "text/plain;charset=UTF-8"}, 200),
+        (BODY, {"Content-Type": "Text/Plain"}, 200),
         (BODY, {"Content-Type": "application/json"}, 401),
         (BODY | {"_ApplicationKey": "wrong"}, {"Content-Type": "text/plain"}, 401),
         (BODY | {"_ApplicationKey": None, "_MasterKey": MASTER_KEY}, {"Content-Type": "text/plain"}, 200),

@@ -123,10 +123,11 @@ def test_auth_data_comes_back(engine: Engine, client: Client) -> None:
     assert client.post(path, body).json == {"result": {"b": 2}}
 
 
+@pytest.mark.parametrize("decorator", ["on_insight", "on_bigquery"])
 @pytest.mark.parametrize(("status", "ok"), [("OK", True), ("ERROR", False)])
-def test_an_analysis_that_ended(engine: Engine, client: Client, status: str, ok: bool) -> None:
-    """`on_insight('end')` is called with success and data."""
-    engine.on_insight("end")(lambda ok, data: [ok, data["id"]])
+def test_an_analysis_that_ended(engine: Engine, client: Client, status: str, ok: bool, decorator: str) -> None:
+    """`on_insight('end')`, in version 1 of the SDK `on_bigquery`, is called with success and data."""
+    getattr(engine, decorator)("end")(lambda ok, data: [ok, data["id"]])
     response = client.post("/1.1/functions/BigQuery/onComplete", {"id": "j", "status": status, "message": "m"})
     assert response.json == {"result": [ok, "j"]}
 
