@@ -74,11 +74,21 @@ def _admit(service: Service, request: Request, needs: Needs) -> None:
     if not service.auth:
         return
     ours = our_keys()
+    if not ours.suffice:
+        _warn_of_missing_keys()
     proven = level(presented, ours, now_ms=time.time() * 1000, max_age_s=service.max_age_s)
     if proven is Level.NONE or (needs is Needs.MASTER and proven is not Level.MASTER):
         raise RefusedError(outcomes.UNAUTHORIZED)
     if needs is Needs.HOOK and not is_hook(presented, ours):
         raise RefusedError(outcomes.UNAUTHORIZED)
+
+
+@functools.cache
+def _warn_of_missing_keys() -> None:
+    logger.warning(
+        "every request is refused, the application has no keys; call init(app_id, app_key), set LEANCLOUD_APP_ID and "
+        "LEANCLOUD_APP_KEY, or serve everybody with Engine(auth=False)"
+    )
 
 
 def _ping(_: Service, __: Request) -> Any:

@@ -36,6 +36,8 @@ class Arriving(HTTPRequestParser):  # type: ignore[misc]
     """A request while it arrives; too large a body is not kept."""
 
     expect_continue: bool
+    #: waitress names it in its log, also where none could be read.
+    path = ""
     _to_drop = 0
 
     def received(self, data: bytes) -> int:
@@ -47,10 +49,11 @@ class Arriving(HTTPRequestParser):  # type: ignore[misc]
             self.completed = not self._to_drop
             return dropped
         taken: int = super().received(data)
-        if isinstance(self.error, RequestEntityTooLarge):
-            waits = self.expect_continue  # has sent no body yet, and will not
-            self.expect_continue = False
-            if not waits and self.body_bytes_received == 0 and self.content_length <= MAX_DROPPED:
+        if self.error is not None:
+            # Whoever asks whether to go on is refused; waitress would tell him to, and take his body for headers.
+            waits, self.expect_continue = self.expect_continue, False
+            too_large = isinstance(self.error, RequestEntityTooLarge) and self.body_bytes_received == 0
+            if too_large and not waits and self.content_length <= MAX_DROPPED:
                 self._to_drop, self.completed = self.content_length, False
         return taken
 

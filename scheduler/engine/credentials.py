@@ -56,6 +56,11 @@ class Keys:
     master_key: str | None = field(default=None, repr=False)
     hook_key: str | None = field(default=None, repr=False)
 
+    @property
+    def suffice(self) -> bool:
+        """Whether any request can prove anything."""
+        return bool(self.app_id and (self.app_key or self.master_key))
+
     def resolved(self) -> Keys:
         """These keys, each None replaced by its environment variable as it is now."""
         if None not in (self.app_id, self.app_key, self.master_key, self.hook_key):

@@ -79,6 +79,37 @@ def test_whoever_asks_before_he_sends_is_told_before_he_sends() -> None:
             assert json.loads(read(client)[1]) == {"result": 0}
 
 
+def test_whoever_asks_with_a_broken_request_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing that he sends afterwards is taken for headers."""
+    with serving(engine()) as url, connected(url) as client:
+        client.sendall(wire(HEAD + "Expect: 100-continue\nContent-Length: -1\n\n" + "x" * 2 * MAX_HEADER_BYTES))
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            assert read(client)[0].split()[1] in (b"400", b"")
+    assert caplog.messages == []
+
+
+def test_a_connection_that_is_gone_before_it_is_refused_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No error in the log, and no place that stays taken."""
+    refused = threading.Event()
+    execute = connection.Refusal.execute
+
+    def gone(self: connection.Refusal) -> None:
+        self.channel.connected = False
+        try:
+            execute(self)
+        finally:
+            refused.set()
+
+    monkeypatch.setattr(connection.Refusal, "execute", gone)
+    with serving(engine()) as url, connected(url) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+        assert refused.wait(5)
+        assert read(client) == (b"", b"")
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_chunks_without_end_end_at_the_limit() -> None:
     """However many there are, and however small."""
     chunk = b"10\r\n" + b"x" * 16 + b"\r\n"

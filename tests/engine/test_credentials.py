@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.engine import Engine, init
+from scheduler.engine import Engine, answers, init
 from scheduler.engine.credentials import Credentials, Keys, Level, level, same
 from tests.engine.client import APP_ID, APP_KEY, HOOK_KEY, MASTER_KEY, WITH_HOOK_KEY, WITH_KEY, WITH_MASTER, Client
 
@@ -129,6 +129,19 @@ def test_a_key_that_is_not_set_matches_nothing(
     init(*ours)
     engine.define("f")(lambda: 1)
     assert Client(engine, headers).call("f").status == 401
+
+
+def test_an_application_without_keys_is_told_so_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody else could tell why every request is a 401."""
+    answers._warn_of_missing_keys.cache_clear()
+    engine.define("f")(lambda: 1)
+    Client(engine, {}).call("f")
+    assert caplog.messages == []
+    init(APP_ID)
+    for _ in range(2):
+        Client(engine).call("f")
+    (message,) = caplog.messages
+    assert message.startswith("every request is refused, the application has no keys; call init(app_id, app_key)")
 
 
 def test_auth_can_be_switched_off() -> None:
