@@ -39,8 +39,8 @@ REHEARSAL = timedelta(milliseconds=3)
 #: A daemon that starts reads the timers that are due this soon, so many at most: none of them waits to be read then.
 LEARN_AHEAD = timedelta(minutes=1)
 MAX_LEARNT = 10_000
-#: So many runs that ended are recorded before anything else is claimed.
-RECORD_AT = 20_000
+#: So many outcomes and lines, or such old ones, are recorded before anything else is claimed.
+RECORD_AT, RECORD_WITHIN_S = 20_000, 0.25
 #: How long to leave due timers to another daemon that is about to take them.
 LEAVE_TO_OTHERS_S = 0.02
 #: By how much a daemon lets others go first when it took the last, so that all of them have something to do.
@@ -97,6 +97,7 @@ class Daemon:
         #: Ended, but not yet recorded: a store that is away for a while loses nothing.
         self._ended: list[tuple[Task, Ending]] = []
         self._printed: list[Line] = []
+        self._unrecorded_since = 0.0
         self._running = 0
         #: What the store said when it did not answer; empty while it does.
         self._complaint = ""
@@ -178,8 +179,7 @@ class Daemon:
             self._look_at = 0.0
         self._collect()
         self._keep_lease(now)
-        # What is due goes first: outcomes can wait for the store, up to a point.
-        if not self._stopping and len(self._ended) < RECORD_AT and self._claim(now):
+        if not self._stopping and not self._must_record() and self._claim(now):
             return 0.0
         if self._record() and not self._stopping:
             # A run that ended may let a waiting one begin, or its timer fire.
@@ -231,6 +231,14 @@ class Daemon:
             self._running -= len(report.ended)
             self._ended += report.ended
             self._printed += report.lines
+
+    def _must_record(self) -> bool:
+        """Whether the outcomes at hand can wait no longer: what is due goes first, up to a point."""
+        if not self._ended and not self._printed:
+            self._unrecorded_since = self._clock.monotonic()
+            return False
+        waited_s = self._clock.monotonic() - self._unrecorded_since
+        return len(self._ended) + len(self._printed) >= RECORD_AT or waited_s >= RECORD_WITHIN_S
 
     def _record(self) -> bool:
         """Write what ended and what was printed; whether there was anything."""
