@@ -1,0 +1,165 @@
+"""How the cost of a fire grows with the number of timers, and with that of daemons: a virtual clock over a real store.
+
+    python benchmarks/simulation.py [--timers 1000 10000 100000 1000000] [--daemons 1 2 4 8 16] [--plot FILE.svg]
+
+Timers that fire once a minute, spread over its seconds, for two virtual minutes; the functions take no time, so all
+that is measured is the service: claiming, accounting, recording. Timers are counted on SQLite with one daemon, daemons
+on PostgreSQL (from the test extra's wheel) with 10,000 timers, one after the other in one process: what is measured is
+the work, not its lucky distribution over processors. A plot needs matplotlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from scheduler.breaker import Verdict
+from scheduler.clock import ManualClock
+from scheduler.daemon import Daemon
+from scheduler.executors import Report
+from scheduler.run import Ending, Outcome, Task
+from scheduler.store import Store
+from scheduler.timer import Cron, Environment, Timer
+from scheduler.timetable import Timetable
+
+ROOT = Path(__file__).parent.parent
+START = datetime(2026, 1, 1, tzinfo=UTC)
+VIRTUAL_S = 120
+#: Added at a time, so that what is being added does not count as memory of the service.
+PORTION = 20_000
+
+
+class Instant:
+    """An executor whose functions take no time."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._report = Report()
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        now = self._clock.now()
+        ending = Ending(outcome=Outcome.SUCCEEDED, verdict=Verdict.GOOD, started_at=now, ended_at=now)
+        self._report.ended += [(task, ending) for task in tasks]
+
+    def collect(self) -> Report:
+        report, self._report = self._report, Report()
+        return report
+
+    def filenos(self) -> list[int]:
+        return []
+
+    def next_check(self) -> float | None:
+        return 0.0 if self._report.ended else None
+
+    def stop(self) -> None:
+        pass
+
+
+class Cost(NamedTuple):
+    """CPU in µs a fire, and the longest virtual second in ms of real time, with that many timers or daemons."""
+
+    number: int
+    cpu_us: float
+    longest_ms: float
+
+
+def simulate(url: str, timers: int, daemons: int) -> Cost:
+    clock = ManualClock(START)
+    with Store(url) as store:
+        add(store, timers)
+        fleet = [Daemon(store, {Environment.PRODUCTION: Instant(clock)}, clock=clock) for _ in range(daemons)]
+        for daemon in fleet:
+            _settle([daemon])
+        began, longest = time.process_time(), 0.0
+        for _ in range(VIRTUAL_S):
+            clock.advance(1)
+            at = time.perf_counter()
+            _settle(fleet)
+            longest = max(longest, time.perf_counter() - at)
+        spent = time.process_time() - began
+        for daemon in fleet:
+            daemon.close()
+    fires = timers * VIRTUAL_S // 60
+    return Cost(timers, spent / fires * 1e6, longest * 1000)
+
+
+def add(store: Store, count: int) -> None:
+    for first in range(0, count, PORTION):
+        new = [
+            Timer(name=f"t{n}", function="f", trigger=Cron(f"{n % 60} * * * * ?", "UTC"), enabled=True)
+            for n in range(first, min(first + PORTION, count))
+        ]
+        Timetable(store).add(new, now=START, quota=0)
+
+
+def _settle(fleet: list[Daemon]) -> None:
+    """Let each take a turn, until nobody has anything to do at this instant."""
+    busy = fleet
+    while busy:
+        busy = [daemon for daemon in busy if daemon.step() == 0]
+
+
+def by_timers(numbers: list[int]) -> list[Cost]:
+    costs = []
+    for timers in numbers:
+        with tempfile.TemporaryDirectory() as folder:
+            costs.append(simulate(str(Path(folder) / "store.db"), timers, 1))
+        _show("timers", costs[-1])
+    return costs
+
+
+def by_daemons(numbers: list[int]) -> list[Cost]:
+    sys.path.insert(0, str(ROOT))
+    from tests.scheduler.postgres import postgres_server
+
+    costs = []
+    with postgres_server() as server:
+        for daemons in numbers:
+            with server.database() as url:
+                costs.append(simulate(url, 10_000, daemons)._replace(number=daemons))
+            _show("daemons", costs[-1])
+    return costs
+
+
+def _show(what: str, cost: Cost) -> None:
+    number, cpu_us, longest_ms = cost
+    print(f"{number:9,} {what:8} {cpu_us:8.1f} µs a fire {longest_ms:10.1f} ms a second at most", flush=True)
+
+
+def plot(timers: list[Cost], daemons: list[Cost], path: str) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4))
+    for axis, costs, what in zip(axes, (timers, daemons), ("timers, SQLite", "daemons, PostgreSQL"), strict=True):
+        axis.plot([cost.number for cost in costs], [cost.cpu_us for cost in costs], marker="o", color="#1f5fa8")
+        axis.set_xscale("log")
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel(what)
+        axis.set_ylabel("CPU a fire, µs")
+        axis.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--timers", type=int, nargs="*", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--daemons", type=int, nargs="*", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--plot", metavar="FILE.svg")
+    options = parser.parse_args()
+    timers, daemons = by_timers(options.timers), by_daemons(options.daemons)
+    if options.plot:
+        plot(timers, daemons, options.plot)
+
+
+if __name__ == "__main__":
+    main()
