@@ -11,6 +11,7 @@ import pytz
 from dateutil import tz as dateutil_tz
 from hypothesis import strategies as st
 
+from scheduler.timer import Cron, Every, Timer
 from tests.engine.client import APP_ID, APP_KEY, HOOK_KEY, MASTER_KEY
 
 # -- quartzcron: expressions --
@@ -196,6 +197,27 @@ def convertible_expressions() -> st.SearchStrategy[str]:
     by_month = st.builds("{} {} ?".format, _lists(_items(1, 31)) | _specials(), months)
     by_week = st.builds("? {} {}".format, months, _by_week())
     return st.builds("{} {}".format, times, by_month | by_week)
+
+
+# -- scheduler: timers --
+
+_triggers = st.sampled_from(
+    [
+        Cron("0/9 * * * * ?", "UTC"),
+        Cron("*/20 * * * * ?", "Europe/Berlin"),
+        Cron("0 0 8 ? * MON", "America/New_York", "quartz"),
+        Cron("0 * * * * ?"),
+    ]
+) | st.builds(
+    Every,
+    st.integers(1, 90),
+    st.integers(-100, 100).map(lambda seconds: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)),
+)
+
+
+def timers() -> st.SearchStrategy[Timer]:
+    """Timers with everything that decides when they fire."""
+    return st.builds(Timer, name=st.sampled_from("abc"), function=st.just("f"), trigger=_triggers)
 
 
 # -- the engine: requests as clients, old and hostile, might send them --

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "logs": "Show what runs printed.",
         "call": "Call a function of cloud.py here and now.",
         "next": "Show when a cron expression fires next.",
+        "simulate": "Show every fire of all timers in a span of time; run nothing.",
         "doctor": "Look whether everything that a timer needs is well.",
         "demo": "See it all work in fifteen seconds, on a store of its own.",
     }

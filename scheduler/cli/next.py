@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import click
 
-from ..errors import TimerError
 from ..timer import Cron
 from . import show
 from .place import here, json_option
+from .span import moment
 
 
 @click.command("next")
@@ -24,7 +24,8 @@ def command(*, expression: str, tz: str | None, dst: str, count: int, start: str
     config = here(tz=tz).config
     cron = Cron(expression, config.tz, dst)
     zone = show.zone(config.tz)
-    fires = _fires(cron, _start(start, config.tz).astimezone(zone), count)
+    after = moment(start, config.tz) if start is not None else datetime.now(UTC)
+    fires = _fires(cron, after.astimezone(zone), count)
     if as_json:
         show.print_json([fire.isoformat() for fire in fires])
         return
@@ -42,18 +43,3 @@ def _fires(cron: Cron, after: datetime, count: int) -> list[datetime]:
         fires.append(fire)
         fire = cron.next_fire(fire)
     return fires
-
-
-def _start(text: str | None, tz: str) -> datetime:
-    """The instant to count from; one without offset is a wall time of the zone."""
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        start = datetime.fromisoformat(text)
-    except ValueError:
-        raise TimerError(f"{text!r} is no instant; write one as in 2026-01-05T08:00:00+08:00") from None
-    if start.tzinfo is not None:
-        return start
-    from pytz import timezone
-
-    return timezone(tz).localize(start)

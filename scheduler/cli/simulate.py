@@ -1,0 +1,114 @@
+"""scheduler simulate: what the timers of the store would fire in a span of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import click
+
+from ..errors import TimerError
+from ..forecast import Firing, forecast
+from ..timer import Environment, Timer
+from ..timetable import Timetable
+from . import show
+from .functions import closest
+from .place import Place, environment_filter, here, json_option, store_option
+from .span import Span, span
+
+#: How many timers are counted one by one on a terminal.
+MOST_COUNTED = 50
+
+
+@click.command("simulate")
+@click.option("--from", "start", metavar="INSTANT", help="Begin here, as in 2026-03-29T00:00; now unless set.")
+@click.option("--to", "end", metavar="INSTANT", help="End before this instant; a day after the beginning unless set.")
+@click.option("--timer", "names", metavar="NAME", multiple=True, help="This timer only; may be given several times.")
+@click.option("--all", "with_disabled", is_flag=True, help="Disabled timers too, as if enabled when the span begins.")
+@click.option(
+    "-n", "--limit", default=1_000, type=click.IntRange(0), help="Most fires shown; 1000 unless set, 0 = all."
+)
+@environment_filter
+@store_option
+@json_option
+def command(
+    *,
+    start: str | None,
+    end: str | None,
+    names: tuple[str, ...],
+    with_disabled: bool,
+    limit: int,
+    environment: str | None,
+    store: str | None,
+    as_json: bool,
+) -> None:
+    """Print every fire of a span in the order of time, each with the clock of its timer's zone; nothing is run.
+
+    Instants without an offset are wall times of the default zone. --json prints an object for each fire on a line of
+    its own, and on the last line how many there are.
+    """
+    place = here(store=store, environment=environment)
+    with place.store() as opened:
+        kept = [entry.timer for entry in Timetable(opened).list(Environment(environment) if environment else None)]
+    asked = span(start, end, place.config.tz)
+    chosen = _chosen(kept, names)
+    timers = [timer for timer in chosen if timer.enabled]
+    if with_disabled:
+        timers = [timer if timer.enabled else timer.anchored(asked.start) for timer in chosen]
+    fires = forecast(timers, *asked)
+    shown = fires if not limit else islice(fires, limit)
+    if as_json:
+        _print_json(timers, shown, asked, place)
+    else:
+        _print(timers, shown, asked, place)
+    if (left_out := len(chosen) - len(timers)) and not as_json:
+        click.echo(f"{left_out} of the timers are disabled and left out; --all shows them too", err=True)
+
+
+def _chosen(timers: Sequence[Timer], names: Sequence[str]) -> list[Timer]:
+    known = {timer.name for timer in timers}
+    for name in names:
+        if name not in known:
+            hint = closest(name, known) or "scheduler timers list shows which there are"
+            raise TimerError(f"no timer {name!r}; {hint}", field="timer")
+    return [timer for timer in timers if not names or timer.name in names]
+
+
+def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place: Place) -> None:
+    name_width = max((len(timer.name) for timer in timers), default=0)
+    function_width = max((len(timer.function) for timer in timers), default=0)
+    shown = 0
+    for fire_time, timer in fires:
+        wall = show.instant(fire_time, show.zone_of(timer, place.config.tz))
+        click.echo(f"{wall}  {timer.name:{name_width}}  {timer.function:{function_width}}  {timer.environment}")
+        shown += 1
+    counts = _counts(timers, asked)
+    if (more := sum(counts) - shown) > 0:
+        click.echo(f"… and {more:,} more; --limit shows more of them, 0 = all")
+    click.echo(f"{_number(sum(counts), 'fire')} of {_number(len(timers), 'timer')}{':' if timers else ''}")
+    for timer, count in list(zip(timers, counts, strict=True))[:MOST_COUNTED]:
+        click.echo(f"  {count:>11,}  {timer.name}  ({timer.environment}, {timer.trigger})")
+    if len(timers) > MOST_COUNTED:
+        click.echo(f"  … and {len(timers) - MOST_COUNTED:,} more timers")
+
+
+def _print_json(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place: Place) -> None:
+    shown = 0
+    for fire_time, timer in fires:
+        show.print_json_line({"fire_time": show.iso(fire_time, show.zone_of(timer, place.config.tz)), **_names(timer)})
+        shown += 1
+    counts = _counts(timers, asked)
+    each = [{**_names(timer), "fires": count} for timer, count in zip(timers, counts, strict=True)]
+    show.print_json_line({"fires": sum(counts), "shown": shown, "timers": each})
+
+
+def _names(timer: Timer) -> dict[str, str]:
+    return {"timer": timer.name, "function": timer.function, "environment": timer.environment}
+
+
+def _counts(timers: Sequence[Timer], asked: Span) -> list[int]:
+    return [timer.trigger.count(*asked) for timer in timers]
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,89 @@
+"""scheduler simulate: every fire of a span, printed and nothing run."""
+
+import json
+import shlex
+
+import pytest
+
+from tests.scheduler.command_line import CommandLine
+
+SPRING = ("--from", "2026-03-29T00:00:00+01:00", "--to", "2026-03-29T06:00:00+02:00")
+
+
+@pytest.fixture(autouse=True)
+def timers(command_line: CommandLine) -> None:
+    """One by the clock of Berlin, one each hour in UTC that is disabled, one in stage."""
+    for words in (
+        "berlin --function hello --cron '0 30 2 * * ?' --tz Europe/Berlin --enable",
+        "hourly --function add --cron '0 0 * * * ?' --tz UTC a:=1 b:=2",
+        "report --function hello --cron '0 0 5 ? * SUN' --tz Europe/Berlin --enable --env stage",
+    ):
+        assert command_line.run("timers", "add", *shlex.split(words)).exit_code == 0
+
+
+def fires(command_line: CommandLine, *words: str) -> tuple[list[tuple[str, str]], dict[str, object]]:
+    """What is printed as JSON: (timer, fire time) of each line, and the last one."""
+    result = command_line.run("simulate", *words, "--json")
+    assert result.exit_code == 0, result.stderr
+    *each, last = [json.loads(line) for line in result.stdout.splitlines()]
+    return [(fire["timer"], fire["fire_time"]) for fire in each], last
+
+
+def test_the_fires_of_a_span_come_in_order_with_the_clock_of_their_zone(command_line: CommandLine) -> None:
+    """On the day without 02:30 the timer fires at 03:00, as its policy says; the disabled one is left out."""
+    result = command_line.run("simulate", *SPRING)
+    assert result.stdout.splitlines() == [
+        "2026-03-29 03:00:00+02:00  berlin  hello  production",
+        "2026-03-29 05:00:00+02:00  report  hello  stage",
+        "2 fires of 2 timers:",
+        "            1  berlin  (production, 0 30 2 * * ? (Europe/Berlin))",
+        "            1  report  (stage, 0 0 5 ? * SUN (Europe/Berlin))",
+    ]
+    assert "1 of the timers are disabled and left out; --all" in result.stderr
+
+
+def test_disabled_timers_are_simulated_when_asked_for(command_line: CommandLine) -> None:
+    """Both passes of an hour that comes twice are told apart by their offset."""
+    autumn = ("--from", "2026-10-25T00:00Z", "--to", "2026-10-25T02:00Z")
+    assert fires(command_line, *autumn, "--all")[0] == [
+        ("hourly", "2026-10-25T00:00:00+00:00"),
+        ("berlin", "2026-10-25T02:30:00+02:00"),
+        ("hourly", "2026-10-25T01:00:00+00:00"),
+    ]
+
+
+def test_only_some_timers_are_simulated(command_line: CommandLine) -> None:
+    """By name, or by environment; a name that nobody has is refused with the nearest."""
+    assert fires(command_line, *SPRING, "--timer", "berlin")[0] == [("berlin", "2026-03-29T03:00:00+02:00")]
+    assert fires(command_line, *SPRING, "--env", "stage")[0] == [("report", "2026-03-29T05:00:00+02:00")]
+    assert "no timer 'berln'; did you mean 'berlin'?" in command_line.refusal("simulate", "--timer", "berln")
+
+
+def test_what_is_not_shown_is_counted(command_line: CommandLine) -> None:
+    """A year is counted without being walked; the limit says how many lines there are."""
+    year = ("--from", "2026-01-01T00:00Z", "--to", "2027-01-01T00:00Z", "--all", "-n", "3")
+    shown, last = fires(command_line, *year)
+    assert len(shown) == 3
+    assert (last["fires"], last["shown"]) == (365 + 8760 + 52, 3)
+    assert "… and 9,174 more; --limit shows more of them" in command_line.run("simulate", *year).stdout
+
+
+def test_without_a_span_it_is_the_day_to_come(command_line: CommandLine) -> None:
+    """A timer of each hour fires 24 times in it."""
+    assert fires(command_line, "--all", "--timer", "hourly")[1]["fires"] == 24
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--from 2026-01-02 --to 2026-01-02", "the span from 2026-01-02T00:00:00+08:00 to 2026-01-02T00:00:00+08:00"),
+        ("--from tomorrow", "'tomorrow' is no instant; write one as in 2026-01-05T08:00:00+08:00"),
+        ("--from 1800-01-01 --to 2026-01-01", "1800-01-01 is out of range: the years 1970 to 2099"),
+        ("--from 2026-01-01 --to 9999-12-31", "9999-12-31 is out of range"),
+        ("--from 0001-01-01", "is out of range"),
+        ("--from 9999-12-31", "is out of range"),
+    ],
+)
+def test_a_span_that_cannot_be_is_refused(words: str, message: str, command_line: CommandLine) -> None:
+    """One line says what is wrong."""
+    assert message in command_line.refusal("simulate", *shlex.split(words))
