@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration; a store that names another one is upgraded, or refused when it is newer.
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData()
 #: SQLite gives row ids by itself only to a column declared INTEGER.
@@ -57,6 +57,11 @@ timers = Table(
     # Grows with every edit, so that a daemon knows when the timer it remembers is stale.
     Column("revision", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # The environment whose functions declare the timer, and what they declared last; see declarations.py.
+    Column("declared_in", Text),
+    Column("declaration", Text),
+    # Not null once the declaration is gone: whether the timer was enabled then.
+    Column("suspended", Boolean),
     UniqueConstraint("environment", "name"),
 )
 Index(

@@ -9,6 +9,7 @@ from typing import Any
 from .claims import request_run
 from .clock import Clock, SystemClock
 from .daemon import Daemon, Listener
+from .declarations import Change, declared_timers, synchronise
 from .errors import ConfigError
 from .executors import Executor
 from .executors.process import ProcessExecutor
@@ -55,6 +56,7 @@ class Scheduler:
             raise ConfigError("a Scheduler takes either functions or executors")
         self._owns_store = not isinstance(store, Store)
         self._clock = clock or SystemClock()
+        self._registry = None if functions is None or isinstance(functions, str) else registry_of(functions)
         self._executors = executors or dict.fromkeys(Environment, _executor(functions, self._clock))
         self.store = store if isinstance(store, Store) else Store(store)
         self.history = History(self.store)
@@ -100,6 +102,17 @@ class Scheduler:
     def add(self, *timers: Timer) -> list[Entry]:
         """Keep new timers, all or none; those that are `enabled` fire from now on."""
         return self._timetable.add(timers, now=self._clock.now(), quota=self._quota)
+
+    def synchronise(self, environment: Environment = Environment.PRODUCTION) -> list[Change]:
+        """Bring the store in line with the timers that your functions declare with `@engine.timer`; what that changed.
+
+        What is declared for the first time is added, what is declared otherwise than before is changed, and what is no
+        longer declared is disabled; see declarations.py. ConfigError where the functions are not at hand here.
+        """
+        if self._registry is None:
+            raise ConfigError("declared timers are read from an Engine or a Registry; give the Scheduler that")
+        declared = declared_timers(self._registry, environment)
+        return synchronise(self.store, declared, environment, now=self._clock.now(), quota=self._quota)
 
     def timers(self, environment: Environment | None = None) -> list[Entry]:
         """The timers that the store has."""

@@ -80,9 +80,10 @@ class ManualScheduler(Scheduler):
 
     def __init__(self, functions: Any, *, now: datetime, quota: int = 0) -> None:
         self.clock = ManualClock(now)
-        executor = InlineExecutor(registry_of(functions), self.clock)
-        executors = dict.fromkeys(Environment, executor)
+        registry = registry_of(functions)
+        executors = dict.fromkeys(Environment, InlineExecutor(registry, self.clock))
         super().__init__(Store("sqlite://"), executors=executors, clock=self.clock, quota=quota)
+        self._registry = registry
         self._owns_store = True
         self._manual = Daemon(self.store, executors, clock=self.clock)
 

@@ -30,6 +30,9 @@ class Entry:
     breaker: Breaker
     next_fire: datetime | None
     created_at: datetime
+    #: The environment whose functions declare it, and whether they did so until now only; see declarations.py.
+    declared_in: str | None = None
+    has_vanished: bool = False
 
 
 class Timetable:
@@ -59,9 +62,9 @@ class Timetable:
         with changing(self._store) as connection:
             one_at_a_time(connection)
             _check_names(connection, wanted)
-            _check_quota(connection, wanted, quota)
+            check_quota(connection, wanted, quota)
             if wanted:
-                connection.execute(insert(timers), [_columns(timer, now) for timer in wanted])
+                connection.execute(insert(timers), [new_columns(timer, now) for timer in wanted])
             return _added(connection, wanted)
 
     def list(self, environment: Environment | None = None) -> list[Entry]:
@@ -83,13 +86,7 @@ class Timetable:
         def enabled(kept: Entry) -> dict[str, Any]:
             if kept.timer.enabled:
                 return breaker_columns(breaker.CLOSED)
-            timer = replace(kept.timer, enabled=True).anchored(now)
-            return {
-                **timer_columns(timer),
-                **breaker_columns(breaker.CLOSED),
-                "next_fire_at": stamp(_first_fire(timer, now)),
-                **_NO_TAIL,
-            }
+            return edited_columns(kept.timer, {"enabled": True}, now)
 
         return self._change(name, environment, enabled)
 
@@ -103,22 +100,7 @@ class Timetable:
         Raises TimerError for an attribute that cannot be changed so.
         """
 
-        def edited(kept: Entry) -> dict[str, Any]:
-            try:
-                timer = replace(kept.timer, **changes)
-            except TypeError as error:
-                raise TimerError(str(error)) from error
-            if timer.trigger != kept.timer.trigger:
-                timer = timer.anchored(now)
-            first_fire = _first_fire(timer, now)
-            return {
-                **timer_columns(timer),
-                **breaker_columns(breaker.CLOSED),
-                "next_fire_at": stamp(first_fire) if timer.enabled else None,
-                **_NO_TAIL,
-            }
-
-        return self._change(name, environment, edited)
+        return self._change(name, environment, lambda kept: edited_columns(kept.timer, changes, now))
 
     def reset(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
         """Close a timer's breaker."""
@@ -165,7 +147,7 @@ class Timetable:
 _NO_TAIL = {"tail_run_id": None, "tail_outcome": None}
 
 
-def _columns(timer: Timer, now: datetime) -> dict[str, Any]:
+def new_columns(timer: Timer, now: datetime) -> dict[str, Any]:
     """The row of a new timer."""
     anchored = timer.anchored(now)
     first_fire = _first_fire(anchored, now)
@@ -175,6 +157,23 @@ def _columns(timer: Timer, now: datetime) -> dict[str, Any]:
         "next_fire_at": stamp(first_fire) if timer.enabled else None,
         "revision": 1,
         "created_at": stamp(now),
+    }
+
+
+def edited_columns(kept: Timer, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The columns that change with attributes of a timer; its next fire follows from now on, its breaker is closed."""
+    try:
+        timer = replace(kept, **changes)
+    except TypeError as error:
+        raise TimerError(str(error)) from error
+    if timer.trigger != kept.trigger or (timer.enabled and not kept.enabled):
+        timer = timer.anchored(now)
+    first_fire = _first_fire(timer, now)
+    return {
+        **timer_columns(timer),
+        **breaker_columns(breaker.CLOSED),
+        "next_fire_at": stamp(first_fire) if timer.enabled else None,
+        **_NO_TAIL,
     }
 
 
@@ -203,7 +202,8 @@ def _first_fire(timer: Timer, now: datetime) -> datetime:
     return first_fire
 
 
-def _check_quota(connection: Connection, wanted: Sequence[Timer], quota: int) -> None:
+def check_quota(connection: Connection, wanted: Sequence[Timer], quota: int) -> None:
+    """TimerQuotaError where an environment would hold more than `quota` timers; 0 = no limit."""
     if not quota:
         return
     for environment in sorted({timer.environment for timer in wanted}):
@@ -231,4 +231,6 @@ def entry(row: Row[Any]) -> Entry:
         breaker=breaker_of(row),
         next_fire=instant_or_none(row.next_fire_at),
         created_at=instant(row.created_at),
+        declared_in=row.declared_in,
+        has_vanished=row.suspended is not None,
     )

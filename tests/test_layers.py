@@ -23,6 +23,7 @@ SHELL = (
     "rows",
     "known",
     "timetable",
+    "declarations",
     "leases",
     "doubts",
     "batch",

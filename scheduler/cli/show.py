@@ -144,6 +144,7 @@ def timer_json(entry: Entry, default_tz: str) -> dict[str, Any]:
             "next_probe_at": iso(breaker.next_probe_at, tz),
             "last_error": breaker.last_error,
         },
+        "declared_in": entry.declared_in,
         "created_at": iso(entry.created_at, tz),
     }
 

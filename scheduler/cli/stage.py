@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import SchedulerError
 from ..timer import Environment
 from . import explained, show
-from .declared import add_missing, declared_timers
+from .declared import say, take_over
 from .handover import Child, Handover, taken
 from .journal import log_to_stderr
 from .place import Place, here, printing_to_stderr
@@ -161,7 +161,7 @@ def serve(target: str, given: Handover) -> int:
         stack.enter_context(writing_down(store, place, as_json=given.as_json))
         with printing_to_stderr() if given.as_json else nullcontext():
             loaded = place.deploy(target)
-        add_missing(store, declared_timers(loaded.registry, place), quota=place.config.max_timers)
+        say(take_over(store, loaded.registry, place), target, log)
         server = Server(listener, application(loaded), capacity=capacity(loaded), supervised=True)
         stack.enter_context(server.signals_caught())
         given.say_ready({"functions": loaded.registry.names()})

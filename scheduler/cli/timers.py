@@ -154,7 +154,7 @@ def _row(entry: Entry, default_tz: str) -> tuple[str, ...]:
     return (
         timer.name,
         timer.environment,
-        "enabled" if timer.enabled else "disabled",
+        "enabled" if timer.enabled else "disabled, no longer declared" if entry.has_vanished else "disabled",
         entry.breaker.state,
         show.instant(entry.next_fire, show.zone_of(timer, default_tz)),
         timer.function,

@@ -21,10 +21,10 @@ from ..executors.process import ProcessExecutor
 from ..history import History
 from ..store import Store
 from ..target import Target
-from ..timer import Environment, Timer
+from ..timer import Environment
 from ..timetable import Timetable
 from . import banner, keys, show
-from .declared import add_missing, declared_timers
+from .declared import say, take_over
 from .handover import Handover, taken
 from .journal import Journal, log_to_stderr
 from .place import Place, environment_option, here, json_option, printing_to_stderr, store_option
@@ -134,7 +134,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         stack.enter_context(writing_down(store, place, as_json=plan.as_json))
         with printing_to_stderr() if plan.as_json else nullcontext():
             loaded = place.deploy(plan.target)
-        added = add_missing(store, declared_timers(loaded.registry, place), quota=config.max_timers)
+        changes = take_over(store, loaded.registry, place)
         keys_from = _keep_keys(place, provided)
         beside = _beside(plan, sockets, stack)
         executors = _executors(plan, stack)
@@ -147,8 +147,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         )
         stack.enter_context(server.signals_caught())
         _announce(plan, loaded, store, sockets, keys_from, beside, given)
-        for timer in added:
-            log.info("added the timer %r that %s declares, %s", timer.name, plan.target, _state(timer))
+        say(changes, plan.target, log)
         return server.serve_beside(Both(daemon, beside) if beside else daemon)
 
 
@@ -156,10 +155,6 @@ def _beside(plan: Plan, sockets: Sockets, stack: ExitStack) -> Preview | None:
     if plan.preview is None or sockets.stage is None:
         return None
     return stack.enter_context(preview(plan.preview, sockets.stage, plan.place, as_json=plan.as_json))
-
-
-def _state(timer: Timer) -> str:
-    return "enabled" if timer.enabled else "disabled; " + show.command("timers", "enable", timer.name)
 
 
 def _keep_keys(place: Place, provided: dict[str, str]) -> str:

@@ -279,20 +279,32 @@ def test_a_timer_whose_function_is_gone_is_warned_of(tmp_path: Path) -> None:
     assert "Warning: timer 't' calls 'helo', which cloud.py does not define; did you mean 'hello'?" in stderr
 
 
-def test_a_timer_that_is_declared_beside_its_function_is_added_once(tmp_path: Path) -> None:
-    """@engine.timer adds a timer, disabled as every one; what an operator made of it outlives a restart."""
+def test_timers_that_are_declared_beside_their_functions_are_kept_in_line(tmp_path: Path) -> None:
+    """Added once, changed where the declaration changes, disabled when it goes; what an operator edited stays."""
     declared = (
-        '\n\n@engine.timer("0 0 8 ? * MON", tz="Asia/Tokyo", limit_s=3)\n@engine.define\ndef weekly():\n    pass\n'
+        '\n\n@engine.timer("0 0 8 ? * MON", tz="Asia/Tokyo", limit_s=3{})\n@engine.define\ndef weekly():\n    pass\n'
     )
-    (tmp_path / "cloud.py").write_text(CLOUD + declared)
+    (tmp_path / "cloud.py").write_text(CLOUD + declared.format(", enabled=True"))
     with up(tmp_path) as running:
         _, stderr = running.stop()
-    assert "added the timer 'weekly' that cloud.py declares, disabled; " in stderr
+    assert "cloud.py: added the timer 'weekly', enabled" in stderr
     cli(tmp_path, "timers", "edit", "weekly", "--limit", "9")
+    (tmp_path / "cloud.py").write_text(CLOUD + declared.format(", enabled=True, misfire='skip'"))
     with up(tmp_path) as running:
-        running.stop()
+        _, stderr = running.stop()
+    assert "cloud.py: changed the timer 'weekly', enabled: misfire fire_once → skip" in stderr
     (timer,) = json.loads(cli(tmp_path, "timers", "list", "--json").stdout)
-    assert (timer["cron"], timer["tz"], timer["limit_s"], timer["enabled"]) == ("0 0 8 ? * MON", "Asia/Tokyo", 9, False)
+    assert (timer["cron"], timer["tz"], timer["limit_s"], timer["misfire"]) == (
+        "0 0 8 ? * MON",
+        "Asia/Tokyo",
+        9,
+        "skip",
+    )
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    with up(tmp_path) as running:
+        _, stderr = running.stop()
+    assert "cloud.py: disabled the timer 'weekly': it is no longer declared" in stderr
+    assert "disabled, no longer declared" in cli(tmp_path, "timers", "list").stdout
 
 
 def test_people_get_the_same_facts_in_words(tmp_path: Path) -> None:
