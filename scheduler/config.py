@@ -41,6 +41,7 @@ class Config:
     workers: int = 2
     max_workers: int = 32
     keep_days: int = 30
+    keep_runs: int = 0
     log_level: str = "info"
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -127,6 +128,7 @@ SETTINGS: Mapping[str, Setting] = {
     "workers": Setting(_whole(1, 1_000), ("SCHEDULER_WORKERS",)),
     "max_workers": Setting(_whole(1, 1_000), ("SCHEDULER_MAX_WORKERS",)),
     "keep_days": Setting(_whole(1, 36_500), ("SCHEDULER_KEEP_DAYS",)),
+    "keep_runs": Setting(_whole(0, 1_000_000_000), ("SCHEDULER_KEEP_RUNS",)),
     "log_level": Setting(_one_of(*LOG_LEVELS), ("SCHEDULER_LOG_LEVEL",)),
 }
 

@@ -17,10 +17,10 @@ from .claims import Agenda, Claims
 from .clock import Clock, SteadyClock, SystemClock
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
 from .executors import Executor
-from .history import History
 from .leases import LOOK_TWICE_S, Lease
 from .misfire import GRACE
 from .presence import Presence
+from .retention import KEEP, Retention
 from .run import Ending, Line, Outcome, Task
 from .sleep import Sleeper
 from .store import Store
@@ -45,7 +45,8 @@ RECORD_AT, RECORD_WITHIN_S = 20_000, 0.25
 LEAVE_TO_OTHERS_S = 0.02
 #: By how much a daemon lets others go first when it took the last, so that all of them have something to do.
 COURTESY_S = 0.002
-PRUNE_EVERY_S = 3600.0
+#: How often the history is pruned, and how soon it goes on where there is more than one portion.
+PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.2
 #: How far the system clock may be set back before it is followed; fire times may come twice then.
 MAX_LEAD_S = 2 * 3600.0
 
@@ -57,6 +58,7 @@ Listener = Callable[[list[tuple[Task, Ending]], list[Line]], None]
 class Daemon:
     """Fires the timers of a store, each on the executor of its environment.
 
+    Of the history, runs are kept that ended less than `keep` ago, and of each timer the latest `keep_runs`, 0 = all.
     `listener(ended, lines)` is told, on the daemon's thread, of everything that was just recorded.
     """
 
@@ -67,7 +69,8 @@ class Daemon:
         *,
         clock: Clock | None = None,
         grace: timedelta = GRACE,
-        keep: timedelta = timedelta(days=30),
+        keep: timedelta = KEEP,
+        keep_runs: int = 0,
         listener: Listener | None = None,
     ) -> None:
         self._store = store
@@ -76,9 +79,8 @@ class Daemon:
         self._presence = Presence(store)
         self._lease = Lease(store, self._presence)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=_log_breaker)
-        self._history = History(store)
+        self._retention = Retention(store, keep, keep_runs)
         self._timetable = Timetable(store)
-        self._keep = keep
         self._listener = listener
         self._bell = Bell()
         self._sleeper = Sleeper(store, self._clock)
@@ -222,8 +224,8 @@ class Daemon:
                 self._look_at = 0.0
             self._look_after_others_at = monotonic + self._lease.look_again_s
         if monotonic >= self._prune_at:
-            self._history.prune(before=now - self._keep)
-            self._prune_at = monotonic + PRUNE_EVERY_S
+            there_is_more = self._retention.prune(now)
+            self._prune_at = monotonic + (PRUNE_ON_S if there_is_more else PRUNE_EVERY_S)
 
     def _collect(self) -> None:
         for executor in self._executors.values():

@@ -1,21 +1,16 @@
-"""The history of a store: runs, the lines that they printed, and forgetting both when they are old."""
+"""The history of a store: runs, and the lines that they printed. How long it is kept stands in retention.py."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from .rows import line_of, run_of
 from .run import Line, Outcome, Run
 from .schema import lines, runs
-from .stamps import stamp
 from .store import Store
 from .timer import Environment
-
-#: The most rows that one prune takes, so that it holds up nobody.
-PRUNE_LIMIT = 10_000
 
 
 class History:
@@ -64,11 +59,3 @@ class History:
         with self._store.reading() as connection:
             found = [(row.id, row.timer, line_of(row)) for row in connection.execute(query)]
         return found if after else found[::-1]
-
-    def prune(self, *, before: datetime) -> int:
-        """Forget runs that ended before an instant, with their lines, some at a time; returns how many."""
-        # Ids rise with time, so the oldest rows are found without an index on the end.
-        oldest = select(runs.c.id).order_by(runs.c.id).limit(PRUNE_LIMIT)
-        old = select(runs.c.id).where(runs.c.id.in_(oldest), runs.c.ended_at < stamp(before))
-        with self._store.writing() as connection:
-            return connection.execute(delete(runs).where(runs.c.id.in_(old))).rowcount

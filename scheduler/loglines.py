@@ -19,7 +19,7 @@ from .stamps import instant, stamp
 from .store import Store
 
 #: The most rows that one prune takes, so that it holds up nobody.
-PRUNE_LIMIT = 10_000
+PRUNE_LIMIT = 2_000
 
 
 @dataclass(frozen=True, slots=True)

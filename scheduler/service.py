@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from .claims import request_run
@@ -16,6 +17,7 @@ from .executors.process import ProcessExecutor
 from .executors.thread import ThreadExecutor
 from .functions import Registry
 from .history import History
+from .retention import KEEP
 from .store import Store
 from .target import registry_of
 from .timer import DEFAULT_QUOTA, Environment, Timer
@@ -28,7 +30,7 @@ class Scheduler:
     `store` is a Store, a path or an address. `functions` is an Engine or a Registry, whose functions run in threads of
     this program, or a text such as `cloud.py`, whose functions run in worker processes and are killed at their limit;
     `executors` gives an Executor for each environment instead. `quota` is how many timers an environment may hold,
-    0 = no limit.
+    0 = no limit. Runs are kept for the time of `keep`, and of each timer the latest `keep_runs`, 0 = all.
 
     >>> from scheduler.functions import Registry
     >>> from scheduler.timer import Every, Timer
@@ -50,6 +52,8 @@ class Scheduler:
         executors: Mapping[Environment, Executor] | None = None,
         clock: Clock | None = None,
         quota: int = DEFAULT_QUOTA,
+        keep: timedelta = KEEP,
+        keep_runs: int = 0,
         listener: Listener | None = None,
     ) -> None:
         if (functions is None) == (executors is None):
@@ -62,6 +66,7 @@ class Scheduler:
         self.history = History(self.store)
         self._timetable = Timetable(self.store)
         self._quota = quota
+        self._keep, self._keep_runs = keep, keep_runs
         self._listener = listener
         self._daemon: Daemon | None = None
         self._thread: threading.Thread | None = None
@@ -80,7 +85,14 @@ class Scheduler:
         for executor in set(self._executors.values()):
             if isinstance(executor, ProcessExecutor):
                 executor.start()
-        self._daemon = Daemon(self.store, self._executors, clock=self._clock, listener=self._listener)
+        self._daemon = Daemon(
+            self.store,
+            self._executors,
+            clock=self._clock,
+            keep=self._keep,
+            keep_runs=self._keep_runs,
+            listener=self._listener,
+        )
         self._thread = threading.Thread(target=self._daemon.run, name="scheduler", daemon=True)
         self._thread.start()
 

@@ -30,6 +30,7 @@ SHELL = (
     "claims",
     "history",
     "loglines",
+    "retention",
     "executors",
     "metrics",
     "sleep",

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from ..engine.capture import Said, catching
 from ..errors import StoreError
-from ..loglines import LogLine, LogLines
+from ..loglines import PRUNE_LIMIT, LogLine, LogLines
 from ..logs import MAX_LINES_A_MINUTE, LineLimit
 from ..store import Store
 from . import show
@@ -116,8 +116,10 @@ class Scribe:
     def _prune(self) -> None:
         if time.monotonic() >= self._prune_at:
             self._prune_at = time.monotonic() + _PRUNE_EVERY_S
+            before = datetime.now(UTC) - self._keep
             with contextlib.suppress(StoreError):
-                self._lines.prune(before=datetime.now(UTC) - self._keep)
+                while self._lines.prune(before=before) == PRUNE_LIMIT and not self._stopping:
+                    time.sleep(GATHER_S)  # the store has other writers
 
 
 @contextlib.contextmanager

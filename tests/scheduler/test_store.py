@@ -3,17 +3,27 @@
 import os
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import insert
+from sqlalchemy import MetaData, insert
 from sqlalchemy.exc import IntegrityError
 
 from scheduler import schema
 from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionError
-from scheduler.store import Store, _known_versions
+from scheduler.history import History
+from scheduler.run import Outcome
+from scheduler.store import MIGRATIONS, VERSION_TABLE, Store, _known_versions
+from scheduler.timer import Cron, Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.timetable import Timetable
+
+from .postgres import Server
 
 
 def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:
@@ -26,6 +36,70 @@ def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> N
 def test_the_newest_migration_is_the_one_that_the_code_names() -> None:
     """A migration that is added must become the head."""
     assert max(_known_versions()) == schema.HEAD
+
+
+OLD_TIMER = {
+    "id": 7, "name": "t", "environment": "stage", "function": "f", "params": '{"n":1}', "expression": "0 0 8 ? * MON",
+    "tz": "Asia/Tokyo", "dst": "quartz", "enabled": True, "limit_s": 2.5, "misfire": "skip", "overlap": "allow",
+    "delivery": "at_least_once", "breaker_threshold": 3, "breaker_state": "closed", "consecutive_failures": 2,
+    "openings": 0, "next_fire_at": 1_800_000_000_000_000, "revision": 4, "created_at": 1_700_000_000_000_000,
+}  # fmt: skip
+OLD_RUN = {
+    "id": 9, "timer_id": 7, "timer": "t", "function": "f", "environment": "stage", "kind": "scheduled",
+    "fire_at": 1_700_000_000_000_000, "last_fire_at": 1_700_000_000_000_000, "count": 1, "attempt": 1,
+    "request_id": "r", "claimed_at": 1_700_000_000_000_000, "ended_at": 1_700_000_000_000_000, "outcome": "succeeded",
+    "message": "", "lines_dropped": 0,
+}  # fmt: skip
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(tmp_path / "old.db")
+    server: Server = request.getfixturevalue("postgres")
+    name = f"old_{tmp_path.name}"
+    server.execute(f'CREATE DATABASE "{name}"')
+    return server.url(name)
+
+
+@pytest.mark.parametrize("version", sorted(_known_versions() - {schema.HEAD}))
+def test_a_store_of_every_older_version_is_migrated_with_what_it_holds(version: str, empty_database: str) -> None:
+    """A timer and a run that the older version wrote are read by this one."""
+    write_store(empty_database, version)
+    with Store(empty_database) as store:
+        (entry,) = Timetable(store).list()
+        assert entry.timer == Timer(
+            name="t",
+            function="f",
+            environment=Environment.STAGE,
+            trigger=Cron("0 0 8 ? * MON", "Asia/Tokyo", "quartz"),
+            params={"n": 1},
+            enabled=True,
+            limit_s=2.5,
+            misfire=MisfirePolicy.SKIP,
+            overlap=OverlapPolicy.ALLOW,
+            delivery=Delivery.AT_LEAST_ONCE,
+            breaker_threshold=3,
+        )
+        assert (entry.breaker.consecutive_failures, entry.declared_in) == (2, None)
+        (run,) = History(store).runs()
+        assert (run.id, run.timer_id, run.outcome) == (9, 7, Outcome.SUCCEEDED)
+        Timetable(store).add([replace(entry.timer, name="u")], now=entry.created_at)
+
+
+def write_store(url: str, version: str) -> None:
+    """A store as an older version left it."""
+    with patch.object(Store, "_bring_up_to_date"), Store(url) as store, store.writing() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+        command.upgrade(config, version)
+        tables = MetaData()
+        tables.reflect(connection, only=["timers", "runs"])
+        connection.execute(insert(tables.tables["timers"]), OLD_TIMER)
+        connection.execute(insert(tables.tables["runs"]), OLD_RUN)
+        if not store.is_sqlite:
+            connection.exec_driver_sql("SELECT setval('timers_id_seq', 7), setval('runs_id_seq', 9)")
 
 
 def test_a_store_opens_twice(tmp_path: Path) -> None:
