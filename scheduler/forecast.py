@@ -34,13 +34,13 @@ def forecast(timers: Sequence[Timer], start: datetime, end: datetime) -> Iterato
     coming = [
         (fire_time, rank)
         for rank, timer in enumerate(timers)
-        if (fire_time := timer.trigger.next_fire(start - _MICROSECOND)) is not None and fire_time < end
+        if (fire_time := timer.schedule.next_fire(start - _MICROSECOND)) is not None and fire_time < end
     ]
     heapq.heapify(coming)
     while coming:
         fire_time, rank = coming[0]
         yield Firing(fire_time, timers[rank])
-        following = timers[rank].trigger.next_fire(fire_time)
+        following = timers[rank].schedule.next_fire(fire_time)
         if following is None or following >= end:
             heapq.heappop(coming)
         else:

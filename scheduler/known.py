@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 from .bulk import Among
 from .rows import trigger_of
 from .schema import timers
-from .timer import Cron, Every, MisfirePolicy, OverlapPolicy
+from .timer import Cron, Every, MisfirePolicy, OverlapPolicy, Shifted, offset_s, shifted
 
 #: So many timers are remembered, then all are forgotten: those that were removed must not stay for ever.
 MOST = 200_000
@@ -22,7 +22,7 @@ MOST = 200_000
 class Rule:
     """What says which fire times there are and which of them run; timers that agree in it share one object."""
 
-    trigger: Cron | Every
+    trigger: Cron | Every | Shifted
     misfire: MisfirePolicy
     overlap: OverlapPolicy
 
@@ -64,10 +64,11 @@ class KnownTimers:
         return remembered
 
     def _known(self, row: Row[Any]) -> Known:
-        key = row.expression, row.tz, row.dst, row.every_s, row.anchor_at, row.misfire, row.overlap
+        later_s = offset_s(row.environment, row.name, row.jitter_s)
+        key = row.expression, row.tz, row.dst, row.every_s, row.anchor_at, later_s, row.misfire, row.overlap
         rule = self._rules.get(key)
         if rule is None:
-            rule = Rule(trigger_of(row), MisfirePolicy(row.misfire), OverlapPolicy(row.overlap))
+            rule = Rule(shifted(trigger_of(row), later_s), MisfirePolicy(row.misfire), OverlapPolicy(row.overlap))
             self._rules[key] = rule
         # Many timers call the same function with the same parameters: one text does for them all.
         function, environment, params = map(sys.intern, (row.function, row.environment, row.params))
@@ -88,6 +89,7 @@ _WANTED = Among(
         timers.c.dst,
         timers.c.every_s,
         timers.c.anchor_at,
+        timers.c.jitter_s,
         timers.c.misfire,
         timers.c.overlap,
     ),

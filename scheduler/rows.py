@@ -38,6 +38,7 @@ def timer_columns(timer: Timer) -> dict[str, Any]:
         "overlap": timer.overlap,
         "delivery": timer.delivery,
         "breaker_threshold": timer.breaker_threshold,
+        "jitter_s": timer.jitter_s,
     }
 
 
@@ -87,6 +88,7 @@ def timer_of(row: Row[Any]) -> Timer:
         overlap=row.overlap,
         delivery=row.delivery,
         breaker_threshold=row.breaker_threshold,
+        jitter_s=row.jitter_s,
     )
 
 

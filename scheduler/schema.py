@@ -44,6 +44,7 @@ timers = Table(
     Column("overlap", Text, nullable=False),
     Column("delivery", Text, nullable=False),
     Column("breaker_threshold", Integer, nullable=False),
+    Column("jitter_s", Integer, nullable=False, server_default="0"),
     Column("breaker_state", Text, nullable=False),
     Column("consecutive_failures", Integer, nullable=False),
     Column("openings", Integer, nullable=False),

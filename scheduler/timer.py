@@ -1,4 +1,7 @@
-"""Timer, the named trigger of a function, and the two triggers: Cron and Every. Values only; no clock, no store."""
+"""Timer, the named trigger of a function, and what triggers there are: Cron, Every, and one of them shifted by jitter.
+
+Values only; no clock, no store.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Protocol, TypeVar
 
 from quartzcron import CronError, CronExpression
@@ -25,6 +29,7 @@ MAX_NAME_LENGTH = 200
 MAX_PARAMS_BYTES = 65_536
 MAX_LIMIT_S = 86_400.0
 MAX_INTERVAL_S = 366 * 86_400
+MAX_JITTER_S = 86_400
 _MICROSECOND = timedelta(microseconds=1)
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -108,6 +113,11 @@ class Cron:
         # The calculator counts what lies in (start, end].
         return _parsed(self.expression, self.tz, self.dst).count(start - _MICROSECOND, end - _MICROSECOND)
 
+    @property
+    def gap(self) -> timedelta | None:
+        """The shortest time from one fire to the next by wall clock, None where there are fewer than two."""
+        return _min_gap(self.expression, self.tz, self.dst)
+
     def __str__(self) -> str:
         return f"{self.expression} ({self.tz})"
 
@@ -142,6 +152,11 @@ class Every:
     def count(self, start: datetime, end: datetime) -> int:
         return max(0, self._rank(end - _MICROSECOND) - self._rank(start - _MICROSECOND))
 
+    @property
+    def gap(self) -> timedelta:
+        """The time from one fire to the next."""
+        return timedelta(seconds=self.seconds)
+
     def _rank(self, instant: datetime) -> int:
         """The number of fire times up to and including an instant."""
         return max(0, (instant - self.anchor) // timedelta(seconds=self.seconds))
@@ -156,12 +171,43 @@ class Every:
         return f"every {self.seconds} s"
 
 
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """Fire when another trigger does, by always the same time later.
+
+    >>> from datetime import UTC
+    >>> monday = Shifted(Cron("0 0 8 ? * MON"), timedelta(seconds=17))
+    >>> monday.next_fire(datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
+    '2026-01-05T00:00:17+00:00'
+    """
+
+    trigger: Cron | Every
+    offset: timedelta
+
+    def next_fire(self, after: datetime) -> datetime | None:
+        return self._later(self.trigger.next_fire(after - self.offset))
+
+    def prev_fire(self, before: datetime) -> datetime | None:
+        return self._later(self.trigger.prev_fire(before - self.offset))
+
+    def count(self, start: datetime, end: datetime) -> int:
+        return self.trigger.count(start - self.offset, end - self.offset)
+
+    def _later(self, fire: datetime | None) -> datetime | None:
+        return None if fire is None else fire + self.offset
+
+    def __str__(self) -> str:
+        return f"{self.trigger} + {self.offset.total_seconds():g} s"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timer:
     """A named trigger of a function in an environment, with everything that decides how its runs go.
 
     `params` is a JSON object of at most 64 KiB, the function's keyword arguments. `limit_s` is the time limit of a
     run in seconds. `breaker_threshold` is the number of consecutive failures that opens the breaker, 0 = never.
+    With `jitter_s`, all fire times are later by a whole number of seconds from 0 to `jitter_s` - 1, which follows from
+    environment and name; so timers with the same trigger need not all fire at once.
     A timer is created disabled (the specification's rule); `enabled` is the store's word on it.
 
     Raises TimerError, with `field` saying which attribute is wrong.
@@ -178,6 +224,7 @@ class Timer:
     overlap: OverlapPolicy = OverlapPolicy.SKIP
     delivery: Delivery = Delivery.AT_MOST_ONCE
     breaker_threshold: int = 5
+    jitter_s: int = 0
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
@@ -191,12 +238,31 @@ class Timer:
                 f"a breaker opens after 1 to 1,000,000 failures, or 0 = never; not {self.breaker_threshold}",
                 field="breaker_threshold",
             )
+        _check_jitter(self.jitter_s, self.trigger)
+
+    @property
+    def schedule(self) -> Cron | Every | Shifted:
+        """What yields the fire times: the trigger, shifted by the timer's jitter."""
+        return shifted(self.trigger, offset_s(self.environment, self.name, self.jitter_s))
 
     def anchored(self, now: datetime) -> Timer:
         """The timer with its interval counted from `now`; one on a cron expression stays as it is."""
         if isinstance(self.trigger, Cron):
             return self
         return replace(self, trigger=replace(self.trigger, anchor=now.replace(microsecond=0)))
+
+
+def offset_s(environment: str, name: str, jitter_s: int) -> int:
+    """By how much the jitter of a timer shifts its trigger: the same wherever it is computed, and by what Python."""
+    if jitter_s <= 1:
+        return 0
+    digest = sha256(f"{environment}\0{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % jitter_s
+
+
+def shifted(trigger: Cron | Every, seconds: int) -> Cron | Every | Shifted:
+    """A trigger that fires so many seconds later; 0 leaves it as it is."""
+    return Shifted(trigger, timedelta(seconds=seconds)) if seconds else trigger
 
 
 _CHOICES: dict[str, type[StrEnum]] = {
@@ -248,6 +314,18 @@ def _check_limit(limit_s: float) -> None:
         )
 
 
+def _check_jitter(jitter_s: int, trigger: Cron | Every) -> None:
+    if isinstance(jitter_s, bool) or not isinstance(jitter_s, int) or not 0 <= jitter_s <= MAX_JITTER_S:
+        raise TimerError(
+            f"a jitter is a whole number of seconds from 0 to {MAX_JITTER_S}, not {jitter_s!r}", field="jitter_s"
+        )
+    if jitter_s and (gap := trigger.gap) is not None and jitter_s > gap.total_seconds():
+        raise TimerError(
+            f"a jitter of {jitter_s} s is longer than the shortest time between two fires, {gap.total_seconds():.0f} s",
+            field="jitter_s",
+        )
+
+
 def _choice(name: str, value: str, choices: type[Choice]) -> Choice:
     try:
         return choices(value)
@@ -267,3 +345,8 @@ def _check_options(tz: str, dst: str) -> None:
 @lru_cache(maxsize=4096)
 def _parsed(expression: str, tz: str, dst: str) -> CronExpression:
     return CronExpression(expression, tz=tz, dst=dst)
+
+
+@lru_cache(maxsize=4096)
+def _min_gap(expression: str, tz: str, dst: str) -> timedelta | None:
+    return _parsed(expression, tz, dst).min_gap

@@ -115,7 +115,7 @@ class Timetable:
             enabled = connection.execute(select(timers).where(timers.c.enabled.is_(True))).all()
             for row in enabled:
                 timer = timer_of(row).anchored(now)
-                next_fire_at = stamp_or_none(timer.trigger.next_fire(now))
+                next_fire_at = stamp_or_none(timer.schedule.next_fire(now))
                 new = {"next_fire_at": next_fire_at, "revision": timers.c.revision + 1}
                 values = {**timer_columns(timer), **_NO_TAIL, **new}
                 connection.execute(update(timers).where(timers.c.id == row.id).values(values))
@@ -196,7 +196,7 @@ def _added(connection: Connection, wanted: Sequence[Timer]) -> list[Entry]:
 
 
 def _first_fire(timer: Timer, now: datetime) -> datetime:
-    first_fire = timer.trigger.next_fire(now)
+    first_fire = timer.schedule.next_fire(now)
     if first_fire is None:
         raise TimerError(f"{timer.trigger} never fires after {now.isoformat(timespec='seconds')}", field="expression")
     return first_fire

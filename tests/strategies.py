@@ -217,7 +217,12 @@ _triggers = st.sampled_from(
 
 def timers() -> st.SearchStrategy[Timer]:
     """Timers with everything that decides when they fire."""
-    return st.builds(Timer, name=st.sampled_from("abc"), function=st.just("f"), trigger=_triggers)
+
+    def timer(name: str, trigger: Cron | Every, jitter_s: int) -> Timer:
+        gap = trigger.gap or timedelta(0)
+        return Timer(name=name, function="f", trigger=trigger, jitter_s=min(jitter_s, int(gap.total_seconds())))
+
+    return st.builds(timer, st.text("abc", min_size=1, max_size=5), _triggers, st.integers(0, 5_000))
 
 
 # -- the engine: requests as clients, old and hostile, might send them --

@@ -67,7 +67,7 @@ def _needs_nothing(registry: Registry, name: str) -> bool:
 def lost_timers(entries: Sequence[Entry], known: Mapping[Environment, tuple[Sequence[str], str]]) -> list[str]:
     """A warning for each timer whose function nobody defines; `known` has an environment's functions and its target."""
     warnings = []
-    for timer in (entry.timer for entry in entries):
+    for timer in (entry.timer for entry in entries if not entry.has_vanished):
         names, target = known[timer.environment]
         if timer.function not in names:
             hint = closest(timer.function, names)
@@ -128,4 +128,4 @@ def _timer_line(entry: Entry, default_tz: str) -> str:
     timer = entry.timer
     next_fire = show.instant(entry.next_fire, show.zone_of(timer, default_tz))
     state = f"next at {next_fire}" if timer.enabled else "disabled"
-    return f"{timer.name} ({timer.environment}): {timer.function}, {timer.trigger}, {state}"
+    return f"{timer.name} ({timer.environment}): {timer.function}, {timer.schedule}, {state}"

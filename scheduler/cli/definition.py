@@ -33,11 +33,12 @@ _OPTIONS: tuple[Any, ...] = (
         type=click.Choice([str(delivery) for delivery in Delivery]),
         help="Whether an abandoned run is run again.",
     ),
+    click.option("--jitter", "jitter_s", type=int, metavar="S", help="Fire up to S seconds later, always the same; 0."),
     click.option("--breaker", type=int, metavar="N", help="Failures in a row that open the breaker; 0 = never."),
 )
 
 #: Attributes of a timer that an option gives as they are.
-_AS_GIVEN = {"function": "function", "misfire": "misfire", "overlap": "overlap", "delivery": "delivery"}
+_AS_GIVEN = ("function", "misfire", "overlap", "delivery", "jitter_s")
 
 
 def definition_options(command: F) -> F:
@@ -49,7 +50,7 @@ def definition_options(command: F) -> F:
 
 def attributes(given: dict[str, Any], *, limit_s: float | None = None) -> dict[str, Any]:
     """The attributes that options give, the trigger and the parameters excepted."""
-    found = {name: given[option] for name, option in _AS_GIVEN.items() if given[option] is not None}
+    found = {name: given[name] for name in _AS_GIVEN if given[name] is not None}
     if (limit := given["limit_s"] if given["limit_s"] is not None else limit_s) is not None:
         found["limit_s"] = limit
     if given["breaker"] is not None:

@@ -137,6 +137,7 @@ def timer_json(entry: Entry, default_tz: str) -> dict[str, Any]:
         "misfire": timer.misfire,
         "overlap": timer.overlap,
         "delivery": timer.delivery,
+        "jitter_s": timer.jitter_s,
         "breaker": {
             "threshold": timer.breaker_threshold,
             "state": breaker.state,

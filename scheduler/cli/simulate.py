@@ -87,7 +87,7 @@ def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place:
         click.echo(f"… and {more:,} more; --limit shows more of them, 0 = all")
     click.echo(f"{_number(sum(counts), 'fire')} of {_number(len(timers), 'timer')}{':' if timers else ''}")
     for timer, count in list(zip(timers, counts, strict=True))[:MOST_COUNTED]:
-        click.echo(f"  {count:>11,}  {timer.name}  ({timer.environment}, {timer.trigger})")
+        click.echo(f"  {count:>11,}  {timer.name}  ({timer.environment}, {timer.schedule})")
     if len(timers) > MOST_COUNTED:
         click.echo(f"  … and {len(timers) - MOST_COUNTED:,} more timers")
 
@@ -107,7 +107,7 @@ def _names(timer: Timer) -> dict[str, str]:
 
 
 def _counts(timers: Sequence[Timer], asked: Span) -> list[int]:
-    return [timer.trigger.count(*asked) for timer in timers]
+    return [timer.schedule.count(*asked) for timer in timers]
 
 
 def _number(count: int, noun: str) -> str:

@@ -17,7 +17,7 @@ from ..timer import DEFAULT_TZ, Cron, Environment, Every, Timer, params_text
 
 COLUMNS = (
     *("name", "function", "cron", "seconds", "environment", "enabled", "tz", "dst"),
-    *("params", "limit_s", "misfire", "overlap", "delivery", "breaker"),
+    *("params", "limit_s", "misfire", "overlap", "delivery", "breaker", "jitter_s"),
 )
 #: Other names under which a column may come: those of `timers list --json`, of the options, and plain English.
 SYNONYMS = {
@@ -28,6 +28,7 @@ SYNONYMS = {
     "env": "environment",
     "limit": "limit_s",
     "timezone": "tz",
+    "jitter": "jitter_s",
 }
 #: LeanCloud's own words for its environments, beside ours.
 ENVIRONMENTS = {
@@ -155,6 +156,7 @@ def record(timer: Timer) -> dict[str, Any]:
         "overlap": timer.overlap.value,
         "delivery": timer.delivery.value,
         "breaker": timer.breaker_threshold,
+        "jitter_s": timer.jitter_s,
     }
 
 
@@ -366,6 +368,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "overlap": _word,
     "delivery": _word,
     "breaker": _whole,
+    "jitter_s": _whole,
 }
 
 

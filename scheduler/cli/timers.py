@@ -108,7 +108,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
 
 def _tell_added(entry: Entry, place: Place, *, runs: bool) -> None:
     timer = entry.timer
-    click.echo(f"added {timer.name}: calls {timer.function} in {timer.environment}, {timer.trigger}")
+    click.echo(f"added {timer.name}: calls {timer.function} in {timer.environment}, {timer.schedule}")
     if not timer.enabled:
         click.echo(f"it is disabled; enable it with:  {_enabling(timer, place)}")
         return
@@ -158,7 +158,7 @@ def _row(entry: Entry, default_tz: str) -> tuple[str, ...]:
         entry.breaker.state,
         show.instant(entry.next_fire, show.zone_of(timer, default_tz)),
         timer.function,
-        str(timer.trigger),
+        str(timer.schedule),
     )
 
 

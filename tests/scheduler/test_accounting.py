@@ -21,12 +21,13 @@ from scheduler.history import History
 from scheduler.leases import MAX_ATTEMPTS
 from scheduler.run import Kind, Outcome, Run, Task
 from scheduler.store import Store
-from scheduler.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer, Trigger
 from scheduler.timetable import Timetable
 
 from .doubles import FAILURE, REFUSAL, START, SUCCESS, TIME_OUT, ScriptedExecutor, empty, kill
 
 TRIGGERS: dict[str, Every | Cron] = {"quick": Every(1), "slow": Every(7), "cron": Cron("0/9 * * * * ?", "UTC")}
+JITTERS = {"quick": 0, "slow": 7, "cron": 6}
 ENDINGS = st.sampled_from([SUCCESS, SUCCESS, FAILURE, REFUSAL, TIME_OUT, None])
 
 
@@ -41,8 +42,9 @@ class AnyDay(RuleBasedStateMachine):
         misfire=st.sampled_from(MisfirePolicy),
         overlap=st.sampled_from(OverlapPolicy),
         delivery=st.sampled_from(Delivery),
+        jitters=st.booleans(),
     )
-    def start(self, misfire: MisfirePolicy, overlap: OverlapPolicy, delivery: Delivery) -> None:
+    def start(self, misfire: MisfirePolicy, overlap: OverlapPolicy, delivery: Delivery, jitters: bool) -> None:
         self.clock = ManualClock(START)
         self.store = Store(self.store_url)
         empty(self.store)
@@ -61,6 +63,7 @@ class AnyDay(RuleBasedStateMachine):
                     overlap=overlap,
                     delivery=delivery,
                     breaker_threshold=3,
+                    jitter_s=JITTERS[name] if jitters else 0,
                 )
                 for name, trigger in TRIGGERS.items()
             ],
@@ -83,21 +86,22 @@ class AnyDay(RuleBasedStateMachine):
 
     def expect_until(self, now: datetime) -> None:
         for name, since in self.enabled_at.items():
-            trigger = self.timetable.get(name).timer.trigger
-            fire_time = trigger.next_fire(since)
+            schedule = self.timetable.get(name).timer.schedule
+            fire_time = schedule.next_fire(since)
             while fire_time <= now:
                 self.expected[name, fire_time] = 1
-                fire_time = trigger.next_fire(fire_time)
+                fire_time = schedule.next_fire(fire_time)
             self.enabled_at[name] = max(since, now)
 
     def fire_times(self, run: Run) -> list[datetime]:
         """The fire times from a row's first to its last; an interval may have had another anchor then."""
         trigger = TRIGGERS[run.timer]
+        schedule: Trigger = self.timetable.get(run.timer).timer.schedule
         if isinstance(trigger, Every):
-            trigger = Every(trigger.seconds, anchor=run.fire_time - timedelta(seconds=trigger.seconds))
+            schedule = Every(trigger.seconds, anchor=run.fire_time - timedelta(seconds=trigger.seconds))
         fire_times = [run.fire_time]
         while fire_times[-1] < run.last_fire_time:
-            fire_times.append(trigger.next_fire(fire_times[-1]))
+            fire_times.append(schedule.next_fire(fire_times[-1]))
         return fire_times
 
     @rule(seconds=st.one_of(st.floats(0.1, 3), st.integers(1, 20)), ending=ENDINGS)

@@ -104,6 +104,7 @@ def test_instants_are_shown_in_the_timers_zone_with_their_offset(command_line: C
         ("--function hello --every 60 --tz Asia/Tokyo", "an interval has no time zone"),
         ("--function hello --every 60 --limit 0", "a time limit is more than 0 s"),
         ("--function hello --every 60 --breaker -1", "a breaker opens after"),
+        ("--function hello --every 60 --jitter 61", "a jitter of 61 s is longer than the shortest time between"),
         ("--function hello --every 60 --misfire never", "'never' is not one of"),
         ("--function hello --every 60 --params [1]", "--params is a JSON object"),
         ("--function hello --every 60 --params {", "is no JSON"),
@@ -122,6 +123,16 @@ def test_a_timer_that_cannot_be_is_refused_and_nothing_is_kept(
     command_line.write("cloud.py", CLOUD)
     assert message in command_line.refusal("timers", "add", "t", *shlex.split(words))
     assert not (command_line.folder / ".scheduler").exists()
+
+
+def test_jitter_shows_in_every_fire_time(command_line: CommandLine) -> None:
+    """Where the timer is listed, and where it is simulated."""
+    command_line.run("timers", "add", "t", *EVERY, "--enable")
+    edited = command_line.json("timers", "edit", "t", "--cron", "0 0 8 * * ?", "--jitter", "3600")
+    assert edited["jitter_s"] == 3600
+    assert edited["next_fire"].endswith("T08:18:48+08:00")
+    assert "0 0 8 * * ? (Asia/Shanghai) + 1128 s" in command_line.run("timers", "list").stdout
+    assert "08:18:48+08:00  t  hello" in command_line.run("simulate").stdout
 
 
 def test_a_function_that_is_still_to_be_written_can_have_its_timer(command_line: CommandLine) -> None:

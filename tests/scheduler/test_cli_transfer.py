@@ -29,7 +29,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
-triggers = st.builds(Every, st.integers(1, 10**6)) | st.builds(
+triggers = st.builds(Every, st.integers(5, 10**6)) | st.builds(
     Cron,
     st.sampled_from(["0 0 8 ? * MON", "*/5 * * * * ?", "0 0,30 9-17 L * ? 2026-2090"]),
     st.sampled_from(["Asia/Shanghai", "America/New_York"]),
@@ -48,6 +48,7 @@ timers = st.builds(
     overlap=st.sampled_from(OverlapPolicy),
     delivery=st.sampled_from(Delivery),
     breaker_threshold=st.integers(0, 1_000_000),
+    jitter_s=st.integers(0, 5),
 )
 
 

@@ -17,7 +17,7 @@ def brute_force(timer: Timer, seconds: int, start_s: int) -> list[int]:
     fires = []
     for second in range(start_s, start_s + seconds):
         at = START + timedelta(seconds=second)
-        if timer.trigger.next_fire(at - timedelta(microseconds=1)) == at:
+        if timer.schedule.next_fire(at - timedelta(microseconds=1)) == at:
             fires.append(second)
     return fires
 
@@ -33,7 +33,7 @@ def test_a_forecast_is_what_each_second_says(kept: list[Timer], start_s: int, se
     ranks = {id(timer): rank for rank, timer in enumerate(kept)}
     found = [((fire_time - START).total_seconds(), ranks[id(timer)]) for fire_time, timer in forecast(kept, start, end)]
     assert found == expected
-    assert len(found) == sum(timer.trigger.count(start, end) for timer in kept)
+    assert len(found) == sum(timer.schedule.count(start, end) for timer in kept)
 
 
 def test_an_endless_span_is_told_as_far_as_somebody_listens() -> None:

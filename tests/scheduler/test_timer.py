@@ -1,6 +1,7 @@
 """Timers and their triggers: what is accepted, and what is refused with which words."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.errors import TimerError
-from scheduler.timer import Cron, Environment, Every, MisfirePolicy, Timer, params_text
+from scheduler.timer import Cron, Environment, Every, MisfirePolicy, Shifted, Timer, params_text
 
+from ..strategies import timers
 from .doubles import START
 
 MONDAY = Cron("0 0 8 ? * MON")
@@ -54,6 +56,11 @@ def test_a_timer_is_created_disabled_with_the_defaults_of_the_specification() ->
         ({"overlap": "x"}, "overlap", "skip, allow, queue_one"),
         ({"delivery": "twice"}, "delivery", "at_most_once, at_least_once"),
         ({"breaker_threshold": -1}, "breaker_threshold", "0 = never"),
+        ({"jitter_s": -1}, "jitter_s", "whole number of seconds from 0 to 86400, not -1"),
+        ({"jitter_s": 1.5}, "jitter_s", "not 1.5"),
+        ({"jitter_s": 86_401}, "jitter_s", "not 86401"),
+        ({"jitter_s": 61, "trigger": Every(60)}, "jitter_s", "longer than the shortest time between two fires, 60 s"),
+        ({"jitter_s": 61, "trigger": Cron("0 0,1 8 ? * MON")}, "jitter_s", "between two fires, 60 s"),
     ],
 )
 def test_what_cannot_be_is_refused_by_field(changes: dict[str, object], field: str, words: str) -> None:
@@ -123,6 +130,38 @@ def test_counting_fires_agrees_with_walking_them(seconds: int, start: int, lengt
     while fire is not None and fire < b:
         walked, fire = walked + 1, trigger.next_fire(fire)
     assert trigger.count(a, b) == walked
+
+
+@given(timers(), st.integers(-100_000, 100_000), st.integers(0, 20_000))
+def test_jitter_moves_every_fire_time_by_the_same_and_no_other(kept: Timer, start: int, length: int) -> None:
+    """Next, previous and number of fires are those of the trigger, some seconds later."""
+    schedule, a = kept.schedule, START + timedelta(seconds=start)
+    offset = schedule.offset if isinstance(schedule, Shifted) else timedelta(0)
+    assert timedelta(0) <= offset <= timedelta(seconds=max(0, kept.jitter_s - 1))
+    fire = kept.trigger.next_fire(a)
+    assert fire is not None
+    assert schedule.next_fire(a + offset) == fire + offset
+    assert schedule.prev_fire(fire + offset + timedelta(seconds=1)) == fire + offset
+    b = a + timedelta(seconds=length)
+    assert schedule.count(a + offset, b + offset) == kept.trigger.count(a, b)
+
+
+def test_jitter_is_the_same_on_every_machine_and_differs_between_timers() -> None:
+    """It follows from environment and name alone; what was published once stays."""
+    jittered = [timer(name=name, environment=env, jitter_s=3600) for env in Environment for name in ("report", "tidy")]
+    assert [str(each.schedule) for each in jittered] == [
+        "0 0 8 ? * MON (Asia/Shanghai) + 2425 s",
+        "0 0 8 ? * MON (Asia/Shanghai) + 956 s",
+        "0 0 8 ? * MON (Asia/Shanghai) + 310 s",
+        "0 0 8 ? * MON (Asia/Shanghai) + 2495 s",
+    ]
+
+
+def test_jitter_spreads_timers_over_the_whole_of_it() -> None:
+    """Six hundred timers of one minute: every second of it has some, none has many."""
+    offsets = Counter(str(timer(name=f"t{n}", trigger=Every(60), jitter_s=60).schedule) for n in range(600))
+    assert len(offsets) == 60
+    assert max(offsets.values()) < 30
 
 
 @given(

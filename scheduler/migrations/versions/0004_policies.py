@@ -1,4 +1,4 @@
-"""Columns for timers that are declared beside their functions."""
+"""Columns for timers that are declared beside their functions, and for jitter."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,7 @@ down_revision = "0003"
 
 def upgrade() -> None:
     for column in (
+        sa.Column("jitter_s", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("declared_in", sa.Text(), nullable=True),
         sa.Column("declaration", sa.Text(), nullable=True),
         sa.Column("suspended", sa.Boolean(), nullable=True),
