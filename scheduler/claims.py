@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, exists, func, insert, or_, select, text, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, text, update
 
 from . import breaker
 from .batch import Batch, StateChange
-from .breaker import Admission, Breaker, BreakerPolicy, Verdict
+from .breaker import Breaker, BreakerPolicy, Verdict
 from .bulk import Among, Bulk
 from .doubts import Doubts
 from .known import KnownTimers
@@ -35,10 +35,11 @@ from .rows import (
 )
 from .run import MESSAGES, Ending, Kind, Line, Outcome, Task
 from .schema import TROUBLED, lines, runs, timers
-from .stamps import instant, instant_or_none, stamp, stamp_or_none
+from .stamps import instant_or_none, stamp, stamp_or_none
 from .store import Store
 from .timer import Environment, MisfirePolicy
 from .timetable import Timetable
+from .turns import BACKFILLED, IN_TURN, IS_OPEN, WAITS, begun_in_turn
 from .wake import changing
 
 #: The most timers that one claim takes: while they run, the next ones are claimed.
@@ -114,8 +115,9 @@ class Claims:
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)
-            tasks += self._claim_waiting(connection, now) if waits else []
+            tasks += begun_in_turn(connection, IN_TURN, self._lease.id, now, self._grace) if waits else []
             tasks += self._claim_due(connection, now, limit, free=free)
+            tasks += begun_in_turn(connection, BACKFILLED, self._lease.id, now, self._grace) if waits else []
             agenda = _agenda(connection)
             self._doubts.claimed = tasks
         self._doubts.claimed = []
@@ -181,47 +183,6 @@ class Claims:
         self._tell(batch.changes)
         return tasks
 
-    def _claim_waiting(self, connection: Connection, now: datetime) -> list[Task]:
-        """Begin the runs whose turn has come; one that is short-circuited instead gives its turn to the next."""
-        tasks: list[Task] = []
-        while waiting := _next_in_turn(connection):
-            begun = [row for row in waiting if self._may_begin(connection, row, now)]
-            _TAKE.execute(connection, [(self._lease.id, stamp(now), row.id) for row in begun])
-            tasks += [self._waiting_task(row, now) for row in begun]
-        return tasks
-
-    def _may_begin(self, connection: Connection, run: Row[Any], now: datetime) -> bool:
-        """Whether a waiting run begins; not if its timer is gone or short-circuited, and then it ends here."""
-        if run.revision is None:
-            end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
-            return False
-        before = breaker_of(run)
-        if run.kind == Kind.MANUAL or before is breaker.CLOSED:
-            return True
-        admitted, admission = breaker.admit(before, instant(run.fire_at))
-        if admission is Admission.SHORT_CIRCUIT:
-            end_run(connection, run.id, Outcome.SHORT_CIRCUITED, now, MESSAGES[Outcome.SHORT_CIRCUITED])
-            return False
-        connection.execute(update(timers).where(timers.c.id == run.timer_id).values(breaker_columns(admitted)))
-        return True
-
-    def _waiting_task(self, run: Row[Any], now: datetime) -> Task:
-        fire_time = instant(run.fire_at)
-        return Task(
-            run_id=run.id,
-            timer_id=run.timer_id,
-            timer=run.timer,
-            function=run.timer_function,
-            environment=run.environment,
-            params=run.params,
-            limit_s=run.limit_s,
-            kind=Kind(run.kind),
-            fire_time=fire_time,
-            attempt=run.attempt,
-            request_id=run.request_id,
-            past_due=now - fire_time > self._grace,
-        )
-
 
 _IS_WELL = (
     (timers.c.breaker_state == breaker.State.CLOSED)
@@ -235,7 +196,7 @@ _DUE = (
     .limit(bindparam("limit"))
 )
 _TAKE_DUE = _DUE.with_for_update(skip_locked=True, key_share=True)
-_TAKE_FREE = _TAKE_DUE.where(~exists().where(runs.c.timer_id == timers.c.id, runs.c.outcome.is_(None)))
+_TAKE_FREE = _TAKE_DUE.where(~exists().where(runs.c.timer_id == timers.c.id, IS_OPEN))
 #: What a claim must know of a timer where more is to be judged than its fire time, in the order of the due.
 _STATES = Among(
     select(
@@ -247,33 +208,6 @@ _STATES = Among(
 #: In the words of the index of these few timers.
 _TROUBLED = select(timers.c.id).where(text(TROUBLED))
 _JUDGED = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
-_WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
-_RUNNING = select(runs.c.timer_id).where(
-    runs.c.outcome.is_(None), runs.c.owner.is_not(None), runs.c.timer_id.is_not(None)
-)
-#: Manual runs begin at once, others when the last run of their timer has ended, one for each timer.
-_NEXT_IN_TURN = (
-    select(
-        runs,
-        *(timers.c[name] for name in ("revision", "params", "limit_s", *BREAKER)),
-        timers.c.function.label("timer_function"),
-    )
-    .outerjoin(timers, timers.c.id == runs.c.timer_id)
-    .where(_WAITS)
-    .where(
-        or_(
-            runs.c.kind == Kind.MANUAL,
-            runs.c.timer_id.is_(None),
-            runs.c.id.in_(select(func.min(runs.c.id)).where(_WAITS).group_by(runs.c.timer_id))
-            & runs.c.timer_id.not_in(_RUNNING),
-        )
-    )
-    .order_by(runs.c.id)
-)
-_TAKE = Bulk(
-    update(runs).where(runs.c.id == bindparam("run")).values(owner=bindparam("daemon"), claimed_at=bindparam("at")),
-    ("daemon", "at", "run"),
-)
 _MOVE = Bulk(
     update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in BREAKER}),
     (*BREAKER, "timer"),
@@ -293,20 +227,7 @@ def _agenda(connection: Connection) -> Agenda:
 
 
 # The condition says nothing new, but without it SQLite would read every timer instead of the index of the due.
-_AGENDA = select(func.min(timers.c.next_fire_at), exists().where(_WAITS)).where(timers.c.next_fire_at.is_not(None))
-
-
-def _next_in_turn(connection: Connection) -> Sequence[Row[Any]]:
-    """The waiting runs whose turn has come, for this daemon alone to begin."""
-    found = connection.execute(_NEXT_IN_TURN).all()
-    if not found or connection.dialect.name == "sqlite":
-        return found
-    # What was read may be changing in other hands: lock the timers, leave out those that others hold, and read again.
-    timer_ids = [row.timer_id for row in found if row.timer_id is not None]
-    lock = select(timers.c.id).where(timers.c.id.in_(timer_ids)).with_for_update(skip_locked=True, key_share=True)
-    ours = list(connection.execute(lock).scalars())
-    mine = or_(runs.c.timer_id.is_(None), runs.c.timer_id.in_(ours))
-    return connection.execute(_NEXT_IN_TURN.where(mine).with_for_update(skip_locked=True, of=runs)).all()
+_AGENDA = select(func.min(timers.c.next_fire_at), exists().where(WAITS)).where(timers.c.next_fire_at.is_not(None))
 
 
 def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
@@ -322,13 +243,11 @@ def request_run(store: Store, name: str, environment: Environment, *, now: datet
 
 
 def _open_runs(connection: Connection, timer_ids: Sequence[int]) -> Counter[int]:
-    """How many runs of each of these timers go on or wait."""
+    """How many runs of each of these timers go on or wait, but for backfilled ones that wait."""
     return Counter({row[0]: row[1] for row in _OPEN_RUNS.rows(connection, timer_ids)})
 
 
-_OPEN_RUNS = Among(
-    select(runs.c.timer_id, func.count()).where(runs.c.outcome.is_(None)).group_by(runs.c.timer_id), runs.c.timer_id
-)
+_OPEN_RUNS = Among(select(runs.c.timer_id, func.count()).where(IS_OPEN).group_by(runs.c.timer_id), runs.c.timer_id)
 
 
 def _write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple[Task, Ending]]) -> None:
@@ -352,7 +271,8 @@ def _write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple
 
 
 def _move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
-    """Tell each timer's breaker how its runs ended, in the order of their fire times."""
+    """Tell each timer's breaker how its runs ended, by their fire times; what was backfilled is no news to it."""
+    ended = [(task, ending) for task, ending in ended if task.kind is not Kind.BACKFILL]
     troubled = set(connection.execute(_TROUBLED).scalars())
     judged = {
         task.timer_id

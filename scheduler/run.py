@@ -28,6 +28,7 @@ class Kind(StrEnum):
 
     SCHEDULED = "scheduled"
     MANUAL = "manual"
+    BACKFILL = "backfill"
 
 
 #: What a run of each outcome logs where nothing more precise is known.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from .backfill import Backfill, backfill
 from .claims import request_run
 from .clock import Clock, SystemClock
 from .daemon import Daemon, Listener
@@ -145,6 +146,12 @@ class Scheduler:
     def run(self, name: str, environment: Environment = Environment.PRODUCTION) -> int:
         """Have a timer run at once, off schedule; returns the id of the run, to be found in `history`."""
         return request_run(self.store, name, environment, now=self._clock.now())
+
+    def backfill(
+        self, name: str, start: datetime, end: datetime, environment: Environment = Environment.PRODUCTION
+    ) -> Backfill:
+        """Have a timer run for each fire time in [start, end) that has no run, one after the other; see backfill.py."""
+        return backfill(self.store, name, environment, start, end, now=self._clock.now())
 
 
 def _executor(functions: Any, clock: Clock) -> Executor:

@@ -24,7 +24,7 @@ from ..errors import SchedulerError
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "up": "Serve the functions over HTTP and fire their timers.",
-        "timers": "Add, list, enable, disable, edit, run, remove, import and export timers.",
+        "timers": "Add, list, enable, disable, edit, run, backfill, remove, import and export timers.",
         "runs": "Show what ran, how it ended and how late it was.",
         "logs": "Show what runs printed.",
         "call": "Call a function of cloud.py here and now.",

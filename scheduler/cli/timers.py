@@ -1,4 +1,4 @@
-"""scheduler timers: add, list, enable, disable, edit, reset, run, rm; import and export stand in transfer.py."""
+"""scheduler timers: add, list, enable, disable, edit, reset, run, rm; see also transfer.py and backfill.py."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..store import Store
 from ..timer import Environment, Timer
 from ..timetable import Entry, Timetable
 from . import show
+from .backfill import backfill_timer
 from .daemons import alive
 from .definition import attributes, changed_trigger, definition_options, trigger
 from .functions import check_function, closest
@@ -37,6 +38,7 @@ def command() -> None:
     """Timers: what fires when, and whether it does."""
 
 
+command.add_command(backfill_timer)
 command.add_command(import_timers)
 command.add_command(export_timers)
 

@@ -1,0 +1,99 @@
+"""scheduler timers backfill: runs for fire times that are past and have none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from ..backfill import DEFAULT_CAP, MAX_CAP, Backfill, backfill, cancel_backfill, plan_backfill
+from ..timer import Timer
+from ..timetable import Timetable
+from . import show
+from .daemons import alive
+from .place import Place, environment_option, here, json_option, store_option
+from .span import moment
+
+
+@click.command("backfill")
+@click.argument("name")
+@click.option("--from", "start", metavar="INSTANT", help="Where the span begins, as in 2026-01-05T00:00.")
+@click.option("--to", "end", metavar="INSTANT", help="The span ends before this instant; now unless set.")
+@click.option("--limit", default=DEFAULT_CAP, type=click.IntRange(1, MAX_CAP), help="Most runs; 1000 unless set.")
+@click.option("--dry-run", is_flag=True, help="Print the fire times, and enter nothing.")
+@click.option("--cancel", is_flag=True, help="Take back what an earlier backfill entered and no daemon has begun.")
+@environment_option
+@store_option
+@json_option
+def backfill_timer(
+    *,
+    name: str,
+    start: str | None,
+    end: str | None,
+    limit: int,
+    dry_run: bool,
+    cancel: bool,
+    environment: str | None,
+    store: str | None,
+    as_json: bool,
+) -> None:
+    """Run a timer for the fire times of a past span that have no run: what was missed, skipped or short-circuited.
+
+    The runs are entered at once, and begun one after the other while no other run of the timer goes on. Instants
+    without an offset are wall times of the default zone.
+    """
+    if cancel == (start is not None):
+        raise click.UsageError("say where the span begins, as in --from 2026-01-05T00:00, or --cancel")
+    place = here(store=store, environment=environment)
+    with place.store() as opened:
+        timer = Timetable(opened).get(name, place.environment).timer
+        if start is None:
+            _tell_cancelled(timer, cancel_backfill(opened, name, place.environment), as_json=as_json)
+            return
+        now = datetime.now(UTC)
+        span = moment(start, place.config.tz), moment(end, place.config.tz) if end is not None else now
+        found = (plan_backfill if dry_run else backfill)(opened, name, place.environment, *span, now=now, cap=limit)
+        if as_json:
+            _print_json(timer, found, place, entered=not dry_run)
+            return
+        _tell(timer, found, place, dry_run=dry_run)
+        if found.fire_times and not dry_run and not alive(opened):
+            click.echo(f"no daemon runs on this store; they wait for:  {show.command('up')}", err=True)
+
+
+def _tell_cancelled(timer: Timer, count: int, *, as_json: bool) -> None:
+    if as_json:
+        show.print_json({"cancelled": count})
+    else:
+        click.echo(f"took back {count} backfilled runs of {timer.name} that had not begun")
+
+
+def _print_json(timer: Timer, found: Backfill, place: Place, *, entered: bool) -> None:
+    tz = show.zone_of(timer, place.config.tz)
+    show.print_json(
+        {
+            "timer": timer.name,
+            "environment": timer.environment,
+            "entered": entered,
+            "fire_times": [show.iso(fire_time, tz) for fire_time in found.fire_times],
+            "have_run": found.have_run,
+            "still_due": found.still_due,
+        }
+    )
+
+
+def _tell(timer: Timer, found: Backfill, place: Place, *, dry_run: bool) -> None:
+    tz = show.zone_of(timer, place.config.tz)
+    if dry_run:
+        for fire_time in found.fire_times:
+            click.echo(show.instant(fire_time, tz))
+    count = len(found.fire_times)
+    what = f"{'would enter' if dry_run else 'entered'} {count} {'run' if count == 1 else 'runs'} of {timer.name}"
+    if count and not dry_run:
+        first, last = (show.instant(found.fire_times[index], tz) for index in (0, -1))
+        what += f", {first} to {last}; look at them with:  {show.command('runs', '--timer', timer.name)}"
+    click.echo(what)
+    if found.have_run:
+        click.echo(f"{found.have_run} fire times of the span have run already, or are about to")
+    if found.still_due:
+        click.echo(f"{found.still_due} are left to the daemon, which goes by the misfire policy, {timer.misfire}")

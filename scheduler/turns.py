@@ -1,0 +1,123 @@
+"""Runs that wait for their turn: manual ones, queued ones, backfilled ones. Which of them begin, and in which order.
+
+A manual run begins at once. Another one begins when no run of its timer goes on, one for each timer, the oldest first;
+and a backfilled one only when its timer has nothing else to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
+
+from . import breaker
+from .breaker import Admission
+from .bulk import Bulk
+from .leases import end_run
+from .rows import BREAKER, breaker_columns, breaker_of
+from .run import MESSAGES, Kind, Outcome, Task
+from .schema import runs, timers
+from .stamps import instant, stamp
+
+WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
+_IS_BACKFILLED = runs.c.kind == Kind.BACKFILL
+#: What keeps a timer from firing, by its overlap policy: not what is backfilled and waits.
+IS_OPEN = runs.c.outcome.is_(None) & or_(runs.c.owner.is_not(None), ~_IS_BACKFILLED)
+
+_WAITING: Select[Any] = (
+    select(
+        runs,
+        *(timers.c[name] for name in ("revision", "params", "limit_s", *BREAKER)),
+        timers.c.function.label("timer_function"),
+    )
+    .outerjoin(timers, timers.c.id == runs.c.timer_id)
+    .where(WAITS)
+    .order_by(runs.c.id)
+)
+_RUNNING = select(runs.c.timer_id).where(
+    runs.c.outcome.is_(None), runs.c.owner.is_not(None), runs.c.timer_id.is_not(None)
+)
+_BUSY = select(runs.c.timer_id).where(IS_OPEN, runs.c.timer_id.is_not(None))
+_FIRST = select(func.min(runs.c.id)).where(WAITS).group_by(runs.c.timer_id)
+#: The runs whose turn it is, but for backfilled ones.
+IN_TURN = _WAITING.where(
+    ~_IS_BACKFILLED,
+    or_(
+        runs.c.kind == Kind.MANUAL,
+        runs.c.timer_id.is_(None),
+        runs.c.id.in_(_FIRST.where(~_IS_BACKFILLED)) & runs.c.timer_id.not_in(_RUNNING),
+    ),
+)
+#: The backfilled runs whose turn it is.
+BACKFILLED = _WAITING.where(
+    _IS_BACKFILLED,
+    or_(
+        runs.c.timer_id.is_(None),
+        runs.c.id.in_(_FIRST.where(_IS_BACKFILLED)) & runs.c.timer_id.not_in(_BUSY),
+    ),
+)
+_TAKE = Bulk(
+    update(runs).where(runs.c.id == bindparam("run")).values(owner=bindparam("daemon"), claimed_at=bindparam("at")),
+    ("daemon", "at", "run"),
+)
+
+
+def begun_in_turn(
+    connection: Connection, in_turn: Select[Any], daemon_id: int, now: datetime, grace: timedelta
+) -> list[Task]:
+    """Begin the runs whose turn it is, for a daemon; one that is short-circuited instead gives its turn to the next."""
+    tasks: list[Task] = []
+    while waiting := _found(connection, in_turn):
+        begun = [row for row in waiting if _may_begin(connection, row, now)]
+        _TAKE.execute(connection, [(daemon_id, stamp(now), row.id) for row in begun])
+        tasks += [_task(row, now, grace) for row in begun]
+    return tasks
+
+
+def _found(connection: Connection, in_turn: Select[Any]) -> Sequence[Row[Any]]:
+    """The waiting runs whose turn has come, for this daemon alone to begin."""
+    found = connection.execute(in_turn).all()
+    if not found or connection.dialect.name == "sqlite":
+        return found
+    # What was read may be changing in other hands: lock the timers, leave out those that others hold, and read again.
+    timer_ids = [row.timer_id for row in found if row.timer_id is not None]
+    lock = select(timers.c.id).where(timers.c.id.in_(timer_ids)).with_for_update(skip_locked=True, key_share=True)
+    ours = list(connection.execute(lock).scalars())
+    mine = or_(runs.c.timer_id.is_(None), runs.c.timer_id.in_(ours))
+    return connection.execute(in_turn.where(mine).with_for_update(skip_locked=True, of=runs)).all()
+
+
+def _may_begin(connection: Connection, run: Row[Any], now: datetime) -> bool:
+    """Whether a waiting run begins; not if its timer is gone or short-circuited, and then it ends here."""
+    if run.revision is None:
+        end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
+        return False
+    before = breaker_of(run)
+    if run.kind in (Kind.MANUAL, Kind.BACKFILL) or before is breaker.CLOSED:
+        return True
+    admitted, admission = breaker.admit(before, instant(run.fire_at))
+    if admission is Admission.SHORT_CIRCUIT:
+        end_run(connection, run.id, Outcome.SHORT_CIRCUITED, now, MESSAGES[Outcome.SHORT_CIRCUITED])
+        return False
+    connection.execute(update(timers).where(timers.c.id == run.timer_id).values(breaker_columns(admitted)))
+    return True
+
+
+def _task(run: Row[Any], now: datetime, grace: timedelta) -> Task:
+    fire_time = instant(run.fire_at)
+    return Task(
+        run_id=run.id,
+        timer_id=run.timer_id,
+        timer=run.timer,
+        function=run.timer_function,
+        environment=run.environment,
+        params=run.params,
+        limit_s=run.limit_s,
+        kind=Kind(run.kind),
+        fire_time=fire_time,
+        attempt=run.attempt,
+        request_id=run.request_id,
+        past_due=now - fire_time > grace,
+    )
