@@ -12,6 +12,7 @@
     half-open  failure                        open         openings + 1, a longer cool-down begins
     half-open  lost (the daemon died)         open         the next fire is the probe
 
+A fire time whose failed run is tried again counts once, when its last attempt has failed; backfilled runs do not count.
 Cool-down: 60 s × 2^(openings − 1), at most 900 s, counted from the scheduled fire time of the failed run, so that a
 timer with a period of 15 minutes or more is never short-circuited (engine protocol, section 6).
 """

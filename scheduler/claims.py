@@ -23,6 +23,7 @@ from .known import KnownTimers
 from .leases import Lease, end_run, lose_probes
 from .misfire import GRACE
 from .plan import Entry
+from .retries import enter_retries
 from .rows import (
     BREAKER,
     NEW_RUN,
@@ -39,7 +40,7 @@ from .stamps import instant_or_none, stamp, stamp_or_none
 from .store import Store
 from .timer import Environment, MisfirePolicy
 from .timetable import Timetable
-from .turns import BACKFILLED, IN_TURN, IS_OPEN, WAITS, begun_in_turn
+from .turns import BACKFILLED, IN_TURN, IS_OPEN, RETRIED, WAITS_FOR_RETRY, WAITS_FOR_TURN, begun_in_turn
 from .wake import changing
 
 #: The most timers that one claim takes: while they run, the next ones are claimed.
@@ -48,10 +49,16 @@ CLAIM_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """The earliest fire time that an enabled timer waits for, and whether runs wait for their turn."""
+    """The earliest instant at which a timer fires or is tried again, and whether runs wait for their turn."""
 
     next_due: datetime | None
     waits: bool
+    #: When the first further attempt of a failed run is due.
+    next_retry: datetime | None = None
+
+    def waits_at(self, now: datetime) -> bool:
+        """Whether there are runs to begin that wait."""
+        return self.waits or (self.next_retry is not None and self.next_retry <= now)
 
 
 class Claimed(NamedTuple):
@@ -115,6 +122,7 @@ class Claims:
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)
+            tasks += begun_in_turn(connection, RETRIED, self._lease.id, now, self._grace) if waits else []
             tasks += begun_in_turn(connection, IN_TURN, self._lease.id, now, self._grace) if waits else []
             tasks += self._claim_due(connection, now, limit, free=free)
             tasks += begun_in_turn(connection, BACKFILLED, self._lease.id, now, self._grace) if waits else []
@@ -135,7 +143,8 @@ class Claims:
             ended, printed = self._doubts.unrecorded(connection, self._lease.id, ended, printed)
             if ended:
                 _write_endings(connection, self._lease.id, ended)
-                changes = _move_breakers(connection, ended)
+                retried = enter_retries(connection, ended)
+                changes = _move_breakers(connection, [pair for pair in ended if pair[0].run_id not in retried])
             if printed:
                 connection.execute(insert(lines), [line_columns(line) for line in printed])
         self._doubts.recorded()
@@ -222,12 +231,17 @@ _WRITE_ENDING = Bulk(
 
 
 def _agenda(connection: Connection) -> Agenda:
-    earliest, waits = connection.execute(_AGENDA).one()
-    return Agenda(instant_or_none(earliest), bool(waits))
+    next_fire_at, waits, retry_at = connection.execute(_AGENDA).one()
+    next_due_at = min((at for at in (next_fire_at, retry_at) if at is not None), default=None)
+    return Agenda(instant_or_none(next_due_at), bool(waits), instant_or_none(retry_at))
 
 
 # The condition says nothing new, but without it SQLite would read every timer instead of the index of the due.
-_AGENDA = select(func.min(timers.c.next_fire_at), exists().where(WAITS)).where(timers.c.next_fire_at.is_not(None))
+_AGENDA = select(
+    func.min(timers.c.next_fire_at),
+    exists().where(WAITS_FOR_TURN),
+    select(func.min(runs.c.due_at)).where(WAITS_FOR_RETRY).scalar_subquery(),
+).where(timers.c.next_fire_at.is_not(None))
 
 
 def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:

@@ -260,11 +260,12 @@ class Daemon:
         if monotonic >= self._look_at:
             self._agenda = self._claims.agenda()
             self._look_at = monotonic + MAX_SLEEP_S
-        if not self._agenda.waits and (self._agenda.next_due is None or self._agenda.next_due > now):
+        waits = self._agenda.waits_at(now)
+        if not waits and (self._agenda.next_due is None or self._agenda.next_due > now):
             return False
         # A run that ended, but is not recorded, would keep its timer from firing.
         free = bool(self._ended)
-        tasks, self._agenda = self._claims.claim(now, waits=self._agenda.waits and not free, free=free)
+        tasks, self._agenda = self._claims.claim(now, waits=waits and not free, free=free)
         self._is_left_to_others = not tasks and not free
         self._running += len(tasks)
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):

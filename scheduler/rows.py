@@ -39,6 +39,8 @@ def timer_columns(timer: Timer) -> dict[str, Any]:
         "delivery": timer.delivery,
         "breaker_threshold": timer.breaker_threshold,
         "jitter_s": timer.jitter_s,
+        "retries": timer.retries,
+        "retry_backoff_s": timer.retry_backoff_s,
     }
 
 
@@ -89,6 +91,8 @@ def timer_of(row: Row[Any]) -> Timer:
         delivery=row.delivery,
         breaker_threshold=row.breaker_threshold,
         jitter_s=row.jitter_s,
+        retries=row.retries,
+        retry_backoff_s=row.retry_backoff_s,
     )
 
 
@@ -182,6 +186,8 @@ def run_of(row: Row[Any]) -> Run:
         error=row.error,
         result=row.result,
         lines_dropped=row.lines_dropped,
+        due_at=instant_or_none(row.due_at),
+        retry_at=instant_or_none(row.retry_at),
     )
 
 

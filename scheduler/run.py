@@ -48,7 +48,9 @@ class Run:
     """One attempt to run one fire time, or a row that stands for `count` fire times of the same outcome.
 
     All instants are UTC. `outcome` is None while the run goes on or waits for its turn. `message` is the fixed text of
-    the outcome, `error` what went wrong in particular, `result` the beginning of what the function returned.
+    the outcome, `error` what went wrong in particular, `result` the beginning of what the function returned. A failed
+    run that is tried again has `retry_at`: then the next attempt is due, a run of its own of the same fire time and
+    request id, which has the same instant as `due_at`. The outcome of a fire time is that of its last attempt.
     """
 
     id: int
@@ -70,6 +72,8 @@ class Run:
     error: str | None = None
     result: str | None = None
     lines_dropped: int = 0
+    due_at: datetime | None = None
+    retry_at: datetime | None = None
 
     @property
     def lateness_s(self) -> float | None:

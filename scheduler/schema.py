@@ -45,6 +45,8 @@ timers = Table(
     Column("delivery", Text, nullable=False),
     Column("breaker_threshold", Integer, nullable=False),
     Column("jitter_s", Integer, nullable=False, server_default="0"),
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("retry_backoff_s", Float, nullable=False, server_default="10"),
     Column("breaker_state", Text, nullable=False),
     Column("consecutive_failures", Integer, nullable=False),
     Column("openings", Integer, nullable=False),
@@ -116,6 +118,9 @@ runs = Table(
     Column("error", Text),
     Column("result", Text),
     Column("lines_dropped", Integer, nullable=False),
+    # When a further attempt may begin; and of the one before, which failed, the same instant.
+    Column("due_at", BigInteger),
+    Column("retry_at", BigInteger),
 )
 Index(
     "runs_open",

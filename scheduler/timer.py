@@ -30,6 +30,8 @@ MAX_PARAMS_BYTES = 65_536
 MAX_LIMIT_S = 86_400.0
 MAX_INTERVAL_S = 366 * 86_400
 MAX_JITTER_S = 86_400
+MAX_RETRIES = 100
+MAX_BACKOFF_S = 86_400.0
 _MICROSECOND = timedelta(microseconds=1)
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -208,6 +210,8 @@ class Timer:
     run in seconds. `breaker_threshold` is the number of consecutive failures that opens the breaker, 0 = never.
     With `jitter_s`, all fire times are later by a whole number of seconds from 0 to `jitter_s` - 1, which follows from
     environment and name; so timers with the same trigger need not all fire at once.
+    `retries` is how often a failed run is tried again before the next fire time: after `retry_backoff_s` seconds, then
+    after twice as many, and so on.
     A timer is created disabled (the specification's rule); `enabled` is the store's word on it.
 
     Raises TimerError, with `field` saying which attribute is wrong.
@@ -225,6 +229,8 @@ class Timer:
     delivery: Delivery = Delivery.AT_MOST_ONCE
     breaker_threshold: int = 5
     jitter_s: int = 0
+    retries: int = 0
+    retry_backoff_s: float = 10.0
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
@@ -239,6 +245,7 @@ class Timer:
                 field="breaker_threshold",
             )
         _check_jitter(self.jitter_s, self.trigger)
+        _check_retries(self.retries, self.retry_backoff_s)
 
     @property
     def schedule(self) -> Cron | Every | Shifted:
@@ -323,6 +330,16 @@ def _check_jitter(jitter_s: int, trigger: Cron | Every) -> None:
         raise TimerError(
             f"a jitter of {jitter_s} s is longer than the shortest time between two fires, {gap.total_seconds():.0f} s",
             field="jitter_s",
+        )
+
+
+def _check_retries(retries: int, backoff_s: float) -> None:
+    if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= MAX_RETRIES:
+        raise TimerError(f"a run is tried again 0 to {MAX_RETRIES} times, not {retries!r}", field="retries")
+    if isinstance(backoff_s, bool) or not isinstance(backoff_s, int | float) or not 0 < backoff_s <= MAX_BACKOFF_S:
+        raise TimerError(
+            f"a back-off is more than 0 s and at most {MAX_BACKOFF_S:.0f} s, not {backoff_s!r}",
+            field="retry_backoff_s",
         )
 
 

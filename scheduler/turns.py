@@ -1,7 +1,8 @@
-"""Runs that wait for their turn: manual ones, queued ones, backfilled ones. Which of them begin, and in which order.
+"""Runs that wait for their turn: manual, queued, backfilled ones, and further attempts. Which begin, in which order.
 
 A manual run begins at once. Another one begins when no run of its timer goes on, one for each timer, the oldest first;
-and a backfilled one only when its timer has nothing else to do.
+a further attempt not before it is due, and never once the next fire time has come; and a backfilled run only when its
+timer has nothing else to do. Backfilled runs and further attempts that wait keep no fire from running.
 """
 
 from __future__ import annotations
@@ -15,16 +16,23 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, up
 from . import breaker
 from .breaker import Admission
 from .bulk import Bulk
-from .leases import end_run
-from .rows import BREAKER, breaker_columns, breaker_of
+from .leases import end_run, lose_probes
+from .retry import is_past
+from .rows import BREAKER, breaker_columns, breaker_of, timer_of
 from .run import MESSAGES, Kind, Outcome, Task
 from .schema import runs, timers
 from .stamps import instant, stamp
+from .timer import OverlapPolicy
 
 WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
 _IS_BACKFILLED = runs.c.kind == Kind.BACKFILL
-#: What keeps a timer from firing, by its overlap policy: not what is backfilled and waits.
-IS_OPEN = runs.c.outcome.is_(None) & or_(runs.c.owner.is_not(None), ~_IS_BACKFILLED)
+_HAS_TURN = runs.c.due_at.is_(None)
+#: Whether there may be runs whose turn it is.
+WAITS_FOR_TURN = WAITS & _HAS_TURN
+#: The further attempts, due or not.
+WAITS_FOR_RETRY = WAITS & runs.c.due_at.is_not(None)
+#: What keeps a timer from firing, by its overlap policy.
+IS_OPEN = runs.c.outcome.is_(None) & or_(runs.c.owner.is_not(None), ~_IS_BACKFILLED & _HAS_TURN)
 
 _WAITING: Select[Any] = (
     select(
@@ -39,11 +47,20 @@ _WAITING: Select[Any] = (
 _RUNNING = select(runs.c.timer_id).where(
     runs.c.outcome.is_(None), runs.c.owner.is_not(None), runs.c.timer_id.is_not(None)
 )
-_BUSY = select(runs.c.timer_id).where(IS_OPEN, runs.c.timer_id.is_not(None))
-_FIRST = select(func.min(runs.c.id)).where(WAITS).group_by(runs.c.timer_id)
+_BUSY = select(runs.c.timer_id).where(
+    runs.c.outcome.is_(None), or_(runs.c.owner.is_not(None), ~_IS_BACKFILLED), runs.c.timer_id.is_not(None)
+)
+_FIRST = select(func.min(runs.c.id)).where(WAITS_FOR_TURN).group_by(runs.c.timer_id)
+#: The further attempts that are due.
+RETRIED = _WAITING.where(
+    WAITS_FOR_RETRY,
+    runs.c.due_at <= bindparam("now"),
+    or_(runs.c.timer_id.is_(None), timers.c.overlap == OverlapPolicy.ALLOW, runs.c.timer_id.not_in(_RUNNING)),
+)
 #: The runs whose turn it is, but for backfilled ones.
 IN_TURN = _WAITING.where(
     ~_IS_BACKFILLED,
+    _HAS_TURN,
     or_(
         runs.c.kind == Kind.MANUAL,
         runs.c.timer_id.is_(None),
@@ -69,16 +86,16 @@ def begun_in_turn(
 ) -> list[Task]:
     """Begin the runs whose turn it is, for a daemon; one that is short-circuited instead gives its turn to the next."""
     tasks: list[Task] = []
-    while waiting := _found(connection, in_turn):
+    while waiting := _found(connection, in_turn, now):
         begun = [row for row in waiting if _may_begin(connection, row, now)]
         _TAKE.execute(connection, [(daemon_id, stamp(now), row.id) for row in begun])
         tasks += [_task(row, now, grace) for row in begun]
     return tasks
 
 
-def _found(connection: Connection, in_turn: Select[Any]) -> Sequence[Row[Any]]:
+def _found(connection: Connection, in_turn: Select[Any], now: datetime) -> Sequence[Row[Any]]:
     """The waiting runs whose turn has come, for this daemon alone to begin."""
-    found = connection.execute(in_turn).all()
+    found = connection.execute(in_turn, {"now": stamp(now)}).all()
     if not found or connection.dialect.name == "sqlite":
         return found
     # What was read may be changing in other hands: lock the timers, leave out those that others hold, and read again.
@@ -86,7 +103,8 @@ def _found(connection: Connection, in_turn: Select[Any]) -> Sequence[Row[Any]]:
     lock = select(timers.c.id).where(timers.c.id.in_(timer_ids)).with_for_update(skip_locked=True, key_share=True)
     ours = list(connection.execute(lock).scalars())
     mine = or_(runs.c.timer_id.is_(None), runs.c.timer_id.in_(ours))
-    return connection.execute(in_turn.where(mine).with_for_update(skip_locked=True, of=runs)).all()
+    locked = in_turn.where(mine).with_for_update(skip_locked=True, of=runs)
+    return connection.execute(locked, {"now": stamp(now)}).all()
 
 
 def _may_begin(connection: Connection, run: Row[Any], now: datetime) -> bool:
@@ -94,6 +112,8 @@ def _may_begin(connection: Connection, run: Row[Any], now: datetime) -> bool:
     if run.revision is None:
         end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
         return False
+    if run.due_at is not None:
+        return _may_be_retried(connection, run, now)
     before = breaker_of(run)
     if run.kind in (Kind.MANUAL, Kind.BACKFILL) or before is breaker.CLOSED:
         return True
@@ -103,6 +123,19 @@ def _may_begin(connection: Connection, run: Row[Any], now: datetime) -> bool:
         return False
     connection.execute(update(timers).where(timers.c.id == run.timer_id).values(breaker_columns(admitted)))
     return True
+
+
+def _may_be_retried(connection: Connection, run: Row[Any], now: datetime) -> bool:
+    """Whether a further attempt begins that is due; its fire time has passed the breaker already."""
+    row = connection.execute(select(timers).where(timers.c.id == run.timer_id).with_for_update(key_share=True)).one()
+    if not row.enabled:
+        end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was disabled before the next attempt")
+    elif is_past(timer_of(row), instant(run.fire_at), now):
+        end_run(connection, run.id, Outcome.MISFIRED, now, "missed: the next fire time came before this attempt")
+    else:
+        return True
+    lose_probes(connection, [row], now)
+    return False
 
 
 def _task(run: Row[Any], now: datetime, grace: timedelta) -> Task:

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 #: Rooms of the timer service from the inside out; a room may import those before it, never one after it.
-PURE = ("stamps", "errors", "budget", "breaker", "timer", "forecast", "run", "misfire", "plan", "logs")
+PURE = ("stamps", "errors", "budget", "breaker", "timer", "forecast", "retry", "run", "misfire", "plan", "logs")
 SHELL = (
     "clock",
     "call",
@@ -28,6 +28,7 @@ SHELL = (
     "doubts",
     "batch",
     "turns",
+    "retries",
     "claims",
     "backfill",
     "history",

@@ -34,11 +34,19 @@ _OPTIONS: tuple[Any, ...] = (
         help="Whether an abandoned run is run again.",
     ),
     click.option("--jitter", "jitter_s", type=int, metavar="S", help="Fire up to S seconds later, always the same; 0."),
+    click.option("--retries", type=int, metavar="N", help="How often a failed run is tried again; 0 unless set."),
+    click.option(
+        "--retry-backoff",
+        "retry_backoff_s",
+        type=float,
+        metavar="S",
+        help="Seconds before the first retry, doubled for each further one; 10 unless set.",
+    ),
     click.option("--breaker", type=int, metavar="N", help="Failures in a row that open the breaker; 0 = never."),
 )
 
 #: Attributes of a timer that an option gives as they are.
-_AS_GIVEN = ("function", "misfire", "overlap", "delivery", "jitter_s")
+_AS_GIVEN = ("function", "misfire", "overlap", "delivery", "jitter_s", "retries", "retry_backoff_s")
 
 
 def definition_options(command: F) -> F:

@@ -97,12 +97,14 @@ def row(run: Run, tz: tzinfo) -> tuple[str, ...]:
         run.outcome or ("running" if run.started_at else "waiting"),
         show.seconds(run.lateness_s),
         show.seconds(run.duration_s),
-        message(run),
+        message(run, tz),
     )
 
 
-def message(run: Run) -> str:
-    """The message of a run with what went wrong in particular, else what the function returned."""
+def message(run: Run, tz: tzinfo) -> str:
+    """The message of a run with what went wrong in particular, else what the function returned; and what comes next."""
     if run.outcome is Outcome.SUCCEEDED:
         return run.result or ""
-    return " · ".join(part for part in (run.message, run.error) if part)
+    retry = f"tried again at {show.instant(run.retry_at, tz)}" if run.retry_at else ""
+    waits = f"attempt {run.attempt}, due at {show.instant(run.due_at, tz)}" if run.due_at and not run.outcome else ""
+    return " · ".join(part for part in (run.message, run.error, retry, waits) if part)

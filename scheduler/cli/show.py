@@ -138,6 +138,8 @@ def timer_json(entry: Entry, default_tz: str) -> dict[str, Any]:
         "overlap": timer.overlap,
         "delivery": timer.delivery,
         "jitter_s": timer.jitter_s,
+        "retries": timer.retries,
+        "retry_backoff_s": timer.retry_backoff_s,
         "breaker": {
             "threshold": timer.breaker_threshold,
             "state": breaker.state,
@@ -180,6 +182,8 @@ def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
         "error": run.error,
         "result": result_value(run.result),
         "lines_dropped": run.lines_dropped,
+        "due_at": iso(run.due_at, tz),
+        "retry_at": iso(run.retry_at, tz),
     }
 
 

@@ -17,7 +17,7 @@ from ..timer import DEFAULT_TZ, Cron, Environment, Every, Timer, params_text
 
 COLUMNS = (
     *("name", "function", "cron", "seconds", "environment", "enabled", "tz", "dst"),
-    *("params", "limit_s", "misfire", "overlap", "delivery", "breaker", "jitter_s"),
+    *("params", "limit_s", "misfire", "overlap", "delivery", "breaker", "jitter_s", "retries", "retry_backoff_s"),
 )
 #: Other names under which a column may come: those of `timers list --json`, of the options, and plain English.
 SYNONYMS = {
@@ -29,6 +29,7 @@ SYNONYMS = {
     "limit": "limit_s",
     "timezone": "tz",
     "jitter": "jitter_s",
+    "retry_backoff": "retry_backoff_s",
 }
 #: LeanCloud's own words for its environments, beside ours.
 ENVIRONMENTS = {
@@ -157,6 +158,8 @@ def record(timer: Timer) -> dict[str, Any]:
         "delivery": timer.delivery.value,
         "breaker": timer.breaker_threshold,
         "jitter_s": timer.jitter_s,
+        "retries": timer.retries,
+        "retry_backoff_s": timer.retry_backoff_s,
     }
 
 
@@ -369,6 +372,8 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "delivery": _word,
     "breaker": _whole,
     "jitter_s": _whole,
+    "retries": _whole,
+    "retry_backoff_s": _number,
 }
 
 

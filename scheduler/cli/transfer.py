@@ -40,8 +40,8 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     """Keep the timers of a CSV or JSON list, all of them or none; `-` reads the list from stdin.
 
     A CSV begins with a header. The columns are name, function, cron or seconds, environment, and if you like enabled,
-    tz, dst, params (JSON), limit_s, misfire, overlap, delivery, breaker, jitter_s. --env is for lines that name no
-    environment.
+    tz, dst, params (JSON), limit_s, misfire, overlap, delivery, breaker, jitter_s, retries, retry_backoff_s. --env is
+    for lines that name no environment.
     """
     place = here(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
     config = place.config

@@ -49,6 +49,8 @@ timers = st.builds(
     delivery=st.sampled_from(Delivery),
     breaker_threshold=st.integers(0, 1_000_000),
     jitter_s=st.integers(0, 5),
+    retries=st.integers(0, 100),
+    retry_backoff_s=st.floats(0.001, 86_400),
 )
 
 

@@ -33,6 +33,8 @@ def timetable(store: Store) -> Timetable:
     delivery=st.sampled_from(Delivery),
     breaker_threshold=st.integers(0, 100),
     jitter_s=st.integers(0, 77),
+    retries=st.integers(0, 100),
+    retry_backoff_s=st.floats(0.1, 1000),
     params=st.dictionaries(st.text("abc", min_size=1), st.integers() | st.text("åß∂", max_size=3), max_size=3),
 )
 def test_a_timer_comes_back_as_it_went_in(timetable: Timetable, **attributes: object) -> None:

@@ -1,0 +1,38 @@
+"""When a failed attempt is followed by another one. Pure.
+
+Only failures of the function are tried again, by a timer with `retries`: a time-out, an exception that nobody caught,
+an engine out of reach. An answer in time, be it LeanEngineError, is none; nor is a run that an operator asked for.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from .timer import Timer
+
+#: The longest pause between two attempts.
+MAX_PAUSE_S = 86_400.0
+
+
+def retry_at(timer: Timer, fire_time: datetime, attempt: int, ended_at: datetime) -> datetime | None:
+    """When to try again what failed at its `attempt`-th attempt; None where that was the last one.
+
+    The pauses are `retry_backoff_s`, then twice as long, and so on. No attempt begins at or after the next fire time.
+
+    >>> from datetime import UTC
+    >>> from scheduler.timer import Every
+    >>> eight = datetime(2026, 1, 1, 8, tzinfo=UTC)
+    >>> timer = Timer(name="t", function="f", trigger=Every(60, anchor=eight), retries=3, retry_backoff_s=10)
+    >>> [str(retry_at(timer, eight, attempt, eight)) for attempt in (1, 2, 3, 4)]
+    ['2026-01-01 08:00:10+00:00', '2026-01-01 08:00:20+00:00', '2026-01-01 08:00:40+00:00', 'None']
+    """
+    if attempt > timer.retries:
+        return None
+    at = ended_at + timedelta(seconds=min(timer.retry_backoff_s * 2.0 ** (attempt - 1), MAX_PAUSE_S))
+    return None if is_past(timer, fire_time, at) else at
+
+
+def is_past(timer: Timer, fire_time: datetime, now: datetime) -> bool:
+    """Whether the next fire time has come, so that no attempt at this one may begin."""
+    next_fire = timer.schedule.next_fire(fire_time)
+    return next_fire is not None and next_fire <= now
