@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, CursorResult, Executable, Text, bindparam, column, func, select
+from sqlalchemy import ColumnElement, CursorResult, Executable, Text, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql import visitors
@@ -54,25 +54,25 @@ class Bulk:
 
 
 class Among:
-    """A statement about the rows whose `number` is among many ids, given as one parameter: as many as may be."""
+    """A statement about the rows whose `key` is among many values, given as one parameter: as many as may be."""
 
-    def __init__(self, statement: Any, number: ColumnElement[int]) -> None:
-        numbers = func.json_each(bindparam(_IDS, type_=Text)).table_valued("value")
-        self._sqlite = statement.where(number.in_(select(numbers.c.value)))
-        self._postgresql = statement.where(number == func.any(bindparam(_IDS, type_=ARRAY(BigInteger))))
+    def __init__(self, statement: Any, key: ColumnElement[Any]) -> None:
+        wanted = func.json_each(bindparam(_WANTED, type_=Text)).table_valued("value")
+        self._sqlite = statement.where(key.in_(select(wanted.c.value)))
+        self._postgresql = statement.where(key == func.any(bindparam(_WANTED, type_=ARRAY(key.type))))
 
-    def execute(self, connection: Connection, ids: Sequence[int], **parameters: Any) -> CursorResult[Any]:
+    def execute(self, connection: Connection, values: Sequence[int | str], **parameters: Any) -> CursorResult[Any]:
         """Run it once, with whatever other parameters it has."""
         if connection.dialect.name == "postgresql":
-            return connection.execute(self._postgresql, {**parameters, _IDS: list(ids)})
-        return connection.execute(self._sqlite, {**parameters, _IDS: json.dumps(list(ids))})
+            return connection.execute(self._postgresql, {**parameters, _WANTED: list(values)})
+        return connection.execute(self._sqlite, {**parameters, _WANTED: json.dumps(list(values))})
 
-    def rows(self, connection: Connection, ids: Sequence[int], **parameters: Any) -> Sequence[Any]:
-        """What a query finds; nothing where there are no ids."""
-        return self.execute(connection, ids, **parameters).all() if ids else []
+    def rows(self, connection: Connection, values: Sequence[int | str], **parameters: Any) -> Sequence[Any]:
+        """What a query finds; nothing where there are no values."""
+        return self.execute(connection, values, **parameters).all() if values else []
 
 
-_IDS = "wanted_ids"
+_WANTED = "wanted"
 
 
 def _compiled(statement: Any, dialect: Dialect, names: Sequence[str] | None = None) -> SQLCompiler:

@@ -24,7 +24,7 @@ def timer_columns(timer: Timer) -> dict[str, Any]:
     every = trigger if isinstance(trigger, Every) else None
     return {
         "name": timer.name,
-        "environment": timer.environment,
+        "environment": timer.environment.value,
         "function": timer.function,
         "params": params_text(timer.params),
         "expression": cron and cron.expression,
@@ -34,9 +34,9 @@ def timer_columns(timer: Timer) -> dict[str, Any]:
         "anchor_at": every and stamp(every.anchor),
         "enabled": timer.enabled,
         "limit_s": timer.limit_s,
-        "misfire": timer.misfire,
-        "overlap": timer.overlap,
-        "delivery": timer.delivery,
+        "misfire": timer.misfire.value,
+        "overlap": timer.overlap.value,
+        "delivery": timer.delivery.value,
         "breaker_threshold": timer.breaker_threshold,
         "jitter_s": timer.jitter_s,
         "retries": timer.retries,

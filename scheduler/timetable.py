@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from . import breaker
 from .breaker import Breaker
+from .bulk import Among, Bulk
 from .errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
 from .schema import runs, timers
@@ -63,9 +64,19 @@ class Timetable:
             one_at_a_time(connection)
             _check_names(connection, wanted)
             check_quota(connection, wanted, quota)
-            if wanted:
-                connection.execute(insert(timers), [new_columns(timer, now) for timer in wanted])
-            return _added(connection, wanted)
+            rows = [new_columns(timer, now) for timer in wanted]
+            _ADD.execute(connection, [tuple(row[name] for name in _NEW) for row in rows])
+            ids = _ids(connection, wanted)
+        return [
+            Entry(
+                id=ids[timer.environment, timer.name],
+                timer=timer.anchored(now),
+                breaker=breaker.CLOSED,
+                next_fire=instant_or_none(row["next_fire_at"]),
+                created_at=instant(row["created_at"]),
+            )
+            for timer, row in zip(wanted, rows, strict=True)
+        ]
 
     def list(self, environment: Environment | None = None) -> list[Entry]:
         """Every timer, or those of one environment, by environment and name."""
@@ -177,22 +188,25 @@ def edited_columns(kept: Timer, changes: Mapping[str, Any], now: datetime) -> di
     }
 
 
+_LATER = {"id", "tail_run_id", "tail_outcome", "declared_in", "declaration", "suspended"}
+#: What a new timer is given, in the order of its columns.
+_NEW = tuple(column.name for column in timers.c if column.name not in _LATER)
+_ADD = Bulk(insert(timers), _NEW)
+_OF_NAMES = Among(select(timers.c.environment, timers.c.name, timers.c.id), timers.c.name)
+
+
 def _check_names(connection: Connection, wanted: Sequence[Timer]) -> None:
-    environments = {timer.environment for timer in wanted}
-    taken = select(timers.c.environment, timers.c.name).where(timers.c.environment.in_(environments))
-    seen = {(row.environment, row.name) for row in connection.execute(taken)}
+    seen = set(_ids(connection, wanted))
     for timer in wanted:
         if (timer.environment, timer.name) in seen:
             raise DuplicateTimerError(timer.name, timer.environment)
         seen.add((timer.environment, timer.name))
 
 
-def _added(connection: Connection, wanted: Sequence[Timer]) -> list[Entry]:
-    """The entries of timers that were just added, in their order."""
-    environments = {timer.environment for timer in wanted}
-    rows = connection.execute(select(timers).where(timers.c.environment.in_(environments)))
-    by_name = {(row.environment, row.name): row for row in rows}
-    return [entry(by_name[timer.environment, timer.name]) for timer in wanted]
+def _ids(connection: Connection, wanted: Sequence[Timer]) -> dict[tuple[str, str], int]:
+    """The ids of the timers that have the name of one of these, by environment and name."""
+    rows = _OF_NAMES.rows(connection, [timer.name for timer in wanted])
+    return {(environment, name): timer_id for environment, name, timer_id in rows}
 
 
 def _first_fire(timer: Timer, now: datetime) -> datetime:
