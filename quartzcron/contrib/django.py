@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from django.core.exceptions import ValidationError  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from django.db import models  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
@@ -13,6 +14,15 @@ from ..policies import VIXIE
 from ..zone_names import zone_key
 
 _LENGTH = 255
+
+
+class CronFormField(forms.CharField):  # type: ignore[misc, unused-ignore]
+    """What a form edits: the text, which has changed if it is another one, whatever it means."""
+
+    def has_changed(self, initial: object, data: object) -> bool:
+        """Whether the text differs from that of the expression which the form began with."""
+        changed: bool = super().has_changed(getattr(initial, "text", initial), data)
+        return changed
 
 
 class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
@@ -63,6 +73,10 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
         if (zone_key(found.tz), found.dst) != (zone_key(expected.tz), expected.dst):
             raise CronError(f"{found!r} has another zone or policy than its field")
         return found.text
+
+    def formfield(self, **options: Any) -> Any:
+        """What stands for it in a ModelForm."""
+        return super().formfield(**{"form_class": CronFormField, **options})
 
     def run_validators(self, value: object) -> None:
         """Validators see the text."""

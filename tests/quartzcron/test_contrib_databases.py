@@ -61,6 +61,99 @@ def test_sqlalchemy_refuses_what_it_could_not_give_back(value: CronExpression, r
         CronType(tz="Asia/Shanghai").process_bind_param(value, None)
 
 
+@pytest.fixture(name="orm")
+def _orm() -> Iterator[Any]:
+    """A session of SQLAlchemy's ORM, and a mapped class with one row."""
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
+
+    from quartzcron.contrib.sqlalchemy import CronType
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Timer(Base):
+        __tablename__ = "timers"
+        id = mapped_column(sqlalchemy.Integer, primary_key=True)
+        schedule = mapped_column(CronType(tz="Asia/Shanghai"))
+
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add(Timer(schedule="0 0 8 ? * 2"))
+        session.commit()
+        yield session, Timer
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        (lambda column: column.like("0 0 8%"), True),
+        (lambda column: column.ilike("% ? * MON"), False),
+        (lambda column: column.startswith("0 0"), True),
+        (lambda column: column.contains("8 ?"), True),
+        (lambda column: column.endswith("%", autoescape=True), False),
+        (lambda column: column.regexp_match("^0 0 [89]"), True),
+        (lambda column: column.op("GLOB")("0 0*"), True),
+        (lambda column: column + " x" == "0 0 8 ? * 2 x", True),
+        (lambda column: "x " + column == "x 0 0 8 ? * 2", True),
+        (lambda column: column == "0 0 8 ? * 2", True),
+        (lambda column: column == MONDAYS, False),
+        (lambda column: column.in_(["0 0 8 ? * 2", MONDAYS]), True),
+        (lambda column: column.between("0 0 8 ? * 2", "0 0 9 * * ?"), True),
+    ],
+)
+def test_sqlalchemy_compares_texts(orm: Any, condition: Any, found: bool) -> None:
+    """Patterns and pieces are any text; what a column is equal to is an expression."""
+    session, timer = orm
+    from sqlalchemy import select
+
+    assert session.scalars(select(timer.id).where(condition(timer.schedule))).all() == [1] * found
+
+
+def test_sqlalchemy_reads_no_expression_out_of_a_longer_text(orm: Any) -> None:
+    """A column with something added is a text."""
+    session, timer = orm
+    from sqlalchemy import select
+
+    assert session.scalars(select(timer.schedule + " !")).all() == ["0 0 8 ? * 2 !"]
+    with pytest.raises(Exception, match="4 fields"):
+        session.scalars(select(timer.id).where(timer.schedule == "no expression at all"))
+
+
+def test_sqlalchemy_writes_what_is_spelled_otherwise(orm: Any) -> None:
+    """An equal expression of another text is a change, the same text is none."""
+    session, timer = orm
+    row = session.get(timer, 1)
+    row.schedule = "0 0 8 ? * 2"
+    assert not session.is_modified(row)
+    row.schedule = MONDAYS
+    assert session.is_modified(row)
+    session.commit()
+    assert session.get(timer, 1).schedule.text == "0 0 8 ? * MON"
+
+
+def test_sqlalchemy_keeps_columns_of_different_zones_apart() -> None:
+    """Also in its cache of compiled statements, and for dateutil's zones, which do not hash."""
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    from dateutil import tz
+
+    from quartzcron.contrib.sqlalchemy import CronType
+
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection:
+        new_york = tz.gettz("America/New_York")
+        for zone in ("Asia/Shanghai", "Europe/Paris", new_york, None):
+            text = sqlalchemy.literal("0 0 8 ? * MON", sqlalchemy.String())
+            found = connection.scalar(sqlalchemy.select(sqlalchemy.type_coerce(text, CronType(tz=zone))))
+            assert found == CronExpression("0 0 8 ? * MON", tz="America/New_York" if zone is new_york else zone)
+    engine.dispose()
+    with pytest.raises(CronError, match="unknown time zone"):
+        CronType(tz="Asia/Shangai")
+
+
 # -- Django --
 
 
@@ -116,6 +209,34 @@ def test_django_refuses_what_is_no_expression(timer_model: Any) -> None:
         timer_model.objects.create(schedule=CronExpression("0 0 8 * * ?"))
     with pytest.raises(CronError, match="not held by its text"):
         timer_model.objects.create(schedule=MONDAYS.excluding([date(2026, 1, 5)]))
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [("0 0 8 ? * MON", False), (" 0 0 8 ? * MON ", False), ("0 0 8 ? * 2", True), ("0 0 9 ? * MON", True), ("x", True)],
+)
+def test_a_django_form_has_changed_if_the_text_has(timer_model: Any, text: str, changed: bool) -> None:
+    """Formsets save nothing else, so another spelling of the same fires is a change."""
+    from django.forms import modelform_factory
+
+    form_class = modelform_factory(timer_model, fields=["schedule", "fallback"])
+    form = form_class({"schedule": text, "fallback": ""}, instance=timer_model(schedule=MONDAYS))
+    assert form.has_changed() == changed
+    assert 'value="0 0 8 ? * MON"' in str(form_class(instance=timer_model(schedule=MONDAYS)))
+    if form.is_valid():
+        assert form.save().schedule == CronExpression(text.strip(), tz="Asia/Shanghai")
+    else:
+        assert "1 field" in str(form.errors["schedule"])
+
+
+def test_django_looks_for_pieces_of_texts(timer_model: Any) -> None:
+    """contains, startswith, iexact, regex."""
+    timer_model.objects.all().delete()
+    row = timer_model.objects.create(schedule=MONDAYS)
+    for condition in ("contains", "startswith", "regex", "iexact"):
+        text = "0 0 8 ? * mon" if condition == "iexact" else "0 0"
+        assert timer_model.objects.filter(**{f"schedule__{condition}": text}).get() == row, condition
+    assert not timer_model.objects.filter(schedule__icontains="tue")
 
 
 def test_django_writes_migrations_of_it(timer_model: Any) -> None:
