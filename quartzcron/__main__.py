@@ -18,9 +18,10 @@ import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from . import CronError, CronExpression, CronSyntaxError
+from .errors import echoed, shortened
 from .fields import FIRST_YEAR, LAST_YEAR
 from .policies import QUARTZ, VIXIE
 from .zone_names import local_zone, named_zone
@@ -68,7 +69,8 @@ def check(options: argparse.Namespace) -> int:
         try:
             found = _check_file(argument, quiet=options.json) if is_file(argument) else [finding(argument)]
         except OSError as error:
-            raise UsageError(f"cannot read {argument!r}: {error.strerror or 'there is no such file'}") from None
+            reason = error.strerror or "there is no such file"
+            raise UsageError(f"cannot read {echoed(argument)}: {reason[0].lower()}{reason[1:]}") from None
         findings += found
         if not options.json and found and "line" not in found[0]:
             _print_finding(found[0])
@@ -109,7 +111,7 @@ def convert(options: argparse.Namespace) -> int:
 
     for given, known in ((options.dialect, READERS), (options.to or "quartz", WRITERS)):
         if given not in known:
-            raise UsageError(f"no dialect {given!r}; they are {', '.join(known)}")
+            raise UsageError(f"no dialect {echoed(given)}; they are {', '.join(known)}")
     found = conversions(options.expression, options.dialect, [options.to] if options.to else list(WRITERS))
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
@@ -125,7 +127,7 @@ def diff(options: argparse.Namespace) -> int:
     """The next fire times that only one of two expressions has: - the first, + the second."""
     from .answers import difference
 
-    zone = named_zone(options.tz) if options.tz else local_zone()
+    zone = local_zone() if options.tz is None else named_zone(options.tz)
     one, other = (CronExpression(text, tz=zone, dst=options.dst) for text in (options.expression, options.other))
     found = difference(one, other, _moment(options.moment, zone), options.n)
     only = {name: [fire.isoformat() for fire in found[name]] for name in ("only_first", "only_second")}
@@ -200,8 +202,16 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse's, with messages that fit on a line, and a word to those who forget the quotes."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = "" if "unrecognized arguments: -" in message else "; an expression stands in quotes, as one argument"
+        super().error(shortened(message) + hint * ("unrecognized arguments" in message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="quartzcron", description="Quartz cron expressions and their fire times.")
+    parser = _Parser(prog="quartzcron", description="Quartz cron expressions and their fire times.")
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(name, help=command.help, description=command.run.__doc__)
@@ -212,27 +222,27 @@ def _parser() -> argparse.ArgumentParser:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 999999")
+        raise argparse.ArgumentTypeError(f"{echoed(text)} is no number from 1 to 999999")
     return int(text)
 
 
 def _year(text: str) -> int:
     if not (text.isascii() and text.isdigit() and FIRST_YEAR <= int(text[:5]) <= LAST_YEAR):
-        raise argparse.ArgumentTypeError(f"{text!r} is no year from {FIRST_YEAR} to {LAST_YEAR}")
+        raise argparse.ArgumentTypeError(f"{echoed(text)} is no year from {FIRST_YEAR} to {LAST_YEAR}")
     return int(text)
 
 
 def _print_calendar(options: argparse.Namespace) -> int:
     from .heatmap import Heatmap, as_svg, as_text
 
-    zone = named_zone(options.tz) if options.tz else local_zone()
+    zone = local_zone() if options.tz is None else named_zone(options.tz)
     expression = CronExpression(options.expression, tz=zone, dst=options.dst)
     heatmap = Heatmap(expression, options.year or _moment(options.moment, zone).year, zone)
     if options.svg and options.svg != "-":
         try:
             Path(options.svg).write_text(as_svg(heatmap), encoding="utf-8")
         except OSError as error:
-            raise UsageError(f"cannot write {options.svg!r}: {error.strerror}") from None
+            raise UsageError(f"cannot write {echoed(options.svg)}: {error.strerror}") from None
     elif options.svg:
         print(as_svg(heatmap), end="")
     elif options.json:
@@ -245,7 +255,7 @@ def _print_calendar(options: argparse.Namespace) -> int:
 def _print_fires(
     options: argparse.Namespace, step: Callable[[CronExpression, datetime | None], datetime | None]
 ) -> int:
-    zone = named_zone(options.tz) if options.tz else local_zone()
+    zone = local_zone() if options.tz is None else named_zone(options.tz)
     expression = CronExpression(options.expression, tz=zone, dst=options.dst)
     fires: list[datetime] = []
     fire = step(expression, _moment(options.moment, zone))
@@ -279,7 +289,7 @@ def _moment(text: str | None, zone: tzinfo) -> datetime:
             found = parser.parse(text, default=_midnight(now).replace(tzinfo=None))
         return found.replace(tzinfo=zone) if found.tzinfo is None else found.astimezone(zone)
     except (ValueError, OverflowError, TypeError, Warning):
-        raise UsageError(f'cannot read {text!r} as a time; write it as "2026-03-08 01:30"') from None
+        raise UsageError(f'cannot read {echoed(text)} as a time; write it as "2026-03-08 01:30"') from None
 
 
 def _midnight(time: datetime) -> datetime:
@@ -289,11 +299,12 @@ def _midnight(time: datetime) -> datetime:
 def _print_finding(finding: dict[str, Any]) -> None:
     if finding["valid"]:
         note = ", but it never fires" if finding["never_fires"] else ""
-        print(f"{finding['expression']}: ok, {finding['canonical']}{note}")
+        print(f"{shortened(finding['expression'])}: ok, {shortened(finding['canonical'])}{note}")
         return
     messages = "\n".join(f"  {problem['message']}" for problem in finding["problems"])
     fix = f"\n  did you mean {finding['fix']!r}?" if finding["fix"] else ""
-    print(f"{finding['expression']}: no Quartz expression\n{finding['drawing']}\n{messages}{fix}", file=sys.stderr)
+    text = shortened(finding["expression"])
+    print(f"{text}: no Quartz expression\n{finding['drawing']}\n{messages}{fix}", file=sys.stderr)
 
 
 if __name__ == "__main__":

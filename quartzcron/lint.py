@@ -5,6 +5,7 @@ A file has one expression a line. Empty lines and lines that begin with `#` say 
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from . import CronExpression, CronSyntaxError
+from .errors import shortened
 
 _LONG = 2_000
 _WIDTH = 40
@@ -42,9 +44,11 @@ def is_file(argument: str) -> bool:
     if len(argument) > 255 or "\0" in argument:
         return False
     path = Path(argument)
-    if not path.is_file() and not argument.strip().count(" ") and path.suffix[1:].isalpha():
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a directory", argument)
+    if not path.exists() and not argument.strip().count(" ") and path.suffix[1:].isalpha():
         raise FileNotFoundError(argument)
-    return path.is_file()
+    return path.exists()
 
 
 def lines_of(argument: str) -> list[str]:
@@ -66,7 +70,7 @@ def in_words(found: dict[str, Any]) -> str:
     """What is wrong with a line of a file, as compilers say it, or that it never fires."""
     where = f"{found['file']}:{found['line']}"
     if found["valid"]:
-        return f"{where}:1: {found['expression']} never fires"
+        return f"{where}:1: {shortened(found['expression'])} never fires"
     messages = "\n".join(f"{where}:{problem['column']}: {problem['message']}" for problem in found["problems"])
     fix = f"\n  did you mean {found['fix']!r}?" if found["fix"] else ""
     return f"{messages}\n{found['drawing']}{fix}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +101,56 @@ def test_wrong_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFi
         main(arguments)
     assert caught.value.code == 2
     assert "usage: quartzcron" in capsys.readouterr().err
+
+
+ENDLESS = "x\x1b[31m" * 20_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["next", ENDLESS],
+        ["next", MONDAYS, "--tz", ENDLESS],
+        ["next", MONDAYS, "--from", ENDLESS],
+        ["next", MONDAYS, "--svg", f"/nowhere/{ENDLESS}"],
+        ["next", MONDAYS, "-n", ENDLESS],
+        ["next", MONDAYS, "--year", ENDLESS],
+        ["next", MONDAYS, ENDLESS],
+        ["explain", MONDAYS, "--lang", ENDLESS],
+        ["check", ENDLESS],
+        ["check", f"0 0 8 ? * {ENDLESS}"],
+        ["check", f"0 0 8 {','.join(['1'] * 40_000)} * ?"],
+        ["check", f"0 0 8 30 2 ? {','.join(['2030'] * 20_000)}"],
+        ["convert", ENDLESS, "--from", "crontab"],
+        ["convert", f"{ENDLESS} 8 * * *", "--from", "crontab"],
+        ["convert", MONDAYS, "--to", ENDLESS],
+        ["convert", MONDAYS, "--from", ENDLESS],
+        ["diff", MONDAYS, ENDLESS],
+        [ENDLESS],
+    ],
+)
+def test_what_is_echoed_is_short_and_harmless(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A few lines, whatever was typed, and nothing that a terminal obeys."""
+    with contextlib.suppress(SystemExit):  # argparse's way out
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert len(out + err) < 1000
+    assert "\x1b" not in out + err
+
+
+def test_forgotten_quotes_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Fields as arguments of their own, which a shell may have made file names of."""
+    with pytest.raises(SystemExit):
+        main(["next", "0", "0", "8", "*", "*", "?"])
+    assert "an expression stands in quotes" in capsys.readouterr().err
+
+
+def test_check_reads_what_a_shell_calls_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also a pipe, as in check <(crontab -l); a folder is none."""
+    assert main(["check", "/dev/null"]) == 0
+    assert "0 expressions, none wrong" in capsys.readouterr().err
+    assert main(["check", str(tmp_path)]) == 2
+    assert "it is a directory" in capsys.readouterr().err
 
 
 def test_it_runs_as_a_module() -> None:
