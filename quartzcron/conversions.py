@@ -134,6 +134,31 @@ def to_oncalendar(self: CronExpression) -> str:
     return dialects.to_oncalendar(self)
 
 
+def from_json(cls: type[CronExpression], value: object) -> CronExpression:
+    """The expression of a decoded JSON value, a text or an object; see json_form.py.
+
+    >>> from quartzcron import CronExpression
+    >>> CronExpression.from_json({"expression": "0 0 8 ? * MON", "tz": "Asia/Shanghai"})
+    CronExpression('0 0 8 ? * MON', tz='Asia/Shanghai')
+    """
+    from . import json_form
+
+    return json_form.from_json(value, cls=cls)
+
+
+def to_json(self: CronExpression) -> str | dict[str, str]:
+    """What json.dumps is to write, the text or an object: `json.dumps(data, default=CronExpression.to_json)`.
+
+    >>> import json
+    >>> from quartzcron import CronExpression
+    >>> json.dumps({"schedule": CronExpression("0 0 8 ? * MON")}, default=CronExpression.to_json)
+    '{"schedule": "0 0 8 ? * MON"}'
+    """
+    from . import json_form
+
+    return json_form.to_json(self)
+
+
 def to_rrule(self: CronExpression, start: datetime | None = None) -> rrule:
     """The recurrence rule (RFC 5545) for the same wall times, exact or refused with a DialectError; see recurrence.py.
 

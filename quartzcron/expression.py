@@ -463,6 +463,7 @@ class CronExpression(_Slots):
     excluding = conversions.excluding
     from_crontab = classmethod(conversions.from_crontab)
     from_eventbridge = classmethod(conversions.from_eventbridge)
+    from_json = classmethod(conversions.from_json)
     from_oncalendar = classmethod(conversions.from_oncalendar)
     from_spring = classmethod(conversions.from_spring)
     hashed = classmethod(conversions.hashed)
@@ -470,6 +471,7 @@ class CronExpression(_Slots):
     __get_pydantic_json_schema__ = classmethod(conversions.pydantic_json_schema)
     to_crontab = conversions.to_crontab
     to_eventbridge = conversions.to_eventbridge
+    to_json = conversions.to_json
     to_oncalendar = conversions.to_oncalendar
     to_rrule = conversions.to_rrule
     to_spring = conversions.to_spring

@@ -10,51 +10,21 @@ from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
-from ..errors import CronError
 from ..expression import CronExpression
+from ..json_form import from_json, to_json
 from ..policies import QUARTZ, VIXIE
-from ..zone_names import zone_name
 
 _TEXT = {"type": "string", "format": "quartz-cron", "examples": ["0 0 8 ? * MON-FRI"]}
-_PARTS = ("expression", "tz", "dst")
 
 
 def schema_of(cls: type[CronExpression]) -> core_schema.CoreSchema:
     """How pydantic validates and serializes an expression of this class."""
 
     def validated(value: object) -> CronExpression:
-        if isinstance(value, cls):
-            return value
-        if isinstance(value, str):
-            return cls(value)
-        if isinstance(value, dict) and isinstance(value.get("expression"), str) and set(value) <= set(_PARTS):
-            try:
-                return cls(value["expression"], tz=value.get("tz"), dst=value.get("dst", VIXIE))
-            except TypeError as error:  # which pydantic would let through
-                raise ValueError(str(error)) from None
-        raise ValueError("a cron expression is a text, or an object of expression, tz and dst")
+        return value if isinstance(value, cls) else from_json(value, cls=cls)
 
-    serialization = core_schema.plain_serializer_function_ser_schema(json_of, when_used="json")
+    serialization = core_schema.plain_serializer_function_ser_schema(to_json, when_used="json")
     return core_schema.no_info_plain_validator_function(validated, serialization=serialization)
-
-
-def json_of(expression: CronExpression) -> str | dict[str, str]:
-    """The JSON form of an expression; raises CronError where it has none, as with a calendar.
-
-    >>> json_of(CronExpression("0 0 8 ? * MON", tz="Asia/Shanghai"))
-    {'expression': '0 0 8 ? * MON', 'tz': 'Asia/Shanghai', 'dst': 'vixie'}
-    """
-    if hasattr(expression, "calendar"):
-        raise CronError("an expression that leaves out the days of a calendar has no JSON form")
-    if expression.tz is None and expression.dst == VIXIE:
-        return expression.text
-    found = {"expression": expression.text, "dst": expression.dst}
-    if expression.tz is not None:
-        name = zone_name(expression.tz)
-        if name is None:
-            raise CronError(f"the zone {expression.tz!r} has no name to write down")
-        found = {"expression": expression.text, "tz": name, "dst": expression.dst}
-    return found
 
 
 def json_schema_of(schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:  # noqa: ARG001

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from itertools import islice, pairwise
 
 import pytest
 from dateutil import rrule
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import quartzcron
@@ -347,6 +348,30 @@ def test_repr_pickle_and_copy_give_the_value_back(expression: CronExpression) ->
     for other in (twin, pickle.loads(pickle.dumps(expression)), copy.copy(expression), copy.deepcopy(expression)):
         assert other == expression
         assert (other.text, other.dst, str(other.tz)) == (expression.text, expression.dst, str(expression.tz))
+
+
+@given(
+    text=expressions(),
+    tz=st.sampled_from([None, "Asia/Shanghai", "+08:00", timezone(timedelta(hours=-3))]),
+    dst=st.sampled_from(["vixie", "quartz"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_json_gives_the_value_back(text: str, tz: str | tzinfo | None, dst: str) -> None:
+    """The text alone where that is all, else an object."""
+    expression = CronExpression(text, tz=tz, dst=dst)
+    written = json.dumps([expression], default=CronExpression.to_json)
+    (back,) = map(CronExpression.from_json, json.loads(written))
+    assert (back, back.text) == (expression, expression.text)
+    assert isinstance(json.loads(written)[0], str) == (tz is None and dst == "vixie")
+
+
+@pytest.mark.parametrize("value", [None, 3, [], {}, {"expression": 3}, {"expression": "0 0 8 * * ?", "zone": "UTC"}])
+def test_json_of_another_form_is_refused(value: object) -> None:
+    """With what it should be; a calendar has no JSON form."""
+    with pytest.raises(CronError, match="an object of expression, tz and dst"):
+        CronExpression.from_json(value)
+    with pytest.raises(CronError, match="has no JSON form"):
+        CronExpression("0 0 8 * * ?").excluding([date(2026, 1, 1)]).to_json()
 
 
 def test_errors_pickle() -> None:

@@ -90,6 +90,9 @@ CALLS: dict[str, Call] = {
     "hashed key": lambda wrong: CronExpression.hashed("0 H * * * ?", key=wrong),
     "hashed tz": lambda wrong: CronExpression.hashed("0 H * * * ?", key="k", tz=wrong),
     "hashed_text": lambda wrong: hashed_text(wrong, "k"),
+    "from_json": CronExpression.from_json,
+    "from_json tz": lambda wrong: CronExpression.from_json({"expression": "0 0 8 ? * MON", "tz": wrong}),
+    "from_json dst": lambda wrong: CronExpression.from_json({"expression": "0 0 8 ? * MON", "dst": wrong}),
     "to_rrule": WEEKLY.to_rrule,
     "recurrence.to_rrule": to_rrule,
     **{f"from_{name}": getattr(CronExpression, f"from_{name}") for name in TEXTS},
@@ -144,5 +147,5 @@ def test_every_public_question_is_among_them() -> None:
         if not name.startswith("_") and callable(getattr(kind, name))
     }
     asked = {word.rpartition(".")[2].rstrip(",") for name in CALLS for word in name.split()}
-    without_arguments = {"inverted", *(f"to_{name}" for name in TEXTS)}
+    without_arguments = {"inverted", "to_json", *(f"to_{name}" for name in TEXTS)}
     assert public - asked - without_arguments == set()
