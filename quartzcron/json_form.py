@@ -1,4 +1,4 @@
-"""The JSON form of an expression: its text, or, where it has a zone or a policy, an object of expression, tz and dst."""
+"""The JSON form of an expression: its text, or, if it has a zone or a policy, an object of expression, tz and dst."""
 
 from __future__ import annotations
 
