@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from .canonical import canonical_text
 from .days import FIRST_DAYS, NONE_LEFT, SHAPES, DayRule, _next_days, _previous_days, day_rule
-from .errors import CronError, check_type
+from .errors import CronError, check_type, echoed
 from .expression import CronExpression, _put
 from .fields import FIRST_YEAR, LAST_YEAR, DayFields, Fields
 from .search import WallPattern
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .schedules import Union
 
 _ALL_DAYS = (1 << 366) - 1
+_MOST = 1000
 _YEARS = range(FIRST_YEAR, LAST_YEAR + 1)
 
 
@@ -50,7 +51,7 @@ class Calendar:
     def __init__(self, dates: Iterable[date] = (), *, name: str | None = None) -> None:
         masks = [0] * len(_YEARS)
         check_type(name, (str, type(None)), "the name of a calendar is a text")
-        check_type(dates, Iterable, "a calendar is made of dates")
+        check_type(dates, Iterable, "a calendar is made of a list of dates")
         for day in dates:
             check_type(day, date, "a calendar is made of dates")
             if FIRST_YEAR <= day.year <= LAST_YEAR:
@@ -68,6 +69,10 @@ class Calendar:
         """
         for day in week_days:
             check_type(day, str, 'a day of the week is a text such as "MON"')
+            if len(day.split()) != 1:
+                raise CronError(f'{echoed(day)} is no day of the week; write "MON" or "MON-FRI"')
+        if not week_days:
+            raise CronError("a weekly calendar has at least one day of the week")
         return cls.of(CronExpression(f"0 0 0 ? * {','.join(week_days)}"), name=name)
 
     @classmethod
@@ -275,6 +280,8 @@ def excluding(
         if other.tz is not None and zone_key(other.tz) != zone_key(expression.tz):
             raise CronError("an expression that excludes is read in the zone of the other one, and has no other zone")
         parts = [left for part in parts for left in _difference(part, other)]
+        if len(parts) > _MOST:
+            raise CronError(f"to say what is left would take more than {_MOST:,} expressions")
     if len(parts) == 1:
         return parts[0]
     from .schedules import Union

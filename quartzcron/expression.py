@@ -117,7 +117,8 @@ class CronExpression(_Slots):
             return _known.get(text) or _make_known(text)
         if not isinstance(text, str):
             raise TypeError(f"a cron expression is a str, not {type(text).__name__}")
-        check_type(dst, str, f"dst is {VIXIE!r} or {QUARTZ!r}")
+        if not isinstance(dst, str):
+            raise TypeError(f"dst is {VIXIE!r} or {QUARTZ!r}, not {type(dst).__name__}")
         if (dst, False) not in POLICIES:
             raise PolicyError(dst)
         return _make(cls, text, _zone_argument(tz), dst)
@@ -503,6 +504,9 @@ class CronExpression(_Slots):
 
     def __str__(self) -> str:
         return self.text
+
+    def __format__(self, spec: str) -> str:
+        return format(self.text, spec)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a CronExpression is immutable, {name!r} included")

@@ -102,12 +102,12 @@ class Schedule(ABC):
     def fires(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
         """The fire times strictly after `start` (now, if not given) up to and including `end` (2099, if not given)."""
         first = self._moment(start)
-        last = None if end is None else _instant(self._moment(end))
+        last = None if end is None else self._moment(end)
         if last is not None and (first.tzinfo is None) != (last.tzinfo is None):
             raise mixed_times()
-        return self._walk(first, last)
+        return self._walk(first, None if last is None else _instant(last))
 
-    def _walk(self, start: datetime, last: datetime | None) -> Iterator[datetime]:
+    def _walk(self, start: datetime, last: int | None) -> Iterator[datetime]:
         fire = self.next_fire(start)
         while fire is not None and (last is None or _instant(fire) <= last):
             yield fire
@@ -298,6 +298,6 @@ def _different(zones: Iterable[tzinfo | None]) -> tuple[tzinfo | None, ...]:
     return tuple(found)
 
 
-def _instant(time: datetime) -> datetime:
+def _instant(time: datetime) -> int:
     """What times are ordered by; two readings of one zone compare by wall time, which an overlap repeats."""
-    return time if time.tzinfo is None else time.astimezone(UTC)
+    return instant_in(time, zone_of(time.tzinfo))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
@@ -35,6 +36,26 @@ def test_a_calendar_is_a_set_of_dates() -> None:
     assert date(2150, 1, 1) not in Calendar([date(2150, 1, 1)])
     assert datetime(2026, 1, 3, 12) in WEEKENDS
     assert (HOLIDAYS | WEEKENDS).name == "public holidays and weekends"
+
+
+@pytest.mark.parametrize("days", [(), ("MON 2026",), ("MON * ?", "TUE"), ("MONDAYS",), ("",)])
+def test_a_weekly_calendar_takes_days_of_the_week_and_nothing_else(days: tuple[str, ...]) -> None:
+    """No other field can be smuggled in, and none is missing."""
+    with pytest.raises(CronError):
+        Calendar.weekly(*days)
+
+
+def test_taking_out_what_leaves_too_much_is_refused() -> None:
+    """Each of these divides nearly every part that is left."""
+    some = random.Random(3)
+    taken = [
+        CronExpression(
+            " ".join(",".join(map(str, some.sample(range(high), high // 2))) for high in (60, 60, 24)) + " * * ?"
+        )
+        for _ in range(20)
+    ]
+    with pytest.raises(CronError, match="more than 1,000 expressions"):
+        CronExpression("* * * * * ?").excluding(*taken)
 
 
 def test_calendars_are_values() -> None:

@@ -424,6 +424,33 @@ def test_wrong_arguments_are_refused_with_a_hint() -> None:
         CronExpression("0 0 8 * * ?").nth(0, NEW_YEAR)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("GMT+8", "+08:00"),  # the nearest name, Etc/GMT+8, is eight hours behind UTC
+        ("UTC+8", "+08:00"),
+        ("utc-3:30", "-03:30"),
+        ("+0800", "+08:00"),
+        ("+8", "+08:00"),
+        ("Beijing", "Asia/Shanghai"),
+        ("Asia/Beijing", "Asia/Shanghai"),
+        ("asia/shanghai", "Asia/Shanghai"),
+        ("New York", "America/New_York"),
+    ],
+)
+def test_a_zone_of_another_spelling_gets_the_right_hint(name: str, meant: str) -> None:
+    """One that is a zone itself, and the one that was meant."""
+    with pytest.raises(UnknownZoneError) as caught:
+        CronExpression("0 0 8 * * ?", tz=name)
+    assert caught.value.hint == f"did you mean {meant!r}?"
+    assert CronExpression("0 0 8 * * ?", tz=meant).tz is not None
+
+
+def test_an_expression_is_formatted_as_its_text() -> None:
+    """For tables of them."""
+    assert f"{CronExpression('0 0 8 * * ?'):>14}|" == "   0 0 8 * * ?|"
+
+
 def test_no_time_means_now() -> None:
     """In the expression's zone, or else in that of this machine; the answer is aware."""
     for expression in (CronExpression("* * * * * ?"), CronExpression("* * * * * ?", tz="Asia/Shanghai")):

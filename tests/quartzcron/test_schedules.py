@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -93,7 +93,7 @@ def nested(draw: st.DrawFn) -> Schedule:
 
 
 @given(schedule=nested(), day=st.integers(0, 364) | st.sampled_from([66, 302, 304, 92, 88, 276]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_nested_schedules_are_the_sets_that_they_say(schedule: Overlap, day: int) -> None:
     """Five days from any day of 2026, the days of changed clocks among them, forth and back."""
     start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
@@ -226,3 +226,15 @@ def test_times_far_away_are_answered() -> None:
     assert both.prev_fire(datetime(9999, 12, 31)) == datetime(2099, 12, 31, 8)
     assert both.next_fire(datetime(9999, 12, 31)) is None
     assert both.prev_fire(datetime(1, 1, 1)) is None
+    first, last = (
+        edge.replace(tzinfo=timezone(timedelta(hours=hours)))
+        for edge, hours in ((datetime.min, 23), (datetime.max, -23))
+    )
+    with pytest.raises(TypeError, match="one is naive and the other is not"):
+        both.fires(first, datetime.max)
+    for schedule in (both, union(both, CronExpression("0 0 9 * * ?", tz="Asia/Shanghai"))):
+        assert schedule.next_fire(first) is not None
+        assert schedule.next_fire(last) is schedule.prev_fire(first) is None
+        assert schedule.prev_fire(last) is not None
+        assert next(schedule.fires(first, last)) == schedule.next_fire(first)
+        assert not schedule.matches(first)
