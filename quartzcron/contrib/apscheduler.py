@@ -14,16 +14,18 @@ from apscheduler.util import (  # type: ignore[import-untyped, import-not-found,
     convert_to_datetime,
 )
 
+from ..errors import CronError, check_type
 from ..expression import CronExpression
 from ..policies import VIXIE
-from ..zone_names import local_zone
+from ..zone_names import local_zone, named_zone
 
 
 class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
     """Fires when a Quartz expression does.
 
     Its zone is that of the expression, else `timezone`, which APScheduler fills in with the scheduler's. `start_date`
-    and `end_date` bound the fire times, both included; `jitter` delays each by up to so many seconds.
+    and `end_date` bound the fire times, both included; `jitter` delays each by up to so many seconds. Raises CronError
+    for a text or a zone that is none.
 
     >>> QuartzTrigger("0 0 8 ? * MON", timezone="Asia/Shanghai")
     <QuartzTrigger ('0 0 8 ? * MON', timezone='Asia/Shanghai')>
@@ -39,14 +41,18 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
         dst: str = VIXIE,
         start_date: datetime | str | None = None,
         end_date: datetime | str | None = None,
-        jitter: int | None = None,
+        jitter: float | None = None,
     ) -> None:
         if isinstance(expression, CronExpression) and dst != VIXIE:
             raise TypeError("an expression has its policy itself; give dst with a text")
         self.expression = expression if isinstance(expression, CronExpression) else CronExpression(expression, dst=dst)
-        self.timezone = self.expression.tz or astimezone(timezone) or local_zone()
+        zone = named_zone(timezone) if isinstance(timezone, str) else astimezone(timezone)
+        self.timezone = self.expression.tz or zone or local_zone()
         self.start_date = convert_to_datetime(start_date, self.timezone, "start_date")
         self.end_date = convert_to_datetime(end_date, self.timezone, "end_date")
+        check_type(jitter, (int, float, type(None)), "jitter is a number of seconds")
+        if jitter is not None and not 0 <= jitter < float("inf"):
+            raise CronError(f"jitter is a number of seconds from 0 on, not {jitter}")
         self.jitter = jitter
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:

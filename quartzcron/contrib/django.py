@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Any
 
 from django import forms  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -11,7 +12,7 @@ from django.db import models  # type: ignore[import-untyped, import-not-found, u
 from ..errors import CronError
 from ..expression import CronExpression
 from ..policies import VIXIE
-from ..zone_names import zone_key
+from ..zone_names import zone_key, zone_name
 
 _LENGTH = 255
 
@@ -26,15 +27,18 @@ class CronFormField(forms.CharField):  # type: ignore[misc, unused-ignore]
 
 
 class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
-    """Holds an expression as its text; zone (a name) and policy are the field's.
+    """Holds an expression as its text; zone and policy are the field's. Raises CronError for those that are none.
 
     Forms and full_clean() refuse what is no expression with a ValidationError that tells column and fix.
     """
 
     description = "Quartz cron expression"
 
-    def __init__(self, *args: Any, tz: str | None = None, dst: str = VIXIE, **options: Any) -> None:
-        self.tz, self.dst = tz, dst
+    def __init__(self, *args: Any, tz: str | tzinfo | None = None, dst: str = VIXIE, **options: Any) -> None:
+        CronExpression("* * * * * ?", tz=tz, dst=dst)  # a wrong zone or policy is told here
+        self.tz, self.dst = zone_name(tz) if isinstance(tz, tzinfo) else tz, dst
+        if tz is not None and self.tz is None:
+            raise CronError(f"the zone {tz!r} has no name that a migration could write down")
         options.setdefault("max_length", _LENGTH)
         super().__init__(*args, **options)
 

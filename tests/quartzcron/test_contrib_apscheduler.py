@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,22 @@ def test_a_scheduler_takes_it() -> None:
         assert job.next_run_time.strftime("%a %H:%M") == "Mon 08:00"
     finally:
         scheduler.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"timezone": "Asia/Shangai"}, "did you mean 'Asia/Shanghai'"),
+        ({"timezone": 3}, "tzinfo"),
+        ({"jitter": "60"}, "jitter is a number of seconds, not str"),
+        ({"jitter": -1}, "from 0 on"),
+        ({"jitter": float("nan")}, "from 0 on"),
+    ],
+)
+def test_wrong_options_are_refused_at_once(options: dict[str, Any], message: str) -> None:
+    """Rather than in the scheduler's thread."""
+    with pytest.raises((CronError, TypeError), match=message):
+        QuartzTrigger("0 0 8 * * ?", **options)
 
 
 def test_a_text_that_is_no_expression_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -243,5 +244,10 @@ def test_django_writes_migrations_of_it(timer_model: Any) -> None:
     """With zone and policy, and without the usual length."""
     _, path, _, options = timer_model._meta.get_field("schedule").deconstruct()
     assert (path, options) == ("quartzcron.contrib.django.CronField", {"tz": "Asia/Shanghai"})
-    field = type(timer_model._meta.get_field("schedule"))(max_length=80, dst="quartz")
+    kind = type(timer_model._meta.get_field("schedule"))
+    assert kind(tz=ZoneInfo("Asia/Shanghai")).deconstruct()[3] == {"tz": "Asia/Shanghai"}
+    for wrong in ({"tz": "Asia/Shangai"}, {"tz": 3}, {"dst": "java"}, {"dst": []}):
+        with pytest.raises((CronError, TypeError), match=r"zone|dst|policy|tz is"):
+            kind(**wrong)
+    field = kind(max_length=80, dst="quartz")
     assert field.deconstruct()[3] == {"max_length": 80, "dst": "quartz"}
