@@ -37,7 +37,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-
 _MOST = 1000
 _DEEPEST = 50
 _REMEMBERED = 4
