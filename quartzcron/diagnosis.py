@@ -5,7 +5,7 @@ Runs only after the parser has refused a text, so it may take its time, but neve
 
 from __future__ import annotations
 
-from .errors import CronSyntaxError, Problem
+from .errors import CronSyntaxError, Problem, echoed
 from .fields import FIELDS, WEEK_DAY_NAMES
 from .parser import FieldFault, parse, read_field
 
@@ -21,6 +21,10 @@ _MACROS = {
     "@midnight": "0 0 0 * * ?",
     "@hourly": "0 0 * * * ?",
 }
+
+# What strays into a text from a shell, a program or a crontab.
+_QUOTES = "\"'`"
+_ZONES = ("TZ=", "CRON_TZ=")
 
 Word = tuple[int, str]
 
@@ -43,6 +47,12 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
     if not words:
         return None
     column, first = words[0]
+    if first[0] in _QUOTES:
+        message = "quotes are no part of the expression"
+        return Problem(field=None, text=first[0], column=column, message=message, hint="take them away")
+    if first.upper().startswith(_ZONES):
+        message, zone = "a time zone is no part of the expression", first.partition("=")[2]
+        return Problem(field=None, text=first, column=column, message=message, hint=f"give it as tz={echoed(zone)}")
     if first.startswith("@"):
         message, hint = f"{first} is a macro of crontab", f"fields are {_SHAPE}"
         return Problem(field=None, text=first, column=column, message=message, hint=hint)
@@ -89,8 +99,10 @@ def _field_problems(words: list[Word]) -> list[Problem]:
         except FieldFault as fault:
             text = word[fault.start : fault.start + len(fault.text)]
             message = fault.message.replace(fault.text, text) if text else fault.message  # as it was written
-            at = column + fault.start
-            problems.append(Problem(field=FIELDS[index].name, text=text, column=at, message=message, hint=fault.hint))
+            at, hint = column + fault.start, fault.hint
+            if text.upper() == "H" or text.upper().startswith(("H(", "H/")):
+                hint = "a key picks a value for H in CronExpression.hashed(text, key=…)"
+            problems.append(Problem(field=FIELDS[index].name, text=text, column=at, message=message, hint=hint))
     return problems + _day_problems(words)
 
 
@@ -125,7 +137,9 @@ def _fix(text: str) -> str | None:
     """A whole expression that parses and that the writer probably meant; None rather than a guess."""
     if len(text) > 500:
         return None
-    bare = _narrow(text).strip()
+    bare = _narrow(text).strip().strip(_QUOTES).strip()
+    if bare.upper().startswith(_ZONES):
+        bare = bare.partition(" ")[2].strip()
     if bare.lower() in _MACROS:
         return _MACROS[bare.lower()]
     if bare.lower().startswith("cron(") and bare.endswith(")"):

@@ -139,6 +139,12 @@ def test_an_error_names_field_column_and_text(text: str, field: str | None, colu
         ("cron(15 10 ? * 6L 2026-2030)", "0 15 10 ? * 6L 2026-2030"),
         ("@daily", "0 0 0 * * ?"),
         ("@Weekly", "0 0 0 ? * SUN"),
+        ('"0 0 8 ? * MON"', "0 0 8 ? * MON"),
+        ("`0 8 * * 1-5`", "0 0 8 ? * MON-FRI"),
+        ("TZ=Asia/Shanghai 0 0 8 * * ?", "0 0 8 * * ?"),
+        ("CRON_TZ=UTC 0 8 * * *", "0 0 8 * * ?"),
+        ("TZ=UTC", None),
+        ('"', None),
         ("0 8 1 * 1", None),
         ("0 0 8 * * 1-5", None),
         ("0 75 8 * * ?", None),
@@ -160,6 +166,9 @@ def test_a_neighbouring_dialect_is_recognised_and_the_fix_offered(text: str, fix
         ("0 8 ? * MON-FRI *", "seconds field missing"),
         ("@daily", "macro of crontab"),
         ("0 8 * * 1", "seconds field missing, as in a crontab line"),
+        ('"0 0 8 ? * MON"', "quotes are no part"),
+        ("TZ=Asia/Shanghai 0 0 8 * * ?", "give it as tz='Asia/Shanghai'"),
+        ("0 H 8 * * ?", "CronExpression.hashed"),
     ],
 )
 def test_a_neighbouring_dialect_is_named_in_one_problem(text: str, message: str) -> None:
