@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from .fields import HOURS, MINUTES, MONTHS, WEEK_DAYS, YEARS, DayFields, Special
 from .times import members
-from .words import Every, Marks, Outline, Spans, clock, cycle, runs, wrapped_runs
+from .words import Every, Marks, Outline, Run, Spans, clock, cycle, runs, wrapped_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 NEVER = "Never"
 
@@ -161,13 +163,11 @@ def _past_hours(hours: int) -> str:
     """`every hour`, `05:00 and 07:00`, `every other hour from 14:00 to 22:00`, `every hour from … and past 14:00`."""
     if hours == HOURS.full:
         return "every hour"
-    found = runs(members(hours))
     text = _grouped(
-        [
-            ("", _o_clock(a)) if not step else (f"every {_nth(step, 'hour')} from {_o_clock(a)} to {_o_clock(b)}", "")
-            for a, b, step in found
-        ],
+        runs(members(hours)),
         "past",
+        lambda first, last, step: f"every {_nth(step, 'hour')} from {_o_clock(first)} to {_o_clock(last)}",
+        _o_clock,
     )
     return text.removeprefix("past ")
 
@@ -303,9 +303,7 @@ def _lacking(month_days: int, specials: tuple[Special, ...]) -> str:
 def _in_months(months: int, years: int) -> str:
     """`in January and March`, `from June to September`."""
     found = wrapped_runs(months, 1, 12, wrap=years == YEARS.full)
-    return _grouped(
-        [(f"from {_MONTHS[a]} to {_MONTHS[b]}", "") if step else ("", _MONTHS[a]) for a, b, step in found], "in"
-    )
+    return _grouped(found, "in", lambda a, b, _: f"from {_MONTHS[a]} to {_MONTHS[b]}", _MONTHS.__getitem__)
 
 
 def _of_months(months: int, years: int) -> str:
@@ -325,7 +323,7 @@ def _years(years: int) -> str:
     if len(found) == 1 and found[0][2]:
         first, last, step = found[0]
         return f"from {first} to {last}" if step == 1 else f"in every {_nth(step, 'year')} from {first} to {last}"
-    return _grouped([(f"from {a} to {b}", "") if step else ("", str(a)) for a, b, step in found], "in")
+    return _grouped(found, "in", lambda a, b, _: f"from {a} to {b}", str)
 
 
 # -- words --
@@ -348,17 +346,16 @@ def _listed(items: Sequence[str], *, serial: bool = False) -> str:
     return f"{', '.join(items[:-1])}{',' if serial else ''} and {items[-1]}"
 
 
-def _grouped(items: Sequence[tuple[str, str]], before: str) -> str:
-    """A list of spans and points in order: neighbouring points share the word before them, spans bring their own."""
+def _grouped(
+    found: Sequence[Run], before: str, span: Callable[[int, int, int], str], point: Callable[[int], str]
+) -> str:
+    """Runs in order: neighbouring points share the word before them, spans bring their own."""
     parts: list[str] = []
-    points: list[str] = []
-    for span, point in [*items, ("", "")]:
-        if point:
-            points.append(point)
-            continue
-        parts += [f"{before} {_listed(points)}"] if points else []
-        points = []
-        parts += [span] if span else []
+    for alone, group in groupby(found, key=lambda run: not run[2]):
+        if alone:
+            parts.append(f"{before} {_listed([point(first) for first, _, _ in group])}")
+        else:
+            parts += [span(*run) for run in group]
     return _listed(parts)
 
 
