@@ -89,7 +89,8 @@ def _check_file(argument: str, *, quiet: bool) -> list[dict[str, Any]]:
             if not found["valid"] or found["never_fires"]:
                 print(in_words(found))
         wrong = sum(not found["valid"] for found in findings)
-        print(f"{argument}: {len(findings):,} expressions, {wrong or 'none'} wrong", file=sys.stderr)
+        many = f"{len(findings):,} expression{'s' * (len(findings) != 1)}"
+        print(f"{argument}: {many}, {f'{wrong:,}' if wrong else 'none'} wrong", file=sys.stderr)
     return findings
 
 

@@ -41,7 +41,7 @@ def is_file(argument: str) -> bool:
     """
     if argument == "-":
         return True
-    if len(argument) > 255 or "\0" in argument:
+    if len(argument.encode(errors="replace")) > 255 or "\0" in argument:
         return False
     path = Path(argument)
     if path.is_dir():
@@ -54,7 +54,7 @@ def is_file(argument: str) -> bool:
 def lines_of(argument: str) -> list[str]:
     """The lines of a file, or of standard input for `-`."""
     if argument == "-":
-        return sys.stdin.read().splitlines()
+        return sys.stdin.read().removeprefix("\ufeff").splitlines()
     return Path(argument).read_text(encoding="utf-8-sig", errors="replace").splitlines()
 
 

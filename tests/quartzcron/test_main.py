@@ -119,6 +119,7 @@ ENDLESS = "x\x1b[31m" * 20_000
         ["explain", MONDAYS, "--lang", ENDLESS],
         ["check", ENDLESS],
         ["check", f"0 0 8 ? * {ENDLESS}"],
+        ["check", "每" * 200],
         ["check", f"0 0 8 {','.join(['1'] * 40_000)} * ?"],
         ["check", f"0 0 8 30 2 ? {','.join(['2030'] * 20_000)}"],
         ["convert", ENDLESS, "--from", "crontab"],
