@@ -41,17 +41,14 @@ class Backfill:
     still_due: int
 
 
+#: From an instant on, and before another.
+Span = tuple[datetime, datetime]
+
+
 def backfill(
-    store: Store,
-    name: str,
-    environment: Environment,
-    start: datetime,
-    end: datetime,
-    *,
-    now: datetime,
-    cap: int = DEFAULT_CAP,
+    store: Store, name: str, environment: Environment, span: Span, *, now: datetime, cap: int = DEFAULT_CAP
 ) -> Backfill:
-    """Enter a run for each fire time of a timer in [start, end) that has none; a daemon begins them.
+    """Enter a run for each fire time of a timer in a span that has none; a daemon begins them.
 
     Raises TimerError for a span that is not past, or that would take more than `cap` runs; nothing is entered then.
     """
@@ -59,7 +56,7 @@ def backfill(
     with changing(store) as connection:
         # Who else backfills the same span must find these.
         one_at_a_time(connection)
-        found = _planned(connection, kept, start, end, now, cap)
+        found = _planned(connection, kept, span, now, cap)
         names = (kept.id, name, kept.timer.function, environment.value)
         run_ids = new_run_ids(connection, len(found.fire_times))
         rows = [
@@ -73,19 +70,12 @@ def backfill(
 
 
 def plan_backfill(
-    store: Store,
-    name: str,
-    environment: Environment,
-    start: datetime,
-    end: datetime,
-    *,
-    now: datetime,
-    cap: int = DEFAULT_CAP,
+    store: Store, name: str, environment: Environment, span: Span, *, now: datetime, cap: int = DEFAULT_CAP
 ) -> Backfill:
     """What `backfill` would enter."""
     kept = Timetable(store).get(name, environment)
     with store.reading() as connection:
-        return _planned(connection, kept, start, end, now, cap)
+        return _planned(connection, kept, span, now, cap)
 
 
 def cancel_backfill(store: Store, name: str, environment: Environment) -> int:
@@ -96,7 +86,8 @@ def cancel_backfill(store: Store, name: str, environment: Environment) -> int:
         return connection.execute(delete(runs).where(theirs)).rowcount
 
 
-def _planned(connection: Connection, kept: Kept, start: datetime, end: datetime, now: datetime, cap: int) -> Backfill:
+def _planned(connection: Connection, kept: Kept, span: Span, now: datetime, cap: int) -> Backfill:
+    start, end = span
     if start.tzinfo is None or end.tzinfo is None:
         raise TimerError("the instants of a span need a time zone")
     if end > now:

@@ -257,7 +257,7 @@ def request_run(store: Store, name: str, environment: Environment, *, now: datet
 
 
 def _open_runs(connection: Connection, timer_ids: Sequence[int]) -> Counter[int]:
-    """How many runs of each of these timers go on or wait, but for backfilled ones that wait."""
+    """How many runs of each of these timers go on or wait, as far as its overlap policy goes by them."""
     return Counter({row[0]: row[1] for row in _OPEN_RUNS.rows(connection, timer_ids)})
 
 

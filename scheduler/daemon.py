@@ -131,7 +131,7 @@ class Daemon:
 
     @property
     def next_due(self) -> datetime | None:
-        """The earliest fire time that an enabled timer waits for, as of the last turn."""
+        """The earliest instant at which a timer fires or is tried again, as of the last turn."""
         return self._agenda.next_due
 
     @property

@@ -151,7 +151,7 @@ class Scheduler:
         self, name: str, start: datetime, end: datetime, environment: Environment = Environment.PRODUCTION
     ) -> Backfill:
         """Have a timer run for each fire time in [start, end) that has no run, one after the other; see backfill.py."""
-        return backfill(self.store, name, environment, start, end, now=self._clock.now())
+        return backfill(self.store, name, environment, (start, end), now=self._clock.now())
 
 
 def _executor(functions: Any, clock: Clock) -> Executor:

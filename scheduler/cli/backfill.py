@@ -52,7 +52,7 @@ def backfill_timer(
             return
         now = datetime.now(UTC)
         span = moment(start, place.config.tz), moment(end, place.config.tz) if end is not None else now
-        found = (plan_backfill if dry_run else backfill)(opened, name, place.environment, *span, now=now, cap=limit)
+        found = (plan_backfill if dry_run else backfill)(opened, name, place.environment, span, now=now, cap=limit)
         if as_json:
             _print_json(timer, found, place, entered=not dry_run)
             return

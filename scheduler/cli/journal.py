@@ -61,9 +61,13 @@ class Journal:
             what = ending.result or ""
         late, took = _spans(task, ending)
         click.echo(
-            f"{show.instant(ending.ended_at, self._tz)}  {task.timer}  {show.coloured(ending.outcome)}"
+            f"{show.instant(ending.ended_at, self._tz)}  {task.timer}{_attempt(task)}  {show.coloured(ending.outcome)}"
             f"  late {show.seconds(late)}, took {show.seconds(took)}  {show.plain(what)}".rstrip()
         )
+
+
+def _attempt(task: Task) -> str:
+    return "" if task.attempt == 1 else f" (attempt {task.attempt})"
 
 
 def _ended_json(task: Task, ending: Ending, tz: tzinfo) -> dict[str, Any]:
@@ -73,6 +77,7 @@ def _ended_json(task: Task, ending: Ending, tz: tzinfo) -> dict[str, Any]:
         "timer": task.timer,
         "environment": task.environment,
         "fire_time": show.iso(task.fire_time, tz),
+        "attempt": task.attempt,
         "ended_at": show.iso(ending.ended_at, tz),
         "lateness_s": late,
         "duration_s": took,

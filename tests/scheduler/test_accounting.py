@@ -157,8 +157,8 @@ class AnyDay(RuleBasedStateMachine):
         """Whatever is missing is entered once."""
         self.settle()
         now = self.clock.now()
-        backfill(self.store, name, Environment.PRODUCTION, START, now, now=now, cap=10_000)
-        assert plan_backfill(self.store, name, Environment.PRODUCTION, START, now, now=now).fire_times == ()
+        backfill(self.store, name, Environment.PRODUCTION, (START, now), now=now, cap=10_000)
+        assert plan_backfill(self.store, name, Environment.PRODUCTION, (START, now), now=now).fire_times == ()
         self.settle()
 
     @precondition(lambda self: self.daemon)

@@ -29,7 +29,7 @@ HOURLY = Timer(name="t", function="f", trigger=Cron("0 0 * * * ?", "UTC"))
 def fill(service: Service) -> Backfill:
     """Backfill everything from the start on."""
     now = service.clock.now()
-    return backfill(service.store, "t", PRODUCTION, START + timedelta(seconds=1), now, now=now)
+    return backfill(service.store, "t", PRODUCTION, (START + timedelta(seconds=1), now), now=now)
 
 
 def begun(service: Service) -> list[tuple[Kind, float]]:
@@ -102,8 +102,8 @@ def test_a_backfill_neither_asks_nor_moves_the_breaker(service: Service) -> None
     assert opened.state is State.OPEN
     for script in (lambda _: FAILURE, lambda _: SUCCESS):
         service.executor.script = script
-        backfill(service.store, "t", PRODUCTION, START - HOUR, START, now=service.clock.now())
-        backfill(service.store, "t", PRODUCTION, START - 2 * HOUR, START - HOUR, now=service.clock.now())
+        backfill(service.store, "t", PRODUCTION, (START - HOUR, START), now=service.clock.now())
+        backfill(service.store, "t", PRODUCTION, (START - 2 * HOUR, START - HOUR), now=service.clock.now())
         service.settle()
     assert service.timetable.get("t").breaker == opened
     assert [kind for kind, _ in begun(service)] == [Kind.SCHEDULED, Kind.BACKFILL, Kind.BACKFILL]
@@ -163,11 +163,11 @@ def test_a_span_that_cannot_be_is_refused(store: Store, start: timedelta, end: t
     Timetable(store).add([HOURLY], now=START)
     for call in (backfill, plan_backfill):
         with pytest.raises(TimerError, match=message):
-            call(store, "t", PRODUCTION, START + start, START + end, now=START, cap=10)
+            call(store, "t", PRODUCTION, (START + start, START + end), now=START, cap=10)
     with pytest.raises(TimerError, match="a time zone"):
-        backfill(store, "t", PRODUCTION, START.replace(tzinfo=None), START, now=START)
+        backfill(store, "t", PRODUCTION, (START.replace(tzinfo=None), START), now=START)
     with pytest.raises(UnknownTimerError):
-        backfill(store, "t", STAGE, START - HOUR, START, now=START)
+        backfill(store, "t", STAGE, (START - HOUR, START), now=START)
     with store.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM runs").scalar() == 0
 
@@ -180,7 +180,7 @@ def test_a_plan_has_the_fire_times_of_the_span(start: int, length: int, jitter_s
     with Store("sqlite://") as store:
         timer = Timer(name="t", function="f", trigger=Every(seconds), jitter_s=jitter_s)
         kept = Timetable(store).add([timer], now=START - timedelta(hours=1))[0].timer
-        found = plan_backfill(store, "t", PRODUCTION, a, b, now=START)
+        found = plan_backfill(store, "t", PRODUCTION, (a, b), now=START)
     expected = [
         at
         for second in range(start, min(0, start + length))
@@ -194,7 +194,7 @@ def test_two_who_backfill_at_once_enter_each_fire_time_once(postgres: Server) ->
     with postgres.database() as url, Store(url) as one, Store(url) as other, ThreadPoolExecutor(2) as pool:
         Timetable(one).add([HOURLY], now=START)
         found = list(
-            pool.map(lambda store: backfill(store, "t", PRODUCTION, START - 9 * HOUR, START, now=START), [one, other])
+            pool.map(lambda store: backfill(store, "t", PRODUCTION, (START - 9 * HOUR, START), now=START), [one, other])
         )
     assert sorted(len(each.fire_times) for each in found) == [0, 9]
 

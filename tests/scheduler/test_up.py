@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -305,6 +306,45 @@ def test_timers_that_are_declared_beside_their_functions_are_kept_in_line(tmp_pa
         _, stderr = running.stop()
     assert "cloud.py: disabled the timer 'weekly': it is no longer declared" in stderr
     assert "disabled, no longer declared" in cli(tmp_path, "timers", "list").stdout
+
+
+FLAKY = """
+
+from pathlib import Path
+
+
+@engine.define
+def flaky():
+    with Path("attempts").open("a") as attempts:
+        attempts.write("x")
+    if len(Path("attempts").read_text()) < 2:
+        raise ConnectionError("not yet")
+"""
+
+
+def test_an_attempt_is_not_lost_with_the_process(tmp_path: Path) -> None:
+    """kill -9 in the pause after a failure: the next process tries again, and everything is on record."""
+    (tmp_path / "cloud.py").write_text(CLOUD + FLAKY)
+    add = ("timers", "add", "t", "--function", "flaky", "--every", "3600", "--retries", "1", "--retry-backoff", "2")
+    assert cli(tmp_path, *add, "--enable").returncode == 0
+    store = tmp_path / ".scheduler" / "store.db"
+    with sqlite3.connect(store) as connection:  # an hour ago, but for a second
+        earlier = (3600 - 1) * 1_000_000
+        connection.execute(
+            "UPDATE timers SET anchor_at = anchor_at - ?, next_fire_at = next_fire_at - ?", (earlier, earlier)
+        )
+    connection.close()
+    with up(tmp_path) as running:
+        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE retry_at IS NOT NULL"))
+        running.kill()
+    with up(tmp_path) as running:
+        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"))
+        running.stop()
+    with Store(str(store)) as opened:
+        second, first = History(opened).runs()
+    assert [(run.attempt, run.outcome) for run in (first, second)] == [(1, Outcome.FAILED), (2, Outcome.SUCCEEDED)]
+    assert (first.request_id, first.fire_time, first.retry_at) == (second.request_id, second.fire_time, second.due_at)
+    assert (tmp_path / "attempts").read_text() == "xx"
 
 
 def test_people_get_the_same_facts_in_words(tmp_path: Path) -> None:
