@@ -46,7 +46,7 @@ LEAVE_TO_OTHERS_S = 0.02
 #: By how much a daemon lets others go first when it took the last, so that all of them have something to do.
 COURTESY_S = 0.002
 #: How often the history is pruned, and how soon it goes on where there is more than one portion.
-PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.2
+PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.1
 #: How far the system clock may be set back before it is followed; fire times may come twice then.
 MAX_LEAD_S = 2 * 3600.0
 
@@ -219,8 +219,11 @@ class Daemon:
             self._renew_at = monotonic + self._lease.renew_again_s
         self._lease.show()
         if monotonic >= self._look_after_others_at:
+            had_others = self._lease.has_others
             if taken := self._lease.take_over(now):
                 log.warning("abandoned %d runs of daemons that are gone", taken)
+            if had_others or self._lease.has_others:
+                # They tell nobody of the further attempts that they enter.
                 self._look_at = 0.0
             self._look_after_others_at = monotonic + self._lease.look_again_s
         if monotonic >= self._prune_at:

@@ -20,7 +20,7 @@ from .store import Store
 #: How long runs and lines are kept where nothing is set.
 KEEP = timedelta(days=30)
 #: The most runs that one portion looks at, and the most lines that it takes.
-MOST_RUNS, MOST_LINES = 2_000, 5_000
+MOST_RUNS, MOST_LINES = 500, 2_000
 
 
 class Retention:

@@ -46,7 +46,7 @@ log = logging.getLogger("scheduler.up")
 @click.option("--max-timers", type=int, metavar="N", help="Timers an environment may hold, 0 = no limit.")
 @click.option("--tz", metavar="ZONE", help="The zone in which instants are shown; Asia/Shanghai unless set.")
 @click.option("--keep-days", type=int, metavar="N", help="Days that runs and log lines are kept; 30 unless set.")
-@click.option("--keep-runs", type=int, metavar="N", help="Latest runs kept of each timer; 0 = all, unless set.")
+@click.option("--keep-runs", type=int, metavar="N", help="Latest runs kept of each timer; 0, which is all, unless set.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="From which level on to log; info unless set.")
 @environment_option
 @click.option("--stage", "stage_port", type=int, metavar="PORT", help="Serve a preview too, environment stage, there.")

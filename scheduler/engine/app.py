@@ -151,7 +151,9 @@ class Engine:
     def timer(self, schedule: str | None = None, /, **options: Any) -> Callable[[F], F]:
         """Declare a timer beside its function: `@engine.timer("0 0 8 ? * MON", tz="Asia/Shanghai")`, or `every=60`.
 
-        The function is defined under its own name unless it is already; the daemon reads what was declared.
+        The function is defined under its own name unless it is already. Options are `every`, `tz`, `dst`, `name` (the
+        function's unless set), and what else a Timer takes: `params`, `limit_s`, `enabled`, `retries` and so on.
+        `scheduler up` keeps the store in line with what is declared.
         """
         return functools.partial(self.registry.declare_timer, schedule=schedule, options=options)
 

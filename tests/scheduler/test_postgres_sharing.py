@@ -43,6 +43,12 @@ class Second:
         with service.store.writing() as connection:
             connection.execute(update(daemons).where(daemons.c.id == self.id).values(host="elsewhere"))
 
+    def settle(self) -> None:
+        """Let it take turns, knowing of all that has changed."""
+        self.daemon.wake()
+        while self.daemon.step() == 0:
+            pass
+
     def step(self) -> None:
         """One turn, in which it looks at the store: its news may still be on its way."""
         self.daemon.wake()
@@ -180,6 +186,25 @@ def test_a_timer_that_another_daemon_runs_is_skipped_over(service: Service, seco
     second.step()
     service.after(10)
     assert service.rows() == [(10, 1, None), (20, 1, "skipped_overlap")]
+
+
+def test_an_attempt_that_another_daemon_entered_is_begun_when_that_is_gone(service: Service, second: Second) -> None:
+    """Nobody told of it; it is found in time all the same."""
+    service.add(seconds=30, retries=1, retry_backoff_s=8)
+    for _ in range(29):
+        service.after(1)
+        second.settle()
+    service.clock.advance(1)
+    second.settle()
+    service.settle()
+    second.executor.end(second.executor.going_on[0], *FAILURE)
+    second.settle()
+    second.daemon.close()
+    assert [run.attempt for run in service.history.runs()] == [2, 1]
+    for _ in range(16):
+        service.clock.advance(0.5)
+        service.daemon.step()  # type: ignore[union-attr]
+    assert [task.attempt for task in service.executor.begun] == [2]
 
 
 def test_a_waiting_run_begins_when_another_daemons_run_has_ended(service: Service, second: Second) -> None:
