@@ -6,6 +6,8 @@ is refused as the engine refuses: in JSON, open to other origins. Never here: th
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from typing import Any
 
@@ -87,7 +89,7 @@ class Refusal(ErrorTask):  # type: ignore[misc]
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
-    """A connection that is closed when a request drips in."""
+    """A connection that is closed when a request drips in, or when nobody reads the answer."""
 
     parser_class = Arriving
     error_task_class = Refusal
@@ -96,6 +98,31 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         super().__init__(*arguments, **options)
         self._arriving: Arriving | None = None
         self._began = 0.0
+
+    def writable(self) -> bool:
+        """Whether bytes wait to be sent; asked at each turn of the loop."""
+        # A thread that is about to send its first bytes holds the lock.
+        if self._is_stuck and self.outbuf_lock.acquire(blocking=False):
+            try:
+                if self._is_stuck:
+                    self._shut_down()
+            finally:
+                self.outbuf_lock.release()
+        return bool(super().writable())
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        # waitress's loop takes no lock where no request is answered; a `100 Continue` may be on its way just then.
+        with self.outbuf_lock:
+            return bool(super()._flush_some(do_close=do_close))
+
+    @property
+    def _is_stuck(self) -> bool:
+        return bool(self.total_outbufs_len and time.time() - self.last_activity > self.adj.channel_timeout)
+
+    def _shut_down(self) -> None:
+        # Not closed: the loop, which waits until a full socket is writable, would never hear of that.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
 
     def received(self, data: bytes) -> bool:
         """Take the next bytes."""

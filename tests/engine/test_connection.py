@@ -8,11 +8,13 @@ import resource
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
 
 from scheduler.engine import Engine, connection
+from scheduler.engine import serving as serving_module
 from scheduler.engine.outcomes import TOO_LARGE
 from scheduler.engine.serving import MAX_CONNECTIONS, MAX_HEADER_BYTES, Capacity, Server, _connection_limit
 from tests.engine.client import APP_ID, APP_KEY
@@ -167,6 +169,34 @@ def test_a_request_that_drips_in_is_cut(start: str, monkeypatch: pytest.MonkeyPa
                 client.sendall(b"x")
                 time.sleep(0.05)
         assert 0.2 < time.monotonic() - began < 10
+
+
+def test_who_never_reads_his_answer_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a connection nor, where a site streams, a thread."""
+
+    def site(environ: object, start_response: Callable[..., object]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return (b"x" * 1_000_000 for _ in range(60))
+
+    monkeypatch.setattr(serving_module, "CHANNEL_TIMEOUT_S", 1)
+    whole = Engine(site)
+    whole.define("large")(lambda: "x" * 20_000_000)
+    server = Server(whole, host="127.0.0.1", port=0, capacity=Capacity(2))
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    clients = [connected(server.url) for _ in range(3)]
+    for client, path in zip(clients, ("/1.1/functions/large", "/", "/"), strict=True):
+        client.sendall(wire(HEAD.replace("/1.1/functions/size", path) + "\n"))
+    channels = server._server.active_channels
+    eventually(lambda: len(channels) == 3)
+    eventually(lambda: not channels)
+    with connected(server.url) as client:
+        client.sendall(wire("GET /__engine/1/ping HTTP/1.0\n\n"))
+        assert b" 200 OK" in read(client)[0]
+    server.stop()
+    thread.join(5)
+    for client in clients:
+        client.close()
 
 
 def test_two_hundred_connections_of_every_bad_kind_leave_room_for_a_good_one() -> None:
