@@ -119,6 +119,8 @@ class Engine:
 
     def register(self, engine: Engine) -> None:
         """Take over the functions, hooks and timers of another engine; a name that both have is a RuntimeError."""
+        if not isinstance(engine, Engine):
+            raise TypeError(f"register takes an Engine, not {type(engine).__name__}")
         self.registry.update(engine.registry)
         root.withdraw(engine)
 
@@ -155,6 +157,8 @@ class Engine:
         function's unless set), and what else a Timer takes: `params`, `limit_s`, `enabled`, `retries` and so on.
         `scheduler up` keeps the store in line with what is declared.
         """
+        if callable(schedule):
+            raise TypeError('@engine.timer says when: @engine.timer("0 0 8 ? * MON") or @engine.timer(every=60)')
         return functools.partial(self.registry.declare_timer, schedule=schedule, options=options)
 
     def before_save(self, class_name: str) -> Callable[[F], F]:
@@ -211,6 +215,8 @@ class Engine:
         return self.registry.define(function, name=name)
 
     def _hook(self, class_name: str, event: str) -> Callable[[F], F]:
+        if not isinstance(class_name, str):  # without its brackets a decorator would swallow the function
+            raise TypeError(f'@engine.{event} says of which class: @engine.{event}("Review")')
         return functools.partial(self.registry.define_hook, class_name=class_name, event=event)
 
 

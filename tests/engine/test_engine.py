@@ -80,6 +80,25 @@ def test_register_takes_over_another_engine(engine: Engine, client: Client) -> N
         engine.register(module)
 
 
+@pytest.mark.parametrize(
+    ("decorator", "message"),
+    [
+        ("before_save", r'@engine.before_save\("Review"\)'),
+        ("after_delete", r'@engine.after_delete\("Review"\)'),
+        ("timer", r'@engine.timer\("0 0 8 \? \* MON"\) or @engine.timer\(every=60\)'),
+        ("register", "takes an Engine, not function"),
+    ],
+)
+def test_a_decorator_without_its_brackets_is_refused(engine: Engine, decorator: str, message: str) -> None:
+    """It would swallow the function, and nobody would hear of it."""
+
+    def function() -> None:
+        raise AssertionError("never called")
+
+    with pytest.raises(TypeError, match=message):
+        getattr(engine, decorator)(function)
+
+
 def test_timers_are_declared_as_data(engine: Engine) -> None:
     """The decorator keeps expression and options, and returns the function."""
 
