@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ class Place:
         # LeanEngine sets these, so an old wsgi.py reads them without asking.
         os.environ.setdefault("LEANCLOUD_APP_ENV", DEVELOPMENT)
         os.environ.setdefault("LEANCLOUD_APP_PORT", str(self.config.port))
+        os.environ.setdefault("LEANCLOUD_APP_INSTANCE", platform.node())
         return load(name)
 
     def deploy(self, name: str) -> Target:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from scheduler.engine.body import LIMIT_BYTES
 
-# Beyond the threads that wait for functions, so that ping and the site are answered while every worker is taken.
+# Beyond the threads that wait for functions, so that the site is answered while every worker is taken.
 SPARE_THREADS = 4
 _WAKE_S = 1.0
 #: Idle connections must not keep ping out: clients may hold many, and some never say a word.
@@ -45,7 +45,7 @@ def bounded_server(
         app,
         map=of_loop,
         sockets=[listener],
-        threads=capacity.threads,
+        _dispatcher=import_module("scheduler.engine.dispatcher").Dispatcher(capacity.threads),
         connection_limit=_connection_limit(),
         channel_timeout=CHANNEL_TIMEOUT_S,
         cleanup_interval=CLEANUP_INTERVAL_S,

@@ -316,6 +316,31 @@ def test_ping_answers_while_every_function_hangs() -> None:
     assert sorted(statuses) == [200] * 4 + [503] * 8
 
 
+def test_ping_answers_while_every_page_of_the_site_hangs() -> None:
+    """On its own thread; it waits for nobody, and nobody who pings holds up a page."""
+    release, hanging = threading.Event(), threading.Semaphore(0)
+
+    def site(environ: Any, start_response: Any) -> list[bytes]:
+        hanging.release()
+        release.wait(10)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"page"]
+
+    with serving(Engine(site), threads=2) as url:
+        pages: list[str] = []
+        threads = [threading.Thread(target=lambda: pages.append(httpx.get(url).text)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        assert all(hanging.acquire(timeout=5) for _ in range(2))
+        assert httpx.get(url + "/__engine/1/ping", timeout=5).status_code == 200
+        answers = raw(url, "GET //__engine/1.1/ping/ HTTP/1.1\r\n\r\n" * 3)
+        assert answers.count(b" 200 OK") == 3
+        release.set()
+        for thread in threads:
+            thread.join(5)
+    assert pages == ["page"] * 4
+
+
 def test_a_header_cannot_be_smuggled_in() -> None:
     """What a client sends in Origin, request id or path never becomes a header of the answer."""
     engine = Engine()

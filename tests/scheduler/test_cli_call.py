@@ -100,6 +100,7 @@ def test_an_old_wsgi_py_that_reads_its_keys_from_the_environment_loads(command_l
         "wsgi.py",
         "import os\nfrom cloud import engine\nfrom scheduler.engine import init\n\n"
         "init(os.environ['LEANCLOUD_APP_ID'], app_key=os.environ['LEANCLOUD_APP_KEY'])\n"
-        "port = int(os.environ['LEANCLOUD_APP_PORT'])\napplication = engine\n",
+        "port, instance = int(os.environ['LEANCLOUD_APP_PORT']), os.environ['LEANCLOUD_APP_INSTANCE']\n"
+        "application = engine\n",
     )
     assert command_line.json("call", "hello") == "hello, world"
