@@ -14,7 +14,7 @@ from typing import Any
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
-from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-untyped]
+from waitress.utilities import BadRequest, RequestEntityTooLarge  # type: ignore[import-untyped]
 
 from scheduler.engine import reply
 from scheduler.engine.outcomes import TOO_LARGE, Failure
@@ -24,6 +24,8 @@ from scheduler.engine.request import request_id
 GRACE_S, MIN_SPEED = 30.0, 500
 #: Of a body that is too large, so much is read and dropped, that its sender hears why; he hears nothing while he sends.
 MAX_DROPPED = 256 * 1024 * 1024
+#: waitress reads that part again from its start whenever more of it arrives.
+MAX_BETWEEN_CHUNKS = 8 * 1024
 
 FAILURES = {
     400: Failure(400, 400, "The request is no HTTP/1.1."),
@@ -38,6 +40,7 @@ class Arriving(HTTPRequestParser):  # type: ignore[misc]
     """A request while it arrives; too large a body is not kept."""
 
     expect_continue: bool
+    error: Any
     #: waitress names it in its log, also where none could be read.
     path = ""
     _to_drop = 0
@@ -51,6 +54,8 @@ class Arriving(HTTPRequestParser):  # type: ignore[misc]
             self.completed = not self._to_drop
             return dropped
         taken: int = super().received(data)
+        if self.chunked and self.error is None and self._between_chunks > MAX_BETWEEN_CHUNKS:
+            self.error, self.completed = BadRequest("a chunk without an end to its size"), True
         if self.error is not None:
             # Whoever asks whether to go on is refused; waitress would tell him to, and take his body for headers.
             waits, self.expect_continue = self.expect_continue, False
@@ -65,6 +70,11 @@ class Arriving(HTTPRequestParser):  # type: ignore[misc]
             super().parse_header(header_plus)
         except ValueError as error:  # an address or a length that the standard library cannot make sense of
             raise ParsingError(str(error)) from error
+
+    @property
+    def _between_chunks(self) -> int:
+        """How long the line of a chunk's size, or what follows the last chunk, has become."""
+        return len(self.body_rcv.control_line) + len(self.body_rcv.trailer)
 
     @property
     def size(self) -> int:

@@ -125,6 +125,17 @@ def test_chunks_without_end_end_at_the_limit() -> None:
         assert sent < 1_000_000
 
 
+@pytest.mark.parametrize("start", ["", "1;note=", "0\n", "0\nA: b\n"])
+def test_what_stands_between_chunks_is_short(start: str) -> None:
+    """A size, an extension or a trailer that goes on and on would cost more with each of its bytes."""
+    with serving(Engine()) as url, connected(url) as client:
+        client.sendall(wire(HEAD + "Transfer-Encoding: chunked\n\n" + start))
+        client.sendall(b"0" * 2 * connection.MAX_BETWEEN_CHUNKS)
+        head, body = read(client)
+    assert head.split()[1] == b"400"
+    assert json.loads(body)["code"] == 400
+
+
 @pytest.mark.parametrize(
     ("request_text", "status"),
     [
