@@ -5,6 +5,7 @@ Timers that have the same trigger and are due at the same time get the same fire
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +44,8 @@ class Batch:
         self._changed: list[_Change] = []
         self._counted: list[tuple[int, int, int]] = []
         self.changes: list[StateChange] = []
+        #: Fire times that do not run, by environment and outcome.
+        self.passed_over: Counter[tuple[str, str]] = Counter()
 
     def begin(self, known: Known, since: int) -> bool:
         """Let a timer run that nothing keeps from it, where one fire time is due; False where there is more to judge.
@@ -124,6 +127,8 @@ class Batch:
         self._to_run.append((run, known, fire_time))
 
     def _enter(self, change: _Change, known: Known, entry: Entry) -> None:
+        if entry.outcome is not None:
+            self.passed_over[known.names[3], entry.outcome] += entry.count
         if entry.outcome in _COALESCED and entry.outcome == change.tail_outcome:
             self._count_in_tail(change, entry)
             return

@@ -88,6 +88,8 @@ class Claims:
         self._on_breaker = on_breaker or (lambda *_: None)
         self._known = KnownTimers()
         self._doubts = Doubts()
+        #: Fire times that did not run, by environment and outcome, since this daemon began.
+        self.passed_over: Counter[tuple[str, str]] = Counter()
 
     def agenda(self) -> Agenda:
         """What there is to claim, and when."""
@@ -122,10 +124,10 @@ class Claims:
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)
-            tasks += begun_in_turn(connection, RETRIED, self._lease.id, now, self._grace) if waits else []
-            tasks += begun_in_turn(connection, IN_TURN, self._lease.id, now, self._grace) if waits else []
+            tasks += self._begun(connection, RETRIED, now) if waits else []
+            tasks += self._begun(connection, IN_TURN, now) if waits else []
             tasks += self._claim_due(connection, now, limit, free=free)
-            tasks += begun_in_turn(connection, BACKFILLED, self._lease.id, now, self._grace) if waits else []
+            tasks += self._begun(connection, BACKFILLED, now) if waits else []
             agenda = _agenda(connection)
             self._doubts.claimed = tasks
         self._doubts.claimed = []
@@ -153,6 +155,9 @@ class Claims:
     def forget(self) -> None:
         """Without a lease, what the last transactions came to is no business of ours."""
         self._doubts = Doubts()
+
+    def _begun(self, connection: Connection, in_turn: Select[Any], now: datetime) -> list[Task]:
+        return begun_in_turn(connection, in_turn, self._lease.id, now, self._grace, passed_over=self.passed_over)
 
     def _tell(self, changes: Iterable[StateChange]) -> None:
         for name, before, after in changes:
@@ -190,6 +195,7 @@ class Claims:
             batch.add(row, known[row.id], breaker_of(row), open_runs[row.id])
         tasks = batch.write(connection)
         self._tell(batch.changes)
+        self.passed_over.update(batch.passed_over)
         return tasks
 
 

@@ -43,6 +43,8 @@ class Config:
     keep_days: int = 30
     keep_runs: int = 0
     log_level: str = "info"
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def origin(self, name: str) -> str:
@@ -130,6 +132,8 @@ SETTINGS: Mapping[str, Setting] = {
     "keep_days": Setting(_whole(1, 36_500), ("SCHEDULER_KEEP_DAYS",)),
     "keep_runs": Setting(_whole(0, 1_000_000_000), ("SCHEDULER_KEEP_RUNS",)),
     "log_level": Setting(_one_of(*LOG_LEVELS), ("SCHEDULER_LOG_LEVEL",)),
+    "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
+    "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
 }
 
 

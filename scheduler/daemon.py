@@ -7,16 +7,20 @@ hand it out. `step` is one turn and takes no longer than its work; `run` takes t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Row
 
 from .breaker import Breaker, State, Verdict
 from .claims import Agenda, Claims
 from .clock import Clock, SteadyClock, SystemClock
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
-from .executors import Executor
+from .executors import Executor, Queue
 from .leases import LOOK_TWICE_S, Lease
 from .misfire import GRACE
 from .presence import Presence
@@ -47,12 +51,24 @@ LEAVE_TO_OTHERS_S = 0.02
 COURTESY_S = 0.002
 #: How often the history is pruned, and how soon it goes on where there is more than one portion.
 PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.1
+#: So many abandoned runs are told of one by one.
+MOST_TOLD = 20
 #: How far the system clock may be set back before it is followed; fire times may come twice then.
 MAX_LEAD_S = 2 * 3600.0
 
 _environment = attrgetter("environment")
 
 Listener = Callable[[list[tuple[Task, Ending]], list[Line]], None]
+
+
+def telling(*listeners: Listener) -> Listener:
+    """A listener that tells several."""
+
+    def tell(ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
+        for listener in listeners:
+            listener(ended, lines)
+
+    return tell
 
 
 class Daemon:
@@ -101,6 +117,7 @@ class Daemon:
         self._printed: list[Line] = []
         self._unrecorded_since = 0.0
         self._running = 0
+        self._faults: Counter[str] = Counter()
         #: What the store said when it did not answer; empty while it does.
         self._complaint = ""
 
@@ -136,8 +153,28 @@ class Daemon:
 
     @property
     def running(self) -> int:
-        """How many runs are going on."""
+        """How many runs are going on, those included that wait for a worker."""
         return self._running
+
+    @property
+    def waiting(self) -> int:
+        """How many of the runs wait for a worker."""
+        return sum(executor.waiting for executor in set(self._executors.values()) if isinstance(executor, Queue))
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether this daemon is entered in the store, as of the last turn."""
+        return self._registered and not self._complaint
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """How many turns a fault cut short: `store`, `lease`, `unforeseen`."""
+        return self._faults
+
+    @property
+    def passed_over(self) -> Mapping[tuple[str, str], int]:
+        """How many fire times did not run, by environment and outcome."""
+        return self._claims.passed_over
 
     def turn(self) -> float:
         """One turn, which outlives a store that does not answer; returns the seconds that the loop may sleep."""
@@ -145,6 +182,7 @@ class Daemon:
             wait_s = self.step()
         except LeaseLostError as error:
             log.warning("%s; starting afresh", error)
+            self._faults["lease"] += 1
             self._claims.forget()
             self._ended.clear()
             self._printed.clear()
@@ -152,10 +190,12 @@ class Daemon:
             return 0.0
         except StoreUnavailableError as error:
             self._complain(str(error))
+            self._faults["store"] += 1
             self._look_at = 0.0
             return RETRY_S
         except Exception:
             # An error of this program; other timers must not pay for it.
+            self._faults["unforeseen"] += 1
             log.exception("unforeseen; going on in %g s", RETRY_S)
             self._look_at = 0.0
             return RETRY_S
@@ -221,7 +261,7 @@ class Daemon:
         if monotonic >= self._look_after_others_at:
             had_others = self._lease.has_others
             if taken := self._lease.take_over(now):
-                log.warning("abandoned %d runs of daemons that are gone", taken)
+                self._note_abandoned(taken)
             if had_others or self._lease.has_others:
                 # They tell nobody of the further attempts that they enter.
                 self._look_at = 0.0
@@ -229,6 +269,14 @@ class Daemon:
         if monotonic >= self._prune_at:
             there_is_more = self._retention.prune(now)
             self._prune_at = monotonic + (PRUNE_ON_S if there_is_more else PRUNE_EVERY_S)
+
+    def _note_abandoned(self, taken: Sequence[Row[Any]]) -> None:
+        log.warning("abandoned %d runs of daemons that are gone", len(taken))
+        for row in taken:
+            self._claims.passed_over[row.environment, Outcome.ABANDONED] += 1
+        for row in taken[:MOST_TOLD]:
+            about = {name: row._mapping[name] for name in ("request_id", "timer", "function", "environment")}
+            log.warning("abandoned run %d of %s", row.id, row.timer, extra={**about, "run_id": row.id})
 
     def _collect(self) -> None:
         for executor in self._executors.values():
@@ -346,6 +394,7 @@ def _log_breaker(name: str, before: Breaker, after: Breaker) -> None:
             after.next_probe_at and after.next_probe_at.isoformat(timespec="seconds"),
             after.consecutive_failures,
             after.last_error,
+            extra={"timer": name},
         )
     else:
-        log.info("breaker of %s: %s → %s", name, before.state, after.state)
+        log.info("breaker of %s: %s → %s", name, before.state, after.state, extra={"timer": name})

@@ -112,8 +112,8 @@ class Lease:
         if self._presence.show(self.id):
             self._grace = LOOKS_OF_GRACE
 
-    def take_over(self, now: datetime) -> int:
-        """Abandon the open runs of daemons that are dead, and run again what must be delivered; returns how many.
+    def take_over(self, now: datetime) -> Sequence[Row[Any]]:
+        """Abandon the open runs of daemons that are dead, and run again what must be delivered; returns their rows.
 
         Dead is a daemon whose process on this machine is gone, whose lease ran out, or that does not hold its lock.
         """
@@ -125,7 +125,7 @@ class Lease:
         self._suspects = absent - set(dead) if self._grace == 0 else set()
         self._grace = max(0, self._grace - 1)
         if not dead:
-            return 0
+            return []
         with self._store.writing() as connection:
             rows = _locked(connection, dead)
             # Who has renewed its lease since we looked lives after all.
@@ -167,7 +167,7 @@ def end_run(connection: Connection, run_id: int, outcome: Outcome, now: datetime
     )
 
 
-def _abandon(connection: Connection, dead: Sequence[Row[Any]], now: datetime) -> int:
+def _abandon(connection: Connection, dead: Sequence[Row[Any]], now: datetime) -> Sequence[Row[Any]]:
     """End the open runs of daemons that are no more, and enter those again that must be delivered."""
     daemon_ids = [row.id for row in dead]
     theirs = runs.c.owner.in_(daemon_ids) & runs.c.outcome.is_(None)
@@ -182,7 +182,7 @@ def _abandon(connection: Connection, dead: Sequence[Row[Any]], now: datetime) ->
             _enter_again(connection, row, now)
     lose_probes(connection, timer_rows.values(), now)
     connection.execute(delete(daemons).where(daemons.c.id.in_(daemon_ids)))
-    return len(open_runs)
+    return open_runs
 
 
 def _enter_again(connection: Connection, row: Row[Any], now: datetime) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .backfill import Backfill, backfill
 from .claims import request_run
 from .clock import Clock, SystemClock
-from .daemon import Daemon, Listener
+from .daemon import Daemon, Listener, telling
 from .declarations import Change, declared_timers, synchronise
 from .errors import ConfigError
 from .executors import Executor
@@ -24,6 +24,9 @@ from .target import registry_of
 from .timer import DEFAULT_QUOTA, Environment, Timer
 from .timetable import Entry, Timetable
 
+if TYPE_CHECKING:
+    from .metrics import Metrics
+
 
 class Scheduler:
     """Timers that fire inside your program, from `start` (or `with`) until `stop`.
@@ -32,6 +35,7 @@ class Scheduler:
     this program, or a text such as `cloud.py`, whose functions run in worker processes and are killed at their limit;
     `executors` gives an Executor for each environment instead. `quota` is how many timers an environment may hold,
     0 = no limit. Runs are kept for the time of `keep`, and of each timer the latest `keep_runs`, 0 = all.
+    `listener(ended, lines)` is told of what was recorded, and `metrics` counts it for Prometheus.
 
     >>> from scheduler.functions import Registry
     >>> from scheduler.timer import Every, Timer
@@ -56,6 +60,7 @@ class Scheduler:
         keep: timedelta = KEEP,
         keep_runs: int = 0,
         listener: Listener | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         if (functions is None) == (executors is None):
             raise ConfigError("a Scheduler takes either functions or executors")
@@ -69,6 +74,7 @@ class Scheduler:
         self._quota = quota
         self._keep, self._keep_runs = keep, keep_runs
         self._listener = listener
+        self._metrics = metrics
         self._daemon: Daemon | None = None
         self._thread: threading.Thread | None = None
 
@@ -92,8 +98,10 @@ class Scheduler:
             clock=self._clock,
             keep=self._keep,
             keep_runs=self._keep_runs,
-            listener=self._listener,
+            listener=self._listeners(),
         )
+        if self._metrics is not None:
+            self._metrics.watch(self._daemon, self.store)
         self._thread = threading.Thread(target=self._daemon.run, name="scheduler", daemon=True)
         self._thread.start()
 
@@ -111,6 +119,10 @@ class Scheduler:
             self._thread = None
         if self._owns_store:
             self.store.close()
+
+    def _listeners(self) -> Listener | None:
+        told = [listener for listener in (self._listener, self._metrics) if listener is not None]
+        return telling(*told) if told else None
 
     def add(self, *timers: Timer) -> list[Entry]:
         """Keep new timers, all or none; those that are `enabled` fire from now on."""

@@ -7,6 +7,7 @@ timer has nothing else to do. Backfilled runs and further attempts that wait kee
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -82,12 +83,27 @@ _TAKE = Bulk(
 
 
 def begun_in_turn(
-    connection: Connection, in_turn: Select[Any], daemon_id: int, now: datetime, grace: timedelta
+    connection: Connection,
+    in_turn: Select[Any],
+    daemon_id: int,
+    now: datetime,
+    grace: timedelta,
+    *,
+    passed_over: Counter[tuple[str, str]],
 ) -> list[Task]:
-    """Begin the runs whose turn it is, for a daemon; one that is short-circuited instead gives its turn to the next."""
+    """Begin the runs whose turn it is, for a daemon; one that is short-circuited instead gives its turn to the next.
+
+    Those that end instead of beginning are counted in `passed_over`, by environment and outcome.
+    """
     tasks: list[Task] = []
     while waiting := _found(connection, in_turn, now):
-        begun = [row for row in waiting if _may_begin(connection, row, now)]
+        begun = []
+        for row in waiting:
+            outcome = _ended_instead(connection, row, now)
+            if outcome is None:
+                begun.append(row)
+            else:
+                passed_over[row.environment, outcome] += 1
         _TAKE.execute(connection, [(daemon_id, stamp(now), row.id) for row in begun])
         tasks += [_task(row, now, grace) for row in begun]
     return tasks
@@ -107,35 +123,36 @@ def _found(connection: Connection, in_turn: Select[Any], now: datetime) -> Seque
     return connection.execute(locked, {"now": stamp(now)}).all()
 
 
-def _may_begin(connection: Connection, run: Row[Any], now: datetime) -> bool:
-    """Whether a waiting run begins; not if its timer is gone or short-circuited, and then it ends here."""
+def _ended_instead(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
+    """None for a waiting run that may begin; the outcome where its timer is gone or short-circuited, and it ends here."""
     if run.revision is None:
         end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
-        return False
+        return Outcome.ABANDONED
     if run.due_at is not None:
-        return _may_be_retried(connection, run, now)
+        return _not_retried(connection, run, now)
     before = breaker_of(run)
     if run.kind in (Kind.MANUAL, Kind.BACKFILL) or before is breaker.CLOSED:
-        return True
+        return None
     admitted, admission = breaker.admit(before, instant(run.fire_at))
     if admission is Admission.SHORT_CIRCUIT:
         end_run(connection, run.id, Outcome.SHORT_CIRCUITED, now, MESSAGES[Outcome.SHORT_CIRCUITED])
-        return False
+        return Outcome.SHORT_CIRCUITED
     connection.execute(update(timers).where(timers.c.id == run.timer_id).values(breaker_columns(admitted)))
-    return True
+    return None
 
 
-def _may_be_retried(connection: Connection, run: Row[Any], now: datetime) -> bool:
-    """Whether a further attempt begins that is due; its fire time has passed the breaker already."""
+def _not_retried(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
+    """None for a further attempt that may begin, being due; its fire time has passed the breaker already."""
     row = connection.execute(select(timers).where(timers.c.id == run.timer_id).with_for_update(key_share=True)).one()
     if not row.enabled:
-        end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was disabled before the next attempt")
+        outcome, why = Outcome.ABANDONED, "abandoned: the timer was disabled before the next attempt"
     elif is_past(timer_of(row), instant(run.fire_at), now):
-        end_run(connection, run.id, Outcome.MISFIRED, now, "missed: the next fire time came before this attempt")
+        outcome, why = Outcome.MISFIRED, "missed: the next fire time came before this attempt"
     else:
-        return True
+        return None
+    end_run(connection, run.id, outcome, now, why)
     lose_probes(connection, [row], now)
-    return False
+    return outcome
 
 
 def _task(run: Row[Any], now: datetime, grace: timedelta) -> Task:

@@ -34,6 +34,7 @@ SHELL = (
     "history",
     "loglines",
     "retention",
+    "census",
     "executors",
     "metrics",
     "sleep",

@@ -38,6 +38,7 @@ class Handover:
     ready: int
     lifeline: int
     stage_listener: int | None = None
+    metrics_listener: int | None = None
     again: bool = False
     as_json: bool = False
 
@@ -53,7 +54,7 @@ def taken() -> Handover | None:
     if text is None:
         return None
     given = Handover(**json.loads(text))
-    for descriptor in (given.listener, given.ready, given.lifeline, given.stage_listener):
+    for descriptor in (given.listener, given.ready, given.lifeline, given.stage_listener, given.metrics_listener):
         if descriptor is not None:
             os.set_inheritable(descriptor, False)
     die_with_parent(given.lifeline)
@@ -69,6 +70,7 @@ class Child:
         listener: socket.socket,
         *,
         stage_listener: socket.socket | None = None,
+        metrics_listener: socket.socket | None = None,
         again: bool = False,
         as_json: bool = False,
         cwd: Path | None = None,
@@ -76,9 +78,9 @@ class Child:
     ) -> None:
         self._ready, ready_far = os.pipe()
         lifeline_far, self._lifeline = os.pipe()
-        stage = stage_listener.fileno() if stage_listener else None
-        given = Handover(listener.fileno(), ready_far, lifeline_far, stage, again, as_json)
-        passed = [given.listener, ready_far, lifeline_far, *([stage] if stage is not None else [])]
+        stage, metrics = (other.fileno() if other else None for other in (stage_listener, metrics_listener))
+        given = Handover(listener.fileno(), ready_far, lifeline_far, stage, metrics, again, as_json)
+        passed = [given.listener, ready_far, lifeline_far, *(other for other in (stage, metrics) if other is not None)]
         self._process = subprocess.Popen(
             [sys.executable, *words],
             pass_fds=passed,

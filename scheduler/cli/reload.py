@@ -59,12 +59,18 @@ class Supervisor:
     """Keeps one child serving; `words` are the command of a child, without what starts Python."""
 
     def __init__(
-        self, words: Sequence[str], folders: Sequence[Path], listener: socket.socket, stage: socket.socket | None
+        self,
+        words: Sequence[str],
+        folders: Sequence[Path],
+        listener: socket.socket,
+        stage: socket.socket | None,
+        metrics: socket.socket | None = None,
     ) -> None:
         self._words = words
         self._folders = folders
         self._listener = listener
         self._stage = stage
+        self._metrics = metrics
         self._signals: list[int] = []
         self._retiring: list[Child] = []
 
@@ -90,7 +96,9 @@ class Supervisor:
             return self._stop(serving)
 
     def _start(self, *, again: bool) -> Child:
-        return Child(self._words, self._listener, stage_listener=self._stage, again=again)
+        return Child(
+            self._words, self._listener, stage_listener=self._stage, metrics_listener=self._metrics, again=again
+        )
 
     def _settled(self, now: Snapshot) -> Snapshot:
         while True:
@@ -152,6 +160,8 @@ class Supervisor:
         self._signals.append(number)
 
 
-def supervise(folders: Sequence[Path], listener: socket.socket, stage: socket.socket | None) -> int:
+def supervise(
+    folders: Sequence[Path], listener: socket.socket, stage: socket.socket | None, metrics: socket.socket | None
+) -> int:
     """Run this very command in children, one after another, until a signal says stop."""
-    return Supervisor(["-m", "scheduler", *sys.argv[1:]], folders, listener, stage).run()
+    return Supervisor(["-m", "scheduler", *sys.argv[1:]], folders, listener, stage, metrics).run()

@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
@@ -23,6 +23,8 @@ log = logging.getLogger("scheduler.up")
 
 #: What a person who has pressed Ctrl-C may do next.
 ONCE_MORE = "once more ends at once"
+#: For the site beside: one answer after another, and nobody has anything to send.
+ONE_AT_A_TIME = Capacity(threads=1, max_body_bytes=65_536)
 #: How long the loop sleeps when nothing happens; what happens wakes it.
 _SLEEP_S = 1.0
 
@@ -73,8 +75,15 @@ class Beside(Protocol):
         ...
 
 
+class Site(NamedTuple):
+    """A WSGI app, and where it is served."""
+
+    listener: socket.socket
+    application: Callable[..., Any]
+
+
 class Server:
-    """Serves a WSGI app on a listening socket while a daemon runs in a thread of its own."""
+    """Serves a WSGI app on a listening socket while a daemon runs in a thread of its own, and another one `beside`."""
 
     def __init__(
         self,
@@ -83,9 +92,12 @@ class Server:
         *,
         capacity: Capacity,
         supervised: bool = False,
+        beside: Site | None = None,
     ) -> None:
         self._map: dict[int, Any] = {}
         self._server = bounded_server(application, listener, capacity, of_loop=self._map)
+        # One thread, in which one scrape after another is answered; served until the very end.
+        self._beside = beside and bounded_server(beside.application, beside.listener, ONE_AT_A_TIME, of_loop=self._map)
         self._signals: list[int] = []
         self._accepting = True
         #: It is stopped by the process that started it, which tells a person what that means.
@@ -111,7 +123,8 @@ class Server:
             raise fault[0]
         if obeyed > 1:
             return 128 + self._signals[1]
-        self._server.task_dispatcher.shutdown(timeout=_SLEEP_S)
+        for server in filter(None, (self._server, self._beside)):
+            server.task_dispatcher.shutdown(timeout=_SLEEP_S)
         close_all(self._map, ignore_all=True)
         return 0
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from ..config import LOG_LEVELS
-from ..daemon import Daemon
+from ..daemon import Daemon, telling
 from ..engine.credentials import our_keys
 from ..errors import ConfigError
 from ..executors import Executor
@@ -29,8 +29,9 @@ from .handover import Handover, taken
 from .journal import Journal, log_to_stderr
 from .place import Place, environment_option, here, json_option, printing_to_stderr, store_option
 from .reload import supervise
+from .scrape import measuring, metrics_app
 from .scribe import writing_down
-from .server import Server, listening
+from .server import Server, Site, listening
 from .serving import application, capacity
 from .source import Source
 from .stage import Both, Preview, preview
@@ -48,6 +49,7 @@ log = logging.getLogger("scheduler.up")
 @click.option("--keep-days", type=int, metavar="N", help="Days that runs and log lines are kept; 30 unless set.")
 @click.option("--keep-runs", type=int, metavar="N", help="Latest runs kept of each timer; 0, which is all, unless set.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="From which level on to log; info unless set.")
+@click.option("--metrics-port", type=int, metavar="PORT", help="Serve metrics for Prometheus there; off unless set.")
 @environment_option
 @click.option("--stage", "stage_port", type=int, metavar="PORT", help="Serve a preview too, environment stage, there.")
 @click.option("--stage-source", metavar="DIR", help="The folder of the preview's sources; this one unless set.")
@@ -83,7 +85,7 @@ def command(
         sockets = _taken_over(given, stack) if given else _listening(place, stage_port, stack)
         if reload and given is None:
             folders = [place.config.folder, *([source.folder] if source else [])]
-            raise SystemExit(supervise(folders, sockets.live, sockets.stage))
+            raise SystemExit(supervise(folders, *sockets))
         raise SystemExit(_serve(plan, sockets, given))
 
 
@@ -102,6 +104,7 @@ class Sockets(NamedTuple):
 
     live: socket.socket
     stage: socket.socket | None
+    metrics: socket.socket | None
 
 
 def _live(place: Place) -> Place:
@@ -113,17 +116,27 @@ def _live(place: Place) -> Place:
 
 
 def _listening(place: Place, stage_port: int | None, stack: ExitStack) -> Sockets:
-    live = stack.enter_context(listening(place.config.host, place.config.port))
-    return Sockets(
-        live,
-        None if stage_port is None else stack.enter_context(listening(place.config.host, stage_port, option="--stage")),
+    config = place.config
+    wanted = (
+        (config.host, config.port, "--port"),
+        (config.host, stage_port, "--stage"),
+        (config.metrics_host, config.metrics_port, "--metrics-port"),
     )
+    live, stage, metrics = (
+        None if port is None else stack.enter_context(listening(host, port, option=option))
+        for host, port, option in wanted
+    )
+    assert live is not None
+    return Sockets(live, stage, metrics)
 
 
 def _taken_over(given: Handover, stack: ExitStack) -> Sockets:
     live = stack.enter_context(socket.socket(fileno=given.listener))
-    stage = given.stage_listener
-    return Sockets(live, None if stage is None else stack.enter_context(socket.socket(fileno=stage)))
+    stage, metrics = (
+        None if fileno is None else stack.enter_context(socket.socket(fileno=fileno))
+        for fileno in (given.stage_listener, given.metrics_listener)
+    )
+    return Sockets(live, stage, metrics)
 
 
 def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
@@ -140,14 +153,20 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         keys_from = _keep_keys(place, provided)
         beside = _beside(plan, sockets, stack)
         executors = _executors(plan, stack)
-        server = Server(sockets.live, application(loaded), capacity=capacity(loaded), supervised=given is not None)
-        daemon = Daemon(
-            store,
-            executors,
-            keep=timedelta(days=config.keep_days),
-            keep_runs=config.keep_runs,
-            listener=Journal(History(store), show.zone(config.tz), as_json=plan.as_json),
+        metrics = stack.enter_context(measuring()) if sockets.metrics else None
+        server = Server(
+            sockets.live,
+            application(loaded),
+            capacity=capacity(loaded),
+            supervised=given is not None,
+            beside=Site(sockets.metrics, metrics_app(metrics)) if sockets.metrics and metrics else None,
         )
+        journal = Journal(History(store), show.zone(config.tz), as_json=plan.as_json)
+        listener = telling(journal, metrics) if metrics else journal
+        keep = timedelta(days=config.keep_days)
+        daemon = Daemon(store, executors, keep=keep, keep_runs=config.keep_runs, listener=listener)
+        if metrics:
+            metrics.watch(daemon, store)
         stack.enter_context(server.signals_caught())
         _announce(plan, loaded, store, sockets, keys_from, beside, given)
         say(changes, plan.target, log)
@@ -211,6 +230,9 @@ def _announce(
         port = sockets.stage.getsockname()[1]
         stated |= banner.stage_facts(place, plan.preview.folder, port, starts=beside.functions is not None)
         known[Environment.STAGE] = beside.functions or [], f"the stage's {plan.preview.target}"
+    if sockets.metrics:
+        host, port = sockets.metrics.getsockname()[:2]
+        stated["metrics"] = f"{banner.base_url(host, port)}/metrics"
     if given:
         given.say_ready(stated)
     if given is None or not given.again:

@@ -47,8 +47,24 @@ class Service:
     max_age_s: float | None
 
 
+#: Told of each call that was answered: the endpoint, the names in its path, the status, and how many seconds it took.
+Watcher = Callable[[str, str, int, float], None]
+watchers: list[Watcher] = []
+
+
 def answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Reply:
     """The reply to a request at one of the engine's endpoints, whatever happens; the log hears of the unforeseen."""
+    if not watchers:
+        return _answer(service, matched, environ)
+    began = time.perf_counter()
+    answered = _answer(service, matched, environ)
+    took_s = time.perf_counter() - began
+    for watcher in watchers:
+        watcher(matched.endpoint.answer, "/".join(matched.names), int(answered.status[:3]), took_s)
+    return answered
+
+
+def _answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Reply:
     request = Request(environ, matched.names, service.max_body_bytes)
     if request.method == "OPTIONS":
         return reply.preflight(environ)

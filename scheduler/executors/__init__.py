@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..run import Ending, Line, Task
 
@@ -38,4 +38,14 @@ class Executor(Protocol):
 
     def stop(self) -> None:
         """End every run at once, with its children, and release everything."""
+        ...
+
+
+@runtime_checkable
+class Queue(Protocol):
+    """An executor in which tasks may wait for their turn."""
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks have not been begun, nor handed to whoever begins them."""
         ...

@@ -127,6 +127,10 @@ class ProcessExecutor:
         self._members.clear()
         self._pending.clear()
 
+    @property
+    def waiting(self) -> int:
+        return len(self._pending)
+
     # Listening to the workers
 
     def _collect_from_all(self) -> None:

@@ -82,6 +82,10 @@ class ThreadExecutor:
         with self._lock:
             return min((max(0.0, place.deadline - now) for place in self._places), default=None)
 
+    @property
+    def waiting(self) -> int:
+        return len(self._pending)
+
     def stop(self) -> None:
         """Forget what runs; threads end when their functions return, or with the program."""
         self._pending.clear()

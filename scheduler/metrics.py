@@ -1,0 +1,260 @@
+"""Metrics: what Prometheus asks the service, counted in plain numbers and arranged only when somebody looks.
+
+Lives here: the tallies and the families that are made of them. Never here: HTTP, or a decision. A run costs a few
+additions (no label is looked up, nothing is locked); what the store knows is counted in it when a scrape comes.
+
+A label never takes more values than the program bounds: outcomes, environments, endpoints, and at most `names` timers
+and as many functions by name. What comes after those is counted under an empty name.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from .breaker import State
+from .census import Census, take
+from .errors import StoreError
+from .run import Ending, Line, Task
+from .store import Store
+
+#: Upper bounds in seconds. Lateness is judged from a millisecond on, runs up to an hour, calls up to their limit.
+LATENESS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
+DURATION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
+CALL_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
+#: How many timers, and how many functions, are told apart by name.
+NAMES = 100
+
+
+class Watched(Protocol):
+    """What the metrics ask of a daemon; each is a look at a number that it keeps anyway."""
+
+    @property
+    def running(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def holds_lease(self) -> bool: ...
+    @property
+    def faults(self) -> Mapping[str, int]: ...
+    @property
+    def passed_over(self) -> Mapping[tuple[str, str], int]: ...
+
+
+class Tally:
+    """How many values lie below each bound, and their sum; one thread adds, any thread reads."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def add(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def into(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
+        """Enter what was counted so far, as cumulative buckets."""
+        counts, total = list(self._counts), 0
+        buckets = []
+        for bound, count in zip((*self._bounds, float("inf")), counts, strict=True):
+            total += count
+            buckets.append(("+Inf" if bound == float("inf") else repr(bound), total))
+        family.add_metric(labels, buckets, self._sum)
+
+
+class Metrics(Collector):
+    """A listener of the daemon and of the engine, and a collector of a Prometheus registry of its own.
+
+    Give it to a `Scheduler` as `metrics`, and serve `metrics.registry`, for instance by
+    `prometheus_client.start_http_server(9100, "127.0.0.1", metrics.registry)`. At most `names` timers and functions
+    have their name as a label.
+
+    >>> from scheduler import Scheduler
+    >>> from scheduler.functions import Registry
+    >>> metrics = Metrics()
+    >>> with Scheduler("sqlite://", Registry(), metrics=metrics) as scheduler:
+    ...     metrics.registry.get_sample_value("scheduler_runs_in_progress")
+    0
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None, *, names: int = NAMES) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._names = names
+        #: Runs by outcome: of timers that have a name here, by environment and name, and of all others.
+        self._timers: dict[tuple[str, str], dict[str, int]] = {}
+        self._others: dict[str, dict[str, int]] = {}
+        #: Lateness and duration, by environment.
+        self._spans: dict[str, tuple[Tally, Tally]] = {}
+        self._lines = 0
+        self._calls: Counter[tuple[str, str, str]] = Counter()
+        self._functions: set[str] = set()
+        self._call_s: dict[str, Tally] = {}
+        # Calls end in many threads, runs are told of in one.
+        self._of_calls = threading.Lock()
+        self._daemon: Watched | None = None
+        self._store: Store | None = None
+        self.registry.register(self)
+
+    def watch(self, daemon: Watched, store: Store) -> None:
+        """Ask this daemon and its store when a scrape comes."""
+        self._daemon, self._store = daemon, store
+
+    # Told of what happens
+
+    def __call__(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
+        """What the daemon has recorded, on its thread."""
+        self._lines += len(lines)
+        timers, others, spans = self._timers, self._others, self._spans
+        for task, ending in ended:
+            environment, outcome = task.environment, ending.outcome
+            outcomes = timers.get((environment, task.timer)) or others.get(environment)
+            if outcomes is None:
+                outcomes = self._of_timer(environment, task.timer)
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            if (started_at := ending.started_at) is not None:
+                lateness, duration = spans[environment]
+                lateness.add((started_at - task.fire_time).total_seconds())
+                duration.add((ending.ended_at - started_at).total_seconds())
+
+    def _of_timer(self, environment: str, timer: str) -> dict[str, int]:
+        """Where a timer's outcomes are counted from now on: on its own, or with all that came too late for that."""
+        outcomes: dict[str, int] = {}
+        if environment not in self._spans:
+            self._spans[environment] = Tally(LATENESS_S), Tally(DURATION_S)
+        if len(self._timers) < self._names:
+            return self._timers.setdefault((environment, timer), outcomes)
+        return self._others.setdefault(environment, outcomes)
+
+    def answered(self, endpoint: str, function: str, status: int, seconds: float) -> None:
+        """A call that the engine has answered; safe from any thread."""
+        with self._of_calls:
+            self._calls[endpoint, self._function(function, status), str(status)] += 1
+            if endpoint not in self._call_s:
+                self._call_s[endpoint] = Tally(CALL_S)
+            self._call_s[endpoint].add(seconds)
+
+    def _function(self, name: str, status: int) -> str:
+        # Whoever knocks at random names must not make a label of each; what was answered otherwise exists.
+        if name in self._functions:
+            return name
+        if status in (401, 404) or len(self._functions) >= self._names:
+            return ""
+        self._functions.add(name)
+        return name
+
+    # Asked by Prometheus
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, with what is known now."""
+        yield from self._of_runs()
+        yield from self._of_engine()
+        if self._daemon is not None:
+            yield from _of_daemon(self._daemon)
+        if self._store is not None:
+            yield from _of_store(self._store)
+
+    def _of_runs(self) -> Iterator[Metric]:
+        by_timer = CounterMetricFamily(
+            "scheduler_timer_runs",
+            f"Runs that ended, by timer; an empty name stands for all but the first {self._names} timers.",
+            labels=["environment", "timer", "outcome"],
+        )
+        total: Counter[tuple[str, str]] = Counter()
+        if self._daemon is not None:
+            total.update(dict(self._daemon.passed_over))
+        others = [((environment, ""), outcomes) for environment, outcomes in list(self._others.items())]
+        for (environment, timer), outcomes in list(self._timers.items()) + others:
+            for outcome, count in list(outcomes.items()):
+                by_timer.add_metric([environment, timer, outcome], count)
+                total[environment, outcome] += count
+        runs = CounterMetricFamily(
+            "scheduler_runs",
+            "Fire times by outcome, those included that were only accounted for.",
+            labels=["environment", "outcome"],
+        )
+        for key, count in total.items():
+            runs.add_metric(key, count)
+        yield runs
+        yield by_timer
+        spans = list(self._spans.items())
+        lateness, duration = ({environment: both[n] for environment, both in spans} for n in (0, 1))
+        yield _histogram("scheduler_run_lateness_seconds", "From fire time to start.", "environment", lateness)
+        yield _histogram("scheduler_run_duration_seconds", "From start to end.", "environment", duration)
+        yield CounterMetricFamily("scheduler_run_lines", "Lines that runs printed.", value=self._lines)
+
+    def _of_engine(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "scheduler_engine_calls",
+            "Calls over HTTP that were answered.",
+            labels=["endpoint", "function", "status"],
+        )
+        with self._of_calls:
+            for key, count in self._calls.items():
+                family.add_metric(key, count)
+            yield family
+            yield _histogram("scheduler_engine_call_seconds", "From request to answer.", "endpoint", self._call_s)
+
+
+def _histogram(name: str, what: str, label: str, tallies: Mapping[str, Tally]) -> Metric:
+    family = HistogramMetricFamily(name, what, labels=[label])
+    for value, tally in list(tallies.items()):
+        tally.into(family, [value])
+    return family
+
+
+def _of_daemon(daemon: Watched) -> Iterator[Metric]:
+    waiting = daemon.waiting
+    yield GaugeMetricFamily(
+        "scheduler_runs_in_progress", "Claimed and not ended, those included that wait.", daemon.running
+    )
+    yield GaugeMetricFamily("scheduler_runs_queued", "Claimed, and waiting for a worker.", waiting)
+    yield GaugeMetricFamily("scheduler_daemon_lease", "1 while this daemon holds its lease.", int(daemon.holds_lease))
+    family = CounterMetricFamily("scheduler_faults", "Turns that a fault cut short, by kind.", labels=["kind"])
+    for kind, count in daemon.faults.items():
+        family.add_metric([kind], count)
+    yield family
+
+
+def _of_store(store: Store) -> Iterator[Metric]:
+    now = datetime.now(UTC)
+    try:
+        census = take(store, now)
+    except StoreError:
+        census = None
+    yield GaugeMetricFamily("scheduler_store_up", "1 if the store answers.", int(census is not None))
+    if census is not None:
+        yield from _of_census(census, now)
+
+
+def _of_census(census: Census, now: datetime) -> Iterator[Metric]:
+    timers = GaugeMetricFamily("scheduler_timers", "Timers in the store.", labels=["environment", "enabled"])
+    for (environment, enabled), count in census.timers.items():
+        timers.add_metric([environment, str(enabled).lower()], count)
+    yield timers
+    breakers = GaugeMetricFamily("scheduler_breakers", "Breakers by state.", labels=["state"])
+    for state in State:
+        breakers.add_metric([state.value], census.breakers.get(state, 0))
+    yield breakers
+    troubled = GaugeMetricFamily(
+        "scheduler_timer_breaker_open", "1 for a breaker that is not closed.", labels=["environment", "timer", "state"]
+    )
+    for timer in census.troubled:
+        troubled.add_metric([timer.environment, timer.name, timer.state.value], 1)
+    yield troubled
+    yield GaugeMetricFamily("scheduler_timers_overdue", "Enabled timers that nobody claims.", census.overdue)
+    yield GaugeMetricFamily("scheduler_daemons", "Daemons whose lease holds.", len(census.living(now)))
+    if census.due_since is not None:
+        yield GaugeMetricFamily(
+            "scheduler_next_fire_timestamp_seconds", "The earliest fire time to come.", census.due_since.timestamp()
+        )
