@@ -20,6 +20,7 @@ FILE_NAME = "scheduler.toml"
 #: The folder that is made for the store and the keys where none are named.
 OWN_FOLDER = ".scheduler"
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 ENVIRONMENTS = ("production", "stage")
 #: Where code is written: it sees this name, as under LeanCloud's tools, and timers of both environments fire.
 DEVELOPMENT = "development"
@@ -43,6 +44,7 @@ class Config:
     keep_days: int = 30
     keep_runs: int = 0
     log_level: str = "info"
+    log_format: str = "text"
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -132,6 +134,7 @@ SETTINGS: Mapping[str, Setting] = {
     "keep_days": Setting(_whole(1, 36_500), ("SCHEDULER_KEEP_DAYS",)),
     "keep_runs": Setting(_whole(0, 1_000_000_000), ("SCHEDULER_KEEP_RUNS",)),
     "log_level": Setting(_one_of(*LOG_LEVELS), ("SCHEDULER_LOG_LEVEL",)),
+    "log_format": Setting(_one_of(*LOG_FORMATS), ("SCHEDULER_LOG_FORMAT",)),
     "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
     "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
 }

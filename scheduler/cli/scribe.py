@@ -7,16 +7,15 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 
 from ..engine.capture import Said, catching
 from ..errors import StoreError
 from ..loglines import PRUNE_LIMIT, LogLine, LogLines
 from ..logs import MAX_LINES_A_MINUTE, LineLimit
 from ..store import Store
-from . import show
-from .logs import print_line
 from .place import Place
+from .teller import Teller
 
 log = logging.getLogger("scheduler.up")
 
@@ -33,12 +32,11 @@ class Scribe:
     All calls together may print 600 lines a minute, as on LeanEngine; what is over that is counted and told of.
     """
 
-    def __init__(self, store: Store, environment: str, *, keep: timedelta, tz: tzinfo, as_json: bool) -> None:
+    def __init__(self, store: Store, environment: str, *, keep: timedelta, teller: Teller) -> None:
         self._lines = LogLines(store)
         self._environment = environment
         self._keep = keep
-        self._tz = tz
-        self._as_json = as_json
+        self._teller = teller
         self._limit = LineLimit()
         self._lock = threading.Lock()
         self._said: list[LogLine] = []
@@ -109,7 +107,7 @@ class Scribe:
         if not self._is_read:
             return
         try:
-            print_line(line, self._tz, as_json=self._as_json)
+            self._teller.line(line)
         except OSError:  # nobody reads the terminal or the pipe any more
             self._is_read = False
 
@@ -123,15 +121,14 @@ class Scribe:
 
 
 @contextlib.contextmanager
-def writing_down(store: Store, place: Place, *, as_json: bool) -> Iterator[None]:
+def writing_down(store: Store, place: Place, teller: Teller) -> Iterator[None]:
     """Within the block, what calls print is kept in the store and shown."""
     config = place.config
     scribe = Scribe(
         store,
         place.environment.value,
         keep=timedelta(days=config.keep_days),
-        tz=show.zone(config.tz),
-        as_json=as_json,
+        teller=teller,
     )
     try:
         with catching(scribe):

@@ -18,15 +18,17 @@ from typing import Any
 
 from ..errors import SchedulerError
 from ..timer import Environment
-from . import explained, show
+from . import explained
 from .declared import say, take_over
 from .handover import Child, Handover, taken
 from .journal import log_to_stderr
+from .jsonlog import json_handler
 from .place import Place, here, printing_to_stderr
 from .scribe import writing_down
 from .server import Beside, Server
 from .serving import application, capacity
 from .source import Source
+from .teller import teller_of
 
 log = logging.getLogger("scheduler.stage")
 
@@ -122,6 +124,7 @@ def preview(source: Source, listener: socket.socket, place: Place, *, as_json: b
         "SCHEDULER_MAX_TIMERS": str(place.config.max_timers),
         "SCHEDULER_KEEP_DAYS": str(place.config.keep_days),
         "SCHEDULER_LOG_LEVEL": place.config.log_level,
+        "SCHEDULER_LOG_FORMAT": place.config.log_format,
     }
     running = Preview(source, listener, environ, as_json=as_json)
     try:
@@ -154,12 +157,12 @@ class _Nothing:
 def serve(target: str, given: Handover) -> int:
     """Serve the stage's functions until a signal says stop."""
     place = here()
-    log_to_stderr(place.config.log_level, show.zone(place.config.tz))
+    log_to_stderr(place.config)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(fileno=given.listener))
         store = stack.enter_context(place.store())
-        stack.enter_context(writing_down(store, place, as_json=given.as_json))
-        with printing_to_stderr() if given.as_json else nullcontext():
+        stack.enter_context(writing_down(store, place, teller_of(place, as_json=given.as_json)))
+        with printing_to_stderr() if given.as_json or json_handler() else nullcontext():
             loaded = place.deploy(target)
         say(take_over(store, loaded.registry, place), target, log)
         server = Server(listener, application(loaded), capacity=capacity(loaded), supervised=True)

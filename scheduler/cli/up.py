@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..config import LOG_LEVELS
+from ..config import LOG_FORMATS, LOG_LEVELS
 from ..daemon import Daemon, telling
 from ..engine.credentials import our_keys
 from ..errors import ConfigError
@@ -27,6 +27,7 @@ from . import banner, keys, show
 from .declared import say, take_over
 from .handover import Handover, taken
 from .journal import Journal, log_to_stderr
+from .jsonlog import json_handler
 from .place import Place, environment_option, here, json_option, printing_to_stderr, store_option
 from .reload import supervise
 from .scrape import measuring, metrics_app
@@ -35,6 +36,7 @@ from .server import Server, Site, listening
 from .serving import application, capacity
 from .source import Source
 from .stage import Both, Preview, preview
+from .teller import teller_of
 
 log = logging.getLogger("scheduler.up")
 
@@ -49,6 +51,7 @@ log = logging.getLogger("scheduler.up")
 @click.option("--keep-days", type=int, metavar="N", help="Days that runs and log lines are kept; 30 unless set.")
 @click.option("--keep-runs", type=int, metavar="N", help="Latest runs kept of each timer; 0, which is all, unless set.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="From which level on to log; info unless set.")
+@click.option("--log-format", type=click.Choice(LOG_FORMATS), help="How to log; text unless set.")
 @click.option("--metrics-port", type=int, metavar="PORT", help="Serve metrics for Prometheus there; off unless set.")
 @environment_option
 @click.option("--stage", "stage_port", type=int, metavar="PORT", help="Serve a preview too, environment stage, there.")
@@ -74,7 +77,7 @@ def command(
     """
     given = taken()
     place = here(**options)
-    log_to_stderr(place.config.log_level, show.zone(place.config.tz))
+    log_to_stderr(place.config)
     if stage_port is not None:
         place = _live(place)
     elif stage_source is not None:
@@ -146,8 +149,9 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         store = stack.enter_context(place.new_store())
         store.check_writable()
         provided = keys.provide(place.keys_file)
-        stack.enter_context(writing_down(store, place, as_json=plan.as_json))
-        with printing_to_stderr() if plan.as_json else nullcontext():
+        teller = teller_of(place, as_json=plan.as_json)
+        stack.enter_context(writing_down(store, place, teller))
+        with printing_to_stderr() if plan.as_json or json_handler() else nullcontext():
             loaded = place.deploy(plan.target)
         changes = take_over(store, loaded.registry, place)
         keys_from = _keep_keys(place, provided)
@@ -161,7 +165,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
             supervised=given is not None,
             beside=Site(sockets.metrics, metrics_app(metrics)) if sockets.metrics and metrics else None,
         )
-        journal = Journal(History(store), show.zone(config.tz), as_json=plan.as_json)
+        journal = Journal(History(store), teller)
         listener = telling(journal, metrics) if metrics else journal
         keep = timedelta(days=config.keep_days)
         daemon = Daemon(store, executors, keep=keep, keep_runs=config.keep_runs, listener=listener)
@@ -243,4 +247,7 @@ def _announce(
         else:
             banner.print_banner(stated, entries, call, place.config.tz)
     for warning in banner.lost_timers(entries, known):
-        click.echo(f"Warning: {warning}", err=True)
+        if json_handler():
+            log.warning("%s", warning)
+        else:
+            click.echo(f"Warning: {warning}", err=True)

@@ -9,6 +9,7 @@ import pytest
 
 from scheduler.cli import show
 from scheduler.cli.scribe import Scribe
+from scheduler.cli.teller import JsonTeller
 from scheduler.engine.capture import Said
 from scheduler.errors import StoreUnavailableError
 from scheduler.loglines import Choice, LogLine, LogLines, Mark
@@ -89,7 +90,7 @@ def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None
 
 
 def scribe(store: Store) -> Scribe:
-    return Scribe(store, "production", keep=timedelta(days=30), tz=show.zone("Asia/Shanghai"), as_json=True)
+    return Scribe(store, "production", keep=timedelta(days=30), teller=JsonTeller(show.zone("Asia/Shanghai")))
 
 
 def said(n: int) -> Said:

@@ -1,0 +1,146 @@
+"""A teller: how `scheduler up` tells of a line that a function printed, and of a run that ended. Each thing once.
+
+Words or JSON on stdout for whoever started it; records of the log, as JSON on stderr, where logs are JSON.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import tzinfo
+from typing import Any, Protocol
+
+import click
+
+from ..loglines import LogLine
+from ..run import Ending, Outcome, Task
+from . import show
+from .jsonlog import JsonHandler, json_handler, level_of
+from .logs import print_line
+from .place import Place
+
+
+class Teller(Protocol):
+    """Tells, from any thread; OSError where nobody reads any more."""
+
+    def line(self, line: LogLine) -> None:
+        """A line that a function printed."""
+        ...
+
+    def ended(self, task: Task, ending: Ending) -> None:
+        """A run that ended."""
+        ...
+
+
+def teller_of(place: Place, *, as_json: bool) -> Teller:
+    """As the settings and --json have it."""
+    tz = show.zone(place.config.tz)
+    if (handler := json_handler()) is not None:
+        return RecordTeller(handler, tz)
+    return JsonTeller(tz) if as_json else WordTeller(tz)
+
+
+class WordTeller:
+    """On stdout, for people."""
+
+    def __init__(self, tz: tzinfo) -> None:
+        self._tz = tz
+
+    def line(self, line: LogLine) -> None:
+        print_line(line, self._tz)
+
+    def ended(self, task: Task, ending: Ending) -> None:
+        what = " · ".join(part for part in (ending.text, ending.error) if part)
+        if ending.outcome is Outcome.SUCCEEDED:
+            what = ending.result or ""
+        late, took = _spans(task, ending)
+        click.echo(
+            f"{show.instant(ending.ended_at, self._tz)}  {task.timer}{_attempt(task)}  {show.coloured(ending.outcome)}"
+            f"  late {show.seconds(late)}, took {show.seconds(took)}  {show.plain(what)}".rstrip()
+        )
+
+
+class JsonTeller:
+    """On stdout, for programs: one object a line."""
+
+    def __init__(self, tz: tzinfo) -> None:
+        self._tz = tz
+
+    def line(self, line: LogLine) -> None:
+        print_line(line, self._tz, as_json=True)
+
+    def ended(self, task: Task, ending: Ending) -> None:
+        late, took = _spans(task, ending)
+        show.print_json_line(
+            {
+                "run": task.run_id,
+                "timer": task.timer,
+                "environment": task.environment,
+                "fire_time": show.iso(task.fire_time, self._tz),
+                "attempt": task.attempt,
+                "ended_at": show.iso(ending.ended_at, self._tz),
+                "lateness_s": late,
+                "duration_s": took,
+                "outcome": ending.outcome,
+                "message": ending.text,
+                "error": ending.error,
+                "result": show.result_value(ending.result),
+            }
+        )
+
+
+class RecordTeller:
+    """As records of the loggers `scheduler.function` and `scheduler.run`, from the level on that is set."""
+
+    def __init__(self, handler: JsonHandler, tz: tzinfo) -> None:
+        self._handler = handler
+        self._tz = tz
+
+    def line(self, line: LogLine) -> None:
+        self._tell(
+            "scheduler.function",
+            line.level,
+            line.text,
+            line.at.timestamp(),
+            request_id=line.request_id,
+            timer=line.timer,
+            run_id=line.run_id,
+            function=line.function,
+            environment=line.environment,
+        )
+
+    def ended(self, task: Task, ending: Ending) -> None:
+        late, took = _spans(task, ending)
+        self._tell(
+            "scheduler.run",
+            "info" if ending.outcome is Outcome.SUCCEEDED else "warning",
+            ending.text or ending.outcome.value,
+            ending.ended_at.timestamp(),
+            request_id=task.request_id,
+            timer=task.timer,
+            run_id=task.run_id,
+            function=task.function,
+            environment=task.environment,
+            attempt=task.attempt,
+            fire_time=show.iso(task.fire_time, self._tz),
+            outcome=ending.outcome.value,
+            lateness_s=late,
+            duration_s=took,
+            error=ending.error,
+            result=show.result_value(ending.result),
+        )
+
+    def _tell(self, logger: str, level: str, text: str, at: float, **about: Any) -> None:
+        given = {"name": logger, **level_of(level), "msg": text, "created": at, **about}
+        if given["levelno"] >= self._handler.level:
+            self._handler.handle(logging.makeLogRecord(given))
+
+
+def _attempt(task: Task) -> str:
+    return "" if task.attempt == 1 else f" (attempt {task.attempt})"
+
+
+def _spans(task: Task, ending: Ending) -> tuple[float | None, float | None]:
+    if ending.started_at is None:
+        return None, None
+    late, took = ending.started_at - task.fire_time, ending.ended_at - ending.started_at
+    return late.total_seconds(), took.total_seconds()
