@@ -95,6 +95,11 @@ class Store:
         error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         return error
 
+    def version(self) -> str:
+        """The version of its tables; that of this program, as opening it brings it up to date."""
+        with self.reading() as connection:
+            return str(_version(connection))
+
     def check_writable(self) -> None:
         """StoreUnavailableError for a store that is locked or read-only, before anything depends on it."""
         with self.writing() as connection:

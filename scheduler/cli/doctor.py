@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import platform
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import secrets
+import select
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
+from pathlib import Path
 
 import click
 
-from ..errors import SchedulerError, TargetError
+from ..errors import SchedulerError
 from ..executors.process import ProcessExecutor
+from ..run import Ending, Kind, Task
 from ..timer import Environment
-from . import banner, show
-from .daemons import alive
+from ..timetable import Timetable
+from . import banner, machine, show, vitals
+from .finding import Finding, State, bad, well
 from .place import Place, here, json_option, printing_to_stderr, store_option
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at, whether it is well, and what there is to say of it."""
-
-    name: str
-    is_well: bool
-    text: str
+_SIGNS = {State.WELL: "ok", State.WARNING: "!", State.BAD: "!!"}
+_ANSWER_WITHIN_S = 10.0
 
 
 @click.command("doctor")
@@ -35,61 +31,57 @@ class Finding:
 @store_option
 @json_option
 def command(*, target: str | None, store: str | None, as_json: bool) -> None:
-    """Look whether everything that a timer needs is well; exit status 1 if something is not."""
+    """Look whether everything that a timer needs is well; exit status 1 if something is not, warnings apart."""
     place = here(store=store)
     findings = list(_findings(place, target))
     if as_json:
-        show.print_json([{"name": f.name, "ok": f.is_well, "text": f.text} for f in findings])
+        shown = [
+            {"name": one.name, "ok": one.state is not State.BAD, "state": one.state, "text": one.text}
+            for one in findings
+        ]
+        show.print_json(shown)
     else:
-        show.print_table(("", "WHAT", "HOW IT IS"), (("ok" if f.is_well else "!!", f.name, f.text) for f in findings))
-    raise SystemExit(0 if all(finding.is_well for finding in findings) else 1)
+        show.print_table(("", "WHAT", "HOW IT IS"), ((_SIGNS[one.state], one.name, one.text) for one in findings))
+    raise SystemExit(1 if any(one.state is State.BAD for one in findings) else 0)
 
 
 def _findings(place: Place, target: str | None) -> Iterator[Finding]:
-    yield Finding("versions", True, f"quartzcron {version('quartzcron')}, Python {platform.python_version()}")
-    yield _checked("settings", lambda: _settings(place))
-    yield _checked("clock", lambda: _clock(place))
-    yield _checked("zones", _zones)
-    yield _checked("store", lambda: _store(place))
-    yield _checked("functions", lambda: _functions(place, target))
-    yield _checked("workers", lambda: _workers(place, target))
+    tz = show.zone(place.config.tz)
+    yield machine.versions()
+    yield _settings(place)
+    yield machine.clock(tz)
+    yield machine.zones(datetime.now(UTC).date())
+    if place.store_file is not None:
+        yield machine.disk(_existing(place.store_file.parent))
+    yield from _guarded("store", _store(place))
+    yield from _guarded("functions", _functions(place, target))
+    yield from _guarded("workers", _workers(place, target))
 
 
-def _checked(name: str, look: Callable[[], str]) -> Finding:
+def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Findings up to the first error of ours, which is one as well."""
     try:
-        return Finding(name, True, look())
+        yield from findings
     except SchedulerError as error:
-        return Finding(name, False, str(error))
+        yield bad(name, str(error))
 
 
-def _settings(place: Place) -> str:
+def _settings(place: Place) -> Finding:
     given = [f"{name} from {origin}" for name, origin in place.config.origins.items()]
-    return ", ".join(given) or "all defaults"
+    return well("settings", ", ".join(given) or "all defaults")
 
 
-def _clock(place: Place) -> str:
-    return f"{show.instant(datetime.now(UTC), show.zone(place.config.tz))} ({place.config.tz})"
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists: where the store would be made."""
+    return next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
 
 
-def _zones() -> str:
-    import pytz
-
-    return f"time zone database {getattr(pytz, 'OLSON_VERSION', 'unknown')}, pytz {version('pytz')}"
-
-
-def _store(place: Place) -> str:
-    from ..timetable import Timetable
-
+def _store(place: Place) -> Iterator[Finding]:
     with place.store() as store:
-        entries = Timetable(store).list()
-        enabled = sum(entry.timer.enabled for entry in entries)
-        daemon = "a daemon runs" if alive(store) else "no daemon runs"
-        return f"{store}: {len(entries)} timers, {enabled} enabled; {daemon}"
+        yield from vitals.findings(store, place.store_file, show.zone(place.config.tz))
 
 
-def _functions(place: Place, target: str | None) -> str:
-    from ..timetable import Timetable
-
+def _functions(place: Place, target: str | None) -> Iterator[Finding]:
     name = place.needed_target_name(target)
     with printing_to_stderr():
         known = place.load(name).registry.names()
@@ -97,14 +89,43 @@ def _functions(place: Place, target: str | None) -> str:
         with place.store() as store:
             lost = banner.lost_timers(Timetable(store).list(), dict.fromkeys(Environment, (known, name)))
         if lost:
-            raise TargetError("; ".join(lost))
-    return f"{name}: {', '.join(known) or 'none'}"
+            yield bad("functions", "; ".join(lost))
+            return
+    yield well("functions", f"{name}: {', '.join(known) or 'none'}")
 
 
-def _workers(place: Place, target: str | None) -> str:
+def _workers(place: Place, target: str | None) -> Iterator[Finding]:
+    """Start a worker as the daemon does, and have it answer a call; of a function that nobody has, so nothing runs."""
     executor = ProcessExecutor(place.needed_target_name(target), workers=1)
+    nobody = f"doctor {secrets.token_hex(8)}"
+    began = time.perf_counter()
     try:
         executor.start()
+        started_s = time.perf_counter() - began
+        began = time.perf_counter()
+        ending = _call(executor, nobody)
+        answered_s = time.perf_counter() - began
     finally:
         executor.stop()
-    return f"start with {sys.executable}"
+    if ending is None or nobody not in (ending.error or ""):
+        what = "nothing" if ending is None else f"{ending.outcome}, {ending.error}"
+        yield bad("workers", f"a worker started, but to a call it answered {what} within {_ANSWER_WITHIN_S:g} s")
+        return
+    yield well(
+        "workers",
+        f"one started and loaded the functions in {show.seconds(started_s)}, answered a call in "
+        f"{show.seconds(answered_s)}; {place.config.workers} are kept ready, at most {place.config.max_workers}",
+    )
+
+
+def _call(executor: ProcessExecutor, function: str) -> Ending | None:
+    now = datetime.now(UTC)
+    executor.submit(
+        [Task(0, None, "", function, Environment.PRODUCTION, "{}", _ANSWER_WITHIN_S, Kind.MANUAL, now, 1, "", False)]
+    )
+    give_up_at = time.monotonic() + _ANSWER_WITHIN_S
+    while time.monotonic() < give_up_at:
+        select.select(executor.filenos(), [], [], executor.next_check() or 0.1)
+        for _, ending in executor.collect().ended:
+            return ending
+    return None

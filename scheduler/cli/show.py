@@ -67,6 +67,15 @@ def seconds(value: float | None) -> str:
     return f"{value:.2f} s" if value < 120 else f"{value / 60:.0f} min"
 
 
+def size(number: int) -> str:
+    """A number of bytes, short: 812 B, 4.0 kB, 1.2 GB."""
+    value, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
 def plain(text: str) -> str:
     """A text that cannot steer the terminal: control characters are shown instead of sent."""
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
