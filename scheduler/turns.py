@@ -124,7 +124,7 @@ def _found(connection: Connection, in_turn: Select[Any], now: datetime) -> Seque
 
 
 def _ended_instead(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
-    """None for a waiting run that may begin; the outcome of one that ends here: its timer is gone or short-circuited."""
+    """None for a waiting run that may begin; the outcome of one that ends here, its timer gone or short-circuited."""
     if run.revision is None:
         end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
         return Outcome.ABANDONED

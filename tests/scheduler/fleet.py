@@ -50,17 +50,28 @@ def note(path, duration=0.0):
 PROGRAM = """
 import logging, signal, socket, sys
 from datetime import timedelta
+from pathlib import Path
+from scheduler.clock import SystemClock
 from scheduler.daemon import Daemon
 from scheduler.executors.process import ProcessExecutor
 from scheduler.store import Store
 from scheduler.timer import Environment
 
-name, url, target, grace_s = sys.argv[1:]
+name, url, target, grace_s, clock_file = sys.argv[1:]
 socket.gethostname = lambda: name
+
+
+class MovedClock(SystemClock):
+    # As far ahead of the system's as the file says.
+    def now(self):
+        return super().now() + timedelta(seconds=float(Path(clock_file).read_text()))
+
+
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 executor = ProcessExecutor(target, workers=2)
 executor.start()
-daemon = Daemon(Store(url), dict.fromkeys(Environment, executor), grace=timedelta(seconds=float(grace_s)))
+grace = timedelta(seconds=float(grace_s))
+daemon = Daemon(Store(url), dict.fromkeys(Environment, executor), grace=grace, clock=MovedClock())
 signal.signal(signal.SIGTERM, lambda *_: daemon.stop())
 print("ready", flush=True)
 daemon.run()
@@ -81,12 +92,29 @@ class Note(NamedTuple):
 class Fleet:
     """Daemons on one store, and timers whose functions write into one file."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, functions: str = "") -> None:
         self.url, self.folder = url, folder
         self.store = Store(url)
         self.notes_file = folder / "notes"
-        (folder / "cloud.py").write_text(CLOUD)
+        (folder / "cloud.py").write_text(CLOUD + functions)
         self.daemons: list[subprocess.Popen[str]] = []
+        self._clock_file = folder / "clock"
+        self.set_clock(0)
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Have the daemons' system clock be so far ahead of the true one."""
+        written = self.folder / "clock.new"
+        written.write_text(str(ahead_s))
+        written.replace(self._clock_file)
+        self._ahead = timedelta(seconds=ahead_s)
+
+    def now(self) -> datetime:
+        """What the daemons' system clock says."""
+        return SystemClock().now() + self._ahead
+
+    def add_timers(self, *new: Timer) -> None:
+        """Add timers as they are."""
+        Timetable(self.store).add(new, now=self.now(), quota=0)
 
     def add(self, count: int, *, duration: float = 0.0, **options: object) -> None:
         """Add every-second timers that fire one after another, so that something is due all the time."""
@@ -101,7 +129,7 @@ class Fleet:
             )
             for number in range(count)
         ]
-        added = Timetable(self.store).add(new, now=SystemClock().now(), quota=0)
+        added = Timetable(self.store).add(new, now=self.now(), quota=0)
         with self.store.writing() as connection:
             for number, entry in enumerate(added):
                 apart = 1_000_000 * number // count
@@ -112,7 +140,7 @@ class Fleet:
         target = str(self.folder / "cloud.py")
         new = [
             subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, f"machine-{number}", self.url, target, str(grace_s)],
+                [sys.executable, "-c", PROGRAM, f"machine-{number}", self.url, target, str(grace_s), self._clock_file],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -139,7 +167,7 @@ class Fleet:
 
     def end(self) -> datetime:
         """End the daemons in order; returns the instant up to which every fire time must be accounted for."""
-        end = SystemClock().now() - SECOND / 2
+        end = self.now() - SECOND / 2
         for daemon in self.daemons:
             daemon.send_signal(signal.SIGTERM)
         self.said = [daemon.communicate(timeout=20)[1] for daemon in self.daemons]
@@ -165,40 +193,43 @@ class Account(NamedTuple):
 def account(fleet: Fleet, end: datetime, *, attempts: int = 1) -> Account:
     """Hold what was due against what the functions wrote and what the history says; prints it."""
     begun = Counter((note.timer, note.fire_time) for note in fleet.notes() if note.fire_time <= end)
+    triggers = {entry.timer.name: entry.timer.trigger for entry in Timetable(fleet.store).list()}
+    steps = {name: SECOND * trigger.seconds for name, trigger in triggers.items()}  # type: ignore[union-attr]
     accounted: Counter[tuple[str, datetime]] = Counter()
     said_to_run = set()
     for run in fleet.runs():
         if run.attempt == 1:
-            span = int((run.last_fire_time - run.fire_time) / SECOND) + 1
+            step = steps[run.timer]
+            span = int((run.last_fire_time - run.fire_time) / step) + 1
             assert span == run.count, run
-            accounted.update((run.timer, run.fire_time + SECOND * rank) for rank in range(span))
-        if run.outcome is Outcome.SUCCEEDED:
+            accounted.update((run.timer, run.fire_time + step * rank) for rank in range(span))
+        if run.outcome is Outcome.SUCCEEDED and run.function == "note":
             said_to_run.add((run.timer, run.fire_time))
-    due = {
-        (entry.timer.name, fire_time)
-        for entry in Timetable(fleet.store).list()
-        for fire_time in fires(entry.timer.trigger, end)  # type: ignore[arg-type]
-    }
+    due = {(name, fire_time) for name, trigger in triggers.items() for fire_time in fires(trigger, end)}
     doubled = {key for key, times in begun.items() if times > attempts}
     doubled |= {key for key, times in accounted.items() if times > 1}
     lost = (due - set(accounted)) | (said_to_run - {(note.timer, note.fire_time) for note in fleet.notes()})
     result = Account(len(due), len(begun), len(doubled), len(lost))
-    outcomes = Counter(str(run.outcome) for run in fleet.runs())
-    print(f"\ndue {result.due}, fired {result.fired}, doubled {result.doubled}, lost {result.lost}; {dict(outcomes)}")
+    tell(result, Counter(str(run.outcome) for run in fleet.runs()))
     return result
 
 
+def tell(result: Account, outcomes: Counter[str]) -> None:
+    """Print what was due, fired, doubled and lost."""
+    print(f"\ndue {result.due}, fired {result.fired}, doubled {result.doubled}, lost {result.lost}; {dict(outcomes)}")
+
+
 def fires(trigger: Every, end: datetime) -> Iterator[datetime]:
-    fire_time = trigger.anchor + SECOND
+    fire_time = trigger.anchor + SECOND * trigger.seconds
     while fire_time <= end:
         yield fire_time
-        fire_time += SECOND
+        fire_time += SECOND * trigger.seconds
 
 
 @contextmanager
-def fleet_on(url: str, folder: Path) -> Iterator[Fleet]:
-    """Daemons and timers, all ended when the block is left."""
-    fleet = Fleet(url, folder)
+def fleet_on(url: str, folder: Path, functions: str = "") -> Iterator[Fleet]:
+    """Daemons and timers, all ended when the block is left; `functions` are added to their cloud.py."""
+    fleet = Fleet(url, folder, functions)
     try:
         yield fleet
     finally:

@@ -103,9 +103,9 @@ def curl(call: str, *, instead: str = "hello", body: str = "{}") -> tuple[int, s
     return fetch(words[-1].replace("/hello", f"/{instead}"), headers, body.encode())
 
 
-def eventually(condition: Callable[[], Any]) -> Any:
+def eventually(condition: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
     """The first answer that is true, within our patience."""
-    give_up_at = time.monotonic() + PATIENCE_S
+    give_up_at = time.monotonic() + within_s
     while not (answer := condition()):
         assert time.monotonic() < give_up_at, "it never happened"
         time.sleep(0.05)

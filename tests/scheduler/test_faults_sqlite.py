@@ -1,9 +1,5 @@
-"""The service killed again and again on a SQLite store: what the functions wrote down against what the history says.
+"""The service killed again and again on a SQLite store: what the functions wrote down against what the history says."""
 
-`FAULT_ROUNDS=20 pytest -m faults` is the long form.
-"""
-
-import os
 import random
 import time
 from collections import Counter
@@ -19,9 +15,10 @@ from scheduler.store import Store
 from scheduler.timer import Delivery, Every, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.timetable import Timetable
 
+from .faults import scaled
 from .service import up
 
-ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
+ROUNDS = scaled(5, 20)
 SECOND = timedelta(seconds=1)
 
 CLOUD = """

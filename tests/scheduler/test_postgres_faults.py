@@ -15,6 +15,7 @@ import pytest
 from scheduler.run import Outcome
 from scheduler.timer import Delivery, OverlapPolicy
 
+from .faults import scaled
 from .fleet import Fleet, account, fleet_on
 from .postgres import Server
 from .service import eventually
@@ -61,7 +62,7 @@ def test_a_server_that_was_away_finds_its_daemons_waiting(fleet: Fleet, postgres
     fleet.add(TIMERS, duration=0.05)
     fleet.start(2, grace_s=1)
     postgres.stop()
-    time.sleep(3)
+    time.sleep(scaled(3, 10))
     postgres.start()
     back_at = time.time()
     time.sleep(2.5)
@@ -83,7 +84,7 @@ def test_connections_cut_at_random_moments_cost_nothing(fleet: Fleet, postgres: 
     fleet.start(2)
     database = fleet.store.url.database
     cut = 0
-    for _ in range(12):
+    for _ in range(scaled(12, 100)):
         time.sleep(0.1 + 0.3 * random.random())
         cut += len(
             postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
