@@ -90,6 +90,8 @@ class Claims:
         self._doubts = Doubts()
         #: Fire times that did not run, by environment and outcome, since this daemon began.
         self.passed_over: Counter[tuple[str, str]] = Counter()
+        #: Those of the claim that is being made.
+        self._passing: Counter[tuple[str, str]] = Counter()
 
     def agenda(self) -> Agenda:
         """What there is to claim, and when."""
@@ -121,6 +123,7 @@ class Claims:
         turn; where none is, nobody looks for them. `free` leaves timers alone that have open runs: some of those may
         have ended, which the store is yet to hear of.
         """
+        self._passing.clear()
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)
@@ -131,6 +134,7 @@ class Claims:
             agenda = _agenda(connection)
             self._doubts.claimed = tasks
         self._doubts.claimed = []
+        self.passed_over.update(self._passing)
         return Claimed(tasks, agenda)
 
     def record(self, ended: Sequence[tuple[Task, Ending]], printed: Sequence[Line] = ()) -> None:
@@ -157,7 +161,7 @@ class Claims:
         self._doubts = Doubts()
 
     def _begun(self, connection: Connection, in_turn: Select[Any], now: datetime) -> list[Task]:
-        return begun_in_turn(connection, in_turn, self._lease.id, now, self._grace, passed_over=self.passed_over)
+        return begun_in_turn(connection, in_turn, self._lease.id, now, self._grace, passed_over=self._passing)
 
     def _tell(self, changes: Iterable[StateChange]) -> None:
         for name, before, after in changes:
@@ -195,7 +199,7 @@ class Claims:
             batch.add(row, known[row.id], breaker_of(row), open_runs[row.id])
         tasks = batch.write(connection)
         self._tell(batch.changes)
-        self.passed_over.update(batch.passed_over)
+        self._passing.update(batch.passed_over)
         return tasks
 
 

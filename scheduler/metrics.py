@@ -221,7 +221,7 @@ def _of_daemon(daemon: Watched) -> Iterator[Metric]:
     yield GaugeMetricFamily("scheduler_runs_queued", "Claimed, and waiting for a worker.", waiting)
     yield GaugeMetricFamily("scheduler_daemon_lease", "1 while this daemon holds its lease.", int(daemon.holds_lease))
     family = CounterMetricFamily("scheduler_faults", "Turns that a fault cut short, by kind.", labels=["kind"])
-    for kind, count in daemon.faults.items():
+    for kind, count in dict(daemon.faults).items():
         family.add_metric([kind], count)
     yield family
 
