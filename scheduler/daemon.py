@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -22,6 +22,7 @@ from .clock import Clock, SteadyClock, SystemClock
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
 from .executors import Executor, Queue
 from .leases import LOOK_TWICE_S, Lease
+from .listener import Listener
 from .misfire import GRACE
 from .presence import Presence
 from .retention import KEEP, Retention
@@ -57,18 +58,6 @@ MOST_TOLD = 20
 MAX_LEAD_S = 2 * 3600.0
 
 _environment = attrgetter("environment")
-
-Listener = Callable[[list[tuple[Task, Ending]], list[Line]], None]
-
-
-def telling(*listeners: Listener) -> Listener:
-    """A listener that tells several."""
-
-    def tell(ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
-        for listener in listeners:
-            listener(ended, lines)
-
-    return tell
 
 
 class Daemon:

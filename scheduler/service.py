@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .backfill import Backfill, backfill
 from .claims import request_run
 from .clock import Clock, SystemClock
-from .daemon import Daemon, Listener, telling
+from .daemon import Daemon
 from .declarations import Change, declared_timers, synchronise
 from .errors import ConfigError
 from .executors import Executor
@@ -18,6 +18,7 @@ from .executors.process import ProcessExecutor
 from .executors.thread import ThreadExecutor
 from .functions import Registry
 from .history import History
+from .listener import Listener, telling
 from .retention import KEEP
 from .store import Store
 from .target import registry_of

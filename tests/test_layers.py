@@ -37,6 +37,7 @@ SHELL = (
     "census",
     "executors",
     "metrics",
+    "listener",
     "sleep",
     "daemon",
     "service",

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import click
 
 from ..config import LOG_FORMATS, LOG_LEVELS
-from ..daemon import Daemon, telling
+from ..daemon import Daemon
 from ..engine.credentials import our_keys
 from ..errors import ConfigError
 from ..executors import Executor
 from ..executors.process import ProcessExecutor
 from ..history import History
+from ..listener import telling
 from ..store import Store
 from ..target import Target
 from ..timer import Environment
