@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import select
-from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,8 @@ from ..errors import NOT_QUEUED, TargetError
 from ..logs import MAX_LINES_A_MINUTE
 from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
-from . import Report, family, wire
+from . import Report, family
+from .backlog import Backlog
 from .member import SETTLED_S, Member, ProtocolError
 
 log = logging.getLogger("scheduler.executor")
@@ -67,7 +67,7 @@ class ProcessExecutor:
         self._environ = {**os.environ, **(environ or {})}
         self._folder = folder
         self._members: list[Member] = []
-        self._pending: deque[Task] = deque()
+        self._backlog = Backlog(self._is_fast)
         self._report = Report()
         self._typical_s: dict[str, float] = {}
         self._hire_after = 0.0
@@ -88,8 +88,8 @@ class ProcessExecutor:
                 raise TargetError(f"{self._target} was not loaded within {timeout_s:.0f} s")
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        room = MAX_PENDING - len(self._pending)
-        self._pending.extend(tasks[:room])
+        room = MAX_PENDING - len(self._backlog)
+        self._backlog.add(tasks[:room], self._clock.monotonic())
         now = self._clock.now()
         for task in tasks[room:]:
             ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.NEUTRAL, ended_at=now, message=NOT_QUEUED)
@@ -114,7 +114,7 @@ class ProcessExecutor:
             return 0.0
         now = self._clock.monotonic()
         checks = [_next_check_of(member, task, now) for member in self._members if (task := member.current)]
-        if self._pending and not self._members:
+        if self._backlog and not self._members:
             checks.append(max(0.0, self._hire_after - now))
         if len(self._members) > self._workers:
             checks.append(IDLE_S)
@@ -125,11 +125,11 @@ class ProcessExecutor:
             member.kill()
             member.close()
         self._members.clear()
-        self._pending.clear()
+        self._backlog.clear()
 
     @property
     def waiting(self) -> int:
-        return len(self._pending)
+        return len(self._backlog)
 
     # Listening to the workers
 
@@ -146,7 +146,7 @@ class ProcessExecutor:
         except ProtocolError:
             member.kill()
             member.mute()
-        self._pending.extendleft(reversed(member.given_back))
+        self._backlog.put_back(member.given_back)
         member.given_back.clear()
 
     def _hear(self, member: Member) -> None:
@@ -192,7 +192,7 @@ class ProcessExecutor:
             self._typical_s[task.function] = max(running_s, self._typical_s.get(task.function, 0.0))
             # What stands behind it goes elsewhere; and then the worker can begin nothing else between this look and
             # the kill.
-            self._pending.extendleft(reversed(member.take_back(now)))
+            self._backlog.put_back(member.take_back(now))
         if running_s < task.limit_s or not member.can_begin_nothing(now):
             return
         self._collect_from(member)
@@ -232,7 +232,7 @@ class ProcessExecutor:
         if running_s is not None:
             started_at = self._clock.now() - timedelta(seconds=running_s)
             self._end_dead(member, Outcome.FAILED, reason, started_at, running_s)
-        self._pending.extendleft(reversed(member.leave_unbegun()))
+        self._backlog.put_back(member.leave_unbegun())
         if not member.has_begun_any:
             # Whatever kills a worker that has done nothing yet will kill the next one too: no haste.
             self._hire_after = self._clock.monotonic() + RETRY_S
@@ -247,10 +247,9 @@ class ProcessExecutor:
         if any(member.ready for member in self._members):
             return
         now = self._clock.now()
-        for task in self._pending:
+        for task in self._backlog.clear():
             ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=why)
             self._report.ended.append((task, ending))
-        self._pending.clear()
 
     def _dismiss(self, member: Member) -> None:
         self._members.remove(member)
@@ -260,40 +259,27 @@ class ProcessExecutor:
 
     def _dispatch(self) -> None:
         """First every idle worker gets something, then fast tasks queue up behind fast ones."""
+        now = self._clock.monotonic()
         ready = [member for member in self._members if member.ready]
         for chunks_before in range(CHUNKS_AT_ONCE):
             for member in ready:
-                if not self._pending:
+                if not self._backlog:
                     return
-                if member.chunks == chunks_before and (not chunks_before or self._may_queue(member)):
-                    self._send_chunk(member, sharing=len(ready))
+                if member.chunks == chunks_before and (not chunks_before or self._may_queue(member, now)):
+                    chunk = self._backlog.take(now, sharing=len(ready))
+                    if not member.send(chunk):
+                        self._backlog.put_back(chunk)
 
-    def _may_queue(self, member: Member) -> bool:
+    def _may_queue(self, member: Member, now: float) -> bool:
         """Whether the next task and the one that the worker is at are both fast, and it is not stuck."""
         current = member.current
-        if current is None or not (self._is_fast(current) and self._is_fast(self._pending[0])):
+        if current is None or not (self._is_fast(current) and self._backlog.has_fast_next(now)):
             return False
-        running_s = member.running_for(self._clock.monotonic())
+        running_s = member.running_for(now)
         return running_s is None or running_s < BLOCKED_S
 
     def _is_fast(self, task: Task) -> bool:
         return self._typical_s.get(task.function, FAST_S) < FAST_S
-
-    def _send_chunk(self, member: Member, *, sharing: int) -> None:
-        """Send one slow task, or a fair share of the fast ones that come next."""
-        most = min(wire.CHUNK_TASKS, -(-len(self._pending) // sharing))
-        chunk: list[Task] = []
-        size = 0
-        while self._pending and len(chunk) < most:
-            task = self._pending[0]
-            size += len(task.params)
-            if chunk and (size > wire.CHUNK_BYTES or not self._is_fast(task)):
-                break
-            chunk.append(self._pending.popleft())
-            if not self._is_fast(task):
-                break
-        if not member.send(chunk):
-            self._pending.extendleft(reversed(chunk))
 
     def _fit_pool(self, now: float) -> None:
         """Keep as many workers free as were asked for, whatever hangs; let surplus ones go."""

@@ -1,0 +1,72 @@
+"""Tasks of fast functions go before those of slow ones, and nothing is lost, doubled or kept for ever."""
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.executors.backlog import SLOW_WAITS_S, Backlog
+from scheduler.executors.wire import CHUNK_BYTES, CHUNK_TASKS
+from scheduler.run import Kind, Task
+
+EIGHT = datetime(2026, 1, 5, 8, tzinfo=UTC)
+
+
+def task(number: int, function: str, params: str = "{}") -> Task:
+    return Task(number, 1, "t", function, "production", params, 15.0, Kind.SCHEDULED, EIGHT, 1, "r", False)
+
+
+def is_fast(task: Task) -> bool:
+    return task.function == "fast"
+
+
+def numbers(tasks: list[Task]) -> list[int]:
+    return [each.run_id for each in tasks]
+
+
+def test_fast_tasks_go_before_slow_ones_each_in_their_order() -> None:
+    """However they came."""
+    backlog = Backlog(is_fast)
+    backlog.add([task(1, "slow"), task(2, "fast"), task(3, "slow"), task(4, "fast")], 0.0)
+    assert [numbers(backlog.take(0.0, sharing=1)) for _ in range(4)] == [[2, 4], [1], [3], []]
+
+
+def test_a_slow_task_waits_a_second_at_most_for_fast_ones() -> None:
+    """Then it has its turn, and the next one after another second."""
+    backlog = Backlog(is_fast)
+    backlog.add([task(n, "slow") for n in (1, 2)] + [task(n, "fast") for n in range(10, 400)], 5.0)
+    assert numbers(backlog.take(5.0 + SLOW_WAITS_S, sharing=100)) == [1]
+    assert numbers(backlog.take(5.0 + SLOW_WAITS_S, sharing=100)) == [10, 11, 12, 13]
+    assert numbers(backlog.take(5.0 + 2 * SLOW_WAITS_S, sharing=1)) == [2]
+
+
+def test_what_is_put_back_comes_first_again() -> None:
+    """In its old order."""
+    backlog = Backlog(is_fast)
+    backlog.add([task(n, "fast") for n in range(6)], 0.0)
+    taken = backlog.take(0.0, sharing=2)
+    backlog.put_back(taken)
+    assert numbers(backlog.take(0.0, sharing=1)) == list(range(6))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["fast", "slow"]), st.integers(0, CHUNK_BYTES * 2)), max_size=40),
+    st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.floats(0, 3))),
+)
+def test_every_task_is_taken_once(kinds: list[tuple[str, int]], turns: list[tuple[int, bool, float]]) -> None:
+    """Whatever is taken, by how many workers, put back or not; and what is taken together fits into a message."""
+    backlog = Backlog(is_fast)
+    backlog.add([task(number, kind, "x" * size) for number, (kind, size) in enumerate(kinds)], 0.0)
+    begun: list[int] = []
+    now = 0.0
+    for sharing, returns, later in [*turns, *[(1, False, 0.0)] * len(kinds)]:
+        now += later
+        taken = backlog.take(now, sharing=sharing)
+        assert len(taken) <= CHUNK_TASKS
+        assert len(taken) <= 1 or sum(len(each.params) for each in taken) <= CHUNK_BYTES
+        if returns:
+            backlog.put_back(taken)
+        else:
+            begun += numbers(taken)
+    assert len(backlog) == 0
+    assert sorted(begun) == list(range(len(kinds)))
