@@ -56,7 +56,23 @@ the likely fix.
 0 0 8 ? * MON-FRI
 """
 
-from .errors import CronError, CronSyntaxError, PolicyError, Problem, UnknownZoneError
 from .expression import CronExpression
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .errors import CronError, CronSyntaxError, PolicyError, Problem, UnknownZoneError
+
 __all__ = ["CronError", "CronExpression", "CronSyntaxError", "PolicyError", "Problem", "UnknownZoneError"]
+
+
+def __getattr__(name: str) -> object:
+    """The errors, which are not imported before someone asks for one (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import errors
+
+    return globals().setdefault(name, getattr(errors, name))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

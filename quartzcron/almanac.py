@@ -6,13 +6,20 @@ the same days. However many there are, only the most recently made rows stay.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, tzinfo
 
-from .days import FIRST_DAYS, NONE_LEFT, DayRule, day_rule
-from .fields import FIRST_YEAR, LAST_YEAR, Fields
-from .times import ahead, behind, minute_deltas
-from .zone_names import zone_of
-from .zones import Midnights, Zone
+from .days import FIRST_DAYS, NONE_LEFT, DayRule
+from .fields import FIRST_YEAR, LAST_YEAR
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .zones import Midnights, Zone
+
+    # What a row holds: the ordinal of 1 January · the table of the next (or latest) day that fires · the midnights of
+    # the days on which a time that carries this tzinfo is plain · the midnights that answers are made of · the midnight
+    # of the first day that fires in a later (or the last one in an earlier) year: None if it is not plain or not yet
+    # known, NEVER if there is none.
+    Row = tuple[int, tuple[int, ...], Midnights, Midnights, datetime | None]
 
 NEVER = datetime.max
 
@@ -21,14 +28,8 @@ _ZONES = 64
 _NO_MIDNIGHTS = (None,) * (NONE_LEFT + 2)
 _NO_DAYS = (NONE_LEFT,) * (NONE_LEFT + 2)
 
-# What a row holds: the ordinal of 1 January · the table of the next (or latest) day that fires · the midnights of the
-# days on which a time that carries this tzinfo is plain · the midnights that answers are made of · the midnight of the
-# first day that fires in a later (or the last one in an earlier) year: None if it is not plain or not yet known,
-# NEVER if there is none.
-Row = tuple[int, tuple[int, ...], Midnights, Midnights, datetime | None]
 
-
-class Rows(dict[int, Row]):
+class Rows(dict[int, "Row"]):
     """The rows of a day rule, looking ahead, for times that carry one tzinfo."""
 
     __slots__ = ("carried", "days", "zone")
@@ -83,49 +84,31 @@ class RowsBehind(Rows):
 # The oldest first; when there are too many, the older half makes room.
 _recent: list[tuple[Rows, int]] = []
 
-# The tables of seconds, minutes and hours · the time from midnight to each minute of the day · and to which minute of
-# an hour the search comes first.
-Clock = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[timedelta, ...], int]
 
-
-def rows_ahead(fields: Fields, carried: tzinfo | None) -> Rows:
+def rows_ahead(days: DayRule, carried: tzinfo | None) -> Rows:
     """The rows in which next_fire looks for times that carry this very tzinfo, shared."""
-    rule = day_rule(fields.days, fields.years)
-    rows = rule.almanac.get(id(carried))
-    return _add_rows(Rows, rule.almanac, rule, carried) if rows is None else rows
+    rows = days.almanac.get(id(carried))
+    if rows is None:
+        rows = _add_rows(Rows(days, _zone_of(carried), carried), "almanac", days.almanac)
+    days.rows = rows
+    return rows
 
 
-def rows_behind(fields: Fields, carried: tzinfo | None) -> Rows:
+def rows_behind(days: DayRule, carried: tzinfo | None) -> Rows:
     """The rows in which prev_fire looks."""
-    rule = day_rule(fields.days, fields.years)
-    rows = rule.almanac_behind.get(id(carried))
-    return _add_rows(RowsBehind, rule.almanac_behind, rule, carried) if rows is None else rows
+    rows = days.almanac_behind.get(id(carried))
+    if rows is None:
+        rows = _add_rows(RowsBehind(days, _zone_of(carried), carried), "almanac_behind", days.almanac_behind)
+    return rows
 
 
-def clock_ahead(fields: Fields) -> tuple[timedelta, Clock | None]:
-    """The time from midnight to the first fire of a day, and a Clock, unless there is but one fire a day."""
-    hours, minutes, seconds = fields.hours, fields.minutes, fields.seconds
-    first_minute = (minutes & -minutes).bit_length() - 1
-    deltas = minute_deltas((seconds & -seconds).bit_length() - 1)
-    first = deltas[((hours & -hours).bit_length() - 1) * 60 + first_minute]
-    if hours & (hours - 1) or minutes & (minutes - 1) or seconds & (seconds - 1):
-        return first, (ahead(seconds), ahead(minutes), ahead(hours), deltas, first_minute)
-    return first, None
-
-
-def clock_behind(fields: Fields) -> tuple[timedelta, Clock | None]:
-    """The time from midnight to the last fire of a day, and a Clock, unless there is but one fire a day."""
-    hours, minutes, seconds = fields.hours, fields.minutes, fields.seconds
-    last_minute = minutes.bit_length() - 1
-    deltas = minute_deltas(seconds.bit_length() - 1)
-    last = deltas[(hours.bit_length() - 1) * 60 + last_minute]
-    if hours & (hours - 1) or minutes & (minutes - 1) or seconds & (seconds - 1):
-        return last, (behind(seconds), behind(minutes), behind(hours), deltas, last_minute)
-    return last, None
-
-
-def _add_rows(kind: type[Rows], almanac: dict[int, Rows], days: DayRule, carried: tzinfo | None) -> Rows:
+def _add_rows(rows: Rows, name: str, almanac: dict[int, Rows]) -> Rows:
     if len(almanac) >= _ZONES:
         almanac.clear()
-    rows = almanac[id(carried)] = kind(days, zone_of(carried), carried)
-    return rows
+    return rows.days.keep(name, id(rows.carried), rows)
+
+
+def _zone_of(carried: tzinfo | None) -> Zone:
+    from .zone_names import zone_of
+
+    return zone_of(carried)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, tzinfo
-from itertools import accumulate
 
 from .canonical import canonical_text
-from .days import FIRST_DAYS, NONE_LEFT, SHAPES, DayRule, _next_days, _previous_days, day_rule
+from .days import FIRST_DAYS, SHAPES, DayRule, _next_days, _previous_days, _ranks, day_rule
 from .errors import CronError, check_type, echoed
-from .expression import CronExpression, _put
-from .fields import FIRST_YEAR, LAST_YEAR, DayFields, Fields
+from .expression import CronExpression
+from .fields import FIRST_YEAR, LAST_YEAR, DayFields
 from .search import WallPattern
 from .simplest import simplest_days
 from .times import time_rule
+from .value import put
 from .zone_names import zone_key
 
 TYPE_CHECKING = False
@@ -56,8 +56,8 @@ class Calendar:
             check_type(day, date, "a calendar is made of dates")
             if FIRST_YEAR <= day.year <= LAST_YEAR:
                 masks[day.year - FIRST_YEAR] |= 1 << day.toordinal() - FIRST_DAYS[day.year]
-        _put(self, "_masks", tuple(masks))
-        _put(self, "name", name)
+        put(self, "_masks", tuple(masks))
+        put(self, "name", name)
 
     @classmethod
     def weekly(cls, *week_days: str, name: str | None = None) -> Calendar:
@@ -89,7 +89,7 @@ class Calendar:
     @classmethod
     def _of_masks(cls, masks: Iterable[int], name: str | None) -> Calendar:
         self = cls(name=name)
-        _put(self, "_masks", tuple(masks))
+        put(self, "_masks", tuple(masks))
         return self
 
     def mask(self, year: int) -> int:
@@ -158,22 +158,21 @@ class ExcludingRule(DayRule):
         """For each day of a year, itself or the next that fires, as DayRule has it."""
         table = self._ahead.get(year)
         if table is None:
-            table = self._ahead[year] = _next_days(self.mask(year))
+            table = self.keep("_ahead", year, _next_days(self.mask(year)))
         return table
 
     def behind(self, year: int) -> tuple[int, ...]:
         """For each day of a year, itself or the latest before it that fires, as DayRule has it."""
         table = self._behind.get(year)
         if table is None:
-            table = self._behind[year] = _previous_days(self.mask(year))
+            table = self.keep("_behind", year, _previous_days(self.mask(year)))
         return table
 
     def ranks(self, year: int) -> tuple[int, ...]:
         """For each day of a year, how many before it fire, as DayRule has it."""
         table = self._ranks.get(year)
         if table is None:
-            bits = f"{self.mask(year):0{NONE_LEFT + 1}b}"
-            table = self._ranks[year] = tuple(accumulate(map(int, reversed(bits)), initial=0))
+            table = self.keep("_ranks", year, _ranks(self.mask(year)))
         return table
 
     @property
@@ -332,6 +331,5 @@ def _without(text: str, tz: tzinfo | None, dst: str, calendar: Calendar) -> Cron
     fields = self._fields
     days = ExcludedDays(fields.days)
     days.calendar = calendar
-    kept = Fields(fields.seconds, fields.minutes, fields.hours, interval=fields.interval, days=days, years=fields.years)
-    _put(self, "_fields", kept)
+    put(self, "_days", day_rule(days, fields.years))
     return self

@@ -5,13 +5,14 @@ worked out once per shape, into a 366-bit mask: bit i is the (i + 1)th day of th
 from __future__ import annotations
 
 from datetime import date
-from itertools import accumulate
 
 from .fields import FIRST_YEAR, LAST_YEAR, WEEK_DAYS, DayFields, Nth, Special
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    Made = TypeVar("Made")
 
 # "No more such day in this year": an index behind the last day of any year.
 NONE_LEFT = 366
@@ -31,7 +32,25 @@ def _shape(year: int) -> int:
 
 
 SHAPES = {year: _shape(year) for year in range(FIRST_YEAR, LAST_YEAR + 1)}
-YEARS_OF_SHAPE = tuple(sum(1 << (y - FIRST_YEAR) for y in SHAPES if SHAPES[y] == shape) for shape in range(14))
+YEARS_OF_SHAPE = [0] * 14
+for _year, _its_shape in SHAPES.items():
+    YEARS_OF_SHAPE[_its_shape] |= 1 << (_year - FIRST_YEAR)
+
+
+# For each day of a year another one, or how many.
+Table = tuple[int, ...]
+
+_NOTHING: dict[int, Any] = {}
+
+
+class _Nowhere:
+    """Stands for Rows before there are any: no time carries its tzinfo."""
+
+    __slots__ = ()
+    carried = object()
+
+
+NOWHERE: Any = _Nowhere()
 
 
 class DayRule:
@@ -50,18 +69,20 @@ class DayRule:
         "almanac_behind",
         "fields",
         "given_years",
+        "rows",
     )
 
     def __init__(self, fields: DayFields, years: int) -> None:
         self.fields = fields
         self.given_years = years
         self._firing: int | None = None
-        self._masks: list[int | None] = [None] * 14
-        self._ahead: dict[int, tuple[int, ...]] = {}
-        self._behind: dict[int, tuple[int, ...]] = {}
-        self._ranks: dict[int, tuple[int, ...]] = {}
-        self.almanac: dict[int, Any] = {}  # its Rows for each tzinfo, kept by almanac.py
-        self.almanac_behind: dict[int, Any] = {}
+        self._masks: dict[int, int] = _NOTHING
+        self._ahead: dict[int, Table] = _NOTHING
+        self._behind: dict[int, Table] = _NOTHING
+        self._ranks: dict[int, Table] = _NOTHING
+        self.almanac: dict[int, Any] = _NOTHING  # its Rows for each tzinfo, kept by almanac.py
+        self.almanac_behind: dict[int, Any] = _NOTHING
+        self.rows: Any = NOWHERE  # of the almanac, those that were asked for last
 
     def mask(self, year: int) -> int:
         """The days of a year that fire, bit 0 being 1 January."""
@@ -72,7 +93,7 @@ class DayRule:
         shape = SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
         table = self._ahead.get(shape)
         if table is None:
-            table = self._ahead[shape] = _next_days(self.mask(year))
+            table = self.keep("_ahead", shape, _next_days(self.mask(year)))
         return table
 
     def behind(self, year: int) -> tuple[int, ...]:
@@ -83,7 +104,7 @@ class DayRule:
         shape = SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
         table = self._behind.get(shape)
         if table is None:
-            table = self._behind[shape] = _previous_days(self.mask(year))
+            table = self.keep("_behind", shape, _previous_days(self.mask(year)))
         return table
 
     def ranks(self, year: int) -> tuple[int, ...]:
@@ -91,8 +112,7 @@ class DayRule:
         shape = SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
         table = self._ranks.get(shape)
         if table is None:
-            bits = f"{self.mask(year):0{NONE_LEFT + 1}b}"
-            table = self._ranks[shape] = tuple(accumulate(map(int, reversed(bits)), initial=0))
+            table = self.keep("_ranks", shape, _ranks(self.mask(year)))
         return table
 
     @property
@@ -141,10 +161,19 @@ class DayRule:
         return FIRST_YEAR + earlier.bit_length() - 1 if earlier else None
 
     def _mask(self, shape: int) -> int:
-        mask = self._masks[shape]
+        mask = self._masks.get(shape)
         if mask is None:
-            mask = self._masks[shape] = _year_mask(self.fields, shape)
+            mask = self.keep("_masks", shape, _year_mask(self.fields, shape))
         return mask
+
+    def keep(self, name: str, key: int, made: Made) -> Made:
+        """Remember what was made, in the dict of this name, which is there only when there is something in it."""
+        known = getattr(self, name)
+        if known is _NOTHING:
+            known = {}
+            setattr(self, name, known)
+        known[key] = made
+        return made
 
 
 _rules: dict[tuple[DayFields, int], DayRule] = {}
@@ -178,6 +207,12 @@ def _previous_days(mask: int) -> tuple[int, ...]:
         table.append(latest)
     table += [latest] * (NONE_LEFT + 1 - len(table))
     return (*table, NONE_LEFT)
+
+
+def _ranks(mask: int) -> tuple[int, ...]:
+    from itertools import accumulate
+
+    return tuple(accumulate(map(int, reversed(f"{mask:0{NONE_LEFT + 1}b}")), initial=0))
 
 
 def _year_mask(fields: DayFields, shape: int) -> int:

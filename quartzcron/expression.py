@@ -2,7 +2,7 @@
 
 next_fire, prev_fire and matches read one row of the almanac, and add a ready-made timedelta to a ready-made midnight.
 What no row answers (a day that a gap or an overlap touches, a year outside 1970-2099) goes to policies.py, which is
-exact everywhere and takes its time.
+exact everywhere and takes its time. What an expression holds, and how it is a value, stands in value.py.
 """
 
 from __future__ import annotations
@@ -10,82 +10,27 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from . import conversions
-from .almanac import NEVER, Clock, Rows, clock_ahead, clock_behind, rows_ahead, rows_behind
-from .days import NONE_LEFT, day_rule
-from .errors import CronError, PolicyError, check_type, echoed
-from .fields import FIRST_YEAR, LAST_YEAR, Fields
-from .parser import parse
-from .policies import POLICIES, QUARTZ, VIXIE, Policy
-from .question import is_quick, located, located_instant, mixed_times, moved, no_datetime, now_in
-from .search import WallPattern, wall_gaps
+from .almanac import NEVER
+from .days import NONE_LEFT
+from .later import Later
 from .times import NONE_LEFT as NO_TIME_LEFT
-from .times import SECONDS, minute_deltas, time_rule
-from .touched import (
-    instant_of,
-    matches_exactly,
-    next_exactly,
-    next_from,
-    next_on,
-    prev_exactly,
-    prev_from,
-    prev_on,
-)
-from .zone_names import canonical, named_zone, zone_key, zone_name, zone_of
+from .value import VIXIE, Expression, make
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
-    from .tally import Tally
-    from .zones import Zone
+    from . import canonical, errors, iteration, policies, question, search, tally, touched, zone_names
+else:
+    canonical, errors, iteration, policies = Later("canonical"), Later("errors"), Later("iteration"), Later("policies")
+    question, search, tally, touched = Later("question"), Later("search"), Later("tally"), Later("touched")
+    zone_names = Later("zone_names")
 
 _KNOWN = 512
 _KNOWN_LENGTH = 256
-_NOT_YET: Any = None
-_NOWHERE: Any = type("Nowhere", (), {"carried": object()})()
 
 
-class _Slots:
-    """What an expression holds. It is filled in here, and immutable from the moment it gets its own class."""
-
-    __slots__ = (
-        "_ahead",
-        "_behind",
-        "_clock",
-        "_clock_behind",
-        "_fields",
-        "_first",
-        "_from",
-        "_last",
-        "_tally",
-        "_tz",
-        "_walls",
-        "dst",
-        "text",
-    )
-
-    text: str
-    dst: str
-    _tz: tzinfo | None
-    _fields: Fields
-    _walls: WallPattern | None
-    _ahead: Rows
-    _behind: Rows
-    _first: timedelta  # these four are None until there is an _ahead or a _behind
-    _last: timedelta
-    _clock: Clock | None
-    _clock_behind: Clock | None
-    _from: tzinfo | None
-    _tally: Tally | None
-
-
-_set_ahead = vars(_Slots)["_ahead"].__set__
-_set_first = vars(_Slots)["_first"].__set__
-_put = object.__setattr__  # the class's own refuses
-
-
-class CronExpression(_Slots):
+class CronExpression(Expression):
     """A Quartz cron expression, as an immutable value.
 
     `text` has six or seven fields: seconds, minutes, hours, day of month, month, day of week and, if wanted, year.
@@ -117,11 +62,7 @@ class CronExpression(_Slots):
             return _known.get(text) or _make_known(text)
         if not isinstance(text, str):
             raise TypeError(f"a cron expression is a str, not {type(text).__name__}")
-        if not isinstance(dst, str):
-            raise TypeError(f"dst is {VIXIE!r} or {QUARTZ!r}, not {type(dst).__name__}")
-        if (dst, False) not in POLICIES:
-            raise PolicyError(dst)
-        return _make(cls, text, _zone_argument(tz), dst)
+        return make(cls, text, _zone_argument(tz), _policy_argument(dst))  # type: ignore[no-any-return]
 
     @classmethod
     def is_valid(cls, text: object) -> bool:
@@ -132,7 +73,7 @@ class CronExpression(_Slots):
         """
         try:
             cls(text)  # type: ignore[arg-type]
-        except (CronError, TypeError):
+        except (errors.CronError, TypeError):
             return False
         return True
 
@@ -149,18 +90,18 @@ class CronExpression(_Slots):
         datetime.datetime(2028, 2, 29, 9, 30)
         """
         if after is None:
-            after = now_in(self._tz)
+            after = question.now_in(self._tz)
         rows = self._ahead
         try:
             if after.tzinfo is not rows.carried:
                 return self._next_elsewhere(after)
             new_year, days, here, midnights, beyond = rows[after.year]
         except AttributeError:
-            raise no_datetime(after) from None
+            raise question.no_datetime(after) from None
         today = after.toordinal() - new_year
         midnight = here[today]
         if midnight is None:
-            return next_from(self._pattern, self._policy, today, after)
+            return touched.next_from(self._pattern, self._policy, today, after)
         day = days[today]
         if day == today:
             clock = self._clock
@@ -175,8 +116,8 @@ class CronExpression(_Slots):
                     minute = after.minute
                     if minutes[minute] == minute:
                         second = seconds[after.second + 1]
-                        if second < NO_TIME_LEFT:
-                            return midnight + _MINUTES[hour * 60 + minute] + SECONDS[second]
+                        if second is not None:
+                            return midnight + deltas[hour * 60 + minute] + second
                     minute = minutes[minute + 1]
                     if minute < NO_TIME_LEFT:
                         return midnight + deltas[hour * 60 + minute]
@@ -187,10 +128,10 @@ class CronExpression(_Slots):
         midnight = midnights[day]
         if midnight is None:
             if day != NONE_LEFT:
-                return next_on(self._pattern, self._policy, day, after)
+                return touched.next_on(self._pattern, self._policy, day, after)
             midnight = rows.look_beyond(after.year) if beyond is None else beyond
             if midnight is None:
-                return next_exactly(self._pattern, self._policy, after)
+                return touched.next_exactly(self._pattern, self._policy, after)
             if midnight is NEVER:
                 return None
         return midnight + self._first
@@ -203,18 +144,18 @@ class CronExpression(_Slots):
         datetime.datetime(2028, 2, 29, 9, 30)
         """
         if before is None:
-            before = now_in(self._tz)
+            before = question.now_in(self._tz)
         rows = self._behind
         try:
             if before.tzinfo is not rows.carried:
                 return self._prev_elsewhere(before)
             new_year, days, here, midnights, beyond = rows[before.year]
         except AttributeError:
-            raise no_datetime(before) from None
+            raise question.no_datetime(before) from None
         today = before.toordinal() - new_year
         midnight = here[today]
         if midnight is None:
-            return prev_from(self._pattern, self._policy, today, before)
+            return touched.prev_from(self._pattern, self._policy, today, before)
         day = days[today]
         if day == today:
             clock = self._clock_behind
@@ -229,8 +170,8 @@ class CronExpression(_Slots):
                     minute = before.minute
                     if minutes[minute] == minute:
                         second = seconds[before.second if before.microsecond else before.second - 1]
-                        if second < NO_TIME_LEFT:
-                            return midnight + _MINUTES[hour * 60 + minute] + SECONDS[second]
+                        if second is not None:
+                            return midnight + deltas[hour * 60 + minute] + second
                     minute = minutes[minute - 1]
                     if minute < NO_TIME_LEFT:
                         return midnight + deltas[hour * 60 + minute]
@@ -241,10 +182,10 @@ class CronExpression(_Slots):
         midnight = midnights[day]
         if midnight is None:
             if day != NONE_LEFT:
-                return prev_on(self._pattern, self._policy, day, before)
+                return touched.prev_on(self._pattern, self._policy, day, before)
             midnight = rows.look_beyond(before.year) if beyond is None else beyond
             if midnight is None:
-                return prev_exactly(self._pattern, self._policy, before)
+                return touched.prev_exactly(self._pattern, self._policy, before)
             if midnight is NEVER:
                 return None
         return midnight + self._last
@@ -262,13 +203,12 @@ class CronExpression(_Slots):
                 return self._matches_elsewhere(time)
             new_year, days, here, _, _ = rows[time.year]
         except AttributeError:
-            raise no_datetime(time) from None
+            raise question.no_datetime(time) from None
         today = time.toordinal() - new_year
         if here[today] is None:
-            return matches_exactly(self._pattern, self._policy, time)
-        fields = self._fields
+            return touched.matches_exactly(self._pattern, self._policy, time)
         return days[today] == today and bool(
-            fields.hours >> time.hour & fields.minutes >> time.minute & fields.seconds >> time.second & 1
+            self._hours.mask >> time.hour & self._minutes.mask >> time.minute & self._seconds.mask >> time.second & 1
         )
 
     def fires(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
@@ -279,9 +219,7 @@ class CronExpression(_Slots):
         >>> [fire.day for fire in twice.fires(datetime(2026, 1, 1, 8), datetime(2026, 2, 1, 8))]
         [15, 1]
         """
-        from .iteration import fires
-
-        return fires(self, start, end)
+        return iteration.fires(self, start, end)
 
     def between(self, start: datetime, end: datetime) -> list[datetime]:
         """The fire times strictly after `start` up to and including `end`.
@@ -304,15 +242,7 @@ class CronExpression(_Slots):
             later, earlier = known.up_to_plain(end), known.up_to_plain(start)
             if later is not None and earlier is not None:
                 return later - earlier if later > earlier else 0
-        tally, after = self._tally_at(start)
-        if not self._policy.first_pass:  # then next_fire may pass over some, see policies.at_or_after
-            first = self.next_fire(start)
-            if first is None:
-                return 0
-            after = self._tally_at(first)[1] - 1
-        if self._tz is None and (start.tzinfo is None) != (end.tzinfo is None):
-            raise mixed_times()
-        return max(0, tally.up_to(located_instant(self._tz, end)) - tally.up_to(after))
+        return tally.count(self, start, end)
 
     def nth(self, n: int, after: datetime | None = None) -> datetime | None:
         """The n-th fire time strictly after `after`, n from 1, without walking; None if there are not so many.
@@ -321,21 +251,7 @@ class CronExpression(_Slots):
         >>> CronExpression("0 0 8 ? * MON").nth(100, datetime(2026, 1, 1))
         datetime.datetime(2027, 11, 29, 8, 0)
         """
-        check_type(n, int, "n is an int")
-        if n < 1:
-            raise CronError(f"n counts fire times from 1, not {echoed(n)}")
-        if after is None:
-            after = now_in(self._tz)
-        known = self._tally
-        earlier = None if known is None else known.up_to_plain(after)
-        if known is not None and earlier is not None:
-            return known.nth(earlier + n)
-        first = self.next_fire(after)
-        if first is None or n == 1:
-            return first
-        tally, instant = self._tally_at(first)
-        fire = tally.nth(tally.up_to(instant) + n - 1)
-        return fire if fire is None or zone_of(first.tzinfo) is tally.zone else moved(fire, zone_of(first.tzinfo))
+        return tally.nth(self, n, after)
 
     @property
     def never_fires(self) -> bool:
@@ -344,7 +260,7 @@ class CronExpression(_Slots):
         >>> CronExpression("0 0 8 30 2 ?").never_fires
         True
         """
-        return not self._pattern.days.firing_years
+        return not self._days.firing_years
 
     @property
     def min_gap(self) -> timedelta | None:
@@ -353,7 +269,7 @@ class CronExpression(_Slots):
         >>> CronExpression("0 0 8 ? * MON-FRI").min_gap
         datetime.timedelta(days=1)
         """
-        gaps = wall_gaps(self._pattern)
+        gaps = search.wall_gaps(self._pattern)
         return None if gaps is None else timedelta(seconds=gaps[0])
 
     @property
@@ -363,7 +279,7 @@ class CronExpression(_Slots):
         >>> CronExpression("0 0 8 29 2 ?").max_gap
         datetime.timedelta(days=1461)
         """
-        gaps = wall_gaps(self._pattern)
+        gaps = search.wall_gaps(self._pattern)
         return None if gaps is None else timedelta(seconds=gaps[1])
 
     @property
@@ -373,90 +289,22 @@ class CronExpression(_Slots):
         >>> CronExpression("0 */15 8-8,9,10 ? jan,2,3 6,2-4").canonical
         '0 0/15 8-10 ? 1-3 MON-WED,FRI'
         """
-        from .canonical import canonical_text
-
-        return canonical_text(self._pattern, interval=self._fields.interval)
-
-    @property
-    def _pattern(self) -> WallPattern:
-        walls = self._walls
-        if walls is None:
-            fields = self._fields
-            times = time_rule(fields.seconds, fields.minutes, fields.hours)
-            walls = WallPattern(day_rule(fields.days, fields.years), times)
-            _put(self, "_walls", walls)
-        return walls
-
-    @property
-    def _policy(self) -> Policy:
-        return POLICIES[self.dst, self._fields.interval]
+        return canonical.canonical_text(self._pattern, interval=self._interval)
 
     # -- times that carry another tzinfo than the ones before --
-
-    def _look_ahead(self, carried: tzinfo | None) -> None:
-        fields = self._fields
-        if self._ahead is _NOWHERE:  # set last, since other threads take it for a sign that all is there
-            first, clock = clock_ahead(fields)
-            if clock is not None:
-                _put(self, "_clock", clock)
-            _set_first(self, first)
-        _set_ahead(self, rows_ahead(fields, carried))
-
-    def _look_behind(self, carried: tzinfo | None) -> None:
-        if self._behind is _NOWHERE:
-            last, clock = clock_behind(self._fields)
-            _put(self, "_clock_behind", clock)
-            _put(self, "_last", last)
-        _put(self, "_behind", rows_behind(self._fields, carried))
 
     def _next_elsewhere(self, after: datetime) -> datetime | None:
         tz, asked = self._tz, after.tzinfo
         if (tz is asked or (tz is None and type(asked) is not timezone)) and isinstance(after, datetime):
             self._look_ahead(asked)
             return self.next_fire(after)
-        if asked is not None and asked is self._from and FIRST_YEAR < after.year < LAST_YEAR:
-            fire = self.next_fire(after.astimezone(tz))
-            return None if fire is None else fire.astimezone(asked)
-        local, answer_in = self._located(after)
-        if self._ahead.carried is not local.tzinfo:
-            self._look_ahead(local.tzinfo)
-        fire = self.next_fire(local)
-        return fire if answer_in is None or fire is None else moved(fire, answer_in)
+        return question.next_elsewhere(self, after)
 
     def _prev_elsewhere(self, before: datetime) -> datetime | None:
-        tz, asked = self._tz, before.tzinfo
-        if asked is not None and asked is self._from and FIRST_YEAR < before.year < LAST_YEAR:
-            fire = self.prev_fire(before.astimezone(tz))
-            return None if fire is None else fire.astimezone(asked)
-        local, answer_in = self._located(before)
-        if self._behind.carried is not local.tzinfo:
-            self._look_behind(local.tzinfo)
-        fire = self.prev_fire(local)
-        return fire if answer_in is None or fire is None else moved(fire, answer_in)
+        return question.prev_elsewhere(self, before)
 
     def _matches_elsewhere(self, time: datetime) -> bool:
-        local, _ = self._located(time)
-        if self._ahead.carried is not local.tzinfo:
-            self._look_ahead(local.tzinfo)
-        return self.matches(local)
-
-    def _located(self, time: datetime) -> tuple[datetime, Zone | None]:
-        place = located(self._tz, time)
-        if place[1] is not None and is_quick(self._tz, time.tzinfo):
-            _put(self, "_from", time.tzinfo)
-        return place
-
-    def _tally_at(self, time: datetime) -> tuple[Tally, int]:
-        """The tally of the fires in the zone in which the expression is read, and the instant of a time."""
-        local = self._located(time)[0]
-        zone = zone_of(local.tzinfo)
-        known = self._tally
-        if known is None or known.zone is not zone:
-            from .tally import Tally
-
-            known = Tally(self._pattern, zone, self._policy)
-            _put(self, "_tally", known)
-        return known, instant_of(zone, local)
+        return question.matches_elsewhere(self, time)
 
     # -- in other languages --
 
@@ -477,59 +325,13 @@ class CronExpression(_Slots):
     to_rrule = conversions.to_rrule
     to_spring = conversions.to_spring
 
-    # -- a value among values --
-
-    @property
-    def _key(self) -> tuple[object, ...]:
-        fields = self._fields
-        return (
-            *(() if self.never_fires else (fields.seconds, fields.minutes, fields.hours, fields.interval)),
-            *self._pattern.days.key,
-            zone_key(self._tz),
-            self.dst,
-        )
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both fire at the same times in every year, in the same zone and under the same policy."""
-        return self._key == other._key if isinstance(other, CronExpression) else NotImplemented
-
-    def __hash__(self) -> int:
-        *key, zone, dst = self._key
-        return hash((*key, zone if isinstance(zone, str) else None, dst))
-
-    def __repr__(self) -> str:
-        zone = "" if self._tz is None else f", tz={zone_name(self._tz) or self._tz!r}"
-        dst = "" if self.dst == VIXIE else f", dst={self.dst!r}"
-        return f"CronExpression({self.text!r}{zone}{dst})"
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __format__(self, spec: str) -> str:
-        return format(self.text, spec)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a CronExpression is immutable, {name!r} included")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a CronExpression is immutable, {name!r} included")
-
-    def __copy__(self) -> CronExpression:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> CronExpression:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _make, (type(self), self.text, self._tz, self.dst)
-
 
 _known: dict[str, CronExpression] = {}
-_MINUTES = minute_deltas(0)
+_make = make  # what pickles of 0.1.0 call
 
 
 def _make_known(text: str) -> CronExpression:
-    made = _make(CronExpression, text, None, VIXIE)
+    made: CronExpression = make(CronExpression, text, None, VIXIE)
     if len(text) <= _KNOWN_LENGTH:
         if len(_known) >= _KNOWN:
             _known.clear()
@@ -537,24 +339,20 @@ def _make_known(text: str) -> CronExpression:
     return made
 
 
-def _make(cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str) -> CronExpression:
-    draft = _Slots()
-    draft.text, draft.dst, draft._tz, draft._fields = text, dst, tz, parse(text)
-    draft._walls = draft._tally = draft._from = None
-    draft._first = draft._last = draft._clock = draft._clock_behind = _NOT_YET
-    draft._ahead = draft._behind = _NOWHERE
-    if cls is CronExpression:
-        draft.__class__ = cls  # a quarter of the time that it takes to go round __setattr__ for each slot
-        return draft  # type: ignore[return-value]
-    self = object.__new__(cls)
-    for name in _Slots.__slots__:
-        _put(self, name, getattr(draft, name))
-    return self
-
-
 def _zone_argument(tz: object) -> tzinfo | None:
-    if tz is None or isinstance(tz, tzinfo):
-        return canonical(tz)
+    if tz is None:
+        return None
+    if isinstance(tz, tzinfo):
+        return zone_names.canonical(tz)
     if isinstance(tz, str):
-        return named_zone(tz)
+        return zone_names.named_zone(tz)
     raise TypeError(f"tz is a zone name or a tzinfo, not {type(tz).__name__}")
+
+
+def _policy_argument(dst: str) -> str:
+    if dst is not VIXIE:
+        if not isinstance(dst, str):
+            raise TypeError(f"dst is {VIXIE!r} or {policies.QUARTZ!r}, not {type(dst).__name__}")
+        if (dst, False) not in policies.POLICIES:
+            raise errors.PolicyError(dst)
+    return dst

@@ -1,11 +1,12 @@
-"""parse(text) -> Fields: the only place that knows the syntax. What went wrong is told by diagnosis.py.
+"""parse(text) -> Parts: the only place that knows the syntax. What went wrong is told by diagnosis.py.
 
 The grammar is Quartz's (CronExpression, 2.3.2), read strictly: where Quartz ignores a tail or guesses, this is
-an error. Field texts repeat, so each (field, text) is read once and remembered.
+an error. Field texts repeat, so each (field, text) is read once and remembered, and so are the days of a text.
 """
 
 from __future__ import annotations
 
+from .days import DayRule, day_rule
 from .fields import (
     FIELDS,
     HOURS,
@@ -17,10 +18,10 @@ from .fields import (
     YEARS,
     DayFields,
     Field,
-    Fields,
     Nth,
     Special,
 )
+from .times import TimeValues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,20 +29,22 @@ if TYPE_CHECKING:
 
 _MEMO_TEXT = 64
 _MEMO_SIZE = 4096
-_EVERY_YEAR = YEARS.full
-_blank = object.__new__  # a call of Fields costs three times as much
+_DAYS_SIZE = 1024
 
-# What a field text says: the time fields (values, written as an interval?), days of the month (values, specials),
-# days of the week (values, nth), months and years (values,). None is `?`.
-_seconds: dict[str, tuple[int, bool]] = {}
-_minutes: dict[str, tuple[int, bool]] = {}
-_hours: dict[str, tuple[int, bool]] = {}
-_month_days: dict[str, tuple[int, tuple[Special, ...]] | None] = {}
+# What a text says: seconds, minutes, hours and days, with their spelling taken away.
+Parts = tuple[TimeValues, TimeValues, TimeValues, DayRule]
+
+# What a field text says: times as TimeValues, days of the month (values, specials), days of the week (values, nth),
+# months and years (values).
+_seconds: dict[str, TimeValues] = {}
+_minutes: dict[str, TimeValues] = {}
+_hours: dict[str, TimeValues] = {}
+_month_days: dict[str, tuple[int, tuple[Special, ...]]] = {}
 _months: dict[str, int] = {}
-_week_days: dict[str, tuple[int, Nth | None] | None] = {}
+_week_days: dict[str, tuple[int, Nth | None]] = {}
 _years: dict[str, int] = {}
-# The days that three field texts name together: day of month, month, day of week.
-_days: dict[tuple[str, str, str], DayFields] = {}
+# The days that all that follows the hours names together: day of month, month, day of week and year.
+_days: dict[str, DayRule] = {}
 _MEMOS: tuple[dict[str, Any], ...] = (_seconds, _minutes, _hours, _month_days, _months, _week_days, _years)
 
 
@@ -53,46 +56,37 @@ class FieldFault(Exception):
         self.message, self.text, self.start, self.hint = message, text, start, hint
 
 
-def parse(text: str) -> Fields:
+def parse(text: str) -> Parts:
     """Read a Quartz expression of six or seven fields.
 
     Raises CronSyntaxError, with everything that is wrong with the text. Takes time linear in the length of the text.
     """
-    parts = text.split(None, 7)
-    fields = _blank(Fields)
     try:
-        if len(parts) == 6:
-            second, minute, hour, by_month, month, by_week = parts
-            fields.years = _EVERY_YEAR
-        else:
-            second, minute, hour, by_month, month, by_week, year = parts
-            fields.years = _years[year]
-        fields.seconds, any_second = _seconds[second]
-        fields.minutes, any_minute = _minutes[minute]
-        fields.hours, any_hour = _hours[hour]
-        fields.days = _days[by_month, month, by_week]
+        second, minute, hour, days = text.split(None, 3)
+        return _seconds[second], _minutes[minute], _hours[hour], _days[days]
     except (KeyError, ValueError):
-        return _parse_anew(text, parts)
-    fields.interval = any_second or any_minute or any_hour
-    return fields
+        return _parse_anew(text)
 
 
-def _parse_anew(text: str, parts: list[str]) -> Fields:
+def _parse_anew(text: str) -> Parts:
     """Read a text with something in it that was not read before, or that is wrong."""
+    words = text.split(None, 7)
     try:
-        if len(parts) not in (6, 7):
+        if len(words) not in (6, 7):
             raise FieldFault("wrong number of fields", text, 0)
-        years = _recall(6, parts[6]) if len(parts) == 7 else _EVERY_YEAR
-        seconds, any_second = _recall(0, parts[0])
-        minutes, any_minute = _recall(1, parts[1])
-        hours, any_hour = _recall(2, parts[2])
-        days = _read_days(parts[3], parts[4], parts[5])
+        years = _recall(6, words[6]) if len(words) == 7 else YEARS.full
+        seconds, minutes, hours = (_recall(index, words[index]) for index in range(3))
+        days = day_rule(_read_days(words[3], words[4], words[5]), years)
     except FieldFault:
         from .diagnosis import syntax_error
 
         raise syntax_error(text) from None
-    interval = any_second or any_minute or any_hour
-    return Fields(seconds, minutes, hours, interval=interval, days=days, years=years)
+    rest = text.split(None, 3)[3]
+    if len(rest) <= _MEMO_TEXT:
+        if len(_days) >= _DAYS_SIZE:
+            _days.clear()
+        _days[rest] = days
+    return seconds, minutes, hours, days
 
 
 def _read_days(by_month: str, month: str, by_week: str) -> DayFields:
@@ -100,16 +94,10 @@ def _read_days(by_month: str, month: str, by_week: str) -> DayFields:
     month_days = None if by_month == "?" else _recall(3, by_month)
     week_days = None if by_week == "?" else _recall(5, by_week)
     if week_days is None and month_days is not None:
-        days: DayFields = (months, *month_days, 0, None)
-    elif month_days is None and week_days is not None:
-        days = (months, 0, (), *week_days)
-    else:
-        raise FieldFault("exactly one of the two day fields is ?", by_month, 0)
-    if len(by_month) + len(month) + len(by_week) <= _MEMO_TEXT:
-        if len(_days) >= _MEMO_SIZE:
-            _days.clear()
-        _days[by_month, month, by_week] = days
-    return days
+        return months, *month_days, 0, None
+    if month_days is None and week_days is not None:
+        return months, 0, (), *week_days
+    raise FieldFault("exactly one of the two day fields is ?", by_month, 0)
 
 
 def _recall(index: int, text: str) -> Any:
@@ -130,16 +118,16 @@ def read_field(index: int, text: str) -> Any:
     return value
 
 
-def _read_seconds(text: str) -> tuple[int, bool]:
-    return _read_values(SECONDS, text), _is_interval(text)
+def _read_seconds(text: str) -> TimeValues:
+    return TimeValues(_read_values(SECONDS, text), interval=_is_interval(text))
 
 
-def _read_minutes(text: str) -> tuple[int, bool]:
-    return _read_values(MINUTES, text), _is_interval(text)
+def _read_minutes(text: str) -> TimeValues:
+    return TimeValues(_read_values(MINUTES, text), interval=_is_interval(text))
 
 
-def _read_hours(text: str) -> tuple[int, bool]:
-    return _read_values(HOURS, text), _is_interval(text)
+def _read_hours(text: str) -> TimeValues:
+    return TimeValues(_read_values(HOURS, text), interval=_is_interval(text))
 
 
 def _read_months(text: str) -> int:

@@ -1,14 +1,64 @@
-"""A time that is asked about: brought into the zone in which an expression is read, and the answer brought back."""
+"""A time that is asked about: brought into the zone in which an expression is read, and the answer brought back.
+
+Imported when a time first carries another tzinfo than the expression is read in.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timezone, tzinfo
 
+from .fields import FIRST_YEAR, LAST_YEAR
 from .touched import instant_of
+from .value import put
 from .zone_names import canonical, local_zone, zone_of
 from .zones import Zone
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .expression import CronExpression
+
 _UTC = Zone(UTC, UTC)
+
+
+def next_elsewhere(expression: CronExpression, after: datetime) -> datetime | None:
+    """The first fire after a time that may be of any zone."""
+    asked = after.tzinfo
+    if asked is not None and asked is expression._from and FIRST_YEAR < after.year < LAST_YEAR:
+        fire = expression.next_fire(after.astimezone(expression.tz))
+        return None if fire is None else fire.astimezone(asked)
+    local, answer_in = _located(expression, after)
+    if expression._ahead.carried is not local.tzinfo:
+        expression._look_ahead(local.tzinfo)
+    fire = expression.next_fire(local)
+    return fire if answer_in is None or fire is None else moved(fire, answer_in)
+
+
+def prev_elsewhere(expression: CronExpression, before: datetime) -> datetime | None:
+    """The last fire before a time that may be of any zone."""
+    asked = before.tzinfo
+    if asked is not None and asked is expression._from and FIRST_YEAR < before.year < LAST_YEAR:
+        fire = expression.prev_fire(before.astimezone(expression.tz))
+        return None if fire is None else fire.astimezone(asked)
+    local, answer_in = _located(expression, before)
+    if expression._behind.carried is not local.tzinfo:
+        expression._look_behind(local.tzinfo)
+    fire = expression.prev_fire(local)
+    return fire if answer_in is None or fire is None else moved(fire, answer_in)
+
+
+def matches_elsewhere(expression: CronExpression, time: datetime) -> bool:
+    """Whether a time that may be of any zone fires."""
+    local, _ = _located(expression, time)
+    if expression._ahead.carried is not local.tzinfo:
+        expression._look_ahead(local.tzinfo)
+    return expression.matches(local)
+
+
+def _located(expression: CronExpression, time: datetime) -> tuple[datetime, Zone | None]:
+    place = located(expression.tz, time)
+    if place[1] is not None and is_quick(expression.tz, time.tzinfo):
+        put(expression, "_from", time.tzinfo)
+    return place
 
 
 def located(tz: tzinfo | None, time: datetime) -> tuple[datetime, Zone | None]:

@@ -26,10 +26,11 @@ from .agenda import (
     table_of,
 )
 from .errors import CronError, check_type
-from .expression import CronExpression, _put
+from .expression import CronExpression
 from .policies import VIXIE
 from .question import mixed_times
 from .times import DAY
+from .value import put
 from .zone_names import local_zone, zone_key, zone_of
 from .zones import Zone
 
@@ -70,12 +71,12 @@ class Schedule(ABC):
         depth = 1 + max(part._depth if isinstance(part, Schedule) else 0 for part in found)
         if len(expressions) > _MOST or depth > _DEEPEST:
             raise CronError(f"a schedule holds up to {_MOST:,} expressions, nested up to {_DEEPEST} deep")
-        _put(self, "parts", tuple(found))
-        _put(self, "expressions", tuple(expressions))
-        _put(self, "_zones", _different(one.tz for one in expressions))
-        _put(self, "_depth", depth)
-        _put(self, "_hash", hash((self._kind, frozenset(found))))
-        _put(self, "_tables", [])
+        put(self, "parts", tuple(found))
+        put(self, "expressions", tuple(expressions))
+        put(self, "_zones", _different(one.tz for one in expressions))
+        put(self, "_depth", depth)
+        put(self, "_hash", hash((self._kind, frozenset(found))))
+        put(self, "_tables", [])
 
     @property
     @abstractmethod
@@ -164,7 +165,7 @@ class Union(Schedule):
         super().__init__(*parts)
         # Asked in the first pass of an overlap, what fires in the second one alone takes part of it for over.
         alone = (part if isinstance(part, Schedule) or part.dst == VIXIE else Overlap(part) for part in self.parts)
-        _put(self, "_askable", tuple(alone))
+        put(self, "_askable", tuple(alone))
 
     def next_fire(self, after: datetime | None = None) -> datetime | None:
         """The first fire time strictly after `after` of any part.

@@ -7,7 +7,6 @@ that does, else NONE_LEFT. They are shared by all expressions with the same fiel
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import pairwise
 
 # "No more such second, minute or hour": above the largest of each.
 NONE_LEFT = 60
@@ -16,13 +15,69 @@ DAY = 86_400
 _TABLES = 1024
 _RULES = 4096
 
-SECONDS = tuple(timedelta(0, second) for second in range(60))
+SECONDS = tuple([timedelta(0, second) for second in range(60)])
+_EARLIER = tuple([-second for second in SECONDS])
 
-_deltas: list[tuple[timedelta, ...] | None] = [None] * 60
+# A time from one second of a set to another, for each second of a minute.
+Leaps = tuple[timedelta | None, ...]
+
+MINUTE_DELTAS: list[tuple[timedelta, ...] | None] = [None] * 60
 _ahead: dict[int, tuple[int, ...]] = {}
 _behind: dict[int, tuple[int, ...]] = {}
 _members: dict[int, tuple[int, ...]] = {}
 _ranks: dict[int, tuple[int, ...]] = {}
+
+
+class TimeValues:
+    """What one time field says: a set of seconds, minutes or hours. Shared by all expressions with the same text there.
+
+    `interval` tells whether it was written with `*`, `-` or `/`: under the vixie policy an expression with such a field
+    runs through both passes of an overlap, fixed times run once.
+    """
+
+    __slots__ = ("_ahead", "_behind", "_since_first", "_until_last", "first", "interval", "last", "mask", "several")
+
+    def __init__(self, mask: int, *, interval: bool) -> None:
+        self.mask, self.interval = mask, interval
+        self.first, self.last = lowest(mask), mask.bit_length() - 1
+        self.several = self.first != self.last
+        self._ahead: tuple[int, ...] | None = None
+        self._behind: tuple[int, ...] | None = None
+        self._since_first: Leaps | None = None
+        self._until_last: Leaps | None = None
+
+    def ahead(self) -> tuple[int, ...]:
+        """The table of the same name below, found without a look-up."""
+        table = self._ahead
+        if table is None:
+            table = self._ahead = ahead(self.mask)
+        return table
+
+    def behind(self) -> tuple[int, ...]:
+        """The table of the same name below, found without a look-up."""
+        table = self._behind
+        if table is None:
+            table = self._behind = behind(self.mask)
+        return table
+
+    def since_first(self) -> Leaps:
+        """For each second from 0 to 60, the time from the first one of the set to the next; None if none is left."""
+        table = self._since_first
+        if table is None:
+            found = [None if value == NONE_LEFT else SECONDS[value - self.first] for value in self.ahead()]
+            table = self._since_first = tuple(found)
+        return table
+
+    def until_last(self) -> Leaps:
+        """For each second from 0 to 59, the time, negative, from the last one of the set back to the one before.
+
+        A last entry says None, so that the one before 0 is found at -1.
+        """
+        table = self._until_last
+        if table is None:
+            found = [None if value == NONE_LEFT else _EARLIER[self.last - value] for value in self.behind()]
+            table = self._until_last = tuple(found)
+        return table
 
 
 class TimeRule:
@@ -154,9 +209,9 @@ def ranks(values: int) -> tuple[int, ...]:
 
 def minute_deltas(second: int) -> tuple[timedelta, ...]:
     """The time from midnight to that second of each of the 1,440 minutes of a day, ready-made."""
-    deltas = _deltas[second]
+    deltas = MINUTE_DELTAS[second]
     if deltas is None:
-        deltas = _deltas[second] = tuple([timedelta(0, time) for time in range(second, DAY, 60)])
+        deltas = MINUTE_DELTAS[second] = tuple([timedelta(0, time) for time in range(second, DAY, 60)])
     return deltas
 
 
@@ -188,4 +243,4 @@ def _below(values: int, value: int) -> int:
 
 
 def _steps(values: tuple[int, ...]) -> list[int]:
-    return [later - earlier for earlier, later in pairwise(values)]
+    return [values[place + 1] - values[place] for place in range(len(values) - 1)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from datetime import UTC, timedelta, timezone, tzinfo
 
-from .errors import UnknownZoneError
 from .zones import NamedZone, PytzZone, Zone
 
 _REMEMBERED = 2048
@@ -98,6 +97,8 @@ def local_zone() -> tzinfo:
     import os
     from pathlib import Path
 
+    from .errors import UnknownZoneError
+
     name = os.environ.get("TZ", "").removeprefix(":")
     path = str(Path("/etc/localtime").resolve())
     if not name and "zoneinfo/" in path:
@@ -111,6 +112,7 @@ def local_zone() -> tzinfo:
 
 
 def _load(name: str) -> tzinfo:
+    from .errors import UnknownZoneError
     from .zone_files import load_zone, nearest_name
 
     try:
@@ -152,6 +154,8 @@ def _dateutil_name(info: tzinfo) -> str | None:
     """The name under which dateutil found a zone file."""
     name = str(getattr(info, "_filename", "")).rpartition("zoneinfo/")[2]
     if name not in _named:
+        from .errors import UnknownZoneError
+
         try:
             named_zone(name)
         except UnknownZoneError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from .days import FIRST_DAYS
-from .errors import UnknownZoneError
 from .fields import FIRST_YEAR, LAST_YEAR
 from .times import DAY
 
@@ -26,7 +25,7 @@ Transition = tuple[int, int, int]
 Midnights = tuple[datetime | None, ...]
 Touched = tuple[int, int, datetime, datetime]
 
-_DAYS_OF_YEAR = tuple(timedelta(days=day) for day in range(366))
+_DAYS_OF_YEAR = tuple(map(timedelta, range(366)))
 _LEAP_YEAR = timedelta(days=366)
 _SECOND = timedelta(seconds=1)
 _UNKNOWN = (None,) * 367
@@ -43,7 +42,7 @@ class Zone:
 
     def __init__(self, rules: tzinfo | None, carrier: tzinfo | None) -> None:
         if not _has_offset(rules):
-            raise UnknownZoneError(rules, "it has no UTC offset")
+            raise _no_offset(rules)
         self.rules, self.carrier = rules, carrier
         self._fixed = _fixed_offset(rules)
         self._transitions: dict[int, tuple[Transition, ...]] = {}
@@ -71,7 +70,7 @@ class Zone:
             time = time.replace(tzinfo=self.rules)
         offset = time.utcoffset()
         if offset is None:
-            raise UnknownZoneError(time.tzinfo, "it has no UTC offset")
+            raise _no_offset(time.tzinfo)
         return seconds_of(time) - offset // _SECOND
 
     def at(self, instant: int) -> datetime:
@@ -256,6 +255,12 @@ def _datetime(wall: int) -> datetime:
 def seconds_of(time: datetime) -> int:
     """The reading of calendar and clock as seconds, zone and microseconds apart."""
     return time.toordinal() * DAY + time.hour * 3600 + time.minute * 60 + time.second
+
+
+def _no_offset(info: object) -> Exception:
+    from .errors import UnknownZoneError
+
+    return UnknownZoneError(info, "it has no UTC offset")
 
 
 def _local(instant: int, zone: tzinfo | None) -> datetime:

@@ -18,13 +18,35 @@ def test_texts_and_rules_are_bounded() -> None:
     for n in range(5_000):
         text = f"{n % 60} {n * 7 % 60} {n % 24} {n % 28 + 1}-{n % 3 + 28} {n % 12 + 1} ? {1970 + n % 130}"
         CronExpression(text).next_fire(AFTER)
+        CronExpression(text).prev_fire(AFTER)
     assert len(expression._known) <= 512
     assert all(len(memo) <= 4096 for memo in parser._MEMOS)
+    assert len(parser._days) <= 1024
     assert len(days._rules) <= 1024
     assert len(times._rules) <= 4096
     assert max(map(len, (times._ahead, times._behind, times._members))) <= 1024
     assert len(almanac._recent) <= 8192
     assert len(iteration._day_deltas) <= 64
+
+
+def test_what_a_field_says_is_bounded() -> None:
+    """5,000 distinct texts of each field, and of all days together, leave no more behind than the memos hold."""
+    for n in range(5_000):
+        minutes = f"{n % 60},{n // 60 % 60},{n // 3600}"
+        text = (
+            f"{minutes} {minutes} {n % 24},{n // 24 % 24},{n // 576} {n % 31 + 1},{n // 31 % 31 + 1},L-{n // 961} * ?"
+        )
+        CronExpression(text)
+    assert len(parser._days) <= 1024
+    assert max(map(len, parser._MEMOS)) <= 4096
+
+
+def test_a_rule_without_questions_holds_no_table() -> None:
+    """Whoever has 100,000 timers on different days pays for the tables of those that are asked."""
+    rule = CronExpression("0 0 8 29 2 ? 2096,2088")._days
+    kept = [getattr(rule, name) for name in ("_masks", "_ahead", "_behind", "_ranks", "almanac", "almanac_behind")]
+    assert all(table is days._NOTHING for table in kept)
+    assert not days._NOTHING
 
 
 def test_zones_and_years_are_bounded() -> None:

@@ -7,7 +7,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quartzcron.days import FIRST_DAYS, NONE_LEFT, SHAPES, YEARS_OF_SHAPE, day_rule
+from quartzcron.days import FIRST_DAYS, NONE_LEFT, SHAPES, YEARS_OF_SHAPE
 from quartzcron.fields import FIRST_YEAR, LAST_YEAR
 from quartzcron.parser import parse
 from tests.strategies import expressions
@@ -28,16 +28,15 @@ def test_fourteen_shapes_make_up_all_years() -> None:
 @given(expressions(), years)
 def test_a_mask_has_the_days_that_fire(text: str, year: int) -> None:
     """Bit 0 is 1 January."""
-    fields = parse(text)
+    *_, rule = parse(text)
     days = Oracle(text).days(date(year, 1, 1), date(year, 12, 31))
-    assert day_rule(fields.days, fields.years).mask(year) == sum(1 << day.timetuple().tm_yday - 1 for day in days)
+    assert rule.mask(year) == sum(1 << day.timetuple().tm_yday - 1 for day in days)
 
 
 @given(expressions(), years)
 def test_tables_lead_to_the_next_and_the_latest_day(text: str, year: int) -> None:
     """For every day of the year, and for the entries beyond its ends."""
-    fields = parse(text)
-    rule = day_rule(fields.days, fields.years)
+    *_, rule = parse(text)
     days = [index for index in range(366) if rule.mask(year) >> index & 1]
     assert len(rule.ahead(year)) == len(rule.behind(year)) == 368
     assert rule.ahead(year)[366:] == (NONE_LEFT, NONE_LEFT)
@@ -50,8 +49,7 @@ def test_tables_lead_to_the_next_and_the_latest_day(text: str, year: int) -> Non
 @given(expressions(), years)
 def test_the_search_crosses_years(text: str, year: int) -> None:
     """day_at_or_after skips the years without a fire; day_at_or_before is its mirror."""
-    fields = parse(text)
-    rule = day_rule(fields.days, fields.years)
+    *_, rule = parse(text)
     found = rule.day_at_or_after(FIRST_DAYS[year])
     if found is None:
         assert rule.firing_years >> (year - FIRST_YEAR) == 0

@@ -374,6 +374,12 @@ def test_json_of_another_form_is_refused(value: object) -> None:
         CronExpression("0 0 8 * * ?").excluding([date(2026, 1, 1)]).to_json()
 
 
+def test_pickles_of_0_1_0_load() -> None:
+    """Job stores keep them; they name a function that moved."""
+    kept = b"cquartzcron.expression\n_make\n(cquartzcron.expression\nCronExpression\nV0 0 8 ? * MON\nNVquartz\ntR."
+    assert pickle.loads(kept) == CronExpression("0 0 8 ? * MON", dst="quartz")
+
+
 def test_errors_pickle() -> None:
     """An error crosses a process boundary whole."""
     with pytest.raises(CronError) as caught:
