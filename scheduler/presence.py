@@ -6,11 +6,10 @@ whatever machine. SQLite needs none of this: its daemons share a machine, and as
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from .session import Session
 from .store import Store, raise_translated
 from .wake import CHANNEL
 
@@ -20,9 +19,7 @@ class Presence:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._connection: Connection | None = None
-        #: The same, as the driver knows it: SQLAlchemy shows it no more once it is broken.
-        self._driver: Any = None
+        self._session = Session(store, CHANNEL)
         self._shown: int | None = None
         self._holds = False
 
@@ -31,11 +28,11 @@ class Presence:
 
         Raises StoreUnavailableError while the server is out of reach.
         """
-        if self._store.is_sqlite or (self._holds and self._shown == daemon_id):
+        if self._store.is_sqlite or (self._holds and self._session.is_open and self._shown == daemon_id):
             return False
-        lost = self._connection is None and self._shown == daemon_id
+        lost = not self._session.is_open and self._shown == daemon_id
         try:
-            self._holds = _hold(self._connected(), daemon_id)
+            self._holds = _hold(self._session.connected(), daemon_id)
         except DBAPIError as error:
             self.close()
             raise_translated(error, self._store)
@@ -44,37 +41,16 @@ class Presence:
 
     def filenos(self) -> list[int]:
         """What turns readable when there is news, or when the session is lost."""
-        return [] if self._connection is None else [self._driver.pgconn.socket]
+        return self._session.filenos()
 
     def was_rung(self) -> bool:
         """Whether a timer changed since this was last asked; after a loss of the session nobody knows, so yes."""
-        if self._connection is None:
-            return False
-        libpq = self._driver.pgconn
-        try:
-            libpq.consume_input()
-            rung = False
-            while libpq.notifies() is not None:
-                rung = True
-        except self._store.driver_error:
-            self.close()
-            return True
-        return rung
+        return self._session.heard() != []
 
     def close(self) -> None:
         """End the session, and thereby the lock."""
-        connection, self._connection, self._holds = self._connection, None, False
-        if connection is not None:
-            self._driver.close()
-            connection.invalidate()
-            connection.close()
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._store.own_connection()
-            self._driver = self._connection.connection.dbapi_connection
-            self._connection.exec_driver_sql(f"LISTEN {CHANNEL}")
-        return self._connection
+        self._holds = False
+        self._session.close()
 
 
 def _hold(connection: Connection, daemon_id: int) -> bool:

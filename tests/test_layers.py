@@ -18,6 +18,7 @@ SHELL = (
     "schema",
     "store",
     "wake",
+    "session",
     "presence",
     "bulk",
     "rows",
