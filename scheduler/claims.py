@@ -149,8 +149,7 @@ class Claims:
             ended, printed = self._doubts.unrecorded(connection, self._lease.id, ended, printed)
             if ended:
                 _write_endings(connection, self._lease.id, ended)
-                retried = enter_retries(connection, ended)
-                changes = _move_breakers(connection, [pair for pair in ended if pair[0].run_id not in retried])
+                changes = settle(connection, ended)
             if printed:
                 connection.execute(insert(lines), [line_columns(line) for line in printed])
         self._doubts.recorded()
@@ -292,6 +291,12 @@ def _write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple
             for task, ending in ended
         ],
     )
+
+
+def settle(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
+    """What follows from how runs ended, in the transaction that writes it: further attempts, and moves of breakers."""
+    retried = enter_retries(connection, ended)
+    return _move_breakers(connection, [pair for pair in ended if pair[0].run_id not in retried])
 
 
 def _move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:

@@ -22,8 +22,24 @@ OWN_FOLDER = ".scheduler"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 ENVIRONMENTS = ("production", "stage")
+#: Where functions run: in worker processes, in threads of `up`, at a remote engine, by the workers of a Celery fleet.
+EXECUTORS = ("process", "thread", "http", "celery")
 #: Where code is written: it sees this name, as under LeanCloud's tools, and timers of both environments fire.
 DEVELOPMENT = "development"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where the functions of one environment run; `target` None = those that `up` serves."""
+
+    executor: str
+    target: str | None
+    remote_engine: str | None
+
+    @property
+    def runs_what_is_served(self) -> bool:
+        """Whether the functions are those that `up` serves over HTTP."""
+        return self.target is None and self.executor != "http"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +63,25 @@ class Config:
     log_format: str = "text"
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    executor: str = "process"
+    broker: str = "pgmq://"
+    remote_engine: str | None = None
+    production_executor: str | None = None
+    production_target: str | None = None
+    production_remote_engine: str | None = None
+    stage_executor: str | None = None
+    stage_target: str | None = None
+    stage_remote_engine: str | None = None
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def origin(self, name: str) -> str:
         """Where a setting's value stands, in words."""
         return self.origins.get(name, "the default")
+
+    def deployment(self, environment: str) -> Deployment:
+        """Where the functions of an environment run: by its own settings, else by those for all."""
+        executor, target, remote_engine = (getattr(self, f"{environment}_{name}") for name in OF_ENVIRONMENT)
+        return Deployment(executor or self.executor, target, remote_engine or self.remote_engine)
 
     @property
     def store_url(self) -> str:
@@ -117,6 +147,12 @@ class Setting:
     variables: tuple[str, ...]
 
 
+#: What an environment may have of its own: in the file, in a table of its name.
+OF_ENVIRONMENT: Mapping[str, Callable[[object], Any]] = {
+    "executor": _one_of(*EXECUTORS),
+    "target": _text,
+    "remote_engine": _text,
+}
 SETTINGS: Mapping[str, Setting] = {
     "target": Setting(_text, ("SCHEDULER_TARGET",)),
     "store": Setting(_text, ("SCHEDULER_STORE",)),
@@ -137,6 +173,14 @@ SETTINGS: Mapping[str, Setting] = {
     "log_format": Setting(_one_of(*LOG_FORMATS), ("SCHEDULER_LOG_FORMAT",)),
     "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
     "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
+    "executor": Setting(_one_of(*EXECUTORS), ("SCHEDULER_EXECUTOR",)),
+    "broker": Setting(_text, ("SCHEDULER_BROKER",)),
+    "remote_engine": Setting(_text, ("SCHEDULER_REMOTE_ENGINE",)),
+    **{
+        f"{environment}_{name}": Setting(parse, (f"SCHEDULER_{environment}_{name}".upper(),))
+        for environment in ENVIRONMENTS
+        for name, parse in OF_ENVIRONMENT.items()
+    },
 }
 
 
@@ -161,6 +205,13 @@ def read(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -
             raise ConfigError(f"{origin}: {name} = {value!r} cannot be; {error}") from error
         origins[name] = origin
     config = Config(folder=folder, **values, origins=MappingProxyType(origins))
+    for environment in ENVIRONMENTS:
+        deployment = config.deployment(environment)
+        if deployment.executor == "http" and deployment.remote_engine is None:
+            where = f"{environment}_executor" if getattr(config, f"{environment}_executor") else "executor"
+            raise ConfigError(
+                f'{config.origin(where)}: executor = "http" needs remote_engine = "https://…", the engine to call'
+            )
     if config.workers > config.max_workers:
         raise ConfigError(
             f"{config.origin('workers')}: workers = {config.workers} cannot be more than max_workers = "
@@ -184,10 +235,19 @@ def _from_file(folder: Path) -> Source:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: no TOML: {error}") from error
-    for name, value in table.items():
+    for name, value in _flat(table):
         if name not in SETTINGS:
             raise ConfigError(f"{path}: there is no setting {name!r}; {_nearest(name)}")
         yield name, value, str(path)
+
+
+def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The settings of a file, those in the table of an environment under their full names."""
+    for name, value in table.items():
+        if name in ENVIRONMENTS and isinstance(value, dict):
+            yield from ((f"{name}_{own}", of_one) for own, of_one in value.items())
+        else:
+            yield name, value
 
 
 def _nearest(name: str) -> str:

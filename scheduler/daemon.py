@@ -20,7 +20,7 @@ from .breaker import Breaker, State, Verdict
 from .claims import Agenda, Claims
 from .clock import Clock, SteadyClock, SystemClock
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
-from .executors import Executor, Queue
+from .executors import Executor, FleetExecutor, Queue
 from .leases import LOOK_TWICE_S, Lease
 from .listener import Listener
 from .misfire import GRACE
@@ -82,7 +82,11 @@ class Daemon:
         self._executors = executors
         self._clock = SteadyClock(clock or SystemClock())
         self._presence = Presence(store)
-        self._lease = Lease(store, self._presence)
+        #: Runs go on there without this daemon, and end in the store.
+        self._fleets = {
+            environment: executor for environment, executor in executors.items() if isinstance(executor, FleetExecutor)
+        }
+        self._lease = Lease(store, self._presence, fleet=self._fleets)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=_log_breaker)
         self._retention = Retention(store, keep, keep_runs)
         self._timetable = Timetable(store)
@@ -105,13 +109,16 @@ class Daemon:
         self._ended: list[tuple[Task, Ending]] = []
         self._printed: list[Line] = []
         self._unrecorded_since = 0.0
+        #: Recorded by a fleet; here it is only told on.
+        self._recorded: list[tuple[Task, Ending]] = []
+        self._kept: list[Line] = []
         self._running = 0
         self._faults: Counter[str] = Counter()
         #: What the store said when it did not answer; empty while it does.
         self._complaint = ""
 
     def run(self) -> None:
-        """Take turns until `stop` is called; then let what runs come to its end, and give up the lease."""
+        """Take turns until `stop` is called; then let what runs here come to its end, and give up the lease."""
         try:
             while True:
                 wait_s = self.turn()
@@ -142,7 +149,7 @@ class Daemon:
 
     @property
     def running(self) -> int:
-        """How many runs are going on, those included that wait for a worker."""
+        """How many runs are going on, those included that wait for a worker, but for those that a fleet has."""
         return self._running
 
     @property
@@ -249,8 +256,7 @@ class Daemon:
         self._lease.show()
         if monotonic >= self._look_after_others_at:
             had_others = self._lease.has_others
-            if taken := self._lease.take_over(now):
-                self._note_abandoned(taken)
+            self._take_over(now)
             if had_others or self._lease.has_others:
                 # They tell nobody of the further attempts that they enter.
                 self._look_at = 0.0
@@ -258,6 +264,15 @@ class Daemon:
         if monotonic >= self._prune_at:
             there_is_more = self._retention.prune(now)
             self._prune_at = monotonic + (PRUNE_ON_S if there_is_more else PRUNE_EVERY_S)
+
+    def _take_over(self, now: datetime) -> None:
+        abandoned, adopted = self._lease.take_over(now)
+        if abandoned:
+            self._note_abandoned(abandoned)
+        if adopted:
+            log.info("adopted %d runs of daemons that are gone", len(adopted))
+        for environment, theirs in groupby(sorted(adopted, key=_environment), key=_environment):
+            self._fleets[Environment(environment)].adopt(list(theirs))
 
     def _note_abandoned(self, taken: Sequence[Row[Any]]) -> None:
         log.warning("abandoned %d runs of daemons that are gone", len(taken))
@@ -273,6 +288,8 @@ class Daemon:
             self._running -= len(report.ended)
             self._ended += report.ended
             self._printed += report.lines
+            self._recorded += report.recorded
+            self._kept += report.kept
 
     def _must_record(self) -> bool:
         """Whether the outcomes at hand can wait no longer: what is due goes first, up to a point."""
@@ -284,11 +301,12 @@ class Daemon:
 
     def _record(self) -> bool:
         """Write what ended and what was printed; whether there was anything."""
-        if not self._ended and not self._printed:
+        if self._ended or self._printed:
+            self._claims.record(self._ended, self._printed)
+        elif not self._recorded:
             return False
-        self._claims.record(self._ended, self._printed)
-        ended, printed = self._ended, self._printed
-        self._ended, self._printed = [], []
+        ended, printed = self._ended + self._recorded, self._printed + self._kept
+        self._ended, self._printed, self._recorded, self._kept = [], [], [], []
         self._look_at = 0.0
         if self._listener is not None:
             self._listener(ended, printed)
@@ -307,7 +325,6 @@ class Daemon:
         free = bool(self._ended)
         tasks, self._agenda = self._claims.claim(now, waits=waits and not free, free=free)
         self._is_left_to_others = not tasks and not free
-        self._running += len(tasks)
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
             self._hand_out(environment, list(theirs), now)
         return bool(tasks)
@@ -322,12 +339,12 @@ class Daemon:
     def _hand_out(self, environment: str, tasks: list[Task], now: datetime) -> None:
         executor = self._executors.get(Environment(environment))
         if executor is not None:
+            self._running += 0 if environment in self._fleets else len(tasks)
             executor.submit(tasks)
             return
         flag = 1 if environment == Environment.PRODUCTION else 0
         error = f"The cloud code isn't deployed for prod {flag}."
         ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=error)
-        self._running -= len(tasks)
         self._ended += [(task, ending) for task in tasks]
 
     def _sleep_s(self) -> float:

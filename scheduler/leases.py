@@ -12,15 +12,16 @@ import socket
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 
 from . import breaker
 from .errors import LeaseLostError
+from .misfire import GRACE
 from .presence import Presence, present
-from .rows import breaker_columns, breaker_of, new_run_ids
-from .run import MESSAGES, Outcome
+from .rows import breaker_columns, breaker_of, new_run_ids, task_of
+from .run import MESSAGES, Outcome, Task
 from .schema import daemons, runs, timers
 from .stamps import stamp
 from .store import Store
@@ -45,11 +46,20 @@ LOOKS_OF_GRACE = 2
 MAX_ATTEMPTS = 5
 
 
+class TakenOver(NamedTuple):
+    """The rows of runs of dead daemons that were abandoned, and those that go on as our own."""
+
+    abandoned: Sequence[Row[Any]]
+    adopted: list[Task]
+
+
 class Lease:
     """One daemon's hold on a store."""
 
-    def __init__(self, store: Store, presence: Presence | None = None) -> None:
+    def __init__(self, store: Store, presence: Presence | None = None, *, fleet: Collection[str] = ()) -> None:
         self._store = store
+        #: The environments whose functions run in a fleet.
+        self._fleet = frozenset(fleet)
         self._presence = presence or Presence(store)
         #: Random, and new for each registration, so that no daemon is ever mistaken for another.
         self.id = 0
@@ -92,6 +102,7 @@ class Lease:
                     wake_port=wake_port,
                     started_at=stamp(now),
                     lease_until=stamp(now + self.length),
+                    fleet=",".join(sorted(self._fleet)),
                 )
             )
 
@@ -103,19 +114,27 @@ class Lease:
                 raise LeaseLostError(_LOST)
 
     def leave(self, now: datetime) -> None:
-        """Give up the lease; runs that are still open are abandoned."""
+        """Give up the lease; runs that are still open are abandoned, but for those that a fleet has."""
         with self._store.writing() as connection:
-            _abandon(connection, _locked(connection, [self.id]), now)
+            mine = _locked(connection, [self.id])
+            goes_on = exists().where(_open_runs_of([self.id]), runs.c.environment.in_(self._fleet))
+            if mine and connection.execute(select(goes_on)).scalar():
+                # The row stays, for whoever comes next to find them.
+                connection.execute(update(daemons).where(daemons.c.id == self.id).values(lease_until=0))
+                abandon(connection, _open_runs_of([self.id]) & runs.c.environment.not_in(self._fleet), now)
+            else:
+                _bury(connection, mine, now)
 
     def show(self) -> None:
         """See to it that the daemon holds its lock, where there is such a thing."""
         if self._presence.show(self.id):
             self._grace = LOOKS_OF_GRACE
 
-    def take_over(self, now: datetime) -> Sequence[Row[Any]]:
-        """Abandon the open runs of daemons that are dead, and run again what must be delivered; returns their rows.
+    def take_over(self, now: datetime) -> TakenOver:
+        """Abandon the open runs of daemons that are dead, and run again what must be delivered.
 
-        Dead is a daemon whose process on this machine is gone, whose lease ran out, or that does not hold its lock.
+        Runs that a fleet has go on: where this daemon hands its own to that fleet too, they become its own. Dead is a
+        daemon whose process on this machine is gone, whose lease ran out, or that does not hold its lock.
         """
         with self._store.reading() as connection:
             others = connection.execute(select(daemons).where(daemons.c.id != self.id)).all()
@@ -125,11 +144,25 @@ class Lease:
         self._suspects = absent - set(dead) if self._grace == 0 else set()
         self._grace = max(0, self._grace - 1)
         if not dead:
-            return []
+            return TakenOver([], [])
         with self._store.writing() as connection:
-            rows = _locked(connection, dead)
             # Who has renewed its lease since we looked lives after all.
-            return _abandon(connection, [row for row in rows if row.lease_until == dead[row.id]], now)
+            rows = [row for row in _locked(connection, dead) if row.lease_until == dead[row.id]]
+            adopted = [task for row in rows for task in self._adopt(connection, row)]
+            return TakenOver(_bury(connection, rows, now), adopted)
+
+    def _adopt(self, connection: Connection, dead: Row[Any]) -> list[Task]:
+        """Make those open runs of a dead daemon ours that go on in a fleet which is ours too."""
+        ours = self._fleet & set(dead.fleet.split(","))
+        if not ours:
+            return []
+        theirs = _open_runs_of([dead.id]) & runs.c.environment.in_(ours)
+        rows = connection.execute(WITH_TIMER.where(theirs)).all()
+        # What has no timer any more is abandoned.
+        has_timer = runs.c.timer_id.in_(select(timers.c.id))
+        connection.execute(update(runs).where(theirs, has_timer).values(owner=self.id))
+        late = GRACE / timedelta(microseconds=1)
+        return [task_of(row, past_due=row.claimed_at - row.fire_at > late) for row in rows]
 
     def _absent(self, connection: Connection, others: set[int]) -> set[int]:
         return others - present(connection) if others and not self._store.is_sqlite else set()
@@ -167,21 +200,36 @@ def end_run(connection: Connection, run_id: int, outcome: Outcome, now: datetime
     )
 
 
-def _abandon(connection: Connection, dead: Sequence[Row[Any]], now: datetime) -> Sequence[Row[Any]]:
-    """End the open runs of daemons that are no more, and enter those again that must be delivered."""
+def _open_runs_of(daemon_ids: Collection[int]) -> ColumnElement[bool]:
+    return runs.c.owner.in_(daemon_ids) & runs.c.outcome.is_(None)
+
+
+def _bury(connection: Connection, dead: Sequence[Row[Any]], now: datetime) -> Sequence[Row[Any]]:
+    """Abandon the open runs of daemons that are no more, and forget these; returns the rows of those runs."""
     daemon_ids = [row.id for row in dead]
-    theirs = runs.c.owner.in_(daemon_ids) & runs.c.outcome.is_(None)
-    touched = select(timers).where(timers.c.id.in_(select(runs.c.timer_id).where(theirs))).order_by(timers.c.id)
+    abandoned = abandon(connection, _open_runs_of(daemon_ids), now)
+    connection.execute(delete(daemons).where(daemons.c.id.in_(daemon_ids)))
+    return abandoned
+
+
+def abandon(
+    connection: Connection,
+    which: ColumnElement[bool],
+    now: datetime,
+    message: str = MESSAGES[Outcome.ABANDONED],
+) -> Sequence[Row[Any]]:
+    """End open runs of which nobody knows how far they came, and enter those again that must be delivered."""
+    touched = select(timers).where(timers.c.id.in_(select(runs.c.timer_id).where(which))).order_by(timers.c.id)
     timer_rows = {row.id: row for row in connection.execute(touched.with_for_update(key_share=True))}
-    open_runs = connection.execute(select(runs).where(theirs).order_by(runs.c.id)).all()
+    # Locked, because a fleet may be about to end them.
+    open_runs = connection.execute(select(runs).where(which).order_by(runs.c.id).with_for_update()).all()
     for row in open_runs:
-        end_run(connection, row.id, Outcome.ABANDONED, now, MESSAGES[Outcome.ABANDONED])
+        end_run(connection, row.id, Outcome.ABANDONED, now, message)
         timer = timer_rows.get(row.timer_id)
         # Not for ever: a run that takes its daemon down each time must come to an end.
         if timer is not None and timer.delivery == Delivery.AT_LEAST_ONCE and row.attempt < MAX_ATTEMPTS:
             _enter_again(connection, row, now)
     lose_probes(connection, timer_rows.values(), now)
-    connection.execute(delete(daemons).where(daemons.c.id.in_(daemon_ids)))
     return open_runs
 
 
@@ -202,6 +250,10 @@ def _enter_again(connection: Connection, row: Row[Any], now: datetime) -> None:
             lines_dropped=0,
         )
     )
+
+
+#: Runs with what a task needs of their timers.
+WITH_TIMER = select(runs, timers.c.params, timers.c.limit_s).join(timers, timers.c.id == runs.c.timer_id)
 
 
 def lose_probes(connection: Connection, timer_rows: Iterable[Row[Any]], now: datetime) -> None:

@@ -9,6 +9,11 @@ MAX_LINE_LENGTH = 4_096
 MAX_LINES_A_MINUTE = 600
 
 
+def dropped_text(count: int) -> str:
+    """What stands at the end of a run's lines where some are missing."""
+    return f"… {count} more lines were dropped: a run may print {MAX_LINES_A_MINUTE} a minute"
+
+
 class LineLimit:
     """How many lines one run may still print; what is over the limit is counted and forgotten."""
 

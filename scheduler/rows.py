@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 from . import breaker
 from .breaker import Breaker, State
 from .plan import Entry
-from .run import MESSAGES, Kind, Line, Outcome, Run
+from .run import MESSAGES, Kind, Line, Outcome, Run, Task
 from .schema import runs
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .timer import Cron, Every, Timer, params_text
@@ -188,6 +188,24 @@ def run_of(row: Row[Any]) -> Run:
         lines_dropped=row.lines_dropped,
         due_at=instant_or_none(row.due_at),
         retry_at=instant_or_none(row.retry_at),
+    )
+
+
+def task_of(row: Row[Any], *, past_due: bool) -> Task:
+    """The task of a run's row that has the params and the limit of its timer, too."""
+    return Task(
+        run_id=row.id,
+        timer_id=row.timer_id,
+        timer=row.timer,
+        function=row.function,
+        environment=row.environment,
+        params=row.params,
+        limit_s=row.limit_s,
+        kind=Kind(row.kind),
+        fire_time=instant(row.fire_at),
+        attempt=row.attempt,
+        request_id=row.request_id,
+        past_due=past_due,
     )
 
 

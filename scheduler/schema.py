@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration; a store that names another one is upgraded, or refused when it is newer.
-HEAD = "0004"
+HEAD = "0005"
 
 metadata = MetaData()
 #: SQLite gives row ids by itself only to a column declared INTEGER.
@@ -90,6 +90,8 @@ daemons = Table(
     Column("wake_port", Integer, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False),
+    # The environments whose functions run in a fleet: those runs go on without it, until another daemon adopts them.
+    Column("fleet", Text, nullable=False, server_default=""),
 )
 
 runs = Table(
@@ -121,6 +123,8 @@ runs = Table(
     # When a further attempt may begin; and of the one before, which failed, the same instant.
     Column("due_at", BigInteger),
     Column("retry_at", BigInteger),
+    # The process of a fleet that has begun it, and alone may end it: node/pid.
+    Column("worker", Text),
 )
 Index(
     "runs_open",

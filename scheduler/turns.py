@@ -19,7 +19,7 @@ from .breaker import Admission
 from .bulk import Bulk
 from .leases import end_run, lose_probes
 from .retry import is_past
-from .rows import BREAKER, breaker_columns, breaker_of, timer_of
+from .rows import BREAKER, breaker_columns, breaker_of, task_of, timer_of
 from .run import MESSAGES, Kind, Outcome, Task
 from .schema import runs, timers
 from .stamps import instant, stamp
@@ -156,18 +156,5 @@ def _not_retried(connection: Connection, run: Row[Any], now: datetime) -> Outcom
 
 
 def _task(run: Row[Any], now: datetime, grace: timedelta) -> Task:
-    fire_time = instant(run.fire_at)
-    return Task(
-        run_id=run.id,
-        timer_id=run.timer_id,
-        timer=run.timer,
-        function=run.timer_function,
-        environment=run.environment,
-        params=run.params,
-        limit_s=run.limit_s,
-        kind=Kind(run.kind),
-        fire_time=fire_time,
-        attempt=run.attempt,
-        request_id=run.request_id,
-        past_due=now - fire_time > grace,
-    )
+    task = task_of(run, past_due=now - instant(run.fire_at) > grace)
+    return task._replace(function=run.timer_function)

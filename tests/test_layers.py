@@ -31,6 +31,7 @@ SHELL = (
     "turns",
     "retries",
     "claims",
+    "fleet",
     "backfill",
     "history",
     "loglines",

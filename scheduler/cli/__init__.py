@@ -24,6 +24,7 @@ from ..errors import SchedulerError
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "up": "Serve the functions over HTTP and fire their timers.",
+        "worker": "Run functions for the daemons of other machines, as part of a Celery fleet.",
         "timers": "Add, list, enable, disable, edit, run, backfill, remove, import and export timers.",
         "runs": "Show what ran, how it ended and how late it was.",
         "logs": "Show what runs printed.",

@@ -65,9 +65,13 @@ def _needs_nothing(registry: Registry, name: str) -> bool:
 
 
 def lost_timers(entries: Sequence[Entry], known: Mapping[Environment, tuple[Sequence[str], str]]) -> list[str]:
-    """A warning for each timer whose function nobody defines; `known` has an environment's functions and its target."""
+    """A warning for each timer whose function nobody defines; `known` has an environment's functions and its target.
+
+    What a remote engine defines is not known here.
+    """
     warnings = []
-    for timer in (entry.timer for entry in entries if not entry.has_vanished):
+    here = (entry for entry in entries if entry.timer.environment in known and not entry.has_vanished)
+    for timer in (entry.timer for entry in here):
         names, target = known[timer.environment]
         if timer.function not in names:
             hint = closest(timer.function, names)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from ..errors import SchedulerError
+from ..config import Deployment
+from ..errors import ConfigError, SchedulerError
 from ..executors.process import ProcessExecutor
 from ..run import Ending, Kind, Task
 from ..timer import Environment
@@ -87,7 +88,8 @@ def _functions(place: Place, target: str | None) -> Iterator[Finding]:
         known = place.load(name).registry.names()
     if place.store_file is None or place.store_file.exists():
         with place.store() as store:
-            lost = banner.lost_timers(Timetable(store).list(), dict.fromkeys(Environment, (known, name)))
+            here = [env for env in Environment if place.config.deployment(env).runs_what_is_served]
+            lost = banner.lost_timers(Timetable(store).list(), dict.fromkeys(here, (known, name)))
         if lost:
             yield bad("functions", "; ".join(lost))
             return
@@ -95,8 +97,15 @@ def _functions(place: Place, target: str | None) -> Iterator[Finding]:
 
 
 def _workers(place: Place, target: str | None) -> Iterator[Finding]:
+    """Look whether that can be reached which runs the functions of timers, in every environment."""
+    served = [place.deployed] if place.deployed else list(Environment)
+    for deployment in dict.fromkeys(place.config.deployment(environment) for environment in served):
+        yield from _LOOKS[deployment.executor](place, target, deployment)
+
+
+def _processes(place: Place, target: str | None, deployment: Deployment) -> Iterator[Finding]:
     """Start a worker as the daemon does, and have it answer a call; of a function that nobody has, so nothing runs."""
-    executor = ProcessExecutor(place.needed_target_name(target), workers=1)
+    executor = ProcessExecutor(deployment.target or place.needed_target_name(target), workers=1)
     nobody = f"doctor {secrets.token_hex(8)}"
     began = time.perf_counter()
     try:
@@ -129,3 +138,34 @@ def _call(executor: ProcessExecutor, function: str) -> Ending | None:
         for _, ending in executor.collect().ended:
             return ending
     return None
+
+
+def _threads(place: Place, _target: str | None, _deployment: Deployment) -> Iterator[Finding]:
+    yield well("workers", f"at most {place.config.max_workers} threads; a function that hangs is not killed")
+
+
+def _remote_engine(_place: Place, _target: str | None, deployment: Deployment) -> Iterator[Finding]:
+    import httpx
+
+    address = f"{(deployment.remote_engine or '').rstrip('/')}/__engine/1/ping"
+    try:
+        httpx.get(address, timeout=5, trust_env=False).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ConfigError(f"{address}: the remote engine does not answer ({error})") from error
+    yield well("workers", f"{deployment.remote_engine} answers")
+
+
+def _fleet(place: Place, _target: str | None, _deployment: Deployment) -> Iterator[Finding]:
+    from ..executors.broker import celery_app, check
+
+    with place.store() as store:
+        check(celery_app(place.config.broker, store))
+    yield well("workers", f"the broker {place.config.broker.partition('://')[0]}:// answers")
+
+
+_LOOKS: dict[str, Callable[[Place, str | None, Deployment], Iterator[Finding]]] = {
+    "process": _processes,
+    "thread": _threads,
+    "http": _remote_engine,
+    "celery": _fleet,
+}

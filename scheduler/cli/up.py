@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..config import LOG_FORMATS, LOG_LEVELS
+from ..config import EXECUTORS, LOG_FORMATS, LOG_LEVELS
 from ..daemon import Daemon
 from ..engine.credentials import our_keys
 from ..errors import ConfigError
-from ..executors import Executor
-from ..executors.process import ProcessExecutor
 from ..history import History
 from ..listener import telling
 from ..store import Store
@@ -26,6 +24,7 @@ from ..timer import Environment
 from ..timetable import Timetable
 from . import banner, keys, show
 from .declared import say, take_over
+from .executors import executors
 from .handover import Handover, taken
 from .journal import Journal, log_to_stderr
 from .jsonlog import json_handler
@@ -47,6 +46,9 @@ log = logging.getLogger("scheduler.up")
 @click.option("--host", help="The address to listen on; 127.0.0.1 unless set.")
 @click.option("--port", type=int, help="The port to listen on; 3000 unless set, 0 takes a free one.")
 @click.option("--workers", type=int, help="Worker processes kept ready for timers; 2 unless set.")
+@click.option("--executor", type=click.Choice(EXECUTORS), help="Where timers' functions run; process unless set.")
+@click.option("--broker", metavar="URL", help="Of a Celery fleet: pgmq:// (the store itself), amqp://…, redis://….")
+@click.option("--remote-engine", metavar="URL", help="The engine that is called over HTTP, of the executor http.")
 @click.option("--max-timers", type=int, metavar="N", help="Timers an environment may hold, 0 = no limit.")
 @click.option("--tz", metavar="ZONE", help="The zone in which instants are shown; Asia/Shanghai unless set.")
 @click.option("--keep-days", type=int, metavar="N", help="Days that runs and log lines are kept; 30 unless set.")
@@ -157,7 +159,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         changes = take_over(store, loaded.registry, place)
         keys_from = _keep_keys(place, provided)
         beside = _beside(plan, sockets, stack)
-        executors = _executors(plan, stack)
+        running = executors(place, loaded, plan.preview, store, stack)
         metrics = stack.enter_context(measuring()) if sockets.metrics else None
         server = Server(
             sockets.live,
@@ -169,7 +171,7 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         journal = Journal(History(store), teller)
         listener = telling(journal, metrics) if metrics else journal
         keep = timedelta(days=config.keep_days)
-        daemon = Daemon(store, executors, keep=keep, keep_runs=config.keep_runs, listener=listener)
+        daemon = Daemon(store, running, keep=keep, keep_runs=config.keep_runs, listener=listener)
         if metrics:
             metrics.watch(daemon, store)
         stack.enter_context(server.signals_caught())
@@ -194,27 +196,6 @@ def _keep_keys(place: Place, provided: dict[str, str]) -> str:
     return "from the code" if provided else "from the environment"
 
 
-def _executors(plan: Plan, stack: ExitStack) -> dict[Environment, Executor]:
-    """One pool of workers for the environment that is deployed here, or for both; a preview has one of its own."""
-    config = plan.place.config
-    pool = ProcessExecutor(plan.target, workers=config.workers, max_workers=config.max_workers)
-    stack.callback(pool.stop)
-    pool.start()
-    deployed = plan.place.deployed
-    executors: dict[Environment, Executor] = dict.fromkeys([deployed] if deployed else Environment, pool)
-    if plan.preview:
-        # Not waited for: a preview that does not load must not keep what is live from starting.
-        executors[Environment.STAGE] = ProcessExecutor(
-            plan.preview.target,
-            workers=config.workers,
-            max_workers=config.max_workers,
-            environ={"LEANCLOUD_APP_ENV": Environment.STAGE.value},
-            folder=plan.preview.folder,
-        )
-        stack.callback(executors[Environment.STAGE].stop)
-    return executors
-
-
 def _announce(
     plan: Plan,
     loaded: Target,
@@ -230,7 +211,11 @@ def _announce(
         place, target=loaded.name, url=url, store=str(store), keys_from=keys_from, registry=loaded.registry
     )
     entries = Timetable(store).list(None if beside else place.deployed)
-    known = dict.fromkeys(Environment, (names, loaded.name))
+    known = {
+        environment: (names, loaded.name)
+        for environment in Environment
+        if place.config.deployment(environment).runs_what_is_served
+    }
     if beside and plan.preview and sockets.stage:
         port = sockets.stage.getsockname()[1]
         stated |= banner.stage_facts(place, plan.preview.folder, port, starts=beside.functions is not None)

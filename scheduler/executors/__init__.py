@@ -15,6 +15,9 @@ class Report:
 
     ended: list[tuple[Task, Ending]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    #: What ended and was printed elsewhere, and is in the store already.
+    recorded: list[tuple[Task, Ending]] = field(default_factory=list)
+    kept: list[Line] = field(default_factory=list)
 
 
 class Executor(Protocol):
@@ -48,4 +51,13 @@ class Queue(Protocol):
     @property
     def waiting(self) -> int:
         """How many tasks have not been begun, nor handed to whoever begins them."""
+        ...
+
+
+@runtime_checkable
+class FleetExecutor(Executor, Protocol):
+    """Has tasks run elsewhere: they go on when the daemon ends, and the store hears of their end without it."""
+
+    def adopt(self, tasks: Sequence[Task]) -> None:
+        """Take over tasks that another executor of this kind had handed out, or was about to."""
         ...

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from ..breaker import Verdict
 from ..logs import LineCutter, LineLimit
 from ..run import Outcome, Task
-from ..stamps import stamp
 from . import family, wire
 
 _READ_SIZE = 65_536
@@ -150,7 +149,7 @@ class Member:
     def send(self, tasks: Sequence[Task]) -> bool:
         """Hand a chunk of tasks to the worker, at most two at a time; False where it cannot be sent now."""
         number = self._sent + 1
-        message = wire.pack((number, [tuple(_order(task)) for task in tasks]))
+        message = wire.pack((number, [tuple(wire.order_of(task)) for task in tasks]))
         self._progress.clear(number)
         try:
             self._tasks.send(message)
@@ -335,20 +334,6 @@ class Member:
 
 #: What the worker does not say of a task that ended well, with nothing to tell.
 _WELL = (Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None)
-
-
-def _order(task: Task) -> wire.Order:
-    return wire.Order(
-        task.run_id,
-        task.function,
-        task.params,
-        task.limit_s,
-        task.request_id,
-        task.timer,
-        stamp(task.fire_time),
-        task.attempt,
-        task.past_due,
-    )
 
 
 def _signal_name(number: int) -> str:

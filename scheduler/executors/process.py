@@ -17,7 +17,7 @@ from pathlib import Path
 from ..breaker import Verdict
 from ..clock import Clock, SystemClock
 from ..errors import NOT_QUEUED, TargetError
-from ..logs import MAX_LINES_A_MINUTE
+from ..logs import dropped_text
 from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
 from . import Report, family
@@ -170,7 +170,7 @@ class ProcessExecutor:
         self._typical_s[task.function] = max(took_s, typical_s * 0.8)
         self._report.ended.append((task, ending))
         if ending.lines_dropped:
-            text = f"… {ending.lines_dropped} more lines were dropped: a run may print {MAX_LINES_A_MINUTE} a minute"
+            text = dropped_text(ending.lines_dropped)
             self._report.lines.append(Line(task.run_id, ending.ended_at, "warning", text))
         member.idle_since = self._clock.monotonic()
 

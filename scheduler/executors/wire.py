@@ -15,6 +15,9 @@ from itertools import takewhile
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from ..run import Task
+from ..stamps import stamp
+
 #: A stream of whole messages that ends when the other side is gone; systems without it have datagrams.
 SOCKET_TYPE: Final = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM)
 #: More than any message: parameters are at most 64 KiB, a line at most 4,096 characters.
@@ -47,6 +50,21 @@ class Order(NamedTuple):
     fire_at: int
     attempt: int
     past_due: bool
+
+
+def order_of(task: Task) -> Order:
+    """The order to run a task."""
+    return Order(
+        task.run_id,
+        task.function,
+        task.params,
+        task.limit_s,
+        task.request_id,
+        task.timer,
+        stamp(task.fire_time),
+        task.attempt,
+        task.past_due,
+    )
 
 
 def pack(message: tuple[Any, ...]) -> bytes:

@@ -1,6 +1,7 @@
 """The program of a worker process: load the user's functions, then run what the daemon sends, one at a time.
 
-Started by executors/process.py as `python -m scheduler.executors.worker`; nothing else imports it.
+Started by executors/process.py as `python -m scheduler.executors.worker`. How a function is called, and what it prints
+is caught, holds for the workers of a fleet too (celery_worker.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -30,10 +32,11 @@ from . import family, outcome, wire
 
 
 class Voice:
-    """Sends what a run prints to the daemon, line by line and at once, so that a killed run has its lines on record."""
+    """What a run prints, line by line and at once, so that a killed run has its lines on record."""
 
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
+    def __init__(self, send: Callable[[int, int, str, str], object]) -> None:
+        #: Takes the run's id, the instant, the level and the text.
+        self._send = send
         self._run_id = 0
         self._limit = LineLimit()
         self.out = Stream(self, "info")
@@ -51,8 +54,7 @@ class Voice:
 
     def say(self, level: str, text: str) -> None:
         if self._limit.allows(time.monotonic()):
-            text = text.encode("utf-8", "replace").decode()
-            self._channel.send(wire.pack((wire.LINE, self._run_id, _now(), level, text)))
+            self._send(self._run_id, now(), level, text.encode("utf-8", "replace").decode())
 
 
 class Stream(io.TextIOBase):
@@ -97,7 +99,7 @@ def main() -> None:
     tasks, results = socket.socket(fileno=tasks_fd), socket.socket(fileno=results_fd)
     for descriptor in (tasks_fd, results_fd, progress_fd, lifeline):
         os.set_inheritable(descriptor, False)
-    voice = Voice(results)
+    voice = Voice(lambda *line: results.send(wire.pack((wire.LINE, *line))))
     sys.stdout, sys.stderr = voice.out, voice.err
     try:
         registry = load(target).registry
@@ -120,7 +122,7 @@ def _serve(
             if progress.is_revoked(chunk):
                 break
             progress.begin(chunk, index, time.monotonic())
-            started_at, ended_at, *story = _run(registry, voice, wire.Order(*order))
+            started_at, ended_at, *story = run_order(registry, voice, wire.Order(*order))
             if os.getpid() != own_pid:
                 # A function forked, and both sides returned: there is one worker, not two.
                 os._exit(0)
@@ -134,7 +136,7 @@ def _serve(
 _NOTHING_TO_TELL = [Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None, 0]
 
 
-def _run(registry: Registry, voice: Voice, order: wire.Order) -> tuple[Any, ...]:
+def run_order(registry: Registry, voice: Voice, order: wire.Order) -> tuple[Any, ...]:
     """Run one task: started_at, ended_at, outcome, verdict, error, result, lines_dropped."""
     voice.begin(order.run_id)
     call = Call(
@@ -143,9 +145,9 @@ def _run(registry: Registry, voice: Voice, order: wire.Order) -> tuple[Any, ...]
         deadline=time.monotonic() + order.limit_s,
         timer=TimerCall(order.timer, instant(order.fire_at), order.attempt, order.past_due),
     )
-    started_at = _now()
+    started_at = now()
     story = copy_context().run(_call, registry, voice, order, call)
-    return started_at, _now(), *story, voice.end()
+    return started_at, now(), *story, voice.end()
 
 
 def _call(registry: Registry, voice: Voice, order: wire.Order, call: Call) -> tuple[str, str, str | None, str | None]:
@@ -176,7 +178,8 @@ def _report(error: BaseException) -> None:
     sys.stderr.write(text)
 
 
-def _now() -> int:
+def now() -> int:
+    """The time, in microseconds since 1970."""
     return time.time_ns() // 1000
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import Config, read
+from scheduler.config import Config, Deployment, read
 from scheduler.errors import ConfigError
 
 
@@ -114,3 +114,13 @@ def test_another_value_of_the_old_variable_is_refused(tmp_path: Path) -> None:
     """And the variable is named."""
     with pytest.raises(ConfigError, match="the environment variable LC_APP_PROD: environment = '2' cannot be"):
         read(tmp_path, {"LC_APP_PROD": "2"}, {})
+
+
+def test_an_environment_may_have_its_own(tmp_path: Path) -> None:
+    """In a table of its name, or in a variable; what it does not have is that of all."""
+    write(tmp_path, 'executor = "thread"\nremote_engine = "http://a"\n[stage]\nexecutor = "http"\ntarget = "s.py"\n')
+    config = read(tmp_path, {"SCHEDULER_STAGE_REMOTE_ENGINE": "http://b"}, {})
+    assert config.deployment("production") == Deployment("thread", None, "http://a")
+    assert config.deployment("stage") == Deployment("http", "s.py", "http://b")
+    assert [config.deployment(name).runs_what_is_served for name in ("production", "stage")] == [True, False]
+    assert config.origin("stage_target") == str(tmp_path / "scheduler.toml")

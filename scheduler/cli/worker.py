@@ -1,0 +1,47 @@
+"""scheduler worker: one worker of a Celery fleet, which runs functions for the daemons of a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..config import LOG_LEVELS
+from ..executors.broker import celery_app, prepare, queues
+from ..timer import Environment
+from .journal import log_to_stderr
+from .place import environment_option, here, store_option
+
+
+@click.command("worker")
+@click.argument("target", required=False, metavar="[CLOUD.PY|MODULE:ENGINE]")
+@click.option("-c", "--concurrency", "workers", type=int, metavar="N", help="How many functions run at a time; 2.")
+@click.option("--broker", metavar="URL", help="Where messages wait: pgmq:// (the store itself), amqp://…, redis://….")
+@click.option("--name", "node", metavar="NAME", help="The worker's name; the host's and the process's unless set.")
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="From which level on to log; info unless set.")
+@environment_option
+@store_option
+def command(*, target: str | None, node: str | None, **options: Any) -> None:
+    """Run functions that the daemons of a store publish (executor = "celery"), until Ctrl-C.
+
+    A function is killed at its limit, with what it started. Without --env, both environments are served. Ctrl-C waits
+    for functions that run; a second one ends at once.
+    """
+    from ..executors.celery_worker import serve
+
+    place = here(**options)
+    config = place.config
+    log_to_stderr(config)
+    with place.new_store() as store:
+        app = celery_app(config.broker, store)
+        prepare(config.broker, store)
+        names = queues(store)
+    loaded = place.deploy(place.needed_target_name(target))
+    environments = [place.deployed] if place.deployed else list(Environment)
+    serve(
+        app,
+        config.store_url,
+        loaded.registry,
+        [names[environment] for environment in environments],
+        ["--concurrency", str(config.workers), "--loglevel", config.log_level, "--hostname", node or "%d-%h"],
+    )

@@ -1,0 +1,332 @@
+"""A worker of a Celery fleet: a main process that takes messages, and children in which the functions run.
+
+A child begins a run in its row, calls the function, and writes there how that ended. Where it is killed, at the hard
+limit or otherwise, the main process writes what it knows. Started by `scheduler worker`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from billiard.exceptions import WorkerLostError  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from celery.exceptions import Ignore  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from celery.signals import worker_process_init  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from celery.worker.request import Request  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+from ..breaker import Verdict
+from ..errors import StoreUnavailableError
+from ..fleet import Fleet
+from ..functions import Registry
+from ..logs import dropped_text
+from ..run import Ending, Line, Outcome
+from ..stamps import instant
+from ..store import Store
+from . import wire
+from .celery import CHUNK_S, TASK
+from .worker import Handler, Voice, run_order
+
+log = logging.getLogger("scheduler.worker")
+
+#: How often a store is asked again that did not answer.
+RETRY_S = 0.5
+#: How long a child asks a store whether it may begin; nobody waits for it longer.
+BEGIN_S = 10.0
+#: How long the main process, when it is to end, tries to write what is not in the store yet.
+LEAVE_S = 10.0
+#: When lines are written while their run goes on.
+KEEP_EVERY_S, KEEP_EVERY_LINES = 1.0, 100
+#: Celery's own lines for each message, which the history tells better, and for each child that is killed.
+_TALKATIVE = {
+    "celery.worker.strategy": logging.WARNING,
+    "celery.app.trace": logging.WARNING,
+    "celery.worker.request": logging.CRITICAL,
+}
+
+
+def serve(app: Celery, store_url: str, registry: Registry, queues: Sequence[str], words: Sequence[str]) -> None:
+    """Take messages from the queues until a signal says stop; `words` are options of Celery's own worker command."""
+    for name, level in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(level)
+    with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
+        clerk = Clerk(store_url, Path(folder))
+        child = Child(store_url, registry, Path(folder))
+
+        def run(task: Any, orders: list[list[Any]], channel: str) -> None:
+            child.run(task.request.hostname, [wire.Order(*order) for order in orders], channel)
+
+        app.task(run, name=TASK, bind=True, Request=_request_told_to(clerk))
+        worker_process_init.connect(child.start, weak=False)
+        try:
+            app.worker_main(["--quiet", "worker", "--pool", "prefork", "-Q", ",".join(queues), *_QUIET, *words])
+        finally:
+            clerk.close()
+
+
+_QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+
+
+# In the children
+
+
+class UnwrittenError(Ignore):  # type: ignore[misc]
+    """A run has ended and the store does not answer: its main process writes it down. `args` is one plain tuple."""
+
+
+class Child:
+    """One process that runs functions, made by forking; in the main process it only waits to be forked."""
+
+    def __init__(self, store_url: str, registry: Registry, folder: Path) -> None:
+        self._store_url = store_url
+        self._registry = registry
+        self._folder = folder
+
+    def start(self, **_: Any) -> None:
+        """What a child does first."""
+        # A group of its own, so that what a function starts can be killed with it.
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._fleet = Fleet(Store(self._store_url))
+        self._notes = Notes(self._folder / str(os.getpid()), self._fleet)
+        self._voice = Voice(self._notes.take)
+        sys.stdout, sys.stderr = self._voice.out, self._voice.err
+        logging.getLogger().handlers = [Handler(self._voice)]
+
+    def run(self, node: str, orders: Sequence[wire.Order], channel: str) -> None:
+        """Run what a message asks for; what does not find its turn within the time for a chunk goes elsewhere."""
+        worker = f"{node}/{os.getpid()}"
+        stop_at = time.monotonic() + CHUNK_S
+        for index, order in enumerate(orders):
+            if index and time.monotonic() >= stop_at:
+                self._fleet.call_for([order.run_id for order in orders[index:]], channel)
+                return
+            self._run(order, worker, channel)
+
+    def _run(self, order: wire.Order, worker: str, channel: str) -> None:
+        if not self._begin(order, worker):
+            return
+        _, ended_at, outcome, verdict, error, result, dropped = run_order(self._registry, self._voice, order)
+        told = (order.run_id, worker, channel, ended_at, outcome, verdict, error, result, dropped)
+        printed = self._notes.unkept()
+        if dropped:
+            printed.append((order.run_id, ended_at, "warning", dropped_text(dropped)))
+        try:
+            self._fleet.end(order.run_id, worker, _ending(told), [_line(note) for note in printed], channel=channel)
+        except StoreUnavailableError:
+            raise UnwrittenError((told, printed)) from None
+        finally:
+            self._notes.clear()
+
+    def _begin(self, order: wire.Order, worker: str) -> bool:
+        started_at = datetime.now(UTC)
+        give_up_at = time.monotonic() + BEGIN_S
+        while True:
+            try:
+                return self._fleet.begin(order.run_id, order.request_id, worker, started_at)
+            except StoreUnavailableError:
+                if time.monotonic() >= give_up_at:
+                    return False
+                time.sleep(RETRY_S)
+
+
+#: run_id, at, level, text
+Note = tuple[int, int, str, str]
+
+
+class Notes:
+    """What a run has printed and the store does not have yet; in a file too, in case the process is killed."""
+
+    def __init__(self, path: Path, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._file = path.open("wb", buffering=0)
+        self._notes: list[Note] = []
+        self._keep_at = 0.0
+
+    def take(self, *note: Any) -> None:
+        """Take a line that a run prints; the store gets it soon."""
+        run_id, _, _, text = note
+        if not run_id:
+            print(text, file=sys.__stderr__)
+            return
+        if not self._notes:
+            self._keep_at = time.monotonic() + KEEP_EVERY_S
+        self._notes.append(note)
+        self._file.write(json.dumps(note).encode() + b"\n")
+        if len(self._notes) >= KEEP_EVERY_LINES or time.monotonic() >= self._keep_at:
+            self._keep()
+
+    def unkept(self) -> list[Note]:
+        return list(self._notes)
+
+    def clear(self) -> None:
+        if self._notes:
+            self._notes.clear()
+            self._file.seek(0)
+            self._file.truncate()
+
+    def _keep(self) -> None:
+        try:
+            self._fleet.keep([_line(note) for note in self._notes])
+        except StoreUnavailableError:
+            self._keep_at = time.monotonic() + KEEP_EVERY_S
+            return
+        self.clear()
+
+
+def notes_of(path: Path) -> list[Note]:
+    """What a process that was killed had not brought to the store; a line that is cut short is none."""
+    notes: list[Note] = []
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        for text in path.read_bytes().splitlines():
+            run_id, at, level, said = json.loads(text)
+            notes.append((run_id, at, level, said))
+    return notes
+
+
+def _line(note: Note) -> Line:
+    run_id, at, level, text = note
+    return Line(run_id, instant(at), level, text)
+
+
+def _ending(told: tuple[Any, ...]) -> Ending:
+    _, _, _, ended_at, outcome, verdict, error, result, dropped = told
+    return Ending(
+        outcome=Outcome(outcome),
+        verdict=Verdict(verdict),
+        ended_at=instant(ended_at),
+        error=error,
+        result=result,
+        lines_dropped=dropped,
+    )
+
+
+# In the main process
+
+
+class Clerk:
+    """Writes down, on a thread of its own and as soon as the store answers, what children could not write."""
+
+    def __init__(self, store_url: str, folder: Path) -> None:
+        self._store_url = store_url
+        self._folder = folder
+        self._jobs: queue.SimpleQueue[Callable[[Fleet], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_down, name="clerk", daemon=True)
+        self._thread.start()
+
+    def child_died(self, request: Request, outcome: Outcome, error: str) -> None:
+        """A child is no more: the run that it was at has ended so, and what it had not begun needs another one."""
+        pid, worker = request.worker_pid, f"{request.hostname}/{request.worker_pid}"
+        orders, channel = request.args
+        ending = Ending(outcome=outcome, verdict=Verdict.FAILURE, ended_at=datetime.now(UTC), error=error)
+        # Everything that it started goes with it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+        def write(fleet: Fleet) -> None:
+            run_ids = [wire.Order(*order).run_id for order in orders]
+            run_id = fleet.lost(run_ids, worker)
+            log.warning("run %s: %s", run_id, error)
+            printed = [_line(note) for note in notes_of(self._folder / str(pid)) if note[0] == run_id]
+            if run_id is not None:
+                fleet.end(run_id, worker, ending, printed)
+            fleet.call_for(run_ids, channel)
+
+        self._jobs.put(write)
+
+    def take(self, told: tuple[Any, ...], printed: Sequence[Note]) -> None:
+        """Take the ending that a child could not write."""
+        run_id, worker, channel = told[:3]
+
+        def write(fleet: Fleet) -> None:
+            fleet.end(run_id, worker, _ending(told), [_line(note) for note in printed], channel=channel)
+
+        self._jobs.put(write)
+
+    def close(self) -> None:
+        """Write what is left, as far as that can be done in some seconds."""
+        self._jobs.put(None)
+        self._thread.join(LEAVE_S)
+
+    def _write_down(self) -> None:
+        fleet: Fleet | None = None
+        while (job := self._jobs.get()) is not None:
+            while True:
+                try:
+                    fleet = fleet or Fleet(Store(self._store_url))
+                    job(fleet)
+                    break
+                except StoreUnavailableError as error:
+                    log.error("%s; trying again every %g s", error, RETRY_S)
+                    time.sleep(RETRY_S)
+                except Exception:
+                    log.exception("an ending is not written; its daemon will abandon the run")
+                    break
+
+
+def _death_of(request: Request) -> str | None:
+    """How the child of a request ended that nobody has killed, None while it lives."""
+    try:
+        end = os.waitid(os.P_PID, request.worker_pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        # Celery has noticed it, and waits a little for words of it that may be on their way.
+        _, status = getattr(request._apply_result(), "_worker_lost", None) or (0, None)
+        return _ended_with(status)
+    if end is None:
+        return None
+    return _ended_with(end.si_status if end.si_code == os.CLD_EXITED else -end.si_status)
+
+
+def _told_death(said: str) -> str:
+    """The same, from what Celery says of it."""
+    found = re.search(r"(signal|exitcode) (\d+)", said)
+    return _ended_with(found and int(found[2]) * (-1 if found[1] == "signal" else 1))
+
+
+def _ended_with(status: int | None) -> str:
+    """In the words of every executor; a signal is below zero."""
+    if status is None:
+        return "the worker process is gone"
+    if status < 0:
+        return f"the worker process was killed by {signal.Signals(-status).name}"
+    return f"the worker process ended with exit status {status}"
+
+
+def _request_told_to(clerk: Clerk) -> type[Request]:
+    """The class of Celery's requests that tells a clerk of what children cannot write."""
+
+    class FleetRequest(Request):  # type: ignore[misc]
+        def on_timeout(self, soft: bool, timeout: float) -> None:
+            super().on_timeout(soft, timeout)
+            if death := _death_of(self):
+                # Celery may see that seconds later than the limit.
+                clerk.child_died(self, Outcome.FAILED, death)
+                return
+            limit_s = wire.Order(*self.args[0][0]).limit_s
+            clerk.child_died(self, Outcome.TIMED_OUT, f"over its limit of {limit_s:g} s")
+
+        def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+            error = exc_info.exception
+            if isinstance(error, ExceptionWithTraceback):
+                error = error.exc
+            if isinstance(error, UnwrittenError):
+                clerk.take(*error.args[0])
+            elif isinstance(error, WorkerLostError | SystemExit):
+                clerk.child_died(self, Outcome.FAILED, _told_death(str(error)))
+            super().on_failure(exc_info, send_failed_event, return_ok)
+
+    return FleetRequest
