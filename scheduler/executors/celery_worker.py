@@ -37,7 +37,7 @@ from ..logs import dropped_text
 from ..run import Ending, Line, Outcome
 from ..stamps import instant
 from ..store import Store
-from . import wire
+from . import family, wire
 from .celery import CHUNK_S, TASK
 from .worker import Handler, Voice, run_order
 
@@ -95,11 +95,15 @@ class Child:
         self._store_url = store_url
         self._registry = registry
         self._folder = folder
+        #: Ends with the main process, and with it its children.
+        self._lifeline, self._held = os.pipe()
 
     def start(self, **_: Any) -> None:
         """What a child does first."""
         # A group of its own, so that what a function starts can be killed with it.
         os.setpgid(0, 0)
+        os.close(self._held)
+        family.die_with_parent(_reopened(self._lifeline))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._fleet = Fleet(Store(self._store_url))
         self._notes = Notes(self._folder / str(os.getpid()), self._fleet)
@@ -142,6 +146,13 @@ class Child:
                 if time.monotonic() >= give_up_at:
                     return False
                 time.sleep(RETRY_S)
+
+
+def _reopened(descriptor: int) -> int:
+    """The same pipe, but not shared with the other children, who each have an owner for it."""
+    if sys.platform != "linux":
+        return descriptor
+    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
 
 
 #: run_id, at, level, text

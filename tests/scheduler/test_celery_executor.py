@@ -19,7 +19,7 @@ from scheduler.timer import Delivery, Environment
 
 from .doubles import empty, kill
 from .postgres import Server
-from .service import eventually
+from .service import children, eventually
 
 pytest.importorskip("celery")
 pytest.importorskip("pgmq")
@@ -120,7 +120,8 @@ def test_a_function_over_its_limit_is_killed_with_what_it_started(watched: Watch
 def test_a_child_that_dies_ends_its_run_with_the_signal(watched: Watched) -> None:
     """With what it had printed; and the place is filled again."""
     for name in ("die", "leave"):
-        watched.add(name, name, limit_s=1.0)
+        # Within a shorter limit, Celery may not have noticed how it died.
+        watched.add(name, name, limit_s=10.0)
     died, left = watched.end_of(*watched.begin("die", "leave"))
     assert (died.outcome, died.error) == (Outcome.FAILED, "the worker process was killed by SIGKILL")
     assert [line.text for line in watched.history.lines(died.id)] == ["last words"]
@@ -230,7 +231,9 @@ def test_a_worker_that_is_killed_loses_no_run(
         watched.add("again", "note", delivery=Delivery.AT_LEAST_ONCE, **work)
         begun = watched.begin("once", "again")
         eventually(lambda: notes.exists() and len(notes.read_text().splitlines()) == 2)
+        theirs = children(killed.process.pid)
         killed.kill()
+        assert eventually(lambda: are_gone(theirs))
         watched.add("later", "hello")
         later = watched.begin("later")
         assert [run.outcome for run in watched.end_of(*begun)] == [Outcome.ABANDONED, Outcome.ABANDONED]
