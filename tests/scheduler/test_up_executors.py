@@ -108,6 +108,7 @@ def test_a_fleet_is_up_and_worker(postgres: Server, tmp_path: Path) -> None:
                 assert running.stop()[0] == 0
             looked = cli(tmp_path, "doctor", "--store", url, "--json", SCHEDULER_EXECUTOR="celery")
             found = {finding["name"]: finding for finding in json.loads(looked.stdout)}
-            assert found["workers"] == {"name": "workers", "ok": True, "text": "the broker pgmq:// answers"}
+            assert found["workers"]["ok"]
+            assert found["workers"]["text"] == "the broker pgmq:// answers"
         finally:
             worker.kill()
