@@ -256,5 +256,6 @@ def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(watched: Watche
         eventually(lambda: watched.executor._publisher._complaint)
     finally:
         place.redis.start()
-    assert [run.outcome for run in watched.end_of(run_id)] == [Outcome.SUCCEEDED]
+    # A worker looks for its broker after two seconds, then four, and so on.
+    assert [run.outcome for run in watched.end_of(run_id, patience_s=60)] == [Outcome.SUCCEEDED]
     assert watched.run("more", "hello").outcome is Outcome.SUCCEEDED
