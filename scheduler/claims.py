@@ -7,7 +7,7 @@ nothing that a daemon without a lease still does can touch what others took over
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -59,6 +59,10 @@ class Agenda:
     def waits_at(self, now: datetime) -> bool:
         """Whether there are runs to begin that wait."""
         return self.waits or (self.next_retry is not None and self.next_retry <= now)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether there may be anything to claim."""
+        return self.waits_at(now) or (self.next_due is not None and self.next_due <= now)
 
 
 class Claimed(NamedTuple):
@@ -113,23 +117,33 @@ class Claims:
         """
         with self._store.writing() as connection:
             self._lease.check(connection)
-            self._known.of(connection, connection.execute(_DUE, {"now": stamp(due), "limit": limit}).all())
+            self._known.of(
+                connection, connection.execute(_DUE, {"now": stamp(due), "limit": limit, "without": ""}).all()
+            )
             _agenda(connection)
 
-    def claim(self, now: datetime, *, waits: bool = True, free: bool = False, limit: int = CLAIM_LIMIT) -> Claimed:
+    def claim(
+        self,
+        now: datetime,
+        *,
+        waits: bool = True,
+        free: bool = False,
+        without: Environment | None = None,
+        limit: int = CLAIM_LIMIT,
+    ) -> Claimed:
         """Take what is due at `now`: its runs are written and its next fire times advanced in one transaction.
 
         Fire times that do not run are recorded with their outcome. `waits` says whether runs may be waiting for their
         turn; where none is, nobody looks for them. `free` leaves timers alone that have open runs: some of those may
-        have ended, which the store is yet to hear of.
+        have ended, which the store is yet to hear of. `without` leaves those of one environment alone.
         """
-        self._passing.clear()
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)
             tasks += self._begun(connection, RETRIED, now) if waits else []
             tasks += self._begun(connection, IN_TURN, now) if waits else []
-            tasks += self._claim_due(connection, now, limit, free=free)
+            due = {"now": stamp(now), "limit": limit, "without": without or ""}
+            tasks += self._claim_due(connection, now, _TAKE_FREE if free else _TAKE_DUE, due)
             tasks += self._begun(connection, BACKFILLED, now) if waits else []
             agenda = _agenda(connection)
             self._doubts.claimed = tasks
@@ -181,8 +195,10 @@ class Claims:
                 tasks.append(task._replace(past_due=is_late))
         return tasks
 
-    def _claim_due(self, connection: Connection, now: datetime, limit: int, *, free: bool) -> list[Task]:
-        due_rows = connection.execute(_TAKE_FREE if free else _TAKE_DUE, {"now": stamp(now), "limit": limit}).all()
+    def _claim_due(
+        self, connection: Connection, now: datetime, query: Select[Any], parameters: Mapping[str, Any]
+    ) -> list[Task]:
+        due_rows = connection.execute(query, parameters).all()
         if not due_rows:
             return []
         known = self._known.of(connection, due_rows)
@@ -209,7 +225,7 @@ _IS_WELL = (
 )
 _DUE = (
     select(timers.c.id, timers.c.revision, timers.c.next_fire_at, _IS_WELL)
-    .where(timers.c.next_fire_at <= bindparam("now"))
+    .where(timers.c.next_fire_at <= bindparam("now"), timers.c.environment != bindparam("without"))
     .order_by(timers.c.next_fire_at)
     .limit(bindparam("limit"))
 )

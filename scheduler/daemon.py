@@ -20,13 +20,14 @@ from .breaker import Breaker, State, Verdict
 from .claims import Agenda, Claims
 from .clock import Clock, SteadyClock, SystemClock
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
-from .executors import Executor, FleetExecutor, Queue
+from .executors import Executor, FleetExecutor, Queue, Report
 from .leases import LOOK_TWICE_S, Lease
 from .listener import Listener
 from .misfire import GRACE
+from .outbox import Outbox
 from .presence import Presence
 from .retention import KEEP, Retention
-from .run import Ending, Line, Outcome, Task
+from .run import Ending, Outcome, Task
 from .sleep import Sleeper
 from .store import Store
 from .timer import Environment
@@ -44,8 +45,8 @@ REHEARSAL = timedelta(milliseconds=3)
 #: A daemon that starts reads the timers that are due this soon, so many at most: none of them waits to be read then.
 LEARN_AHEAD = timedelta(minutes=1)
 MAX_LEARNT = 10_000
-#: So many outcomes and lines, or such old ones, are recorded before anything else is claimed.
-RECORD_AT, RECORD_WITHIN_S = 20_000, 0.25
+#: Where so many tasks wait for a worker, no more are claimed; and when that is looked at again.
+FULL, FULL_S = 10_000, 0.01
 #: How long to leave due timers to another daemon that is about to take them.
 LEAVE_TO_OTHERS_S = 0.02
 #: By how much a daemon lets others go first when it took the last, so that all of them have something to do.
@@ -105,13 +106,8 @@ class Daemon:
         #: The fire time that was rehearsed for.
         self._rehearsed: datetime | None = None
         self._look_at = 0.0
-        #: Ended, but not yet recorded: a store that is away for a while loses nothing.
-        self._ended: list[tuple[Task, Ending]] = []
-        self._printed: list[Line] = []
-        self._unrecorded_since = 0.0
-        #: Recorded by a fleet; here it is only told on.
-        self._recorded: list[tuple[Task, Ending]] = []
-        self._kept: list[Line] = []
+        self._outbox = Outbox()
+        self._is_full = False
         self._running = 0
         self._faults: Counter[str] = Counter()
         #: What the store said when it did not answer; empty while it does.
@@ -180,8 +176,7 @@ class Daemon:
             log.warning("%s; starting afresh", error)
             self._faults["lease"] += 1
             self._claims.forget()
-            self._ended.clear()
-            self._printed.clear()
+            self._outbox.forget()
             self._registered = False
             return 0.0
         except StoreUnavailableError as error:
@@ -217,11 +212,13 @@ class Daemon:
             self._look_at = 0.0
         self._collect()
         self._keep_lease(now)
-        if not self._stopping and not self._must_record() and self._claim(now):
+        monotonic = self._clock.monotonic()
+        if not self._stopping and not self._outbox.is_overdue(monotonic) and self._claim(now):
             return 0.0
-        if self._record() and not self._stopping:
-            # A run that ended may let a waiting one begin, or its timer fire.
-            return 0.0
+        # What is due and was not claimed may only wait for a run of its timer that ended, and is not recorded.
+        is_held_up = self._agenda.is_due(now) and not self._is_full
+        if (is_held_up or self._outbox.is_ripe(monotonic, running=self._running)) and self._record():
+            return 0.0 if not self._stopping else self._sleep_s()
         self._rehearse(now)
         return self._sleep_s()
 
@@ -286,27 +283,15 @@ class Daemon:
         for executor in self._executors.values():
             report = executor.collect()
             self._running -= len(report.ended)
-            self._ended += report.ended
-            self._printed += report.lines
-            self._recorded += report.recorded
-            self._kept += report.kept
-
-    def _must_record(self) -> bool:
-        """Whether the outcomes at hand can wait no longer: what is due goes first, up to a point."""
-        if not self._ended and not self._printed:
-            self._unrecorded_since = self._clock.monotonic()
-            return False
-        waited_s = self._clock.monotonic() - self._unrecorded_since
-        return len(self._ended) + len(self._printed) >= RECORD_AT or waited_s >= RECORD_WITHIN_S
+            self._outbox.add(report, self._clock.monotonic())
 
     def _record(self) -> bool:
         """Write what ended and what was printed; whether there was anything."""
-        if self._ended or self._printed:
-            self._claims.record(self._ended, self._printed)
-        elif not self._recorded:
+        if not self._outbox:
             return False
-        ended, printed = self._ended + self._recorded, self._printed + self._kept
-        self._ended, self._printed, self._recorded, self._kept = [], [], [], []
+        if self._outbox.ended or self._outbox.printed:
+            self._claims.record(self._outbox.ended, self._outbox.printed)
+        ended, printed = self._outbox.emptied()
         self._look_at = 0.0
         if self._listener is not None:
             self._listener(ended, printed)
@@ -318,12 +303,14 @@ class Daemon:
         if monotonic >= self._look_at:
             self._agenda = self._claims.agenda()
             self._look_at = monotonic + MAX_SLEEP_S
-        waits = self._agenda.waits_at(now)
-        if not waits and (self._agenda.next_due is None or self._agenda.next_due > now):
+        full = [environment for environment, executor in self._executors.items() if _is_full(executor)]
+        self._is_full = len(full) == len(self._executors) > 0
+        if self._is_full or not self._agenda.is_due(now):
             return False
         # A run that ended, but is not recorded, would keep its timer from firing.
-        free = bool(self._ended)
-        tasks, self._agenda = self._claims.claim(now, waits=waits and not free, free=free)
+        free = bool(self._outbox.ended)
+        waits = self._agenda.waits_at(now) and not free
+        tasks, self._agenda = self._claims.claim(now, waits=waits, free=free, without=full[0] if full else None)
         self._is_left_to_others = not tasks and not free
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
             self._hand_out(environment, list(theirs), now)
@@ -345,7 +332,7 @@ class Daemon:
         flag = 1 if environment == Environment.PRODUCTION else 0
         error = f"The cloud code isn't deployed for prod {flag}."
         ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=error)
-        self._ended += [(task, ending) for task in tasks]
+        self._outbox.add(Report(ended=[(task, ending) for task in tasks]), self._clock.monotonic())
 
     def _sleep_s(self) -> float:
         monotonic = self._clock.monotonic()
@@ -354,7 +341,9 @@ class Daemon:
             due_in_s = (self._agenda.next_due - self._clock.now()).total_seconds()
             if self._rehearsed != self._agenda.next_due:
                 due_in_s -= REHEARSAL.total_seconds()
-            if self._is_left_to_others:
+            if self._is_full:
+                due_in_s = max(due_in_s, FULL_S)
+            elif self._is_left_to_others:
                 due_in_s = max(due_in_s, LEAVE_TO_OTHERS_S)
             elif self._lease.has_others:
                 due_in_s += COURTESY_S
@@ -362,8 +351,8 @@ class Daemon:
         if self._lease.has_suspects:
             waits.append(LOOK_TWICE_S)
         waits += [check for executor in self._executors.values() if (check := executor.next_check()) is not None]
-        if self._ended:
-            waits.append(0.0)
+        if (overdue_in_s := self._outbox.overdue_in_s(monotonic)) is not None:
+            waits.append(overdue_in_s)
         return max(0.0, min(waits))
 
     def _filenos(self) -> list[int]:
@@ -389,6 +378,11 @@ class Daemon:
         self._sleeper.close()
         self._presence.close()
         self._bell.close()
+
+
+def _is_full(executor: Executor) -> bool:
+    """Whether so much waits there that what is due had better wait in the store, under its misfire policy."""
+    return isinstance(executor, Queue) and executor.waiting >= FULL
 
 
 def _log_breaker(name: str, before: Breaker, after: Breaker) -> None:

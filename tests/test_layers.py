@@ -40,6 +40,7 @@ SHELL = (
     "executors",
     "metrics",
     "listener",
+    "outbox",
     "sleep",
     "daemon",
     "service",

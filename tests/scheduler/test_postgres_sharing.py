@@ -14,11 +14,12 @@ from sqlalchemy import Connection, Row, insert, update
 from sqlalchemy import select as select_sql
 
 from scheduler import leases
-from scheduler.claims import Claims, request_run
+from scheduler.claims import _TAKE_DUE, Claims, request_run
 from scheduler.daemon import Daemon
 from scheduler.errors import LeaseLostError, StoreUnavailableError, TimerError
 from scheduler.presence import Presence, present
 from scheduler.schema import daemons, timers
+from scheduler.stamps import stamp
 from scheduler.store import Store
 from scheduler.timer import Environment, Every, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.timetable import Timetable
@@ -248,9 +249,10 @@ class TestOnPostgreSQL:
     def test_what_another_daemon_is_about_to_take_is_left_to_it(self, service: Service, second: Second) -> None:
         """Nobody waits for its transaction, nobody reads its timers, and the loop does not spin meanwhile."""
         begin_runs(service)
-        lease = second.daemon._lease
+        now = service.clock.now()
+        due = {"now": stamp(now), "limit": 10, "without": ""}
         with service.store.writing() as connection:
-            tasks = Claims(service.store, lease)._claim_due(connection, service.clock.now(), 10, free=False)
+            tasks = Claims(service.store, second.daemon._lease)._claim_due(connection, now, _TAKE_DUE, due)
             assert service.daemon is not None
             assert service.daemon.step() > 0
         assert (len(tasks), service.executor.begun) == (1, [])
