@@ -78,7 +78,8 @@ class Batch:
         rows, tasks = self._begun_rows_and_tasks(run_ids, new_request_ids(begun))
         for run, run_id in zip(self._new_runs, run_ids, strict=True):
             run[0] = run_id
-        _NEW_RUNS.execute(connection, rows + [tuple(run) for run in self._new_runs])
+        _BEGUN_RUNS.execute(connection, rows)
+        _NEW_RUNS.execute(connection, [tuple(run) for run in self._new_runs])
         _COUNT_IN_TAIL.execute(connection, self._counted)
         self._advance(connection)
         _CHANGE.execute(connection, [change.row() for change in self._changed])
@@ -87,7 +88,7 @@ class Batch:
     def _begun_rows_and_tasks(
         self, run_ids: Iterator[int], request_ids: list[str]
     ) -> tuple[list[tuple[Any, ...]], list[Task]]:
-        """The rows of NEW_RUN, and the tasks, of the timers that nothing kept from running."""
+        """The rows, and the tasks, of the timers that nothing kept from running."""
         owner, claimed_at, kind = self._owner, self._claimed_at, Kind.SCHEDULED
         rows: list[tuple[Any, ...]] = []
         tasks: list[Task] = []
@@ -100,9 +101,7 @@ class Batch:
             # The timers first: where they end, nothing has been drawn from the others in vain.
             for known, run_id, request in zip(found.begun, run_ids, request_id, strict=False):
                 _, names, params, limit_s, _ = known
-                rows.append(
-                    (run_id, *names, SCHEDULED, fire_at, fire_at, 1, 1, request, owner, claimed_at, None, None, "", 0)
-                )
+                rows.append((run_id, *names, fire_at, fire_at, request, owner, claimed_at))
                 tasks.append(Task(run_id, *names, params, limit_s, kind, fire_time, 1, request, past_due))
         return rows, tasks
 
@@ -213,6 +212,12 @@ def _single(found: Due) -> int | None:
 
 _LAST_FIRE_AT, _COUNT, _REQUEST_ID = (NEW_RUN.index(name) for name in ("last_fire_at", "count", "request_id"))
 _NEW_RUNS = Bulk(insert(runs), NEW_RUN)
+_ALWAYS = {"kind": f"'{SCHEDULED}'", "count": "1", "attempt": "1", "message": "''", "lines_dropped": "0"}
+_BEGUN_RUNS = Bulk(
+    insert(runs),
+    [name for name in NEW_RUN if name not in {"ended_at", "outcome", *_ALWAYS}],
+    _ALWAYS,
+)
 _COUNT_IN_TAIL = Bulk(
     update(runs)
     .where(runs.c.id == bindparam("run"))

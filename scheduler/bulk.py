@@ -7,10 +7,10 @@ is sent the rows as arrays, one for each column, so that one statement does for 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Executable, Text, bindparam, column, func, select
+from sqlalchemy import ColumnElement, CursorResult, Executable, Text, bindparam, column, func, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql import visitors
@@ -20,11 +20,18 @@ from sqlalchemy.sql.elements import BindParameter
 
 
 class Bulk:
-    """A statement whose parameters are given as tuples, in the order of `names`; no two rows may touch the same one."""
+    """A statement whose parameters are given as tuples, in the order of `names`; no two rows may touch the same one.
 
-    def __init__(self, statement: Executable, names: Sequence[str]) -> None:
+    For an insert, `constants` are further columns and what they get in every row, as SQL: each of them that is no
+    parameter saves a tenth of a microsecond a row.
+    """
+
+    def __init__(self, statement: Executable, names: Sequence[str], constants: Mapping[str, str] | None = None) -> None:
         self._statement = statement
         self._names = tuple(names)
+        self._constants: dict[str, ColumnElement[Any]] = {
+            name: literal_column(sql) for name, sql in (constants or {}).items()
+        }
         self._compiled: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def execute(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -45,9 +52,11 @@ class Bulk:
         same_dialect: Any = type(connection.dialect)
         if connection.dialect.name == "postgresql":
             dialect = same_dialect(paramstyle="format")
-            compiled = _compiled(_of_arrays(self._statement, self._names, dialect), dialect)
+            compiled = _compiled(_of_arrays(self._statement, self._names, self._constants, dialect), dialect)
         else:
-            compiled = _compiled(self._statement, same_dialect(paramstyle="qmark"), self._names)
+            statement: Any = self._statement
+            statement = statement.values(self._constants) if self._constants else statement
+            compiled = _compiled(statement, same_dialect(paramstyle="qmark"), self._names)
         positions = tuple(self._names.index(name) for name in compiled.positiontup or ())
         self._compiled[connection.dialect.name] = str(compiled), positions
         return self._compiled[connection.dialect.name]
@@ -81,13 +90,16 @@ def _compiled(statement: Any, dialect: Dialect, names: Sequence[str] | None = No
     return compiled
 
 
-def _of_arrays(statement: Any, names: Sequence[str], dialect: Dialect) -> Any:
+def _of_arrays(
+    statement: Any, names: Sequence[str], constants: Mapping[str, ColumnElement[Any]], dialect: Dialect
+) -> Any:
     """The statement for all rows of a table that is made of its parameters, which are arrays now."""
     types = {name: bind.type for name, bind in _compiled(statement, dialect, names).binds.items()}
     arrays = [bindparam(name, type_=ARRAY(types[name])) for name in names]
     table = func.unnest(*arrays).table_valued(*(column(name, types[name]) for name in names)).render_derived()
     if isinstance(statement, Insert):
-        return statement.from_select(list(names), select(*(table.c[name] for name in names)))
+        given = select(*(table.c[name] for name in names), *constants.values())
+        return statement.from_select([*names, *constants], given)
 
     def of_table(element: Any, **_: Any) -> Any:
         return table.c[element.key] if isinstance(element, BindParameter) and element.key in types else None

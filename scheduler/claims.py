@@ -7,12 +7,12 @@ nothing that a daemon without a lease still does can touch what others took over
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, exists, func, insert, select, text, update
+from sqlalchemy import Connection, Select, bindparam, exists, func, insert, literal_column, select, text, update
 
 from . import breaker
 from .batch import Batch, StateChange
@@ -246,12 +246,19 @@ _MOVE = Bulk(
     update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in BREAKER}),
     (*BREAKER, "timer"),
 )
+_OUR_RUN = update(runs).where(
+    runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)
+)
 _ENDING = ("started_at", "ended_at", "outcome", "message", "error", "result", "lines_dropped")
-_WRITE_ENDING = Bulk(
-    update(runs)
-    .where(runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None))
-    .values({name: bindparam(name) for name in _ENDING}),
-    (*_ENDING, "run", "daemon"),
+_WRITE_ENDING = Bulk(_OUR_RUN.values({name: bindparam(name) for name in _ENDING}), (*_ENDING, "run", "daemon"))
+#: How nearly every run ends: well, with nothing to tell; the rest is in its row already.
+_WRITE_PLAIN_ENDING = Bulk(
+    _OUR_RUN.values(
+        started_at=bindparam("started_at"),
+        ended_at=bindparam("ended_at"),
+        outcome=literal_column(f"'{Outcome.SUCCEEDED.value}'"),
+    ),
+    ("started_at", "ended_at", "run", "daemon"),
 )
 
 
@@ -290,35 +297,36 @@ _OPEN_RUNS = Among(select(runs.c.timer_id, func.count()).where(IS_OPEN).group_by
 
 
 def _write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple[Task, Ending]]) -> None:
-    _WRITE_ENDING.execute(
-        connection,
-        [
-            (
-                stamp_or_none(ending.started_at),
-                stamp(ending.ended_at),
-                ending.outcome.value,
-                MESSAGES[ending.outcome] if ending.message is None else storable(ending.message),
-                ending.error and storable(ending.error),
-                ending.result and storable(ending.result),
-                ending.lines_dropped,
-                task.run_id,
-                daemon_id,
-            )
-            for task, ending in ended
-        ],
-    )
+    plain: list[tuple[Any, ...]] = []
+    others: list[tuple[Any, ...]] = []
+    for task, ending in ended:
+        outcome, _, ended_at, started_at, error, result, lines_dropped, message = ending
+        times = stamp_or_none(started_at), stamp(ended_at)
+        if outcome is Outcome.SUCCEEDED and result is None and error is None and message is None and not lines_dropped:
+            plain.append((*times, task.run_id, daemon_id))
+            continue
+        text = MESSAGES[outcome] if message is None else storable(message)
+        told = error and storable(error), result and storable(result), lines_dropped
+        others.append((*times, outcome.value, text, *told, task.run_id, daemon_id))
+    _WRITE_PLAIN_ENDING.execute(connection, plain)
+    _WRITE_ENDING.execute(connection, others)
 
 
 def settle(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
     """What follows from how runs ended, in the transaction that writes it: further attempts, and moves of breakers."""
-    retried = enter_retries(connection, ended)
-    return _move_breakers(connection, [pair for pair in ended if pair[0].run_id not in retried])
+    failed = [pair for pair in ended if pair[1].verdict is Verdict.FAILURE]
+    retried = enter_retries(connection, failed) if failed else ()
+    troubled = set(connection.execute(_TROUBLED).scalars())
+    if not troubled and not failed:
+        return []
+    return _move_breakers(connection, [pair for pair in ended if pair[0].run_id not in retried], troubled)
 
 
-def _move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
+def _move_breakers(
+    connection: Connection, ended: Sequence[tuple[Task, Ending]], troubled: Collection[int]
+) -> list[StateChange]:
     """Tell each timer's breaker how its runs ended, by their fire times; what was backfilled is no news to it."""
     ended = [(task, ending) for task, ending in ended if task.kind is not Kind.BACKFILL]
-    troubled = set(connection.execute(_TROUBLED).scalars())
     judged = {
         task.timer_id
         for task, ending in ended

@@ -238,6 +238,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA synchronous = NORMAL")
     try:
         cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA cache_size = -32000")
+        cursor.execute("PRAGMA wal_autocheckpoint = 4000")
     except sqlite3.OperationalError as error:
         if "readonly" not in str(error):
             raise

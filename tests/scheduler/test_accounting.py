@@ -186,11 +186,15 @@ class AnyDay(RuleBasedStateMachine):
     @precondition(lambda self: self.daemon)
     @invariant()
     def only_what_goes_on_or_waits_has_no_outcome(self) -> None:
+        """A run may wait for another one of its timer; a backfilled one also for an attempt that is not due yet."""
         going_on = {task.run_id for task in self.executor.going_on}
-        for run in History(self.store).runs(limit=100_000):
-            if run.outcome is None and run.id not in going_on:
-                waits = any(other.timer == run.timer for other in self.executor.going_on)
-                waits = waits or (run.due_at is not None and run.due_at > self.clock.now())
+        open_runs = [run for run in History(self.store).runs(limit=100_000) if run.outcome is None]
+        not_due = [run for run in open_runs if run.due_at is not None and run.due_at > self.clock.now()]
+        waited_for = {task.timer for task in self.executor.going_on}
+        retried = {run.timer for run in not_due}
+        for run in open_runs:
+            if run.id not in going_on and run not in not_due:
+                waits = run.timer in waited_for or (run.kind is Kind.BACKFILL and run.timer in retried)
                 assert waits, f"{run} neither goes on nor waits for anything"
 
     def teardown(self) -> None:
