@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, insert, select, update
 
 from . import breaker
 from .errors import LeaseLostError
@@ -179,11 +179,11 @@ class Lease:
 
         Until the transaction ends, nobody else can take its runs over.
         """
-        mine = select(daemons.c.id).where(daemons.c.id == self.id).with_for_update(read=True, key_share=True)
-        if connection.execute(mine).scalar() is None:
+        if connection.execute(_MINE, {"daemon": self.id}).scalar() is None:
             raise LeaseLostError(_LOST)
 
 
+_MINE = select(daemons.c.id).where(daemons.c.id == bindparam("daemon")).with_for_update(read=True, key_share=True)
 _LOST = "this daemon's lease ran out, and its runs were taken over"
 
 

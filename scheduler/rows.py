@@ -157,12 +157,15 @@ def new_run_ids(connection: Connection, count: int) -> range | list[int]:
     if count == 0:
         return []
     if connection.dialect.name == "sqlite":
-        last = connection.execute(select(func.max(runs.c.id))).scalar() or 0
+        last = connection.execute(_LAST_RUN_ID).scalar() or 0
         return range(last + 1, last + 1 + count)
     drawn = connection.exec_driver_sql(
         "SELECT nextval(pg_get_serial_sequence('runs', 'id')) FROM generate_series(1, %s)", (count,)
     )
     return sorted(drawn.scalars())
+
+
+_LAST_RUN_ID = select(func.max(runs.c.id))
 
 
 def run_of(row: Row[Any]) -> Run:

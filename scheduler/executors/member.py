@@ -146,11 +146,15 @@ class Member:
 
     # Work for it
 
-    def send(self, tasks: Sequence[Task]) -> bool:
-        """Hand a chunk of tasks to the worker, at most two at a time; False where it cannot be sent now."""
+    def packed(self, tasks: Sequence[Task]) -> bytes:
+        """The message that hands these tasks to the worker as its next chunk."""
         number = self._sent + 1
-        message = wire.pack((number, [tuple(wire.order_of(task)) for task in tasks]))
         self._progress.clear(number)
+        return wire.pack((number, [tuple(wire.order_of(task)) for task in tasks]))
+
+    def send(self, tasks: Sequence[Task], message: bytes) -> bool:
+        """Send a chunk that was packed, at most two at a time; False where it cannot be sent now."""
+        number = self._sent + 1
         try:
             self._tasks.send(message)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):

@@ -262,13 +262,17 @@ class ProcessExecutor:
         now = self._clock.monotonic()
         ready = [member for member in self._members if member.ready]
         for chunks_before in range(CHUNKS_AT_ONCE):
+            packed: list[tuple[Member, list[Task], bytes]] = []
             for member in ready:
                 if not self._backlog:
-                    return
+                    break
                 if member.chunks == chunks_before and (not chunks_before or self._may_queue(member, now)):
                     chunk = self._backlog.take(now, sharing=len(ready))
-                    if not member.send(chunk):
-                        self._backlog.put_back(chunk)
+                    packed.append((member, chunk, member.packed(chunk)))
+            # At once: a worker that wakes up takes the processor from the daemon, and the others would wait for it.
+            for member, chunk, message in packed:
+                if not member.send(chunk, message):
+                    self._backlog.put_back(chunk)
 
     def _may_queue(self, member: Member, now: float) -> bool:
         """Whether the next task and the one that the worker is at are both fast, and it is not stuck."""
