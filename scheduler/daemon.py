@@ -203,6 +203,7 @@ class Daemon:
 
     def step(self) -> float:
         """Collect, record, claim, hand out; returns the seconds until there may be something to do again."""
+        self._store.check_in_place()
         if not self._registered and (latest := self._claims.latest()) is not None:
             # The clock may have been set back while no daemon ran.
             self._clock.go_on_from(latest)

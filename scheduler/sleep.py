@@ -66,6 +66,8 @@ class _Changes:
     def version(self) -> int:
         if not self._store.is_sqlite or self._store.in_memory:
             return 0
+        if not self._store.is_in_place:
+            return -1
         if self._connection is None:
             self._connection = self._store.own_connection()
             self._driver = self._connection.connection.dbapi_connection

@@ -62,6 +62,7 @@ class Store:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.in_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
         self._lock = threading.RLock()
+        self._file = _file(self.url)
         try:
             self._engine = _engine(self.url, busy_timeout_s, in_memory=self.in_memory)
             # The first connection is made here, so that a wrong setting is not mistaken for anything else.
@@ -75,6 +76,7 @@ class Store:
         except BaseException:
             self._engine.dispose()
             raise
+        self._opened = _identity(self._file)
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
@@ -104,6 +106,22 @@ class Store:
         """StoreUnavailableError for a store that is locked or read-only, before anything depends on it."""
         with self.writing() as connection:
             connection.execute(schema.daemons.delete().where(schema.daemons.c.id == -1))
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the path of a SQLite file still leads to the file that is open."""
+        return _identity(self._file) == self._opened
+
+    def check_in_place(self) -> None:
+        """StoreUnavailableError for a file that was deleted, moved or replaced: what is written to it would be lost.
+
+        What stands in its place is not opened, because SQLite would mix it with the journal of the file that is gone.
+        """
+        if not self.is_in_place:
+            raise StoreUnavailableError(
+                f"{self}: the file was deleted, moved or replaced while in use, so nothing fires; put it back, or stop, "
+                "put a backup in its place, remove what begins with its name and ends with -wal or -shm, and start again"
+            )
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -201,6 +219,25 @@ def _url(text: str) -> URL:
     if url.drivername == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     return url
+
+
+def _file(url: URL) -> Path | None:
+    """The SQLite file of an address, None where there is none, or SQLite alone can tell."""
+    database = url.database or ":memory:"
+    if url.get_backend_name() != "sqlite" or database == ":memory:" or database.startswith("file:"):
+        return None
+    return Path(database).absolute()
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    """What tells a file from another of the same name, None where there is none."""
+    if file is None:
+        return None
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _engine(url: URL, busy_timeout_s: float, *, in_memory: bool) -> Engine:

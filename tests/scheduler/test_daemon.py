@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -11,7 +12,7 @@ from scheduler import leases
 from scheduler.breaker import State
 from scheduler.claims import request_run
 from scheduler.clock import ManualClock, SystemClock
-from scheduler.daemon import Daemon
+from scheduler.daemon import RETRY_S, Daemon
 from scheduler.errors import FAILED, SHORT_CIRCUITED, StoreUnavailableError
 from scheduler.run import Kind, Outcome
 from scheduler.schema import daemons
@@ -266,6 +267,28 @@ def test_outcomes_outlive_a_store_that_does_not_answer(service: Service, monkeyp
     for _ in range(4):
         service.daemon.turn()  # type: ignore[union-attr]
     assert service.rows() == [(10, 1, "succeeded")]
+
+
+@pytest.mark.parametrize("instead", [None, b"", b"another file"])
+def test_a_store_whose_file_is_gone_is_not_written_to(
+    tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture, instead: bytes | None
+) -> None:
+    """Deleted, moved or replaced: what was written would end with the process. Nothing fires until the file is back."""
+    file = tmp_path / "a.db"
+    with Store(str(file)) as store:
+        service = Service(store, clock)
+        service.add(seconds=10)
+        service.after(10)
+        file.rename(tmp_path / "elsewhere.db")
+        if instead is not None:
+            file.write_bytes(instead)
+        clock.advance(10)
+        assert [service.daemon.turn() for _ in range(3)] == [RETRY_S] * 3  # type: ignore[union-attr]
+        assert caplog.text.count("replaced while in use, so nothing fires; put it back") == 1
+        (tmp_path / "elsewhere.db").rename(file)
+        service.settle()
+        assert service.rows() == [(10, 1, "succeeded"), (20, 1, "succeeded")]
+        service.kill()
 
 
 def test_what_a_run_prints_is_kept_with_it(service: Service) -> None:
