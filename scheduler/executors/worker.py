@@ -6,6 +6,8 @@ is caught, holds for the workers of a fleet too (celery_worker.py).
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import io
 import json
 import logging
@@ -17,7 +19,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..breaker import Verdict
 from ..call import Call, TimerCall, current_call
@@ -29,6 +31,12 @@ from ..stamps import instant
 from ..target import load
 from ..tracebacks import from_users_frame
 from . import family, outcome, wire
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+#: Bytes that are read as text at once.
+_PIECE = 65_536
 
 
 class Voice:
@@ -47,6 +55,10 @@ class Voice:
 
     def end(self) -> int:
         """Send unfinished lines; returns how many lines of the run were dropped."""
+        for stream in (sys.stdout, sys.stderr):
+            # The sources may have put wrappers of their own around ours, which hold text back.
+            with contextlib.suppress(Exception):
+                stream.flush()
         self.out.finish()
         self.err.finish()
         self._run_id = 0
@@ -57,26 +69,41 @@ class Voice:
             self._send(self._run_id, now(), level, text.encode("utf-8", "replace").decode())
 
 
-class Stream(io.TextIOBase):
-    """Takes the place of sys.stdout or sys.stderr."""
-
-    encoding = "utf-8"
-    errors = "replace"
+class Bytes(io.RawIOBase):
+    """What is below a Stream, its `buffer`: takes bytes, and whatever they are, they become lines."""
 
     def __init__(self, voice: Voice, level: str) -> None:
         self._cutter = LineCutter(lambda text: voice.say(level, text))
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def write(self, text: str) -> int:
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        self._cutter.feed(text)
-        return len(text)
+    def write(self, data: ReadableBuffer) -> int:
+        with memoryview(data).cast("B") as view:
+            # A line may have a gigabyte: it is not copied as a whole.
+            for start in range(0, len(view), _PIECE):
+                self._cutter.feed(self._decoder.decode(view[start : start + _PIECE]))
+            return len(view)
 
     def writable(self) -> bool:
         return True
 
+    def close(self) -> None:
+        """A wrapper that somebody puts around this closes it when it goes; the next run prints all the same."""
+
     def finish(self) -> None:
+        self._cutter.feed(self._decoder.decode(b"", final=True))
         self._cutter.finish()
+
+
+class Stream(io.TextIOWrapper):
+    """Takes the place of sys.stdout or sys.stderr; may be reconfigured, and its `buffer` wrapped, as theirs may."""
+
+    def __init__(self, voice: Voice, level: str) -> None:
+        self._bytes = Bytes(voice, level)
+        super().__init__(self._bytes, encoding="utf-8", errors="replace", write_through=True)  # type: ignore[arg-type]
+
+    def finish(self) -> None:
+        self.flush()
+        self._bytes.finish()
 
 
 class Handler(logging.Handler):

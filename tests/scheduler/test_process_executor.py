@@ -20,6 +20,7 @@ from .doubles import START
 
 FUNCTIONS = """
 import asyncio
+import io
 import logging
 import os
 import signal
@@ -40,6 +41,15 @@ def hello(name="world"):
     print("to stderr", file=sys.stderr)
     logging.getLogger("mine").warning("a warning")
     return {"hello": name}
+
+
+@define
+def prints_bytes():
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.stdout.buffer.write(b"half \\xe4\\xb8")
+    sys.stdout.buffer.write(b"\\xad, wrong \\xff\\n")
+    sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+    print("through a wrapper", end="")
 
 
 @define
@@ -279,6 +289,15 @@ def test_what_a_run_prints_has_its_level(executor: ProcessExecutor) -> None:
     """stdout is info, stderr is error, the logging module keeps its own levels."""
     _, lines = run(executor, "hello")
     assert lines == [("info", "saying hello"), ("error", "to stderr"), ("warning", "a warning")]
+
+
+def test_bytes_and_wrappers_of_ones_own_print_too(executor: ProcessExecutor) -> None:
+    """As on any stdout: text is cut anywhere, what is no UTF-8 is replaced, nothing is held back; again and again."""
+    for _ in range(3):
+        ending, lines = run(executor, "prints_bytes")
+        assert ending.outcome is Outcome.SUCCEEDED
+        assert lines == [("info", "half 中, wrong \ufffd"), ("info", "through a wrapper")]
+    assert ("info", "saying hello") in run(executor, "hello")[1]
 
 
 def test_the_traceback_begins_in_the_users_code(executor: ProcessExecutor) -> None:
