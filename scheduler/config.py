@@ -7,6 +7,7 @@ Lives here: the table of settings and how their values are read. Never here: wha
 from __future__ import annotations
 
 import difflib
+import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 from .errors import ConfigError
 
 FILE_NAME = "scheduler.toml"
+MAX_FILE_BYTES = 1_000_000
 #: The folder that is made for the store and the keys where none are named.
 OWN_FOLDER = ".scheduler"
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -226,14 +228,14 @@ Source = Iterator[tuple[str, Any, str]]
 def _from_file(folder: Path) -> Source:
     path = folder / FILE_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _small_text(path)
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from error
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: no TOML: {error}") from error
     for name, value in _flat(table):
         if name not in SETTINGS:
@@ -248,6 +250,16 @@ def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}_{own}", of_one) for own, of_one in value.items())
         else:
             yield name, value
+
+
+def _small_text(path: Path) -> str:
+    """The text of a file, which may be no pipe, and no disk that somebody gave the wrong name."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"{path}: no file; settings stand in a file, or in environment variables")
+    if status.st_size > MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: has {status.st_size:,} bytes; settings take at most {MAX_FILE_BYTES:,}")
+    return path.read_text(encoding="utf-8")
 
 
 def _nearest(name: str) -> str:

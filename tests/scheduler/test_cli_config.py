@@ -1,5 +1,6 @@
 """Settings: where they come from, which is the stronger one, and how a bad one is answered."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,8 @@ def test_a_store_is_a_path_or_a_url(tmp_path: Path, given: str, opened: str) -> 
         ("tz = 'Asia/Shangai'", "did you mean 'Asia/Shanghai'?"),
         ("workers = 9\nmax_workers = 8", "workers = 9 cannot be more than max_workers = 8"),
         ("port = ", "no TOML: "),
+        (f"port = {'[' * 100_000}", "no TOML: "),
+        (f"# {'x' * 1_000_000}", "has 1,000,002 bytes; settings take at most 1,000,000"),
     ],
 )
 def test_a_bad_setting_says_where_it_stands_and_what_is_allowed(tmp_path: Path, text: str, message: str) -> None:
@@ -70,6 +73,13 @@ def test_a_bad_setting_says_where_it_stands_and_what_is_allowed(tmp_path: Path, 
         read(tmp_path, {}, {})
     assert str(tmp_path / "scheduler.toml") in str(refused.value)
     assert message in str(refused.value)
+
+
+def test_settings_are_read_from_a_file_alone(tmp_path: Path) -> None:
+    """A pipe would keep every command waiting."""
+    os.mkfifo(tmp_path / "scheduler.toml")
+    with pytest.raises(ConfigError, match="no file; settings stand in a file"):
+        read(tmp_path, {}, {})
 
 
 @pytest.mark.parametrize(
