@@ -79,6 +79,8 @@ class ManualScheduler(Scheduler):
     """
 
     def __init__(self, functions: Any, *, now: datetime, quota: int = 0) -> None:
+        if now.tzinfo is None:
+            raise ValueError(f"now has to name a zone, as in datetime(2026, 1, 1, tzinfo=UTC); got {now!r}")
         self.clock = ManualClock(now)
         registry = registry_of(functions)
         executors = dict.fromkeys(Environment, InlineExecutor(registry, self.clock))
@@ -97,7 +99,10 @@ class ManualScheduler(Scheduler):
 
     def advance(self, **duration: float) -> None:
         """Let time pass, as `timedelta` takes it (`days=1`, `minutes=5`); each fire happens at its own time."""
-        end = self.clock.now() + timedelta(**duration)
+        passed = timedelta(**duration)
+        if passed < timedelta(0):
+            raise ValueError(f"time goes forward, not by {passed}; clock.jump sets the clock back")
+        end = self.clock.now() + passed
         self._settle()
         while (due := self._manual.next_due) is not None and due <= end:
             self.clock.advance_to(max(due, self.clock.now()))

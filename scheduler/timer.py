@@ -235,7 +235,14 @@ class Timer:
     def __post_init__(self) -> None:
         check_name("name", self.name)
         check_name("function", self.function)
+        if not isinstance(self.trigger, Cron | Every):
+            raise TimerError(
+                f"a trigger is Cron('0 0 8 ? * MON') or Every(60), not {self.trigger!r}",
+                field="trigger",
+            )
         params_text(self.params)
+        if not isinstance(self.enabled, bool):
+            raise TimerError(f"enabled is True or False, not {self.enabled!r}", field="enabled")
         _check_limit(self.limit_s)
         for name, choices in _CHOICES.items():
             object.__setattr__(self, name, _choice(name, getattr(self, name), choices))

@@ -127,6 +127,14 @@ def test_a_week_passes_in_a_test_of_ones_own() -> None:
     assert sent_at == [datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)]
 
 
+def test_time_that_cannot_pass_is_refused() -> None:
+    """Backwards, or from a wall time that is no instant."""
+    with ManualScheduler(Engine(), now=NEW_YEAR) as scheduler, pytest.raises(ValueError, match="time goes forward"):
+        scheduler.advance(days=-1)
+    with pytest.raises(ValueError, match="now has to name a zone"):
+        ManualScheduler(Engine(), now=datetime(2026, 1, 1))
+
+
 def test_a_breaker_can_be_rehearsed() -> None:
     """A function that fails for an hour is probed now and then, and runs again once it is well."""
     engine, ill = Engine(), True

@@ -63,6 +63,8 @@ def test_a_timer_is_created_disabled_with_the_defaults_of_the_specification() ->
         ({"retry_backoff_s": float("nan")}, "retry_backoff_s", "not nan"),
         ({"jitter_s": -1}, "jitter_s", "whole number of seconds from 0 to 86400, not -1"),
         ({"jitter_s": 1.5}, "jitter_s", "not 1.5"),
+        ({"trigger": "0 0 8 ? * MON"}, "trigger", r"Cron\('0 0 8 \? \* MON'\) or Every\(60\), not '0 0 8"),
+        ({"enabled": "yes"}, "enabled", "True or False, not 'yes'"),
         ({"jitter_s": 86_401}, "jitter_s", "not 86401"),
         ({"jitter_s": 61, "trigger": Every(60)}, "jitter_s", "longer than the shortest time between two fires, 60 s"),
         ({"jitter_s": 61, "trigger": Cron("0 0,1 8 ? * MON")}, "jitter_s", "between two fires, 60 s"),
