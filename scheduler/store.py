@@ -119,8 +119,8 @@ class Store:
         """
         if not self.is_in_place:
             raise StoreUnavailableError(
-                f"{self}: the file was deleted, moved or replaced while in use, so nothing fires; put it back, or stop, "
-                "put a backup in its place, remove what begins with its name and ends with -wal or -shm, and start again"
+                f"{self}: the file was deleted, moved or replaced while in use, so nothing fires; put it back, "
+                "or stop, put a backup in its place, remove its -wal and -shm, and start again"
             )
 
     @contextmanager

@@ -69,12 +69,22 @@ class Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            if not _asks_for_timer(error):
+                raise
+            raise click.UsageError(f"{error.message}; a timer is named by --timer NAME", error.ctx) from error
         except SchedulerError as error:
             raise RefusalError(explained(error)) from error
         except ValueError as error:
             if not _is_of_quartzcron(error):
                 raise
             raise RefusalError(explained(error)) from error
+
+
+def _asks_for_timer(error: click.UsageError) -> bool:
+    """Whether a name stands behind `runs`, `logs` or `simulate`; it is that of a timer, as a rule."""
+    options = {option for param in error.ctx.command.params for option in param.opts} if error.ctx else set()
+    return "--timer" in options and error.message.startswith("Got unexpected extra argument")
 
 
 def explained(error: BaseException) -> str:

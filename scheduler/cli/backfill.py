@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from ..backfill import DEFAULT_CAP, MAX_CAP, Backfill, backfill, cancel_backfill, plan_backfill
-from ..timer import Timer
+from ..timer import Cron, Timer
 from ..timetable import Timetable
 from . import show
 from .daemons import alive
@@ -15,7 +15,7 @@ from .place import Place, environment_option, here, json_option, store_option
 from .span import moment
 
 
-@click.command("backfill")
+@click.command("backfill", short_help="Run a timer for missed times of the past.")
 @click.argument("name")
 @click.option("--from", "start", metavar="INSTANT", help="Where the span begins, as in 2026-01-05T00:00.")
 @click.option("--to", "end", metavar="INSTANT", help="The span ends before this instant; now unless set.")
@@ -88,12 +88,24 @@ def _tell(timer: Timer, found: Backfill, place: Place, *, dry_run: bool) -> None
         for fire_time in found.fire_times:
             click.echo(show.instant(fire_time, tz))
     count = len(found.fire_times)
-    what = f"{'would enter' if dry_run else 'entered'} {count} {'run' if count == 1 else 'runs'} of {timer.name}"
+    what = f"{'would enter' if dry_run else 'entered'} {show.number(count, 'run')} of {timer.name}"
     if count and not dry_run:
-        first, last = (show.instant(found.fire_times[index], tz) for index in (0, -1))
-        what += f", {first} to {last}; look at them with:  {show.command('runs', '--timer', timer.name)}"
+        ends = dict.fromkeys(show.instant(found.fire_times[index], tz) for index in (0, -1))
+        look = show.command("runs", "--timer", timer.name)
+        what += f", {' to '.join(ends)}; look at {'it' if count == 1 else 'them'} with:  {look}"
     click.echo(what)
     if found.have_run:
-        click.echo(f"{found.have_run} fire times of the span have run already, or are about to")
+        have = "has" if found.have_run == 1 else "have"
+        click.echo(f"{show.number(found.have_run, 'fire time')} of the span {have} run already, or will soon")
     if found.still_due:
-        click.echo(f"{found.still_due} are left to the daemon, which goes by the misfire policy, {timer.misfire}")
+        left = "is" if found.still_due == 1 else "are"
+        click.echo(f"{found.still_due} {left} left to the daemon, which goes by the misfire policy, {timer.misfire}")
+    if not (count or found.have_run or found.still_due):
+        click.echo(f"{timer.schedule} has no fire time in the span{_since(timer, place)}")
+
+
+def _since(timer: Timer, place: Place) -> str:
+    """What an interval has and an expression has not: a beginning."""
+    if isinstance(timer.trigger, Cron):
+        return ""
+    return f"; it is counted from {show.instant(timer.trigger.anchor, show.zone_of(timer, place.config.tz))}"

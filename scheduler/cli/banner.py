@@ -113,6 +113,8 @@ def print_banner(stated: dict[str, Any], entries: Sequence[Entry], call: str | N
     click.echo(f"{_label('timers')}{len(entries)}, {enabled} of them enabled")
     for entry in entries[:_MOST_SHOWN]:
         click.echo(f"{_INDENT}{show.plain(_timer_line(entry, default_tz))}")
+    if (more := len(entries) - _MOST_SHOWN) > 0:
+        click.echo(f"{_INDENT}and {more} more")
     if call:
         click.echo(f"\nCall a function:\n\n{call}\n")
     else:

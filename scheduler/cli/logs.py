@@ -58,6 +58,8 @@ def command(
         found, mark = LogLines(opened).last(choice, limit)
         for line in found:
             print_line(line, tz, as_json=as_json)
+        if not (found or follow or as_json):
+            click.echo("no lines", err=True)
         if follow:
             _follow(LogLines(opened), mark, choice, tz, as_json=as_json)
 

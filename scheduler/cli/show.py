@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Wide enough for any table; what reads a pipe must never find a name cut short.
 _PIPE_WIDTH = 1_000
+#: Units of what takes two minutes and longer.
+_LONG = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _COLOURS = {
     "succeeded": "green",
     "failed": "red",
@@ -59,12 +61,20 @@ def iso(at: datetime | None, tz: tzinfo) -> str | None:
 
 
 def seconds(value: float | None) -> str:
-    """A span of time, short: 3 ms, 1.25 s, 12 min."""
+    """A span of time, short: 3 ms, 1.25 s, 12 min, 5 h, 40 d."""
     if value is None:
         return "-"
     if abs(value) < 1:
         return f"{value * 1000:.0f} ms"
-    return f"{value:.2f} s" if value < 120 else f"{value / 60:.0f} min"
+    if abs(value) < 120:
+        return f"{value:.2f} s"
+    unit_s, unit = next(((unit_s, unit) for unit_s, unit in _LONG if abs(value) >= 2 * unit_s), _LONG[-1])
+    return f"{value / unit_s:.0f} {unit}"
+
+
+def number(count: int, noun: str) -> str:
+    """How many there are: 1 run, 2,000 runs."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def size(number: int) -> str:

@@ -85,7 +85,7 @@ def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place:
     counts = _counts(timers, asked)
     if (more := sum(counts) - shown) > 0:
         click.echo(f"… and {more:,} more; --limit shows more of them, 0 = all")
-    click.echo(f"{_number(sum(counts), 'fire')} of {_number(len(timers), 'timer')}{':' if timers else ''}")
+    click.echo(f"{show.number(sum(counts), 'fire')} of {show.number(len(timers), 'timer')}{':' if timers else ''}")
     for timer, count in list(zip(timers, counts, strict=True))[:MOST_COUNTED]:
         click.echo(f"  {count:>11,}  {timer.name}  ({timer.environment}, {timer.schedule})")
     if len(timers) > MOST_COUNTED:
@@ -108,7 +108,3 @@ def _names(timer: Timer) -> dict[str, str]:
 
 def _counts(timers: Sequence[Timer], asked: Span) -> list[int]:
     return [timer.schedule.count(*asked) for timer in timers]
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -204,7 +204,7 @@ def reset_timer(name: str, environment: str | None, store: str | None, as_json: 
         _answer(Timetable(opened).reset(name, place.environment), f"closed the breaker of {name}", place, as_json)
 
 
-@command.command("edit")
+@command.command("edit", short_help="Change a timer; what is not named stays.")
 @click.argument("name")
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @definition_options
@@ -230,7 +230,13 @@ def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json
         if not changes:
             raise click.UsageError("nothing to change; name at least one option, as in --limit 30")
         entry = Timetable(opened).edit(name, place.environment, changes, now=_now())
-        _answer(entry, f"changed {entry.timer.name}: {', '.join(changes)}", place, as_json)
+        _answer(entry, f"changed {entry.timer.name}: {', '.join(changes)}{_then(entry, place)}", place, as_json)
+
+
+def _then(entry: Entry, place: Place) -> str:
+    """When a timer that was changed fires next, if it does."""
+    tz = show.zone_of(entry.timer, place.config.tz)
+    return f"; fires next at {show.instant(entry.next_fire, tz)}" if entry.timer.enabled else ""
 
 
 @command.command("rm")
@@ -254,7 +260,7 @@ def _answer(entry: Entry, words: str, place: Place, as_json: bool) -> None:
         click.echo(words)
 
 
-@command.command("run")
+@command.command("run", short_help="Run a timer once, now, off its schedule.")
 @click.argument("name")
 @click.option("--wait", is_flag=True, help="Wait for the outcome; exit status 1 unless it succeeded.")
 @environment_option
@@ -300,7 +306,8 @@ def _tell_run(run: Run, *, runs: bool) -> None:
         if not runs:
             click.echo(f"no daemon runs on this store; it waits for:  {show.command('up')}", err=True)
         return
-    what = " ".join(part for part in (run.message, run.error and f"({run.error})") if part)
-    click.echo(f"run {run.id} of {run.timer} {show.coloured(run.outcome)} in {show.seconds(run.duration_s)}  {what}")
+    what = show.plain(" ".join(part for part in (run.message, run.error and f"({run.error})") if part))
+    ended = f"run {run.id} of {run.timer} {show.coloured(run.outcome)} in {show.seconds(run.duration_s)}"
+    click.echo(f"{ended}  {what}" if what else ended)
     if run.result is not None:
         click.echo(f"result  {show.plain(run.result)}")

@@ -23,7 +23,7 @@ from .source import Question, Source
 from .timerlist import Listed, Problem, TimerListError
 
 
-@click.command("import")
+@click.command("import", short_help="Keep the timers of a CSV or JSON list.")
 @click.argument("file", metavar="FILE|-")
 @environment_option
 @click.option("--enable", is_flag=True, help="Set every timer going, whatever its line says.")
@@ -173,7 +173,7 @@ def _tell(place: Place, timers: Sequence[Timer], *, dry_run: bool, as_json: bool
         )
 
 
-@click.command("export")
+@click.command("export", short_help="Print all timers as CSV or JSON.")
 @environment_filter
 @store_option
 @json_option

@@ -234,6 +234,22 @@ def test_the_command_enters_runs_and_says_so(command_line: CommandLine) -> None:
     assert command_line.json("timers", "backfill", "t", "--cancel") == {"cancelled": 3}
 
 
+def test_one_run_and_none_are_told_as_such(command_line: CommandLine) -> None:
+    """One is no span, what has run is counted, and a span without fire times says why."""
+    command_line.write("cloud.py", CLOUD)
+    command_line.run("timers", "add", "t", "--function", "hello", "--cron", "0 0 8 * * ?")
+    command_line.run("timers", "add", "often", "--function", "hello", "--every", "10")
+    (once,) = command_line.run("timers", "backfill", "t", *SPAN).stdout.splitlines()
+    assert once.startswith("entered 1 run of t, 2026-01-05 08:00:00+08:00; look at it with:  ")
+    assert command_line.run("timers", "backfill", "t", *SPAN).stdout.splitlines() == [
+        "entered 0 runs of t",
+        "1 fire time of the span has run already, or will soon",
+    ]
+    said = command_line.run("timers", "backfill", "often", *SPAN).stdout.splitlines()
+    assert said[0] == "entered 0 runs of often"
+    assert said[1].startswith("every 10 s has no fire time in the span; it is counted from ")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

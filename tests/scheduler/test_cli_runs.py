@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.breaker import Verdict
 from scheduler.claims import request_run
+from scheduler.cli import show
 from scheduler.clock import ManualClock
 from scheduler.daemon import Daemon
 from scheduler.run import Outcome
@@ -71,6 +72,27 @@ def test_instants_in_json_are_iso_8601_with_offset(command_line: CommandLine) ->
     run = command_line.json("runs")[-1]
     assert run["fire_time"] == "2026-01-05T08:00:00+08:00"
     assert run["lateness_s"] == 0.25
+
+
+@pytest.mark.parametrize("command", ["runs", "logs", "simulate"])
+def test_a_name_without_its_option_is_told_of_it(command: str, command_line: CommandLine) -> None:
+    """`scheduler runs report` is what one would type."""
+    assert "argument (report); a timer is named by --timer NAME" in command_line.refusal(command, "report")
+
+
+def test_logs_without_a_line_say_so(command_line: CommandLine) -> None:
+    """On stderr: what reads a pipe gets lines only."""
+    shown = command_line.run("logs", "--request", "none")
+    assert (shown.stdout, shown.stderr) == ("", "no lines\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "-"), (0.0125, "12 ms"), (119.5, "119.50 s"), (120, "2 min"), (7_300, "2 h"), (28_063_980, "325 d")],
+)
+def test_spans_of_time_are_short(value: float | None, shown: str) -> None:
+    """A backfilled run is late by months."""
+    assert show.seconds(value) == shown
 
 
 def test_logs_show_what_runs_printed(command_line: CommandLine) -> None:
