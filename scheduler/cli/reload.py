@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .handover import Child
-from .server import ONCE_MORE
+from .server import ONCE_MORE, ending_signals
 
 log = logging.getLogger("scheduler.up")
 
@@ -149,7 +149,7 @@ class Supervisor:
 
     @contextmanager
     def _signals_caught(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._note) for number in ending_signals()}
         try:
             yield
         finally:

@@ -58,6 +58,12 @@ def _why_not(host: str, port: int, option: str, error: OSError) -> str:
     return f"cannot listen on port {port} of {host}: {error.strerror}"
 
 
+def ending_signals() -> list[signal.Signals]:
+    """Those that end the service in good order; that of a closed terminal too, unless nohup has it ignored."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
+
+
 class Beside(Protocol):
     """What runs in a thread beside the server and ends with it: the daemon."""
 
@@ -139,8 +145,8 @@ class Server:
 
     @contextlib.contextmanager
     def signals_caught(self) -> Iterator[None]:
-        """Note SIGINT and SIGTERM instead of dying of them, also before there is anything to stop."""
-        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Note the signals that end instead of dying of them, also before there is anything to stop."""
+        before = {number: signal.signal(number, self._note) for number in ending_signals()}
         try:
             yield
         finally:

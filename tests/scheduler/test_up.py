@@ -160,6 +160,29 @@ def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path
             assert [run.outcome for run in History(store).runs()] == [Outcome.ABANDONED]
 
 
+def test_a_terminal_that_is_closed_ends_it_in_good_order(tmp_path: Path) -> None:
+    """SIGHUP is like Ctrl-C: the run that goes on is waited for; and under nohup it is nothing at all."""
+    (tmp_path / "cloud.py").write_text(
+        "import time\nfrom scheduler.engine import Engine\nengine = Engine()\n\n"
+        "@engine.define\ndef slow():\n    time.sleep(1)\n"
+    )
+    with up(tmp_path) as running:
+        cli(tmp_path, "timers", "add", "slow", "--function", "slow", "--every", "3600")
+        cli(tmp_path, "timers", "run", "slow")
+        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE owner IS NOT NULL"))
+        running.process.send_signal(signal.SIGHUP)
+        status, _ = running.ended()
+        assert status == 0
+        assert count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") == 1
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with up(tmp_path) as running:
+            running.process.send_signal(signal.SIGHUP)
+            assert fetch(f"{running.url}/__engine/1/ping")[0] == 200
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_request_that_is_being_answered_is_answered(tmp_path: Path) -> None:
     """SIGTERM while a function runs for a client: the client gets its answer."""
     (tmp_path / "cloud.py").write_text(
