@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from .claims import request_run
 from .clock import Clock, SystemClock
 from .daemon import Daemon
 from .declarations import Change, declared_timers, synchronise
-from .errors import ConfigError
+from .errors import ConfigError, StoreError
 from .executors import Executor
 from .executors.process import ProcessExecutor
 from .executors.thread import ThreadExecutor
@@ -20,6 +21,7 @@ from .functions import Registry
 from .history import History
 from .listener import Listener, telling
 from .retention import KEEP
+from .run import Run
 from .store import Store
 from .target import registry_of
 from .timer import DEFAULT_QUOTA, Environment, Timer
@@ -27,6 +29,9 @@ from .timetable import Entry, Timetable
 
 if TYPE_CHECKING:
     from .metrics import Metrics
+
+#: How often `wait` looks: another daemon may have the run, so nobody here is told of its end.
+_LOOK_EVERY_S = 0.02
 
 
 class Scheduler:
@@ -111,7 +116,10 @@ class Scheduler:
 
         After `timeout_s` seconds what still runs is cut, and recorded as abandoned.
         """
-        if self._daemon is not None and self._thread is not None:
+        if self._daemon is None:
+            for executor in set(self._executors.values()):
+                executor.stop()
+        elif self._thread is not None:
             self._daemon.stop()
             self._thread.join(timeout_s)
             if self._thread.is_alive():
@@ -157,8 +165,21 @@ class Scheduler:
         self._timetable.remove(name, environment)
 
     def run(self, name: str, environment: Environment = Environment.PRODUCTION) -> int:
-        """Have a timer run at once, off schedule; returns the id of the run, to be found in `history`."""
+        """Have a timer run at once, off schedule; returns the id of the run, for `wait` and `history`."""
         return request_run(self.store, name, environment, now=self._clock.now())
+
+    def wait(self, run_id: int, *, timeout_s: float = 60.0) -> Run:
+        """A run when it has ended; TimeoutError when it has not after `timeout_s`, StoreError when there is none."""
+        give_up_at = time.monotonic() + timeout_s
+        while True:
+            run = self.history.run(run_id)
+            if run is None:
+                raise StoreError(f"there is no run {run_id}; `run` returns the id of one")
+            if run.outcome is not None:
+                return run
+            if time.monotonic() >= give_up_at:
+                raise TimeoutError(f"run {run_id} of {run.timer} has not ended after {timeout_s:g} s")
+            time.sleep(_LOOK_EVERY_S)
 
     def backfill(
         self, name: str, start: datetime, end: datetime, environment: Environment = Environment.PRODUCTION

@@ -110,6 +110,11 @@ class ManualScheduler(Scheduler):
         self.clock.advance_to(max(end, self.clock.now()))
         self._settle()
 
+    def wait(self, run_id: int, *, timeout_s: float = 0.0) -> Run:
+        """A run by hand has ended as soon as it is looked at."""
+        self._settle()
+        return super().wait(run_id, timeout_s=timeout_s)
+
     def runs(self, timer: str | None = None) -> list[Run]:
         """What has run, oldest first."""
         return self.history.runs(timer=timer, limit=100_000)[::-1]

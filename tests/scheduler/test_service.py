@@ -10,7 +10,7 @@ import pytest
 
 from scheduler import Cron, Every, Scheduler, Timer
 from scheduler.engine import Engine, LeanEngineError
-from scheduler.errors import ConfigError
+from scheduler.errors import ConfigError, StoreError
 from scheduler.functions import Registry
 from scheduler.run import Outcome
 from scheduler.testing import ManualScheduler
@@ -125,6 +125,30 @@ def test_a_week_passes_in_a_test_of_ones_own() -> None:
         assert [run.outcome for run in scheduler.runs()] == ["succeeded", "succeeded"]
         assert [run.lateness_s for run in scheduler.runs()] == [0, 0]
     assert sent_at == [datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)]
+
+
+def test_a_run_by_hand_is_waited_for(tmp_path: Path) -> None:
+    """Its outcome and result, even of a program that ends right after; what has not ended is a TimeoutError."""
+    engine = Engine()
+
+    @engine.define
+    def hello() -> str:
+        return "hello"
+
+    greeting = Timer(name="greeting", function="hello", trigger=Every(60))
+    with Scheduler(str(tmp_path / "a.db"), engine) as scheduler:
+        scheduler.add(greeting)
+        assert scheduler.wait(scheduler.run("greeting")).result == '"hello"'
+        with pytest.raises(StoreError, match="there is no run 99"):
+            scheduler.wait(99)
+    stopped = Scheduler(str(tmp_path / "a.db"), engine)
+    with pytest.raises(TimeoutError, match="run 2 of greeting has not ended after 0 s"):
+        stopped.wait(stopped.run("greeting"), timeout_s=0)
+    stopped.stop()
+    stopped.stop()
+    with ManualScheduler(engine, now=NEW_YEAR) as manual:
+        manual.add(greeting)
+        assert manual.wait(manual.run("greeting")).outcome is Outcome.SUCCEEDED
 
 
 def test_time_that_cannot_pass_is_refused() -> None:
