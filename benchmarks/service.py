@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import resource
 import signal
 import statistics
 import subprocess
@@ -19,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,25 +103,22 @@ def daemon_on(
         thread.join(60)
 
 
-def cpu_s() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
 # Sustained
 
 
-def sustained(seconds: int = 12, timers: int = 60_000) -> list[Result]:
-    """More timers than can be done, and how many of their fires are done in a second all the same."""
-    with tempfile.TemporaryDirectory() as folder, Store(str(Path(folder) / "store.db")) as store:
-        target = functions(folder)
-        add_every_second(store, timers)
-        before = cpu_s()
-        rate, fires = _rate(store, target, seconds)
-        spent = cpu_s() - before
+def sustained(
+    seconds: int = 6, steps: Sequence[int] = (20_000, 25_000, 30_000, 35_000, 40_000, 50_000)
+) -> list[Result]:
+    """As many every-second timers as are all done in time: each fire, and 99 of 100 within the second."""
+    most, cpu = 0, float("inf")
+    for timers in steps:
+        measured = ours(timers, seconds)
+        if measured.done < 1 or measured.p99 > 1000:
+            break
+        most, cpu = timers, measured.cpu
     return [
-        Result("durable fires a second, SQLite", rate, "", 40_000, more=True),
-        Result("CPU a fire", spent / fires * 1e6, "µs", 50),
+        Result("durable fires a second, SQLite", most, "", 40_000, more=True),
+        Result("CPU a fire", cpu, "µs", 50),
     ]
 
 
@@ -218,7 +214,7 @@ def adding_and_catching_up(timers: int = 10_000) -> list[Result]:
 # Functions that hang
 
 
-def hung(seconds: int = 12, limit_s: float = 1.0) -> list[Result]:
+def hung(seconds: int = 21, limit_s: float = 5.0) -> list[Result]:
     """Ten of fifteen functions never return: how long after its limit each is gone, and what the healthy feel of it."""
     over: list[float] = []
     alone, beside = _healthy([], seconds, limit_s, over), _healthy([*HANGING, *HANGING], seconds, limit_s, over)
@@ -289,7 +285,7 @@ def postgresql(seconds: int = 12) -> list[Result]:
 
 def _two_daemons(url: str, target: str, seconds: int) -> float:
     with Store(url) as store:
-        add_every_second(store, 30_000)
+        add_every_second(store, 18_000)
     command = [sys.executable, __file__, "--daemon", url, target, str(seconds)]
     daemons = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     try:

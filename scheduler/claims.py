@@ -137,6 +137,7 @@ class Claims:
         turn; where none is, nobody looks for them. `free` leaves timers alone that have open runs: some of those may
         have ended, which the store is yet to hear of. `without` leaves those of one environment alone.
         """
+        self._passing.clear()
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)

@@ -214,7 +214,7 @@ class Daemon:
         self._collect()
         self._keep_lease(now)
         monotonic = self._clock.monotonic()
-        if not self._stopping and not self._outbox.is_overdue(monotonic) and self._claim(now):
+        if not self._stopping and self._may_claim(monotonic) and self._claim(now):
             return 0.0
         # What is due and was not claimed may only wait for a run of its timer that ended, and is not recorded.
         is_held_up = self._agenda.is_due(now) and not self._is_full
@@ -297,6 +297,10 @@ class Daemon:
         if self._listener is not None:
             self._listener(ended, printed)
         return True
+
+    def _may_claim(self, monotonic: float) -> bool:
+        """Whether outcomes wait until what is due is claimed; PostgreSQL would search long for timers that are free."""
+        return not (self._outbox.is_overdue(monotonic) or (self._outbox.ended and not self._store.is_sqlite))
 
     def _claim(self, now: datetime) -> bool:
         """Take what is due and hand it out; whether there was anything to run."""

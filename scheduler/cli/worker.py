@@ -9,8 +9,9 @@ import click
 from ..config import LOG_LEVELS
 from ..executors.broker import celery_app, prepare, queues
 from ..timer import Environment
+from . import show
 from .journal import log_to_stderr
-from .place import environment_option, here, store_option
+from .place import environment_option, here, json_option, store_option
 
 
 @click.command("worker")
@@ -21,7 +22,8 @@ from .place import environment_option, here, store_option
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="From which level on to log; info unless set.")
 @environment_option
 @store_option
-def command(*, target: str | None, node: str | None, **options: Any) -> None:
+@json_option
+def command(*, target: str | None, node: str | None, as_json: bool, **options: Any) -> None:
     """Run functions that the daemons of a store publish (executor = "celery"), until Ctrl-C.
 
     A function is killed at its limit, with what it started. Without --env, both environments are served. Ctrl-C waits
@@ -38,6 +40,12 @@ def command(*, target: str | None, node: str | None, **options: Any) -> None:
         names = queues(store)
     loaded = place.deploy(place.needed_target_name(target))
     environments = [place.deployed] if place.deployed else list(Environment)
+    functions = loaded.registry.names()
+    if as_json:
+        show.print_json_line({"functions": functions, "environments": environments, "workers": config.workers})
+    else:
+        served = " and ".join(environments)
+        click.echo(f"serving {served}: {len(functions)} functions, {config.workers} at a time; Ctrl-C ends it")
     serve(
         app,
         config.store_url,
