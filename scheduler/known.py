@@ -65,7 +65,9 @@ class KnownTimers:
 
     def _known(self, row: Row[Any]) -> Known:
         later_s = offset_s(row.environment, row.name, row.jitter_s)
-        key = row.expression, row.tz, row.dst, row.every_s, row.anchor_at, later_s, row.misfire, row.overlap
+        # Of a hundred thousand expressions each is a text of its own, but all of them share these.
+        shared = [text and sys.intern(text) for text in (row.tz, row.dst, row.misfire, row.overlap)]
+        key = row.expression, row.every_s, row.anchor_at, later_s, *shared
         rule = self._rules.get(key)
         if rule is None:
             rule = Rule(shifted(trigger_of(row), later_s), MisfirePolicy(row.misfire), OverlapPolicy(row.overlap))

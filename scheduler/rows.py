@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from os import urandom
 from typing import Any
 
@@ -73,7 +74,7 @@ def breaker_columns(state: Breaker) -> dict[str, Any]:
 
 def trigger_of(row: Row[Any]) -> Cron | Every:
     if row.expression is not None:
-        return Cron(row.expression, row.tz, row.dst)
+        return Cron(row.expression, sys.intern(row.tz), sys.intern(row.dst))
     return Every(row.every_s, anchor=instant(row.anchor_at))
 
 
