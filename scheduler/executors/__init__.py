@@ -55,6 +55,15 @@ class Queue(Protocol):
 
 
 @runtime_checkable
+class Preparing(Protocol):
+    """An executor that is quicker where it is told beforehand."""
+
+    def prepare(self, tasks: Sequence[Task]) -> None:
+        """Make ready for tasks that will be submitted in a moment, if nothing comes between."""
+        ...
+
+
+@runtime_checkable
 class FleetExecutor(Executor, Protocol):
     """Has tasks run elsewhere: they go on when the daemon ends, and the store hears of their end without it."""
 

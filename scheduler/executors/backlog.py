@@ -46,6 +46,7 @@ class Backlog:
 
     def has_fast_next(self, now: float) -> bool:
         """Whether what comes next is fast."""
+        self._change_lines()
         return bool(self._fast) and not self._slow_has_turn(now)
 
     def take(self, now: float, *, sharing: int) -> list[Task]:
@@ -69,6 +70,11 @@ class Backlog:
         self._fast.clear()
         self._slow.clear()
         return tasks
+
+    def _change_lines(self) -> None:
+        """The first of the slow tasks, whose functions have turned out fast by now, go to the others."""
+        while self._slow and len(self._fast) < wire.CHUNK_TASKS and self._is_fast(self._slow[0]):
+            self._fast.append(self._slow.popleft())
 
     def _slow_has_turn(self, now: float) -> bool:
         return bool(self._slow) and now - self._slow_since >= SLOW_WAITS_S

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -146,21 +146,25 @@ class Member:
 
     # Work for it
 
-    def packed(self, tasks: Sequence[Task]) -> bytes:
-        """The message that hands these tasks to the worker as its next chunk."""
+    def send(self, tasks: list[Task], orders: bytes) -> bool:
+        """Send tasks and their packed orders as a chunk, at most two at a time; False where it cannot be sent now."""
         number = self._sent + 1
         self._progress.clear(number)
-        return wire.pack((number, [tuple(wire.order_of(task)) for task in tasks]))
+        if not self._send(wire.chunk_message(number, orders)):
+            return False
+        self._sent = number
+        self._chunks.append(Chunk(number, tasks))
+        return True
 
-    def send(self, tasks: Sequence[Task], message: bytes) -> bool:
-        """Send a chunk that was packed, at most two at a time; False where it cannot be sent now."""
-        number = self._sent + 1
+    def rehearse(self, orders: bytes) -> None:
+        """Have the worker go through orders without calling anything."""
+        self._send(wire.chunk_message(wire.REHEARSAL, orders))
+
+    def _send(self, message: bytes) -> bool:
         try:
             self._tasks.send(message)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             return False
-        self._sent = number
-        self._chunks.append(Chunk(number, list(tasks)))
         return True
 
     def take_back(self, now: float) -> list[Task]:
@@ -168,7 +172,9 @@ class Member:
         back: list[Task] = []
         with contextlib.suppress(BlockingIOError, ConnectionResetError):
             while data := self._tasks_far.recv(wire.MAX_MESSAGE, socket.MSG_DONTWAIT):
-                unread, _ = wire.unpack(data)
+                unread = wire.chunk_number(data)
+                if unread == wire.REHEARSAL:
+                    continue
                 back += next(chunk.tasks for chunk in self._chunks if chunk.number == unread)
                 self._chunks = deque(chunk for chunk in self._chunks if chunk.number != unread)
                 # Nobody has seen that number, and the next chunk must not share a bank with the one in progress.

@@ -20,7 +20,7 @@ from ..errors import NOT_QUEUED, TargetError
 from ..logs import dropped_text
 from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
-from . import Report, family
+from . import Report, family, wire
 from .backlog import Backlog
 from .member import SETTLED_S, Member, ProtocolError
 
@@ -32,6 +32,8 @@ FAST_S = 0.005
 BLOCKED_S = 0.02
 #: How many chunks of tasks a worker may have before it: one in progress, and one so that it need not wait.
 CHUNKS_AT_ONCE = 2
+#: How many runs a worker rehearses before the first of many.
+REHEARSED = 20
 #: How many tasks may wait for a worker before further ones are refused.
 MAX_PENDING = 20_000
 #: How long a worker beyond `workers` may be idle.
@@ -68,6 +70,8 @@ class ProcessExecutor:
         self._folder = folder
         self._members: list[Member] = []
         self._backlog = Backlog(self._is_fast)
+        #: Orders that were packed beforehand, by the run of their first task.
+        self._packed: dict[int, tuple[list[Task], bytes]] = {}
         self._report = Report()
         self._typical_s: dict[str, float] = {}
         self._hire_after = 0.0
@@ -95,6 +99,22 @@ class ProcessExecutor:
             ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.NEUTRAL, ended_at=now, message=NOT_QUEUED)
             self._report.ended.append((task, ending))
         self._dispatch()
+
+    def prepare(self, tasks: Sequence[Task]) -> None:
+        """Pack the orders for tasks as they will be handed out, and have the workers rehearse some of them."""
+        idle = [member for member in self._members if member.ready and not member.chunks]
+        if self._backlog or not idle:
+            return
+        trial = Backlog(self._is_fast)
+        trial.add(tasks, now := self._clock.monotonic())
+        shares = [len(idle) - served for _ in range(CHUNKS_AT_ONCE) for served in range(len(idle))]
+        self._packed.clear()
+        while trial:
+            chunk = trial.take(now, sharing=shares.pop(0) if shares else len(idle))
+            self._packed[chunk[0].run_id] = chunk, wire.pack_orders(chunk)
+        rehearsed = wire.pack_orders(tasks[:REHEARSED])
+        for member in idle:
+            member.rehearse(rehearsed)
 
     def collect(self) -> Report:
         now = self._clock.monotonic()
@@ -165,9 +185,9 @@ class ProcessExecutor:
             self._take_printed(member)
 
     def _end(self, member: Member, task: Task, ending: Ending, took_s: float) -> None:
-        # A slow run is believed at once, a fast one only after some: sharing a queue with a slow one costs more.
+        # One slow run outweighs some fast ones: sharing a queue with it costs more than having one of one's own.
         typical_s = self._typical_s.get(task.function, took_s)
-        self._typical_s[task.function] = max(took_s, typical_s * 0.8)
+        self._typical_s[task.function] = (took_s + typical_s) / 2
         self._report.ended.append((task, ending))
         if ending.lines_dropped:
             text = dropped_text(ending.lines_dropped)
@@ -267,12 +287,16 @@ class ProcessExecutor:
                 if not self._backlog:
                     break
                 if member.chunks == chunks_before and (not chunks_before or self._may_queue(member, now)):
-                    chunk = self._backlog.take(now, sharing=len(ready))
-                    packed.append((member, chunk, member.packed(chunk)))
+                    chunk = self._backlog.take(now, sharing=len(ready) - len(packed))
+                    packed.append((member, chunk, self._orders_of(chunk)))
             # At once: a worker that wakes up takes the processor from the daemon, and the others would wait for it.
-            for member, chunk, message in packed:
-                if not member.send(chunk, message):
+            for member, chunk, orders in packed:
+                if not member.send(chunk, orders):
                     self._backlog.put_back(chunk)
+
+    def _orders_of(self, chunk: list[Task]) -> bytes:
+        prepared, orders = self._packed.pop(chunk[0].run_id, ([], b""))
+        return orders if prepared == chunk else wire.pack_orders(chunk)
 
     def _may_queue(self, member: Member, now: float) -> bool:
         """Whether the next task and the one that the worker is at are both fast, and it is not stuck."""

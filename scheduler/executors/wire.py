@@ -10,9 +10,10 @@ from __future__ import annotations
 import marshal
 import mmap
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from operator import itemgetter
+from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from ..run import Task
@@ -65,6 +66,32 @@ def order_of(task: Task) -> Order:
         task.attempt,
         task.past_due,
     )
+
+
+def pack_orders(tasks: Sequence[Task]) -> bytes:
+    """The orders to run tasks, as they stand in a message."""
+    return marshal.dumps([tuple(order_of(task)) for task in tasks])
+
+
+def chunk_message(chunk: int, orders: bytes) -> bytes:
+    """The message that hands out a chunk: its number, then its orders."""
+    return _NUMBER.pack(chunk) + orders
+
+
+def chunk_number(message: bytes) -> int:
+    """Which chunk a message hands out, REHEARSAL for none."""
+    number: int = _NUMBER.unpack_from(message)[0]
+    return number
+
+
+def orders_in(message: bytes) -> list[Order]:
+    """The orders that a message hands out."""
+    return [Order(*order) for order in marshal.loads(memoryview(message)[_NUMBER.size :])]
+
+
+_NUMBER = Struct("<Q")
+#: Stands in place of a chunk's number where its orders are only to be gone through, calling nothing.
+REHEARSAL: Final = 0
 
 
 def pack(message: tuple[Any, ...]) -> bytes:

@@ -144,12 +144,15 @@ def _serve(
 ) -> None:
     own_pid = os.getpid()
     while message := tasks.recv(wire.MAX_MESSAGE):
-        chunk, orders = wire.unpack(message)
+        chunk, orders = wire.chunk_number(message), wire.orders_in(message)
+        if chunk == wire.REHEARSAL:
+            _rehearse(orders, voice)
+            continue
         for index, order in enumerate(orders):
             if progress.is_revoked(chunk):
                 break
             progress.begin(chunk, index, time.monotonic())
-            started_at, ended_at, *story = run_order(registry, voice, wire.Order(*order))
+            started_at, ended_at, *story = run_order(registry, voice, order)
             if os.getpid() != own_pid:
                 # A function forked, and both sides returned: there is one worker, not two.
                 os._exit(0)
@@ -160,6 +163,24 @@ def _serve(
         results.send(wire.pack((wire.DONE, chunk)))
 
 
+def _rehearse(orders: list[wire.Order], voice: Voice) -> None:
+    """Do all that running these takes, but for calling functions: a processor that slept is three times as slow."""
+    for order in orders:
+        run_order(_STAGE, voice, order._replace(run_id=0, params="{}"))
+
+
+class _Stage(Registry):
+    """Has a function of every name, which does nothing."""
+
+    def get(self, _: str) -> Callable[..., Any]:
+        return _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
+_STAGE = _Stage()
 _NOTHING_TO_TELL = [Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None, 0]
 
 

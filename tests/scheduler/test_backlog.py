@@ -49,6 +49,17 @@ def test_what_is_put_back_comes_first_again() -> None:
     assert numbers(backlog.take(0.0, sharing=1)) == list(range(6))
 
 
+def test_tasks_that_waited_as_slow_ones_are_taken_together_once_they_are_known_as_fast() -> None:
+    """Ten thousand of a function that nobody knew would otherwise go to the workers one by one."""
+    known: set[str] = set()
+    backlog = Backlog(lambda task: task.function in known)
+    backlog.add([task(n, "new") for n in range(6)], 0.0)
+    assert numbers(backlog.take(0.0, sharing=1)) == [0]
+    known.add("new")
+    assert backlog.has_fast_next(0.0)
+    assert numbers(backlog.take(0.0, sharing=1)) == [1, 2, 3, 4, 5]
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(["fast", "slow"]), st.integers(0, CHUNK_BYTES * 2)), max_size=40),
     st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.floats(0, 3))),

@@ -511,3 +511,36 @@ def test_the_limit_is_refused_before_anything_starts() -> None:
     """No pool without workers."""
     with pytest.raises(ValueError, match="workers must be at least 1"):
         ProcessExecutor("cloud.py", workers=0)
+
+
+def test_what_is_prepared_is_rehearsed_and_runs_once(tmp_path: Path) -> None:
+    """The rehearsal calls nothing and prints nothing; then the tasks are shared out evenly, in their order."""
+    (tmp_path / "functions_of_mine.py").write_text(FUNCTIONS)
+    executor = ProcessExecutor(str(tmp_path / "functions_of_mine.py"), workers=2)
+    executor.start()
+    try:
+        both_are_ready(executor)
+        for number in range(1, 6):
+            executor.submit([task("hello", number)])
+            collect(executor, 1)
+        tasks = [task("hello", number) for number in range(101, 161)]
+        executor.prepare(tasks)
+        executor.prepare(tasks)
+        assert executor.collect() == Report()
+        executor.submit(tasks)
+        handed_out = [[each.run_id for each in chunk.tasks] for member in executor._members for chunk in member._chunks]
+        assert sorted(handed_out) == [list(range(101, 131)), list(range(131, 161))]
+        report = collect(executor, 60)
+        assert sorted(task.run_id for task, _ in report.ended) == list(range(101, 161))
+        assert sorted({line.run_id for line in report.lines}) == list(range(101, 161))
+        assert len(report.lines) == 3 * 60
+    finally:
+        executor.stop()
+
+
+def both_are_ready(executor: ProcessExecutor) -> None:
+    give_up_at = time.monotonic() + 20
+    while not all(member.ready for member in executor._members):
+        assert time.monotonic() < give_up_at
+        select.select(executor.filenos(), [], [], 0.1)
+        executor.collect()
