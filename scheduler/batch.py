@@ -30,10 +30,10 @@ _COALESCED = frozenset({Outcome.SHORT_CIRCUITED.value, Outcome.SKIPPED_OVERLAP.v
 
 
 class Batch:
-    """What a claim at `now` does to the timers that are due."""
+    """What a claim at `now` does to the timers that are due by then, or by `until` where it claims ahead."""
 
-    def __init__(self, now: datetime, *, owner: int, grace: timedelta) -> None:
-        self._now = now
+    def __init__(self, now: datetime, *, owner: int, grace: timedelta, until: datetime | None = None) -> None:
+        self._until = until or now
         self._claimed_at = stamp(now)
         self._late_before = now - grace
         self._grace = grace
@@ -117,7 +117,7 @@ class Batch:
 
     def _find(self, key: tuple[int, Rule]) -> _Found:
         since, rule = key
-        what = due(rule.trigger, instant(since), self._now, rule.misfire, grace=self._grace)
+        what = due(rule.trigger, instant(since), self._until, rule.misfire, grace=self._grace)
         found = self._found[key] = _Found(what)
         return found
 

@@ -12,7 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, exists, func, insert, literal_column, select, text, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from . import breaker
 from .batch import Batch, StateChange
@@ -45,6 +58,8 @@ from .wake import changing
 
 #: The most timers that one claim takes: while they run, the next ones are claimed.
 CLAIM_LIMIT = 500
+#: The most timers that are claimed ahead in one transaction: meanwhile nobody else can write into a SQLite file.
+AHEAD_LIMIT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +124,16 @@ class Claims:
             claimed_at = connection.execute(select(runs.c.claimed_at).order_by(runs.c.id.desc()).limit(1)).scalar()
         return instant_or_none(claimed_at)
 
-    def rehearse(self, due: datetime, *, limit: int = CLAIM_LIMIT) -> None:
-        """Do all that a claim of what will be due then does, but for taking it.
+    def learn(self, due: datetime, *, most: int) -> None:
+        """Read the timers that are due by then, so that their first claim need not."""
+        with self._store.reading() as connection:
+            rows = connection.execute(_DUE, {"now": stamp(due), "limit": most, "without": ""}).all()
+            self._known.of(connection, rows)
 
-        What the claim needs is then at hand, in memory and in the processor's caches: the first one after a second of
-        sleep would take three times as long.
-        """
-        with self._store.writing() as connection:
-            self._lease.check(connection)
-            self._known.of(
-                connection, connection.execute(_DUE, {"now": stamp(due), "limit": limit, "without": ""}).all()
-            )
-            _agenda(connection)
+    def count_due(self, by: datetime, *, most: int) -> int:
+        """How many timers are due by then, counted up to `most`."""
+        with self._store.reading() as connection:
+            return int(connection.execute(_COUNT_DUE, {"now": stamp(by), "most": most}).scalar_one())
 
     def claim(
         self,
@@ -151,6 +164,47 @@ class Claims:
         self._doubts.claimed = []
         self.passed_over.update(self._passing)
         return Claimed(tasks, agenda)
+
+    def claim_ahead(
+        self, now: datetime, *, until: datetime, without: Environment | None = None, limit: int = AHEAD_LIMIT
+    ) -> Claimed:
+        """Take what is due by `until`, which is ahead, as far as nothing keeps it from running when its time comes.
+
+        That is: no run of the timer is open, its breaker is closed and has counted no failure, and one fire time is
+        due. The tasks are to be handed out at their fire times, or brought back by `release`.
+        """
+        with self._store.writing() as connection:
+            self._lease.check(connection)
+            tasks = self._claimed_before(connection, now)
+            due = {"now": stamp(until), "limit": limit, "without": without or ""}
+            due_rows = connection.execute(_TAKE_WELL, due).all()
+            known = self._known.of(connection, due_rows)
+            open_runs = _open_runs(connection, [row[0] for row in due_rows])
+            batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace)
+            for timer_id, _, since, _ in due_rows:
+                if timer_id not in open_runs:
+                    batch.begin(known[timer_id], since)
+            tasks += batch.write(connection)
+            agenda = _agenda(connection)
+            self._doubts.claimed = tasks
+        self._doubts.claimed = []
+        return Claimed(tasks, agenda)
+
+    def release(self, tasks: Sequence[Task]) -> None:
+        """Undo the claim of tasks that were not handed out: their timers fire at those times after all."""
+        with self._store.writing() as connection:
+            self._lease.check(connection)
+            _FORGET.execute(connection, [(task.run_id, self._lease.id) for task in tasks])
+            _FIRE_AGAIN.execute(connection, [(stamp(task.fire_time), task.timer_id) for task in tasks])
+
+    def doubt(self, tasks: Sequence[Task]) -> None:
+        """Have tasks that were not handed out looked at again by the next claim."""
+        self._doubts.claimed = [*self._doubts.claimed, *tasks]
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether there are tasks of ours of which the store has to say what has become of them."""
+        return bool(self._doubts.claimed)
 
     def record(self, ended: Sequence[tuple[Task, Ending]], printed: Sequence[Line] = ()) -> None:
         """Write how runs ended and what they printed, and what their breakers make of it, in one transaction.
@@ -232,6 +286,21 @@ _DUE = (
 )
 _TAKE_DUE = _DUE.with_for_update(skip_locked=True, key_share=True)
 _TAKE_FREE = _TAKE_DUE.where(~exists().where(runs.c.timer_id == timers.c.id, IS_OPEN))
+_TAKE_WELL = _TAKE_DUE.where(_IS_WELL)
+_COUNT_DUE = select(func.count()).select_from(
+    select(timers.c.id).where(timers.c.next_fire_at <= bindparam("now")).limit(bindparam("most")).subquery()
+)
+_FORGET = Bulk(
+    delete(runs).where(runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)),
+    ("run", "daemon"),
+)
+_FIRE_AGAIN = Bulk(
+    update(timers)
+    .where(timers.c.id == bindparam("timer"), timers.c.enabled)
+    .where(or_(timers.c.next_fire_at.is_(None), timers.c.next_fire_at > bindparam("fire_at")))
+    .values(next_fire_at=bindparam("fire_at")),
+    ("fire_at", "timer"),
+)
 #: What a claim must know of a timer where more is to be judged than its fire time, in the order of the due.
 _STATES = Among(
     select(

@@ -1,34 +1,32 @@
 """The daemon: the loop that waits, claims what is due, has it run, and records how it ended.
 
-One thread does it all, so that nothing here needs a lock. A turn is: collect what ended, record it, claim what is due,
-hand it out. `step` is one turn and takes no longer than its work; `run` takes turns until it is told to stop.
+One thread does it all, so that nothing here needs a lock. A turn is: hand out what stands by and is due now, collect
+what ended, record it, claim what is due or soon will be. `step` is one turn and takes no longer than its work; `run`
+takes turns until it is told to stop.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
-from typing import Any
 
-from sqlalchemy import Row
-
-from .breaker import Breaker, State, Verdict
 from .claims import Agenda, Claims
 from .clock import Clock, SteadyClock, SystemClock
+from .deployment import Deployment
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
-from .executors import Executor, FleetExecutor, Queue, Report
+from .executors import Executor
 from .leases import LOOK_TWICE_S, Lease
 from .listener import Listener
 from .misfire import GRACE
+from .notices import breaker_moved, runs_abandoned
 from .outbox import Outbox
 from .presence import Presence
 from .retention import KEEP, Retention
-from .run import Ending, Outcome, Task
+from .run import Outcome, Task
 from .sleep import Sleeper
+from .standby import Standby
 from .store import Store
 from .timer import Environment
 from .timetable import Timetable
@@ -40,25 +38,19 @@ log = logging.getLogger("scheduler.daemon")
 MAX_SLEEP_S = 15.0
 #: How long to wait before asking a store again that did not answer.
 RETRY_S = 0.5
-#: How long before a fire time everything is made ready for it.
-REHEARSAL = timedelta(milliseconds=3)
 #: A daemon that starts reads the timers that are due this soon, so many at most: none of them waits to be read then.
 LEARN_AHEAD = timedelta(minutes=1)
 MAX_LEARNT = 10_000
-#: Where so many tasks wait for a worker, no more are claimed; and when that is looked at again.
-FULL, FULL_S = 10_000, 0.01
+#: When to look again where so many tasks wait for a worker that no more are claimed.
+FULL_S = 0.01
 #: How long to leave due timers to another daemon that is about to take them.
 LEAVE_TO_OTHERS_S = 0.02
 #: By how much a daemon lets others go first when it took the last, so that all of them have something to do.
 COURTESY_S = 0.002
 #: How often the history is pruned, and how soon it goes on where there is more than one portion.
 PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.1
-#: So many abandoned runs are told of one by one.
-MOST_TOLD = 20
 #: How far the system clock may be set back before it is followed; fire times may come twice then.
 MAX_LEAD_S = 2 * 3600.0
-
-_environment = attrgetter("environment")
 
 
 class Daemon:
@@ -80,15 +72,12 @@ class Daemon:
         listener: Listener | None = None,
     ) -> None:
         self._store = store
-        self._executors = executors
+        self._deployment = Deployment(executors)
         self._clock = SteadyClock(clock or SystemClock())
         self._presence = Presence(store)
-        #: Runs go on there without this daemon, and end in the store.
-        self._fleets = {
-            environment: executor for environment, executor in executors.items() if isinstance(executor, FleetExecutor)
-        }
-        self._lease = Lease(store, self._presence, fleet=self._fleets)
-        self._claims = Claims(store, self._lease, grace=grace, on_breaker=_log_breaker)
+        self._lease = Lease(store, self._presence, fleet=self._deployment.fleets)
+        self._claims = Claims(store, self._lease, grace=grace, on_breaker=breaker_moved)
+        self._standby = Standby(self._claims, self._clock, grace=grace)
         self._retention = Retention(store, keep, keep_runs)
         self._timetable = Timetable(store)
         self._listener = listener
@@ -103,12 +92,10 @@ class Daemon:
         self._prune_at = 0.0
         self._agenda = Agenda(None, waits=False)
         self._is_left_to_others = False
-        #: The fire time that was rehearsed for.
-        self._rehearsed: datetime | None = None
+        #: The fire time for which everything is ready.
+        self._prepared_for: datetime | None = None
         self._look_at = 0.0
         self._outbox = Outbox()
-        self._is_full = False
-        self._running = 0
         self._faults: Counter[str] = Counter()
         #: What the store said when it did not answer; empty while it does.
         self._complaint = ""
@@ -118,10 +105,11 @@ class Daemon:
         try:
             while True:
                 wait_s = self.turn()
-                if self._ending or (self._stopping and not self._running):
+                if self._ending or (self._stopping and not self._deployment.running):
                     return
                 if self._sleeper.sleep(wait_s, self._filenos()):
                     self._look_at = self._look_after_others_at = 0.0
+                    self._standby.look_again()
         finally:
             self.close()
 
@@ -141,17 +129,17 @@ class Daemon:
     @property
     def next_due(self) -> datetime | None:
         """The earliest instant at which a timer fires or is tried again, as of the last turn."""
-        return self._agenda.next_due
+        return min((due for due in (self._standby.next_due, self._agenda.next_due) if due is not None), default=None)
 
     @property
     def running(self) -> int:
         """How many runs are going on, those included that wait for a worker, but for those that a fleet has."""
-        return self._running
+        return self._deployment.running
 
     @property
     def waiting(self) -> int:
         """How many of the runs wait for a worker."""
-        return sum(executor.waiting for executor in set(self._executors.values()) if isinstance(executor, Queue))
+        return self._deployment.waiting
 
     @property
     def holds_lease(self) -> bool:
@@ -176,6 +164,7 @@ class Daemon:
             log.warning("%s; starting afresh", error)
             self._faults["lease"] += 1
             self._claims.forget()
+            self._standby.forget()
             self._outbox.forget()
             self._registered = False
             return 0.0
@@ -183,7 +172,8 @@ class Daemon:
             self._complain(str(error))
             self._faults["store"] += 1
             self._look_at = 0.0
-            return RETRY_S
+            # What stands by is handed out at its time all the same.
+            return min([RETRY_S, *self._next_hand_out_s(self._clock.now())])
         except Exception:
             # An error of this program; other timers must not pay for it.
             self._faults["unforeseen"] += 1
@@ -202,25 +192,29 @@ class Daemon:
         self._complaint = complaint
 
     def step(self) -> float:
-        """Collect, record, claim, hand out; returns the seconds until there may be something to do again."""
+        """Hand out, collect, record, claim; returns the seconds until there may be something to do again."""
         self._store.check_in_place()
         if not self._registered and (latest := self._claims.latest()) is not None:
             # The clock may have been set back while no daemon ran.
             self._clock.go_on_from(latest)
         self._note_clock()
         now = self._clock.now()
+        self._hand_out_due(now)
         if self._bell.was_rung() | self._presence.was_rung():
             self._look_at = 0.0
+            self._standby.look_again()
         self._collect()
         self._keep_lease(now)
         monotonic = self._clock.monotonic()
         if not self._stopping and self._may_claim(monotonic) and self._claim(now):
             return 0.0
         # What is due and was not claimed may only wait for a run of its timer that ended, and is not recorded.
-        is_held_up = self._agenda.is_due(now) and not self._is_full
-        if (is_held_up or self._outbox.is_ripe(monotonic, running=self._running)) and self._record():
+        is_held_up = self._agenda.is_due(now) and not self._deployment.is_full()
+        if (is_held_up or self._outbox.is_ripe(monotonic, running=self._deployment.running)) and self._record():
             return 0.0 if not self._stopping else self._sleep_s()
-        self._rehearse(now)
+        if not self._stopping and self._claim_ahead(now):
+            return 0.0
+        self._prepare()
         return self._sleep_s()
 
     # The parts of a turn
@@ -230,6 +224,7 @@ class Daemon:
         ahead_s = self._clock.ahead_s()
         if ahead_s > MAX_LEAD_S:
             self._clock.give_in()
+            self._standby.release()
             count = self._timetable.plan_afresh(now=self._clock.now())
             self._look_at = 0.0
             log.warning("the system clock was set back by %.0f s; planned %d timers afresh", ahead_s, count)
@@ -247,7 +242,7 @@ class Daemon:
             self._lease.register(now, self._bell.port)
             self._registered = True
             self._renew_at = 0.0
-            self._claims.rehearse(now + LEARN_AHEAD, limit=MAX_LEARNT)
+            self._claims.learn(now + LEARN_AHEAD, most=MAX_LEARNT)
         if monotonic >= self._renew_at:
             self._lease.renew(now)
             self._renew_at = monotonic + self._lease.renew_again_s
@@ -266,24 +261,14 @@ class Daemon:
     def _take_over(self, now: datetime) -> None:
         abandoned, adopted = self._lease.take_over(now)
         if abandoned:
-            self._note_abandoned(abandoned)
+            runs_abandoned(abandoned)
+            self._claims.passed_over.update((row.environment, Outcome.ABANDONED) for row in abandoned)
         if adopted:
             log.info("adopted %d runs of daemons that are gone", len(adopted))
-        for environment, theirs in groupby(sorted(adopted, key=_environment), key=_environment):
-            self._fleets[Environment(environment)].adopt(list(theirs))
-
-    def _note_abandoned(self, taken: Sequence[Row[Any]]) -> None:
-        log.warning("abandoned %d runs of daemons that are gone", len(taken))
-        for row in taken:
-            self._claims.passed_over[row.environment, Outcome.ABANDONED] += 1
-        for row in taken[:MOST_TOLD]:
-            about = {name: row._mapping[name] for name in ("request_id", "timer", "function", "environment")}
-            log.warning("abandoned run %d of %s", row.id, row.timer, extra={**about, "run_id": row.id})
+            self._deployment.adopt(adopted)
 
     def _collect(self) -> None:
-        for executor in self._executors.values():
-            report = executor.collect()
-            self._running -= len(report.ended)
+        for report in self._deployment.collect():
             self._outbox.add(report, self._clock.monotonic())
 
     def _record(self) -> bool:
@@ -305,76 +290,96 @@ class Daemon:
     def _claim(self, now: datetime) -> bool:
         """Take what is due and hand it out; whether there was anything to run."""
         monotonic = self._clock.monotonic()
-        if monotonic >= self._look_at:
+        if monotonic >= self._look_at or self._claims.is_in_doubt:
             self._agenda = self._claims.agenda()
             self._look_at = monotonic + MAX_SLEEP_S
-        full = [environment for environment, executor in self._executors.items() if _is_full(executor)]
-        self._is_full = len(full) == len(self._executors) > 0
-        if self._is_full or not self._agenda.is_due(now):
+        if self._deployment.is_full() or not self._agenda.is_due(now):
             return False
         # A run that ended, but is not recorded, would keep its timer from firing.
         free = bool(self._outbox.ended)
         waits = self._agenda.waits_at(now) and not free
-        tasks, self._agenda = self._claims.claim(now, waits=waits, free=free, without=full[0] if full else None)
+        tasks, self._agenda = self._claims.claim(now, waits=waits, free=free, without=self._without())
         self._is_left_to_others = not tasks and not free
-        for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
-            self._hand_out(environment, list(theirs), now)
+        self._standby.add([task for task in tasks if task.fire_time > now])
+        self._hand_out([task for task in tasks if task.fire_time <= now], now)
         return bool(tasks)
 
-    def _rehearse(self, now: datetime) -> None:
-        """Shortly before something is due, make ready for it."""
-        due = self._agenda.next_due
-        if due is not None and due != self._rehearsed and due - now <= REHEARSAL:
-            self._rehearsed = due
-            self._claims.rehearse(due)
+    def _claim_ahead(self, now: datetime) -> bool:
+        """Take what is due soon, once it is time to; whether there was anything to do."""
+        begins_at = None if self._deployment.is_full() else self._standby.begins_at(self._agenda)
+        if begins_at is None or now < begins_at:
+            return False
+        # A run that ended, but is not recorded, would keep its timer from being claimed.
+        if not (self._outbox.ended and self._record()):
+            self._agenda = self._standby.claim(self._agenda, now, without=self._without())
+        return True
 
-    def _hand_out(self, environment: str, tasks: list[Task], now: datetime) -> None:
-        executor = self._executors.get(Environment(environment))
-        if executor is not None:
-            self._running += 0 if environment in self._fleets else len(tasks)
-            executor.submit(tasks)
+    def _prepare(self) -> None:
+        """Let executors make ready for many tasks that are about to be handed out."""
+        due = self._standby.next_due
+        if due is None or due == self._prepared_for:
             return
-        flag = 1 if environment == Environment.PRODUCTION else 0
-        error = f"The cloud code isn't deployed for prod {flag}."
-        ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=error)
-        self._outbox.add(Report(ended=[(task, ending) for task in tasks]), self._clock.monotonic())
+        self._prepared_for = due
+        self._deployment.prepare(self._standby.next_crowd)
+
+    def _hand_out_due(self, now: datetime) -> None:
+        if self._stopping:
+            self._standby.release()
+        self._hand_out(self._standby.due(now), now)
+
+    def _without(self) -> Environment | None:
+        """The environment of which nothing more is claimed for the time being."""
+        return next(iter(self._deployment.full()), None)
+
+    def _hand_out(self, tasks: Sequence[Task], now: datetime) -> None:
+        if tasks:
+            self._outbox.add(self._deployment.hand_out(tasks, now), self._clock.monotonic())
 
     def _sleep_s(self) -> float:
         monotonic = self._clock.monotonic()
         waits = [MAX_SLEEP_S, self._renew_at - monotonic, self._look_after_others_at - monotonic]
-        if self._agenda.next_due is not None and not self._stopping:
-            due_in_s = (self._agenda.next_due - self._clock.now()).total_seconds()
-            if self._rehearsed != self._agenda.next_due:
-                due_in_s -= REHEARSAL.total_seconds()
-            if self._is_full:
-                due_in_s = max(due_in_s, FULL_S)
-            elif self._is_left_to_others:
-                due_in_s = max(due_in_s, LEAVE_TO_OTHERS_S)
-            elif self._lease.has_others:
-                due_in_s += COURTESY_S
-            waits.append(due_in_s)
+        if not self._stopping:
+            waits += self._next_claims_s(self._clock.now())
         if self._lease.has_suspects:
             waits.append(LOOK_TWICE_S)
-        waits += [check for executor in self._executors.values() if (check := executor.next_check()) is not None]
+        waits += self._deployment.next_checks_s()
         if (overdue_in_s := self._outbox.overdue_in_s(monotonic)) is not None:
             waits.append(overdue_in_s)
         return max(0.0, min(waits))
 
+    def _next_claims_s(self, now: datetime) -> Iterator[float]:
+        """In how many seconds something is to be handed out, and to be claimed."""
+        yield from self._next_hand_out_s(now)
+        if self._agenda.next_due is None:
+            return
+        due_in_s = (self._agenda.next_due - now).total_seconds()
+        if self._deployment.is_full():
+            yield max(due_in_s, FULL_S)
+        elif due_in_s <= 0 and self._is_left_to_others:
+            yield LEAVE_TO_OTHERS_S
+        else:
+            begins_at = self._standby.begins_at(self._agenda)
+            begins_in_s = due_in_s if begins_at is None else (begins_at - now).total_seconds()
+            yield begins_in_s + (COURTESY_S if self._lease.has_others else 0.0)
+
+    def _next_hand_out_s(self, now: datetime) -> Iterator[float]:
+        if self._standby.next_due is not None:
+            yield max(0.0, (self._standby.next_due - now).total_seconds())
+
     def _filenos(self) -> list[int]:
         """What turns readable when there is something to do."""
-        theirs = [fileno for executor in self._executors.values() for fileno in executor.filenos()]
-        return [self._bell.fileno(), *self._presence.filenos(), *theirs]
+        return [self._bell.fileno(), *self._presence.filenos(), *self._deployment.filenos()]
 
     def close(self) -> None:
         """End what runs at once, abandon what has no outcome, and release everything; `run` does so by itself."""
         try:
             self._collect()
             if self._registered:
+                self._standby.release()
                 self._record()
         except StoreError as error:
             log.error("%s", error)
-        for executor in self._executors.values():
-            executor.stop()
+        self._deployment.stop()
         try:
             if self._registered:
                 self._lease.leave(self._clock.now())
@@ -383,23 +388,3 @@ class Daemon:
         self._sleeper.close()
         self._presence.close()
         self._bell.close()
-
-
-def _is_full(executor: Executor) -> bool:
-    """Whether so much waits there that what is due had better wait in the store, under its misfire policy."""
-    return isinstance(executor, Queue) and executor.waiting >= FULL
-
-
-def _log_breaker(name: str, before: Breaker, after: Breaker) -> None:
-    if after.state is State.OPEN:
-        log.warning(
-            "breaker of %s: %s → open until %s after %d failures in a row (%s)",
-            name,
-            before.state,
-            after.next_probe_at and after.next_probe_at.isoformat(timespec="seconds"),
-            after.consecutive_failures,
-            after.last_error,
-            extra={"timer": name},
-        )
-    else:
-        log.info("breaker of %s: %s → %s", name, before.state, after.state, extra={"timer": name})

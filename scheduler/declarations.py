@@ -27,7 +27,7 @@ from .rows import timer_columns, timer_of
 from .schema import timers
 from .store import Store, one_at_a_time
 from .timer import DEFAULT_QUOTA, DEFAULT_TZ, Cron, Environment, Every, Timer
-from .timetable import check_quota, edited_columns, new_columns
+from .timetable import check_quota, claimed_until, edited_columns, new_columns
 from .wake import changing
 
 
@@ -175,7 +175,8 @@ def _taken_over(
         return Change(Effect.ADOPTED, kept, differing) if differing else None
     changes = _changes(row, kept, timer)
     if changes or row.declaration != declared["declaration"] or row.suspended is not None:
-        _write(connection, row, declared | (edited_columns(kept, changes, now) if changes else {}))
+        claimed = claimed_until(connection, row.id)
+        _write(connection, row, declared | (edited_columns(kept, changes, now, claimed) if changes else {}))
     details = tuple(_told(name, getattr(kept, name), value) for name, value in changes.items() if name != "enabled")
     if row.suspended is not None:
         return Change(Effect.RESUMED, replace(kept, **changes), details)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from . import breaker
@@ -15,6 +15,7 @@ from .breaker import Breaker
 from .bulk import Among, Bulk
 from .errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
+from .run import Kind
 from .schema import runs, timers
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .store import Store, one_at_a_time
@@ -94,16 +95,19 @@ class Timetable:
     def enable(self, name: str, environment: Environment = Environment.PRODUCTION, *, now: datetime) -> Entry:
         """Set a timer going from `now` on, its breaker closed; one that is going already only has its breaker reset."""
 
-        def enabled(kept: Entry) -> dict[str, Any]:
+        def enabled(kept: Entry, claimed: datetime | None) -> dict[str, Any]:
             if kept.timer.enabled:
                 return breaker_columns(breaker.CLOSED)
-            return edited_columns(kept.timer, {"enabled": True}, now)
+            return edited_columns(kept.timer, {"enabled": True}, now, claimed)
 
         return self._change(name, environment, enabled)
 
     def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
-        """Stop a timer from firing; a run that goes on is not touched."""
-        return self._change(name, environment, lambda _: {"enabled": False, "next_fire_at": None})
+        """Stop a timer from firing; a run that goes on is not touched, nor one that is about to begin.
+
+        Daemons claim a fire at most a quarter of a second before its time; what is changed later is too late for it.
+        """
+        return self._change(name, environment, lambda *_: {"enabled": False, "next_fire_at": None})
 
     def edit(self, name: str, environment: Environment, changes: Mapping[str, Any], *, now: datetime) -> Entry:
         """Change attributes of a timer by name; the breaker is reset, the next fire computed anew from `now`.
@@ -111,11 +115,11 @@ class Timetable:
         Raises TimerError for an attribute that cannot be changed so.
         """
 
-        return self._change(name, environment, lambda kept: edited_columns(kept.timer, changes, now))
+        return self._change(name, environment, lambda kept, claimed: edited_columns(kept.timer, changes, now, claimed))
 
     def reset(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
         """Close a timer's breaker."""
-        return self._change(name, environment, lambda _: breaker_columns(breaker.CLOSED))
+        return self._change(name, environment, lambda *_: breaker_columns(breaker.CLOSED))
 
     def plan_afresh(self, *, now: datetime) -> int:
         """Compute the next fire time of every enabled timer anew from `now`; returns how many there are.
@@ -141,11 +145,18 @@ class Timetable:
             connection.execute(update(runs).where(still_open).values(timer_id=None))
             connection.execute(delete(timers).where(timers.c.id == kept.id))
 
-    def _change(self, name: str, environment: Environment, change: Any) -> Entry:
+    def _change(
+        self,
+        name: str,
+        environment: Environment,
+        change: Callable[[Entry, datetime | None], Mapping[str, Any]],
+    ) -> Entry:
+        """Write what `change` makes of a timer and of the latest fire time that is claimed of it."""
         with changing(self._store) as connection:
             one_at_a_time(connection)
-            kept = _get(connection, name, environment)
-            values = {**change(kept), "revision": timers.c.revision + 1}
+            kept = _get(connection, name, environment, is_locked=True)
+            values: dict[str, Any] = {**change(kept, claimed_until(connection, kept.id))}
+            values["revision"] = timers.c.revision + 1
             try:
                 connection.execute(update(timers).where(timers.c.id == kept.id).values(values))
             except IntegrityError:
@@ -171,15 +182,31 @@ def new_columns(timer: Timer, now: datetime) -> dict[str, Any]:
     }
 
 
-def edited_columns(kept: Timer, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """The columns that change with attributes of a timer; its next fire follows from now on, its breaker is closed."""
+def claimed_until(connection: Connection, timer_id: int) -> datetime | None:
+    """The latest fire time of a timer that is claimed and has not ended; its row is locked."""
+    return instant_or_none(connection.execute(_CLAIMED_UNTIL, {"timer": timer_id}).scalar())
+
+
+_CLAIMED_UNTIL = select(func.max(runs.c.fire_at)).where(
+    runs.c.timer_id == bindparam("timer"),
+    runs.c.outcome.is_(None),
+    runs.c.kind == Kind.SCHEDULED,
+    runs.c.owner.is_not(None),
+)
+
+
+def edited_columns(kept: Timer, changes: Mapping[str, Any], now: datetime, claimed: datetime | None) -> dict[str, Any]:
+    """The columns that change with attributes of a timer; its next fire follows from now on, its breaker is closed.
+
+    What is `claimed` by a daemon already, which may be ahead, does not fire again.
+    """
     try:
         timer = replace(kept, **changes)
     except TypeError as error:
         raise TimerError(str(error)) from error
     if timer.trigger != kept.trigger or (timer.enabled and not kept.enabled):
         timer = timer.anchored(now)
-    first_fire = _first_fire(timer, now)
+    first_fire = _first_fire(timer, max(now, claimed or now))
     return {
         **timer_columns(timer),
         **breaker_columns(breaker.CLOSED),
@@ -227,10 +254,9 @@ def check_quota(connection: Connection, wanted: Sequence[Timer], quota: int) -> 
             raise TimerQuotaError(environment, quota)
 
 
-def _get(connection: Connection, name: str, environment: Environment) -> Entry:
-    found = connection.execute(
-        select(timers).where(timers.c.environment == environment, timers.c.name == name)
-    ).one_or_none()
+def _get(connection: Connection, name: str, environment: Environment, *, is_locked: bool = False) -> Entry:
+    query = select(timers).where(timers.c.environment == environment, timers.c.name == name)
+    found = connection.execute(query.with_for_update(key_share=True) if is_locked else query).one_or_none()
     if found is None:
         known = connection.execute(select(timers.c.name).where(timers.c.environment == environment)).scalars()
         raise UnknownTimerError(name, environment, known)

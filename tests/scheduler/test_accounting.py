@@ -58,6 +58,7 @@ class AnyDay(RuleBasedStateMachine):
         self.retries = retries
         self.expected: Counter[tuple[str, datetime]] = Counter()
         self.enabled_at: dict[str, datetime] = {}
+        self.claimed_ahead: set[tuple[str, datetime]] = set()
         self.timetable.add(
             [
                 Timer(
@@ -120,6 +121,15 @@ class AnyDay(RuleBasedStateMachine):
         self.clock.advance(seconds)
         self.settle()
 
+    @precondition(lambda self: self.daemon and self.daemon.next_due)
+    @rule(seconds=st.sampled_from([0.001, 0.003]))
+    def a_fire_time_is_about_to_come(self, seconds: float) -> None:
+        """What is due then is claimed already; whatever happens next, happens in between."""
+        due = self.daemon.next_due - timedelta(seconds=seconds)
+        if due > self.clock.now():
+            self.clock.advance_to(due)
+            self.settle()
+
     def settle(self) -> None:
         """Let the daemon take turns until it has nothing more to do at this instant."""
         self.daemon.wake()  # PostgreSQL's news may still be on its way
@@ -174,7 +184,10 @@ class AnyDay(RuleBasedStateMachine):
             assert run.count == len(fire_times)
             found.update((run.timer, fire_time) for fire_time in fire_times)
         assert {key: count for key, count in found.items() if count != 1} == {}
-        assert set(found) == set(self.expected)
+        # What is claimed ahead is not due yet; its timer may be disabled before it is.
+        self.claimed_ahead |= {key for key in found if key[1] > self.clock.now()}
+        assert set(self.expected) <= set(found)
+        assert set(found) - set(self.expected) <= self.claimed_ahead
 
     @precondition(lambda self: self.daemon)
     @invariant()
@@ -193,7 +206,7 @@ class AnyDay(RuleBasedStateMachine):
         waited_for = {task.timer for task in self.executor.going_on}
         retried = {run.timer for run in not_due}
         for run in open_runs:
-            if run.id not in going_on and run not in not_due:
+            if run.id not in going_on and run not in not_due and run.fire_time <= self.clock.now():
                 waits = run.timer in waited_for or (run.kind is Kind.BACKFILL and run.timer in retried)
                 assert waits, f"{run} neither goes on nor waits for anything"
 

@@ -28,8 +28,10 @@ PRODUCTION = Environment.PRODUCTION
 def test_a_timer_fires_when_it_is_due_and_not_before(service: Service) -> None:
     """A run row with its outcome, its start and its lateness."""
     service.add(seconds=10)
-    service.after(9.999)
+    service.after(9.7)
     assert service.rows() == []
+    service.after(0.299)
+    assert service.executor.begun == []
     service.after(0.003)
     (run,) = service.history.runs()
     assert (run.fire_time, run.outcome) == (START + timedelta(seconds=10), Outcome.SUCCEEDED)

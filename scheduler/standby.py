@@ -1,0 +1,139 @@
+"""Standby: timers are claimed shortly before they are due, so that at the instant itself they are only handed out.
+
+To claim a thousand fires takes a store some ten milliseconds, or fifty; done at the fire time, that would be lateness.
+Claimed ahead is what nothing keeps from running; anything that has to be judged is claimed when it is due. The claim
+comes no earlier than it must, at most a quarter of a second: a timer that is changed after it fires as it was.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from operator import attrgetter
+
+from .claims import AHEAD_LIMIT, Agenda, Claims
+from .clock import Clock
+from .misfire import GRACE
+from .run import Task
+from .timer import Environment
+
+#: The shortest and the longest time from a claim to the fire times it is for.
+LEAST, MOST = timedelta(milliseconds=4), timedelta(milliseconds=250)
+#: So many tasks that are due at the same time are worth some preparation.
+CROWD = 20
+#: So many tasks stand by at most; what is due beside them is claimed when it is due.
+MOST_TASKS = 10_000
+
+_fire_time = attrgetter("fire_time")
+
+
+class Lead:
+    """How long before a fire time its claim has to begin, learnt from the claims so far."""
+
+    #: Seconds that a claim takes whatever it finds, and for each fire.
+    fixed_s = 0.002
+    per_fire_s = 0.00002
+    #: Claims of so many fires tell what one costs; the others, what a claim costs by itself.
+    MANY = 100
+
+    #: One stall of the machine must not lead to early claims ever after.
+    _MOST_FIXED_S, _MOST_PER_FIRE_S = 0.05, 0.0002
+
+    def learn(self, fires: int, took_s: float) -> None:
+        """A claim has taken `took_s` for that many fires; a long one is believed at once, short ones by and by."""
+        if fires >= self.MANY:
+            per_fire_s = max((took_s - self.fixed_s) / fires, 0.9 * self.per_fire_s)
+            self.per_fire_s = min(per_fire_s, self._MOST_PER_FIRE_S)
+        else:
+            self.fixed_s = min(max(took_s, 0.9 * self.fixed_s), self._MOST_FIXED_S)
+
+    def of(self, fires: int) -> timedelta:
+        """The lead for a claim of that many fires, with half as much again to be safe."""
+        return min(MOST, max(LEAST, timedelta(seconds=1.5 * (self.fixed_s + fires * self.per_fire_s))))
+
+
+class Standby:
+    """The tasks of one daemon that stand by until they are due."""
+
+    def __init__(self, claims: Claims, clock: Clock, *, grace: timedelta = GRACE) -> None:
+        self._claims = claims
+        self._clock = clock
+        self._grace = grace
+        self._lead = Lead()
+        #: By their fire times.
+        self._tasks: list[Task] = []
+        #: The fire time that there is nothing more to claim for, until it comes.
+        self._done_for: datetime | None = None
+        #: A fire time, and how long before it its claim is to begin.
+        self._lead_for: tuple[datetime | None, timedelta] = None, LEAST
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When the first of these tasks is due."""
+        return self._tasks[0].fire_time if self._tasks else None
+
+    def add(self, tasks: Collection[Task]) -> None:
+        """Take tasks whose runs are written."""
+        self._tasks = sorted([*self._tasks, *tasks], key=_fire_time)
+
+    def due(self, now: datetime) -> list[Task]:
+        """The tasks whose time has come, no more among these.
+
+        Those that are late beyond the grace, the machine having slept, go back to the claims: they may not be ours any
+        more, and are subject to their misfire policies.
+        """
+        if not self._tasks or self._tasks[0].fire_time > now:
+            return []
+        count = bisect_right(self._tasks, now, key=_fire_time)
+        due, self._tasks = self._tasks[:count], self._tasks[count:]
+        if now - due[0].fire_time <= self._grace:
+            return due
+        late = bisect_left(due, now - self._grace, key=_fire_time)
+        self._claims.doubt(due[:late])
+        return due[late:]
+
+    @property
+    def next_crowd(self) -> list[Task]:
+        """Many tasks that are the next ones due, at the same time; nothing where it is only a few."""
+        count = bisect_right(self._tasks, self._tasks[0].fire_time, key=_fire_time) if self._tasks else 0
+        return self._tasks[:count] if count >= CROWD else []
+
+    def look_again(self) -> None:
+        """Timers may have changed: what there is to claim is to be found out anew."""
+        self._done_for, self._lead_for = None, (None, LEAST)
+
+    def begins_at(self, agenda: Agenda) -> datetime | None:
+        """When to claim ahead what is due next; None where there is nothing to claim so."""
+        due = agenda.next_due
+        if due is None or due == self._done_for or len(self._tasks) >= MOST_TASKS:
+            return None
+        if self._lead_for[0] != due:
+            self._lead_for = due, self._lead.of(self._claims.count_due(due, most=MOST_TASKS))
+        return due - self._lead_for[1]
+
+    def claim(self, agenda: Agenda, now: datetime, *, without: Environment | None = None) -> Agenda:
+        """Claim what is due next, from `begins_at` on; returns what there is to claim then."""
+        due = agenda.next_due or now
+        began = self._clock.monotonic()
+        tasks, after = self._claims.claim_ahead(now, until=due, without=without)
+        self._lead.learn(len(tasks), self._clock.monotonic() - began)
+        if len(tasks) < AHEAD_LIMIT and after.next_due == due:
+            # What is left has to be judged, or others have it.
+            self._done_for = due
+        self.add(tasks)
+        return after
+
+    def release(self) -> None:
+        """Undo the claims of these tasks: they fire as if they had never been claimed."""
+        if self._tasks:
+            self._claims.release(self._tasks)
+            self._tasks = []
+
+    def forget(self) -> None:
+        """Drop what others have taken over."""
+        self._tasks = []
+        self.look_again()

@@ -1,0 +1,232 @@
+"""Claimed shortly before it is due, handed out at its time: and whatever comes between, each fire time has one row."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.breaker import State
+from scheduler.daemon import RETRY_S
+from scheduler.errors import StoreUnavailableError
+from scheduler.run import Outcome
+from scheduler.standby import LEAST, MOST, Lead
+from scheduler.timer import Environment, MisfirePolicy, OverlapPolicy
+from scheduler.timetable import Timetable
+
+from .doubles import FAILURE, START, Service
+
+PRODUCTION = Environment.PRODUCTION
+#: Well within the shortest lead.
+AHEAD_S = 0.002
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def ahead_of_the_first_fire(service: Service, **options: Any) -> None:
+    """An every-ten-seconds timer whose first fire is claimed, and not due for two milliseconds."""
+    service.add(seconds=10, **options)
+    service.after(10 - AHEAD_S)
+    assert service.rows() == [(10, 1, None)]
+    assert service.executor.begun == []
+
+
+def test_a_fire_is_claimed_shortly_before_it_is_due_and_handed_out_then(service: Service) -> None:
+    """At the instant itself nothing is left to do but that."""
+    ahead_of_the_first_fire(service)
+    assert service.daemon is not None
+    assert service.daemon.next_due == at(10)
+    (run,) = service.history.runs()
+    assert run.claimed_at == at(10 - AHEAD_S)
+    assert service.timetable.get("t").next_fire == at(20)
+    service.after(AHEAD_S)
+    (run,) = service.history.runs()
+    assert (run.started_at, run.outcome) == (at(10), Outcome.SUCCEEDED)
+
+
+@pytest.mark.parametrize("overlap", OverlapPolicy)
+def test_what_has_to_be_judged_is_claimed_when_it_is_due(service: Service, overlap: OverlapPolicy) -> None:
+    """The last run goes on a moment before the fire time, but not at it: that is no overlap."""
+    service.executor.script = lambda task: None
+    service.add(seconds=10, overlap=overlap)
+    service.after(10)
+    service.after(10 - AHEAD_S)
+    assert service.rows() == [(10, 1, None)]
+    service.executor.end(service.executor.going_on[0])
+    service.after(AHEAD_S)
+    assert service.rows() == [(10, 1, "succeeded"), (20, 1, None)]
+    assert len(service.executor.going_on) == 1
+
+
+def test_a_timer_with_failures_is_judged_when_it_is_due(service: Service) -> None:
+    """Its breaker goes by the fire time."""
+    service.executor.script = lambda task: FAILURE
+    service.add(seconds=10, breaker_threshold=1)
+    service.after(10)
+    service.after(10 - AHEAD_S)
+    assert service.rows() == [(10, 1, "failed")]
+    service.after(AHEAD_S)
+    assert service.rows() == [(10, 1, "failed"), (20, 1, "short_circuited")]
+    assert service.timetable.get("t").breaker.state is State.OPEN
+
+
+def test_a_daemon_that_stops_undoes_what_it_claimed_ahead(service: Service) -> None:
+    """The next one fires it."""
+    ahead_of_the_first_fire(service)
+    assert service.daemon is not None
+    service.daemon.stop()
+    service.daemon.step()
+    assert service.rows() == []
+    assert service.timetable.get("t").next_fire == at(10)
+    service.daemon.close()
+    assert service.executor.begun == []
+    service.start()
+    service.after(1)
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
+def test_what_is_given_back_fires_by_the_timer_as_it_is_then(service: Service) -> None:
+    """Disabled in between, it does not."""
+    ahead_of_the_first_fire(service)
+    service.timetable.disable("t")
+    assert service.daemon is not None
+    service.daemon.close()
+    service.start()
+    service.after(30)
+    assert service.rows() == []
+
+
+def test_a_daemon_that_is_killed_with_fires_claimed_ahead_leaves_them_abandoned(service: Service) -> None:
+    """Nobody knows that it had not handed them out."""
+    ahead_of_the_first_fire(service)
+    service.kill()
+    service.start()
+    service.after(10 + AHEAD_S)
+    assert service.rows() == [(10, 1, "abandoned"), (20, 1, "succeeded")]
+
+
+@pytest.mark.parametrize("misfire", MisfirePolicy)
+def test_a_machine_that_slept_meanwhile_goes_by_the_misfire_policy(service: Service, misfire: MisfirePolicy) -> None:
+    """An hour later the fire is no longer on time; each fire time stands in one row all the same."""
+    ahead_of_the_first_fire(service, misfire=misfire)
+    service.after(3600 - 10 + AHEAD_S)
+    assert service.rows()[0] == (10, 1, "misfired" if misfire is MisfirePolicy.SKIP else "succeeded")
+    assert sum(count for _, count, _ in service.rows()) == 360
+    assert all(task.past_due for task in service.executor.begun if task.fire_time < at(3595))
+
+
+def test_a_clock_that_is_set_back_by_a_day_takes_the_claims_ahead_back(service: Service) -> None:
+    """The fire time comes again tomorrow, and fires then, once."""
+    ahead_of_the_first_fire(service)
+    service.clock.jump(-86_400)
+    service.settle()
+    assert service.rows() == []
+    assert service.executor.begun == []
+
+
+def test_a_clock_that_is_set_back_a_little_doubles_nothing(service: Service) -> None:
+    """The steady clock goes on, and the task with it."""
+    ahead_of_the_first_fire(service)
+    service.clock.jump(-30)
+    for _ in range(100):
+        service.after(1)
+    fire_times = [task.fire_time for task in service.executor.begun]
+    assert fire_times == sorted(set(fire_times))
+    assert fire_times[0] == at(10)
+
+
+CHANGES: dict[str, Callable[[Timetable, Service], object]] = {
+    "edited": lambda timetable, service: timetable.edit("t", PRODUCTION, {"params": {"a": 1}}, now=service.clock.now()),
+    "disabled and enabled": lambda timetable, service: (
+        timetable.disable("t"),
+        timetable.enable("t", now=service.clock.now()),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_timer_that_is_changed_too_late_fires_once_as_it_was(service: Service, change: str) -> None:
+    """The claim stands; the change holds from the next fire on."""
+    service.add(seconds=10)
+    service.after(10)
+    service.after(10 - AHEAD_S)
+    CHANGES[change](service.timetable, service)
+    service.after(AHEAD_S)
+    assert [(task.fire_time, task.params) for task in service.executor.begun] == [(at(10), "{}"), (at(20), "{}")]
+    service.after(10)
+    # One that is set going anew counts from then on: from 19.998 s, in whole seconds.
+    assert [fire for fire, _, _ in service.rows()] == [10, 20, 30 if change == "edited" else 29]
+
+
+def test_a_timer_that_is_removed_too_late_fires_once(service: Service) -> None:
+    """Its run stands in the history."""
+    ahead_of_the_first_fire(service)
+    service.timetable.remove("t")
+    service.after(30)
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
+def test_what_stands_by_is_handed_out_while_the_store_is_away(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its time, and recorded when the store is back."""
+    ahead_of_the_first_fire(service)
+    assert service.daemon is not None
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        for name in ("agenda", "claim", "claim_ahead", "record", "count_due"):
+            patch.setattr(service.daemon._claims, name, away)
+        service.daemon.wake()
+        assert service.daemon.turn() == pytest.approx(AHEAD_S)
+        service.clock.advance(AHEAD_S)
+        assert service.daemon.turn() == RETRY_S
+        assert [task.fire_time for task in service.executor.begun] == [at(10)]
+    service.settle()
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
+def test_a_claim_ahead_whose_commit_was_not_answered_is_found(service: Service) -> None:
+    """It took place: the fire runs, once, and at its time."""
+    service.add(seconds=10)
+    service.after(5)
+    claimed = service.daemon._claims.claim_ahead  # type: ignore[union-attr]
+
+    def unanswered(*arguments: object, **options: object) -> object:
+        answer = claimed(*arguments, **options)  # type: ignore[arg-type]
+        service.daemon._claims.doubt(answer.tasks)  # type: ignore[union-attr]
+        service.daemon._claims.claim_ahead = claimed  # type: ignore[union-attr, method-assign]
+        raise StoreUnavailableError("connection lost")
+
+    service.daemon._claims.claim_ahead = unanswered  # type: ignore[union-attr, method-assign]
+    service.clock.advance(5 - AHEAD_S)
+    assert service.daemon.turn() == RETRY_S  # type: ignore[union-attr]
+    service.settle()
+    assert service.executor.begun == []
+    service.after(AHEAD_S)
+    assert service.rows() == [(10, 1, "succeeded")]
+    assert len(service.executor.begun) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.floats(0, 10)), max_size=20), st.integers(0, 1_000_000))
+def test_a_lead_is_bounded_whatever_the_claims_took(claims: list[tuple[int, float]], fires: int) -> None:
+    """A stall of the machine makes no claim earlier than a quarter of a second; and more fires need no shorter lead."""
+    lead = Lead()
+    for found, took_s in claims:
+        lead.learn(found, took_s)
+    assert LEAST <= lead.of(fires) <= lead.of(fires + 1) <= MOST
+
+
+@given(st.floats(0.001, 0.04), st.floats(0.000_001, 0.000_1), st.integers(1, 1_000))
+def test_a_lead_is_long_enough_for_claims_that_take_what_they_took(fixed_s: float, per_fire_s: float, n: int) -> None:
+    """Once they have been seen, small and large ones."""
+    lead = Lead()
+    for fires in (1, 1_000):
+        lead.learn(fires, fixed_s + fires * per_fire_s)
+    assert lead.of(n).total_seconds() >= min(MOST.total_seconds(), fixed_s + n * per_fire_s)
