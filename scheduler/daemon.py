@@ -210,7 +210,9 @@ class Daemon:
             return 0.0
         # What is due and was not claimed may only wait for a run of its timer that ended, and is not recorded.
         is_held_up = self._agenda.is_due(now) and not self._deployment.is_full()
-        if (is_held_up or self._outbox.is_ripe(monotonic, running=self._deployment.running)) and self._record():
+        # While tasks wait for a worker, the processor is theirs.
+        has_time = not self._deployment.waiting and self._outbox.is_ripe(monotonic, running=self._deployment.running)
+        if (is_held_up or has_time or self._outbox.is_overdue(monotonic)) and self._record():
             return 0.0 if not self._stopping else self._sleep_s()
         if not self._stopping and self._claim_ahead(now):
             return 0.0
@@ -275,7 +277,7 @@ class Daemon:
         """Write what ended and what was printed; whether there was anything."""
         if not self._outbox:
             return False
-        if self._outbox.ended or self._outbox.printed:
+        if self._outbox.has_ended or self._outbox.printed:
             self._claims.record(self._outbox.ended, self._outbox.printed)
         ended, printed = self._outbox.emptied()
         self._look_at = 0.0
@@ -285,7 +287,7 @@ class Daemon:
 
     def _may_claim(self, monotonic: float) -> bool:
         """Whether outcomes wait until what is due is claimed; PostgreSQL would search long for timers that are free."""
-        return not (self._outbox.is_overdue(monotonic) or (self._outbox.ended and not self._store.is_sqlite))
+        return not (self._outbox.is_overdue(monotonic) or (self._outbox.has_ended and not self._store.is_sqlite))
 
     def _claim(self, now: datetime) -> bool:
         """Take what is due and hand it out; whether there was anything to run."""
@@ -296,7 +298,7 @@ class Daemon:
         if self._deployment.is_full() or not self._agenda.is_due(now):
             return False
         # A run that ended, but is not recorded, would keep its timer from firing.
-        free = bool(self._outbox.ended)
+        free = self._outbox.has_ended
         waits = self._agenda.waits_at(now) and not free
         tasks, self._agenda = self._claims.claim(now, waits=waits, free=free, without=self._without())
         self._is_left_to_others = not tasks and not free
@@ -310,7 +312,7 @@ class Daemon:
         if begins_at is None or now < begins_at:
             return False
         # A run that ended, but is not recorded, would keep its timer from being claimed.
-        if not (self._outbox.ended and self._record()):
+        if not (self._outbox.has_ended and self._record()):
             self._agenda = self._standby.claim(self._agenda, now, without=self._without())
         return True
 

@@ -40,7 +40,7 @@ class Deployment:
         """What happened since this was last asked, executor by executor."""
         for executor in self._executors:
             report = executor.collect()
-            self.running -= len(report.ended)
+            self.running -= len(report)
             yield report
 
     def prepare(self, tasks: Sequence[Task]) -> None:

@@ -6,7 +6,7 @@ runs. But nothing waits here for long, or in great number.
 
 from __future__ import annotations
 
-from .executors import Report
+from .executors import EndedWell, Report
 from .run import Ending, Line, Task
 
 #: So many outcomes and lines, or such old ones, are recorded before anything else is claimed.
@@ -19,20 +19,38 @@ class Outbox:
     """What is to be recorded (`ended`, `printed`), and what a fleet has recorded that is only to be told."""
 
     def __init__(self) -> None:
-        self.ended: list[tuple[Task, Ending]] = []
+        self._ended: list[tuple[Task, Ending]] = []
+        #: What comes after that.
+        self._well: list[EndedWell] = []
+        self._well_count = 0
         self.printed: list[Line] = []
         self._recorded: list[tuple[Task, Ending]] = []
         self._kept: list[Line] = []
         self._since = 0.0
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether there are runs that ended."""
+        return bool(self._ended or self._well)
+
+    @property
+    def ended(self) -> list[tuple[Task, Ending]]:
+        """How runs ended."""
+        if self._well:
+            self._ended += [pair for some in self._well for pair in some.endings()]
+            self._well, self._well_count = [], 0
+        return self._ended
+
     def __len__(self) -> int:
-        return len(self.ended) + len(self.printed) + len(self._recorded) + len(self._kept)
+        return self._well_count + len(self._ended) + len(self.printed) + len(self._recorded) + len(self._kept)
 
     def add(self, report: Report, now: float) -> None:
         """Take what an executor reports."""
         if not self:
             self._since = now
-        self.ended += report.ended
+        self._ended += report.ended
+        self._well += report.well
+        self._well_count += len(report) - len(report.ended)
         self.printed += report.lines
         self._recorded += report.recorded
         self._kept += report.kept
@@ -52,9 +70,9 @@ class Outbox:
     def emptied(self) -> tuple[list[tuple[Task, Ending]], list[Line]]:
         """Everything that was here, to be told of: what ended, and what was printed."""
         ended, printed = self.ended + self._recorded, self.printed + self._kept
-        self.ended, self.printed, self._recorded, self._kept = [], [], [], []
+        self._ended, self.printed, self._recorded, self._kept = [], [], [], []
         return ended, printed
 
     def forget(self) -> None:
         """Drop what is no longer this daemon's to record; what is recorded is still to be told of."""
-        self.ended, self.printed = [], []
+        self._ended, self._well, self._well_count, self.printed = [], [], 0, []

@@ -49,8 +49,8 @@ class Lead:
             self.fixed_s = min(max(took_s, 0.9 * self.fixed_s), self._MOST_FIXED_S)
 
     def of(self, fires: int) -> timedelta:
-        """The lead for a claim of that many fires, with half as much again to be safe."""
-        return min(MOST, max(LEAST, timedelta(seconds=1.5 * (self.fixed_s + fires * self.per_fire_s))))
+        """The lead for a claim of that many fires, with as much again to be safe."""
+        return min(MOST, max(LEAST, timedelta(seconds=2 * (self.fixed_s + fires * self.per_fire_s))))
 
 
 class Standby:

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from ..run import Ending, Line, Task
+from ..breaker import Verdict
+from ..run import Ending, Line, Outcome, Task
+from ..stamps import instant
+
+
+class EndedWell(NamedTuple):
+    """Runs that succeeded with nothing to tell, as nearly all do; `times` says when each started and ended.
+
+    To make an Ending of each takes longer than its function may have taken, so that is left to whoever has the time.
+    """
+
+    tasks: Sequence[Task]
+    #: Microseconds since 1970.
+    times: Sequence[tuple[int, int]]
+
+    def endings(self) -> list[tuple[Task, Ending]]:
+        """The same, one by one."""
+        return [
+            (task, Ending(Outcome.SUCCEEDED, Verdict.GOOD, instant(ended_at), instant(started_at)))
+            for task, (started_at, ended_at) in zip(self.tasks, self.times, strict=True)
+        ]
 
 
 @dataclass(slots=True)
@@ -14,10 +34,20 @@ class Report:
     """What happened since the last report."""
 
     ended: list[tuple[Task, Ending]] = field(default_factory=list)
+    #: Further runs that ended.
+    well: list[EndedWell] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     #: What ended and was printed elsewhere, and is in the store already.
     recorded: list[tuple[Task, Ending]] = field(default_factory=list)
     kept: list[Line] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """How many runs ended that are to be recorded."""
+        return len(self.ended) + sum(len(some.tasks) for some in self.well)
+
+    def endings(self) -> list[tuple[Task, Ending]]:
+        """All of those."""
+        return self.ended + [pair for some in self.well for pair in some.endings()]
 
 
 class Executor(Protocol):

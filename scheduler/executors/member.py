@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ..breaker import Verdict
 from ..logs import LineCutter, LineLimit
 from ..run import Outcome, Task
-from . import family, wire
+from . import EndedWell, family, wire
 
 _READ_SIZE = 65_536
 #: How many pieces of raw output are read at a time, so that one loud worker cannot hold up the daemon.
@@ -204,7 +204,7 @@ class Member:
 
     # News of it
 
-    def news(self) -> Iterator[Ended]:
+    def news(self) -> Iterator[Ended | EndedWell]:
         """Tasks that ended, oldest first; what else the worker says is kept in its attributes.
 
         Raises ProtocolError for what cannot have come from our own worker.
@@ -224,7 +224,7 @@ class Member:
         except (BlockingIOError, ConnectionResetError):
             return None
 
-    def _heard(self, message: object) -> Iterator[Ended]:
+    def _heard(self, message: object) -> Iterator[Ended | EndedWell]:
         head = self._chunks[0] if self._chunks else None
         match message:
             case (wire.READY,):
@@ -247,22 +247,23 @@ class Member:
             case _:
                 raise ProtocolError
 
-    def _ended_silently(self, *, up_to: int | None = None) -> Iterator[Ended]:
+    def _ended_silently(self, *, up_to: int | None = None) -> Iterator[Ended | EndedWell]:
         """Tasks of the chunk in progress that ended well and sent no word of it."""
         if not self._chunks:
             return
         chunk = self._chunks[0]
-        last = len(chunk.tasks) if up_to is None else up_to
-        dropped = None
-        for started_at, ended_at in self._progress.ended(chunk.number, chunk.ended, last):
-            if dropped is None:
-                # Once for all of them: the raw output of fast functions that share a chunk goes to the first.
-                self.read_output(to_the_end=True)
-                task, dropped = self.end_current()
-            else:
-                task, dropped = chunk.tasks[chunk.ended], 0
-                chunk.ended += 1
-            yield Ended(task, started_at, ended_at, *_WELL, dropped)
+        first, last = chunk.ended, len(chunk.tasks) if up_to is None else up_to
+        times = list(self._progress.ended(chunk.number, first, last))
+        if not times:
+            return
+        # Once for all of them: the raw output of fast functions that share a chunk goes to the first.
+        self.read_output(to_the_end=True)
+        task, dropped = self.end_current()
+        chunk.ended = first + len(times)
+        if dropped:
+            yield Ended(task, *times[0], Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None, dropped)
+            first, times = first + 1, times[1:]
+        yield EndedWell(chunk.tasks[first : chunk.ended], times)
 
     def _end(self, *story: Any) -> Ended:
         """The current task has ended: started_at, ended_at, outcome, verdict, error, result, lines_dropped."""
@@ -340,10 +341,6 @@ class Member:
         if self._limit.allows(0.0):
             current = self.current
             self.printed.append(Printed(current.run_id if current else 0, None, level, text))
-
-
-#: What the worker does not say of a task that ended well, with nothing to tell.
-_WELL = (Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None)
 
 
 def _signal_name(number: int) -> str:

@@ -20,7 +20,7 @@ from ..errors import NOT_QUEUED, TargetError
 from ..logs import dropped_text
 from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
-from . import Report, family, wire
+from . import EndedWell, Report, family, wire
 from .backlog import Backlog
 from .member import SETTLED_S, Member, ProtocolError
 
@@ -130,7 +130,7 @@ class ProcessExecutor:
         return [fileno for member in self._members for fileno in member.filenos()]
 
     def next_check(self) -> float | None:
-        if self._report.ended:
+        if self._report:
             return 0.0
         now = self._clock.monotonic()
         checks = [_next_check_of(member, task, now) for member in self._members if (task := member.current)]
@@ -170,7 +170,11 @@ class ProcessExecutor:
         member.given_back.clear()
 
     def _hear(self, member: Member) -> None:
-        for task, started_at, ended_at, outcome, verdict, error, result, lines_dropped in member.news():
+        for news in member.news():
+            if isinstance(news, EndedWell):
+                self._end_well(member, news)
+                continue
+            task, started_at, ended_at, outcome, verdict, error, result, lines_dropped = news
             ending = Ending(
                 _OUTCOMES[outcome],
                 _VERDICTS[verdict],
@@ -184,15 +188,23 @@ class ProcessExecutor:
         if member.printed:
             self._take_printed(member)
 
+    def _end_well(self, member: Member, ended: EndedWell) -> None:
+        for task, (started_at, ended_at) in zip(*ended, strict=True):
+            self._note_took(task, (ended_at - started_at) / 1_000_000)
+        self._report.well.append(ended)
+        member.idle_since = self._clock.monotonic()
+
     def _end(self, member: Member, task: Task, ending: Ending, took_s: float) -> None:
-        # One slow run outweighs some fast ones: sharing a queue with it costs more than having one of one's own.
-        typical_s = self._typical_s.get(task.function, took_s)
-        self._typical_s[task.function] = (took_s + typical_s) / 2
+        self._note_took(task, took_s)
         self._report.ended.append((task, ending))
         if ending.lines_dropped:
             text = dropped_text(ending.lines_dropped)
             self._report.lines.append(Line(task.run_id, ending.ended_at, "warning", text))
         member.idle_since = self._clock.monotonic()
+
+    def _note_took(self, task: Task, took_s: float) -> None:
+        # One slow run outweighs some fast ones: sharing a queue with it costs more than having one of one's own.
+        self._typical_s[task.function] = (took_s + self._typical_s.get(task.function, took_s)) / 2
 
     def _take_printed(self, member: Member) -> None:
         printed, member.printed = member.printed, []

@@ -47,6 +47,8 @@ class Voice:
         self._send = send
         self._run_id = 0
         self._limit = LineLimit()
+        #: Whether anything was written since the last run.
+        self.has_text = False
         self.out = Stream(self, "info")
         self.err = Stream(self, "error")
 
@@ -55,6 +57,10 @@ class Voice:
 
     def end(self) -> int:
         """Send unfinished lines; returns how many lines of the run were dropped."""
+        if not (self.has_text or sys.stdout is not self.out or sys.stderr is not self.err):
+            self._run_id = 0
+            return self._limit.dropped
+        self.has_text = False
         for stream in (sys.stdout, sys.stderr):
             # The sources may have put wrappers of their own around ours, which hold text back.
             with contextlib.suppress(Exception):
@@ -73,10 +79,12 @@ class Bytes(io.RawIOBase):
     """What is below a Stream, its `buffer`: takes bytes, and whatever they are, they become lines."""
 
     def __init__(self, voice: Voice, level: str) -> None:
+        self._voice = voice
         self._cutter = LineCutter(lambda text: voice.say(level, text))
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def write(self, data: ReadableBuffer) -> int:
+        self._voice.has_text = True
         with memoryview(data).cast("B") as view:
             # A line may have a gigabyte: it is not copied as a whole.
             for start in range(0, len(view), _PIECE):

@@ -235,7 +235,7 @@ def collect(executor: ProcessExecutor, count: int, *, within_s: float = 20) -> R
         check = executor.next_check()
         select.select(executor.filenos(), [], [], min(0.5, 0.5 if check is None else check))
         report = executor.collect()
-        gathered.ended += report.ended
+        gathered.ended += report.endings()
         gathered.lines += report.lines
     return gathered
 
@@ -396,8 +396,8 @@ def test_tasks_behind_one_that_turns_out_slow_are_not_lost(executor: ProcessExec
     time.sleep(0.03)
     looked = executor.collect()
     time.sleep(0.05)
-    report = collect(executor, 34 - len(looked.ended))
-    ended = [task.run_id for task, _ in looked.ended + report.ended]
+    report = collect(executor, 34 - len(looked))
+    ended = [task.run_id for task, _ in looked.endings() + report.endings()]
     assert sorted(ended) == list(range(26, 60))
 
 
