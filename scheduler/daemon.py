@@ -308,13 +308,18 @@ class Daemon:
 
     def _claim_ahead(self, now: datetime) -> bool:
         """Take what is due soon, once it is time to; whether there was anything to do."""
-        begins_at = None if self._deployment.is_full() else self._standby.begins_at(self._agenda)
+        begins_at = self._claims_ahead_at(now)
         if begins_at is None or now < begins_at:
             return False
         # A run that ended, but is not recorded, would keep its timer from being claimed.
         if not (self._outbox.has_ended and self._record()):
             self._agenda = self._standby.claim(self._agenda, now, without=self._without())
         return True
+
+    def _claims_ahead_at(self, now: datetime) -> datetime | None:
+        if self._deployment.is_full():
+            return None
+        return self._standby.begins_at(self._agenda, now, is_busy=self._deployment.running > 0)
 
     def _prepare(self) -> None:
         """Let executors make ready for many tasks that are about to be handed out."""
@@ -360,7 +365,7 @@ class Daemon:
         elif due_in_s <= 0 and self._is_left_to_others:
             yield LEAVE_TO_OTHERS_S
         else:
-            begins_at = self._standby.begins_at(self._agenda)
+            begins_at = self._claims_ahead_at(now)
             begins_in_s = due_in_s if begins_at is None else (begins_at - now).total_seconds()
             yield begins_in_s + (COURTESY_S if self._lease.has_others else 0.0)
 

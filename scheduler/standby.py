@@ -106,12 +106,17 @@ class Standby:
         """Timers may have changed: what there is to claim is to be found out anew."""
         self._done_for, self._lead_for = None, (None, LEAST)
 
-    def begins_at(self, agenda: Agenda) -> datetime | None:
-        """When to claim ahead what is due next; None where there is nothing to claim so."""
+    def begins_at(self, agenda: Agenda, now: datetime, *, is_busy: bool = False) -> datetime | None:
+        """When to claim ahead what is due next, or to ask again; None where there is nothing to claim so.
+
+        A daemon that `is_busy` learns later how many timers will be due, if there is time.
+        """
         due = agenda.next_due
         if due is None or due == self._done_for or len(self._tasks) >= MOST_TASKS:
             return None
         if self._lead_for[0] != due:
+            if is_busy and due - now > MOST:
+                return due - MOST
             self._lead_for = due, self._lead.of(self._claims.count_due(due, most=MOST_TASKS))
         return due - self._lead_for[1]
 

@@ -203,10 +203,11 @@ class AnyDay(RuleBasedStateMachine):
         going_on = {task.run_id for task in self.executor.going_on}
         open_runs = [run for run in History(self.store).runs(limit=100_000) if run.outcome is None]
         not_due = [run for run in open_runs if run.due_at is not None and run.due_at > self.clock.now()]
-        waited_for = {task.timer for task in self.executor.going_on}
+        stand_by = [run for run in open_runs if run.fire_time > self.clock.now()]
+        waited_for = {task.timer for task in self.executor.going_on} | {run.timer for run in stand_by}
         retried = {run.timer for run in not_due}
         for run in open_runs:
-            if run.id not in going_on and run not in not_due and run.fire_time <= self.clock.now():
+            if run.id not in going_on and run not in not_due and run not in stand_by:
                 waits = run.timer in waited_for or (run.kind is Kind.BACKFILL and run.timer in retried)
                 assert waits, f"{run} neither goes on nor waits for anything"
 
