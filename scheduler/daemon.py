@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from .claims import Agenda, Claims
 from .clock import Clock, SteadyClock, SystemClock
-from .deployment import Deployment
+from .deployment import FULL, Deployment
 from .errors import LeaseLostError, StoreError, StoreUnavailableError
 from .executors import Executor
 from .leases import LOOK_TWICE_S, Lease
@@ -317,7 +317,7 @@ class Daemon:
         return True
 
     def _claims_ahead_at(self, now: datetime) -> datetime | None:
-        if self._deployment.is_full():
+        if self._deployment.waiting + len(self._standby) >= FULL:
             return None
         return self._standby.begins_at(self._agenda, now, is_busy=self._deployment.running > 0)
 

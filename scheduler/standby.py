@@ -22,8 +22,8 @@ from .timer import Environment
 LEAST, MOST = timedelta(milliseconds=4), timedelta(milliseconds=250)
 #: So many tasks that are due at the same time are worth some preparation.
 CROWD = 20
-#: So many tasks stand by at most; what is due beside them is claimed when it is due.
-MOST_TASKS = 10_000
+#: So many timers that will be due need the longest lead in any case.
+MOST_COUNTED = 20_000
 
 _fire_time = attrgetter("fire_time")
 
@@ -112,12 +112,12 @@ class Standby:
         A daemon that `is_busy` learns later how many timers will be due, if there is time.
         """
         due = agenda.next_due
-        if due is None or due == self._done_for or len(self._tasks) >= MOST_TASKS:
+        if due is None or due == self._done_for:
             return None
         if self._lead_for[0] != due:
             if is_busy and due - now > MOST:
                 return due - MOST
-            self._lead_for = due, self._lead.of(self._claims.count_due(due, most=MOST_TASKS))
+            self._lead_for = due, self._lead.of(self._claims.count_due(due, most=MOST_COUNTED))
         return due - self._lead_for[1]
 
     def claim(self, agenda: Agenda, now: datetime, *, without: Environment | None = None) -> Agenda:
