@@ -68,6 +68,11 @@ class SteadyClock:
     def monotonic(self) -> float:
         return self._clock.monotonic()
 
+    @property
+    def is_system(self) -> bool:
+        """Whether the clock behind this one is the machine's, of which the kernel tells when it is set."""
+        return type(self._clock) is SystemClock
+
     def go_on_from(self, instant: datetime) -> None:
         """Go on from where an earlier clock stood, if that is ahead."""
         self._now = max(self.now(), instant)

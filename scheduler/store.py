@@ -108,6 +108,15 @@ class Store:
             connection.execute(schema.daemons.delete().where(schema.daemons.c.id == -1))
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """What a SQLite store writes to: its file and the journal beside it; none of a store without a file."""
+        if self._file is None:
+            return ()
+        # SQLite puts the journal where a symbolic link leads to.
+        file = self._file.resolve()
+        return file, file.with_name(f"{file.name}-wal")
+
+    @property
     def is_in_place(self) -> bool:
         """Whether the path of a SQLite file still leads to the file that is open."""
         return _identity(self._file) == self._opened

@@ -44,6 +44,7 @@ SHELL = (
     "deployment",
     "outbox",
     "standby",
+    "kernel",
     "sleep",
     "daemon",
     "service",

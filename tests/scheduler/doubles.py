@@ -43,6 +43,7 @@ def empty(store: Store) -> None:
 
 def release(daemon: Daemon) -> None:
     """Close what the kernel closes for a process that is no more."""
+    daemon._sleeper.close()
     daemon._bell.close()
     daemon._presence.close()
 
