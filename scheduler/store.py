@@ -168,6 +168,9 @@ class Store:
                 with connection.begin():
                     yield connection
         except DBAPIError as error:
+            if self._file is not None and "readonly" in str(error.orig):
+                # A connection to a file that could not be written stays so, even when the file can be.
+                self._engine.dispose()
             raise_translated(error, self)
 
     def _bring_up_to_date(self) -> None:
@@ -312,7 +315,11 @@ _COMPLAINTS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("database is locked", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
     ("lock timeout", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
     ("read-only transaction", StoreUnavailableError, "the store is read-only; is this the primary server?"),
-    ("readonly", StoreUnavailableError, "the store is read-only; check the permissions of the file and its folder"),
+    (
+        "readonly",
+        StoreUnavailableError,
+        "the store is read-only; check the permissions of the file, its -wal and -shm, and their folder",
+    ),
     ("not a database", StoreVersionError, "the file is not a database; name another file with --store"),
     ("malformed", StoreVersionError, "the database file is damaged; restore it from a backup"),
     (
