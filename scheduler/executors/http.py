@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -51,9 +52,12 @@ class HttpExecutor:
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote engine", daemon=True)
         self._client: httpx.AsyncClient | None = None
         self._places = asyncio.Semaphore(max_concurrency)
+        #: How many tasks were taken over, and how many of these wait no more; each is written by one thread alone.
+        self._taken = self._passed = 0
         self._thread.start()
 
     def submit(self, tasks: Sequence[Task]) -> None:
+        self._taken += len(tasks)
         for task in tasks:
             asyncio.run_coroutine_threadsafe(self._run(task), self._loop)
 
@@ -65,6 +69,10 @@ class HttpExecutor:
 
     def next_check(self) -> float | None:
         return 0.0 if self._ended else None
+
+    @property
+    def waiting(self) -> int:
+        return self._taken - self._passed
 
     def stop(self) -> None:
         """Cut every call that is going on."""
@@ -85,7 +93,7 @@ class HttpExecutor:
     async def _run(self, task: Task) -> None:
         started_at = self._clock.now()
         try:
-            async with asyncio.timeout(task.limit_s), self._places:
+            async with asyncio.timeout(task.limit_s), self._place():
                 end = await self._call(task)
         except TimeoutError:
             end = outcome.End(Outcome.TIMED_OUT, Verdict.FAILURE, f"over its limit of {task.limit_s:g} s")
@@ -102,6 +110,18 @@ class HttpExecutor:
             result=end.result,
         )
         self._ended.post((task, ending))
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the places for calls that go on, when it is this one's turn."""
+        try:
+            await self._places.acquire()
+        finally:
+            self._passed += 1
+        try:
+            yield
+        finally:
+            self._places.release()
 
     async def _call(self, task: Task) -> outcome.End:
         client = self._client_of_loop()

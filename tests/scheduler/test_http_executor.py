@@ -12,9 +12,11 @@ import pytest
 
 from scheduler.breaker import Verdict
 from scheduler.errors import ConfigError
+from scheduler.executors import Queue
 from scheduler.executors.http import HttpExecutor
 from scheduler.run import Ending, Outcome
 
+from .service import eventually
 from .test_process_executor import collect, task
 
 
@@ -153,6 +155,20 @@ def test_an_endless_answer_is_read_in_part(executor: HttpExecutor) -> None:
     ending = run(executor, "endless")
     assert ending.outcome is Outcome.SUCCEEDED
     assert len(str(ending.result)) <= 1_000
+
+
+def test_what_waits_for_its_turn_is_counted(executor: HttpExecutor) -> None:
+    """Until it is called, or its time is up."""
+    narrow = HttpExecutor(executor._url, app_id="the-id", app_key="the-key", max_concurrency=1)
+    assert isinstance(narrow, Queue)
+    narrow.submit([task("drips", run_id, limit_s=0.5) for run_id in range(3)])
+    eventually(lambda: narrow.waiting == 2)
+    assert {ending.outcome for _, ending in collect(narrow, 3).ended} == {Outcome.TIMED_OUT}  # type: ignore[arg-type]
+    assert narrow.waiting == 0
+    narrow.submit([task("hello", run_id) for run_id in range(3)])
+    assert {ending.outcome for _, ending in collect(narrow, 3).ended} == {Outcome.SUCCEEDED}  # type: ignore[arg-type]
+    assert narrow.waiting == 0
+    narrow.stop()
 
 
 @pytest.mark.parametrize("function", ["hangs_up"])
