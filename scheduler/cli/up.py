@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -227,7 +228,9 @@ def _announce(
         given.say_ready(stated)
     if given is None or not given.again:
         function = banner.example_function(loaded.registry)
-        call = banner.curl(url, our_keys(), function) if function else None
+        # With --json a program reads it, which was started to call functions.
+        curl = banner.curl if plan.as_json or sys.stdout.isatty() else banner.curl_without_key
+        call = curl(url, our_keys(), function) if function else None
         if plan.as_json:
             show.print_json_line({**stated, "call": call})
         else:
