@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .handover import Child
-from .server import ONCE_MORE, ending_signals
+from .server import ONCE_MORE, ending_signals, note
 
 log = logging.getLogger("scheduler.up")
 
@@ -157,7 +157,7 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _note(self, number: int, _frame: object) -> None:
-        self._signals.append(number)
+        note(number, self._signals)
 
 
 def supervise(

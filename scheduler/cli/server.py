@@ -64,6 +64,12 @@ def ending_signals() -> list[signal.Signals]:
     return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
 
 
+def note(number: int, noted: list[int]) -> None:
+    """Keep a signal in mind; a closed terminal, of which one may hear twice, is nothing new to one who ends already."""
+    if number != signal.SIGHUP or not noted:
+        noted.append(number)
+
+
 class Beside(Protocol):
     """What runs in a thread beside the server and ends with it: the daemon."""
 
@@ -155,7 +161,7 @@ class Server:
 
     def _note(self, number: int, _frame: object) -> None:
         # Nothing but this: a handler may interrupt any line, one that prints or holds a lock too.
-        self._signals.append(number)
+        note(number, self._signals)
         self._server.pull_trigger()
 
     def _obey(self, daemon: Beside, *, again: bool) -> None:

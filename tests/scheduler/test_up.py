@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -161,7 +162,7 @@ def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path
 
 
 def test_a_terminal_that_is_closed_ends_it_in_good_order(tmp_path: Path) -> None:
-    """SIGHUP is like Ctrl-C: the run that goes on is waited for; and under nohup it is nothing at all."""
+    """SIGHUP is like Ctrl-C: the run that goes on is waited for, even if the shell says so too; nohup lets it live."""
     (tmp_path / "cloud.py").write_text(
         "import time\nfrom scheduler.engine import Engine\nengine = Engine()\n\n"
         "@engine.define\ndef slow():\n    time.sleep(1)\n"
@@ -170,6 +171,8 @@ def test_a_terminal_that_is_closed_ends_it_in_good_order(tmp_path: Path) -> None
         cli(tmp_path, "timers", "add", "slow", "--function", "slow", "--every", "3600")
         cli(tmp_path, "timers", "run", "slow")
         eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE owner IS NOT NULL"))
+        running.process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
         running.process.send_signal(signal.SIGHUP)
         status, _ = running.ended()
         assert status == 0
@@ -371,25 +374,33 @@ def test_an_attempt_is_not_lost_with_the_process(tmp_path: Path) -> None:
 
 
 def test_people_get_the_same_facts_in_words(tmp_path: Path) -> None:
-    """Without --json: labels, timers, and the call on a line of its own."""
+    """Without --json: labels, timers, and the call on a line of its own; a log is not told the key."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     cli(tmp_path, "timers", "add", "t", "--function", "hello", "--cron", "0 0 8 ? * MON", "--enable")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "scheduler", "up", "--port", "0"],
-        cwd=tmp_path,
-        env=clean_environ(),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    lines = []
-    while not lines or not lines[-1].startswith("curl "):
-        lines.append(process.stdout.readline())
-        assert lines[-1], "it ended before it had said everything"
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0
-    said = "".join(lines)
+    said = banner(tmp_path, *os.pipe())
     assert said.startswith("url          http://127.0.0.1:")
     assert "t (production): hello, 0 0 8 ? * MON (Asia/Shanghai), next at " in said
     assert "\x1b" not in said
+    assert '-H "X-LC-Key: $LEANCLOUD_APP_KEY" ' in said
+    assert app_key(tmp_path) not in said
+    assert f'-H "X-LC-Key: {app_key(tmp_path)}" ' in banner(tmp_path, *os.openpty())
+
+
+def app_key(folder: Path) -> str:
+    key: str = json.loads((folder / ".scheduler" / "keys.json").read_text())["LEANCLOUD_APP_KEY"]
+    return key
+
+
+def banner(folder: Path, read_from: int, write_to: int) -> str:
+    """What it says on its stdout, a pipe or a terminal, up to the call."""
+    words = [sys.executable, "-m", "scheduler", "up", "--port", "0"]
+    process = subprocess.Popen(words, cwd=folder, env=clean_environ(), stdout=write_to)
+    os.close(write_to)
+    with os.fdopen(read_from) as stdout:
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("curl "):
+            lines.append(stdout.readline())
+            assert lines[-1], "it ended before it had said everything"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 0
+    return "".join(lines)
