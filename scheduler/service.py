@@ -17,7 +17,7 @@ from .errors import ConfigError, StoreError
 from .executors import Executor
 from .executors.process import ProcessExecutor
 from .executors.thread import ThreadExecutor
-from .functions import Registry
+from .functions import Registry, bind
 from .history import History
 from .listener import Listener, telling
 from .retention import KEEP
@@ -134,7 +134,14 @@ class Scheduler:
         return telling(*told) if told else None
 
     def add(self, *timers: Timer) -> list[Entry]:
-        """Keep new timers, all or none; those that are `enabled` fire from now on."""
+        """Keep new timers, all or none; those that are `enabled` fire from now on.
+
+        Where the functions are at hand, UnknownFunctionError for one that is not among them, and ArgumentError for
+        parameters that it does not take.
+        """
+        if self._registry is not None:
+            for timer in timers:
+                bind(self._registry.get(timer.function), timer.params)
         return self._timetable.add(timers, now=self._clock.now(), quota=self._quota)
 
     def synchronise(self, environment: Environment = Environment.PRODUCTION) -> list[Change]:

@@ -301,6 +301,13 @@ def check_name(what: str, name: object) -> None:
             )
 
 
+def check_new(timer: Timer) -> None:
+    """Refuse blanks at the ends of names, which nobody sees. Of new timers only: a store may hold older ones."""
+    for what, name in (("name", timer.name), ("function", timer.function)):
+        if name != name.strip():
+            raise TimerError(f"{what} {name!r} has a blank at an end; leave it out: {name.strip()!r}", field=what)
+
+
 def params_text(params: Mapping[str, Any]) -> str:
     """The parameters as JSON text; TimerError where they are no JSON object or take more than 64 KiB."""
     if not isinstance(params, Mapping):
@@ -324,7 +331,7 @@ def params_text(params: Mapping[str, Any]) -> str:
 def _check_limit(limit_s: float) -> None:
     if isinstance(limit_s, bool) or not isinstance(limit_s, int | float) or not 0 < limit_s <= MAX_LIMIT_S:
         raise TimerError(
-            f"a time limit is more than 0 s and at most {MAX_LIMIT_S:.0f} s, not {limit_s!r}", field="limit_s"
+            f"a time limit is more than 0 s and at most {MAX_LIMIT_S:.0f} s, not {_plain(limit_s)}", field="limit_s"
         )
 
 
@@ -345,9 +352,14 @@ def _check_retries(retries: int, backoff_s: float) -> None:
         raise TimerError(f"a run is tried again 0 to {MAX_RETRIES} times, not {retries!r}", field="retries")
     if isinstance(backoff_s, bool) or not isinstance(backoff_s, int | float) or not 0 < backoff_s <= MAX_BACKOFF_S:
         raise TimerError(
-            f"a back-off is more than 0 s and at most {MAX_BACKOFF_S:.0f} s, not {backoff_s!r}",
+            f"a back-off is more than 0 s and at most {MAX_BACKOFF_S:.0f} s, not {_plain(backoff_s)}",
             field="retry_backoff_s",
         )
+
+
+def _plain(number: object) -> str:
+    """A number as it was given, 0 and not 0.0; anything else as it is in Python."""
+    return f"{number:g}" if isinstance(number, float) else repr(number)
 
 
 def _choice(name: str, value: str, choices: type[Choice]) -> Choice:

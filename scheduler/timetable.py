@@ -19,7 +19,7 @@ from .run import Kind
 from .schema import runs, timers
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .store import Store, one_at_a_time
-from .timer import DEFAULT_QUOTA, Environment, Timer
+from .timer import DEFAULT_QUOTA, Environment, Timer, check_new
 from .wake import changing
 
 
@@ -171,6 +171,7 @@ _NO_TAIL = {"tail_run_id": None, "tail_outcome": None}
 
 def new_columns(timer: Timer, now: datetime) -> dict[str, Any]:
     """The row of a new timer."""
+    check_new(timer)
     anchored = timer.anchored(now)
     first_fire = _first_fire(anchored, now)
     return {
@@ -204,6 +205,8 @@ def edited_columns(kept: Timer, changes: Mapping[str, Any], now: datetime, claim
         timer = replace(kept, **changes)
     except TypeError as error:
         raise TimerError(str(error)) from error
+    if changes.keys() & {"name", "function"}:
+        check_new(timer)
     if timer.trigger != kept.trigger or (timer.enabled and not kept.enabled):
         timer = timer.anchored(now)
     first_fire = _first_fire(timer, max(now, claimed or now))

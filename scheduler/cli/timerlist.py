@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import TimerError
-from ..timer import DEFAULT_TZ, Cron, Environment, Every, Timer, params_text
+from ..timer import DEFAULT_TZ, Cron, Environment, Every, Timer, check_new, params_text
 
 COLUMNS = (
     *("name", "function", "cron", "seconds", "environment", "enabled", "tz", "dst"),
@@ -287,7 +287,9 @@ def _built(values: Mapping[str, Any], spoiled: Container[str | None]) -> Timer:
     fields = {_FIELD_OF_COLUMN.get(column, column): value for column, value in values.items()}
     options = {name: value for name, value in fields.items() if name not in _OF_TRIGGER}
     names = {name: "spoiled" if name in spoiled else "" for name in ("name", "function")}
-    return Timer(trigger=_trigger(values, spoiled), **(names | options))
+    timer = Timer(trigger=_trigger(values, spoiled), **(names | options))
+    check_new(timer)
+    return timer
 
 
 def _trigger(values: Mapping[str, Any], spoiled: Container[str | None]) -> Cron | Every:

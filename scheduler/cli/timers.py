@@ -15,7 +15,7 @@ from ..errors import StoreUnavailableError, TimerError, UnknownTimerError
 from ..history import History
 from ..run import Outcome, Run
 from ..store import Store
-from ..timer import Environment, Timer
+from ..timer import Environment, Timer, check_new
 from ..timetable import Entry, Timetable
 from . import show
 from .backfill import backfill_timer
@@ -98,6 +98,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         params=parse_params(pairs, given["params"]),
         **attributes(given, limit_s=place.config.limit_s),
     )
+    check_new(timer)
     if not no_check:
         check_function(place, timer, given["target"])
     with place.new_store() as store:
@@ -281,8 +282,11 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
     assert run is not None
     if as_json:
         show.print_json(show.run_json(run, show.zone_of(timer, place.config.tz)))
+    elif wait and run.outcome is not None:
+        _tell_ended(run)
     else:
-        _tell_run(run, runs=runs)
+        # Of a run that nobody waits for, no outcome is told, even if it came at once: a script is told the same always.
+        _tell_entered(run, runs=runs)
     if wait and run.outcome is not Outcome.SUCCEEDED:
         raise SystemExit(1)
 
@@ -298,16 +302,17 @@ def _waited(store: Store, run_id: int, timer: Timer) -> Run | None:
     return run
 
 
-def _tell_run(run: Run, *, runs: bool) -> None:
-    if run.outcome is None:
-        click.echo(
-            f"run {run.id} of {run.timer} is entered; look at it with:  {show.command('runs', '--timer', run.timer)}"
-        )
-        if not runs:
-            click.echo(f"no daemon runs on this store; it waits for:  {show.command('up')}", err=True)
-        return
+def _tell_entered(run: Run, *, runs: bool) -> None:
+    click.echo(
+        f"run {run.id} of {run.timer} is entered; look at it with:  {show.command('runs', '--timer', run.timer)}"
+    )
+    if not runs:
+        click.echo(f"no daemon runs on this store; it waits for:  {show.command('up')}", err=True)
+
+
+def _tell_ended(run: Run) -> None:
     what = show.plain(" ".join(part for part in (run.message, run.error and f"({run.error})") if part))
-    ended = f"run {run.id} of {run.timer} {show.coloured(run.outcome)} in {show.seconds(run.duration_s)}"
+    ended = f"run {run.id} of {run.timer} {show.coloured(run.outcome or '')} in {show.seconds(run.duration_s)}"
     click.echo(f"{ended}  {what}" if what else ended)
     if run.result is not None:
         click.echo(f"result  {show.plain(run.result)}")

@@ -2,10 +2,14 @@
 
 import shlex
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scheduler.history import History
+from scheduler.run import Outcome
 from tests.scheduler.command_line import CLOUD, CommandLine
 
 EVERY = ("--function", "hello", "--every", "60")
@@ -102,7 +106,8 @@ def test_instants_are_shown_in_the_timers_zone_with_their_offset(command_line: C
         ("--every 60", "a timer needs a function: --function NAME"),
         ("--function hello --every 0", "an interval of 0 s is out of range"),
         ("--function hello --every 60 --tz Asia/Tokyo", "an interval has no time zone"),
-        ("--function hello --every 60 --limit 0", "a time limit is more than 0 s"),
+        ("--function hello --every 60 --limit 0", "a time limit is more than 0 s and at most 86400 s, not 0\n"),
+        ("--function 'hello ' --every 60", "function 'hello ' has a blank at an end; leave it out: 'hello'"),
         ("--function hello --every 60 --breaker -1", "a breaker opens after"),
         ("--function hello --every 60 --jitter 61", "a jitter of 61 s is longer than the shortest time between"),
         ("--function hello --every 60 --misfire never", "'never' is not one of"),
@@ -208,6 +213,23 @@ def test_a_run_is_entered_for_the_daemon_to_come(command_line: CommandLine) -> N
     assert "no daemon runs on this store" in result.stderr
     (run,) = command_line.json("runs")
     assert (run["timer"], run["kind"], run["outcome"]) == ("t", "manual", None)
+
+
+def test_of_a_run_that_nobody_waits_for_no_outcome_is_told(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if it had failed before one could look: a script is told the same always, and exits with 0."""
+    command_line.run("timers", "add", "t", *EVERY)
+    look = History.run
+
+    def look_too_late(history: History, run_id: int) -> Any:
+        run = look(history, run_id)
+        return run and replace(run, outcome=Outcome.FAILED, message="Execution failed.")
+
+    monkeypatch.setattr(History, "run", look_too_late)
+    result = command_line.run("timers", "run", "t")
+    assert (result.exit_code, "is entered; look at it with" in result.stdout) == (0, True)
+    assert "failed" not in result.stdout
 
 
 def test_a_wrong_folder_does_not_look_like_an_empty_store(command_line: CommandLine) -> None:

@@ -37,8 +37,8 @@ triggers = st.builds(Every, st.integers(5, 10**6)) | st.builds(
 )
 timers = st.builds(
     Timer,
-    name=texts,
-    function=texts,
+    name=texts.map(str.strip),
+    function=texts.map(str.strip),
     trigger=triggers,
     params=st.dictionaries(texts, json_values, max_size=3),
     environment=st.sampled_from(Environment),
@@ -142,6 +142,7 @@ def test_every_bad_line_is_named_with_its_column(command_line: CommandLine) -> N
         ('[{"name": "t", "function": "f", "seconds": 1},\n3]', "line 2: a timer is an object, not 3"),
         ('[\n{"name": 1, "function": "f", "seconds": 1}]', "line 2, name: it is a text, not 1"),
         ('[{"name": "t", "function": "f", "seconds": 1, "params": [1]}]', "line 1, params: parameters are a JSON obj"),
+        ('[{"name": " t", "function": "f", "seconds": 1}]', "line 1, name: name ' t' has a blank at an end"),
         ('[{"name": "t", "function": "f", "seconds": 0}]', "line 1, seconds: an interval of 0 s is out of range"),
         ('[{"name": "t", "function": "f", "cron": "0 0 8 * * ?", "tz": "Mars"}]', "line 1, tz: "),
         ("[" * 100_000, "no JSON: "),

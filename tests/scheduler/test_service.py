@@ -10,7 +10,7 @@ import pytest
 
 from scheduler import Cron, Every, Scheduler, Timer
 from scheduler.engine import Engine, LeanEngineError
-from scheduler.errors import ConfigError, StoreError
+from scheduler.errors import ArgumentError, ConfigError, StoreError, UnknownFunctionError
 from scheduler.functions import Registry
 from scheduler.run import Outcome
 from scheduler.testing import ManualScheduler
@@ -34,6 +34,28 @@ def test_timers_fire_while_the_block_lasts() -> None:
         assert called.wait(10)
         wait_for(lambda: scheduler.history.runs(outcomes=[Outcome.SUCCEEDED]))
     assert not [thread for thread in threading.enumerate() if thread.name == "scheduler"]
+
+
+@pytest.mark.parametrize(
+    ("function", "params", "error", "message"),
+    [
+        ("ad", {}, UnknownFunctionError, "no function 'ad'; known functions: add"),
+        ("add", {"a": 1}, ArgumentError, "missing argument 'b'"),
+        ("add ", {"a": 1, "b": 2}, UnknownFunctionError, "no function 'add '"),
+    ],
+)
+def test_a_timer_of_a_function_that_is_not_there_is_refused(
+    function: str, params: dict[str, int], error: type[Exception], message: str
+) -> None:
+    """So is one with parameters that its function does not take; nothing is kept."""
+    engine = Engine()
+    engine.define("add")(lambda a, b: a + b)
+    scheduler = Scheduler("sqlite://", engine)
+    good = Timer(name="good", function="add", trigger=Every(1), params={"a": 1, "b": 2})
+    with pytest.raises(error, match=message):
+        scheduler.add(good, Timer(name="t", function=function, trigger=Every(1), params=params))
+    assert scheduler.timers() == []
+    scheduler.stop()
 
 
 def test_a_manual_run_happens_now(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from scheduler.clock import ManualClock
 from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
+from scheduler.schema import timers
 from scheduler.store import Store
 from scheduler.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.timetable import Timetable
@@ -77,6 +79,27 @@ def test_adding_is_all_or_nothing(timetable: Timetable) -> None:
     with pytest.raises(DuplicateTimerError):
         timetable.add([MONDAY, replace(MONDAY, name="other"), MONDAY], now=START)
     assert timetable.list() == []
+
+
+@pytest.mark.parametrize("name", [" t", "t ", "t\u00a0"])
+def test_blanks_at_the_ends_of_a_new_name_are_refused(timetable: Timetable, name: str) -> None:
+    """Of the timer and of its function, in an edit too; nobody sees them, so nobody would find the timer."""
+    timetable.add([MONDAY], now=START)
+    for what in ("name", "function"):
+        with pytest.raises(TimerError, match=f"{what} '.*' has a blank at an end; leave it out: 't'"):
+            timetable.add([replace(MONDAY, **{"name": "x", what: name})], now=START)
+        with pytest.raises(TimerError, match="has a blank at an end"):
+            timetable.edit("monday", PRODUCTION, {what: name}, now=START)
+    assert [entry.timer for entry in timetable.list()] == [MONDAY]
+
+
+def test_an_older_name_with_blanks_can_be_put_right(timetable: Timetable, store: Store) -> None:
+    """It is shown, changed, and renamed."""
+    timetable.add([MONDAY], now=START)
+    with store.writing() as connection:
+        connection.execute(update(timers).values(name=" monday"))
+    assert timetable.edit(" monday", PRODUCTION, {"limit_s": 5.0}, now=START).timer.limit_s == 5
+    assert timetable.edit(" monday", PRODUCTION, {"name": "monday"}, now=START).timer.name == "monday"
 
 
 def test_an_unknown_timer_is_named_with_those_that_there_are(timetable: Timetable) -> None:
