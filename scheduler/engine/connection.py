@@ -26,6 +26,8 @@ GRACE_S, MIN_SPEED = 30.0, 500
 MAX_DROPPED = 256 * 1024 * 1024
 #: waitress reads that part again from its start whenever more of it arrives.
 MAX_BETWEEN_CHUNKS = 8 * 1024
+#: How much of a body may be sizes of chunks, five bytes or more each: half a million chunks cost most of a second.
+MAX_CHUNK_SIZES = 2 * 1024 * 1024
 
 FAILURES = {
     400: Failure(400, 400, "The request is no HTTP/1.1."),
@@ -56,6 +58,8 @@ class Arriving(HTTPRequestParser):  # type: ignore[misc]
         taken: int = super().received(data)
         if self.chunked and self.error is None and self._between_chunks > MAX_BETWEEN_CHUNKS:
             self.error, self.completed = BadRequest("a chunk without an end to its size"), True
+        elif self.chunked and self.error is None and self._chunk_sizes > MAX_CHUNK_SIZES:
+            self.error, self.completed = RequestEntityTooLarge("too many small chunks"), True
         if self.error is not None:
             # Whoever asks whether to go on is refused; waitress would tell him to, and take his body for headers.
             waits, self.expect_continue = self.expect_continue, False
@@ -75,6 +79,11 @@ class Arriving(HTTPRequestParser):  # type: ignore[misc]
     def _between_chunks(self) -> int:
         """How long the line of a chunk's size, or what follows the last chunk, has become."""
         return len(self.body_rcv.control_line) + len(self.body_rcv.trailer)
+
+    @property
+    def _chunk_sizes(self) -> int:
+        """How much of the body has arrived that is no content."""
+        return int(self.body_bytes_received) - len(self.body_rcv)
 
     @property
     def size(self) -> int:

@@ -125,6 +125,17 @@ def test_chunks_without_end_end_at_the_limit() -> None:
         assert sent < 1_000_000
 
 
+@pytest.mark.parametrize(("size", "status"), [(100, b"200"), (300, b"413")])
+def test_so_many_chunks_may_be_tiny(monkeypatch: pytest.MonkeyPatch, size: int, status: bytes) -> None:
+    """Each costs time, however little it carries."""
+    monkeypatch.setattr(connection, "MAX_CHUNK_SIZES", 1_000)
+    chunks = "".join(f"1\n{letter}\n" for letter in body_of(size))
+    with serving(engine()) as url, connected(url) as client:
+        client.sendall(wire(f"{HEAD}Connection: close\nTransfer-Encoding: chunked\n\n{chunks}0\n\n"))
+        head, _ = read(client)
+    assert head.split()[1] == status
+
+
 @pytest.mark.parametrize("start", ["", "1;note=", "0\n", "0\nA: b\n"])
 def test_what_stands_between_chunks_is_short(start: str) -> None:
     """A size, an extension or a trailer that goes on and on would cost more with each of its bytes."""
