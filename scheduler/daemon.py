@@ -35,7 +35,7 @@ from .wake import Bell
 log = logging.getLogger("scheduler.daemon")
 
 #: The longest sleep; and so often the store is looked at, even if nobody has said that it changed.
-MAX_SLEEP_S = 15.0
+MAX_SLEEP_S = 30.0
 #: How long to wait before asking a store again that did not answer.
 RETRY_S = 0.5
 #: A daemon that starts reads the timers that are due this soon, so many at most: none of them waits to be read then.

@@ -30,14 +30,13 @@ from .timer import Delivery
 #: How long a daemon is believed to be alive after its last sign of life; longer on SQLite, where all daemons are on one
 #: machine and the end of one is seen by its process.
 LEASE, LEASE_ON_SQLITE = timedelta(seconds=10), timedelta(seconds=60)
-#: How many signs of life there are in a lease.
-SIGNS = 4
-
+#: How many signs of life there are in a lease; an idle daemon wakes for little else.
+SIGNS, SIGNS_ON_SQLITE = 4, 2
 
 #: How often a daemon looks after the others: a lost session is seen at once, and anything else only by its row.
 LOOK_EVERY_S, LOOK_AT_ROWS_EVERY_S = 1.0, LEASE.total_seconds() / 4
 #: How often where it knows of none; a new one on SQLite is noticed by the change to the file.
-LOOK_AROUND_EVERY_S = 15.0
+LOOK_AROUND_EVERY_S = 30.0
 #: A daemon that holds no lock may be on its way back; it is looked at once more, so much later.
 LOOK_TWICE_S = 0.1
 #: After an outage, the others have so many looks' time to come back as well.
@@ -72,7 +71,7 @@ class Lease:
     @property
     def renew_again_s(self) -> float:
         """When to give the next sign of life, in seconds."""
-        return self.length.total_seconds() / SIGNS
+        return self.length.total_seconds() / (SIGNS_ON_SQLITE if self._store.is_sqlite else SIGNS)
 
     @property
     def look_again_s(self) -> float:
