@@ -18,13 +18,15 @@ from typing import Any, NamedTuple
 from ..breaker import Verdict
 from ..logs import LineCutter, LineLimit
 from ..run import Outcome, Task
-from . import EndedWell, family, wire
+from . import EndedWell, family, priority, wire
 
 _READ_SIZE = 65_536
 #: How many pieces of raw output are read at a time, so that one loud worker cannot hold up the daemon.
 _READS_A_TURN = 16
 #: After this long, what a worker had begun when a chunk was revoked is in memory for all to see.
 SETTLED_S = 0.001
+#: A run that takes longer than this lets others go first.
+LONG_S = 0.5
 
 
 class ProtocolError(Exception):
@@ -77,6 +79,7 @@ class Member:
         self._chunks: deque[Chunk] = deque()
         self._sent = 0
         self._is_muted = False
+        self._is_low = False
         self._limit = LineLimit()
         self._tasks, self._tasks_far = socket.socketpair(socket.AF_UNIX, wire.SOCKET_TYPE)
         self._results, results_far = socket.socketpair(socket.AF_UNIX, wire.SOCKET_TYPE)
@@ -309,6 +312,16 @@ class Member:
         if status < 0:
             return f"the worker process was killed by {_signal_name(-status)}"
         return f"the worker process ended with exit status {status}"
+
+    def has_time(self, now: float) -> bool:
+        """Whether the worker need not go before others: it still starts, or runs what takes long."""
+        return not self.ready or (self.running_for(now) or 0.0) >= LONG_S
+
+    def yield_to_others(self, now: float) -> None:
+        """Give the worker the priority that it should have; where the kernel refuses for the moment, the next time."""
+        has_time = self.has_time(now)
+        if has_time != self._is_low and (priority.lower if has_time else priority.restore)(self.pid):
+            self._is_low = has_time
 
     def kill(self) -> None:
         """End the worker and its descendants now."""

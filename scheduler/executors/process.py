@@ -22,7 +22,7 @@ from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
 from . import EndedWell, Report, family, wire
 from .backlog import Backlog
-from .member import SETTLED_S, Member, ProtocolError
+from .member import LONG_S, SETTLED_S, Member, ProtocolError
 
 log = logging.getLogger("scheduler.executor")
 
@@ -76,6 +76,8 @@ class ProcessExecutor:
         self._typical_s: dict[str, float] = {}
         self._hire_after = 0.0
         self._broken: str | None = None
+        #: Whether more workers are to be hired in the next turns.
+        self._is_short = False
 
     def start(self, *, timeout_s: float = 30.0) -> None:
         """Start the workers and wait until one has loaded the functions; TargetError where it cannot."""
@@ -120,9 +122,13 @@ class ProcessExecutor:
         now = self._clock.monotonic()
         self._collect_from_all()
         for member in list(self._members):
-            self._enforce_limit(member, now)
+            if self._enforce_limit(member, now):
+                # A kill takes milliseconds: what is due meanwhile comes before the next one.
+                break
         self._dispatch()
         self._fit_pool(now)
+        for member in self._members:
+            member.yield_to_others(now)
         report, self._report = self._report, Report()
         return report
 
@@ -130,7 +136,7 @@ class ProcessExecutor:
         return [fileno for member in self._members for fileno in member.filenos()]
 
     def next_check(self) -> float | None:
-        if self._report:
+        if self._report or self._is_short:
             return 0.0
         now = self._clock.monotonic()
         checks = [_next_check_of(member, task, now) for member in self._members if (task := member.current)]
@@ -216,21 +222,23 @@ class ProcessExecutor:
 
     # Limits and deaths
 
-    def _enforce_limit(self, member: Member, now: float) -> None:
+    def _enforce_limit(self, member: Member, now: float) -> bool:
+        """Kill a worker that is over its limit; whether it was."""
         running_s, task = member.running_for(now), member.current
         if running_s is None or task is None:
-            return
+            return False
         if running_s >= min(BLOCKED_S, task.limit_s):
             self._typical_s[task.function] = max(running_s, self._typical_s.get(task.function, 0.0))
             # What stands behind it goes elsewhere; and then the worker can begin nothing else between this look and
             # the kill.
             self._backlog.put_back(member.take_back(now))
         if running_s < task.limit_s or not member.can_begin_nothing(now):
-            return
+            return False
         self._collect_from(member)
-        running_s = member.running_for(now)
-        if member.current is task and running_s is not None:
-            self._kill(member, task)
+        if member.current is not task or member.running_for(now) is None:
+            return False
+        self._kill(member, task)
+        return True
 
     def _kill(self, member: Member, task: Task) -> None:
         started_at = self._clock.now() - timedelta(seconds=task.limit_s)
@@ -328,9 +336,11 @@ class ProcessExecutor:
         starting = sum(not member.ready for member in self._members)
         # At most a doubling at a time: starting a worker costs what a hundred runs cost.
         affordable = max(self._workers, len(self._members)) - starting
-        for _ in range(min(wanted - len(self._members), affordable)):
-            if now >= self._hire_after:
-                self._hire()
+        missing = min(wanted - len(self._members), affordable) if now >= self._hire_after else 0
+        # One a turn: what is due meanwhile comes before the next one.
+        if missing > 0:
+            self._hire()
+        self._is_short = missing > 1
         if len(self._members) > wanted:
             self._let_go(now)
 
@@ -361,5 +371,6 @@ def _next_check_of(member: Member, task: Task, now: float) -> float:
         return max(0.0, min(BLOCKED_S, task.limit_s) - running_s)
     if member.has_more_behind() or not member.can_begin_nothing(now):
         return SETTLED_S
+    until = min(task.limit_s, LONG_S) if running_s < LONG_S else task.limit_s
     # The word in memory counts whole milliseconds.
-    return max(0.0, task.limit_s - running_s) + 0.001
+    return max(0.0, until - running_s) + 0.001

@@ -1,0 +1,145 @@
+"""Workers that start, or run for long, let others go first; real processes, and the kernel's own words."""
+
+import os
+import select
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler.executors import priority
+from scheduler.executors.process import ProcessExecutor
+
+from .test_process_executor import collect, task
+
+OWN = os.getpriority(os.PRIO_PROCESS, 0)
+LOW = min(OWN + priority.LOW, 19)
+
+pytestmark = pytest.mark.skipif(
+    not priority.may_raise() or OWN == 19, reason="the kernel lets nobody take niceness back here"
+)
+
+FUNCTIONS = """
+import os
+import time
+from scheduler.functions import Registry
+
+registry = Registry()
+
+
+@registry.define
+def pid():
+    return os.getpid()
+
+
+@registry.define
+def pauses(seconds):
+    time.sleep(seconds)
+"""
+
+
+def niceness(pid: int) -> tuple[int, int]:
+    """Of the main thread, and of the session as a group, 0 where there are none."""
+    group = Path(f"/proc/{pid}/autogroup")
+    return os.getpriority(os.PRIO_PROCESS, pid), int(group.read_text().split()[-1]) if group.exists() else 0
+
+
+def group(value: int) -> int:
+    return value if Path("/proc/self/autogroup").exists() else 0
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_what_is_lowered_can_be_restored(sleeper: int) -> None:
+    """The thread and the session, and both come back to what they were."""
+    before = niceness(sleeper)
+    assert priority.lower(sleeper)
+    assert niceness(sleeper) == (LOW, group(priority.LOW))
+    assert priority.restore(sleeper)
+    assert niceness(sleeper) == before == (OWN, 0)
+
+
+def test_a_niceness_that_a_function_has_chosen_stays(sleeper: int) -> None:
+    """Neither raised nor lowered."""
+    chosen = OWN + 3
+    os.setpriority(os.PRIO_PROCESS, sleeper, chosen)
+    for change in (priority.lower, priority.restore):
+        assert change(sleeper)
+        assert niceness(sleeper)[0] == chosen
+
+
+def test_a_process_that_is_gone_is_no_error() -> None:
+    """Workers die at any moment."""
+    with subprocess.Popen(["true"], start_new_session=True) as process:
+        process.wait()
+    assert priority.lower(process.pid)
+    assert priority.restore(process.pid)
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> Iterator[ProcessExecutor]:
+    (tmp_path / "functions_with_time.py").write_text(FUNCTIONS)
+    executor = ProcessExecutor(str(tmp_path / "functions_with_time.py"), workers=1, max_workers=1)
+    executor.start()
+    yield executor
+    executor.stop()
+
+
+def until(executor: ProcessExecutor, is_true: Callable[[], bool]) -> None:
+    """Take turns as a daemon does until something is true; fails where the executor would sleep through it."""
+    give_up_at = time.monotonic() + 20
+    while not is_true():
+        assert time.monotonic() < give_up_at
+        check = executor.next_check()
+        select.select(executor.filenos(), [], [], 20 if check is None else check)
+        executor.collect()
+
+
+def test_a_run_that_takes_long_lets_others_go_first_until_it_ends(executor: ProcessExecutor) -> None:
+    """The next run of the same worker, a short one, goes as the daemon does."""
+    executor.submit([task("pid", 1)])
+    worker = int(str(collect(executor, 1).ended[0][1].result))
+    assert niceness(worker) == (OWN, 0)
+    executor.submit([task("pauses", 2, params='{"seconds": 1}')])
+    until(executor, lambda: niceness(worker) == (LOW, group(priority.LOW)))
+    executor.submit([task("pid", 3)])
+    until(executor, lambda: niceness(worker) == (OWN, 0))
+
+
+def test_a_worker_that_starts_beside_others_lets_them_go_first(tmp_path: Path) -> None:
+    """Until it has loaded the functions; here, for a while."""
+    source, go, seen = tmp_path / "functions_that_load.py", tmp_path / "go", tmp_path / "pids"
+    source.write_text(
+        "import os, pathlib, time\n"
+        f"with open({str(seen)!r}, 'a') as file: print(os.getpid(), file=file)\n"
+        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\n" + FUNCTIONS
+    )
+    executor = ProcessExecutor(str(source), workers=1, max_workers=2)
+    try:
+        go.touch()
+        executor.start()
+        go.unlink()
+        executor.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=60)])
+        until_by_looking(executor, lambda: len(seen.read_text().split()) == 2)
+        second = int(seen.read_text().split()[1])
+        until_by_looking(executor, lambda: niceness(second) == (LOW, group(priority.LOW)))
+        go.touch()
+        until(executor, lambda: niceness(second) == (OWN, 0))
+    finally:
+        executor.stop()
+
+
+def until_by_looking(executor: ProcessExecutor, is_true: Callable[[], bool]) -> None:
+    """As `until`, where what is waited for wakes nobody."""
+    give_up_at = time.monotonic() + 20
+    while not is_true():
+        assert time.monotonic() < give_up_at
+        select.select(executor.filenos(), [], [], 0.02)
+        executor.collect()
