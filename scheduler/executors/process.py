@@ -21,7 +21,7 @@ from ..logs import dropped_text
 from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
 from . import EndedWell, Report, family, wire
-from .backlog import Backlog
+from .backlog import SLOW_WAITS_S, Backlog
 from .member import LONG_S, SETTLED_S, Member, ProtocolError
 
 log = logging.getLogger("scheduler.executor")
@@ -69,7 +69,7 @@ class ProcessExecutor:
         self._environ = {**os.environ, **(environ or {})}
         self._folder = folder
         self._members: list[Member] = []
-        self._backlog = Backlog(self._is_fast)
+        self._backlog = Backlog(self._is_fast, self._takes_long)
         #: Orders that were packed beforehand, by the run of their first task.
         self._packed: dict[int, tuple[list[Task], bytes]] = {}
         self._report = Report()
@@ -107,7 +107,7 @@ class ProcessExecutor:
         idle = [member for member in self._members if member.ready and not member.chunks]
         if self._backlog or not idle:
             return
-        trial = Backlog(self._is_fast)
+        trial = Backlog(self._is_fast, self._takes_long)
         trial.add(tasks, now := self._clock.monotonic())
         shares = [len(idle) - served for _ in range(CHUNKS_AT_ONCE) for served in range(len(idle))]
         self._packed.clear()
@@ -142,6 +142,8 @@ class ProcessExecutor:
         checks = [_next_check_of(member, task, now) for member in self._members if (task := member.current)]
         if self._backlog and not self._members:
             checks.append(max(0.0, self._hire_after - now))
+        if self._backlog.long:
+            checks.append(SLOW_WAITS_S)
         if len(self._members) > self._workers:
             checks.append(IDLE_S)
         return min(checks, default=None)
@@ -298,17 +300,24 @@ class ProcessExecutor:
     # Handing out work
 
     def _dispatch(self) -> None:
-        """First every idle worker gets something, then fast tasks queue up behind fast ones."""
+        """First every idle worker gets something, then fast tasks queue up behind fast ones.
+
+        The last idle one is kept from functions that take long, while there are to be more.
+        """
         now = self._clock.monotonic()
         ready = [member for member in self._members if member.ready]
+        spares = sum(not member.chunks for member in ready)
+        grows = len(ready) < len(self._members) or self._may_hire(now)
         for chunks_before in range(CHUNKS_AT_ONCE):
             packed: list[tuple[Member, list[Task], bytes]] = []
             for member in ready:
                 if not self._backlog:
                     break
                 if member.chunks == chunks_before and (not chunks_before or self._may_queue(member, now)):
-                    chunk = self._backlog.take(now, sharing=len(ready) - len(packed))
-                    packed.append((member, chunk, self._orders_of(chunk)))
+                    spares -= not chunks_before
+                    take = self._backlog.take if spares or not grows else self._backlog.take_for_the_last
+                    if chunk := take(now, sharing=len(ready) - len(packed)):
+                        packed.append((member, chunk, self._orders_of(chunk)))
             # At once: a worker that wakes up takes the processor from the daemon, and the others would wait for it.
             for member, chunk, orders in packed:
                 if not member.send(chunk, orders):
@@ -329,20 +338,26 @@ class ProcessExecutor:
     def _is_fast(self, task: Task) -> bool:
         return self._typical_s.get(task.function, FAST_S) < FAST_S
 
+    def _takes_long(self, task: Task) -> bool:
+        return self._typical_s.get(task.function, 0.0) >= LONG_S
+
     def _fit_pool(self, now: float) -> None:
         """Keep as many workers free as were asked for, whatever hangs; let surplus ones go."""
         blocked = sum((member.running_for(now) or 0.0) >= BLOCKED_S for member in self._members)
-        wanted = min(self._workers + blocked, self._max_workers)
+        wanted = min(self._workers + blocked + self._backlog.long, self._max_workers)
         starting = sum(not member.ready for member in self._members)
         # At most a doubling at a time: starting a worker costs what a hundred runs cost.
         affordable = max(self._workers, len(self._members)) - starting
-        missing = min(wanted - len(self._members), affordable) if now >= self._hire_after else 0
+        missing = min(wanted - len(self._members), affordable) if self._may_hire(now) else 0
         # One a turn: what is due meanwhile comes before the next one.
         if missing > 0:
             self._hire()
         self._is_short = missing > 1
         if len(self._members) > wanted:
             self._let_go(now)
+
+    def _may_hire(self, now: float) -> bool:
+        return len(self._members) < self._max_workers and now >= self._hire_after
 
     def _hire(self) -> None:
         member = Member(self._target, self._environ, self._folder)

@@ -20,6 +20,10 @@ def is_fast(task: Task) -> bool:
     return task.function == "fast"
 
 
+def takes_long(task: Task) -> bool:
+    return task.function == "long"
+
+
 def numbers(tasks: list[Task]) -> list[int]:
     return [each.run_id for each in tasks]
 
@@ -38,6 +42,34 @@ def test_a_slow_task_waits_a_second_at_most_for_fast_ones() -> None:
     assert numbers(backlog.take(5.0 + SLOW_WAITS_S, sharing=100)) == [1]
     assert numbers(backlog.take(5.0 + SLOW_WAITS_S, sharing=100)) == [10, 11, 12, 13]
     assert numbers(backlog.take(5.0 + 2 * SLOW_WAITS_S, sharing=1)) == [2]
+
+
+def test_what_takes_long_comes_last_and_leaves_the_last_worker_to_others() -> None:
+    """The slow task behind it does not wait for it."""
+    backlog = Backlog(is_fast, takes_long)
+    backlog.add([task(1, "long"), task(2, "long"), task(3, "slow"), task(4, "fast")], 0.0)
+    assert backlog.long == 2
+    assert [numbers(backlog.take_for_the_last(0.0, sharing=1)) for _ in range(3)] == [[4], [3], []]
+    assert [numbers(backlog.take(0.0, sharing=1)) for _ in range(3)] == [[1], [2], []]
+
+
+def test_what_takes_long_waits_a_second_at_most_for_another_worker() -> None:
+    """Then it has the last one, before the fast ones."""
+    backlog = Backlog(is_fast, takes_long)
+    backlog.add([task(1, "long"), task(2, "long"), task(3, "fast")], 5.0)
+    assert numbers(backlog.take_for_the_last(5.0 + SLOW_WAITS_S, sharing=1)) == [1]
+    assert numbers(backlog.take_for_the_last(5.0 + SLOW_WAITS_S, sharing=1)) == [3]
+    assert numbers(backlog.take_for_the_last(5.0 + SLOW_WAITS_S, sharing=1)) == []
+    assert numbers(backlog.take_for_the_last(5.0 + 2 * SLOW_WAITS_S, sharing=1)) == [2]
+
+
+def test_a_task_that_waits_while_its_function_turns_out_to_take_long_goes_last() -> None:
+    """What was not known when it came is known when it is taken."""
+    known: set[int] = set()
+    backlog = Backlog(is_fast, lambda task: task.run_id in known)
+    backlog.add([task(1, "slow"), task(2, "slow")], 0.0)
+    known.add(1)
+    assert [numbers(backlog.take(0.0, sharing=1)) for _ in range(2)] == [[2], [1]]
 
 
 def test_what_is_put_back_comes_first_again() -> None:
@@ -61,12 +93,12 @@ def test_tasks_that_waited_as_slow_ones_are_taken_together_once_they_are_known_a
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["fast", "slow"]), st.integers(0, CHUNK_BYTES * 2)), max_size=40),
+    st.lists(st.tuples(st.sampled_from(["fast", "slow", "long"]), st.integers(0, CHUNK_BYTES * 2)), max_size=40),
     st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.floats(0, 3))),
 )
 def test_every_task_is_taken_once(kinds: list[tuple[str, int]], turns: list[tuple[int, bool, float]]) -> None:
     """Whatever is taken, by how many workers, put back or not; and what is taken together fits into a message."""
-    backlog = Backlog(is_fast)
+    backlog = Backlog(is_fast, takes_long)
     backlog.add([task(number, kind, "x" * size) for number, (kind, size) in enumerate(kinds)], 0.0)
     begun: list[int] = []
     now = 0.0
