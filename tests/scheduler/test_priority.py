@@ -1,4 +1,4 @@
-"""Workers that start, or run for long, let others go first; real processes, and the kernel's own words."""
+"""What starts, or takes long, lets others go first: on the processors, and to the last free worker; real processes."""
 
 import os
 import select
@@ -11,13 +11,14 @@ import pytest
 
 from scheduler.executors import priority
 from scheduler.executors.process import ProcessExecutor
+from scheduler.run import Ending, Task
 
 from .test_process_executor import collect, task
 
 OWN = os.getpriority(os.PRIO_PROCESS, 0)
 LOW = min(OWN + priority.LOW, 19)
 
-pytestmark = pytest.mark.skipif(
+can_raise = pytest.mark.skipif(
     not priority.may_raise() or OWN == 19, reason="the kernel lets nobody take niceness back here"
 )
 
@@ -57,6 +58,7 @@ def sleeper() -> Iterator[int]:
         process.kill()
 
 
+@can_raise
 def test_what_is_lowered_can_be_restored(sleeper: int) -> None:
     """The thread and the session, and both come back to what they were."""
     before = niceness(sleeper)
@@ -66,6 +68,7 @@ def test_what_is_lowered_can_be_restored(sleeper: int) -> None:
     assert niceness(sleeper) == before == (OWN, 0)
 
 
+@can_raise
 def test_a_niceness_that_a_function_has_chosen_stays(sleeper: int) -> None:
     """Neither raised nor lowered."""
     chosen = OWN + 3
@@ -102,6 +105,7 @@ def until(executor: ProcessExecutor, is_true: Callable[[], bool]) -> None:
         executor.collect()
 
 
+@can_raise
 def test_a_run_that_takes_long_lets_others_go_first_until_it_ends(executor: ProcessExecutor) -> None:
     """The next run of the same worker, a short one, goes as the daemon does."""
     executor.submit([task("pid", 1)])
@@ -113,27 +117,57 @@ def test_a_run_that_takes_long_lets_others_go_first_until_it_ends(executor: Proc
     until(executor, lambda: niceness(worker) == (OWN, 0))
 
 
-def test_a_worker_that_starts_beside_others_lets_them_go_first(tmp_path: Path) -> None:
-    """Until it has loaded the functions; here, for a while."""
-    source, go, seen = tmp_path / "functions_that_load.py", tmp_path / "go", tmp_path / "pids"
-    source.write_text(
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A file without which the functions beside it do not load."""
+    gate = tmp_path / "gate"
+    (tmp_path / "functions_that_load.py").write_text(
         "import os, pathlib, time\n"
-        f"with open({str(seen)!r}, 'a') as file: print(os.getpid(), file=file)\n"
-        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\n" + FUNCTIONS
+        f"with open({str(tmp_path / 'pids')!r}, 'a') as file: print(os.getpid(), file=file)\n"
+        f"while not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)\n" + FUNCTIONS
     )
-    executor = ProcessExecutor(str(source), workers=1, max_workers=2)
-    try:
-        go.touch()
-        executor.start()
-        go.unlink()
-        executor.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=60)])
-        until_by_looking(executor, lambda: len(seen.read_text().split()) == 2)
-        second = int(seen.read_text().split()[1])
-        until_by_looking(executor, lambda: niceness(second) == (LOW, group(priority.LOW)))
-        go.touch()
-        until(executor, lambda: niceness(second) == (OWN, 0))
-    finally:
-        executor.stop()
+    gate.touch()
+    return gate
+
+
+@pytest.fixture
+def gated(gate: Path) -> Iterator[ProcessExecutor]:
+    executor = ProcessExecutor(str(gate.parent / "functions_that_load.py"), workers=2, max_workers=4)
+    executor.start()
+    yield executor
+    executor.stop()
+
+
+@can_raise
+def test_a_worker_that_starts_beside_others_lets_them_go_first(gated: ProcessExecutor, gate: Path) -> None:
+    """Until it has loaded the functions; here, for a while."""
+    pids = gate.with_name("pids")
+    gate.unlink()
+    gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=60)])
+    until_by_looking(gated, lambda: len(pids.read_text().split()) == 3)
+    third = int(pids.read_text().split()[2])
+    until_by_looking(gated, lambda: niceness(third) == (LOW, group(priority.LOW)))
+    gate.touch()
+    until(gated, lambda: niceness(third) == (OWN, 0))
+
+
+def test_what_takes_long_leaves_a_worker_to_others_while_further_ones_start(gated: ProcessExecutor, gate: Path) -> None:
+    """Known to hang, two of them do not take both workers; and when there are more, each has one."""
+    gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=0.6), task("pid", 2)])
+    collect(gated, 2)
+    while len({ending.result for _, ending in run_twice(gated, "pid")}) < 2:
+        time.sleep(0.01)  # what took the killed one's place still starts
+    gate.unlink()
+    gated.submit([task("pauses", number, params='{"seconds": 60}', limit_s=2) for number in (3, 4, 5)])
+    gated.submit([task("pid", 6)])
+    assert [ended.run_id for ended, _ in collect(gated, 1).ended] == [6]
+    gate.touch()
+    assert sorted(ended.run_id for ended, _ in collect(gated, 3).ended) == [3, 4, 5]
+
+
+def run_twice(executor: ProcessExecutor, function: str) -> list[tuple[Task, Ending]]:
+    executor.submit([task(function, number) for number in (7, 8)])
+    return collect(executor, 2).ended
 
 
 def until_by_looking(executor: ProcessExecutor, is_true: Callable[[], bool]) -> None:
