@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..config import LOG_LEVELS
+from ..config import LOG_FORMATS, LOG_LEVELS
 from ..executors.broker import celery_app, prepare, queues
 from ..timer import Environment
 from . import show
@@ -20,6 +20,7 @@ from .place import environment_option, here, json_option, store_option
 @click.option("--broker", metavar="URL", help="Where messages wait: pgmq:// (the store itself), amqp://…, redis://….")
 @click.option("--name", "node", metavar="NAME", help="The worker's name; the host's and the process's unless set.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="From which level on to log; info unless set.")
+@click.option("--log-format", type=click.Choice(LOG_FORMATS), help="How to log; text unless set.")
 @environment_option
 @store_option
 @json_option

@@ -147,6 +147,7 @@ _SETTINGS: dict[str, Any] = {
     "worker_hijack_root_logger": False,
     "worker_redirect_stdouts": False,
     "worker_send_task_events": False,
+    "worker_pool": "scheduler.executors.pool:TaskPool",
     # How long the main process waits for the words of a child that is dead.
     "worker_lost_wait": 0.5,
     "worker_cancel_long_running_tasks_on_connection_loss": False,

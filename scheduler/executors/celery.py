@@ -291,7 +291,10 @@ class Publisher:
         while (job := self._jobs.get()) is not None:
             while not self._is_done(job) and not self._stopping:
                 time.sleep(RETRY_S)
-        self._disconnect()
+        if self._producer is not None:
+            with contextlib.suppress(Exception):
+                # With a farewell, so that what was sent last arrives.
+                self._producer.connection.release()
 
     def _is_done(self, job: Callable[[], None]) -> bool:
         try:
@@ -347,4 +350,5 @@ class Publisher:
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(Exception):
-                producer.connection.collapse()
+                # Without a farewell, for which a broker that is away would have to be waited.
+                producer.connection.collect(CONNECT_S)

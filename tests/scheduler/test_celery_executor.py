@@ -1,4 +1,4 @@
-"""Functions in a Celery fleet: a real worker behind PGMQ in the tests' PostgreSQL, and behind a real Redis."""
+"""Functions in a Celery fleet: a real worker behind PGMQ in the tests' PostgreSQL, a real Redis and a real RabbitMQ."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from scheduler.store import Store
 from scheduler.timer import Delivery, Environment
 
 from .doubles import empty, kill
-from .faults import IS_LONG
 from .postgres import Server
 from .service import children, eventually
 
 pytest.importorskip("celery")
 pytest.importorskip("pgmq")
 
-from .celery_fleet import Redis, Watched, Worker, are_gone, redis_server
+from .celery_fleet import RabbitMQ, Redis, Watched, Worker, are_gone, rabbitmq_server, redis_server
 
 
 class Place(NamedTuple):
@@ -33,18 +32,20 @@ class Place(NamedTuple):
 
     url: str
     broker: str
-    redis: Redis | None
+    #: None where the store itself is the broker.
+    server: Redis | RabbitMQ | None
 
 
-@pytest.fixture(scope="module", params=["pgmq", "redis"])
+@pytest.fixture(scope="module", params=["pgmq", "redis", "rabbitmq"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     server: Server = request.getfixturevalue("postgres")
     with server.database() as url:
         if request.param == "pgmq":
             yield Place(url, "pgmq://", None)
             return
-        with redis_server(tmp_path_factory.mktemp("redis")) as redis:
-            yield Place(url, redis.url, redis)
+        start = {"redis": redis_server, "rabbitmq": rabbitmq_server}[request.param]
+        with start(tmp_path_factory.mktemp(request.param)) as broker:
+            yield Place(url, broker.url, broker)
 
 
 @pytest.fixture(scope="module")
@@ -246,18 +247,18 @@ def test_a_worker_that_is_killed_loses_no_run(
 
 
 @pytest.mark.faults
-@pytest.mark.skipif(not IS_LONG, reason="a worker that finds its Redis again may take a minute to take messages again")
 def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(watched: Watched, place: Place) -> None:
-    """Runs wait for it, and nothing else does."""
-    if place.redis is None:
+    """Runs wait for it, and nothing else does; a worker finds it again, though a child has just been killed."""
+    if place.server is None:
         pytest.skip("the broker is the store itself; test_postgres_faults stops that")
     watched.add("hello", "hello")
-    place.redis.stop()
+    watched.run("spin", "spin", limit_s=0.5)
+    place.server.stop()
     try:
         (run_id,) = watched.begin("hello")
         eventually(lambda: watched.executor._publisher._complaint)
     finally:
-        place.redis.start()
+        place.server.start()
     # A worker looks for its broker after two seconds, then four, and so on.
     assert [run.outcome for run in watched.end_of(run_id, patience_s=60)] == [Outcome.SUCCEEDED]
     assert watched.run("more", "hello").outcome is Outcome.SUCCEEDED
