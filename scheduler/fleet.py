@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from .breaker import Verdict
-from .claims import settle
+from .endings import settle
 from .leases import WITH_TIMER, abandon
 from .rows import line_columns, line_of, storable, task_of
 from .run import Ending, Line, Outcome

@@ -30,6 +30,7 @@ SHELL = (
     "batch",
     "turns",
     "retries",
+    "endings",
     "claims",
     "fleet",
     "backfill",
