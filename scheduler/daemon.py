@@ -309,7 +309,7 @@ class Daemon:
     def _claim_ahead(self, now: datetime) -> bool:
         """Take what is due soon, once it is time to; whether there was anything to do."""
         begins_at = self._claims_ahead_at(now)
-        if begins_at is None or now < begins_at:
+        if begins_at is None or now < begins_at or self._agenda.is_due(now):
             return False
         # A run that ended, but is not recorded, would keep its timer from being claimed.
         if not (self._outbox.has_ended and self._record()):

@@ -167,18 +167,20 @@ def test_a_terminal_that_is_closed_ends_it_in_good_order(tmp_path: Path) -> None
         "import time\nfrom scheduler.engine import Engine\nengine = Engine()\n\n"
         "@engine.define\ndef slow():\n    time.sleep(1)\n"
     )
-    with up(tmp_path) as running:
-        cli(tmp_path, "timers", "add", "slow", "--function", "slow", "--every", "3600")
-        cli(tmp_path, "timers", "run", "slow")
-        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE owner IS NOT NULL"))
-        running.process.send_signal(signal.SIGHUP)
-        time.sleep(0.2)
-        running.process.send_signal(signal.SIGHUP)
-        status, _ = running.ended()
-        assert status == 0
-        assert count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") == 1
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # The tests may themselves have been started by nohup.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
+        with up(tmp_path) as running:
+            cli(tmp_path, "timers", "add", "slow", "--function", "slow", "--every", "3600")
+            cli(tmp_path, "timers", "run", "slow")
+            eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE owner IS NOT NULL"))
+            running.process.send_signal(signal.SIGHUP)
+            time.sleep(0.2)
+            running.process.send_signal(signal.SIGHUP)
+            status, _ = running.ended()
+            assert status == 0
+            assert count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") == 1
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with up(tmp_path) as running:
             running.process.send_signal(signal.SIGHUP)
             assert fetch(f"{running.url}/__engine/1/ping")[0] == 200
