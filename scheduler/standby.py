@@ -19,7 +19,7 @@ from .run import Task
 from .timer import Environment
 
 #: The shortest and the longest time from a claim to the fire times it is for.
-LEAST, MOST = timedelta(milliseconds=4), timedelta(milliseconds=250)
+LEAST, MOST = timedelta(milliseconds=8), timedelta(milliseconds=250)
 #: So many tasks that are due at the same time are worth some preparation.
 CROWD = 20
 #: So many timers that will be due need the longest lead in any case.
