@@ -50,7 +50,11 @@ def ours(timers: int, seconds: int, url: str = "") -> Measured:
     late: list[float] = []
 
     def listen(ended: list[tuple[Task, Ending]], _: list[Line]) -> None:
-        late.extend((ending.started_at - task.fire_time) / timedelta(milliseconds=1) for task, ending in ended)  # type: ignore[operator]
+        late.extend(
+            (ending.started_at - task.fire_time) / timedelta(milliseconds=1)
+            for task, ending in ended
+            if ending.started_at is not None
+        )
 
     with tempfile.TemporaryDirectory() as folder, Store(url or str(Path(folder) / "store.db")) as store:
         executor = ProcessExecutor(functions(folder), workers=2)

@@ -96,7 +96,9 @@ class Backlog:
         return self._long if self._takes_long(task) else self._slow
 
     def _change_lines(self, now: float) -> None:
-        """The first of the slow tasks, whose functions have turned out otherwise by now, go to the others."""
+        """The first slow tasks and long ones, whose functions have turned out otherwise by now, go to the others."""
+        while self._long and len(self._fast) < wire.CHUNK_TASKS and self._is_fast(self._long[0]):
+            self._fast.append(self._long.popleft())
         while self._slow and len(self._fast) < wire.CHUNK_TASKS:
             line = self._line_of(self._slow[0])
             if line is self._slow:

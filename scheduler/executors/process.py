@@ -35,7 +35,7 @@ CHUNKS_AT_ONCE = 2
 #: How many runs a worker rehearses before the first of many.
 REHEARSED = 20
 #: How many tasks may wait for a worker before further ones are refused.
-MAX_PENDING = 20_000
+MAX_PENDING = 40_000
 #: How long a worker beyond `workers` may be idle.
 IDLE_S = 30.0
 #: How long to wait before starting a worker again after one could not load the functions.

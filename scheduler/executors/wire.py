@@ -160,8 +160,9 @@ class Progress:
         self._words[1] = chunk
 
     def elapsed_s(self, began_ms: int, now: float) -> float:
-        """Seconds from a reading of `begun` to `now`; right for limits of up to 49 days."""
-        return ((int(now * 1000) - began_ms) & self._MILLISECONDS) / 1000
+        """Seconds from a reading of `begun` to `now`, 0 where it began later; right for limits of up to 24 days."""
+        elapsed_ms = (int(now * 1000) - began_ms) & self._MILLISECONDS
+        return elapsed_ms / 1000 if elapsed_ms <= self._MILLISECONDS // 2 else 0.0
 
     def close(self) -> None:
         self._words.release()

@@ -3,17 +3,21 @@
 import select
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scheduler.breaker import Verdict
 from scheduler.errors import TargetError
 from scheduler.executors import Report
 from scheduler.executors.process import ProcessExecutor
+from scheduler.executors.wire import Progress
 from scheduler.run import Ending, Kind, Outcome, Task
 
 from .doubles import START
@@ -26,6 +30,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 from scheduler.errors import LeanEngineError
@@ -544,3 +549,15 @@ def both_are_ready(executor: ProcessExecutor) -> None:
         assert time.monotonic() < give_up_at
         select.select(executor.filenos(), [], [], 0.1)
         executor.collect()
+
+
+@given(st.floats(0, 1e9), st.floats(-5, 1_000_000))
+def test_a_run_that_began_after_the_look_has_not_run_for_weeks(now: float, elapsed_s: float) -> None:
+    """The daemon reads its clock first, and the workers go on meanwhile."""
+    with tempfile.TemporaryFile() as file:
+        file.truncate(Progress.SIZE)
+        progress = Progress(file.fileno())
+        progress.begin(1, 0, max(0.0, now - elapsed_s))
+        _, _, began_ms = progress.begun()
+        assert progress.elapsed_s(began_ms, now) == pytest.approx(max(0.0, min(now, elapsed_s)), abs=0.002)
+        progress.close()
