@@ -309,7 +309,7 @@ class Daemon:
     def _claim_ahead(self, now: datetime) -> bool:
         """Take what is due soon, once it is time to; whether there was anything to do."""
         begins_at = self._claims_ahead_at(now)
-        if begins_at is None or now < begins_at or self._agenda.is_due(now):
+        if begins_at is None or now < begins_at:
             return False
         # A run that ended, but is not recorded, would keep its timer from being claimed.
         if not (self._outbox.has_ended and self._record()):
@@ -317,7 +317,8 @@ class Daemon:
         return True
 
     def _claims_ahead_at(self, now: datetime) -> datetime | None:
-        if self._deployment.waiting + len(self._standby) >= FULL:
+        due = self._agenda.next_due
+        if due is None or due <= now or self._deployment.waiting + len(self._standby) >= FULL:
             return None
         return self._standby.begins_at(self._agenda, now, is_busy=self._deployment.running > 0)
 
