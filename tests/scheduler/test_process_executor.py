@@ -528,6 +528,7 @@ def test_what_is_prepared_is_rehearsed_and_runs_once(tmp_path: Path) -> None:
         for number in range(1, 6):
             executor.submit([task("hello", number)])
             collect(executor, 1)
+        both_are_ready(executor)
         tasks = [task("hello", number) for number in range(101, 161)]
         executor.prepare(tasks)
         executor.prepare(tasks)
@@ -545,7 +546,7 @@ def test_what_is_prepared_is_rehearsed_and_runs_once(tmp_path: Path) -> None:
 
 def both_are_ready(executor: ProcessExecutor) -> None:
     give_up_at = time.monotonic() + 20
-    while not all(member.ready for member in executor._members):
+    while not all(member.ready and not member.chunks for member in executor._members):
         assert time.monotonic() < give_up_at
         select.select(executor.filenos(), [], [], 0.1)
         executor.collect()
