@@ -114,7 +114,8 @@ class ProcessExecutor:
         while trial:
             chunk = trial.take(now, sharing=shares.pop(0) if shares else len(idle))
             self._packed[chunk[0].run_id] = chunk, wire.pack_orders(chunk)
-        rehearsed = wire.pack_orders(tasks[:REHEARSED])
+        # Without their parameters, which nobody looks at: they might not fit into a message.
+        rehearsed = wire.pack_orders([task._replace(params="{}") for task in tasks[:REHEARSED]])
         for member in idle:
             member.rehearse(rehearsed)
 

@@ -544,6 +544,22 @@ def test_what_is_prepared_is_rehearsed_and_runs_once(tmp_path: Path) -> None:
         executor.stop()
 
 
+def test_tasks_with_large_parameters_are_rehearsed_too(tmp_path: Path) -> None:
+    """Twenty times the most that a timer may have would not fit into one message."""
+    (tmp_path / "functions_of_mine.py").write_text(FUNCTIONS)
+    executor = ProcessExecutor(str(tmp_path / "functions_of_mine.py"), workers=2)
+    executor.start()
+    try:
+        both_are_ready(executor)
+        tasks = [task("hello", number, params=f'{{"name": "{number}{"x" * 60_000}"}}') for number in range(1, 31)]
+        executor.prepare(tasks)
+        executor.submit(tasks)
+        report = collect(executor, 30)
+        assert {ending.outcome for _, ending in report.ended} == {Outcome.SUCCEEDED}
+    finally:
+        executor.stop()
+
+
 def both_are_ready(executor: ProcessExecutor) -> None:
     give_up_at = time.monotonic() + 20
     while not all(member.ready and not member.chunks for member in executor._members):
