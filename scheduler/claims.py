@@ -16,25 +16,23 @@ from sqlalchemy import (
     Connection,
     Select,
     bindparam,
-    delete,
     exists,
     func,
     insert,
-    or_,
     select,
-    update,
 )
 
 from . import breaker
 from .batch import Batch, StateChange
 from .breaker import Breaker
-from .bulk import Among, Bulk
+from .bulk import Among
 from .doubts import Doubts
 from .endings import settle, write_endings
 from .known import KnownTimers
 from .leases import Lease, end_run, lose_probes
 from .misfire import GRACE
 from .plan import Entry
+from .releases import undo
 from .rows import (
     BREAKER,
     NEW_RUN,
@@ -187,11 +185,14 @@ class Claims:
         return Claimed(tasks, agenda)
 
     def release(self, tasks: Sequence[Task]) -> None:
-        """Undo the claim of tasks that were not handed out: their timers fire at those times after all."""
+        """Undo the claim of tasks that were not handed out: their timers fire at those times after all.
+
+        Those are left in doubt from which another daemon has gone on meanwhile.
+        """
         with self._store.writing() as connection:
             self._lease.check(connection)
-            _FORGET.execute(connection, [(task.run_id, self._lease.id) for task in tasks])
-            _FIRE_AGAIN.execute(connection, [(stamp(task.fire_time), task.timer_id) for task in tasks])
+            stay = undo(connection, self._lease.id, tasks)
+        self.doubt(stay)
 
     def doubt(self, tasks: Sequence[Task]) -> None:
         """Have tasks that were not handed out looked at again by the next claim."""
@@ -285,17 +286,6 @@ _TAKE_FREE = _TAKE_DUE.where(~exists().where(runs.c.timer_id == timers.c.id, IS_
 _TAKE_WELL = _TAKE_DUE.where(_IS_WELL)
 _COUNT_DUE = select(func.count()).select_from(
     select(timers.c.id).where(timers.c.next_fire_at <= bindparam("now")).limit(bindparam("most")).subquery()
-)
-_FORGET = Bulk(
-    delete(runs).where(runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)),
-    ("run", "daemon"),
-)
-_FIRE_AGAIN = Bulk(
-    update(timers)
-    .where(timers.c.id == bindparam("timer"), timers.c.enabled)
-    .where(or_(timers.c.next_fire_at.is_(None), timers.c.next_fire_at > bindparam("fire_at")))
-    .values(next_fire_at=bindparam("fire_at")),
-    ("fire_at", "timer"),
 )
 #: What a claim must know of a timer where more is to be judged than its fire time, in the order of the due.
 _STATES = Among(

@@ -84,6 +84,8 @@ class Daemon:
         self._bell = Bell()
         self._sleeper = Sleeper(store, self._clock)
         self._is_ahead = False
+        #: By how much the clock was set back to which the timers are yet to be planned afresh.
+        self._set_back_s = 0.0
         self._stopping = False
         self._ending = False
         self._registered = False
@@ -172,8 +174,8 @@ class Daemon:
             self._complain(str(error))
             self._faults["store"] += 1
             self._look_at = 0.0
-            # What stands by is handed out at its time all the same.
-            return min([RETRY_S, *self._next_hand_out_s(self._clock.now())])
+            # What stands by is handed out at its time all the same; what could not be is tried no more often.
+            return min([RETRY_S, *filter(None, self._next_hand_out_s(self._clock.now()))])
         except Exception:
             # An error of this program; other timers must not pay for it.
             self._faults["unforeseen"] += 1
@@ -226,10 +228,14 @@ class Daemon:
         ahead_s = self._clock.ahead_s()
         if ahead_s > MAX_LEAD_S:
             self._clock.give_in()
+            self._set_back_s = ahead_s
+        if self._set_back_s:
+            # Until it is done, should the store not answer.
             self._standby.release()
             count = self._timetable.plan_afresh(now=self._clock.now())
             self._look_at = 0.0
-            log.warning("the system clock was set back by %.0f s; planned %d timers afresh", ahead_s, count)
+            log.warning("the system clock was set back by %.0f s; planned %d timers afresh", self._set_back_s, count)
+            self._set_back_s = 0.0
             return
         is_ahead = ahead_s > 1
         if is_ahead and not self._is_ahead:

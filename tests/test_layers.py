@@ -31,6 +31,7 @@ SHELL = (
     "turns",
     "retries",
     "endings",
+    "releases",
     "claims",
     "fleet",
     "backfill",

@@ -1,7 +1,9 @@
 """Claimed shortly before it is due, handed out at its time: and whatever comes between, each fire time has one row."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.breaker import State
-from scheduler.daemon import RETRY_S
+from scheduler.clock import ManualClock
+from scheduler.daemon import RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.run import Outcome
 from scheduler.standby import LEAST, MOST, Lead
-from scheduler.timer import Environment, MisfirePolicy, OverlapPolicy
+from scheduler.store import Store
+from scheduler.timer import Cron, Environment, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.timetable import Timetable
 
-from .doubles import FAILURE, START, Service
+from .doubles import FAILURE, START, ScriptedExecutor, Service, release
 
 PRODUCTION = Environment.PRODUCTION
 #: Well within the shortest lead.
@@ -212,6 +216,97 @@ def test_a_claim_ahead_whose_commit_was_not_answered_is_found(service: Service) 
     service.after(AHEAD_S)
     assert service.rows() == [(10, 1, "succeeded")]
     assert len(service.executor.begun) == 1
+
+
+def away(*_: object, **__: object) -> None:
+    raise StoreUnavailableError("away")
+
+
+@pytest.mark.parametrize("overlap", [OverlapPolicy.SKIP, OverlapPolicy.ALLOW])
+def test_what_another_daemon_went_on_from_is_not_fired_again(service: Service, overlap: OverlapPolicy) -> None:
+    """A daemon that stood still with a claim ahead, and then is told to stop, gives back nothing that is past."""
+    service.add(seconds=1, overlap=overlap)
+    service.after(1 - AHEAD_S)
+    other = Daemon(service.store, {PRODUCTION: (theirs := ScriptedExecutor(service.clock))}, clock=service.clock)
+
+    def let_the_other_go_on() -> None:
+        service.clock.advance(1)
+        other.wake()
+        for _ in range(20):
+            other.step()
+
+    let_the_other_go_on()
+    let_the_other_go_on()
+    assert service.daemon is not None
+    service.daemon.stop()
+    service.daemon.step()
+    service.daemon.close()
+    service.daemon = None
+    let_the_other_go_on()
+    release(other)
+    begun = Counter(task.fire_time for task in theirs.begun)
+    assert set(begun.values()) == {1}
+    fire_times = [fire + rank for fire, count, _ in service.rows() for rank in range(count)]
+    assert sorted(fire_times) == [1, 2, 3, 4]
+    assert service.rows()[0] == (1, 1, "abandoned")
+
+
+def test_what_is_given_back_is_not_fired_by_a_timer_that_got_the_id_since(service: Service) -> None:
+    """SQLite gives the id of a removed timer to the next one."""
+    ahead_of_the_first_fire(service)
+    service.timetable.remove("t")
+    daily = Timer(name="daily", function="f", trigger=Cron("0 0 8 * * ?"), enabled=True)
+    (added,) = service.timetable.add([daily], now=service.clock.now())
+    assert service.daemon is not None
+    service.daemon.stop()
+    service.daemon.step()
+    assert service.timetable.get("daily").next_fire == added.next_fire
+    assert service.rows() == []
+
+
+def test_a_store_that_is_gone_in_between_is_not_asked_all_the_time(tmp_path: Path, clock: ManualClock) -> None:
+    """Twice a second, though the time has come of what stands by; which runs when the file is back."""
+    file, elsewhere = tmp_path / "store.db", tmp_path / "moved"
+    with Store(f"sqlite:///{file}") as store:
+        service = Service(store, clock)
+        ahead_of_the_first_fire(service)
+        assert service.daemon is not None
+        file.rename(elsewhere)
+        clock.advance(AHEAD_S)
+        assert [service.daemon.turn() for _ in range(3)] == [RETRY_S] * 3
+        elsewhere.rename(file)
+        service.settle()
+        assert service.rows() == [(10, 1, "succeeded")]
+        service.kill()
+
+
+def test_a_daemon_that_stops_while_the_store_is_away_does_not_ask_all_the_time(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it cannot give back need not be handed out either."""
+    ahead_of_the_first_fire(service)
+    assert service.daemon is not None
+    monkeypatch.setattr(service.daemon._claims, "release", away)
+    service.daemon.stop()
+    service.clock.advance(AHEAD_S)
+    assert service.daemon.turn() == RETRY_S
+
+
+@pytest.mark.parametrize(("part", "fault"), [("_claims", "release"), ("_timetable", "plan_afresh")])
+def test_a_clock_that_is_set_back_while_the_store_is_away_plans_afresh_later(
+    service: Service, monkeypatch: pytest.MonkeyPatch, part: str, fault: str
+) -> None:
+    """Or the timers would stand still until the clock has caught up."""
+    ahead_of_the_first_fire(service)
+    service.clock.jump(-3 * 3600)
+    assert service.daemon is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(service.daemon, part), fault, away)
+        assert service.daemon.turn() == RETRY_S
+    service.settle()
+    next_fire = service.timetable.get("t").next_fire
+    assert next_fire is not None
+    assert next_fire <= service.clock.now() + timedelta(seconds=10)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.floats(0, 10)), max_size=20), st.integers(0, 1_000_000))
