@@ -18,27 +18,15 @@ from .teller import Teller
 
 
 class Journal:
-    """The daemon's listener: tells on the daemon's thread, one line a thing.
-
-    It falls silent when nobody reads any more: timers must not stop because a terminal or a pipe is closed.
-    """
+    """The daemon's listener: tells on the daemon's thread, one line a thing."""
 
     def __init__(self, history: History, teller: Teller) -> None:
         self._history = history
         self._teller = teller
         #: What is known of a run that still goes on.
         self._runs: dict[int, Run | Task] = {}
-        self._is_read = True
 
     def __call__(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
-        if not self._is_read:
-            return
-        try:
-            self._print(ended, lines)
-        except OSError:
-            self._is_read = False
-
-    def _print(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
         self._runs.update((task.run_id, task) for task, _ in ended)
         for line in lines:
             if run := self._run(line.run_id):

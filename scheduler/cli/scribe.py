@@ -47,7 +47,6 @@ class Scribe:
         self._stopping = False
         self._told = 0
         self._tell_at = self._prune_at = time.monotonic()
-        self._is_read = True
         self._thread = threading.Thread(target=self._write, name="scribe", daemon=True)
         self._thread.start()
 
@@ -89,7 +88,7 @@ class Scribe:
 
     def _write_down(self, taken: list[LogLine]) -> None:
         for line in taken:
-            self._print(line)
+            self._teller.line(line)
         self._waiting = [*self._waiting, *taken][-MOST_WAITING:]
         try:
             self._lines.keep(self._waiting)
@@ -102,14 +101,6 @@ class Scribe:
         except Exception:  # lines that no store takes must not keep later ones out
             log.exception("%d lines that calls printed could not be kept", len(self._waiting))
         self._waiting, self._is_answered = [], True
-
-    def _print(self, line: LogLine) -> None:
-        if not self._is_read:
-            return
-        try:
-            self._teller.line(line)
-        except OSError:  # nobody reads the terminal or the pipe any more
-            self._is_read = False
 
     def _prune(self) -> None:
         if time.monotonic() >= self._prune_at:

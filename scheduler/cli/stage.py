@@ -23,6 +23,7 @@ from .declared import say, take_over
 from .handover import Child, Handover, taken
 from .journal import log_to_stderr
 from .jsonlog import json_handler
+from .outlet import never_waiting
 from .place import Place, here, printing_to_stderr
 from .scribe import writing_down
 from .server import Beside, Server
@@ -154,6 +155,7 @@ class _Nothing:
         self._stopped.set()
 
 
+@never_waiting()
 def serve(target: str, given: Handover) -> int:
     """Serve the stage's functions until a signal says stop."""
     place = here()

@@ -20,7 +20,7 @@ from .place import Place
 
 
 class Teller(Protocol):
-    """Tells, from any thread; OSError where nobody reads any more."""
+    """Tells, from any thread."""
 
     def line(self, line: LogLine) -> None:
         """A line that a function printed."""

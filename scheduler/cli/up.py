@@ -29,6 +29,7 @@ from .executors import executors
 from .handover import Handover, taken
 from .journal import Journal, log_to_stderr
 from .jsonlog import json_handler
+from .outlet import never_waiting
 from .place import Place, environment_option, here, json_option, printing_to_stderr, store_option
 from .reload import supervise
 from .scrape import measuring, metrics_app
@@ -63,6 +64,7 @@ log = logging.getLogger("scheduler.up")
 @click.option("--reload", is_flag=True, help="Take over changes of the sources when they are saved.")
 @store_option
 @json_option
+@never_waiting()
 def command(
     *,
     target: str | None,

@@ -11,6 +11,7 @@ from ..executors.broker import celery_app, prepare, queues
 from ..timer import Environment
 from . import show
 from .journal import log_to_stderr
+from .outlet import never_waiting
 from .place import environment_option, here, json_option, store_option
 
 
@@ -24,6 +25,7 @@ from .place import environment_option, here, json_option, store_option
 @environment_option
 @store_option
 @json_option
+@never_waiting()
 def command(*, target: str | None, node: str | None, as_json: bool, **options: Any) -> None:
     """Run functions that the daemons of a store publish (executor = "celery"), until Ctrl-C.
 

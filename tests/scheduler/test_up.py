@@ -144,6 +144,19 @@ def test_timers_go_on_when_nobody_reads_the_journal(tmp_path: Path) -> None:
         assert running.process.poll() is None
 
 
+def test_timers_go_on_when_the_reader_stands_still(tmp_path: Path) -> None:
+    """scheduler up | less: far more is printed than a pipe holds, nobody reads, and SIGTERM still ends it."""
+    (tmp_path / "cloud.py").write_text(
+        CLOUD + "\n\n@engine.define\ndef babble():\n    for _ in range(100):\n        print('x' * 1_000)\n"
+    )
+    with up(tmp_path) as running:
+        cli(tmp_path, "timers", "add", "often", "--function", "babble", "--every", "1", "--enable")
+        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") >= 4)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(PATIENCE_S) == 0
+        running.ended()
+
+
 def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path) -> None:
     """A run that goes on is let end; a second SIGTERM cuts it short, and it is on record."""
     (tmp_path / "cloud.py").write_text(CLOUD)
