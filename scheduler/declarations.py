@@ -27,7 +27,7 @@ from .rows import timer_columns, timer_of
 from .schema import timers
 from .store import Store, one_at_a_time
 from .timer import DEFAULT_QUOTA, DEFAULT_TZ, Cron, Environment, Every, Timer
-from .timetable import check_quota, claimed_until, edited_columns, new_columns
+from .timetable import check_quota, claimed_of_removed, claimed_until, edited_columns, new_columns
 from .wake import changing
 
 
@@ -136,9 +136,9 @@ def synchronise(
         new = [timer for timer in wanted if (timer.environment, timer.name) not in kept]
         check_quota(connection, new, quota)
         if new:
-            connection.execute(
-                insert(timers), [new_columns(timer, now) | _declared(timer, environment) for timer in new]
-            )
+            claimed = claimed_of_removed(connection)
+            rows = [new_columns(timer, now, claimed) | _declared(timer, environment) for timer in new]
+            connection.execute(insert(timers), rows)
         changes = [Change(Effect.ADDED, timer) for timer in new]
         by_key = {(timer.environment, timer.name): timer for timer in wanted}
         for key, row in kept.items():

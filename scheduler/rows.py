@@ -34,14 +34,15 @@ def timer_columns(timer: Timer) -> dict[str, Any]:
         "every_s": every and every.seconds,
         "anchor_at": every and stamp(every.anchor),
         "enabled": timer.enabled,
-        "limit_s": timer.limit_s,
+        # PostgreSQL takes the values of many timers as an array, all of one type.
+        "limit_s": float(timer.limit_s),
         "misfire": timer.misfire.value,
         "overlap": timer.overlap.value,
         "delivery": timer.delivery.value,
         "breaker_threshold": timer.breaker_threshold,
         "jitter_s": timer.jitter_s,
         "retries": timer.retries,
-        "retry_backoff_s": timer.retry_backoff_s,
+        "retry_backoff_s": float(timer.retry_backoff_s),
     }
 
 

@@ -65,7 +65,8 @@ class Timetable:
             one_at_a_time(connection)
             _check_names(connection, wanted)
             check_quota(connection, wanted, quota)
-            rows = [new_columns(timer, now) for timer in wanted]
+            claimed = claimed_of_removed(connection)
+            rows = [new_columns(timer, now, claimed) for timer in wanted]
             _ADD.execute(connection, [tuple(row[name] for name in _NEW) for row in rows])
             ids = _ids(connection, wanted)
         return [
@@ -139,7 +140,7 @@ class Timetable:
     def remove(self, name: str, environment: Environment = Environment.PRODUCTION) -> None:
         """Forget a timer; what it ran stays in the history."""
         with changing(self._store) as connection:
-            kept = _get(connection, name, environment)
+            kept = _get(connection, name, environment, is_locked=True)
             # Its id may be given again, to a timer that must not be taken for it.
             still_open = (runs.c.timer_id == kept.id) & runs.c.outcome.is_(None)
             connection.execute(update(runs).where(still_open).values(timer_id=None))
@@ -169,11 +170,11 @@ class Timetable:
 _NO_TAIL = {"tail_run_id": None, "tail_outcome": None}
 
 
-def new_columns(timer: Timer, now: datetime) -> dict[str, Any]:
-    """The row of a new timer."""
+def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], datetime]) -> dict[str, Any]:
+    """The row of a new timer; it does not fire again what is `claimed` of a removed one of its name."""
     check_new(timer)
     anchored = timer.anchored(now)
-    first_fire = _first_fire(anchored, now)
+    first_fire = _first_fire(anchored, max(now, claimed.get((timer.environment, timer.name), now)))
     return {
         **timer_columns(anchored),
         **breaker_columns(breaker.CLOSED),
@@ -188,11 +189,17 @@ def claimed_until(connection: Connection, timer_id: int) -> datetime | None:
     return instant_or_none(connection.execute(_CLAIMED_UNTIL, {"timer": timer_id}).scalar())
 
 
-_CLAIMED_UNTIL = select(func.max(runs.c.fire_at)).where(
-    runs.c.timer_id == bindparam("timer"),
-    runs.c.outcome.is_(None),
-    runs.c.kind == Kind.SCHEDULED,
-    runs.c.owner.is_not(None),
+def claimed_of_removed(connection: Connection) -> dict[tuple[str, str], datetime]:
+    """By environment and name, the same for timers that were removed meanwhile."""
+    return {(environment, name): instant(at) for environment, name, at in connection.execute(_CLAIMED_OF_REMOVED)}
+
+
+_CLAIMED = runs.c.outcome.is_(None) & (runs.c.kind == Kind.SCHEDULED) & runs.c.owner.is_not(None)
+_CLAIMED_UNTIL = select(func.max(runs.c.fire_at)).where(runs.c.timer_id == bindparam("timer"), _CLAIMED)
+_CLAIMED_OF_REMOVED = (
+    select(runs.c.environment, runs.c.timer, func.max(runs.c.fire_at))
+    .where(runs.c.timer_id.is_(None), _CLAIMED)
+    .group_by(runs.c.environment, runs.c.timer)
 )
 
 

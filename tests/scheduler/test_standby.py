@@ -174,6 +174,20 @@ def test_a_timer_that_is_removed_too_late_fires_once(service: Service) -> None:
     assert service.rows() == [(10, 1, "succeeded")]
 
 
+def test_a_timer_that_is_removed_and_added_too_late_fires_once(service: Service) -> None:
+    """Neither twice at the fire time that was claimed, nor never again."""
+    timer = Timer(name="t", function="f", trigger=Cron("0/10 * * * * ?"), enabled=True)
+    service.timetable.add([timer], now=service.clock.now())
+    service.after(10 - AHEAD_S)
+    service.timetable.remove("t")
+    (added,) = service.timetable.add([timer], now=service.clock.now())
+    assert added.next_fire == at(20)
+    service.after(5)
+    assert service.rows() == [(10, 1, "succeeded")]
+    service.after(10)
+    assert service.rows() == [(10, 1, "succeeded"), (20, 1, "succeeded")]
+
+
 def test_what_stands_by_is_handed_out_while_the_store_is_away(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

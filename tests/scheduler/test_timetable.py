@@ -47,6 +47,17 @@ def test_a_timer_comes_back_as_it_went_in(timetable: Timetable, **attributes: ob
     timetable.remove("t", timer.environment)
 
 
+def test_whole_and_broken_numbers_of_seconds_go_together(timetable: Timetable) -> None:
+    """15 and 0.5 in one go; a database wants numbers of one kind."""
+    seconds = [(15, 0.5), (0.5, 10), (15, 10), (1.5, 2.5)]
+    new = [
+        Timer(name=f"t{rank}", function="f", trigger=Every(60), limit_s=limit_s, retry_backoff_s=backoff_s)
+        for rank, (limit_s, backoff_s) in enumerate(seconds)
+    ]
+    timetable.add(new, now=START)
+    assert [(kept.timer.limit_s, kept.timer.retry_backoff_s) for kept in timetable.list()] == seconds
+
+
 def test_a_second_timer_of_the_same_name_is_refused(timetable: Timetable) -> None:
     """And the first one is not changed."""
     timetable.add([MONDAY], now=START)
