@@ -25,6 +25,7 @@ from .outbox import Outbox
 from .presence import Presence
 from .retention import KEEP, Retention
 from .run import Outcome, Task
+from .setback import Setbacks
 from .sleep import Sleeper
 from .standby import Standby
 from .store import Store
@@ -45,12 +46,8 @@ MAX_LEARNT = 10_000
 FULL_S = 0.01
 #: How long to leave due timers to another daemon that is about to take them.
 LEAVE_TO_OTHERS_S = 0.02
-#: By how much a daemon lets others go first when it took the last, so that all of them have something to do.
-COURTESY_S = 0.002
 #: How often the history is pruned, and how soon it goes on where there is more than one portion.
 PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.1
-#: How far the system clock may be set back before it is followed; fire times may come twice then.
-MAX_LEAD_S = 2 * 3600.0
 
 
 class Daemon:
@@ -79,13 +76,10 @@ class Daemon:
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=breaker_moved)
         self._standby = Standby(self._claims, self._clock, grace=grace)
         self._retention = Retention(store, keep, keep_runs)
-        self._timetable = Timetable(store)
+        self._setbacks = Setbacks(self._clock, self._standby, Timetable(store))
         self._listener = listener
         self._bell = Bell()
         self._sleeper = Sleeper(store, self._clock)
-        self._is_ahead = False
-        #: By how much the clock was set back to which the timers are yet to be planned afresh.
-        self._set_back_s = 0.0
         self._stopping = False
         self._ending = False
         self._registered = False
@@ -199,7 +193,8 @@ class Daemon:
         if not self._registered and (latest := self._claims.latest()) is not None:
             # The clock may have been set back while no daemon ran.
             self._clock.go_on_from(latest)
-        self._note_clock()
+        if self._setbacks.look():
+            self._look_at = 0.0
         now = self._clock.now()
         self._hand_out_due(now)
         if self._bell.was_rung() | self._presence.was_rung():
@@ -207,6 +202,7 @@ class Daemon:
             self._standby.look_again()
         self._collect()
         self._keep_lease(now)
+        self._is_left_to_others = False
         monotonic = self._clock.monotonic()
         if not self._stopping and self._may_claim(monotonic) and self._claim(now):
             return 0.0
@@ -223,27 +219,6 @@ class Daemon:
 
     # The parts of a turn
 
-    def _note_clock(self) -> None:
-        """Say once when the system clock was set back, and once when all is well again."""
-        ahead_s = self._clock.ahead_s()
-        if ahead_s > MAX_LEAD_S:
-            self._clock.give_in()
-            self._set_back_s = ahead_s
-        if self._set_back_s:
-            # Until it is done, should the store not answer.
-            self._standby.release()
-            count = self._timetable.plan_afresh(now=self._clock.now())
-            self._look_at = 0.0
-            log.warning("the system clock was set back by %.0f s; planned %d timers afresh", self._set_back_s, count)
-            self._set_back_s = 0.0
-            return
-        is_ahead = ahead_s > 1
-        if is_ahead and not self._is_ahead:
-            log.warning("the system clock was set back by %.0f s; going on slowly until it has caught up", ahead_s)
-        elif self._is_ahead and not is_ahead:
-            log.info("the system clock has caught up")
-        self._is_ahead = is_ahead
-
     def _keep_lease(self, now: datetime) -> None:
         monotonic = self._clock.monotonic()
         if not self._registered:
@@ -256,9 +231,9 @@ class Daemon:
             self._renew_at = monotonic + self._lease.renew_again_s
         self._lease.show()
         if monotonic >= self._look_after_others_at:
-            had_others = self._lease.has_others
+            had_others = self._lease.others
             self._take_over(now)
-            if had_others or self._lease.has_others:
+            if had_others or self._lease.others:
                 # They tell nobody of the further attempts that they enter.
                 self._look_at = 0.0
             self._look_after_others_at = monotonic + self._lease.look_again_s
@@ -326,7 +301,8 @@ class Daemon:
         due = self._agenda.next_due
         if due is None or due <= now or self._deployment.waiting + len(self._standby) >= FULL:
             return None
-        return self._standby.begins_at(self._agenda, now, is_busy=self._deployment.running > 0)
+        is_busy = self._deployment.running > 0
+        return self._standby.begins_at(self._agenda, now, daemons=1 + self._lease.others, is_busy=is_busy)
 
     def _prepare(self) -> None:
         """Let executors make ready for many tasks that are about to be handed out."""
@@ -373,8 +349,7 @@ class Daemon:
             yield LEAVE_TO_OTHERS_S
         else:
             begins_at = self._claims_ahead_at(now)
-            begins_in_s = due_in_s if begins_at is None else (begins_at - now).total_seconds()
-            yield begins_in_s + (COURTESY_S if self._lease.has_others else 0.0)
+            yield due_in_s if begins_at is None else (begins_at - now).total_seconds()
 
     def _next_hand_out_s(self, now: datetime) -> Iterator[float]:
         if self._standby.next_due is not None:

@@ -64,8 +64,8 @@ class Lease:
         self.id = 0
         self.length = LEASE_ON_SQLITE if store.is_sqlite else LEASE
         self._suspects: set[int] = set()
-        #: Whether there are other daemons, dead ones not yet buried among them.
-        self.has_others = False
+        #: How many other daemons there are, dead ones not yet buried among them.
+        self.others = 0
         self._grace = 0
 
     @property
@@ -80,7 +80,7 @@ class Lease:
             return LOOK_TWICE_S
         if not self._store.is_sqlite:
             return LOOK_EVERY_S
-        return LOOK_AT_ROWS_EVERY_S if self.has_others else LOOK_AROUND_EVERY_S
+        return LOOK_AT_ROWS_EVERY_S if self.others else LOOK_AROUND_EVERY_S
 
     @property
     def has_suspects(self) -> bool:
@@ -138,7 +138,7 @@ class Lease:
         with self._store.reading() as connection:
             others = connection.execute(select(daemons).where(daemons.c.id != self.id)).all()
             absent = self._absent(connection, {row.id for row in others})
-        self.has_others = bool(others)
+        self.others = len(others)
         dead = {row.id: row.lease_until for row in others if self._is_dead(row, now, absent)}
         self._suspects = absent - set(dead) if self._grace == 0 else set()
         self._grace = max(0, self._grace - 1)

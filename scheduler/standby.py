@@ -3,13 +3,17 @@
 To claim a thousand fires takes a store some ten milliseconds, or fifty; done at the fire time, that would be lateness.
 Claimed ahead is what nothing keeps from running; anything that has to be judged is claimed when it is due. The claim
 comes no earlier than it must, at most a quarter of a second: a timer that is changed after it fires as it was.
+
+Where several daemons have a store, each claims its share, and only shortly before the time what others have left.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from operator import attrgetter
 
 from .claims import AHEAD_LIMIT, Agenda, Claims
@@ -20,6 +24,8 @@ from .timer import Environment
 
 #: The shortest and the longest time from a claim to the fire times it is for.
 LEAST, MOST = timedelta(milliseconds=8), timedelta(milliseconds=250)
+#: How long before the fire times to claim what other daemons were to claim and did not.
+LAST = timedelta(milliseconds=4)
 #: So many tasks that are due at the same time are worth some preparation.
 CROWD = 20
 #: So many timers that will be due need the longest lead in any case.
@@ -53,6 +59,17 @@ class Lead:
         return min(MOST, max(LEAST, timedelta(seconds=2 * (self.fixed_s + fires * self.per_fire_s))))
 
 
+@dataclass(slots=True)
+class _Next:
+    """A fire time that is about to be claimed for."""
+
+    due: datetime | None = None
+    #: How long before it its claim is to begin.
+    lead: timedelta = LEAST
+    #: How many timers to claim before others have had their chance.
+    share: int = MOST_COUNTED
+
+
 class Standby:
     """The tasks of one daemon that stand by until they are due."""
 
@@ -65,8 +82,7 @@ class Standby:
         self._tasks: list[Task] = []
         #: The fire time that there is nothing more to claim for, until it comes.
         self._done_for: datetime | None = None
-        #: A fire time, and how long before it its claim is to begin.
-        self._lead_for: tuple[datetime | None, timedelta] = None, LEAST
+        self._next = _Next()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -104,31 +120,36 @@ class Standby:
 
     def look_again(self) -> None:
         """Timers may have changed: what there is to claim is to be found out anew."""
-        self._done_for, self._lead_for = None, (None, LEAST)
+        self._done_for, self._next = None, _Next()
 
-    def begins_at(self, agenda: Agenda, now: datetime, *, is_busy: bool = False) -> datetime | None:
+    def begins_at(self, agenda: Agenda, now: datetime, *, daemons: int = 1, is_busy: bool = False) -> datetime | None:
         """When to claim ahead what is due next, or to ask again; None where there is nothing to claim so.
 
-        A daemon that `is_busy` learns later how many timers will be due, if there is time.
+        The store has so many `daemons`. One that `is_busy` learns later how many timers will be due, if there is time.
         """
         due = agenda.next_due
         if due is None or due == self._done_for:
             return None
-        if self._lead_for[0] != due:
+        if self._next.due != due:
             if is_busy and due - now > MOST:
                 return due - MOST
-            self._lead_for = due, self._lead.of(self._claims.count_due(due, most=MOST_COUNTED))
-        return due - self._lead_for[1]
+            share = ceil(self._claims.count_due(due, most=MOST_COUNTED) / daemons)
+            self._next = _Next(due, self._lead.of(share), max(1, share))
+        return due - self._next.lead
 
     def claim(self, agenda: Agenda, now: datetime, *, without: Environment | None = None) -> Agenda:
         """Claim what is due next, from `begins_at` on; returns what there is to claim then."""
         due = agenda.next_due or now
-        began = self._clock.monotonic()
-        tasks, after = self._claims.claim_ahead(now, until=due, without=without)
+        began, limit = self._clock.monotonic(), min(AHEAD_LIMIT, self._next.share)
+        tasks, after = self._claims.claim_ahead(now, until=due, without=without, limit=limit)
         self._lead.learn(len(tasks), self._clock.monotonic() - began)
-        if len(tasks) < AHEAD_LIMIT and after.next_due == due:
+        self._next.share -= len(tasks)
+        if after.next_due == due and len(tasks) < limit:
             # What is left has to be judged, or others have it.
             self._done_for = due
+        elif after.next_due == due and self._next.share <= 0:
+            # The others' turn, however fast or slow they are.
+            self._next = _Next(due, LAST)
         self.add(tasks)
         return after
 

@@ -46,6 +46,7 @@ SHELL = (
     "deployment",
     "outbox",
     "standby",
+    "setback",
     "kernel",
     "sleep",
     "daemon",

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.breaker import State
+from scheduler.claims import Claims
 from scheduler.clock import ManualClock
 from scheduler.daemon import RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.run import Outcome
-from scheduler.standby import LEAST, MOST, Lead
+from scheduler.standby import LAST, LEAST, MOST, Lead
 from scheduler.store import Store
 from scheduler.timer import Cron, Environment, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.timetable import Timetable
@@ -265,6 +266,30 @@ def test_what_another_daemon_went_on_from_is_not_fired_again(service: Service, o
     assert service.rows()[0] == (1, 1, "abandoned")
 
 
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_two_daemons_share_what_is_due_at_the_same_time(service: Service, stands_still: bool) -> None:
+    """Half each; and what one leaves because it stands still, the other claims in time."""
+    other = Daemon(service.store, {PRODUCTION: (theirs := ScriptedExecutor(service.clock))}, clock=service.clock)
+    other.step()
+    for number in range(11):
+        service.add(f"t{number}", seconds=10)
+    # Time to hear of each other.
+    service.after(5)
+    other.step()
+    service.after(5 - LEAST.total_seconds())
+    for _ in range(0 if stands_still else 20):
+        other.step()
+    service.after((LEAST - LAST).total_seconds())
+    assert len(service.rows()) == 11
+    assert service.executor.begun == []
+    service.after(LAST.total_seconds())
+    other.step()
+    release(other)
+    begun = Counter(task.timer for task in [*service.executor.begun, *theirs.begun])
+    assert begun == {f"t{number}": 1 for number in range(11)}
+    assert len(service.executor.begun) == (11 if stands_still else 6)
+
+
 def test_what_is_given_back_is_not_fired_by_a_timer_that_got_the_id_since(service: Service) -> None:
     """SQLite gives the id of a removed timer to the next one."""
     ahead_of_the_first_fire(service)
@@ -306,16 +331,16 @@ def test_a_daemon_that_stops_while_the_store_is_away_does_not_ask_all_the_time(
     assert service.daemon.turn() == RETRY_S
 
 
-@pytest.mark.parametrize(("part", "fault"), [("_claims", "release"), ("_timetable", "plan_afresh")])
+@pytest.mark.parametrize("faulty", [(Claims, "release"), (Timetable, "plan_afresh")])
 def test_a_clock_that_is_set_back_while_the_store_is_away_plans_afresh_later(
-    service: Service, monkeypatch: pytest.MonkeyPatch, part: str, fault: str
+    service: Service, monkeypatch: pytest.MonkeyPatch, faulty: tuple[type, str]
 ) -> None:
     """Or the timers would stand still until the clock has caught up."""
     ahead_of_the_first_fire(service)
     service.clock.jump(-3 * 3600)
     assert service.daemon is not None
     with monkeypatch.context() as patch:
-        patch.setattr(getattr(service.daemon, part), fault, away)
+        patch.setattr(*faulty, away)
         assert service.daemon.turn() == RETRY_S
     service.settle()
     next_fire = service.timetable.get("t").next_fire
