@@ -72,7 +72,6 @@ class Member:
         self.mark = family.new_mark()
         self.ready = False
         self.broken: str | None = None
-        self.idle_since = 0.0
         self.printed: list[Printed] = []
         #: Tasks that the worker gave back unbegun, having been told that they went to others.
         self.given_back: list[Task] = []

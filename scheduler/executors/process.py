@@ -23,6 +23,7 @@ from ..stamps import instant
 from . import EndedWell, Report, family, wire
 from .backlog import SLOW_WAITS_S, Backlog
 from .member import LONG_S, SETTLED_S, Member, ProtocolError
+from .staffing import Staffing
 
 log = logging.getLogger("scheduler.executor")
 
@@ -36,8 +37,6 @@ CHUNKS_AT_ONCE = 2
 REHEARSED = 20
 #: How many tasks may wait for a worker before further ones are refused.
 MAX_PENDING = 40_000
-#: How long a worker beyond `workers` may be idle.
-IDLE_S = 30.0
 #: How long to wait before starting a worker again after one could not load the functions.
 RETRY_S = 2.0
 
@@ -63,8 +62,7 @@ class ProcessExecutor:
             raise ValueError(f"workers must be at least 1 and at most max_workers ({max_workers}), not {workers}")
         # Absolute, because the functions may change the working folder before further workers start.
         self._target = str(Path(folder or "", target).resolve()) if target.endswith(".py") else target
-        self._workers = workers
-        self._max_workers = max_workers
+        self._staffing = Staffing(workers, max_workers)
         self._clock = clock or SystemClock()
         self._environ = {**os.environ, **(environ or {})}
         self._folder = folder
@@ -74,7 +72,6 @@ class ProcessExecutor:
         self._packed: dict[int, tuple[list[Task], bytes]] = {}
         self._report = Report()
         self._typical_s: dict[str, float] = {}
-        self._hire_after = 0.0
         self._broken: str | None = None
         #: Whether more workers are to be hired in the next turns.
         self._is_short = False
@@ -82,7 +79,7 @@ class ProcessExecutor:
     def start(self, *, timeout_s: float = 30.0) -> None:
         """Start the workers and wait until one has loaded the functions; TargetError where it cannot."""
         family.sweep_orphans()
-        while len(self._members) < self._workers:
+        while len(self._members) < self._staffing.workers:
             self._hire()
         give_up_at = self._clock.monotonic() + timeout_s
         while not any(member.ready for member in self._members):
@@ -141,12 +138,11 @@ class ProcessExecutor:
             return 0.0
         now = self._clock.monotonic()
         checks = [_next_check_of(member, task, now) for member in self._members if (task := member.current)]
-        if self._backlog and not self._members:
-            checks.append(max(0.0, self._hire_after - now))
         if self._backlog.long:
             checks.append(SLOW_WAITS_S)
-        if len(self._members) > self._workers:
-            checks.append(IDLE_S)
+        count, is_waited_for = len(self._members), bool(self._backlog)
+        if (change_s := self._staffing.next_change_s(count, is_waited_for=is_waited_for, now=now)) is not None:
+            checks.append(change_s)
         return min(checks, default=None)
 
     def stop(self) -> None:
@@ -181,7 +177,7 @@ class ProcessExecutor:
     def _hear(self, member: Member) -> None:
         for news in member.news():
             if isinstance(news, EndedWell):
-                self._end_well(member, news)
+                self._end_well(news)
                 continue
             task, started_at, ended_at, outcome, verdict, error, result, lines_dropped = news
             ending = Ending(
@@ -193,23 +189,21 @@ class ProcessExecutor:
                 result,
                 lines_dropped,
             )
-            self._end(member, task, ending, (ended_at - started_at) / 1_000_000)
+            self._end(task, ending, (ended_at - started_at) / 1_000_000)
         if member.printed:
             self._take_printed(member)
 
-    def _end_well(self, member: Member, ended: EndedWell) -> None:
+    def _end_well(self, ended: EndedWell) -> None:
         for task, (started_at, ended_at) in zip(*ended, strict=True):
             self._note_took(task, (ended_at - started_at) / 1_000_000)
         self._report.well.append(ended)
-        member.idle_since = self._clock.monotonic()
 
-    def _end(self, member: Member, task: Task, ending: Ending, took_s: float) -> None:
+    def _end(self, task: Task, ending: Ending, took_s: float) -> None:
         self._note_took(task, took_s)
         self._report.ended.append((task, ending))
         if ending.lines_dropped:
             text = dropped_text(ending.lines_dropped)
             self._report.lines.append(Line(task.run_id, ending.ended_at, "warning", text))
-        member.idle_since = self._clock.monotonic()
 
     def _note_took(self, task: Task, took_s: float) -> None:
         # One slow run outweighs some fast ones: sharing a queue with it costs more than having one of one's own.
@@ -265,7 +259,7 @@ class ProcessExecutor:
             error=error,
             lines_dropped=dropped,
         )
-        self._end(member, task, ending, took_s)
+        self._end(task, ending, took_s)
 
     def _bury(self, member: Member, reason: str) -> None:
         """A worker died by itself: its run has failed, what it had not begun goes elsewhere."""
@@ -278,7 +272,7 @@ class ProcessExecutor:
         self._backlog.put_back(member.leave_unbegun())
         if not member.has_begun_any:
             # Whatever kills a worker that has done nothing yet will kill the next one too: no haste.
-            self._hire_after = self._clock.monotonic() + RETRY_S
+            self._staffing.put_off(self._clock.monotonic() + RETRY_S)
         if not member.ready:
             self._cannot_load(member.broken or f"{reason} while it loaded {self._target}")
         self._dismiss(member)
@@ -308,7 +302,7 @@ class ProcessExecutor:
         now = self._clock.monotonic()
         ready = [member for member in self._members if member.ready]
         spares = sum(not member.chunks for member in ready)
-        grows = len(ready) < len(self._members) or self._may_hire(now)
+        grows = len(ready) < len(self._members) or self._staffing.may_hire(len(self._members), now)
         for chunks_before in range(CHUNKS_AT_ONCE):
             packed: list[tuple[Member, list[Task], bytes]] = []
             for member in ready:
@@ -343,34 +337,26 @@ class ProcessExecutor:
         return self._typical_s.get(task.function, 0.0) >= LONG_S
 
     def _fit_pool(self, now: float) -> None:
-        """Keep as many workers free as were asked for, whatever hangs; let surplus ones go."""
         blocked = sum((member.running_for(now) or 0.0) >= BLOCKED_S for member in self._members)
-        wanted = min(self._workers + blocked + self._backlog.long, self._max_workers)
         starting = sum(not member.ready for member in self._members)
-        # At most a doubling at a time: starting a worker costs what a hundred runs cost.
-        affordable = max(self._workers, len(self._members)) - starting
-        missing = min(wanted - len(self._members), affordable) if self._may_hire(now) else 0
+        held_up = blocked + self._backlog.long
+        change = self._staffing.change(len(self._members), starting=starting, held_up=held_up, now=now)
         # One a turn: what is due meanwhile comes before the next one.
-        if missing > 0:
+        self._is_short = change > 1
+        if change > 0:
             self._hire()
-        self._is_short = missing > 1
-        if len(self._members) > wanted:
-            self._let_go(now)
-
-    def _may_hire(self, now: float) -> bool:
-        return len(self._members) < self._max_workers and now >= self._hire_after
+        elif change < 0:
+            self._let_one_go(now)
 
     def _hire(self) -> None:
-        member = Member(self._target, self._environ, self._folder)
-        member.idle_since = self._clock.monotonic()
-        self._members.append(member)
+        self._members.append(Member(self._target, self._environ, self._folder))
 
-    def _let_go(self, now: float) -> None:
-        for member in self._members:
-            if member.ready and not member.chunks and now - member.idle_since >= IDLE_S:
-                member.kill()
-                self._dismiss(member)
-                return
+    def _let_one_go(self, now: float) -> None:
+        idle = next((member for member in self._members if member.ready and not member.chunks), None)
+        if idle is not None:
+            idle.kill()
+            self._dismiss(idle)
+        self._staffing.tried_to_let_go(now)
 
 
 #: A look-up in a table is quicker than a call of the class.
