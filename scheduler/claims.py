@@ -164,8 +164,8 @@ class Claims:
     ) -> Claimed:
         """Take what is due by `until`, which is ahead, as far as nothing keeps it from running when its time comes.
 
-        That is: no run of the timer is open, its breaker is closed and has counted no failure, and one fire time is
-        due. The tasks are to be handed out at their fire times, or brought back by `release`.
+        That is: no run of the timer is open or waits, its breaker is closed and has counted no failure, and one fire
+        time is due. The tasks are to be handed out at their fire times, or brought back by `release`.
         """
         with self._store.writing() as connection:
             self._lease.check(connection)
@@ -173,10 +173,10 @@ class Claims:
             due = {"now": stamp(until), "limit": limit, "without": without or ""}
             due_rows = connection.execute(_TAKE_WELL, due).all()
             known = self._known.of(connection, due_rows)
-            open_runs = _open_runs(connection, [row[0] for row in due_rows])
+            busy = {row[0] for row in _BUSY.rows(connection, [row[0] for row in due_rows])}
             batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace)
             for timer_id, _, since, _ in due_rows:
-                if timer_id not in open_runs:
+                if timer_id not in busy:
                     batch.begin(known[timer_id], since)
             tasks += batch.write(connection)
             agenda = _agenda(connection)
@@ -328,4 +328,6 @@ def _open_runs(connection: Connection, timer_ids: Sequence[int]) -> Counter[int]
     return Counter({row[0]: row[1] for row in _OPEN_RUNS.rows(connection, timer_ids)})
 
 
+#: Timers of which a run goes on or waits, for its turn or to be tried again.
+_BUSY = Among(select(runs.c.timer_id).where(runs.c.outcome.is_(None)), runs.c.timer_id)
 _OPEN_RUNS = Among(select(runs.c.timer_id, func.count()).where(IS_OPEN).group_by(runs.c.timer_id), runs.c.timer_id)

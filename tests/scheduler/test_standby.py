@@ -21,7 +21,7 @@ from scheduler.store import Store
 from scheduler.timer import Cron, Environment, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.timetable import Timetable
 
-from .doubles import FAILURE, START, ScriptedExecutor, Service, release
+from .doubles import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
 
 PRODUCTION = Environment.PRODUCTION
 #: Well within the shortest lead.
@@ -77,6 +77,21 @@ def test_a_timer_with_failures_is_judged_when_it_is_due(service: Service) -> Non
     service.after(AHEAD_S)
     assert service.rows() == [(10, 1, "failed"), (20, 1, "short_circuited")]
     assert service.timetable.get("t").breaker.state is State.OPEN
+
+
+def test_a_fire_is_not_claimed_over_the_head_of_a_further_attempt(service: Service) -> None:
+    """That is due a moment before it; a daemon that does not know of it yet looks."""
+    outcomes = iter([FAILURE, SUCCESS, SUCCESS])
+    service.executor.script = lambda task: next(outcomes)
+    service.add(seconds=10, retries=1, retry_backoff_s=10 - AHEAD_S)
+    service.after(10)
+    service.after(10 - 2 * AHEAD_S)
+    assert service.daemon is not None
+    assert service.daemon._claims.claim_ahead(service.clock.now(), until=at(20)).tasks == []
+    service.after(AHEAD_S)
+    service.after(AHEAD_S)
+    runs = sorted((run.fire_time, run.attempt, run.outcome) for run in service.history.runs())
+    assert runs == [(at(10), 1, "failed"), (at(10), 2, "succeeded"), (at(20), 1, "succeeded")]
 
 
 def test_a_daemon_that_stops_undoes_what_it_claimed_ahead(service: Service) -> None:
