@@ -33,6 +33,8 @@ class SystemClock:
 
 #: How fast a steady clock goes while it waits for the clock behind it: an every-second timer fires every 1.7 s.
 SLEW = 0.6
+#: How far the system clock may be set back before a daemon follows it.
+MAX_LEAD_S = 2 * 3600.0
 
 
 class SteadyClock:

@@ -27,7 +27,7 @@ from .rows import timer_columns, timer_of
 from .schema import timers
 from .store import Store, one_at_a_time
 from .timer import DEFAULT_QUOTA, DEFAULT_TZ, Cron, Environment, Every, Timer
-from .timetable import check_quota, claimed_of_removed, claimed_until, edited_columns, new_columns
+from .timetable import check_quota, claimed_by_name, edited_columns, entry, new_columns
 from .wake import changing
 
 
@@ -136,7 +136,7 @@ def synchronise(
         new = [timer for timer in wanted if (timer.environment, timer.name) not in kept]
         check_quota(connection, new, quota)
         if new:
-            claimed = claimed_of_removed(connection)
+            claimed = claimed_by_name(connection, now)
             rows = [new_columns(timer, now, claimed) | _declared(timer, environment) for timer in new]
             connection.execute(insert(timers), rows)
         changes = [Change(Effect.ADDED, timer) for timer in new]
@@ -175,8 +175,8 @@ def _taken_over(
         return Change(Effect.ADOPTED, kept, differing) if differing else None
     changes = _changes(row, kept, timer)
     if changes or row.declaration != declared["declaration"] or row.suspended is not None:
-        claimed = claimed_until(connection, row.id)
-        _write(connection, row, declared | (edited_columns(kept, changes, now, claimed) if changes else {}))
+        edited = edited_columns(connection, entry(row), changes, now) if changes else {}
+        _write(connection, row, declared | edited)
     details = tuple(_told(name, getattr(kept, name), value) for name, value in changes.items() if name != "enabled")
     if row.suspended is not None:
         return Change(Effect.RESUMED, replace(kept, **changes), details)

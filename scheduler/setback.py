@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import logging
 
-from .clock import SteadyClock
+from .clock import MAX_LEAD_S, SteadyClock
 from .standby import Standby
 from .timetable import Timetable
 
 log = logging.getLogger("scheduler.daemon")
-
-#: How far the system clock may be set back before it is followed.
-MAX_LEAD_S = 2 * 3600.0
 
 
 class Setbacks:

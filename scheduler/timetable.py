@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from . import breaker
 from .breaker import Breaker
 from .bulk import Among, Bulk
+from .clock import MAX_LEAD_S
 from .errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
 from .run import Kind
@@ -65,7 +66,7 @@ class Timetable:
             one_at_a_time(connection)
             _check_names(connection, wanted)
             check_quota(connection, wanted, quota)
-            claimed = claimed_of_removed(connection)
+            claimed = claimed_by_name(connection, now)
             rows = [new_columns(timer, now, claimed) for timer in wanted]
             _ADD.execute(connection, [tuple(row[name] for name in _NEW) for row in rows])
             ids = _ids(connection, wanted)
@@ -96,10 +97,10 @@ class Timetable:
     def enable(self, name: str, environment: Environment = Environment.PRODUCTION, *, now: datetime) -> Entry:
         """Set a timer going from `now` on, its breaker closed; one that is going already only has its breaker reset."""
 
-        def enabled(kept: Entry, claimed: datetime | None) -> dict[str, Any]:
+        def enabled(connection: Connection, kept: Entry) -> dict[str, Any]:
             if kept.timer.enabled:
                 return breaker_columns(breaker.CLOSED)
-            return edited_columns(kept.timer, {"enabled": True}, now, claimed)
+            return edited_columns(connection, kept, {"enabled": True}, now)
 
         return self._change(name, environment, enabled)
 
@@ -116,7 +117,7 @@ class Timetable:
         Raises TimerError for an attribute that cannot be changed so.
         """
 
-        return self._change(name, environment, lambda kept, claimed: edited_columns(kept.timer, changes, now, claimed))
+        return self._change(name, environment, lambda connection, kept: edited_columns(connection, kept, changes, now))
 
     def reset(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
         """Close a timer's breaker."""
@@ -150,13 +151,13 @@ class Timetable:
         self,
         name: str,
         environment: Environment,
-        change: Callable[[Entry, datetime | None], Mapping[str, Any]],
+        change: Callable[[Connection, Entry], Mapping[str, Any]],
     ) -> Entry:
-        """Write what `change` makes of a timer and of the latest fire time that is claimed of it."""
+        """Write the columns that `change` makes of a timer, whose row is locked."""
         with changing(self._store) as connection:
             one_at_a_time(connection)
             kept = _get(connection, name, environment, is_locked=True)
-            values: dict[str, Any] = {**change(kept, claimed_until(connection, kept.id))}
+            values: dict[str, Any] = {**change(connection, kept)}
             values["revision"] = timers.c.revision + 1
             try:
                 connection.execute(update(timers).where(timers.c.id == kept.id).values(values))
@@ -171,7 +172,7 @@ _NO_TAIL = {"tail_run_id": None, "tail_outcome": None}
 
 
 def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], datetime]) -> dict[str, Any]:
-    """The row of a new timer; it does not fire again what is `claimed` of a removed one of its name."""
+    """The row of a new timer; it does not fire again what is `claimed` of one of its name that was removed."""
     check_new(timer)
     anchored = timer.anchored(now)
     first_fire = _first_fire(anchored, max(now, claimed.get((timer.environment, timer.name), now)))
@@ -184,39 +185,65 @@ def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], d
     }
 
 
-def claimed_until(connection: Connection, timer_id: int) -> datetime | None:
-    """The latest fire time of a timer that is claimed and has not ended; its row is locked."""
-    return instant_or_none(connection.execute(_CLAIMED_UNTIL, {"timer": timer_id}).scalar())
+def claimed_by_name(connection: Connection, now: datetime) -> dict[tuple[str, str], datetime]:
+    """By environment and name, the latest fire times after `now` that were claimed, of timers that were removed too."""
+    found = connection.execute(_CLAIMED_BY_NAME, _since(now))
+    return {(environment, name): instant(at) for environment, name, at in found}
 
 
-def claimed_of_removed(connection: Connection) -> dict[tuple[str, str], datetime]:
-    """By environment and name, the same for timers that were removed meanwhile."""
-    return {(environment, name): instant(at) for environment, name, at in connection.execute(_CLAIMED_OF_REMOVED)}
+def _claimed_until(connection: Connection, timer_id: int, now: datetime) -> datetime:
+    """The latest fire time of a timer that was claimed, its row being locked; `now` where there is none after it.
+
+    Its run may have ended by now: that of the caller was another, before it got hold of the row.
+    """
+    at = connection.execute(_CLAIMED, {**_since(now), "timer": timer_id}).scalar()
+    return now if at is None else instant(at)
 
 
-_CLAIMED = runs.c.outcome.is_(None) & (runs.c.kind == Kind.SCHEDULED) & runs.c.owner.is_not(None)
-_CLAIMED_UNTIL = select(func.max(runs.c.fire_at)).where(runs.c.timer_id == bindparam("timer"), _CLAIMED)
-_CLAIMED_OF_REMOVED = (
+def _since(now: datetime) -> dict[str, int]:
+    return {"now": stamp(now), "since": stamp(now - _CLAIMED_WITHIN), "until": stamp(now + _MAX_LEAD)}
+
+
+#: What is later than an instant was claimed no longer before that, the clocks of some hosts being wrong as well.
+_CLAIMED_WITHIN = timedelta(seconds=2)
+#: What is later than that was claimed by a clock that was wrong and has been set back since.
+_MAX_LEAD = timedelta(seconds=MAX_LEAD_S)
+_LAST_BEFORE = (
+    select(runs.c.id)
+    .where(runs.c.claimed_at < bindparam("since"))
+    .order_by(runs.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_IS_CLAIMED = (
+    (runs.c.id > func.coalesce(_LAST_BEFORE, 0))
+    & (runs.c.fire_at > bindparam("now"))
+    & (runs.c.fire_at <= bindparam("until"))
+    & (runs.c.kind == Kind.SCHEDULED)
+    & runs.c.due_at.is_(None)
+)
+_CLAIMED = select(func.max(runs.c.fire_at)).where(_IS_CLAIMED, runs.c.timer_id == bindparam("timer"))
+_CLAIMED_BY_NAME = (
     select(runs.c.environment, runs.c.timer, func.max(runs.c.fire_at))
-    .where(runs.c.timer_id.is_(None), _CLAIMED)
+    .where(_IS_CLAIMED)
     .group_by(runs.c.environment, runs.c.timer)
 )
 
 
-def edited_columns(kept: Timer, changes: Mapping[str, Any], now: datetime, claimed: datetime | None) -> dict[str, Any]:
+def edited_columns(connection: Connection, kept: Entry, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The columns that change with attributes of a timer; its next fire follows from now on, its breaker is closed.
 
-    What is `claimed` by a daemon already, which may be ahead, does not fire again.
+    What daemons have claimed already, which may be ahead, does not fire again.
     """
     try:
-        timer = replace(kept, **changes)
+        timer = replace(kept.timer, **changes)
     except TypeError as error:
         raise TimerError(str(error)) from error
     if changes.keys() & {"name", "function"}:
         check_new(timer)
-    if timer.trigger != kept.trigger or (timer.enabled and not kept.enabled):
+    if timer.trigger != kept.timer.trigger or (timer.enabled and not kept.timer.enabled):
         timer = timer.anchored(now)
-    first_fire = _first_fire(timer, max(now, claimed or now))
+    first_fire = _first_fire(timer, _claimed_until(connection, kept.id, now))
     return {
         **timer_columns(timer),
         **breaker_columns(breaker.CLOSED),

@@ -204,6 +204,45 @@ def test_a_timer_that_is_removed_and_added_too_late_fires_once(service: Service)
     assert service.rows() == [(10, 1, "succeeded"), (20, 1, "succeeded")]
 
 
+CHANGES_BEHIND_TIME: dict[str, Callable[[Timetable, Timer, datetime], object]] = {
+    "edited": lambda timetable, _, now: timetable.edit("t", PRODUCTION, {"limit_s": 3}, now=now),
+    "disabled and enabled": lambda timetable, _, now: (timetable.disable("t"), timetable.enable("t", now=now)),
+    "removed and added": lambda timetable, timer, now: (timetable.remove("t"), timetable.add([timer], now=now)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_BEHIND_TIME)
+@pytest.mark.parametrize("waited_s", [0, 0.1, 15])
+def test_a_change_that_had_to_wait_for_the_store_does_not_fire_again(
+    service: Service, change: str, waited_s: float
+) -> None:
+    """Its now is a moment before a fire; meanwhile that has run, and ended, and perhaps the next one too."""
+    timer = Timer(name="t", function="f", trigger=Cron("0/10 * * * * ?"), enabled=True)
+    service.timetable.add([timer], now=service.clock.now())
+    service.after(10 - AHEAD_S)
+    now = service.clock.now()
+    service.after(AHEAD_S)
+    service.after(waited_s)
+    fired = 1 if waited_s < 10 else 2
+    assert len(service.rows()) == fired
+    CHANGES_BEHIND_TIME[change](service.timetable, timer, now)
+    assert service.timetable.get("t").next_fire == at(10 + 10 * fired)
+    service.settle()
+    assert len(service.rows()) == fired
+
+
+def test_a_change_does_not_go_by_fires_of_a_clock_that_was_wrong(service: Service) -> None:
+    """Set forward by a year by mistake, and back."""
+    ahead_of_the_first_fire(service)
+    service.clock.jump(86_400 * 365)
+    service.settle()
+    service.clock.jump(-86_400 * 365)
+    service.settle()
+    timer = service.timetable.edit("t", PRODUCTION, {"limit_s": 3}, now=service.clock.now())
+    assert timer.next_fire is not None
+    assert timer.next_fire <= service.clock.now() + timedelta(seconds=30)
+
+
 def test_what_stands_by_is_handed_out_while_the_store_is_away(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
