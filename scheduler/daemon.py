@@ -44,6 +44,8 @@ LEARN_AHEAD = timedelta(minutes=1)
 MAX_LEARNT = 10_000
 #: When to look again where so many tasks wait for a worker that no more are claimed.
 FULL_S = 0.01
+#: What was handed out begins before what is due is claimed: a worker may have to wait for the daemon's processor.
+HEAD_START_S = 0.001
 #: How long to leave due timers to another daemon that is about to take them.
 LEAVE_TO_OTHERS_S = 0.02
 #: How often the history is pruned, and how soon it goes on where there is more than one portion.
@@ -196,7 +198,8 @@ class Daemon:
         if self._setbacks.look():
             self._look_at = 0.0
         now = self._clock.now()
-        self._hand_out_due(now)
+        if self._hand_out_due(now) and self._agenda.is_due(now):
+            return HEAD_START_S
         if self._bell.was_rung() | self._presence.was_rung():
             self._look_at = 0.0
             self._standby.look_again()
@@ -312,10 +315,12 @@ class Daemon:
         self._prepared_for = due
         self._deployment.prepare(self._standby.next_crowd)
 
-    def _hand_out_due(self, now: datetime) -> None:
+    def _hand_out_due(self, now: datetime) -> bool:
         if self._stopping:
             self._standby.release()
-        self._hand_out(self._standby.due(now), now)
+        due = self._standby.due(now)
+        self._hand_out(due, now)
+        return bool(due)
 
     def _without(self) -> Environment | None:
         """The environment of which nothing more is claimed for the time being."""

@@ -1,5 +1,7 @@
 """Backlog: the tasks that no worker has yet, those of fast functions first, those that take long last.
 
+Fast tasks are divided among the workers, but not such as are done sooner than another worker is awake.
+
 Ten functions that hang would otherwise stand before the quick ones until the pool has grown. But none waits for ever: a
 slow one that has not had its turn for a second has it before the fast ones.
 """
@@ -12,19 +14,28 @@ from collections.abc import Callable, Iterable, Sequence
 from ..run import Task
 from . import wire
 
+#: A function that takes longer than this does not share a worker's queue with others.
+FAST_S = 0.005
+#: A function that takes longer than this lets others go first.
+LONG_S = 0.5
+#: Fast tasks that take no longer than this together are not divided.
+TOGETHER_S = 0.0003
 #: How long the first of the slow tasks, or of those that take long, may be held up by others.
 SLOW_WAITS_S = 1.0
 
 
+#: What a worker needs for any task.
+_LEAST_S = 0.00002
+
+
 class Backlog:
-    """Three lines of tasks; `is_fast` and `takes_long` say by what is known of a task's function in which it belongs.
+    """Three lines of tasks; `typical_s` says how long a function takes, None where that is not known.
 
     `now` is a reading in monotonic seconds throughout.
     """
 
-    def __init__(self, is_fast: Callable[[Task], bool], takes_long: Callable[[Task], bool] = lambda _: False) -> None:
-        self._is_fast = is_fast
-        self._takes_long = takes_long
+    def __init__(self, typical_s: Callable[[str], float | None]) -> None:
+        self._typical_s = typical_s
         self._fast: deque[Task] = deque()
         self._slow: deque[Task] = deque()
         self._long: deque[Task] = deque()
@@ -39,6 +50,11 @@ class Backlog:
     def long(self) -> int:
         """How many of the tasks take long."""
         return len(self._long)
+
+    def is_fast(self, task: Task) -> bool:
+        """Whether the function of a task is known to be fast."""
+        typical_s = self._typical_s(task.function)
+        return typical_s is not None and typical_s < FAST_S
 
     def add(self, tasks: Iterable[Task], now: float) -> None:
         """Put tasks at the end of their lines."""
@@ -73,12 +89,15 @@ class Backlog:
                 return self._take_long(now)
             self._slow_since = now
             return [self._slow.popleft()] if self._slow else []
-        most = min(wire.CHUNK_TASKS, -(-len(self._fast) // sharing))
+        share = -(-len(self._fast) // sharing)
         taken: list[Task] = []
-        size = 0
-        while self._fast and len(taken) < most:
-            size += len(self._fast[0].params)
-            if taken and size > wire.CHUNK_BYTES:
+        size, takes_s = 0, 0.0
+        while self._fast and len(taken) < wire.CHUNK_TASKS:
+            task = self._fast[0]
+            size += len(task.params)
+            takes_s += max(_LEAST_S, self._typical_s(task.function) or 0.0)
+            is_enough = len(taken) >= share and takes_s > TOGETHER_S
+            if taken and (is_enough or size > wire.CHUNK_BYTES):
                 break
             taken.append(self._fast.popleft())
         return taken
@@ -91,13 +110,14 @@ class Backlog:
         return tasks
 
     def _line_of(self, task: Task) -> deque[Task]:
-        if self._is_fast(task):
-            return self._fast
-        return self._long if self._takes_long(task) else self._slow
+        typical_s = self._typical_s(task.function)
+        if typical_s is None:
+            return self._slow
+        return self._fast if typical_s < FAST_S else self._long if typical_s >= LONG_S else self._slow
 
     def _change_lines(self, now: float) -> None:
         """The first slow tasks and long ones, whose functions have turned out otherwise by now, go to the others."""
-        while self._long and len(self._fast) < wire.CHUNK_TASKS and self._is_fast(self._long[0]):
+        while self._long and len(self._fast) < wire.CHUNK_TASKS and self.is_fast(self._long[0]):
             self._fast.append(self._long.popleft())
         while self._slow and len(self._fast) < wire.CHUNK_TASKS:
             line = self._line_of(self._slow[0])

@@ -19,14 +19,13 @@ from ..breaker import Verdict
 from ..logs import LineCutter, LineLimit
 from ..run import Outcome, Task
 from . import EndedWell, family, priority, wire
+from .backlog import LONG_S
 
 _READ_SIZE = 65_536
 #: How many pieces of raw output are read at a time, so that one loud worker cannot hold up the daemon.
 _READS_A_TURN = 16
 #: After this long, what a worker had begun when a chunk was revoked is in memory for all to see.
 SETTLED_S = 0.001
-#: A run that takes longer than this lets others go first.
-LONG_S = 0.5
 
 
 class ProtocolError(Exception):

@@ -21,14 +21,12 @@ from ..logs import dropped_text
 from ..run import Ending, Line, Outcome, Task
 from ..stamps import instant
 from . import EndedWell, Report, family, wire
-from .backlog import SLOW_WAITS_S, Backlog
-from .member import LONG_S, SETTLED_S, Member, ProtocolError
+from .backlog import LONG_S, SLOW_WAITS_S, Backlog
+from .member import SETTLED_S, Member, ProtocolError
 from .staffing import Staffing
 
 log = logging.getLogger("scheduler.executor")
 
-#: A function that takes longer than this does not share a worker's queue with others.
-FAST_S = 0.005
 #: A run that takes longer than this blocks its worker: others get what waits behind it.
 BLOCKED_S = 0.02
 #: How many chunks of tasks a worker may have before it: one in progress, and one so that it need not wait.
@@ -67,11 +65,11 @@ class ProcessExecutor:
         self._environ = {**os.environ, **(environ or {})}
         self._folder = folder
         self._members: list[Member] = []
-        self._backlog = Backlog(self._is_fast, self._takes_long)
+        self._typical_s: dict[str, float] = {}
+        self._backlog = Backlog(self._typical_s.get)
         #: Orders that were packed beforehand, by the run of their first task.
         self._packed: dict[int, tuple[list[Task], bytes]] = {}
         self._report = Report()
-        self._typical_s: dict[str, float] = {}
         self._broken: str | None = None
         #: Whether more workers are to be hired in the next turns.
         self._is_short = False
@@ -104,7 +102,7 @@ class ProcessExecutor:
         idle = [member for member in self._members if member.ready and not member.chunks]
         if self._backlog or not idle:
             return
-        trial = Backlog(self._is_fast, self._takes_long)
+        trial = Backlog(self._typical_s.get)
         trial.add(tasks, now := self._clock.monotonic())
         shares = [len(idle) - served for _ in range(CHUNKS_AT_ONCE) for served in range(len(idle))]
         self._packed.clear()
@@ -301,6 +299,7 @@ class ProcessExecutor:
         """
         now = self._clock.monotonic()
         ready = [member for member in self._members if member.ready]
+        sharing = sum((member.running_for(now) or 0.0) < BLOCKED_S for member in ready)
         spares = sum(not member.chunks for member in ready)
         grows = len(ready) < len(self._members) or self._staffing.may_hire(len(self._members), now)
         for chunks_before in range(CHUNKS_AT_ONCE):
@@ -311,7 +310,7 @@ class ProcessExecutor:
                 if member.chunks == chunks_before and (not chunks_before or self._may_queue(member, now)):
                     spares -= not chunks_before
                     take = self._backlog.take if spares or not grows else self._backlog.take_for_the_last
-                    if chunk := take(now, sharing=len(ready) - len(packed)):
+                    if chunk := take(now, sharing=max(1, sharing - len(packed))):
                         packed.append((member, chunk, self._orders_of(chunk)))
             # At once: a worker that wakes up takes the processor from the daemon, and the others would wait for it.
             for member, chunk, orders in packed:
@@ -325,16 +324,10 @@ class ProcessExecutor:
     def _may_queue(self, member: Member, now: float) -> bool:
         """Whether the next task and the one that the worker is at are both fast, and it is not stuck."""
         current = member.current
-        if current is None or not (self._is_fast(current) and self._backlog.has_fast_next(now)):
+        if current is None or not (self._backlog.is_fast(current) and self._backlog.has_fast_next(now)):
             return False
         running_s = member.running_for(now)
         return running_s is None or running_s < BLOCKED_S
-
-    def _is_fast(self, task: Task) -> bool:
-        return self._typical_s.get(task.function, FAST_S) < FAST_S
-
-    def _takes_long(self, task: Task) -> bool:
-        return self._typical_s.get(task.function, 0.0) >= LONG_S
 
     def _fit_pool(self, now: float) -> None:
         blocked = sum((member.running_for(now) or 0.0) >= BLOCKED_S for member in self._members)

@@ -8,7 +8,7 @@ from sqlalchemy import delete, update
 
 from scheduler.breaker import Verdict
 from scheduler.clock import ManualClock
-from scheduler.daemon import Daemon
+from scheduler.daemon import HEAD_START_S, Daemon
 from scheduler.executors import Report
 from scheduler.history import History
 from scheduler.run import Ending, Line, Outcome, Task
@@ -32,6 +32,13 @@ def kill(daemon: Daemon, store: Store) -> None:
         connection.execute(
             update(daemons).where(daemons.c.id == daemon._lease.id).values(process_started="another process")
         )
+
+
+def settle(daemon: Daemon) -> None:
+    """Let a daemon take turns until it has nothing more to do at this instant; time stands still."""
+    had_head_start = False
+    while (wait_s := daemon.step()) == 0 or (wait_s == HEAD_START_S and not had_head_start):
+        had_head_start = wait_s == HEAD_START_S
 
 
 def empty(store: Store) -> None:
@@ -78,8 +85,7 @@ class Service:
         assert self.daemon is not None
         # PostgreSQL's news may still be on its way.
         self.daemon.wake()
-        while self.daemon.step() == 0:
-            pass
+        settle(self.daemon)
 
     def after(self, seconds: float) -> None:
         """Let time pass, then let the daemon do what there is to do."""

@@ -25,7 +25,7 @@ from scheduler.store import Store
 from scheduler.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer, Trigger
 from scheduler.timetable import Timetable
 
-from .doubles import FAILURE, REFUSAL, START, SUCCESS, TIME_OUT, ScriptedExecutor, empty, kill
+from .doubles import FAILURE, REFUSAL, START, SUCCESS, TIME_OUT, ScriptedExecutor, empty, kill, settle
 
 TRIGGERS: dict[str, Every | Cron] = {"quick": Every(1), "slow": Every(7), "cron": Cron("0/9 * * * * ?", "UTC")}
 JITTERS = {"quick": 0, "slow": 7, "cron": 6}
@@ -133,8 +133,7 @@ class AnyDay(RuleBasedStateMachine):
     def settle(self) -> None:
         """Let the daemon take turns until it has nothing more to do at this instant."""
         self.daemon.wake()  # PostgreSQL's news may still be on its way
-        while self.daemon.step() == 0:
-            pass
+        settle(self.daemon)
         self.expect_until(self.clock.now())
 
     @rule(seconds=st.integers(1, 300))

@@ -25,7 +25,7 @@ from scheduler.timer import Environment, Every, MisfirePolicy, OverlapPolicy, Ti
 from scheduler.timetable import Timetable
 from scheduler.wake import changing
 
-from .doubles import FAILURE, START, ScriptedExecutor, Service, release
+from .doubles import FAILURE, START, ScriptedExecutor, Service, release, settle
 from .postgres import Server
 from .service import eventually
 
@@ -47,8 +47,7 @@ class Second:
     def settle(self) -> None:
         """Let it take turns, knowing of all that has changed."""
         self.daemon.wake()
-        while self.daemon.step() == 0:
-            pass
+        settle(self.daemon)
 
     def step(self) -> None:
         """One turn, in which it looks at the store: its news may still be on its way."""

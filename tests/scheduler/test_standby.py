@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scheduler.breaker import State
 from scheduler.claims import Claims
 from scheduler.clock import ManualClock
-from scheduler.daemon import RETRY_S, Daemon
+from scheduler.daemon import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.run import Outcome
 from scheduler.standby import LAST, LEAST, MOST, Lead
@@ -65,6 +65,21 @@ def test_what_has_to_be_judged_is_claimed_when_it_is_due(service: Service, overl
     service.after(AHEAD_S)
     assert service.rows() == [(10, 1, "succeeded"), (20, 1, None)]
     assert len(service.executor.going_on) == 1
+
+
+def test_what_stands_by_has_a_head_start_on_what_has_to_be_judged(service: Service) -> None:
+    """Its worker may have to wait for the processor that the daemon would claim on."""
+    service.executor.script = lambda task: FAILURE if task.timer == "failing" else SUCCESS
+    service.add("failing", seconds=10)
+    service.after(10)
+    service.add("well", seconds=10)
+    service.after(10 - AHEAD_S)
+    service.clock.advance(AHEAD_S)
+    assert service.daemon is not None
+    assert service.daemon.step() == HEAD_START_S
+    assert [task.timer for task in service.executor.begun] == ["failing", "well"]
+    service.settle()
+    assert [task.timer for task in service.executor.begun] == ["failing", "well", "failing"]
 
 
 def test_a_timer_with_failures_is_judged_when_it_is_due(service: Service) -> None:
