@@ -36,7 +36,8 @@ from scheduler.timetable import Timetable
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.scheduler import postgres
-from tests.scheduler.celery_fleet import RABBITMQ, Worker, rabbitmq_server, redis_server
+from tests.scheduler.brokers import RABBITMQ, rabbitmq_server, redis_server
+from tests.scheduler.celery_fleet import Worker
 
 
 class Measured(NamedTuple):

@@ -53,11 +53,12 @@ from datetime import timedelta
 from pathlib import Path
 from scheduler.clock import SystemClock
 from scheduler.daemon import Daemon
+from scheduler.executors.celery import CeleryExecutor
 from scheduler.executors.process import ProcessExecutor
 from scheduler.store import Store
 from scheduler.timer import Environment
 
-name, url, target, grace_s, clock_file = sys.argv[1:]
+name, url, target, grace_s, clock_file, broker = sys.argv[1:]
 socket.gethostname = lambda: name
 
 
@@ -68,10 +69,14 @@ class MovedClock(SystemClock):
 
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-executor = ProcessExecutor(target, workers=2)
-executor.start()
+store = Store(url)
+if broker:
+    executor = CeleryExecutor(store, broker)
+else:
+    executor = ProcessExecutor(target, workers=2)
+    executor.start()
 grace = timedelta(seconds=float(grace_s))
-daemon = Daemon(Store(url), dict.fromkeys(Environment, executor), grace=grace, clock=MovedClock())
+daemon = Daemon(store, dict.fromkeys(Environment, executor), grace=grace, clock=MovedClock())
 signal.signal(signal.SIGTERM, lambda *_: daemon.stop())
 print("ready", flush=True)
 daemon.run()
@@ -86,14 +91,18 @@ class Note(NamedTuple):
     fire_time: datetime
     attempt: int
     begun_at: float
+    #: The process that started the one of the function.
     daemon: int
 
 
 class Fleet:
-    """Daemons on one store, and timers whose functions write into one file."""
+    """Daemons on one store, and timers whose functions write into one file.
 
-    def __init__(self, url: str, folder: Path, functions: str = "") -> None:
-        self.url, self.folder = url, folder
+    The functions run in the daemons' own processes, or in those of whoever serves `broker`.
+    """
+
+    def __init__(self, url: str, folder: Path, functions: str = "", *, broker: str = "") -> None:
+        self.url, self.folder, self.broker = url, folder, broker
         self.store = Store(url)
         self.notes_file = folder / "notes"
         (folder / "cloud.py").write_text(CLOUD + functions)
@@ -138,9 +147,10 @@ class Fleet:
 
     def start(self, count: int, *, grace_s: float = 5.0) -> None:
         target = str(self.folder / "cloud.py")
+        words = [self.url, target, str(grace_s), str(self._clock_file), self.broker]
         new = [
             subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, f"machine-{number}", self.url, target, str(grace_s), self._clock_file],
+                [sys.executable, "-c", PROGRAM, f"machine-{number}", *words],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -151,7 +161,8 @@ class Fleet:
         for daemon in new:
             assert daemon.stdout is not None
             assert daemon.stdout.readline() == "ready\n"
-        eventually(lambda: {note.daemon for note in self.notes()} >= {daemon.pid for daemon in new})
+        if not self.broker:
+            eventually(lambda: {note.daemon for note in self.notes()} >= {daemon.pid for daemon in new})
 
     def notes(self) -> list[Note]:
         if not self.notes_file.exists():
@@ -227,9 +238,9 @@ def fires(trigger: Every, end: datetime) -> Iterator[datetime]:
 
 
 @contextmanager
-def fleet_on(url: str, folder: Path, functions: str = "") -> Iterator[Fleet]:
+def fleet_on(url: str, folder: Path, functions: str = "", *, broker: str = "") -> Iterator[Fleet]:
     """Daemons and timers, all ended when the block is left; `functions` are added to their cloud.py."""
-    fleet = Fleet(url, folder, functions)
+    fleet = Fleet(url, folder, functions, broker=broker)
     try:
         yield fleet
     finally:

@@ -25,7 +25,8 @@ from .service import children, eventually
 pytest.importorskip("celery")
 pytest.importorskip("pgmq")
 
-from .celery_fleet import RabbitMQ, Redis, Watched, Worker, are_gone, rabbitmq_server, redis_server
+from .brokers import RabbitMQ, Redis, rabbitmq_server, redis_server
+from .celery_fleet import Watched, Worker, are_gone
 
 
 class Place(NamedTuple):
