@@ -34,7 +34,7 @@ BUSY_TIMEOUT_S = 5.0
 #: When PostgreSQL gives up a session that stands still within a transaction: the timers that it holds are the others'.
 IDLE_TIMEOUT_S = 5.0
 #: How libpq finds out that a server is out of reach, in seconds; without these it waits for hours.
-_REACH = {
+REACH = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -268,7 +268,7 @@ def _engine(url: URL, busy_timeout_s: float, *, in_memory: bool) -> Engine:
 
 
 def _postgres_engine(url: URL, busy_timeout_s: float) -> Engine:
-    reach = {name: value for name, value in _REACH.items() if name not in url.query}
+    reach = {name: value for name, value in REACH.items() if name not in url.query}
     engine = create_engine(url, pool_pre_ping=True, connect_args=reach)
 
     def prepare(connection: Any, _record: object) -> None:

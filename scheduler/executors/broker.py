@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, StoreUnavailableError
-from ..store import Store, one_at_a_time
+from ..store import REACH, Store, one_at_a_time
 from ..timer import Environment
 
 if TYPE_CHECKING:
@@ -46,18 +46,23 @@ def celery_app(broker: str, store: Store) -> Celery:
         app.conf.update(
             broker_url=_shown(address),
             broker_transport="scheduler.executors.transport:Transport",
-            broker_transport_options=_PGMQ | {"conn_string": _for_pgmq(address)},
+            broker_transport_options=_PGMQ | {"address": _reaching(address)},
         )
     elif scheme.startswith("redis"):
         app.conf.broker_transport_options = {"visibility_timeout": VISIBILITY_S, "socket_connect_timeout": CONNECT_S}
     return app
 
 
+def connect(connection: Any) -> None:
+    """Have a connection of Kombu's be open, trying each address of the broker once; a transport's own errors."""
+    connection.ensure_connection(max_retries=max(0, len(connection.alt) - 1), timeout=CONNECT_S)
+
+
 def check(app: Celery) -> None:
     """StoreUnavailableError where the broker does not answer."""
     with app.connection_for_write() as connection:
         try:
-            connection.ensure_connection(max_retries=1, timeout=CONNECT_S)
+            connect(connection)
         except Exception as error:  # each transport has errors of its own
             raise StoreUnavailableError(f"the broker {connection.as_uri()} does not answer ({error})") from error
 
@@ -109,31 +114,18 @@ def _shown(address: str) -> str:
     return f"pgmq://{'localhost' if host.startswith('/') else host}/{words.get('dbname', '')}"
 
 
-def _for_pgmq(address: str) -> str:
-    """The same for the package pgmq, which keeps five of the words and joins them again without quotes.
-
-    So they are quoted twice, what is not given is given as empty, and the other words travel with the database's name.
-    """
+def _reaching(address: str) -> str:
+    """The same, and how to find out that the server is out of reach."""
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-    words = {name: "'" + _escaped(str(value)) + "'" for name, value in conninfo_to_dict(address).items()}
-    kept = {name: words.pop(name, "''") for name in ("host", "port", "dbname", "user", "password")}
-    kept["dbname"] += "".join(f" {name}={value}" for name, value in words.items())
-    return make_conninfo(**kept)
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("'", "\\'")
+    words: dict[str, Any] = REACH | conninfo_to_dict(address)
+    return make_conninfo(**words)
 
 
 _PGMQ: dict[str, Any] = {
-    "init_extension": False,
-    "pool_size": 4,
-    "pool_timeout": CONNECT_S,
     "visibility_timeout": VISIBILITY_S,
     # Not server-side polling, which looks ten times a second, but a notice for each message.
     "use_notify": True,
-    "notify_throttle_interval_ms": 0,
     "wait_time_seconds": 0,
 }
 _SETTINGS: dict[str, Any] = {
@@ -148,9 +140,12 @@ _SETTINGS: dict[str, Any] = {
     "worker_redirect_stdouts": False,
     "worker_send_task_events": False,
     "worker_pool": "scheduler.executors.pool:TaskPool",
+    "worker_consumer": "scheduler.executors.consumer:Consumer",
     # How long the main process waits for the words of a child that is dead.
     "worker_lost_wait": 0.5,
-    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    # No run is: that would be for acknowledging late. To say so spares the log a warning.
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    "worker_enable_prefetch_count_reduction": False,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
     "broker_connection_timeout": CONNECT_S,

@@ -28,7 +28,7 @@ from ..run import Ending, Outcome, Task
 from ..session import Session
 from ..store import Store, raise_translated
 from . import Report, wire
-from .broker import CONNECT_S, celery_app, prepare, queues
+from .broker import CONNECT_S, celery_app, connect, prepare, queues
 
 if TYPE_CHECKING:
     from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -297,13 +297,17 @@ class Publisher:
                 self._producer.connection.release()
 
     def _is_done(self, job: Callable[[], None]) -> bool:
+        was_connected = self._producer is not None
         try:
             job()
         except Exception as error:  # each transport has errors of its own
+            self._disconnect()
+            if was_connected:
+                # That may have been lost long ago; a new connection shows whether the broker is there.
+                return self._is_done(job)
             if not self._complaint:
                 self._complaint = str(error) or type(error).__name__
                 log.error("the broker does not answer (%s); trying again every %g s", self._complaint, RETRY_S)
-            self._disconnect()
             return False
         if self._complaint:
             log.info("the broker answers again")
@@ -342,7 +346,7 @@ class Publisher:
     def _connected(self) -> Any:
         if self._producer is None:
             connection = self._app.connection_for_write()
-            connection.ensure_connection(max_retries=1, timeout=CONNECT_S)
+            connect(connection)
             self._producer = self._app.amqp.Producer(connection, auto_declare=False)
         return self._producer
 

@@ -95,6 +95,7 @@ class Child:
         self._store_url = store_url
         self._registry = registry
         self._folder = folder
+        self._fleet: Fleet | None = None
         #: Ends with the main process, and with it its children.
         self._lifeline, self._held = os.pipe()
 
@@ -105,8 +106,9 @@ class Child:
         os.close(self._held)
         family.die_with_parent(_reopened(self._lifeline))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._fleet = Fleet(Store(self._store_url))
-        self._notes = Notes(self._folder / str(os.getpid()), self._fleet)
+        with contextlib.suppress(StoreUnavailableError):
+            self._opened()
+        self._notes = Notes(self._folder / str(os.getpid()), self._opened)
         self._voice = Voice(self._notes.take)
         sys.stdout, sys.stderr = self._voice.out, self._voice.err
         logging.getLogger().handlers = [Handler(self._voice)]
@@ -117,7 +119,8 @@ class Child:
         stop_at = time.monotonic() + CHUNK_S
         for index, order in enumerate(orders):
             if index and time.monotonic() >= stop_at:
-                self._fleet.call_for([order.run_id for order in orders[index:]], channel)
+                with contextlib.suppress(StoreUnavailableError):
+                    self._opened().call_for([order.run_id for order in orders[index:]], channel)
                 return
             self._run(order, worker, channel)
 
@@ -126,11 +129,13 @@ class Child:
             return
         _, ended_at, outcome, verdict, error, result, dropped = run_order(self._registry, self._voice, order)
         told = (order.run_id, worker, channel, ended_at, outcome, verdict, error, result, dropped)
-        printed = self._notes.unkept()
         if dropped:
-            printed.append((order.run_id, ended_at, "warning", dropped_text(dropped)))
+            self._notes.add((order.run_id, ended_at, "warning", dropped_text(dropped)))
+        printed = self._notes.unkept()
+        # The store may take its time; a child that is killed meanwhile was not over its limit.
+        self._notes.add_ending(told)
         try:
-            self._fleet.end(order.run_id, worker, _ending(told), [_line(note) for note in printed], channel=channel)
+            self._opened().end(order.run_id, worker, _ending(told), [_line(note) for note in printed], channel=channel)
         except StoreUnavailableError:
             raise UnwrittenError((told, printed)) from None
         finally:
@@ -141,11 +146,17 @@ class Child:
         give_up_at = time.monotonic() + BEGIN_S
         while True:
             try:
-                return self._fleet.begin(order.run_id, order.request_id, worker, started_at)
+                return self._opened().begin(order.run_id, order.request_id, worker, started_at)
             except StoreUnavailableError:
                 if time.monotonic() >= give_up_at:
                     return False
                 time.sleep(RETRY_S)
+
+    def _opened(self) -> Fleet:
+        """The runs of the store, which may be away when a child is made."""
+        if self._fleet is None:
+            self._fleet = Fleet(Store(self._store_url))
+        return self._fleet
 
 
 def _reopened(descriptor: int) -> int:
@@ -157,12 +168,14 @@ def _reopened(descriptor: int) -> int:
 
 #: run_id, at, level, text
 Note = tuple[int, int, str, str]
+#: run_id, worker, channel, ended_at, outcome, verdict, error, result, lines_dropped
+Told = tuple[int, str, str, int, str, str, str | None, str | None, int]
 
 
 class Notes:
-    """What a run has printed and the store does not have yet; in a file too, in case the process is killed."""
+    """What is known of a run and the store does not have yet; in a file too, in case the process is killed."""
 
-    def __init__(self, path: Path, fleet: Fleet) -> None:
+    def __init__(self, path: Path, fleet: Callable[[], Fleet]) -> None:
         self._fleet = fleet
         self._file = path.open("wb", buffering=0)
         self._notes: list[Note] = []
@@ -176,37 +189,56 @@ class Notes:
             return
         if not self._notes:
             self._keep_at = time.monotonic() + KEEP_EVERY_S
-        self._notes.append(note)
-        self._file.write(json.dumps(note).encode() + b"\n")
+        self.add(note)
         if len(self._notes) >= KEEP_EVERY_LINES or time.monotonic() >= self._keep_at:
             self._keep()
+
+    def add(self, note: Any) -> None:
+        """Take a line that goes to the store with the ending of its run."""
+        self._notes.append(note)
+        self._write(note)
+
+    def add_ending(self, told: Told) -> None:
+        """Note how a run has ended."""
+        self._write(told)
 
     def unkept(self) -> list[Note]:
         return list(self._notes)
 
     def clear(self) -> None:
-        if self._notes:
-            self._notes.clear()
-            self._file.seek(0)
-            self._file.truncate()
+        self._notes.clear()
+        self._file.seek(0)
+        self._file.truncate()
+
+    def _write(self, words: tuple[Any, ...]) -> None:
+        self._file.write(json.dumps(words).encode() + b"\n")
 
     def _keep(self) -> None:
         try:
-            self._fleet.keep([_line(note) for note in self._notes])
+            self._fleet().keep([_line(note) for note in self._notes])
         except StoreUnavailableError:
             self._keep_at = time.monotonic() + KEEP_EVERY_S
             return
         self.clear()
 
 
-def notes_of(path: Path) -> list[Note]:
-    """What a process that was killed had not brought to the store; a line that is cut short is none."""
+def notes_of(path: Path, run_id: int | None) -> tuple[list[Note], Told | None]:
+    """What a process that was killed had not brought to the store of a run; a line that is cut short is none."""
     notes: list[Note] = []
+    ending: Told | None = None
     with contextlib.suppress(FileNotFoundError, ValueError):
         for text in path.read_bytes().splitlines():
-            run_id, at, level, said = json.loads(text)
-            notes.append((run_id, at, level, said))
-    return notes
+            words: Any = tuple(json.loads(text))
+            if words[0] != run_id:
+                continue
+            if len(words) == _NOTE_WORDS:
+                notes.append(words)
+            else:
+                ending = words
+    return notes, ending
+
+
+_NOTE_WORDS = 4
 
 
 def _line(note: Note) -> Line:
@@ -214,7 +246,7 @@ def _line(note: Note) -> Line:
     return Line(run_id, instant(at), level, text)
 
 
-def _ending(told: tuple[Any, ...]) -> Ending:
+def _ending(told: Told) -> Ending:
     _, _, _, ended_at, outcome, verdict, error, result, dropped = told
     return Ending(
         outcome=Outcome(outcome),
@@ -235,6 +267,9 @@ class Clerk:
     def __init__(self, store_url: str, folder: Path) -> None:
         self._store_url = store_url
         self._folder = folder
+        self._fleet: Fleet | None = None
+        #: What the store said when it did not answer; empty while it does.
+        self._complaint = ""
         self._jobs: queue.SimpleQueue[Callable[[Fleet], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_down, name="clerk", daemon=True)
         self._thread.start()
@@ -242,29 +277,32 @@ class Clerk:
     def child_died(self, request: Request, outcome: Outcome, error: str) -> None:
         """A child is no more: the run that it was at has ended so, and what it had not begun needs another one."""
         pid, worker = request.worker_pid, f"{request.hostname}/{request.worker_pid}"
-        orders, channel = request.args
+        run_ids, channel = _run_ids(request), request.args[1]
         ending = Ending(outcome=outcome, verdict=Verdict.FAILURE, ended_at=datetime.now(UTC), error=error)
         # Everything that it started goes with it.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
 
         def write(fleet: Fleet) -> None:
-            run_ids = [wire.Order(*order).run_id for order in orders]
             run_id = fleet.lost(run_ids, worker)
-            log.warning("run %s: %s", run_id, error)
-            printed = [_line(note) for note in notes_of(self._folder / str(pid)) if note[0] == run_id]
             if run_id is not None:
-                fleet.end(run_id, worker, ending, printed)
+                notes, told = notes_of(self._folder / str(pid), run_id)
+                if told is None:
+                    log.warning("run %s: %s", run_id, error)
+                fleet.end(run_id, worker, ending if told is None else _ending(told), [_line(note) for note in notes])
             fleet.call_for(run_ids, channel)
 
         self._jobs.put(write)
 
-    def take(self, told: tuple[Any, ...], printed: Sequence[Note]) -> None:
-        """Take the ending that a child could not write."""
+    def take(self, request: Request, told: Told, printed: Sequence[Note]) -> None:
+        """Take the ending that a child could not write; what it had not begun needs another one."""
         run_id, worker, channel = told[:3]
+        others = [other for other in _run_ids(request) if other != run_id]
 
         def write(fleet: Fleet) -> None:
             fleet.end(run_id, worker, _ending(told), [_line(note) for note in printed], channel=channel)
+            if others:
+                fleet.call_for(others, channel)
 
         self._jobs.put(write)
 
@@ -274,19 +312,30 @@ class Clerk:
         self._thread.join(LEAVE_S)
 
     def _write_down(self) -> None:
-        fleet: Fleet | None = None
         while (job := self._jobs.get()) is not None:
-            while True:
-                try:
-                    fleet = fleet or Fleet(Store(self._store_url))
-                    job(fleet)
-                    break
-                except StoreUnavailableError as error:
-                    log.error("%s; trying again every %g s", error, RETRY_S)
-                    time.sleep(RETRY_S)
-                except Exception:
-                    log.exception("an ending is not written; its daemon will abandon the run")
-                    break
+            while not self._is_done(job):
+                time.sleep(RETRY_S)
+
+    def _is_done(self, job: Callable[[Fleet], None]) -> bool:
+        try:
+            self._fleet = self._fleet or Fleet(Store(self._store_url))
+            job(self._fleet)
+        except StoreUnavailableError as error:
+            if not self._complaint:
+                self._complaint = str(error)
+                log.error("%s; trying again every %g s", error, RETRY_S)
+            return False
+        except Exception:
+            log.exception("an ending is not written; its daemon will abandon the run")
+        if self._complaint:
+            log.info("the store answers again")
+            self._complaint = ""
+        return True
+
+
+def _run_ids(request: Request) -> list[int]:
+    """The runs that a message asks for."""
+    return [wire.Order(*order).run_id for order in request.args[0]]
 
 
 def _death_of(request: Request) -> str | None:
@@ -335,7 +384,7 @@ def _request_told_to(clerk: Clerk) -> type[Request]:
             if isinstance(error, ExceptionWithTraceback):
                 error = error.exc
             if isinstance(error, UnwrittenError):
-                clerk.take(*error.args[0])
+                clerk.take(self, *error.args[0])
             elif isinstance(error, WorkerLostError | SystemExit):
                 clerk.child_died(self, Outcome.FAILED, _told_death(str(error)))
             super().on_failure(exc_info, send_failed_event, return_ok)
