@@ -14,6 +14,7 @@ from queue import Empty
 from typing import Any
 
 import psycopg
+from celery.worker import state  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from kombu.transport import pgmq  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from pgmq import PGMQueue
 
@@ -21,6 +22,8 @@ from pgmq import PGMQueue
 POLL_S = 1.0
 #: How often a worker looks whether it may take messages again.
 FULL_S = 0.002
+#: How often to look whether it has been asked to end: a signal does not end the waiting.
+SIGNAL_S = 0.25
 
 
 #: Whoever makes a queue is alone at it. The number is ours: "queue" in ASCII.
@@ -74,12 +77,19 @@ class Transport(pgmq.Transport):
                 return self.cycle.get(self._deliver, timeout=timeout)  # type: ignore[union-attr]
             except Empty:
                 left_s = POLL_S if give_up_at is None else min(POLL_S, give_up_at - time.monotonic())
-            if left_s <= 0:
+            if left_s <= 0 or state.should_stop is not None:
                 raise TimeoutError
             if all(channel.qos.can_consume() for channel in connection.channels):
-                self._get_notify_waiter().wait(left_s)
+                self._await_notice(left_s)
             else:
                 time.sleep(min(left_s, FULL_S))
+
+    def _await_notice(self, seconds: float) -> None:
+        """Wait for that long, or until there is a notice, or a signal has asked the worker to end."""
+        give_up_at = time.monotonic() + seconds
+        while (left_s := give_up_at - time.monotonic()) > 0 and state.should_stop is None:
+            if self._get_notify_waiter().wait(min(left_s, SIGNAL_S)):
+                return
 
     def close_connection(self, connection: Any) -> None:
         pool: Any = self._pgmq_client and self._pgmq_client.pool
