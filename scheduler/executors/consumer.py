@@ -21,6 +21,8 @@ RETRY_S = 0.5
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
+    """While the broker is away, limits are kept and children are heard; Celery's own only sleeps then."""
+
     def ensure_connected(self, conn: Any) -> Any:
         complaint = ""
         while True:
@@ -33,6 +35,24 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
                 if not complaint:
                     complaint = str(error)
                     log.error("the broker does not answer (%s); trying again every %g s", complaint, RETRY_S)
-            time.sleep(RETRY_S)
+                    self._go_on()
+            self._wait()
         self.first_connection_attempt = False
         return conn
+
+    def _go_on(self) -> None:
+        """Have the event loop see to the children again, which it was cut off from with the broker."""
+        if self.hub is not None and not self.first_connection_attempt:
+            self.pool.register_with_event_loop(self.hub)
+
+    def _wait(self) -> None:
+        if self.hub is None or self.first_connection_attempt:
+            # Without an event loop, the pool has threads to do the same.
+            time.sleep(RETRY_S)
+            return
+        over: list[bool] = []
+        self.hub.call_later(RETRY_S, over.append, True)
+        while not over:
+            for _ in self.hub.create_loop():
+                if over:
+                    break

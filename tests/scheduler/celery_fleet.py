@@ -122,14 +122,15 @@ class Worker:
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.process.terminate()
-        return self._ended()
+        return self.ended()
 
     def kill(self) -> None:
         """SIGKILL for the main process, as the kernel does it; its children see that and end."""
         self.process.kill()
-        self._ended()
+        self.ended()
 
-    def _ended(self) -> int:
+    def ended(self) -> int:
+        """Wait for its end; the exit status."""
         status = self.process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
         assert self.process.stderr is not None

@@ -133,6 +133,24 @@ def test_a_child_that_dies_ends_its_run_with_the_signal(watched: Watched) -> Non
     assert watched.run("hello", "hello").outcome is Outcome.SUCCEEDED
 
 
+def test_a_child_that_is_killed_over_writing_its_ending_was_in_time(
+    watched: Watched, worker: Worker, tmp_path: Path
+) -> None:
+    """The store kept it waiting until its limit; its main process writes what it had noted."""
+    notes = tmp_path / "notes"
+    watched.add("quick", "note", limit_s=1.0, params={"path": str(notes), "seconds": 0.5})
+    (run_id,) = watched.begin("quick")
+    eventually(notes.exists)
+    before = set(children(worker.process.pid))
+    with watched.store.writing() as connection:
+        connection.exec_driver_sql("SELECT id FROM runs WHERE id = %s FOR UPDATE", (run_id,))
+        eventually(lambda: before - set(children(worker.process.pid)))
+    (run,) = watched.end_of(run_id)
+    assert (run.outcome, run.error) == (Outcome.SUCCEEDED, None)
+    assert run.duration_s is not None
+    assert 0.5 <= run.duration_s < 1.0
+
+
 def test_fast_functions_share_messages_and_each_runs_once(
     watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +273,26 @@ def test_a_worker_that_is_killed_loses_no_run(
         assert [run.outcome for run in watched.end_of(*later)] == [Outcome.SUCCEEDED]
         eventually(lambda: [run.outcome for run in watched.history.runs(timer="again")][:1] == [Outcome.SUCCEEDED])
     assert sorted(notes.read_text().splitlines()) == ["again 1", "again 2", "once 1"]
+
+
+@pytest.mark.faults
+def test_limits_hold_while_the_broker_is_away(watched: Watched, worker: Worker, place: Place, tmp_path: Path) -> None:
+    """Whatever was running is killed in time, and what ended has its outcome."""
+    if place.server is None:
+        pytest.skip("the broker is the store itself; test_celery_faults stops that")
+    notes = tmp_path / "notes"
+    watched.add("hangs", "note", limit_s=1.5, params={"path": str(notes), "seconds": 600})
+    watched.add("slow", "note", limit_s=10.0, params={"path": str(notes), "seconds": 1.0})
+    hangs, slow = watched.begin("hangs", "slow")
+    eventually(lambda: notes.exists() and len(notes.read_text().splitlines()) == 2)
+    place.server.stop()
+    try:
+        hung, ended = watched.end_of(hangs, slow, patience_s=6)
+    finally:
+        place.server.start()
+    assert (hung.outcome, hung.error) == (Outcome.TIMED_OUT, "over its limit of 1.5 s")
+    assert ended.outcome is Outcome.SUCCEEDED
+    assert watched.run("more", "hello").outcome is Outcome.SUCCEEDED
 
 
 @pytest.mark.faults

@@ -37,7 +37,6 @@ TIMERS = 20
 SERVERS = {"redis": redis_server, "rabbitmq": rabbitmq_server}
 
 
-
 @pytest.fixture(params=scaled(["pgmq"], ["pgmq", "redis", "rabbitmq"]))
 def fleet(request: pytest.FixtureRequest, postgres: Server, tmp_path: Path) -> Iterator[Fleet]:
     """Daemons that are not started yet, on a broker of this kind."""
@@ -166,7 +165,7 @@ def _account(fleet: Fleet, workers: list[Worker]) -> Account:
     eventually(lambda: not _open(fleet, end))
     for worker in workers:
         worker.process.terminate()
-    assert [worker.stop() for worker in workers] == [0, 0], [worker.said for worker in workers]
+    assert [worker.ended() for worker in workers] == [0, 0], [worker.said for worker in workers]
     return account(fleet, end)
 
 
