@@ -1,4 +1,7 @@
-"""Brokers of the tests' own, which can be stopped and started again: a Redis and a RabbitMQ on free ports."""
+"""Brokers of the tests' own, which can be stopped and started again: a Redis and a RabbitMQ on free ports.
+
+They end with the process that started them, whatever becomes of that.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ import pytest
 
 from .service import PATIENCE_S
 
+#: Ends a server by the signal that it is told, or when its standard input ends, which the kernel sees to.
+_GUARD = '"$0" "$@" & trap "" INT; read -r signal; kill -"${signal:-TERM}" $!; wait'
+
 
 class Redis:
     """A Redis server that can be stopped and started again; it keeps nothing."""
@@ -30,12 +36,11 @@ class Redis:
 
     def start(self) -> None:
         words = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
-        self._process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
+        self._process = _guarded("redis-server", *words)
         listens(self._port)
 
     def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(PATIENCE_S)
+        _stop(self._process)
 
 
 #: Debian's command asks for the user rabbitmq and a folder of the system's; this is what it starts.
@@ -64,31 +69,51 @@ class RabbitMQ:
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_LOGS": "-",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            # Erlang would start an epmd that stays for ever.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}",
         }
-        # Erlang would start one that stays for ever.
-        self._epmd = subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", str(self._names)])
-        listens(self._names)
-        self.start()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._epmd = _guarded("epmd", "-address", "127.0.0.1", "-port", str(self._names))
+        try:
+            listens(self._names)
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self._port}//"
 
     def start(self) -> None:
-        self._process = subprocess.Popen([RABBITMQ], env=self._environ, stdout=subprocess.DEVNULL)
+        self._process = _guarded(str(RABBITMQ), environ=self._environ)
         listens(self._port)
 
     def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(PATIENCE_S)
+        if self._process is not None:
+            _stop(self._process)
 
     def close(self) -> None:
-        # To stop in good order takes seconds.
-        self._process.kill()
-        self._process.wait(PATIENCE_S)
-        self._epmd.terminate()
-        self._epmd.wait(PATIENCE_S)
+        if self._process is not None:
+            # To stop in good order takes seconds.
+            _stop(self._process, "KILL")
+        _stop(self._epmd)
+
+
+def _guarded(*words: str, environ: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a server, which says nothing; Ctrl-C is for the tests, which then end it."""
+    return subprocess.Popen(
+        ["sh", "-c", _GUARD, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environ,
+        start_new_session=True,
+    )
+
+
+def _stop(process: subprocess.Popen[bytes], how: str = "TERM") -> None:
+    process.communicate(how.encode() + b"\n", PATIENCE_S)
 
 
 def free_port() -> int:

@@ -7,6 +7,7 @@ import pytest
 from scheduler.clock import ManualClock
 from scheduler.store import Store
 
+from .brokers import RabbitMQ, Redis, rabbitmq_server, redis_server
 from .doubles import START, Service
 from .postgres import Server, postgres_server
 
@@ -20,6 +21,20 @@ def clock() -> ManualClock:
 def postgres() -> Iterator[Server]:
     """A PostgreSQL server; nothing is started where no test asks for it."""
     with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis server; whoever stops it starts it again."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A RabbitMQ server, which takes four seconds to start; whoever stops it starts it again."""
+    with rabbitmq_server(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
 
 

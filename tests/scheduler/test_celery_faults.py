@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -27,24 +26,20 @@ pytest.importorskip("celery")
 pytest.importorskip("pgmq")
 
 from . import fleet as fleets
-from .brokers import rabbitmq_server, redis_server
 from .celery_fleet import Worker
 from .fleet import Account, Fleet, account, fleet_on
 
 pytestmark = pytest.mark.faults
 
 TIMERS = 20
-SERVERS = {"redis": redis_server, "rabbitmq": rabbitmq_server}
 
 
 @pytest.fixture(params=scaled(["pgmq"], ["pgmq", "redis", "rabbitmq"]))
 def fleet(request: pytest.FixtureRequest, postgres: Server, tmp_path: Path) -> Iterator[Fleet]:
     """Daemons that are not started yet, on a broker of this kind."""
-    with ExitStack() as stack:
-        url = stack.enter_context(postgres.database())
-        start = SERVERS.get(request.param)
-        broker = stack.enter_context(start(tmp_path)).url if start else "pgmq://"
-        yield stack.enter_context(fleet_on(url, tmp_path, broker=broker))
+    broker = "pgmq://" if request.param == "pgmq" else request.getfixturevalue(request.param).url
+    with postgres.database() as url, fleet_on(url, tmp_path, broker=broker) as fleet:
+        yield fleet
 
 
 @pytest.fixture
