@@ -18,6 +18,8 @@ log = logging.getLogger("scheduler.worker")
 
 #: How often to look for a broker that is away; Celery's own waits longer each time, up to half a minute.
 RETRY_S = 0.5
+#: How often a worker looks whether it has been asked to end: a signal does not end its waiting.
+SIGNAL_S = 0.25
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
@@ -39,6 +41,11 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
             self._wait()
         self.first_connection_attempt = False
         return conn
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        super().register_with_event_loop(hub)
+        # What wakes the loop has it look; Celery's own looks every five seconds.
+        hub.call_repeatedly(SIGNAL_S, int)
 
     def _go_on(self) -> None:
         """Have the event loop see to the children again, which it was cut off from with the broker."""

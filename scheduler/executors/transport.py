@@ -18,12 +18,12 @@ from celery.worker import state  # type: ignore[import-untyped, import-not-found
 from kombu.transport import pgmq  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from pgmq import PGMQueue
 
+from .consumer import SIGNAL_S
+
 #: How often to look for messages where a notice was lost.
 POLL_S = 1.0
 #: How often a worker looks whether it may take messages again.
 FULL_S = 0.002
-#: How often to look whether it has been asked to end: a signal does not end the waiting.
-SIGNAL_S = 0.25
 
 
 #: Whoever makes a queue is alone at it. The number is ours: "queue" in ASCII.
@@ -60,6 +60,11 @@ class Channel(pgmq.Channel):
                 if connection.execute(_IS_MADE, (name,)).fetchone() == (False,):
                     self.pgmq.create_queue(name, conn=connection)
                     self.pgmq.enable_notify(name, throttle_interval_ms=0, conn=connection)
+
+    def _size(self, queue: str) -> int:
+        """How many messages wait to be taken; Kombu's own counts those too that a worker took, which may be no more."""
+        size: int = self.pgmq.metrics(self._queue_name(queue)).queue_visible_length
+        return size
 
     def _maybe_enable_notify(self, *_: Any, **__: Any) -> None:
         """It has been, when the queue was made."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from scheduler.timer import Delivery, Environment
 
 from .doubles import empty, kill
 from .postgres import Server
-from .service import children, eventually
+from .service import PATIENCE_S, children, eventually
 
 pytest.importorskip("celery")
 pytest.importorskip("pgmq")
@@ -260,6 +261,9 @@ def test_a_worker_that_is_killed_loses_no_run(
         watched.add("again", "note", delivery=Delivery.AT_LEAST_ONCE, **work)
         begun = watched.begin("once", "again")
         eventually(lambda: notes.exists() and len(notes.read_text().splitlines()) == 2)
+        watched.add("behind", "hello")
+        taken = watched.begin("behind")
+        eventually(lambda: set(taken) <= watched.executor._open.keys() and _are_taken(watched))
         theirs = children(killed.process.pid)
         killed.kill()
         assert eventually(lambda: are_gone(theirs))
@@ -268,9 +272,17 @@ def test_a_worker_that_is_killed_loses_no_run(
         assert [run.outcome for run in watched.end_of(*begun)] == [Outcome.ABANDONED, Outcome.ABANDONED]
         heir = Worker(tmp_path, url, place.broker, concurrency=2)
         stack.callback(heir.kill)
-        assert [run.outcome for run in watched.end_of(*later)] == [Outcome.SUCCEEDED]
+        assert [run.outcome for run in watched.end_of(*taken, *later)] == [Outcome.SUCCEEDED] * 2
         eventually(lambda: [run.outcome for run in watched.history.runs(timer="again")][:1] == [Outcome.SUCCEEDED])
     assert sorted(notes.read_text().splitlines()) == ["again 1", "again 2", "once 1"]
+
+
+def _are_taken(watched: Watched) -> bool:
+    """Whether all messages that were published have been taken by workers."""
+    publisher = watched.executor._publisher
+    waits: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    publisher._jobs.put(lambda: waits.put(publisher._waits(publisher._queues["production"])))
+    return not waits.get(timeout=PATIENCE_S)
 
 
 @pytest.mark.faults
