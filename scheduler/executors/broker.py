@@ -23,6 +23,8 @@ SCHEMES = ("pgmq", "amqp", "amqps", "redis", "rediss")
 VISIBILITY_S = 60
 #: How long connecting to a broker may take.
 CONNECT_S = 5
+#: How often a worker looks whether it has been asked to end: a signal does not end its waiting.
+SIGNAL_S = 0.25
 
 
 def celery_app(broker: str, store: Store) -> Celery:

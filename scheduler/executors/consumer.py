@@ -12,14 +12,12 @@ from typing import Any
 from celery.worker import consumer, state  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from kombu.exceptions import OperationalError  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-from .broker import connect
+from .broker import SIGNAL_S, connect
 
 log = logging.getLogger("scheduler.worker")
 
 #: How often to look for a broker that is away; Celery's own waits longer each time, up to half a minute.
 RETRY_S = 0.5
-#: How often a worker looks whether it has been asked to end: a signal does not end its waiting.
-SIGNAL_S = 0.25
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]

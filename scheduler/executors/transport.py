@@ -1,5 +1,4 @@
-"""Kombu's way to PGMQ on one connection, of which a loss is seen at once, and without its pause: a worker that is full
-asks for messages again as soon as it is not.
+"""Kombu's way to PGMQ on one connection, so that its loss is seen at once, and without Kombu's locks and pauses.
 
 Named in Celery's settings (broker.py); nothing else imports it.
 """
@@ -14,18 +13,15 @@ from queue import Empty
 from typing import Any
 
 import psycopg
-from celery.worker import state  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from kombu.transport import pgmq  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from pgmq import PGMQueue
 
-from .consumer import SIGNAL_S
+from .broker import SIGNAL_S
 
 #: How often to look for messages where a notice was lost.
 POLL_S = 1.0
 #: How often a worker looks whether it may take messages again.
 FULL_S = 0.002
-
-
 #: Whoever makes a queue is alone at it. The number is ours: "queue" in ASCII.
 _ALONE = "SELECT pg_advisory_xact_lock(487300887909)"
 #: Whether a queue is there, and notices are given of its messages.
@@ -82,7 +78,7 @@ class Transport(pgmq.Transport):
                 return self.cycle.get(self._deliver, timeout=timeout)  # type: ignore[union-attr]
             except Empty:
                 left_s = POLL_S if give_up_at is None else min(POLL_S, give_up_at - time.monotonic())
-            if left_s <= 0 or state.should_stop is not None:
+            if left_s <= 0 or _is_to_end():
                 raise TimeoutError
             if all(channel.qos.can_consume() for channel in connection.channels):
                 self._await_notice(left_s)
@@ -92,7 +88,7 @@ class Transport(pgmq.Transport):
     def _await_notice(self, seconds: float) -> None:
         """Wait for that long, or until there is a notice, or a signal has asked the worker to end."""
         give_up_at = time.monotonic() + seconds
-        while (left_s := give_up_at - time.monotonic()) > 0 and state.should_stop is None:
+        while (left_s := give_up_at - time.monotonic()) > 0 and not _is_to_end():
             if self._get_notify_waiter().wait(min(left_s, SIGNAL_S)):
                 return
 
@@ -116,6 +112,14 @@ class Transport(pgmq.Transport):
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = self.client.transport_options  # type: ignore[union-attr]
         return options
+
+
+def _is_to_end() -> bool:
+    """Whether a signal has asked this worker to end."""
+    # Not for daemons, which only send.
+    from celery.worker import state  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+    return state.should_stop is not None
 
 
 class OneConnection:

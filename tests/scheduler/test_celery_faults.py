@@ -161,6 +161,7 @@ def _account(fleet: Fleet, workers: list[Worker]) -> Account:
     for worker in workers:
         worker.process.terminate()
     assert [worker.ended() for worker in workers] == [0, 0], [worker.said for worker in workers]
+    assert "Traceback" not in "".join(line for worker in workers for line in worker.said)
     return account(fleet, end)
 
 
