@@ -51,11 +51,12 @@ BEGIN_S = 10.0
 LEAVE_S = 10.0
 #: When lines are written while their run goes on.
 KEEP_EVERY_S, KEEP_EVERY_LINES = 1.0, 100
-#: Celery's own lines for each message, which the history tells better, and for each child that is killed.
+#: Celery's own lines for each message, which the history tells better, for each child that is killed, and for each
+#: acknowledgement that is lost with a connection: the message comes again and does nothing.
 _TALKATIVE = {
     "celery.worker.strategy": logging.WARNING,
     "celery.app.trace": logging.WARNING,
-    "celery.worker.request": logging.CRITICAL,
+    "celery.worker.request": logging.CRITICAL + 1,
 }
 
 
