@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import queue
 from collections import Counter
 from collections.abc import Iterator
@@ -310,3 +311,17 @@ def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(
     assert slow.outcome is Outcome.SUCCEEDED
     assert [run.outcome for run in watched.end_of(run_id)] == [Outcome.SUCCEEDED]
     assert watched.run("more", "hello").outcome is Outcome.SUCCEEDED
+
+
+def test_a_child_that_ends_waits_a_second_for_words_that_were_counted_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's main process may count one too few while it ends, and its own children wait for half a minute then."""
+    from scheduler.executors import pool
+
+    slept: list[float] = []
+    monkeypatch.setattr(pool.time, "sleep", slept.append)
+    child = object.__new__(pool._Child)
+    child.on_ready_counter = multiprocessing.Value("i", 3)
+    assert child._ensure_messages_consumed(3)
+    assert slept == []
+    assert not child._ensure_messages_consumed(4)
+    assert sum(slept) == pytest.approx(pool.GOODBYE_S)
