@@ -245,7 +245,7 @@ class Daemon:
             self._prune_at = monotonic + (PRUNE_ON_S if there_is_more else PRUNE_EVERY_S)
 
     def _take_over(self, now: datetime) -> None:
-        abandoned, adopted = self._lease.take_over(now)
+        abandoned, adopted = self._lease.take_over(now, self._clock.monotonic())
         if abandoned:
             runs_abandoned(abandoned)
             self._claims.passed_over.update((row.environment, Outcome.ABANDONED) for row in abandoned)

@@ -30,6 +30,8 @@ from .timer import Delivery
 #: How long a daemon is believed to be alive after its last sign of life; longer on SQLite, where all daemons are on one
 #: machine and the end of one is seen by its process.
 LEASE, LEASE_ON_SQLITE = timedelta(seconds=10), timedelta(seconds=60)
+#: The end of a lease whose daemon left runs to whoever comes next.
+GIVEN_UP = 0
 #: How many signs of life there are in a lease; an idle daemon wakes for little else.
 SIGNS, SIGNS_ON_SQLITE = 4, 2
 
@@ -64,6 +66,8 @@ class Lease:
         self.id = 0
         self.length = LEASE_ON_SQLITE if store.is_sqlite else LEASE
         self._suspects: set[int] = set()
+        #: The leases of others as they were last seen, and since when, in monotonic seconds.
+        self._seen: dict[int, tuple[int, float]] = {}
         #: How many other daemons there are, dead ones not yet buried among them.
         self.others = 0
         self._grace = 0
@@ -119,7 +123,7 @@ class Lease:
             goes_on = exists().where(_open_runs_of([self.id]), runs.c.environment.in_(self._fleet))
             if mine and connection.execute(select(goes_on)).scalar():
                 # The row stays, for whoever comes next to find them.
-                connection.execute(update(daemons).where(daemons.c.id == self.id).values(lease_until=0))
+                connection.execute(update(daemons).where(daemons.c.id == self.id).values(lease_until=GIVEN_UP))
                 abandon(connection, _open_runs_of([self.id]) & runs.c.environment.not_in(self._fleet), now)
             else:
                 _bury(connection, mine, now)
@@ -129,7 +133,7 @@ class Lease:
         if self._presence.show(self.id):
             self._grace = LOOKS_OF_GRACE
 
-    def take_over(self, now: datetime) -> TakenOver:
+    def take_over(self, now: datetime, monotonic: float) -> TakenOver:
         """Abandon the open runs of daemons that are dead, and run again what must be delivered.
 
         Runs that a fleet has go on: where this daemon hands its own to that fleet too, they become its own. Dead is a
@@ -139,7 +143,8 @@ class Lease:
             others = connection.execute(select(daemons).where(daemons.c.id != self.id)).all()
             absent = self._absent(connection, {row.id for row in others})
         self.others = len(others)
-        dead = {row.id: row.lease_until for row in others if self._is_dead(row, now, absent)}
+        self._watch(others, monotonic)
+        dead = {row.id: row.lease_until for row in others if self._is_dead(row, now, monotonic, absent)}
         self._suspects = absent - set(dead) if self._grace == 0 else set()
         self._grace = max(0, self._grace - 1)
         if not dead:
@@ -166,12 +171,30 @@ class Lease:
     def _absent(self, connection: Connection, others: set[int]) -> set[int]:
         return others - present(connection) if others and not self._store.is_sqlite else set()
 
-    def _is_dead(self, row: Row[Any], now: datetime, absent: set[int]) -> bool:
+    def _watch(self, others: Sequence[Row[Any]], monotonic: float) -> None:
+        before = self._seen
+        self._seen = {
+            row.id: seen
+            if (seen := before.get(row.id)) is not None and seen[0] == row.lease_until
+            else (row.lease_until, monotonic)
+            for row in others
+        }
+
+    def _is_dead(self, row: Row[Any], now: datetime, monotonic: float, absent: set[int]) -> bool:
         # A process id means nothing where machines of one name share no processes, as containers may; the lock does.
         if _is_gone(row) and (self._store.is_sqlite or row.id in absent):
             return True
+        return self._grace == 0 and (self._has_run_out(row, now, monotonic) or row.id in absent & self._suspects)
+
+    def _has_run_out(self, row: Row[Any], now: datetime, monotonic: float) -> bool:
+        """On one machine that is a matter of its clock; elsewhere of the time that we have seen no sign of life.
+
+        The clocks of two machines may differ by more than a lease.
+        """
         lease_until: int = row.lease_until
-        return self._grace == 0 and (lease_until < stamp(now) or row.id in absent & self._suspects)
+        if self._store.is_sqlite or lease_until == GIVEN_UP:
+            return lease_until < stamp(now)
+        return monotonic - self._seen[row.id][1] > self.length.total_seconds()
 
     def check(self, connection: Connection) -> None:
         """Within a transaction: LeaseLostError when this daemon has no lease any more.

@@ -221,6 +221,8 @@ def test_what_a_daemon_without_a_lease_still_holds_is_not_recorded(service: Serv
     service.clock.advance(leases.LEASE_ON_SQLITE.total_seconds() + 1)
     service.start()
     service.settle()
+    # On PostgreSQL that is how long it has to have seen no sign of life.
+    service.after(leases.LEASE.total_seconds() + 1)
     assert service.rows() == [(100, 1, "abandoned")]
     its_executor.end(its_executor.going_on[0])
     assert frozen is not None

@@ -303,17 +303,34 @@ class TestOnPostgreSQL:
         self, service: Service, second: Second, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It was slow, and came in between the look at its row and the lock on it."""
+        for _ in range(leases.LOOKS_OF_GRACE + 1):
+            service.after(leases.LOOK_EVERY_S)
         service.clock.advance(100)
         locked = leases._locked
+        came_late = []
 
         def late(connection: Connection, daemon_ids: Collection[int]) -> list[Row[Any]]:
             if second.id in daemon_ids:
+                came_late.append(second.id)
                 second.daemon._lease.renew(service.clock.now())
             return locked(connection, daemon_ids)
 
         monkeypatch.setattr(leases, "_locked", late)
         service.settle()
         assert second.id in registered(service.store)
+        assert came_late
+
+    @pytest.mark.parametrize("wrong_by_s", [-3600, -60, 60, 3600])
+    def test_a_daemon_lives_as_long_as_it_gives_signs_of_life_by_whatever_clock(
+        self, service: Service, second: Second, wrong_by_s: int
+    ) -> None:
+        """The clock of its machine is wrong; and when it stands still, nobody waits for longer than a lease."""
+        for _ in range(8):
+            second.daemon._lease.renew(service.clock.now() + timedelta(seconds=wrong_by_s))
+            service.after(leases.LEASE.total_seconds() / 4)
+            assert second.id in registered(service.store)
+        service.after(leases.LEASE.total_seconds() + leases.LOOK_EVERY_S)
+        assert second.id not in registered(service.store)
 
     def test_a_daemon_that_comes_back_with_its_lock_lives(self, service: Service, second: Second) -> None:
         """Its session was cut; it takes its lock again before anybody has looked twice."""
