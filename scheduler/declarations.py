@@ -21,8 +21,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, or_, select, tuple_, update
 
-from .errors import TimerError
-from .functions import Registry, TimerDeclaration
+from .errors import ArgumentError, TimerError
+from .functions import Registry, TimerDeclaration, bind
 from .rows import timer_columns, timer_of
 from .schema import timers
 from .store import Store, one_at_a_time
@@ -75,7 +75,7 @@ def declared_timers(registry: Registry, environment: Environment, tz: str = DEFA
     """
     found: dict[tuple[str, str], Timer] = {}
     for declaration in registry.timers:
-        timer = _timer(declaration, environment, tz)
+        timer = _timer(registry, declaration, environment, tz)
         twin = found.setdefault((timer.environment, timer.name), timer)
         if twin is not timer:
             raise TimerError(
@@ -86,12 +86,14 @@ def declared_timers(registry: Registry, environment: Environment, tz: str = DEFA
     return list(found.values())
 
 
-def _timer(declaration: TimerDeclaration, environment: Environment, tz: str) -> Timer:
+def _timer(registry: Registry, declaration: TimerDeclaration, environment: Environment, tz: str) -> Timer:
     options: dict[str, Any] = {"name": declaration.function, "environment": environment, **declaration.options}
     try:
         trigger = _trigger(declaration.schedule, options, tz)
-        return Timer(function=declaration.function, trigger=trigger, **_options(options))
-    except (TypeError, TimerError) as error:
+        timer = Timer(function=declaration.function, trigger=trigger, **_options(options))
+        bind(registry.get(declaration.function), timer.params)
+        return timer
+    except (TypeError, TimerError, ArgumentError) as error:
         raise TimerError(f"@engine.timer of {declaration.function!r}: {error}") from error
 
 

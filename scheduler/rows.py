@@ -193,6 +193,7 @@ def run_of(row: Row[Any]) -> Run:
         lines_dropped=row.lines_dropped,
         due_at=instant_or_none(row.due_at),
         retry_at=instant_or_none(row.retry_at),
+        is_claimed=row.owner is not None,
     )
 
 

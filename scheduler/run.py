@@ -74,6 +74,8 @@ class Run:
     lines_dropped: int = 0
     due_at: datetime | None = None
     retry_at: datetime | None = None
+    #: Whether a daemon has it: without an outcome it is running, or about to.
+    is_claimed: bool = False
 
     @property
     def lateness_s(self) -> float | None:

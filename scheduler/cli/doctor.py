@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from ..config import Deployment
+from ..declarations import declared_timers
 from ..errors import ConfigError, SchedulerError
 from ..executors.process import ProcessExecutor
 from ..run import Ending, Kind, Task
@@ -85,7 +86,9 @@ def _store(place: Place) -> Iterator[Finding]:
 def _functions(place: Place, target: str | None) -> Iterator[Finding]:
     name = place.needed_target_name(target)
     with printing_to_stderr():
-        known = place.load(name).registry.names()
+        registry = place.load(name).registry
+    known = registry.names()
+    declared_timers(registry, place.environment, place.config.tz)
     if place.store_file is None or place.store_file.exists():
         with place.store() as store:
             here = [env for env in Environment if place.config.deployment(env).runs_what_is_served]

@@ -94,7 +94,7 @@ def row(run: Run, tz: tzinfo) -> tuple[str, ...]:
         str(run.id),
         run.timer,
         fire_time,
-        run.outcome or ("running" if run.started_at else "waiting"),
+        run.outcome or ("running" if run.started_at else "claimed" if run.is_claimed else "waiting"),
         show.seconds(run.lateness_s),
         show.seconds(run.duration_s),
         message(run, tz),

@@ -69,6 +69,15 @@ def test_a_timer_without_its_function_is_not_well(command_line: CommandLine) -> 
     assert "timer 't' calls 'helo', which cloud.py does not define; did you mean 'hello'?" in result.stdout
 
 
+def test_a_declaration_with_which_up_would_not_start_is_not_well(command_line: CommandLine) -> None:
+    """Its option has another name."""
+    declared = "\n\n@engine.timer(every_s=5)\n@engine.define\ndef tick():\n    pass\n"
+    command_line.write("cloud.py", CLOUD + declared)
+    result = command_line.run("doctor")
+    assert result.exit_code == 1
+    assert "@engine.timer of 'tick': give an expression or an interval" in result.stdout
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Any:
     with Store(str(tmp_path / "a.db")) as store:

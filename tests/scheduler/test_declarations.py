@@ -263,3 +263,18 @@ def test_a_program_brings_its_declarations_into_its_store(engine: Engine) -> Non
         assert [run.timer for run in scheduler.runs()] == ["list"]
     with Store("sqlite://") as store, pytest.raises(ConfigError, match="an Engine or a Registry"):
         Scheduler(store, executors={PRODUCTION: None}).synchronise()  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(("params", "what"), [({"zz": 1}, "superfluous argument 'zz'"), ({"days": "x"}, "days")])
+def test_parameters_that_the_function_does_not_take_are_refused(
+    engine: Engine, params: dict[str, object], what: str
+) -> None:
+    """Every fire would fail."""
+
+    @engine.timer(every=60, params=params)
+    @engine.define
+    def tidy(days: int = 7) -> None:
+        raise AssertionError(days)
+
+    with pytest.raises(TimerError, match=f"@engine.timer of 'tidy': .*{what}"):
+        declared_timers(engine.registry, Environment.PRODUCTION)
