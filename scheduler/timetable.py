@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from secrets import randbits
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from . import breaker
@@ -20,7 +21,7 @@ from .run import Kind
 from .schema import runs, timers
 from .stamps import instant, instant_or_none, stamp, stamp_or_none
 from .store import Store, one_at_a_time
-from .timer import DEFAULT_QUOTA, Environment, Timer, check_new
+from .timer import DEFAULT_QUOTA, Environment, Every, Timer, check_new
 from .wake import changing
 
 
@@ -126,11 +127,14 @@ class Timetable:
     def plan_afresh(self, *, now: datetime) -> int:
         """Compute the next fire time of every enabled timer anew from `now`; returns how many there are.
 
-        For a clock that was set back too far to be waited for: intervals begin at `now`, expressions go by it.
+        For a clock that was set back too far to be waited for: intervals begin at `now`, expressions go by it. What
+        another daemon has planned afresh already, and may have claimed from, stays.
         """
         with self._store.writing() as connection:
             enabled = connection.execute(select(timers).where(timers.c.enabled.is_(True))).all()
             for row in enabled:
+                if _is_planned(entry(row), now):
+                    continue
                 timer = timer_of(row).anchored(now)
                 next_fire_at = stamp_or_none(timer.schedule.next_fire(now))
                 new = {"next_fire_at": next_fire_at, "revision": timers.c.revision + 1}
@@ -180,7 +184,8 @@ def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], d
         **timer_columns(anchored),
         **breaker_columns(breaker.CLOSED),
         "next_fire_at": stamp(first_fire) if timer.enabled else None,
-        "revision": 1,
+        # SQLite gives the id of a removed timer again: a daemon that remembers that one must not take this one for it.
+        "revision": randbits(30),
         "created_at": stamp(now),
     }
 
@@ -191,12 +196,16 @@ def claimed_by_name(connection: Connection, now: datetime) -> dict[tuple[str, st
     return {(environment, name): instant(at) for environment, name, at in found}
 
 
-def _claimed_until(connection: Connection, timer_id: int, now: datetime) -> datetime:
+def _claimed_until(connection: Connection, kept: Entry, now: datetime) -> datetime:
     """The latest fire time of a timer that was claimed, its row being locked; `now` where there is none after it.
 
-    Its run may have ended by now: that of the caller was another, before it got hold of the row.
+    Its run may have ended by now: that of the caller was another, before it got hold of the row. Of a timer that is
+    going, the row says it, whatever the clocks of those were who claimed; of another one, only the history does.
     """
-    at = connection.execute(_CLAIMED, {**_since(now), "timer": timer_id}).scalar()
+    if kept.next_fire is not None:
+        claimed = kept.timer.schedule.prev_fire(kept.next_fire)
+        return now if claimed is None else max(now, claimed)
+    at = connection.execute(_CLAIMED, {**_since(now), "timer": kept.id}).scalar()
     return now if at is None else instant(at)
 
 
@@ -205,12 +214,16 @@ def _since(now: datetime) -> dict[str, int]:
 
 
 #: What is later than an instant was claimed no longer before that, the clocks of some hosts being wrong as well.
-_CLAIMED_WITHIN = timedelta(seconds=2)
+_CLAIMED_WITHIN = timedelta(seconds=10)
 #: What is later than that was claimed by a clock that was wrong and has been set back since.
 _MAX_LEAD = timedelta(seconds=MAX_LEAD_S)
 _LAST_BEFORE = (
     select(runs.c.id)
-    .where(runs.c.claimed_at < bindparam("since"))
+    # By the clock of a daemon: runs that were asked for are entered by the clock of whoever asks.
+    .where(
+        or_(runs.c.claimed_at < bindparam("since"), runs.c.claimed_at > bindparam("until")),
+        runs.c.kind == Kind.SCHEDULED,
+    )
     .order_by(runs.c.id.desc())
     .limit(1)
     .scalar_subquery()
@@ -230,6 +243,20 @@ _CLAIMED_BY_NAME = (
 )
 
 
+def _is_planned(kept: Entry, now: datetime) -> bool:
+    """Whether a timer goes by a clock that reads `now`: the fire before its next one is not ahead by more than a lead."""
+    if kept.next_fire is None:
+        return False
+    before = kept.timer.schedule.prev_fire(kept.next_fire)
+    if isinstance(kept.timer.trigger, Every):
+        before = kept.next_fire - timedelta(seconds=kept.timer.trigger.seconds)
+    return before is None or before <= now + _MOST_AHEAD
+
+
+#: Claims ahead, and clocks that differ a little.
+_MOST_AHEAD = timedelta(seconds=1)
+
+
 def edited_columns(connection: Connection, kept: Entry, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The columns that change with attributes of a timer; its next fire follows from now on, its breaker is closed.
 
@@ -243,7 +270,7 @@ def edited_columns(connection: Connection, kept: Entry, changes: Mapping[str, An
         check_new(timer)
     if timer.trigger != kept.timer.trigger or (timer.enabled and not kept.timer.enabled):
         timer = timer.anchored(now)
-    first_fire = _first_fire(timer, _claimed_until(connection, kept.id, now))
+    first_fire = _first_fire(timer, _claimed_until(connection, kept, now))
     return {
         **timer_columns(timer),
         **breaker_columns(breaker.CLOSED),
