@@ -113,9 +113,10 @@ class Claims:
         return replace(agenda, waits=agenda.waits or bool(self._doubts.claimed))
 
     def latest(self) -> datetime | None:
-        """When a daemon last claimed anything from this store."""
+        """When a daemon last claimed anything from this store; runs that are asked for go by the askers' clocks."""
+        latest = select(runs.c.claimed_at).where(runs.c.kind == Kind.SCHEDULED).order_by(runs.c.id.desc()).limit(1)
         with self._store.reading() as connection:
-            claimed_at = connection.execute(select(runs.c.claimed_at).order_by(runs.c.id.desc()).limit(1)).scalar()
+            claimed_at = connection.execute(latest).scalar()
         return instant_or_none(claimed_at)
 
     def learn(self, due: datetime, *, most: int) -> None:

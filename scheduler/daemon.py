@@ -24,7 +24,7 @@ from .notices import breaker_moved, runs_abandoned
 from .outbox import Outbox
 from .presence import Presence
 from .retention import KEEP, Retention
-from .run import Outcome, Task
+from .run import Kind, Outcome, Task
 from .setback import Setbacks
 from .sleep import Sleeper
 from .standby import Standby
@@ -286,8 +286,9 @@ class Daemon:
         waits = self._agenda.waits_at(now) and not free
         tasks, self._agenda = self._claims.claim(now, waits=waits, free=free, without=self._without())
         self._is_left_to_others = not tasks and not free
-        self._standby.add([task for task in tasks if task.fire_time > now])
-        self._hand_out([task for task in tasks if task.fire_time <= now], now)
+        ahead = [task for task in tasks if _is_ahead(task, now)]
+        self._standby.add(ahead)
+        self._hand_out([task for task in tasks if not _is_ahead(task, now)] if ahead else tasks, now)
         return bool(tasks)
 
     def _claim_ahead(self, now: datetime) -> bool:
@@ -382,3 +383,8 @@ class Daemon:
         self._sleeper.close()
         self._presence.close()
         self._bell.close()
+
+
+def _is_ahead(task: Task, now: datetime) -> bool:
+    """Whether a task was claimed ahead; one that was asked for begins at once, though by a clock that is ahead of ours."""
+    return task.fire_time > now and task.kind is Kind.SCHEDULED and task.attempt == 1

@@ -228,17 +228,21 @@ _LAST_BEFORE = (
     .limit(1)
     .scalar_subquery()
 )
-_IS_CLAIMED = (
-    (runs.c.id > func.coalesce(_LAST_BEFORE, 0))
-    & (runs.c.fire_at > bindparam("now"))
-    & (runs.c.fire_at <= bindparam("until"))
+_IS_AHEAD = (
+    (runs.c.last_fire_at > bindparam("now"))
+    & (runs.c.last_fire_at <= bindparam("until"))
     & (runs.c.kind == Kind.SCHEDULED)
     & runs.c.due_at.is_(None)
 )
-_CLAIMED = select(func.max(runs.c.fire_at)).where(_IS_CLAIMED, runs.c.timer_id == bindparam("timer"))
+_IS_RECENT = runs.c.id > func.coalesce(_LAST_BEFORE, 0)
+#: Fires may have been counted until now in a row that is old.
+_TAIL = select(timers.c.tail_run_id).where(timers.c.id == bindparam("timer")).scalar_subquery()
+_CLAIMED = select(func.max(runs.c.last_fire_at)).where(
+    _IS_AHEAD, or_(_IS_RECENT & (runs.c.timer_id == bindparam("timer")), runs.c.id == _TAIL)
+)
 _CLAIMED_BY_NAME = (
-    select(runs.c.environment, runs.c.timer, func.max(runs.c.fire_at))
-    .where(_IS_CLAIMED)
+    select(runs.c.environment, runs.c.timer, func.max(runs.c.last_fire_at))
+    .where(_IS_AHEAD, _IS_RECENT)
     .group_by(runs.c.environment, runs.c.timer)
 )
 

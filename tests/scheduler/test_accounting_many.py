@@ -166,7 +166,9 @@ class Fleet(RuleBasedStateMachine):
         if name in self.since:
             # What is due and was not claimed is forgotten with the change.
             next_fire = self.timetable.get(name).next_fire
-            until = next_fire - timedelta(microseconds=1)
+            # And a claim ahead of one that is disabled may be released yet.
+            lowest = min([self.now(), *(n.daemon._clock.now() for n in self.nodes)])
+            until = min(lowest, next_fire - timedelta(microseconds=1))
             self.must[name].append((self.since.pop(name), until))
             # What was claimed ahead may have been released since.
             self.must[name] = [(begin, min(end, until)) for begin, end in self.must[name]]
@@ -253,34 +255,36 @@ class Fleet(RuleBasedStateMachine):
     )
     def a_timer_is_changed(self, name: str, how: str, stale_s: float) -> None:
         now = self.now() - timedelta(seconds=stale_s)
-        off = name not in self.since
+        was_on = name in self.since
+        if how == "enable" and was_on:
+            return
+        if was_on:
+            self.ends(name)
         if how == "edit":
-            if not off:
-                self.ends(name)
-                self.since[name] = self.now()
             self.timetable.edit(name, PRODUCTION, {"limit_s": 3.0}, now=now)
         elif how == "switch":
-            self.ends(name)
             self.timetable.disable(name)
             self.timetable.enable(name, now=now)
-            self.since[name] = self.now()
         elif how == "readd":
-            self.ends(name)
             self.timetable.remove(name)
             self.timetable.add([self.timer(name)], now=now, quota=0)
-            self.since[name] = self.now()
         elif how == "rename":
-            if not off:
-                self.ends(name)
-                self.since[name] = self.now()
             self.timetable.edit(name, PRODUCTION, {"name": name + "x"}, now=now)
             self.timetable.edit(name + "x", PRODUCTION, {"name": name}, now=now)
         elif how == "disable":
-            self.ends(name)
             self.timetable.disable(name)
-        elif off:
+        else:
             self.timetable.enable(name, now=now)
-            self.since[name] = self.now()
+        next_fire = self.timetable.get(name).next_fire
+        if next_fire is not None:
+            self.since[name] = next_fire - timedelta(microseconds=1)
+            assert next_fire <= max(self.latest, self.clocks()) + timedelta(seconds=10.5), (name, how, next_fire)
+
+    def clocks(self) -> datetime:
+        self.latest = max([self.latest, self.now(), *(n.daemon._clock.now() for n in self.nodes)])
+        return self.latest
+
+    latest = START
 
     if MANUAL:
 

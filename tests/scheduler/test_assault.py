@@ -118,3 +118,48 @@ def test_two_daemons_that_follow_a_clock_set_back_do_not_fire_twice(service: Ser
     release(other)
     fire_times = [task.fire_time for task in [*service.executor.begun, *theirs.begun]]
     assert len(fire_times) == len(set(fire_times)) == 1
+
+
+def test_a_run_asked_for_by_a_clock_ahead_begins_at_once_and_is_not_given_back(service: Service) -> None:
+    """It is no claim ahead: a daemon that stops would delete it, and set the timer to that time."""
+    with_another(service)
+    before = service.timetable.get("t").next_fire
+    service.after(1)
+    request_run(service.store, "t", PRODUCTION, now=service.clock.now() + timedelta(seconds=0.7))
+    service.daemon.wake()
+    service.daemon.step()
+    begun = len(service.executor.begun)
+    service.daemon.stop()
+    service.daemon.step()
+    service.daemon.close()
+    assert len(service.rows()) == 1
+    assert service.timetable.get("t").next_fire == before
+    assert begun == 1
+
+
+def test_a_run_asked_for_by_a_clock_ahead_does_not_set_the_clock_of_a_daemon_that_starts(service: Service) -> None:
+    """Ten minutes ahead; every fire would come as much too early."""
+    with_another(service)
+    service.kill()
+    request_run(service.store, "other", PRODUCTION, now=service.clock.now() + timedelta(minutes=10))
+    service.start()
+    service.after(15)
+    assert fired(service) == [10]
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["edited", "switched", pytest.param("readded", marks=pytest.mark.xfail(reason="the row is older than any bound"))],
+)
+def test_fires_counted_in_one_row_are_not_counted_again(service: Service, how: str) -> None:
+    """A run goes on, and what is skipped meanwhile is counted in one row; the change waited for the store."""
+    timer = Timer(name="t", function="f", trigger=Cron("* * * * * ?"), enabled=True, limit_s=300)
+    service.timetable.add([timer], now=service.clock.now())
+    service.executor.script = lambda _: None
+    for _ in range(20):
+        service.after(1)
+    service.clock.jump(-5)
+    change(service, how)
+    service.after(1)
+    fires = sorted(fire + rank for fire, count, _ in service.rows() for rank in range(count))
+    assert len(fires) == len(set(fires)), service.rows()
