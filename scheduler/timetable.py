@@ -205,7 +205,8 @@ def _claimed_until(connection: Connection, kept: Entry, now: datetime) -> dateti
     if kept.next_fire is not None:
         claimed = kept.timer.schedule.prev_fire(kept.next_fire)
         return now if claimed is None else max(now, claimed)
-    at = connection.execute(_CLAIMED, {**_since(now), "timer": kept.id}).scalar()
+    whose = {"timer": kept.id, "name": kept.timer.name, "environment": kept.timer.environment.value}
+    at = connection.execute(_CLAIMED, {**_since(now), **whose}).scalar()
     return now if at is None else instant(at)
 
 
@@ -237,9 +238,12 @@ _IS_AHEAD = (
 _IS_RECENT = runs.c.id > func.coalesce(_LAST_BEFORE, 0)
 #: Fires may have been counted until now in a row that is old.
 _TAIL = select(timers.c.tail_run_id).where(timers.c.id == bindparam("timer")).scalar_subquery()
-_CLAIMED = select(func.max(runs.c.last_fire_at)).where(
-    _IS_AHEAD, or_(_IS_RECENT & (runs.c.timer_id == bindparam("timer")), runs.c.id == _TAIL)
+#: Of a timer, under whatever name, and of one of its name that was removed.
+_ITS = or_(
+    runs.c.timer_id == bindparam("timer"),
+    (runs.c.timer == bindparam("name")) & (runs.c.environment == bindparam("environment")),
 )
+_CLAIMED = select(func.max(runs.c.last_fire_at)).where(_IS_AHEAD, or_(_IS_RECENT & _ITS, runs.c.id == _TAIL))
 _CLAIMED_BY_NAME = (
     select(runs.c.environment, runs.c.timer, func.max(runs.c.last_fire_at))
     .where(_IS_AHEAD, _IS_RECENT)

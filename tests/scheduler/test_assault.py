@@ -120,6 +120,19 @@ def test_two_daemons_that_follow_a_clock_set_back_do_not_fire_twice(service: Ser
     assert len(fire_times) == len(set(fire_times)) == 1
 
 
+def test_a_timer_that_is_removed_added_and_then_enabled_does_not_fire_again(service: Service) -> None:
+    """As on the command line, where timers are added disabled; the system clock was set back by 30 s meanwhile."""
+    with_another(service)
+    for _ in range(4):
+        service.after(10.05)
+    service.clock.jump(-30)
+    service.timetable.remove("t")
+    service.timetable.add([Timer(name="t", function="f", trigger=CRON)], now=service.clock.now())
+    service.timetable.enable("t", now=service.clock.now())
+    service.after(1)
+    assert fired(service) == [10, 20, 30, 40]
+
+
 def test_a_run_asked_for_by_a_clock_ahead_begins_at_once_and_is_not_given_back(service: Service) -> None:
     """It is no claim ahead: a daemon that stops would delete it, and set the timer to that time."""
     with_another(service)
