@@ -252,7 +252,7 @@ _CLAIMED_BY_NAME = (
 
 
 def _is_planned(kept: Entry, now: datetime) -> bool:
-    """Whether a timer goes by a clock that reads `now`: the fire before its next one is not ahead by more than a lead."""
+    """Whether a timer goes by a clock that reads `now`: the fire before its next one is ahead by a lead at most."""
     if kept.next_fire is None:
         return False
     before = kept.timer.schedule.prev_fire(kept.next_fire)

@@ -126,6 +126,7 @@ class Fleet(RuleBasedStateMachine):
         retries=st.sampled_from([0, 0, 2]),
     )
     def start(self, overlap: Any, misfire: Any, delivery: Any, retries: int) -> None:
+        Fleet.examples += 1
         self.clock = ManualClock(START)
         self.store = Store(self.url)
         with self.store.writing() as connection:
@@ -154,8 +155,11 @@ class Fleet(RuleBasedStateMachine):
     def now(self) -> datetime:
         return self.clock.now()
 
+    examples = 0
+
     def elapse(self, seconds: float) -> None:
         self.clock.advance(seconds)
+        self.clocks()
 
     def all_settle(self) -> None:
         for node in list(self.nodes):
@@ -296,6 +300,7 @@ class Fleet(RuleBasedStateMachine):
 
         @rule(seconds=st.sampled_from([-30, 30, -3, 3, 600]))
         def the_clock_is_set(self, seconds: float) -> None:
+            self.clocks()
             self.clock.jump(seconds)
 
     @invariant()
