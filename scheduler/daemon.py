@@ -386,5 +386,5 @@ class Daemon:
 
 
 def _is_ahead(task: Task, now: datetime) -> bool:
-    """Whether a task was claimed ahead; one that was asked for begins at once, even by a clock that is ahead of ours."""
+    """Whether a task was claimed ahead; one that was asked for begins at once, be it by a clock ahead of ours."""
     return task.fire_time > now and task.kind is Kind.SCHEDULED and task.attempt == 1

@@ -204,7 +204,7 @@ def _claimed_until(connection: Connection, kept: Entry, now: datetime) -> dateti
     """
     if kept.next_fire is not None:
         claimed = kept.timer.schedule.prev_fire(kept.next_fire)
-        return now if claimed is None else max(now, claimed)
+        return now if claimed is None or claimed > now + _MAX_LEAD else max(now, claimed)
     whose = {"timer": kept.id, "name": kept.timer.name, "environment": kept.timer.environment.value}
     at = connection.execute(_CLAIMED, {**_since(now), **whose}).scalar()
     return now if at is None else instant(at)
