@@ -113,7 +113,9 @@ class Timetable:
         return self._change(name, environment, lambda *_: {"enabled": False, "next_fire_at": None})
 
     def edit(self, name: str, environment: Environment, changes: Mapping[str, Any], *, now: datetime) -> Entry:
-        """Change attributes of a timer by name; the breaker is reset, the next fire computed anew from `now`.
+        """Change attributes of a timer by name; the breaker is reset.
+
+        Where it fires at other times than before, that is from `now` on; else what is due stays due.
 
         Raises TimerError for an attribute that cannot be changed so.
         """
@@ -266,9 +268,10 @@ _MOST_AHEAD = timedelta(seconds=1)
 
 
 def edited_columns(connection: Connection, kept: Entry, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """The columns that change with attributes of a timer; its next fire follows from now on, its breaker is closed.
+    """The columns that change with attributes of a timer; its breaker is closed.
 
-    What daemons have claimed already, which may be ahead, does not fire again.
+    Where it fires at the same times as before, what is due stays due; else the next fire follows from now on, and what
+    daemons have claimed already, which may be ahead, does not fire again.
     """
     try:
         timer = replace(kept.timer, **changes)
@@ -278,7 +281,10 @@ def edited_columns(connection: Connection, kept: Entry, changes: Mapping[str, An
         check_new(timer)
     if timer.trigger != kept.timer.trigger or (timer.enabled and not kept.timer.enabled):
         timer = timer.anchored(now)
-    first_fire = _first_fire(timer, _claimed_until(connection, kept, now))
+    if kept.next_fire is not None and timer.enabled and timer.schedule == kept.timer.schedule:
+        first_fire = kept.next_fire
+    else:
+        first_fire = _first_fire(timer, _claimed_until(connection, kept, now))
     return {
         **timer_columns(timer),
         **breaker_columns(breaker.CLOSED),

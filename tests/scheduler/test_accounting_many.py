@@ -272,7 +272,9 @@ class Daemons(RuleBasedStateMachine):
         was_on = name in self.since
         if how == "enable" and was_on:
             return
-        if was_on:
+        # What is due stays due where a timer fires at the same times as before.
+        goes_on = was_on and how in ("edit", "rename")
+        if was_on and not goes_on:
             self.ends(name)
         if how == "edit":
             self.timetable.edit(name, PRODUCTION, {"limit_s": 3.0}, now=now)
@@ -290,7 +292,7 @@ class Daemons(RuleBasedStateMachine):
         else:
             self.timetable.enable(name, now=now)
         next_fire = self.timetable.get(name).next_fire
-        if next_fire is not None:
+        if next_fire is not None and not goes_on:
             self.since[name] = next_fire - timedelta(microseconds=1)
             assert next_fire <= max(self.latest, self.clocks()) + timedelta(seconds=10.5), (name, how, next_fire)
 

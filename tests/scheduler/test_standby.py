@@ -246,6 +246,18 @@ def test_a_change_that_had_to_wait_for_the_store_does_not_fire_again(
     assert len(service.rows()) == fired
 
 
+def test_what_is_due_stays_due_when_something_else_is_changed(service: Service) -> None:
+    """Nobody has claimed it yet, because the daemon was down, or busy."""
+    service.add(seconds=10)
+    service.kill()
+    service.clock.advance(25)
+    service.timetable.edit("t", PRODUCTION, {"params": {"a": 1}}, now=service.clock.now())
+    service.start()
+    service.settle()
+    assert service.rows() == [(10, 1, "misfired"), (20, 1, "succeeded")]
+    assert [task.params for task in service.executor.begun] == ['{"a":1}']
+
+
 def test_a_change_does_not_go_by_fires_of_a_clock_that_was_wrong(service: Service) -> None:
     """Set forward by a year by mistake, and back."""
     ahead_of_the_first_fire(service)
