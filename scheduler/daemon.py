@@ -201,7 +201,7 @@ class Daemon:
         if self._hand_out_due(now) and self._agenda.is_due(now):
             return HEAD_START_S
         if self._bell.was_rung() | self._presence.was_rung():
-            self._look_at = 0.0
+            self._look_at = self._look_after_others_at = 0.0
             self._standby.look_again()
         self._collect()
         self._keep_lease(now)

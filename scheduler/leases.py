@@ -26,6 +26,7 @@ from .schema import daemons, runs, timers
 from .stamps import stamp
 from .store import Store
 from .timer import Delivery
+from .wake import changing
 
 #: How long a daemon is believed to be alive after its last sign of life; longer on SQLite, where all daemons are on one
 #: machine and the end of one is seen by its process.
@@ -92,10 +93,10 @@ class Lease:
         return bool(self._suspects)
 
     def register(self, now: datetime, wake_port: int) -> None:
-        """Enter this process as a daemon of the store, holding a lease."""
+        """Enter this process as a daemon of the store, holding a lease; the others hear of it, and share with it."""
         self.id = secrets.randbits(62)
         self._presence.show(self.id)
-        with self._store.writing() as connection:
+        with changing(self._store) as connection:
             connection.execute(
                 insert(daemons).values(
                     id=self.id,

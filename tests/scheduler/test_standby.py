@@ -22,6 +22,7 @@ from scheduler.timer import Cron, Environment, MisfirePolicy, OverlapPolicy, Tim
 from scheduler.timetable import Timetable
 
 from .doubles import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
+from .service import eventually
 
 PRODUCTION = Environment.PRODUCTION
 #: Well within the shortest lead.
@@ -345,6 +346,17 @@ def test_what_another_daemon_went_on_from_is_not_fired_again(service: Service, o
     fire_times = [fire + rank for fire, count, _ in service.rows() for rank in range(count)]
     assert sorted(fire_times) == [1, 2, 3, 4]
     assert service.rows()[0] == (1, 1, "abandoned")
+
+
+def test_a_daemon_hears_at_once_of_one_that_joins(service: Service) -> None:
+    """So that it shares with it from the next fire on."""
+    service.after(1)
+    other = Daemon(service.store, {PRODUCTION: ScriptedExecutor(service.clock)}, clock=service.clock)
+    other.step()
+    assert service.daemon is not None
+    # PostgreSQL's news takes a moment.
+    eventually(lambda: service.daemon.step() is not None and service.daemon._lease.others == 1)  # type: ignore[union-attr]
+    release(other)
 
 
 @pytest.mark.parametrize("stands_still", [False, True])
