@@ -7,7 +7,6 @@ limit or otherwise, the main process writes what it knows. Started by `scheduler
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import queue
@@ -24,9 +23,10 @@ from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from billiard.exceptions import WorkerLostError  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from billiard.util import get_logger  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.exceptions import Ignore  # type: ignore[import-untyped, import-not-found, unused-ignore]
-from celery.signals import worker_process_init  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from celery.signals import setup_logging, worker_process_init  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.worker.request import Request  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from ..breaker import Verdict
@@ -34,11 +34,11 @@ from ..errors import StoreUnavailableError
 from ..fleet import Fleet
 from ..functions import Registry
 from ..logs import dropped_text
-from ..run import Ending, Line, Outcome
-from ..stamps import instant
+from ..run import Ending, Outcome
 from ..store import Store
 from . import family, wire
 from .celery import CHUNK_S, TASK
+from .notes import Note, Notes, Told, ending_of, lines_of, notes_of
 from .worker import Handler, Voice, run_order
 
 log = logging.getLogger("scheduler.worker")
@@ -49,14 +49,13 @@ RETRY_S = 0.5
 BEGIN_S = 10.0
 #: How long the main process, when it is to end, tries to write what is not in the store yet.
 LEAVE_S = 10.0
-#: When lines are written while their run goes on.
-KEEP_EVERY_S, KEEP_EVERY_LINES = 1.0, 100
 #: Celery's own lines for each message, which the history tells better, for each child that is killed, and for each
 #: acknowledgement that is lost with a connection: the message comes again and does nothing.
 _TALKATIVE = {
     "celery.worker.strategy": logging.WARNING,
     "celery.app.trace": logging.WARNING,
     "celery.worker.request": logging.CRITICAL + 1,
+    "multiprocessing": logging.WARNING,
 }
 
 
@@ -64,6 +63,8 @@ def serve(app: Celery, store_url: str, registry: Registry, queues: Sequence[str]
     """Take messages from the queues until a signal says stop; `words` are options of Celery's own worker command."""
     for name, level in _TALKATIVE.items():
         logging.getLogger(name).setLevel(level)
+    # Where somebody listens to that, Celery leaves the log as it is.
+    setup_logging.connect(_log_as_others_do, weak=False)
     with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
         clerk = Clerk(store_url, Path(folder))
         child = Child(store_url, registry, Path(folder))
@@ -77,6 +78,13 @@ def serve(app: Celery, store_url: str, registry: Registry, queues: Sequence[str]
             app.worker_main(["--quiet", "worker", "--pool", "prefork", "-Q", ",".join(queues), *_QUIET, *words])
         finally:
             clerk.close()
+
+
+def _log_as_others_do(**_: Any) -> None:
+    """Have the pool's own logger, which tells of children that are gone, write where everything is written."""
+    logger = get_logger()
+    logger.handlers.clear()
+    logger.propagate = True
 
 
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -136,7 +144,7 @@ class Child:
         # The store may take its time; a child that is killed meanwhile was not over its limit.
         self._notes.add_ending(told)
         try:
-            self._opened().end(order.run_id, worker, _ending(told), [_line(note) for note in printed], channel=channel)
+            self._opened().end(order.run_id, worker, ending_of(told), lines_of(printed), channel=channel)
         except StoreUnavailableError:
             raise UnwrittenError((told, printed)) from None
         finally:
@@ -165,98 +173,6 @@ def _reopened(descriptor: int) -> int:
     if sys.platform != "linux":
         return descriptor
     return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-
-
-#: run_id, at, level, text
-Note = tuple[int, int, str, str]
-#: run_id, worker, channel, ended_at, outcome, verdict, error, result, lines_dropped
-Told = tuple[int, str, str, int, str, str, str | None, str | None, int]
-
-
-class Notes:
-    """What is known of a run and the store does not have yet; in a file too, in case the process is killed."""
-
-    def __init__(self, path: Path, fleet: Callable[[], Fleet]) -> None:
-        self._fleet = fleet
-        self._file = path.open("wb", buffering=0)
-        self._notes: list[Note] = []
-        self._keep_at = 0.0
-
-    def take(self, *note: Any) -> None:
-        """Take a line that a run prints; the store gets it soon."""
-        run_id, _, _, text = note
-        if not run_id:
-            print(text, file=sys.__stderr__)
-            return
-        if not self._notes:
-            self._keep_at = time.monotonic() + KEEP_EVERY_S
-        self.add(note)
-        if len(self._notes) >= KEEP_EVERY_LINES or time.monotonic() >= self._keep_at:
-            self._keep()
-
-    def add(self, note: Any) -> None:
-        """Take a line that goes to the store with the ending of its run."""
-        self._notes.append(note)
-        self._write(note)
-
-    def add_ending(self, told: Told) -> None:
-        """Note how a run has ended."""
-        self._write(told)
-
-    def unkept(self) -> list[Note]:
-        return list(self._notes)
-
-    def clear(self) -> None:
-        self._notes.clear()
-        self._file.seek(0)
-        self._file.truncate()
-
-    def _write(self, words: tuple[Any, ...]) -> None:
-        self._file.write(json.dumps(words).encode() + b"\n")
-
-    def _keep(self) -> None:
-        try:
-            self._fleet().keep([_line(note) for note in self._notes])
-        except StoreUnavailableError:
-            self._keep_at = time.monotonic() + KEEP_EVERY_S
-            return
-        self.clear()
-
-
-def notes_of(path: Path, run_id: int | None) -> tuple[list[Note], Told | None]:
-    """What a process that was killed had not brought to the store of a run; a line that is cut short is none."""
-    notes: list[Note] = []
-    ending: Told | None = None
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        for text in path.read_bytes().splitlines():
-            words: Any = tuple(json.loads(text))
-            if words[0] != run_id:
-                continue
-            if len(words) == _NOTE_WORDS:
-                notes.append(words)
-            else:
-                ending = words
-    return notes, ending
-
-
-_NOTE_WORDS = 4
-
-
-def _line(note: Note) -> Line:
-    run_id, at, level, text = note
-    return Line(run_id, instant(at), level, text)
-
-
-def _ending(told: Told) -> Ending:
-    _, _, _, ended_at, outcome, verdict, error, result, dropped = told
-    return Ending(
-        outcome=Outcome(outcome),
-        verdict=Verdict(verdict),
-        ended_at=instant(ended_at),
-        error=error,
-        result=result,
-        lines_dropped=dropped,
-    )
 
 
 # In the main process
@@ -290,7 +206,7 @@ class Clerk:
                 notes, told = notes_of(self._folder / str(pid), run_id)
                 if told is None:
                     log.warning("run %s: %s", run_id, error)
-                fleet.end(run_id, worker, ending if told is None else _ending(told), [_line(note) for note in notes])
+                fleet.end(run_id, worker, ending if told is None else ending_of(told), lines_of(notes))
             fleet.call_for(run_ids, channel)
 
         self._jobs.put(write)
@@ -301,7 +217,7 @@ class Clerk:
         others = [other for other in _run_ids(request) if other != run_id]
 
         def write(fleet: Fleet) -> None:
-            fleet.end(run_id, worker, _ending(told), [_line(note) for note in printed], channel=channel)
+            fleet.end(run_id, worker, ending_of(told), lines_of(printed), channel=channel)
             if others:
                 fleet.call_for(others, channel)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from billiard.pool import RUN  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.concurrency import asynpool, prefork  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 #: How long a child that ends waits for the main process to count its words, and how often it looks.
@@ -39,5 +40,43 @@ class _Children(asynpool.AsynPool):  # type: ignore[misc]
             super()._track_child_process(proc, hub)
 
 
+class _ThreadedChildren(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
+    """The children of a worker whose broker needs threads, which PGMQ does.
+
+    They have one queue of tasks, and who waits holds it: one that is killed then would hold it for ever.
+    """
+
+    #: Whether a child may have been killed that held the queue.
+    _has_doubts = False
+
+    def _join_exited_workers(self, *words: Any, **more: Any) -> Any:
+        """Called several times a second, to replace children that are no more."""
+        self._has_doubts |= any((child.exitcode or 0) < 0 for child in self._pool)
+        try:
+            return super()._join_exited_workers(*words, **more)
+        finally:
+            if self._has_doubts and self._state == RUN:
+                self._look_at_queue()
+
+    def _look_at_queue(self) -> None:
+        """Free the queue, if there is something in it that is not read by whoever holds it."""
+        waits = self._inqueue._reader.poll
+        had_tasks = waits()
+        if self._inqueue._rlock.acquire(timeout=LOOK_S) or (had_tasks and waits()):
+            self._inqueue._rlock.release()
+            self._has_doubts = False
+
+    @staticmethod
+    def _help_stuff_finish(inqueue: Any, task_handler: Any, count: int) -> None:
+        """Empty the children's queue at the end, unless one of them was killed with its hand on it.
+
+        Celery's own waits for that hand for ever, and a worker that was told to end never does.
+        """
+        if inqueue._rlock.acquire(timeout=GOODBYE_S):
+            inqueue._rlock.release()
+            prefork.TaskPool.BlockingPool._help_stuff_finish(inqueue, task_handler, count)
+
+
 class TaskPool(prefork.TaskPool):  # type: ignore[misc]
     Pool = _Children
+    BlockingPool = _ThreadedChildren

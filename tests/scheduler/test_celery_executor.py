@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import queue
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -235,13 +237,30 @@ def test_a_daemon_that_stops_does_not_wait_for_the_fleet(
         assert [run.outcome for run in second.end_of(run_id)] == [Outcome.SUCCEEDED]
 
 
+def test_children_that_are_killed_while_they_wait_take_nothing_with_them(
+    postgres: Server, place: Place, tmp_path: Path
+) -> None:
+    """One of them held the queue of all; the worker goes on with new ones, and ends when it is told to."""
+    with postgres.database() as url, Store(url) as store, Watched(store, place.broker) as watched:
+        worker = Worker(tmp_path, url, place.broker, concurrency=2)
+        watched.add("t", "note", params={"path": str(tmp_path / "notes")})
+        for _ in range(2):
+            for child in children(worker.process.pid):
+                os.kill(child, signal.SIGKILL)
+            (run_id,) = watched.begin("t")
+            assert [run.outcome for run in watched.end_of(run_id)] == [Outcome.SUCCEEDED]
+        assert worker.stop() == 0
+
+
 def test_a_worker_logs_as_json(postgres: Server, tmp_path: Path) -> None:
-    """All on stderr is an object a line, as of the daemon."""
+    """All on stderr is an object a line, as of the daemon; what the pool says of a child that was killed, too."""
     with postgres.database() as url, Store(url):
         worker = Worker(tmp_path, url, "pgmq://", "--log-format", "json", concurrency=1)
+        os.kill(children(worker.process.pid)[0], signal.SIGKILL)
+        eventually(lambda: any("SIGKILL" in line for line in worker.said))
         assert worker.stop() == 0
     told = [json.loads(line) for line in worker.said]
-    assert "celery.apps.worker" in {record["logger"] for record in told}
+    assert {"celery.apps.worker", "multiprocessing"} <= {record["logger"] for record in told}
 
 
 @pytest.mark.faults
