@@ -216,7 +216,7 @@ def reset_timer(name: str, environment: str | None, store: str | None, as_json: 
 def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json: bool, **given: Any) -> None:
     """Change a timer; what is not named stays, parameters are replaced as a whole.
 
-    The breaker is closed, and the next fire time is computed anew.
+    The breaker is closed. Where it fires at other times than before, that is from now on; else what is due stays due.
     """
     place = here(store=given["store"], environment=given["environment"])
     with _opened(place) as opened:

@@ -330,6 +330,7 @@ class ProcessExecutor:
         return running_s is None or running_s < BLOCKED_S
 
     def _fit_pool(self, now: float) -> None:
+        """Hire a worker, or let one go, where the pool has not as many as it should."""
         blocked = sum((member.running_for(now) or 0.0) >= BLOCKED_S for member in self._members)
         starting = sum(not member.ready for member in self._members)
         held_up = blocked + self._backlog.long

@@ -168,6 +168,7 @@ class Daemons(RuleBasedStateMachine):
         return self.clock.now()
 
     def elapse(self, seconds: float) -> None:
+        """Let time pass while no daemon does anything."""
         self.clock.advance(seconds)
         self.clocks()
 
@@ -297,6 +298,7 @@ class Daemons(RuleBasedStateMachine):
             assert next_fire <= max(self.latest, self.clocks()) + timedelta(seconds=10.5), (name, how, next_fire)
 
     def clocks(self) -> datetime:
+        """The latest reading of any clock so far."""
         self.latest = max([self.latest, self.now(), *(n.daemon._clock.now() for n in self.nodes)])
         return self.latest
 
@@ -323,6 +325,7 @@ class Daemons(RuleBasedStateMachine):
         assert max(calls.values(), default=0) <= 1, [c for c in calls.items() if c[1] > 1]
 
     def accounted(self) -> dict[tuple[str, datetime], list[Any]]:
+        """By timer and fire time, the rows that it stands in; a run that is tried again counts once."""
         with self.store.reading() as connection:
             rows = connection.execute(select(runs).where(runs.c.kind == "scheduled", runs.c.attempt == 1)).all()
         found: dict[tuple[str, datetime], list[Any]] = {}
