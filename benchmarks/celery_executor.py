@@ -24,20 +24,20 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from scheduler.claims import request_run
+from scheduler.claims.claims import request_run
 from scheduler.clock import SystemClock
-from scheduler.daemon import Daemon
-from scheduler.executors.celery import CeleryExecutor, Publisher
-from scheduler.run import Ending, Line, Task
-from scheduler.stamps import stamp
-from scheduler.store import Store
-from scheduler.timer import Environment, Every, Timer
-from scheduler.timetable import Timetable
+from scheduler.core.run import Ending, Line, Task
+from scheduler.core.timer import Environment, Every, Timer
+from scheduler.core.timestamps import stamp
+from scheduler.daemon.loop import Daemon
+from scheduler.fleet.executor import CeleryExecutor, Publisher
+from scheduler.store.database import Store
+from scheduler.store.timers import Timetable
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.scheduler import postgres
-from tests.scheduler.brokers import RABBITMQ, rabbitmq_server, redis_server
-from tests.scheduler.celery_fleet import Worker
+from tests.scheduler import postgres_server
+from tests.scheduler.broker_servers import RABBITMQ, rabbitmq_server, redis_server
+from tests.scheduler.celery_processes import Worker
 
 
 class Measured(NamedTuple):
@@ -142,10 +142,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--alone", type=int, default=100)
     given = parser.parse_args()
-    postgres._SETTINGS = tuple(word for word in postgres._SETTINGS if not word.startswith("fsync"))
+    postgres_server._SETTINGS = tuple(word for word in postgres_server._SETTINGS if not word.startswith("fsync"))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(postgres.postgres_server())
+        server = stack.enter_context(postgres_server.postgres_server())
         brokers = {"pgmq": "pgmq://"}
         if shutil.which("redis-server"):
             brokers["Redis"] = stack.enter_context(redis_server(folder)).url

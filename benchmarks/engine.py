@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 import flask
 
 from scheduler.engine import Engine, init
-from scheduler.engine.serving import Capacity, Server
+from scheduler.engine.http_server import Capacity, Server
 
 GOAL_US = 60.0
 ROUNDS, CALLS, REQUESTS, CLIENTS = 9, 3_000, 400, 4

@@ -22,7 +22,8 @@ from zoneinfo import ZoneInfo
 
 from contenders import QUESTIONS
 
-from quartzcron import CronExpression, expression, parser
+from quartzcron import CronExpression, expression
+from quartzcron.grammar import parser
 
 NEW_YORK = ZoneInfo("America/New_York")
 TEXTS = [question.quartz for question in QUESTIONS]

@@ -27,12 +27,12 @@ from typing import NamedTuple
 from timers import Measured, add_every_second, functions, ours
 
 from scheduler.clock import SystemClock
-from scheduler.daemon import Daemon
-from scheduler.executors.process import ProcessExecutor
-from scheduler.run import Ending, Line, Outcome, Task
-from scheduler.store import Store
-from scheduler.timer import Cron, Environment, Every, OverlapPolicy, Timer
-from scheduler.timetable import Timetable
+from scheduler.core.run import Ending, Line, Outcome, Task
+from scheduler.core.timer import Cron, Environment, Every, OverlapPolicy, Timer
+from scheduler.daemon.loop import Daemon
+from scheduler.store.database import Store
+from scheduler.store.timers import Timetable
+from scheduler.workers.executor import ProcessExecutor
 
 ROOT = Path(__file__).parent.parent
 HUNG = """
@@ -270,7 +270,7 @@ def _healthy(hanging: list[str], seconds: int, limit_s: float, over: list[float]
 def postgresql(seconds: int = 12) -> list[Result]:
     """A thousand timers by one daemon; and more than can be done by two, which are processes of their own."""
     sys.path.insert(0, str(ROOT))
-    from tests.scheduler.postgres import postgres_server
+    from tests.scheduler.postgres_server import postgres_server
 
     with postgres_server() as server:
         with server.database() as url:

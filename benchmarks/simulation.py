@@ -19,14 +19,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.breaker import Verdict
 from scheduler.clock import ManualClock
-from scheduler.daemon import Daemon
+from scheduler.core.breaker import Verdict
+from scheduler.core.run import Ending, Outcome, Task
+from scheduler.core.timer import Cron, Environment, Timer
+from scheduler.daemon.loop import Daemon
 from scheduler.executors import Report
-from scheduler.run import Ending, Outcome, Task
-from scheduler.store import Store
-from scheduler.timer import Cron, Environment, Timer
-from scheduler.timetable import Timetable
+from scheduler.store.database import Store
+from scheduler.store.timers import Timetable
 
 ROOT = Path(__file__).parent.parent
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -116,7 +116,7 @@ def by_timers(numbers: list[int]) -> list[Cost]:
 
 def by_daemons(numbers: list[int]) -> list[Cost]:
     sys.path.insert(0, str(ROOT))
-    from tests.scheduler.postgres import postgres_server
+    from tests.scheduler.postgres_server import postgres_server
 
     costs = []
     with postgres_server() as server:

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scheduler.clock import SystemClock
-from scheduler.daemon import Daemon
-from scheduler.executors.process import ProcessExecutor
-from scheduler.run import Ending, Line, Task
-from scheduler.store import Store
-from scheduler.timer import Cron, Environment, Timer
-from scheduler.timetable import Timetable
+from scheduler.core.run import Ending, Line, Task
+from scheduler.core.timer import Cron, Environment, Timer
+from scheduler.daemon.loop import Daemon
+from scheduler.store.database import Store
+from scheduler.store.timers import Timetable
+from scheduler.workers.executor import ProcessExecutor
 
 NOTHING = (
     "from scheduler.functions import Registry\nfunctions = Registry()\nfunctions.define(lambda: None, name='nothing')\n"

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple, NoReturn
 from . import CronError, CronExpression, CronSyntaxError
 from .errors import echoed, shortened
 from .fields import FIRST_YEAR, LAST_YEAR
-from .policies import QUARTZ, VIXIE
-from .zone_names import local_zone, named_zone
+from .zones.dst_policies import QUARTZ, VIXIE
+from .zones.lookup import local_zone, named_zone
 
 
 class UsageError(Exception):
@@ -62,7 +62,7 @@ def previous_fires(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Whether expressions, or all those in a file, parse, and, if not, everything that is wrong with them."""
-    from .lint import finding, is_file
+    from .cli.check import finding, is_file
 
     findings: list[dict[str, Any]] = []
     for argument in options.expressions:
@@ -80,7 +80,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _check_file(argument: str, *, quiet: bool) -> list[dict[str, Any]]:
-    from .lint import findings_in, in_words, lines_of, with_progress
+    from .cli.check import findings_in, in_words, lines_of, with_progress
 
     lines = lines_of(argument)
     findings = list(with_progress(findings_in(argument, lines), len(lines), sys.stderr))
@@ -96,7 +96,7 @@ def _check_file(argument: str, *, quiet: bool) -> list[dict[str, Any]]:
 
 def explain(options: argparse.Namespace) -> int:
     """What an expression says, in words and in normal form."""
-    from .answers import explanation
+    from .cli.answers import explanation
 
     found = explanation(CronExpression(options.expression), options.lang)
     if options.json:
@@ -108,7 +108,7 @@ def explain(options: argparse.Namespace) -> int:
 
 def convert(options: argparse.Namespace) -> int:
     """An expression in other dialects: exact, or refused with the reason."""
-    from .answers import READERS, WRITERS, conversions
+    from .cli.answers import READERS, WRITERS, conversions
 
     for given, known in ((options.dialect, READERS), (options.to or "quartz", WRITERS)):
         if given not in known:
@@ -126,7 +126,7 @@ def convert(options: argparse.Namespace) -> int:
 
 def diff(options: argparse.Namespace) -> int:
     """The next fire times that only one of two expressions has: - the first, + the second."""
-    from .answers import difference
+    from .cli.answers import difference
 
     zone = local_zone() if options.tz is None else named_zone(options.tz)
     one, other = (CronExpression(text, tz=zone, dst=options.dst) for text in (options.expression, options.other))
@@ -234,7 +234,7 @@ def _year(text: str) -> int:
 
 
 def _print_calendar(options: argparse.Namespace) -> int:
-    from .heatmap import Heatmap, as_svg, as_text
+    from .cli.heatmap import Heatmap, as_svg, as_text
 
     zone = local_zone() if options.tz is None else named_zone(options.tz)
     expression = CronExpression(options.expression, tz=zone, dst=options.dst)

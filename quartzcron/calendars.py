@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, tzinfo
 
-from .canonical import canonical_text
-from .days import FIRST_DAYS, SHAPES, DayRule, _next_days, _previous_days, _ranks, day_rule
 from .errors import CronError, check_type, echoed
 from .expression import CronExpression
 from .fields import FIRST_YEAR, LAST_YEAR, DayFields
-from .search import WallPattern
-from .simplest import simplest_days
-from .times import time_rule
-from .value import put
-from .zone_names import zone_key
+from .grammar.canonical import canonical_text
+from .search.compiled import put
+from .wall.day_forms import simplest_days
+from .wall.days import FIRST_DAYS, SHAPES, DayRule, _next_days, _previous_days, _ranks, day_rule
+from .wall.pattern import WallPattern
+from .wall.times import time_rule
+from .zones.lookup import zone_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class ExcludingExpression(CronExpression):
         >>> CronExpression("0 0 8 ? * MON-FRI").excluding(closed).describe()
         'At 08:00, Monday to Friday, except on Labour Day 2026'
         """
-        from .words import describe, with_exception
+        from .text.describe import describe, with_exception
 
         if self.never_fires or simplest_days(self._pattern.days.key) is not None:
             return describe(self, language)

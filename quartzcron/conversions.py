@@ -27,9 +27,9 @@ def describe(self: CronExpression, language: str = "en") -> str:
     >>> CronExpression("0 0 8 ? * MON").describe(), CronExpression("0 0 8 ? * MON").describe("zh")
     ('At 08:00 on Mondays', '每周一 08:00')
     """
-    from . import words
+    from .text import describe
 
-    return words.describe(self, language)
+    return describe.describe(self, language)
 
 
 @overload
@@ -65,7 +65,7 @@ def hashed(
     >>> print(CronExpression.hashed("0 H H(0-7) ? * MON-FRI", key="nightly-report"))
     0 24 6 ? * MON-FRI
     """
-    from .hashed import hashed_text
+    from .grammar.hashed import hashed_text
 
     return cls(hashed_text(text, key), tz=tz, dst=dst)
 
@@ -141,7 +141,7 @@ def from_json(cls: type[CronExpression], value: object) -> CronExpression:
     >>> CronExpression.from_json({"expression": "0 0 8 ? * MON", "tz": "Asia/Shanghai"})
     CronExpression('0 0 8 ? * MON', tz='Asia/Shanghai')
     """
-    from . import json_form
+    from .text import json_form
 
     return json_form.from_json(value, cls=cls)
 
@@ -154,7 +154,7 @@ def to_json(self: CronExpression) -> str | dict[str, str]:
     >>> json.dumps({"schedule": CronExpression("0 0 8 ? * MON")}, default=CronExpression.to_json)
     '{"schedule": "0 0 8 ? * MON"}'
     """
-    from . import json_form
+    from .text import json_form
 
     return json_form.to_json(self)
 
@@ -167,9 +167,9 @@ def to_rrule(self: CronExpression, start: datetime | None = None) -> rrule:
     DTSTART:19700101T000000
     RRULE:FREQ=MONTHLY;UNTIL=20991231T235959;BYDAY=+1MO;BYHOUR=8;BYMINUTE=0;BYSECOND=0
     """
-    from . import recurrence
+    from .dialects import rrule
 
-    return recurrence.to_rrule(self, start)
+    return rrule.to_rrule(self, start)
 
 
 def pydantic_core_schema(cls: type[CronExpression], source: Any, handler: Any) -> Any:  # noqa: ARG001

@@ -10,21 +10,26 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from . import conversions
-from .almanac import NEVER
-from .days import NONE_LEFT
-from .later import Later
-from .times import NONE_LEFT as NO_TIME_LEFT
-from .value import VIXIE, Expression, make
+from .lazy import Later
+from .search.compiled import VIXIE, Expression, make
+from .search.year_rows import NEVER
+from .wall.days import NONE_LEFT
+from .wall.times import NONE_LEFT as NO_TIME_LEFT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from . import canonical, errors, iteration, policies, question, search, tally, touched, zone_names
+    from . import errors
+    from .grammar import canonical
+    from .search import iterate, localize, rank, transition_days
+    from .wall import pattern
+    from .zones import dst_policies, lookup
 else:
-    canonical, errors, iteration, policies = Later("canonical"), Later("errors"), Later("iteration"), Later("policies")
-    question, search, tally, touched = Later("question"), Later("search"), Later("tally"), Later("touched")
-    zone_names = Later("zone_names")
+    canonical, errors, dst_policies = Later("grammar.canonical"), Later("errors"), Later("zones.dst_policies")
+    iterate, localize, lookup = Later("search.iterate"), Later("search.localize"), Later("zones.lookup")
+    pattern, rank = Later("wall.pattern"), Later("search.rank")
+    transition_days = Later("search.transition_days")
 
 _KNOWN = 512
 _KNOWN_LENGTH = 256
@@ -90,18 +95,18 @@ class CronExpression(Expression):
         datetime.datetime(2028, 2, 29, 9, 30)
         """
         if after is None:
-            after = question.now_in(self._tz)
+            after = localize.now_in(self._tz)
         rows = self._ahead
         try:
             if after.tzinfo is not rows.carried:
                 return self._next_elsewhere(after)
             new_year, days, here, midnights, beyond = rows[after.year]
         except AttributeError:
-            raise question.no_datetime(after) from None
+            raise localize.no_datetime(after) from None
         today = after.toordinal() - new_year
         midnight = here[today]
         if midnight is None:
-            return touched.next_from(self._pattern, self._policy, today, after)
+            return transition_days.next_from(self._pattern, self._policy, today, after)
         day = days[today]
         if day == today:
             clock = self._clock
@@ -128,10 +133,10 @@ class CronExpression(Expression):
         midnight = midnights[day]
         if midnight is None:
             if day != NONE_LEFT:
-                return touched.next_on(self._pattern, self._policy, day, after)
+                return transition_days.next_on(self._pattern, self._policy, day, after)
             midnight = rows.look_beyond(after.year) if beyond is None else beyond
             if midnight is None:
-                return touched.next_exactly(self._pattern, self._policy, after)
+                return transition_days.next_exactly(self._pattern, self._policy, after)
             if midnight is NEVER:
                 return None
         return midnight + self._first
@@ -144,18 +149,18 @@ class CronExpression(Expression):
         datetime.datetime(2028, 2, 29, 9, 30)
         """
         if before is None:
-            before = question.now_in(self._tz)
+            before = localize.now_in(self._tz)
         rows = self._behind
         try:
             if before.tzinfo is not rows.carried:
                 return self._prev_elsewhere(before)
             new_year, days, here, midnights, beyond = rows[before.year]
         except AttributeError:
-            raise question.no_datetime(before) from None
+            raise localize.no_datetime(before) from None
         today = before.toordinal() - new_year
         midnight = here[today]
         if midnight is None:
-            return touched.prev_from(self._pattern, self._policy, today, before)
+            return transition_days.prev_from(self._pattern, self._policy, today, before)
         day = days[today]
         if day == today:
             clock = self._clock_behind
@@ -182,10 +187,10 @@ class CronExpression(Expression):
         midnight = midnights[day]
         if midnight is None:
             if day != NONE_LEFT:
-                return touched.prev_on(self._pattern, self._policy, day, before)
+                return transition_days.prev_on(self._pattern, self._policy, day, before)
             midnight = rows.look_beyond(before.year) if beyond is None else beyond
             if midnight is None:
-                return touched.prev_exactly(self._pattern, self._policy, before)
+                return transition_days.prev_exactly(self._pattern, self._policy, before)
             if midnight is NEVER:
                 return None
         return midnight + self._last
@@ -203,10 +208,10 @@ class CronExpression(Expression):
                 return self._matches_elsewhere(time)
             new_year, days, here, _, _ = rows[time.year]
         except AttributeError:
-            raise question.no_datetime(time) from None
+            raise localize.no_datetime(time) from None
         today = time.toordinal() - new_year
         if here[today] is None:
-            return touched.matches_exactly(self._pattern, self._policy, time)
+            return transition_days.matches_exactly(self._pattern, self._policy, time)
         return days[today] == today and bool(
             self._hours.mask >> time.hour & self._minutes.mask >> time.minute & self._seconds.mask >> time.second & 1
         )
@@ -219,7 +224,7 @@ class CronExpression(Expression):
         >>> [fire.day for fire in twice.fires(datetime(2026, 1, 1, 8), datetime(2026, 2, 1, 8))]
         [15, 1]
         """
-        return iteration.fires(self, start, end)
+        return iterate.fires(self, start, end)
 
     def between(self, start: datetime, end: datetime) -> list[datetime]:
         """The fire times strictly after `start` up to and including `end`.
@@ -242,7 +247,7 @@ class CronExpression(Expression):
             later, earlier = known.up_to_plain(end), known.up_to_plain(start)
             if later is not None and earlier is not None:
                 return later - earlier if later > earlier else 0
-        return tally.count(self, start, end)
+        return rank.count(self, start, end)
 
     def nth(self, n: int, after: datetime | None = None) -> datetime | None:
         """The n-th fire time strictly after `after`, n from 1, without walking; None if there are not so many.
@@ -251,7 +256,7 @@ class CronExpression(Expression):
         >>> CronExpression("0 0 8 ? * MON").nth(100, datetime(2026, 1, 1))
         datetime.datetime(2027, 11, 29, 8, 0)
         """
-        return tally.nth(self, n, after)
+        return rank.nth(self, n, after)
 
     @property
     def never_fires(self) -> bool:
@@ -269,7 +274,7 @@ class CronExpression(Expression):
         >>> CronExpression("0 0 8 ? * MON-FRI").min_gap
         datetime.timedelta(days=1)
         """
-        gaps = search.wall_gaps(self._pattern)
+        gaps = pattern.wall_gaps(self._pattern)
         return None if gaps is None else timedelta(seconds=gaps[0])
 
     @property
@@ -279,7 +284,7 @@ class CronExpression(Expression):
         >>> CronExpression("0 0 8 29 2 ?").max_gap
         datetime.timedelta(days=1461)
         """
-        gaps = search.wall_gaps(self._pattern)
+        gaps = pattern.wall_gaps(self._pattern)
         return None if gaps is None else timedelta(seconds=gaps[1])
 
     @property
@@ -298,13 +303,13 @@ class CronExpression(Expression):
         if (tz is asked or (tz is None and type(asked) is not timezone)) and isinstance(after, datetime):
             self._look_ahead(asked)
             return self.next_fire(after)
-        return question.next_elsewhere(self, after)
+        return localize.next_elsewhere(self, after)
 
     def _prev_elsewhere(self, before: datetime) -> datetime | None:
-        return question.prev_elsewhere(self, before)
+        return localize.prev_elsewhere(self, before)
 
     def _matches_elsewhere(self, time: datetime) -> bool:
-        return question.matches_elsewhere(self, time)
+        return localize.matches_elsewhere(self, time)
 
     # -- in other languages --
 
@@ -343,16 +348,16 @@ def _zone_argument(tz: object) -> tzinfo | None:
     if tz is None:
         return None
     if isinstance(tz, tzinfo):
-        return zone_names.canonical(tz)
+        return lookup.canonical(tz)
     if isinstance(tz, str):
-        return zone_names.named_zone(tz)
+        return lookup.named_zone(tz)
     raise TypeError(f"tz is a zone name or a tzinfo, not {type(tz).__name__}")
 
 
 def _policy_argument(dst: str) -> str:
     if dst is not VIXIE:
         if not isinstance(dst, str):
-            raise TypeError(f"dst is {VIXIE!r} or {policies.QUARTZ!r}, not {type(dst).__name__}")
-        if (dst, False) not in policies.POLICIES:
+            raise TypeError(f"dst is {VIXIE!r} or {dst_policies.QUARTZ!r}, not {type(dst).__name__}")
+        if (dst, False) not in dst_policies.POLICIES:
             raise errors.PolicyError(dst)
     return dst

@@ -10,7 +10,9 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime, tzinfo
 from functools import reduce
 
-from .agenda import (
+from .errors import CronError, check_type
+from .expression import CronExpression
+from .search.bitsets import (
     AFTER_ALL,
     BEFORE_ALL,
     FIRST_DAY,
@@ -25,14 +27,12 @@ from .agenda import (
     span_at,
     table_of,
 )
-from .errors import CronError, check_type
-from .expression import CronExpression
-from .policies import VIXIE
-from .question import mixed_times
-from .times import DAY
-from .value import put
-from .zone_names import local_zone, zone_key, zone_of
-from .zones import Zone
+from .search.compiled import put
+from .search.localize import mixed_times
+from .wall.times import DAY
+from .zones.dst_policies import VIXIE
+from .zones.lookup import local_zone, zone_key, zone_of
+from .zones.zone import Zone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ class NamedZoneInfo(ZoneInfo):
     """A ZoneInfo out of pytz's database, which pickles by its name."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        from .zone_names import named_zone
+        from .zones.lookup import named_zone
 
         return named_zone, (self.key,)
 

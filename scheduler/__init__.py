@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .core.timer import Cron, Every, Timer
     from .service import Scheduler
-    from .timer import Cron, Every, Timer
 
 __all__ = ["Cron", "Every", "Scheduler", "Timer"]
 
@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
 
         return Scheduler
     if name in __all__:
-        from . import timer
+        from .core import timer
 
         return getattr(timer, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

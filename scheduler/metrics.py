@@ -20,11 +20,11 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from .breaker import State
-from .census import Census, take
+from .core.breaker import State
+from .core.run import Ending, Line, Task
 from .errors import StoreError
-from .run import Ending, Line, Task
-from .store import Store
+from .store.database import Store
+from .store.statistics import Census, take
 
 #: Upper bounds in seconds. Lateness is judged from a millisecond on, runs up to an hour, calls up to their limit.
 LATENESS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from .breaker import Breaker, State
+from .core.breaker import Breaker, State
 
 log = logging.getLogger("scheduler.daemon")
 

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from .breaker import Verdict
-from .bulk import Among, Bulk
-from .retry import retry_at
-from .rows import new_run_ids, timer_of
-from .run import Ending, Kind, Task
-from .schema import runs, timers
-from .stamps import stamp
+from .core.breaker import Verdict
+from .core.retry import retry_at
+from .core.run import Ending, Kind, Task
+from .core.timestamps import stamp
+from .store.rows import new_run_ids, timer_of
+from .store.schema import runs, timers
+from .store.statements import Among, Bulk
 
 
 def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> Collection[int]:

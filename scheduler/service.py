@@ -8,24 +8,24 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from .backfill import Backfill, backfill
-from .claims import request_run
+from .claims.claims import request_run
+from .claims.requests import Backfill, backfill
 from .clock import Clock, SystemClock
-from .daemon import Daemon
-from .declarations import Change, declared_timers, synchronise
+from .core.run import Run
+from .core.timer import DEFAULT_QUOTA, Environment, Timer
+from .daemon.events import Listener, telling
+from .daemon.loop import Daemon
 from .errors import ConfigError, StoreError
 from .executors import Executor
-from .executors.process import ProcessExecutor
 from .executors.thread import ThreadExecutor
-from .functions import Registry, bind
-from .history import History
-from .listener import Listener, telling
-from .retention import KEEP
-from .run import Run
-from .store import Store
-from .target import registry_of
-from .timer import DEFAULT_QUOTA, Environment, Timer
-from .timetable import Entry, Timetable
+from .functions.loading import registry_of
+from .functions.registry import Registry, bind
+from .store.database import Store
+from .store.declarations import Change, declared_timers, synchronise
+from .store.retention import KEEP
+from .store.runs import History
+from .store.timers import Entry, Timetable
+from .workers.executor import ProcessExecutor
 
 if TYPE_CHECKING:
     from .metrics import Metrics

@@ -15,16 +15,16 @@ from contextvars import copy_context
 from datetime import datetime, timedelta
 from typing import Any
 
-from .call import Call, TimerCall, current_call
 from .clock import Clock, ManualClock
-from .daemon import Daemon
+from .core.run import Ending, Run, Task
+from .core.timer import Environment
+from .daemon.loop import Daemon
 from .executors import Report, outcome
-from .functions import Registry, invoke
-from .run import Ending, Run, Task
+from .functions.context import Call, TimerCall, current_call
+from .functions.loading import registry_of
+from .functions.registry import Registry, invoke
 from .service import Scheduler
-from .store import Store
-from .target import registry_of
-from .timer import Environment
+from .store.database import Store
 
 __all__ = ["InlineExecutor", "ManualClock", "ManualScheduler"]
 

@@ -11,8 +11,8 @@ import pytz
 from dateutil import tz as dateutil_tz
 from hypothesis import strategies as st
 
-from scheduler.timer import Cron, Every, Timer
-from tests.engine.client import APP_ID, APP_KEY, HOOK_KEY, MASTER_KEY
+from scheduler.core.timer import Cron, Every, Timer
+from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, HOOK_KEY, MASTER_KEY
 
 # -- quartzcron: expressions --
 

@@ -16,8 +16,8 @@ from apscheduler.util import (  # type: ignore[import-untyped, import-not-found,
 
 from ..errors import CronError, check_type
 from ..expression import CronExpression
-from ..policies import VIXIE
-from ..zone_names import local_zone, named_zone
+from ..zones.dst_policies import VIXIE
+from ..zones.lookup import local_zone, named_zone
 
 
 class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]

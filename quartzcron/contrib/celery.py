@@ -12,7 +12,7 @@ from typing import Any
 from celery.schedules import BaseSchedule, schedstate  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from ..expression import CronExpression
-from ..policies import VIXIE
+from ..zones.dst_policies import VIXIE
 
 _IDLE_S = 86_400.0  # beat asks again after a day where nothing ever fires
 _SECOND = timedelta(seconds=1)

@@ -11,8 +11,8 @@ from django.db import models  # type: ignore[import-untyped, import-not-found, u
 
 from ..errors import CronError
 from ..expression import CronExpression
-from ..policies import VIXIE
-from ..zone_names import zone_key, zone_name
+from ..zones.dst_policies import VIXIE
+from ..zones.lookup import zone_key, zone_name
 
 _LENGTH = 255
 

@@ -11,8 +11,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from ..expression import CronExpression
-from ..json_form import from_json, to_json
-from ..policies import QUARTZ, VIXIE
+from ..text.json_form import from_json, to_json
+from ..zones.dst_policies import QUARTZ, VIXIE
 
 _TEXT = {"type": "string", "format": "quartz-cron", "examples": ["0 0 8 ? * MON-FRI"]}
 

@@ -12,8 +12,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ..errors import CronError
 from ..expression import CronExpression
-from ..policies import VIXIE
-from ..zone_names import zone_key, zone_name
+from ..zones.dst_policies import VIXIE
+from ..zones.lookup import zone_key, zone_name
 
 _COMPARISONS: set[Any] = {
     *(operators.eq, operators.ne, operators.lt, operators.le, operators.gt, operators.ge),

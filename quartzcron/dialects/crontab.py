@@ -10,7 +10,7 @@ from ..errors import check_type
 from ..expression import CronExpression
 from ..fields import MONTHS, WEEK_DAYS, YEARS
 from .errors import DialectError
-from .grammar import (
+from .slots import (
     MONTH_NAMES,
     WEEK_NAMES,
     Reading,

@@ -6,14 +6,14 @@ seconds. What its user guide does not list (`LW`, `L-3`, lists that hold an `L` 
 
 from __future__ import annotations
 
-from ..canonical import canonical_text
-from ..days import day_rule
 from ..errors import CronSyntaxError, check_type
 from ..expression import CronExpression
 from ..fields import FIRST_YEAR, YEARS
-from ..search import WallPattern
+from ..grammar.canonical import canonical_text
+from ..wall.days import day_rule
+from ..wall.pattern import WallPattern
 from .errors import DialectError
-from .grammar import Slot, simplest_of, times_of
+from .slots import Slot, simplest_of, times_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from ..errors import UnknownZoneError, check_type
 from ..expression import CronExpression
 from ..fields import FIRST_YEAR, LAST_YEAR, MONTHS, WEEK_DAYS, YEARS, DayFields
-from ..zone_names import named_zone, zone_name
+from ..zones.lookup import named_zone, zone_name
 from .errors import DialectError
-from .grammar import (
+from .slots import (
     WEEK_NAMES,
     Reading,
     Slot,

@@ -11,7 +11,7 @@ from ..errors import check_type
 from ..expression import CronExpression
 from ..fields import MONTHS, WEEK_DAY_NAMES, WEEK_DAYS, YEARS, DayFields, Special
 from .errors import DialectError
-from .grammar import (
+from .slots import (
     MONTH_NAMES,
     WEEK_NAMES,
     Reading,

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import click
 
-from ..backfill import DEFAULT_CAP, MAX_CAP, Backfill, backfill, cancel_backfill, plan_backfill
-from ..timer import Cron, Timer
-from ..timetable import Timetable
-from . import show
+from ..claims.requests import DEFAULT_CAP, MAX_CAP, Backfill, backfill, cancel_backfill, plan_backfill
+from ..core.timer import Cron, Timer
+from ..formats import display
+from ..project.project import Place, environment_option, here, json_option, store_option
+from ..store.timers import Timetable
+from .arguments import moment
 from .daemons import alive
-from .place import Place, environment_option, here, json_option, store_option
-from .span import moment
 
 
 @click.command("backfill", short_help="Run a timer for missed times of the past.")
@@ -58,24 +58,24 @@ def backfill_timer(
             return
         _tell(timer, found, place, dry_run=dry_run)
         if found.fire_times and not dry_run and not alive(opened):
-            click.echo(f"no daemon runs on this store; they wait for:  {show.command('up')}", err=True)
+            click.echo(f"no daemon runs on this store; they wait for:  {display.command('up')}", err=True)
 
 
 def _tell_cancelled(timer: Timer, count: int, *, as_json: bool) -> None:
     if as_json:
-        show.print_json({"cancelled": count})
+        display.print_json({"cancelled": count})
     else:
         click.echo(f"took back {count} backfilled runs of {timer.name} that had not begun")
 
 
 def _print_json(timer: Timer, found: Backfill, place: Place, *, entered: bool) -> None:
-    tz = show.zone_of(timer, place.config.tz)
-    show.print_json(
+    tz = display.zone_of(timer, place.config.tz)
+    display.print_json(
         {
             "timer": timer.name,
             "environment": timer.environment,
             "entered": entered,
-            "fire_times": [show.iso(fire_time, tz) for fire_time in found.fire_times],
+            "fire_times": [display.iso(fire_time, tz) for fire_time in found.fire_times],
             "have_run": found.have_run,
             "still_due": found.still_due,
         }
@@ -83,20 +83,20 @@ def _print_json(timer: Timer, found: Backfill, place: Place, *, entered: bool) -
 
 
 def _tell(timer: Timer, found: Backfill, place: Place, *, dry_run: bool) -> None:
-    tz = show.zone_of(timer, place.config.tz)
+    tz = display.zone_of(timer, place.config.tz)
     if dry_run:
         for fire_time in found.fire_times:
-            click.echo(show.instant(fire_time, tz))
+            click.echo(display.instant(fire_time, tz))
     count = len(found.fire_times)
-    what = f"{'would enter' if dry_run else 'entered'} {show.number(count, 'run')} of {timer.name}"
+    what = f"{'would enter' if dry_run else 'entered'} {display.number(count, 'run')} of {timer.name}"
     if count and not dry_run:
-        ends = dict.fromkeys(show.instant(found.fire_times[index], tz) for index in (0, -1))
-        look = show.command("runs", "--timer", timer.name)
+        ends = dict.fromkeys(display.instant(found.fire_times[index], tz) for index in (0, -1))
+        look = display.command("runs", "--timer", timer.name)
         what += f", {' to '.join(ends)}; look at {'it' if count == 1 else 'them'} with:  {look}"
     click.echo(what)
     if found.have_run:
         have = "has" if found.have_run == 1 else "have"
-        click.echo(f"{show.number(found.have_run, 'fire time')} of the span {have} run already, or will soon")
+        click.echo(f"{display.number(found.have_run, 'fire time')} of the span {have} run already, or will soon")
     if found.still_due:
         left = "is" if found.still_due == 1 else "are"
         click.echo(f"{found.still_due} {left} left to the daemon, which goes by the misfire policy, {timer.misfire}")
@@ -108,4 +108,4 @@ def _since(timer: Timer, place: Place) -> str:
     """What an interval has and an expression has not: a beginning."""
     if isinstance(timer.trigger, Cron):
         return ""
-    return f"; it is counted from {show.instant(timer.trigger.anchor, show.zone_of(timer, place.config.tz))}"
+    return f"; it is counted from {display.instant(timer.trigger.anchor, display.zone_of(timer, place.config.tz))}"

@@ -9,17 +9,17 @@ from typing import Any, NoReturn
 
 import click
 
-from ..budget import FUNCTION_LIMIT_S
-from ..call import Call
+from ..core.limits import FUNCTION_LIMIT_S
 from ..engine.execution import Execution
 from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError
-from ..functions import bind, run
-from ..target import Target
-from ..tracebacks import from_users_frame
-from . import show
-from .functions import unknown_function
+from ..formats import display
+from ..functions.context import Call
+from ..functions.loading import Target
+from ..functions.registry import bind, run
+from ..functions.tracebacks import from_users_frame
+from ..project.function_check import unknown_function
+from ..project.project import here, json_option, printing_to_stderr
 from .params import EXPLANATION, parse_params
-from .place import here, json_option, printing_to_stderr
 
 
 @click.command("call", epilog=EXPLANATION)
@@ -80,7 +80,7 @@ def _fail(message: str) -> NoReturn:
 
 def _print_result(result: Any) -> None:
     try:
-        show.print_json(result)
+        display.print_json(result)
     except (TypeError, ValueError) as error:
         click.echo(repr(result))
         click.echo(f"Warning: over HTTP this result would be refused, it is no JSON: {error}", err=True)

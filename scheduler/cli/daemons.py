@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 
-from ..schema import daemons
-from ..stamps import stamp
-from ..store import Store
+from ..core.timestamps import stamp
+from ..store.database import Store
+from ..store.schema import daemons
 
 
 def alive(store: Store) -> bool:

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from ..declarations import Change, Effect, declared_timers, synchronise
-from ..functions import Registry
-from ..store import Store
-from . import show
-from .place import Place
+from ..formats import display
+from ..functions.registry import Registry
+from ..project.project import Place
+from ..store.database import Store
+from ..store.declarations import Change, Effect, declared_timers, synchronise
 
 
 def take_over(store: Store, registry: Registry, place: Place) -> list[Change]:
@@ -32,4 +32,4 @@ _SURPRISING = {Effect.ADOPTED, Effect.DISABLED}
 def _next_step(change: Change) -> str:
     if change.effect is not Effect.ADDED or change.timer.enabled:
         return ""
-    return f"; enable it with:  {show.command('timers', 'enable', change.timer.name)}"
+    return f"; enable it with:  {display.command('timers', 'enable', change.timer.name)}"

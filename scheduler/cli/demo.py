@@ -16,18 +16,18 @@ from pathlib import Path
 
 import click
 
-from ..daemon import Daemon
+from ..core.run import Outcome, Run
+from ..core.timer import Cron, Environment, Every, Timer
+from ..daemon.loop import Daemon
 from ..errors import SHORT_CIRCUITED, TIMED_OUT
-from ..executors.process import ProcessExecutor
-from ..history import History
-from ..run import Outcome, Run
-from ..store import Store
-from ..timer import Cron, Environment, Every, Timer
-from ..timetable import Timetable
-from . import show
-from .place import here, json_option
+from ..formats import display
+from ..project.project import here, json_option
+from ..store.database import Store
+from ..store.runs import History
+from ..store.timers import Timetable
+from ..workers.executor import ProcessExecutor
 
-TARGET = "scheduler.demo_cloud:engine"
+TARGET = "scheduler.cli.demo_cloud:engine"
 #: The shortest and the longest that the demo takes, once its workers are ready.
 LEAST_S, MOST_S = 12.0, 25.0
 _LOOK_EVERY_S = 0.25
@@ -94,8 +94,12 @@ def command(*, as_json: bool) -> None:
         runs = history.runs(limit=1_000)
     missing = [fault for story in told for fault in faults(story, runs)]
     if as_json:
-        show.print_json(
-            {"ok": not missing, "missing": missing, "runs": [show.run_json(run, show.zone(tz)) for run in runs[::-1]]}
+        display.print_json(
+            {
+                "ok": not missing,
+                "missing": missing,
+                "runs": [display.run_json(run, display.zone(tz)) for run in runs[::-1]],
+            }
         )
     else:
         _conclude(told, runs, missing)
@@ -163,13 +167,13 @@ def _tell_new(found: list[Run], seen: set[int], tz: str, echo: Callable[[str], o
         if run.outcome is None or run.id in seen:
             continue
         seen.add(run.id)
-        at = show.instant(run.ended_at, show.zone(tz))
-        echo(f"{at}  {run.timer:<9} {show.coloured(run.outcome, width=16)} {show.plain(_what(run))}".rstrip())
+        at = display.instant(run.ended_at, display.zone(tz))
+        echo(f"{at}  {run.timer:<9} {display.coloured(run.outcome, width=16)} {display.plain(_what(run))}".rstrip())
 
 
 def _what(run: Run) -> str:
     if run.outcome is Outcome.SUCCEEDED:
-        return f"in {show.seconds(run.duration_s)}, {show.seconds(run.lateness_s)} late, returned {run.result}"
+        return f"in {display.seconds(run.duration_s)}, {display.seconds(run.lateness_s)} late, returned {run.result}"
     return " ".join(part for part in (run.message, run.error and f"({run.error})") if part)
 
 
@@ -200,7 +204,7 @@ def _counted(story: Story, runs: list[Run]) -> Counter[Outcome]:
 
 def _introduce(told: list[Story], folder: str) -> None:
     click.echo(f"Four timers on a store of their own, in {folder}; it is removed at the end.\n")
-    show.print_table(
+    display.print_table(
         ("TIMER", "FIRES", "WHAT IT DOES"),
         [(story.timer.name, str(story.timer.trigger), story.about) for story in told],
     )
@@ -209,7 +213,7 @@ def _introduce(told: list[Story], folder: str) -> None:
 
 def _conclude(told: list[Story], runs: list[Run], missing: list[str]) -> None:
     click.echo("\nWhat happened:\n")
-    show.print_table(("TIMER", "FIRES", "OUTCOMES", "MOST LATE", "LAST MESSAGE"), [_summary(s, runs) for s in told])
+    display.print_table(("TIMER", "FIRES", "OUTCOMES", "MOST LATE", "LAST MESSAGE"), [_summary(s, runs) for s in told])
     if missing:
         click.echo("\nNot everything happened that should have:", err=True)
         for fault in missing:
@@ -217,9 +221,9 @@ def _conclude(told: list[Story], runs: list[Run], missing: list[str]) -> None:
         return
     click.echo(
         _NEXT.format(
-            up=show.command("up"),
-            add=show.command(*["timers", "add", "greeting", "--function", "hello", "--every", "10", "--enable"]),
-            runs=show.command("runs"),
+            up=display.command("up"),
+            add=display.command(*["timers", "add", "greeting", "--function", "hello", "--every", "10", "--enable"]),
+            runs=display.command("runs"),
         )
     )
 
@@ -233,7 +237,7 @@ def _summary(story: Story, runs: list[Run]) -> tuple[str, ...]:
         story.timer.name,
         str(counted.total()),
         ", ".join(f"{count} {outcome}" for outcome, count in counted.items()),
-        show.seconds(max(late, default=None)),
+        display.seconds(max(late, default=None)),
         message,
     )
 

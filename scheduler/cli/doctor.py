@@ -11,16 +11,18 @@ from pathlib import Path
 
 import click
 
-from ..config import Deployment
-from ..declarations import declared_timers
+from ..core.run import Ending, Kind, Task
+from ..core.timer import Environment
+from ..doctor import machine, store_checks
+from ..doctor.findings import Finding, State, bad, well
 from ..errors import ConfigError, SchedulerError
-from ..executors.process import ProcessExecutor
-from ..run import Ending, Kind, Task
-from ..timer import Environment
-from ..timetable import Timetable
-from . import banner, machine, show, vitals
-from .finding import Finding, State, bad, well
-from .place import Place, here, json_option, printing_to_stderr, store_option
+from ..formats import display
+from ..project.project import Place, here, json_option, printing_to_stderr, store_option
+from ..project.settings import Deployment
+from ..store.declarations import declared_timers
+from ..store.timers import Timetable
+from ..up import banner
+from ..workers.executor import ProcessExecutor
 
 _SIGNS = {State.WELL: "ok", State.WARNING: "!", State.BAD: "!!"}
 _ANSWER_WITHIN_S = 10.0
@@ -41,14 +43,14 @@ def command(*, target: str | None, store: str | None, as_json: bool) -> None:
             {"name": one.name, "ok": one.state is not State.BAD, "state": one.state, "text": one.text}
             for one in findings
         ]
-        show.print_json(shown)
+        display.print_json(shown)
     else:
-        show.print_table(("", "WHAT", "HOW IT IS"), ((_SIGNS[one.state], one.name, one.text) for one in findings))
+        display.print_table(("", "WHAT", "HOW IT IS"), ((_SIGNS[one.state], one.name, one.text) for one in findings))
     raise SystemExit(1 if any(one.state is State.BAD for one in findings) else 0)
 
 
 def _findings(place: Place, target: str | None) -> Iterator[Finding]:
-    tz = show.zone(place.config.tz)
+    tz = display.zone(place.config.tz)
     yield machine.versions()
     yield _settings(place)
     yield machine.clock(tz)
@@ -80,7 +82,7 @@ def _existing(folder: Path) -> Path:
 
 def _store(place: Place) -> Iterator[Finding]:
     with place.store() as store:
-        yield from vitals.findings(store, place.store_file, show.zone(place.config.tz))
+        yield from store_checks.findings(store, place.store_file, display.zone(place.config.tz))
 
 
 def _functions(place: Place, target: str | None) -> Iterator[Finding]:
@@ -125,8 +127,8 @@ def _processes(place: Place, target: str | None, deployment: Deployment) -> Iter
         return
     yield well(
         "workers",
-        f"one started and loaded the functions in {show.seconds(started_s)}, answered a call in "
-        f"{show.seconds(answered_s)}; {place.config.workers} are kept ready, at most {place.config.max_workers}",
+        f"one started and loaded the functions in {display.seconds(started_s)}, answered a call in "
+        f"{display.seconds(answered_s)}; {place.config.workers} are kept ready, at most {place.config.max_workers}",
     )
 
 
@@ -159,7 +161,7 @@ def _remote_engine(_place: Place, _target: str | None, deployment: Deployment) -
 
 
 def _fleet(place: Place, _target: str | None, _deployment: Deployment) -> Iterator[Finding]:
-    from ..executors.broker import celery_app, check
+    from ..fleet.broker import celery_app, check
 
     with place.store() as store:
         check(celery_app(place.config.broker, store))

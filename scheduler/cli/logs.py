@@ -7,12 +7,12 @@ from datetime import tzinfo
 
 import click
 
+from ..core.run import Line, Run, Task
 from ..errors import StoreError
-from ..history import History
-from ..loglines import Choice, LogLine, LogLines, Mark
-from ..run import Line, Run, Task
-from . import show
-from .place import environment_filter, here, json_option, store_option
+from ..formats import display
+from ..project.project import environment_filter, here, json_option, store_option
+from ..store.log_lines import Choice, LogLine, LogLines, Mark
+from ..store.runs import History
 from .runs import check_timer
 
 #: How often a following reader looks for new lines.
@@ -47,7 +47,7 @@ def command(
     A function prints when a timer runs it, or when a client calls it over HTTP under `scheduler up`.
     """
     place = here(store=store)
-    tz = show.zone(place.config.tz)
+    tz = display.zone(place.config.tz)
     with place.store() as opened:
         if run_id is not None:
             _print_run(History(opened), run_id, limit, tz, as_json=as_json)
@@ -100,7 +100,7 @@ def line_of_run(line: Line, run: Run | Task) -> LogLine:
 def print_line(line: LogLine, tz: tzinfo, *, as_json: bool = False) -> None:
     """One line: when, its level, which timer or function, and what it said; in its level's colour on a terminal."""
     if as_json:
-        show.print_json_line(show.line_json(line, tz))
+        display.print_json_line(display.line_json(line, tz))
         return
-    text = click.style(show.plain(line.text), fg=_COLOURS.get(line.level))
-    click.echo(f"{show.instant(line.at, tz)}  {line.level:<7}  {show.plain(line.source)}  {text}")
+    text = click.style(display.plain(line.text), fg=_COLOURS.get(line.level))
+    click.echo(f"{display.instant(line.at, tz)}  {line.level:<7}  {display.plain(line.source)}  {text}")

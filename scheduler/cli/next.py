@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import click
 
-from ..timer import Cron
-from . import show
-from .place import here, json_option
-from .span import moment
+from ..core.timer import Cron
+from ..formats import display
+from ..project.project import here, json_option
+from .arguments import moment
 
 
 @click.command("next")
@@ -23,14 +23,14 @@ def command(*, expression: str, tz: str | None, dst: str, count: int, start: str
     """Show when a Quartz expression fires next."""
     config = here(tz=tz).config
     cron = Cron(expression, config.tz, dst)
-    zone = show.zone(config.tz)
+    zone = display.zone(config.tz)
     after = moment(start, config.tz) if start is not None else datetime.now(UTC)
     fires = _fires(cron, after.astimezone(zone), count)
     if as_json:
-        show.print_json([fire.isoformat() for fire in fires])
+        display.print_json([fire.isoformat() for fire in fires])
         return
     for fire in fires:
-        click.echo(show.instant(fire, zone) + fire.strftime("  %a"))
+        click.echo(display.instant(fire, zone) + fire.strftime("  %a"))
     if not fires:
         click.echo(f"{cron} never fires again", err=True)
         raise SystemExit(1)

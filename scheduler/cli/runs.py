@@ -6,15 +6,15 @@ from datetime import tzinfo
 
 import click
 
+from ..core.run import Outcome, Run
+from ..core.timer import Environment
 from ..errors import TimerError
-from ..history import History
-from ..run import Outcome, Run
-from ..store import Store
-from ..timer import Environment
-from ..timetable import Timetable
-from . import show
-from .functions import closest
-from .place import Place, environment_filter, here, json_option, store_option
+from ..formats import display
+from ..project.function_check import closest
+from ..project.project import Place, environment_filter, here, json_option, store_option
+from ..store.database import Store
+from ..store.runs import History
+from ..store.timers import Timetable
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 
@@ -23,9 +23,9 @@ class Zones:
     """The zone in which each timer's runs are shown; that of a timer which is gone is the default."""
 
     def __init__(self, store: Store, place: Place) -> None:
-        self._default = show.zone(place.config.tz)
+        self._default = display.zone(place.config.tz)
         self._of_timers = {
-            (entry.timer.environment.value, entry.timer.name): show.zone_of(entry.timer, place.config.tz)
+            (entry.timer.environment.value, entry.timer.name): display.zone_of(entry.timer, place.config.tz)
             for entry in Timetable(store).list()
         }
 
@@ -69,12 +69,12 @@ def command(
         if timer is not None and not found:
             check_timer(opened, timer)
     if as_json:
-        show.print_json([show.run_json(run, zones.of(run)) for run in found])
+        display.print_json([display.run_json(run, zones.of(run)) for run in found])
     elif not found:
         which = " or ".join(outcomes)
         click.echo(" ".join(["no", *([which] if which else []), "runs", *([f"of {timer}"] if timer else [])]))
     else:
-        show.print_table(COLUMNS, (row(run, zones.of(run)) for run in found))
+        display.print_table(COLUMNS, (row(run, zones.of(run)) for run in found))
 
 
 def check_timer(store: Store, name: str) -> None:
@@ -87,16 +87,16 @@ def check_timer(store: Store, name: str) -> None:
 
 def row(run: Run, tz: tzinfo) -> tuple[str, ...]:
     """A run as cells, in the order of COLUMNS."""
-    fire_time = show.instant(run.fire_time, tz)
+    fire_time = display.instant(run.fire_time, tz)
     if run.count > 1:
-        fire_time += f" (and {run.count - 1} more until {show.instant(run.last_fire_time, tz)})"
+        fire_time += f" (and {run.count - 1} more until {display.instant(run.last_fire_time, tz)})"
     return (
         str(run.id),
         run.timer,
         fire_time,
         run.outcome or ("running" if run.started_at else "claimed" if run.is_claimed else "waiting"),
-        show.seconds(run.lateness_s),
-        show.seconds(run.duration_s),
+        display.seconds(run.lateness_s),
+        display.seconds(run.duration_s),
         message(run, tz),
     )
 
@@ -105,6 +105,6 @@ def message(run: Run, tz: tzinfo) -> str:
     """The message of a run with what went wrong in particular, else what the function returned; and what comes next."""
     if run.outcome is Outcome.SUCCEEDED:
         return run.result or ""
-    retry = f"tried again at {show.instant(run.retry_at, tz)}" if run.retry_at else ""
-    waits = f"attempt {run.attempt}, due at {show.instant(run.due_at, tz)}" if run.due_at and not run.outcome else ""
+    retry = f"tried again at {display.instant(run.retry_at, tz)}" if run.retry_at else ""
+    waits = f"attempt {run.attempt}, due at {display.instant(run.due_at, tz)}" if run.due_at and not run.outcome else ""
     return " · ".join(part for part in (run.message, run.error, retry, waits) if part)

@@ -7,14 +7,14 @@ from itertools import islice
 
 import click
 
+from ..core.forecast import Firing, forecast
+from ..core.timer import Environment, Timer
 from ..errors import TimerError
-from ..forecast import Firing, forecast
-from ..timer import Environment, Timer
-from ..timetable import Timetable
-from . import show
-from .functions import closest
-from .place import Place, environment_filter, here, json_option, store_option
-from .span import Span, span
+from ..formats import display
+from ..project.function_check import closest
+from ..project.project import Place, environment_filter, here, json_option, store_option
+from ..store.timers import Timetable
+from .arguments import Span, span
 
 #: How many timers are counted one by one on a terminal.
 MOST_COUNTED = 50
@@ -79,13 +79,15 @@ def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place:
     function_width = max((len(timer.function) for timer in timers), default=0)
     shown = 0
     for fire_time, timer in fires:
-        wall = show.instant(fire_time, show.zone_of(timer, place.config.tz))
+        wall = display.instant(fire_time, display.zone_of(timer, place.config.tz))
         click.echo(f"{wall}  {timer.name:{name_width}}  {timer.function:{function_width}}  {timer.environment}")
         shown += 1
     counts = _counts(timers, asked)
     if (more := sum(counts) - shown) > 0:
         click.echo(f"… and {more:,} more; --limit shows more of them, 0 = all")
-    click.echo(f"{show.number(sum(counts), 'fire')} of {show.number(len(timers), 'timer')}{':' if timers else ''}")
+    click.echo(
+        f"{display.number(sum(counts), 'fire')} of {display.number(len(timers), 'timer')}{':' if timers else ''}"
+    )
     for timer, count in list(zip(timers, counts, strict=True))[:MOST_COUNTED]:
         click.echo(f"  {count:>11,}  {timer.name}  ({timer.environment}, {timer.schedule})")
     if len(timers) > MOST_COUNTED:
@@ -95,11 +97,13 @@ def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place:
 def _print_json(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place: Place) -> None:
     shown = 0
     for fire_time, timer in fires:
-        show.print_json_line({"fire_time": show.iso(fire_time, show.zone_of(timer, place.config.tz)), **_names(timer)})
+        display.print_json_line(
+            {"fire_time": display.iso(fire_time, display.zone_of(timer, place.config.tz)), **_names(timer)}
+        )
         shown += 1
     counts = _counts(timers, asked)
     each = [{**_names(timer), "fires": count} for timer, count in zip(timers, counts, strict=True)]
-    show.print_json_line({"fires": sum(counts), "shown": shown, "timers": each})
+    display.print_json_line({"fires": sum(counts), "shown": shown, "timers": each})
 
 
 def _names(timer: Timer) -> dict[str, str]:

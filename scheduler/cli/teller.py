@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import click
 
-from ..loglines import LogLine
-from ..run import Ending, Outcome, Task
-from . import show
-from .jsonlog import JsonHandler, json_handler, level_of
+from ..core.run import Ending, Outcome, Task
+from ..formats import display
+from ..project.project import Place
+from ..store.log_lines import LogLine
+from ..up.log_setup import JsonHandler, json_handler, level_of
 from .logs import print_line
-from .place import Place
 
 
 class Teller(Protocol):
@@ -33,7 +33,7 @@ class Teller(Protocol):
 
 def teller_of(place: Place, *, as_json: bool) -> Teller:
     """As the settings and --json have it."""
-    tz = show.zone(place.config.tz)
+    tz = display.zone(place.config.tz)
     if (handler := json_handler()) is not None:
         return RecordTeller(handler, tz)
     return JsonTeller(tz) if as_json else WordTeller(tz)
@@ -54,8 +54,9 @@ class WordTeller:
             what = ending.result or ""
         late, took = _spans(task, ending)
         click.echo(
-            f"{show.instant(ending.ended_at, self._tz)}  {task.timer}{_attempt(task)}  {show.coloured(ending.outcome)}"
-            f"  late {show.seconds(late)}, took {show.seconds(took)}  {show.plain(what)}".rstrip()
+            f"{display.instant(ending.ended_at, self._tz)}  {task.timer}{_attempt(task)}"
+            f"  {display.coloured(ending.outcome)}"
+            f"  late {display.seconds(late)}, took {display.seconds(took)}  {display.plain(what)}".rstrip()
         )
 
 
@@ -70,20 +71,20 @@ class JsonTeller:
 
     def ended(self, task: Task, ending: Ending) -> None:
         late, took = _spans(task, ending)
-        show.print_json_line(
+        display.print_json_line(
             {
                 "run": task.run_id,
                 "timer": task.timer,
                 "environment": task.environment,
-                "fire_time": show.iso(task.fire_time, self._tz),
+                "fire_time": display.iso(task.fire_time, self._tz),
                 "attempt": task.attempt,
-                "ended_at": show.iso(ending.ended_at, self._tz),
+                "ended_at": display.iso(ending.ended_at, self._tz),
                 "lateness_s": late,
                 "duration_s": took,
                 "outcome": ending.outcome,
                 "message": ending.text,
                 "error": ending.error,
-                "result": show.result_value(ending.result),
+                "result": display.result_value(ending.result),
             }
         )
 
@@ -121,12 +122,12 @@ class RecordTeller:
             function=task.function,
             environment=task.environment,
             attempt=task.attempt,
-            fire_time=show.iso(task.fire_time, self._tz),
+            fire_time=display.iso(task.fire_time, self._tz),
             outcome=ending.outcome.value,
             lateness_s=late,
             duration_s=took,
             error=ending.error,
-            result=show.result_value(ending.result),
+            result=display.result_value(ending.result),
         )
 
     def _tell(self, logger: str, level: str, text: str, at: float, **about: Any) -> None:

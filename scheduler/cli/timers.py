@@ -10,20 +10,20 @@ from typing import Any
 
 import click
 
-from ..claims import request_run
+from ..claims.claims import request_run
+from ..core.run import Outcome, Run
+from ..core.timer import Environment, Timer, check_new
 from ..errors import StoreUnavailableError, TimerError, UnknownTimerError
-from ..history import History
-from ..run import Outcome, Run
-from ..store import Store
-from ..timer import Environment, Timer, check_new
-from ..timetable import Entry, Timetable
-from . import show
+from ..formats import display
+from ..project.function_check import check_function, closest
+from ..project.project import Place, environment_filter, environment_option, here, json_option, store_option
+from ..store.database import Store
+from ..store.runs import History
+from ..store.timers import Entry, Timetable
 from .backfill import backfill_timer
 from .daemons import alive
-from .definition import attributes, changed_trigger, definition_options, trigger
-from .functions import check_function, closest
 from .params import parse_params
-from .place import Place, environment_filter, environment_option, here, json_option, store_option
+from .timer_options import attributes, changed_trigger, definition_options, trigger
 from .transfer import export_timers, import_timers
 
 #: How often a waiting command looks whether its run has ended.
@@ -104,7 +104,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
     with place.new_store() as store:
         (entry,) = Timetable(store).add([timer], now=_now(), quota=place.config.max_timers)
         if as_json:
-            show.print_json(show.timer_json(entry, place.config.tz))
+            display.print_json(display.timer_json(entry, place.config.tz))
         else:
             _tell_added(entry, place, runs=alive(store))
 
@@ -119,10 +119,10 @@ def _tell_added(entry: Entry, place: Place, *, runs: bool) -> None:
 
 
 def _tell_next(entry: Entry, place: Place, *, runs: bool) -> None:
-    tz = show.zone_of(entry.timer, place.config.tz)
-    click.echo(f"enabled; fires next at {show.instant(entry.next_fire, tz)}")
+    tz = display.zone_of(entry.timer, place.config.tz)
+    click.echo(f"enabled; fires next at {display.instant(entry.next_fire, tz)}")
     if not runs:
-        click.echo(f"no daemon runs on this store; start one with:  {show.command('up')}", err=True)
+        click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 
 def _enabling(timer: Timer, place: Place) -> str:
@@ -131,7 +131,7 @@ def _enabling(timer: Timer, place: Place) -> str:
     for option, value in (("store", place.config.store), ("environment", timer.environment)):
         if place.config.origin(option).startswith("the option"):
             words += ["--store" if option == "store" else "--env", value]
-    return show.command(*words)
+    return display.command(*words)
 
 
 @command.command("list")
@@ -144,12 +144,12 @@ def list_timers(environment: str | None, store: str | None, as_json: bool) -> No
     with _opened(place) as opened:
         entries = Timetable(opened).list(Environment(environment) if environment else None)
     if as_json:
-        show.print_json([show.timer_json(entry, place.config.tz) for entry in entries])
+        display.print_json([display.timer_json(entry, place.config.tz) for entry in entries])
     elif not entries:
-        click.echo("no timers yet; add one with:  " + show.command(*_EXAMPLE))
+        click.echo("no timers yet; add one with:  " + display.command(*_EXAMPLE))
     else:
         columns = ("NAME", "ENVIRONMENT", "STATE", "BREAKER", "NEXT FIRE", "FUNCTION", "FIRES")
-        show.print_table(columns, (_row(entry, place.config.tz) for entry in entries))
+        display.print_table(columns, (_row(entry, place.config.tz) for entry in entries))
 
 
 def _row(entry: Entry, default_tz: str) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ def _row(entry: Entry, default_tz: str) -> tuple[str, ...]:
         timer.environment,
         "enabled" if timer.enabled else "disabled, no longer declared" if entry.has_vanished else "disabled",
         entry.breaker.state,
-        show.instant(entry.next_fire, show.zone_of(timer, default_tz)),
+        display.instant(entry.next_fire, display.zone_of(timer, default_tz)),
         timer.function,
         str(timer.schedule),
     )
@@ -176,7 +176,7 @@ def enable_timer(name: str, environment: str | None, store: str | None, as_json:
     with _opened(place) as opened:
         entry = Timetable(opened).enable(name, place.environment, now=_now())
         if as_json:
-            show.print_json(show.timer_json(entry, place.config.tz))
+            display.print_json(display.timer_json(entry, place.config.tz))
         else:
             _tell_next(entry, place, runs=alive(opened))
 
@@ -236,8 +236,8 @@ def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json
 
 def _then(entry: Entry, place: Place) -> str:
     """When a timer that was changed fires next, if it does."""
-    tz = show.zone_of(entry.timer, place.config.tz)
-    return f"; fires next at {show.instant(entry.next_fire, tz)}" if entry.timer.enabled else ""
+    tz = display.zone_of(entry.timer, place.config.tz)
+    return f"; fires next at {display.instant(entry.next_fire, tz)}" if entry.timer.enabled else ""
 
 
 @command.command("rm")
@@ -256,7 +256,7 @@ def remove_timer(name: str, environment: str | None, store: str | None, as_json:
 
 def _answer(entry: Entry, words: str, place: Place, as_json: bool) -> None:
     if as_json:
-        show.print_json(show.timer_json(entry, place.config.tz))
+        display.print_json(display.timer_json(entry, place.config.tz))
     else:
         click.echo(words)
 
@@ -275,13 +275,13 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
         runs = alive(opened)
         if wait and not runs:
             raise StoreUnavailableError(
-                f"no daemon runs on {opened}, so nothing would run; start one: {show.command('up')}"
+                f"no daemon runs on {opened}, so nothing would run; start one: {display.command('up')}"
             )
         run_id = request_run(opened, name, place.environment, now=_now())
         run = _waited(opened, run_id, timer) if wait else History(opened).run(run_id)
     assert run is not None
     if as_json:
-        show.print_json(show.run_json(run, show.zone_of(timer, place.config.tz)))
+        display.print_json(display.run_json(run, display.zone_of(timer, place.config.tz)))
     elif wait and run.outcome is not None:
         _tell_ended(run)
     else:
@@ -304,15 +304,15 @@ def _waited(store: Store, run_id: int, timer: Timer) -> Run | None:
 
 def _tell_entered(run: Run, *, runs: bool) -> None:
     click.echo(
-        f"run {run.id} of {run.timer} is entered; look at it with:  {show.command('runs', '--timer', run.timer)}"
+        f"run {run.id} of {run.timer} is entered; look at it with:  {display.command('runs', '--timer', run.timer)}"
     )
     if not runs:
-        click.echo(f"no daemon runs on this store; it waits for:  {show.command('up')}", err=True)
+        click.echo(f"no daemon runs on this store; it waits for:  {display.command('up')}", err=True)
 
 
 def _tell_ended(run: Run) -> None:
-    what = show.plain(" ".join(part for part in (run.message, run.error and f"({run.error})") if part))
-    ended = f"run {run.id} of {run.timer} {show.coloured(run.outcome or '')} in {show.seconds(run.duration_s)}"
+    what = display.plain(" ".join(part for part in (run.message, run.error and f"({run.error})") if part))
+    ended = f"run {run.id} of {run.timer} {display.coloured(run.outcome or '')} in {display.seconds(run.duration_s)}"
     click.echo(f"{ended}  {what}" if what else ended)
     if run.result is not None:
-        click.echo(f"result  {show.plain(run.result)}")
+        click.echo(f"result  {display.plain(run.result)}")

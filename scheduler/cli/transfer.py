@@ -12,15 +12,15 @@ from typing import Any
 
 import click
 
+from ..core.timer import Environment, Timer
 from ..errors import DuplicateTimerError, TargetError, TimerError
-from ..timer import Environment, Timer
-from ..timetable import Timetable
-from . import show, timerlist
+from ..formats import display, timer_files
+from ..formats.timer_files import Listed, Problem, TimerListError
+from ..project.function_check import Functions, functions_at_hand
+from ..project.preview_sources import Question, Source
+from ..project.project import Place, environment_filter, environment_option, here, json_option, store_option
+from ..store.timers import Timetable
 from .daemons import alive
-from .functions import Functions, functions_at_hand
-from .place import Place, environment_filter, environment_option, here, json_option, store_option
-from .source import Question, Source
-from .timerlist import Listed, Problem, TimerListError
 
 
 @click.command("import", short_help="Keep the timers of a CSV or JSON list.")
@@ -45,7 +45,7 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     """
     place = here(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
     config = place.config
-    found = timerlist.read(_text_of(file), environment=place.environment, tz=config.tz, limit_s=config.limit_s)
+    found = timer_files.read(_text_of(file), environment=place.environment, tz=config.tz, limit_s=config.limit_s)
     kept = _kept(place)
     problems = [*found.problems, *_taken(kept, found.lines), *_over_quota(kept, found.lines, config.max_timers)]
     lost = [] if no_check else _lost_functions(place, found.lines, given["target"], given["stage_source"])
@@ -151,12 +151,12 @@ def _keep(place: Place, timers: Sequence[Timer]) -> None:
     with place.new_store() as store:
         Timetable(store).add(timers, now=datetime.now(UTC), quota=place.config.max_timers)
         if any(timer.enabled for timer in timers) and not alive(store):
-            click.echo(f"no daemon runs on this store; start one with:  {show.command('up')}", err=True)
+            click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 
 def _tell(place: Place, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        show.print_json([timerlist.record(timer) for timer in timers])
+        display.print_json([timer_files.record(timer) for timer in timers])
         return
     count = Counter(timer.environment for timer in timers)
     numbers = ", ".join(f"{number} in {environment}" for environment, number in sorted(count.items())) or "none"
@@ -169,7 +169,7 @@ def _tell(place: Place, timers: Sequence[Timer], *, dry_run: bool, as_json: bool
         stage = ["--env", example.environment] if example.environment != place.environment else []
         click.echo(
             f"{len(disabled)} of them disabled; enable them one by one when they shall fire here:  "
-            + show.command("timers", "enable", example.name, *stage)
+            + display.command("timers", "enable", example.name, *stage)
         )
 
 
@@ -184,6 +184,6 @@ def export_timers(environment: str | None, store: str | None, as_json: bool) -> 
         entries = Timetable(opened).list(Environment(environment) if environment else None)
     timers = [entry.timer for entry in entries]
     if as_json:
-        show.print_json([timerlist.record(timer) for timer in timers])
+        display.print_json([timer_files.record(timer) for timer in timers])
     else:
-        click.echo(timerlist.as_csv(timers), nl=False)
+        click.echo(timer_files.as_csv(timers), nl=False)

@@ -13,31 +13,33 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..config import EXECUTORS, LOG_FORMATS, LOG_LEVELS
-from ..daemon import Daemon
+from ..core.timer import Environment
+from ..daemon.events import telling
+from ..daemon.loop import Daemon
 from ..engine.credentials import our_keys
 from ..errors import ConfigError
-from ..history import History
-from ..listener import telling
-from ..store import Store
-from ..target import Target
-from ..timer import Environment
-from ..timetable import Timetable
-from . import banner, keys, show
+from ..formats import display
+from ..functions.loading import Target
+from ..project import keys
+from ..project.preview_sources import Source
+from ..project.project import Place, environment_option, here, json_option, printing_to_stderr, store_option
+from ..project.settings import EXECUTORS, LOG_FORMATS, LOG_LEVELS
+from ..store.database import Store
+from ..store.runs import History
+from ..store.timers import Timetable
+from ..up import banner
+from ..up.application import application, capacity
+from ..up.call_log import writing_down
+from ..up.executors import executors
+from ..up.handover import Handover, taken
+from ..up.http_server import Server, Site, listening
+from ..up.log_setup import json_handler
+from ..up.metrics_endpoint import measuring, metrics_app
+from ..up.nonblocking_output import never_waiting
+from ..up.preview import Both, Preview, preview
+from ..up.reload import supervise
+from ..up.run_reports import Journal, log_to_stderr
 from .declared import say, take_over
-from .executors import executors
-from .handover import Handover, taken
-from .journal import Journal, log_to_stderr
-from .jsonlog import json_handler
-from .outlet import never_waiting
-from .place import Place, environment_option, here, json_option, printing_to_stderr, store_option
-from .reload import supervise
-from .scrape import measuring, metrics_app
-from .scribe import writing_down
-from .server import Server, Site, listening
-from .serving import application, capacity
-from .source import Source
-from .stage import Both, Preview, preview
 from .teller import teller_of
 
 log = logging.getLogger("scheduler.up")
@@ -234,7 +236,7 @@ def _announce(
         curl = banner.curl if plan.as_json or sys.stdout.isatty() else banner.curl_without_key
         call = curl(url, our_keys(), function) if function else None
         if plan.as_json:
-            show.print_json_line({**stated, "call": call})
+            display.print_json_line({**stated, "call": call})
         else:
             banner.print_banner(stated, entries, call, place.config.tz)
     for warning in banner.lost_timers(entries, known):

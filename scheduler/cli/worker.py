@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from ..config import LOG_FORMATS, LOG_LEVELS
-from ..executors.broker import celery_app, prepare, queues
-from ..timer import Environment
-from . import show
-from .journal import log_to_stderr
-from .outlet import never_waiting
-from .place import environment_option, here, json_option, store_option
+from ..core.timer import Environment
+from ..fleet.broker import celery_app, prepare, queues
+from ..formats import display
+from ..project.project import environment_option, here, json_option, store_option
+from ..project.settings import LOG_FORMATS, LOG_LEVELS
+from ..up.nonblocking_output import never_waiting
+from ..up.run_reports import log_to_stderr
 
 
 @click.command("worker")
@@ -32,7 +32,7 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     A function is killed at its limit, with what it started. Without --env, both environments are served. Ctrl-C waits
     for functions that run; a second one ends at once.
     """
-    from ..executors.celery_worker import serve
+    from ..fleet.worker import serve
 
     place = here(**options)
     config = place.config
@@ -45,7 +45,7 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     environments = [place.deployed] if place.deployed else list(Environment)
     functions = loaded.registry.names()
     if as_json:
-        show.print_json_line({"functions": functions, "environments": environments, "workers": config.workers})
+        display.print_json_line({"functions": functions, "environments": environments, "workers": config.workers})
     else:
         served = " and ".join(environments)
         click.echo(f"serving {served}: {len(functions)} functions, {config.workers} at a time; Ctrl-C ends it")

@@ -30,14 +30,14 @@ Inside a call, `engine.current` knows the user, the session, the timer and the t
 `engine.call("hello", name="x")` does what a request would do.
 """
 
-from scheduler.engine import cloudfunc
-from scheduler.engine import cloudfunc as cloud  # its name in version 2 of LeanCloud's SDK
-from scheduler.engine.app import Engine
-from scheduler.engine.credentials import init
-from scheduler.engine.log import RequestIdFilter
-from scheduler.engine.redirect import HttpsRedirectMiddleware
-from scheduler.engine.typed import CloudObject
-from scheduler.errors import LeanCloudError, LeanEngineError
+from ..errors import LeanCloudError, LeanEngineError
+from . import cloudfunc
+from . import cloudfunc as cloud
+from .app import Engine
+from .credentials import init
+from .log import RequestIdFilter
+from .redirect import HttpsRedirectMiddleware
+from .typed_values import CloudObject
 
 __all__ = [
     "CloudObject",

@@ -9,21 +9,21 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
-from scheduler.budget import FUNCTION_LIMIT_S, HOOK_LIMIT_S
-from scheduler.call import Call, current_call
-from scheduler.engine import body, root
-from scheduler.engine.answers import Service, answer
-from scheduler.engine.current import Current
-from scheduler.engine.execution import Execution
-from scheduler.engine.hooks import REALTIME, REALTIME_CLASS, VERIFIED_KINDS
-from scheduler.engine.outcomes import NOT_FOUND
-from scheduler.engine.reply import Reply, failure
-from scheduler.engine.request import request_id
-from scheduler.engine.routes import match
-from scheduler.engine.serving import Capacity, Server
-from scheduler.engine.settings import ENVIRONMENTS, variable
-from scheduler.errors import ConfigError, LeanEngineError
-from scheduler.functions import Registry, invoke
+from ..core.limits import FUNCTION_LIMIT_S, HOOK_LIMIT_S
+from ..errors import ConfigError, LeanEngineError
+from ..functions.context import Call, current_call
+from ..functions.registry import Registry, invoke
+from . import body, default_engine
+from .current import Current
+from .endpoints import Service, answer
+from .environment import ENVIRONMENTS, variable
+from .execution import Execution
+from .failures import NOT_FOUND
+from .hooks import REALTIME, REALTIME_CLASS, VERIFIED_KINDS
+from .http_server import Capacity, Server
+from .request import request_id
+from .response import Reply, failure
+from .routes import match
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_PORT = 3000
@@ -69,7 +69,7 @@ class Engine:
         self.max_body_bytes = max_body_bytes
         self._app = wsgi_app
         self._server: Server | None = None
-        self._execution = Execution(max_concurrency, prepare=functools.partial(root.serving.set, self))
+        self._execution = Execution(max_concurrency, prepare=functools.partial(default_engine.serving.set, self))
         self._service = Service(
             registry=self.registry,
             execution=self._execution,
@@ -82,7 +82,7 @@ class Engine:
             max_body_bytes=max_body_bytes,
             max_age_s=max_age_s,
         )
-        root.enlist(self)
+        default_engine.enlist(self)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request: the engine's own paths here, every other one by the site (engine protocol § 1)."""
@@ -122,7 +122,7 @@ class Engine:
         if not isinstance(engine, Engine):
             raise TypeError(f"register takes an Engine, not {type(engine).__name__}")
         self.registry.update(engine.registry)
-        root.withdraw(engine)
+        default_engine.withdraw(engine)
 
     def start(self, *, host: str = "0.0.0.0", port: int | None = None) -> None:
         """Serve this engine by waitress until `stop`, on LEANCLOUD_APP_PORT or 3000; for programs without a server."""

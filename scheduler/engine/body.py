@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from scheduler.engine.outcomes import MALFORMED, TOO_LARGE, RefusedError
+from .failures import MALFORMED, TOO_LARGE, RefusedError
 
 LIMIT_BYTES = 20 * 1024 * 1024
 _CHUNK = 64 * 1024

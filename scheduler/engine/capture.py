@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, TextIO, cast
 
-from scheduler.call import Call
-from scheduler.logs import MAX_LINE_LENGTH, LineCutter
+from ..core.log_limits import MAX_LINE_LENGTH, LineCutter
+from ..functions.context import Call
 
 #: The attribute of a log record that names function and request id, for what the engine itself logs of a call.
 CALL = "scheduler_call"

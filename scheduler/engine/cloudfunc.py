@@ -12,15 +12,15 @@ import time
 from datetime import UTC
 from typing import Any
 
-from scheduler.budget import FUNCTION_LIMIT_S, deadline, left_s
-from scheduler.call import TimerCall, current_call
-from scheduler.engine import body, typed
-from scheduler.engine.credentials import our_keys
-from scheduler.engine.outcomes import TIMED_OUT, encode
-from scheduler.engine.root import root_engine
-from scheduler.engine.settings import STAGE, app_environment, variable
-from scheduler.errors import ConfigError, LeanCloudError, UnknownFunctionError
-from scheduler.functions import complete
+from ..core.limits import FUNCTION_LIMIT_S, deadline, left_s
+from ..errors import ConfigError, LeanCloudError, UnknownFunctionError
+from ..functions.context import TimerCall, current_call
+from ..functions.registry import complete
+from . import body, typed_values
+from .credentials import our_keys
+from .default_engine import root_engine
+from .environment import STAGE, app_environment, variable
+from .failures import TIMED_OUT, encode
 
 CONNECTION_FAILED = 100  # LeanCloud's code for a server out of reach
 
@@ -57,14 +57,14 @@ class CloudFunction:
         server = variable("API_SERVER")
         if not server:
             raise ConfigError(f"no server to call {name!r} on; set LEANCLOUD_API_SERVER to its base URL")
-        content = encode(typed.encode(params) if self._decodes else params)
+        content = encode(typed_values.encode(params) if self._decodes else params)
         url = f"{server.rstrip('/')}/1.1/{self._endpoint}/{_quoted(name)}"
         try:
             status, answer = complete(_post(url, content, _limit_s()))
         except TimeoutError:
             raise LeanCloudError(TIMED_OUT.code, TIMED_OUT.error) from None
         result = _result(status, answer)
-        return typed.decode(result) if self._decodes else result
+        return typed_values.decode(result) if self._decodes else result
 
 
 run = CloudFunction("functions", decodes=False)

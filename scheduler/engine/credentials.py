@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from scheduler.engine.settings import variable
+from .environment import variable
 
 # Per credential the headers that may carry it, as WSGI spells them; the first that is not empty wins.
 HEADERS: dict[str, tuple[str, ...]] = {

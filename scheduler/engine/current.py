@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from scheduler.budget import left_s
-from scheduler.call import TimerCall, current_call
+from ..core.limits import left_s
+from ..functions.context import TimerCall, current_call
 
 
 class Current:

@@ -9,7 +9,7 @@ from typing import Any
 
 from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
 
-from scheduler.engine.routes import PING, match
+from .routes import PING, match
 
 
 class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]

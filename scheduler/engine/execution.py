@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from scheduler.budget import deadline, left_s
-from scheduler.call import Call, current_call
-from scheduler.engine import capture
-from scheduler.engine.pool import Pool
+from ..core.limits import deadline, left_s
+from ..functions.context import Call, current_call
+from . import capture
+from .threads import Pool
 
 logger = logging.getLogger("scheduler.engine")
 

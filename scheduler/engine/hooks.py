@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from scheduler.engine.outcomes import MALFORMED, NOT_FOUND, RefusedError
-from scheduler.engine.typed import CloudObject, decode_fields
+from .failures import MALFORMED, NOT_FOUND, RefusedError
+from .typed_values import CloudObject, decode_fields
 
 Fields = Mapping[str, Any]
 Arguments = tuple[Any, ...]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from scheduler.call import current_call
+from ..functions.context import current_call
 
 
 class RequestIdFilter(logging.Filter):

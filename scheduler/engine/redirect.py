@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
-from scheduler.engine.routes import match
-from scheduler.engine.settings import PRODUCTION, app_environment
+from .environment import PRODUCTION, app_environment
+from .routes import match
 
 WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from scheduler.call import Call, TimerCall
-from scheduler.engine import body, credentials
-from scheduler.engine.credentials import Credentials
-from scheduler.engine.routes import decoded
+from ..functions.context import Call, TimerCall
+from . import body, credentials
+from .credentials import Credentials
+from .routes import decoded
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@=+-]{1,128}", re.ASCII)
 _FORM_OF_OLD_BROWSERS = "text/plain"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from ..breaker import Verdict
-from ..run import Ending, Line, Outcome, Task
-from ..stamps import instant
+from ..core.breaker import Verdict
+from ..core.run import Ending, Line, Outcome, Task
+from ..core.timestamps import instant
 
 
 class EndedWell(NamedTuple):

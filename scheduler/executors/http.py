@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..breaker import Verdict
 from ..clock import Clock, SystemClock
+from ..core.breaker import Verdict
+from ..core.run import Ending, Outcome, Task
+from ..core.timer import Environment
 from ..errors import ConfigError
-from ..run import Ending, Outcome, Task
-from ..timer import Environment
 from . import Report, outcome
 from .mailbox import Mailbox
 

@@ -11,9 +11,9 @@ import reprlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..breaker import Verdict
+from ..core.breaker import Verdict
+from ..core.run import Outcome
 from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError, SchedulerError
-from ..run import Outcome
 
 #: How much of a result or an error is kept in the history.
 MAX_SHOWN = 1_000

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..breaker import Verdict
-from ..call import Call, TimerCall, current_call
 from ..clock import Clock, SystemClock
+from ..core.breaker import Verdict
+from ..core.run import Ending, Outcome, Task
 from ..errors import NOT_QUEUED
-from ..functions import Registry, invoke
-from ..run import Ending, Outcome, Task
+from ..functions.context import Call, TimerCall, current_call
+from ..functions.registry import Registry, invoke
 from . import Report, outcome
 from .mailbox import Mailbox
 

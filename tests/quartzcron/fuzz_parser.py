@@ -15,7 +15,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["quartzcron"]):
-    from quartzcron import CronError, CronExpression, diagnosis  # noqa: F401 - else imported uninstrumented, late
+    from quartzcron import CronError, CronExpression
+    from quartzcron.grammar import diagnosis  # noqa: F401 - so that it is instrumented
 
 STARTS = [datetime(1969, 12, 31), datetime(2026, 2, 27, 23, 59, 59, 999_999), datetime(2096, 3, 1)]
 REALWORLD = Path(__file__).parent / "golden" / "realworld.txt"

@@ -22,9 +22,8 @@ from typing import NamedTuple
 import pytz
 
 from quartzcron import CronExpression
-from quartzcron.zone_names import named_zone
-
-from .oracle import Oracle
+from quartzcron.zones.lookup import named_zone
+from tests.quartzcron.oracle import Oracle
 
 SECOND = timedelta(seconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

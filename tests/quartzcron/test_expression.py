@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 import quartzcron
 from quartzcron import CronError, CronExpression, PolicyError, UnknownZoneError
+from tests.quartzcron.oracle import Oracle
 from tests.strategies import expressions, naive_times
-
-from .oracle import Oracle
 
 SECOND = timedelta(seconds=1)
 NEW_YEAR = datetime(2026, 1, 1)

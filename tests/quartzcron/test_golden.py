@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from quartzcron import CronError, CronExpression
-
-from .quartz_answers import fires_quartz, fires_vixie, satisfied
+from tests.quartzcron.quartz_answers import fires_quartz, fires_vixie, satisfied
 
 GOLDEN = Path(__file__).parent / "golden"
 

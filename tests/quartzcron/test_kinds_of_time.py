@@ -15,7 +15,7 @@ import pytz
 from dateutil import tz as dateutil_tz
 
 from quartzcron import CronExpression
-from quartzcron.zone_names import named_zone
+from quartzcron.zones.lookup import named_zone
 
 NEW_YORK = ZoneInfo("America/New_York")
 SECOND = timedelta(seconds=1)

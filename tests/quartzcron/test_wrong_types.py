@@ -12,10 +12,10 @@ import pytest
 
 from quartzcron import CronError, CronExpression, dialects
 from quartzcron.calendars import Calendar, excluding
-from quartzcron.hashed import hashed_text
-from quartzcron.recurrence import to_rrule
+from quartzcron.dialects.rrule import to_rrule
+from quartzcron.grammar.hashed import hashed_text
 from quartzcron.schedules import Schedule, overlap, union
-from quartzcron.words import describe
+from quartzcron.text.describe import describe
 
 NAIVE, AWARE = datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)
 WEEKLY, IN_A_ZONE = CronExpression("0 0 8 ? * MON"), CronExpression("0 0 8 ? * MON", tz="America/New_York")

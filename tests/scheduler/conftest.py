@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from scheduler.clock import ManualClock
-from scheduler.store import Store
-
-from .brokers import RabbitMQ, Redis, rabbitmq_server, redis_server
-from .doubles import START, Service
-from .postgres import Server, postgres_server
+from scheduler.store.database import Store
+from tests.scheduler.broker_servers import RabbitMQ, Redis, rabbitmq_server, redis_server
+from tests.scheduler.postgres_server import Server, postgres_server
+from tests.scheduler.scripted_service import START, Service
 
 
 @pytest.fixture

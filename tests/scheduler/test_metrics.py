@@ -12,13 +12,12 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
 from prometheus_client.parser import text_string_to_metric_families as read
 
-from scheduler.breaker import Verdict
+from scheduler.core.breaker import Verdict
+from scheduler.core.run import Ending, Kind, Outcome, Task
 from scheduler.errors import StoreUnavailableError
 from scheduler.metrics import DURATION_S, Metrics
-from scheduler.run import Ending, Kind, Outcome, Task
-
-from .doubles import FAILURE, START, Service
-from .service import cli, curl, eventually, fetch, up
+from tests.scheduler.scripted_service import FAILURE, START, Service
+from tests.scheduler.up_process import cli, curl, eventually, fetch, up
 
 CLOUD = """
 from scheduler.engine import Engine

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from scheduler import Cron, Every, Scheduler, Timer
+from scheduler.core.run import Outcome
 from scheduler.engine import Engine, LeanEngineError
 from scheduler.errors import ArgumentError, ConfigError, StoreError, UnknownFunctionError
-from scheduler.functions import Registry
-from scheduler.run import Outcome
+from scheduler.functions.registry import Registry
 from scheduler.testing import ManualScheduler
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,84 @@
+"""What the command line answers about expressions, as plain values: in words, in other dialects, and two compared.
+
+Nothing here prints; __main__.py does, as text or as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from ..calendars import excluding
+from ..dialects import DialectError
+from ..expression import CronExpression
+from ..text.describe import describe
+
+#: Where a text may come from, and what it may become.
+READERS: dict[str, Callable[[str], CronExpression]] = {
+    "quartz": CronExpression,
+    "crontab": CronExpression.from_crontab,
+    "spring": CronExpression.from_spring,
+    "eventbridge": CronExpression.from_eventbridge,
+    "oncalendar": CronExpression.from_oncalendar,
+}
+WRITERS: dict[str, Callable[[CronExpression], str]] = {
+    "quartz": lambda expression: expression.canonical,
+    "crontab": CronExpression.to_crontab,
+    "spring": CronExpression.to_spring,
+    "eventbridge": CronExpression.to_eventbridge,
+    "oncalendar": CronExpression.to_oncalendar,
+    "rrule": lambda expression: str(expression.to_rrule()).partition("RRULE:")[2],
+}
+
+
+def explanation(expression: CronExpression, language: str) -> dict[str, Any]:
+    """An expression in words, in normal form, and how far apart its fires lie.
+
+    >>> explanation(CronExpression("0 0 8 ? * 2"), "en")["description"]
+    'At 08:00 on Mondays'
+    """
+    gaps = {
+        name: None if gap is None else gap.total_seconds()
+        for name, gap in (("min_gap_s", expression.min_gap), ("max_gap_s", expression.max_gap))
+    }
+    return {
+        "expression": expression.text,
+        "description": describe(expression, language),
+        "canonical": expression.canonical,
+        "never_fires": expression.never_fires,
+        **gaps,
+    }
+
+
+def conversions(text: str, dialect: str, targets: list[str]) -> list[dict[str, Any]]:
+    """A text of one dialect in others: for each the text, or why there is none. Raises CronError if it is none itself.
+
+    >>> conversions("0 8 * * 1-5", "crontab", ["quartz"])
+    [{'dialect': 'quartz', 'text': '0 0 8 ? * MON-FRI', 'refused': None}]
+    """
+    expression = READERS[dialect](text)
+    found: list[dict[str, Any]] = []
+    for target in targets:
+        try:
+            found.append({"dialect": target, "text": WRITERS[target](expression), "refused": None})
+        except DialectError as error:
+            reason = f"{error.part}: {error.reason}" if error.part else error.reason
+            found.append({"dialect": target, "text": None, "refused": reason})
+    return found
+
+
+def difference(one: CronExpression, other: CronExpression, after: datetime, count: int) -> dict[str, Any]:
+    """Whether two expressions are the same, and the first fire times that only one of them has.
+
+    Found by taking the days and times of one out of the other, so a first difference in 2090 is found at once.
+
+    >>> daily, but_for_2099 = CronExpression("0 0 8 * * ?"), CronExpression("0 0 8 * * ? 1970-2098")
+    >>> found = difference(daily, but_for_2099, datetime(2026, 1, 1), 1)
+    >>> found["equal"], found["only_first"], found["only_second"]
+    (False, [datetime.datetime(2099, 1, 1, 8, 0)], [])
+    """
+    pairs = ((one, other), (other, one))
+    only = [list(islice(excluding(left, right).fires(after), count)) for left, right in pairs]
+    return {"equal": one == other, "only_first": only[0], "only_second": only[1]}

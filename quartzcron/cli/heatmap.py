@@ -1,0 +1,130 @@
+"""A year of fire times as a calendar, the more ink the more fires: for a terminal, and as SVG. No clock, no files.
+
+Weeks are columns and begin on Monday. Shades differ in density as well as in colour, and all of one hue, so that they
+can be told apart without seeing colours, on light and on dark ground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta, tzinfo
+from html import escape
+
+from .. import CronExpression
+from ..fields import MONTH_NAMES
+
+_WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = tuple(name.title() for name in MONTH_NAMES)
+_SHADES = "·░▒▓█"
+_DIM, _INK, _PLAIN = "\x1b[38;5;245m", "\x1b[38;5;32m", "\x1b[0m"  # both legible on white and on black
+_CELL, _STEP, _LEFT, _TOP = 11, 14, 34, 44
+
+_STYLE = """
+  text { font: 10px system-ui, sans-serif; fill: #57606a }
+  .name { font-size: 12px; font-weight: 600; fill: #24292f }
+  .s0 { fill: #eaeef2 } .s1 { fill: #b6d4ee } .s2 { fill: #6aaad8 } .s3 { fill: #2473b3 } .s4 { fill: #0a3d78 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #8d96a0 } .name { fill: #e6edf3 }
+    .s0 { fill: #262c36 } .s1 { fill: #12477d } .s2 { fill: #2f7fc1 } .s3 { fill: #7db8e6 } .s4 { fill: #d3e8f9 }
+  }
+"""
+
+
+class Heatmap:
+    """How often an expression fires on each day of a year, in a zone."""
+
+    def __init__(self, expression: CronExpression, year: int, zone: tzinfo) -> None:
+        self.expression, self.year, self.zone = expression, year, zone
+        edge = datetime(year, 1, 1, tzinfo=zone) - timedelta(seconds=1)
+        length = (date(year + 1, 1, 1) - date(year, 1, 1)).days
+        edges = [edge + timedelta(days=day) for day in range(length + 1)]
+        self.counts = [expression.count(*edges[day : day + 2]) for day in range(length)]
+        self._most = max(self.counts)
+
+    @property
+    def title(self) -> str:
+        """Year, expression and zone."""
+        return f"{self.year} · {self.expression.text} · {self.zone}"
+
+    @property
+    def summary(self) -> str:
+        """How many fire times, on how many days."""
+        total, days = sum(self.counts), sum(map(bool, self.counts))
+        return f"{total:,} fire time{'s' * (total != 1)} on {days} day{'s' * (days != 1)}"
+
+    def shade(self, count: int) -> int:
+        """From 0, no fire, to 4, as many as on the busiest day."""
+        return -(-4 * count // self._most) if count else 0
+
+    def legend(self) -> list[tuple[int, str]]:
+        """The shades in use, and how many fires a day each of them stands for."""
+        found = [(0, "none")]
+        for shade in range(1, 5):
+            counts = [count for count in self.counts if count and self.shade(count) == shade]
+            if counts:
+                low, high = min(counts), max(counts)
+                found.append((shade, f"{low:,} a day" if low == high else f"{low:,}-{high:,} a day"))
+        return found
+
+    def days(self) -> Iterator[tuple[date, int, int, int]]:
+        """Each day, its column, its row, and how often it fires."""
+        first = date(self.year, 1, 1)
+        for place, count in enumerate(self.counts):
+            column, row = divmod(place + first.weekday(), 7)
+            yield first + timedelta(days=place), column, row, count
+
+
+def as_text(heatmap: Heatmap, *, coloured: bool) -> str:
+    """The calendar for a terminal: 58 columns wide, with ANSI colours or without."""
+    rows = [[" "] * 54 for _ in _WEEK]
+    months = [" "] * 57
+    for day, column, row, count in heatmap.days():
+        rows[row][column] = _shaded(heatmap.shade(count), coloured=coloured)
+        if day.day == 1:
+            months[column : column + 3] = _MONTHS[day.month - 1]
+    lines = [heatmap.title, "", f"    {''.join(months)}".rstrip()]
+    lines += [f"{name} {''.join(row)}".rstrip() for name, row in zip(_WEEK, rows, strict=True)]
+    legend = "  ".join(f"{_shaded(shade, coloured=coloured)} {text}" for shade, text in heatmap.legend())
+    return "\n".join([*lines, "", f"    {heatmap.summary}   {legend}"])
+
+
+def _shaded(shade: int, *, coloured: bool) -> str:
+    ink = _INK if shade else _DIM
+    return f"{ink}{_SHADES[shade]}{_PLAIN}" if coloured else _SHADES[shade]
+
+
+def as_svg(heatmap: Heatmap) -> str:
+    """The calendar as an SVG image, with a tooltip for each day, in light or dark as the reader has it."""
+    width, height = _LEFT + 54 * _STEP, _TOP + 7 * _STEP + 34
+    label = escape(f"{heatmap.title}: {heatmap.summary}", quote=True)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{label}">',
+        f"<style>{_STYLE}</style>",
+        f'<text class="name" x="{_LEFT}" y="16">{escape(heatmap.title)}</text>',
+    ]
+    parts += [_svg_text(0, _TOP + row * _STEP + 9, _WEEK[row]) for row in (0, 2, 4)]
+    for day, column, row, count in heatmap.days():
+        x, y = _LEFT + column * _STEP, _TOP + row * _STEP
+        if day.day == 1:
+            parts.append(_svg_text(x + (_STEP if row else 0), _TOP - 8, _MONTHS[day.month - 1]))
+        parts.append(_svg_cell(x, y, heatmap.shade(count), f"{day:%a} {day}: {count:,}"))
+    return "\n".join([*parts, *_svg_legend(heatmap, _TOP + 7 * _STEP + 10), "</svg>", ""])
+
+
+def _svg_legend(heatmap: Heatmap, y: int) -> Iterator[str]:
+    yield _svg_text(_LEFT, y + 9, heatmap.summary)
+    x = _LEFT + 250
+    for shade, text in heatmap.legend():
+        yield _svg_cell(x, y, shade, text)
+        yield _svg_text(x + _STEP + 2, y + 9, text)
+        x += _STEP + 16 + 6 * len(text)
+
+
+def _svg_text(x: int, y: int, text: str) -> str:
+    return f'<text x="{x}" y="{y}">{escape(text)}</text>'
+
+
+def _svg_cell(x: int, y: int, shade: int, tooltip: str) -> str:
+    size = f'width="{_CELL}" height="{_CELL}" rx="2"'
+    return f'<rect class="s{shade}" x="{x}" y="{y}" {size}><title>{escape(tooltip)}</title></rect>'

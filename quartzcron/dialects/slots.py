@@ -1,0 +1,221 @@
+"""What the dialects share: lists of values, ranges and steps, read into sets and written from them.
+
+A Slot is a field as one dialect has it; sets are ints as in fields.py, but count from the dialect's own numbers.
+"""
+
+from __future__ import annotations
+
+from ..errors import check_type
+from ..expression import CronExpression
+from ..fields import FIRST_YEAR, LAST_YEAR, WEEK_DAYS, YEARS, DayFields
+from ..grammar.canonical import canonical_text
+from ..text.describe import runs
+from ..wall.day_forms import combined_key, simplest_days
+from ..wall.days import day_rule
+from ..wall.pattern import WallPattern
+from ..wall.times import members, time_rule
+from .errors import DialectError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import tzinfo
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_WEEK = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+
+MONTH_NAMES = {name: value for value, name in enumerate(_MONTHS, 1)}
+WEEK_NAMES = {name: value for value, name in enumerate(_WEEK)}
+_DIGITS = 9
+
+
+class Slot:
+    """A field of a dialect: what it is called, its bounds and names, and how ranges and steps are written there.
+
+    `dash` joins a range; `open_step` tells whether `5/15` goes on from 5 to the end; `star_step`, whether there is
+    `*/15`; `sunday_first`, whether 7 as the first of a range is 0, as in Spring.
+    """
+
+    __slots__ = ("dash", "high", "low", "name", "names", "open_step", "star_step", "sunday_first", "width")
+
+    def __init__(
+        self,
+        name: str,
+        low: int,
+        high: int,
+        *,
+        names: Mapping[str, int] | None = None,
+        dash: str = "-",
+        open_step: bool = True,
+        star_step: bool = True,
+        sunday_first: bool = False,
+        width: int = 1,
+    ) -> None:
+        self.name, self.low, self.high = name, low, high
+        self.names = names or {}
+        self.dash, self.open_step, self.star_step, self.width = dash, open_step, star_step, width
+        self.sunday_first = sunday_first
+
+    def read(self, dialect: str, text: str) -> int:
+        """The set that a list of values, ranges and steps names."""
+        values = 0
+        for item in text.split(","):
+            values |= self._item(dialect, item)
+        return values
+
+    def value(self, dialect: str, text: str) -> int:
+        """A number or a name."""
+        if text.upper() in self.names:
+            return self.names[text.upper()]
+        if not (text.isascii() and text.isdigit()):
+            raise DialectError(dialect, self.name, f"{text!r} is no value")
+        number = int(text) if len(text) <= _DIGITS else self.high + 1
+        if not self.low <= number <= self.high:
+            raise DialectError(dialect, self.name, f"{text} is not within {self.low} to {self.high}")
+        return number
+
+    def _item(self, dialect: str, item: str) -> int:
+        base, slash, step_text = item.partition("/")
+        step = self._step(dialect, step_text) if slash else 1
+        if base == "*":
+            if slash and not self.star_step:
+                raise DialectError(dialect, self.name, f"there is no {item}; write {self.low}/{step_text}")
+            return self._progression(self.low, self.high, step)
+        first_text, dash, last_text = base.partition(self.dash)
+        first = self.value(dialect, first_text)
+        if not dash:
+            if slash and not self.open_step:
+                reason = f"{item} is not understood everywhere; write {first}-{self.high}/{step}"
+                raise DialectError(dialect, self.name, reason)
+            return self._progression(first, self.high if slash else first, step)
+        last = self.value(dialect, last_text)
+        if self.sunday_first and first == self.high:
+            first = self.low
+        if last < first:
+            raise DialectError(dialect, self.name, f"{base} runs backwards")
+        return self._progression(first, last, step)
+
+    def _step(self, dialect: str, text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text)):
+            raise DialectError(dialect, self.name, f"{text!r} is no step")
+        return int(text)
+
+    def _progression(self, first: int, last: int, step: int) -> int:
+        return sum(1 << value for value in range(first, last + 1, step))
+
+    @property
+    def full(self) -> int:
+        """The set of all values."""
+        return (1 << self.high + 1) - (1 << self.low)
+
+    def write(self, values: int, *, ranges: bool = True) -> str:
+        """The text of a set; only lists without `ranges`, which keep an expression one of fixed times."""
+        if not ranges:
+            return ",".join(self._number(value) for value in members(values))
+        if values == self.full:
+            return "*"
+        listed = members(values)
+        step = listed[1] - listed[0] if len(listed) > 2 else 1
+        if step > 1 and listed == tuple(range(listed[0], listed[-1] + 1, step)):
+            return self._run(listed[0], listed[-1], step)
+        return ",".join(self._run(first, last, step) for first, last, step in runs(listed, steps=False))
+
+    def _run(self, first: int, last: int, step: int) -> str:
+        start, end = self._number(first), self._number(last)
+        if not step:
+            return start
+        if step == 1:
+            return f"{start}{self.dash}{end}"
+        if last + step <= self.high:
+            return f"{start}{self.dash}{end}/{step}"
+        if first == self.low and self.star_step:
+            return f"*/{step}"
+        return f"{start}/{step}" if self.open_step else f"{start}-{self.high}/{step}"
+
+    def _number(self, value: int) -> str:
+        return f"{value:0{self.width}}"
+
+
+class Reading:
+    """What a text of a dialect says: sets in Quartz's numbers, and the days as parts that all have to be met."""
+
+    __slots__ = ("days", "hours", "interval", "minutes", "seconds", "years")
+
+    def __init__(
+        self,
+        *,
+        seconds: int = 1,
+        minutes: int,
+        hours: int,
+        days: Sequence[Sequence[DayFields]],
+        years: int = YEARS.full,
+        interval: bool,
+    ) -> None:
+        self.seconds, self.minutes, self.hours = seconds, minutes, hours
+        self.days, self.years, self.interval = days, years, interval
+
+
+def expression_of(
+    cls: type[CronExpression], dialect: str, reading: Reading, *, tz: str | tzinfo | None, dst: str, what: str
+) -> CronExpression:
+    """The Quartz expression that says the same; `what` are the days in words, for a refusal."""
+    found = simplest_days(combined_key(reading.days, reading.years))
+    if found is None:
+        every = combined_key(reading.days, YEARS.full)
+        reason = f"no Quartz expression has {what}" if every[0] else "it never fires"
+        raise DialectError(dialect, "days", reason)
+    pattern = WallPattern(day_rule(*found), time_rule(reading.seconds, reading.minutes, reading.hours))
+    return cls(canonical_text(pattern, interval=reading.interval), tz=tz, dst=dst)
+
+
+def simplest_of(expression: CronExpression, dialect: str) -> tuple[DayFields, int]:
+    """The days of an expression in their simplest form."""
+    check_type(expression, CronExpression, "what is converted is a CronExpression")
+    found = simplest_days(expression._pattern.days.key)
+    if found is None:
+        what = "never fires" if expression.never_fires else "leaves out the days of a calendar"
+        raise DialectError(dialect, None, f"the expression {what}, which it cannot say")
+    return found
+
+
+def is_interval(*texts: str) -> bool:
+    """Whether times are written as an interval expression, as parser.py has it."""
+    return any(char in text for text in texts for char in "*-/")
+
+
+def times_of(expression: CronExpression, dialect: str, slots: Sequence[Slot]) -> list[str]:
+    """Minutes and hours, or seconds too, as texts: fixed times as lists, intervals with a range or a step."""
+    fields = expression._fields
+    values = [fields.seconds, fields.minutes, fields.hours]
+    if len(slots) == 2:
+        if fields.seconds != 1:
+            raise DialectError(dialect, "seconds", "it has whole minutes only")
+        del values[0]
+    texts = [slot.write(value, ranges=fields.interval) for slot, value in zip(slots, values, strict=True)]
+    if fields.interval and not is_interval(*texts):
+        first, _, rest = texts[-1].partition(",")
+        texts[-1] = f"{first}-{first}" + (f",{rest}" if rest else "")
+    return texts
+
+
+def from_sunday_0(values: int) -> int:
+    """Days of the week from a set that counts from Sunday = 0, or 7, to Quartz's."""
+    return (values | values >> 7) << 1 & WEEK_DAYS.full
+
+
+def week_text(week_days: int, names: Sequence[str], dash: str) -> str:
+    """Quartz's days of the week by name, Sunday's first, in a week that begins on Monday."""
+    days = sorted((day + 5) % 7 for day in members(week_days))
+    found = runs(days, steps=False)
+    return ",".join(
+        f"{names[(first + 1) % 7]}{dash}{names[(last + 1) % 7]}" if step else names[(first + 1) % 7]
+        for first, last, step in found
+    )
+
+
+def years_within(dialect: str, values: int) -> int:
+    """Years from a set of plain numbers, bit by bit, to Quartz's."""
+    years = values >> FIRST_YEAR
+    if values & ((1 << FIRST_YEAR) - 1) or not years & YEARS.full or years & ~YEARS.full:
+        raise DialectError(dialect, "year", f"Quartz's years go from {FIRST_YEAR} to {LAST_YEAR}")
+    return years

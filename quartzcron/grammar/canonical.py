@@ -1,0 +1,98 @@
+"""The normal form of an expression: from what the fields mean back to a text. Quartz reads every such text alike.
+
+Values are sorted, runs become ranges, and regular steps up to the end of a field become `first/step`. Expressions of
+fixed times keep to lists, since `-` and `/` would make them interval expressions, which pass an overlap twice.
+"""
+
+from __future__ import annotations
+
+from ..fields import (
+    HOURS,
+    MINUTES,
+    MONTH_DAYS,
+    MONTHS,
+    SECONDS,
+    WEEK_DAY_NAMES,
+    WEEK_DAYS,
+    YEARS,
+    DayFields,
+    Field,
+    Special,
+)
+from ..wall.pattern import WallPattern
+from ..wall.times import members
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def canonical_text(pattern: WallPattern, *, interval: bool) -> str:
+    """The normal form of a pattern, written as an interval expression or as one of fixed times."""
+    times = pattern.times
+    parts = [
+        _text(field, values, ranges=interval)
+        for field, values in ((SECONDS, times.seconds), (MINUTES, times.minutes), (HOURS, times.hours))
+    ]
+    if interval and not any(char in "*-/" for part in parts for char in part):
+        first, _, rest = parts[2].partition(",")
+        parts[2] = f"{first}-{first}" + (f",{rest}" if rest else "")
+    parts += _day_texts(pattern.days.fields)
+    if pattern.days.given_years != YEARS.full:
+        parts.append(_text(YEARS, pattern.days.given_years))
+    return " ".join(parts)
+
+
+def _day_texts(fields: DayFields) -> list[str]:
+    months, month_days, specials, week_days, nth = fields
+    month = _text(MONTHS, months)
+    if nth is not None:
+        day, n = nth
+        return ["?", month, WEEK_DAY_NAMES[day - 1] + (f"#{n}" if n else "L")]
+    if week_days == WEEK_DAYS.full or month_days == MONTH_DAYS.full:
+        return ["*", month, "?"]
+    if week_days:
+        return ["?", month, _names(week_days)]
+    items = [_text(MONTH_DAYS, month_days)] if month_days else []
+    return [",".join(items + [_special_text(special) for special in specials]), month, "?"]
+
+
+def _special_text(special: Special) -> str:
+    from_end, n, nearest_weekday = special
+    day = (f"L-{n}" if n else "L") if from_end else str(n)
+    return f"{day}W" if nearest_weekday else day
+
+
+def _names(week_days: int) -> str:
+    return ",".join(
+        WEEK_DAY_NAMES[run[0] - 1]
+        if len(run) == 1
+        else f"{WEEK_DAY_NAMES[run[0] - 1]}{joint}{WEEK_DAY_NAMES[run[-1] - 1]}"
+        for run in _runs(members(week_days))
+        for joint in ("-" if len(run) > 2 else ",",)
+    )
+
+
+def _text(field: Field, values: int, *, ranges: bool = True) -> str:
+    if not ranges:
+        return ",".join(str(value) for value in members(values))
+    if values == field.full:
+        return "*"
+    listed = [value + field.base for value in members(values)]
+    step = listed[1] - listed[0] if len(listed) > 2 else 1
+    if step > 1 and listed == list(range(listed[0], field.high + 1, step)) and step <= field.max_step:
+        return f"{listed[0]}/{step}"
+    return ",".join(
+        f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(str(value) for value in run) for run in _runs(listed)
+    )
+
+
+def _runs(values: Sequence[int]) -> list[list[int]]:
+    """Values in order, split where one is missing."""
+    runs: list[list[int]] = []
+    for value in values:
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return runs

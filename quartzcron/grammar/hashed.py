@@ -1,0 +1,80 @@
+"""H, a value picked by a key: a thousand timers that say `0 H H(0-7) * * ?` are spread out, and each keeps its time.
+
+The forms are Jenkins': `H`, `H(0-7)`, `H/15`, `H(0-29)/10`, alone or in a list. `H` in the day of month goes from 1 to
+28, so that every month fires. The pick is a keyed 128-bit hash of key and field, modulo the number of values: the same
+on every machine and in every version, and no value is likelier than another by more than 2^-120.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+
+from ..errors import CronSyntaxError, Problem, check_type
+from ..fields import FIELDS, MONTH_DAYS, YEARS, Field
+
+_TOKEN = re.compile(r"H(?:\((\w+)-(\w+)\))?(?:/(\d+))?\Z", re.IGNORECASE | re.ASCII)
+_EVERY_MONTH = 28
+_DIGITS = 6
+
+
+def hashed_text(text: str, key: str) -> str:
+    """The text with every H replaced by what the key picks; raises CronSyntaxError for an H that means nothing.
+
+    >>> hashed_text("0 H H ? * SUN", "backup"), hashed_text("0 H/15 * * * ?", "backup")
+    ('0 55 17 ? * SUN', '0 10/15 * * * ?')
+    """
+    check_type(text, str, "a schedule is a text")
+    check_type(key, str, "a key is a str")
+    place = 0
+    parts = []
+    for index, word in enumerate(text.split()):
+        place = text.index(word, place)
+        items, start = [], place
+        for item in word.split(","):
+            hashes = index < len(FIELDS) and item[:1] in ("H", "h") and item.upper() not in FIELDS[index].names
+            items.append(_picked(text, start, item, index, key) if hashes else item)
+            start += len(item) + 1
+        parts.append(",".join(items))
+        place += len(word)
+    return " ".join(parts)
+
+
+def _picked(text: str, start: int, item: str, index: int, key: str) -> str:
+    field = FIELDS[index]
+    found = _TOKEN.match(item)
+    if field is YEARS or found is None:
+        hint = "the forms are H, H(0-7), H/15 and H(0-29)/10" if field is not YEARS else "write the years out"
+        raise _error(text, start, item, field, f"{item[:24]} means nothing here", hint)
+    first, last, step = found.groups()
+    high = _EVERY_MONTH if field is MONTH_DAYS else field.high
+    low = _bound(text, start, item, field, first) if first else field.low
+    high = _bound(text, start, item, field, last) if last else high
+    if high < low:
+        raise _error(text, start, item, field, f"{first}-{last} runs backwards", f"write H({last}-{first})")
+    if step is None:
+        return str(low + _pick(key, index, high - low + 1))
+    if len(step) > _DIGITS or not 1 <= int(step) <= high - low + 1:
+        hint = f"steps here go from 1 to {high - low + 1}"
+        raise _error(text, start, item, field, f"step {step[:24]} is out of range", hint)
+    begin = low + _pick(key, index, int(step))
+    return f"{begin}-{high}/{step}" if last else f"{begin}/{step}"
+
+
+def _bound(text: str, start: int, item: str, field: Field, word: str) -> int:
+    if word.upper() in field.names:
+        return field.names[word.upper()]
+    if word.isdigit() and len(word) <= _DIGITS and field.low <= int(word) <= field.high:
+        return int(word)
+    raise _error(text, start, item, field, f"{word[:24]} is out of range", field.allowed)
+
+
+def _pick(key: str, index: int, count: int) -> int:
+    """A number from 0 to count - 1; each field has its own, so that minutes say nothing about hours."""
+    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16, person=b"quartzcron-H%d" % index).digest()
+    return int.from_bytes(digest, "big") % count
+
+
+def _error(text: str, start: int, item: str, field: Field, message: str, hint: str) -> CronSyntaxError:
+    problem = Problem(field=field.name, text=item, column=start + 1, message=message, hint=hint)
+    return CronSyntaxError(text, (problem,))

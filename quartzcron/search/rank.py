@@ -1,0 +1,211 @@
+"""How many fires lie up to an instant, and which is the n-th, without walking: the ranks of one expression in one zone.
+
+Between two transitions the fires are the wall times of a window (see policies.py), so their number is a difference of
+two ranks of the pattern. Those of the whole windows are added up once; a question looks at one window only, and on a
+day that no transition touches it reads one row.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from datetime import datetime
+
+from ..errors import CronError, check_type, echoed
+from ..fields import FIRST_YEAR, LAST_YEAR
+from ..wall.days import FIRST_DAYS
+from ..wall.pattern import END_WALL, FIRST_WALL, WallPattern
+from ..wall.times import DAY, SECONDS, minute_deltas, ranks
+from ..zones.dst_policies import Policy
+from ..zones.lookup import zone_of
+from ..zones.zone import PytzZone, Transition, Zone
+from .compiled import put
+from .localize import located, located_instant, mixed_times, moved, no_datetime, now_in
+from .transition_days import instant_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..expression import CronExpression
+
+_START = FIRST_WALL - 8 * DAY
+_END = END_WALL + 8 * DAY
+_MINUTES = minute_deltas(0)
+_NOTHING = object()
+
+# What is known of a year: the ordinal of 1 January · how many days before each day fire · the days on which a stretch
+# of plain days, or of touched ones, begins · for each, how many fires lie before the year's first, as if its own window
+# reached so far; None for touched days.
+Row = tuple[int, tuple[int, ...], list[int], list[int | None]]
+
+
+class Tally:
+    """The fires of a pattern in a zone, counted from 1970 on."""
+
+    __slots__ = (
+        "_base",
+        "_carried",
+        "_carrier",
+        "_high",
+        "_low",
+        "_offset",
+        "_pattern",
+        "_per_day",
+        "_per_hour",
+        "_per_minute",
+        "_ranks",
+        "_rows",
+        "_starts",
+        "_total",
+        "zone",
+    )
+
+    def __init__(self, pattern: WallPattern, zone: Zone, policy: Policy) -> None:
+        self._pattern = pattern
+        self.zone = zone
+        # pytz's times carry many a tzinfo; those of other zones carry one.
+        self._carrier: object = _NOTHING if isinstance(zone, PytzZone) else zone.carrier
+        self._rows: dict[int, Row] = {}
+        times = pattern.times
+        self._per_minute = times.seconds.bit_count()
+        self._per_hour = self._per_minute * times.minutes.bit_count()
+        self._per_day = times.count
+        self._ranks = ranks(times.seconds), ranks(times.minutes), ranks(times.hours)
+        transitions = [change for year in range(FIRST_YEAR - 1, LAST_YEAR + 2) for change in zone.transitions(year)]
+        self._starts = [_START, *(change[0] for change in transitions)]
+        self._offset = [transitions[0][1] if transitions else zone.offset(_START), *(c[2] for c in transitions)]
+        self._low: list[int] = []
+        self._high: list[int] = []
+        self._base: list[int] = []
+        self._carried: list[bool] = []
+        self._total = [0]
+        for place in range(len(self._starts)):
+            self._add_window(policy, transitions[place - 1 : place] if place else [], transitions[place : place + 1])
+
+    def _add_window(self, policy: Policy, earlier: list[Transition], later: list[Transition]) -> None:
+        place = len(self._low)
+        start, offset = self._starts[place], self._offset[place]
+        before = earlier[0][1] if earlier else offset
+        end, after = (later[0][0], later[0][2]) if later else (_END, offset)
+        low = start + (offset if policy.second_pass else max(before, offset))
+        high = end + (offset if policy.first_pass else min(offset, after))
+        carried = False
+        if policy.carries and before < offset:
+            found = self._pattern.at_or_after(start + before)
+            carried = found is not None and found < start + offset and not self._pattern.fires(start + offset)
+        self._low.append(low)
+        self._high.append(high)
+        self._carried.append(carried)
+        self._base.append(self._total[-1] + carried - self._pattern.before(low))
+        self._total.append(self._base[-1] + self._pattern.before(max(low, high)))
+
+    def up_to(self, instant: int) -> int:
+        """How many fires are not after this instant."""
+        place = bisect_right(self._starts, instant) - 1
+        wall = max(self._low[place], min(self._high[place], instant + self._offset[place] + 1))
+        return self._base[place] + self._pattern.before(wall)
+
+    def up_to_plain(self, time: datetime) -> int | None:
+        """The same for a time; None if it lies on a touched day, in a year without fires, or carries another tzinfo."""
+        try:
+            if time.tzinfo is not self._carrier:
+                return None
+            year = time.year
+        except AttributeError:
+            raise no_datetime(time) from None
+        row = self._rows.get(year) or self._add_row(year)
+        if row is None:
+            return None
+        new_year, days, stretches, bases = row
+        today = time.toordinal() - new_year
+        base = bases[bisect_right(stretches, today) - 1]
+        if base is None:
+            return None
+        day = days[today]
+        count = base + day * self._per_day
+        if days[today + 1] == day:
+            return count
+        seconds, minutes, hours = self._ranks
+        hour, minute = time.hour, time.minute
+        rank = hours[hour]
+        count += rank * self._per_hour
+        if hours[hour + 1] != rank:
+            rank = minutes[minute]
+            count += rank * self._per_minute
+            if minutes[minute + 1] != rank:
+                count += seconds[time.second + 1]
+        return count
+
+    def _add_row(self, year: int) -> Row | None:
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            return None
+        new_year = FIRST_DAYS[year]
+        before = self._pattern.before(new_year * DAY)
+        stretches: list[int] = []
+        bases: list[int | None] = []
+        plain = None
+        for today, midnight in enumerate(self.zone.year(year).midnights[: FIRST_DAYS[year + 1] - new_year]):
+            if plain is not (midnight is not None):
+                plain = midnight is not None
+                stretches.append(today)
+                bases.append(None if midnight is None else before + self._base_at(self.zone.instant(midnight)))
+        row = self._rows[year] = new_year, self._pattern.days.ranks(year), stretches, bases
+        return row
+
+    def _base_at(self, instant: int) -> int:
+        return self._base[bisect_right(self._starts, instant) - 1]
+
+    def nth(self, n: int) -> datetime | None:
+        """The n-th fire, n from 1, in the zone; None if there are not so many."""
+        if n > self._total[-1]:
+            return None
+        place = bisect_left(self._total, n) - 1
+        if self._carried[place] and n == self._total[place] + 1:
+            return self.zone.at(self._starts[place])
+        year, day, hour, minute, second = self._pattern.nth(n - self._base[place] - 1)
+        midnight = self.zone.year(year).midnights[day]
+        if midnight is not None:
+            return midnight + _MINUTES[hour * 60 + minute] + SECONDS[second]
+        wall = (FIRST_DAYS[year] + day) * DAY + hour * 3600 + minute * 60 + second
+        return self.zone.at(wall - self._offset[place])
+
+
+def count(expression: CronExpression, start: datetime, end: datetime) -> int:
+    """How many fires lie strictly after `start` up to and including `end`."""
+    tally, after = _tally_at(expression, start)
+    if not expression._policy.first_pass:  # then next_fire may pass over some, see policies.at_or_after
+        first = expression.next_fire(start)
+        if first is None:
+            return 0
+        after = _tally_at(expression, first)[1] - 1
+    if expression.tz is None and (start.tzinfo is None) != (end.tzinfo is None):
+        raise mixed_times()
+    return max(0, tally.up_to(located_instant(expression.tz, end)) - tally.up_to(after))
+
+
+def nth(expression: CronExpression, n: int, after: datetime | None) -> datetime | None:
+    """The n-th fire strictly after a time (now, if not given), n from 1; None if there are not so many."""
+    check_type(n, int, "n is an int")
+    if n < 1:
+        raise CronError(f"n counts fire times from 1, not {echoed(n)}")
+    if after is None:
+        after = now_in(expression.tz)
+    known = expression._tally
+    earlier = None if known is None else known.up_to_plain(after)
+    if known is not None and earlier is not None:
+        return known.nth(earlier + n)
+    first = expression.next_fire(after)
+    if first is None or n == 1:
+        return first
+    tally, instant = _tally_at(expression, first)
+    fire = tally.nth(tally.up_to(instant) + n - 1)
+    return fire if fire is None or zone_of(first.tzinfo) is tally.zone else moved(fire, zone_of(first.tzinfo))
+
+
+def _tally_at(expression: CronExpression, time: datetime) -> tuple[Tally, int]:
+    """The tally of the fires in the zone in which the expression is read, and the instant of a time."""
+    local = located(expression.tz, time)[0]
+    zone = zone_of(local.tzinfo)
+    known = expression._tally
+    if known is None or known.zone is not zone:
+        known = Tally(expression._pattern, zone, expression._policy)
+        put(expression, "_tally", known)
+    return known, instant_of(zone, local)

@@ -1,0 +1,181 @@
+"""From what users call a zone to a Zone: names, zoneinfo, pytz and dateutil objects, fixed offsets, the local zone.
+
+Names are looked up in the database that pytz brings along, so that a machine with an old one, or none, answers right.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, timedelta, timezone, tzinfo
+
+from .zone import NamedZone, PytzZone, Zone
+
+_REMEMBERED = 2048
+
+# By identity, since dateutil zones do not hash; the value keeps the object alive, so that no other takes its place.
+_zones: dict[int, tuple[tzinfo | None, Zone]] = {}
+_named: dict[str, tzinfo] = {}
+_pytz_zones: dict[str, PytzZone] = {}
+_fixed_zones: dict[tuple[timezone, str], timezone] = {}
+
+
+def canonical(info: tzinfo | None) -> tzinfo | None:
+    """One object for all datetime.timezone objects of an offset and a name, since parsers make one for every time."""
+    if type(info) is not timezone:
+        return info
+    if len(_fixed_zones) >= _REMEMBERED:
+        _fixed_zones.clear()
+    return _fixed_zones.setdefault((info, info.tzname(None)), info)
+
+
+def zone_of(info: tzinfo | None) -> Zone:
+    """The zone that a tzinfo stands for; None stands for naive time.
+
+    Raises UnknownZoneError for a pytz zone that the database lacks.
+    """
+    known = _zones.get(id(info))
+    if known is not None:
+        return known[1]
+    zone = _make_zone(info)
+    if len(_zones) >= _REMEMBERED:
+        _zones.clear()
+    _zones[id(info)] = (info, zone)
+    return zone
+
+
+def _make_zone(info: tzinfo | None) -> Zone:
+    name = zone_name(info)
+    if name is None or _is_zoneinfo(info) or _fixed(info):
+        return Zone(info, info)
+    if not _is_pytz(info):
+        return NamedZone(named_zone(name), info)
+    zone = _pytz_zones.get(name)
+    if zone is None:
+        import pytz
+
+        zone = _pytz_zones[name] = PytzZone(named_zone(name), pytz.timezone(name))
+    return zone
+
+
+def zone_key(info: tzinfo | None) -> object:
+    """What two zones that are the same have in common: the name, the offset, or the object itself."""
+    name = zone_name(info)
+    return info if name is None else name
+
+
+def zone_name(info: tzinfo | None) -> str | None:
+    """The name of a zone in the database, or a fixed offset such as "+08:00"; None for zones that have neither."""
+    if info is None:
+        return None
+    key = getattr(info, "zone", None) if _is_pytz(info) else getattr(info, "key", None) if _is_zoneinfo(info) else None
+    if isinstance(key, str):
+        return key
+    if type(info) is timezone or _module(info) in ("dateutil", "pytz"):
+        return _fixed_name(info) or _dateutil_name(info)
+    return None
+
+
+def named_zone(name: str) -> tzinfo:
+    """The zone of a name in pytz's database, such as "Asia/Shanghai", or of a fixed offset, such as "+08:00".
+
+    Raises UnknownZoneError, with the nearest name as a hint.
+
+    >>> named_zone("Asia/Shanghai")
+    NamedZoneInfo(key='Asia/Shanghai')
+    >>> named_zone("+05:45")
+    datetime.timezone(datetime.timedelta(seconds=20700))
+    """
+    found = _named.get(name)
+    if found is None:
+        found = _offset_zone(name) or _load(name)
+        _named[name] = found
+    return found
+
+
+def local_zone() -> tzinfo:
+    """The zone of this machine: TZ if it is set, else /etc/localtime, else what dateutil makes of the C library."""
+    import os
+    from pathlib import Path
+
+    from ..errors import UnknownZoneError
+
+    name = os.environ.get("TZ", "").removeprefix(":")
+    path = str(Path("/etc/localtime").resolve())
+    if not name and "zoneinfo/" in path:
+        name = path.partition("zoneinfo/")[2]
+    try:
+        return named_zone(name)
+    except UnknownZoneError:
+        from dateutil.tz import tzlocal
+
+        return tzlocal()
+
+
+def _load(name: str) -> tzinfo:
+    from ..errors import UnknownZoneError
+    from ..zone_files import load_zone, nearest_name
+
+    try:
+        return load_zone(name)
+    except (OSError, ValueError):
+        nearest = nearest_name(name)
+        raise UnknownZoneError(name, f"did you mean {nearest!r}?" if nearest else None) from None
+
+
+def _offset_zone(name: str) -> timezone | None:
+    """`UTC`, `Z`, `+08:00`, `UTC+08:00`, `-03:30:15`."""
+    if name in ("UTC", "Z"):
+        return UTC
+    text = name.removeprefix("UTC")
+    parts = text[1:].split(":")
+    if text[:1] not in ("+", "-") or len(parts) not in (2, 3):
+        return None
+    if not all(len(part) == 2 and part.isascii() and part.isdigit() for part in parts):
+        return None
+    hours, minutes, seconds = (*map(int, parts), 0)[:3]
+    if hours > 23 or minutes > 59 or seconds > 59:
+        return None
+    offset = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return timezone(-offset if text[0] == "-" else offset)
+
+
+def _fixed_name(info: tzinfo) -> str | None:
+    offset = info.utcoffset(None)
+    if offset is None or offset.microseconds:
+        return None
+    if not offset:
+        return "UTC"
+    seconds = abs(offset) // timedelta(seconds=1)
+    tail = f":{seconds % 60:02}" if seconds % 60 else ""
+    return f"{'-' if offset < timedelta(0) else '+'}{seconds // 3600:02}:{seconds // 60 % 60:02}{tail}"
+
+
+def _dateutil_name(info: tzinfo) -> str | None:
+    """The name under which dateutil found a zone file."""
+    name = str(getattr(info, "_filename", "")).rpartition("zoneinfo/")[2]
+    if name not in _named:
+        from ..errors import UnknownZoneError
+
+        try:
+            named_zone(name)
+        except UnknownZoneError:
+            return None
+    return name
+
+
+def _fixed(info: tzinfo | None) -> bool:
+    offset_only = type(info) is timezone or _module(info) in ("dateutil", "pytz")
+    return info is not None and offset_only and _fixed_name(info) is not None
+
+
+def _module(info: tzinfo | None) -> str:
+    return type(info).__module__.partition(".")[0]
+
+
+def _is_pytz(info: tzinfo | None) -> bool:
+    return _module(info) == "pytz"
+
+
+def _is_zoneinfo(info: tzinfo | None) -> bool:
+    zoneinfo = sys.modules.get("zoneinfo")  # a ZoneInfo cannot exist before its module does
+    return zoneinfo is not None and isinstance(info, zoneinfo.ZoneInfo)

@@ -1,0 +1,96 @@
+"""How runs ended, written into their rows, and what follows from it: further attempts, and moves of breakers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, literal_column, select, text, update
+
+from ..core import breaker
+from ..core.breaker import BreakerPolicy, Verdict
+from ..core.run import MESSAGES, Ending, Kind, Outcome, Task
+from ..core.timestamps import stamp, stamp_or_none
+from ..retries import enter_retries
+from ..store.rows import BREAKER, breaker_columns, breaker_of, storable
+from ..store.schema import TROUBLED, runs, timers
+from ..store.statements import Among, Bulk
+from .batch import StateChange
+
+#: In the words of the index of these few timers.
+_TROUBLED = select(timers.c.id).where(text(TROUBLED))
+_JUDGED = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
+_MOVE = Bulk(
+    update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in BREAKER}),
+    (*BREAKER, "timer"),
+)
+_OUR_RUN = update(runs).where(
+    runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)
+)
+_ENDING = ("started_at", "ended_at", "outcome", "message", "error", "result", "lines_dropped")
+_WRITE_ENDING = Bulk(_OUR_RUN.values({name: bindparam(name) for name in _ENDING}), (*_ENDING, "run", "daemon"))
+#: How nearly every run ends: well, with nothing to tell; the rest is in its row already.
+_WRITE_PLAIN_ENDING = Bulk(
+    _OUR_RUN.values(
+        started_at=bindparam("started_at"),
+        ended_at=bindparam("ended_at"),
+        outcome=literal_column(f"'{Outcome.SUCCEEDED.value}'"),
+    ),
+    ("started_at", "ended_at", "run", "daemon"),
+)
+
+
+def write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple[Task, Ending]]) -> None:
+    """Write how runs of a daemon ended; those that are no longer its own, or have ended, are left alone."""
+    plain: list[tuple[Any, ...]] = []
+    others: list[tuple[Any, ...]] = []
+    for task, ending in ended:
+        outcome, _, ended_at, started_at, error, result, lines_dropped, message = ending
+        times = stamp_or_none(started_at), stamp(ended_at)
+        if outcome is Outcome.SUCCEEDED and result is None and error is None and message is None and not lines_dropped:
+            plain.append((*times, task.run_id, daemon_id))
+            continue
+        text = MESSAGES[outcome] if message is None else storable(message)
+        told = error and storable(error), result and storable(result), lines_dropped
+        others.append((*times, outcome.value, text, *told, task.run_id, daemon_id))
+    _WRITE_PLAIN_ENDING.execute(connection, plain)
+    _WRITE_ENDING.execute(connection, others)
+
+
+def settle(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
+    """What follows from how runs ended, in the transaction that writes it: further attempts, and moves of breakers."""
+    failed = [pair for pair in ended if pair[1].verdict is Verdict.FAILURE]
+    retried = enter_retries(connection, failed) if failed else ()
+    troubled = set(connection.execute(_TROUBLED).scalars())
+    if not troubled and not failed:
+        return []
+    return _move_breakers(connection, [pair for pair in ended if pair[0].run_id not in retried], troubled)
+
+
+def _move_breakers(
+    connection: Connection, ended: Sequence[tuple[Task, Ending]], troubled: Collection[int]
+) -> list[StateChange]:
+    """Tell each timer's breaker how its runs ended, by their fire times; what was backfilled is no news to it."""
+    ended = [(task, ending) for task, ending in ended if task.kind is not Kind.BACKFILL]
+    judged = {
+        task.timer_id
+        for task, ending in ended
+        if task.timer_id is not None and (ending.verdict is Verdict.FAILURE or task.timer_id in troubled)
+    }
+    # Who locks timers locks them in the order of their ids.
+    rows = {row.id: row for row in _JUDGED.rows(connection, sorted(judged))}
+    if not rows:
+        return []
+    states = {timer_id: breaker_of(row) for timer_id, row in rows.items()}
+    for task, ending in sorted(ended, key=lambda pair: pair[0].fire_time):
+        timer_id = task.timer_id
+        if timer_id in states:
+            policy = BreakerPolicy(threshold=rows[timer_id].breaker_threshold)
+            error = ending.error or ending.text
+            states[timer_id] = breaker.after(
+                states[timer_id], ending.verdict, task.fire_time, error=error, policy=policy
+            )
+    changes = [(row.name, breaker_of(row), states[timer_id]) for timer_id, row in rows.items()]
+    moved = [(timer_id, after) for timer_id, (_, before, after) in zip(rows, changes, strict=True) if after != before]
+    _MOVE.execute(connection, [(*breaker_columns(state).values(), timer_id) for timer_id, state in moved])
+    return changes

@@ -1,0 +1,99 @@
+"""The timers that a daemon remembers, so that a claim need not read and parse what has not changed. Reads only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, select
+
+from ..core.timer import Cron, Every, MisfirePolicy, OverlapPolicy, Shifted, offset_s, shifted
+from ..store.rows import trigger_of
+from ..store.schema import timers
+from ..store.statements import Among
+
+#: So many timers are remembered, then all are forgotten: those that were removed must not stay for ever.
+MOST = 200_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """What says which fire times there are and which of them run; timers that agree in it share one object."""
+
+    trigger: Cron | Every | Shifted
+    misfire: MisfirePolicy
+    overlap: OverlapPolicy
+
+
+class Known(NamedTuple):
+    """A timer as a claim needs it; `names` are its columns in a row of the runs table."""
+
+    revision: int
+    #: timer_id, timer, function, environment
+    names: tuple[int, str, str, str]
+    params: str
+    limit_s: float
+    rule: Rule
+
+
+class KnownTimers:
+    """Timers by id, read and parsed once for each revision."""
+
+    def __init__(self) -> None:
+        self._timers: dict[int, Known] = {}
+        self._rules: dict[Hashable, Rule] = {}
+
+    def get(self, timer_id: int | None) -> Known | None:
+        """A timer that is remembered, as it was when it was last due."""
+        return None if timer_id is None else self._timers.get(timer_id)
+
+    def of(self, connection: Connection, wanted: Collection[Any]) -> Mapping[int, Known]:
+        """The timers by id, among them all wanted ones, which are given as rows of id, revision, and what not."""
+        remembered = self._timers
+        stale = [row[0] for row in wanted if (known := remembered.get(row[0])) is None or known.revision != row[1]]
+        if not stale:
+            return remembered
+        if max(len(remembered), len(self._rules)) + len(stale) > MOST:
+            remembered.clear()
+            self._rules.clear()
+            stale = [row[0] for row in wanted]
+        for row in _WANTED.rows(connection, stale):
+            remembered[row.id] = self._known(row)
+        return remembered
+
+    def _known(self, row: Row[Any]) -> Known:
+        later_s = offset_s(row.environment, row.name, row.jitter_s)
+        # Of a hundred thousand expressions each is a text of its own, but all of them share these.
+        shared = [text and sys.intern(text) for text in (row.tz, row.dst, row.misfire, row.overlap)]
+        key = row.expression, row.every_s, row.anchor_at, later_s, *shared
+        rule = self._rules.get(key)
+        if rule is None:
+            rule = Rule(shifted(trigger_of(row), later_s), MisfirePolicy(row.misfire), OverlapPolicy(row.overlap))
+            self._rules[key] = rule
+        # Many timers call the same function with the same parameters: one text does for them all.
+        function, environment, params = map(sys.intern, (row.function, row.environment, row.params))
+        return Known(row.revision, (row.id, row.name, function, environment), params, row.limit_s, rule)
+
+
+_WANTED = Among(
+    select(
+        timers.c.id,
+        timers.c.revision,
+        timers.c.name,
+        timers.c.function,
+        timers.c.environment,
+        timers.c.params,
+        timers.c.limit_s,
+        timers.c.expression,
+        timers.c.tz,
+        timers.c.dst,
+        timers.c.every_s,
+        timers.c.anchor_at,
+        timers.c.jitter_s,
+        timers.c.misfire,
+        timers.c.overlap,
+    ),
+    timers.c.id,
+)

@@ -1,0 +1,135 @@
+"""Run, one attempt to run one fire time, and Outcome, how it ended. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from ..errors import FAILED, SHORT_CIRCUITED, TIMED_OUT
+from .breaker import Verdict
+
+
+class Outcome(StrEnum):
+    """How a run ended; every due fire time ends as exactly one of these."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    SHORT_CIRCUITED = "short_circuited"
+    MISFIRED = "misfired"
+    SKIPPED_OVERLAP = "skipped_overlap"
+    ABANDONED = "abandoned"
+
+
+class Kind(StrEnum):
+    """Why a run takes place."""
+
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+    BACKFILL = "backfill"
+
+
+#: What a run of each outcome logs where nothing more precise is known.
+MESSAGES: dict[Outcome, str] = {
+    Outcome.SUCCEEDED: "",
+    Outcome.FAILED: FAILED,
+    Outcome.TIMED_OUT: TIMED_OUT,
+    Outcome.SHORT_CIRCUITED: SHORT_CIRCUITED,
+    Outcome.MISFIRED: "missed: the daemon was not running, or too busy",
+    Outcome.SKIPPED_OVERLAP: "skipped: the last run of this timer was still going on",
+    Outcome.ABANDONED: "abandoned: the daemon stopped before the run ended; nobody knows how far it came",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One attempt to run one fire time, or a row that stands for `count` fire times of the same outcome.
+
+    All instants are UTC. `outcome` is None while the run goes on or waits for its turn. `message` is the fixed text of
+    the outcome, `error` what went wrong in particular, `result` the beginning of what the function returned. A failed
+    run that is tried again has `retry_at`: then the next attempt is due, a run of its own of the same fire time and
+    request id, which has the same instant as `due_at`. The outcome of a fire time is that of its last attempt.
+    """
+
+    id: int
+    timer_id: int | None
+    timer: str
+    function: str
+    environment: str
+    kind: Kind
+    fire_time: datetime
+    last_fire_time: datetime
+    count: int
+    attempt: int
+    request_id: str
+    claimed_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    message: str = ""
+    error: str | None = None
+    result: str | None = None
+    lines_dropped: int = 0
+    due_at: datetime | None = None
+    retry_at: datetime | None = None
+    #: Whether a daemon has it: without an outcome it is running, or about to.
+    is_claimed: bool = False
+
+    @property
+    def lateness_s(self) -> float | None:
+        """Seconds from the fire time to the start, None for what never started."""
+        return None if self.started_at is None else (self.started_at - self.fire_time).total_seconds()
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from the start to the end, None unless both are known."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+
+class Task(NamedTuple):
+    """What an executor needs to know to call a function for a run; `params` is JSON text, an object."""
+
+    run_id: int
+    timer_id: int | None
+    timer: str
+    function: str
+    environment: str
+    params: str
+    limit_s: float
+    kind: Kind
+    fire_time: datetime
+    attempt: int
+    request_id: str
+    past_due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line that a run printed; `level` is a name of the logging module in lower case."""
+
+    run_id: int
+    at: datetime
+    level: str
+    text: str
+
+
+class Ending(NamedTuple):
+    """How an executor saw a run end, and what its breaker makes of that."""
+
+    outcome: Outcome
+    verdict: Verdict
+    ended_at: datetime
+    started_at: datetime | None = None
+    error: str | None = None
+    result: str | None = None
+    lines_dropped: int = 0
+    message: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The message that the run logs."""
+        return MESSAGES[self.outcome] if self.message is None else self.message

@@ -1,0 +1,108 @@
+"""Deployment: the executors on which a daemon runs functions, one for each environment; the same may serve several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+
+from ..core.breaker import Verdict
+from ..core.run import Ending, Outcome, Task
+from ..core.timer import Environment
+from ..executors import Executor, FleetExecutor, Preparing, Queue, Report
+
+#: Where so many tasks wait for a worker, no more are claimed.
+FULL = 10_000
+
+_environment = attrgetter("environment")
+
+
+class Deployment:
+    """Hands tasks to executors, and listens to all of them; `running` counts what is going on there."""
+
+    def __init__(self, executors: Mapping[Environment, Executor]) -> None:
+        self._by_environment = executors
+        self._executors = list(dict.fromkeys(executors.values()))
+        #: Runs go on there without this daemon, and end in the store.
+        self._fleets = {
+            environment: executor for environment, executor in executors.items() if isinstance(executor, FleetExecutor)
+        }
+        #: How many runs are going on, those included that wait for a worker, but for those that a fleet has.
+        self.running = 0
+
+    @property
+    def fleets(self) -> frozenset[Environment]:
+        """The environments whose functions run in a fleet."""
+        return frozenset(self._fleets)
+
+    def collect(self) -> Iterator[Report]:
+        """What happened since this was last asked, executor by executor."""
+        for executor in self._executors:
+            report = executor.collect()
+            self.running -= len(report)
+            yield report
+
+    def prepare(self, tasks: Sequence[Task]) -> None:
+        """Make ready for tasks that are handed out in a moment."""
+        for environment, executor in self._by_environment.items():
+            theirs = [task for task in tasks if task.environment == environment]
+            if theirs and isinstance(executor, Preparing):
+                executor.prepare(theirs)
+
+    def hand_out(self, tasks: Sequence[Task], now: datetime) -> Report:
+        """Have tasks run; returns how those ended that cannot."""
+        report = Report()
+        for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
+            executor = self._by_environment.get(Environment(environment))
+            if executor is None:
+                ending = _not_deployed(environment, now)
+                report.ended += [(task, ending) for task in theirs]
+                continue
+            submitted = list(theirs)
+            self.running += 0 if environment in self._fleets else len(submitted)
+            executor.submit(submitted)
+        return report
+
+    def adopt(self, tasks: Sequence[Task]) -> None:
+        """Look after runs that fleets have, and whose daemon is gone."""
+        for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
+            self._fleets[Environment(environment)].adopt(list(theirs))
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for a worker."""
+        return sum(executor.waiting for executor in self._executors if isinstance(executor, Queue))
+
+    def full(self) -> list[Environment]:
+        """Where so much waits that what is due had better wait in the store, under its misfire policy."""
+        return [environment for environment, executor in self._by_environment.items() if _is_full(executor)]
+
+    def is_full(self) -> bool:
+        """Whether it is so everywhere."""
+        return bool(self._executors) and all(map(_is_full, self._executors))
+
+    def next_checks_s(self) -> Iterator[float]:
+        """In how many seconds executors have to be listened to, even if they say nothing."""
+        for executor in self._executors:
+            if (check_s := executor.next_check()) is not None:
+                yield check_s
+
+    def filenos(self) -> list[int]:
+        """What turns readable when there is something to collect."""
+        return [fileno for executor in self._executors for fileno in executor.filenos()]
+
+    def stop(self) -> None:
+        """End every run at once that does not go on without this daemon, and release everything."""
+        for executor in self._executors:
+            executor.stop()
+
+
+def _not_deployed(environment: str, now: datetime) -> Ending:
+    flag = 1 if environment == Environment.PRODUCTION else 0
+    error = f"The cloud code isn't deployed for prod {flag}."
+    return Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=error)
+
+
+def _is_full(executor: Executor) -> bool:
+    return isinstance(executor, Queue) and executor.waiting >= FULL

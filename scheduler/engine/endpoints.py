@@ -1,0 +1,257 @@
+"""How each endpoint is answered: from a request to a JSON value.
+
+Lives here: one short function an endpoint, and what comes before all of them (method, credentials, environment).
+Never here: paths, headers, how an exception becomes a status. `Service` is what these functions know of the engine.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ArgumentError, LeanCloudError, LeanEngineError, UnknownFunctionError
+from ..functions.registry import Registry, bind, run
+from ..functions.tracebacks import from_users_frame
+from . import capture, failures, hooks, response, typed_values
+from .credentials import Level, is_hook, level, our_keys
+from .environment import PRODUCTION, STAGE, app_environment
+from .execution import Execution
+from .failures import Failure, RefusedError
+from .request import Request
+from .response import Reply
+from .routes import METHODS, Match, Needs
+
+logger = logging.getLogger("scheduler.engine")
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An engine as its endpoints see it: what it offers, and by which settings."""
+
+    registry: Registry
+    execution: Execution
+    fetch_user: Callable[[str], Any] | None
+    auth: bool
+    environment: str | None
+    expose_errors: bool
+    function_limit_s: float
+    hook_limit_s: float
+    max_body_bytes: int
+    max_age_s: float | None
+
+
+#: Told of each call that was answered: the endpoint, the names in its path, the status, and how many seconds it took.
+Watcher = Callable[[str, str, int, float], None]
+watchers: list[Watcher] = []
+
+
+def answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Reply:
+    """The reply to a request at one of the engine's endpoints, whatever happens; the log hears of the unforeseen."""
+    if not watchers:
+        return _answer(service, matched, environ)
+    began = time.perf_counter()
+    answered = _answer(service, matched, environ)
+    took_s = time.perf_counter() - began
+    for watcher in watchers:
+        watcher(matched.endpoint.answer, "/".join(matched.names), int(answered.status[:3]), took_s)
+    return answered
+
+
+def _answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Reply:
+    request = Request(environ, matched.names, service.max_body_bytes)
+    if request.method == "OPTIONS":
+        return response.preflight(environ)
+    try:
+        return response.success(_value(service, matched, request), environ, request.id)
+    except Exception as error:
+        failed = failures.failure_of(error, expose_errors=service.expose_errors)
+        _log(failed, error, matched, request)
+        return response.failure(failed, environ, request.id)
+
+
+def _value(service: Service, matched: Match, request: Request) -> Any:
+    endpoint = matched.endpoint
+    if request.method not in METHODS:
+        raise RefusedError(failures.METHOD_NOT_ALLOWED)
+    if endpoint.needs is not Needs.NOTHING:
+        _admit(service, request, endpoint.needs)
+    return ANSWERS[endpoint.answer](service, request)
+
+
+def _admit(service: Service, request: Request, needs: Needs) -> None:
+    presented = request.identify()
+    if not service.auth:
+        return
+    ours = our_keys()
+    if not ours.suffice:
+        _warn_of_missing_keys()
+    proven = level(presented, ours, now_ms=time.time() * 1000, max_age_s=service.max_age_s)
+    if proven is Level.NONE or (needs is Needs.MASTER and proven is not Level.MASTER):
+        raise RefusedError(failures.UNAUTHORIZED)
+    if needs is Needs.HOOK and not is_hook(presented, ours):
+        raise RefusedError(failures.UNAUTHORIZED)
+
+
+@functools.cache
+def _warn_of_missing_keys() -> None:
+    logger.warning(
+        "every request is refused, the application has no keys; call init(app_id, app_key), set LEANCLOUD_APP_ID and "
+        "LEANCLOUD_APP_KEY, or serve everybody with Engine(auth=False)"
+    )
+
+
+def _ping(_: Service, __: Request) -> Any:
+    return {"runtime": f"cpython-{platform.python_version()}", "version": _version()}
+
+
+def _metadatas(service: Service, _: Request) -> Any:
+    system_names = [hooks.system_name(*hook) for hook in service.registry.hook_names()]
+    return {"result": sorted(service.registry.names() + system_names)}
+
+
+def _function(service: Service, request: Request) -> Any:
+    (name,) = request.names
+    if name in hooks.REALTIME:
+        return {"result": _realtime(service, request, name)}
+    return {"result": _run_function(service, request, name, request.params)}
+
+
+def _rpc(service: Service, request: Request) -> Any:
+    (name,) = request.names
+    result = _run_function(service, request, name, _decoded(request.params))
+    try:
+        return {"result": typed_values.encode(result)}
+    except Exception as error:  # a value that refers to itself, or an instant beyond the calendar
+        raise RefusedError(failures.not_json(error)) from error
+
+
+def _hook(service: Service, request: Request) -> Any:
+    event, class_name = hooks.event_at(*request.names)
+    _check_environment(service, request)
+    hook = _found(service.registry.get_hook, class_name, event.name)
+    arguments = _hook_arguments(event, class_name, request)
+    call = request.call(hooks.system_name(class_name, event.name))
+    call.user = user = hooks.user_of(request.fields)
+    if user and not call.session_token:
+        call.session_token = user.get("sessionToken")
+    work = functools.partial(run, functools.partial(hook, *arguments), {})
+    try:
+        result = service.execution.bounded(call, work, service.hook_limit_s)
+    except (LeanEngineError, LeanCloudError) as error:
+        if event.logs_refusals:
+            extra = {capture.CALL: (call.function, request.id)}
+            logger.error(
+                "%s refused what is saved already: %s [request %s]", call.function, error, request.id, extra=extra
+            )
+        raise
+    return event.answer(arguments, result)
+
+
+def _realtime(service: Service, request: Request, name: str) -> Any:
+    if service.auth and not is_hook(request.credentials, our_keys()):
+        raise RefusedError(failures.UNAUTHORIZED)
+    _check_environment(service, request)
+    hook = _found(service.registry.get_hook, hooks.REALTIME_CLASS, name)
+    work = functools.partial(run, hook, _bound(hook, request.params))
+    return service.execution.bounded(request.call(name), work, service.hook_limit_s)
+
+
+def _run_function(service: Service, request: Request, name: str, params: Mapping[str, Any]) -> Any:
+    _check_environment(service, request)
+    function = _found(service.registry.get, name)
+    arguments = _bound(function, params)
+    call = request.call(name)
+    fetch_user, token = service.fetch_user, call.session_token
+
+    def work() -> Any:
+        if fetch_user and token:
+            call.user = fetch_user(token)
+        return run(function, arguments)
+
+    return service.execution.bounded(call, work, service.function_limit_s)
+
+
+def _check_environment(service: Service, request: Request) -> None:
+    serves = _PROD.get(service.environment or app_environment() or "")
+    asked = request.credentials.prod
+    if serves is not None and serves != asked:
+        raise RefusedError(failures.not_deployed(asked))
+
+
+def _found(get: Callable[..., Function], *key: str) -> Function:
+    """A function or hook; who asks for another one is not told which there are, that takes the master key."""
+    try:
+        return get(*key)
+    except UnknownFunctionError:
+        raise RefusedError(Failure(404, 404, f"{' '.join(key)[:80]!r} not found.")) from None
+
+
+def _bound(function: Function, params: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return bind(function, params)
+    except ArgumentError as error:
+        raise RefusedError(Failure(400, 1, str(error))) from None
+
+
+def _decoded(params: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return typed_values.decode_fields(params)
+    except (ValueError, RecursionError):
+        raise RefusedError(failures.MALFORMED) from None
+
+
+def _hook_arguments(event: hooks.Event, class_name: str, request: Request) -> tuple[Any, ...]:
+    try:
+        return event.arguments(class_name, request.fields)
+    except (ValueError, RecursionError):
+        raise RefusedError(failures.MALFORMED) from None
+
+
+def _log(failed: Failure, error: Exception, matched: Match, request: Request) -> None:
+    name = _name(matched)
+    extra = {capture.CALL: (name, request.id)}
+    if isinstance(error, RefusedError) and failed.unforeseen:  # the function has returned: there is nothing to trace
+        logger.error("%r failed: %s [request %s]", name, failed.error, request.id, extra=extra)
+    elif failed.unforeseen:
+        logger.error("%r failed [request %s]", name, request.id, exc_info=from_users_frame(error), extra=extra)
+    elif failed.status == 503:
+        logger.warning("%r was not answered: %s [request %s]", name, failed.error, request.id, extra=extra)
+
+
+def _name(matched: Match) -> str:
+    """The one name that a function or a hook has in every log line, that of `_ops/metadatas`."""
+    if matched.endpoint.answer != "hook":
+        return "/".join(matched.names)
+    try:
+        event, class_name = hooks.event_at(*matched.names)
+    except RefusedError:
+        return "/".join(matched.names)
+    return hooks.system_name(class_name, event.name)
+
+
+@functools.cache
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, and only ping asks
+
+    try:
+        return version("quartzcron")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0"
+
+
+_PROD = {PRODUCTION: 1, STAGE: 0}
+
+ANSWERS: dict[str, Callable[[Service, Request], Any]] = {
+    "ping": _ping,
+    "metadatas": _metadatas,
+    "function": _function,
+    "rpc": _rpc,
+    "hook": _hook,
+}

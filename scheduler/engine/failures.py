@@ -1,0 +1,118 @@
+"""How a call ends, as HTTP status, code and text (engine protocol § 4).
+
+Lives here: the table from exceptions to failures, the fixed failures, and the JSON that goes out. Never here: HTTP
+headers, logging.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from ..errors import EngineBusyError, FunctionTimedOutError, LeanEngineError
+
+
+class Failure(NamedTuple):
+    """What a caller is told: HTTP status, the code in the body, and its text; `unforeseen` ones go to the log."""
+
+    status: int
+    code: int
+    error: str
+    unforeseen: bool = False
+
+
+class RefusedError(Exception):
+    """The engine itself refuses a request, for the reason in `failure`; it never comes from a user's function."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.failure = failure
+
+
+UNAUTHORIZED = Failure(401, 401, "Unauthorized.")
+NOT_FOUND = Failure(404, 404, "Not found.")
+METHOD_NOT_ALLOWED = Failure(405, 405, "Method not allowed.")
+MALFORMED = Failure(400, 107, "Malformed json object. A json dictionary is expected.")
+TOO_LARGE = Failure(413, 413, "The body is larger than the limit.")
+TIMED_OUT = Failure(503, 124, "The request timed out on the server.")
+BUSY = Failure(503, 1, "No worker is free; try again.")
+HIDDEN = Failure(500, 141, "The cloud function failed.", unforeseen=True)
+
+
+def not_deployed(prod: int) -> Failure:
+    """The failure of a call for an environment that this engine does not serve."""
+    return Failure(400, 1, f"The cloud code isn't deployed for prod {prod}.")
+
+
+def not_json(error: BaseException) -> Failure:
+    """The failure of a call whose result cannot go out as JSON, NaN and Infinity included."""
+    return Failure(500, 1, f"The result is no JSON: {_text(error)}", unforeseen=True)
+
+
+def failure_of(error: BaseException, *, expose_errors: bool = True) -> Failure:
+    """What the caller is told of an exception; with `expose_errors=False`, nothing of one that was not foreseen."""
+    for is_it, failure in _TABLE:
+        if is_it(error):
+            return failure(error)
+    return Failure(500, 1, _text(error), unforeseen=True) if expose_errors else HIDDEN
+
+
+def encode(value: Any) -> bytes:
+    """A value as UTF-8 JSON; RefusedError if it is none."""
+    try:
+        text = _encode(value)
+    except Exception as error:  # a dict that another thread changes, or an odd subclass, may raise anything
+        raise RefusedError(not_json(error)) from error
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair can only go out escaped
+        return json.dumps(value, allow_nan=False).encode()
+
+
+def _of_engine_error(error: Any) -> Failure:
+    status = error.status if error.status in range(400, 600) else 400
+    return Failure(status, _code(error.code), _text(error.message))
+
+
+def _of_cloud_error(error: Any) -> Failure:
+    return Failure(400, _code(error.code), _text(error.error))
+
+
+def _is_cloud_error(error: BaseException) -> bool:
+    named = any(cls.__name__ == "LeanCloudError" for cls in type(error).__mro__)
+    return named and hasattr(error, "code") and hasattr(error, "error")
+
+
+def _is(cls: type[BaseException]) -> Callable[[BaseException], bool]:
+    return lambda error: isinstance(error, cls)
+
+
+# The first row whose test holds says what the caller is told; what no row knows is a 500.
+_TABLE: tuple[tuple[Callable[[BaseException], bool], Callable[[Any], Failure]], ...] = (
+    (_is(RefusedError), lambda error: error.failure),
+    (_is(LeanEngineError), _of_engine_error),
+    (_is_cloud_error, _of_cloud_error),
+    (_is(FunctionTimedOutError), lambda _: TIMED_OUT),
+    (_is(EngineBusyError), lambda _: BUSY),
+)
+
+
+def _code(code: Any) -> int:
+    try:
+        return int(code)
+    except (TypeError, ValueError, OverflowError):
+        return 1
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # a __str__ that raises must not cost the caller his answer
+        return f"unprintable {type(value).__name__}"
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+STATUS_LINES: dict[int, str] = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}

@@ -1,0 +1,154 @@
+"""One connection to our HTTP server: how much a client may send, how slowly, and what it is told that may not go on.
+
+Lives here: what differs from waitress's own connections. A request that never reaches the engine (no HTTP, too large)
+is refused as the engine refuses: in JSON, open to other origins. Never here: threads, listening. See serving.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from typing import Any
+
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
+from waitress.task import ErrorTask  # type: ignore[import-untyped]
+from waitress.utilities import BadRequest, RequestEntityTooLarge  # type: ignore[import-untyped]
+
+from . import response
+from .failures import TOO_LARGE, Failure
+from .request import request_id
+
+#: Beside this much time, a request may take as long as it keeps up this speed, in bytes a second.
+GRACE_S, MIN_SPEED = 30.0, 500
+#: Of a body that is too large, so much is read and dropped, that its sender hears why; he hears nothing while he sends.
+MAX_DROPPED = 256 * 1024 * 1024
+#: waitress reads that part again from its start whenever more of it arrives.
+MAX_BETWEEN_CHUNKS = 8 * 1024
+#: How much of a body may be sizes of chunks, five bytes or more each: half a million chunks cost most of a second.
+MAX_CHUNK_SIZES = 2 * 1024 * 1024
+
+FAILURES = {
+    400: Failure(400, 400, "The request is no HTTP/1.1."),
+    413: TOO_LARGE,
+    431: Failure(431, 431, "The headers are larger than the limit."),
+    500: Failure(500, 1, "Internal server error."),
+    501: Failure(501, 501, "A Transfer-Encoding is chunked, or none."),
+}
+
+
+class Arriving(HTTPRequestParser):  # type: ignore[misc]
+    """A request while it arrives; too large a body is not kept."""
+
+    expect_continue: bool
+    error: Any
+    #: waitress names it in its log, also where none could be read.
+    path = ""
+    _to_drop = 0
+
+    def received(self, data: bytes) -> int:
+        """Take the next bytes of the connection; returns how many belong to this request."""
+        if self._to_drop:
+            dropped = min(len(data), self._to_drop)
+            self._to_drop -= dropped
+            self.body_bytes_received += dropped
+            self.completed = not self._to_drop
+            return dropped
+        taken: int = super().received(data)
+        if self.chunked and self.error is None and self._between_chunks > MAX_BETWEEN_CHUNKS:
+            self.error, self.completed = BadRequest("a chunk without an end to its size"), True
+        elif self.chunked and self.error is None and self._chunk_sizes > MAX_CHUNK_SIZES:
+            self.error, self.completed = RequestEntityTooLarge("too many small chunks"), True
+        if self.error is not None:
+            # Whoever asks whether to go on is refused; waitress would tell him to, and take his body for headers.
+            waits, self.expect_continue = self.expect_continue, False
+            too_large = isinstance(self.error, RequestEntityTooLarge) and self.body_bytes_received == 0
+            if too_large and not waits and self.content_length <= MAX_DROPPED:
+                self._to_drop, self.completed = self.content_length, False
+        return taken
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the headers; ParsingError where they are none."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # an address or a length that the standard library cannot make sense of
+            raise ParsingError(str(error)) from error
+
+    @property
+    def _between_chunks(self) -> int:
+        """How long the line of a chunk's size, or what follows the last chunk, has become."""
+        return len(self.body_rcv.control_line) + len(self.body_rcv.trailer)
+
+    @property
+    def _chunk_sizes(self) -> int:
+        """How much of the body has arrived that is no content."""
+        return int(self.body_bytes_received) - len(self.body_rcv)
+
+    @property
+    def size(self) -> int:
+        """How many bytes have arrived."""
+        return int(self.header_bytes_received + self.body_bytes_received)
+
+
+class Refusal(ErrorTask):  # type: ignore[misc]
+    """The answer to a request that no application sees."""
+
+    def execute(self) -> None:
+        """Write it, and close the connection: what else it holds cannot be told apart."""
+        headers = self.request.headers
+        environ = {"HTTP_ORIGIN": headers.get("ORIGIN", "")}
+        failure = FAILURES.get(self.request.error.code, FAILURES[400])
+        refused = response.failure(failure, environ, request_id(headers.get("X_REQUEST_ID")))
+        self.status = refused.status
+        self.response_headers.extend(refused.headers)
+        self.set_close_on_finish()
+        self.content_length = len(refused.body)
+        self.write(refused.body)
+
+
+class Connection(HTTPChannel):  # type: ignore[misc]
+    """A connection that is closed when a request drips in, or when nobody reads the answer."""
+
+    parser_class = Arriving
+    error_task_class = Refusal
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._arriving: Arriving | None = None
+        self._began = 0.0
+
+    def writable(self) -> bool:
+        """Whether bytes wait to be sent; asked at each turn of the loop."""
+        # A thread that is about to send its first bytes holds the lock.
+        if self._is_stuck and self.outbuf_lock.acquire(blocking=False):
+            try:
+                if self._is_stuck:
+                    self._shut_down()
+            finally:
+                self.outbuf_lock.release()
+        return bool(super().writable())
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        # waitress's loop takes no lock where no request is answered; a `100 Continue` may be on its way just then.
+        with self.outbuf_lock:
+            return bool(super()._flush_some(do_close=do_close))
+
+    @property
+    def _is_stuck(self) -> bool:
+        return bool(self.total_outbufs_len and time.time() - self.last_activity > self.adj.channel_timeout)
+
+    def _shut_down(self) -> None:
+        # Not closed: the loop, which waits until a full socket is writable, would never hear of that.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+    def received(self, data: bytes) -> bool:
+        """Take the next bytes."""
+        taken: bool = super().received(data)
+        now = time.monotonic()
+        if self.request is not self._arriving:
+            self._arriving, self._began = self.request, now
+        elif self._arriving is not None and now - self._began > GRACE_S + self._arriving.size / MIN_SPEED:
+            self.will_close = True
+        return taken

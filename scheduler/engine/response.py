@@ -1,0 +1,85 @@
+"""The answers of the engine: always JSON with a length, always open to other origins.
+
+Lives here: `Reply`, its headers, and the CORS preflight. Never here: what is answered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .failures import STATUS_LINES, Failure, encode
+
+Headers = list[tuple[str, str]]
+
+_OLD_NAMES = (
+    "Application-Id",
+    "Application-Key",
+    "Application-Production",
+    "Client-Version",
+    "Session-Token",
+    "Request-sign",
+    "Super-Key",
+)
+ALLOWED_HEADERS = ", ".join(
+    [
+        "Content-Type",
+        *(f"X-LC-{name}" for name in ("Id", "Key", "Sign", "Session", "Prod", "UA", "Hook-Key")),
+        *(f"X-{vendor}-{name}" for vendor in ("AVOSCloud", "Uluru") for name in _OLD_NAMES),
+        "X-Requested-With",
+    ]
+)
+ALLOWED_METHODS = "PUT, GET, POST, DELETE, OPTIONS"
+PREFLIGHT_MAX_AGE_S = 86_400
+
+_ORIGIN = re.compile(r"[\x21-\x7e]{1,2048}")
+
+
+class Reply(NamedTuple):
+    """Status line, headers and body, ready for start_response."""
+
+    status: str
+    headers: Headers
+    body: bytes
+
+
+def success(value: Any, environ: Mapping[str, Any], request_id: str) -> Reply:
+    """A 200 with a value as its JSON body; RefusedError if the value is no JSON."""
+    return _json("200 OK", encode(value), environ, request_id)
+
+
+def failure(refused: Failure, environ: Mapping[str, Any], request_id: str) -> Reply:
+    """A failure as JSON: `code`, `error`, and the request id by which the log knows more."""
+    status = STATUS_LINES.get(refused.status) or f"{refused.status} Refused"
+    body = {"code": refused.code, "error": refused.error, "requestId": request_id}
+    reply = _json(status, encode(body), environ, request_id)
+    if refused.status == 405:
+        reply.headers.append(("Allow", ALLOWED_METHODS))
+    return reply
+
+
+def preflight(environ: Mapping[str, Any]) -> Reply:
+    """The answer to OPTIONS: which origins, methods and headers may come; it needs no credentials."""
+    allowed = [
+        ("Access-Control-Allow-Methods", ALLOWED_METHODS),
+        ("Access-Control-Allow-Headers", ALLOWED_HEADERS),
+        ("Access-Control-Max-Age", str(PREFLIGHT_MAX_AGE_S)),
+    ]
+    return Reply("204 No Content", _origin(environ) + allowed, b"")
+
+
+def _json(status: str, body: bytes, environ: Mapping[str, Any], request_id: str) -> Reply:
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("X-Request-Id", request_id),
+    ]
+    return Reply(status, headers + _origin(environ), body)
+
+
+def _origin(environ: Mapping[str, Any]) -> Headers:
+    origin = environ.get("HTTP_ORIGIN")
+    if origin and _ORIGIN.fullmatch(origin):
+        return [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
+    return [("Access-Control-Allow-Origin", "*")]

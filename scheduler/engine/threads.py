@@ -1,0 +1,144 @@
+"""A bounded pool of threads in which functions run, each call with its limit.
+
+Lives here: handing work to a thread, waiting for it at most so long, and abandoning it. Never here: what the work is.
+Unlike `concurrent.futures`, a full pool refuses at once instead of queueing, and no thread keeps the process alive:
+a function that hangs costs one thread and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import EngineBusyError, FunctionTimedOutError
+
+Work = Callable[[], Any]
+
+
+class Pool:
+    """At most `size` threads, started when first needed and kept."""
+
+    def __init__(self, size: int) -> None:
+        if size < 1:
+            raise ValueError(f"a pool of {size} workers runs nothing; take at least 1")
+        self.size = size
+        self._forget()
+        os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
+
+    def run(self, work: Work, limit_s: float, *, late: Callable[[], None]) -> Any:
+        """The result of `work`, or what it raised, or FunctionTimedOutError after `limit_s` seconds.
+
+        EngineBusyError at once when no thread is free. Work that is abandoned goes on in its thread, which is not
+        free until it ends; then `late` is called there.
+        """
+        job = _Job(work, late)
+        self._take().give(job)
+        if not job.done.acquire(timeout=limit_s) and job.settled.acquire(blocking=False):
+            raise FunctionTimedOutError
+        return job.outcome()
+
+    def stop(self) -> None:
+        """End the idle threads; a later call starts new ones."""
+        while self._idle:
+            self._idle.pop().give(None)
+
+    def _take(self) -> _Worker:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._start()
+
+    def _start(self) -> _Worker:
+        with self._starting:
+            if self._threads >= self.size:
+                raise EngineBusyError(self.size)
+            self._threads += 1
+        worker = _Worker(self)
+        try:
+            threading.Thread(target=worker.work, name="engine-worker", daemon=True).start()
+        except RuntimeError:  # the system has no thread left
+            self._ended()
+            raise EngineBusyError(self._threads) from None
+        return worker
+
+    def _free(self, worker: _Worker) -> None:
+        self._idle.append(worker)
+
+    def _ended(self) -> None:
+        with self._starting:
+            self._threads -= 1
+
+    def _forget(self) -> None:
+        """A forked child has none of its parent's threads."""
+        self._idle: list[_Worker] = []
+        self._threads = 0
+        self._starting = threading.Lock()
+
+
+def _forgetting(pool: weakref.ref[Pool]) -> Callable[[], None]:
+    def forget() -> None:
+        if (held := pool()) is not None:
+            held._forget()
+
+    return forget
+
+
+class _Job:
+    """One call; whoever takes `settled`, the worker at its end or the waiter at the limit, decides how it ended."""
+
+    __slots__ = ("done", "error", "late", "result", "settled", "work")
+
+    def __init__(self, work: Work, late: Callable[[], None]) -> None:
+        self.work, self.late = work, late
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.settled = threading.Lock()
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def do(self) -> None:
+        try:
+            self.result = self.work()
+        except BaseException as error:  # a SystemExit ends the call, not the thread
+            self.error = error
+
+    def outcome(self) -> Any:
+        error, self.error = self.error, None
+        if error is None:
+            return self.result
+        try:
+            raise error
+        finally:
+            del error  # the traceback holds this frame, and must not be held by it
+
+
+class _Worker:
+    __slots__ = ("job", "pool", "wake")
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.job: _Job | None = None
+        self.wake = threading.Lock()
+        self.wake.acquire()
+
+    def give(self, job: _Job | None) -> None:
+        self.job = job
+        self.wake.release()
+
+    def work(self) -> None:
+        while True:
+            self.wake.acquire()
+            job, self.job = self.job, None
+            if job is None:
+                return self.pool._ended()
+            job.do()
+            if job.settled.acquire(blocking=False):
+                self.pool._free(self)  # first, so that whoever calls next finds this thread
+                job.done.release()
+            else:
+                job.late()
+                self.pool._free(self)
+            del job

@@ -1,0 +1,156 @@
+"""The broker between daemons and a Celery fleet: one app for both sides, made from an address.
+
+Lives here: the addresses that serve, Celery's settings, PGMQ's tables in a database without the extension. Never here:
+what a message says (celery.py writes it, celery_worker.py reads it).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from ..core.timer import Environment
+from ..errors import ConfigError, StoreUnavailableError
+from ..store.database import REACH, Store, one_at_a_time
+
+if TYPE_CHECKING:
+    from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+#: The store's own database, as a queue.
+OWN_DATABASE = "pgmq://"
+SCHEMES = ("pgmq", "amqp", "amqps", "redis", "rediss")
+#: When a message comes again that a worker took and did not begin. Coming twice it does no harm.
+VISIBILITY_S = 60
+#: How long connecting to a broker may take.
+CONNECT_S = 5
+#: How often a worker looks whether it has been asked to end: a signal does not end its waiting.
+SIGNAL_S = 0.25
+
+
+def celery_app(broker: str, store: Store) -> Celery:
+    """The app of the fleet of a store. Raises ConfigError for an address that does not serve."""
+    scheme = broker.partition("://")[0]
+    if scheme not in SCHEMES or "://" not in broker:
+        raise ConfigError(f"broker: {scheme!r} does not serve; it is one of {', '.join(f'{s}://…' for s in SCHEMES)}")
+    if store.is_sqlite:
+        raise ConfigError(
+            f"a Celery fleet needs a store that its workers share: store = postgresql://user@host/database, not {store}"
+        )
+    try:
+        from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    except ImportError as error:
+        raise ConfigError(f"Celery is not installed: pip install 'quartzcron[celery]' ({error})") from error
+    app = Celery("scheduler", set_as_current=False)
+    app.conf.update(_SETTINGS, broker_url=broker)
+    if scheme == "pgmq":
+        # Kombu goes by the connection string alone; the URL is what it shows.
+        address = _address(broker, store)
+        app.conf.update(
+            broker_url=_shown(address),
+            broker_transport="scheduler.fleet.pgmq_transport:Transport",
+            broker_transport_options=_PGMQ | {"address": _reaching(address)},
+        )
+    elif scheme.startswith("redis"):
+        app.conf.broker_transport_options = {"visibility_timeout": VISIBILITY_S, "socket_connect_timeout": CONNECT_S}
+    return app
+
+
+def connect(connection: Any) -> None:
+    """Have a connection of Kombu's be open, trying each address of the broker once; a transport's own errors."""
+    connection.ensure_connection(max_retries=max(0, len(connection.alt) - 1), timeout=CONNECT_S)
+
+
+def check(app: Celery) -> None:
+    """StoreUnavailableError where the broker does not answer."""
+    with app.connection_for_write() as connection:
+        try:
+            connect(connection)
+        except Exception as error:  # each transport has errors of its own
+            raise StoreUnavailableError(f"the broker {connection.as_uri()} does not answer ({error})") from error
+
+
+def queues(store: Store) -> dict[str, str]:
+    """The queue of each environment, which no other store has, though it may have the same broker."""
+    with store.reading() as connection:
+        identity = connection.exec_driver_sql(
+            "SELECT current_database() || ' of ' || system_identifier FROM pg_control_system()"
+        ).scalar_one()
+    own = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return {environment.value: f"scheduler.{own}.{environment}" for environment in Environment}
+
+
+def prepare(broker: str, store: Store) -> None:
+    """Make PGMQ's tables in the broker's database, if it is one and has none."""
+    if not broker.startswith("pgmq://"):
+        return
+    try:
+        import psycopg
+        from pgmq.install import PGMQInstallError, install_pgmq_from_sql
+    except ImportError as error:
+        raise ConfigError(f"pgmq is not installed: pip install 'quartzcron[celery]' ({error})") from error
+    try:
+        with store.writing() as connection:
+            one_at_a_time(connection)
+            with psycopg.connect(_address(broker, store)) as its:
+                if its.execute("SELECT to_regclass('pgmq.meta')").fetchone() != (None,):
+                    return
+                its.commit()
+                install_pgmq_from_sql(conn=its)
+    except (psycopg.Error, PGMQInstallError) as error:
+        where = _shown(_address(broker, store))
+        raise StoreUnavailableError(f"the broker {where}: PGMQ cannot be made there ({error})") from error
+
+
+def _address(broker: str, store: Store) -> str:
+    """The database that is the broker, in libpq's words."""
+    if broker != OWN_DATABASE:
+        return f"postgresql://{broker.removeprefix(OWN_DATABASE)}"
+    return store.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _shown(address: str) -> str:
+    from psycopg.conninfo import conninfo_to_dict
+
+    words = conninfo_to_dict(address)
+    host = str(words.get("host") or "localhost")
+    return f"pgmq://{'localhost' if host.startswith('/') else host}/{words.get('dbname', '')}"
+
+
+def _reaching(address: str) -> str:
+    """The same, and how to find out that the server is out of reach."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    words: dict[str, Any] = REACH | conninfo_to_dict(address)
+    return make_conninfo(**words)
+
+
+_PGMQ: dict[str, Any] = {
+    "visibility_timeout": VISIBILITY_S,
+    # Not server-side polling, which looks ten times a second, but a notice for each message.
+    "use_notify": True,
+    "wait_time_seconds": 0,
+}
+_SETTINGS: dict[str, Any] = {
+    "accept_content": ["json"],
+    "task_serializer": "json",
+    "task_ignore_result": True,
+    # A worker that takes a message says so in the run's row, so the broker need not keep it.
+    "task_acks_late": False,
+    "worker_prefetch_multiplier": 2,
+    "worker_enable_remote_control": False,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "worker_send_task_events": False,
+    "worker_pool": "scheduler.fleet.celery_pool:TaskPool",
+    "worker_consumer": "scheduler.fleet.celery_consumer:Consumer",
+    # How long the main process waits for the words of a child that is dead.
+    "worker_lost_wait": 0.5,
+    # No run is: that would be for acknowledging late. To say so spares the log a warning.
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    "worker_enable_prefetch_count_reduction": False,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_connection_timeout": CONNECT_S,
+    "broker_pool_limit": 1,
+    "task_create_missing_queues": True,
+}

@@ -1,0 +1,147 @@
+"""Runs in a fleet of workers on other machines: what a worker writes into their rows, and what a daemon reads there.
+
+The row is all that both sides go by. A worker begins a run by writing its name into the row, which one can do, once,
+while the run is open; and who stands there ends it, while it has no outcome. So a message that comes twice or too late
+does nothing. An ending moves the breaker in the same transaction, so it does not matter which daemon lives to see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
+
+from ..claims.leases import WITH_TIMER, abandon
+from ..claims.results import settle
+from ..core.breaker import Verdict
+from ..core.run import Ending, Line, Outcome
+from ..core.timestamps import instant, instant_or_none, stamp
+from ..store.database import Store
+from ..store.rows import line_columns, line_of, storable, task_of
+from ..store.schema import lines, runs
+
+WORKER_LOST = "abandoned: the worker was lost before the run ended; nobody knows how far it came"
+
+
+class Progress(NamedTuple):
+    """How far a run is: nobody has begun it, `worker` is at it, or it has ended."""
+
+    run_id: int
+    worker: str | None
+    ending: Ending | None
+
+
+class Fleet:
+    """The runs of one store that a fleet has; every method is one transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # A worker's side
+
+    def begin(self, run_id: int, request_id: str, worker: str, now: datetime) -> bool:
+        """Begin a run, if that is still to be done; with the same arguments again the answer is the same."""
+        # The request id, which nobody can guess, tells the runs of one store from those of another on the same broker.
+        mine = runs.c.worker.is_(None) | ((runs.c.worker == worker) & (runs.c.started_at == stamp(now)))
+        begun = (
+            update(runs)
+            .where(runs.c.id == run_id, runs.c.request_id == request_id, runs.c.outcome.is_(None), mine)
+            .values(worker=worker, started_at=stamp(now))
+        )
+        with self._store.writing() as connection:
+            return connection.execute(begun).rowcount == 1
+
+    def keep(self, printed: Sequence[Line]) -> None:
+        """Keep what runs print while they go on."""
+        with self._store.writing() as connection:
+            connection.execute(insert(lines), [line_columns(line) for line in printed])
+
+    def end(
+        self, run_id: int, worker: str, ending: Ending, printed: Sequence[Line] = (), *, channel: str | None = None
+    ) -> bool:
+        """End the run that `worker` is at, and tell who listens on `channel`; False if it has ended otherwise."""
+        with self._store.writing() as connection:
+            # Timers before runs, as everyone who locks both; what comes of it is undone where the ending is refused.
+            row = connection.execute(WITH_TIMER.where(runs.c.id == run_id)).one_or_none()
+            if row is not None:
+                settle(connection, [(task_of(row, past_due=False), ending)])
+            if not _write_ending(connection, run_id, worker, ending):
+                connection.rollback()
+                return False
+            if printed:
+                connection.execute(insert(lines), [line_columns(line) for line in printed])
+            if channel is not None:
+                connection.execute(select(func.pg_notify(channel, str(run_id))))
+        return True
+
+    def lost(self, run_ids: Collection[int], worker: str) -> int | None:
+        """The run among these that a worker, which is no more, was at."""
+        theirs = select(runs.c.id).where(runs.c.id.in_(run_ids), runs.c.worker == worker, runs.c.outcome.is_(None))
+        with self._store.reading() as connection:
+            return connection.execute(theirs.order_by(runs.c.started_at.desc()).limit(1)).scalar()
+
+    def call_for(self, run_ids: Collection[int], channel: str) -> None:
+        """Tell who listens on `channel` that these runs need a worker again."""
+        with self._store.writing() as connection:
+            connection.execute(select(func.pg_notify(channel, ",".join(map(str, run_ids)))))
+
+    # A daemon's side
+
+    def look(self, run_ids: Collection[int]) -> list[Progress]:
+        """How far those of these runs are that somebody has begun or ended."""
+        moved = or_(runs.c.worker.is_not(None), runs.c.outcome.is_not(None))
+        query = select(runs).where(runs.c.id.in_(run_ids), moved)
+        with self._store.reading() as connection:
+            return [Progress(row.id, row.worker, _ending(row)) for row in connection.execute(query)]
+
+    def printed(self, run_ids: Collection[int]) -> list[Line]:
+        """What these runs have printed."""
+        query = select(lines).where(lines.c.run_id.in_(run_ids)).order_by(lines.c.id)
+        with self._store.reading() as connection:
+            return [line_of(row) for row in connection.execute(query)]
+
+    def abandon(self, run_id: int, worker: str, now: datetime) -> None:
+        """End a run whose worker is lost, if it has not ended; run it again where it must be delivered."""
+        with self._store.writing() as connection:
+            which = (runs.c.id == run_id) & (runs.c.worker == worker) & runs.c.outcome.is_(None)
+            abandon(connection, which, now, WORKER_LOST)
+
+    def give_up(self, run_id: int, ending: Ending) -> None:
+        """End a run that no worker has begun."""
+        with self._store.writing() as connection:
+            _write_ending(connection, run_id, None, ending)
+
+
+def _ending(row: Row[Any]) -> Ending | None:
+    if row.outcome is None:
+        return None
+    outcome = Outcome(row.outcome)
+    return Ending(
+        outcome=outcome,
+        # What the breaker made of it is done; this is for those who look on.
+        verdict=Verdict.GOOD if outcome is Outcome.SUCCEEDED else Verdict.FAILURE,
+        started_at=instant_or_none(row.started_at),
+        ended_at=instant(row.ended_at),
+        error=row.error,
+        result=row.result,
+        lines_dropped=row.lines_dropped,
+        message=row.message,
+    )
+
+
+def _write_ending(connection: Connection, run_id: int, worker: str | None, ending: Ending) -> bool:
+    written = (
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.worker.is_not_distinct_from(worker), runs.c.outcome.is_(None))
+        .values(
+            ended_at=stamp(ending.ended_at),
+            outcome=ending.outcome.value,
+            message=storable(ending.text),
+            error=ending.error and storable(ending.error),
+            result=ending.result and storable(ending.result),
+            lines_dropped=ending.lines_dropped,
+        )
+    )
+    return connection.execute(written).rowcount == 1

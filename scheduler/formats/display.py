@@ -1,0 +1,220 @@
+"""How things look on a terminal, and what --json prints. Nothing here decides anything.
+
+The keys of the JSON objects stay as they are; instants are ISO 8601 with the offset of the zone they are shown in.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..core.run import Run
+from ..core.timer import Cron, Timer
+
+if TYPE_CHECKING:
+    from ..store.log_lines import LogLine
+    from ..store.timers import Entry
+
+#: Wide enough for any table; what reads a pipe must never find a name cut short.
+_PIPE_WIDTH = 1_000
+#: Units of what takes two minutes and longer.
+_LONG = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_COLOURS = {
+    "succeeded": "green",
+    "failed": "red",
+    "timed_out": "red",
+    "short_circuited": "yellow",
+    "misfired": "yellow",
+    "skipped_overlap": "yellow",
+    "abandoned": "yellow",
+}
+
+
+def zone(name: str) -> tzinfo:
+    """A time zone by name, from the database that quartzcron uses too."""
+    from pytz import timezone
+
+    return timezone(name)
+
+
+def zone_of(timer: Timer, default: str) -> tzinfo:
+    """The zone in which a timer's instants are shown."""
+    return zone(timer.trigger.tz if isinstance(timer.trigger, Cron) else default)
+
+
+def instant(at: datetime | None, tz: tzinfo) -> str:
+    """An instant for people: to the second, with its offset."""
+    return "-" if at is None else at.astimezone(tz).isoformat(sep=" ", timespec="seconds")
+
+
+def iso(at: datetime | None, tz: tzinfo) -> str | None:
+    """An instant for machines."""
+    return None if at is None else at.astimezone(tz).isoformat()
+
+
+def seconds(value: float | None) -> str:
+    """A span of time, short: 3 ms, 1.25 s, 12 min, 5 h, 40 d."""
+    if value is None:
+        return "-"
+    if abs(value) < 1:
+        return f"{value * 1000:.0f} ms"
+    if abs(value) < 120:
+        return f"{value:.2f} s"
+    unit_s, unit = next(((unit_s, unit) for unit_s, unit in _LONG if abs(value) >= 2 * unit_s), _LONG[-1])
+    return f"{value / unit_s:.0f} {unit}"
+
+
+def number(count: int, noun: str) -> str:
+    """How many there are: 1 run, 2,000 runs."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """A number of bytes, short: 812 B, 4.0 kB, 1.2 GB."""
+    value, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def plain(text: str) -> str:
+    """A text that cannot steer the terminal: control characters are shown instead of sent."""
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def coloured(outcome: str, *, width: int = 0) -> str:
+    """An outcome, in its colour where the output is a terminal, and at least so wide."""
+    return click.style(outcome.ljust(width), fg=_COLOURS.get(outcome))
+
+
+def command(*words: str) -> str:
+    """A command of this program, to be copied into a shell: by its own name where the shell finds that."""
+    found = shutil.which("scheduler")
+    if found and Path(found).parent == Path(sys.executable).parent:
+        return shlex.join(("scheduler", *words))
+    python = Path(sys.executable)
+    here = Path.cwd()
+    shown = python.relative_to(here) if python.is_relative_to(here) else python
+    return shlex.join((str(shown), "-m", "scheduler", *words))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_json_line(value: Any) -> None:
+    """One JSON object on a line of its own, for what goes on and on."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table without lines, its last column folded where room is short; a cell that is an outcome has its colour."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns[:-1]:
+        table.add_column(column, no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell), style=_COLOURS.get(cell, "")) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def timer_json(entry: Entry, default_tz: str) -> dict[str, Any]:
+    """A timer of the store."""
+    timer, breaker, tz = entry.timer, entry.breaker, zone_of(entry.timer, default_tz)
+    trigger = timer.trigger
+    cron, every = (trigger, None) if isinstance(trigger, Cron) else (None, trigger)
+    return {
+        "name": timer.name,
+        "environment": timer.environment,
+        "function": timer.function,
+        "params": dict(timer.params),
+        "cron": cron and cron.expression,
+        "tz": cron and cron.tz,
+        "dst": cron and cron.dst,
+        "every_s": every and every.seconds,
+        "enabled": timer.enabled,
+        "next_fire": iso(entry.next_fire, tz),
+        "limit_s": timer.limit_s,
+        "misfire": timer.misfire,
+        "overlap": timer.overlap,
+        "delivery": timer.delivery,
+        "jitter_s": timer.jitter_s,
+        "retries": timer.retries,
+        "retry_backoff_s": timer.retry_backoff_s,
+        "breaker": {
+            "threshold": timer.breaker_threshold,
+            "state": breaker.state,
+            "consecutive_failures": breaker.consecutive_failures,
+            "next_probe_at": iso(breaker.next_probe_at, tz),
+            "last_error": breaker.last_error,
+        },
+        "declared_in": entry.declared_in,
+        "created_at": iso(entry.created_at, tz),
+    }
+
+
+def result_value(text: str | None) -> Any:
+    """What a function returned: the JSON value, or a text where that was cut, or never was one."""
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return text
+
+
+def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
+    """A run of the history."""
+    return {
+        "id": run.id,
+        "timer": run.timer,
+        "environment": run.environment,
+        "function": run.function,
+        "kind": run.kind,
+        "fire_time": iso(run.fire_time, tz),
+        "last_fire_time": iso(run.last_fire_time, tz),
+        "count": run.count,
+        "attempt": run.attempt,
+        "request_id": run.request_id,
+        "started_at": iso(run.started_at, tz),
+        "ended_at": iso(run.ended_at, tz),
+        "lateness_s": run.lateness_s,
+        "duration_s": run.duration_s,
+        "outcome": run.outcome,
+        "message": run.message,
+        "error": run.error,
+        "result": result_value(run.result),
+        "lines_dropped": run.lines_dropped,
+        "due_at": iso(run.due_at, tz),
+        "retry_at": iso(run.retry_at, tz),
+    }
+
+
+def line_json(line: LogLine, tz: tzinfo) -> dict[str, Any]:
+    """A line that a function printed; timer and run are null where a client called it."""
+    return {
+        "at": iso(line.at, tz),
+        "timer": line.timer,
+        "run": line.run_id,
+        "function": line.function,
+        "environment": line.environment,
+        "request_id": line.request_id,
+        "level": line.level,
+        "text": line.text,
+    }

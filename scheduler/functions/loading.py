@@ -1,0 +1,135 @@
+"""Finding a user's functions: a `cloud.py`, or `package.module:attribute`. Says clearly why it cannot."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..errors import TargetError
+from .registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was loaded: the module, the application in it that holds the functions, and their registry."""
+
+    name: str
+    module: ModuleType
+    application: Any
+    registry: Registry
+
+
+def load(name: str) -> Target:
+    """Load `cloud.py`, `path/to/cloud.py`, `module` or `module:attribute`.
+
+    The application is the attribute named, else the one engine (or Registry) in the module: anything with a
+    `registry`. The file's folder goes to the front of the import path, as if it were run from there.
+
+    Raises TargetError: no such file or module, an exception while it was imported (with the place in the user's file),
+    nothing that holds functions, or more than one such thing.
+    """
+    source, _, attribute = name.partition(":")
+    module = _from_file(Path(source)) if source.endswith(".py") else _from_module(source)
+    application = _named(module, attribute, name) if attribute else _only(module, name)
+    return Target(name, module, application, registry_of(application))
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise TargetError(f"{path}: no such file; name a cloud.py with your functions, or package.module:attribute")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    # Under its own name, so that another file of the project that says `import cloud` gets the same module.
+    return _import(path.stem, str(path), path.resolve())
+
+
+def _from_module(name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    return _import(name, name, None)
+
+
+def _import(name: str, shown: str, file: Path | None) -> ModuleType:
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
+        raise TargetError(f"{shown} ended the program while it was imported: SystemExit({error.code!r})") from error
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name and file is None:
+            raise TargetError(f"{shown}: no module of that name in {Path.cwd()} or on the import path") from error
+        raise TargetError(f"{shown} raised while it was imported: {_place(error, file)}") from error
+    if file is not None and Path(getattr(module, "__file__", None) or "").resolve() != file:
+        raise TargetError(f"{shown}: its name hides behind another module {name!r}; rename the file")
+    return module
+
+
+def _place(error: BaseException, file: Path | None) -> str:
+    """The error in one line, with the last place in the user's own files."""
+    what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    if isinstance(error, SyntaxError):
+        return f"{what} ({_where(error.filename or '', file)}line {error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    folder = file.parent if file is not None else Path.cwd()
+    own = [frame for frame in frames if _is_own(frame.filename, folder)]
+    theirs = own or [frame for frame in frames if frame.filename != __file__]
+    if not theirs:
+        return what
+    return f"{what} ({_where(theirs[-1].filename, file)}line {theirs[-1].lineno}: {theirs[-1].line})"
+
+
+def _is_own(filename: str, folder: Path) -> bool:
+    """Whether a file is the user's: below the folder of what is loaded, and no installed package."""
+    path = Path(filename)
+    return path.is_relative_to(folder) and "site-packages" not in path.parts
+
+
+def _where(filename: str, file: Path | None) -> str:
+    """The name of a file before its line, where it is not the one that the message names already."""
+    return "" if file is not None and Path(filename) == file else f"{Path(filename).name}, "
+
+
+def _named(module: ModuleType, attribute: str, name: str) -> Any:
+    try:
+        application = getattr(module, attribute)
+    except AttributeError:
+        raise TargetError(f"{name}: the module has no attribute {attribute!r}") from None
+    if not _holds_functions(application):
+        raise TargetError(f"{name} is no engine, it is a {type(application).__name__}; expected engine = Engine(app)")
+    return application
+
+
+def _only(module: ModuleType, name: str) -> Any:
+    held = {id(value): (key, value) for key, value in vars(module).items() if _holds_functions(value)}
+    if not held:
+        raise TargetError(f"{name} has no engine; it needs a line like: engine = Engine()")
+    if len(held) > 1:
+        names = ", ".join(key for key, _ in held.values())
+        raise TargetError(f"{name} has several engines ({names}); name the one to use: {name}:{names.split(',')[0]}")
+    return next(iter(held.values()))[1]
+
+
+def _holds_functions(value: Any) -> bool:
+    # Looked up where it would stand: some objects (proxies, mocks) answer to every attribute.
+    if isinstance(value, Registry):
+        return True
+    stands = hasattr(type(value), "registry") or "registry" in getattr(value, "__dict__", {})
+    return stands and isinstance(getattr(value, "registry", None), Registry)
+
+
+def registry_of(application: Any) -> Registry:
+    """The functions of an engine, or of a registry itself; TargetError for what holds none."""
+    if not _holds_functions(application):
+        raise TargetError(f"{application!r} holds no functions; expected an Engine or a Registry")
+    registry: Registry = application if isinstance(application, Registry) else application.registry
+    return registry

@@ -1,0 +1,284 @@
+"""The settings: `scheduler.toml`, environment variables and options → one frozen Config. Every value knows its origin.
+
+An option of the command line wins over an environment variable, that over `scheduler.toml`, that over the default.
+Lives here: the table of settings and how their values are read. Never here: what a setting does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import stat
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import ConfigError
+
+FILE_NAME = "scheduler.toml"
+MAX_FILE_BYTES = 1_000_000
+#: The folder that is made for the store and the keys where none are named.
+OWN_FOLDER = ".scheduler"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+ENVIRONMENTS = ("production", "stage")
+#: Where functions run: in worker processes, in threads of `up`, at a remote engine, by the workers of a Celery fleet.
+EXECUTORS = ("process", "thread", "http", "celery")
+#: Where code is written: it sees this name, as under LeanCloud's tools, and timers of both environments fire.
+DEVELOPMENT = "development"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where the functions of one environment run; `target` None = those that `up` serves."""
+
+    executor: str
+    target: str | None
+    remote_engine: str | None
+
+    @property
+    def runs_what_is_served(self) -> bool:
+        """Whether the functions are those that `up` serves over HTTP."""
+        return self.target is None and self.executor != "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting of the service, with its origin; made by `read`."""
+
+    folder: Path
+    target: str | None = None
+    store: str = f"{OWN_FOLDER}/store.db"
+    host: str = "127.0.0.1"
+    port: int = 3000
+    environment: str = DEVELOPMENT
+    tz: str = "Asia/Shanghai"
+    max_timers: int = 5
+    limit_s: float = 15.0
+    workers: int = 2
+    max_workers: int = 32
+    keep_days: int = 30
+    keep_runs: int = 0
+    log_level: str = "info"
+    log_format: str = "text"
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+    executor: str = "process"
+    broker: str = "pgmq://"
+    remote_engine: str | None = None
+    production_executor: str | None = None
+    production_target: str | None = None
+    production_remote_engine: str | None = None
+    stage_executor: str | None = None
+    stage_target: str | None = None
+    stage_remote_engine: str | None = None
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def origin(self, name: str) -> str:
+        """Where a setting's value stands, in words."""
+        return self.origins.get(name, "the default")
+
+    def deployment(self, environment: str) -> Deployment:
+        """Where the functions of an environment run: by its own settings, else by those for all."""
+        executor, target, remote_engine = (getattr(self, f"{environment}_{name}") for name in OF_ENVIRONMENT)
+        return Deployment(executor or self.executor, target, remote_engine or self.remote_engine)
+
+    @property
+    def store_url(self) -> str:
+        """What to open: a URL as it is, a path made absolute; relative ones start at the folder of the settings."""
+        if "://" in self.store:
+            return self.store
+        return str(self.folder / Path(self.store).expanduser())
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("it is a text that is not blank")
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"it is {' or '.join(choices)}")
+        return str(value)
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        try:
+            number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+        except ValueError:
+            number = None
+        if number is None or not low <= number <= high:
+            raise ValueError(f"it is a whole number from {low} to {high:,}")
+        return number
+
+    return parse
+
+
+def _seconds(value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 86_400:
+        raise ValueError("it is a number of seconds, more than 0 and at most 86400")
+    return number
+
+
+def _zone(value: object) -> str:
+    from quartzcron import CronError, CronExpression
+
+    try:
+        CronExpression("0 0 0 * * ?", tz=_text(value))
+    except CronError as error:
+        raise ValueError(str(error)) from error
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one setting is read, and the environment variables that name it, the strongest first."""
+
+    parse: Callable[[object], Any]
+    variables: tuple[str, ...]
+
+
+#: What an environment may have of its own: in the file, in a table of its name.
+OF_ENVIRONMENT: Mapping[str, Callable[[object], Any]] = {
+    "executor": _one_of(*EXECUTORS),
+    "target": _text,
+    "remote_engine": _text,
+}
+SETTINGS: Mapping[str, Setting] = {
+    "target": Setting(_text, ("SCHEDULER_TARGET",)),
+    "store": Setting(_text, ("SCHEDULER_STORE",)),
+    "host": Setting(_text, ("SCHEDULER_HOST",)),
+    "port": Setting(_whole(0, 65_535), ("LEANCLOUD_APP_PORT", "LC_APP_PORT", "SCHEDULER_PORT")),
+    "environment": Setting(
+        _one_of(*ENVIRONMENTS, DEVELOPMENT),
+        ("LEANCLOUD_APP_ENV", "LC_APP_ENV", "LEANCLOUD_APP_PROD", "LC_APP_PROD", "SCHEDULER_ENVIRONMENT"),
+    ),
+    "tz": Setting(_zone, ("SCHEDULER_TZ",)),
+    "max_timers": Setting(_whole(0, 1_000_000), ("SCHEDULER_MAX_TIMERS",)),
+    "limit_s": Setting(_seconds, ("SCHEDULER_LIMIT_S",)),
+    "workers": Setting(_whole(1, 1_000), ("SCHEDULER_WORKERS",)),
+    "max_workers": Setting(_whole(1, 1_000), ("SCHEDULER_MAX_WORKERS",)),
+    "keep_days": Setting(_whole(1, 36_500), ("SCHEDULER_KEEP_DAYS",)),
+    "keep_runs": Setting(_whole(0, 1_000_000_000), ("SCHEDULER_KEEP_RUNS",)),
+    "log_level": Setting(_one_of(*LOG_LEVELS), ("SCHEDULER_LOG_LEVEL",)),
+    "log_format": Setting(_one_of(*LOG_FORMATS), ("SCHEDULER_LOG_FORMAT",)),
+    "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
+    "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
+    "executor": Setting(_one_of(*EXECUTORS), ("SCHEDULER_EXECUTOR",)),
+    "broker": Setting(_text, ("SCHEDULER_BROKER",)),
+    "remote_engine": Setting(_text, ("SCHEDULER_REMOTE_ENGINE",)),
+    **{
+        f"{environment}_{name}": Setting(parse, (f"SCHEDULER_{environment}_{name}".upper(),))
+        for environment in ENVIRONMENTS
+        for name, parse in OF_ENVIRONMENT.items()
+    },
+}
+
+
+#: What the values of older variables mean.
+_PROD = {"1": "production", "0": "stage"}
+_MEANINGS: Mapping[str, Mapping[str, str]] = {"LEANCLOUD_APP_PROD": _PROD, "LC_APP_PROD": _PROD}
+
+
+def read(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -> Config:
+    """The settings for a program started in `folder`; an option that is None was not given.
+
+    Raises ConfigError, which says where the bad value stands and what is allowed.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    # The weakest source first, so that each later one overwrites it.
+    sources = (*_from_file(folder), *_from_environment(environ), *_from_options(options))
+    for name, value, origin in sources:
+        try:
+            values[name] = SETTINGS[name].parse(value)
+        except ValueError as error:
+            raise ConfigError(f"{origin}: {name} = {value!r} cannot be; {error}") from error
+        origins[name] = origin
+    config = Config(folder=folder, **values, origins=MappingProxyType(origins))
+    for environment in ENVIRONMENTS:
+        deployment = config.deployment(environment)
+        if deployment.executor == "http" and deployment.remote_engine is None:
+            where = f"{environment}_executor" if getattr(config, f"{environment}_executor") else "executor"
+            raise ConfigError(
+                f'{config.origin(where)}: executor = "http" needs remote_engine = "https://…", the engine to call'
+            )
+    if config.workers > config.max_workers:
+        raise ConfigError(
+            f"{config.origin('workers')}: workers = {config.workers} cannot be more than max_workers = "
+            f"{config.max_workers} ({config.origin('max_workers')})"
+        )
+    return config
+
+
+Source = Iterator[tuple[str, Any, str]]
+
+
+def _from_file(folder: Path) -> Source:
+    path = folder / FILE_NAME
+    try:
+        text = _small_text(path)
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: no TOML: {error}") from error
+    for name, value in _flat(table):
+        if name not in SETTINGS:
+            raise ConfigError(f"{path}: there is no setting {name!r}; {_nearest(name)}")
+        yield name, value, str(path)
+
+
+def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The settings of a file, those in the table of an environment under their full names."""
+    for name, value in table.items():
+        if name in ENVIRONMENTS and isinstance(value, dict):
+            yield from ((f"{name}_{own}", of_one) for own, of_one in value.items())
+        else:
+            yield name, value
+
+
+def _small_text(path: Path) -> str:
+    """The text of a file, which may be no pipe, and no disk that somebody gave the wrong name."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"{path}: no file; settings stand in a file, or in environment variables")
+    if status.st_size > MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: has {status.st_size:,} bytes; settings take at most {MAX_FILE_BYTES:,}")
+    return path.read_text(encoding="utf-8")
+
+
+def _nearest(name: str) -> str:
+    close = difflib.get_close_matches(name, SETTINGS, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"settings are {', '.join(SETTINGS)}"
+
+
+def _from_environment(environ: Mapping[str, str]) -> Source:
+    for name, setting in SETTINGS.items():
+        for variable in reversed(setting.variables):
+            if value := environ.get(variable):
+                yield name, _MEANINGS.get(variable, {}).get(value, value), f"the environment variable {variable}"
+
+
+def _from_options(options: Mapping[str, Any]) -> Source:
+    for name, value in options.items():
+        if value is not None:
+            yield name, value, f"the option --{OPTION_NAMES.get(name, name).replace('_', '-')}"
+
+
+#: Options whose name is not that of their setting.
+OPTION_NAMES = {"environment": "env", "limit_s": "limit"}

@@ -1,0 +1,223 @@
+"""Values as rows of the store, and rows as values."""
+
+from __future__ import annotations
+
+import json
+import sys
+from os import urandom
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from ..core import breaker
+from ..core.admission import Entry
+from ..core.breaker import Breaker, State
+from ..core.run import MESSAGES, Kind, Line, Outcome, Run, Task
+from ..core.timer import Cron, Every, Timer, params_text
+from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
+from .schema import runs
+
+
+def timer_columns(timer: Timer) -> dict[str, Any]:
+    """The columns that say what a timer is."""
+    trigger = timer.trigger
+    cron = trigger if isinstance(trigger, Cron) else None
+    every = trigger if isinstance(trigger, Every) else None
+    return {
+        "name": timer.name,
+        "environment": timer.environment.value,
+        "function": timer.function,
+        "params": params_text(timer.params),
+        "expression": cron and cron.expression,
+        "tz": cron and cron.tz,
+        "dst": cron and cron.dst,
+        "every_s": every and every.seconds,
+        "anchor_at": every and stamp(every.anchor),
+        "enabled": timer.enabled,
+        # PostgreSQL takes the values of many timers as an array, all of one type.
+        "limit_s": float(timer.limit_s),
+        "misfire": timer.misfire.value,
+        "overlap": timer.overlap.value,
+        "delivery": timer.delivery.value,
+        "breaker_threshold": timer.breaker_threshold,
+        "jitter_s": timer.jitter_s,
+        "retries": timer.retries,
+        "retry_backoff_s": float(timer.retry_backoff_s),
+    }
+
+
+def storable(text: str) -> str:
+    """A text as every database takes it: PostgreSQL knows no NUL, and none of them half a surrogate pair.
+
+    >>> storable("fine"), storable("a" + chr(0) + "b" + chr(0xD800))
+    ('fine', 'a�b?')
+    """
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+#: The columns that say what state a breaker is in.
+BREAKER = ("breaker_state", "consecutive_failures", "openings", "opened_at", "next_probe_at", "last_error")
+
+
+def breaker_columns(state: Breaker) -> dict[str, Any]:
+    """The values of those columns."""
+    return {
+        "breaker_state": state.state.value,
+        "consecutive_failures": state.consecutive_failures,
+        "openings": state.openings,
+        "opened_at": stamp_or_none(state.opened_at),
+        "next_probe_at": stamp_or_none(state.next_probe_at),
+        "last_error": state.last_error and storable(state.last_error),
+    }
+
+
+def trigger_of(row: Row[Any]) -> Cron | Every:
+    if row.expression is not None:
+        return Cron(row.expression, sys.intern(row.tz), sys.intern(row.dst))
+    return Every(row.every_s, anchor=instant(row.anchor_at))
+
+
+def timer_of(row: Row[Any]) -> Timer:
+    return Timer(
+        name=row.name,
+        function=row.function,
+        trigger=trigger_of(row),
+        params=json.loads(row.params),
+        environment=row.environment,
+        enabled=bool(row.enabled),
+        limit_s=row.limit_s,
+        misfire=row.misfire,
+        overlap=row.overlap,
+        delivery=row.delivery,
+        breaker_threshold=row.breaker_threshold,
+        jitter_s=row.jitter_s,
+        retries=row.retries,
+        retry_backoff_s=row.retry_backoff_s,
+    )
+
+
+def breaker_of(row: Row[Any]) -> Breaker:
+    if row.breaker_state == "closed" and not row.consecutive_failures:
+        return breaker.CLOSED
+    return Breaker(
+        state=State(row.breaker_state),
+        consecutive_failures=row.consecutive_failures,
+        openings=row.openings,
+        opened_at=instant_or_none(row.opened_at),
+        next_probe_at=instant_or_none(row.next_probe_at),
+        last_error=row.last_error,
+    )
+
+
+#: A timer's columns in a row of the runs table: timer_id, timer, function, environment.
+Names = tuple[int, str, str, str]
+
+#: What a new row of the runs table is given, in this order.
+NEW_RUN = (
+    "id",
+    "timer_id",
+    "timer",
+    "function",
+    "environment",
+    "kind",
+    "fire_at",
+    "last_fire_at",
+    "count",
+    "attempt",
+    "request_id",
+    "owner",
+    "claimed_at",
+    "ended_at",
+    "outcome",
+    "message",
+    "lines_dropped",
+)
+
+
+def new_run(names: Names, entry: Entry, claimed_at: int, *, owner: int | None = None) -> list[Any]:
+    """A new row, in the order of NEW_RUN, its id still 0; one that has an outcome already has ended already."""
+    fire_at, last_fire_at = stamp(entry.fire_time), stamp(entry.last_fire_time)
+    row = [0, *names, SCHEDULED, fire_at, last_fire_at, entry.count, 1, new_request_ids(1)[0], owner, claimed_at]
+    if entry.outcome is None:
+        return [*row, None, None, "", 0]
+    return [*row, claimed_at, entry.outcome.value, MESSAGES[entry.outcome], 0]
+
+
+def new_request_ids(count: int) -> list[str]:
+    """Of sixteen hexadecimal digits each, which nobody can guess."""
+    digits = urandom(8 * count).hex()
+    return [digits[start : start + 16] for start in range(0, 16 * count, 16)]
+
+
+SCHEDULED = Kind.SCHEDULED.value
+
+
+def new_run_ids(connection: Connection, count: int) -> range | list[int]:
+    """Ids for new runs, rising; the transaction holds the write lock, or the database's sequence gives them."""
+    if count == 0:
+        return []
+    if connection.dialect.name == "sqlite":
+        last = connection.execute(_LAST_RUN_ID).scalar() or 0
+        return range(last + 1, last + 1 + count)
+    drawn = connection.exec_driver_sql(
+        "SELECT nextval(pg_get_serial_sequence('runs', 'id')) FROM generate_series(1, %s)", (count,)
+    )
+    return sorted(drawn.scalars())
+
+
+_LAST_RUN_ID = select(func.max(runs.c.id))
+
+
+def run_of(row: Row[Any]) -> Run:
+    return Run(
+        id=row.id,
+        timer_id=row.timer_id,
+        timer=row.timer,
+        function=row.function,
+        environment=row.environment,
+        kind=Kind(row.kind),
+        fire_time=instant(row.fire_at),
+        last_fire_time=instant(row.last_fire_at),
+        count=row._mapping["count"],  # row.count is a method of tuples
+        attempt=row.attempt,
+        request_id=row.request_id,
+        claimed_at=instant(row.claimed_at),
+        started_at=instant_or_none(row.started_at),
+        ended_at=instant_or_none(row.ended_at),
+        outcome=None if row.outcome is None else Outcome(row.outcome),
+        message=row.message,
+        error=row.error,
+        result=row.result,
+        lines_dropped=row.lines_dropped,
+        due_at=instant_or_none(row.due_at),
+        retry_at=instant_or_none(row.retry_at),
+        is_claimed=row.owner is not None,
+    )
+
+
+def task_of(row: Row[Any], *, past_due: bool) -> Task:
+    """The task of a run's row that has the params and the limit of its timer, too."""
+    return Task(
+        run_id=row.id,
+        timer_id=row.timer_id,
+        timer=row.timer,
+        function=row.function,
+        environment=row.environment,
+        params=row.params,
+        limit_s=row.limit_s,
+        kind=Kind(row.kind),
+        fire_time=instant(row.fire_at),
+        attempt=row.attempt,
+        request_id=row.request_id,
+        past_due=past_due,
+    )
+
+
+def line_columns(line: Line) -> dict[str, Any]:
+    return {"run_id": line.run_id, "at": stamp(line.at), "level": line.level, "text": storable(line.text)}
+
+
+def line_of(row: Row[Any]) -> Line:
+    return Line(row.run_id, instant(row.at), row.level, row.text)

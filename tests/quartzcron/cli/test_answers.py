@@ -1,0 +1,99 @@
+"""The commands explain, convert and diff, and the values that they print."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+
+from quartzcron import CronExpression
+from quartzcron.__main__ import main
+from quartzcron.cli.answers import READERS, WRITERS, difference
+from tests.strategies import sparse_expressions
+
+NEW_YEAR = datetime(2026, 1, 1)
+
+
+def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit status and what was printed to stdout."""
+    status = main(list(arguments))
+    return status, capsys.readouterr().out
+
+
+def test_explain_speaks_both_languages(capsys: pytest.CaptureFixture[str]) -> None:
+    """The description, and the normal form under it."""
+    assert output(capsys, "explain", "0 0 8 ? * 2") == (0, "At 08:00 on Mondays\n0 0 8 ? * MON\n")
+    assert output(capsys, "explain", "0 0 8 ? * 2", "--lang", "zh") == (0, "每周一 08:00\n0 0 8 ? * MON\n")
+
+
+def test_explain_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the gaps in seconds; Chinese as it is."""
+    status, text = output(capsys, "explain", "0 0 8 ? * MON-FRI", "--lang", "zh", "--json")
+    assert status == 0
+    assert "每周一至周五" in text
+    found = json.loads(text)
+    assert (found["min_gap_s"], found["max_gap_s"], found["never_fires"]) == (86_400, 3 * 86_400, False)
+    assert json.loads(output(capsys, "explain", "0 0 8 30 2 ?", "--json")[1])["min_gap_s"] is None
+
+
+def test_convert_shows_every_dialect(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the reason where there is none."""
+    status, text = output(capsys, "convert", "0 8 * * 1-5", "--from", "crontab")
+    assert status == 0
+    assert text.splitlines() == [
+        "quartz       0 0 8 ? * MON-FRI",
+        "crontab      0 8 * * 1-5",
+        "spring       0 0 8 * * MON-FRI",
+        "eventbridge  cron(0 8 ? * MON-FRI *)",
+        "oncalendar   Mon..Fri *-*-* 08:00:00",
+        "rrule        FREQ=WEEKLY;UNTIL=20991231T235959;BYDAY=MO,TU,WE,TH,FR;BYHOUR=8;BYMINUTE=0;BYSECOND=0",
+    ]
+    _, text = output(capsys, "convert", "0 0 8 LW * ?")
+    assert "crontab      -- day of month: it has no L and no W" in text
+
+
+def test_convert_to_one_dialect_prints_it_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 1 where it is refused, 2 for what is no text of the dialect, or no dialect."""
+    assert output(capsys, "convert", "0 0 8 ? * MON", "--to", "crontab") == (0, "0 8 * * 1\n")
+    assert output(capsys, "convert", "0 0 8 LW * ?", "--to", "crontab")[0] == 1
+    assert output(capsys, "convert", "0 8 13 * 5", "--from", "crontab")[0] == 2
+    assert output(capsys, "convert", "0 0 8 ? * MON", "--to", "vixie")[0] == 2
+    assert output(capsys, "convert", "0 0 8 ? * MON", "--from", "vixie")[0] == 2
+    found = json.loads(output(capsys, "convert", "30 0 8 ? * MON", "--to", "eventbridge", "--json")[1])
+    assert found == [{"dialect": "eventbridge", "text": None, "refused": "seconds: it has whole minutes only"}]
+
+
+def test_diff_shows_what_only_one_has(capsys: pytest.CaptureFixture[str]) -> None:
+    """In order, signed as diff does; status 1."""
+    arguments = ["--tz", "UTC", "--from", "2026-01-05", "-n", "1"]
+    status, text = output(capsys, "diff", "0 0 8 * * ?", "0 0 8,9 ? * MON-FRI", *arguments)
+    assert status == 1
+    assert text.splitlines() == ["+ Mon 2026-01-05 09:00:00+00:00 UTC", "- Sat 2026-01-10 08:00:00+00:00 UTC"]
+    status, text = output(capsys, "diff", "0 0 8 * * ?", "0 0 8,9 ? * MON-FRI", *arguments, "--json")
+    assert json.loads(text)["only_second"] == ["2026-01-05T09:00:00+00:00"]
+
+
+def test_diff_of_equals_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 0; expressions that differ only where clocks change are told apart."""
+    assert output(capsys, "diff", "0 0 8 ? * 2", "0 0 8 ? * MON *") == (0, "they are equal\n")
+    status, text = output(capsys, "diff", "0 0 8 * * ?", "0 0 8-8 * * ?")
+    assert (status, text) == (1, "the same wall times from then on, but they are not equal\n")
+
+
+@given(one=sparse_expressions(), other=sparse_expressions())
+@settings(max_examples=40, deadline=None)
+def test_differences_are_those_of_the_sets_of_fires(one: str, other: str) -> None:
+    """Of one month."""
+    left, right = CronExpression(one), CronExpression(other)
+    end = datetime(2026, 2, 1)
+    fires = set(left.between(NEW_YEAR, end)), set(right.between(NEW_YEAR, end))
+    found = difference(left, right, NEW_YEAR, 10)
+    assert [fire for fire in found["only_first"] if fire <= end] == sorted(fires[0] - fires[1])[:10]
+    assert [fire for fire in found["only_second"] if fire <= end] == sorted(fires[1] - fires[0])[:10]
+
+
+def test_every_reader_has_a_writer() -> None:
+    """What can be read can be written."""
+    assert set(READERS) < set(WRITERS)

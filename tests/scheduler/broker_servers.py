@@ -1,0 +1,159 @@
+"""Brokers of the tests' own, which can be stopped and started again: a Redis and a RabbitMQ on free ports.
+
+They end with the process that started them, whatever becomes of that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.scheduler.up_process import PATIENCE_S
+
+#: Ends a server by the signal that it is told, or when its standard input ends, which the kernel sees to.
+_GUARD = '"$0" "$@" & trap "" INT; read -r signal; kill -"${signal:-TERM}" $!; wait'
+
+
+class Redis:
+    """A Redis server that can be stopped and started again; it keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        words = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
+        self._process = _guarded("redis-server", *words)
+        listens(self._port)
+
+    def stop(self) -> None:
+        _stop(self._process)
+
+
+#: Debian's command asks for the user rabbitmq and a folder of the system's; this is what it starts.
+RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+class RabbitMQ:
+    """A RabbitMQ server that can be stopped and started again; it keeps durable queues, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._port, self._names, distribution = free_port(), free_port(), free_port()
+        (folder / "plugins").write_text("[].\n")
+        self._environ = os.environ | {
+            "HOME": str(folder),  # where Erlang's cookie is
+            "ERL_EPMD_PORT": str(self._names),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            # So that the command becomes the server, rather than start it and wait.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_NODENAME": f"fleet{self._port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self._port),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_LOGS": "-",
+            # Erlang would start an epmd that stays for ever.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._epmd = _guarded("epmd", "-address", "127.0.0.1", "-port", str(self._names))
+        try:
+            listens(self._names)
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self._port}//"
+
+    def start(self) -> None:
+        self._process = _guarded(str(RABBITMQ), environ=self._environ)
+        listens(self._port)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            _stop(self._process)
+
+    def close(self) -> None:
+        if self._process is not None:
+            # To stop in good order takes seconds.
+            _stop(self._process, "KILL")
+        _stop(self._epmd)
+
+
+def _guarded(*words: str, environ: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a server, which says nothing; Ctrl-C is for the tests, which then end it."""
+    return subprocess.Popen(
+        ["sh", "-c", _GUARD, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environ,
+        start_new_session=True,
+    )
+
+
+def _stop(process: subprocess.Popen[bytes], how: str = "TERM") -> None:
+    process.communicate(how.encode() + b"\n", PATIENCE_S)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def listens(port: int) -> None:
+    """Wait until something does."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.02)
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Redis]:
+    """A server for as long as the block lasts; skips the test where there is none."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("there is no redis-server: apt-get install redis-server")
+    server = Redis(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def rabbitmq_server(folder: Path) -> Iterator[RabbitMQ]:
+    """A server for as long as the block lasts; skips the test where there is none."""
+    if not RABBITMQ.exists():
+        pytest.skip("there is no RabbitMQ: apt-get install rabbitmq-server")
+    server = RabbitMQ(folder)
+    try:
+        yield server
+    finally:
+        server.close()

@@ -1,0 +1,254 @@
+"""Every due fire time of an enabled timer ends as exactly one row with an outcome, whatever happens to the daemon."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from functools import partial
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from scheduler.claims.leases import MAX_ATTEMPTS
+from scheduler.claims.requests import backfill, plan_backfill
+from scheduler.clock import ManualClock
+from scheduler.core.run import Kind, Outcome, Run, Task
+from scheduler.core.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer, Trigger
+from scheduler.daemon.loop import Daemon
+from scheduler.store.database import Store
+from scheduler.store.runs import History
+from scheduler.store.timers import Timetable
+from tests.scheduler.scripted_service import (
+    FAILURE,
+    REFUSAL,
+    START,
+    SUCCESS,
+    TIME_OUT,
+    ScriptedExecutor,
+    empty,
+    kill,
+    settle,
+)
+
+TRIGGERS: dict[str, Every | Cron] = {"quick": Every(1), "slow": Every(7), "cron": Cron("0/9 * * * * ?", "UTC")}
+JITTERS = {"quick": 0, "slow": 7, "cron": 6}
+ENDINGS = st.sampled_from([SUCCESS, SUCCESS, FAILURE, REFUSAL, TIME_OUT, None])
+
+
+class AnyDay(RuleBasedStateMachine):
+    """Three timers; time passes, functions end or go on, the daemon is killed and started, timers are switched."""
+
+    def __init__(self, store_url: str) -> None:
+        super().__init__()
+        self.store_url = store_url
+
+    @initialize(
+        misfire=st.sampled_from(MisfirePolicy),
+        overlap=st.sampled_from(OverlapPolicy),
+        delivery=st.sampled_from(Delivery),
+        jitters=st.booleans(),
+        retries=st.sampled_from([0, 0, 2]),
+    )
+    def start(
+        self, misfire: MisfirePolicy, overlap: OverlapPolicy, delivery: Delivery, jitters: bool, retries: int
+    ) -> None:
+        self.clock = ManualClock(START)
+        self.store = Store(self.store_url)
+        empty(self.store)
+        self.timetable = Timetable(self.store)
+        self.ending = SUCCESS
+        self.delivery = delivery
+        self.retries = retries
+        self.expected: Counter[tuple[str, datetime]] = Counter()
+        self.enabled_at: dict[str, datetime] = {}
+        self.claimed_ahead: set[tuple[str, datetime]] = set()
+        self.timetable.add(
+            [
+                Timer(
+                    name=name,
+                    function="f",
+                    trigger=trigger,
+                    misfire=misfire,
+                    overlap=overlap,
+                    delivery=delivery,
+                    breaker_threshold=3,
+                    jitter_s=JITTERS[name] if jitters else 0,
+                    retries=retries,
+                    retry_backoff_s=1.5,
+                )
+                for name, trigger in TRIGGERS.items()
+            ],
+            now=self.clock.now(),
+        )
+        self.daemon: Daemon | None = None
+        self.start_daemon()
+        for name in TRIGGERS:
+            self.enable(name)
+
+    def start_daemon(self) -> None:
+        self.executor = ScriptedExecutor(self.clock, lambda _: self.ending)
+        self.daemon = Daemon(
+            self.store, {Environment.PRODUCTION: self.executor}, clock=self.clock, grace=timedelta(seconds=2)
+        )
+
+    def enable(self, name: str) -> None:
+        self.timetable.enable(name, now=self.clock.now())
+        self.enabled_at[name] = self.clock.now()
+
+    def expect_until(self, now: datetime) -> None:
+        for name, since in self.enabled_at.items():
+            schedule = self.timetable.get(name).timer.schedule
+            fire_time = schedule.next_fire(since)
+            while fire_time <= now:
+                self.expected[name, fire_time] = 1
+                fire_time = schedule.next_fire(fire_time)
+            self.enabled_at[name] = max(since, now)
+
+    def fire_times(self, run: Run) -> list[datetime]:
+        """The fire times from a row's first to its last; an interval may have had another anchor then."""
+        trigger = TRIGGERS[run.timer]
+        schedule: Trigger = self.timetable.get(run.timer).timer.schedule
+        if isinstance(trigger, Every):
+            schedule = Every(trigger.seconds, anchor=run.fire_time - timedelta(seconds=trigger.seconds))
+        fire_times = [run.fire_time]
+        while fire_times[-1] < run.last_fire_time:
+            fire_times.append(schedule.next_fire(fire_times[-1]))
+        return fire_times
+
+    @rule(seconds=st.one_of(st.floats(0.1, 3), st.integers(1, 20)), ending=ENDINGS)
+    def time_passes_with_the_daemon(self, seconds: float, ending: object) -> None:
+        """The daemon looks at the end only: it was busy in between."""
+        if self.daemon is None:
+            self.start_daemon()
+        self.ending = ending
+        self.clock.advance(seconds)
+        self.settle()
+
+    @precondition(lambda self: self.daemon and self.daemon.next_due)
+    @rule(seconds=st.sampled_from([0.001, 0.003]))
+    def a_fire_time_is_about_to_come(self, seconds: float) -> None:
+        """What is due then is claimed already; whatever happens next, happens in between."""
+        due = self.daemon.next_due - timedelta(seconds=seconds)
+        if due > self.clock.now():
+            self.clock.advance_to(due)
+            self.settle()
+
+    def settle(self) -> None:
+        """Let the daemon take turns until it has nothing more to do at this instant."""
+        self.daemon.wake()  # PostgreSQL's news may still be on its way
+        settle(self.daemon)
+        self.expect_until(self.clock.now())
+
+    @rule(seconds=st.integers(1, 300))
+    def the_daemon_is_killed(self, seconds: int) -> None:
+        """Nothing is tidied up: what was going on is lost with the process."""
+        if self.daemon is not None:
+            kill(self.daemon, self.store)
+        self.daemon = None
+        self.clock.advance(seconds)
+
+    @precondition(lambda self: self.daemon and self.executor.going_on)
+    @rule(ending=st.sampled_from([SUCCESS, FAILURE]), data=st.data())
+    def a_run_ends(self, ending: tuple, data: st.DataObject) -> None:
+        self.executor.end(data.draw(st.sampled_from(self.executor.going_on)), *ending)
+        self.settle()
+
+    @precondition(lambda self: self.daemon)
+    @rule(name=st.sampled_from(sorted(TRIGGERS)))
+    def a_timer_is_switched(self, name: str) -> None:
+        self.settle()
+        if name in self.enabled_at:
+            self.timetable.disable(name)
+            del self.enabled_at[name]
+        else:
+            self.enable(name)
+
+    @precondition(lambda self: self.daemon)
+    @rule(name=st.sampled_from(sorted(TRIGGERS)))
+    def the_past_is_backfilled(self, name: str) -> None:
+        """Whatever is missing is entered once."""
+        self.settle()
+        now = self.clock.now()
+        backfill(self.store, name, Environment.PRODUCTION, (START, now), now=now, cap=10_000)
+        assert plan_backfill(self.store, name, Environment.PRODUCTION, (START, now), now=now).fire_times == ()
+        self.settle()
+
+    @precondition(lambda self: self.daemon)
+    @invariant()
+    def every_due_fire_time_stands_in_exactly_one_row(self) -> None:
+        """Rows that coalesce count as many fire times as they say; other attempts and backfilled runs are beside it."""
+        self.settle()
+        found: Counter[tuple[str, datetime]] = Counter()
+        for run in History(self.store).runs(limit=100_000):
+            if run.attempt > 1 or run.kind is not Kind.SCHEDULED:
+                continue
+            fire_times = self.fire_times(run)
+            assert run.count == len(fire_times)
+            found.update((run.timer, fire_time) for fire_time in fire_times)
+        assert {key: count for key, count in found.items() if count != 1} == {}
+        # What is claimed ahead is not due yet; its timer may be disabled before it is.
+        self.claimed_ahead |= {key for key in found if key[1] > self.clock.now()}
+        assert set(self.expected) <= set(found)
+        assert set(found) - set(self.expected) <= self.claimed_ahead
+
+    @precondition(lambda self: self.daemon)
+    @invariant()
+    def a_fire_time_runs_at_most_as_often_as_was_promised(self) -> None:
+        begun: Counter[tuple[str, datetime]] = Counter((task.timer, task.fire_time) for task in self.executor.begun)
+        most = MAX_ATTEMPTS if self.delivery is Delivery.AT_LEAST_ONCE else 1
+        assert max(begun.values(), default=0) <= most + self.retries
+
+    @precondition(lambda self: self.daemon)
+    @invariant()
+    def only_what_goes_on_or_waits_has_no_outcome(self) -> None:
+        """A run may wait for another one of its timer; a backfilled one also for an attempt that is not due yet."""
+        going_on = {task.run_id for task in self.executor.going_on}
+        open_runs = [run for run in History(self.store).runs(limit=100_000) if run.outcome is None]
+        not_due = [run for run in open_runs if run.due_at is not None and run.due_at > self.clock.now()]
+        stand_by = [run for run in open_runs if run.fire_time > self.clock.now()]
+        waited_for = {task.timer for task in self.executor.going_on} | {run.timer for run in stand_by}
+        retried = {run.timer for run in not_due}
+        for run in open_runs:
+            if run.id not in going_on and run not in not_due and run not in stand_by:
+                waits = run.timer in waited_for or (run.kind is Kind.BACKFILL and run.timer in retried)
+                assert waits, f"{run} neither goes on nor waits for anything"
+
+    def teardown(self) -> None:
+        if getattr(self, "daemon", None) is not None:
+            kill(self.daemon, self.store)
+        if hasattr(self, "store"):
+            self.store.close()
+
+
+def test_any_day_is_accounted_for(store_url: str) -> None:
+    """Whatever the day brings; with fewer days on the database that takes its time."""
+    days = 30 if store_url.startswith("sqlite") else 6
+    run_state_machine_as_test(
+        partial(AnyDay, store_url), settings=settings(max_examples=days, stateful_step_count=20, deadline=None)
+    )
+
+
+def test_an_abandoned_run_is_run_again_where_it_must_be_delivered(store: Store, clock: ManualClock) -> None:
+    """at_least_once: up to five attempts with the same fire time and request id."""
+    Timetable(store).add(
+        [Timer(name="t", function="f", trigger=Every(3600), delivery=Delivery.AT_LEAST_ONCE, enabled=True)],
+        now=clock.now(),
+    )
+    clock.advance(3600)
+    begun: list[Task] = []
+    for _ in range(8):
+        executor = ScriptedExecutor(clock, lambda _: None)
+        daemon = Daemon(store, {Environment.PRODUCTION: executor}, clock=clock)
+        daemon.step()
+        begun += executor.begun
+        kill(daemon, store)
+    assert [task.attempt for task in begun] == [1, 2, 3, 4, 5]
+    assert len({task.request_id for task in begun}) == 1
+    runs = History(store).runs()
+    assert [run.outcome for run in runs] == [Outcome.ABANDONED] * 5

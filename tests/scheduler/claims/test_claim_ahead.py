@@ -1,0 +1,458 @@
+"""Claimed shortly before it is due, handed out at its time: and whatever comes between, each fire time has one row."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.claims.claims import Claims
+from scheduler.clock import ManualClock
+from scheduler.core.breaker import State
+from scheduler.core.run import Outcome
+from scheduler.core.timer import Cron, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.daemon.claim_ahead import LAST, LEAST, MOST, Lead
+from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
+from scheduler.errors import StoreUnavailableError
+from scheduler.store.database import Store
+from scheduler.store.timers import Timetable
+from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
+from tests.scheduler.up_process import eventually
+
+PRODUCTION = Environment.PRODUCTION
+#: Well within the shortest lead.
+AHEAD_S = 0.002
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def ahead_of_the_first_fire(service: Service, **options: Any) -> None:
+    """An every-ten-seconds timer whose first fire is claimed, and not due for two milliseconds."""
+    service.add(seconds=10, **options)
+    service.after(10 - AHEAD_S)
+    assert service.rows() == [(10, 1, None)]
+    assert service.executor.begun == []
+
+
+def test_a_fire_is_claimed_shortly_before_it_is_due_and_handed_out_then(service: Service) -> None:
+    """At the instant itself nothing is left to do but that."""
+    ahead_of_the_first_fire(service)
+    assert service.daemon is not None
+    assert service.daemon.next_due == at(10)
+    (run,) = service.history.runs()
+    assert run.claimed_at == at(10 - AHEAD_S)
+    assert service.timetable.get("t").next_fire == at(20)
+    service.after(AHEAD_S)
+    (run,) = service.history.runs()
+    assert (run.started_at, run.outcome) == (at(10), Outcome.SUCCEEDED)
+
+
+@pytest.mark.parametrize("overlap", OverlapPolicy)
+def test_what_has_to_be_judged_is_claimed_when_it_is_due(service: Service, overlap: OverlapPolicy) -> None:
+    """The last run goes on a moment before the fire time, but not at it: that is no overlap."""
+    service.executor.script = lambda task: None
+    service.add(seconds=10, overlap=overlap)
+    service.after(10)
+    service.after(10 - AHEAD_S)
+    assert service.rows() == [(10, 1, None)]
+    service.executor.end(service.executor.going_on[0])
+    service.after(AHEAD_S)
+    assert service.rows() == [(10, 1, "succeeded"), (20, 1, None)]
+    assert len(service.executor.going_on) == 1
+
+
+def test_what_stands_by_has_a_head_start_on_what_has_to_be_judged(service: Service) -> None:
+    """Its worker may have to wait for the processor that the daemon would claim on."""
+    service.executor.script = lambda task: FAILURE if task.timer == "failing" else SUCCESS
+    service.add("failing", seconds=10)
+    service.after(10)
+    service.add("well", seconds=10)
+    service.after(10 - AHEAD_S)
+    service.clock.advance(AHEAD_S)
+    assert service.daemon is not None
+    assert service.daemon.step() == HEAD_START_S
+    assert [task.timer for task in service.executor.begun] == ["failing", "well"]
+    service.settle()
+    assert [task.timer for task in service.executor.begun] == ["failing", "well", "failing"]
+
+
+def test_a_timer_with_failures_is_judged_when_it_is_due(service: Service) -> None:
+    """Its breaker goes by the fire time."""
+    service.executor.script = lambda task: FAILURE
+    service.add(seconds=10, breaker_threshold=1)
+    service.after(10)
+    service.after(10 - AHEAD_S)
+    assert service.rows() == [(10, 1, "failed")]
+    service.after(AHEAD_S)
+    assert service.rows() == [(10, 1, "failed"), (20, 1, "short_circuited")]
+    assert service.timetable.get("t").breaker.state is State.OPEN
+
+
+def test_a_fire_is_not_claimed_over_the_head_of_a_further_attempt(service: Service) -> None:
+    """That is due a moment before it; a daemon that does not know of it yet looks."""
+    outcomes = iter([FAILURE, SUCCESS, SUCCESS])
+    service.executor.script = lambda task: next(outcomes)
+    service.add(seconds=10, retries=1, retry_backoff_s=10 - AHEAD_S)
+    service.after(10)
+    service.after(10 - 2 * AHEAD_S)
+    assert service.daemon is not None
+    assert service.daemon._claims.claim_ahead(service.clock.now(), until=at(20)).tasks == []
+    service.after(AHEAD_S)
+    service.after(AHEAD_S)
+    runs = sorted((run.fire_time, run.attempt, run.outcome) for run in service.history.runs())
+    assert runs == [(at(10), 1, "failed"), (at(10), 2, "succeeded"), (at(20), 1, "succeeded")]
+
+
+def test_a_daemon_that_stops_undoes_what_it_claimed_ahead(service: Service) -> None:
+    """The next one fires it."""
+    ahead_of_the_first_fire(service)
+    assert service.daemon is not None
+    service.daemon.stop()
+    service.daemon.step()
+    assert service.rows() == []
+    assert service.timetable.get("t").next_fire == at(10)
+    service.daemon.close()
+    assert service.executor.begun == []
+    service.start()
+    service.after(1)
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
+def test_what_is_given_back_fires_by_the_timer_as_it_is_then(service: Service) -> None:
+    """Disabled in between, it does not."""
+    ahead_of_the_first_fire(service)
+    service.timetable.disable("t")
+    assert service.daemon is not None
+    service.daemon.close()
+    service.start()
+    service.after(30)
+    assert service.rows() == []
+
+
+def test_a_daemon_that_is_killed_with_fires_claimed_ahead_leaves_them_abandoned(service: Service) -> None:
+    """Nobody knows that it had not handed them out."""
+    ahead_of_the_first_fire(service)
+    service.kill()
+    service.start()
+    service.after(10 + AHEAD_S)
+    assert service.rows() == [(10, 1, "abandoned"), (20, 1, "succeeded")]
+
+
+@pytest.mark.parametrize("misfire", MisfirePolicy)
+def test_a_machine_that_slept_meanwhile_goes_by_the_misfire_policy(service: Service, misfire: MisfirePolicy) -> None:
+    """An hour later the fire is no longer on time; each fire time stands in one row all the same."""
+    ahead_of_the_first_fire(service, misfire=misfire)
+    service.after(3600 - 10 + AHEAD_S)
+    assert service.rows()[0] == (10, 1, "misfired" if misfire is MisfirePolicy.SKIP else "succeeded")
+    assert sum(count for _, count, _ in service.rows()) == 360
+    assert all(task.past_due for task in service.executor.begun if task.fire_time < at(3595))
+
+
+def test_a_clock_that_is_set_back_by_a_day_takes_the_claims_ahead_back(service: Service) -> None:
+    """The fire time comes again tomorrow, and fires then, once."""
+    ahead_of_the_first_fire(service)
+    service.clock.jump(-86_400)
+    service.settle()
+    assert service.rows() == []
+    assert service.executor.begun == []
+
+
+def test_a_clock_that_is_set_back_a_little_doubles_nothing(service: Service) -> None:
+    """The steady clock goes on, and the task with it."""
+    ahead_of_the_first_fire(service)
+    service.clock.jump(-30)
+    for _ in range(100):
+        service.after(1)
+    fire_times = [task.fire_time for task in service.executor.begun]
+    assert fire_times == sorted(set(fire_times))
+    assert fire_times[0] == at(10)
+
+
+CHANGES: dict[str, Callable[[Timetable, Service], object]] = {
+    "edited": lambda timetable, service: timetable.edit("t", PRODUCTION, {"params": {"a": 1}}, now=service.clock.now()),
+    "disabled and enabled": lambda timetable, service: (
+        timetable.disable("t"),
+        timetable.enable("t", now=service.clock.now()),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_timer_that_is_changed_too_late_fires_once_as_it_was(service: Service, change: str) -> None:
+    """The claim stands; the change holds from the next fire on."""
+    service.add(seconds=10)
+    service.after(10)
+    service.after(10 - AHEAD_S)
+    CHANGES[change](service.timetable, service)
+    service.after(AHEAD_S)
+    assert [(task.fire_time, task.params) for task in service.executor.begun] == [(at(10), "{}"), (at(20), "{}")]
+    service.after(10)
+    # One that is set going anew counts from then on: from 19.998 s, in whole seconds.
+    assert [fire for fire, _, _ in service.rows()] == [10, 20, 30 if change == "edited" else 29]
+
+
+def test_a_timer_that_is_removed_too_late_fires_once(service: Service) -> None:
+    """Its run stands in the history."""
+    ahead_of_the_first_fire(service)
+    service.timetable.remove("t")
+    service.after(30)
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
+def test_a_timer_that_is_removed_and_added_too_late_fires_once(service: Service) -> None:
+    """Neither twice at the fire time that was claimed, nor never again."""
+    timer = Timer(name="t", function="f", trigger=Cron("0/10 * * * * ?"), enabled=True)
+    service.timetable.add([timer], now=service.clock.now())
+    service.after(10 - AHEAD_S)
+    service.timetable.remove("t")
+    (added,) = service.timetable.add([timer], now=service.clock.now())
+    assert added.next_fire == at(20)
+    service.after(5)
+    assert service.rows() == [(10, 1, "succeeded")]
+    service.after(10)
+    assert service.rows() == [(10, 1, "succeeded"), (20, 1, "succeeded")]
+
+
+CHANGES_BEHIND_TIME: dict[str, Callable[[Timetable, Timer, datetime], object]] = {
+    "edited": lambda timetable, _, now: timetable.edit("t", PRODUCTION, {"limit_s": 3}, now=now),
+    "disabled and enabled": lambda timetable, _, now: (timetable.disable("t"), timetable.enable("t", now=now)),
+    "removed and added": lambda timetable, timer, now: (timetable.remove("t"), timetable.add([timer], now=now)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_BEHIND_TIME)
+@pytest.mark.parametrize("waited_s", [0, 0.1, 15])
+def test_a_change_that_had_to_wait_for_the_store_does_not_fire_again(
+    service: Service, change: str, waited_s: float
+) -> None:
+    """Its now is a moment before a fire; meanwhile that has run, and ended, and perhaps the next one too."""
+    timer = Timer(name="t", function="f", trigger=Cron("0/10 * * * * ?"), enabled=True)
+    service.timetable.add([timer], now=service.clock.now())
+    service.after(10 - AHEAD_S)
+    now = service.clock.now()
+    service.after(AHEAD_S)
+    service.after(waited_s)
+    fired = 1 if waited_s < 10 else 2
+    assert len(service.rows()) == fired
+    CHANGES_BEHIND_TIME[change](service.timetable, timer, now)
+    assert service.timetable.get("t").next_fire == at(10 + 10 * fired)
+    service.settle()
+    assert len(service.rows()) == fired
+
+
+def test_what_is_due_stays_due_when_something_else_is_changed(service: Service) -> None:
+    """Nobody has claimed it yet, because the daemon was down, or busy."""
+    service.add(seconds=10)
+    service.kill()
+    service.clock.advance(25)
+    service.timetable.edit("t", PRODUCTION, {"params": {"a": 1}}, now=service.clock.now())
+    service.start()
+    service.settle()
+    assert service.rows() == [(10, 1, "misfired"), (20, 1, "succeeded")]
+    assert [task.params for task in service.executor.begun] == ['{"a":1}']
+
+
+def test_a_change_does_not_go_by_fires_of_a_clock_that_was_wrong(service: Service) -> None:
+    """Set forward by a year by mistake, and back."""
+    ahead_of_the_first_fire(service)
+    service.clock.jump(86_400 * 365)
+    service.settle()
+    service.clock.jump(-86_400 * 365)
+    service.settle()
+    timer = service.timetable.edit("t", PRODUCTION, {"limit_s": 3}, now=service.clock.now())
+    assert timer.next_fire is not None
+    assert timer.next_fire <= service.clock.now() + timedelta(seconds=30)
+
+
+def test_what_stands_by_is_handed_out_while_the_store_is_away(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its time, and recorded when the store is back."""
+    ahead_of_the_first_fire(service)
+    assert service.daemon is not None
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        for name in ("agenda", "claim", "claim_ahead", "record", "count_due"):
+            patch.setattr(service.daemon._claims, name, away)
+        service.daemon.wake()
+        assert service.daemon.turn() == pytest.approx(AHEAD_S)
+        service.clock.advance(AHEAD_S)
+        assert service.daemon.turn() == RETRY_S
+        assert [task.fire_time for task in service.executor.begun] == [at(10)]
+    service.settle()
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
+def test_a_claim_ahead_whose_commit_was_not_answered_is_found(service: Service) -> None:
+    """It took place: the fire runs, once, and at its time."""
+    service.add(seconds=10)
+    service.after(5)
+    claimed = service.daemon._claims.claim_ahead  # type: ignore[union-attr]
+
+    def unanswered(*arguments: object, **options: object) -> object:
+        answer = claimed(*arguments, **options)  # type: ignore[arg-type]
+        service.daemon._claims.doubt(answer.tasks)  # type: ignore[union-attr]
+        service.daemon._claims.claim_ahead = claimed  # type: ignore[union-attr, method-assign]
+        raise StoreUnavailableError("connection lost")
+
+    service.daemon._claims.claim_ahead = unanswered  # type: ignore[union-attr, method-assign]
+    service.clock.advance(5 - AHEAD_S)
+    assert service.daemon.turn() == RETRY_S  # type: ignore[union-attr]
+    service.settle()
+    assert service.executor.begun == []
+    service.after(AHEAD_S)
+    assert service.rows() == [(10, 1, "succeeded")]
+    assert len(service.executor.begun) == 1
+
+
+def away(*_: object, **__: object) -> None:
+    raise StoreUnavailableError("away")
+
+
+@pytest.mark.parametrize("overlap", [OverlapPolicy.SKIP, OverlapPolicy.ALLOW])
+def test_what_another_daemon_went_on_from_is_not_fired_again(service: Service, overlap: OverlapPolicy) -> None:
+    """A daemon that stood still with a claim ahead, and then is told to stop, gives back nothing that is past."""
+    service.add(seconds=1, overlap=overlap)
+    service.after(1 - AHEAD_S)
+    other = Daemon(service.store, {PRODUCTION: (theirs := ScriptedExecutor(service.clock))}, clock=service.clock)
+
+    def let_the_other_go_on() -> None:
+        service.clock.advance(1)
+        other.wake()
+        for _ in range(20):
+            other.step()
+
+    let_the_other_go_on()
+    let_the_other_go_on()
+    assert service.daemon is not None
+    service.daemon.stop()
+    service.daemon.step()
+    service.daemon.close()
+    service.daemon = None
+    let_the_other_go_on()
+    release(other)
+    begun = Counter(task.fire_time for task in theirs.begun)
+    assert set(begun.values()) == {1}
+    fire_times = [fire + rank for fire, count, _ in service.rows() for rank in range(count)]
+    assert sorted(fire_times) == [1, 2, 3, 4]
+    assert service.rows()[0] == (1, 1, "abandoned")
+
+
+def test_a_daemon_hears_at_once_of_one_that_joins(service: Service) -> None:
+    """So that it shares with it from the next fire on."""
+    service.after(1)
+    other = Daemon(service.store, {PRODUCTION: ScriptedExecutor(service.clock)}, clock=service.clock)
+    other.step()
+    assert service.daemon is not None
+    # PostgreSQL's news takes a moment.
+    eventually(lambda: service.daemon.step() is not None and service.daemon._lease.others == 1)  # type: ignore[union-attr]
+    release(other)
+
+
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_two_daemons_share_what_is_due_at_the_same_time(service: Service, stands_still: bool) -> None:
+    """Half each; and what one leaves because it stands still, the other claims in time."""
+    other = Daemon(service.store, {PRODUCTION: (theirs := ScriptedExecutor(service.clock))}, clock=service.clock)
+    other.step()
+    for number in range(11):
+        service.add(f"t{number}", seconds=10)
+    # Time to hear of each other.
+    service.after(5)
+    other.step()
+    service.after(5 - LEAST.total_seconds())
+    for _ in range(0 if stands_still else 20):
+        other.step()
+    service.after((LEAST - LAST).total_seconds())
+    assert len(service.rows()) == 11
+    assert service.executor.begun == []
+    service.after(LAST.total_seconds())
+    other.step()
+    release(other)
+    begun = Counter(task.timer for task in [*service.executor.begun, *theirs.begun])
+    assert begun == {f"t{number}": 1 for number in range(11)}
+    assert len(service.executor.begun) == (11 if stands_still else 6)
+
+
+def test_what_is_given_back_is_not_fired_by_a_timer_that_got_the_id_since(service: Service) -> None:
+    """SQLite gives the id of a removed timer to the next one."""
+    ahead_of_the_first_fire(service)
+    service.timetable.remove("t")
+    daily = Timer(name="daily", function="f", trigger=Cron("0 0 8 * * ?"), enabled=True)
+    (added,) = service.timetable.add([daily], now=service.clock.now())
+    assert service.daemon is not None
+    service.daemon.stop()
+    service.daemon.step()
+    assert service.timetable.get("daily").next_fire == added.next_fire
+    assert service.rows() == []
+
+
+def test_a_store_that_is_gone_in_between_is_not_asked_all_the_time(tmp_path: Path, clock: ManualClock) -> None:
+    """Twice a second, though the time has come of what stands by; which runs when the file is back."""
+    file, elsewhere = tmp_path / "store.db", tmp_path / "moved"
+    with Store(f"sqlite:///{file}") as store:
+        service = Service(store, clock)
+        ahead_of_the_first_fire(service)
+        assert service.daemon is not None
+        file.rename(elsewhere)
+        clock.advance(AHEAD_S)
+        assert [service.daemon.turn() for _ in range(3)] == [RETRY_S] * 3
+        elsewhere.rename(file)
+        service.settle()
+        assert service.rows() == [(10, 1, "succeeded")]
+        service.kill()
+
+
+def test_a_daemon_that_stops_while_the_store_is_away_does_not_ask_all_the_time(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it cannot give back need not be handed out either."""
+    ahead_of_the_first_fire(service)
+    assert service.daemon is not None
+    monkeypatch.setattr(service.daemon._claims, "release", away)
+    service.daemon.stop()
+    service.clock.advance(AHEAD_S)
+    assert service.daemon.turn() == RETRY_S
+
+
+@pytest.mark.parametrize("faulty", [(Claims, "release"), (Timetable, "plan_afresh")])
+def test_a_clock_that_is_set_back_while_the_store_is_away_plans_afresh_later(
+    service: Service, monkeypatch: pytest.MonkeyPatch, faulty: tuple[type, str]
+) -> None:
+    """Or the timers would stand still until the clock has caught up."""
+    ahead_of_the_first_fire(service)
+    service.clock.jump(-3 * 3600)
+    assert service.daemon is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(*faulty, away)
+        assert service.daemon.turn() == RETRY_S
+    service.settle()
+    next_fire = service.timetable.get("t").next_fire
+    assert next_fire is not None
+    assert next_fire <= service.clock.now() + timedelta(seconds=10)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.floats(0, 10)), max_size=20), st.integers(0, 1_000_000))
+def test_a_lead_is_bounded_whatever_the_claims_took(claims: list[tuple[int, float]], fires: int) -> None:
+    """A stall of the machine makes no claim earlier than a quarter of a second; and more fires need no shorter lead."""
+    lead = Lead()
+    for found, took_s in claims:
+        lead.learn(found, took_s)
+    assert LEAST <= lead.of(fires) <= lead.of(fires + 1) <= MOST
+
+
+@given(st.floats(0.001, 0.04), st.floats(0.000_001, 0.000_1), st.integers(1, 1_000))
+def test_a_lead_is_long_enough_for_claims_that_take_what_they_took(fixed_s: float, per_fire_s: float, n: int) -> None:
+    """Once they have been seen, small and large ones."""
+    lead = Lead()
+    for fires in (1, 1_000):
+        lead.learn(fires, fixed_s + fires * per_fire_s)
+    assert lead.of(n).total_seconds() >= min(MOST.total_seconds(), fixed_s + n * per_fire_s)

@@ -1,0 +1,70 @@
+"""scheduler demo, once, as a newcomer runs it."""
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from scheduler.cli.demo import faults, stories
+from scheduler.core.run import MESSAGES, Kind, Outcome, Run
+
+
+@pytest.mark.faults
+def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
+    """Within some twenty seconds all four timers did what they should; nothing is left behind."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "scheduler", "demo"],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - started < 30
+    assert "timerAction timed-out and no fallback available. (over its limit of 1 s)" in done.stdout
+    assert "timerAction short-circuited and no fallback available." in done.stdout
+    assert "timerAction failed and no fallback available. (KeyError: 'nobody')" in done.stdout
+    assert "Everything happened as it should." in done.stdout
+    assert "\x1b" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def run_of(timer: str, outcome: Outcome, count: int, message: str | None = None) -> Run:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return Run(
+        id=1,
+        timer_id=1,
+        timer=timer,
+        function="f",
+        environment="production",
+        kind=Kind.SCHEDULED,
+        fire_time=at,
+        last_fire_time=at,
+        count=count,
+        attempt=1,
+        request_id="",
+        claimed_at=at,
+        outcome=outcome,
+        message=MESSAGES[outcome] if message is None else message,
+    )
+
+
+def test_the_demo_says_what_did_not_happen() -> None:
+    """Each missing outcome is named with its number."""
+    _, _, primes, _ = stories()
+    assert faults(primes, [run_of("primes", Outcome.TIMED_OUT, 1)]) == [
+        "primes: 1 × timed_out, expected at least 2",
+        "primes: 0 × short_circuited, expected at least 1",
+    ]
+
+
+def test_the_demo_reads_the_messages_to_the_letter() -> None:
+    """A wrong word in a message is a fault too."""
+    _, _, primes, _ = stories()
+    runs = [run_of("primes", Outcome.TIMED_OUT, 2), run_of("primes", Outcome.SHORT_CIRCUITED, 3, "short-circuited.")]
+    assert faults(primes, runs) == ["primes: short_circuited says 'short-circuited.'"]

@@ -1,0 +1,147 @@
+"""Log lines: kept, chosen and shown, of runs and of calls over HTTP alike."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from scheduler.cli.teller import JsonTeller
+from scheduler.engine.capture import Said
+from scheduler.errors import StoreUnavailableError
+from scheduler.formats import display
+from scheduler.store.database import Store
+from scheduler.store.log_lines import Choice, LogLine, LogLines, Mark
+from scheduler.up.call_log import Scribe
+from tests.scheduler.command_line import CommandLine
+from tests.scheduler.up_process import eventually
+
+EIGHT = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def line(n: int, text: str = "x", *, environment: str = "production", function: str = "hello") -> LogLine:
+    return LogLine(EIGHT + timedelta(seconds=n), "info", text, function, environment, f"r{n}")
+
+
+def test_the_last_lines_come_first_and_a_reader_goes_on_from_there(store: Store) -> None:
+    """Nothing twice, nothing left out."""
+    logged = LogLines(store)
+    logged.keep([line(n) for n in range(5)])
+    found, mark = logged.last(Choice(), 3)
+    assert found == [line(n) for n in (2, 3, 4)]
+    logged.keep([line(n) for n in range(5, 9)])
+    found, mark = logged.after(mark, Choice(), 2)
+    assert found == [line(5), line(6)]
+    found, mark = logged.after(mark, Choice())
+    assert found == [line(7), line(8)]
+    assert logged.after(mark, Choice()) == ([], mark)
+
+
+def test_a_store_without_lines(store: Store) -> None:
+    """A reader begins at the beginning."""
+    assert LogLines(store).last(Choice(), 3) == ([], Mark())
+
+
+@pytest.mark.parametrize(
+    ("choice", "numbers"),
+    [
+        (Choice(), [1, 2, 3]),
+        (Choice(environment="stage"), [2]),
+        (Choice(function="other"), [3]),
+        (Choice(request_id="r1"), [1]),
+        (Choice(timer="hello"), []),
+        (Choice(environment="stage", function="other"), []),
+    ],
+)
+def test_lines_are_chosen(store: Store, choice: Choice, numbers: list[int]) -> None:
+    """By environment, function, request id; a call belongs to no timer."""
+    logged = LogLines(store)
+    logged.keep([line(1), line(2, environment="stage"), line(3, function="other")])
+    assert [found.request_id for found in logged.last(choice, 10)[0]] == [f"r{n}" for n in numbers]
+
+
+def test_old_lines_are_forgotten(store: Store) -> None:
+    """By age."""
+    logged = LogLines(store)
+    logged.keep([line(n) for n in range(10)])
+    assert logged.prune(before=EIGHT + timedelta(seconds=7)) == 7
+    assert [found.request_id for found in logged.last(Choice(), 10)[0]] == ["r7", "r8", "r9"]
+
+
+def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None:
+    """With their level; --json has the request id that the client was told."""
+    (command_line.folder / ".scheduler").mkdir()
+    with Store(str(command_line.folder / ".scheduler" / "store.db")) as store:
+        LogLines(store).keep([line(1, "a call"), line(2, "of the preview", environment="stage")])
+    assert command_line.run("logs").stdout.splitlines()[0] == "2026-01-05 08:00:01+08:00  info     hello  a call"
+    (text,) = command_line.run("logs", "--env", "stage", "--json").stdout.splitlines()
+    assert json.loads(text) == {
+        "at": "2026-01-05T08:00:02+08:00",
+        "timer": None,
+        "run": None,
+        "function": "hello",
+        "environment": "stage",
+        "request_id": "r2",
+        "level": "info",
+        "text": "of the preview",
+    }
+    assert command_line.run("logs", "--request", "r1").stdout.count("\n") == 1
+
+
+def scribe(store: Store) -> Scribe:
+    return Scribe(store, "production", keep=timedelta(days=30), teller=JsonTeller(display.zone("Asia/Shanghai")))
+
+
+def said(n: int) -> Said:
+    return Said(datetime.now(UTC), "info", str(n), "hello", f"r{n}")
+
+
+def test_calls_may_print_600_lines_a_minute(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is over that is counted, and the count is a line of its own."""
+    writing = scribe(store)
+    for n in range(1000):
+        writing(said(n))
+    writing.close()
+    kept, _ = LogLines(store).last(Choice(), 2000)
+    told = "400 lines were dropped: calls may print 600 lines a minute"
+    assert sorted(found.text for found in kept) == sorted([*map(str, range(600)), told])
+    assert capsys.readouterr().out.count("\n") == 601
+
+
+def test_lines_wait_for_a_store_that_does_not_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is lost, none is shown twice."""
+    answers = iter([False, False, True])
+    kept = LogLines.keep
+
+    def keep(self: LogLines, lines: list[LogLine]) -> None:
+        if lines and not next(answers):
+            raise StoreUnavailableError("away")
+        kept(self, lines)
+
+    monkeypatch.setattr(LogLines, "keep", keep)
+    writing = scribe(store)
+    writing(said(1))
+    eventually(lambda: LogLines(store).last(Choice(), 5)[0])
+    writing.close()
+    assert [found.text for found in LogLines(store).last(Choice(), 5)[0]] == ["1"]
+
+
+def test_lines_that_no_store_takes_keep_no_others_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are told of, and what is printed later is kept."""
+    kept = LogLines.keep
+
+    def keep(self: LogLines, lines: list[LogLine]) -> None:
+        if any(line.text == "1" for line in lines):
+            raise ValueError("a line that cannot be")
+        kept(self, lines)
+
+    monkeypatch.setattr(LogLines, "keep", keep)
+    writing = scribe(store)
+    writing(said(1))
+    eventually(lambda: "1 lines that calls printed could not be kept" in caplog.text)
+    writing(said(2))
+    writing.close()
+    assert [found.text for found in LogLines(store).last(Choice(), 5)[0]] == ["2"]

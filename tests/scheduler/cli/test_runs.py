@@ -1,0 +1,162 @@
+"""scheduler runs, logs and next: what is shown of what a store and an expression hold."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from scheduler.claims.claims import request_run
+from scheduler.clock import ManualClock
+from scheduler.core.breaker import Verdict
+from scheduler.core.run import Outcome
+from scheduler.core.timer import Cron, Environment, Timer
+from scheduler.daemon.loop import Daemon
+from scheduler.formats import display
+from scheduler.store.database import Store
+from scheduler.store.timers import Timetable
+from tests.scheduler.command_line import CommandLine
+from tests.scheduler.scripted_service import ScriptedExecutor
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def history(command_line: CommandLine) -> None:
+    """Three runs, at 8:00 in Shanghai and twice by hand: one succeeded, one timed out and printed, one waits."""
+    (command_line.folder / ".scheduler").mkdir()
+    clock = ManualClock(MONDAY - timedelta(seconds=1))
+    executor = ScriptedExecutor(clock, lambda task: None)
+    with Store(str(command_line.folder / ".scheduler" / "store.db")) as store:
+        timer = Timer(name="report", function="send", trigger=Cron("0 0 8 ? * MON"), enabled=True)
+        Timetable(store).add([timer], now=clock.now())
+        daemon = Daemon(store, {Environment.PRODUCTION: executor}, clock=clock)
+        clock.advance(1.25)
+        daemon.step()
+        executor.end(executor.going_on[0])
+        daemon.step()
+        clock.advance(60)
+        request_run(store, "report", Environment.PRODUCTION, now=clock.now())
+        clock.advance(2)
+        daemon.step()
+        executor.print(executor.going_on[0], "begun")
+        executor.print(executor.going_on[0], "no answer \x1b[2J", "error")
+        executor.end(executor.going_on[0], Outcome.TIMED_OUT, Verdict.FAILURE)
+        daemon.step()
+        daemon.close()
+        request_run(store, "report", Environment.PRODUCTION, now=clock.now())
+
+
+def test_the_newest_run_comes_first(command_line: CommandLine) -> None:
+    """Each with its fire time, outcome and message."""
+    _, waiting, timed_out, succeeded = command_line.run("runs").stdout.splitlines()
+    assert "waiting" in waiting
+    assert "timed_out" in timed_out
+    assert "timerAction timed-out and no fallback available." in timed_out
+    assert "2026-01-05 08:00:00+08:00" in succeeded
+    assert "succeeded" in succeeded
+
+
+def test_runs_are_chosen_by_timer_outcome_and_number(command_line: CommandLine) -> None:
+    """The options narrow what is shown."""
+    assert [run["outcome"] for run in command_line.json("runs")] == [None, "timed_out", "succeeded"]
+    assert [run["outcome"] for run in command_line.json("runs", "-n", "1")] == [None]
+    chosen = command_line.json("runs", "--outcome", "failed", "--outcome", "succeeded")
+    assert [run["outcome"] for run in chosen] == ["succeeded"]
+    assert "no timer 'other', and no run of one" in command_line.refusal("runs", "--timer", "other")
+    assert "no timer 'other', and no run of one" in command_line.refusal("logs", "--timer", "other")
+    assert command_line.run("runs", "--outcome", "misfired").stdout == "no misfired runs\n"
+    assert "'lost' is not one of" in command_line.refusal("runs", "--outcome", "lost")
+
+
+def test_instants_in_json_are_iso_8601_with_offset(command_line: CommandLine) -> None:
+    """In the timer's zone; another program needs no guess."""
+    run = command_line.json("runs")[-1]
+    assert run["fire_time"] == "2026-01-05T08:00:00+08:00"
+    assert run["lateness_s"] == 0.25
+
+
+@pytest.mark.parametrize("command", ["runs", "logs", "simulate"])
+def test_a_name_without_its_option_is_told_of_it(command: str, command_line: CommandLine) -> None:
+    """`scheduler runs report` is what one would type."""
+    assert "argument (report); a timer is named by --timer NAME" in command_line.refusal(command, "report")
+
+
+def test_logs_without_a_line_say_so(command_line: CommandLine) -> None:
+    """On stderr: what reads a pipe gets lines only."""
+    shown = command_line.run("logs", "--request", "none")
+    assert (shown.stdout, shown.stderr) == ("", "no lines\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "-"), (0.0125, "12 ms"), (119.5, "119.50 s"), (120, "2 min"), (7_300, "2 h"), (28_063_980, "325 d")],
+)
+def test_spans_of_time_are_short(value: float | None, shown: str) -> None:
+    """A backfilled run is late by months."""
+    assert display.seconds(value) == shown
+
+
+def test_logs_show_what_runs_printed(command_line: CommandLine) -> None:
+    """A line with its instant and its timer; a control character cannot steer the terminal."""
+    first, second = command_line.run("logs").stdout.splitlines()
+    assert first == "2026-01-05 08:01:02+08:00  info     report  begun"
+    assert second.endswith("  error    report  no answer \\x1b[2J")
+
+
+def test_logs_speak_json_line_by_line(command_line: CommandLine) -> None:
+    """One object a line, so that --follow can be read as it grows."""
+    lines = command_line.run("logs", "--json").stdout.splitlines()
+    assert len(lines) == 2
+    assert '"level": "error"' in lines[1]
+
+
+def test_logs_of_one_run(command_line: CommandLine) -> None:
+    """--run takes the number that runs shows; a wrong one is refused."""
+    timed_out = command_line.json("runs")[1]["id"]
+    assert command_line.run("logs", "--run", str(timed_out)).stdout.count("\n") == 2
+    assert "there is no run 999" in command_line.refusal("logs", "--run", "999")
+
+
+def test_next_shows_fire_times_with_their_offset_and_weekday(command_line: CommandLine) -> None:
+    """From a given instant, or from now."""
+    words = ("next", "0 0 8 ? * MON", "-n", "2", "--from", "2026-01-01T00:00:00+08:00")
+    assert command_line.run(*words).stdout == "2026-01-05 08:00:00+08:00  Mon\n2026-01-12 08:00:00+08:00  Mon\n"
+    assert command_line.json(*words) == ["2026-01-05T08:00:00+08:00", "2026-01-12T08:00:00+08:00"]
+    assert len(command_line.json("next", "* * * * * ?")) == 5
+
+
+def test_a_start_without_offset_is_a_wall_time_of_the_zone(command_line: CommandLine) -> None:
+    """Half past seven in Berlin is before eight in Berlin."""
+    words = ("next", "0 0 8 * * ?", "--tz", "Europe/Berlin", "-n", "1", "--from", "2026-07-01T07:30")
+    assert command_line.json(*words) == ["2026-07-01T08:00:00+02:00"]
+
+
+def test_fire_times_are_shown_in_the_zone_of_the_expression(command_line: CommandLine) -> None:
+    """Whatever the offset of the start: Monday 1:00 in Shanghai is Sunday in UTC, and is called Monday."""
+    words = ("next", "0 0 1 ? * MON", "-n", "1", "--from", "2026-01-01T00:00:00Z")
+    assert command_line.run(*words).stdout == "2026-01-05 01:00:00+08:00  Mon\n"
+    assert command_line.json(*words) == ["2026-01-05T01:00:00+08:00"]
+    assert command_line.json("next", "* * * * * ?", "-n", "1")[0].endswith("+08:00")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("next", "0 75 8 ? * MON"), "Error: minutes, column 3: 75 is out of range; minutes go from 0 to 59"),
+        (("next", "0 0 8 * *"), "Error: "),
+        (("next", "0 0 8 * * ?", "--tz", "Mars/Phobos"), "unknown time zone 'Mars/Phobos'"),
+        (("next", "0 0 8 * * ?", "--from", "tomorrow"), "'tomorrow' is no instant"),
+        (("next", "0 0 8 * * ?", "--dst", "none"), "'none' is not one of"),
+    ],
+)
+def test_a_wrong_expression_zone_or_instant_is_refused(
+    words: tuple[str, ...], message: str, command_line: CommandLine
+) -> None:
+    """One message, and for an expression the place in it."""
+    assert message in command_line.refusal(*words)
+
+
+def test_an_expression_that_fires_no_more_ends_with_status_1(command_line: CommandLine) -> None:
+    """2020 is over."""
+    result = command_line.run("next", "0 0 8 * * ? 2020")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "never fires again" in result.stderr

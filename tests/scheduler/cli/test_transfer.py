@@ -1,0 +1,280 @@
+"""scheduler timers import and export: many timers at once, all or none."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.cli import program
+from scheduler.core.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.errors import TimerError
+from scheduler.formats import timer_files
+from tests.scheduler.command_line import CLOUD, CommandLine
+
+CSV = """\
+name,function,cron,seconds,environment
+report,hello,0 0 8 ? * MON,,production
+often,hello,,60,production
+preview,hello,,30,stage
+"""
+
+texts = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=20).filter(str.strip)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+triggers = st.builds(Every, st.integers(5, 10**6)) | st.builds(
+    Cron,
+    st.sampled_from(["0 0 8 ? * MON", "*/5 * * * * ?", "0 0,30 9-17 L * ? 2026-2090"]),
+    st.sampled_from(["Asia/Shanghai", "America/New_York"]),
+    st.sampled_from(["vixie", "quartz"]),
+)
+timers = st.builds(
+    Timer,
+    name=texts.map(str.strip),
+    function=texts.map(str.strip),
+    trigger=triggers,
+    params=st.dictionaries(texts, json_values, max_size=3),
+    environment=st.sampled_from(Environment),
+    enabled=st.booleans(),
+    limit_s=st.floats(0.001, 86_400),
+    misfire=st.sampled_from(MisfirePolicy),
+    overlap=st.sampled_from(OverlapPolicy),
+    delivery=st.sampled_from(Delivery),
+    breaker_threshold=st.integers(0, 1_000_000),
+    jitter_s=st.integers(0, 5),
+    retries=st.integers(0, 100),
+    retry_backoff_s=st.floats(0.001, 86_400),
+)
+
+
+def read(text: str) -> list[Timer]:
+    return timer_files.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0).timers
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(timers, max_size=4, unique_by=lambda timer: (timer.environment, timer.name)))
+def test_what_is_exported_is_what_is_imported(some: list[Timer]) -> None:
+    """Whatever a timer may be, CSV and JSON bring it back unchanged."""
+    assert read(timer_files.as_csv(some)) == some
+    assert read(json.dumps([timer_files.record(timer) for timer in some], indent=2)) == some
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200) | st.text("[{\"nameron,:0 *?\n\r]}'", max_size=80))
+def test_whatever_stands_in_a_list_is_taken_or_refused(text: str) -> None:
+    """One error, never another exception."""
+    with contextlib.suppress(TimerError):
+        read(text)
+
+
+def test_a_list_of_leancloud_timers_is_taken_as_it_stands(command_line: CommandLine) -> None:
+    """Name, function, cron or seconds, environment: kept disabled, with a hint how to enable them."""
+    command_line.write("cloud.py", CLOUD)
+    said = command_line.run("timers", "import", str(command_line.write("timers.csv", CSV))).stdout
+    assert said.startswith("added 3 timers: 2 in production, 1 in stage\n3 of them disabled;")
+    assert said.rstrip().endswith("timers enable report")
+    kept = {timer["name"]: timer for timer in command_line.json("timers", "list")}
+    assert (kept["report"]["cron"], kept["report"]["tz"]) == ("0 0 8 ? * MON", "Asia/Shanghai")
+    assert (kept["preview"]["every_s"], kept["preview"]["environment"]) == (30, "stage")
+    assert not any(timer["enabled"] for timer in kept.values())
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [("1", "production"), ("0", "stage"), ("生产环境", "production"), ("预备环境", "stage"), (" Stage ", "stage")],
+)
+def test_an_environment_may_be_called_as_on_leancloud(environment: str, expected: str) -> None:
+    """The console's own words, and the numbers of X-LC-Prod."""
+    (timer,) = read(f"name,function,every,env\nt,f,60,{environment}\n")
+    assert timer.environment == expected
+
+
+def test_a_csv_may_come_from_a_spreadsheet(command_line: CommandLine) -> None:
+    """A byte order mark, CRLF, empty lines, blanks after commas and short lines do no harm."""
+    path = command_line.folder / "timers.csv"
+    path.write_bytes("\ufeffName, Function, Seconds, Env\r\n\r\n周报, hello, 60\r\n,,,\r\n".encode())
+    (timer,) = command_line.json("timers", "import", str(path), "--env", "stage", "--enable")
+    assert (timer["name"], timer["environment"], timer["enabled"]) == ("周报", "stage", True)
+
+
+def test_every_bad_line_is_named_with_its_column(command_line: CommandLine) -> None:
+    """All at once, and nothing is kept."""
+    bad = (
+        "name,function,cron,seconds,environment,params\ngood,hello,,60,,\nx,hello,0 75 8 ? * MON,,,\n"
+        '"two\n",hello,,1,,\n'
+        "y,hello,,soon,prodction,\nz,hello,0 0 8 ? * MON,60,,\ngood,hello,,5,,\nw,,,5,,{\nv,hello,,5,,,,\n"
+    )
+    path = str(command_line.write("timers.csv", bad.replace("v,hello,,5,,,,\n", "")))
+    said = command_line.refusal("timers", "import", path)
+    for expected in (
+        "line 3, cron: minutes, column 3: 75 is out of range",
+        "line 4, name: name 'two\\n' has the control character U+000A",
+        "line 6, seconds: it is a whole number, not 'soon'",
+        "line 6, environment: it is production or stage, not 'prodction'",
+        "line 7, cron: a timer has a cron expression or a number of seconds: fill one of the two",
+        "line 8, name: production has 'good' twice, on line 2 too",
+        "line 9, params: it is a JSON object",
+    ):
+        assert expected in said
+    assert not (command_line.folder / ".scheduler").exists()
+    assert len(said.splitlines()) == 9
+    path = str(command_line.write("timers.csv", bad))
+    assert "line 10: 8 cells under 6 columns" in command_line.refusal("timers", "import", path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the list is empty; its first line names the columns"),
+        ("name,functoin,cron\n", "there is no column 'functoin'; did you mean 'function'?"),
+        ("name,function,every,seconds\n", "line 1: the column 'seconds' comes twice"),
+        ('name,function\n"x,y\n', "no CSV: "),
+        ("[\n{", "line 2, column 2: no JSON: "),
+        ('{"name": "t"}', "a list of timers in JSON is an array"),
+        ('[\n\n{"name": "t", "function": "f", "cronn": "x"}]', "line 3: there is no column 'cronn'"),
+        ('[{"name": "t", "function": "f", "seconds": 1},\n3]', "line 2: a timer is an object, not 3"),
+        ('[\n{"name": 1, "function": "f", "seconds": 1}]', "line 2, name: it is a text, not 1"),
+        ('[{"name": "t", "function": "f", "seconds": 1, "params": [1]}]', "line 1, params: parameters are a JSON obj"),
+        ('[{"name": " t", "function": "f", "seconds": 1}]', "line 1, name: name ' t' has a blank at an end"),
+        ('[{"name": "t", "function": "f", "seconds": 0}]', "line 1, seconds: an interval of 0 s is out of range"),
+        ('[{"name": "t", "function": "f", "cron": "0 0 8 * * ?", "tz": "Mars"}]', "line 1, tz: "),
+        ("[" * 100_000, "no JSON: "),
+    ],
+)
+def test_a_list_that_cannot_be_read_says_where(text: str, message: str, command_line: CommandLine) -> None:
+    """A typing error in a heading is not a column that is silently left out."""
+    path = command_line.write("timers.txt", text)
+    assert message in command_line.refusal("timers", "import", str(path))
+
+
+def test_a_file_that_is_missing_or_no_utf_8_is_refused(command_line: CommandLine) -> None:
+    """Spreadsheets in China save CSV in another encoding."""
+    assert "nowhere.csv: cannot be read (No such file" in command_line.refusal("timers", "import", "nowhere.csv")
+    path = command_line.folder / "gbk.csv"
+    path.write_bytes("name,function,seconds\n周报,f,60\n".encode("gbk"))
+    assert "line 2 is no UTF-8; save the list as UTF-8" in command_line.refusal("timers", "import", str(path))
+
+
+def test_a_function_that_is_not_there_is_found_before_anything_is_kept(command_line: CommandLine) -> None:
+    """With its line; --no-check keeps the timers all the same."""
+    command_line.write("cloud.py", CLOUD)
+    path = str(command_line.write("timers.csv", CSV.replace("preview,hello", "preview,helo")))
+    said = command_line.refusal("timers", "import", path)
+    assert "line 4, function: cloud.py has no function 'helo'; did you mean 'hello'?" in said
+    assert command_line.run("timers", "import", path, "--no-check").exit_code == 0
+
+
+def test_everything_that_is_wrong_is_told_in_one_round(command_line: CommandLine) -> None:
+    """Several faults of one line, its function, its parameters, its name in the store, the quota; in order."""
+    command_line.write("cloud.py", CLOUD)
+    command_line.run("timers", "add", "often", "--function", "hello", "--every", "5")
+    bad = (
+        "name,function,cron,seconds,environment,params,tz,dst,limit_s,misfire,breaker\n"
+        ",,,,,,,,,,\n"
+        'often,helo,0 75 8 ? * MON,,,"{""a"": 1}",Mars,summer,0,never,-1\n'
+        'sum,add,,60,production,"{""a"": 1}",,,,,\n'
+        'sum,add,,60,production,"{""a"": 1, ""b"": ""x""}",,,,,\n'
+        "too,hello,,60,,,,,,,,,,many\n"
+        "p4,hello,,60,,,,,,,\np5,hello,,60,,,,,,,\np6,hello,,60,,,,,,,\n"
+    )
+    said = command_line.refusal("timers", "import", str(command_line.write("timers.csv", bad)))
+    lines = [line.removeprefix("Error: ") for line in said.splitlines()]
+    assert [line.split(": ")[0] for line in lines] == [
+        "line 3, name",
+        "line 3, function",
+        "line 3, cron",
+        "line 3, tz",
+        "line 3, dst",
+        "line 3, limit_s",
+        "line 3, misfire",
+        "line 3, breaker",
+        "line 4, params",
+        "line 5, name",
+        "line 5, params",
+        "line 6",
+        "line 8, environment",
+        "(--no-check keeps the timers all the same)",
+    ]
+    assert "Mars" in lines[3]
+    assert "summer" in lines[4]
+    assert "missing argument 'b'" in lines[8]
+    assert "argument 'b' must be a whole number, not 'x'" in lines[10]
+    assert [timer["name"] for timer in command_line.json("timers", "list")] == ["often"]
+
+
+def test_each_line_is_held_against_the_functions_of_its_own_environment(command_line: CommandLine) -> None:
+    """Those of a preview stand in other sources, which share no module with those here."""
+    command_line.write("cloud.py", CLOUD)
+    (command_line.folder / "preview").mkdir()
+    preview = (
+        "import os\n"
+        + CLOUD
+        + '\nprint("loaded")\nif os.environ["LEANCLOUD_APP_ENV"] == "stage":\n    engine.define("coming")(lambda: 1)\n'
+    )
+    command_line.write("preview/cloud.py", preview.replace("def bad", "def worse"))
+    text = "name,function,seconds,environment\na,coming,60,stage\nb,bad,60,stage\nc,coming,60,production\nd,bad,60,\n"
+    path = str(command_line.write("timers.csv", text))
+    said = command_line.refusal("timers", "import", path, "--stage-source", "preview")
+    assert [line.split(";")[0] for line in said.splitlines()[:-1]] == [
+        "Error: line 3, function: cloud.py has no function 'bad'",
+        "line 4, function: cloud.py has no function 'coming'",
+    ]
+    assert "--stage-source DIR" not in said
+    assert "--stage-source DIR looks for those of stage" in command_line.refusal("timers", "import", path)
+    good = str(command_line.write("good.csv", text.replace("b,bad", "b,worse").replace("c,coming", "c,hello")))
+    assert len(command_line.json("timers", "import", good, "--stage-source", "preview")) == 4
+    command_line.write("preview/cloud.py", "1 / 0")
+    said = command_line.refusal("timers", "import", good, "--stage-source", "preview")
+    assert "cloud.py raised while it was imported: ZeroDivisionError" in said
+    assert "there is no such folder" in command_line.refusal("timers", "import", good, "--stage-source", "nowhere")
+
+
+def test_a_timer_that_the_store_has_already_keeps_the_whole_list_out(command_line: CommandLine) -> None:
+    """All or none."""
+    command_line.run("timers", "add", "often", "--function", "hello", "--every", "5")
+    path = str(command_line.write("timers.csv", CSV))
+    assert "line 3, name: timer 'often' exists already in production" in command_line.refusal("timers", "import", path)
+    assert [timer["name"] for timer in command_line.json("timers", "list")] == ["often"]
+
+
+def test_the_quota_is_respected_and_the_way_out_is_named(command_line: CommandLine) -> None:
+    """Five an environment, unless --max-timers says otherwise."""
+    many = "name,function,seconds\n" + "".join(f"t{n},hello,60\n" for n in range(7))
+    path = str(command_line.write("timers.csv", many))
+    said = command_line.refusal("timers", "import", path)
+    assert "production would have 7 timers, 7 of them from the list, and may have 5" in said
+    assert "--max-timers 7" in said
+    assert said == command_line.refusal("timers", "import", path, "--dry-run")
+    assert command_line.run("timers", "import", path, "--max-timers", "7").exit_code == 0
+
+
+def test_a_dry_run_keeps_nothing(command_line: CommandLine) -> None:
+    """Neither timers nor a store; what is there already is found all the same."""
+    path = str(command_line.write("timers.csv", CSV))
+    said = command_line.run("timers", "import", path, "--dry-run").stdout
+    assert said == "would add 3 timers: 2 in production, 1 in stage\n"
+    assert not (command_line.folder / ".scheduler").exists()
+    command_line.run("timers", "import", path)
+    assert "exists already" in command_line.refusal("timers", "import", path, "--dry-run")
+
+
+def test_an_export_can_be_imported_elsewhere(command_line: CommandLine, tmp_path: Path) -> None:
+    """Through a pipe, as CSV and as JSON; --env takes one environment."""
+    command_line.run("timers", "import", str(command_line.write("timers.csv", CSV)), "--enable")
+    command_line.run("timers", "edit", "often", "--limit", "2.5", "n:=[1]")
+    exported = command_line.run("timers", "export").stdout
+    assert exported.splitlines()[0] == ",".join(timer_files.COLUMNS)
+    for number, text in enumerate((exported, command_line.run("timers", "export", "--json").stdout)):
+        words = ["timers", "import", "-", "--store", str(tmp_path / f"{number}.db")]
+        assert CliRunner().invoke(program, words, input=text).exit_code == 0
+        assert command_line.run("timers", "export", *words[3:]).stdout == exported
+    (stage,) = command_line.json("timers", "export", "--env", "stage")
+    assert stage["name"] == "preview"

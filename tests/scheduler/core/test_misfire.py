@@ -1,0 +1,115 @@
+"""Due fire times: divided by policy, and never one lost or doubled."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.core.misfire import Missed, due
+from scheduler.core.timer import Cron, Every, MisfirePolicy
+from tests.scheduler.scripted_service import START
+
+SECOND = timedelta(seconds=1)
+EVERY_SECOND = Every(1, anchor=START)
+
+
+def at(seconds: float) -> object:
+    return START + timedelta(seconds=seconds)
+
+
+@given(
+    period=st.integers(1, 30),
+    late=st.integers(0, 3000),
+    policy=st.sampled_from(MisfirePolicy),
+    grace=st.integers(0, 60),
+    cap=st.integers(1, 50),
+)
+def test_every_due_fire_time_runs_or_is_misfired_exactly_once(
+    period: int, late: int, policy: MisfirePolicy, grace: int, cap: int
+) -> None:
+    """What runs and what is accounted for together are the fire times from the first due one to now."""
+    trigger = Every(period, anchor=START)
+    since = START + period * SECOND
+    now = since + late * SECOND
+    found = due(trigger, since, now, policy, grace=grace * SECOND, cap=cap)
+    every = [since + period * SECOND * rank for rank in range(late // period + 1)]
+    runs = list(found.fire_times)
+    misfired = [] if found.misfired is None else [t for t in every if found.misfired.first <= t <= found.misfired.last]
+    assert sorted(runs + [t for t in misfired if t not in runs]) == every
+    assert (found.misfired.count if found.misfired else 0) == len(every) - len(runs)
+    assert found.next_fire == every[-1] + period * SECOND
+
+
+@given(period=st.integers(1, 30), late=st.integers(0, 300), policy=st.sampled_from(MisfirePolicy))
+def test_what_is_on_time_always_runs(period: int, late: int, policy: MisfirePolicy) -> None:
+    """No policy touches a fire time within the grace."""
+    trigger = Every(period, anchor=START)
+    since = START + period * SECOND
+    now = since + late * SECOND
+    found = due(trigger, since, now, policy, grace=5 * SECOND)
+    on_time = [since + period * SECOND * rank for rank in range(late // period + 1)]
+    assert [t for t in on_time if now - t <= 5 * SECOND] == [t for t in found.fire_times if now - t <= 5 * SECOND]
+
+
+@pytest.mark.parametrize(
+    ("policy", "runs", "misfired"),
+    [
+        (MisfirePolicy.FIRE_ONCE, [at(30)], Missed(at(10), at(20), 2)),
+        (MisfirePolicy.FIRE_ALL, [at(10), at(20), at(30)], None),
+        (MisfirePolicy.SKIP, [], Missed(at(10), at(30), 3)),
+    ],
+)
+def test_what_was_missed_goes_by_the_policy(policy: MisfirePolicy, runs: list[object], misfired: Missed | None) -> None:
+    """A timer with a period of 10 s after 39 s without a daemon."""
+    found = due(Every(10, anchor=START), at(10), at(39), policy)
+    assert (list(found.fire_times), found.misfired, found.next_fire) == (runs, misfired, at(40))
+
+
+def test_fire_once_lets_a_fire_on_time_stand_in_for_the_missed_ones() -> None:
+    """Yesterday's report is not sent a moment before today's."""
+    found = due(Every(10, anchor=START), at(10), at(31), MisfirePolicy.FIRE_ONCE)
+    assert list(found.fire_times) == [at(30)]
+    assert found.misfired == Missed(at(10), at(20), 2)
+
+
+def test_fire_all_is_capped_at_the_latest() -> None:
+    """A year without a daemon must not become a year of runs."""
+    found = due(EVERY_SECOND, at(1), at(86_400 * 365), MisfirePolicy.FIRE_ALL, grace=timedelta(0), cap=3)
+    assert len(found.fire_times) == 4  # three missed ones, and the one on time
+    assert found.misfired is not None
+    assert found.misfired.count == 86_400 * 365 - 4
+
+
+def test_a_rule_that_changed_leaves_nothing_due_before_its_own_fire_times() -> None:
+    """A stored fire time that the trigger does not know is forgotten, and the next one is found."""
+    found = due(Every(100, anchor=START), at(7), at(50), MisfirePolicy.FIRE_ONCE)
+    assert (found.fire_times, found.misfired, found.next_fire) == ((), None, at(100))
+
+
+@given(
+    expression=st.sampled_from(["0/20 * * * * ?", "0 30 1-3 * * ?", "0 0/7 * * * ?", "0 30 2 * * ?"]),
+    days=st.integers(60, 320),
+    late=st.integers(0, 40_000),
+    policy=st.sampled_from(MisfirePolicy),
+)
+def test_cron_fire_times_are_divided_without_loss_across_dst(
+    expression: str, days: int, late: int, policy: MisfirePolicy
+) -> None:
+    """The same for expressions, in a zone whose clock jumps."""
+    trigger = Cron(expression, "America/New_York")
+    since = trigger.next_fire(START + timedelta(days=days))
+    assert since is not None
+    now = since + late * SECOND
+    found = due(trigger, since, now, policy)
+    walked, fire = [], since
+    while fire <= now:
+        walked.append(fire)
+        fire = trigger.next_fire(fire)  # type: ignore[assignment]
+    count = found.misfired.count if found.misfired else 0
+    assert len(found.fire_times) + count == len(walked)
+    assert set(found.fire_times) <= set(walked)
+    if found.misfired is not None:
+        assert found.misfired.first == walked[0]
+        assert found.misfired.last in walked
+    assert found.next_fire == fire

@@ -1,0 +1,143 @@
+"""The system clock is set, the machine sleeps, the wall clock changes: real daemons, whose clock is moved from outside.
+
+Every test prints what was due, fired, doubled and lost, and asserts all four; fleet.py says what these are.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from scheduler.core.misfire import GRACE
+from scheduler.core.run import Outcome
+from scheduler.core.timer import Cron, OverlapPolicy, Timer
+from tests.scheduler.daemon_processes import SECOND, Account, Fleet, account, fleet_on, tell
+from tests.scheduler.fault_scale import scaled
+from tests.scheduler.up_process import eventually
+
+pytestmark = pytest.mark.faults
+
+TIMERS = 10
+WATCH_S = scaled(2.5, 90.0)
+GRACE_S = GRACE.total_seconds()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    with fleet_on(str(tmp_path / "a.db"), tmp_path) as fleet:
+        yield fleet
+
+
+def silences_s(fleet: Fleet, since: float) -> list[float]:
+    """How long nothing was fired, each time."""
+    begun = sorted(note.begun_at for note in fleet.notes() if note.begun_at >= since)
+    return [after - before for before, after in pairwise([since, *begun])]
+
+
+@pytest.mark.parametrize("seconds", scaled([-30, 3600], [-30, -3600, 30, 3600]))
+def test_a_clock_that_is_set_neither_silences_nor_doubles(fleet: Fleet, seconds: int) -> None:
+    """Set back, the daemon goes on slowly; set forward, it follows, and what was jumped over goes by its policy."""
+    fleet.add(TIMERS, overlap=OverlapPolicy.ALLOW)
+    fleet.start(1)
+    time.sleep(1.5)
+    set_at = time.time()
+    fleet.set_clock(seconds)
+    time.sleep(WATCH_S)
+    pace = sum(note.begun_at > set_at for note in fleet.notes()) / (TIMERS * WATCH_S)
+    silence_s = max(silences_s(fleet, set_at))
+    end = fleet.end()
+    if seconds < 0:
+        # The daemon's own clock is ahead of the system's: it ends where it has come to.
+        end = max(note.fire_time for note in fleet.notes()) - SECOND
+    result = account(fleet, end)
+    missed = sum(run.count for run in fleet.runs() if run.outcome is Outcome.MISFIRED)
+    print(f"set by {seconds} s: silent for {silence_s:.2f} s at most; {pace:.2f} of the pace; missed {missed}")
+    assert (result.doubled, result.lost) == (0, 0)
+    assert result.fired + (missed if seconds > 0 else 0) == result.due
+    assert silence_s < 2
+    assert pace > 0.4
+    if seconds > 0:
+        # All that was jumped over, but for the last seconds: within the grace a fire time is late, not missed.
+        assert missed == pytest.approx(TIMERS * (seconds - GRACE_S), abs=2 * TIMERS)
+
+
+def test_a_machine_that_slept_goes_on_where_it_wakes(fleet: Fleet) -> None:
+    """Its processes stood still for two seconds, and the wall clock is an hour further."""
+    fleet.add(TIMERS, overlap=OverlapPolicy.ALLOW)
+    fleet.start(1)
+    time.sleep(1.2)
+    (daemon,) = fleet.daemons
+    os.kill(daemon.pid, signal.SIGSTOP)
+    time.sleep(2)
+    fleet.set_clock(3600)
+    woke_at = time.time()
+    os.kill(daemon.pid, signal.SIGCONT)
+    eventually(lambda: len([note for note in fleet.notes() if note.begun_at > woke_at]) > 3 * TIMERS)
+    result = account(fleet, fleet.end())
+    missed = sum(run.count for run in fleet.runs() if run.outcome is Outcome.MISFIRED)
+    print(f"fired again {silences_s(fleet, woke_at)[0]:.3f} s after it woke; missed {missed}")
+    assert (result.doubled, result.lost, result.fired + missed) == (0, 0, result.due)
+    assert silences_s(fleet, woke_at)[0] < 1
+    assert missed == pytest.approx(TIMERS * (3600 - GRACE_S), abs=5 * TIMERS)
+
+
+NEW_YORK = "America/New_York"
+FIRST_PASS, SECOND_PASS = datetime(2026, 11, 1, 5, tzinfo=UTC), datetime(2026, 11, 1, 6, tzinfo=UTC)
+AFTER_GAP = datetime(2026, 3, 8, 7, tzinfo=UTC)
+#: When the clocks of New York change, and what fires in the two hours around it: expression, policy, instants.
+CHANGES = {
+    "gap": (
+        AFTER_GAP,
+        [
+            ("0 30 2 * * ?", "vixie", [AFTER_GAP]),
+            ("0 30 2 * * ?", "quartz", []),
+            ("0 0 3 * * ?", "vixie", [AFTER_GAP]),
+        ],
+    ),
+    "overlap": (
+        SECOND_PASS,
+        [
+            ("0 0 1 * * ?", "vixie", [FIRST_PASS]),
+            ("0 0 1 * * ?", "quartz", [SECOND_PASS]),
+            ("0 0 * * * ?", "vixie", [FIRST_PASS, SECOND_PASS]),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+def test_the_clocks_change_while_the_daemon_runs(fleet: Fleet, change: str) -> None:
+    """Each timer fires as the policy of its expression says; one of every second does not notice.
+
+    The timers were there long before; of the two hours, the daemon lives through the last seconds.
+    """
+    moment, expected = CHANGES[change]
+    fleet.set_clock((moment - timedelta(minutes=80) - datetime.now(UTC)).total_seconds())
+    fleet.add_timers(*(noting(fleet, f"{n}", Cron(text, NEW_YORK, dst)) for n, (text, dst, _) in enumerate(expected)))
+    fleet.set_clock((moment - 4 * SECOND - datetime.now(UTC)).total_seconds())
+    fleet.add_timers(noting(fleet, "every-second", Cron("* * * * * ?", NEW_YORK)))
+    begin = fleet.now()
+    fleet.start(1)
+    eventually(lambda: fleet.now() > moment + 2 * SECOND)
+    end = fleet.end()
+    due = Counter((f"{number}", fire_time) for number, (_, _, times) in enumerate(expected) for fire_time in times)
+    seconds = (moment + SECOND * rank for rank in range(-10, 20))
+    due.update(("every-second", second) for second in seconds if begin < second <= end)
+    fired = Counter((note.timer, note.fire_time) for note in fleet.notes() if note.fire_time <= end)
+    outcomes = Counter(str(run.outcome) for run in fleet.runs())
+    tell(Account(due.total(), len(fired), (fired - due).total(), (due - fired).total()), outcomes)
+    assert fired == due
+    assert set(outcomes) == {"succeeded"}
+
+
+def noting(fleet: Fleet, name: str, trigger: Cron) -> Timer:
+    params = {"path": str(fleet.notes_file)}
+    return Timer(name=name, function="note", trigger=trigger, params=params, overlap=OverlapPolicy.ALLOW, enabled=True)

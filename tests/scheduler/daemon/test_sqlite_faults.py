@@ -1,0 +1,110 @@
+"""The service killed again and again on a SQLite store: what the functions wrote down against what the history says."""
+
+import random
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from scheduler.clock import SystemClock
+from scheduler.core.run import Outcome, Run
+from scheduler.core.timer import Delivery, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.store.database import Store
+from scheduler.store.runs import History
+from scheduler.store.timers import Timetable
+from tests.scheduler.fault_scale import scaled
+from tests.scheduler.up_process import up
+
+ROUNDS = scaled(5, 20)
+SECOND = timedelta(seconds=1)
+
+CLOUD = """
+import os
+import time
+
+from scheduler.engine import Engine
+
+engine = Engine()
+
+
+@engine.define
+def note(pause=0):
+    timer = engine.current.timer
+    line = f"{timer.name} {timer.scheduled_at.isoformat()}\\n".encode()
+    file = os.open("noted.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, line)
+    os.close(file)
+    time.sleep(pause)
+"""
+
+
+def timers() -> list[Timer]:
+    """Quick and slow ones of both kinds; every fire time that was missed is made up for."""
+    return [
+        Timer(
+            name=f"{delivery}-{pause}",
+            function="note",
+            trigger=Every(1),
+            params={"pause": pause},
+            misfire=MisfirePolicy.FIRE_ALL,
+            overlap=OverlapPolicy.ALLOW,
+            delivery=delivery,
+            enabled=True,
+        )
+        for delivery in Delivery
+        for pause in (0, 0.3)
+    ]
+
+
+def fire_times(run: Run) -> list[datetime]:
+    return [run.fire_time + SECOND * rank for rank in range(run.count)]
+
+
+@pytest.mark.faults
+def test_a_service_that_is_killed_at_random_moments_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """Each due fire time has one outcome; at_most_once never runs twice, at_least_once at least once."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    store_file = tmp_path / "store.db"
+    seed = random.randrange(1_000_000)
+    moments = random.Random(seed)
+    with Store(str(store_file)) as store:
+        Timetable(store).add(timers(), now=SystemClock().now(), quota=0)
+    for _ in range(ROUNDS):
+        with up(tmp_path, "--store", str(store_file)) as running:
+            time.sleep(moments.uniform(0.2, 2.0))
+            running.process.kill()
+            running.process.communicate(timeout=10)
+    with up(tmp_path, "--store", str(store_file)) as running:
+        time.sleep(3)
+        status, _ = running.stop()
+        assert status == 0
+    with Store(str(store_file)) as store:
+        runs = History(store).runs(limit=100_000)
+        anchors = {entry.timer.name: entry.timer.trigger.anchor for entry in Timetable(store).list()}  # type: ignore[union-attr]
+        pending = {entry.timer.name: entry.next_fire for entry in Timetable(store).list()}
+    noted = Counter((line.split()[0], datetime.fromisoformat(line.split()[1])) for line in read(tmp_path / "noted.txt"))
+    due = set()
+    for name, anchor in anchors.items():
+        fire_time = anchor + SECOND
+        while fire_time < pending[name]:  # type: ignore[operator]
+            due.add((name, fire_time))
+            fire_time += SECOND
+    firsts = Counter((run.timer, time) for run in runs if run.attempt == 1 for time in fire_times(run))
+    doubled = {key for key, count in noted.items() if count > 1 and key[0].startswith("at_most_once")}
+    lost = {key for key in due if key not in noted and key[0].startswith("at_least_once")}
+    abandoned = sum(run.outcome is Outcome.ABANDONED for run in runs)
+    print(
+        f"seed {seed}: {ROUNDS} kills; due {len(due)}, fired {sum(noted.values())}, "
+        f"abandoned {abandoned}, doubled {len(doubled)}, lost {len(lost)}"
+    )
+    assert not [run for run in runs if run.outcome is None]
+    assert set(firsts) == due
+    assert set(firsts.values()) == {1}
+    assert not doubled
+    assert not lost
+
+
+def read(file: Path) -> list[str]:
+    return file.read_text().splitlines()

@@ -1,0 +1,246 @@
+"""Daemons as real processes on one store; their functions write down what they do, so that it can be held to account.
+
+`due` are the fire times up to the end of a test, `fired` those that a function began, `doubled` those that it began
+more often than was promised, and `lost` those that no row of the history accounts for, or that a row says were run and
+no function knows of.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import update
+
+from scheduler.clock import SystemClock
+from scheduler.core.run import Outcome, Run
+from scheduler.core.timer import Every, Timer
+from scheduler.core.timestamps import instant
+from scheduler.store.database import Store
+from scheduler.store.runs import History
+from scheduler.store.schema import timers
+from scheduler.store.timers import Timetable
+from tests.scheduler.up_process import eventually
+
+CLOUD = """
+import os, time
+from scheduler.engine import Engine
+
+engine = Engine()
+
+
+@engine.define
+def note(path, duration=0.0):
+    timer = engine.current.timer
+    words = f"{timer.name} {timer.scheduled_at.timestamp():.6f} {timer.attempt} {time.time():.6f} {os.getppid()}\\n"
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, words.encode())
+    os.close(file)
+    time.sleep(duration)
+"""
+#: One daemon; each believes to be on a machine of its own, so that none can ask after another's process.
+PROGRAM = """
+import logging, signal, socket, sys
+from datetime import timedelta
+from pathlib import Path
+from scheduler.clock import SystemClock
+from scheduler.daemon import Daemon
+from scheduler.executors.celery import CeleryExecutor
+from scheduler.executors.process import ProcessExecutor
+from scheduler.store import Store
+from scheduler.timer import Environment
+
+name, url, target, grace_s, clock_file, broker = sys.argv[1:]
+socket.gethostname = lambda: name
+
+
+class MovedClock(SystemClock):
+    # As far ahead of the system's as the file says.
+    def now(self):
+        return super().now() + timedelta(seconds=float(Path(clock_file).read_text()))
+
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+store = Store(url)
+if broker:
+    executor = CeleryExecutor(store, broker)
+else:
+    executor = ProcessExecutor(target, workers=2)
+    executor.start()
+grace = timedelta(seconds=float(grace_s))
+daemon = Daemon(store, dict.fromkeys(Environment, executor), grace=grace, clock=MovedClock())
+signal.signal(signal.SIGTERM, lambda *_: daemon.stop())
+print("ready", flush=True)
+daemon.run()
+"""
+SECOND = timedelta(seconds=1)
+
+
+class Note(NamedTuple):
+    """What a function wrote when it began."""
+
+    timer: str
+    fire_time: datetime
+    attempt: int
+    begun_at: float
+    #: The process that started the one of the function.
+    daemon: int
+
+
+class Fleet:
+    """Daemons on one store, and timers whose functions write into one file.
+
+    The functions run in the daemons' own processes, or in those of whoever serves `broker`.
+    """
+
+    def __init__(self, url: str, folder: Path, functions: str = "", *, broker: str = "") -> None:
+        self.url, self.folder, self.broker = url, folder, broker
+        self.store = Store(url)
+        self.notes_file = folder / "notes"
+        (folder / "cloud.py").write_text(CLOUD + functions)
+        self.daemons: list[subprocess.Popen[str]] = []
+        self._clock_file = folder / "clock"
+        self.set_clock(0)
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Have the daemons' system clock be so far ahead of the true one."""
+        written = self.folder / "clock.new"
+        written.write_text(str(ahead_s))
+        written.replace(self._clock_file)
+        self._ahead = timedelta(seconds=ahead_s)
+
+    def now(self) -> datetime:
+        """What the daemons' system clock says."""
+        return SystemClock().now() + self._ahead
+
+    def add_timers(self, *new: Timer) -> None:
+        """Add timers as they are."""
+        Timetable(self.store).add(new, now=self.now(), quota=0)
+
+    def add(self, count: int, *, duration: float = 0.0, **options: object) -> None:
+        """Add every-second timers that fire one after another, so that something is due all the time."""
+        new = [
+            Timer(
+                name=f"t{number}",
+                function="note",
+                trigger=Every(1),
+                params={"path": str(self.notes_file), "duration": duration},
+                enabled=True,
+                **options,  # type: ignore[arg-type]
+            )
+            for number in range(count)
+        ]
+        added = Timetable(self.store).add(new, now=self.now(), quota=0)
+        with self.store.writing() as connection:
+            for number, entry in enumerate(added):
+                apart = 1_000_000 * number // count
+                moved = {"anchor_at": timers.c.anchor_at + apart, "next_fire_at": timers.c.next_fire_at + apart}
+                connection.execute(update(timers).where(timers.c.id == entry.id).values(moved))
+
+    def start(self, count: int, *, grace_s: float = 5.0) -> None:
+        target = str(self.folder / "cloud.py")
+        words = [self.url, target, str(grace_s), str(self._clock_file), self.broker]
+        new = [
+            subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, f"machine-{number}", *words],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(count)
+        ]
+        self.daemons += new
+        for daemon in new:
+            assert daemon.stdout is not None
+            assert daemon.stdout.readline() == "ready\n"
+        if not self.broker:
+            eventually(lambda: {note.daemon for note in self.notes()} >= {daemon.pid for daemon in new})
+
+    def notes(self) -> list[Note]:
+        if not self.notes_file.exists():
+            return []
+        words = (line.split() for line in self.notes_file.read_text().splitlines())
+        return [
+            Note(name, instant(round(float(fire_time) * 1e6)), int(attempt), float(begun_at), int(daemon))
+            for name, fire_time, attempt, begun_at, daemon in words
+        ]
+
+    def runs(self) -> list[Run]:
+        return History(self.store).runs(limit=1_000_000)
+
+    def end(self) -> datetime:
+        """End the daemons in order; returns the instant up to which every fire time must be accounted for."""
+        end = self.now() - SECOND / 2
+        for daemon in self.daemons:
+            daemon.send_signal(signal.SIGTERM)
+        self.said = [daemon.communicate(timeout=20)[1] for daemon in self.daemons]
+        return end
+
+    def close(self) -> None:
+        for daemon in self.daemons:
+            if daemon.poll() is None:
+                daemon.kill()
+            daemon.communicate(timeout=20)
+        self.store.close()
+
+
+class Account(NamedTuple):
+    """The outcome of a test, in fire times."""
+
+    due: int
+    fired: int
+    doubled: int
+    lost: int
+
+
+def account(fleet: Fleet, end: datetime, *, attempts: int = 1) -> Account:
+    """Hold what was due against what the functions wrote and what the history says; prints it."""
+    begun = Counter((note.timer, note.fire_time) for note in fleet.notes() if note.fire_time <= end)
+    triggers = {entry.timer.name: entry.timer.trigger for entry in Timetable(fleet.store).list()}
+    steps = {name: SECOND * trigger.seconds for name, trigger in triggers.items()}  # type: ignore[union-attr]
+    accounted: Counter[tuple[str, datetime]] = Counter()
+    said_to_run = set()
+    for run in fleet.runs():
+        if run.attempt == 1:
+            step = steps[run.timer]
+            span = int((run.last_fire_time - run.fire_time) / step) + 1
+            assert span == run.count, run
+            accounted.update((run.timer, run.fire_time + step * rank) for rank in range(span))
+        if run.outcome is Outcome.SUCCEEDED and run.function == "note":
+            said_to_run.add((run.timer, run.fire_time))
+    due = {(name, fire_time) for name, trigger in triggers.items() for fire_time in fires(trigger, end)}
+    doubled = {key for key, times in begun.items() if times > attempts}
+    doubled |= {key for key, times in accounted.items() if times > 1}
+    lost = (due - set(accounted)) | (said_to_run - {(note.timer, note.fire_time) for note in fleet.notes()})
+    result = Account(len(due), len(begun), len(doubled), len(lost))
+    tell(result, Counter(str(run.outcome) for run in fleet.runs()))
+    return result
+
+
+def tell(result: Account, outcomes: Counter[str]) -> None:
+    """Print what was due, fired, doubled and lost."""
+    print(f"\ndue {result.due}, fired {result.fired}, doubled {result.doubled}, lost {result.lost}; {dict(outcomes)}")
+
+
+def fires(trigger: Every, end: datetime) -> Iterator[datetime]:
+    fire_time = trigger.anchor + SECOND * trigger.seconds
+    while fire_time <= end:
+        yield fire_time
+        fire_time += SECOND * trigger.seconds
+
+
+@contextmanager
+def fleet_on(url: str, folder: Path, functions: str = "", *, broker: str = "") -> Iterator[Fleet]:
+    """Daemons and timers, all ended when the block is left; `functions` are added to their cloud.py."""
+    fleet = Fleet(url, folder, functions, broker=broker)
+    try:
+        yield fleet
+    finally:
+        fleet.close()

@@ -1,0 +1,38 @@
+"""Keys that every test of the engine has, and engines that end with their test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from scheduler.engine import Engine, credentials, init
+from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, HOOK_KEY, MASTER_KEY, Client
+
+VARIABLES = ("APP_ID", "APP_KEY", "APP_MASTER_KEY", "APP_HOOK_KEY", "APP_ENV", "APP_PROD", "API_SERVER")
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The application has all four keys, and the environment says nothing."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(f"LEANCLOUD_{variable}", raising=False)
+        monkeypatch.delenv(f"LC_{variable}", raising=False)
+    before = credentials._given
+    init(APP_ID, APP_KEY, MASTER_KEY, HOOK_KEY)
+    yield
+    credentials._given = before
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """An engine without a site, with limits that tests can wait for."""
+    engine = Engine(function_limit_s=5.0, hook_limit_s=2.0)
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def client(engine: Engine) -> Client:
+    """A client of that engine that has the application's key."""
+    return Client(engine)

@@ -1,0 +1,258 @@
+"""What functions print while they answer: caught by the context of the call, whatever else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scheduler.core.log_limits import MAX_LINE_LENGTH
+from scheduler.engine import Engine
+from scheduler.engine.capture import Said, catching
+from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, WITH_KEY, Client
+from tests.waiting import eventually
+
+
+class Catching(Client):
+    """A client whose calls are listened to: every line is in `caught`."""
+
+    def __init__(self, app: Engine) -> None:
+        super().__init__(app)
+        self.caught: list[Said] = []
+
+    def __enter__(self) -> Catching:
+        # In the test itself: pytest has streams of its own for fixtures.
+        self._block = catching(self.caught.append)
+        self._block.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._block.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(engine: Engine) -> Catching:
+    """A client of the engine that can be listened to."""
+    return Catching(engine)
+
+
+def told(lines: list[Said]) -> list[tuple[str, str, str]]:
+    return [(line.level, line.function, line.text) for line in lines]
+
+
+def test_lines_come_with_their_level_function_and_request(engine: Engine, client: Catching) -> None:
+    """stdout is info, stderr is error, a log record keeps its own level; an unfinished line counts at the end."""
+
+    @engine.define
+    def talks() -> None:
+        print("one\ntwo")
+        print("oh", file=sys.stderr)
+        logging.getLogger("shop").warning("careful\nhere")
+        sys.stdout.writelines(["with", "out end"])
+
+    with client:
+        client.call("talks", headers=WITH_KEY | {"X-Request-Id": "r-1"})
+    assert told(client.caught) == [
+        ("info", "talks", "one"),
+        ("info", "talks", "two"),
+        ("error", "talks", "oh"),
+        ("warning", "talks", "careful"),
+        ("warning", "talks", "here"),
+        ("info", "talks", "without end"),
+    ]
+    assert {line.request_id for line in client.caught} == {"r-1"}
+
+
+def test_what_no_call_prints_goes_its_usual_way(
+    engine: Engine, client: Catching, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The site, other threads, and everything after the block."""
+    engine.define("f")(lambda: print("inside"))
+    with client:
+        print("outside")
+        client.call("f")
+    client.call("f")
+    assert capsys.readouterr().out == "outside\ninside\n"
+    assert [line.text for line in client.caught] == ["inside"]
+
+
+def test_without_a_sink_nothing_changes(engine: Engine, client: Catching, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under another server a function prints to that server's output."""
+    before = sys.stdout
+    engine.define("f")(lambda: print("inside"))
+    client.call("f")
+    assert capsys.readouterr().out == "inside\n"
+    assert sys.stdout is before
+
+
+def test_a_thousand_concurrent_calls_never_mix_their_lines() -> None:
+    """Pieces of lines printed in turns by many threads: each call has its own lines, whole and in order."""
+    engine = Engine(max_concurrency=64)
+    gate = threading.Barrier(50)
+
+    @engine.define
+    def talks(n: int) -> None:
+        if n < 500:
+            gate.wait(10)
+        for part in range(3):
+            sys.stdout.write(f"{n}:")
+            sys.stdout.write(f"{part}\n")
+
+    @engine.define("async")
+    async def concurrent(n: int) -> None:
+        for part in range(3):
+            sys.stdout.write(f"{n}:")
+            await asyncio.sleep(0)
+            sys.stdout.write(f"{part}\n")
+
+    client = Catching(engine)
+
+    def session(first: int) -> None:
+        for n in range(first, 1000, 50):
+            headers = WITH_KEY | {"X-Request-Id": f"r{n}"}
+            assert client.call("talks" if n < 900 else "async", {"n": n}, headers=headers).status == 200
+
+    threads = [threading.Thread(target=session, args=(first,)) for first in range(50)]
+    with client:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    of_calls = defaultdict(list)
+    for line in client.caught:
+        of_calls[line.request_id].append(line.text)
+    assert of_calls == {f"r{n}": [f"{n}:{part}" for part in range(3)] for n in range(1000)}
+
+
+def test_nested_calls_and_hooks(engine: Engine, client: Catching) -> None:
+    """A function that another one calls prints for its caller; a hook prints for itself."""
+    engine.define("inner")(lambda: print("inner speaks"))
+    engine.define("outer")(lambda: engine.call("inner"))
+    engine.after_save("Todo")(lambda _: print("saved"))
+    with client:
+        client.call("outer")
+        client.post("/1.1/functions/Todo/afterSave", {"object": {}}, headers=WITH_HOOK_KEY)
+    assert told(client.caught) == [("info", "outer", "inner speaks"), ("info", "__after_save_for_Todo", "saved")]
+
+
+def test_an_unforeseen_error_is_logged_with_its_traceback(engine: Engine, client: Catching) -> None:
+    """Under the request id that the client was told; a refusal is no error."""
+    engine.define("fails")(lambda: 1 / 0)
+    with client:
+        answer = client.call("fails").json
+    assert {(line.level, line.function, line.request_id) for line in client.caught} == {
+        ("error", "fails", answer["requestId"])
+    }
+    assert client.caught[1].text == "Traceback (most recent call last):"
+    assert client.caught[-1].text == "ZeroDivisionError: division by zero"
+
+
+def _fails(*_: object) -> None:
+    print("about to fail")
+    raise ValueError("no")
+
+
+async def _fails_async(*_: object) -> None:
+    await asyncio.sleep(0)
+    _fails()
+
+
+def _fails_again(*_: object) -> None:
+    try:
+        _fails()
+    except ValueError as error:
+        raise KeyError("again") from error
+
+
+def _exits(*_: object) -> None:
+    print("about to exit")
+    sys.exit("no")
+
+
+@pytest.mark.parametrize("function", [_fails, _fails_async, _fails_again, _exits])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("fails", "fails"),
+        ("_messageReceived", "_messageReceived"),
+        ("Todo/afterSave", "__after_save_for_Todo"),
+        ("_User/onLogin", "__on_login__User"),
+        ("onVerified/sms", "__on_verified_sms"),
+    ],
+)
+def test_prints_and_tracebacks_stand_under_one_name(
+    engine: Engine, client: Catching, path: str, name: str, function: Callable[..., Any]
+) -> None:
+    """That of `_ops/metadatas`; and each traceback begins at the user's own line."""
+    engine.define("fails")(function)
+    engine.define("_messageReceived")(function)
+    engine.after_save("Todo")(function)
+    engine.on_login(function)
+    engine.on_verified("sms")(function)
+    with client:
+        answer = client.post(f"/1.1/functions/{path}", {"object": {}} if "/" in path else {}, headers=WITH_HOOK_KEY)
+    assert answer.status == 500
+    assert {line.function for line in client.caught} == {name}
+    traced = [line.text for line in client.caught if line.level == "error"]
+    begins = [traced[n + 1] for n, text in enumerate(traced) if text.startswith("Traceback")]
+    assert begins
+    assert all(f'File "{__file__}"' in line for line in begins)
+    assert not any("scheduler/engine" in text or "asyncio/runners" in text for text in traced)
+
+
+def test_a_result_that_is_no_json_is_logged_without_a_traceback(engine: Engine, client: Catching) -> None:
+    """The function has returned: no line of it is to blame."""
+    engine.define("returns")(lambda: {1, 2})
+    with client:
+        answer = client.call("returns").json
+    assert [line.text for line in client.caught] == [
+        f"'returns' failed: {answer['error']} [request {answer['requestId']}]"
+    ]
+
+
+def test_an_abandoned_function_goes_on_printing() -> None:
+    """What it prints after its limit is still its own."""
+    engine = Engine(function_limit_s=0.05)
+    client = Catching(engine)
+    release = threading.Event()
+
+    @engine.define
+    def slow() -> None:
+        release.wait(5)
+        print("late")
+
+    with client:
+        assert client.call("slow").json["code"] == 124
+        release.set()
+        eventually(lambda: ("info", "slow", "late") in told(client.caught))
+        eventually(lambda: any("over its limit" in line.text for line in client.caught))
+
+
+def test_a_line_is_cut_and_sound(engine: Engine, client: Catching) -> None:
+    """4,096 characters at most, and always UTF-8."""
+    engine.define("f")(lambda: print("x" * 10_000 + "\nhalf \ud800"))
+    with client:
+        client.call("f")
+    assert [len(line.text) for line in client.caught] == [MAX_LINE_LENGTH, 6]
+    client.caught[1].text.encode()
+
+
+def test_the_stream_stays_a_stream(engine: Engine, client: Catching) -> None:
+    """What functions ask of it is answered, and bytes are refused as ever."""
+
+    @engine.define
+    def asks() -> bool:
+        sys.stdout.flush()
+        with pytest.raises(TypeError):
+            sys.stdout.write(b"bytes")  # type: ignore[arg-type]
+        return sys.stdout.isatty() and bool(sys.stdout.encoding)
+
+    with client:
+        assert client.call("asks").json == {"result": False}
+    assert client.caught == []

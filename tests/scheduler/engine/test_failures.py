@@ -1,0 +1,267 @@
+"""How a call ends, row by row of the protocol's table."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from scheduler.engine import Engine, LeanCloudError, LeanEngineError
+from scheduler.engine.failures import failure_of
+from scheduler.errors import ArgumentError
+from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, Client
+from tests.waiting import eventually
+
+
+class SDK:
+    """Names as another package has them."""
+
+    class LeanCloudError(Exception):
+        code, error = 211, "Could not find user."
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+RAISED: list[tuple[BaseException, int, int, str]] = [
+    (LeanEngineError(123, "m"), 400, 123, "m"),
+    (LeanEngineError("m"), 400, 1, "m"),
+    (LeanEngineError(message="m"), 400, 1, "m"),
+    (LeanEngineError(404, "m"), 404, 404, "m"),
+    (LeanEngineError(503, "m"), 503, 503, "m"),
+    (LeanEngineError(status=422, code=777, message="x"), 422, 777, "x"),
+    (LeanEngineError(status=204, code=1, message="a status without a body"), 400, 1, "a status without a body"),
+    (LeanEngineError(status=99999, code=1, message="no status"), 400, 1, "no status"),
+    (LeanEngineError(status=599, code=1, message="x"), 599, 1, "x"),
+    (LeanCloudError(211, "m"), 400, 211, "m"),
+    (SDK.LeanCloudError(), 400, 211, "Could not find user."),
+    (ValueError("oh no"), 500, 1, "oh no"),
+    (ValueError("坏了\r\nX-Evil: 1"), 500, 1, "坏了\r\nX-Evil: 1"),
+    (KeyError("k"), 500, 1, "'k'"),
+    (ArgumentError("inside"), 500, 1, "inside"),
+    (
+        TypeError("f() missing 1 required positional argument: 'x'"),
+        500,
+        1,
+        "f() missing 1 required positional argument: 'x'",
+    ),
+    (SystemExit(3), 500, 1, "the function ended by SystemExit: 3"),
+    (GeneratorExit(), 500, 1, "the function ended by GeneratorExit: "),
+    (Unprintable(), 500, 1, "unprintable Unprintable"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "code", "text"), RAISED)
+def test_what_a_function_raises(
+    engine: Engine, client: Client, error: BaseException, status: int, code: int, text: str
+) -> None:
+    """Status, code and text are those of the table, by both endpoints."""
+
+    @engine.define
+    def fails() -> None:
+        raise error
+
+    assert client.call("fails").failure == (status, code, text)
+    assert client.post("/1.1/call/fails").failure == (status, code, text)
+
+
+@pytest.mark.parametrize(
+    ("result", "body"),
+    [
+        (None, None),
+        ("x", "x"),
+        ([1, {"a": None}], [1, {"a": None}]),
+        ("你好", "你好"),
+        ("\ud800", "\ud800"),
+        ((1, 2), [1, 2]),
+        ({1: 2}, {"1": 2}),
+        (0.5, 0.5),
+    ],
+)
+def test_what_a_function_returns(engine: Engine, client: Client, result: Any, body: Any) -> None:
+    """A result is JSON under `result`, null when nothing is returned."""
+    engine.define("f")(lambda: result)
+    response = client.call("f")
+    assert (response.status, response.json) == (200, {"result": body})
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["content-length"] == str(len(response.body))
+
+
+circular: list[Any] = []
+circular.append(circular)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [float("nan"), float("inf"), [float("-inf")], object(), {1, 2}, datetime.now(UTC), circular, {(1, 2): 3}, b"x"],
+)
+def test_a_result_that_is_no_json(engine: Engine, client: Client, result: Any) -> None:
+    """It is a 500 that says so, and NaN never goes out."""
+    engine.define("f")(lambda: result)
+    status, code, text = client.call("f").failure
+    assert (status, code) == (500, 1)
+    assert text.startswith("The result is no JSON: ")
+
+
+def test_a_deep_result_is_no_json(engine: Engine, client: Client) -> None:
+    """A result nested beyond reason is refused, not a crash."""
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    engine.define("f")(lambda: deep)
+    for path in ("functions", "call"):
+        assert client.post(f"/1.1/{path}/f").failure[:2] == (500, 1)
+
+
+@pytest.mark.parametrize("name", ["none", "beforeSave", "__before_save_for_Todo", "_ops", "onLogin", "%00", "..", "*"])
+def test_an_unknown_function(engine: Engine, client: Client, name: str) -> None:
+    """It is a 404 with code 404; a hook is no function, and the error does not tell what there is."""
+    engine.define("secret")(lambda: None)
+    engine.before_save("Todo")(lambda todo: None)
+    status, code, text = client.call(name).failure
+    assert (status, code) == (404, 404)
+    assert text.endswith("not found.")
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "missing argument 'name'; the function takes age, name"),
+        ({"name": "x", "nmae": 1}, "superfluous argument 'nmae'; the function takes age, name"),
+        ({"name": "x", "age": "old"}, "argument 'age' must be a whole number, not 'old'"),
+    ],
+)
+def test_wrong_arguments(engine: Engine, client: Client, fields: dict[str, Any], text: str) -> None:
+    """The argument is named, and the function does not run."""
+
+    @engine.define
+    def hello(name: str, age: int = 0) -> None:
+        pytest.fail("never called")
+
+    assert client.call("hello", fields).failure == (400, 1, text)
+
+
+def test_a_type_error_inside_is_not_a_wrong_argument(
+    engine: Engine, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Arguments are bound before the call."""
+
+    @engine.define
+    def outer() -> None:
+        inner()  # type: ignore[call-arg]
+
+    def inner(x: int) -> None: ...
+
+    assert client.call("outer").status == 500
+
+
+def test_fields_that_start_with_an_underscore_are_dropped(engine: Engine, client: Client) -> None:
+    """All but `__type`."""
+    engine.define("f")(lambda **params: params)
+    assert client.call("f", {"_x": 1, "__y": 2, "__type": "T", "z": 3}).json == {"result": {"__type": "T", "z": 3}}
+
+
+def test_the_traceback_goes_to_the_log_alone(engine: Engine, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller gets the text and the request id, by which the log has the rest."""
+    engine.define("f")(lambda: 1 / 0)
+    response = client.call("f", headers=client.headers | {"X-Request-Id": "req-7"})
+    assert json.loads(response.body) == {"code": 1, "error": "division by zero", "requestId": "req-7"}
+    (record,) = caplog.records
+    assert record.getMessage() == "'f' failed [request req-7]"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_refusal_by_the_function_is_no_log_entry(
+    engine: Engine, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """LeanEngineError is an answer, not an accident."""
+
+    @engine.define
+    def refuses() -> None:
+        raise LeanEngineError(1, "no")
+
+    client.call("refuses")
+    assert caplog.records == []
+
+
+def test_errors_can_be_hidden() -> None:
+    """`expose_errors=False` hides what was not foreseen, and nothing else."""
+    engine = Engine(expose_errors=False)
+    engine.define("f")(lambda: {}["secret"])
+
+    @engine.define
+    def refuses() -> None:
+        raise LeanEngineError(123, "m")
+
+    client = Client(engine)
+    assert client.call("f").failure == (500, 141, "The cloud function failed.")
+    assert client.call("refuses").failure == (400, 123, "m")
+
+
+def test_over_the_limit() -> None:
+    """The caller gets 503 and code 124 in time; the function may go on, and its end is only logged."""
+    engine = Engine(function_limit_s=0.05, hook_limit_s=0.05)
+    release = threading.Event()
+    engine.define("hangs")(lambda: release.wait(10))
+    engine.before_save("Todo")(lambda todo: release.wait(10))
+    client = Client(engine)
+    assert client.call("hangs").failure == (503, 124, "The request timed out on the server.")
+    hook = client.post("/1.1/functions/Todo/beforeSave", {"object": {}}, headers=WITH_HOOK_KEY)
+    assert hook.failure == (503, 124, "The request timed out on the server.")
+    release.set()
+
+
+def test_an_async_function_over_the_limit_is_cancelled() -> None:
+    """Its worker is free again at once."""
+    engine = Engine(function_limit_s=0.05, max_concurrency=1)
+    ended: list[str] = []
+
+    @engine.define
+    async def hangs() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cancelled")
+
+    client = Client(engine)
+    for _ in range(2):
+        assert client.call("hangs").failure == (503, 124, "The request timed out on the server.")
+        eventually(lambda: engine._execution.pool._idle)
+    assert ended == ["cancelled"] * 2
+
+
+def test_no_worker_free() -> None:
+    """With all workers taken, also by abandoned calls, the answer comes at once; ping and metadata always do."""
+    engine = Engine(function_limit_s=0.05, max_concurrency=2)
+    release = threading.Event()
+    engine.define("hangs")(lambda: release.wait(10))
+    engine.define("f")(lambda: 1)
+    client = Client(engine)
+    assert [client.call("hangs").status for _ in range(2)] == [503, 503]
+    assert client.call("f").failure == (503, 1, "No worker is free; try again.")
+    assert client.get("/__engine/1/ping").status == 200
+    release.set()
+    eventually(lambda: client.call("f").status == 200)
+
+
+def test_codes_that_are_no_numbers() -> None:
+    """A code that no JSON client could read counts as 1."""
+    error = LeanEngineError(1, "m")
+    error.code = "x"  # type: ignore[assignment]
+    assert failure_of(error)[:3] == (400, 1, "m")
+
+
+@pytest.mark.parametrize("given", ["r 1", "r\n1", "x" * 200, "<script>", "é"])
+def test_an_unfit_request_id_is_replaced(engine: Engine, client: Client, given: str) -> None:
+    """What could forge a log line or a header never gets there."""
+    engine.define("f")(lambda: engine.current.request_id)
+    response = client.call("f", headers=client.headers | {"X-Request-Id": given.replace("\n", "\x0b")})
+    assert len(response.json["result"]) == 24
+    assert response.headers["x-request-id"] == response.json["result"]

@@ -1,0 +1,76 @@
+"""A timer whose function runs at a remote engine: over real HTTP, from the fire to what the function sees."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from scheduler.core.run import Kind, Outcome, Task
+from scheduler.engine import Engine, cloudfunc
+from scheduler.engine.capture import Said, catching
+from scheduler.executors.http import HttpExecutor
+from scheduler.functions.context import Call, TimerCall, current_call
+from tests.scheduler.engine.real_server import serving
+from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY
+
+EIGHT = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def task(function: str) -> Task:
+    return Task(
+        run_id=1,
+        timer_id=1,
+        timer="周报 100%",
+        function=function,
+        environment="production",
+        params='{"n": 1}',
+        limit_s=5.0,
+        kind=Kind.SCHEDULED,
+        fire_time=EIGHT,
+        attempt=2,
+        request_id="fire-1",
+        past_due=True,
+    )
+
+
+def test_a_function_at_a_remote_engine_sees_its_timer() -> None:
+    """Name, fire time, attempt, whether it was missed; and its lines carry the request id of the fire."""
+    engine, seen, lines = Engine(), [], list[Said]()
+
+    @engine.define
+    def report(n: int) -> str:
+        seen.append((n, engine.current.timer, engine.current.request_id))
+        print("reporting")
+        return "done"
+
+    with serving(engine) as url, catching(lines.append):
+        executor = HttpExecutor(url, app_id=APP_ID, app_key=APP_KEY)
+        executor.submit([task("report")])
+        give_up_at = time.monotonic() + 5
+        while not (ended := executor.collect().ended):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.005)
+        executor.stop()
+    ((_, ending),) = ended
+    assert ending.outcome is Outcome.SUCCEEDED
+    assert seen == [(1, TimerCall("周报 100%", EIGHT, 2, past_due=True), "fire-1")]
+    assert [(line.text, line.request_id) for line in lines] == [("reporting", "fire-1")]
+
+
+def test_a_timer_goes_with_the_calls_of_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that a timer runs here and that calls another one over there: that one sees the timer too."""
+    engine = Engine()
+    seen: list[Any] = []
+    engine.define("over_there")(lambda: seen.append(engine.current.timer))
+    timer = TimerCall("周报", EIGHT, 3, past_due=True)
+    token = current_call.set(Call("here", "fire-2", timer=timer))
+    try:
+        with serving(engine) as url:
+            monkeypatch.setenv("LEANCLOUD_API_SERVER", url)
+            cloudfunc.run.remote("over_there")
+    finally:
+        current_call.reset(token)
+    assert seen == [timer]

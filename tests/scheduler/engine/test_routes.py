@@ -1,0 +1,137 @@
+"""Which paths are the engine's."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from scheduler.engine import Engine
+from scheduler.engine.routes import match
+from tests.scheduler.engine.wsgi_client import Client
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "names"),
+    [
+        *[
+            (f"{prefix}/{version}/{path}", answer, names)
+            for prefix, version in itertools.product(("", "/__engine", "//", "///__engine"), ("1", "1.1"))
+            for path, answer, names in (
+                ("functions/hello", "function", ("hello",)),
+                ("call/hello", "rpc", ("hello",)),
+                ("functions/_ops/metadatas", "metadatas", ()),
+                ("functions/Todo/beforeSave", "hook", ("Todo", "beforeSave")),
+                ("functions/onVerified/sms", "hook", ("onVerified", "sms")),
+                ("functions/_messageReceived", "function", ("_messageReceived",)),
+            )
+        ],
+        ("/__engine/1/ping", "ping", ()),
+        ("/__engine/1/ping/", "ping", ()),
+        ("/__engine/1.1/ping", "ping", ()),
+        ("/__engine/1.1/ping/", "ping", ()),
+    ],
+)
+def test_the_engine_answers_its_paths(path: str, answer: str, names: tuple[str, ...]) -> None:
+    """With and without prefix, in both versions, whatever the number of leading slashes."""
+    found = match(path)
+    assert found is not None
+    assert (found.endpoint.answer, found.names) == (answer, names)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/1.1",
+        "/1.1/",
+        "/1.1/functions",
+        "/1.1/functions/",
+        "/1.1/functions/hello/",
+        "/1.1/functions//hello",
+        "/1.1/functions/a/b/c",
+        "/1.1/functionsX",
+        "/1.1/functionsX/hello",
+        "/1.1/call/a/b",
+        "/1.1/ping",
+        "/1.2/functions/hello",
+        "/1.10/functions/hello",
+        "/functions/hello",
+        "/x/1.1/functions/hello",
+        "/__engine",
+        "/__engine/ping",
+        "/__engine/1/pingX",
+        "/__engine/1/ping//",
+        "/__engineX/1/ping",
+        "/1.1//functions/hello",
+        "/1.1/Functions/hello",
+    ],
+)
+def test_every_other_path_is_the_sites(path: str) -> None:
+    """Whole segments are compared, so that what merely looks alike belongs to the site."""
+    assert match(path) is None
+
+
+def test_a_name_in_the_path_is_utf_8() -> None:
+    """A function may have a Chinese name."""
+    engine = Engine()
+    engine.define("你好")(lambda: "在")
+    assert Client(engine).post("/1.1/functions/%E4%BD%A0%E5%A5%BD").json == {"result": "在"}
+    assert Client(engine).post("/1.1/functions/%FF%FE").status == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "PUT", "DELETE"])
+def test_every_documented_method_calls_a_function(engine: Engine, client: Client, method: str) -> None:
+    """GET, PUT and DELETE behave like POST; a query string changes nothing."""
+    engine.define("add")(lambda a, b: a + b)
+    response = client.request(method, "/1.1/functions/add?c=3", {"a": 1, "b": 2})
+    assert (response.status, response.json) == (200, {"result": 3})
+
+
+def test_head_is_get_without_a_body(engine: Engine, client: Client) -> None:
+    """The headers are those of the GET."""
+    engine.define("one")(lambda: 1)
+    response = client.request("HEAD", "/1.1/functions/one")
+    assert (response.status, response.body) == (200, b"")
+    assert response.headers["content-length"] == str(len(client.get("/1.1/functions/one").body))
+
+
+@pytest.mark.parametrize("method", ["PATCH", "TRACE", "CONNECT", "get"])
+def test_other_methods_are_refused(engine: Engine, method: str) -> None:
+    """A 405 says which methods there are."""
+    from scheduler.engine.endpoints import answer
+
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": "/1.1/functions/x"}
+    found = match("/1.1/functions/x")
+    assert found
+    reply = answer(engine._service, found, environ)
+    assert reply.status.startswith("405")
+    assert ("Allow", "PUT, GET, POST, DELETE, OPTIONS") in reply.headers
+
+
+def test_ping_needs_no_credentials(engine: Engine) -> None:
+    """It says which Python and which version of ours answers."""
+    response = Client(engine, headers={}).get("/__engine/1/ping")
+    assert response.status == 200
+    assert sorted(response.json) == ["runtime", "version"]
+    assert response.json["runtime"].startswith("cpython-3.")
+
+
+def test_without_a_site_other_paths_are_404_in_json(engine: Engine) -> None:
+    """Nobody gets an empty answer."""
+    response = Client(engine, headers={}).get("/about")
+    assert response.failure == (404, 404, "Not found.")
+
+
+def test_the_site_gets_its_requests_unchanged() -> None:
+    """The wrapped app sees the very environ, and its answer passes through."""
+    seen = []
+
+    def site(environ, start_response):  # type: ignore[no-untyped-def]
+        seen.append(environ["PATH_INFO"])
+        start_response("418 I'm a teapot", [("Content-Type", "text/plain")])
+        return [b"short and stout"]
+
+    response = Client(Engine(site)).get("//1.1/functionsX?a=b")
+    assert (response.status, response.body, seen) == (418, b"short and stout", ["//1.1/functionsX"])

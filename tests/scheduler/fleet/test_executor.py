@@ -1,0 +1,345 @@
+"""Functions in a Celery fleet: a real worker behind PGMQ in the tests' PostgreSQL, a real Redis and a real RabbitMQ."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import queue
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from scheduler.core.breaker import State
+from scheduler.core.run import Outcome
+from scheduler.core.timer import Delivery, Environment
+from scheduler.errors import TIMED_OUT
+from scheduler.fleet import executor as celery_executor
+from scheduler.store.database import Store
+from tests.scheduler.postgres_server import Server
+from tests.scheduler.scripted_service import empty, kill
+from tests.scheduler.up_process import PATIENCE_S, children, eventually
+
+pytest.importorskip("celery")
+pytest.importorskip("pgmq")
+
+from tests.scheduler.broker_servers import RabbitMQ, Redis
+from tests.scheduler.celery_processes import Watched, Worker, are_gone
+
+
+class Place(NamedTuple):
+    """Where a fleet works."""
+
+    url: str
+    broker: str
+    #: None where the store itself is the broker.
+    server: Redis | RabbitMQ | None
+
+
+@pytest.fixture(scope="module", params=["pgmq", "redis", "rabbitmq"])
+def place(request: pytest.FixtureRequest, postgres: Server) -> Iterator[Place]:
+    with postgres.database() as url:
+        if request.param == "pgmq":
+            yield Place(url, "pgmq://", None)
+        else:
+            broker: Redis | RabbitMQ = request.getfixturevalue(request.param)
+            yield Place(url, broker.url, broker)
+
+
+@pytest.fixture(scope="module")
+def worker(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """One worker for all tests; each leaves it as it found it."""
+    started = Worker(tmp_path_factory.mktemp("worker"), place.url, place.broker)
+    try:
+        yield started
+        assert started.stop() == 0
+    finally:
+        if started.process.poll() is None:
+            started.kill()
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[Store]:
+    with Store(place.url) as store:
+        yield store
+        empty(store)
+
+
+@pytest.fixture
+def watched(store: Store, place: Place, worker: Worker) -> Iterator[Watched]:
+    with Watched(store, place.broker) as watched:
+        yield watched
+
+
+def test_how_a_function_ends_is_how_its_run_ends(watched: Watched) -> None:
+    """The worker writes it into the row, moves the breaker, and tells the daemon."""
+    for function in ("hello", "talk", "fail", "refuse", "nonesuch"):
+        watched.add(function, function)
+    runs = watched.end_of(*watched.begin("hello", "talk", "fail", "refuse", "nonesuch"))
+    assert [run.outcome for run in runs] == ["succeeded", "succeeded", "failed", "failed", "failed"]
+    assert [run.result for run in runs[:2]] == ['"hello, world"', '"talk"']
+    assert [run.error and run.error[:30] for run in runs[2:]] == [
+        "ValueError: boom",
+        "LeanEngineError [123]: not you",
+        "no function 'nonesuch'; known ",
+    ]
+    assert all(run.started_at and run.ended_at and run.started_at <= run.ended_at for run in runs)
+    assert {entry.timer.name: entry.breaker.consecutive_failures for entry in watched.timetable.list()} == {
+        "hello": 0, "talk": 0, "fail": 1, "refuse": 0, "nonesuch": 1,
+    }  # fmt: skip
+    said = [(line.level, line.text) for line in watched.history.lines(runs[1].id)]
+    assert said == [("info", "to stdout"), ("error", "to stderr")]
+    assert [(line.level, line.text) for line in watched.lines if line.run_id == runs[1].id] == said
+    assert watched.history.lines(runs[2].id)[-1].text == "ValueError: boom"
+    assert {run_id: ending.outcome for run_id, ending in watched.ended.items()} == {run.id: run.outcome for run in runs}
+
+
+def test_a_breaker_opens_and_closes_by_what_workers_write(watched: Watched) -> None:
+    """Whoever claims next goes by it."""
+    watched.add("fail", "fail", breaker_threshold=2)
+    for _ in range(2):
+        watched.end_of(*watched.begin("fail"))
+    assert watched.timetable.get("fail", Environment.PRODUCTION).breaker.state is State.OPEN
+
+
+def test_a_function_over_its_limit_is_killed_with_what_it_started(watched: Watched, tmp_path: Path) -> None:
+    """The killed one cannot say so, its main process does, to the letter."""
+    watched.add("sleep", "sleep", limit_s=1.0, params={"path": str(tmp_path / "pids")})
+    watched.add("spin", "spin", limit_s=1.0)
+    for run in watched.end_of(*watched.begin("sleep", "spin")):
+        assert (run.outcome, run.message) == (Outcome.TIMED_OUT, TIMED_OUT)
+        assert run.error == "over its limit of 1 s"
+        assert run.duration_s is not None
+        assert run.duration_s >= 1.0
+    assert [line.text for line in watched.lines] == ["before the end"]
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert eventually(lambda: are_gone(pids))
+    assert watched.timetable.get("spin", Environment.PRODUCTION).breaker.consecutive_failures == 1
+
+
+def test_a_child_that_dies_ends_its_run_with_the_signal(watched: Watched) -> None:
+    """With what it had printed; and the place is filled again."""
+    for name in ("die", "leave"):
+        # Within a shorter limit, Celery may not have noticed how it died.
+        watched.add(name, name, limit_s=10.0)
+    died, left = watched.end_of(*watched.begin("die", "leave"))
+    assert (died.outcome, died.error) == (Outcome.FAILED, "the worker process was killed by SIGKILL")
+    assert [line.text for line in watched.history.lines(died.id)] == ["last words"]
+    assert (left.outcome, left.error) == (Outcome.FAILED, "the worker process ended with exit status 7")
+    assert watched.run("hello", "hello").outcome is Outcome.SUCCEEDED
+
+
+def test_a_child_that_is_killed_over_writing_its_ending_was_in_time(
+    watched: Watched, worker: Worker, tmp_path: Path
+) -> None:
+    """The store kept it waiting until its limit; its main process writes what it had noted."""
+    notes = tmp_path / "notes"
+    watched.add("quick", "note", limit_s=1.0, params={"path": str(notes), "seconds": 0.5})
+    (run_id,) = watched.begin("quick")
+    eventually(notes.exists)
+    before = set(children(worker.process.pid))
+    with watched.store.writing() as connection:
+        connection.exec_driver_sql("SELECT id FROM runs WHERE id = %s FOR UPDATE", (run_id,))
+        eventually(lambda: before - set(children(worker.process.pid)))
+    (run,) = watched.end_of(run_id)
+    assert (run.outcome, run.error) == (Outcome.SUCCEEDED, None)
+    assert run.duration_s is not None
+    assert 0.5 <= run.duration_s < 1.0
+
+
+def test_fast_functions_share_messages_and_each_runs_once(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them turns out to hang: it alone is timed out, what stood behind it runs elsewhere."""
+    notes = tmp_path / "notes"
+    for number in range(60):
+        watched.add(f"t{number}", "note", limit_s=1.0, params={"path": str(notes)})
+    watched.add("hangs", "note", limit_s=1.0, params={"path": str(notes), "seconds": 600})
+    sent: list[int] = []
+    put = watched.executor._publisher.put
+    monkeypatch.setattr(watched.executor._publisher, "put", lambda chunk: (sent.append(len(chunk)), put(chunk)))
+    monkeypatch.setitem(watched.executor._typical_s, "note", 0.001)
+    monkeypatch.setattr(celery_executor, "_LOOK_AT_ONCE", 7)
+    now = watched.daemon._clock.now()
+    with watched.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE timers SET enabled = true, next_fire_at = %s", (int(now.timestamp() * 1e6),))
+    watched.daemon.wake()
+    eventually(lambda: len(watched.ended) == 61)
+    outcomes = Counter((ending.outcome, ending.error) for ending in watched.ended.values())
+    assert outcomes == {
+        (Outcome.SUCCEEDED, None): 60,
+        (Outcome.TIMED_OUT, "over its limit of 1 s"): 1,
+    }
+    assert max(sent) > 1
+    begun = Counter(notes.read_text().splitlines())
+    assert len(begun) == 61
+    assert set(begun.values()) == {1}
+
+
+def test_an_environment_has_a_queue_of_its_own(watched: Watched) -> None:
+    """This worker serves both."""
+    watched.add("staged", "hello", environment=Environment.STAGE)
+    (run,) = watched.end_of(*watched.begin("staged", environment=Environment.STAGE))
+    assert (run.environment, run.outcome) == ("stage", Outcome.SUCCEEDED)
+
+
+def test_a_message_that_comes_again_does_nothing(watched: Watched, tmp_path: Path) -> None:
+    """A run begins once, whatever the broker does."""
+    run = watched.run("once", "note", params={"path": str(tmp_path / "notes")})
+    again = watched.executor
+    watched.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 0.5})
+    (run_id,) = watched.begin("slow")
+    eventually(lambda: run_id in again._open and (tmp_path / "notes").read_text().count("slow"))
+    again._publish([again._open[run_id].task] * 3)
+    watched.end_of(run_id)
+    assert watched.run("after", "hello").outcome is Outcome.SUCCEEDED
+    assert run.outcome is Outcome.SUCCEEDED
+    assert (tmp_path / "notes").read_text().splitlines() == ["once 1", "slow 1"]
+
+
+def test_a_daemon_that_dies_leaves_its_runs_to_the_next(
+    store: Store, place: Place, worker: Worker, tmp_path: Path
+) -> None:
+    """Those that workers have go on to their end; those whose message was lost with it are sent again."""
+    dying = Watched(store, place.broker)
+    dying.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 1.0})
+    dying.add("unsent", "note", params={"path": str(tmp_path / "notes")})
+    (slow,) = dying.begin("slow")
+    dying.daemon.step()
+    eventually((tmp_path / "notes").exists)
+    dying.executor._publisher.stop()
+    (unsent,) = dying.begin("unsent")
+    dying.daemon.step()
+    kill(dying.daemon, store)
+    dying.executor._session.close()
+    with Watched(store, place.broker) as heir:
+        runs = heir.end_of(slow, unsent)
+    assert [run.outcome for run in runs] == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
+    assert (tmp_path / "notes").read_text().splitlines() == ["slow 1", "unsent 1"]
+
+
+def test_a_daemon_that_stops_does_not_wait_for_the_fleet(
+    store: Store, place: Place, worker: Worker, tmp_path: Path
+) -> None:
+    """What runs there goes on, and the next daemon tells of its end."""
+    with Watched(store, place.broker) as first:
+        first.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 1.0})
+        (run_id,) = first.begin("slow")
+        eventually((tmp_path / "notes").exists)
+    assert first.history.run(run_id).outcome is None  # type: ignore[union-attr]
+    with Watched(store, place.broker) as second:
+        assert [run.outcome for run in second.end_of(run_id)] == [Outcome.SUCCEEDED]
+
+
+def test_children_that_are_killed_while_they_wait_take_nothing_with_them(
+    postgres: Server, place: Place, tmp_path: Path
+) -> None:
+    """One of them held the queue of all; the worker goes on with new ones, and ends when it is told to."""
+    with postgres.database() as url, Store(url) as store, Watched(store, place.broker) as watched:
+        worker = Worker(tmp_path, url, place.broker, concurrency=2)
+        watched.add("t", "note", params={"path": str(tmp_path / "notes")})
+        for _ in range(2):
+            for child in children(worker.process.pid):
+                os.kill(child, signal.SIGKILL)
+            (run_id,) = watched.begin("t")
+            assert [run.outcome for run in watched.end_of(run_id)] == [Outcome.SUCCEEDED]
+        assert worker.stop() == 0
+
+
+def test_a_worker_logs_as_json(postgres: Server, tmp_path: Path) -> None:
+    """All on stderr is an object a line, as of the daemon; what the pool says of a child that was killed, too."""
+    with postgres.database() as url, Store(url):
+        worker = Worker(tmp_path, url, "pgmq://", "--log-format", "json", concurrency=1)
+        os.kill(children(worker.process.pid)[0], signal.SIGKILL)
+        eventually(lambda: any("SIGKILL" in line for line in worker.said))
+        assert worker.stop() == 0
+    told = [json.loads(line) for line in worker.said]
+    assert {"celery.apps.worker", "multiprocessing"} <= {record["logger"] for record in told}
+
+
+@pytest.mark.faults
+def test_a_worker_that_is_killed_loses_no_run(
+    postgres: Server, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was at is abandoned, or run again where it must be delivered; another worker does the rest."""
+    monkeypatch.setattr(celery_executor, "LOST_S", 1.0)
+    notes = tmp_path / "notes"
+    work = {"limit_s": 1.0, "params": {"path": str(notes), "seconds": 0.9}}
+    with ExitStack() as stack:
+        # A store of its own has queues of its own, though the broker be the same.
+        url = stack.enter_context(postgres.database())
+        store = stack.enter_context(Store(url))
+        watched = stack.enter_context(Watched(store, place.broker))
+        killed = Worker(tmp_path, url, place.broker, concurrency=2)
+        watched.add("once", "note", **work)
+        watched.add("again", "note", delivery=Delivery.AT_LEAST_ONCE, **work)
+        begun = watched.begin("once", "again")
+        eventually(lambda: notes.exists() and len(notes.read_text().splitlines()) == 2)
+        watched.add("behind", "hello")
+        taken = watched.begin("behind")
+        eventually(lambda: set(taken) <= watched.executor._open.keys() and _are_taken(watched))
+        theirs = children(killed.process.pid)
+        killed.kill()
+        assert eventually(lambda: are_gone(theirs))
+        watched.add("later", "hello")
+        later = watched.begin("later")
+        assert [run.outcome for run in watched.end_of(*begun)] == [Outcome.ABANDONED, Outcome.ABANDONED]
+        heir = Worker(tmp_path, url, place.broker, concurrency=2)
+        stack.callback(heir.kill)
+        assert [run.outcome for run in watched.end_of(*taken, *later)] == [Outcome.SUCCEEDED] * 2
+        eventually(lambda: [run.outcome for run in watched.history.runs(timer="again")][:1] == [Outcome.SUCCEEDED])
+    assert sorted(notes.read_text().splitlines()) == ["again 1", "again 2", "once 1"]
+
+
+def _are_taken(watched: Watched) -> bool:
+    """Whether all messages that were published have been taken by workers."""
+    publisher = watched.executor._publisher
+    waits: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    publisher._jobs.put(lambda: waits.put(publisher._waits(publisher._queues["production"])))
+    return not waits.get(timeout=PATIENCE_S)
+
+
+@pytest.mark.faults
+def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(
+    watched: Watched, place: Place, tmp_path: Path
+) -> None:
+    """Runs wait for it, and nothing else does: limits hold; a worker finds it again, though children were killed."""
+    if place.server is None:
+        pytest.skip("the broker is the store itself; test_celery_faults stops that")
+    notes = tmp_path / "notes"
+    watched.add("hello", "hello")
+    watched.add("hangs", "note", limit_s=1.5, params={"path": str(notes), "seconds": 600})
+    watched.add("slow", "note", limit_s=10.0, params={"path": str(notes), "seconds": 1.0})
+    watched.run("spin", "spin", limit_s=0.5)
+    going_on = watched.begin("hangs", "slow")
+    eventually(lambda: notes.exists() and len(notes.read_text().splitlines()) == len(going_on))
+    place.server.stop()
+    try:
+        hung, slow = watched.end_of(*going_on)
+        (run_id,) = watched.begin("hello")
+        eventually(lambda: watched.executor._publisher._complaint)
+    finally:
+        place.server.start()
+    assert (hung.outcome, hung.error) == (Outcome.TIMED_OUT, "over its limit of 1.5 s")
+    assert slow.outcome is Outcome.SUCCEEDED
+    assert [run.outcome for run in watched.end_of(run_id)] == [Outcome.SUCCEEDED]
+    assert watched.run("more", "hello").outcome is Outcome.SUCCEEDED
+
+
+def test_a_child_that_ends_waits_a_second_for_words_that_were_counted_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's main process may count one too few while it ends, and its own children wait for half a minute then."""
+    from scheduler.fleet import celery_pool
+
+    slept: list[float] = []
+    monkeypatch.setattr(celery_pool.time, "sleep", slept.append)
+    child = object.__new__(celery_pool._Child)
+    child.on_ready_counter = multiprocessing.Value("i", 3)
+    assert child._ensure_messages_consumed(3)
+    assert slept == []
+    assert not child._ensure_messages_consumed(4)
+    assert sum(slept) == pytest.approx(celery_pool.GOODBYE_S)

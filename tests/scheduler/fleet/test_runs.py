@@ -1,0 +1,148 @@
+"""What a worker of a fleet may write into the row of a run, and what becomes of runs whose daemon is gone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scheduler.clock import ManualClock
+from scheduler.core import breaker
+from scheduler.core.breaker import BreakerPolicy, Verdict
+from scheduler.core.run import Ending, Line, Outcome, Task
+from scheduler.core.timer import Delivery, Environment
+from scheduler.daemon.loop import Daemon
+from scheduler.fleet.runs import WORKER_LOST, Fleet
+from scheduler.store.database import Store
+from tests.scheduler.scripted_service import START, ScriptedExecutor, Service, empty, kill
+
+WORKER, OTHER = "node/1", "node/2"
+#: The outcome that comes with a verdict.
+OUTCOMES = {Verdict.GOOD: Outcome.SUCCEEDED, Verdict.FAILURE: Outcome.FAILED, Verdict.NEUTRAL: Outcome.FAILED}
+
+
+class FleetDouble(ScriptedExecutor):
+    """A fleet whose workers are the test."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock, lambda _: None)
+        self.adopted: list[Task] = []
+
+    def adopt(self, tasks: list[Task]) -> None:
+        self.adopted += tasks
+
+
+def ending(verdict: Verdict = Verdict.GOOD, **more: object) -> Ending:
+    return Ending(outcome=OUTCOMES[verdict], verdict=verdict, ended_at=START, **more)  # type: ignore[arg-type]
+
+
+def begun(service: Service, **options: object) -> Task:
+    """A run that the daemon of the service has handed out."""
+    service.executor.script = lambda _: None
+    service.add(**options)  # type: ignore[arg-type]
+    service.after(10)
+    return service.executor.begun[-1]
+
+
+def test_one_worker_begins_a_run_and_it_alone_ends_it(service: Service) -> None:
+    """Whoever comes later, or with the run of another store, is refused; asked twice, the answer is the same."""
+    fleet, task = Fleet(service.store), begun(service)
+    assert not fleet.begin(task.run_id, "of another store", WORKER, START)
+    assert fleet.begin(task.run_id, task.request_id, WORKER, START)
+    assert fleet.begin(task.run_id, task.request_id, WORKER, START)
+    assert not fleet.begin(task.run_id, task.request_id, WORKER, START + timedelta(seconds=1))
+    assert not fleet.begin(task.run_id, task.request_id, OTHER, START)
+    assert not fleet.end(task.run_id, OTHER, ending(Verdict.FAILURE))
+    printed = Line(task.run_id, START, "info", "words")
+    assert fleet.end(task.run_id, WORKER, ending(result="1"), [printed])
+    assert not fleet.end(task.run_id, WORKER, ending(Verdict.FAILURE), [printed])
+    (run,) = service.history.runs()
+    assert (run.outcome, run.result, run.started_at, run.ended_at) == (Outcome.SUCCEEDED, "1", START, START)
+    assert service.history.lines(task.run_id) == fleet.printed([task.run_id]) == [printed]
+    assert not service.timetable.get("t", Environment.PRODUCTION).breaker.consecutive_failures
+    (progress,) = fleet.look([task.run_id])
+    assert (progress.worker, progress.ending and progress.ending.outcome) == (WORKER, Outcome.SUCCEEDED)
+
+
+def test_a_run_that_its_daemon_has_ended_begins_no_more(service: Service) -> None:
+    """The message was in the queue for too long."""
+    fleet, task = Fleet(service.store), begun(service)
+    fleet.give_up(task.run_id, ending(Verdict.NEUTRAL))
+    assert not fleet.begin(task.run_id, task.request_id, WORKER, START)
+
+
+def test_a_run_that_a_worker_has_begun_is_not_given_up(service: Service) -> None:
+    """It was just in time."""
+    fleet, task = Fleet(service.store), begun(service)
+    fleet.begin(task.run_id, task.request_id, WORKER, START)
+    fleet.give_up(task.run_id, ending(Verdict.NEUTRAL))
+    assert fleet.lost([task.run_id], WORKER) == task.run_id
+    assert fleet.lost([task.run_id], OTHER) is None
+    assert fleet.end(task.run_id, WORKER, ending())
+
+
+def test_a_run_whose_worker_is_lost_is_run_again_where_it_must_be(service: Service) -> None:
+    """As a new row, of the next attempt; what the lost worker still says is refused."""
+    fleet, task = Fleet(service.store), begun(service, delivery=Delivery.AT_LEAST_ONCE)
+    fleet.begin(task.run_id, task.request_id, WORKER, START)
+    fleet.abandon(task.run_id, OTHER, START)
+    assert service.history.runs()[0].outcome is None
+    fleet.abandon(task.run_id, WORKER, START)
+    fleet.abandon(task.run_id, WORKER, START)
+    again, lost = service.history.runs()
+    assert (lost.outcome, lost.message) == (Outcome.ABANDONED, WORKER_LOST)
+    assert (again.outcome, again.attempt, again.fire_time) == (None, 2, lost.fire_time)
+    assert not fleet.end(task.run_id, WORKER, ending())
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(verdicts=st.lists(st.sampled_from(list(OUTCOMES)), max_size=6), threshold=st.integers(0, 3))
+def test_endings_move_the_breaker_as_those_of_any_executor_do(
+    store: Store, verdicts: list[Verdict], threshold: int
+) -> None:
+    """In the transaction that writes them."""
+    empty(store)
+    service = Service(store, ManualClock(START))
+    fleet, expected = Fleet(store), breaker.CLOSED
+    service.executor.script = lambda _: None
+    service.add(breaker_threshold=threshold, overlap="allow")
+    for _ in verdicts:
+        service.after(10)
+    for task, verdict in zip(service.executor.begun, verdicts, strict=True):
+        fleet.begin(task.run_id, task.request_id, WORKER, START)
+        fleet.end(task.run_id, WORKER, ending(verdict, error="e"))
+        policy = BreakerPolicy(threshold=threshold)
+        expected = breaker.after(expected, verdict, task.fire_time, error="e", policy=policy)
+        assert service.timetable.get("t", Environment.PRODUCTION).breaker == expected
+    service.kill()
+
+
+def test_runs_in_a_fleet_outlive_their_daemon(service: Service, clock: ManualClock) -> None:
+    """A daemon with the same fleet adopts them; others are abandoned, as are all where nobody has such a fleet."""
+    service.kill()
+    empty(service.store)
+    first, second = FleetDouble(clock), FleetDouble(clock)
+    local = ScriptedExecutor(clock, lambda _: None)
+    service.add("afar")
+    service.add("here", environment=Environment.STAGE)
+    dying = Daemon(service.store, {Environment.PRODUCTION: first, Environment.STAGE: local}, clock=clock)
+    clock.advance(10)
+    dying.step()
+    assert dying.running == 1
+    kill(dying, service.store)
+    heir = Daemon(service.store, {Environment.PRODUCTION: second}, clock=clock)
+    heir.step()
+    assert second.adopted == first.begun
+    assert {run.timer: run.outcome for run in service.history.runs()} == {"afar": None, "here": Outcome.ABANDONED}
+    # It leaves by itself, and the run is there for the next one still.
+    heir.close()
+    third = FleetDouble(clock)
+    service.daemon = Daemon(service.store, {Environment.PRODUCTION: third}, clock=clock)
+    service.settle()
+    assert third.adopted == first.begun
+    service.kill()
+    stranger = Daemon(service.store, {Environment.PRODUCTION: local}, clock=clock)
+    stranger.step()
+    assert {run.outcome for run in service.history.runs()} == {Outcome.ABANDONED}
+    stranger.close()

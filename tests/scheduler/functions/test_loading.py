@@ -1,0 +1,124 @@
+"""Finding a user's functions, and saying clearly why they are not found."""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler.errors import TargetError
+from scheduler.functions.loading import load
+
+NUMBERS = itertools.count()
+ENGINE = "from scheduler.engine import Engine\nengine = Engine()\n\n@engine.define\ndef hello():\n    return 1\n"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Write a module under a name of its own; what it brought into the interpreter is taken out again."""
+    path, modules = list(sys.path), set(sys.modules)
+
+    def write(text: str) -> Path:
+        file = tmp_path / f"cloud_{next(NUMBERS)}.py"
+        file.write_text(text)
+        return file
+
+    yield write
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.startswith("cloud_"):
+            del sys.modules[name]
+
+
+def test_the_engine_of_a_file_is_found(write: Callable[[str], Path]) -> None:
+    """Whatever its variable is called."""
+    target = load(str(write(ENGINE.replace("engine =", "my_engine =").replace("@engine", "@my_engine"))))
+    assert target.registry.names() == ["hello"]
+    assert target.application is target.module.my_engine
+
+
+def test_a_plain_registry_serves_too(write: Callable[[str], Path]) -> None:
+    """Timers need no HTTP."""
+    file = write("from scheduler.functions import Registry\nr = Registry()\nr.define(lambda: 1, name='one')\n")
+    assert load(str(file)).registry.names() == ["one"]
+
+
+def test_a_module_is_found_by_name_and_attribute(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a WSGI server."""
+    file = write(ENGINE)
+    monkeypatch.chdir(file.parent)
+    assert load(f"{file.stem}:engine").registry.names() == ["hello"]
+    assert load(file.stem).registry.names() == ["hello"]
+
+
+def test_one_engine_under_two_names_is_one_engine(write: Callable[[str], Path]) -> None:
+    """`application = engine`, as wsgi.py has it."""
+    assert load(str(write(ENGINE + "application = engine\n"))).registry.names() == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\n", "has no engine; it needs a line like: engine = Engine"),
+        ("def f(:\n", r"SyntaxError: .*\(line 1\)"),
+        ("import os\n1 / 0\n", r"ZeroDivisionError: division by zero \(line 2: 1 / 0\)"),
+        ("import nonesuch\n", r"No module named 'nonesuch' \(line 1: import nonesuch\)"),
+        ("class B(BaseException): pass\nraise B('x')\n", r"\.B: x \(line 2"),
+        ("raise SystemExit(4)\n", r"ended the program while it was imported: SystemExit\(4\)"),
+        (ENGINE + "other = Engine()\n", "has several engines .engine, other.; name the one"),
+        (ENGINE + "@engine.define\ndef hello(): pass\n", "function 'hello' is defined twice"),
+    ],
+)
+def test_a_file_that_does_not_serve_is_refused_with_the_place(
+    write: Callable[[str], Path], text: str, words: str
+) -> None:
+    """One line: the file, the error, the line of the file."""
+    file = write(text)
+    with pytest.raises(TargetError, match=words) as refused:
+        load(str(file))
+    assert file.name in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\ny = 1 / 0\n", r"ZeroDivisionError: division by zero \(cloud_other_1.py, line 2: y = 1 / 0\)"),
+        ("def f(:\n", r"SyntaxError: .* \(cloud_other_2.py, line 1\)"),
+    ],
+)
+def test_an_error_in_another_file_of_the_project_is_shown_there(
+    write: Callable[[str], Path], text: str, words: str
+) -> None:
+    """wsgi.py imports cloud.py: the line is that of cloud.py, and so is the name."""
+    other = "cloud_other_1" if "y =" in text else "cloud_other_2"
+    file = write(f"import {other}\n")
+    (file.parent / f"{other}.py").write_text(text)
+    with pytest.raises(TargetError, match=words) as refused:
+        load(str(file))
+    assert str(refused.value).startswith(f"{file} raised while it was imported: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nothing_here.py", "no such file"),
+        ("no_such_module_at_all", "no module of that name"),
+        ("json:loads", "json:loads is no engine"),
+        ("json:nothing", "has no attribute 'nothing'"),
+        ("json", "json has no engine"),
+    ],
+)
+def test_a_target_that_is_not_there_is_refused(name: str, words: str) -> None:
+    """Before anything is started."""
+    with pytest.raises(TargetError, match=words):
+        load(name)
+
+
+def test_a_file_whose_name_hides_behind_a_module_is_refused(tmp_path: Path) -> None:
+    """`json.py` would never be imported: the name is taken."""
+    (tmp_path / "json.py").write_text(ENGINE)
+    with pytest.raises(TargetError, match="hides behind another module 'json'"):
+        load(str(tmp_path / "json.py"))
+    sys.path.remove(str(tmp_path))

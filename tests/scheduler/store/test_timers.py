@@ -1,0 +1,161 @@
+"""The timers of a store: kept, found, changed; each refusal leaves the store as it was."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from scheduler.clock import ManualClock
+from scheduler.core.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
+from scheduler.store.database import Store
+from scheduler.store.schema import timers
+from scheduler.store.timers import Timetable
+from tests.scheduler.scripted_service import START
+
+PRODUCTION, STAGE = Environment
+MONDAY = Timer(name="monday", function="f", trigger=Cron("0 0 8 ? * MON"))
+
+
+@pytest.fixture
+def timetable(store: Store) -> Timetable:
+    return Timetable(store)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    trigger=st.sampled_from([Cron("0 0 8 ? * MON", "America/New_York", "quartz"), Every(77, anchor=START)]),
+    environment=st.sampled_from(Environment),
+    limit_s=st.floats(0.1, 1000),
+    misfire=st.sampled_from(MisfirePolicy),
+    overlap=st.sampled_from(OverlapPolicy),
+    delivery=st.sampled_from(Delivery),
+    breaker_threshold=st.integers(0, 100),
+    jitter_s=st.integers(0, 77),
+    retries=st.integers(0, 100),
+    retry_backoff_s=st.floats(0.1, 1000),
+    params=st.dictionaries(st.text("abc", min_size=1), st.integers() | st.text("åß∂", max_size=3), max_size=3),
+)
+def test_a_timer_comes_back_as_it_went_in(timetable: Timetable, **attributes: object) -> None:
+    """Every attribute survives the store; only an interval's anchor is set to the beginning."""
+    timer = Timer(name="t", function="f", **attributes)  # type: ignore[arg-type]
+    timetable.add([timer], now=START)
+    assert timetable.get("t", timer.environment).timer == timer
+    timetable.remove("t", timer.environment)
+
+
+def test_whole_and_broken_numbers_of_seconds_go_together(timetable: Timetable) -> None:
+    """15 and 0.5 in one go; a database wants numbers of one kind."""
+    seconds = [(15, 0.5), (0.5, 10), (15, 10), (1.5, 2.5)]
+    new = [
+        Timer(name=f"t{rank}", function="f", trigger=Every(60), limit_s=limit_s, retry_backoff_s=backoff_s)
+        for rank, (limit_s, backoff_s) in enumerate(seconds)
+    ]
+    timetable.add(new, now=START)
+    assert [(kept.timer.limit_s, kept.timer.retry_backoff_s) for kept in timetable.list()] == seconds
+
+
+def test_a_second_timer_of_the_same_name_is_refused(timetable: Timetable) -> None:
+    """And the first one is not changed."""
+    timetable.add([MONDAY], now=START)
+    with pytest.raises(DuplicateTimerError, match="timer 'monday' exists already in production"):
+        timetable.add([replace(MONDAY, function="g")], now=START)
+    assert [entry.timer for entry in timetable.list()] == [MONDAY]
+
+
+def test_both_environments_may_use_a_name(timetable: Timetable) -> None:
+    """production and stage know nothing of each other."""
+    timetable.add([MONDAY, replace(MONDAY, environment=STAGE)], now=START)
+    assert [entry.timer.environment for entry in timetable.list()] == [PRODUCTION, STAGE]
+    assert [entry.timer.environment for entry in timetable.list(STAGE)] == [STAGE]
+
+
+def test_an_environment_holds_five_timers_unless_set_otherwise(timetable: Timetable) -> None:
+    """The specification's limit; 0 lifts it."""
+    six = [replace(MONDAY, name=f"t{number}") for number in range(6)]
+    with pytest.raises(TimerQuotaError, match="production has 5 timers"):
+        timetable.add(six, now=START)
+    assert timetable.list() == []
+    timetable.add(six[:5], now=START)
+    with pytest.raises(TimerQuotaError):
+        timetable.add(six[5:], now=START)
+    timetable.add(six[5:], now=START, quota=0)
+
+
+def test_adding_is_all_or_nothing(timetable: Timetable) -> None:
+    """One bad name among good ones leaves nothing."""
+    with pytest.raises(DuplicateTimerError):
+        timetable.add([MONDAY, replace(MONDAY, name="other"), MONDAY], now=START)
+    assert timetable.list() == []
+
+
+@pytest.mark.parametrize("name", [" t", "t ", "t\u00a0"])
+def test_blanks_at_the_ends_of_a_new_name_are_refused(timetable: Timetable, name: str) -> None:
+    """Of the timer and of its function, in an edit too; nobody sees them, so nobody would find the timer."""
+    timetable.add([MONDAY], now=START)
+    for what in ("name", "function"):
+        with pytest.raises(TimerError, match=f"{what} '.*' has a blank at an end; leave it out: 't'"):
+            timetable.add([replace(MONDAY, **{"name": "x", what: name})], now=START)
+        with pytest.raises(TimerError, match="has a blank at an end"):
+            timetable.edit("monday", PRODUCTION, {what: name}, now=START)
+    assert [entry.timer for entry in timetable.list()] == [MONDAY]
+
+
+def test_an_older_name_with_blanks_can_be_put_right(timetable: Timetable, store: Store) -> None:
+    """It is shown, changed, and renamed."""
+    timetable.add([MONDAY], now=START)
+    with store.writing() as connection:
+        connection.execute(update(timers).values(name=" monday"))
+    assert timetable.edit(" monday", PRODUCTION, {"limit_s": 5.0}, now=START).timer.limit_s == 5
+    assert timetable.edit(" monday", PRODUCTION, {"name": "monday"}, now=START).timer.name == "monday"
+
+
+def test_an_unknown_timer_is_named_with_those_that_there_are(timetable: Timetable) -> None:
+    """In its environment."""
+    timetable.add([MONDAY], now=START)
+    with pytest.raises(UnknownTimerError, match="no timer 'mnday' in production; known timers: monday"):
+        timetable.get("mnday")
+
+
+def test_enabling_gives_the_next_fire_time(timetable: Timetable) -> None:
+    """Which disabling takes away again."""
+    timetable.add([MONDAY], now=START)
+    enabled = timetable.enable("monday", now=START)
+    assert enabled.timer.enabled
+    assert str(enabled.next_fire) == "2026-01-05 00:00:00+00:00"
+    assert timetable.disable("monday").next_fire is None
+
+
+def test_a_timer_that_never_fires_again_is_refused(timetable: Timetable) -> None:
+    """Its year is over."""
+    with pytest.raises(TimerError, match=r"0 0 8 1 1 \? 2020.* never fires after 2026-01-01"):
+        timetable.add([replace(MONDAY, trigger=Cron("0 0 8 1 1 ? 2020"))], now=START)
+
+
+def test_editing_changes_what_is_named_and_nothing_else(timetable: Timetable) -> None:
+    """The next fire follows from the new trigger."""
+    timetable.add([MONDAY], now=START)
+    timetable.enable("monday", now=START)
+    edited = timetable.edit("monday", PRODUCTION, {"trigger": Every(60)}, now=START)
+    assert edited.next_fire is not None
+    assert (edited.next_fire - START).total_seconds() == 60
+    assert replace(edited.timer, trigger=MONDAY.trigger, enabled=False) == MONDAY
+
+
+def test_an_edit_that_cannot_be_changes_nothing(timetable: Timetable) -> None:
+    """An attribute that does not exist, a value that is out of range, a name that is taken."""
+    timetable.add([MONDAY, replace(MONDAY, name="other")], now=START)
+    for changes in ({"colour": "red"}, {"limit_s": -1}, {"name": "other"}):
+        with pytest.raises(TimerError):
+            timetable.edit("monday", PRODUCTION, changes, now=START)
+    assert timetable.get("monday").timer == MONDAY
+
+
+def test_a_removed_timer_is_gone(timetable: Timetable, clock: ManualClock) -> None:
+    """And its name is free."""
+    timetable.add([MONDAY], now=clock.now())
+    timetable.remove("monday")
+    assert timetable.list() == []
+    timetable.add([MONDAY], now=clock.now())

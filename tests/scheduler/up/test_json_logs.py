@@ -1,0 +1,164 @@
+"""scheduler up --log-format json: all on stderr is an object a line, and one id leads from fire to line."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.core.run import Outcome, Run
+from scheduler.store.database import Store
+from scheduler.store.runs import History
+from tests.scheduler.up_process import cli, count_of, eventually, fetch, up
+
+pytestmark = pytest.mark.faults
+
+#: Records of stderr, the runs in the store, and what stood on stdout after the first line.
+Told = tuple[list[dict[str, Any]], list[Run], str]
+KEYS = {"LEANCLOUD_APP_ID": "shop", "LEANCLOUD_APP_KEY": "key", "LEANCLOUD_APP_MASTER_KEY": "m"}
+CLOUD = """
+import logging, os, sys, time
+from scheduler.engine import Engine
+
+engine = Engine()
+print("loading")
+print("with care", file=sys.stderr)
+
+
+@engine.define
+def talk():
+    print("said", engine.current.request_id)
+    logging.getLogger("shop").warning("careful\\nin two lines")
+    print("half of a pair \\ud800", file=sys.stderr)
+
+
+@engine.define
+def fail():
+    print("before", engine.current.request_id)
+    return {}["missing"]
+
+
+@engine.define
+def hang():
+    print("hanging", engine.current.request_id)
+    time.sleep(60)
+"""
+
+
+def records(stderr: str) -> list[dict[str, Any]]:
+    """Every line of stderr is one object with four fields."""
+    found = [json.loads(line) for line in stderr.splitlines()]
+    for record in found:
+        assert list(record)[:4] == ["time", "level", "logger", "message"]
+        assert datetime.fromisoformat(record["time"]).utcoffset() is not None
+    return found
+
+
+def of(logger: str, found: list[dict[str, Any]], **about: object) -> list[dict[str, Any]]:
+    return [
+        record
+        for record in found
+        if record["logger"] == logger and all(record.get(name) == value for name, value in about.items())
+    ]
+
+
+def runs_of(folder: Path) -> list[Run]:
+    with Store(str(folder / ".scheduler" / "store.db")) as store:
+        return History(store).runs(limit=1000)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """What a service said while two timers fired and clients called."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "cloud.py").write_text(CLOUD)
+    for name in ("talk", "fail"):
+        cli(folder, "timers", "add", f"{name}ing", "--function", name, "--every", "1", "--enable", **KEYS)
+    cli(folder, "timers", "add", "lost", "--function", "gone", "--every", "3600", "--no-check", **KEYS)
+    with up(folder, "--stage", "0", "--log-format", "json", **KEYS) as running:
+        for name, request_id in (("talk", "mine"), ("fail", "broken")):
+            call(running.url, name, request_id, prod=1)
+        call(running.facts["stage"], "talk", "of-stage", prod=0)
+        eventually(lambda: count_of(folder, "SELECT count(*) FROM runs WHERE outcome IS NOT NULL") >= 4)
+        eventually(lambda: count_of(folder, "SELECT count(*) FROM call_lines") >= 10)
+        running.process.terminate()
+        stdout, stderr = running.process.communicate(timeout=20)
+    return records(stderr), runs_of(folder), stdout
+
+
+def call(url: str, name: str, request_id: str, prod: int) -> None:
+    headers = {"X-LC-Id": "shop", "X-LC-Key": "key", "X-LC-Prod": str(prod), "X-Request-Id": request_id}
+    fetch(f"{url}/1.1/functions/{name}", headers, b"{}")
+
+
+def test_one_id_leads_from_the_fire_to_its_lines_and_its_row(told: Told) -> None:
+    """The function saw it, its lines bear it in a worker process, the end of the run is told with it."""
+    found, runs, _ = told
+    succeeded = [run for run in runs if run.outcome is Outcome.SUCCEEDED]
+    assert succeeded
+    for run in succeeded:
+        about = {"request_id": run.request_id, "timer": "talking", "run_id": run.id, "environment": "production"}
+        lines = of("scheduler.function", found, **about, function="talk")
+        assert [(line["level"], line["message"]) for line in lines] == [
+            ("info", f"said {run.request_id}"),
+            ("warning", "careful"),
+            ("warning", "in two lines"),
+            ("error", "half of a pair ?"),
+        ]
+        (end,) = of("scheduler.run", found, **about)
+        assert (end["level"], end["outcome"], end["attempt"]) == ("info", "succeeded", 1)
+        assert datetime.fromisoformat(end["fire_time"]) == run.fire_time
+        assert end["lateness_s"] == pytest.approx(run.lateness_s, abs=1e-5)
+
+
+def test_a_run_that_failed_says_why(told: Told) -> None:
+    """The end has the error, its lines have the traceback, all with the id of the row."""
+    found, runs, _ = told
+    run = next(run for run in runs if run.outcome is Outcome.FAILED)
+    (end,) = of("scheduler.run", found, request_id=run.request_id)
+    assert (end["level"], end["message"], end["error"]) == ("warning", run.message, "KeyError: 'missing'")
+    lines = [line["message"] for line in of("scheduler.function", found, request_id=run.request_id)]
+    assert lines[0] == f"before {run.request_id}"
+    assert lines[-1] == "KeyError: 'missing'"
+
+
+def test_the_id_of_a_client_is_on_the_lines_of_its_call(told: Told) -> None:
+    """Of threads of the engine, in this process and in that of the preview."""
+    found, _, _ = told
+    for request_id, environment in (("mine", "production"), ("of-stage", "stage")):
+        lines = of("scheduler.function", found, request_id=request_id)
+        assert [line["message"] for line in lines][:2] == [f"said {request_id}", "careful"]
+        assert {(line["function"], line["environment"]) for line in lines} == {("talk", environment)}
+        assert not [line for line in lines if "timer" in line or "run_id" in line]
+    failed = of("scheduler.function", found, request_id="broken", function="fail")
+    assert failed[-1]["message"] == "KeyError: 'missing'"
+
+
+def test_what_was_printed_to_stderr_is_a_record_too(told: Told) -> None:
+    """Of code that is loaded, and of the program itself; what is printed to stdout under --json has gone there too."""
+    found, _, stdout = told
+    printed = {record["message"] for record in of("stderr", found)}
+    assert {"loading", "with care"} <= printed
+    (lost,) = of("scheduler.up", found, level="warning")
+    assert "timer 'lost' calls 'gone'" in lost["message"]
+    assert stdout == ""  # everything is told once
+
+
+def test_the_daemon_names_the_runs_that_it_abandons(tmp_path: Path) -> None:
+    """By the id of their rows: the daemon before it was killed."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    cli(tmp_path, "timers", "add", "hanging", "--function", "hang", "--every", "1", "--enable", **KEYS)
+    with up(tmp_path, "--log-format", "json", **KEYS) as running:
+        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM lines"))
+        running.kill()
+    cli(tmp_path, "timers", "disable", "hanging", **KEYS)
+    with up(tmp_path, **KEYS, SCHEDULER_LOG_FORMAT="json") as running:
+        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'abandoned'"))
+        status, stderr = running.stop()
+    assert status == 0
+    (row,) = [run for run in runs_of(tmp_path) if run.outcome is Outcome.ABANDONED]
+    (told,) = of("scheduler.daemon", records(stderr), request_id=row.request_id)
+    assert (told["level"], told["run_id"], told["timer"], told["function"]) == ("warning", row.id, "hanging", "hang")

@@ -1,0 +1,203 @@
+"""scheduler up --stage: a live version and a preview side by side, from two source trees."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scheduler.command_line import CommandLine
+from tests.scheduler.up_process import Up, children, cli, count_of, eventually, fetch, lives, up
+
+pytestmark = pytest.mark.faults
+
+KEYS = {
+    "LEANCLOUD_APP_ID": "shop",
+    "LEANCLOUD_APP_KEY": "key",
+    "LEANCLOUD_APP_MASTER_KEY": "master",
+    "LEANCLOUD_APP_HOOK_KEY": "hook",
+}
+CLOUD = """
+import os
+import time
+from pathlib import Path
+
+import prices
+from scheduler.engine import Engine
+
+engine = Engine()
+
+
+@engine.define
+def version():
+    return [prices.VERSION, os.environ["LEANCLOUD_APP_ENV"], Path("data.txt").read_text()]
+
+
+@engine.define
+def counted():
+    prices.CALLS += 1
+    return prices.CALLS
+
+
+@engine.define
+def crash():
+    os._exit(7)
+
+
+@engine.define
+def hang():
+    print("hanging")
+    time.sleep(14)
+
+
+@engine.timer(every=3600, enabled=True)
+@engine.define
+def tick():
+    print("tick of", prices.VERSION)
+"""
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two source trees with modules of the same names."""
+    folder = tmp_path_factory.mktemp("shop")
+    for name in ("live", "preview"):
+        (folder / name).mkdir()
+        (folder / name / "cloud.py").write_text(CLOUD)
+        (folder / name / "prices.py").write_text(f"VERSION = {name!r}\nCALLS = 0\n")
+        (folder / name / "data.txt").write_text(f"data of {name}")
+    return folder / "live", folder / "preview"
+
+
+@pytest.fixture(scope="module")
+def both(trees: tuple[Path, Path]) -> Iterator[Up]:
+    live, preview = trees
+    with up(live, "--stage", "0", "--stage-source", str(preview), **KEYS) as running:
+        yield running
+
+
+def call(url: str, name: str, prod: int) -> tuple[int, Any]:
+    headers = {"X-LC-Id": "shop", "X-LC-Key": "key", "X-LC-Prod": str(prod)}
+    status, text = fetch(f"{url}/1.1/functions/{name}", headers, b"{}")
+    return status, json.loads(text)
+
+
+def test_each_port_serves_its_own_sources(both: Up) -> None:
+    """Modules of one name, files of one name, the environment's own name: none is mixed up."""
+    assert call(both.url, "version", 1) == (200, {"result": ["live", "production", "data of live"]})
+    assert call(both.facts["stage"], "version", 0) == (200, {"result": ["preview", "stage", "data of preview"]})
+
+
+def test_neither_knows_what_happens_in_the_other(both: Up) -> None:
+    """A counter in a module counts the calls of its own process."""
+    assert [call(both.url, "counted", 1)[1] for _ in range(3)] == [{"result": n} for n in (1, 2, 3)]
+    assert call(both.facts["stage"], "counted", 0)[1] == {"result": 1}
+
+
+def test_each_answers_for_its_own_environment_alone(both: Up) -> None:
+    """LeanEngine's own words for the other one."""
+    status, answer = call(both.url, "version", 0)
+    assert (status, answer["code"], answer["error"]) == (400, 1, "The cloud code isn't deployed for prod 0.")
+    status, answer = call(both.facts["stage"], "version", 1)
+    assert (status, answer["code"], answer["error"]) == (400, 1, "The cloud code isn't deployed for prod 1.")
+
+
+def test_the_timers_of_each_run_the_functions_of_each(both: Up, trees: tuple[Path, Path]) -> None:
+    """A timer declared in both trees is two timers."""
+    live, _ = trees
+    for environment, version in (("production", "live"), ("stage", "preview")):
+        run = json.loads(cli(live, "timers", "run", "tick", "--wait", "--json", "--env", environment, **KEYS).stdout)
+        assert run["outcome"] == "succeeded"
+        lines = cli(live, "logs", "--run", str(run["id"]), "--json").stdout
+        assert json.loads(lines)["text"] == f"tick of {version}"
+
+
+def test_a_preview_that_crashes_is_started_again_and_what_is_live_never_notices(both: Up) -> None:
+    """A preview is where things may go wrong."""
+    with pytest.raises(ConnectionError):
+        call(both.facts["stage"], "crash", 0)
+    assert call(both.url, "version", 1)[0] == 200
+    assert eventually(lambda: _answers(both.facts["stage"]))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return fetch(f"{url}/__engine/1/ping")[0] == 200
+    except OSError:
+        return False
+
+
+def test_what_is_live_starts_beside_a_preview_that_does_not(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    """It says why the preview does not start; the timers of the stage fail for that reason."""
+    live, _ = trees
+    (tmp_path / "cloud.py").write_text("price = 1 / 0\n")
+    store = str(tmp_path / "store.db")
+    with up(live, "--stage", "0", "--stage-source", str(tmp_path), "--store", store, **KEYS) as running:
+        assert running.facts["stage_source"] == f"{tmp_path}, which does not start"
+        assert call(running.url, "version", 1)[0] == 200
+        _, stderr = running.stop()
+    assert "Error: stage: cloud.py raised while it was imported: ZeroDivisionError" in stderr
+
+
+def test_both_end_together(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    """By SIGTERM with status 0; and when what is live is killed, the preview and all workers go with it."""
+    live, preview = trees
+    words = ("--stage", "0", "--stage-source", str(preview), "--store", str(tmp_path / "store.db"))
+    with up(live, *words, **KEYS) as running:
+        started = children(running.process.pid)
+        assert running.stop()[0] == 0
+        eventually(lambda: not any(lives(pid) for pid in started))
+    with up(live, *words, **KEYS) as running:
+        started = children(running.process.pid)
+        assert len(started) >= 3
+        running.kill()
+        eventually(lambda: not any(lives(pid) for pid in started))
+
+
+def test_a_second_signal_waits_for_nobody(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    """Not for a request to the preview either."""
+    live, preview = trees
+    words = ("--stage", "0", "--stage-source", str(preview), "--store", str(tmp_path / "store.db"))
+    with up(live, *words, **KEYS) as running:
+        client = threading.Thread(target=lambda: _hangs(running.facts["stage"]), daemon=True)
+        client.start()
+        eventually(lambda: "hanging" in cli(live, "logs", "--env", "stage", "--store", words[-1]).stdout)
+        running.process.terminate()
+        time.sleep(0.3)
+        started = time.monotonic()
+        status, stderr = running.stop()
+        assert status == 128 + signal.SIGTERM, stderr
+        assert time.monotonic() - started < 5
+        client.join(5)
+
+
+def _hangs(url: str) -> None:
+    with contextlib.suppress(OSError):
+        call(url, "hang", 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--stage-source", "."), "--stage-source goes with --stage PORT"),
+        (("--stage", "0", "--stage-source", "nowhere"), "--stage-source nowhere: there is no such folder"),
+        (("--stage", "0", "--env", "stage"), "beside a preview (--stage PORT), what is served here is production"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words: tuple[str, ...], message: str, command_line: CommandLine) -> None:
+    """Before anything is started."""
+    command_line.write("cloud.py", CLOUD)
+    assert message in command_line.refusal("up", "--port", "0", *words)
+
+
+def test_the_timers_of_both_are_in_one_store(both: Up, trees: tuple[Path, Path]) -> None:
+    """Two timers of one name."""
+    live, _ = trees
+    assert count_of(live, "SELECT count(*) FROM timers WHERE name = 'tick'") == 2

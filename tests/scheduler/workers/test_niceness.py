@@ -1,0 +1,178 @@
+"""What starts, or takes long, lets others go first: on the processors, and to the last free worker; real processes."""
+
+import os
+import select
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler.core.run import Ending, Task
+from scheduler.workers import niceness
+from scheduler.workers.executor import ProcessExecutor
+from tests.scheduler.workers.test_executor import collect, task
+
+OWN = os.getpriority(os.PRIO_PROCESS, 0)
+LOW = min(OWN + niceness.LOW, 19)
+
+can_raise = pytest.mark.skipif(
+    not niceness.may_raise() or OWN == 19, reason="the kernel lets nobody take niceness back here"
+)
+
+FUNCTIONS = """
+import os
+import time
+from scheduler.functions import Registry
+
+registry = Registry()
+
+
+@registry.define
+def pid():
+    return os.getpid()
+
+
+@registry.define
+def pauses(seconds):
+    time.sleep(seconds)
+"""
+
+
+def nice_of(pid: int) -> tuple[int, int]:
+    """Of the main thread, and of the session as a group, 0 where there are none."""
+    group = Path(f"/proc/{pid}/autogroup")
+    return os.getpriority(os.PRIO_PROCESS, pid), int(group.read_text().split()[-1]) if group.exists() else 0
+
+
+def group(value: int) -> int:
+    return value if Path("/proc/self/autogroup").exists() else 0
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        yield process.pid
+        process.kill()
+
+
+@can_raise
+def test_what_is_lowered_can_be_restored(sleeper: int) -> None:
+    """The thread and the session, and both come back to what they were."""
+    before = nice_of(sleeper)
+    assert niceness.lower(sleeper)
+    assert nice_of(sleeper) == (LOW, group(niceness.LOW))
+    assert niceness.restore(sleeper)
+    assert nice_of(sleeper) == before == (OWN, 0)
+
+
+@can_raise
+def test_a_niceness_that_a_function_has_chosen_stays(sleeper: int) -> None:
+    """Neither raised nor lowered."""
+    chosen = OWN + 3
+    os.setpriority(os.PRIO_PROCESS, sleeper, chosen)
+    for change in (niceness.lower, niceness.restore):
+        assert change(sleeper)
+        assert nice_of(sleeper)[0] == chosen
+
+
+def test_a_process_that_is_gone_is_no_error() -> None:
+    """Workers die at any moment."""
+    with subprocess.Popen(["true"], start_new_session=True) as process:
+        process.wait()
+    assert niceness.lower(process.pid)
+    assert niceness.restore(process.pid)
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> Iterator[ProcessExecutor]:
+    (tmp_path / "functions_with_time.py").write_text(FUNCTIONS)
+    executor = ProcessExecutor(str(tmp_path / "functions_with_time.py"), workers=1, max_workers=1)
+    executor.start()
+    yield executor
+    executor.stop()
+
+
+def until(executor: ProcessExecutor, is_true: Callable[[], bool]) -> None:
+    """Take turns as a daemon does until something is true; fails where the executor would sleep through it."""
+    give_up_at = time.monotonic() + 20
+    while not is_true():
+        assert time.monotonic() < give_up_at
+        check = executor.next_check()
+        select.select(executor.filenos(), [], [], 20 if check is None else check)
+        executor.collect()
+
+
+@can_raise
+def test_a_run_that_takes_long_lets_others_go_first_until_it_ends(executor: ProcessExecutor) -> None:
+    """The next run of the same worker, a short one, goes as the daemon does."""
+    executor.submit([task("pid", 1)])
+    worker = int(str(collect(executor, 1).ended[0][1].result))
+    assert nice_of(worker) == (OWN, 0)
+    executor.submit([task("pauses", 2, params='{"seconds": 1}')])
+    until(executor, lambda: nice_of(worker) == (LOW, group(niceness.LOW)))
+    executor.submit([task("pid", 3)])
+    until(executor, lambda: nice_of(worker) == (OWN, 0))
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A file without which the functions beside it do not load."""
+    gate = tmp_path / "gate"
+    (tmp_path / "functions_that_load.py").write_text(
+        "import os, pathlib, time\n"
+        f"with open({str(tmp_path / 'pids')!r}, 'a') as file: print(os.getpid(), file=file)\n"
+        f"while not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)\n" + FUNCTIONS
+    )
+    gate.touch()
+    return gate
+
+
+@pytest.fixture
+def gated(gate: Path) -> Iterator[ProcessExecutor]:
+    executor = ProcessExecutor(str(gate.parent / "functions_that_load.py"), workers=2, max_workers=4)
+    executor.start()
+    yield executor
+    executor.stop()
+
+
+@can_raise
+def test_a_worker_that_starts_beside_others_lets_them_go_first(gated: ProcessExecutor, gate: Path) -> None:
+    """Until it has loaded the functions; here, for a while."""
+    pids = gate.with_name("pids")
+    gate.unlink()
+    gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=60)])
+    until_by_looking(gated, lambda: len(pids.read_text().split()) == 3)
+    third = int(pids.read_text().split()[2])
+    until_by_looking(gated, lambda: nice_of(third) == (LOW, group(niceness.LOW)))
+    gate.touch()
+    until(gated, lambda: nice_of(third) == (OWN, 0))
+
+
+def test_what_takes_long_leaves_a_worker_to_others_while_further_ones_start(gated: ProcessExecutor, gate: Path) -> None:
+    """Known to hang, two of them do not take both workers; and when there are more, each has one."""
+    gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=0.6), task("pid", 2)])
+    collect(gated, 2)
+    while len({ending.result for _, ending in run_twice(gated, "pid")}) < 2:
+        time.sleep(0.01)  # what took the killed one's place still starts
+    gate.unlink()
+    gated.submit([task("pauses", number, params='{"seconds": 60}', limit_s=2) for number in (3, 4, 5)])
+    gated.submit([task("pid", 6)])
+    assert [ended.run_id for ended, _ in collect(gated, 1).ended] == [6]
+    gate.touch()
+    assert sorted(ended.run_id for ended, _ in collect(gated, 3).ended) == [3, 4, 5]
+
+
+def run_twice(executor: ProcessExecutor, function: str) -> list[tuple[Task, Ending]]:
+    executor.submit([task(function, number) for number in (7, 8)])
+    return collect(executor, 2).ended
+
+
+def until_by_looking(executor: ProcessExecutor, is_true: Callable[[], bool]) -> None:
+    """As `until`, where what is waited for wakes nobody."""
+    give_up_at = time.monotonic() + 20
+    while not is_true():
+        assert time.monotonic() < give_up_at
+        select.select(executor.filenos(), [], [], 0.02)
+        executor.collect()
