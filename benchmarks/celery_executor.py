@@ -24,11 +24,12 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from scheduler.claims.claims import request_run
+from scheduler.claims.requests import request_run
 from scheduler.clock import SystemClock
 from scheduler.core.run import Ending, Line, Task
-from scheduler.core.timer import Environment, Every, Timer
+from scheduler.core.timer import Environment, Timer
 from scheduler.core.timestamps import stamp
+from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon
 from scheduler.fleet.executor import CeleryExecutor, Publisher
 from scheduler.store.database import Store

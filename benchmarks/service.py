@@ -28,7 +28,8 @@ from timers import Measured, add_every_second, functions, ours
 
 from scheduler.clock import SystemClock
 from scheduler.core.run import Ending, Line, Outcome, Task
-from scheduler.core.timer import Cron, Environment, Every, OverlapPolicy, Timer
+from scheduler.core.timer import Environment, OverlapPolicy, Timer
+from scheduler.core.triggers import Cron, Every
 from scheduler.daemon.loop import Daemon
 from scheduler.store.database import Store
 from scheduler.store.timers import Timetable

@@ -22,7 +22,8 @@ from typing import NamedTuple
 from scheduler.clock import ManualClock
 from scheduler.core.breaker import Verdict
 from scheduler.core.run import Ending, Outcome, Task
-from scheduler.core.timer import Cron, Environment, Timer
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
 from scheduler.executors import Report
 from scheduler.store.database import Store

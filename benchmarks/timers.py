@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 from scheduler.clock import SystemClock
 from scheduler.core.run import Ending, Line, Task
-from scheduler.core.timer import Cron, Environment, Timer
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
 from scheduler.store.database import Store
 from scheduler.store.timers import Timetable

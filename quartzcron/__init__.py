@@ -56,6 +56,9 @@ the likely fix.
 0 0 8 ? * MON-FRI
 """
 
+import sys
+
+from .earlier_names import EarlierNames
 from .expression import CronExpression
 
 TYPE_CHECKING = False
@@ -63,6 +66,15 @@ if TYPE_CHECKING:
     from .errors import CronError, CronSyntaxError, PolicyError, Problem, UnknownZoneError
 
 __all__ = ["CronError", "CronExpression", "CronSyntaxError", "PolicyError", "Problem", "UnknownZoneError"]
+
+
+# What pickles of version 0.1.0 name.
+_MOVED = {
+    "quartzcron.dialects.errors": "quartzcron.errors",
+    "quartzcron.value": "quartzcron.search.compiled",
+    "quartzcron.zone_names": "quartzcron.zones.lookup",
+}
+sys.meta_path.append(EarlierNames(_MOVED))
 
 
 def __getattr__(name: str) -> object:

@@ -11,13 +11,34 @@ How it is built, and who may import whom, is described in docs/architecture.md.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
+from quartzcron.earlier_names import EarlierNames
+
 if TYPE_CHECKING:
-    from .core.timer import Cron, Every, Timer
+    from .core.timer import Timer
+    from .core.triggers import Cron, Every
     from .service import Scheduler
 
 __all__ = ["Cron", "Every", "Scheduler", "Timer"]
+
+# What pickles, programs, settings and running daemons of version 0.1.0 name.
+_MOVED = {
+    "scheduler.backfill": "scheduler.claims.requests",
+    "scheduler.breaker": "scheduler.core.breaker",
+    "scheduler.cli.source": "scheduler.project.preview_sources",
+    "scheduler.cli.stage": "scheduler.up.preview",
+    "scheduler.declarations": "scheduler.store.declarations",
+    "scheduler.demo_cloud": "scheduler.cli.demo_cloud",
+    "scheduler.executors.celery": "scheduler.fleet.executor",
+    "scheduler.executors.process": "scheduler.workers.executor",
+    "scheduler.executors.worker": "scheduler.workers.program",
+    "scheduler.loglines": "scheduler.store.log_lines",
+    "scheduler.run": "scheduler.core.run",
+    "scheduler.timetable": "scheduler.store.timers",
+}
+sys.meta_path.append(EarlierNames(_MOVED))
 
 
 def __getattr__(name: str) -> Any:
@@ -27,7 +48,7 @@ def __getattr__(name: str) -> Any:
 
         return Scheduler
     if name in __all__:
-        from .core import timer
+        from . import timer
 
         return getattr(timer, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from .claims.claims import request_run
-from .claims.requests import Backfill, backfill
+from .claims.requests import Backfill, backfill, request_run
 from .clock import Clock, SystemClock
 from .core.run import Run
 from .core.timer import DEFAULT_QUOTA, Environment, Timer
@@ -18,8 +17,9 @@ from .daemon.loop import Daemon
 from .errors import ConfigError, StoreError
 from .executors import Executor
 from .executors.thread import ThreadExecutor
+from .functions.binding import bind
 from .functions.loading import registry_of
-from .functions.registry import Registry, bind
+from .functions.registry import Registry
 from .store.database import Store
 from .store.declarations import Change, declared_timers, synchronise
 from .store.retention import KEEP

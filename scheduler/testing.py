@@ -20,9 +20,10 @@ from .core.run import Ending, Run, Task
 from .core.timer import Environment
 from .daemon.loop import Daemon
 from .executors import Report, outcome
+from .functions.calling import invoke
 from .functions.context import Call, TimerCall, current_call
 from .functions.loading import registry_of
-from .functions.registry import Registry, invoke
+from .functions.registry import Registry
 from .service import Scheduler
 from .store.database import Store
 

@@ -11,7 +11,8 @@ import pytz
 from dateutil import tz as dateutil_tz
 from hypothesis import strategies as st
 
-from scheduler.core.timer import Cron, Every, Timer
+from scheduler.core.timer import Timer
+from scheduler.core.triggers import Cron, Every
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, HOOK_KEY, MASTER_KEY
 
 # -- quartzcron: expressions --

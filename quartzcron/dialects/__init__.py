@@ -6,8 +6,8 @@ becomes `0 0 8 ? * MON#1`, and `0 0 8 L 12 ?` the crontab line `0 8 31 12 *`. Wh
 the time zone of a crontab or what happens where clocks change, is no part of the conversion.
 """
 
+from ..errors import DialectError
 from .crontab import from_crontab, to_crontab
-from .errors import DialectError
 from .eventbridge import from_eventbridge, to_eventbridge
 from .oncalendar import from_oncalendar, to_oncalendar
 from .spring import from_spring, to_spring

@@ -6,10 +6,9 @@ Vixie cron and cronie). Quartz has neither, so most of these are refused.
 
 from __future__ import annotations
 
-from ..errors import check_type
+from ..errors import DialectError, check_type
 from ..expression import CronExpression
 from ..fields import MONTHS, WEEK_DAYS, YEARS
-from .errors import DialectError
 from .slots import (
     MONTH_NAMES,
     WEEK_NAMES,

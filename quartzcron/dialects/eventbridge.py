@@ -6,13 +6,12 @@ seconds. What its user guide does not list (`LW`, `L-3`, lists that hold an `L` 
 
 from __future__ import annotations
 
-from ..errors import CronSyntaxError, check_type
+from ..errors import CronSyntaxError, DialectError, check_type
 from ..expression import CronExpression
 from ..fields import FIRST_YEAR, YEARS
 from ..grammar.canonical import canonical_text
 from ..wall.days import day_rule
 from ..wall.pattern import WallPattern
-from .errors import DialectError
 from .slots import Slot, simplest_of, times_of
 
 TYPE_CHECKING = False

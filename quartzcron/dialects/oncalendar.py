@@ -5,11 +5,10 @@ Weekday, date and time have to be met together. `~` counts days from the end of 
 
 from __future__ import annotations
 
-from ..errors import UnknownZoneError, check_type
+from ..errors import DialectError, UnknownZoneError, check_type
 from ..expression import CronExpression
 from ..fields import FIRST_YEAR, LAST_YEAR, MONTHS, WEEK_DAYS, YEARS, DayFields
 from ..zones.lookup import named_zone, zone_name
-from .errors import DialectError
 from .slots import (
     WEEK_NAMES,
     Reading,

@@ -10,12 +10,11 @@ from typing import Any
 
 from dateutil import rrule
 
-from ..errors import check_type
+from ..errors import DialectError, check_type
 from ..expression import CronExpression
 from ..fields import FIRST_YEAR, MONTHS, WEEK_DAYS, DayFields, Special
 from ..wall.day_forms import simplest_days
 from ..wall.times import TimeRule, members
-from .errors import DialectError
 
 NAME = "RRULE"
 

@@ -5,16 +5,15 @@ A Slot is a field as one dialect has it; sets are ints as in fields.py, but coun
 
 from __future__ import annotations
 
-from ..errors import check_type
+from ..errors import DialectError, check_type
 from ..expression import CronExpression
 from ..fields import FIRST_YEAR, LAST_YEAR, WEEK_DAYS, YEARS, DayFields
 from ..grammar.canonical import canonical_text
-from ..text.describe import runs
 from ..wall.day_forms import combined_key, simplest_days
 from ..wall.days import day_rule
 from ..wall.pattern import WallPattern
+from ..wall.runs import runs
 from ..wall.times import members, time_rule
-from .errors import DialectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

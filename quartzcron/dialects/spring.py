@@ -7,10 +7,9 @@ may lead into another one, so from 28 on they are refused.
 
 from __future__ import annotations
 
-from ..errors import check_type
+from ..errors import DialectError, check_type
 from ..expression import CronExpression
 from ..fields import MONTHS, WEEK_DAY_NAMES, WEEK_DAYS, YEARS, DayFields, Special
-from .errors import DialectError
 from .slots import (
     MONTH_NAMES,
     WEEK_NAMES,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..fields import HOURS, MINUTES, MONTHS, WEEK_DAYS, YEARS, DayFields, Nth, Special
+from ..wall.runs import Run, runs, wrapped_runs
 from ..wall.times import members
-from .describe import Every, Marks, Outline, Run, Spans, clock, cycle, runs, wrapped_runs
+from .outline import Every, Marks, Outline, Spans, clock, cycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -113,7 +113,7 @@ def local_zone() -> tzinfo:
 
 def _load(name: str) -> tzinfo:
     from ..errors import UnknownZoneError
-    from ..zone_files import load_zone, nearest_name
+    from .database import load_zone, nearest_name
 
     try:
         return load_zone(name)

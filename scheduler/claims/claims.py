@@ -23,18 +23,15 @@ from sqlalchemy import (
 )
 
 from ..core import breaker
-from ..core.admission import Entry
 from ..core.breaker import Breaker
 from ..core.misfire import GRACE
 from ..core.run import MESSAGES, Ending, Kind, Line, Outcome, Task
 from ..core.timer import Environment, MisfirePolicy
 from ..core.timestamps import instant_or_none, stamp
 from ..store.database import Store
-from ..store.notify import changing
-from ..store.rows import BREAKER, NEW_RUN, breaker_of, line_columns, new_run, new_run_ids
+from ..store.rows import BREAKER, breaker_of, line_columns
 from ..store.schema import lines, runs, timers
 from ..store.statements import Among
-from ..store.timers import Timetable
 from .batch import Batch, StateChange
 from .leases import Lease, end_run, lose_probes
 from .queued_runs import BACKFILLED, IN_TURN, IS_OPEN, RETRIED, WAITS_FOR_RETRY, WAITS_FOR_TURN, begun_in_turn
@@ -303,18 +300,6 @@ _AGENDA = select(
     exists().where(WAITS_FOR_TURN),
     select(func.min(runs.c.due_at)).where(WAITS_FOR_RETRY).scalar_subquery(),
 ).where(timers.c.next_fire_at.is_not(None))
-
-
-def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
-    """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
-    kept = Timetable(store).get(name, environment)
-    with changing(store) as connection:
-        names = (kept.id, name, kept.timer.function, environment.value)
-        row = new_run(names, Entry(now, now, waits=True), stamp(now))
-        columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
-        (run_id,) = new_run_ids(connection, 1)
-        connection.execute(insert(runs).values(columns | {"id": run_id}))
-    return run_id
 
 
 def _open_runs(connection: Connection, timer_ids: Sequence[int]) -> Counter[int]:

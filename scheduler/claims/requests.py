@@ -15,8 +15,9 @@ from sqlalchemy import Connection, delete, insert, or_, select
 
 from ..core.admission import Entry
 from ..core.run import Kind, Outcome
-from ..core.timer import Environment, Trigger
+from ..core.timer import Environment
 from ..core.timestamps import stamp
+from ..core.triggers import Trigger
 from ..errors import TimerError
 from ..store.database import Store, one_at_a_time
 from ..store.notify import changing
@@ -122,3 +123,15 @@ def _fires(schedule: Trigger, start: datetime, end: datetime) -> Iterator[dateti
     while fire_time is not None and fire_time < end:
         yield fire_time
         fire_time = schedule.next_fire(fire_time)
+
+
+def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
+    """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
+    kept = Timetable(store).get(name, environment)
+    with changing(store) as connection:
+        names = (kept.id, name, kept.timer.function, environment.value)
+        row = new_run(names, Entry(now, now, waits=True), stamp(now))
+        columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
+        (run_id,) = new_run_ids(connection, 1)
+        connection.execute(insert(runs).values(columns | {"id": run_id}))
+    return run_id

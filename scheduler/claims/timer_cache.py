@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-from ..core.timer import Cron, Every, MisfirePolicy, OverlapPolicy, Shifted, offset_s, shifted
+from ..core.timer import MisfirePolicy, OverlapPolicy
+from ..core.triggers import Cron, Every, Shifted, offset_s, shifted
 from ..store.rows import trigger_of
 from ..store.schema import timers
 from ..store.statements import Among

@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from ..errors import SchedulerError
+from ..formats.display import explained
 
 #: Command → what it does, in a line. Each is the attribute `command` of the module of its name.
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -85,18 +86,6 @@ def _asks_for_timer(error: click.UsageError) -> bool:
     """Whether a name stands behind `runs`, `logs` or `simulate`; it is that of a timer, as a rule."""
     options = {option for param in error.ctx.command.params for option in param.opts} if error.ctx else set()
     return "--timer" in options and error.message.startswith("Got unexpected extra argument")
-
-
-def explained(error: BaseException) -> str:
-    """An error's message; one about a broken expression with the drawing that shows the place."""
-    cause: BaseException | None = error
-    seen: set[int] = set()
-    while cause is not None and id(cause) not in seen:
-        if drawing := getattr(cause, "drawing", None):
-            return f"{error}\n{drawing}"
-        seen.add(id(cause))
-        cause = cause.__cause__
-    return str(error)
 
 
 def _is_of_quartzcron(error: ValueError) -> bool:

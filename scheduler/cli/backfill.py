@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 import click
 
 from ..claims.requests import DEFAULT_CAP, MAX_CAP, Backfill, backfill, cancel_backfill, plan_backfill
-from ..core.timer import Cron, Timer
+from ..core.timer import Timer
+from ..core.triggers import Cron
 from ..formats import display
-from ..project.project import Place, environment_option, here, json_option, store_option
+from ..formats.json import print_json
+from ..project.project import Place, here
+from ..store.statistics import alive
 from ..store.timers import Timetable
 from .arguments import moment
-from .daemons import alive
+from .options import environment_option, json_option, store_option
 
 
 @click.command("backfill", short_help="Run a timer for missed times of the past.")
@@ -63,14 +66,14 @@ def backfill_timer(
 
 def _tell_cancelled(timer: Timer, count: int, *, as_json: bool) -> None:
     if as_json:
-        display.print_json({"cancelled": count})
+        print_json({"cancelled": count})
     else:
         click.echo(f"took back {count} backfilled runs of {timer.name} that had not begun")
 
 
 def _print_json(timer: Timer, found: Backfill, place: Place, *, entered: bool) -> None:
     tz = display.zone_of(timer, place.config.tz)
-    display.print_json(
+    print_json(
         {
             "timer": timer.name,
             "environment": timer.environment,

@@ -12,14 +12,16 @@ import click
 from ..core.limits import FUNCTION_LIMIT_S
 from ..engine.execution import Execution
 from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError
-from ..formats import display
+from ..formats.json import print_json
+from ..functions.binding import bind
+from ..functions.calling import run
 from ..functions.context import Call
 from ..functions.loading import Target
-from ..functions.registry import bind, run
 from ..functions.tracebacks import from_users_frame
 from ..project.function_check import unknown_function
-from ..project.project import here, json_option, printing_to_stderr
-from .params import EXPLANATION, parse_params
+from ..project.project import here, printing_to_stderr
+from .arguments import EXPLANATION, parse_params
+from .options import json_option
 
 
 @click.command("call", epilog=EXPLANATION)
@@ -80,7 +82,7 @@ def _fail(message: str) -> NoReturn:
 
 def _print_result(result: Any) -> None:
     try:
-        display.print_json(result)
+        print_json(result)
     except (TypeError, ValueError) as error:
         click.echo(repr(result))
         click.echo(f"Warning: over HTTP this result would be refused, it is no JSON: {error}", err=True)

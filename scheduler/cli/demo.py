@@ -17,15 +17,18 @@ from pathlib import Path
 import click
 
 from ..core.run import Outcome, Run
-from ..core.timer import Cron, Environment, Every, Timer
+from ..core.timer import Environment, Timer
+from ..core.triggers import Cron, Every
 from ..daemon.loop import Daemon
 from ..errors import SHORT_CIRCUITED, TIMED_OUT
 from ..formats import display
-from ..project.project import here, json_option
+from ..formats.json import print_json, run_json
+from ..project.project import here
 from ..store.database import Store
 from ..store.runs import History
 from ..store.timers import Timetable
 from ..workers.executor import ProcessExecutor
+from .options import json_option
 
 TARGET = "scheduler.cli.demo_cloud:engine"
 #: The shortest and the longest that the demo takes, once its workers are ready.
@@ -94,11 +97,11 @@ def command(*, as_json: bool) -> None:
         runs = history.runs(limit=1_000)
     missing = [fault for story in told for fault in faults(story, runs)]
     if as_json:
-        display.print_json(
+        print_json(
             {
                 "ok": not missing,
                 "missing": missing,
-                "runs": [display.run_json(run, display.zone(tz)) for run in runs[::-1]],
+                "runs": [run_json(run, display.zone(tz)) for run in runs[::-1]],
             }
         )
     else:

@@ -7,17 +7,17 @@ from datetime import tzinfo
 
 import click
 
-from ..core.run import Line, Run, Task
 from ..errors import StoreError
 from ..formats import display
-from ..project.project import environment_filter, here, json_option, store_option
-from ..store.log_lines import Choice, LogLine, LogLines, Mark
+from ..formats.lines import line_of_run, print_line
+from ..project.project import here
+from ..store.log_lines import Choice, LogLines, Mark
 from ..store.runs import History
+from .options import environment_filter, json_option, store_option
 from .runs import check_timer
 
 #: How often a following reader looks for new lines.
 _LOOK_EVERY_S = 0.3
-_COLOURS = {"error": "red", "critical": "red", "warning": "yellow", "debug": "bright_black"}
 
 
 @click.command("logs")
@@ -81,26 +81,3 @@ def _follow(logged: LogLines, mark: Mark, choice: Choice, tz: tzinfo, *, as_json
                 print_line(line, tz, as_json=as_json)
     except KeyboardInterrupt:
         return
-
-
-def line_of_run(line: Line, run: Run | Task) -> LogLine:
-    """A line of a run, with what is known of the run."""
-    return LogLine(
-        line.at,
-        line.level,
-        line.text,
-        run.function,
-        run.environment,
-        run.request_id,
-        timer=run.timer,
-        run_id=line.run_id,
-    )
-
-
-def print_line(line: LogLine, tz: tzinfo, *, as_json: bool = False) -> None:
-    """One line: when, its level, which timer or function, and what it said; in its level's colour on a terminal."""
-    if as_json:
-        display.print_json_line(display.line_json(line, tz))
-        return
-    text = click.style(display.plain(line.text), fg=_COLOURS.get(line.level))
-    click.echo(f"{display.instant(line.at, tz)}  {line.level:<7}  {display.plain(line.source)}  {text}")

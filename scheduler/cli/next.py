@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 import click
 
-from ..core.timer import Cron
+from ..core.triggers import Cron
 from ..formats import display
-from ..project.project import here, json_option
+from ..formats.json import print_json
+from ..project.project import here
 from .arguments import moment
+from .options import json_option
 
 
 @click.command("next")
@@ -27,7 +29,7 @@ def command(*, expression: str, tz: str | None, dst: str, count: int, start: str
     after = moment(start, config.tz) if start is not None else datetime.now(UTC)
     fires = _fires(cron, after.astimezone(zone), count)
     if as_json:
-        display.print_json([fire.isoformat() for fire in fires])
+        print_json([fire.isoformat() for fire in fires])
         return
     for fire in fires:
         click.echo(display.instant(fire, zone) + fire.strftime("  %a"))

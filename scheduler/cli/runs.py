@@ -10,11 +10,13 @@ from ..core.run import Outcome, Run
 from ..core.timer import Environment
 from ..errors import TimerError
 from ..formats import display
+from ..formats.json import print_json, run_json
 from ..project.function_check import closest
-from ..project.project import Place, environment_filter, here, json_option, store_option
+from ..project.project import Place, here
 from ..store.database import Store
 from ..store.runs import History
 from ..store.timers import Timetable
+from .options import environment_filter, json_option, store_option
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 
@@ -69,7 +71,7 @@ def command(
         if timer is not None and not found:
             check_timer(opened, timer)
     if as_json:
-        display.print_json([display.run_json(run, zones.of(run)) for run in found])
+        print_json([run_json(run, zones.of(run)) for run in found])
     elif not found:
         which = " or ".join(outcomes)
         click.echo(" ".join(["no", *([which] if which else []), "runs", *([f"of {timer}"] if timer else [])]))

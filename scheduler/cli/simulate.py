@@ -11,10 +11,12 @@ from ..core.forecast import Firing, forecast
 from ..core.timer import Environment, Timer
 from ..errors import TimerError
 from ..formats import display
+from ..formats.json import print_json_line
 from ..project.function_check import closest
-from ..project.project import Place, environment_filter, here, json_option, store_option
+from ..project.project import Place, here
 from ..store.timers import Timetable
 from .arguments import Span, span
+from .options import environment_filter, json_option, store_option
 
 #: How many timers are counted one by one on a terminal.
 MOST_COUNTED = 50
@@ -97,13 +99,11 @@ def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place:
 def _print_json(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place: Place) -> None:
     shown = 0
     for fire_time, timer in fires:
-        display.print_json_line(
-            {"fire_time": display.iso(fire_time, display.zone_of(timer, place.config.tz)), **_names(timer)}
-        )
+        print_json_line({"fire_time": display.iso(fire_time, display.zone_of(timer, place.config.tz)), **_names(timer)})
         shown += 1
     counts = _counts(timers, asked)
     each = [{**_names(timer), "fires": count} for timer, count in zip(timers, counts, strict=True)]
-    display.print_json_line({"fires": sum(counts), "shown": shown, "timers": each})
+    print_json_line({"fires": sum(counts), "shown": shown, "timers": each})
 
 
 def _names(timer: Timer) -> dict[str, str]:

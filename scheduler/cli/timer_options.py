@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ..core.timer import Cron, Delivery, Every, MisfirePolicy, OverlapPolicy
+from ..core.timer import Delivery, MisfirePolicy, OverlapPolicy
+from ..core.triggers import Cron, Every
 from ..errors import TimerError
 
 F = TypeVar("F", bound=Callable[..., Any])

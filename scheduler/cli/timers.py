@@ -10,19 +10,21 @@ from typing import Any
 
 import click
 
-from ..claims.claims import request_run
+from ..claims.requests import request_run
 from ..core.run import Outcome, Run
 from ..core.timer import Environment, Timer, check_new
 from ..errors import StoreUnavailableError, TimerError, UnknownTimerError
 from ..formats import display
+from ..formats.json import print_json, run_json, timer_json
 from ..project.function_check import check_function, closest
-from ..project.project import Place, environment_filter, environment_option, here, json_option, store_option
+from ..project.project import Place, here
 from ..store.database import Store
 from ..store.runs import History
+from ..store.statistics import alive
 from ..store.timers import Entry, Timetable
+from .arguments import parse_params
 from .backfill import backfill_timer
-from .daemons import alive
-from .params import parse_params
+from .options import environment_filter, environment_option, json_option, store_option
 from .timer_options import attributes, changed_trigger, definition_options, trigger
 from .transfer import export_timers, import_timers
 
@@ -104,7 +106,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
     with place.new_store() as store:
         (entry,) = Timetable(store).add([timer], now=_now(), quota=place.config.max_timers)
         if as_json:
-            display.print_json(display.timer_json(entry, place.config.tz))
+            print_json(timer_json(entry, place.config.tz))
         else:
             _tell_added(entry, place, runs=alive(store))
 
@@ -144,7 +146,7 @@ def list_timers(environment: str | None, store: str | None, as_json: bool) -> No
     with _opened(place) as opened:
         entries = Timetable(opened).list(Environment(environment) if environment else None)
     if as_json:
-        display.print_json([display.timer_json(entry, place.config.tz) for entry in entries])
+        print_json([timer_json(entry, place.config.tz) for entry in entries])
     elif not entries:
         click.echo("no timers yet; add one with:  " + display.command(*_EXAMPLE))
     else:
@@ -176,7 +178,7 @@ def enable_timer(name: str, environment: str | None, store: str | None, as_json:
     with _opened(place) as opened:
         entry = Timetable(opened).enable(name, place.environment, now=_now())
         if as_json:
-            display.print_json(display.timer_json(entry, place.config.tz))
+            print_json(timer_json(entry, place.config.tz))
         else:
             _tell_next(entry, place, runs=alive(opened))
 
@@ -256,7 +258,7 @@ def remove_timer(name: str, environment: str | None, store: str | None, as_json:
 
 def _answer(entry: Entry, words: str, place: Place, as_json: bool) -> None:
     if as_json:
-        display.print_json(display.timer_json(entry, place.config.tz))
+        print_json(timer_json(entry, place.config.tz))
     else:
         click.echo(words)
 
@@ -281,7 +283,7 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
         run = _waited(opened, run_id, timer) if wait else History(opened).run(run_id)
     assert run is not None
     if as_json:
-        display.print_json(display.run_json(run, display.zone_of(timer, place.config.tz)))
+        print_json(run_json(run, display.zone_of(timer, place.config.tz)))
     elif wait and run.outcome is not None:
         _tell_ended(run)
     else:

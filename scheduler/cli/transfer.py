@@ -15,12 +15,14 @@ import click
 from ..core.timer import Environment, Timer
 from ..errors import DuplicateTimerError, TargetError, TimerError
 from ..formats import display, timer_files
+from ..formats.json import print_json
 from ..formats.timer_files import Listed, Problem, TimerListError
 from ..project.function_check import Functions, functions_at_hand
 from ..project.preview_sources import Question, Source
-from ..project.project import Place, environment_filter, environment_option, here, json_option, store_option
+from ..project.project import Place, here
+from ..store.statistics import alive
 from ..store.timers import Timetable
-from .daemons import alive
+from .options import environment_filter, environment_option, json_option, store_option
 
 
 @click.command("import", short_help="Keep the timers of a CSV or JSON list.")
@@ -156,7 +158,7 @@ def _keep(place: Place, timers: Sequence[Timer]) -> None:
 
 def _tell(place: Place, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        display.print_json([timer_files.record(timer) for timer in timers])
+        print_json([timer_files.record(timer) for timer in timers])
         return
     count = Counter(timer.environment for timer in timers)
     numbers = ", ".join(f"{number} in {environment}" for environment, number in sorted(count.items())) or "none"
@@ -184,6 +186,6 @@ def export_timers(environment: str | None, store: str | None, as_json: bool) -> 
         entries = Timetable(opened).list(Environment(environment) if environment else None)
     timers = [entry.timer for entry in entries]
     if as_json:
-        display.print_json([timer_files.record(timer) for timer in timers])
+        print_json([timer_files.record(timer) for timer in timers])
     else:
         click.echo(timer_files.as_csv(timers), nl=False)

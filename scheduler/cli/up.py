@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
-import sys
-from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any, NamedTuple
+from contextlib import ExitStack
+from typing import Any
 
 import click
 
-from ..core.timer import Environment
-from ..daemon.events import telling
-from ..daemon.loop import Daemon
-from ..engine.credentials import our_keys
-from ..errors import ConfigError
-from ..formats import display
-from ..functions.loading import Target
-from ..project import keys
 from ..project.preview_sources import Source
-from ..project.project import Place, environment_option, here, json_option, printing_to_stderr, store_option
+from ..project.project import here
 from ..project.settings import EXECUTORS, LOG_FORMATS, LOG_LEVELS
-from ..store.database import Store
-from ..store.runs import History
-from ..store.timers import Timetable
-from ..up import banner
-from ..up.application import application, capacity
-from ..up.call_log import writing_down
-from ..up.executors import executors
-from ..up.handover import Handover, taken
-from ..up.http_server import Server, Site, listening
-from ..up.log_setup import json_handler
-from ..up.metrics_endpoint import measuring, metrics_app
+from ..up.handover import taken
+from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import never_waiting
-from ..up.preview import Both, Preview, preview
 from ..up.reload import supervise
-from ..up.run_reports import Journal, log_to_stderr
-from .declared import say, take_over
-from .teller import teller_of
-
-log = logging.getLogger("scheduler.up")
+from ..up.service import Plan, _listening, _live, _serve, _taken_over
+from .options import environment_option, json_option, store_option
 
 
 @click.command("up")
@@ -98,149 +71,3 @@ def command(
             folders = [place.config.folder, *([source.folder] if source else [])]
             raise SystemExit(supervise(folders, *sockets))
         raise SystemExit(_serve(plan, sockets, given))
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What one `up` serves: the functions of a place, and beside them the sources of a preview."""
-
-    place: Place
-    target: str
-    preview: Source | None
-    as_json: bool
-
-
-class Sockets(NamedTuple):
-    """Where it listens."""
-
-    live: socket.socket
-    stage: socket.socket | None
-    metrics: socket.socket | None
-
-
-def _live(place: Place) -> Place:
-    """A place beside which there is a preview: it is production."""
-    if place.deployed is Environment.STAGE:
-        origin = place.config.origin("environment")
-        raise ConfigError(f"{origin}: beside a preview (--stage PORT), what is served here is production")
-    return Place(replace(place.config, environment=Environment.PRODUCTION.value))
-
-
-def _listening(place: Place, stage_port: int | None, stack: ExitStack) -> Sockets:
-    config = place.config
-    wanted = (
-        (config.host, config.port, "--port"),
-        (config.host, stage_port, "--stage"),
-        (config.metrics_host, config.metrics_port, "--metrics-port"),
-    )
-    live, stage, metrics = (
-        None if port is None else stack.enter_context(listening(host, port, option=option))
-        for host, port, option in wanted
-    )
-    assert live is not None
-    return Sockets(live, stage, metrics)
-
-
-def _taken_over(given: Handover, stack: ExitStack) -> Sockets:
-    live = stack.enter_context(socket.socket(fileno=given.listener))
-    stage, metrics = (
-        None if fileno is None else stack.enter_context(socket.socket(fileno=fileno))
-        for fileno in (given.stage_listener, given.metrics_listener)
-    )
-    return Sockets(live, stage, metrics)
-
-
-def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
-    place, config = plan.place, plan.place.config
-    with ExitStack() as stack:
-        os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
-        store = stack.enter_context(place.new_store())
-        store.check_writable()
-        provided = keys.provide(place.keys_file)
-        teller = teller_of(place, as_json=plan.as_json)
-        stack.enter_context(writing_down(store, place, teller))
-        with printing_to_stderr() if plan.as_json or json_handler() else nullcontext():
-            loaded = place.deploy(plan.target)
-        changes = take_over(store, loaded.registry, place)
-        keys_from = _keep_keys(place, provided)
-        beside = _beside(plan, sockets, stack)
-        running = executors(place, loaded, plan.preview, store, stack)
-        metrics = stack.enter_context(measuring()) if sockets.metrics else None
-        server = Server(
-            sockets.live,
-            application(loaded),
-            capacity=capacity(loaded),
-            supervised=given is not None,
-            beside=Site(sockets.metrics, metrics_app(metrics)) if sockets.metrics and metrics else None,
-        )
-        journal = Journal(History(store), teller)
-        listener = telling(journal, metrics) if metrics else journal
-        keep = timedelta(days=config.keep_days)
-        daemon = Daemon(store, running, keep=keep, keep_runs=config.keep_runs, listener=listener)
-        if metrics:
-            metrics.watch(daemon, store)
-        stack.enter_context(server.signals_caught())
-        _announce(plan, loaded, store, sockets, keys_from, beside, given)
-        say(changes, plan.target, log)
-        return server.serve_beside(Both(daemon, beside) if beside else daemon)
-
-
-def _beside(plan: Plan, sockets: Sockets, stack: ExitStack) -> Preview | None:
-    if plan.preview is None or sockets.stage is None:
-        return None
-    return stack.enter_context(preview(plan.preview, sockets.stage, plan.place, as_json=plan.as_json))
-
-
-def _keep_keys(place: Place, provided: dict[str, str]) -> str:
-    """Keep the keys that were made up, if the engine goes by them; says where the keys come from."""
-    ours = our_keys()
-    used = {ours.app_id, ours.app_key, ours.master_key, ours.hook_key} & set(provided.values())
-    if used:
-        keys.keep(provided, place.keys_file)
-        return str(place.keys_file)
-    return "from the code" if provided else "from the environment"
-
-
-def _announce(
-    plan: Plan,
-    loaded: Target,
-    store: Store,
-    sockets: Sockets,
-    keys_from: str,
-    beside: Preview | None,
-    given: Handover | None,
-) -> None:
-    place, names = plan.place, loaded.registry.names()
-    url = banner.base_url(place.config.host, sockets.live.getsockname()[1])
-    stated = banner.facts(
-        place, target=loaded.name, url=url, store=str(store), keys_from=keys_from, registry=loaded.registry
-    )
-    entries = Timetable(store).list(None if beside else place.deployed)
-    known = {
-        environment: (names, loaded.name)
-        for environment in Environment
-        if place.config.deployment(environment).runs_what_is_served
-    }
-    if beside and plan.preview and sockets.stage:
-        port = sockets.stage.getsockname()[1]
-        stated |= banner.stage_facts(place, plan.preview.folder, port, starts=beside.functions is not None)
-        known[Environment.STAGE] = beside.functions or [], f"the stage's {plan.preview.target}"
-    if sockets.metrics:
-        host, port = sockets.metrics.getsockname()[:2]
-        stated["metrics"] = f"{banner.base_url(host, port)}/metrics"
-    if given:
-        given.say_ready(stated)
-    if given is None or not given.again:
-        function = banner.example_function(loaded.registry)
-        # With --json a program reads it, which was started to call functions.
-        curl = banner.curl if plan.as_json or sys.stdout.isatty() else banner.curl_without_key
-        call = curl(url, our_keys(), function) if function else None
-        if plan.as_json:
-            display.print_json_line({**stated, "call": call})
-        else:
-            banner.print_banner(stated, entries, call, place.config.tz)
-    for warning in banner.lost_timers(entries, known):
-        if json_handler():
-            log.warning("%s", warning)
-        else:
-            click.echo(f"Warning: {warning}", err=True)

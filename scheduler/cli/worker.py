@@ -8,11 +8,12 @@ import click
 
 from ..core.timer import Environment
 from ..fleet.broker import celery_app, prepare, queues
-from ..formats import display
-from ..project.project import environment_option, here, json_option, store_option
+from ..formats.json import print_json_line
+from ..project.project import here
 from ..project.settings import LOG_FORMATS, LOG_LEVELS
+from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import never_waiting
-from ..up.run_reports import log_to_stderr
+from .options import environment_option, json_option, store_option
 
 
 @click.command("worker")
@@ -45,7 +46,7 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     environments = [place.deployed] if place.deployed else list(Environment)
     functions = loaded.registry.names()
     if as_json:
-        display.print_json_line({"functions": functions, "environments": environments, "workers": config.workers})
+        print_json_line({"functions": functions, "environments": environments, "workers": config.workers})
     else:
         served = " and ".join(environments)
         click.echo(f"serving {served}: {len(functions)} functions, {config.workers} at a time; Ctrl-C ends it")

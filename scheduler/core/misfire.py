@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .timer import MisfirePolicy, Trigger
+from .timer import MisfirePolicy
+from .triggers import Trigger
 
 #: A fire time up to this late is on time: a hiccup of the machine is no misfire.
 GRACE = timedelta(seconds=5)

@@ -21,7 +21,6 @@ from ..core.run import Kind, Outcome, Task
 from ..core.timer import Environment
 from ..errors import LeaseLostError, StoreError, StoreUnavailableError
 from ..executors import Executor
-from ..notices import breaker_moved, runs_abandoned
 from ..store.database import Store
 from ..store.notify import Bell
 from ..store.retention import KEEP, Retention
@@ -29,7 +28,7 @@ from ..store.timers import Timetable
 from .claim_ahead import Standby
 from .clock_setback import Setbacks
 from .dispatch import FULL, Deployment
-from .events import Listener
+from .events import Listener, breaker_moved, runs_abandoned
 from .result_buffer import Outbox
 from .sleeper import Sleeper
 

@@ -11,8 +11,9 @@ from typing import Any, TypeVar, overload
 
 from ..core.limits import FUNCTION_LIMIT_S, HOOK_LIMIT_S
 from ..errors import ConfigError, LeanEngineError
+from ..functions.calling import invoke
 from ..functions.context import Call, current_call
-from ..functions.registry import Registry, invoke
+from ..functions.registry import Registry
 from . import body, default_engine
 from .current import Current
 from .endpoints import Service, answer

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple, TextIO, cast
 
 from ..core.log_limits import MAX_LINE_LENGTH, LineCutter
-from ..functions.context import Call
+from ..functions.context import Call, current_call
 
 #: The attribute of a log record that names function and request id, for what the engine itself logs of a call.
 CALL = "scheduler_call"
@@ -146,3 +146,17 @@ class _Stream:
 
 def _stream(original: TextIO, level: str) -> TextIO:
     return cast(TextIO, _Stream(original, level))
+
+
+class RequestIdFilter(logging.Filter):
+    """Give every record the request id of the call in progress, `-` outside one.
+
+    `handler.addFilter(RequestIdFilter())`, then `%(request_id)s` in the handler's format: one id from the fire of a
+    timer, or from a client's X-Request-Id, to each line that the function logs (engine protocol § 3).
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass."""
+        call = current_call.get()
+        record.request_id = call.request_id if call else "-"
+        return True

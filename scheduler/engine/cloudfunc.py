@@ -14,8 +14,8 @@ from typing import Any
 
 from ..core.limits import FUNCTION_LIMIT_S, deadline, left_s
 from ..errors import ConfigError, LeanCloudError, UnknownFunctionError
+from ..functions.calling import complete
 from ..functions.context import TimerCall, current_call
-from ..functions.registry import complete
 from . import body, typed_values
 from .credentials import our_keys
 from .default_engine import root_engine

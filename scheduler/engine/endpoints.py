@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ArgumentError, LeanCloudError, LeanEngineError, UnknownFunctionError
-from ..functions.registry import Registry, bind, run
+from ..functions.binding import bind
+from ..functions.calling import run
+from ..functions.registry import Registry
 from ..functions.tracebacks import from_users_frame
 from . import capture, failures, hooks, response, typed_values
 from .credentials import Level, is_hook, level, our_keys

@@ -20,8 +20,9 @@ from ..clock import Clock, SystemClock
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..errors import NOT_QUEUED
+from ..functions.calling import invoke
 from ..functions.context import Call, TimerCall, current_call
-from ..functions.registry import Registry, invoke
+from ..functions.registry import Registry
 from . import Report, outcome
 from .mailbox import Mailbox
 

@@ -5,23 +5,21 @@ The keys of the JSON objects stay as they are; instants are ISO 8601 with the of
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from ..core.run import Run
-from ..core.timer import Cron, Timer
+from ..core.timer import Timer
+from ..core.triggers import Cron
 
 if TYPE_CHECKING:
-    from ..store.log_lines import LogLine
-    from ..store.timers import Entry
+    pass
 
 #: Wide enough for any table; what reads a pipe must never find a name cut short.
 _PIPE_WIDTH = 1_000
@@ -107,16 +105,6 @@ def command(*words: str) -> str:
     return shlex.join((str(shown), "-m", "scheduler", *words))
 
 
-def print_json(value: Any) -> None:
-    """One JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def print_json_line(value: Any) -> None:
-    """One JSON object on a line of its own, for what goes on and on."""
-    click.echo(json.dumps(value, ensure_ascii=False))
-
-
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table without lines, its last column folded where room is short; a cell that is an outcome has its colour."""
     from rich.console import Console
@@ -136,85 +124,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         click.echo(line.rstrip())
 
 
-def timer_json(entry: Entry, default_tz: str) -> dict[str, Any]:
-    """A timer of the store."""
-    timer, breaker, tz = entry.timer, entry.breaker, zone_of(entry.timer, default_tz)
-    trigger = timer.trigger
-    cron, every = (trigger, None) if isinstance(trigger, Cron) else (None, trigger)
-    return {
-        "name": timer.name,
-        "environment": timer.environment,
-        "function": timer.function,
-        "params": dict(timer.params),
-        "cron": cron and cron.expression,
-        "tz": cron and cron.tz,
-        "dst": cron and cron.dst,
-        "every_s": every and every.seconds,
-        "enabled": timer.enabled,
-        "next_fire": iso(entry.next_fire, tz),
-        "limit_s": timer.limit_s,
-        "misfire": timer.misfire,
-        "overlap": timer.overlap,
-        "delivery": timer.delivery,
-        "jitter_s": timer.jitter_s,
-        "retries": timer.retries,
-        "retry_backoff_s": timer.retry_backoff_s,
-        "breaker": {
-            "threshold": timer.breaker_threshold,
-            "state": breaker.state,
-            "consecutive_failures": breaker.consecutive_failures,
-            "next_probe_at": iso(breaker.next_probe_at, tz),
-            "last_error": breaker.last_error,
-        },
-        "declared_in": entry.declared_in,
-        "created_at": iso(entry.created_at, tz),
-    }
-
-
-def result_value(text: str | None) -> Any:
-    """What a function returned: the JSON value, or a text where that was cut, or never was one."""
-    try:
-        return None if text is None else json.loads(text)
-    except ValueError:
-        return text
-
-
-def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
-    """A run of the history."""
-    return {
-        "id": run.id,
-        "timer": run.timer,
-        "environment": run.environment,
-        "function": run.function,
-        "kind": run.kind,
-        "fire_time": iso(run.fire_time, tz),
-        "last_fire_time": iso(run.last_fire_time, tz),
-        "count": run.count,
-        "attempt": run.attempt,
-        "request_id": run.request_id,
-        "started_at": iso(run.started_at, tz),
-        "ended_at": iso(run.ended_at, tz),
-        "lateness_s": run.lateness_s,
-        "duration_s": run.duration_s,
-        "outcome": run.outcome,
-        "message": run.message,
-        "error": run.error,
-        "result": result_value(run.result),
-        "lines_dropped": run.lines_dropped,
-        "due_at": iso(run.due_at, tz),
-        "retry_at": iso(run.retry_at, tz),
-    }
-
-
-def line_json(line: LogLine, tz: tzinfo) -> dict[str, Any]:
-    """A line that a function printed; timer and run are null where a client called it."""
-    return {
-        "at": iso(line.at, tz),
-        "timer": line.timer,
-        "run": line.run_id,
-        "function": line.function,
-        "environment": line.environment,
-        "request_id": line.request_id,
-        "level": line.level,
-        "text": line.text,
-    }
+def explained(error: BaseException) -> str:
+    """An error's message; one about a broken expression with the drawing that shows the place."""
+    cause: BaseException | None = error
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        if drawing := getattr(cause, "drawing", None):
+            return f"{error}\n{drawing}"
+        seen.add(id(cause))
+        cause = cause.__cause__
+    return str(error)

@@ -12,7 +12,8 @@ import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..core.timer import DEFAULT_TZ, Cron, Environment, Every, Timer, check_new, params_text
+from ..core.timer import Environment, Timer, check_new, params_text
+from ..core.triggers import DEFAULT_TZ, Cron, Every
 from ..errors import TimerError
 
 COLUMNS = (

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import click
 
-from ..core.timer import Timer
+from ..core.timer import Environment, Timer
 from ..errors import ArgumentError, FunctionError, TargetError
-from ..functions.registry import Registry, bind
+from ..functions.binding import bind
+from ..functions.registry import Registry
+from ..store.timers import Entry
 from .project import Place, printing_to_stderr
 
 
@@ -86,3 +88,19 @@ def check_function(place: Place, timer: Timer, target: str | None) -> None:
             functions.check(timer.function, timer.params)
     except FunctionError as error:
         raise FunctionError(f"{error} (--no-check keeps the timer all the same)") from error
+
+
+def lost_timers(entries: Sequence[Entry], known: Mapping[Environment, tuple[Sequence[str], str]]) -> list[str]:
+    """A warning for each timer whose function nobody defines; `known` has an environment's functions and its target.
+
+    What a remote engine defines is not known here.
+    """
+    warnings = []
+    here = (entry for entry in entries if entry.timer.environment in known and not entry.has_vanished)
+    for timer in (entry.timer for entry in here):
+        names, target = known[timer.environment]
+        if timer.function not in names:
+            hint = closest(timer.function, names)
+            lost = f"timer {timer.name!r} calls {timer.function!r}, which {target} does not define"
+            warnings.append(f"{lost}; {hint}" if hint else lost)
+    return warnings

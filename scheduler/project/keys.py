@@ -12,10 +12,13 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..engine.environment import variable
-from ..errors import ConfigError
-from .project import make_own_folder
+from ..errors import ConfigError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    pass
 
 #: Environment variable, without its prefix → how long a made-up key is, in bytes.
 NAMES: Mapping[str, int] = {"APP_ID": 12, "APP_KEY": 12, "APP_MASTER_KEY": 12, "APP_HOOK_KEY": 12}
@@ -58,3 +61,16 @@ def _read(path: Path) -> dict[str, str]:
     if not isinstance(table, dict) or not all(isinstance(value, str) and value for value in table.values()):
         raise ConfigError(f"{path}: no file of keys; remove it to get new ones")
     return {name.removeprefix("LEANCLOUD_"): value for name, value in table.items()}
+
+
+def make_own_folder(path: Path) -> None:
+    """Make a folder that keeps itself out of version control."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = path / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"{path}: the folder for the store cannot be made ({error.strerror}); name another store with --store"
+        ) from error

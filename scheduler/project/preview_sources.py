@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..cli import explained
 from ..core.timer import Environment
 from ..errors import ConfigError, SchedulerError, TargetError
+from ..formats.display import explained
 from .function_check import Fault, functions_at_hand
 from .project import Place, here
 

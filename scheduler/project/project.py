@@ -9,22 +9,19 @@ import contextlib
 import os
 import platform
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from ..core.timer import Environment
 from ..errors import StoreUnavailableError, TargetError
-from .settings import DEVELOPMENT, ENVIRONMENTS, OWN_FOLDER, Config, read
+from .keys import make_own_folder
+from .settings import DEVELOPMENT, OWN_FOLDER, Config, read
 
 if TYPE_CHECKING:
     from ..functions.loading import Target
     from ..store.database import Store
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 #: A LeanEngine project is started by its wsgi.py, which imports the cloud.py; so that one comes first.
 USUAL_TARGETS = ("wsgi.py", "cloud.py")
@@ -121,19 +118,6 @@ class Place:
         return self.load(name)
 
 
-def make_own_folder(path: Path) -> None:
-    """Make a folder that keeps itself out of version control."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ignore = path / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreUnavailableError(
-            f"{path}: the folder for the store cannot be made ({error.strerror}); name another store with --store"
-        ) from error
-
-
 def here(**options: Any) -> Place:
     """The place of a command that was given these options; None stands for an option that was not given."""
     return Place(read(Path.cwd(), os.environ, options))
@@ -144,27 +128,3 @@ def printing_to_stderr() -> Any:
     """What the user's code prints goes to stderr, so that stdout holds the answer alone."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
-
-
-def store_option(command: F) -> F:
-    """--store, with its meaning everywhere the same."""
-    return click.option("--store", metavar="PATH|URL", help="The store; .scheduler/store.db unless set.")(command)
-
-
-def json_option(command: F) -> F:
-    """--json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, with instants in ISO 8601.")(command)
-
-
-def environment_option(command: F) -> F:
-    """--env."""
-    return click.option(
-        "--env", "environment", type=click.Choice(ENVIRONMENTS), help="The environment; production unless set."
-    )(command)
-
-
-def environment_filter(command: F) -> F:
-    """--env, where it narrows what is shown."""
-    return click.option(
-        "--env", "environment", type=click.Choice(ENVIRONMENTS), help="One environment only; both unless set."
-    )(command)

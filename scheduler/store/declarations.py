@@ -21,9 +21,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, or_, select, tuple_, update
 
-from ..core.timer import DEFAULT_QUOTA, DEFAULT_TZ, Cron, Environment, Every, Timer
+from ..core.timer import DEFAULT_QUOTA, Environment, Timer
+from ..core.triggers import DEFAULT_TZ, Cron, Every
 from ..errors import ArgumentError, TimerError
-from ..functions.registry import Registry, TimerDeclaration, bind
+from ..functions.binding import bind
+from ..functions.registry import Registry, TimerDeclaration
 from .database import Store, one_at_a_time
 from .notify import changing
 from .rows import timer_columns, timer_of

@@ -13,8 +13,9 @@ from ..core import breaker
 from ..core.admission import Entry
 from ..core.breaker import Breaker, State
 from ..core.run import MESSAGES, Kind, Line, Outcome, Run, Task
-from ..core.timer import Cron, Every, Timer, params_text
+from ..core.timer import Timer, params_text
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
+from ..core.triggers import Cron, Every
 from .schema import runs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
@@ -87,3 +87,10 @@ def take(store: Store, now: datetime, *, grace: timedelta = GRACE) -> Census:
         due_since=instant_or_none(earliest),
         daemons=tuple(Leased(row.host, row.pid, instant(row.started_at), instant(row.lease_until)) for row in leased),
     )
+
+
+def alive(store: Store) -> bool:
+    """Whether a daemon holds a lease on the store."""
+    query = select(func.count()).select_from(daemons).where(daemons.c.lease_until >= stamp(datetime.now(UTC)))
+    with store.reading() as connection:
+        return bool(connection.execute(query).scalar_one())

@@ -15,8 +15,9 @@ from ..clock import MAX_LEAD_S
 from ..core import breaker
 from ..core.breaker import Breaker
 from ..core.run import Kind
-from ..core.timer import DEFAULT_QUOTA, Environment, Every, Timer, check_new
+from ..core.timer import DEFAULT_QUOTA, Environment, Timer, check_new
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
+from ..core.triggers import Every
 from ..errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from .database import Store, one_at_a_time
 from .notify import changing

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import click
 
-from ..core.timer import Environment
 from ..engine.credentials import Keys
 from ..errors import ArgumentError
 from ..formats import display
-from ..functions.registry import Registry, bind
-from ..project.function_check import closest
+from ..functions.binding import bind
+from ..functions.registry import Registry
 from ..project.project import Place
 from ..store.timers import Entry
 
@@ -71,22 +70,6 @@ def _needs_nothing(registry: Registry, name: str) -> bool:
     except ArgumentError:
         return False
     return True
-
-
-def lost_timers(entries: Sequence[Entry], known: Mapping[Environment, tuple[Sequence[str], str]]) -> list[str]:
-    """A warning for each timer whose function nobody defines; `known` has an environment's functions and its target.
-
-    What a remote engine defines is not known here.
-    """
-    warnings = []
-    here = (entry for entry in entries if entry.timer.environment in known and not entry.has_vanished)
-    for timer in (entry.timer for entry in here):
-        names, target = known[timer.environment]
-        if timer.function not in names:
-            hint = closest(timer.function, names)
-            lost = f"timer {timer.name!r} calls {timer.function!r}, which {target} does not define"
-            warnings.append(f"{lost}; {hint}" if hint else lost)
-    return warnings
 
 
 def stage_facts(place: Place, folder: Path, port: int, *, starts: bool) -> dict[str, Any]:

@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from ..cli.teller import Teller
 from ..core.log_limits import MAX_LINES_A_MINUTE, LineLimit
 from ..engine.capture import Said, catching
 from ..errors import StoreError
 from ..project.project import Place
 from ..store.database import Store
 from ..store.log_lines import PRUNE_LIMIT, LogLine, LogLines
+from .run_reports import Teller
 
 log = logging.getLogger("scheduler.up")
 

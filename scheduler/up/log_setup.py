@@ -10,13 +10,16 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 import threading
 from datetime import datetime, tzinfo
 from typing import Any, TextIO
 
 from ..core.log_limits import LineCutter
-from ..engine.capture import CALL
+from ..engine.capture import CALL, is_caught
+from ..formats import display
 from ..functions.context import current_call
+from ..project.settings import Config
 
 #: What a record may say of its run beyond the message, in the order in which it is shown.
 ABOUT = (
@@ -108,3 +111,35 @@ def level_of(name: str) -> dict[str, Any]:
 def json_handler() -> JsonHandler | None:
     """What writes the log as JSON, None where it is not written so."""
     return next((handler for handler in logging.getLogger().handlers if isinstance(handler, JsonHandler)), None)
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, tz: tzinfo) -> None:
+        super().__init__("%(asctime)s  %(levelname)s  %(name)s: %(message)s")
+        self._tz = tz
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002
+        return display.instant(datetime.fromtimestamp(record.created, self._tz), self._tz)
+
+
+def log_to_stderr(config: Config) -> None:
+    """Send what the service and the user's code log to stderr, as the settings have it.
+
+    Where logs are JSON, so is all else that is printed there.
+    """
+    tz, level = display.zone(config.tz), config.log_level
+    handler: logging.StreamHandler[TextIO]
+    if config.log_format == "json":
+        handler = JsonHandler(sys.stderr, tz)
+        handler.setLevel(level.upper())
+        sys.stderr = LogStream(handler, sys.stderr.fileno())
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Formatter(tz))
+    # What a call logs is shown as a line of the call.
+    handler.addFilter(lambda record: not is_caught(record))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for chatty in ("alembic", "httpx", "httpcore"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -16,20 +16,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
-from ..cli import explained
-from ..cli.declared import say, take_over
-from ..cli.teller import teller_of
 from ..core.timer import Environment
 from ..errors import SchedulerError
+from ..formats.display import explained
 from ..project.preview_sources import Source
 from ..project.project import Place, here, printing_to_stderr
-from .application import application, capacity
+from .application import application, capacity, say, take_over
 from .call_log import writing_down
 from .handover import Child, Handover, taken
 from .http_server import Beside, Server
-from .log_setup import json_handler
+from .log_setup import json_handler, log_to_stderr
 from .nonblocking_output import never_waiting
-from .run_reports import log_to_stderr
+from .run_reports import teller_of
 
 log = logging.getLogger("scheduler.stage")
 

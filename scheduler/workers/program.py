@@ -27,9 +27,10 @@ from ..core.run import Outcome
 from ..core.timestamps import instant
 from ..errors import LeanCloudError, LeanEngineError, SchedulerError
 from ..executors import outcome
+from ..functions.calling import invoke
 from ..functions.context import Call, TimerCall, current_call
 from ..functions.loading import load
-from ..functions.registry import Registry, invoke
+from ..functions.registry import Registry
 from ..functions.tracebacks import from_users_frame
 from . import process_tree, protocol
 

@@ -8,10 +8,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from scheduler.claims.claims import request_run
+from scheduler.claims.requests import request_run
 from scheduler.clock import SystemClock
 from scheduler.core.run import Ending, Line, Run, Task
-from scheduler.core.timer import Environment, Every, Timer
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon
 from scheduler.fleet.executor import CeleryExecutor
 from scheduler.store.database import Store

@@ -21,8 +21,9 @@ from sqlalchemy import update
 
 from scheduler.clock import SystemClock
 from scheduler.core.run import Outcome, Run
-from scheduler.core.timer import Every, Timer
+from scheduler.core.timer import Timer
 from scheduler.core.timestamps import instant
+from scheduler.core.triggers import Every
 from scheduler.store.database import Store
 from scheduler.store.runs import History
 from scheduler.store.schema import timers

@@ -9,7 +9,8 @@ from sqlalchemy import delete, update
 from scheduler.clock import ManualClock
 from scheduler.core.breaker import Verdict
 from scheduler.core.run import Ending, Line, Outcome, Task
-from scheduler.core.timer import Environment, Every, Timer
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Every
 from scheduler.daemon.loop import HEAD_START_S, Daemon
 from scheduler.executors import Report
 from scheduler.store.database import Store

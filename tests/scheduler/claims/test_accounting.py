@@ -19,7 +19,8 @@ from scheduler.claims.leases import MAX_ATTEMPTS
 from scheduler.claims.requests import backfill, plan_backfill
 from scheduler.clock import ManualClock
 from scheduler.core.run import Kind, Outcome, Run, Task
-from scheduler.core.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer, Trigger
+from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.daemon.loop import Daemon
 from scheduler.store.database import Store
 from scheduler.store.runs import History

@@ -21,10 +21,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, delete, select
 
-from scheduler.claims.claims import request_run
+from scheduler.claims.requests import request_run
 from scheduler.clock import ManualClock
-from scheduler.core.timer import Cron, Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.core.timestamps import instant
+from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scheduler.claims.requests import Backfill, backfill, cancel_backfill, plan_backfill
 from scheduler.core.breaker import State
 from scheduler.core.run import Kind, Outcome
-from scheduler.core.timer import Cron, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.triggers import Cron, Every
 from scheduler.errors import TimerError, UnknownTimerError
 from scheduler.functions.registry import Registry
 from scheduler.store.database import Store

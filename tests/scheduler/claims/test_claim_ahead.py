@@ -14,7 +14,8 @@ from scheduler.claims.claims import Claims
 from scheduler.clock import ManualClock
 from scheduler.core.breaker import State
 from scheduler.core.run import Outcome
-from scheduler.core.timer import Cron, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.triggers import Cron
 from scheduler.daemon.claim_ahead import LAST, LEAST, MOST, Lead
 from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError

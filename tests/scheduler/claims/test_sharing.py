@@ -14,10 +14,12 @@ from sqlalchemy import Connection, Row, insert, update
 from sqlalchemy import select as select_sql
 
 from scheduler.claims import leases
-from scheduler.claims.claims import _TAKE_DUE, Claims, request_run
+from scheduler.claims.claims import _TAKE_DUE, Claims
 from scheduler.claims.presence import Presence, present
-from scheduler.core.timer import Environment, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.claims.requests import request_run
+from scheduler.core.timer import Environment, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.core.timestamps import stamp
+from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon
 from scheduler.errors import LeaseLostError, StoreUnavailableError, TimerError
 from scheduler.store.database import Store

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from scheduler.claims.claims import request_run
-from scheduler.claims.requests import backfill
-from scheduler.core.timer import Cron, Environment, Timer
+from scheduler.claims.requests import backfill, request_run
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
 from tests.scheduler.scripted_service import START, SUCCESS, ScriptedExecutor, Service, release
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduler.cli.teller import JsonTeller
 from scheduler.engine.capture import Said
 from scheduler.errors import StoreUnavailableError
 from scheduler.formats import display
 from scheduler.store.database import Store
 from scheduler.store.log_lines import Choice, LogLine, LogLines, Mark
 from scheduler.up.call_log import Scribe
+from scheduler.up.run_reports import JsonTeller
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.up_process import eventually
 

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduler.claims.claims import request_run
+from scheduler.claims.requests import request_run
 from scheduler.clock import ManualClock
 from scheduler.core.breaker import Verdict
 from scheduler.core.run import Outcome
-from scheduler.core.timer import Cron, Environment, Timer
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
 from scheduler.formats import display
 from scheduler.store.database import Store

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.cli import program
-from scheduler.core.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.triggers import Cron, Every
 from scheduler.errors import TimerError
 from scheduler.formats import timer_files
 from tests.scheduler.command_line import CLOUD, CommandLine

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.core.forecast import forecast
-from scheduler.core.timer import Cron, Every, Timer
+from scheduler.core.timer import Timer
+from scheduler.core.triggers import Cron, Every
 from tests.scheduler.scripted_service import START
 from tests.strategies import timers
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.core.misfire import Missed, due
-from scheduler.core.timer import Cron, Every, MisfirePolicy
+from scheduler.core.timer import MisfirePolicy
+from scheduler.core.triggers import Cron, Every
 from tests.scheduler.scripted_service import START
 
 SECOND = timedelta(seconds=1)

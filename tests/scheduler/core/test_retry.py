@@ -7,11 +7,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scheduler.claims.claims import request_run
+from scheduler.claims.requests import request_run
 from scheduler.core.breaker import CLOSED, State
 from scheduler.core.retry import retry_at
 from scheduler.core.run import Outcome, Task
-from scheduler.core.timer import Cron, Environment, Every, Timer
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Cron, Every
 from scheduler.functions.registry import Registry
 from scheduler.service import Scheduler
 from scheduler.testing import ManualScheduler

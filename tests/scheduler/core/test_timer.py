@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.timer import Cron, Environment, Every, MisfirePolicy, Shifted, Timer, params_text
+from scheduler.core.timer import Environment, MisfirePolicy, Timer, params_text
+from scheduler.core.triggers import Cron, Every, Shifted
 from scheduler.errors import TimerError
 from tests.scheduler.scripted_service import START
 from tests.strategies import timers

@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy import update
 
 from scheduler.core.run import Outcome, Run
-from scheduler.core.timer import Every, OverlapPolicy, Timer
+from scheduler.core.timer import OverlapPolicy, Timer
 from scheduler.core.timestamps import stamp
+from scheduler.core.triggers import Every
 from scheduler.errors import TimerError
 from scheduler.store.schema import timers
 from tests.scheduler.daemon_processes import SECOND, Fleet, account, fleet_on

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import update
 
 from scheduler.claims import leases
-from scheduler.claims.claims import request_run
+from scheduler.claims.requests import request_run
 from scheduler.clock import ManualClock, SystemClock
 from scheduler.core.breaker import State
 from scheduler.core.run import Kind, Outcome
-from scheduler.core.timer import Environment, Every, OverlapPolicy, Timer
+from scheduler.core.timer import Environment, OverlapPolicy, Timer
+from scheduler.core.triggers import Every
 from scheduler.daemon.loop import RETRY_S, Daemon
 from scheduler.errors import FAILED, SHORT_CIRCUITED, StoreUnavailableError
 from scheduler.store.database import Store

@@ -10,7 +10,8 @@ import pytest
 
 from scheduler.clock import SystemClock
 from scheduler.core.run import Outcome, Run
-from scheduler.core.timer import Delivery, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Delivery, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.triggers import Every
 from scheduler.store.database import Store
 from scheduler.store.runs import History
 from scheduler.store.timers import Timetable

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.errors import ArgumentError, DuplicateFunctionError, FunctionTimedOutError, UnknownFunctionError
+from scheduler.functions.calling import invoke
 from scheduler.functions.context import Call, current_call
-from scheduler.functions.registry import Registry, invoke
+from scheduler.functions.registry import Registry
 
 if TYPE_CHECKING:
     from nowhere import Nothing

@@ -16,7 +16,8 @@ from sqlalchemy import MetaData, insert
 from sqlalchemy.exc import IntegrityError
 
 from scheduler.core.run import Outcome
-from scheduler.core.timer import Cron, Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.triggers import Cron
 from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionError
 from scheduler.store import schema
 from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, _known_versions

@@ -12,7 +12,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, func, insert, select
 
 from scheduler.core.run import Outcome
-from scheduler.core.timer import Cron, Environment, Every, Timer
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Cron, Every
 from scheduler.store import schema
 from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, _engine, _known_versions, _url
 from scheduler.store.log_lines import Choice, LogLines

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select, update
 
 from scheduler.core.run import Kind, Line, Outcome
-from scheduler.core.timer import Every, Timer
+from scheduler.core.timer import Timer
 from scheduler.core.timestamps import stamp
+from scheduler.core.triggers import Every
 from scheduler.store import retention
 from scheduler.store.database import Store
 from scheduler.store.retention import Retention

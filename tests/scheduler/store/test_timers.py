@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from scheduler.clock import ManualClock
-from scheduler.core.timer import Cron, Delivery, Environment, Every, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.triggers import Cron, Every
 from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from scheduler.store.database import Store
 from scheduler.store.schema import timers

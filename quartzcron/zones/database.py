@@ -16,7 +16,7 @@ class NamedZoneInfo(ZoneInfo):
     """A ZoneInfo out of pytz's database, which pickles by its name."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        from .zones.lookup import named_zone
+        from .lookup import named_zone
 
         return named_zone, (self.key,)
 

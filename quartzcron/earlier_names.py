@@ -1,0 +1,56 @@
+"""Modules under the names that they had in earlier versions, which pickles may still hold.
+
+`EarlierNames` is a finder of the import system (PEP 451). It is asked last, so it costs nothing where a module has the
+name that is asked for.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
+    from typing import Any
+
+
+class EarlierNames:
+    """Finds modules by their earlier names: `moved` maps each of them to the name of the module that has its contents.
+
+    >>> import sys
+    >>> sys.meta_path.append(EarlierNames({"quartzcron.before": "quartzcron.fields"}))
+    >>> from quartzcron.before import FIRST_YEAR
+    >>> FIRST_YEAR
+    1970
+    """
+
+    def __init__(self, moved: Mapping[str, str]) -> None:
+        self._moved = moved
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+        if name not in self._moved:
+            return None
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(name, self)  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """None: an ordinary module object will do."""
+
+    def get_code(self, name: str) -> CodeType:
+        """The program of the module of the new name, for `python -m`."""
+        program = (
+            f"from runpy import run_module; run_module({self._moved[name]!r}, run_name='__main__', alter_sys=True)"
+        )
+        return compile(program, f"<{name}>", "exec")
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Let the module hand on whatever the one of the new name has."""
+        from importlib import import_module
+
+        contents = import_module(self._moved[module.__name__])
+
+        def hand_on(name: str) -> Any:
+            return getattr(contents, name)
+
+        module.__getattr__ = hand_on  # type: ignore[method-assign]

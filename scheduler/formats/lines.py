@@ -1,0 +1,37 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+import click
+
+from ..core.run import Line, Run, Task
+from ..formats.json import line_json, print_json_line
+from ..store.log_lines import LogLine
+from . import display
+
+_COLOURS = {"error": "red", "critical": "red", "warning": "yellow", "debug": "bright_black"}
+
+
+def line_of_run(line: Line, run: Run | Task) -> LogLine:
+    """A line of a run, with what is known of the run."""
+    return LogLine(
+        line.at,
+        line.level,
+        line.text,
+        run.function,
+        run.environment,
+        run.request_id,
+        timer=run.timer,
+        run_id=line.run_id,
+    )
+
+
+def print_line(line: LogLine, tz: tzinfo, *, as_json: bool = False) -> None:
+    """One line: when, its level, which timer or function, and what it said; in its level's colour on a terminal."""
+    if as_json:
+        print_json_line(line_json(line, tz))
+        return
+    text = click.style(display.plain(line.text), fg=_COLOURS.get(line.level))
+    click.echo(f"{display.instant(line.at, tz)}  {line.level:<7}  {display.plain(line.source)}  {text}")

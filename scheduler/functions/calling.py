@@ -1,0 +1,90 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from ..core.limits import left_s
+from ..errors import FunctionTimedOutError
+from .binding import bind
+from .context import current_call
+
+
+def invoke(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:
+    """Call a function with keyword arguments and return its result; an `async def` runs to completion.
+
+    Arguments are bound before the call: ArgumentError names the one that is missing, superfluous or of the wrong
+    type, and never stands for an error inside the function.
+    """
+    return run(function, bind(function, params))
+
+
+def run(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Call a function with arguments that are bound already; a coroutine is run to its end, at most to the deadline."""
+    result = function(**arguments)
+    return complete(result) if inspect.iscoroutine(result) else result
+
+
+def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end in a loop of its own, also where the calling thread runs a loop already.
+
+    At the deadline of the call in progress it is cancelled: FunctionTimedOutError.
+    """
+    import asyncio  # takes longer to import than everything else here, and most functions are sync
+
+    call = current_call.get()
+    bounded = _until(call.deadline if call else None, coroutine)
+    if _loop_is_running():
+        return _in_thread(functools.partial(asyncio.run, bounded))
+    return asyncio.run(bounded)
+
+
+def _loop_is_running() -> bool:
+    # On its own, so that no error of a coroutine is said to come "during handling" of this one.
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _until(deadline: float | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio
+
+    limit_s = None if deadline is None else left_s(time.monotonic(), deadline)
+    try:
+        async with asyncio.timeout(limit_s) as scope:
+            return await coroutine
+    except TimeoutError:
+        if scope.expired():
+            raise FunctionTimedOutError from None
+        raise
+
+
+def _in_thread(work: Callable[[], Any]) -> Any:
+    outcome: list[Callable[[], Any]] = []
+    context = contextvars.copy_context()
+
+    def target() -> None:
+        try:
+            result = context.run(work)
+            outcome.append(lambda: result)
+        except BaseException as error:
+            outcome.append(functools.partial(_raise, error))
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    thread.join()
+    return outcome[0]()
+
+
+def _raise(error: BaseException) -> None:
+    raise error
