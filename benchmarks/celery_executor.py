@@ -33,7 +33,7 @@ from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon
 from scheduler.fleet.executor import CeleryExecutor, Publisher
 from scheduler.store.database import Store
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.scheduler import postgres_server
@@ -62,7 +62,7 @@ class Bench:
         self._tasks: list[Task] = []
         self._news = threading.Condition()
         new = [Timer(name=f"t{n}", function="nothing", trigger=Every(86_400), enabled=True) for n in range(timers)]
-        Timetable(store).add(new, now=SystemClock().now(), quota=0)
+        TimerTable(store).add(new, now=SystemClock().now(), quota=0)
         self._thread = threading.Thread(target=self.daemon.run)
         self._thread.start()
 

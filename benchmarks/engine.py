@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 import flask
 
 from scheduler.engine import Engine, init
-from scheduler.engine.http_server import Capacity, Server
+from scheduler.engine.http_server import Capacity, EngineServer
 
 GOAL_US = 60.0
 ROUNDS, CALLS, REQUESTS, CLIENTS = 9, 3_000, 400, 4
@@ -205,7 +205,7 @@ def over_http(served: Engine) -> tuple[dict[str, float], dict[str, float]]:
     with contextlib.ExitStack() as stack:
         addresses = {}
         for name, (app, path) in apps.items():
-            server = Server(app, host="127.0.0.1", port=0, capacity=Capacity(CLIENTS))
+            server = EngineServer(app, host="127.0.0.1", port=0, capacity=Capacity(CLIENTS))
             threading.Thread(target=server.serve, daemon=True).start()
             stack.callback(server.stop)
             addresses[name] = server.url, path

@@ -32,7 +32,7 @@ from scheduler.core.timer import Environment, OverlapPolicy, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.daemon.loop import Daemon
 from scheduler.store.database import Store
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from scheduler.workers.executor import ProcessExecutor
 
 ROOT = Path(__file__).parent.parent
@@ -153,7 +153,7 @@ def large_store(timers: int = 100_000) -> list[Result]:
                 Timer(name=f"t{n}", function="nothing", trigger=Cron(_once_a_day(n), "UTC"), enabled=True)
                 for n in range(timers)
             ]
-            Timetable(store).add(new, now=datetime.now(UTC), quota=0)
+            TimerTable(store).add(new, now=datetime.now(UTC), quota=0)
             del new
         gc.collect()
         before, began = _memory(), time.monotonic()
@@ -190,7 +190,7 @@ def adding_and_catching_up(timers: int = 10_000) -> list[Result]:
         target, trigger = functions(folder), Every(3600)
         new = [Timer(name=f"t{n}", function="nothing", trigger=trigger, enabled=True) for n in range(timers)]
         began = time.monotonic()
-        Timetable(store).add(new, now=datetime.now(UTC) - timedelta(hours=2), quota=0)
+        TimerTable(store).add(new, now=datetime.now(UTC) - timedelta(hours=2), quota=0)
         added_s = time.monotonic() - began
         done: list[float] = []
 
@@ -257,7 +257,7 @@ def _healthy(hanging: list[str], seconds: int, limit_s: float, over: list[float]
             )
             for n, name in enumerate(names)
         ]
-        Timetable(store).add(new, now=SystemClock().now(), quota=0)
+        TimerTable(store).add(new, now=SystemClock().now(), quota=0)
         with daemon_on(store, functions(folder, HUNG), listen):
             time.sleep(seconds)
     # The first second is that of the start.

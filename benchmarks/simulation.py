@@ -27,7 +27,7 @@ from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
 from scheduler.executors import Report
 from scheduler.store.database import Store
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 
 ROOT = Path(__file__).parent.parent
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -96,7 +96,7 @@ def add(store: Store, count: int) -> None:
             Timer(name=f"t{n}", function="f", trigger=Cron(f"{n % 60} * * * * ?", "UTC"), enabled=True)
             for n in range(first, min(first + PORTION, count))
         ]
-        Timetable(store).add(new, now=START, quota=0)
+        TimerTable(store).add(new, now=START, quota=0)
 
 
 def _settle(fleet: list[Daemon]) -> None:

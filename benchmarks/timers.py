@@ -27,7 +27,7 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
 from scheduler.store.database import Store
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from scheduler.workers.executor import ProcessExecutor
 
 NOTHING = (
@@ -77,7 +77,7 @@ def add_every_second(store: Store, count: int) -> None:
     """That many timers of the same expression, from the next second but one on."""
     trigger = Cron("* * * * * ?", "UTC")
     new = [Timer(name=f"t{n}", function="nothing", trigger=trigger, enabled=True) for n in range(count)]
-    Timetable(store).add(new, now=SystemClock().now() + timedelta(seconds=1), quota=0)
+    TimerTable(store).add(new, now=SystemClock().now() + timedelta(seconds=1), quota=0)
 
 
 def _run_daemon(daemon: Daemon, thread: threading.Thread, seconds: int) -> None:

@@ -155,7 +155,7 @@ class DialectError(CronError):
     >>> CronExpression("0 0 8 LW * ?").to_crontab()
     Traceback (most recent call last):
         ...
-    quartzcron.dialects.errors.DialectError: crontab, day of month: it has no L and no W
+    quartzcron.errors.DialectError: crontab, day of month: it has no L and no W
     """
 
     def __init__(self, dialect: str, part: str | None, reason: str) -> None:

@@ -20,11 +20,11 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from .core.breaker import State
+from .core.breaker import BreakerState
 from .core.run import Ending, Line, Task
 from .errors import StoreError
 from .store.database import Store
-from .store.statistics import Census, take
+from .store.statistics import Statistics, take
 
 #: Upper bounds in seconds. Lateness is judged from a millisecond on, runs up to an hour, calls up to their limit.
 LATENESS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
@@ -49,7 +49,7 @@ class Watched(Protocol):
     def passed_over(self) -> Mapping[tuple[str, str], int]: ...
 
 
-class Tally:
+class RunCounts:
     """How many values lie below each bound, and their sum; one thread adds, any thread reads."""
 
     __slots__ = ("_bounds", "_counts", "_sum")
@@ -95,11 +95,11 @@ class Metrics(Collector):
         self._timers: dict[tuple[str, str], dict[str, int]] = {}
         self._others: dict[str, dict[str, int]] = {}
         #: Lateness and duration, by environment.
-        self._spans: dict[str, tuple[Tally, Tally]] = {}
+        self._spans: dict[str, tuple[RunCounts, RunCounts]] = {}
         self._lines = 0
         self._calls: Counter[tuple[str, str, str]] = Counter()
         self._functions: set[str] = set()
-        self._call_s: dict[str, Tally] = {}
+        self._call_s: dict[str, RunCounts] = {}
         # Calls end in many threads, runs are told of in one.
         self._of_calls = threading.Lock()
         self._daemon: Watched | None = None
@@ -131,7 +131,7 @@ class Metrics(Collector):
         """Where a timer's outcomes are counted from now on: on its own, or with all that came too late for that."""
         outcomes: dict[str, int] = {}
         if environment not in self._spans:
-            self._spans[environment] = Tally(LATENESS_S), Tally(DURATION_S)
+            self._spans[environment] = RunCounts(LATENESS_S), RunCounts(DURATION_S)
         if len(self._timers) < self._names:
             return self._timers.setdefault((environment, timer), outcomes)
         return self._others.setdefault(environment, outcomes)
@@ -141,7 +141,7 @@ class Metrics(Collector):
         with self._of_calls:
             self._calls[endpoint, self._function(function, status), str(status)] += 1
             if endpoint not in self._call_s:
-                self._call_s[endpoint] = Tally(CALL_S)
+                self._call_s[endpoint] = RunCounts(CALL_S)
             self._call_s[endpoint].add(seconds)
 
     def _function(self, name: str, status: int) -> str:
@@ -206,7 +206,7 @@ class Metrics(Collector):
             yield _histogram("scheduler_engine_call_seconds", "From request to answer.", "endpoint", self._call_s)
 
 
-def _histogram(name: str, what: str, label: str, tallies: Mapping[str, Tally]) -> Metric:
+def _histogram(name: str, what: str, label: str, tallies: Mapping[str, RunCounts]) -> Metric:
     family = HistogramMetricFamily(name, what, labels=[label])
     for value, tally in list(tallies.items()):
         tally.into(family, [value])
@@ -237,13 +237,13 @@ def _of_store(store: Store) -> Iterator[Metric]:
         yield from _of_census(census, now)
 
 
-def _of_census(census: Census, now: datetime) -> Iterator[Metric]:
+def _of_census(census: Statistics, now: datetime) -> Iterator[Metric]:
     timers = GaugeMetricFamily("scheduler_timers", "Timers in the store.", labels=["environment", "enabled"])
     for (environment, enabled), count in census.timers.items():
         timers.add_metric([environment, str(enabled).lower()], count)
     yield timers
     breakers = GaugeMetricFamily("scheduler_breakers", "Breakers by state.", labels=["state"])
-    for state in State:
+    for state in BreakerState:
         breakers.add_metric([state.value], census.breakers.get(state, 0))
     yield breakers
     troubled = GaugeMetricFamily(

@@ -23,8 +23,8 @@ from .functions.registry import Registry
 from .store.database import Store
 from .store.declarations import Change, declared_timers, synchronise
 from .store.retention import KEEP
-from .store.runs import History
-from .store.timers import Entry, Timetable
+from .store.runs import RunHistory
+from .store.timers import StoredTimer, TimerTable
 from .workers.executor import ProcessExecutor
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class Scheduler:
         self._registry = None if functions is None or isinstance(functions, str) else registry_of(functions)
         self._executors = executors or dict.fromkeys(Environment, _executor(functions, self._clock))
         self.store = store if isinstance(store, Store) else Store(store)
-        self.history = History(self.store)
-        self._timetable = Timetable(self.store)
+        self.history = RunHistory(self.store)
+        self._timetable = TimerTable(self.store)
         self._quota = quota
         self._keep, self._keep_runs = keep, keep_runs
         self._listener = listener
@@ -133,7 +133,7 @@ class Scheduler:
         told = [listener for listener in (self._listener, self._metrics) if listener is not None]
         return telling(*told) if told else None
 
-    def add(self, *timers: Timer) -> list[Entry]:
+    def add(self, *timers: Timer) -> list[StoredTimer]:
         """Keep new timers, all or none; those that are `enabled` fire from now on.
 
         Where the functions are at hand, UnknownFunctionError for one that is not among them, and ArgumentError for
@@ -155,15 +155,15 @@ class Scheduler:
         declared = declared_timers(self._registry, environment)
         return synchronise(self.store, declared, environment, now=self._clock.now(), quota=self._quota)
 
-    def timers(self, environment: Environment | None = None) -> list[Entry]:
+    def timers(self, environment: Environment | None = None) -> list[StoredTimer]:
         """The timers that the store has."""
         return self._timetable.list(environment)
 
-    def enable(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+    def enable(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
         """Set a timer going from now on."""
         return self._timetable.enable(name, environment, now=self._clock.now())
 
-    def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+    def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
         """Stop a timer from firing."""
         return self._timetable.disable(name, environment)
 

@@ -54,7 +54,7 @@ def from_crontab(
     >>> from_crontab("0 8 13 * 5")
     Traceback (most recent call last):
         ...
-    quartzcron.dialects.errors.DialectError: crontab, days: no Quartz expression has days of month 13 or days of week 5
+    quartzcron.errors.DialectError: crontab, days: no Quartz expression has days of month 13 or days of week 5
     """
     check_type(text, str, "a schedule is a text")
     words = _NICKNAMES.get(text.strip().lower(), text).split(None, 5)

@@ -36,7 +36,7 @@ def from_eventbridge(
     >>> from_eventbridge("rate(5 minutes)")
     Traceback (most recent call last):
         ...
-    quartzcron.dialects.errors.DialectError: EventBridge: a rate counts from when its rule is made, not by the clock
+    quartzcron.errors.DialectError: EventBridge: a rate counts from when its rule is made, not by the clock
     """
     check_type(text, str, "a schedule is a text")
     bare = text.strip()

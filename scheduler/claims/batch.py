@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
-from ..core.admission import Entry, plan
+from ..core.admission import PlannedRun, plan
 from ..core.breaker import Breaker
 from ..core.misfire import Due, due
 from ..core.run import Kind, Outcome, Task
@@ -20,7 +20,7 @@ from ..core.timestamps import instant, stamp, stamp_or_none
 from ..store.rows import BREAKER, NEW_RUN, SCHEDULED, breaker_columns, new_request_ids, new_run, new_run_ids
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
-from .timer_cache import Known, Rule
+from .timer_cache import CachedTimer, Rule
 
 #: The name of a timer, and its breaker before and after.
 StateChange = tuple[str, Breaker, Breaker]
@@ -40,14 +40,14 @@ class Batch:
         self._owner = owner
         self._found: dict[tuple[int, Rule], _Found] = {}
         self._new_runs: list[list[Any]] = []
-        self._to_run: list[tuple[list[Any], Known, datetime]] = []
-        self._changed: list[_Change] = []
+        self._to_run: list[tuple[list[Any], CachedTimer, datetime]] = []
+        self._changed: list[_TimerUpdate] = []
         self._counted: list[tuple[int, int, int]] = []
         self.changes: list[StateChange] = []
         #: Fire times that do not run, by environment and outcome.
         self.passed_over: Counter[tuple[str, str]] = Counter()
 
-    def begin(self, known: Known, since: int) -> bool:
+    def begin(self, known: CachedTimer, since: int) -> bool:
         """Let a timer run that nothing keeps from it, where one fire time is due; False where there is more to judge.
 
         `since` is its next_fire_at. Nothing keeps it where no run of it is open, its breaker is closed and has counted
@@ -60,12 +60,12 @@ class Batch:
         found.begun.append(known)
         return True
 
-    def add(self, row: Row[Any], known: Known, breaker: Breaker, open_runs: int) -> None:
+    def add(self, row: Row[Any], known: CachedTimer, breaker: Breaker, open_runs: int) -> None:
         """Judge what is due of one timer; `row` has its id, next_fire_at and tail."""
         key = row.next_fire_at, known.rule
         found = self._found.get(key) or self._find(key)
         planned = plan(known.rule.overlap, breaker, found.due, open_runs=open_runs)
-        change = _Change(row.id, found.next_fire_at, row.tail_run_id, row.tail_outcome, planned.breaker)
+        change = _TimerUpdate(row.id, found.next_fire_at, row.tail_run_id, row.tail_outcome, planned.breaker)
         for entry in planned.entries:
             self._enter(change, known, entry)
         self._changed.append(change)
@@ -121,11 +121,11 @@ class Batch:
         found = self._found[key] = _Found(what)
         return found
 
-    def _begin(self, run: list[Any], known: Known, fire_time: datetime) -> None:
+    def _begin(self, run: list[Any], known: CachedTimer, fire_time: datetime) -> None:
         self._new_runs.append(run)
         self._to_run.append((run, known, fire_time))
 
-    def _enter(self, change: _Change, known: Known, entry: Entry) -> None:
+    def _enter(self, change: _TimerUpdate, known: CachedTimer, entry: PlannedRun) -> None:
         if entry.outcome is not None:
             self.passed_over[known.names[3], entry.outcome] += entry.count
         if entry.outcome in _COALESCED and entry.outcome == change.tail_outcome:
@@ -141,7 +141,7 @@ class Batch:
         if entry.outcome in _COALESCED:
             change.tail, change.tail_outcome = run, entry.outcome
 
-    def _count_in_tail(self, change: _Change, entry: Entry) -> None:
+    def _count_in_tail(self, change: _TimerUpdate, entry: PlannedRun) -> None:
         last_fire_at = stamp(entry.last_fire_time)
         # The row to count in may be one of this very claim, and then it is not in the store yet.
         if change.tail is not None:
@@ -150,7 +150,7 @@ class Batch:
         elif change.tail_run_id is not None:
             self._counted.append((last_fire_at, entry.count, change.tail_run_id))
 
-    def _task(self, run: list[Any], known: Known, fire_time: datetime) -> Task:
+    def _task(self, run: list[Any], known: CachedTimer, fire_time: datetime) -> Task:
         past_due = fire_time < self._late_before
         return Task(
             run[0],
@@ -175,10 +175,10 @@ class _Found:
         #: The one fire time, in microseconds, where it is one and nothing else.
         self.single = _single(what)
         self.next_fire_at = stamp_or_none(what.next_fire)
-        self.begun: list[Known] = []
+        self.begun: list[CachedTimer] = []
 
 
-class _Change:
+class _TimerUpdate:
     """The new state of a timer of which more than its next fire time changes."""
 
     __slots__ = ("breaker", "next_fire_at", "tail", "tail_outcome", "tail_run_id", "timer_id")

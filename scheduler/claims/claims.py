@@ -37,8 +37,8 @@ from .leases import Lease, end_run, lose_probes
 from .queued_runs import BACKFILLED, IN_TURN, IS_OPEN, RETRIED, WAITS_FOR_RETRY, WAITS_FOR_TURN, begun_in_turn
 from .releases import undo
 from .results import settle, write_endings
-from .timer_cache import KnownTimers
-from .unknown_commits import Doubts
+from .timer_cache import TimerCache
+from .unknown_commits import UnknownCommits
 
 #: The most timers that one claim takes: while they run, the next ones are claimed.
 CLAIM_LIMIT = 500
@@ -47,7 +47,7 @@ AHEAD_LIMIT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Agenda:
+class Upcoming:
     """The earliest instant at which a timer fires or is tried again, and whether runs wait for their turn."""
 
     next_due: datetime | None
@@ -68,7 +68,7 @@ class Claimed(NamedTuple):
     """The tasks to run, oldest first, and what there is to claim after them."""
 
     tasks: list[Task]
-    agenda: Agenda
+    agenda: Upcoming
 
 
 class Claims:
@@ -89,14 +89,14 @@ class Claims:
         self._lease = lease
         self._grace = grace
         self._on_breaker = on_breaker or (lambda *_: None)
-        self._known = KnownTimers()
-        self._doubts = Doubts()
+        self._known = TimerCache()
+        self._doubts = UnknownCommits()
         #: Fire times that did not run, by environment and outcome, since this daemon began.
         self.passed_over: Counter[tuple[str, str]] = Counter()
         #: Those of the claim that is being made.
         self._passing: Counter[tuple[str, str]] = Counter()
 
-    def agenda(self) -> Agenda:
+    def agenda(self) -> Upcoming:
         """What there is to claim, and when."""
         with self._store.reading() as connection:
             agenda = _agenda(connection)
@@ -214,7 +214,7 @@ class Claims:
 
     def forget(self) -> None:
         """Without a lease, what the last transactions came to is no business of ours."""
-        self._doubts = Doubts()
+        self._doubts = UnknownCommits()
 
     def _begun(self, connection: Connection, in_turn: Select[Any], now: datetime) -> list[Task]:
         return begun_in_turn(connection, in_turn, self._lease.id, now, self._grace, passed_over=self._passing)
@@ -262,7 +262,7 @@ class Claims:
 
 
 _IS_WELL = (
-    (timers.c.breaker_state == breaker.State.CLOSED)
+    (timers.c.breaker_state == breaker.BreakerState.CLOSED)
     & (timers.c.consecutive_failures == 0)
     & timers.c.tail_run_id.is_(None)
 )
@@ -288,10 +288,10 @@ _STATES = Among(
 )
 
 
-def _agenda(connection: Connection) -> Agenda:
+def _agenda(connection: Connection) -> Upcoming:
     next_fire_at, waits, retry_at = connection.execute(_AGENDA).one()
     next_due_at = min((at for at in (next_fire_at, retry_at) if at is not None), default=None)
-    return Agenda(instant_or_none(next_due_at), bool(waits), instant_or_none(retry_at))
+    return Upcoming(instant_or_none(next_due_at), bool(waits), instant_or_none(retry_at))
 
 
 # The condition says nothing new, but without it SQLite would read every timer instead of the index of the due.

@@ -282,7 +282,7 @@ WITH_TIMER = select(runs, timers.c.params, timers.c.limit_s).join(timers, timers
 def lose_probes(connection: Connection, timer_rows: Iterable[Row[Any]], now: datetime) -> None:
     """Let half-open breakers of timers, whose rows are locked, have another probe: nobody knows how theirs ended."""
     for row in timer_rows:
-        if row.breaker_state == breaker.State.HALF_OPEN:
+        if row.breaker_state == breaker.BreakerState.HALF_OPEN:
             state = breaker.lose_probe(breaker_of(row), now)
             connection.execute(update(timers).where(timers.c.id == row.id).values(breaker_columns(state)))
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from ..store.database import Store, raise_translated
-from ..store.listen import Session
+from ..store.listen import Subscription
 from ..store.notify import CHANNEL
 
 
@@ -19,7 +19,7 @@ class Presence:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._session = Session(store, CHANNEL)
+        self._session = Subscription(store, CHANNEL)
         self._shown: int | None = None
         self._holds = False
 

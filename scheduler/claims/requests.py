@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, or_, select
 
-from ..core.admission import Entry
+from ..core.admission import PlannedRun
 from ..core.run import Kind, Outcome
 from ..core.timer import Environment
 from ..core.timestamps import stamp
@@ -23,8 +23,7 @@ from ..store.database import Store, one_at_a_time
 from ..store.notify import changing
 from ..store.rows import NEW_RUN, new_run, new_run_ids
 from ..store.schema import runs
-from ..store.timers import Entry as Kept
-from ..store.timers import Timetable
+from ..store.timers import StoredTimer, TimerTable
 
 #: How many runs one backfill enters at most unless more are asked for, and how many fire times it looks at.
 DEFAULT_CAP, MAX_CAP, MOST_LOOKED_AT = 1_000, 10_000, 100_000
@@ -53,7 +52,7 @@ def backfill(
 
     Raises TimerError for a span that is not past, or that would take more than `cap` runs; nothing is entered then.
     """
-    kept = Timetable(store).get(name, environment)
+    kept = TimerTable(store).get(name, environment)
     with changing(store) as connection:
         # Who else backfills the same span must find these.
         one_at_a_time(connection)
@@ -61,7 +60,7 @@ def backfill(
         names = (kept.id, name, kept.timer.function, environment.value)
         run_ids = new_run_ids(connection, len(found.fire_times))
         rows = [
-            dict(zip(NEW_RUN, new_run(names, Entry(fire_time, fire_time, waits=True), stamp(now)), strict=True))
+            dict(zip(NEW_RUN, new_run(names, PlannedRun(fire_time, fire_time, waits=True), stamp(now)), strict=True))
             | {"id": run_id, "kind": Kind.BACKFILL}
             for run_id, fire_time in zip(run_ids, found.fire_times, strict=True)
         ]
@@ -74,20 +73,20 @@ def plan_backfill(
     store: Store, name: str, environment: Environment, span: Span, *, now: datetime, cap: int = DEFAULT_CAP
 ) -> Backfill:
     """What `backfill` would enter."""
-    kept = Timetable(store).get(name, environment)
+    kept = TimerTable(store).get(name, environment)
     with store.reading() as connection:
         return _planned(connection, kept, span, now, cap)
 
 
 def cancel_backfill(store: Store, name: str, environment: Environment) -> int:
     """Take back the backfilled runs of a timer that have not begun; returns how many."""
-    Timetable(store).get(name, environment)
+    TimerTable(store).get(name, environment)
     theirs = _WAITING & (runs.c.timer == name) & (runs.c.environment == environment)
     with changing(store) as connection:
         return connection.execute(delete(runs).where(theirs)).rowcount
 
 
-def _planned(connection: Connection, kept: Kept, span: Span, now: datetime, cap: int) -> Backfill:
+def _planned(connection: Connection, kept: StoredTimer, span: Span, now: datetime, cap: int) -> Backfill:
     start, end = span
     if start.tzinfo is None or end.tzinfo is None:
         raise TimerError("the instants of a span need a time zone")
@@ -110,7 +109,7 @@ def _planned(connection: Connection, kept: Kept, span: Span, now: datetime, cap:
     return Backfill(tuple(missing), count - len(missing), still_due)
 
 
-def _ran(connection: Connection, kept: Kept, start: datetime, end: datetime) -> set[int]:
+def _ran(connection: Connection, kept: StoredTimer, start: datetime, end: datetime) -> set[int]:
     """The fire times of a span, as stamps, that have a run in the history."""
     theirs = (runs.c.timer == kept.timer.name) & (runs.c.environment == kept.timer.environment)
     in_span = runs.c.fire_at.between(stamp(start), stamp(end))
@@ -127,10 +126,10 @@ def _fires(schedule: Trigger, start: datetime, end: datetime) -> Iterator[dateti
 
 def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
     """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
-    kept = Timetable(store).get(name, environment)
+    kept = TimerTable(store).get(name, environment)
     with changing(store) as connection:
         names = (kept.id, name, kept.timer.function, environment.value)
-        row = new_run(names, Entry(now, now, waits=True), stamp(now))
+        row = new_run(names, PlannedRun(now, now, waits=True), stamp(now))
         columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
         (run_id,) = new_run_ids(connection, 1)
         connection.execute(insert(runs).values(columns | {"id": run_id}))

@@ -28,7 +28,7 @@ class Rule:
     overlap: OverlapPolicy
 
 
-class Known(NamedTuple):
+class CachedTimer(NamedTuple):
     """A timer as a claim needs it; `names` are its columns in a row of the runs table."""
 
     revision: int
@@ -39,18 +39,18 @@ class Known(NamedTuple):
     rule: Rule
 
 
-class KnownTimers:
+class TimerCache:
     """Timers by id, read and parsed once for each revision."""
 
     def __init__(self) -> None:
-        self._timers: dict[int, Known] = {}
+        self._timers: dict[int, CachedTimer] = {}
         self._rules: dict[Hashable, Rule] = {}
 
-    def get(self, timer_id: int | None) -> Known | None:
+    def get(self, timer_id: int | None) -> CachedTimer | None:
         """A timer that is remembered, as it was when it was last due."""
         return None if timer_id is None else self._timers.get(timer_id)
 
-    def of(self, connection: Connection, wanted: Collection[Any]) -> Mapping[int, Known]:
+    def of(self, connection: Connection, wanted: Collection[Any]) -> Mapping[int, CachedTimer]:
         """The timers by id, among them all wanted ones, which are given as rows of id, revision, and what not."""
         remembered = self._timers
         stale = [row[0] for row in wanted if (known := remembered.get(row[0])) is None or known.revision != row[1]]
@@ -64,7 +64,7 @@ class KnownTimers:
             remembered[row.id] = self._known(row)
         return remembered
 
-    def _known(self, row: Row[Any]) -> Known:
+    def _known(self, row: Row[Any]) -> CachedTimer:
         later_s = offset_s(row.environment, row.name, row.jitter_s)
         # Of a hundred thousand expressions each is a text of its own, but all of them share these.
         shared = [text and sys.intern(text) for text in (row.tz, row.dst, row.misfire, row.overlap)]
@@ -75,7 +75,7 @@ class KnownTimers:
             self._rules[key] = rule
         # Many timers call the same function with the same parameters: one text does for them all.
         function, environment, params = map(sys.intern, (row.function, row.environment, row.params))
-        return Known(row.revision, (row.id, row.name, function, environment), params, row.limit_s, rule)
+        return CachedTimer(row.revision, (row.id, row.name, function, environment), params, row.limit_s, rule)
 
 
 _WANTED = Among(

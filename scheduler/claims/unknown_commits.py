@@ -21,7 +21,7 @@ _SAMPLE = 100
 _READ_AT_ONCE = 1_000
 
 
-class Doubts:
+class UnknownCommits:
     """What the last claim and the last record of a daemon would have done, until their answers are known."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ FIRST_YEAR, LAST_YEAR = 1970, 2099
 _FIRST, _END = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 
 
-class Span(NamedTuple):
+class TimeSpan(NamedTuple):
     """The instants from `start` on and before `end`."""
 
     start: datetime
@@ -36,7 +36,7 @@ def moment(text: str, tz: str) -> datetime:
     return found if found.tzinfo is not None else display.zone(tz).localize(found)  # type: ignore[attr-defined]
 
 
-def span(start: str | None, end: str | None, tz: str, *, length: timedelta = timedelta(days=1)) -> Span:
+def span(start: str | None, end: str | None, tz: str, *, length: timedelta = timedelta(days=1)) -> TimeSpan:
     """The span that two options give, in UTC; it begins now and has a `length`, unless they say otherwise.
 
     TimerError where it is empty.
@@ -47,7 +47,7 @@ def span(start: str | None, end: str | None, tz: str, *, length: timedelta = tim
         raise TimerError(
             f"the span from {begin.isoformat()} to {finish.isoformat()} is empty: --from comes before --to"
         )
-    return Span(max(begin.astimezone(UTC), _FIRST), min(finish.astimezone(UTC), _END))
+    return TimeSpan(max(begin.astimezone(UTC), _FIRST), min(finish.astimezone(UTC), _END))
 
 
 EXPLANATION = "Parameters: key=text, or key:=JSON as in n:=3 or days:=[1,2]."

@@ -11,9 +11,9 @@ from ..core.timer import Timer
 from ..core.triggers import Cron
 from ..formats import display
 from ..formats.json import print_json
-from ..project.project import Place, here
+from ..project.project import Project, here
 from ..store.statistics import alive
-from ..store.timers import Timetable
+from ..store.timers import TimerTable
 from .arguments import moment
 from .options import environment_option, json_option, store_option
 
@@ -49,7 +49,7 @@ def backfill_timer(
         raise click.UsageError("say where the span begins, as in --from 2026-01-05T00:00, or --cancel")
     place = here(store=store, environment=environment)
     with place.store() as opened:
-        timer = Timetable(opened).get(name, place.environment).timer
+        timer = TimerTable(opened).get(name, place.environment).timer
         if start is None:
             _tell_cancelled(timer, cancel_backfill(opened, name, place.environment), as_json=as_json)
             return
@@ -71,7 +71,7 @@ def _tell_cancelled(timer: Timer, count: int, *, as_json: bool) -> None:
         click.echo(f"took back {count} backfilled runs of {timer.name} that had not begun")
 
 
-def _print_json(timer: Timer, found: Backfill, place: Place, *, entered: bool) -> None:
+def _print_json(timer: Timer, found: Backfill, place: Project, *, entered: bool) -> None:
     tz = display.zone_of(timer, place.config.tz)
     print_json(
         {
@@ -85,7 +85,7 @@ def _print_json(timer: Timer, found: Backfill, place: Place, *, entered: bool) -
     )
 
 
-def _tell(timer: Timer, found: Backfill, place: Place, *, dry_run: bool) -> None:
+def _tell(timer: Timer, found: Backfill, place: Project, *, dry_run: bool) -> None:
     tz = display.zone_of(timer, place.config.tz)
     if dry_run:
         for fire_time in found.fire_times:
@@ -107,7 +107,7 @@ def _tell(timer: Timer, found: Backfill, place: Place, *, dry_run: bool) -> None
         click.echo(f"{timer.schedule} has no fire time in the span{_since(timer, place)}")
 
 
-def _since(timer: Timer, place: Place) -> str:
+def _since(timer: Timer, place: Project) -> str:
     """What an interval has and an expression has not: a beginning."""
     if isinstance(timer.trigger, Cron):
         return ""

@@ -25,8 +25,8 @@ from ..formats import display
 from ..formats.json import print_json, run_json
 from ..project.project import here
 from ..store.database import Store
-from ..store.runs import History
-from ..store.timers import Timetable
+from ..store.runs import RunHistory
+from ..store.timers import TimerTable
 from ..workers.executor import ProcessExecutor
 from .options import json_option
 
@@ -91,8 +91,8 @@ def command(*, as_json: bool) -> None:
         if not as_json:
             _introduce(told, folder)
         with _running(store, Path(folder)):
-            Timetable(store).add([story.timer for story in told], now=datetime.now(UTC))
-            history = History(store)
+            TimerTable(store).add([story.timer for story in told], now=datetime.now(UTC))
+            history = RunHistory(store)
             _watch(lambda: history.runs(limit=1_000), told, tz, quiet=as_json)
         runs = history.runs(limit=1_000)
     missing = [fault for story in told for fault in faults(story, runs)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from ..doctor.examination import _findings
-from ..doctor.findings import State
+from ..doctor.findings import Severity
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import here
 from .options import json_option, store_option
 
-_SIGNS = {State.WELL: "ok", State.WARNING: "!", State.BAD: "!!"}
+_SIGNS = {Severity.WELL: "ok", Severity.WARNING: "!", Severity.BAD: "!!"}
 
 
 @click.command("doctor")
@@ -26,10 +26,10 @@ def command(*, target: str | None, store: str | None, as_json: bool) -> None:
     findings = list(_findings(place, target))
     if as_json:
         shown = [
-            {"name": one.name, "ok": one.state is not State.BAD, "state": one.state, "text": one.text}
+            {"name": one.name, "ok": one.state is not Severity.BAD, "state": one.state, "text": one.text}
             for one in findings
         ]
         print_json(shown)
     else:
         display.print_table(("", "WHAT", "HOW IT IS"), ((_SIGNS[one.state], one.name, one.text) for one in findings))
-    raise SystemExit(1 if any(one.state is State.BAD for one in findings) else 0)
+    raise SystemExit(1 if any(one.state is Severity.BAD for one in findings) else 0)

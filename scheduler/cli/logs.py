@@ -12,7 +12,7 @@ from ..formats import display
 from ..formats.lines import line_of_run, print_line
 from ..project.project import here
 from ..store.log_lines import Choice, LogLines, Mark
-from ..store.runs import History
+from ..store.runs import RunHistory
 from .options import environment_filter, json_option, store_option
 from .runs import check_timer
 
@@ -50,7 +50,7 @@ def command(
     tz = display.zone(place.config.tz)
     with place.store() as opened:
         if run_id is not None:
-            _print_run(History(opened), run_id, limit, tz, as_json=as_json)
+            _print_run(RunHistory(opened), run_id, limit, tz, as_json=as_json)
             return
         if timer is not None:
             check_timer(opened, timer)
@@ -64,7 +64,7 @@ def command(
             _follow(LogLines(opened), mark, choice, tz, as_json=as_json)
 
 
-def _print_run(history: History, run_id: int, limit: int, tz: tzinfo, *, as_json: bool) -> None:
+def _print_run(history: RunHistory, run_id: int, limit: int, tz: tzinfo, *, as_json: bool) -> None:
     run = history.run(run_id)
     if run is None:
         raise StoreError(f"there is no run {run_id}; scheduler runs shows which there are")

@@ -12,10 +12,10 @@ from ..errors import TimerError
 from ..formats import display
 from ..formats.json import print_json, run_json
 from ..project.function_check import closest
-from ..project.project import Place, here
+from ..project.project import Project, here
 from ..store.database import Store
-from ..store.runs import History
-from ..store.timers import Timetable
+from ..store.runs import RunHistory
+from ..store.timers import TimerTable
 from .options import environment_filter, json_option, store_option
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
@@ -24,11 +24,11 @@ COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 class Zones:
     """The zone in which each timer's runs are shown; that of a timer which is gone is the default."""
 
-    def __init__(self, store: Store, place: Place) -> None:
+    def __init__(self, store: Store, place: Project) -> None:
         self._default = display.zone(place.config.tz)
         self._of_timers = {
             (entry.timer.environment.value, entry.timer.name): display.zone_of(entry.timer, place.config.tz)
-            for entry in Timetable(store).list()
+            for entry in TimerTable(store).list()
         }
 
     def of(self, run: Run) -> tzinfo:
@@ -61,7 +61,7 @@ def command(
     """Show what ran, newest first: how it ended, how late it was and how long it took."""
     place = here(store=store, environment=environment)
     with place.store() as opened:
-        found = History(opened).runs(
+        found = RunHistory(opened).runs(
             timer=timer,
             environment=Environment(environment) if environment else None,
             outcomes=[Outcome(outcome) for outcome in outcomes],
@@ -81,8 +81,8 @@ def command(
 
 def check_timer(store: Store, name: str) -> None:
     """Refuse a name that no timer has, and no run of a timer that is gone."""
-    known = {entry.timer.name for entry in Timetable(store).list()}
-    if name not in known and not History(store).runs(timer=name, limit=1):
+    known = {entry.timer.name for entry in TimerTable(store).list()}
+    if name not in known and not RunHistory(store).runs(timer=name, limit=1):
         hint = closest(name, known) or "scheduler timers list shows which there are"
         raise TimerError(f"no timer {name!r}, and no run of one; {hint}", field="timer")
 

@@ -13,9 +13,9 @@ from ..errors import TimerError
 from ..formats import display
 from ..formats.json import print_json_line
 from ..project.function_check import closest
-from ..project.project import Place, here
-from ..store.timers import Timetable
-from .arguments import Span, span
+from ..project.project import Project, here
+from ..store.timers import TimerTable
+from .arguments import TimeSpan, span
 from .options import environment_filter, json_option, store_option
 
 #: How many timers are counted one by one on a terminal.
@@ -51,7 +51,7 @@ def command(
     """
     place = here(store=store, environment=environment)
     with place.store() as opened:
-        kept = [entry.timer for entry in Timetable(opened).list(Environment(environment) if environment else None)]
+        kept = [entry.timer for entry in TimerTable(opened).list(Environment(environment) if environment else None)]
     asked = span(start, end, place.config.tz)
     chosen = _chosen(kept, names)
     timers = [timer for timer in chosen if timer.enabled]
@@ -76,7 +76,7 @@ def _chosen(timers: Sequence[Timer], names: Sequence[str]) -> list[Timer]:
     return [timer for timer in timers if not names or timer.name in names]
 
 
-def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place: Place) -> None:
+def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, place: Project) -> None:
     name_width = max((len(timer.name) for timer in timers), default=0)
     function_width = max((len(timer.function) for timer in timers), default=0)
     shown = 0
@@ -96,7 +96,7 @@ def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place:
         click.echo(f"  … and {len(timers) - MOST_COUNTED:,} more timers")
 
 
-def _print_json(timers: Sequence[Timer], fires: Iterable[Firing], asked: Span, place: Place) -> None:
+def _print_json(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, place: Project) -> None:
     shown = 0
     for fire_time, timer in fires:
         print_json_line({"fire_time": display.iso(fire_time, display.zone_of(timer, place.config.tz)), **_names(timer)})
@@ -110,5 +110,5 @@ def _names(timer: Timer) -> dict[str, str]:
     return {"timer": timer.name, "function": timer.function, "environment": timer.environment}
 
 
-def _counts(timers: Sequence[Timer], asked: Span) -> list[int]:
+def _counts(timers: Sequence[Timer], asked: TimeSpan) -> list[int]:
     return [timer.schedule.count(*asked) for timer in timers]

@@ -17,11 +17,11 @@ from ..errors import StoreUnavailableError, TimerError, UnknownTimerError
 from ..formats import display
 from ..formats.json import print_json, run_json, timer_json
 from ..project.function_check import check_function, closest
-from ..project.project import Place, here
+from ..project.project import Project, here
 from ..store.database import Store
-from ..store.runs import History
+from ..store.runs import RunHistory
 from ..store.statistics import alive
-from ..store.timers import Entry, Timetable
+from ..store.timers import StoredTimer, TimerTable
 from .arguments import parse_params
 from .backfill import backfill_timer
 from .options import environment_filter, environment_option, json_option, store_option
@@ -50,19 +50,19 @@ def _now() -> datetime:
 
 
 @contextlib.contextmanager
-def _opened(place: Place) -> Iterator[Store]:
+def _opened(place: Project) -> Iterator[Store]:
     """The store of a place; a timer that it lacks is answered with the nearest name."""
     with place.store() as store:
         try:
             yield store
         except UnknownTimerError as error:
-            hinted = _with_hint(error, Timetable(store).list())
+            hinted = _with_hint(error, TimerTable(store).list())
             if hinted is None:
                 raise
             raise hinted from error
 
 
-def _with_hint(error: UnknownTimerError, entries: list[Entry]) -> TimerError | None:
+def _with_hint(error: UnknownTimerError, entries: list[StoredTimer]) -> TimerError | None:
     """The same error with what was probably meant, None where nothing comes near."""
     timers = [entry.timer for entry in entries]
     elsewhere = [timer.environment for timer in timers if timer.name == error.name]
@@ -104,14 +104,14 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
     if not no_check:
         check_function(place, timer, given["target"])
     with place.new_store() as store:
-        (entry,) = Timetable(store).add([timer], now=_now(), quota=place.config.max_timers)
+        (entry,) = TimerTable(store).add([timer], now=_now(), quota=place.config.max_timers)
         if as_json:
             print_json(timer_json(entry, place.config.tz))
         else:
             _tell_added(entry, place, runs=alive(store))
 
 
-def _tell_added(entry: Entry, place: Place, *, runs: bool) -> None:
+def _tell_added(entry: StoredTimer, place: Project, *, runs: bool) -> None:
     timer = entry.timer
     click.echo(f"added {timer.name}: calls {timer.function} in {timer.environment}, {timer.schedule}")
     if not timer.enabled:
@@ -120,14 +120,14 @@ def _tell_added(entry: Entry, place: Place, *, runs: bool) -> None:
     _tell_next(entry, place, runs=runs)
 
 
-def _tell_next(entry: Entry, place: Place, *, runs: bool) -> None:
+def _tell_next(entry: StoredTimer, place: Project, *, runs: bool) -> None:
     tz = display.zone_of(entry.timer, place.config.tz)
     click.echo(f"enabled; fires next at {display.instant(entry.next_fire, tz)}")
     if not runs:
         click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 
-def _enabling(timer: Timer, place: Place) -> str:
+def _enabling(timer: Timer, place: Project) -> str:
     """The command that enables a timer, with the options that lead to it."""
     words = ["timers", "enable", timer.name]
     for option, value in (("store", place.config.store), ("environment", timer.environment)):
@@ -144,7 +144,7 @@ def list_timers(environment: str | None, store: str | None, as_json: bool) -> No
     """Show every timer: what it calls, when, and how it is."""
     place = here(store=store, environment=environment)
     with _opened(place) as opened:
-        entries = Timetable(opened).list(Environment(environment) if environment else None)
+        entries = TimerTable(opened).list(Environment(environment) if environment else None)
     if as_json:
         print_json([timer_json(entry, place.config.tz) for entry in entries])
     elif not entries:
@@ -154,7 +154,7 @@ def list_timers(environment: str | None, store: str | None, as_json: bool) -> No
         display.print_table(columns, (_row(entry, place.config.tz) for entry in entries))
 
 
-def _row(entry: Entry, default_tz: str) -> tuple[str, ...]:
+def _row(entry: StoredTimer, default_tz: str) -> tuple[str, ...]:
     timer = entry.timer
     return (
         timer.name,
@@ -176,7 +176,7 @@ def enable_timer(name: str, environment: str | None, store: str | None, as_json:
     """Set a timer going from now on; its breaker is closed."""
     place = here(store=store, environment=environment)
     with _opened(place) as opened:
-        entry = Timetable(opened).enable(name, place.environment, now=_now())
+        entry = TimerTable(opened).enable(name, place.environment, now=_now())
         if as_json:
             print_json(timer_json(entry, place.config.tz))
         else:
@@ -192,7 +192,7 @@ def disable_timer(name: str, environment: str | None, store: str | None, as_json
     """Stop a timer from firing; a run that goes on is not touched."""
     place = here(store=store, environment=environment)
     with _opened(place) as opened:
-        _answer(Timetable(opened).disable(name, place.environment), f"disabled {name}", place, as_json)
+        _answer(TimerTable(opened).disable(name, place.environment), f"disabled {name}", place, as_json)
 
 
 @command.command("reset")
@@ -204,7 +204,7 @@ def reset_timer(name: str, environment: str | None, store: str | None, as_json: 
     """Close the breaker of a timer, so that its next fire runs."""
     place = here(store=store, environment=environment)
     with _opened(place) as opened:
-        _answer(Timetable(opened).reset(name, place.environment), f"closed the breaker of {name}", place, as_json)
+        _answer(TimerTable(opened).reset(name, place.environment), f"closed the breaker of {name}", place, as_json)
 
 
 @command.command("edit", short_help="Change a timer; what is not named stays.")
@@ -222,7 +222,7 @@ def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json
     """
     place = here(store=given["store"], environment=given["environment"])
     with _opened(place) as opened:
-        kept = Timetable(opened).get(name, place.environment).timer
+        kept = TimerTable(opened).get(name, place.environment).timer
         changes = attributes(given)
         if (new := changed_trigger(given, kept.trigger, place.config.tz)) is not None:
             changes["trigger"] = new
@@ -232,11 +232,11 @@ def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json
             changes["name"] = rename
         if not changes:
             raise click.UsageError("nothing to change; name at least one option, as in --limit 30")
-        entry = Timetable(opened).edit(name, place.environment, changes, now=_now())
+        entry = TimerTable(opened).edit(name, place.environment, changes, now=_now())
         _answer(entry, f"changed {entry.timer.name}: {', '.join(changes)}{_then(entry, place)}", place, as_json)
 
 
-def _then(entry: Entry, place: Place) -> str:
+def _then(entry: StoredTimer, place: Project) -> str:
     """When a timer that was changed fires next, if it does."""
     tz = display.zone_of(entry.timer, place.config.tz)
     return f"; fires next at {display.instant(entry.next_fire, tz)}" if entry.timer.enabled else ""
@@ -251,12 +251,12 @@ def remove_timer(name: str, environment: str | None, store: str | None, as_json:
     """Forget a timer; what it ran stays in the history."""
     place = here(store=store, environment=environment)
     with _opened(place) as opened:
-        entry = Timetable(opened).get(name, place.environment)
-        Timetable(opened).remove(name, place.environment)
+        entry = TimerTable(opened).get(name, place.environment)
+        TimerTable(opened).remove(name, place.environment)
     _answer(entry, f"removed {name}; its runs stay in the history", place, as_json)
 
 
-def _answer(entry: Entry, words: str, place: Place, as_json: bool) -> None:
+def _answer(entry: StoredTimer, words: str, place: Project, as_json: bool) -> None:
     if as_json:
         print_json(timer_json(entry, place.config.tz))
     else:
@@ -273,14 +273,14 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
     """Run a timer once, now, off its schedule; an open breaker does not keep it from running."""
     place = here(store=store, environment=environment)
     with _opened(place) as opened:
-        timer = Timetable(opened).get(name, place.environment).timer
+        timer = TimerTable(opened).get(name, place.environment).timer
         runs = alive(opened)
         if wait and not runs:
             raise StoreUnavailableError(
                 f"no daemon runs on {opened}, so nothing would run; start one: {display.command('up')}"
             )
         run_id = request_run(opened, name, place.environment, now=_now())
-        run = _waited(opened, run_id, timer) if wait else History(opened).run(run_id)
+        run = _waited(opened, run_id, timer) if wait else RunHistory(opened).run(run_id)
     assert run is not None
     if as_json:
         print_json(run_json(run, display.zone_of(timer, place.config.tz)))
@@ -295,7 +295,7 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
 
 def _waited(store: Store, run_id: int, timer: Timer) -> Run | None:
     """The run when it has ended, or as it is when it should have."""
-    history = History(store)
+    history = RunHistory(store)
     give_up_at = time.monotonic() + timer.limit_s + _PATIENCE_S
     run = history.run(run_id)
     while (run is None or run.outcome is None) and time.monotonic() < give_up_at:

@@ -16,12 +16,12 @@ from ..core.timer import Environment, Timer
 from ..errors import DuplicateTimerError, TargetError, TimerError
 from ..formats import display, timer_files
 from ..formats.json import print_json
-from ..formats.timer_files import Listed, Problem, TimerListError
+from ..formats.timer_files import FileProblem, Listed, TimerListError
 from ..project.function_check import Functions, functions_at_hand
-from ..project.preview_sources import Question, Source
-from ..project.project import Place, here
+from ..project.preview_sources import PreviewSource, Question
+from ..project.project import Project, here
 from ..store.statistics import alive
-from ..store.timers import Timetable
+from ..store.timers import TimerTable
 from .options import environment_filter, environment_option, json_option, store_option
 
 
@@ -73,7 +73,9 @@ def _text_of(file: str) -> str:
         raise TimerError(f"{file}: line {line} is no UTF-8; save the list as UTF-8 (in Excel: CSV UTF-8)") from error
 
 
-def _lost_functions(place: Place, lines: Sequence[Listed], target: str | None, source: str | None) -> list[Problem]:
+def _lost_functions(
+    place: Project, lines: Sequence[Listed], target: str | None, source: str | None
+) -> list[FileProblem]:
     """The lines whose functions, each in its own environment, are not there or do not take the line's parameters."""
     of_stage: list[Listed] = []
     others: list[Listed] = []
@@ -82,18 +84,18 @@ def _lost_functions(place: Place, lines: Sequence[Listed], target: str | None, s
             elsewhere = source is not None and listed.values["environment"] is Environment.STAGE
             (of_stage if elsewhere else others).append(listed)
     questions = [_question(listed) for listed in of_stage]
-    faults = Source.of(place, source, target).faults(place, questions) if questions else []
+    faults = PreviewSource.of(place, source, target).faults(place, questions) if questions else []
     if others and (functions := _functions(place, target)):
         faults += [functions.fault(*_question(listed)) for listed in others]
     found = zip([*of_stage, *others], faults, strict=False)
-    return [Problem(listed.line, fault.column, fault.text) for listed, fault in found if fault is not None]
+    return [FileProblem(listed.line, fault.column, fault.text) for listed, fault in found if fault is not None]
 
 
 def _question(listed: Listed) -> Question:
     return listed.values["function"], listed.values.get("params")
 
 
-def _functions(place: Place, target: str | None) -> Functions | None:
+def _functions(place: Project, target: str | None) -> Functions | None:
     try:
         return functions_at_hand(place, target)
     except TargetError as error:
@@ -103,25 +105,25 @@ def _functions(place: Place, target: str | None) -> Functions | None:
         return None
 
 
-def _kept(place: Place) -> list[Timer]:
+def _kept(place: Project) -> list[Timer]:
     """The timers that the store has; none where there is no store yet."""
     if place.store_file is not None and not place.store_file.exists():
         return []
     with place.store() as store:
-        return [entry.timer for entry in Timetable(store).list()]
+        return [entry.timer for entry in TimerTable(store).list()]
 
 
-def _taken(kept: Sequence[Timer], lines: Sequence[Listed]) -> list[Problem]:
+def _taken(kept: Sequence[Timer], lines: Sequence[Listed]) -> list[FileProblem]:
     """The lines whose names the store has already; whoever adds at the same moment is found by the transaction."""
     taken = {(timer.environment, timer.name) for timer in kept}
     return [
-        Problem(listed.line, "name", str(DuplicateTimerError(listed.key[1], listed.key[0])))
+        FileProblem(listed.line, "name", str(DuplicateTimerError(listed.key[1], listed.key[0])))
         for listed in lines
         if listed.key in taken and listed.key
     ]
 
 
-def _over_quota(kept: Sequence[Timer], lines: Sequence[Listed], quota: int) -> list[Problem]:
+def _over_quota(kept: Sequence[Timer], lines: Sequence[Listed], quota: int) -> list[FileProblem]:
     """For each environment that would be over its limit, the first line that is too much."""
     if not quota:
         return []
@@ -135,11 +137,11 @@ def _over_quota(kept: Sequence[Timer], lines: Sequence[Listed], quota: int) -> l
                 f"raise the limit with --max-timers {total} (0 = no limit), or for good in scheduler.toml: "
                 f"max_timers = {total}"
             )
-            problems.append(Problem(new[max(0, quota - had[environment])], "environment", text))
+            problems.append(FileProblem(new[max(0, quota - had[environment])], "environment", text))
     return problems
 
 
-def _hint(problems: Sequence[Problem], lines: Sequence[Listed], source: str | None) -> str:
+def _hint(problems: Sequence[FileProblem], lines: Sequence[Listed], source: str | None) -> str:
     """How to take the list all the same where a function is not at hand."""
     lost = {problem.line for problem in problems if problem.column in ("function", "params")}
     environments = {listed.values.get("environment") for listed in lines if listed.line in lost}
@@ -149,14 +151,14 @@ def _hint(problems: Sequence[Problem], lines: Sequence[Listed], source: str | No
     return f"\n({'; '.join(ways)})"
 
 
-def _keep(place: Place, timers: Sequence[Timer]) -> None:
+def _keep(place: Project, timers: Sequence[Timer]) -> None:
     with place.new_store() as store:
-        Timetable(store).add(timers, now=datetime.now(UTC), quota=place.config.max_timers)
+        TimerTable(store).add(timers, now=datetime.now(UTC), quota=place.config.max_timers)
         if any(timer.enabled for timer in timers) and not alive(store):
             click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 
-def _tell(place: Place, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:
+def _tell(place: Project, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json([timer_files.record(timer) for timer in timers])
         return
@@ -183,7 +185,7 @@ def export_timers(environment: str | None, store: str | None, as_json: bool) -> 
     """Print every timer as a list that `timers import` takes: CSV, or JSON under --json."""
     place = here(store=store, environment=environment)
     with place.store() as opened:
-        entries = Timetable(opened).list(Environment(environment) if environment else None)
+        entries = TimerTable(opened).list(Environment(environment) if environment else None)
     timers = [entry.timer for entry in entries]
     if as_json:
         print_json([timer_files.record(timer) for timer in timers])

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..project.preview_sources import Source
+from ..project.preview_sources import PreviewSource
 from ..project.project import here
 from ..project.settings import EXECUTORS, LOG_FORMATS, LOG_LEVELS
 from ..up.handover import taken
@@ -63,7 +63,7 @@ def command(
         place = _live(place)
     elif stage_source is not None:
         raise click.UsageError("--stage-source goes with --stage PORT")
-    source = Source.of(place, stage_source, target) if stage_port is not None else None
+    source = PreviewSource.of(place, stage_source, target) if stage_port is not None else None
     plan = Plan(place, place.needed_target_name(target), source, as_json)
     with ExitStack() as stack:
         sockets = _taken_over(given, stack) if given else _listening(place, stage_port, stack)

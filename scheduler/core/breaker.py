@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 
-class State(StrEnum):
+class BreakerState(StrEnum):
     """Whether calls pass."""
 
     CLOSED = "closed"
@@ -70,7 +70,7 @@ class BreakerPolicy:
 class Breaker:
     """The state of one timer's breaker, kept with the timer so that it survives a restart."""
 
-    state: State = State.CLOSED
+    state: BreakerState = BreakerState.CLOSED
     consecutive_failures: int = 0
     openings: int = 0
     opened_at: datetime | None = None
@@ -84,10 +84,10 @@ DEFAULT_POLICY = BreakerPolicy()
 
 def admit(breaker: Breaker, fire_time: datetime) -> tuple[Breaker, Admission]:
     """Let a scheduled fire pass, make it the probe, or short-circuit it; the breaker as it is afterwards."""
-    if breaker.state is State.CLOSED:
+    if breaker.state is BreakerState.CLOSED:
         return breaker, Admission.PASS
-    if breaker.state is State.OPEN and breaker.next_probe_at is not None and fire_time >= breaker.next_probe_at:
-        return replace(breaker, state=State.HALF_OPEN), Admission.PROBE
+    if breaker.state is BreakerState.OPEN and breaker.next_probe_at is not None and fire_time >= breaker.next_probe_at:
+        return replace(breaker, state=BreakerState.HALF_OPEN), Admission.PROBE
     return breaker, Admission.SHORT_CIRCUIT
 
 
@@ -103,16 +103,16 @@ def after(
     match breaker.state, verdict:
         case _, Verdict.GOOD:
             return CLOSED
-        case State.CLOSED, Verdict.FAILURE:
+        case BreakerState.CLOSED, Verdict.FAILURE:
             return _count(breaker, fire_time, error, policy)
-        case State.HALF_OPEN, Verdict.FAILURE:
+        case BreakerState.HALF_OPEN, Verdict.FAILURE:
             return _open(replace(breaker, last_error=error), fire_time, policy)
-        case State.HALF_OPEN, Verdict.NEUTRAL:
+        case BreakerState.HALF_OPEN, Verdict.NEUTRAL:
             # The probe asked whether the function answers, and it did.
             return CLOSED
-        case State.HALF_OPEN, Verdict.LOST:
+        case BreakerState.HALF_OPEN, Verdict.LOST:
             return lose_probe(breaker, fire_time)
-        case State.OPEN, Verdict.FAILURE:
+        case BreakerState.OPEN, Verdict.FAILURE:
             return replace(breaker, last_error=error)
         case _:
             return breaker
@@ -120,9 +120,9 @@ def after(
 
 def lose_probe(breaker: Breaker, now: datetime) -> Breaker:
     """The probe in flight was lost with its daemon: open, and the next fire from `now` on is the probe."""
-    if breaker.state is not State.HALF_OPEN:
+    if breaker.state is not BreakerState.HALF_OPEN:
         return breaker
-    return replace(breaker, state=State.OPEN, next_probe_at=now)
+    return replace(breaker, state=BreakerState.OPEN, next_probe_at=now)
 
 
 def _count(breaker: Breaker, fire_time: datetime, error: str | None, policy: BreakerPolicy) -> Breaker:
@@ -136,7 +136,7 @@ def _open(breaker: Breaker, fire_time: datetime, policy: BreakerPolicy) -> Break
     openings = breaker.openings + 1
     return replace(
         breaker,
-        state=State.OPEN,
+        state=BreakerState.OPEN,
         openings=openings,
         opened_at=fire_time,
         next_probe_at=fire_time + policy.cool_down_after(openings),

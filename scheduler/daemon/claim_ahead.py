@@ -1,4 +1,4 @@
-"""Standby: timers are claimed shortly before they are due, so that at the instant itself they are only handed out.
+"""ClaimAhead: timers are claimed shortly before they are due, so that at the instant itself they are only handed out.
 
 To claim a thousand fires takes a store some ten milliseconds, or fifty; done at the fire time, that would be lateness.
 Claimed ahead is what nothing keeps from running; anything that has to be judged is claimed when it is due. The claim
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from operator import attrgetter
 
-from ..claims.claims import AHEAD_LIMIT, Agenda, Claims
+from ..claims.claims import AHEAD_LIMIT, Claims, Upcoming
 from ..clock import Clock
 from ..core.misfire import GRACE
 from ..core.run import Task
@@ -70,7 +70,7 @@ class _Next:
     share: int = MOST_COUNTED
 
 
-class Standby:
+class ClaimAhead:
     """The tasks of one daemon that stand by until they are due."""
 
     def __init__(self, claims: Claims, clock: Clock, *, grace: timedelta = GRACE) -> None:
@@ -122,7 +122,7 @@ class Standby:
         """Timers may have changed: what there is to claim is to be found out anew."""
         self._done_for, self._next = None, _Next()
 
-    def begins_at(self, agenda: Agenda, now: datetime, *, daemons: int = 1, is_busy: bool = False) -> datetime | None:
+    def begins_at(self, agenda: Upcoming, now: datetime, *, daemons: int = 1, is_busy: bool = False) -> datetime | None:
         """When to claim ahead what is due next, or to ask again; None where there is nothing to claim so.
 
         The store has so many `daemons`. One that `is_busy` learns later how many timers will be due, if there is time.
@@ -137,7 +137,7 @@ class Standby:
             self._next = _Next(due, self._lead.of(share), max(1, share))
         return due - self._next.lead
 
-    def claim(self, agenda: Agenda, now: datetime, *, without: Environment | None = None) -> Agenda:
+    def claim(self, agenda: Upcoming, now: datetime, *, without: Environment | None = None) -> Upcoming:
         """Claim what is due next, from `begins_at` on; returns what there is to claim then."""
         due = agenda.next_due or now
         began, limit = self._clock.monotonic(), min(AHEAD_LIMIT, self._next.share)

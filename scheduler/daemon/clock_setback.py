@@ -1,4 +1,4 @@
-"""Setbacks: what a daemon does when the system clock is set back.
+"""ClockSetback: what a daemon does when the system clock is set back.
 
 By a little, and its own clock goes on slowly until the system's has caught up, which is told once. By hours, and it
 follows: every timer is planned afresh, and fire times may come twice.
@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 
 from ..clock import MAX_LEAD_S, SteadyClock
-from ..store.timers import Timetable
-from .claim_ahead import Standby
+from ..store.timers import TimerTable
+from .claim_ahead import ClaimAhead
 
 log = logging.getLogger("scheduler.daemon")
 
 
-class Setbacks:
+class ClockSetback:
     """Looks at the clock of a daemon, and sees to its timers."""
 
-    def __init__(self, clock: SteadyClock, standby: Standby, timetable: Timetable) -> None:
+    def __init__(self, clock: SteadyClock, standby: ClaimAhead, timetable: TimerTable) -> None:
         self._clock = clock
         self._standby = standby
         self._timetable = timetable

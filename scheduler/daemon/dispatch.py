@@ -1,4 +1,4 @@
-"""Deployment: the executors on which a daemon runs functions, one for each environment; the same may serve several."""
+"""Dispatch: the executors on which a daemon runs functions, one for each environment; the same may serve several."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FULL = 10_000
 _environment = attrgetter("environment")
 
 
-class Deployment:
+class Dispatch:
     """Hands tasks to executors, and listens to all of them; `running` counts what is going on there."""
 
     def __init__(self, executors: Mapping[Environment, Executor]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from ..core.breaker import Breaker, State
+from ..core.breaker import Breaker, BreakerState
 from ..core.run import Ending, Line, Task
 
 Listener = Callable[[list[tuple[Task, Ending]], list[Line]], None]
@@ -33,7 +33,7 @@ MOST_TOLD = 20
 
 def breaker_moved(name: str, before: Breaker, after: Breaker) -> None:
     """Say that the breaker of a timer changed its state, and why."""
-    if after.state is State.OPEN:
+    if after.state is BreakerState.OPEN:
         log.warning(
             "breaker of %s: %s → open until %s after %d failures in a row (%s)",
             name,

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from ..claims.claims import Agenda, Claims
+from ..claims.claims import Claims, Upcoming
 from ..claims.leases import LOOK_TWICE_S, Lease
 from ..claims.presence import Presence
 from ..clock import Clock, SteadyClock, SystemClock
@@ -24,12 +24,12 @@ from ..executors import Executor
 from ..store.database import Store
 from ..store.notify import Bell
 from ..store.retention import KEEP, Retention
-from ..store.timers import Timetable
-from .claim_ahead import Standby
-from .clock_setback import Setbacks
-from .dispatch import FULL, Deployment
+from ..store.timers import TimerTable
+from .claim_ahead import ClaimAhead
+from .clock_setback import ClockSetback
+from .dispatch import FULL, Dispatch
 from .events import Listener, breaker_moved, runs_abandoned
-from .result_buffer import Outbox
+from .result_buffer import ResultBuffer
 from .sleeper import Sleeper
 
 log = logging.getLogger("scheduler.daemon")
@@ -70,14 +70,14 @@ class Daemon:
         listener: Listener | None = None,
     ) -> None:
         self._store = store
-        self._deployment = Deployment(executors)
+        self._deployment = Dispatch(executors)
         self._clock = SteadyClock(clock or SystemClock())
         self._presence = Presence(store)
         self._lease = Lease(store, self._presence, fleet=self._deployment.fleets)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=breaker_moved)
-        self._standby = Standby(self._claims, self._clock, grace=grace)
+        self._standby = ClaimAhead(self._claims, self._clock, grace=grace)
         self._retention = Retention(store, keep, keep_runs)
-        self._setbacks = Setbacks(self._clock, self._standby, Timetable(store))
+        self._setbacks = ClockSetback(self._clock, self._standby, TimerTable(store))
         self._listener = listener
         self._bell = Bell()
         self._sleeper = Sleeper(store, self._clock)
@@ -87,12 +87,12 @@ class Daemon:
         self._renew_at = 0.0
         self._look_after_others_at = 0.0
         self._prune_at = 0.0
-        self._agenda = Agenda(None, waits=False)
+        self._agenda = Upcoming(None, waits=False)
         self._is_left_to_others = False
         #: The fire time for which everything is ready.
         self._prepared_for: datetime | None = None
         self._look_at = 0.0
-        self._outbox = Outbox()
+        self._outbox = ResultBuffer()
         self._faults: Counter[str] = Counter()
         #: What the store said when it did not answer; empty while it does.
         self._complaint = ""

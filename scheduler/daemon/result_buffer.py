@@ -1,4 +1,4 @@
-"""Outbox: how runs ended and what they printed, from the executors until the store has it. `now` is monotonic seconds.
+"""ResultBuffer: how runs ended and what they printed, kept until the store has it. `now` is monotonic seconds.
 
 What is due goes before it, and small change is gathered: a transaction for each run that ends would cost more than the
 runs. But nothing waits here for long, or in great number.
@@ -15,7 +15,7 @@ MOST, LONGEST_S = 20_000, 0.25
 SHARE = 8
 
 
-class Outbox:
+class ResultBuffer:
     """What is to be recorded (`ended`, `printed`), and what a fleet has recorded that is only to be told."""
 
     def __init__(self) -> None:

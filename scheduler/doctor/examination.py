@@ -10,15 +10,15 @@ from ..core.timer import Environment
 from ..errors import SchedulerError
 from ..formats import display
 from ..project.function_check import lost_timers
-from ..project.project import Place, printing_to_stderr
+from ..project.project import Project, printing_to_stderr
 from ..store.declarations import declared_timers
-from ..store.timers import Timetable
+from ..store.timers import TimerTable
 from . import machine, store_checks
 from .findings import Finding, bad, well
 from .workers import _workers
 
 
-def _findings(place: Place, target: str | None) -> Iterator[Finding]:
+def _findings(place: Project, target: str | None) -> Iterator[Finding]:
     tz = display.zone(place.config.tz)
     yield machine.versions()
     yield _settings(place)
@@ -39,7 +39,7 @@ def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield bad(name, str(error))
 
 
-def _settings(place: Place) -> Finding:
+def _settings(place: Project) -> Finding:
     given = [f"{name} from {origin}" for name, origin in place.config.origins.items()]
     return well("settings", ", ".join(given) or "all defaults")
 
@@ -49,12 +49,12 @@ def _existing(folder: Path) -> Path:
     return next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
 
 
-def _store(place: Place) -> Iterator[Finding]:
+def _store(place: Project) -> Iterator[Finding]:
     with place.store() as store:
         yield from store_checks.findings(store, place.store_file, display.zone(place.config.tz))
 
 
-def _functions(place: Place, target: str | None) -> Iterator[Finding]:
+def _functions(place: Project, target: str | None) -> Iterator[Finding]:
     name = place.needed_target_name(target)
     with printing_to_stderr():
         registry = place.load(name).registry
@@ -63,7 +63,7 @@ def _functions(place: Place, target: str | None) -> Iterator[Finding]:
     if place.store_file is None or place.store_file.exists():
         with place.store() as store:
             here = [env for env in Environment if place.config.deployment(env).runs_what_is_served]
-            lost = lost_timers(Timetable(store).list(), dict.fromkeys(here, (known, name)))
+            lost = lost_timers(TimerTable(store).list(), dict.fromkeys(here, (known, name)))
         if lost:
             yield bad("functions", "; ".join(lost))
             return

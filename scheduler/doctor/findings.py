@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class Severity(StrEnum):
     """How something is; a warning is worth a look and keeps nothing from working."""
 
     WELL = "well"
@@ -19,17 +19,17 @@ class Finding:
     """One thing that was looked at; `text` says how it is, with the fix where it is not well."""
 
     name: str
-    state: State
+    state: Severity
     text: str
 
 
 def well(name: str, text: str) -> Finding:
-    return Finding(name, State.WELL, text)
+    return Finding(name, Severity.WELL, text)
 
 
 def warning(name: str, text: str) -> Finding:
-    return Finding(name, State.WARNING, text)
+    return Finding(name, Severity.WARNING, text)
 
 
 def bad(name: str, text: str) -> Finding:
-    return Finding(name, State.BAD, text)
+    return Finding(name, Severity.BAD, text)

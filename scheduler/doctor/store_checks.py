@@ -15,7 +15,7 @@ from sqlalchemy import text
 from ..claims.leases import LEASE
 from ..formats import display
 from ..store.database import Store
-from ..store.statistics import Census, take
+from ..store.statistics import Statistics, take
 from .findings import Finding, bad, warning, well
 
 #: A write-ahead log of this size is not being brought in: some reader never ends.
@@ -100,7 +100,7 @@ def _listening(store: Store) -> Finding:
     return well("notifications", f"LISTEN and NOTIFY come through in {display.seconds(time.perf_counter() - began)}")
 
 
-def _daemons(census: Census, now: datetime, tz: tzinfo) -> Finding:
+def _daemons(census: Statistics, now: datetime, tz: tzinfo) -> Finding:
     living = census.living(now)
     enabled = sum(count for (_, is_enabled), count in census.timers.items() if is_enabled)
     if not living:
@@ -112,7 +112,7 @@ def _daemons(census: Census, now: datetime, tz: tzinfo) -> Finding:
     return warning("daemons", f"{said}; the leases of {expired} more ran out") if expired else well("daemons", said)
 
 
-def _timers(census: Census, now: datetime, tz: tzinfo) -> Finding:
+def _timers(census: Statistics, now: datetime, tz: tzinfo) -> Finding:
     total = sum(census.timers.values())
     enabled = sum(count for (_, is_enabled), count in census.timers.items() if is_enabled)
     said = f"{total} timers, {enabled} enabled"
@@ -127,7 +127,7 @@ def _timers(census: Census, now: datetime, tz: tzinfo) -> Finding:
     return warning("timers", f"{said}; the next daemon treats them by their misfire policies")
 
 
-def _breakers(census: Census) -> Finding:
+def _breakers(census: Statistics) -> Finding:
     if not census.troubled:
         return well("breakers", "all closed")
     named = [

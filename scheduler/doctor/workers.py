@@ -12,22 +12,22 @@ from ..core.run import Ending, Kind, Task
 from ..core.timer import Environment
 from ..errors import ConfigError
 from ..formats import display
-from ..project.project import Place
-from ..project.settings import Deployment
+from ..project.project import Project
+from ..project.settings import EnvironmentSettings
 from ..workers.executor import ProcessExecutor
 from .findings import Finding, bad, well
 
 _ANSWER_WITHIN_S = 10.0
 
 
-def _workers(place: Place, target: str | None) -> Iterator[Finding]:
+def _workers(place: Project, target: str | None) -> Iterator[Finding]:
     """Look whether that can be reached which runs the functions of timers, in every environment."""
     served = [place.deployed] if place.deployed else list(Environment)
     for deployment in dict.fromkeys(place.config.deployment(environment) for environment in served):
         yield from _LOOKS[deployment.executor](place, target, deployment)
 
 
-def _processes(place: Place, target: str | None, deployment: Deployment) -> Iterator[Finding]:
+def _processes(place: Project, target: str | None, deployment: EnvironmentSettings) -> Iterator[Finding]:
     """Start a worker as the daemon does, and have it answer a call; of a function that nobody has, so nothing runs."""
     executor = ProcessExecutor(deployment.target or place.needed_target_name(target), workers=1)
     nobody = f"doctor {secrets.token_hex(8)}"
@@ -64,11 +64,11 @@ def _call(executor: ProcessExecutor, function: str) -> Ending | None:
     return None
 
 
-def _threads(place: Place, _target: str | None, _deployment: Deployment) -> Iterator[Finding]:
+def _threads(place: Project, _target: str | None, _deployment: EnvironmentSettings) -> Iterator[Finding]:
     yield well("workers", f"at most {place.config.max_workers} threads; a function that hangs is not killed")
 
 
-def _remote_engine(_place: Place, _target: str | None, deployment: Deployment) -> Iterator[Finding]:
+def _remote_engine(_place: Project, _target: str | None, deployment: EnvironmentSettings) -> Iterator[Finding]:
     import httpx
 
     address = f"{(deployment.remote_engine or '').rstrip('/')}/__engine/1/ping"
@@ -79,7 +79,7 @@ def _remote_engine(_place: Place, _target: str | None, deployment: Deployment) -
     yield well("workers", f"{deployment.remote_engine} answers")
 
 
-def _fleet(place: Place, _target: str | None, _deployment: Deployment) -> Iterator[Finding]:
+def _fleet(place: Project, _target: str | None, _deployment: EnvironmentSettings) -> Iterator[Finding]:
     from ..fleet.broker import celery_app, check
 
     with place.store() as store:
@@ -87,7 +87,7 @@ def _fleet(place: Place, _target: str | None, _deployment: Deployment) -> Iterat
     yield well("workers", f"the broker {place.config.broker.partition('://')[0]}:// answers")
 
 
-_LOOKS: dict[str, Callable[[Place, str | None, Deployment], Iterator[Finding]]] = {
+_LOOKS: dict[str, Callable[[Project, str | None, EnvironmentSettings], Iterator[Finding]]] = {
     "process": _processes,
     "thread": _threads,
     "http": _remote_engine,

@@ -21,7 +21,7 @@ from .environment import ENVIRONMENTS, variable
 from .execution import Execution
 from .failures import NOT_FOUND
 from .hooks import REALTIME, REALTIME_CLASS, VERIFIED_KINDS
-from .http_server import Capacity, Server
+from .http_server import Capacity, EngineServer
 from .request import request_id
 from .response import Reply, failure
 from .routes import match
@@ -69,7 +69,7 @@ class Engine:
         self.max_concurrency = max_concurrency
         self.max_body_bytes = max_body_bytes
         self._app = wsgi_app
-        self._server: Server | None = None
+        self._server: EngineServer | None = None
         self._execution = Execution(max_concurrency, prepare=functools.partial(default_engine.serving.set, self))
         self._service = Service(
             registry=self.registry,
@@ -128,7 +128,7 @@ class Engine:
     def start(self, *, host: str = "0.0.0.0", port: int | None = None) -> None:
         """Serve this engine by waitress until `stop`, on LEANCLOUD_APP_PORT or 3000; for programs without a server."""
         port = port if port is not None else int(variable("APP_PORT") or DEFAULT_PORT)
-        self._server = Server(self, host=host, port=port, capacity=Capacity.of(self))
+        self._server = EngineServer(self, host=host, port=port, capacity=Capacity.of(self))
         self._server.serve()
 
     def stop(self) -> None:

@@ -69,7 +69,7 @@ def _connection_limit() -> int:
     return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(1, min(MAX_CONNECTIONS, files // 2))
 
 
-class Server:
+class EngineServer:
     """Listens as soon as it is made; `port=0` takes a free one, which `url` then names; OSError for a port in use."""
 
     def __init__(self, app: Any, *, host: str, port: int, capacity: Capacity) -> None:

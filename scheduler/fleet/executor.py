@@ -26,10 +26,10 @@ from ..core.run import Ending, Outcome, Task
 from ..errors import NOT_QUEUED
 from ..executors import Report
 from ..store.database import Store, raise_translated
-from ..store.listen import Session
+from ..store.listen import Subscription
 from ..workers import protocol
 from .broker import CONNECT_S, celery_app, connect, prepare, queues
-from .runs import Fleet, Progress
+from .runs import FleetRuns, RunProgress
 
 if TYPE_CHECKING:
     from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -88,14 +88,14 @@ class CeleryExecutor:
         app = celery_app(broker, store)
         prepare(broker, store)
         self._store = store
-        self._fleet = Fleet(store)
+        self._fleet = FleetRuns(store)
         self._clock = clock or SystemClock()
         self._open: dict[int, _Open] = {}
         self._typical_s: dict[str, float] = {}
         self._look_at = 0.0
         self._report = Report()
         self._channel = f"scheduler_{token_hex(8)}"
-        self._session = Session(store, self._channel)
+        self._session = Subscription(store, self._channel)
         self._publisher = Publisher(app, queues(store), self._channel)
 
     def submit(self, tasks: Sequence[Task]) -> None:
@@ -172,7 +172,7 @@ class CeleryExecutor:
             self._report.kept += self._fleet.printed(some)
         return moved
 
-    def _note(self, progress: Progress, now: float) -> bool:
+    def _note(self, progress: RunProgress, now: float) -> bool:
         """Note how far a run is; True when it has ended."""
         run = self._open[progress.run_id]
         if progress.ending is not None:

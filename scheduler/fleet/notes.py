@@ -17,7 +17,7 @@ from ..core.breaker import Verdict
 from ..core.run import Ending, Line, Outcome
 from ..core.timestamps import instant
 from ..errors import StoreUnavailableError
-from .runs import Fleet
+from .runs import FleetRuns
 
 #: When lines are written while their run goes on.
 KEEP_EVERY_S, KEEP_EVERY_LINES = 1.0, 100
@@ -31,7 +31,7 @@ Told = tuple[int, str, str, int, str, str, str | None, str | None, int]
 class Notes:
     """What is known of a run and the store does not have yet; in a file too, in case the process is killed."""
 
-    def __init__(self, path: Path, fleet: Callable[[], Fleet]) -> None:
+    def __init__(self, path: Path, fleet: Callable[[], FleetRuns]) -> None:
         self._fleet = fleet
         self._file = path.open("wb", buffering=0)
         self._notes: list[Note] = []

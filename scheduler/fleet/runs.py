@@ -25,7 +25,7 @@ from ..store.schema import lines, runs
 WORKER_LOST = "abandoned: the worker was lost before the run ended; nobody knows how far it came"
 
 
-class Progress(NamedTuple):
+class RunProgress(NamedTuple):
     """How far a run is: nobody has begun it, `worker` is at it, or it has ended."""
 
     run_id: int
@@ -33,7 +33,7 @@ class Progress(NamedTuple):
     ending: Ending | None
 
 
-class Fleet:
+class FleetRuns:
     """The runs of one store that a fleet has; every method is one transaction."""
 
     def __init__(self, store: Store) -> None:
@@ -89,12 +89,12 @@ class Fleet:
 
     # A daemon's side
 
-    def look(self, run_ids: Collection[int]) -> list[Progress]:
+    def look(self, run_ids: Collection[int]) -> list[RunProgress]:
         """How far those of these runs are that somebody has begun or ended."""
         moved = or_(runs.c.worker.is_not(None), runs.c.outcome.is_not(None))
         query = select(runs).where(runs.c.id.in_(run_ids), moved)
         with self._store.reading() as connection:
-            return [Progress(row.id, row.worker, _ending(row)) for row in connection.execute(query)]
+            return [RunProgress(row.id, row.worker, _ending(row)) for row in connection.execute(query)]
 
     def printed(self, run_ids: Collection[int]) -> list[Line]:
         """What these runs have printed."""

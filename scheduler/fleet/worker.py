@@ -39,7 +39,7 @@ from ..workers import process_tree, protocol
 from ..workers.program import Handler, Voice, run_order
 from .executor import CHUNK_S, TASK
 from .notes import Note, Notes, Told, ending_of, lines_of, notes_of
-from .runs import Fleet
+from .runs import FleetRuns
 
 log = logging.getLogger("scheduler.worker")
 
@@ -104,7 +104,7 @@ class Child:
         self._store_url = store_url
         self._registry = registry
         self._folder = folder
-        self._fleet: Fleet | None = None
+        self._fleet: FleetRuns | None = None
         #: Ends with the main process, and with it its children.
         self._lifeline, self._held = os.pipe()
 
@@ -161,10 +161,10 @@ class Child:
                     return False
                 time.sleep(RETRY_S)
 
-    def _opened(self) -> Fleet:
+    def _opened(self) -> FleetRuns:
         """The runs of the store, which may be away when a child is made."""
         if self._fleet is None:
-            self._fleet = Fleet(Store(self._store_url))
+            self._fleet = FleetRuns(Store(self._store_url))
         return self._fleet
 
 
@@ -184,10 +184,10 @@ class Clerk:
     def __init__(self, store_url: str, folder: Path) -> None:
         self._store_url = store_url
         self._folder = folder
-        self._fleet: Fleet | None = None
+        self._fleet: FleetRuns | None = None
         #: What the store said when it did not answer; empty while it does.
         self._complaint = ""
-        self._jobs: queue.SimpleQueue[Callable[[Fleet], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[FleetRuns], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_down, name="clerk", daemon=True)
         self._thread.start()
 
@@ -200,7 +200,7 @@ class Clerk:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
 
-        def write(fleet: Fleet) -> None:
+        def write(fleet: FleetRuns) -> None:
             run_id = fleet.lost(run_ids, worker)
             if run_id is not None:
                 notes, told = notes_of(self._folder / str(pid), run_id)
@@ -216,7 +216,7 @@ class Clerk:
         run_id, worker, channel = told[:3]
         others = [other for other in _run_ids(request) if other != run_id]
 
-        def write(fleet: Fleet) -> None:
+        def write(fleet: FleetRuns) -> None:
             fleet.end(run_id, worker, ending_of(told), lines_of(printed), channel=channel)
             if others:
                 fleet.call_for(others, channel)
@@ -233,9 +233,9 @@ class Clerk:
             while not self._is_done(job):
                 time.sleep(RETRY_S)
 
-    def _is_done(self, job: Callable[[Fleet], None]) -> bool:
+    def _is_done(self, job: Callable[[FleetRuns], None]) -> bool:
         try:
-            self._fleet = self._fleet or Fleet(Store(self._store_url))
+            self._fleet = self._fleet or FleetRuns(Store(self._store_url))
             job(self._fleet)
         except StoreUnavailableError as error:
             if not self._complaint:

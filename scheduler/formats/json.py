@@ -17,7 +17,7 @@ from .display import (
 
 if TYPE_CHECKING:
     from ..store.log_lines import LogLine
-    from ..store.timers import Entry
+    from ..store.timers import StoredTimer
 
 
 def print_json(value: Any) -> None:
@@ -30,7 +30,7 @@ def print_json_line(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
-def timer_json(entry: Entry, default_tz: str) -> dict[str, Any]:
+def timer_json(entry: StoredTimer, default_tz: str) -> dict[str, Any]:
     """A timer of the store."""
     timer, breaker, tz = entry.timer, entry.breaker, zone_of(entry.timer, default_tz)
     trigger = timer.trigger

@@ -49,7 +49,7 @@ _FIELD_OF_COLUMN = {column: field for field, column in _COLUMN_OF_FIELD.items()}
 _OF_TRIGGER = ("expression", "every", "tz", "dst")
 
 
-class Problem(NamedTuple):
+class FileProblem(NamedTuple):
     """What is wrong with one line, and in which column, None where it is the line as a whole."""
 
     line: int
@@ -65,14 +65,14 @@ class TimerListError(TimerError):
 
     MOST_SHOWN = 20
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[FileProblem]) -> None:
         self.problems = sorted(problems, key=_place)
         more = len(self.problems) - self.MOST_SHOWN
         shown = [str(problem) for problem in self.problems[: self.MOST_SHOWN]]
         super().__init__("\n".join([*shown, f"and {more} more"] if more > 0 else shown))
 
 
-def _place(problem: Problem) -> tuple[int, int]:
+def _place(problem: FileProblem) -> tuple[int, int]:
     column = problem.column
     return problem.line, COLUMNS.index(column) if column in COLUMNS else -1
 
@@ -95,7 +95,7 @@ class TimerList(NamedTuple):
     """All lines of a list, and all that is wrong with them."""
 
     lines: list[Listed]
-    problems: list[Problem]
+    problems: list[FileProblem]
 
     @property
     def timers(self) -> list[Timer]:
@@ -105,7 +105,7 @@ class TimerList(NamedTuple):
         return [listed.timer for listed in self.lines if listed.timer]
 
 
-class _Row(NamedTuple):
+class _FileRow(NamedTuple):
     line: int
     values: Mapping[str, Any]
 
@@ -167,10 +167,10 @@ def record(timer: Timer) -> dict[str, Any]:
 # From text to rows
 
 
-def _csv_rows(text: str) -> tuple[list[_Row], list[Problem]]:
+def _csv_rows(text: str) -> tuple[list[_FileRow], list[FileProblem]]:
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
-    rows: list[_Row] = []
-    problems: list[Problem] = []
+    rows: list[_FileRow] = []
+    problems: list[FileProblem] = []
     header: list[str] | None = None
     begins = 1
     try:
@@ -181,12 +181,12 @@ def _csv_rows(text: str) -> tuple[list[_Row], list[Problem]]:
             if header is None:
                 header = _header(cells, line)
             elif len(cells) > len(header):
-                problems.append(Problem(line, None, f"{len(cells)} cells under {len(header)} columns"))
+                problems.append(FileProblem(line, None, f"{len(cells)} cells under {len(header)} columns"))
             else:
                 filled = {column: cell for column, cell in zip(header, cells, strict=False) if cell.strip()}
-                rows.append(_Row(line, filled))
+                rows.append(_FileRow(line, filled))
     except csv.Error as error:
-        raise TimerListError([Problem(reader.line_num, None, f"no CSV: {error}")]) from error
+        raise TimerListError([FileProblem(reader.line_num, None, f"no CSV: {error}")]) from error
     if header is None:
         raise TimerError(f"the list is empty; its first line names the columns, as in {','.join(COLUMNS[:5])}")
     return rows, problems
@@ -194,20 +194,20 @@ def _csv_rows(text: str) -> tuple[list[_Row], list[Problem]]:
 
 def _header(cells: list[str], line: int) -> list[str]:
     columns = [_column(cell) for cell in cells]
-    problems = [Problem(line, None, fault) for cell in cells if (fault := _unknown(cell))]
+    problems = [FileProblem(line, None, fault) for cell in cells if (fault := _unknown(cell))]
     problems += [
-        Problem(line, None, f"the column {column!r} comes twice") for column in COLUMNS if columns.count(column) > 1
+        FileProblem(line, None, f"the column {column!r} comes twice") for column in COLUMNS if columns.count(column) > 1
     ]
     if problems:
         raise TimerListError(problems)
     return columns
 
 
-def _json_rows(text: str) -> tuple[list[_Row], list[Problem]]:
+def _json_rows(text: str) -> tuple[list[_FileRow], list[FileProblem]]:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
-        raise TimerListError([Problem(error.lineno, f"column {error.colno}", f"no JSON: {error.msg}")]) from error
+        raise TimerListError([FileProblem(error.lineno, f"column {error.colno}", f"no JSON: {error.msg}")]) from error
     except RecursionError as error:
         raise TimerError("no JSON: it is nested too deeply") from error
     if not isinstance(values, list):
@@ -215,11 +215,11 @@ def _json_rows(text: str) -> tuple[list[_Row], list[Problem]]:
     rows, problems = [], []
     for line, value in _elements(text):
         if not isinstance(value, dict):
-            problems.append(Problem(line, None, f"a timer is an object, not {json.dumps(value)[:40]}"))
+            problems.append(FileProblem(line, None, f"a timer is an object, not {json.dumps(value)[:40]}"))
             continue
-        problems += [Problem(line, None, fault) for key in value if (fault := _unknown(key))]
+        problems += [FileProblem(line, None, fault) for key in value if (fault := _unknown(key))]
         known = {_column(key): held for key, held in value.items() if held is not None}
-        rows.append(_Row(line, {column: held for column, held in known.items() if column in COLUMNS}))
+        rows.append(_FileRow(line, {column: held for column, held in known.items() if column in COLUMNS}))
     return rows, problems
 
 
@@ -253,7 +253,7 @@ def _unknown(name: str) -> str | None:
 # From rows to timers
 
 
-def _listed(row: _Row, defaults: Mapping[str, Any]) -> tuple[Listed, list[Problem]]:
+def _listed(row: _FileRow, defaults: Mapping[str, Any]) -> tuple[Listed, list[FileProblem]]:
     """A line, and everything that is wrong with it: what is wrong is left out, and the rest tried again."""
     values, problems = _parsed(row)
     values = {column: value for column, value in defaults.items() if column not in row.values} | values
@@ -264,7 +264,7 @@ def _listed(row: _Row, defaults: Mapping[str, Any]) -> tuple[Listed, list[Proble
             timer = _built(values, spoiled)
         except TimerError as error:
             column = _COLUMN_OF_FIELD.get(error.field or "", error.field)
-            problems.append(Problem(row.line, column, str(error)))
+            problems.append(FileProblem(row.line, column, str(error)))
             if column in spoiled or column is None:
                 break
             spoiled.add(column)
@@ -272,14 +272,14 @@ def _listed(row: _Row, defaults: Mapping[str, Any]) -> tuple[Listed, list[Proble
     return Listed(row.line, values, None if problems else timer), problems
 
 
-def _parsed(row: _Row) -> tuple[dict[str, Any], list[Problem]]:
+def _parsed(row: _FileRow) -> tuple[dict[str, Any], list[FileProblem]]:
     values: dict[str, Any] = {}
     problems = []
     for column, value in row.values.items():
         try:
             values[column] = _PARSERS[column](value)
         except ValueError as error:
-            problems.append(Problem(row.line, column, str(error)))
+            problems.append(FileProblem(row.line, column, str(error)))
     return values, problems
 
 
@@ -380,7 +380,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _doubles(lines: Iterable[Listed]) -> list[Problem]:
+def _doubles(lines: Iterable[Listed]) -> list[FileProblem]:
     first: dict[tuple[Environment, str], int] = {}
     problems = []
     for listed in lines:
@@ -389,6 +389,6 @@ def _doubles(lines: Iterable[Listed]) -> list[Problem]:
         if key in first:
             environment, name = key
             text = f"{environment} has {name!r} twice, on line {first[key]} too"
-            problems.append(Problem(listed.line, "name", text))
+            problems.append(FileProblem(listed.line, "name", text))
         first.setdefault(key, listed.line)
     return problems

@@ -13,8 +13,8 @@ from ..core.timer import Environment, Timer
 from ..errors import ArgumentError, FunctionError, TargetError
 from ..functions.binding import bind
 from ..functions.registry import Registry
-from ..store.timers import Entry
-from .project import Place, printing_to_stderr
+from ..store.timers import StoredTimer
+from .project import Project, printing_to_stderr
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -62,7 +62,7 @@ class Functions:
         return None
 
 
-def functions_at_hand(place: Place, target: str | None) -> Functions | None:
+def functions_at_hand(place: Project, target: str | None) -> Functions | None:
     """The functions that are named, or those of the folder, None where there are none; TargetError if they are bad."""
     found = place.target_name(target)
     if found is None:
@@ -71,7 +71,7 @@ def functions_at_hand(place: Place, target: str | None) -> Functions | None:
         return Functions(found, place.load(found).registry)
 
 
-def check_function(place: Place, timer: Timer, target: str | None) -> None:
+def check_function(place: Project, timer: Timer, target: str | None) -> None:
     """FunctionError when the functions at hand lack a timer's function, or it does not take the timer's parameters.
 
     Functions that do not load are only a warning, unless they were named.
@@ -90,7 +90,7 @@ def check_function(place: Place, timer: Timer, target: str | None) -> None:
         raise FunctionError(f"{error} (--no-check keeps the timer all the same)") from error
 
 
-def lost_timers(entries: Sequence[Entry], known: Mapping[Environment, tuple[Sequence[str], str]]) -> list[str]:
+def lost_timers(entries: Sequence[StoredTimer], known: Mapping[Environment, tuple[Sequence[str], str]]) -> list[str]:
     """A warning for each timer whose function nobody defines; `known` has an environment's functions and its target.
 
     What a remote engine defines is not known here.

@@ -18,7 +18,7 @@ from ..core.timer import Environment
 from ..errors import ConfigError, SchedulerError, TargetError
 from ..formats.display import explained
 from .function_check import Fault, functions_at_hand
-from .project import Place, here
+from .project import Project, here
 
 _LOADED_WITHIN_S = 60.0
 
@@ -26,22 +26,22 @@ Question = tuple[str, Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PreviewSource:
     """Where the stage's functions stand, and what holds them there."""
 
     folder: Path
     target: str
 
     @classmethod
-    def of(cls, place: Place, folder: str | None, target: str | None) -> Source:
+    def of(cls, place: Project, folder: str | None, target: str | None) -> PreviewSource:
         """The stage's sources beside those of production: another folder, and in it the same or the usual target."""
         there = Path(folder).expanduser().resolve() if folder else place.config.folder
         if not there.is_dir():
             raise ConfigError(f"--stage-source {folder}: there is no such folder")
-        found = Place(replace(place.config, folder=there)).needed_target_name(target)
+        found = Project(replace(place.config, folder=there)).needed_target_name(target)
         return cls(there, found)
 
-    def faults(self, place: Place, questions: Sequence[Question]) -> list[Fault | None]:
+    def faults(self, place: Project, questions: Sequence[Question]) -> list[Fault | None]:
         """What is wrong with these functions and their parameters, one answer each; TargetError if they do not load.
 
         The sources are loaded by another process: two source trees that both have a `cloud` cannot share one.

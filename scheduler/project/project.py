@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.timer import Environment
 from ..errors import StoreUnavailableError, TargetError
 from .keys import make_own_folder
-from .settings import DEVELOPMENT, OWN_FOLDER, Config, read
+from .settings import DEVELOPMENT, OWN_FOLDER, Settings, read
 
 if TYPE_CHECKING:
     from ..functions.loading import Target
@@ -28,10 +28,10 @@ USUAL_TARGETS = ("wsgi.py", "cloud.py")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Project:
     """The settings of a command, and what they lead to."""
 
-    config: Config
+    config: Settings
 
     @property
     def environment(self) -> Environment:
@@ -118,9 +118,9 @@ class Place:
         return self.load(name)
 
 
-def here(**options: Any) -> Place:
+def here(**options: Any) -> Project:
     """The place of a command that was given these options; None stands for an option that was not given."""
-    return Place(read(Path.cwd(), os.environ, options))
+    return Project(read(Path.cwd(), os.environ, options))
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The settings: `scheduler.toml`, environment variables and options → one frozen Config. Every value knows its origin.
+"""The settings: `scheduler.toml`, environment variables and options → one frozen Settings; every value has an origin.
 
 An option of the command line wins over an environment variable, that over `scheduler.toml`, that over the default.
 Lives here: the table of settings and how their values are read. Never here: what a setting does.
@@ -31,7 +31,7 @@ DEVELOPMENT = "development"
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class EnvironmentSettings:
     """Where the functions of one environment run; `target` None = those that `up` serves."""
 
     executor: str
@@ -45,7 +45,7 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Settings:
     """Every setting of the service, with its origin; made by `read`."""
 
     folder: Path
@@ -80,10 +80,10 @@ class Config:
         """Where a setting's value stands, in words."""
         return self.origins.get(name, "the default")
 
-    def deployment(self, environment: str) -> Deployment:
+    def deployment(self, environment: str) -> EnvironmentSettings:
         """Where the functions of an environment run: by its own settings, else by those for all."""
         executor, target, remote_engine = (getattr(self, f"{environment}_{name}") for name in OF_ENVIRONMENT)
-        return Deployment(executor or self.executor, target, remote_engine or self.remote_engine)
+        return EnvironmentSettings(executor or self.executor, target, remote_engine or self.remote_engine)
 
     @property
     def store_url(self) -> str:
@@ -191,7 +191,7 @@ _PROD = {"1": "production", "0": "stage"}
 _MEANINGS: Mapping[str, Mapping[str, str]] = {"LEANCLOUD_APP_PROD": _PROD, "LC_APP_PROD": _PROD}
 
 
-def read(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -> Config:
+def read(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
     """The settings for a program started in `folder`; an option that is None was not given.
 
     Raises ConfigError, which says where the bad value stands and what is allowed.
@@ -206,7 +206,7 @@ def read(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -
         except ValueError as error:
             raise ConfigError(f"{origin}: {name} = {value!r} cannot be; {error}") from error
         origins[name] = origin
-    config = Config(folder=folder, **values, origins=MappingProxyType(origins))
+    config = Settings(folder=folder, **values, origins=MappingProxyType(origins))
     for environment in ENVIRONMENTS:
         deployment = config.deployment(environment)
         if deployment.executor == "http" and deployment.remote_engine is None:
@@ -222,10 +222,10 @@ def read(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -
     return config
 
 
-Source = Iterator[tuple[str, Any, str]]
+Origin = Iterator[tuple[str, Any, str]]
 
 
-def _from_file(folder: Path) -> Source:
+def _from_file(folder: Path) -> Origin:
     path = folder / FILE_NAME
     try:
         text = _small_text(path)
@@ -267,14 +267,14 @@ def _nearest(name: str) -> str:
     return f"did you mean {close[0]!r}?" if close else f"settings are {', '.join(SETTINGS)}"
 
 
-def _from_environment(environ: Mapping[str, str]) -> Source:
+def _from_environment(environ: Mapping[str, str]) -> Origin:
     for name, setting in SETTINGS.items():
         for variable in reversed(setting.variables):
             if value := environ.get(variable):
                 yield name, _MEANINGS.get(variable, {}).get(value, value), f"the environment variable {variable}"
 
 
-def _from_options(options: Mapping[str, Any]) -> Source:
+def _from_options(options: Mapping[str, Any]) -> Origin:
     for name, value in options.items():
         if value is not None:
             yield name, value, f"the option --{OPTION_NAMES.get(name, name).replace('_', '-')}"

@@ -30,7 +30,7 @@ from .database import Store, one_at_a_time
 from .notify import changing
 from .rows import timer_columns, timer_of
 from .schema import timers
-from .timers import check_quota, claimed_by_name, edited_columns, entry, new_columns
+from .timers import check_quota, claimed_by_name, edited_columns, new_columns, stored_timer
 
 
 class Effect(StrEnum):
@@ -179,7 +179,7 @@ def _taken_over(
         return Change(Effect.ADOPTED, kept, differing) if differing else None
     changes = _changes(row, kept, timer)
     if changes or row.declaration != declared["declaration"] or row.suspended is not None:
-        edited = edited_columns(connection, entry(row), changes, now) if changes else {}
+        edited = edited_columns(connection, stored_timer(row), changes, now) if changes else {}
         _write(connection, row, declared | edited)
     details = tuple(_told(name, getattr(kept, name), value) for name, value in changes.items() if name != "enabled")
     if row.suspended is not None:

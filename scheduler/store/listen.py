@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from .database import Store
 
 
-class Session:
+class Subscription:
     """A session that hears what is notified on `channel`; opened when first used, and again after a loss.
 
     Not for SQLite, which has no such thing.

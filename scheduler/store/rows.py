@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from ..core import breaker
-from ..core.admission import Entry
-from ..core.breaker import Breaker, State
+from ..core.admission import PlannedRun
+from ..core.breaker import Breaker, BreakerState
 from ..core.run import MESSAGES, Kind, Line, Outcome, Run, Task
 from ..core.timer import Timer, params_text
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
@@ -103,7 +103,7 @@ def breaker_of(row: Row[Any]) -> Breaker:
     if row.breaker_state == "closed" and not row.consecutive_failures:
         return breaker.CLOSED
     return Breaker(
-        state=State(row.breaker_state),
+        state=BreakerState(row.breaker_state),
         consecutive_failures=row.consecutive_failures,
         openings=row.openings,
         opened_at=instant_or_none(row.opened_at),
@@ -137,7 +137,7 @@ NEW_RUN = (
 )
 
 
-def new_run(names: Names, entry: Entry, claimed_at: int, *, owner: int | None = None) -> list[Any]:
+def new_run(names: Names, entry: PlannedRun, claimed_at: int, *, owner: int | None = None) -> list[Any]:
     """A new row, in the order of NEW_RUN, its id still 0; one that has an outcome already has ended already."""
     fire_at, last_fire_at = stamp(entry.fire_time), stamp(entry.last_fire_time)
     row = [0, *names, SCHEDULED, fire_at, last_fire_at, entry.count, 1, new_request_ids(1)[0], owner, claimed_at]

@@ -13,7 +13,7 @@ from .rows import line_of, run_of
 from .schema import lines, runs
 
 
-class History:
+class RunHistory:
     """What was run, newest first, and what it printed."""
 
     def __init__(self, store: Store) -> None:

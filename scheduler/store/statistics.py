@@ -1,4 +1,4 @@
-"""Census: what stands in a store at one instant, in numbers: timers, those overdue, breakers, daemons. Reads only."""
+"""Statistics: what a store holds at one instant, in numbers: timers, overdue ones, breakers, daemons. Reads only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
-from ..core.breaker import State
+from ..core.breaker import BreakerState
 from ..core.misfire import GRACE
 from ..core.timestamps import instant, instant_or_none, stamp
 from .database import Store
@@ -24,7 +24,7 @@ class Troubled:
 
     name: str
     environment: str
-    state: State
+    state: BreakerState
     failures: int
     last_error: str | None
 
@@ -40,7 +40,7 @@ class Leased:
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class Statistics:
     """`timers` counts by environment and whether they are enabled, `breakers` by state; `troubled` names some.
 
     A timer is overdue when its fire time passed more than the misfire grace ago and no daemon has claimed it;
@@ -48,7 +48,7 @@ class Census:
     """
 
     timers: Mapping[tuple[str, bool], int]
-    breakers: Mapping[State, int]
+    breakers: Mapping[BreakerState, int]
     troubled: tuple[Troubled, ...]
     overdue: int
     due_since: datetime | None
@@ -59,28 +59,30 @@ class Census:
         return [daemon for daemon in self.daemons if daemon.lease_until >= now]
 
 
-def take(store: Store, now: datetime, *, grace: timedelta = GRACE) -> Census:
+def take(store: Store, now: datetime, *, grace: timedelta = GRACE) -> Statistics:
     """Count, in one state of the store."""
     by_kind = select(timers.c.environment, timers.c.enabled, func.count()).group_by(
         timers.c.environment, timers.c.enabled
     )
-    not_closed = timers.c.breaker_state != State.CLOSED
+    not_closed = timers.c.breaker_state != BreakerState.CLOSED
     by_state = select(timers.c.breaker_state, func.count()).where(not_closed).group_by(timers.c.breaker_state)
     named = select(timers).where(not_closed).order_by(timers.c.environment, timers.c.name).limit(MOST_NAMED)
     late = select(func.count()).where(timers.c.next_fire_at < stamp(now - grace))
     with store.reading() as connection:
         kinds = {(environment, bool(enabled)): count for environment, enabled, count in connection.execute(by_kind)}
-        states = {State(state): count for state, count in connection.execute(by_state)}
+        states = {BreakerState(state): count for state, count in connection.execute(by_state)}
         rows = connection.execute(named).all()
         overdue = connection.execute(late).scalar_one()
         earliest = connection.execute(select(func.min(timers.c.next_fire_at))).scalar()
         leased = connection.execute(select(daemons).order_by(daemons.c.started_at)).all()
-    states[State.CLOSED] = sum(kinds.values()) - sum(states.values())
-    return Census(
+    states[BreakerState.CLOSED] = sum(kinds.values()) - sum(states.values())
+    return Statistics(
         timers=kinds,
         breakers=states,
         troubled=tuple(
-            Troubled(row.name, row.environment, State(row.breaker_state), row.consecutive_failures, row.last_error)
+            Troubled(
+                row.name, row.environment, BreakerState(row.breaker_state), row.consecutive_failures, row.last_error
+            )
             for row in rows
         ),
         overdue=overdue,

@@ -27,7 +27,7 @@ from .statements import Among, Bulk
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredTimer:
     """A timer as the store has it: its id, its state, and when it fires next (None while disabled)."""
 
     id: int
@@ -40,12 +40,12 @@ class Entry:
     has_vanished: bool = False
 
 
-class Timetable:
+class TimerTable:
     """The timers of one store.
 
     >>> from datetime import UTC, datetime
     >>> from scheduler.timer import Cron
-    >>> timetable = Timetable(Store("sqlite://"))
+    >>> timetable = TimerTable(Store("sqlite://"))
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> _ = timetable.add([Timer(name="report", function="send_report", trigger=Cron("0 0 8 ? * MON"))], now=now)
     >>> timetable.get("report").next_fire is None       # timers are created disabled
@@ -57,7 +57,7 @@ class Timetable:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, new: Iterable[Timer], *, now: datetime, quota: int = DEFAULT_QUOTA) -> list[Entry]:
+    def add(self, new: Iterable[Timer], *, now: datetime, quota: int = DEFAULT_QUOTA) -> list[StoredTimer]:
         """Keep new timers, all or none.
 
         Raises DuplicateTimerError for a name that its environment has already, and TimerQuotaError where an
@@ -73,7 +73,7 @@ class Timetable:
             _ADD.execute(connection, [tuple(row[name] for name in _NEW) for row in rows])
             ids = _ids(connection, wanted)
         return [
-            Entry(
+            StoredTimer(
                 id=ids[timer.environment, timer.name],
                 timer=timer.anchored(now),
                 breaker=breaker.CLOSED,
@@ -83,37 +83,37 @@ class Timetable:
             for timer, row in zip(wanted, rows, strict=True)
         ]
 
-    def list(self, environment: Environment | None = None) -> list[Entry]:
+    def list(self, environment: Environment | None = None) -> list[StoredTimer]:
         """Every timer, or those of one environment, by environment and name."""
         query = select(timers).order_by(timers.c.environment, timers.c.name)
         if environment is not None:
             query = query.where(timers.c.environment == environment)
         with self._store.reading() as connection:
-            return [entry(row) for row in connection.execute(query)]
+            return [stored_timer(row) for row in connection.execute(query)]
 
-    def get(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+    def get(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
         """One timer; UnknownTimerError when there is none of that name."""
         with self._store.reading() as connection:
             return _get(connection, name, environment)
 
-    def enable(self, name: str, environment: Environment = Environment.PRODUCTION, *, now: datetime) -> Entry:
+    def enable(self, name: str, environment: Environment = Environment.PRODUCTION, *, now: datetime) -> StoredTimer:
         """Set a timer going from `now` on, its breaker closed; one that is going already only has its breaker reset."""
 
-        def enabled(connection: Connection, kept: Entry) -> dict[str, Any]:
+        def enabled(connection: Connection, kept: StoredTimer) -> dict[str, Any]:
             if kept.timer.enabled:
                 return breaker_columns(breaker.CLOSED)
             return edited_columns(connection, kept, {"enabled": True}, now)
 
         return self._change(name, environment, enabled)
 
-    def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+    def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
         """Stop a timer from firing; a run that goes on is not touched, nor one that is about to begin.
 
         Daemons claim a fire at most a quarter of a second before its time; what is changed later is too late for it.
         """
         return self._change(name, environment, lambda *_: {"enabled": False, "next_fire_at": None})
 
-    def edit(self, name: str, environment: Environment, changes: Mapping[str, Any], *, now: datetime) -> Entry:
+    def edit(self, name: str, environment: Environment, changes: Mapping[str, Any], *, now: datetime) -> StoredTimer:
         """Change attributes of a timer by name; the breaker is reset.
 
         Where it fires at other times than before, that is from `now` on; else what is due stays due.
@@ -123,7 +123,7 @@ class Timetable:
 
         return self._change(name, environment, lambda connection, kept: edited_columns(connection, kept, changes, now))
 
-    def reset(self, name: str, environment: Environment = Environment.PRODUCTION) -> Entry:
+    def reset(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
         """Close a timer's breaker."""
         return self._change(name, environment, lambda *_: breaker_columns(breaker.CLOSED))
 
@@ -136,7 +136,7 @@ class Timetable:
         with self._store.writing() as connection:
             enabled = connection.execute(select(timers).where(timers.c.enabled.is_(True))).all()
             for row in enabled:
-                if _is_planned(entry(row), now):
+                if _is_planned(stored_timer(row), now):
                     continue
                 timer = timer_of(row).anchored(now)
                 next_fire_at = stamp_or_none(timer.schedule.next_fire(now))
@@ -158,8 +158,8 @@ class Timetable:
         self,
         name: str,
         environment: Environment,
-        change: Callable[[Connection, Entry], Mapping[str, Any]],
-    ) -> Entry:
+        change: Callable[[Connection, StoredTimer], Mapping[str, Any]],
+    ) -> StoredTimer:
         """Write the columns that `change` makes of a timer, whose row is locked."""
         with changing(self._store) as connection:
             one_at_a_time(connection)
@@ -171,7 +171,7 @@ class Timetable:
             except IntegrityError:
                 raise DuplicateTimerError(values["name"], values["environment"]) from None
             row = connection.execute(select(timers).where(timers.c.id == kept.id)).one()
-        return entry(row)
+        return stored_timer(row)
 
 
 #: Fires are counted on in the same row only while they follow one another: not across a time without a timer.
@@ -199,7 +199,7 @@ def claimed_by_name(connection: Connection, now: datetime) -> dict[tuple[str, st
     return {(environment, name): instant(at) for environment, name, at in found}
 
 
-def _claimed_until(connection: Connection, kept: Entry, now: datetime) -> datetime:
+def _claimed_until(connection: Connection, kept: StoredTimer, now: datetime) -> datetime:
     """The latest fire time of a timer that was claimed, its row being locked; `now` where there is none after it.
 
     Its run may have ended by now: that of the caller was another, before it got hold of the row. Of a timer that is
@@ -254,7 +254,7 @@ _CLAIMED_BY_NAME = (
 )
 
 
-def _is_planned(kept: Entry, now: datetime) -> bool:
+def _is_planned(kept: StoredTimer, now: datetime) -> bool:
     """Whether a timer goes by a clock that reads `now`: the fire before its next one is ahead by a lead at most."""
     if kept.next_fire is None:
         return False
@@ -268,7 +268,9 @@ def _is_planned(kept: Entry, now: datetime) -> bool:
 _MOST_AHEAD = timedelta(seconds=1)
 
 
-def edited_columns(connection: Connection, kept: Entry, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def edited_columns(
+    connection: Connection, kept: StoredTimer, changes: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
     """The columns that change with attributes of a timer; its breaker is closed.
 
     Where it fires at the same times as before, what is due stays due; else the next fire follows from now on, and what
@@ -333,18 +335,18 @@ def check_quota(connection: Connection, wanted: Sequence[Timer], quota: int) -> 
             raise TimerQuotaError(environment, quota)
 
 
-def _get(connection: Connection, name: str, environment: Environment, *, is_locked: bool = False) -> Entry:
+def _get(connection: Connection, name: str, environment: Environment, *, is_locked: bool = False) -> StoredTimer:
     query = select(timers).where(timers.c.environment == environment, timers.c.name == name)
     found = connection.execute(query.with_for_update(key_share=True) if is_locked else query).one_or_none()
     if found is None:
         known = connection.execute(select(timers.c.name).where(timers.c.environment == environment)).scalars()
         raise UnknownTimerError(name, environment, known)
-    return entry(found)
+    return stored_timer(found)
 
 
-def entry(row: Row[Any]) -> Entry:
+def stored_timer(row: Row[Any]) -> StoredTimer:
     """A row of the timers table as values."""
-    return Entry(
+    return StoredTimer(
         id=row.id,
         timer=timer_of(row),
         breaker=breaker_of(row),

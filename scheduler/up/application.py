@@ -12,7 +12,7 @@ from ..errors import TargetError
 from ..formats import display
 from ..functions.loading import Target
 from ..functions.registry import Registry
-from ..project.project import Place
+from ..project.project import Project
 from ..store.database import Store
 from ..store.declarations import Change, Effect, declared_timers, synchronise
 
@@ -31,7 +31,7 @@ def capacity(loaded: Target) -> Capacity:
     return Capacity.of(loaded.application)
 
 
-def take_over(store: Store, registry: Registry, place: Place) -> list[Change]:
+def take_over(store: Store, registry: Registry, place: Project) -> list[Change]:
     """Bring the store in line with what functions declare; TimerError names the function that declares it wrongly."""
     declared = declared_timers(registry, place.environment, place.config.tz)
     return synchronise(store, declared, place.environment, now=datetime.now(UTC), quota=place.config.max_timers)

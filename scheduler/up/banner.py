@@ -16,8 +16,8 @@ from ..errors import ArgumentError
 from ..formats import display
 from ..functions.binding import bind
 from ..functions.registry import Registry
-from ..project.project import Place
-from ..store.timers import Entry
+from ..project.project import Project
+from ..store.timers import StoredTimer
 
 #: Names that need no quotes inside the double quotes of a shell.
 _HARMLESS = re.compile(r"[\w.:/+=,@-]*", re.ASCII)
@@ -72,7 +72,7 @@ def _needs_nothing(registry: Registry, name: str) -> bool:
     return True
 
 
-def stage_facts(place: Place, folder: Path, port: int, *, starts: bool) -> dict[str, Any]:
+def stage_facts(place: Project, folder: Path, port: int, *, starts: bool) -> dict[str, Any]:
     """Where the preview is."""
     return {
         "stage": base_url(place.config.host, port),
@@ -80,7 +80,7 @@ def stage_facts(place: Place, folder: Path, port: int, *, starts: bool) -> dict[
     }
 
 
-def facts(place: Place, *, target: str, url: str, store: str, keys_from: str, registry: Registry) -> dict[str, Any]:
+def facts(place: Project, *, target: str, url: str, store: str, keys_from: str, registry: Registry) -> dict[str, Any]:
     """Where everything is, as the banner shows it and --json prints it."""
     config = place.config
     return {
@@ -96,7 +96,7 @@ def facts(place: Place, *, target: str, url: str, store: str, keys_from: str, re
     }
 
 
-def print_banner(stated: dict[str, Any], entries: Sequence[Entry], call: str | None, default_tz: str) -> None:
+def print_banner(stated: dict[str, Any], entries: Sequence[StoredTimer], call: str | None, default_tz: str) -> None:
     """The facts, the timers, and the call."""
     for name, value in stated.items():
         shown = _listed(value) if isinstance(value, list) else str(value)
@@ -122,7 +122,7 @@ def _listed(names: list[str]) -> str:
     return (", ".join(names[:_MOST_SHOWN]) or "none") + more
 
 
-def _timer_line(entry: Entry, default_tz: str) -> str:
+def _timer_line(entry: StoredTimer, default_tz: str) -> str:
     timer = entry.timer
     next_fire = display.instant(entry.next_fire, display.zone_of(timer, default_tz))
     state = f"next at {next_fire}" if timer.enabled else "disabled"

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from ..core.log_limits import MAX_LINES_A_MINUTE, LineLimit
 from ..engine.capture import Said, catching
 from ..errors import StoreError
-from ..project.project import Place
+from ..project.project import Project
 from ..store.database import Store
 from ..store.log_lines import PRUNE_LIMIT, LogLine, LogLines
-from .run_reports import Teller
+from .run_reports import RunReporter
 
 log = logging.getLogger("scheduler.up")
 
@@ -26,13 +26,13 @@ MOST_WAITING = 10_000
 _MINUTE_S, _PRUNE_EVERY_S = 60.0, 3600.0
 
 
-class Scribe:
+class CallLogWriter:
     """Takes lines from any thread and writes them from one of its own, so that no call waits for the store.
 
     All calls together may print 600 lines a minute, as on LeanEngine; what is over that is counted and told of.
     """
 
-    def __init__(self, store: Store, environment: str, *, keep: timedelta, teller: Teller) -> None:
+    def __init__(self, store: Store, environment: str, *, keep: timedelta, teller: RunReporter) -> None:
         self._lines = LogLines(store)
         self._environment = environment
         self._keep = keep
@@ -112,10 +112,10 @@ class Scribe:
 
 
 @contextlib.contextmanager
-def writing_down(store: Store, place: Place, teller: Teller) -> Iterator[None]:
+def writing_down(store: Store, place: Project, teller: RunReporter) -> Iterator[None]:
     """Within the block, what calls print is kept in the store and shown."""
     config = place.config
-    scribe = Scribe(
+    scribe = CallLogWriter(
         store,
         place.environment.value,
         keep=timedelta(days=config.keep_days),

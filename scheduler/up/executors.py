@@ -12,15 +12,15 @@ from ..executors.http import HttpExecutor
 from ..executors.thread import ThreadExecutor
 from ..fleet.executor import CeleryExecutor
 from ..functions.loading import Target, load
-from ..project.preview_sources import Source
-from ..project.project import Place
-from ..project.settings import Deployment
+from ..project.preview_sources import PreviewSource
+from ..project.project import Project
+from ..project.settings import EnvironmentSettings
 from ..store.database import Store
 from ..workers.executor import ProcessExecutor
 
 
 def executors(
-    place: Place, loaded: Target, preview: Source | None, store: Store, stack: ExitStack
+    place: Project, loaded: Target, preview: PreviewSource | None, store: Store, stack: ExitStack
 ) -> dict[Environment, Executor]:
     """An executor for each environment that is served; environments of the same settings share theirs.
 
@@ -40,18 +40,22 @@ def executors(
     return {environment: made[_key(place, environment, preview)] for environment in served}
 
 
-def _key(place: Place, environment: Environment, preview: Source | None) -> Deployment | Source:
+def _key(
+    place: Project, environment: Environment, preview: PreviewSource | None
+) -> EnvironmentSettings | PreviewSource:
     deployment = place.config.deployment(environment)
     is_preview = preview is not None and environment is Environment.STAGE and deployment.executor == "process"
     return preview if preview is not None and is_preview else deployment
 
 
-def _made(place: Place, environment: Environment, loaded: Target, preview: Source | None, store: Store) -> Executor:
+def _made(
+    place: Project, environment: Environment, loaded: Target, preview: PreviewSource | None, store: Store
+) -> Executor:
     config = place.config
     key = _key(place, environment, preview)
     processes = partial(ProcessExecutor, workers=config.workers, max_workers=config.max_workers)
     own = {"LEANCLOUD_APP_ENV": environment.value}
-    if isinstance(key, Source):
+    if isinstance(key, PreviewSource):
         return processes(key.target, environ=own, folder=key.folder)
     match key.executor:
         case "celery":

@@ -94,7 +94,7 @@ class Site(NamedTuple):
     application: Callable[..., Any]
 
 
-class Server:
+class UpServer:
     """Serves a WSGI app on a listening socket while a daemon runs in a thread of its own, and another one `beside`."""
 
     def __init__(

@@ -19,7 +19,7 @@ from ..core.log_limits import LineCutter
 from ..engine.capture import CALL, is_caught
 from ..formats import display
 from ..functions.context import current_call
-from ..project.settings import Config
+from ..project.settings import Settings
 
 #: What a record may say of its run beyond the message, in the order in which it is shown.
 ABOUT = (
@@ -122,7 +122,7 @@ class _Formatter(logging.Formatter):
         return display.instant(datetime.fromtimestamp(record.created, self._tz), self._tz)
 
 
-def log_to_stderr(config: Config) -> None:
+def log_to_stderr(config: Settings) -> None:
     """Send what the service and the user's code log to stderr, as the settings have it.
 
     Where logs are JSON, so is all else that is printed there.

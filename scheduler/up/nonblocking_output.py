@@ -32,7 +32,7 @@ _PIECE = select.PIPE_BUF
 _PASSING = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
-class Outlet(io.RawIOBase):
+class NonblockingOutput(io.RawIOBase):
     """Takes bytes for an open file, from any thread, and never waits."""
 
     def __init__(self, fileno: int, name: str) -> None:
@@ -158,7 +158,7 @@ def _never_waiting(fileno: int) -> int | None:
 def never_waiting() -> Iterator[None]:
     """Within the block, nobody who prints to stdout or stderr waits for a reader."""
     streams = sys.stdout, sys.stderr
-    outlets: list[Outlet] = []
+    outlets: list[NonblockingOutput] = []
     try:
         for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
             setattr(sys, name, _through_outlet(stream, name, outlets))
@@ -172,10 +172,10 @@ def never_waiting() -> Iterator[None]:
             outlet.finish()
 
 
-def _through_outlet(stream: TextIO, name: str, outlets: list[Outlet]) -> TextIO:
+def _through_outlet(stream: TextIO, name: str, outlets: list[NonblockingOutput]) -> TextIO:
     try:
         stream.flush()
-        outlet = Outlet(stream.fileno(), name)
+        outlet = NonblockingOutput(stream.fileno(), name)
     except (OSError, ValueError):  # no file, as within a test
         return stream
     outlets.append(outlet)

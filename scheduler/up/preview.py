@@ -19,12 +19,12 @@ from typing import Any
 from ..core.timer import Environment
 from ..errors import SchedulerError
 from ..formats.display import explained
-from ..project.preview_sources import Source
-from ..project.project import Place, here, printing_to_stderr
+from ..project.preview_sources import PreviewSource
+from ..project.project import Project, here, printing_to_stderr
 from .application import application, capacity, say, take_over
 from .call_log import writing_down
 from .handover import Child, Handover, taken
-from .http_server import Beside, Server
+from .http_server import Beside, UpServer
 from .log_setup import json_handler, log_to_stderr
 from .nonblocking_output import never_waiting
 from .run_reports import teller_of
@@ -39,7 +39,9 @@ RETRY_S, MAX_RETRY_S = 2.0, 60.0
 class Preview:
     """The process that serves the stage; started again when it ends by itself. A preview never stops what is live."""
 
-    def __init__(self, source: Source, listener: socket.socket, environ: dict[str, str], *, as_json: bool) -> None:
+    def __init__(
+        self, source: PreviewSource, listener: socket.socket, environ: dict[str, str], *, as_json: bool
+    ) -> None:
         self._source = source
         self._listener = listener
         self._environ = environ
@@ -113,7 +115,7 @@ class Both:
 
 
 @contextmanager
-def preview(source: Source, listener: socket.socket, place: Place, *, as_json: bool) -> Iterator[Preview]:
+def preview(source: PreviewSource, listener: socket.socket, place: Project, *, as_json: bool) -> Iterator[Preview]:
     """A preview that ends with the block."""
     environ = {
         "LEANCLOUD_APP_ENV": Environment.STAGE.value,
@@ -165,7 +167,7 @@ def serve(target: str, given: Handover) -> int:
         with printing_to_stderr() if given.as_json or json_handler() else nullcontext():
             loaded = place.deploy(target)
         say(take_over(store, loaded.registry, place), target, log)
-        server = Server(listener, application(loaded), capacity=capacity(loaded), supervised=True)
+        server = UpServer(listener, application(loaded), capacity=capacity(loaded), supervised=True)
         stack.enter_context(server.signals_caught())
         given.say_ready({"functions": loaded.registry.names()})
         return server.serve_beside(_Nothing())

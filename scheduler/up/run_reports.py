@@ -12,16 +12,16 @@ from ..core.run import Ending, Line, Outcome, Run, Task
 from ..formats import display
 from ..formats.json import print_json_line, result_value
 from ..formats.lines import line_of_run, print_line
-from ..project.project import Place
+from ..project.project import Project
 from ..store.log_lines import LogLine
-from ..store.runs import History
+from ..store.runs import RunHistory
 from .log_setup import JsonHandler, json_handler, level_of
 
 
 class Journal:
     """The daemon's listener: tells on the daemon's thread, one line a thing."""
 
-    def __init__(self, history: History, teller: Teller) -> None:
+    def __init__(self, history: RunHistory, teller: RunReporter) -> None:
         self._history = history
         self._teller = teller
         #: What is known of a run that still goes on.
@@ -42,7 +42,7 @@ class Journal:
         return self._runs.get(run_id)
 
 
-class Teller(Protocol):
+class RunReporter(Protocol):
     """Tells, from any thread."""
 
     def line(self, line: LogLine) -> None:
@@ -54,7 +54,7 @@ class Teller(Protocol):
         ...
 
 
-def teller_of(place: Place, *, as_json: bool) -> Teller:
+def teller_of(place: Project, *, as_json: bool) -> RunReporter:
     """As the settings and --json have it."""
     tz = display.zone(place.config.tz)
     if (handler := json_handler()) is not None:

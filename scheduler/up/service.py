@@ -22,17 +22,17 @@ from ..formats.json import print_json_line
 from ..functions.loading import Target
 from ..project import keys
 from ..project.function_check import lost_timers
-from ..project.preview_sources import Source
-from ..project.project import Place, printing_to_stderr
+from ..project.preview_sources import PreviewSource
+from ..project.project import Project, printing_to_stderr
 from ..store.database import Store
-from ..store.runs import History
-from ..store.timers import Timetable
+from ..store.runs import RunHistory
+from ..store.timers import TimerTable
 from . import banner
 from .application import application, capacity, say, take_over
 from .call_log import writing_down
 from .executors import executors
 from .handover import Handover
-from .http_server import Server, Site, listening
+from .http_server import Site, UpServer, listening
 from .log_setup import json_handler
 from .metrics_endpoint import measuring, metrics_app
 from .preview import Both, Preview, preview
@@ -45,9 +45,9 @@ log = logging.getLogger("scheduler.up")
 class Plan:
     """What one `up` serves: the functions of a place, and beside them the sources of a preview."""
 
-    place: Place
+    place: Project
     target: str
-    preview: Source | None
+    preview: PreviewSource | None
     as_json: bool
 
 
@@ -59,15 +59,15 @@ class Sockets(NamedTuple):
     metrics: socket.socket | None
 
 
-def _live(place: Place) -> Place:
+def _live(place: Project) -> Project:
     """A place beside which there is a preview: it is production."""
     if place.deployed is Environment.STAGE:
         origin = place.config.origin("environment")
         raise ConfigError(f"{origin}: beside a preview (--stage PORT), what is served here is production")
-    return Place(replace(place.config, environment=Environment.PRODUCTION.value))
+    return Project(replace(place.config, environment=Environment.PRODUCTION.value))
 
 
-def _listening(place: Place, stage_port: int | None, stack: ExitStack) -> Sockets:
+def _listening(place: Project, stage_port: int | None, stack: ExitStack) -> Sockets:
     config = place.config
     wanted = (
         (config.host, config.port, "--port"),
@@ -107,14 +107,14 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         beside = _beside(plan, sockets, stack)
         running = executors(place, loaded, plan.preview, store, stack)
         metrics = stack.enter_context(measuring()) if sockets.metrics else None
-        server = Server(
+        server = UpServer(
             sockets.live,
             application(loaded),
             capacity=capacity(loaded),
             supervised=given is not None,
             beside=Site(sockets.metrics, metrics_app(metrics)) if sockets.metrics and metrics else None,
         )
-        journal = Journal(History(store), teller)
+        journal = Journal(RunHistory(store), teller)
         listener = telling(journal, metrics) if metrics else journal
         keep = timedelta(days=config.keep_days)
         daemon = Daemon(store, running, keep=keep, keep_runs=config.keep_runs, listener=listener)
@@ -132,7 +132,7 @@ def _beside(plan: Plan, sockets: Sockets, stack: ExitStack) -> Preview | None:
     return stack.enter_context(preview(plan.preview, sockets.stage, plan.place, as_json=plan.as_json))
 
 
-def _keep_keys(place: Place, provided: dict[str, str]) -> str:
+def _keep_keys(place: Project, provided: dict[str, str]) -> str:
     """Keep the keys that were made up, if the engine goes by them; says where the keys come from."""
     ours = our_keys()
     used = {ours.app_id, ours.app_key, ours.master_key, ours.hook_key} & set(provided.values())
@@ -156,7 +156,7 @@ def _announce(
     stated = banner.facts(
         place, target=loaded.name, url=url, store=str(store), keys_from=keys_from, registry=loaded.registry
     )
-    entries = Timetable(store).list(None if beside else place.deployed)
+    entries = TimerTable(store).list(None if beside else place.deployed)
     known = {
         environment: (names, loaded.name)
         for environment in Environment

@@ -22,9 +22,9 @@ from ..core.timestamps import instant
 from ..errors import NOT_QUEUED, TargetError
 from ..executors import EndedWell, Report
 from . import process_tree, protocol
-from .pool_size import Staffing
-from .queue import LONG_S, SLOW_WAITS_S, Backlog
-from .worker import SETTLED_S, Member, ProtocolError
+from .pool_size import PoolSize
+from .queue import LONG_S, SLOW_WAITS_S, TaskQueue
+from .worker import SETTLED_S, ProtocolError, Worker
 
 log = logging.getLogger("scheduler.executor")
 
@@ -61,13 +61,13 @@ class ProcessExecutor:
             raise ValueError(f"workers must be at least 1 and at most max_workers ({max_workers}), not {workers}")
         # Absolute, because the functions may change the working folder before further workers start.
         self._target = str(Path(folder or "", target).resolve()) if target.endswith(".py") else target
-        self._staffing = Staffing(workers, max_workers)
+        self._staffing = PoolSize(workers, max_workers)
         self._clock = clock or SystemClock()
         self._environ = {**os.environ, **(environ or {})}
         self._folder = folder
-        self._members: list[Member] = []
+        self._members: list[Worker] = []
         self._typical_s: dict[str, float] = {}
-        self._backlog = Backlog(self._typical_s.get)
+        self._backlog = TaskQueue(self._typical_s.get)
         #: Orders that were packed beforehand, by the run of their first task.
         self._packed: dict[int, tuple[list[Task], bytes]] = {}
         self._report = Report()
@@ -103,7 +103,7 @@ class ProcessExecutor:
         idle = [member for member in self._members if member.ready and not member.chunks]
         if self._backlog or not idle:
             return
-        trial = Backlog(self._typical_s.get)
+        trial = TaskQueue(self._typical_s.get)
         trial.add(tasks, now := self._clock.monotonic())
         shares = [len(idle) - served for _ in range(CHUNKS_AT_ONCE) for served in range(len(idle))]
         self._packed.clear()
@@ -164,7 +164,7 @@ class ProcessExecutor:
             if reason is not None:
                 self._bury(member, reason)
 
-    def _collect_from(self, member: Member) -> None:
+    def _collect_from(self, member: Worker) -> None:
         try:
             self._hear(member)
         except ProtocolError:
@@ -173,7 +173,7 @@ class ProcessExecutor:
         self._backlog.put_back(member.given_back)
         member.given_back.clear()
 
-    def _hear(self, member: Member) -> None:
+    def _hear(self, member: Worker) -> None:
         for news in member.news():
             if isinstance(news, EndedWell):
                 self._end_well(news)
@@ -208,7 +208,7 @@ class ProcessExecutor:
         # One slow run outweighs some fast ones: sharing a queue with it costs more than having one of one's own.
         self._typical_s[task.function] = (took_s + self._typical_s.get(task.function, took_s)) / 2
 
-    def _take_printed(self, member: Member) -> None:
+    def _take_printed(self, member: Worker) -> None:
         printed, member.printed = member.printed, []
         for run_id, at, level, text in printed:
             if run_id:
@@ -218,7 +218,7 @@ class ProcessExecutor:
 
     # Limits and deaths
 
-    def _enforce_limit(self, member: Member, now: float) -> bool:
+    def _enforce_limit(self, member: Worker, now: float) -> bool:
         """Kill a worker that is over its limit; whether it was."""
         running_s, task = member.running_for(now), member.current
         if running_s is None or task is None:
@@ -236,7 +236,7 @@ class ProcessExecutor:
         self._kill(member, task)
         return True
 
-    def _kill(self, member: Member, task: Task) -> None:
+    def _kill(self, member: Worker, task: Task) -> None:
         started_at = self._clock.now() - timedelta(seconds=task.limit_s)
         member.kill()
         self._collect_from(member)
@@ -245,7 +245,7 @@ class ProcessExecutor:
             self._end_dead(member, Outcome.TIMED_OUT, error, started_at, task.limit_s)
         self._dismiss(member)
 
-    def _end_dead(self, member: Member, outcome: Outcome, error: str, started_at: datetime, took_s: float) -> None:
+    def _end_dead(self, member: Worker, outcome: Outcome, error: str, started_at: datetime, took_s: float) -> None:
         """The task that a worker was at has ended with the worker."""
         member.read_output(to_the_end=True)
         self._take_printed(member)
@@ -260,7 +260,7 @@ class ProcessExecutor:
         )
         self._end(task, ending, took_s)
 
-    def _bury(self, member: Member, reason: str) -> None:
+    def _bury(self, member: Worker, reason: str) -> None:
         """A worker died by itself: its run has failed, what it had not begun goes elsewhere."""
         self._collect_from(member)
         member.kill()
@@ -287,7 +287,7 @@ class ProcessExecutor:
             ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=why)
             self._report.ended.append((task, ending))
 
-    def _dismiss(self, member: Member) -> None:
+    def _dismiss(self, member: Worker) -> None:
         self._members.remove(member)
         member.close()
 
@@ -304,7 +304,7 @@ class ProcessExecutor:
         spares = sum(not member.chunks for member in ready)
         grows = len(ready) < len(self._members) or self._staffing.may_hire(len(self._members), now)
         for chunks_before in range(CHUNKS_AT_ONCE):
-            packed: list[tuple[Member, list[Task], bytes]] = []
+            packed: list[tuple[Worker, list[Task], bytes]] = []
             for member in ready:
                 if not self._backlog:
                     break
@@ -322,7 +322,7 @@ class ProcessExecutor:
         prepared, orders = self._packed.pop(chunk[0].run_id, ([], b""))
         return orders if prepared == chunk else protocol.pack_orders(chunk)
 
-    def _may_queue(self, member: Member, now: float) -> bool:
+    def _may_queue(self, member: Worker, now: float) -> bool:
         """Whether the next task and the one that the worker is at are both fast, and it is not stuck."""
         current = member.current
         if current is None or not (self._backlog.is_fast(current) and self._backlog.has_fast_next(now)):
@@ -344,7 +344,7 @@ class ProcessExecutor:
             self._let_one_go(now)
 
     def _hire(self) -> None:
-        self._members.append(Member(self._target, self._environ, self._folder))
+        self._members.append(Worker(self._target, self._environ, self._folder))
 
     def _let_one_go(self, now: float) -> None:
         idle = next((member for member in self._members if member.ready and not member.chunks), None)
@@ -359,7 +359,7 @@ _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 
-def _next_check_of(member: Member, task: Task, now: float) -> float:
+def _next_check_of(member: Worker, task: Task, now: float) -> float:
     """Seconds until a busy worker may be blocked, or over its limit."""
     running_s = member.running_for(now)
     if running_s is None:

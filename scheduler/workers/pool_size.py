@@ -1,4 +1,4 @@
-"""Staffing: how many workers a pool should have. `now` is a reading in monotonic seconds throughout."""
+"""PoolSize: how many workers a pool should have. `now` is a reading in monotonic seconds throughout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 SURPLUS_S, NEXT_S = 30.0, 1.0
 
 
-class Staffing:
+class PoolSize:
     """As many workers free as were asked for, whatever hangs, up to `most`; and no more than that for long."""
 
     def __init__(self, workers: int, most: int) -> None:

@@ -146,11 +146,11 @@ def main() -> None:
     if not logging.getLogger().handlers:
         logging.getLogger().addHandler(Handler(voice))
     results.send(protocol.pack((protocol.READY,)))
-    _serve(tasks, results, protocol.Progress(progress_fd), registry, voice)
+    _serve(tasks, results, protocol.ProgressCell(progress_fd), registry, voice)
 
 
 def _serve(
-    tasks: socket.socket, results: socket.socket, progress: protocol.Progress, registry: Registry, voice: Voice
+    tasks: socket.socket, results: socket.socket, progress: protocol.ProgressCell, registry: Registry, voice: Voice
 ) -> None:
     own_pid = os.getpid()
     while message := tasks.recv(protocol.MAX_MESSAGE):

@@ -103,7 +103,7 @@ def unpack(data: bytes) -> tuple[Any, ...]:
     return message
 
 
-class Progress:
+class ProgressCell:
     """Shared memory in which a worker shows how far it is, so that a run costs no message and a kill loses nothing.
 
     Words of eight bytes: [0] the task begun last, [1] the chunk of which no further task may begin, then two banks

@@ -1,4 +1,4 @@
-"""Backlog: the tasks that no worker has yet, those of fast functions first, those that take long last.
+"""TaskQueue: the tasks that no worker has yet, those of fast functions first, those that take long last.
 
 Fast tasks are divided among the workers, but not such as are done sooner than another worker is awake.
 
@@ -28,7 +28,7 @@ SLOW_WAITS_S = 1.0
 _LEAST_S = 0.00002
 
 
-class Backlog:
+class TaskQueue:
     """Three lines of tasks; `typical_s` says how long a function takes, None where that is not known.
 
     `now` is a reading in monotonic seconds throughout.

@@ -65,7 +65,7 @@ class Chunk:
     revoked_at: float | None = None
 
 
-class Member:
+class Worker:
     """One worker process of a pool. Nothing here waits, but for `kill`, which waits for the kernel."""
 
     def __init__(self, target: str, environ: Mapping[str, str], folder: Path | None = None) -> None:
@@ -90,8 +90,8 @@ class Member:
         }
         lifeline_far, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as shared:
-            shared.truncate(protocol.Progress.SIZE)
-            self._progress = protocol.Progress(shared.fileno())
+            shared.truncate(protocol.ProgressCell.SIZE)
+            self._progress = protocol.ProgressCell(shared.fileno())
             passed = (self._tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "scheduler.workers.program", target, *map(str, passed)],

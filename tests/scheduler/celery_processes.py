@@ -16,8 +16,8 @@ from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon
 from scheduler.fleet.executor import CeleryExecutor
 from scheduler.store.database import Store
-from scheduler.store.runs import History
-from scheduler.store.timers import Timetable
+from scheduler.store.runs import RunHistory
+from scheduler.store.timers import TimerTable
 from tests.scheduler.up_process import PATIENCE_S, clean_environ, lives
 
 CLOUD = """
@@ -143,8 +143,8 @@ class Watched:
 
     def __init__(self, store: Store, broker: str) -> None:
         self.store = store
-        self.history = History(store)
-        self.timetable = Timetable(store)
+        self.history = RunHistory(store)
+        self.timetable = TimerTable(store)
         self.ended: dict[int, Ending] = {}
         self.lines: list[Line] = []
         self._news = threading.Condition()

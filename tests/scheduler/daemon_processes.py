@@ -25,9 +25,9 @@ from scheduler.core.timer import Timer
 from scheduler.core.timestamps import instant
 from scheduler.core.triggers import Every
 from scheduler.store.database import Store
-from scheduler.store.runs import History
+from scheduler.store.runs import RunHistory
 from scheduler.store.schema import timers
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from tests.scheduler.up_process import eventually
 
 CLOUD = """
@@ -123,7 +123,7 @@ class Fleet:
 
     def add_timers(self, *new: Timer) -> None:
         """Add timers as they are."""
-        Timetable(self.store).add(new, now=self.now(), quota=0)
+        TimerTable(self.store).add(new, now=self.now(), quota=0)
 
     def add(self, count: int, *, duration: float = 0.0, **options: object) -> None:
         """Add every-second timers that fire one after another, so that something is due all the time."""
@@ -138,7 +138,7 @@ class Fleet:
             )
             for number in range(count)
         ]
-        added = Timetable(self.store).add(new, now=self.now(), quota=0)
+        added = TimerTable(self.store).add(new, now=self.now(), quota=0)
         with self.store.writing() as connection:
             for number, entry in enumerate(added):
                 apart = 1_000_000 * number // count
@@ -174,7 +174,7 @@ class Fleet:
         ]
 
     def runs(self) -> list[Run]:
-        return History(self.store).runs(limit=1_000_000)
+        return RunHistory(self.store).runs(limit=1_000_000)
 
     def end(self) -> datetime:
         """End the daemons in order; returns the instant up to which every fire time must be accounted for."""
@@ -204,7 +204,7 @@ class Account(NamedTuple):
 def account(fleet: Fleet, end: datetime, *, attempts: int = 1) -> Account:
     """Hold what was due against what the functions wrote and what the history says; prints it."""
     begun = Counter((note.timer, note.fire_time) for note in fleet.notes() if note.fire_time <= end)
-    triggers = {entry.timer.name: entry.timer.trigger for entry in Timetable(fleet.store).list()}
+    triggers = {entry.timer.name: entry.timer.trigger for entry in TimerTable(fleet.store).list()}
     steps = {name: SECOND * trigger.seconds for name, trigger in triggers.items()}  # type: ignore[union-attr]
     accounted: Counter[tuple[str, datetime]] = Counter()
     said_to_run = set()

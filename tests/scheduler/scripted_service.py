@@ -14,9 +14,9 @@ from scheduler.core.triggers import Every
 from scheduler.daemon.loop import HEAD_START_S, Daemon
 from scheduler.executors import Report
 from scheduler.store.database import Store
-from scheduler.store.runs import History
+from scheduler.store.runs import RunHistory
 from scheduler.store.schema import daemons, metadata
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -61,7 +61,7 @@ class Service:
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
-        self.timetable, self.history = Timetable(store), History(store)
+        self.timetable, self.history = TimerTable(store), RunHistory(store)
         self.executor = ScriptedExecutor(clock)
         self.daemon: Daemon | None = None
         self.start()

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from .. import schema
+from scheduler.store import schema
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -12,7 +12,7 @@ from quartzcron import CronError, CronExpression
 from quartzcron.wall.day_forms import simplest_days
 from tests.strategies import expressions, sparse_expressions
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 LANGUAGES = ("en", "zh")
 
 

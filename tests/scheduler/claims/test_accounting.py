@@ -23,8 +23,8 @@ from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPo
 from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.daemon.loop import Daemon
 from scheduler.store.database import Store
-from scheduler.store.runs import History
-from scheduler.store.timers import Timetable
+from scheduler.store.runs import RunHistory
+from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import (
     FAILURE,
     REFUSAL,
@@ -62,7 +62,7 @@ class AnyDay(RuleBasedStateMachine):
         self.clock = ManualClock(START)
         self.store = Store(self.store_url)
         empty(self.store)
-        self.timetable = Timetable(self.store)
+        self.timetable = TimerTable(self.store)
         self.ending = SUCCESS
         self.delivery = delivery
         self.retries = retries
@@ -186,7 +186,7 @@ class AnyDay(RuleBasedStateMachine):
         """Rows that coalesce count as many fire times as they say; other attempts and backfilled runs are beside it."""
         self.settle()
         found: Counter[tuple[str, datetime]] = Counter()
-        for run in History(self.store).runs(limit=100_000):
+        for run in RunHistory(self.store).runs(limit=100_000):
             if run.attempt > 1 or run.kind is not Kind.SCHEDULED:
                 continue
             fire_times = self.fire_times(run)
@@ -210,7 +210,7 @@ class AnyDay(RuleBasedStateMachine):
     def only_what_goes_on_or_waits_has_no_outcome(self) -> None:
         """A run may wait for another one of its timer; a backfilled one also for an attempt that is not due yet."""
         going_on = {task.run_id for task in self.executor.going_on}
-        open_runs = [run for run in History(self.store).runs(limit=100_000) if run.outcome is None]
+        open_runs = [run for run in RunHistory(self.store).runs(limit=100_000) if run.outcome is None]
         not_due = [run for run in open_runs if run.due_at is not None and run.due_at > self.clock.now()]
         stand_by = [run for run in open_runs if run.fire_time > self.clock.now()]
         waited_for = {task.timer for task in self.executor.going_on} | {run.timer for run in stand_by}
@@ -237,7 +237,7 @@ def test_any_day_is_accounted_for(store_url: str) -> None:
 
 def test_an_abandoned_run_is_run_again_where_it_must_be_delivered(store: Store, clock: ManualClock) -> None:
     """at_least_once: up to five attempts with the same fire time and request id."""
-    Timetable(store).add(
+    TimerTable(store).add(
         [Timer(name="t", function="f", trigger=Every(3600), delivery=Delivery.AT_LEAST_ONCE, enabled=True)],
         now=clock.now(),
     )
@@ -251,5 +251,5 @@ def test_an_abandoned_run_is_run_again_where_it_must_be_delivered(store: Store, 
         kill(daemon, store)
     assert [task.attempt for task in begun] == [1, 2, 3, 4, 5]
     assert len({task.request_id for task in begun}) == 1
-    runs = History(store).runs()
+    runs = RunHistory(store).runs()
     assert [run.outcome for run in runs] == [Outcome.ABANDONED] * 5

@@ -30,7 +30,7 @@ from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.schema import metadata, runs
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from tests.scheduler.fault_scale import IS_LONG, scaled
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, kill
 
@@ -142,7 +142,7 @@ class Daemons(RuleBasedStateMachine):
         with self.store.writing() as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(delete(table))
-        self.timetable = Timetable(self.store)
+        self.timetable = TimerTable(self.store)
         self.ending: Any = SUCCESS
         self.options = {"overlap": overlap, "misfire": misfire, "delivery": delivery, "retries": retries}
         self.begun: list[Any] = []

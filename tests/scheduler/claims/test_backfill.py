@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.claims.requests import Backfill, backfill, cancel_backfill, plan_backfill
-from scheduler.core.breaker import State
+from scheduler.core.breaker import BreakerState
 from scheduler.core.run import Kind, Outcome
 from scheduler.core.timer import Environment, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import TimerError, UnknownTimerError
 from scheduler.functions.registry import Registry
 from scheduler.store.database import Store
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler
 from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.scheduler.postgres_server import Server
@@ -99,7 +99,7 @@ def test_a_backfill_neither_asks_nor_moves_the_breaker(service: Service) -> None
     service.executor.script = lambda _: FAILURE
     service.after(3600)
     opened = service.timetable.get("t").breaker
-    assert opened.state is State.OPEN
+    assert opened.state is BreakerState.OPEN
     for script in (lambda _: FAILURE, lambda _: SUCCESS):
         service.executor.script = script
         backfill(service.store, "t", PRODUCTION, (START - HOUR, START), now=service.clock.now())
@@ -160,7 +160,7 @@ def test_what_has_not_begun_can_be_taken_back(missed: Service) -> None:
 )
 def test_a_span_that_cannot_be_is_refused(store: Store, start: timedelta, end: timedelta, message: str) -> None:
     """And nothing is entered."""
-    Timetable(store).add([HOURLY], now=START)
+    TimerTable(store).add([HOURLY], now=START)
     for call in (backfill, plan_backfill):
         with pytest.raises(TimerError, match=message):
             call(store, "t", PRODUCTION, (START + start, START + end), now=START, cap=10)
@@ -179,7 +179,7 @@ def test_a_plan_has_the_fire_times_of_the_span(start: int, length: int, jitter_s
     a, b = START + timedelta(seconds=start), START + timedelta(seconds=min(0, start + length))
     with Store("sqlite://") as store:
         timer = Timer(name="t", function="f", trigger=Every(seconds), jitter_s=jitter_s)
-        kept = Timetable(store).add([timer], now=START - timedelta(hours=1))[0].timer
+        kept = TimerTable(store).add([timer], now=START - timedelta(hours=1))[0].timer
         found = plan_backfill(store, "t", PRODUCTION, (a, b), now=START)
     expected = [
         at
@@ -192,7 +192,7 @@ def test_a_plan_has_the_fire_times_of_the_span(start: int, length: int, jitter_s
 def test_two_who_backfill_at_once_enter_each_fire_time_once(postgres: Server) -> None:
     """The second one finds what the first has entered."""
     with postgres.database() as url, Store(url) as one, Store(url) as other, ThreadPoolExecutor(2) as pool:
-        Timetable(one).add([HOURLY], now=START)
+        TimerTable(one).add([HOURLY], now=START)
         found = list(
             pool.map(lambda store: backfill(store, "t", PRODUCTION, (START - 9 * HOUR, START), now=START), [one, other])
         )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scheduler.claims.claims import Claims
 from scheduler.clock import ManualClock
-from scheduler.core.breaker import State
+from scheduler.core.breaker import BreakerState
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Environment, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.core.triggers import Cron
@@ -20,7 +20,7 @@ from scheduler.daemon.claim_ahead import LAST, LEAST, MOST, Lead
 from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
 from tests.scheduler.up_process import eventually
 
@@ -92,7 +92,7 @@ def test_a_timer_with_failures_is_judged_when_it_is_due(service: Service) -> Non
     assert service.rows() == [(10, 1, "failed")]
     service.after(AHEAD_S)
     assert service.rows() == [(10, 1, "failed"), (20, 1, "short_circuited")]
-    assert service.timetable.get("t").breaker.state is State.OPEN
+    assert service.timetable.get("t").breaker.state is BreakerState.OPEN
 
 
 def test_a_fire_is_not_claimed_over_the_head_of_a_further_attempt(service: Service) -> None:
@@ -175,7 +175,7 @@ def test_a_clock_that_is_set_back_a_little_doubles_nothing(service: Service) -> 
     assert fire_times[0] == at(10)
 
 
-CHANGES: dict[str, Callable[[Timetable, Service], object]] = {
+CHANGES: dict[str, Callable[[TimerTable, Service], object]] = {
     "edited": lambda timetable, service: timetable.edit("t", PRODUCTION, {"params": {"a": 1}}, now=service.clock.now()),
     "disabled and enabled": lambda timetable, service: (
         timetable.disable("t"),
@@ -220,7 +220,7 @@ def test_a_timer_that_is_removed_and_added_too_late_fires_once(service: Service)
     assert service.rows() == [(10, 1, "succeeded"), (20, 1, "succeeded")]
 
 
-CHANGES_BEHIND_TIME: dict[str, Callable[[Timetable, Timer, datetime], object]] = {
+CHANGES_BEHIND_TIME: dict[str, Callable[[TimerTable, Timer, datetime], object]] = {
     "edited": lambda timetable, _, now: timetable.edit("t", PRODUCTION, {"limit_s": 3}, now=now),
     "disabled and enabled": lambda timetable, _, now: (timetable.disable("t"), timetable.enable("t", now=now)),
     "removed and added": lambda timetable, timer, now: (timetable.remove("t"), timetable.add([timer], now=now)),
@@ -424,7 +424,7 @@ def test_a_daemon_that_stops_while_the_store_is_away_does_not_ask_all_the_time(
     assert service.daemon.turn() == RETRY_S
 
 
-@pytest.mark.parametrize("faulty", [(Claims, "release"), (Timetable, "plan_afresh")])
+@pytest.mark.parametrize("faulty", [(Claims, "release"), (TimerTable, "plan_afresh")])
 def test_a_clock_that_is_set_back_while_the_store_is_away_plans_afresh_later(
     service: Service, monkeypatch: pytest.MonkeyPatch, faulty: tuple[type, str]
 ) -> None:

@@ -25,7 +25,7 @@ from scheduler.errors import LeaseLostError, StoreUnavailableError, TimerError
 from scheduler.store.database import Store
 from scheduler.store.notify import changing
 from scheduler.store.schema import daemons, timers
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import FAILURE, START, ScriptedExecutor, Service, release, settle
 from tests.scheduler.up_process import eventually
@@ -442,7 +442,7 @@ class TestOnPostgreSQL:
 
 def add(store: Store, name: str) -> str:
     try:
-        Timetable(store).add([Timer(name=name, function="f", trigger=Every(60))], now=START, quota=5)
+        TimerTable(store).add([Timer(name=name, function="f", trigger=Every(60))], now=START, quota=5)
     except TimerError as error:
         return type(error).__name__
     return "added"

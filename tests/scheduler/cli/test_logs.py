@@ -12,7 +12,7 @@ from scheduler.errors import StoreUnavailableError
 from scheduler.formats import display
 from scheduler.store.database import Store
 from scheduler.store.log_lines import Choice, LogLine, LogLines, Mark
-from scheduler.up.call_log import Scribe
+from scheduler.up.call_log import CallLogWriter
 from scheduler.up.run_reports import JsonTeller
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.up_process import eventually
@@ -89,8 +89,8 @@ def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None
     assert command_line.run("logs", "--request", "r1").stdout.count("\n") == 1
 
 
-def scribe(store: Store) -> Scribe:
-    return Scribe(store, "production", keep=timedelta(days=30), teller=JsonTeller(display.zone("Asia/Shanghai")))
+def scribe(store: Store) -> CallLogWriter:
+    return CallLogWriter(store, "production", keep=timedelta(days=30), teller=JsonTeller(display.zone("Asia/Shanghai")))
 
 
 def said(n: int) -> Said:

@@ -13,7 +13,7 @@ from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
 from scheduler.formats import display
 from scheduler.store.database import Store
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.scripted_service import ScriptedExecutor
 
@@ -28,7 +28,7 @@ def history(command_line: CommandLine) -> None:
     executor = ScriptedExecutor(clock, lambda task: None)
     with Store(str(command_line.folder / ".scheduler" / "store.db")) as store:
         timer = Timer(name="report", function="send", trigger=Cron("0 0 8 ? * MON"), enabled=True)
-        Timetable(store).add([timer], now=clock.now())
+        TimerTable(store).add([timer], now=clock.now())
         daemon = Daemon(store, {Environment.PRODUCTION: executor}, clock=clock)
         clock.advance(1.25)
         daemon.step()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.run import Outcome
-from scheduler.store.runs import History
+from scheduler.store.runs import RunHistory
 from tests.scheduler.command_line import CLOUD, CommandLine
 
 EVERY = ("--function", "hello", "--every", "60")
@@ -220,13 +220,13 @@ def test_of_a_run_that_nobody_waits_for_no_outcome_is_told(
 ) -> None:
     """Even if it had failed before one could look: a script is told the same always, and exits with 0."""
     command_line.run("timers", "add", "t", *EVERY)
-    look = History.run
+    look = RunHistory.run
 
-    def look_too_late(history: History, run_id: int) -> Any:
+    def look_too_late(history: RunHistory, run_id: int) -> Any:
         run = look(history, run_id)
         return run and replace(run, outcome=Outcome.FAILED, message="Execution failed.")
 
-    monkeypatch.setattr(History, "run", look_too_late)
+    monkeypatch.setattr(RunHistory, "run", look_too_late)
     result = command_line.run("timers", "run", "t")
     assert (result.exit_code, "is entered; look at it with" in result.stdout) == (0, True)
     assert "failed" not in result.stdout

@@ -13,7 +13,7 @@ from scheduler.core.breaker import (
     Admission,
     Breaker,
     BreakerPolicy,
-    State,
+    BreakerState,
     Verdict,
     admit,
     after,
@@ -22,8 +22,8 @@ from scheduler.core.breaker import (
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-OPEN = Breaker(State.OPEN, 5, 1, NOON, NOON + MINUTE, "boom")
-HALF_OPEN = replace(OPEN, state=State.HALF_OPEN)
+OPEN = Breaker(BreakerState.OPEN, 5, 1, NOON, NOON + MINUTE, "boom")
+HALF_OPEN = replace(OPEN, state=BreakerState.HALF_OPEN)
 
 
 def failed(times: int, *, policy: BreakerPolicy = DEFAULT_POLICY) -> Breaker:
@@ -37,30 +37,30 @@ def failed(times: int, *, policy: BreakerPolicy = DEFAULT_POLICY) -> Breaker:
 @pytest.mark.parametrize(
     ("state", "verdict", "expected"),
     [
-        (CLOSED, Verdict.GOOD, State.CLOSED),
-        (CLOSED, Verdict.FAILURE, State.CLOSED),
-        (CLOSED, Verdict.NEUTRAL, State.CLOSED),
-        (CLOSED, Verdict.LOST, State.CLOSED),
-        (replace(CLOSED, consecutive_failures=4), Verdict.FAILURE, State.OPEN),
-        (OPEN, Verdict.GOOD, State.CLOSED),
-        (OPEN, Verdict.FAILURE, State.OPEN),
-        (OPEN, Verdict.NEUTRAL, State.OPEN),
-        (HALF_OPEN, Verdict.GOOD, State.CLOSED),
-        (HALF_OPEN, Verdict.FAILURE, State.OPEN),
-        (HALF_OPEN, Verdict.NEUTRAL, State.CLOSED),
-        (HALF_OPEN, Verdict.LOST, State.OPEN),
+        (CLOSED, Verdict.GOOD, BreakerState.CLOSED),
+        (CLOSED, Verdict.FAILURE, BreakerState.CLOSED),
+        (CLOSED, Verdict.NEUTRAL, BreakerState.CLOSED),
+        (CLOSED, Verdict.LOST, BreakerState.CLOSED),
+        (replace(CLOSED, consecutive_failures=4), Verdict.FAILURE, BreakerState.OPEN),
+        (OPEN, Verdict.GOOD, BreakerState.CLOSED),
+        (OPEN, Verdict.FAILURE, BreakerState.OPEN),
+        (OPEN, Verdict.NEUTRAL, BreakerState.OPEN),
+        (HALF_OPEN, Verdict.GOOD, BreakerState.CLOSED),
+        (HALF_OPEN, Verdict.FAILURE, BreakerState.OPEN),
+        (HALF_OPEN, Verdict.NEUTRAL, BreakerState.CLOSED),
+        (HALF_OPEN, Verdict.LOST, BreakerState.OPEN),
     ],
 )
-def test_every_state_answers_every_verdict(state: Breaker, verdict: Verdict, expected: State) -> None:
+def test_every_state_answers_every_verdict(state: Breaker, verdict: Verdict, expected: BreakerState) -> None:
     """The transition table of the module's first lines."""
     assert after(state, verdict, NOON).state is expected
 
 
 def test_it_opens_after_five_failures_in_a_row() -> None:
     """Four failures keep it closed, the fifth opens it, and it keeps the last error."""
-    assert failed(4).state is State.CLOSED
+    assert failed(4).state is BreakerState.CLOSED
     opened = failed(5)
-    assert (opened.state, opened.openings, opened.last_error) == (State.OPEN, 1, "boom")
+    assert (opened.state, opened.openings, opened.last_error) == (BreakerState.OPEN, 1, "boom")
 
 
 def test_a_good_run_between_failures_starts_the_count_again() -> None:
@@ -77,7 +77,7 @@ def test_an_answer_with_an_error_for_the_caller_neither_counts_nor_forgives() ->
 
 def test_threshold_zero_never_opens() -> None:
     """A breaker that was switched off only counts."""
-    assert failed(500, policy=BreakerPolicy(threshold=0)).state is State.CLOSED
+    assert failed(500, policy=BreakerPolicy(threshold=0)).state is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_the_cool_down_counts_from_the_scheduled_fire_time() -> None:
         state, admission = admit(state, fire_time)
         assert admission is Admission.PASS
         state = after(state, Verdict.FAILURE, fire_time)
-    assert state.state is State.OPEN
+    assert state.state is BreakerState.OPEN
     assert admit(state, NOON + timedelta(days=5))[1] is Admission.PROBE
 
 
@@ -104,7 +104,7 @@ def test_the_first_fire_at_the_end_of_the_cool_down_is_the_single_probe() -> Non
     """Before it and while it goes on, fires are short-circuited."""
     assert admit(OPEN, NOON + MINUTE - timedelta(microseconds=1)) == (OPEN, Admission.SHORT_CIRCUIT)
     probing, admission = admit(OPEN, NOON + MINUTE)
-    assert (probing.state, admission) == (State.HALF_OPEN, Admission.PROBE)
+    assert (probing.state, admission) == (BreakerState.HALF_OPEN, Admission.PROBE)
     assert admit(probing, NOON + 2 * MINUTE) == (probing, Admission.SHORT_CIRCUIT)
 
 
@@ -163,12 +163,12 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def is_closed_when_the_model_is(self) -> None:
-        assert (self.breaker.state is State.CLOSED) == (self.closed_until_fire is None)
+        assert (self.breaker.state is BreakerState.CLOSED) == (self.closed_until_fire is None)
         assert self.breaker.openings == self.openings
 
     @invariant()
     def never_stays_half_open_between_fires(self) -> None:
-        assert self.breaker.state is not State.HALF_OPEN
+        assert self.breaker.state is not BreakerState.HALF_OPEN
 
 
 TestAnyHistory = AnyHistory.TestCase

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scheduler.claims.requests import request_run
-from scheduler.core.breaker import CLOSED, State
+from scheduler.core.breaker import CLOSED, BreakerState
 from scheduler.core.retry import retry_at
 from scheduler.core.run import Outcome, Task
 from scheduler.core.timer import Environment, Timer
@@ -106,7 +106,7 @@ def test_a_fire_time_counts_as_one_failure_when_its_last_attempt_has_failed(serv
     for seconds in (3585, 5, 10):
         service.after(seconds)
     assert [row[1] for row in attempts(service)] == [1, 2, 3, 1, 2, 3]
-    assert service.timetable.get("t").breaker.state is State.OPEN
+    assert service.timetable.get("t").breaker.state is BreakerState.OPEN
 
 
 def test_no_attempt_begins_once_the_next_fire_time_has_come(service: Service) -> None:
@@ -185,7 +185,7 @@ def test_a_probe_that_fails_is_tried_again_before_the_breaker_hears_of_it(servic
     service.executor.script = lambda _: FAILURE
     for seconds in (3600, 10, 3590):
         service.after(seconds)
-    assert service.timetable.get("t").breaker.state is State.HALF_OPEN
+    assert service.timetable.get("t").breaker.state is BreakerState.HALF_OPEN
     service.executor.script = lambda _: SUCCESS
     service.after(10)
     assert service.timetable.get("t").breaker == CLOSED

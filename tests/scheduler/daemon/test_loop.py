@@ -11,7 +11,7 @@ from sqlalchemy import update
 from scheduler.claims import leases
 from scheduler.claims.requests import request_run
 from scheduler.clock import ManualClock, SystemClock
-from scheduler.core.breaker import State
+from scheduler.core.breaker import BreakerState
 from scheduler.core.run import Kind, Outcome
 from scheduler.core.timer import Environment, OverlapPolicy, Timer
 from scheduler.core.triggers import Every
@@ -19,7 +19,7 @@ from scheduler.daemon.loop import RETRY_S, Daemon
 from scheduler.errors import FAILED, SHORT_CIRCUITED, StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.schema import daemons
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
 
 PRODUCTION = Environment.PRODUCTION
@@ -110,11 +110,11 @@ def test_repeated_failures_short_circuit_the_timer_and_a_probe_closes_it(service
     for _ in range(10):
         service.after(10)
     assert service.rows() == [*((10 * n, 1, "failed") for n in range(1, 6)), (60, 5, "short_circuited")]
-    assert service.timetable.get("t").breaker.state is State.OPEN
+    assert service.timetable.get("t").breaker.state is BreakerState.OPEN
     service.executor.script = lambda task: SUCCESS
     service.after(10)
     assert service.rows()[-1] == (110, 1, "succeeded")
-    assert service.timetable.get("t").breaker.state is State.CLOSED
+    assert service.timetable.get("t").breaker.state is BreakerState.CLOSED
 
 
 def test_messages_are_those_of_the_specification(service: Service) -> None:
@@ -146,7 +146,7 @@ def test_enabling_a_timer_again_resets_its_breaker(service: Service) -> None:
     service.add(seconds=10, breaker_threshold=1)
     service.after(10)
     service.timetable.enable("t", now=service.clock.now())
-    assert service.timetable.get("t").breaker.state is State.CLOSED
+    assert service.timetable.get("t").breaker.state is BreakerState.CLOSED
     service.after(10)
     assert service.rows()[-1] == (20, 1, "failed")
 
@@ -162,7 +162,7 @@ def test_a_manual_run_begins_at_once_and_closes_an_open_breaker(service: Service
     run = service.history.run(run_id)
     assert run is not None
     assert (run.kind, run.outcome) == (Kind.MANUAL, Outcome.SUCCEEDED)
-    assert service.timetable.get("t").breaker.state is State.CLOSED
+    assert service.timetable.get("t").breaker.state is BreakerState.CLOSED
 
 
 def test_a_manual_run_waits_for_a_daemon_and_not_for_the_last_run(service: Service) -> None:
@@ -238,7 +238,7 @@ def test_a_lost_probe_is_tried_again_at_the_next_fire(service: Service) -> None:
     service.after(60)
     service.executor.script = lambda task: None
     service.after(60)
-    assert service.timetable.get("t").breaker.state is State.HALF_OPEN
+    assert service.timetable.get("t").breaker.state is BreakerState.HALF_OPEN
     service.kill()
     service.start()
     service.executor.script = lambda task: SUCCESS
@@ -414,7 +414,7 @@ def test_stopping_lets_what_runs_come_to_its_end(store: Store) -> None:
     executor = ScriptedExecutor(clock, lambda task: None)  # type: ignore[arg-type]
     daemon = Daemon(store, {PRODUCTION: executor}, clock=clock)
     timer = Timer(name="t", function="f", trigger=Every(1), enabled=True)
-    Timetable(store).add([timer], now=clock.now())
+    TimerTable(store).add([timer], now=clock.now())
     thread = threading.Thread(target=daemon.run)
     thread.start()
     give_up_at = time.monotonic() + 10

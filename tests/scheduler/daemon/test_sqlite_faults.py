@@ -13,8 +13,8 @@ from scheduler.core.run import Outcome, Run
 from scheduler.core.timer import Delivery, MisfirePolicy, OverlapPolicy, Timer
 from scheduler.core.triggers import Every
 from scheduler.store.database import Store
-from scheduler.store.runs import History
-from scheduler.store.timers import Timetable
+from scheduler.store.runs import RunHistory
+from scheduler.store.timers import TimerTable
 from tests.scheduler.fault_scale import scaled
 from tests.scheduler.up_process import up
 
@@ -71,7 +71,7 @@ def test_a_service_that_is_killed_at_random_moments_loses_and_doubles_nothing(tm
     seed = random.randrange(1_000_000)
     moments = random.Random(seed)
     with Store(str(store_file)) as store:
-        Timetable(store).add(timers(), now=SystemClock().now(), quota=0)
+        TimerTable(store).add(timers(), now=SystemClock().now(), quota=0)
     for _ in range(ROUNDS):
         with up(tmp_path, "--store", str(store_file)) as running:
             time.sleep(moments.uniform(0.2, 2.0))
@@ -82,9 +82,9 @@ def test_a_service_that_is_killed_at_random_moments_loses_and_doubles_nothing(tm
         status, _ = running.stop()
         assert status == 0
     with Store(str(store_file)) as store:
-        runs = History(store).runs(limit=100_000)
-        anchors = {entry.timer.name: entry.timer.trigger.anchor for entry in Timetable(store).list()}  # type: ignore[union-attr]
-        pending = {entry.timer.name: entry.next_fire for entry in Timetable(store).list()}
+        runs = RunHistory(store).runs(limit=100_000)
+        anchors = {entry.timer.name: entry.timer.trigger.anchor for entry in TimerTable(store).list()}  # type: ignore[union-attr]
+        pending = {entry.timer.name: entry.next_fire for entry in TimerTable(store).list()}
     noted = Counter((line.split()[0], datetime.fromisoformat(line.split()[1])) for line in read(tmp_path / "noted.txt"))
     due = set()
     for name, anchor in anchors.items():

@@ -13,7 +13,7 @@ from sqlalchemy import insert, update
 
 from scheduler.core.timestamps import stamp
 from scheduler.doctor import machine, store_checks
-from scheduler.doctor.findings import Finding, State
+from scheduler.doctor.findings import Finding, Severity
 from scheduler.store.database import Store
 from scheduler.store.schema import daemons, timers
 from tests.scheduler.command_line import CLOUD, CommandLine
@@ -108,10 +108,10 @@ def test_overdue_timers_are_bad_where_a_daemon_runs(store: Store) -> None:
     with store.writing() as connection:
         late = stamp(datetime.now(UTC) - timedelta(minutes=5))
         connection.execute(insert(timers).values(timer_row("late", next_fire_at=late)))
-    assert looked_at(store)["timers"].state is State.WARNING
+    assert looked_at(store)["timers"].state is Severity.WARNING
     enter_daemon(store, lives=True)
     found = looked_at(store)["timers"]
-    assert found.state is State.BAD
+    assert found.state is Severity.BAD
     assert "1 are overdue, the longest by 5 min, though a daemon runs" in found.text
 
 
@@ -121,7 +121,7 @@ def test_an_open_breaker_is_named_with_its_error(store: Store) -> None:
         state = {"breaker_state": "open", "consecutive_failures": 5, "last_error": "ValueError: no luck"}
         connection.execute(insert(timers).values(timer_row("bad", **state)))
     found = looked_at(store)["breakers"]
-    assert found.state is State.WARNING
+    assert found.state is Severity.WARNING
     assert "bad (production) is open after 5 failures: ValueError: no luck" in found.text
     assert "timers reset" in found.text
 
@@ -129,10 +129,10 @@ def test_an_open_breaker_is_named_with_its_error(store: Store) -> None:
 def test_leases_are_told_apart(store: Store) -> None:
     """A daemon that lives is named, one whose lease ran out is counted."""
     enter_daemon(store, lives=True)
-    assert looked_at(store)["daemons"].state is State.WELL
+    assert looked_at(store)["daemons"].state is Severity.WELL
     enter_daemon(store, lives=False)
     found = looked_at(store)["daemons"]
-    assert found.state is State.WARNING
+    assert found.state is Severity.WARNING
     assert "1 fire timers: elsewhere (process 1" in found.text
     assert "the leases of 1 more ran out" in found.text
 
@@ -141,7 +141,7 @@ def test_a_store_on_postgresql_has_its_clock_and_its_notifications_looked_at(pos
     """Real ones: server and daemon share a machine here, and nothing stands in between."""
     with postgres.database() as url, Store(url) as store:
         found = looked_at(store)
-        assert {finding.state for finding in found.values()} == {State.WELL}
+        assert {finding.state for finding in found.values()} == {Severity.WELL}
         assert "PostgreSQL 1" in found["store"].text
         assert "LISTEN and NOTIFY come through" in found["notifications"].text
 
@@ -160,7 +160,7 @@ def test_a_pooler_that_swallows_notifications_is_found(postgres: Server, monkeyp
 
         monkeypatch.setattr(store, "own_connection", pooled)
         found = looked_at(store)["notifications"]
-    assert found.state is State.BAD
+    assert found.state is Severity.BAD
     assert "session pooling" in found.text
 
 
@@ -184,27 +184,27 @@ def test_a_read_only_store_is_bad(command_line: CommandLine, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("databases", "year", "state"),
     [
-        ({"pytz": "2026a", "system": "2025b", "tzdata": ""}, 2026, State.WELL),
-        ({"pytz": "2025b", "system": "2026a"}, 2026, State.WARNING),
-        ({"pytz": "2024a"}, 2026, State.WARNING),
-        ({"pytz": ""}, 2026, State.WARNING),
+        ({"pytz": "2026a", "system": "2025b", "tzdata": ""}, 2026, Severity.WELL),
+        ({"pytz": "2025b", "system": "2026a"}, 2026, Severity.WARNING),
+        ({"pytz": "2024a"}, 2026, Severity.WARNING),
+        ({"pytz": ""}, 2026, Severity.WARNING),
     ],
 )
 def test_an_old_zone_database_is_worth_a_look(
-    monkeypatch: pytest.MonkeyPatch, databases: dict[str, str], year: int, state: State
+    monkeypatch: pytest.MonkeyPatch, databases: dict[str, str], year: int, state: Severity
 ) -> None:
     """By itself, or because another at hand is newer; an older one that nobody asks is not."""
     monkeypatch.setattr(machine, "zone_databases", lambda: databases)
     found = machine.zones(date(year, 6, 1))
     assert found.state is state
-    assert ("pip install -U pytz" in found.text) == (state is State.WARNING)
+    assert ("pip install -U pytz" in found.text) == (state is Severity.WARNING)
 
 
 @pytest.mark.parametrize(
-    ("free", "state"), [(50 * 2**20, State.BAD), (500 * 2**20, State.WARNING), (2**40, State.WELL)]
+    ("free", "state"), [(50 * 2**20, Severity.BAD), (500 * 2**20, Severity.WARNING), (2**40, Severity.WELL)]
 )
 def test_a_disk_without_room_is_found_before_the_store_is(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: State
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: Severity
 ) -> None:
     """So much is free where the store is."""
     usage = os.statvfs(tmp_path)
@@ -221,5 +221,5 @@ def test_a_clock_that_is_being_set_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     times: Callable[[], float] = iter([1000.0, 1000.5]).__next__
     monkeypatch.setattr(machine.time, "time", times)
     found = machine.clock(UTC)
-    assert found.state is State.WARNING
+    assert found.state is Severity.WARNING
     assert "something sets the clock" in found.text

@@ -15,7 +15,7 @@ import pytest
 
 from scheduler.engine import Engine, http_connection, http_server
 from scheduler.engine.failures import TOO_LARGE
-from scheduler.engine.http_server import MAX_CONNECTIONS, MAX_HEADER_BYTES, Capacity, Server, _connection_limit
+from scheduler.engine.http_server import MAX_CONNECTIONS, MAX_HEADER_BYTES, Capacity, EngineServer, _connection_limit
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY
 from tests.waiting import eventually
@@ -202,7 +202,7 @@ def test_who_never_reads_his_answer_keeps_no_place(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(http_server, "CHANNEL_TIMEOUT_S", 1)
     whole = Engine(site)
     whole.define("large")(lambda: "x" * 20_000_000)
-    server = Server(whole, host="127.0.0.1", port=0, capacity=Capacity(2))
+    server = EngineServer(whole, host="127.0.0.1", port=0, capacity=Capacity(2))
     thread = threading.Thread(target=server.serve)
     thread.start()
     clients = [connected(server.url) for _ in range(3)]
@@ -260,7 +260,7 @@ def test_there_are_never_more_connections_than_files(monkeypatch: pytest.MonkeyP
 def test_a_server_listens_at_names_and_at_both_kinds_of_addresses(host: str) -> None:
     """And its URL leads there."""
     try:
-        server = Server(engine(), host=host, port=0, capacity=Capacity(2))
+        server = EngineServer(engine(), host=host, port=0, capacity=Capacity(2))
     except OSError as error:
         pytest.skip(f"this machine has no {host}: {error}")
     thread = threading.Thread(target=server.serve)

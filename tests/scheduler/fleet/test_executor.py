@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from scheduler.core.breaker import State
+from scheduler.core.breaker import BreakerState
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Delivery, Environment
 from scheduler.errors import TIMED_OUT
@@ -104,7 +104,7 @@ def test_a_breaker_opens_and_closes_by_what_workers_write(watched: Watched) -> N
     watched.add("fail", "fail", breaker_threshold=2)
     for _ in range(2):
         watched.end_of(*watched.begin("fail"))
-    assert watched.timetable.get("fail", Environment.PRODUCTION).breaker.state is State.OPEN
+    assert watched.timetable.get("fail", Environment.PRODUCTION).breaker.state is BreakerState.OPEN
 
 
 def test_a_function_over_its_limit_is_killed_with_what_it_started(watched: Watched, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scheduler.core.breaker import BreakerPolicy, Verdict
 from scheduler.core.run import Ending, Line, Outcome, Task
 from scheduler.core.timer import Delivery, Environment
 from scheduler.daemon.loop import Daemon
-from scheduler.fleet.runs import WORKER_LOST, Fleet
+from scheduler.fleet.runs import WORKER_LOST, FleetRuns
 from scheduler.store.database import Store
 from tests.scheduler.scripted_service import START, ScriptedExecutor, Service, empty, kill
 
@@ -47,7 +47,7 @@ def begun(service: Service, **options: object) -> Task:
 
 def test_one_worker_begins_a_run_and_it_alone_ends_it(service: Service) -> None:
     """Whoever comes later, or with the run of another store, is refused; asked twice, the answer is the same."""
-    fleet, task = Fleet(service.store), begun(service)
+    fleet, task = FleetRuns(service.store), begun(service)
     assert not fleet.begin(task.run_id, "of another store", WORKER, START)
     assert fleet.begin(task.run_id, task.request_id, WORKER, START)
     assert fleet.begin(task.run_id, task.request_id, WORKER, START)
@@ -67,14 +67,14 @@ def test_one_worker_begins_a_run_and_it_alone_ends_it(service: Service) -> None:
 
 def test_a_run_that_its_daemon_has_ended_begins_no_more(service: Service) -> None:
     """The message was in the queue for too long."""
-    fleet, task = Fleet(service.store), begun(service)
+    fleet, task = FleetRuns(service.store), begun(service)
     fleet.give_up(task.run_id, ending(Verdict.NEUTRAL))
     assert not fleet.begin(task.run_id, task.request_id, WORKER, START)
 
 
 def test_a_run_that_a_worker_has_begun_is_not_given_up(service: Service) -> None:
     """It was just in time."""
-    fleet, task = Fleet(service.store), begun(service)
+    fleet, task = FleetRuns(service.store), begun(service)
     fleet.begin(task.run_id, task.request_id, WORKER, START)
     fleet.give_up(task.run_id, ending(Verdict.NEUTRAL))
     assert fleet.lost([task.run_id], WORKER) == task.run_id
@@ -84,7 +84,7 @@ def test_a_run_that_a_worker_has_begun_is_not_given_up(service: Service) -> None
 
 def test_a_run_whose_worker_is_lost_is_run_again_where_it_must_be(service: Service) -> None:
     """As a new row, of the next attempt; what the lost worker still says is refused."""
-    fleet, task = Fleet(service.store), begun(service, delivery=Delivery.AT_LEAST_ONCE)
+    fleet, task = FleetRuns(service.store), begun(service, delivery=Delivery.AT_LEAST_ONCE)
     fleet.begin(task.run_id, task.request_id, WORKER, START)
     fleet.abandon(task.run_id, OTHER, START)
     assert service.history.runs()[0].outcome is None
@@ -104,7 +104,7 @@ def test_endings_move_the_breaker_as_those_of_any_executor_do(
     """In the transaction that writes them."""
     empty(store)
     service = Service(store, ManualClock(START))
-    fleet, expected = Fleet(store), breaker.CLOSED
+    fleet, expected = FleetRuns(store), breaker.CLOSED
     service.executor.script = lambda _: None
     service.add(breaker_threshold=threshold, overlap="allow")
     for _ in verdicts:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.errors import ConfigError
-from scheduler.project.settings import Config, Deployment, read
+from scheduler.project.settings import EnvironmentSettings, Settings, read
 
 
 def write(folder: Path, text: str) -> None:
@@ -16,7 +16,7 @@ def write(folder: Path, text: str) -> None:
 def test_without_any_settings_the_defaults_hold(tmp_path: Path) -> None:
     """The specification's defaults: port 3000, five timers, UTC+8, 15 s."""
     config = read(tmp_path, {}, {})
-    assert config == Config(folder=tmp_path)
+    assert config == Settings(folder=tmp_path)
     assert (config.port, config.max_timers, config.tz, config.limit_s) == (3000, 5, "Asia/Shanghai", 15.0)
     assert config.store_url == str(tmp_path / ".scheduler/store.db")
     assert config.origin("port") == "the default"
@@ -130,7 +130,7 @@ def test_an_environment_may_have_its_own(tmp_path: Path) -> None:
     """In a table of its name, or in a variable; what it does not have is that of all."""
     write(tmp_path, 'executor = "thread"\nremote_engine = "http://a"\n[stage]\nexecutor = "http"\ntarget = "s.py"\n')
     config = read(tmp_path, {"SCHEDULER_STAGE_REMOTE_ENGINE": "http://b"}, {})
-    assert config.deployment("production") == Deployment("thread", None, "http://a")
-    assert config.deployment("stage") == Deployment("http", "s.py", "http://b")
+    assert config.deployment("production") == EnvironmentSettings("thread", None, "http://a")
+    assert config.deployment("stage") == EnvironmentSettings("http", "s.py", "http://b")
     assert [config.deployment(name).runs_what_is_served for name in ("production", "stage")] == [True, False]
     assert config.origin("stage_target") == str(tmp_path / "scheduler.toml")

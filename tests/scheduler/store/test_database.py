@@ -21,8 +21,8 @@ from scheduler.core.triggers import Cron
 from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionError
 from scheduler.store import schema
 from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, _known_versions
-from scheduler.store.runs import History
-from scheduler.store.timers import Timetable
+from scheduler.store.runs import RunHistory
+from scheduler.store.timers import TimerTable
 from tests.scheduler.postgres_server import Server
 
 
@@ -67,7 +67,7 @@ def test_a_store_of_every_older_version_is_migrated_with_what_it_holds(version: 
     """A timer and a run that the older version wrote are read by this one."""
     write_store(empty_database, version)
     with Store(empty_database) as store:
-        (entry,) = Timetable(store).list()
+        (entry,) = TimerTable(store).list()
         assert entry.timer == Timer(
             name="t",
             function="f",
@@ -82,9 +82,9 @@ def test_a_store_of_every_older_version_is_migrated_with_what_it_holds(version: 
             breaker_threshold=3,
         )
         assert (entry.breaker.consecutive_failures, entry.declared_in) == (2, None)
-        (run,) = History(store).runs()
+        (run,) = RunHistory(store).runs()
         assert (run.id, run.timer_id, run.outcome) == (9, 7, Outcome.SUCCEEDED)
-        Timetable(store).add([replace(entry.timer, name="u")], now=entry.created_at)
+        TimerTable(store).add([replace(entry.timer, name="u")], now=entry.created_at)
 
 
 def write_store(url: str, version: str) -> None:

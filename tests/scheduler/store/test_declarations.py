@@ -28,7 +28,7 @@ from scheduler.service import Scheduler
 from scheduler.store.database import Store
 from scheduler.store.declarations import Change, Effect, declared_timers, synchronise
 from scheduler.store.schema import timers
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import START, empty
@@ -53,7 +53,7 @@ def test_a_new_declaration_is_added_disabled_unless_it_says_otherwise(store: Sto
     declared = NIGHTLY, replace(NIGHTLY, name="at_once", enabled=True)
     assert bring(store, *declared) == [("added", "nightly"), ("added", "at_once")]
     assert bring(store, *declared) == []
-    assert [(entry.timer.name, entry.timer.enabled) for entry in Timetable(store).list()] == [
+    assert [(entry.timer.name, entry.timer.enabled) for entry in TimerTable(store).list()] == [
         ("at_once", True),
         ("nightly", False),
     ]
@@ -62,14 +62,14 @@ def test_a_new_declaration_is_added_disabled_unless_it_says_otherwise(store: Sto
 def test_a_changed_declaration_takes_over_what_it_changes_and_nothing_else(store: Store) -> None:
     """The limit was edited by hand and stays; the trigger is declared anew and wins over the edit."""
     bring(store, NIGHTLY)
-    Timetable(store).edit("nightly", PRODUCTION, {"limit_s": 99.0, "trigger": Every(5)}, now=START)
-    Timetable(store).enable("nightly", now=START)
+    TimerTable(store).edit("nightly", PRODUCTION, {"limit_s": 99.0, "trigger": Every(5)}, now=START)
+    TimerTable(store).enable("nightly", now=START)
     assert bring(store, NIGHTLY) == []
     (change,) = synchronised(store, replace(NIGHTLY, trigger=Cron("0 0 4 * * ?"), params={"key": "secret"}))
     assert str(change) == (
         "changed the timer 'nightly', enabled: trigger every 5 s → 0 0 4 * * ? (Asia/Shanghai), params"
     )
-    kept = Timetable(store).get("nightly")
+    kept = TimerTable(store).get("nightly")
     assert (kept.timer.trigger, kept.timer.limit_s, kept.timer.enabled) == (Cron("0 0 4 * * ?"), 99.0, True)
     assert str(kept.next_fire) == "2026-01-01 20:00:00+00:00"
 
@@ -80,33 +80,33 @@ def test_what_is_no_longer_declared_is_disabled_and_resumes_when_it_is_again(sto
     bring(store, going, standing)
     assert bring(store) == [("disabled", "nightly")]
     assert bring(store) == []
-    entries = {entry.timer.name: entry for entry in Timetable(store).list()}
+    entries = {entry.timer.name: entry for entry in TimerTable(store).list()}
     assert all(entry.has_vanished and entry.next_fire is None for entry in entries.values())
     changes = synchronised(store, replace(going, limit_s=1.0), standing)
     assert [str(change) for change in changes] == [
         "the timer 'nightly' is declared again, enabled: limit_s 15.0 → 1.0",
         "the timer 'standing' is declared again, disabled",
     ]
-    assert Timetable(store).get("nightly").next_fire is not None
+    assert TimerTable(store).get("nightly").next_fire is not None
 
 
 def test_a_timer_that_was_there_before_its_declaration_stays_as_it_is(store: Store) -> None:
     """It counts as declared from then on, and where it differs is said."""
-    Timetable(store).add([replace(NIGHTLY, limit_s=2.0, enabled=True)], now=START)
+    TimerTable(store).add([replace(NIGHTLY, limit_s=2.0, enabled=True)], now=START)
     (change,) = synchronised(store, NIGHTLY)
     assert str(change) == (
         "the timer 'nightly' was there before its declaration, and stays as it is: it differs in limit_s"
     )
     assert bring(store, NIGHTLY) == []
-    assert Timetable(store).get("nightly").timer == replace(NIGHTLY, limit_s=2.0, enabled=True)
+    assert TimerTable(store).get("nightly").timer == replace(NIGHTLY, limit_s=2.0, enabled=True)
     assert bring(store) == [("disabled", "nightly")]
 
 
 def test_timers_that_nobody_ever_declared_are_left_alone(store: Store) -> None:
     """However often the functions are served."""
-    Timetable(store).add([replace(NIGHTLY, enabled=True)], now=START)
+    TimerTable(store).add([replace(NIGHTLY, enabled=True)], now=START)
     assert bring(store) == []
-    assert Timetable(store).get("nightly").timer.enabled
+    assert TimerTable(store).get("nightly").timer.enabled
 
 
 def test_each_environment_speaks_for_its_own_declarations(store: Store) -> None:
@@ -116,7 +116,7 @@ def test_each_environment_speaks_for_its_own_declarations(store: Store) -> None:
     assert bring(store, replace(NIGHTLY, environment=STAGE), environment=STAGE) == [("added", "nightly")]
     assert bring(store, replace(NIGHTLY, enabled=True)) == []
     assert bring(store) == [("disabled", "nightly")]
-    assert not Timetable(store).get("nightly", STAGE).has_vanished
+    assert not TimerTable(store).get("nightly", STAGE).has_vanished
 
 
 def test_declarations_beyond_the_quota_change_nothing(store: Store) -> None:
@@ -124,7 +124,7 @@ def test_declarations_beyond_the_quota_change_nothing(store: Store) -> None:
     six = [replace(NIGHTLY, name=f"t{number}") for number in range(6)]
     with pytest.raises(TimerQuotaError):
         bring(store, *six)
-    assert Timetable(store).list() == []
+    assert TimerTable(store).list() == []
 
 
 def test_a_declaration_of_an_older_version_counts_as_declaring_the_defaults(store: Store) -> None:
@@ -186,11 +186,11 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(limit_s=st.integers(1, 3), breaker_threshold=st.integers(0, 1), enabled=st.booleans())
     def it_is_edited(self, **attributes: Any) -> None:
         self.kept |= attributes
-        Timetable(self.store).edit("nightly", PRODUCTION, attributes, now=START)
+        TimerTable(self.store).edit("nightly", PRODUCTION, attributes, now=START)
 
     @invariant()
     def the_store_has_what_the_model_says(self) -> None:
-        found = Timetable(self.store).list()
+        found = TimerTable(self.store).list()
         assert [entry.timer for entry in found] == ([replace(NIGHTLY, **self.kept)] if self.kept else [])
         for entry in found:
             assert (entry.next_fire is not None) == entry.timer.enabled

@@ -17,8 +17,8 @@ from scheduler.core.triggers import Cron, Every
 from scheduler.store import schema
 from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, _engine, _known_versions, _url
 from scheduler.store.log_lines import Choice, LogLines
-from scheduler.store.runs import History
-from scheduler.store.timers import Timetable
+from scheduler.store.runs import RunHistory
+from scheduler.store.timers import TimerTable
 from tests.scheduler.postgres_server import Server
 
 AT = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
@@ -97,11 +97,11 @@ def test_a_store_of_any_version_opens_with_what_it_held(url: str, version: str) 
     """Timers, breakers, history and lines."""
     make(url, version)
     with Store(url) as store:
-        by_name = {entry.timer.name: entry for entry in Timetable(store).list()}
+        by_name = {entry.timer.name: entry for entry in TimerTable(store).list()}
         assert by_name["report"].timer == REPORT
         assert by_name["clean"].timer == CLEAN
         assert by_name["report"].breaker.last_error == "boom"
-        history = History(store)
+        history = RunHistory(store)
         assert [(run.id, run.timer, run.outcome) for run in history.runs()] == [
             (3, "report", None),
             (2, "gone", Outcome.TIMED_OUT),

@@ -16,9 +16,9 @@ from scheduler.store import retention
 from scheduler.store.database import Store
 from scheduler.store.retention import Retention
 from scheduler.store.rows import line_columns
-from scheduler.store.runs import History
+from scheduler.store.runs import RunHistory
 from scheduler.store.schema import lines, runs, timers
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, START, Service, empty
 
 NOW = START + timedelta(days=100)
@@ -56,11 +56,11 @@ def enter(store: Store, timer_id: int | None, ended_at: datetime | None) -> int:
 
 def add_timers(store: Store, count: int) -> list[int]:
     new = [Timer(name=f"t{number}", function="f", trigger=Every(60)) for number in range(count)]
-    return [entry.id for entry in Timetable(store).add(new, now=START, quota=0)]
+    return [entry.id for entry in TimerTable(store).add(new, now=START, quota=0)]
 
 
 def kept(store: Store) -> list[int]:
-    return sorted(run.id for run in History(store).runs(limit=100_000))
+    return sorted(run.id for run in RunHistory(store).runs(limit=100_000))
 
 
 def prune(rule: Retention) -> int:

@@ -13,7 +13,7 @@ from scheduler.core.triggers import Cron, Every
 from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from scheduler.store.database import Store
 from scheduler.store.schema import timers
-from scheduler.store.timers import Timetable
+from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import START
 
 PRODUCTION, STAGE = Environment
@@ -21,8 +21,8 @@ MONDAY = Timer(name="monday", function="f", trigger=Cron("0 0 8 ? * MON"))
 
 
 @pytest.fixture
-def timetable(store: Store) -> Timetable:
-    return Timetable(store)
+def timetable(store: Store) -> TimerTable:
+    return TimerTable(store)
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -39,7 +39,7 @@ def timetable(store: Store) -> Timetable:
     retry_backoff_s=st.floats(0.1, 1000),
     params=st.dictionaries(st.text("abc", min_size=1), st.integers() | st.text("åß∂", max_size=3), max_size=3),
 )
-def test_a_timer_comes_back_as_it_went_in(timetable: Timetable, **attributes: object) -> None:
+def test_a_timer_comes_back_as_it_went_in(timetable: TimerTable, **attributes: object) -> None:
     """Every attribute survives the store; only an interval's anchor is set to the beginning."""
     timer = Timer(name="t", function="f", **attributes)  # type: ignore[arg-type]
     timetable.add([timer], now=START)
@@ -47,7 +47,7 @@ def test_a_timer_comes_back_as_it_went_in(timetable: Timetable, **attributes: ob
     timetable.remove("t", timer.environment)
 
 
-def test_whole_and_broken_numbers_of_seconds_go_together(timetable: Timetable) -> None:
+def test_whole_and_broken_numbers_of_seconds_go_together(timetable: TimerTable) -> None:
     """15 and 0.5 in one go; a database wants numbers of one kind."""
     seconds = [(15, 0.5), (0.5, 10), (15, 10), (1.5, 2.5)]
     new = [
@@ -58,7 +58,7 @@ def test_whole_and_broken_numbers_of_seconds_go_together(timetable: Timetable) -
     assert [(kept.timer.limit_s, kept.timer.retry_backoff_s) for kept in timetable.list()] == seconds
 
 
-def test_a_second_timer_of_the_same_name_is_refused(timetable: Timetable) -> None:
+def test_a_second_timer_of_the_same_name_is_refused(timetable: TimerTable) -> None:
     """And the first one is not changed."""
     timetable.add([MONDAY], now=START)
     with pytest.raises(DuplicateTimerError, match="timer 'monday' exists already in production"):
@@ -66,14 +66,14 @@ def test_a_second_timer_of_the_same_name_is_refused(timetable: Timetable) -> Non
     assert [entry.timer for entry in timetable.list()] == [MONDAY]
 
 
-def test_both_environments_may_use_a_name(timetable: Timetable) -> None:
+def test_both_environments_may_use_a_name(timetable: TimerTable) -> None:
     """production and stage know nothing of each other."""
     timetable.add([MONDAY, replace(MONDAY, environment=STAGE)], now=START)
     assert [entry.timer.environment for entry in timetable.list()] == [PRODUCTION, STAGE]
     assert [entry.timer.environment for entry in timetable.list(STAGE)] == [STAGE]
 
 
-def test_an_environment_holds_five_timers_unless_set_otherwise(timetable: Timetable) -> None:
+def test_an_environment_holds_five_timers_unless_set_otherwise(timetable: TimerTable) -> None:
     """The specification's limit; 0 lifts it."""
     six = [replace(MONDAY, name=f"t{number}") for number in range(6)]
     with pytest.raises(TimerQuotaError, match="production has 5 timers"):
@@ -85,7 +85,7 @@ def test_an_environment_holds_five_timers_unless_set_otherwise(timetable: Timeta
     timetable.add(six[5:], now=START, quota=0)
 
 
-def test_adding_is_all_or_nothing(timetable: Timetable) -> None:
+def test_adding_is_all_or_nothing(timetable: TimerTable) -> None:
     """One bad name among good ones leaves nothing."""
     with pytest.raises(DuplicateTimerError):
         timetable.add([MONDAY, replace(MONDAY, name="other"), MONDAY], now=START)
@@ -93,7 +93,7 @@ def test_adding_is_all_or_nothing(timetable: Timetable) -> None:
 
 
 @pytest.mark.parametrize("name", [" t", "t ", "t\u00a0"])
-def test_blanks_at_the_ends_of_a_new_name_are_refused(timetable: Timetable, name: str) -> None:
+def test_blanks_at_the_ends_of_a_new_name_are_refused(timetable: TimerTable, name: str) -> None:
     """Of the timer and of its function, in an edit too; nobody sees them, so nobody would find the timer."""
     timetable.add([MONDAY], now=START)
     for what in ("name", "function"):
@@ -104,7 +104,7 @@ def test_blanks_at_the_ends_of_a_new_name_are_refused(timetable: Timetable, name
     assert [entry.timer for entry in timetable.list()] == [MONDAY]
 
 
-def test_an_older_name_with_blanks_can_be_put_right(timetable: Timetable, store: Store) -> None:
+def test_an_older_name_with_blanks_can_be_put_right(timetable: TimerTable, store: Store) -> None:
     """It is shown, changed, and renamed."""
     timetable.add([MONDAY], now=START)
     with store.writing() as connection:
@@ -113,14 +113,14 @@ def test_an_older_name_with_blanks_can_be_put_right(timetable: Timetable, store:
     assert timetable.edit(" monday", PRODUCTION, {"name": "monday"}, now=START).timer.name == "monday"
 
 
-def test_an_unknown_timer_is_named_with_those_that_there_are(timetable: Timetable) -> None:
+def test_an_unknown_timer_is_named_with_those_that_there_are(timetable: TimerTable) -> None:
     """In its environment."""
     timetable.add([MONDAY], now=START)
     with pytest.raises(UnknownTimerError, match="no timer 'mnday' in production; known timers: monday"):
         timetable.get("mnday")
 
 
-def test_enabling_gives_the_next_fire_time(timetable: Timetable) -> None:
+def test_enabling_gives_the_next_fire_time(timetable: TimerTable) -> None:
     """Which disabling takes away again."""
     timetable.add([MONDAY], now=START)
     enabled = timetable.enable("monday", now=START)
@@ -129,13 +129,13 @@ def test_enabling_gives_the_next_fire_time(timetable: Timetable) -> None:
     assert timetable.disable("monday").next_fire is None
 
 
-def test_a_timer_that_never_fires_again_is_refused(timetable: Timetable) -> None:
+def test_a_timer_that_never_fires_again_is_refused(timetable: TimerTable) -> None:
     """Its year is over."""
     with pytest.raises(TimerError, match=r"0 0 8 1 1 \? 2020.* never fires after 2026-01-01"):
         timetable.add([replace(MONDAY, trigger=Cron("0 0 8 1 1 ? 2020"))], now=START)
 
 
-def test_editing_changes_what_is_named_and_nothing_else(timetable: Timetable) -> None:
+def test_editing_changes_what_is_named_and_nothing_else(timetable: TimerTable) -> None:
     """The next fire follows from the new trigger."""
     timetable.add([MONDAY], now=START)
     timetable.enable("monday", now=START)
@@ -145,7 +145,7 @@ def test_editing_changes_what_is_named_and_nothing_else(timetable: Timetable) ->
     assert replace(edited.timer, trigger=MONDAY.trigger, enabled=False) == MONDAY
 
 
-def test_an_edit_that_cannot_be_changes_nothing(timetable: Timetable) -> None:
+def test_an_edit_that_cannot_be_changes_nothing(timetable: TimerTable) -> None:
     """An attribute that does not exist, a value that is out of range, a name that is taken."""
     timetable.add([MONDAY, replace(MONDAY, name="other")], now=START)
     for changes in ({"colour": "red"}, {"limit_s": -1}, {"name": "other"}):
@@ -154,7 +154,7 @@ def test_an_edit_that_cannot_be_changes_nothing(timetable: Timetable) -> None:
     assert timetable.get("monday").timer == MONDAY
 
 
-def test_a_removed_timer_is_gone(timetable: Timetable, clock: ManualClock) -> None:
+def test_a_removed_timer_is_gone(timetable: TimerTable, clock: ManualClock) -> None:
     """And its name is free."""
     timetable.add([MONDAY], now=clock.now())
     timetable.remove("monday")

@@ -11,7 +11,7 @@ import pytest
 
 from scheduler.core.run import Outcome, Run
 from scheduler.store.database import Store
-from scheduler.store.runs import History
+from scheduler.store.runs import RunHistory
 from tests.scheduler.up_process import cli, count_of, eventually, fetch, up
 
 pytestmark = pytest.mark.faults
@@ -67,7 +67,7 @@ def of(logger: str, found: list[dict[str, Any]], **about: object) -> list[dict[s
 
 def runs_of(folder: Path) -> list[Run]:
     with Store(str(folder / ".scheduler" / "store.db")) as store:
-        return History(store).runs(limit=1000)
+        return RunHistory(store).runs(limit=1000)
 
 
 @pytest.fixture(scope="module")

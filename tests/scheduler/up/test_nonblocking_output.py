@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.up.nonblocking_output import MOST_WAITING, Outlet, never_waiting
+from scheduler.up.nonblocking_output import MOST_WAITING, NonblockingOutput, never_waiting
 
 #: More than any pipe or terminal holds.
 MUCH = 300_000
@@ -76,7 +76,7 @@ def read(fileno: int, length: int) -> bytes:
 def test_who_prints_never_waits_and_a_late_reader_gets_all_of_it_in_order(ends: tuple[int, int]) -> None:
     """A pager that stands still: the lines wait, and none is cut or lost."""
     reads, writes = ends
-    outlet = Outlet(writes, "stdout")
+    outlet = NonblockingOutput(writes, "stdout")
     lines = [b"%d %s\n" % (number, b"x" * (number % 200)) for number in range(3_000)]
     assert sum(map(len, lines)) > MUCH
     for line in lines:
@@ -88,7 +88,7 @@ def test_who_prints_never_waits_and_a_late_reader_gets_all_of_it_in_order(ends: 
 def test_what_nobody_reads_is_bounded_and_counted(ends: tuple[int, int], warnings: Warnings) -> None:
     """Whole lines are dropped; once the rest was read, a warning says how many."""
     reads, writes = ends
-    outlet = Outlet(writes, "stdout")
+    outlet = NonblockingOutput(writes, "stdout")
     line = b"x" * 999 + b"\n"
     for _ in range(3_000):
         outlet.write(line)
@@ -107,7 +107,7 @@ def test_what_nobody_reads_is_bounded_and_counted(ends: tuple[int, int], warning
 def test_a_reader_that_went_is_no_error(ends: tuple[int, int]) -> None:
     """scheduler up | head: what is printed from then on is gone, and nobody minds."""
     reads, writes = ends
-    outlet = Outlet(writes, "stdout")
+    outlet = NonblockingOutput(writes, "stdout")
     for _ in range(300):
         outlet.write(b"x" * 999 + b"\n")
     os.close(reads)
@@ -123,7 +123,7 @@ def test_a_file_holds_what_was_written_when_the_write_returns(
     """Nothing waits where nothing has to; another program that appends to the same file is not overwritten."""
     path = tmp_path_factory.mktemp("outlet") / "log"
     with path.open("ab") as file:
-        outlet = Outlet(file.fileno(), "stdout")
+        outlet = NonblockingOutput(file.fileno(), "stdout")
         for piece in pieces:
             outlet.write(piece)
             with path.open("ab") as other:
@@ -154,6 +154,6 @@ def test_within_the_block_stdout_is_as_programs_know_it() -> None:
 def test_a_full_disk_costs_what_was_printed_and_no_more() -> None:
     """/dev/full: there is no room; nothing fails."""
     with Path("/dev/full").open("wb", buffering=0) as full:
-        outlet = Outlet(full.fileno(), "stdout")
+        outlet = NonblockingOutput(full.fileno(), "stdout")
         outlet.write(b"a line\n")
         outlet.finish()

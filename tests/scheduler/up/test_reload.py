@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.core.run import Outcome
 from scheduler.store.database import Store
-from scheduler.store.runs import History
+from scheduler.store.runs import RunHistory
 from scheduler.up.reload import changed, snapshot
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, eventually, lives, up
 
@@ -68,7 +68,7 @@ def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) 
     assert "Error: cloud.py raised while it was imported: NameError: name 'nonsense' is not defined" in stderr
     assert "cloud.py changed, but does not start; the last good version goes on serving" in stderr
     with Store(str(tmp_path / ".scheduler" / "store.db")) as store:
-        runs = History(store).runs()[::-1]
+        runs = RunHistory(store).runs()[::-1]
     assert {run.outcome for run in runs} == {Outcome.SUCCEEDED}
     first = runs[0].fire_time
     assert [run.fire_time for run in runs] == [first + timedelta(seconds=n) for n in range(len(runs))]

@@ -19,7 +19,7 @@ import pytest
 
 from scheduler.core.run import Outcome
 from scheduler.store.database import Store
-from scheduler.store.runs import History
+from scheduler.store.runs import RunHistory
 from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.scheduler.up_process import (
     PATIENCE_S,
@@ -182,7 +182,7 @@ def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path
         assert status == 128 + signal.SIGTERM
         assert "waiting for 1 that go on" in stderr
         with Store(str(tmp_path / ".scheduler" / "store.db")) as store:
-            assert [run.outcome for run in History(store).runs()] == [Outcome.ABANDONED]
+            assert [run.outcome for run in RunHistory(store).runs()] == [Outcome.ABANDONED]
 
 
 def test_a_terminal_that_is_closed_ends_it_in_good_order(tmp_path: Path) -> None:
@@ -393,7 +393,7 @@ def test_an_attempt_is_not_lost_with_the_process(tmp_path: Path) -> None:
         eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"))
         running.stop()
     with Store(str(store)) as opened:
-        second, first = History(opened).runs()
+        second, first = RunHistory(opened).runs()
     assert [(run.attempt, run.outcome) for run in (first, second)] == [(1, Outcome.FAILED), (2, Outcome.SUCCEEDED)]
     assert (first.request_id, first.fire_time, first.retry_at) == (second.request_id, second.fire_time, second.due_at)
     assert (tmp_path / "attempts").read_text() == "xx"

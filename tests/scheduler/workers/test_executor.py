@@ -18,7 +18,7 @@ from scheduler.core.run import Ending, Kind, Outcome, Task
 from scheduler.errors import TargetError
 from scheduler.executors import Report
 from scheduler.workers.executor import ProcessExecutor
-from scheduler.workers.protocol import Progress
+from scheduler.workers.protocol import ProgressCell
 from tests.scheduler.scripted_service import START
 
 FUNCTIONS = """
@@ -571,8 +571,8 @@ def both_are_ready(executor: ProcessExecutor) -> None:
 def test_a_run_that_began_after_the_look_has_not_run_for_weeks(now: float, elapsed_s: float) -> None:
     """The daemon reads its clock first, and the workers go on meanwhile."""
     with tempfile.TemporaryFile() as file:
-        file.truncate(Progress.SIZE)
-        progress = Progress(file.fileno())
+        file.truncate(ProgressCell.SIZE)
+        progress = ProgressCell(file.fileno())
         progress.begin(1, 0, max(0.0, now - elapsed_s))
         _, _, began_ms = progress.begun()
         assert progress.elapsed_s(began_ms, now) == pytest.approx(max(0.0, min(now, elapsed_s)), abs=0.002)

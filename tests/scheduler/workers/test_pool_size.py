@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.workers.pool_size import NEXT_S, SURPLUS_S, Staffing
+from scheduler.workers.pool_size import NEXT_S, SURPLUS_S, PoolSize
 
 #: How many workers are blocked, how many of those that start are ready by then, and how long it lasts.
 PHASES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.floats(0.001, 100)), max_size=30)
@@ -17,7 +17,7 @@ def test_a_pool_is_within_its_bounds_and_grows_by_doubling_at_most(
 ) -> None:
     """Whatever hangs: never more than `most`, never fewer than asked for, never more starting than there are others."""
     most = workers + more
-    staffing, count, starting, now = Staffing(workers, most), workers, 0, 0.0
+    staffing, count, starting, now = PoolSize(workers, most), workers, 0, 0.0
     for held_up, ready, lasts_s in phases:
         change = staffing.change(count, starting=starting, held_up=held_up, now=now)
         assert workers <= count + change <= most
@@ -36,7 +36,7 @@ def test_a_pool_is_within_its_bounds_and_grows_by_doubling_at_most(
 @given(workers=st.integers(1, 8), surplus=st.integers(1, 24))
 def test_a_surplus_is_let_go_one_by_one_though_everybody_gets_work_now_and_then(workers: int, surplus: int) -> None:
     """Not at once, for the burst may come again; and at the latest after so many seconds."""
-    staffing, count, now, gone_at = Staffing(workers, workers + surplus), workers + surplus, 0.0, []
+    staffing, count, now, gone_at = PoolSize(workers, workers + surplus), workers + surplus, 0.0, []
     while count > workers:
         change = staffing.change(count, starting=0, held_up=0, now=now)
         if change:
@@ -55,7 +55,7 @@ def test_a_surplus_is_let_go_one_by_one_though_everybody_gets_work_now_and_then(
 @given(count=st.integers(3, 30), at=st.floats(0.1, SURPLUS_S - 0.1))
 def test_workers_that_are_wanted_again_stay(count: int, at: float) -> None:
     """The half minute begins anew."""
-    staffing = Staffing(2, 32)
+    staffing = PoolSize(2, 32)
     assert staffing.change(count, starting=0, held_up=0, now=0) == 0
     assert staffing.change(count, starting=0, held_up=count - 2, now=at) == 0
     assert staffing.next_change_s(count, is_waited_for=False, now=at) is None
