@@ -1,139 +1,89 @@
-"""Who may import whom: the rooms of the architecture, checked against every import statement."""
+"""Who may import whom: the table in rooms.toml, held against every import, late and type-only ones too."""
 
-import ast
-from pathlib import Path
+from __future__ import annotations
+
+import tomllib
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.imports import ROOT, arrows, circles, imported, modules
 
-#: Rooms of the timer service from the inside out; a room may import those before it, never one after it.
-PURE = ("stamps", "errors", "budget", "breaker", "timer", "forecast", "retry", "run", "misfire", "plan", "logs")
-SHELL = (
-    "clock",
-    "call",
-    "tracebacks",
-    "functions",
-    "target",
-    "schema",
-    "store",
-    "wake",
-    "session",
-    "presence",
-    "bulk",
-    "rows",
-    "known",
-    "timetable",
-    "declarations",
-    "leases",
-    "doubts",
-    "batch",
-    "turns",
-    "retries",
-    "endings",
-    "releases",
-    "claims",
-    "fleet",
-    "backfill",
-    "history",
-    "loglines",
-    "retention",
-    "census",
-    "executors",
-    "metrics",
-    "listener",
-    "notices",
-    "deployment",
-    "outbox",
-    "standby",
-    "setback",
-    "kernel",
-    "sleep",
-    "daemon",
-    "service",
-    "testing",
-    "config",
-)
-EDGES = ("engine", "console", "demo", "cli", "__main__")
-#: What a pure room may not touch: clocks, files, sockets, threads, the store.
+ROOMS: dict[str, Any] = tomllib.loads((ROOT / "tests" / "rooms.toml").read_text(encoding="utf-8"))
+PACKAGES = sorted(ROOMS)
+#: What the pure core may not touch: clocks, files, sockets, threads, the store.
 IMPURE_MODULES = {"time", "os", "socket", "threading", "logging", "subprocess", "pathlib", "sqlite3", "sqlalchemy"}
+#: What stands at a package's door, and may import whatever is inside.
+DOORS = {"__init__", "__main__"}
 
 
-def modules(package: str) -> list[Path]:
-    return sorted(
-        path
-        for path in (ROOT / package).rglob("*.py")
-        if "migrations" not in path.parts and "demo_cloud" not in path.name
-    )
+def room(module: str) -> str:
+    """The room of a module: `scheduler.engine.app` is in `engine`."""
+    return module.split(".")[1] if "." in module else "__init__"
 
 
-def imports(path: Path) -> set[str]:
-    """Absolute names of what a file imports, at any depth of its code, but for type checking alone."""
-    package = list(path.relative_to(ROOT).with_suffix("").parts)
-    package = package if path.name == "__init__.py" else package[:-1]
-    package = package[:-1] if path.name == "__init__.py" and package[-1] == "__init__" else package
-    found = set()
-    for node in ast.walk(_without_type_checking(ast.parse(path.read_text()))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            name = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {f"{name}.{alias.name}" for alias in node.names} if not node.module else {name}
-    return found
-
-
-def _without_type_checking(tree: ast.Module) -> ast.Module:
-    tree.body = [
-        node
-        for node in tree.body
-        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
+def rows() -> list[Any]:
+    return [
+        pytest.param(package, name, id=f"{package}-{name}") for package in PACKAGES for name in ROOMS[package]["rooms"]
     ]
-    return tree
 
 
-def room(name: str) -> str:
-    """The room of a module of the scheduler: `scheduler.engine.app` lives in `engine`."""
-    return name.split(".")[1] if name.count(".") else ""
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_room_is_in_the_table(package: str) -> None:
+    """A new folder, or file beside the folders, is given its place before it can be tested; no row is left over."""
+    assert {room(module) for module in modules(package)} - DOORS == set(ROOMS[package]["rooms"])
 
 
-def scheduler_rooms() -> list[tuple[str, Path]]:
-    found = []
-    for path in modules("scheduler"):
-        parts = path.relative_to(ROOT / "scheduler").with_suffix("").parts
-        if parts != ("__init__",):
-            found.append((parts[0], path))
-    return found
+@pytest.mark.parametrize(("package", "name"), rows())
+def test_a_room_imports_only_what_its_row_says(package: str, name: str) -> None:
+    """Whenever the import is carried out: at the top of a file, within a function, for type checking."""
+    table = ROOMS[package]
+    allowed = {*table["rooms"][name]["imports"], *table["always"], name}
+    found = {
+        f"{module} imports {other}"
+        for module, others in arrows(package).items()
+        if room(module) == name
+        for other in others
+        if room(other) not in allowed and "*" not in allowed
+    }
+    assert not found
 
 
-def ids(value: object) -> str | None:
-    return str(value.relative_to(ROOT)) if isinstance(value, Path) else None
+@pytest.mark.parametrize("package", PACKAGES)
+def test_rows_name_rooms_further_in(package: str) -> None:
+    """A row names rooms above it in the table alone, so rooms form no circle; `always` are the innermost."""
+    names = list(ROOMS[package]["rooms"])
+    for place, name in enumerate(names):
+        assert set(ROOMS[package]["rooms"][name]["imports"]) - {"*"} <= set(names[:place]), name
+    assert set(names[: len(ROOMS[package]["always"])]) == set(ROOMS[package]["always"])
 
 
-def test_every_room_of_the_scheduler_is_in_the_plan() -> None:
-    """A new file has to be given its place before it can be tested."""
-    assert {name for name, _ in scheduler_rooms()} <= {*PURE, *SHELL, *EDGES}
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    """Neither at the top, nor late, nor for type checking; the door apart, which hands on what is inside."""
+    inside = {
+        module: {other for other in others if room(other) not in DOORS}
+        for module, others in arrows(package).items()
+        if room(module) not in DOORS
+    }
+    assert circles(inside) == []
 
 
-@pytest.mark.parametrize("path", modules("quartzcron"), ids=ids)
-def test_the_calculator_knows_nothing_of_the_service(path: Path) -> None:
+def test_a_circle_is_found() -> None:
+    """Of two, of three, and none where there is none."""
+    assert circles({"a": {"b"}, "b": {"a"}, "c": {"a"}}) == [["a", "b"]]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_the_calculator_knows_nothing_of_the_service() -> None:
     """quartzcron never imports scheduler."""
-    assert not {name for name in imports(path) if name.split(".")[0] == "scheduler"}
+    for module, path in modules("quartzcron").items():
+        assert not [name for name, _ in imported(path) if name.split(".")[0] == "scheduler"], module
 
 
-@pytest.mark.parametrize(("name", "path"), scheduler_rooms(), ids=ids)
-def test_rooms_import_only_inwards(name: str, path: Path) -> None:
-    """A room imports pure rooms and rooms below it; nobody but the command line imports an edge."""
-    order = (*PURE, *SHELL)
-    imported = {room(other) for other in imports(path) if other.startswith("scheduler.")} - {"", name}
-    if name in EDGES:
-        forbidden = imported & (set(EDGES) - {name}) if name not in {"cli", "__main__", "demo"} else set()
-    else:
-        forbidden = {other for other in imported if other not in order or order.index(other) > order.index(name)}
-    assert not forbidden
-
-
-@pytest.mark.parametrize(("name", "path"), [pair for pair in scheduler_rooms() if pair[0] in PURE], ids=ids)
-def test_the_pure_core_touches_nothing_outside(name: str, path: Path) -> None:
-    """Pure rooms import no clock, file, socket, thread or store."""
-    assert not {other.split(".")[0] for other in imports(path)} & IMPURE_MODULES
+def test_the_pure_core_touches_nothing_outside() -> None:
+    """No module of scheduler/core imports a clock, file, socket, thread or store."""
+    for module, path in modules("scheduler").items():
+        if room(module) == "core":
+            assert not {name.split(".")[0] for name, _ in imported(path)} & IMPURE_MODULES, module
