@@ -12,10 +12,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
-
 from .body import LIMIT_BYTES
-from .routes import PING, match
 
 # Beyond the threads that wait for functions, so that the site is answered while every worker is taken.
 SPARE_THREADS = 4
@@ -48,7 +45,7 @@ def bounded_server(
         app,
         map=of_loop,
         sockets=[listener],
-        _dispatcher=import_module("scheduler.engine.dispatcher").Dispatcher(capacity.threads),
+        _dispatcher=import_module("scheduler.engine.http_dispatcher").Dispatcher(capacity.threads),
         connection_limit=_connection_limit(),
         channel_timeout=CHANNEL_TIMEOUT_S,
         cleanup_interval=CLEANUP_INTERVAL_S,
@@ -107,30 +104,3 @@ class EngineServer:
             if not self._stopped.is_set():
                 self._stopped.set()
                 self._server.pull_trigger()
-
-
-class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Hands the first request of a connection to a thread."""
-
-    def __init__(self, threads: int) -> None:
-        super().__init__()
-        self.set_thread_count(threads)
-        self._pings = ThreadedTaskDispatcher()
-        self._pings.set_thread_count(1)
-
-    def add_task(self, task: Any) -> None:
-        """Queue a connection that has a request."""
-        if _is_ping(task.requests[0].path):
-            self._pings.add_task(task)
-        else:
-            super().add_task(task)
-
-    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """End the threads."""
-        self._pings.shutdown(cancel_pending, timeout)
-        return bool(super().shutdown(cancel_pending, timeout))
-
-
-def _is_ping(path: str) -> bool:
-    matched = match(path) if "/ping" in path else None
-    return matched is not None and matched.endpoint is PING
