@@ -58,8 +58,8 @@ the likely fix.
 
 import sys
 
-from .earlier_names import EarlierNames
 from .expression import CronExpression
+from .lazy import Later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,13 +68,9 @@ if TYPE_CHECKING:
 __all__ = ["CronError", "CronExpression", "CronSyntaxError", "PolicyError", "Problem", "UnknownZoneError"]
 
 
-# What pickles of version 0.1.0 name.
-_MOVED = {
-    "quartzcron.dialects.errors": "quartzcron.errors",
-    "quartzcron.value": "quartzcron.search.compiled",
-    "quartzcron.zone_names": "quartzcron.zones.lookup",
-}
-sys.meta_path.append(EarlierNames(_MOVED))
+# Modules that pickles of version 0.1.0 name: from their earlier names to where their contents are now.
+_MOVED = {"dialects.errors": "errors", "value": "search.compiled", "zone_names": "zones.lookup"}
+sys.modules.update({f"{__name__}.{old}": Later(new) for old, new in _MOVED.items()})  # type: ignore[misc]
 
 
 def __getattr__(name: str) -> object:

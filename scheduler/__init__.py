@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from quartzcron.earlier_names import EarlierNames
+from .earlier_names import EarlierNames
 
 if TYPE_CHECKING:
     from .core.timer import Timer

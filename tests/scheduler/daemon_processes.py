@@ -52,9 +52,9 @@ import logging, signal, socket, sys
 from datetime import timedelta
 from pathlib import Path
 from scheduler.clock import SystemClock
-from scheduler.daemon import Daemon
-from scheduler.executors.celery import CeleryExecutor
-from scheduler.executors.process import ProcessExecutor
+from scheduler.daemon.loop import Daemon
+from scheduler.fleet.executor import CeleryExecutor
+from scheduler.workers.executor import ProcessExecutor
 from scheduler.store import Store
 from scheduler.timer import Environment
 

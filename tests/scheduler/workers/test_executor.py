@@ -463,7 +463,7 @@ def test_workers_die_with_their_daemon(tmp_path: Path) -> None:
     pidfile = tmp_path / "pids"
     program = textwrap.dedent(f"""
         import time
-        from scheduler.executors.process import ProcessExecutor
+        from scheduler.workers.executor import ProcessExecutor
         from tests.scheduler.test_process_executor import task
         executor = ProcessExecutor({str(tmp_path / "functions_of_theirs.py")!r}, workers=1)
         executor.start()
@@ -490,7 +490,7 @@ def test_what_a_killed_daemon_left_behind_is_swept_by_the_next(tmp_path: Path) -
     pidfile = tmp_path / "pids"
     program = textwrap.dedent(f"""
         import time
-        from scheduler.executors.process import ProcessExecutor
+        from scheduler.workers.executor import ProcessExecutor
         from tests.scheduler.test_process_executor import task
         executor = ProcessExecutor({str(tmp_path / "functions_of_others.py")!r}, workers=1)
         executor.start()

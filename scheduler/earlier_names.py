@@ -1,4 +1,4 @@
-"""Modules under the names that they had in earlier versions, which pickles may still hold.
+"""Modules under the names that they had in earlier versions, for pickles, settings and running daemons.
 
 `EarlierNames` is a finder of the import system (PEP 451). It is asked last, so it costs nothing where a module has the
 name that is asked for.
@@ -18,10 +18,10 @@ class EarlierNames:
     """Finds modules by their earlier names: `moved` maps each of them to the name of the module that has its contents.
 
     >>> import sys
-    >>> sys.meta_path.append(EarlierNames({"quartzcron.before": "quartzcron.fields"}))
-    >>> from quartzcron.before import FIRST_YEAR
-    >>> FIRST_YEAR
-    1970
+    >>> sys.meta_path.append(EarlierNames({"scheduler.before": "scheduler.errors"}))
+    >>> from scheduler.before import SHORT_CIRCUITED
+    >>> SHORT_CIRCUITED
+    'timerAction short-circuited and no fallback available.'
     """
 
     def __init__(self, moved: Mapping[str, str]) -> None:
