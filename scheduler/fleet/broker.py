@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.timer import Environment
 from ..errors import ConfigError, StoreUnavailableError
 from ..store.database import REACH, Store, one_at_a_time
+from .broker_connection import CONNECT_S, connect
 
 if TYPE_CHECKING:
     from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -21,10 +22,6 @@ OWN_DATABASE = "pgmq://"
 SCHEMES = ("pgmq", "amqp", "amqps", "redis", "rediss")
 #: When a message comes again that a worker took and did not begin. Coming twice it does no harm.
 VISIBILITY_S = 60
-#: How long connecting to a broker may take.
-CONNECT_S = 5
-#: How often a worker looks whether it has been asked to end: a signal does not end its waiting.
-SIGNAL_S = 0.25
 
 
 def celery_app(broker: str, store: Store) -> Celery:
@@ -53,11 +50,6 @@ def celery_app(broker: str, store: Store) -> Celery:
     elif scheme.startswith("redis"):
         app.conf.broker_transport_options = {"visibility_timeout": VISIBILITY_S, "socket_connect_timeout": CONNECT_S}
     return app
-
-
-def connect(connection: Any) -> None:
-    """Have a connection of Kombu's be open, trying each address of the broker once; a transport's own errors."""
-    connection.ensure_connection(max_retries=max(0, len(connection.alt) - 1), timeout=CONNECT_S)
 
 
 def check(app: Celery) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from celery.worker import consumer, state  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from kombu.exceptions import OperationalError  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-from .broker import SIGNAL_S, connect
+from .broker_connection import SIGNAL_S, connect
 
 log = logging.getLogger("scheduler.worker")
 

@@ -28,7 +28,8 @@ from ..executors import Report
 from ..store.database import Store, raise_translated
 from ..store.listen import Subscription
 from ..workers import protocol
-from .broker import CONNECT_S, celery_app, connect, prepare, queues
+from .broker import celery_app, prepare, queues
+from .broker_connection import CONNECT_S, connect
 from .runs import FleetRuns, RunProgress
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import psycopg
 from kombu.transport import pgmq  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from pgmq import PGMQueue
 
-from .broker import SIGNAL_S
+from .broker_connection import SIGNAL_S
 
 #: How often to look for messages where a notice was lost.
 POLL_S = 1.0
