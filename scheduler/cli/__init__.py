@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from ..errors import SchedulerError
-from ..formats.display import explained
+from ..formats.error_text import explained
 
 #: Command → what it does, in a line. Each is the attribute `command` of the module of its name.
 COMMANDS: Mapping[str, str] = MappingProxyType(

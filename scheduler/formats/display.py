@@ -122,15 +122,3 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         console.print(table)
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
-
-
-def explained(error: BaseException) -> str:
-    """An error's message; one about a broken expression with the drawing that shows the place."""
-    cause: BaseException | None = error
-    seen: set[int] = set()
-    while cause is not None and id(cause) not in seen:
-        if drawing := getattr(cause, "drawing", None):
-            return f"{error}\n{drawing}"
-        seen.add(id(cause))
-        cause = cause.__cause__
-    return str(error)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..core.timer import Environment
 from ..errors import ConfigError, SchedulerError, TargetError
-from ..formats.display import explained
+from ..formats.error_text import explained
 from .function_check import Fault, functions_at_hand
 from .project import Project, here
 

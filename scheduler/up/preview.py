@@ -18,7 +18,7 @@ from typing import Any
 
 from ..core.timer import Environment
 from ..errors import SchedulerError
-from ..formats.display import explained
+from ..formats.error_text import explained
 from ..project.preview_sources import PreviewSource
 from ..project.project import Project, here, printing_to_stderr
 from .application import application, capacity, say, take_over
