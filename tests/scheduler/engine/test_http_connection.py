@@ -43,7 +43,7 @@ def read(connection: socket.socket) -> tuple[bytes, bytes]:
     """Head and body of all that comes until the server closes."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
-        while piece := http_connection.recv(65_536):
+        while piece := connection.recv(65_536):
             received += piece
     head, _, body = received.partition(b"\r\n\r\n")
     return head, body

@@ -23,7 +23,7 @@ CLOUD = f"""
 import asyncio
 from pathlib import Path
 from scheduler.engine import Engine, init
-from scheduler.engine.serving import Capacity, Server
+from scheduler.engine.http_server import Capacity, EngineServer
 
 init({APP_ID!r}, {APP_KEY!r})
 engine = Engine(fetch_user=lambda token: "user of " + token)
@@ -44,7 +44,7 @@ async def session(n):
 
 
 if __name__ == "__main__":
-    server = Server(engine, host="127.0.0.1", port=0, capacity=Capacity.of(engine))
+    server = EngineServer(engine, host="127.0.0.1", port=0, capacity=Capacity.of(engine))
     print("Listening at", server.url, flush=True)
     server.serve()
 """
@@ -68,15 +68,24 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        assert process.stdout
-        listening = next(line for line in process.stdout if "Listening at" in line)
-        found = re.search(r"http://[\d.:]+", listening)
-        assert found
+        url = _listening_url(process)
         (folder / "called").write_text("")
-        yield found[0], folder
+        yield url, folder
         process.terminate()
+        assert process.stdout
         printed = process.stdout.read()
     assert "Traceback" not in printed, printed
+
+
+def _listening_url(process: subprocess.Popen[str]) -> str:
+    """The URL that a server prints when it listens; a failure with its output for one that ends before."""
+    assert process.stdout
+    printed = []
+    for line in process.stdout:
+        printed.append(line)
+        if listening := re.search(r"Listening at:? (http://[\d.:]+)", line):
+            return listening[1]
+    pytest.fail("the server ended before it listened:\n" + "".join(printed))
 
 
 def calls(folder: Path) -> int:
