@@ -70,7 +70,7 @@ class Engine:
         self.max_body_bytes = max_body_bytes
         self._app = wsgi_app
         self._server: EngineServer | None = None
-        self._execution = Execution(max_concurrency, prepare=functools.partial(default_engine.serving.set, self))
+        self._execution = Execution(max_concurrency, prepare=functools.partial(default_engine.current_engine.set, self))
         self._service = Service(
             registry=self.registry,
             execution=self._execution,

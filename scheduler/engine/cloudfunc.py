@@ -18,7 +18,7 @@ from ..functions.calling import complete
 from ..functions.context import TimerCall, current_call
 from . import body, typed_values
 from .credentials import our_keys
-from .default_engine import root_engine
+from .default_engine import default_engine
 from .environment import STAGE, app_environment, variable
 from .failures import TIMED_OUT, encode
 
@@ -34,7 +34,7 @@ class CloudFunction:
 
     def __call__(self, name: str, /, **params: Any) -> Any:
         """The result of a function; UnknownFunctionError if it is not here and no server is configured."""
-        engine = root_engine()
+        engine = default_engine()
         if engine is not None and name in engine.registry:
             return engine.call(name, **params)
         if variable("API_SERVER"):
@@ -43,7 +43,7 @@ class CloudFunction:
 
     def local(self, name: str, /, **params: Any) -> Any:
         """The result of a function of the root engine; it raises what the function raises."""
-        engine = root_engine()
+        engine = default_engine()
         if engine is None:
             raise UnknownFunctionError(name)
         return engine.call(name, **params)

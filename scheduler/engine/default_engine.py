@@ -1,33 +1,42 @@
-"""Which engine `cloudfunc.run` means when it calls locally: the one that runs the calling function, else the newest.
+"""The engine that `cloudfunc.run` calls locally: the one that runs the calling function, else the newest.
 
-Lives here: that choice and nothing else. An engine that was registered into another one is never the root.
+Lives here: that choice and nothing else. An engine that was registered into another one is never chosen.
 """
 
 from __future__ import annotations
 
 import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from .app import Engine
-
-serving: ContextVar[Engine | None] = ContextVar("scheduler.serving_engine", default=None)
-_engines: list[weakref.ref[Engine]] = []
+from ..functions.registry import Registry
 
 
-def enlist(engine: Engine) -> None:
+class LocalEngine(Protocol):
+    """What `cloudfunc` needs of an engine: its functions, and a method that calls one by name."""
+
+    registry: Registry
+
+    def call(self, name: str, /, **params: Any) -> Any: ...
+
+
+#: The engine that runs the call in progress.
+current_engine: ContextVar[LocalEngine | None] = ContextVar("scheduler.current_engine", default=None)
+_engines: list[weakref.ref[LocalEngine]] = []
+
+
+def enlist(engine: LocalEngine) -> None:
     """Make an engine the newest."""
     _engines.append(weakref.ref(engine, _engines.remove))
 
 
-def withdraw(engine: Engine) -> None:
-    """Never choose that engine again, because another one has taken over its functions."""
+def withdraw(engine: LocalEngine) -> None:
+    """Never choose this engine again: another one has taken over its functions."""
     _engines[:] = [ref for ref in _engines if ref() is not engine]
 
 
-def root_engine() -> Engine | None:
+def default_engine() -> LocalEngine | None:
     """The engine whose functions are called locally, None in a program without one."""
-    if engine := serving.get():
+    if engine := current_engine.get():
         return engine
     return _engines[-1]() if _engines else None

@@ -28,7 +28,7 @@ from .request import Request
 from .response import Reply
 from .routes import METHODS, Match, Needs
 
-logger = logging.getLogger("scheduler.engine")
+logger = logging.getLogger(__package__)
 
 Function = Callable[..., Any]
 

@@ -17,7 +17,7 @@ from ..functions.context import Call, current_call
 from . import capture
 from .threads import Pool
 
-logger = logging.getLogger("scheduler.engine")
+logger = logging.getLogger(__package__)
 
 Work = Callable[[], Any]
 
