@@ -34,8 +34,8 @@ from ..errors import LeanCloudError, LeanEngineError
 from . import cloudfunc
 from . import cloudfunc as cloud
 from .app import Engine
-from .capture import RequestIdFilter
 from .credentials import init
+from .log_filter import RequestIdFilter
 from .redirect import HttpsRedirectMiddleware
 from .typed_values import CloudObject
 

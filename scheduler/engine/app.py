@@ -23,7 +23,7 @@ from .failures import NOT_FOUND
 from .hooks import REALTIME, REALTIME_CLASS, VERIFIED_KINDS
 from .http_server import Capacity, EngineServer
 from .request import request_id
-from .response import Reply, failure
+from .response import Response, failure
 from .routes import match
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -228,6 +228,6 @@ def _nested_call(name: str) -> Call:
     return Call(name, calling.request_id, None, calling.timer, calling.user, calling.session_token, dict(calling.meta))
 
 
-def _send(answered: Reply, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _send(answered: Response, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     start_response(answered.status, answered.headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" or not answered.body else [answered.body]

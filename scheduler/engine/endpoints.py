@@ -25,7 +25,7 @@ from .environment import PRODUCTION, STAGE, app_environment
 from .execution import Execution
 from .failures import Failure, RefusedError
 from .request import Request
-from .response import Reply
+from .response import Response
 from .routes import METHODS, Match, Needs
 
 logger = logging.getLogger(__package__)
@@ -54,7 +54,7 @@ Watcher = Callable[[str, str, int, float], None]
 watchers: list[Watcher] = []
 
 
-def answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Reply:
+def answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Response:
     """The reply to a request at one of the engine's endpoints, whatever happens; the log hears of the unforeseen."""
     if not watchers:
         return _answer(service, matched, environ)
@@ -66,7 +66,7 @@ def answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Repl
     return answered
 
 
-def _answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Reply:
+def _answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Response:
     request = Request(environ, matched.names, service.max_body_bytes)
     if request.method == "OPTIONS":
         return response.preflight(environ)

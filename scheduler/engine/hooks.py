@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .failures import MALFORMED, NOT_FOUND, RefusedError
 from .typed_values import CloudObject, decode_fields
 
-Fields = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 Arguments = tuple[Any, ...]
 
 
@@ -25,31 +25,31 @@ class Event(NamedTuple):
     name: str
     path: tuple[str, str]
     system_name: str
-    arguments: Callable[[str, Fields], Arguments]
+    arguments: Callable[[str, JsonObject], Arguments]
     answer: Callable[[Arguments, Any], Any]
     logs_refusals: bool = False
 
 
-def _object(class_name: str, fields: Fields) -> Arguments:
+def _object(class_name: str, fields: JsonObject) -> Arguments:
     given = _dictionary(fields, "object")
     updated = given.get("_updatedKeys")
     kept = decode_fields({key: value for key, value in given.items() if key != "_updatedKeys"})
     return (CloudObject(class_name, kept, updated_keys=updated if isinstance(updated, list) else ()),)
 
 
-def _user(_: str, fields: Fields) -> Arguments:
+def _user(_: str, fields: JsonObject) -> Arguments:
     return _object("_User", fields)
 
 
-def _auth_data(_: str, fields: Fields) -> Arguments:
+def _auth_data(_: str, fields: JsonObject) -> Arguments:
     return (_dictionary(fields, "authData"),)
 
 
-def _job(_: str, fields: Fields) -> Arguments:
+def _job(_: str, fields: JsonObject) -> Arguments:
     return fields.get("status") == "OK", dict(fields)
 
 
-def _dictionary(fields: Fields, name: str) -> dict[str, Any]:
+def _dictionary(fields: JsonObject, name: str) -> dict[str, Any]:
     value = fields.get(name)
     if not isinstance(value, dict):
         raise RefusedError(MALFORMED)
@@ -129,7 +129,7 @@ def system_name(class_name: str, event: str) -> str:
     return event if class_name == REALTIME_CLASS else _BY_NAME[event].system_name.format(class_name)
 
 
-def user_of(fields: Fields) -> CloudObject | None:
+def user_of(fields: JsonObject) -> CloudObject | None:
     """The user on whose behalf a hook is called, as the body says."""
     user = fields.get("user")
     return CloudObject("_User", decode_fields(user)) if isinstance(user, dict) else None

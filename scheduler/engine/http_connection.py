@@ -38,7 +38,7 @@ FAILURES = {
 }
 
 
-class Arriving(HTTPRequestParser):  # type: ignore[misc]
+class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
     """A request while it arrives; too large a body is not kept."""
 
     expect_continue: bool
@@ -91,7 +91,7 @@ class Arriving(HTTPRequestParser):  # type: ignore[misc]
         return int(self.header_bytes_received + self.body_bytes_received)
 
 
-class Refusal(ErrorTask):  # type: ignore[misc]
+class RefusalTask(ErrorTask):  # type: ignore[misc]
     """The answer to a request that no application sees."""
 
     def execute(self) -> None:
@@ -110,12 +110,12 @@ class Refusal(ErrorTask):  # type: ignore[misc]
 class Connection(HTTPChannel):  # type: ignore[misc]
     """A connection that is closed when a request drips in, or when nobody reads the answer."""
 
-    parser_class = Arriving
-    error_task_class = Refusal
+    parser_class = IncomingRequest
+    error_task_class = RefusalTask
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._arriving: Arriving | None = None
+        self._arriving: IncomingRequest | None = None
         self._began = 0.0
 
     def writable(self) -> bool:

@@ -1,6 +1,6 @@
 """The answers of the engine: always JSON with a length, always open to other origins.
 
-Lives here: `Reply`, its headers, and the CORS preflight. Never here: what is answered.
+Lives here: `Response`, its headers, and the CORS preflight. Never here: what is answered.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PREFLIGHT_MAX_AGE_S = 86_400
 _ORIGIN = re.compile(r"[\x21-\x7e]{1,2048}")
 
 
-class Reply(NamedTuple):
+class Response(NamedTuple):
     """Status line, headers and body, ready for start_response."""
 
     status: str
@@ -44,12 +44,12 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def success(value: Any, environ: Mapping[str, Any], request_id: str) -> Reply:
+def success(value: Any, environ: Mapping[str, Any], request_id: str) -> Response:
     """A 200 with a value as its JSON body; RefusedError if the value is no JSON."""
     return _json("200 OK", encode(value), environ, request_id)
 
 
-def failure(refused: Failure, environ: Mapping[str, Any], request_id: str) -> Reply:
+def failure(refused: Failure, environ: Mapping[str, Any], request_id: str) -> Response:
     """A failure as JSON: `code`, `error`, and the request id by which the log knows more."""
     status = STATUS_LINES.get(refused.status) or f"{refused.status} Refused"
     body = {"code": refused.code, "error": refused.error, "requestId": request_id}
@@ -59,23 +59,23 @@ def failure(refused: Failure, environ: Mapping[str, Any], request_id: str) -> Re
     return reply
 
 
-def preflight(environ: Mapping[str, Any]) -> Reply:
+def preflight(environ: Mapping[str, Any]) -> Response:
     """The answer to OPTIONS: which origins, methods and headers may come; it needs no credentials."""
     allowed = [
         ("Access-Control-Allow-Methods", ALLOWED_METHODS),
         ("Access-Control-Allow-Headers", ALLOWED_HEADERS),
         ("Access-Control-Max-Age", str(PREFLIGHT_MAX_AGE_S)),
     ]
-    return Reply("204 No Content", _origin(environ) + allowed, b"")
+    return Response("204 No Content", _origin(environ) + allowed, b"")
 
 
-def _json(status: str, body: bytes, environ: Mapping[str, Any], request_id: str) -> Reply:
+def _json(status: str, body: bytes, environ: Mapping[str, Any], request_id: str) -> Response:
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
         ("X-Request-Id", request_id),
     ]
-    return Reply(status, headers + _origin(environ), body)
+    return Response(status, headers + _origin(environ), body)
 
 
 def _origin(environ: Mapping[str, Any]) -> Headers:

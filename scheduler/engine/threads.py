@@ -45,18 +45,18 @@ class Pool:
         while self._idle:
             self._idle.pop().give(None)
 
-    def _take(self) -> _Worker:
+    def _take(self) -> _PoolThread:
         try:
             return self._idle.pop()
         except IndexError:
             return self._start()
 
-    def _start(self) -> _Worker:
+    def _start(self) -> _PoolThread:
         with self._starting:
             if self._threads >= self.size:
                 raise EngineBusyError(self.size)
             self._threads += 1
-        worker = _Worker(self)
+        worker = _PoolThread(self)
         try:
             threading.Thread(target=worker.work, name="engine-worker", daemon=True).start()
         except RuntimeError:  # the system has no thread left
@@ -64,7 +64,7 @@ class Pool:
             raise EngineBusyError(self._threads) from None
         return worker
 
-    def _free(self, worker: _Worker) -> None:
+    def _free(self, worker: _PoolThread) -> None:
         self._idle.append(worker)
 
     def _ended(self) -> None:
@@ -73,7 +73,7 @@ class Pool:
 
     def _forget(self) -> None:
         """A forked child has none of its parent's threads."""
-        self._idle: list[_Worker] = []
+        self._idle: list[_PoolThread] = []
         self._threads = 0
         self._starting = threading.Lock()
 
@@ -115,7 +115,7 @@ class _Job:
             del error  # the traceback holds this frame, and must not be held by it
 
 
-class _Worker:
+class _PoolThread:
     __slots__ = ("job", "pool", "wake")
 
     def __init__(self, pool: Pool) -> None:

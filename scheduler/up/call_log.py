@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from ..core.log_limits import MAX_LINES_A_MINUTE, LineLimit
-from ..engine.capture import Said, catching
+from ..engine.capture import CapturedLine, capturing
 from ..errors import StoreError
 from ..project.project import Project
 from ..store.database import Store
@@ -50,13 +50,13 @@ class CallLogWriter:
         self._thread = threading.Thread(target=self._write, name="scribe", daemon=True)
         self._thread.start()
 
-    def __call__(self, said: Said) -> None:
+    def __call__(self, said: CapturedLine) -> None:
         with self._lock:
             if self._limit.allows(time.monotonic()):
                 self._said.append(self._line(said))
         self._there_is_more.set()
 
-    def _line(self, said: Said) -> LogLine:
+    def _line(self, said: CapturedLine) -> LogLine:
         return LogLine(said.at, said.level, said.text, said.function, self._environment, said.request_id)
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class CallLogWriter:
             if dropped and (now >= self._tell_at or self._stopping):
                 self._told, self._tell_at = self._limit.dropped, now + _MINUTE_S
                 text = f"{dropped} lines were dropped: calls may print {MAX_LINES_A_MINUTE} lines a minute"
-                taken.append(self._line(Said(datetime.now(UTC), "warning", text, "-", "-")))
+                taken.append(self._line(CapturedLine(datetime.now(UTC), "warning", text, "-", "-")))
         return taken
 
     def _write_down(self, taken: list[LogLine]) -> None:
@@ -122,7 +122,7 @@ def writing_down(store: Store, place: Project, teller: RunReporter) -> Iterator[
         teller=teller,
     )
     try:
-        with catching(scribe):
+        with capturing(scribe):
             yield
     finally:
         scribe.close()

@@ -16,7 +16,7 @@ from datetime import datetime, tzinfo
 from typing import Any, TextIO
 
 from ..core.log_limits import LineCutter
-from ..engine.capture import CALL, is_caught
+from ..engine.capture import CALL, is_captured
 from ..formats import display
 from ..functions.context import current_call
 from ..project.settings import Settings
@@ -137,7 +137,7 @@ def log_to_stderr(config: Settings) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_Formatter(tz))
     # What a call logs is shown as a line of the call.
-    handler.addFilter(lambda record: not is_caught(record))
+    handler.addFilter(lambda record: not is_captured(record))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())

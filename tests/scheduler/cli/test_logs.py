@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduler.engine.capture import Said
+from scheduler.engine.capture import CapturedLine
 from scheduler.errors import StoreUnavailableError
 from scheduler.formats import display
 from scheduler.store.database import Store
@@ -93,8 +93,8 @@ def scribe(store: Store) -> CallLogWriter:
     return CallLogWriter(store, "production", keep=timedelta(days=30), teller=JsonTeller(display.zone("Asia/Shanghai")))
 
 
-def said(n: int) -> Said:
-    return Said(datetime.now(UTC), "info", str(n), "hello", f"r{n}")
+def said(n: int) -> CapturedLine:
+    return CapturedLine(datetime.now(UTC), "info", str(n), "hello", f"r{n}")
 
 
 def test_calls_may_print_600_lines_a_minute(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

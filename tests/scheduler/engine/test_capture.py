@@ -16,7 +16,7 @@ import pytest
 import scheduler
 from scheduler.core.log_limits import MAX_LINE_LENGTH
 from scheduler.engine import Engine
-from scheduler.engine.capture import Said, catching
+from scheduler.engine.capture import CapturedLine, capturing
 from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, WITH_KEY, Client
 from tests.waiting import eventually
 
@@ -26,11 +26,11 @@ class Catching(Client):
 
     def __init__(self, app: Engine) -> None:
         super().__init__(app)
-        self.caught: list[Said] = []
+        self.caught: list[CapturedLine] = []
 
     def __enter__(self) -> Catching:
         # In the test itself: pytest has streams of its own for fixtures.
-        self._block = catching(self.caught.append)
+        self._block = capturing(self.caught.append)
         self._block.__enter__()
         return self
 
@@ -44,7 +44,7 @@ def client(engine: Engine) -> Catching:
     return Catching(engine)
 
 
-def told(lines: list[Said]) -> list[tuple[str, str, str]]:
+def told(lines: list[CapturedLine]) -> list[tuple[str, str, str]]:
     return [(line.level, line.function, line.text) for line in lines]
 
 

@@ -94,16 +94,16 @@ def test_a_connection_that_is_gone_before_it_is_refused_leaves_nothing_behind(
 ) -> None:
     """No error in the log, and no place that stays taken."""
     refused = threading.Event()
-    execute = http_connection.Refusal.execute
+    execute = http_connection.RefusalTask.execute
 
-    def gone(self: http_connection.Refusal) -> None:
+    def gone(self: http_connection.RefusalTask) -> None:
         self.channel.connected = False
         try:
             execute(self)
         finally:
             refused.set()
 
-    monkeypatch.setattr(http_connection.Refusal, "execute", gone)
+    monkeypatch.setattr(http_connection.RefusalTask, "execute", gone)
     with serving(engine()) as url, connected(url) as client:
         client.sendall(b"nonsense\r\n\r\n")
         assert refused.wait(5)

@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.core.run import Kind, Outcome, Task
 from scheduler.engine import Engine, cloudfunc
-from scheduler.engine.capture import Said, catching
+from scheduler.engine.capture import CapturedLine, capturing
 from scheduler.executors.http import HttpExecutor
 from scheduler.functions.context import Call, TimerCall, current_call
 from tests.scheduler.engine.real_server import serving
@@ -38,7 +38,7 @@ def task(function: str) -> Task:
 
 def test_a_function_at_a_remote_engine_sees_its_timer() -> None:
     """Name, fire time, attempt, whether it was missed; and its lines carry the request id of the fire."""
-    engine, seen, lines = Engine(), [], list[Said]()
+    engine, seen, lines = Engine(), [], list[CapturedLine]()
 
     @engine.define
     def report(n: int) -> str:
@@ -46,7 +46,7 @@ def test_a_function_at_a_remote_engine_sees_its_timer() -> None:
         print("reporting")
         return "done"
 
-    with serving(engine) as url, catching(lines.append):
+    with serving(engine) as url, capturing(lines.append):
         executor = HttpExecutor(url, app_id=APP_ID, app_key=APP_KEY)
         executor.submit([task("report")])
         give_up_at = time.monotonic() + 5
