@@ -11,7 +11,7 @@ from ..core.timer import Timer
 from ..core.triggers import Cron
 from ..formats import display
 from ..formats.json import print_json
-from ..project.project import Project, here
+from ..project.project import Project, current_project
 from ..store.statistics import alive
 from ..store.timers import TimerTable
 from .arguments import moment
@@ -47,19 +47,19 @@ def backfill_timer(
     """
     if cancel == (start is not None):
         raise click.UsageError("say where the span begins, as in --from 2026-01-05T00:00, or --cancel")
-    place = here(store=store, environment=environment)
-    with place.store() as opened:
-        timer = TimerTable(opened).get(name, place.environment).timer
+    project = current_project(store=store, environment=environment)
+    with project.open_store() as opened:
+        timer = TimerTable(opened).get(name, project.environment).timer
         if start is None:
-            _tell_cancelled(timer, cancel_backfill(opened, name, place.environment), as_json=as_json)
+            _tell_cancelled(timer, cancel_backfill(opened, name, project.environment), as_json=as_json)
             return
         now = datetime.now(UTC)
-        span = moment(start, place.config.tz), moment(end, place.config.tz) if end is not None else now
-        found = (plan_backfill if dry_run else backfill)(opened, name, place.environment, span, now=now, cap=limit)
+        span = moment(start, project.settings.tz), moment(end, project.settings.tz) if end is not None else now
+        found = (plan_backfill if dry_run else backfill)(opened, name, project.environment, span, now=now, cap=limit)
         if as_json:
-            _print_json(timer, found, place, entered=not dry_run)
+            _print_json(timer, found, project, entered=not dry_run)
             return
-        _tell(timer, found, place, dry_run=dry_run)
+        _tell(timer, found, project, dry_run=dry_run)
         if found.fire_times and not dry_run and not alive(opened):
             click.echo(f"no daemon runs on this store; they wait for:  {display.command('up')}", err=True)
 
@@ -71,8 +71,8 @@ def _tell_cancelled(timer: Timer, count: int, *, as_json: bool) -> None:
         click.echo(f"took back {count} backfilled runs of {timer.name} that had not begun")
 
 
-def _print_json(timer: Timer, found: Backfill, place: Project, *, entered: bool) -> None:
-    tz = display.zone_of(timer, place.config.tz)
+def _print_json(timer: Timer, found: Backfill, project: Project, *, entered: bool) -> None:
+    tz = display.zone_of(timer, project.settings.tz)
     print_json(
         {
             "timer": timer.name,
@@ -85,8 +85,8 @@ def _print_json(timer: Timer, found: Backfill, place: Project, *, entered: bool)
     )
 
 
-def _tell(timer: Timer, found: Backfill, place: Project, *, dry_run: bool) -> None:
-    tz = display.zone_of(timer, place.config.tz)
+def _tell(timer: Timer, found: Backfill, project: Project, *, dry_run: bool) -> None:
+    tz = display.zone_of(timer, project.settings.tz)
     if dry_run:
         for fire_time in found.fire_times:
             click.echo(display.instant(fire_time, tz))
@@ -104,11 +104,11 @@ def _tell(timer: Timer, found: Backfill, place: Project, *, dry_run: bool) -> No
         left = "is" if found.still_due == 1 else "are"
         click.echo(f"{found.still_due} {left} left to the daemon, which goes by the misfire policy, {timer.misfire}")
     if not (count or found.have_run or found.still_due):
-        click.echo(f"{timer.schedule} has no fire time in the span{_since(timer, place)}")
+        click.echo(f"{timer.schedule} has no fire time in the span{_since(timer, project)}")
 
 
-def _since(timer: Timer, place: Project) -> str:
+def _since(timer: Timer, project: Project) -> str:
     """What an interval has and an expression has not: a beginning."""
     if isinstance(timer.trigger, Cron):
         return ""
-    return f"; it is counted from {display.instant(timer.trigger.anchor, display.zone_of(timer, place.config.tz))}"
+    return f"; it is counted from {display.instant(timer.trigger.anchor, display.zone_of(timer, project.settings.tz))}"

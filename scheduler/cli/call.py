@@ -19,7 +19,7 @@ from ..functions.context import Call
 from ..functions.loading import Target
 from ..functions.tracebacks import from_users_frame
 from ..project.function_check import unknown_function
-from ..project.project import here, printing_to_stderr
+from ..project.project import current_project, printing_to_stderr
 from .arguments import EXPLANATION, parse_params
 from .options import json_option
 
@@ -40,11 +40,11 @@ def command(
 
     Exit status 1 when the function fails or is over its limit.
     """
-    place = here()
+    project = current_project()
     arguments = parse_params(pairs, params)
-    target_name = place.needed_target_name(target)
+    target_name = project.required_target_name(target)
     with printing_to_stderr():
-        loaded = place.load(target_name)
+        loaded = project.load(target_name)
     if name not in loaded.registry:
         raise unknown_function(name, target_name, loaded.registry.names())
     if not as_json:

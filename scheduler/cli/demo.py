@@ -23,7 +23,7 @@ from ..daemon.loop import Daemon
 from ..errors import SHORT_CIRCUITED, TIMED_OUT
 from ..formats import display
 from ..formats.json import print_json, run_json
-from ..project.project import here
+from ..project.project import current_project
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
@@ -85,7 +85,7 @@ def command(*, as_json: bool) -> None:
 
     Exit status 0 only if everything happened that should.
     """
-    tz = here().config.tz
+    tz = current_project().settings.tz
     told = stories()
     with tempfile.TemporaryDirectory(prefix="scheduler-demo-") as folder, Store(f"{folder}/store.db") as store:
         if not as_json:

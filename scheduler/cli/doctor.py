@@ -8,7 +8,7 @@ from ..doctor.examination import _findings
 from ..doctor.findings import Severity
 from ..formats import display
 from ..formats.json import print_json
-from ..project.project import here
+from ..project.project import current_project
 from .options import json_option, store_option
 
 _SIGNS = {Severity.WELL: "ok", Severity.WARNING: "!", Severity.BAD: "!!"}
@@ -22,8 +22,8 @@ _SIGNS = {Severity.WELL: "ok", Severity.WARNING: "!", Severity.BAD: "!!"}
 @json_option
 def command(*, target: str | None, store: str | None, as_json: bool) -> None:
     """Look whether everything that a timer needs is well; exit status 1 if something is not, warnings apart."""
-    place = here(store=store)
-    findings = list(_findings(place, target))
+    project = current_project(store=store)
+    findings = list(_findings(project, target))
     if as_json:
         shown = [
             {"name": one.name, "ok": one.state is not Severity.BAD, "state": one.state, "text": one.text}

@@ -10,7 +10,7 @@ import click
 from ..errors import StoreError
 from ..formats import display
 from ..formats.lines import line_of_run, print_line
-from ..project.project import here
+from ..project.project import current_project
 from ..store.log_lines import Choice, LogLines, Mark
 from ..store.runs import RunHistory
 from .options import environment_filter, json_option, store_option
@@ -46,9 +46,9 @@ def command(
 
     A function prints when a timer runs it, or when a client calls it over HTTP under `scheduler up`.
     """
-    place = here(store=store)
-    tz = display.zone(place.config.tz)
-    with place.store() as opened:
+    project = current_project(store=store)
+    tz = display.zone(project.settings.tz)
+    with project.open_store() as opened:
         if run_id is not None:
             _print_run(RunHistory(opened), run_id, limit, tz, as_json=as_json)
             return

@@ -9,7 +9,7 @@ import click
 from ..core.triggers import Cron
 from ..formats import display
 from ..formats.json import print_json
-from ..project.project import here
+from ..project.project import current_project
 from .arguments import moment
 from .options import json_option
 
@@ -23,10 +23,10 @@ from .options import json_option
 @json_option
 def command(*, expression: str, tz: str | None, dst: str, count: int, start: str | None, as_json: bool) -> None:
     """Show when a Quartz expression fires next."""
-    config = here(tz=tz).config
-    cron = Cron(expression, config.tz, dst)
-    zone = display.zone(config.tz)
-    after = moment(start, config.tz) if start is not None else datetime.now(UTC)
+    settings = current_project(tz=tz).settings
+    cron = Cron(expression, settings.tz, dst)
+    zone = display.zone(settings.tz)
+    after = moment(start, settings.tz) if start is not None else datetime.now(UTC)
     fires = _fires(cron, after.astimezone(zone), count)
     if as_json:
         print_json([fire.isoformat() for fire in fires])

@@ -11,8 +11,8 @@ from ..core.timer import Environment
 from ..errors import TimerError
 from ..formats import display
 from ..formats.json import print_json, run_json
-from ..project.function_check import closest
-from ..project.project import Project, here
+from ..project.project import Project, current_project
+from ..project.suggestions import did_you_mean
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
@@ -24,10 +24,10 @@ COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 class Zones:
     """The zone in which each timer's runs are shown; that of a timer which is gone is the default."""
 
-    def __init__(self, store: Store, place: Project) -> None:
-        self._default = display.zone(place.config.tz)
+    def __init__(self, store: Store, project: Project) -> None:
+        self._default = display.zone(project.settings.tz)
         self._of_timers = {
-            (entry.timer.environment.value, entry.timer.name): display.zone_of(entry.timer, place.config.tz)
+            (entry.timer.environment.value, entry.timer.name): display.zone_of(entry.timer, project.settings.tz)
             for entry in TimerTable(store).list()
         }
 
@@ -59,15 +59,15 @@ def command(
     as_json: bool,
 ) -> None:
     """Show what ran, newest first: how it ended, how late it was and how long it took."""
-    place = here(store=store, environment=environment)
-    with place.store() as opened:
+    project = current_project(store=store, environment=environment)
+    with project.open_store() as opened:
         found = RunHistory(opened).runs(
             timer=timer,
             environment=Environment(environment) if environment else None,
             outcomes=[Outcome(outcome) for outcome in outcomes],
             limit=limit,
         )
-        zones = Zones(opened, place)
+        zones = Zones(opened, project)
         if timer is not None and not found:
             check_timer(opened, timer)
     if as_json:
@@ -83,7 +83,7 @@ def check_timer(store: Store, name: str) -> None:
     """Refuse a name that no timer has, and no run of a timer that is gone."""
     known = {entry.timer.name for entry in TimerTable(store).list()}
     if name not in known and not RunHistory(store).runs(timer=name, limit=1):
-        hint = closest(name, known) or "scheduler timers list shows which there are"
+        hint = did_you_mean(name, known) or "scheduler timers list shows which there are"
         raise TimerError(f"no timer {name!r}, and no run of one; {hint}", field="timer")
 
 

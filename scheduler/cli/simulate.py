@@ -12,8 +12,8 @@ from ..core.timer import Environment, Timer
 from ..errors import TimerError
 from ..formats import display
 from ..formats.json import print_json_line
-from ..project.function_check import closest
-from ..project.project import Project, here
+from ..project.project import Project, current_project
+from ..project.suggestions import did_you_mean
 from ..store.timers import TimerTable
 from .arguments import TimeSpan, span
 from .options import environment_filter, json_option, store_option
@@ -49,10 +49,10 @@ def command(
     Instants without an offset are wall times of the default zone. --json prints an object for each fire on a line of
     its own, and on the last line how many there are.
     """
-    place = here(store=store, environment=environment)
-    with place.store() as opened:
+    project = current_project(store=store, environment=environment)
+    with project.open_store() as opened:
         kept = [entry.timer for entry in TimerTable(opened).list(Environment(environment) if environment else None)]
-    asked = span(start, end, place.config.tz)
+    asked = span(start, end, project.settings.tz)
     chosen = _chosen(kept, names)
     timers = [timer for timer in chosen if timer.enabled]
     if with_disabled:
@@ -60,9 +60,9 @@ def command(
     fires = forecast(timers, *asked)
     shown = fires if not limit else islice(fires, limit)
     if as_json:
-        _print_json(timers, shown, asked, place)
+        _print_json(timers, shown, asked, project)
     else:
-        _print(timers, shown, asked, place)
+        _print(timers, shown, asked, project)
     if (left_out := len(chosen) - len(timers)) and not as_json:
         click.echo(f"{left_out} of the timers are disabled and left out; --all shows them too", err=True)
 
@@ -71,17 +71,17 @@ def _chosen(timers: Sequence[Timer], names: Sequence[str]) -> list[Timer]:
     known = {timer.name for timer in timers}
     for name in names:
         if name not in known:
-            hint = closest(name, known) or "scheduler timers list shows which there are"
+            hint = did_you_mean(name, known) or "scheduler timers list shows which there are"
             raise TimerError(f"no timer {name!r}; {hint}", field="timer")
     return [timer for timer in timers if not names or timer.name in names]
 
 
-def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, place: Project) -> None:
+def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, project: Project) -> None:
     name_width = max((len(timer.name) for timer in timers), default=0)
     function_width = max((len(timer.function) for timer in timers), default=0)
     shown = 0
     for fire_time, timer in fires:
-        wall = display.instant(fire_time, display.zone_of(timer, place.config.tz))
+        wall = display.instant(fire_time, display.zone_of(timer, project.settings.tz))
         click.echo(f"{wall}  {timer.name:{name_width}}  {timer.function:{function_width}}  {timer.environment}")
         shown += 1
     counts = _counts(timers, asked)
@@ -96,10 +96,12 @@ def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, pl
         click.echo(f"  … and {len(timers) - MOST_COUNTED:,} more timers")
 
 
-def _print_json(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, place: Project) -> None:
+def _print_json(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, project: Project) -> None:
     shown = 0
     for fire_time, timer in fires:
-        print_json_line({"fire_time": display.iso(fire_time, display.zone_of(timer, place.config.tz)), **_names(timer)})
+        print_json_line(
+            {"fire_time": display.iso(fire_time, display.zone_of(timer, project.settings.tz)), **_names(timer)}
+        )
         shown += 1
     counts = _counts(timers, asked)
     each = [{**_names(timer), "fires": count} for timer, count in zip(timers, counts, strict=True)]

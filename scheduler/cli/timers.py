@@ -16,8 +16,9 @@ from ..core.timer import Environment, Timer, check_new
 from ..errors import StoreUnavailableError, TimerError, UnknownTimerError
 from ..formats import display
 from ..formats.json import print_json, run_json, timer_json
-from ..project.function_check import check_function, closest
-from ..project.project import Project, here
+from ..project.function_check import check_function
+from ..project.project import Project, current_project
+from ..project.suggestions import did_you_mean
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.statistics import alive
@@ -50,9 +51,9 @@ def _now() -> datetime:
 
 
 @contextlib.contextmanager
-def _opened(place: Project) -> Iterator[Store]:
+def _opened(project: Project) -> Iterator[Store]:
     """The store of a place; a timer that it lacks is answered with the nearest name."""
-    with place.store() as store:
+    with project.open_store() as store:
         try:
             yield store
         except UnknownTimerError as error:
@@ -69,7 +70,7 @@ def _with_hint(error: UnknownTimerError, entries: list[StoredTimer]) -> TimerErr
     if elsewhere:
         hint = f"there is one in {elsewhere[0]}: add --env {elsewhere[0]}"
     else:
-        hint = closest(error.name, (timer.name for timer in timers if timer.environment == error.environment))
+        hint = did_you_mean(error.name, (timer.name for timer in timers if timer.environment == error.environment))
     return TimerError(f"no timer {error.name!r} in {error.environment}; {hint}", field="name") if hint else None
 
 
@@ -91,47 +92,47 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
     """
     if given["function"] is None:
         raise click.UsageError("a timer needs a function: --function NAME")
-    place = here(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
+    project = current_project(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
     timer = Timer(
         name=name,
-        environment=place.environment,
+        environment=project.environment,
         enabled=enable,
-        trigger=trigger(given, place.config.tz),
+        trigger=trigger(given, project.settings.tz),
         params=parse_params(pairs, given["params"]),
-        **attributes(given, limit_s=place.config.limit_s),
+        **attributes(given, limit_s=project.settings.limit_s),
     )
     check_new(timer)
     if not no_check:
-        check_function(place, timer, given["target"])
-    with place.new_store() as store:
-        (entry,) = TimerTable(store).add([timer], now=_now(), quota=place.config.max_timers)
+        check_function(project, timer, given["target"])
+    with project.open_or_create_store() as store:
+        (entry,) = TimerTable(store).add([timer], now=_now(), quota=project.settings.max_timers)
         if as_json:
-            print_json(timer_json(entry, place.config.tz))
+            print_json(timer_json(entry, project.settings.tz))
         else:
-            _tell_added(entry, place, runs=alive(store))
+            _tell_added(entry, project, runs=alive(store))
 
 
-def _tell_added(entry: StoredTimer, place: Project, *, runs: bool) -> None:
+def _tell_added(entry: StoredTimer, project: Project, *, runs: bool) -> None:
     timer = entry.timer
     click.echo(f"added {timer.name}: calls {timer.function} in {timer.environment}, {timer.schedule}")
     if not timer.enabled:
-        click.echo(f"it is disabled; enable it with:  {_enabling(timer, place)}")
+        click.echo(f"it is disabled; enable it with:  {_enabling(timer, project)}")
         return
-    _tell_next(entry, place, runs=runs)
+    _tell_next(entry, project, runs=runs)
 
 
-def _tell_next(entry: StoredTimer, place: Project, *, runs: bool) -> None:
-    tz = display.zone_of(entry.timer, place.config.tz)
+def _tell_next(entry: StoredTimer, project: Project, *, runs: bool) -> None:
+    tz = display.zone_of(entry.timer, project.settings.tz)
     click.echo(f"enabled; fires next at {display.instant(entry.next_fire, tz)}")
     if not runs:
         click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 
-def _enabling(timer: Timer, place: Project) -> str:
+def _enabling(timer: Timer, project: Project) -> str:
     """The command that enables a timer, with the options that lead to it."""
     words = ["timers", "enable", timer.name]
-    for option, value in (("store", place.config.store), ("environment", timer.environment)):
-        if place.config.origin(option).startswith("the option"):
+    for option, value in (("store", project.settings.store), ("environment", timer.environment)):
+        if project.settings.origin(option).startswith("the option"):
             words += ["--store" if option == "store" else "--env", value]
     return display.command(*words)
 
@@ -142,16 +143,16 @@ def _enabling(timer: Timer, place: Project) -> str:
 @json_option
 def list_timers(environment: str | None, store: str | None, as_json: bool) -> None:
     """Show every timer: what it calls, when, and how it is."""
-    place = here(store=store, environment=environment)
-    with _opened(place) as opened:
+    project = current_project(store=store, environment=environment)
+    with _opened(project) as opened:
         entries = TimerTable(opened).list(Environment(environment) if environment else None)
     if as_json:
-        print_json([timer_json(entry, place.config.tz) for entry in entries])
+        print_json([timer_json(entry, project.settings.tz) for entry in entries])
     elif not entries:
         click.echo("no timers yet; add one with:  " + display.command(*_EXAMPLE))
     else:
         columns = ("NAME", "ENVIRONMENT", "STATE", "BREAKER", "NEXT FIRE", "FUNCTION", "FIRES")
-        display.print_table(columns, (_row(entry, place.config.tz) for entry in entries))
+        display.print_table(columns, (_row(entry, project.settings.tz) for entry in entries))
 
 
 def _row(entry: StoredTimer, default_tz: str) -> tuple[str, ...]:
@@ -174,13 +175,13 @@ def _row(entry: StoredTimer, default_tz: str) -> tuple[str, ...]:
 @json_option
 def enable_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
     """Set a timer going from now on; its breaker is closed."""
-    place = here(store=store, environment=environment)
-    with _opened(place) as opened:
-        entry = TimerTable(opened).enable(name, place.environment, now=_now())
+    project = current_project(store=store, environment=environment)
+    with _opened(project) as opened:
+        entry = TimerTable(opened).enable(name, project.environment, now=_now())
         if as_json:
-            print_json(timer_json(entry, place.config.tz))
+            print_json(timer_json(entry, project.settings.tz))
         else:
-            _tell_next(entry, place, runs=alive(opened))
+            _tell_next(entry, project, runs=alive(opened))
 
 
 @command.command("disable")
@@ -190,9 +191,9 @@ def enable_timer(name: str, environment: str | None, store: str | None, as_json:
 @json_option
 def disable_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
     """Stop a timer from firing; a run that goes on is not touched."""
-    place = here(store=store, environment=environment)
-    with _opened(place) as opened:
-        _answer(TimerTable(opened).disable(name, place.environment), f"disabled {name}", place, as_json)
+    project = current_project(store=store, environment=environment)
+    with _opened(project) as opened:
+        _answer(TimerTable(opened).disable(name, project.environment), f"disabled {name}", project, as_json)
 
 
 @command.command("reset")
@@ -202,9 +203,9 @@ def disable_timer(name: str, environment: str | None, store: str | None, as_json
 @json_option
 def reset_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
     """Close the breaker of a timer, so that its next fire runs."""
-    place = here(store=store, environment=environment)
-    with _opened(place) as opened:
-        _answer(TimerTable(opened).reset(name, place.environment), f"closed the breaker of {name}", place, as_json)
+    project = current_project(store=store, environment=environment)
+    with _opened(project) as opened:
+        _answer(TimerTable(opened).reset(name, project.environment), f"closed the breaker of {name}", project, as_json)
 
 
 @command.command("edit", short_help="Change a timer; what is not named stays.")
@@ -220,11 +221,11 @@ def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json
 
     The breaker is closed. Where it fires at other times than before, that is from now on; else what is due stays due.
     """
-    place = here(store=given["store"], environment=given["environment"])
-    with _opened(place) as opened:
-        kept = TimerTable(opened).get(name, place.environment).timer
+    project = current_project(store=given["store"], environment=given["environment"])
+    with _opened(project) as opened:
+        kept = TimerTable(opened).get(name, project.environment).timer
         changes = attributes(given)
-        if (new := changed_trigger(given, kept.trigger, place.config.tz)) is not None:
+        if (new := changed_trigger(given, kept.trigger, project.settings.tz)) is not None:
             changes["trigger"] = new
         if pairs or given["params"] is not None:
             changes["params"] = parse_params(pairs, given["params"])
@@ -232,13 +233,13 @@ def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json
             changes["name"] = rename
         if not changes:
             raise click.UsageError("nothing to change; name at least one option, as in --limit 30")
-        entry = TimerTable(opened).edit(name, place.environment, changes, now=_now())
-        _answer(entry, f"changed {entry.timer.name}: {', '.join(changes)}{_then(entry, place)}", place, as_json)
+        entry = TimerTable(opened).edit(name, project.environment, changes, now=_now())
+        _answer(entry, f"changed {entry.timer.name}: {', '.join(changes)}{_then(entry, project)}", project, as_json)
 
 
-def _then(entry: StoredTimer, place: Project) -> str:
+def _then(entry: StoredTimer, project: Project) -> str:
     """When a timer that was changed fires next, if it does."""
-    tz = display.zone_of(entry.timer, place.config.tz)
+    tz = display.zone_of(entry.timer, project.settings.tz)
     return f"; fires next at {display.instant(entry.next_fire, tz)}" if entry.timer.enabled else ""
 
 
@@ -249,16 +250,16 @@ def _then(entry: StoredTimer, place: Project) -> str:
 @json_option
 def remove_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
     """Forget a timer; what it ran stays in the history."""
-    place = here(store=store, environment=environment)
-    with _opened(place) as opened:
-        entry = TimerTable(opened).get(name, place.environment)
-        TimerTable(opened).remove(name, place.environment)
-    _answer(entry, f"removed {name}; its runs stay in the history", place, as_json)
+    project = current_project(store=store, environment=environment)
+    with _opened(project) as opened:
+        entry = TimerTable(opened).get(name, project.environment)
+        TimerTable(opened).remove(name, project.environment)
+    _answer(entry, f"removed {name}; its runs stay in the history", project, as_json)
 
 
-def _answer(entry: StoredTimer, words: str, place: Project, as_json: bool) -> None:
+def _answer(entry: StoredTimer, words: str, project: Project, as_json: bool) -> None:
     if as_json:
-        print_json(timer_json(entry, place.config.tz))
+        print_json(timer_json(entry, project.settings.tz))
     else:
         click.echo(words)
 
@@ -271,19 +272,19 @@ def _answer(entry: StoredTimer, words: str, place: Project, as_json: bool) -> No
 @json_option
 def run_timer(*, name: str, wait: bool, environment: str | None, store: str | None, as_json: bool) -> None:
     """Run a timer once, now, off its schedule; an open breaker does not keep it from running."""
-    place = here(store=store, environment=environment)
-    with _opened(place) as opened:
-        timer = TimerTable(opened).get(name, place.environment).timer
+    project = current_project(store=store, environment=environment)
+    with _opened(project) as opened:
+        timer = TimerTable(opened).get(name, project.environment).timer
         runs = alive(opened)
         if wait and not runs:
             raise StoreUnavailableError(
                 f"no daemon runs on {opened}, so nothing would run; start one: {display.command('up')}"
             )
-        run_id = request_run(opened, name, place.environment, now=_now())
+        run_id = request_run(opened, name, project.environment, now=_now())
         run = _waited(opened, run_id, timer) if wait else RunHistory(opened).run(run_id)
     assert run is not None
     if as_json:
-        print_json(run_json(run, display.zone_of(timer, place.config.tz)))
+        print_json(run_json(run, display.zone_of(timer, project.settings.tz)))
     elif wait and run.outcome is not None:
         _tell_ended(run)
     else:

@@ -17,9 +17,9 @@ from ..errors import DuplicateTimerError, TargetError, TimerError
 from ..formats import display, timer_files
 from ..formats.json import print_json
 from ..formats.timer_files import FileProblem, Listed, TimerListError
-from ..project.function_check import Functions, functions_at_hand
-from ..project.preview_sources import PreviewSource, Question
-from ..project.project import Project, here
+from ..project.function_check import ProjectFunctions, load_functions
+from ..project.preview_sources import CallToCheck, PreviewSource
+from ..project.project import Project, current_project
 from ..store.statistics import alive
 from ..store.timers import TimerTable
 from .options import environment_filter, environment_option, json_option, store_option
@@ -45,20 +45,20 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     tz, dst, params (JSON), limit_s, misfire, overlap, delivery, breaker, jitter_s, retries, retry_backoff_s. --env is
     for lines that name no environment.
     """
-    place = here(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
-    config = place.config
-    found = timer_files.read(_text_of(file), environment=place.environment, tz=config.tz, limit_s=config.limit_s)
-    kept = _kept(place)
-    problems = [*found.problems, *_taken(kept, found.lines), *_over_quota(kept, found.lines, config.max_timers)]
-    lost = [] if no_check else _lost_functions(place, found.lines, given["target"], given["stage_source"])
+    project = current_project(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
+    settings = project.settings
+    found = timer_files.read(_text_of(file), environment=project.environment, tz=settings.tz, limit_s=settings.limit_s)
+    kept = _kept(project)
+    problems = [*found.problems, *_taken(kept, found.lines), *_over_quota(kept, found.lines, settings.max_timers)]
+    lost = [] if no_check else _lost_functions(project, found.lines, given["target"], given["stage_source"])
     if lost:
         raise TimerError(f"{TimerListError(problems + lost)}{_hint(lost, found.lines, given['stage_source'])}")
     if problems:
         raise TimerListError(problems)
     timers = [replace(timer, enabled=enable or timer.enabled) for timer in found.timers]
     if not dry_run:
-        _keep(place, timers)
-    _tell(place, timers, dry_run=dry_run, as_json=as_json)
+        _keep(project, timers)
+    _tell(project, timers, dry_run=dry_run, as_json=as_json)
 
 
 def _text_of(file: str) -> str:
@@ -74,7 +74,7 @@ def _text_of(file: str) -> str:
 
 
 def _lost_functions(
-    place: Project, lines: Sequence[Listed], target: str | None, source: str | None
+    project: Project, lines: Sequence[Listed], target: str | None, source: str | None
 ) -> list[FileProblem]:
     """The lines whose functions, each in its own environment, are not there or do not take the line's parameters."""
     of_stage: list[Listed] = []
@@ -84,20 +84,20 @@ def _lost_functions(
             elsewhere = source is not None and listed.values["environment"] is Environment.STAGE
             (of_stage if elsewhere else others).append(listed)
     questions = [_question(listed) for listed in of_stage]
-    faults = PreviewSource.of(place, source, target).faults(place, questions) if questions else []
-    if others and (functions := _functions(place, target)):
-        faults += [functions.fault(*_question(listed)) for listed in others]
+    faults = PreviewSource.find(project, source, target).check(project, questions) if questions else []
+    if others and (functions := _functions(project, target)):
+        faults += [functions.problem(*_question(listed)) for listed in others]
     found = zip([*of_stage, *others], faults, strict=False)
     return [FileProblem(listed.line, fault.column, fault.text) for listed, fault in found if fault is not None]
 
 
-def _question(listed: Listed) -> Question:
+def _question(listed: Listed) -> CallToCheck:
     return listed.values["function"], listed.values.get("params")
 
 
-def _functions(place: Project, target: str | None) -> Functions | None:
+def _functions(project: Project, target: str | None) -> ProjectFunctions | None:
     try:
-        return functions_at_hand(place, target)
+        return load_functions(project, target)
     except TargetError as error:
         if target is not None:
             raise
@@ -105,11 +105,11 @@ def _functions(place: Project, target: str | None) -> Functions | None:
         return None
 
 
-def _kept(place: Project) -> list[Timer]:
+def _kept(project: Project) -> list[Timer]:
     """The timers that the store has; none where there is no store yet."""
-    if place.store_file is not None and not place.store_file.exists():
+    if project.store_file is not None and not project.store_file.exists():
         return []
-    with place.store() as store:
+    with project.open_store() as store:
         return [entry.timer for entry in TimerTable(store).list()]
 
 
@@ -151,14 +151,14 @@ def _hint(problems: Sequence[FileProblem], lines: Sequence[Listed], source: str 
     return f"\n({'; '.join(ways)})"
 
 
-def _keep(place: Project, timers: Sequence[Timer]) -> None:
-    with place.new_store() as store:
-        TimerTable(store).add(timers, now=datetime.now(UTC), quota=place.config.max_timers)
+def _keep(project: Project, timers: Sequence[Timer]) -> None:
+    with project.open_or_create_store() as store:
+        TimerTable(store).add(timers, now=datetime.now(UTC), quota=project.settings.max_timers)
         if any(timer.enabled for timer in timers) and not alive(store):
             click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 
-def _tell(place: Project, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:
+def _tell(project: Project, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json([timer_files.record(timer) for timer in timers])
         return
@@ -170,7 +170,7 @@ def _tell(place: Project, timers: Sequence[Timer], *, dry_run: bool, as_json: bo
     disabled = [timer for timer in timers if not timer.enabled]
     if disabled and not dry_run:
         example = disabled[0]
-        stage = ["--env", example.environment] if example.environment != place.environment else []
+        stage = ["--env", example.environment] if example.environment != project.environment else []
         click.echo(
             f"{len(disabled)} of them disabled; enable them one by one when they shall fire here:  "
             + display.command("timers", "enable", example.name, *stage)
@@ -183,8 +183,8 @@ def _tell(place: Project, timers: Sequence[Timer], *, dry_run: bool, as_json: bo
 @json_option
 def export_timers(environment: str | None, store: str | None, as_json: bool) -> None:
     """Print every timer as a list that `timers import` takes: CSV, or JSON under --json."""
-    place = here(store=store, environment=environment)
-    with place.store() as opened:
+    project = current_project(store=store, environment=environment)
+    with project.open_store() as opened:
         entries = TimerTable(opened).list(Environment(environment) if environment else None)
     timers = [entry.timer for entry in entries]
     if as_json:

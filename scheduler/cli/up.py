@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..project.preview_sources import PreviewSource
-from ..project.project import here
+from ..project.project import current_project
 from ..project.settings import EXECUTORS, LOG_FORMATS, LOG_LEVELS
 from ..up.handover import taken
 from ..up.log_setup import log_to_stderr
@@ -57,17 +57,17 @@ def command(
     With --stage, this is production, and a second process serves the sources of --stage-source as environment stage.
     """
     given = taken()
-    place = here(**options)
-    log_to_stderr(place.config)
+    project = current_project(**options)
+    log_to_stderr(project.settings)
     if stage_port is not None:
-        place = _live(place)
+        project = _live(project)
     elif stage_source is not None:
         raise click.UsageError("--stage-source goes with --stage PORT")
-    source = PreviewSource.of(place, stage_source, target) if stage_port is not None else None
-    plan = Plan(place, place.needed_target_name(target), source, as_json)
+    source = PreviewSource.find(project, stage_source, target) if stage_port is not None else None
+    plan = Plan(project, project.required_target_name(target), source, as_json)
     with ExitStack() as stack:
-        sockets = _taken_over(given, stack) if given else _listening(place, stage_port, stack)
+        sockets = _taken_over(given, stack) if given else _listening(project, stage_port, stack)
         if reload and given is None:
-            folders = [place.config.folder, *([source.folder] if source else [])]
+            folders = [project.settings.folder, *([source.folder] if source else [])]
             raise SystemExit(supervise(folders, *sockets))
         raise SystemExit(_serve(plan, sockets, given))

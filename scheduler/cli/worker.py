@@ -9,7 +9,7 @@ import click
 from ..core.timer import Environment
 from ..fleet.broker import celery_app, prepare, queues
 from ..formats.json import print_json_line
-from ..project.project import here
+from ..project.project import current_project
 from ..project.settings import LOG_FORMATS, LOG_LEVELS
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import never_waiting
@@ -35,25 +35,25 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     """
     from ..fleet.worker import serve
 
-    place = here(**options)
-    config = place.config
-    log_to_stderr(config)
-    with place.new_store() as store:
-        app = celery_app(config.broker, store)
-        prepare(config.broker, store)
+    project = current_project(**options)
+    settings = project.settings
+    log_to_stderr(settings)
+    with project.open_or_create_store() as store:
+        app = celery_app(settings.broker, store)
+        prepare(settings.broker, store)
         names = queues(store)
-    loaded = place.deploy(place.needed_target_name(target))
-    environments = [place.deployed] if place.deployed else list(Environment)
+    loaded = project.load_to_serve(project.required_target_name(target))
+    environments = [project.only_environment] if project.only_environment else list(Environment)
     functions = loaded.registry.names()
     if as_json:
-        print_json_line({"functions": functions, "environments": environments, "workers": config.workers})
+        print_json_line({"functions": functions, "environments": environments, "workers": settings.workers})
     else:
         served = " and ".join(environments)
-        click.echo(f"serving {served}: {len(functions)} functions, {config.workers} at a time; Ctrl-C ends it")
+        click.echo(f"serving {served}: {len(functions)} functions, {settings.workers} at a time; Ctrl-C ends it")
     serve(
         app,
-        config.store_url,
+        settings.store_url,
         loaded.registry,
         [names[environment] for environment in environments],
-        ["--concurrency", str(config.workers), "--loglevel", config.log_level, "--hostname", node or "%d-%h"],
+        ["--concurrency", str(settings.workers), "--loglevel", settings.log_level, "--hostname", node or "%d-%h"],
     )

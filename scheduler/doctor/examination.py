@@ -9,7 +9,7 @@ from pathlib import Path
 from ..core.timer import Environment
 from ..errors import SchedulerError
 from ..formats import display
-from ..project.function_check import lost_timers
+from ..project.function_check import missing_functions
 from ..project.project import Project, printing_to_stderr
 from ..store.declarations import declared_timers
 from ..store.timers import TimerTable
@@ -18,17 +18,17 @@ from .findings import Finding, bad, well
 from .workers import _workers
 
 
-def _findings(place: Project, target: str | None) -> Iterator[Finding]:
-    tz = display.zone(place.config.tz)
+def _findings(project: Project, target: str | None) -> Iterator[Finding]:
+    tz = display.zone(project.settings.tz)
     yield machine.versions()
-    yield _settings(place)
+    yield _settings(project)
     yield machine.clock(tz)
     yield machine.zones(datetime.now(UTC).date())
-    if place.store_file is not None:
-        yield machine.disk(_existing(place.store_file.parent))
-    yield from _guarded("store", _store(place))
-    yield from _guarded("functions", _functions(place, target))
-    yield from _guarded("workers", _workers(place, target))
+    if project.store_file is not None:
+        yield machine.disk(_existing(project.store_file.parent))
+    yield from _guarded("store", _store(project))
+    yield from _guarded("functions", _functions(project, target))
+    yield from _guarded("workers", _workers(project, target))
 
 
 def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -39,8 +39,8 @@ def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield bad(name, str(error))
 
 
-def _settings(place: Project) -> Finding:
-    given = [f"{name} from {origin}" for name, origin in place.config.origins.items()]
+def _settings(project: Project) -> Finding:
+    given = [f"{name} from {origin}" for name, origin in project.settings.origins.items()]
     return well("settings", ", ".join(given) or "all defaults")
 
 
@@ -49,21 +49,21 @@ def _existing(folder: Path) -> Path:
     return next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
 
 
-def _store(place: Project) -> Iterator[Finding]:
-    with place.store() as store:
-        yield from store_checks.findings(store, place.store_file, display.zone(place.config.tz))
+def _store(project: Project) -> Iterator[Finding]:
+    with project.open_store() as store:
+        yield from store_checks.findings(store, project.store_file, display.zone(project.settings.tz))
 
 
-def _functions(place: Project, target: str | None) -> Iterator[Finding]:
-    name = place.needed_target_name(target)
+def _functions(project: Project, target: str | None) -> Iterator[Finding]:
+    name = project.required_target_name(target)
     with printing_to_stderr():
-        registry = place.load(name).registry
+        registry = project.load(name).registry
     known = registry.names()
-    declared_timers(registry, place.environment, place.config.tz)
-    if place.store_file is None or place.store_file.exists():
-        with place.store() as store:
-            here = [env for env in Environment if place.config.deployment(env).runs_what_is_served]
-            lost = lost_timers(TimerTable(store).list(), dict.fromkeys(here, (known, name)))
+    declared_timers(registry, project.environment, project.settings.tz)
+    if project.store_file is None or project.store_file.exists():
+        with project.open_store() as store:
+            served = [env for env in Environment if project.settings.for_environment(env).runs_what_is_served]
+            lost = missing_functions(TimerTable(store).list(), dict.fromkeys(served, (known, name)))
         if lost:
             yield bad("functions", "; ".join(lost))
             return

@@ -20,16 +20,16 @@ from .findings import Finding, bad, well
 _ANSWER_WITHIN_S = 10.0
 
 
-def _workers(place: Project, target: str | None) -> Iterator[Finding]:
+def _workers(project: Project, target: str | None) -> Iterator[Finding]:
     """Look whether that can be reached which runs the functions of timers, in every environment."""
-    served = [place.deployed] if place.deployed else list(Environment)
-    for deployment in dict.fromkeys(place.config.deployment(environment) for environment in served):
-        yield from _LOOKS[deployment.executor](place, target, deployment)
+    served = [project.only_environment] if project.only_environment else list(Environment)
+    for deployment in dict.fromkeys(project.settings.for_environment(environment) for environment in served):
+        yield from _LOOKS[deployment.executor](project, target, deployment)
 
 
-def _processes(place: Project, target: str | None, deployment: EnvironmentSettings) -> Iterator[Finding]:
+def _processes(project: Project, target: str | None, deployment: EnvironmentSettings) -> Iterator[Finding]:
     """Start a worker as the daemon does, and have it answer a call; of a function that nobody has, so nothing runs."""
-    executor = ProcessExecutor(deployment.target or place.needed_target_name(target), workers=1)
+    executor = ProcessExecutor(deployment.target or project.required_target_name(target), workers=1)
     nobody = f"doctor {secrets.token_hex(8)}"
     began = time.perf_counter()
     try:
@@ -44,10 +44,11 @@ def _processes(place: Project, target: str | None, deployment: EnvironmentSettin
         what = "nothing" if ending is None else f"{ending.outcome}, {ending.error}"
         yield bad("workers", f"a worker started, but to a call it answered {what} within {_ANSWER_WITHIN_S:g} s")
         return
+    settings = project.settings
     yield well(
         "workers",
         f"one started and loaded the functions in {display.seconds(started_s)}, answered a call in "
-        f"{display.seconds(answered_s)}; {place.config.workers} are kept ready, at most {place.config.max_workers}",
+        f"{display.seconds(answered_s)}; {settings.workers} are kept ready, at most {settings.max_workers}",
     )
 
 
@@ -64,8 +65,8 @@ def _call(executor: ProcessExecutor, function: str) -> Ending | None:
     return None
 
 
-def _threads(place: Project, _target: str | None, _deployment: EnvironmentSettings) -> Iterator[Finding]:
-    yield well("workers", f"at most {place.config.max_workers} threads; a function that hangs is not killed")
+def _threads(project: Project, _target: str | None, _deployment: EnvironmentSettings) -> Iterator[Finding]:
+    yield well("workers", f"at most {project.settings.max_workers} threads; a function that hangs is not killed")
 
 
 def _remote_engine(_place: Project, _target: str | None, deployment: EnvironmentSettings) -> Iterator[Finding]:
@@ -79,12 +80,12 @@ def _remote_engine(_place: Project, _target: str | None, deployment: Environment
     yield well("workers", f"{deployment.remote_engine} answers")
 
 
-def _fleet(place: Project, _target: str | None, _deployment: EnvironmentSettings) -> Iterator[Finding]:
+def _fleet(project: Project, _target: str | None, _deployment: EnvironmentSettings) -> Iterator[Finding]:
     from ..fleet.broker import celery_app, check
 
-    with place.store() as store:
-        check(celery_app(place.config.broker, store))
-    yield well("workers", f"the broker {place.config.broker.partition('://')[0]}:// answers")
+    with project.open_store() as store:
+        check(celery_app(project.settings.broker, store))
+    yield well("workers", f"the broker {project.settings.broker.partition('://')[0]}:// answers")
 
 
 _LOOKS: dict[str, Callable[[Project, str | None, EnvironmentSettings], Iterator[Finding]]] = {

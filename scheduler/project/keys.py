@@ -1,8 +1,7 @@
-"""The keys of the application, as `scheduler up` finds or makes them.
+"""The keys of the application: from environment variables, else from a file beside the store, else generated once.
 
-Environment variables come first, as on LeanEngine; what they leave open is read from a file beside the store, or made
-up once. All go into the environment before the user's code is loaded, since an old wsgi.py reads them there; what the
-code gives to `init` is then the engine's own business.
+`set_missing_keys` puts all of them into the environment before the user's code is loaded, because an old wsgi.py reads
+them there. Keys that the code passes to `init` are the engine's own business.
 """
 
 from __future__ import annotations
@@ -12,43 +11,40 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..engine.environment import variable
-from ..errors import ConfigError, StoreUnavailableError
+from ..errors import ConfigError
+from .own_folder import make_own_folder
 
-if TYPE_CHECKING:
-    pass
-
-#: Environment variable, without its prefix → how long a made-up key is, in bytes.
-NAMES: Mapping[str, int] = {"APP_ID": 12, "APP_KEY": 12, "APP_MASTER_KEY": 12, "APP_HOOK_KEY": 12}
+#: Environment variable without its prefix → length of a generated key in bytes.
+KEY_BYTES: Mapping[str, int] = {"APP_ID": 12, "APP_KEY": 12, "APP_MASTER_KEY": 12, "APP_HOOK_KEY": 12}
 
 
-def provide(path: Path) -> dict[str, str]:
-    """Complete the environment's keys from the file, else by new ones; returns what was not set already."""
-    missing = [name for name in NAMES if variable(name) is None]
+def set_missing_keys(path: Path) -> dict[str, str]:
+    """Set the keys that the environment lacks, from the file or generated; returns those that were set."""
+    missing = [name for name in KEY_BYTES if variable(name) is None]
     if not missing:
         return {}
-    kept = _read(path)
-    provided = {name: kept.get(name) or secrets.token_hex(NAMES[name]) for name in missing}
-    os.environ.update({f"LEANCLOUD_{name}": value for name, value in provided.items()})
-    return provided
+    saved = _read(path)
+    keys = {name: saved.get(name) or secrets.token_hex(KEY_BYTES[name]) for name in missing}
+    os.environ.update({f"LEANCLOUD_{name}": value for name, value in keys.items()})
+    return keys
 
 
-def keep(provided: Mapping[str, str], path: Path) -> None:
-    """Write keys that were made up to a file that only its owner can read, so that the next start has them too."""
-    kept = _read(path)
-    if all(kept.get(name) == value for name, value in provided.items()):
+def save_keys(keys: Mapping[str, str], path: Path) -> None:
+    """Write generated keys to a file that only its owner can read, so that the next start uses them too."""
+    saved = _read(path)
+    if all(saved.get(name) == value for name, value in keys.items()):
         return
     make_own_folder(path.parent)
-    text = json.dumps({f"LEANCLOUD_{name}": value for name, value in {**kept, **provided}.items()}, indent=2)
+    text = json.dumps({f"LEANCLOUD_{name}": value for name, value in {**saved, **keys}.items()}, indent=2)
     new = path.with_suffix(f".{os.getpid()}")
     try:
         new.touch(mode=0o600, exist_ok=False)
         new.write_text(text + "\n", encoding="utf-8")
         new.replace(path)
     except OSError as error:
-        raise ConfigError(f"{path}: the keys cannot be kept ({error.strerror})") from error
+        raise ConfigError(f"{path}: the keys cannot be saved ({error.strerror})") from error
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -57,20 +53,7 @@ def _read(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: no file of keys ({error}); remove it to get new ones") from error
+        raise ConfigError(f"{path}: not a file of keys ({error}); remove it to generate new ones") from error
     if not isinstance(table, dict) or not all(isinstance(value, str) and value for value in table.values()):
-        raise ConfigError(f"{path}: no file of keys; remove it to get new ones")
+        raise ConfigError(f"{path}: not a file of keys; remove it to generate new ones")
     return {name.removeprefix("LEANCLOUD_"): value for name, value in table.items()}
-
-
-def make_own_folder(path: Path) -> None:
-    """Make a folder that keeps itself out of version control."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ignore = path / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreUnavailableError(
-            f"{path}: the folder for the store cannot be made ({error.strerror}); name another store with --store"
-        ) from error

@@ -1,38 +1,37 @@
 """The settings: `scheduler.toml`, environment variables and options → one frozen Settings; every value has an origin.
 
 An option of the command line wins over an environment variable, that over `scheduler.toml`, that over the default.
-Lives here: the table of settings and how their values are read. Never here: what a setting does.
+Lives here: the table of settings and how their values are parsed. Never here: what a setting does.
 """
 
 from __future__ import annotations
 
-import difflib
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ConfigError
+from .own_folder import OWN_FOLDER
+from .suggestions import did_you_mean
 
 FILE_NAME = "scheduler.toml"
-MAX_FILE_BYTES = 1_000_000
-#: The folder that is made for the store and the keys where none are named.
-OWN_FOLDER = ".scheduler"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 ENVIRONMENTS = ("production", "stage")
 #: Where functions run: in worker processes, in threads of `up`, at a remote engine, by the workers of a Celery fleet.
 EXECUTORS = ("process", "thread", "http", "celery")
-#: Where code is written: it sees this name, as under LeanCloud's tools, and timers of both environments fire.
+#: On a developer's machine: LEANCLOUD_APP_ENV has this value, as under LeanCloud's tools, and the timers of both
+#: environments fire.
 DEVELOPMENT = "development"
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSettings:
-    """Where the functions of one environment run; `target` None = those that `up` serves."""
+    """Where the functions of one environment run; a `target` of None means the functions that `up` serves."""
 
     executor: str
     target: str | None
@@ -77,17 +76,17 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def origin(self, name: str) -> str:
-        """Where a setting's value stands, in words."""
+        """Where the value of a setting was set: `the option --port`, the path of the file, `the default` …"""
         return self.origins.get(name, "the default")
 
-    def deployment(self, environment: str) -> EnvironmentSettings:
-        """Where the functions of an environment run: by its own settings, else by those for all."""
-        executor, target, remote_engine = (getattr(self, f"{environment}_{name}") for name in OF_ENVIRONMENT)
+    def for_environment(self, environment: str) -> EnvironmentSettings:
+        """The environment's own settings; where it has none, those for both environments."""
+        executor, target, remote_engine = (getattr(self, f"{environment}_{name}") for name in ENVIRONMENT_SETTINGS)
         return EnvironmentSettings(executor or self.executor, target, remote_engine or self.remote_engine)
 
     @property
     def store_url(self) -> str:
-        """What to open: a URL as it is, a path made absolute; relative ones start at the folder of the settings."""
+        """The URL as it is, or the absolute path; a relative path starts at the folder of the settings."""
         if "://" in self.store:
             return self.store
         return str(self.folder / Path(self.store).expanduser())
@@ -95,14 +94,14 @@ class Settings:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("it is a text that is not blank")
+        raise ValueError("expected a text that is not blank")
     return value
 
 
 def _one_of(*choices: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if value not in choices:
-            raise ValueError(f"it is {' or '.join(choices)}")
+            raise ValueError(f"expected {' or '.join(choices)}")
         return str(value)
 
     return parse
@@ -115,7 +114,7 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
         except ValueError:
             number = None
         if number is None or not low <= number <= high:
-            raise ValueError(f"it is a whole number from {low} to {high:,}")
+            raise ValueError(f"expected a whole number from {low} to {high:,}")
         return number
 
     return parse
@@ -127,7 +126,7 @@ def _seconds(value: object) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number <= 86_400:
-        raise ValueError("it is a number of seconds, more than 0 and at most 86400")
+        raise ValueError("expected a number of seconds, more than 0 and at most 86400")
     return number
 
 
@@ -143,14 +142,14 @@ def _zone(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How one setting is read, and the environment variables that name it, the strongest first."""
+    """How one setting is parsed, and the environment variables that set it, the strongest first."""
 
     parse: Callable[[object], Any]
     variables: tuple[str, ...]
 
 
-#: What an environment may have of its own: in the file, in a table of its name.
-OF_ENVIRONMENT: Mapping[str, Callable[[object], Any]] = {
+#: The settings that an environment may have of its own, in the file in a table of its name.
+ENVIRONMENT_SETTINGS: Mapping[str, Callable[[object], Any]] = {
     "executor": _one_of(*EXECUTORS),
     "target": _text,
     "remote_engine": _text,
@@ -181,51 +180,59 @@ SETTINGS: Mapping[str, Setting] = {
     **{
         f"{environment}_{name}": Setting(parse, (f"SCHEDULER_{environment}_{name}".upper(),))
         for environment in ENVIRONMENTS
-        for name, parse in OF_ENVIRONMENT.items()
+        for name, parse in ENVIRONMENT_SETTINGS.items()
     },
 }
 
 
-#: What the values of older variables mean.
-_PROD = {"1": "production", "0": "stage"}
-_MEANINGS: Mapping[str, Mapping[str, str]] = {"LEANCLOUD_APP_PROD": _PROD, "LC_APP_PROD": _PROD}
+def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
+    """The settings of a program that is started in `folder`; an option of None was not given.
 
-
-def read(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
-    """The settings for a program started in `folder`; an option that is None was not given.
-
-    Raises ConfigError, which says where the bad value stands and what is allowed.
+    Raises ConfigError, which names the origin of the invalid value and what is allowed.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    # The weakest source first, so that each later one overwrites it.
-    sources = (*_from_file(folder), *_from_environment(environ), *_from_options(options))
-    for name, value, origin in sources:
+    # The weakest origin first: each later value replaces an earlier one.
+    given = (*_from_file(folder), *_from_environment(environ), *_from_options(options))
+    for name, value, origin in given:
         try:
             values[name] = SETTINGS[name].parse(value)
         except ValueError as error:
-            raise ConfigError(f"{origin}: {name} = {value!r} cannot be; {error}") from error
+            raise ConfigError(f"{origin}: {name} = {value!r} is invalid: {error}") from error
         origins[name] = origin
-    config = Settings(folder=folder, **values, origins=MappingProxyType(origins))
+    settings = Settings(folder=folder, **values, origins=MappingProxyType(origins))
+    _check_remote_engines(settings)
+    _check_workers(settings)
+    return settings
+
+
+def _check_remote_engines(settings: Settings) -> None:
     for environment in ENVIRONMENTS:
-        deployment = config.deployment(environment)
-        if deployment.executor == "http" and deployment.remote_engine is None:
-            where = f"{environment}_executor" if getattr(config, f"{environment}_executor") else "executor"
+        of_environment = settings.for_environment(environment)
+        if of_environment.executor == "http" and of_environment.remote_engine is None:
+            where = f"{environment}_executor" if getattr(settings, f"{environment}_executor") else "executor"
             raise ConfigError(
-                f'{config.origin(where)}: executor = "http" needs remote_engine = "https://…", the engine to call'
+                f'{settings.origin(where)}: executor = "http" needs remote_engine = "https://…", the engine to call'
             )
-    if config.workers > config.max_workers:
+
+
+def _check_workers(settings: Settings) -> None:
+    if settings.workers > settings.max_workers:
         raise ConfigError(
-            f"{config.origin('workers')}: workers = {config.workers} cannot be more than max_workers = "
-            f"{config.max_workers} ({config.origin('max_workers')})"
+            f"{settings.origin('workers')}: workers = {settings.workers} is more than max_workers = "
+            f"{settings.max_workers} ({settings.origin('max_workers')})"
         )
-    return config
 
 
-Origin = Iterator[tuple[str, Any, str]]
+class GivenValue(NamedTuple):
+    """A value as it was given, not yet parsed."""
+
+    name: str
+    value: Any
+    origin: str
 
 
-def _from_file(folder: Path) -> Origin:
+def _from_file(folder: Path) -> Iterator[GivenValue]:
     path = folder / FILE_NAME
     try:
         text = _small_text(path)
@@ -236,49 +243,54 @@ def _from_file(folder: Path) -> Origin:
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: no TOML: {error}") from error
+        raise ConfigError(f"{path}: invalid TOML: {error}") from error
     for name, value in _flat(table):
         if name not in SETTINGS:
-            raise ConfigError(f"{path}: there is no setting {name!r}; {_nearest(name)}")
-        yield name, value, str(path)
+            hint = did_you_mean(name, SETTINGS) or f"the settings are {', '.join(SETTINGS)}"
+            raise ConfigError(f"{path}: unknown setting {name!r}; {hint}")
+        yield GivenValue(name, value, str(path))
+
+
+_MAX_FILE_BYTES = 1_000_000
+
+
+def _small_text(path: Path) -> str:
+    """The text of a regular file; reading a pipe could block, and a device may have no end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"{path}: not a regular file; put the settings into a file, or into environment variables")
+    if status.st_size > _MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: has {status.st_size:,} bytes; a file of settings has at most {_MAX_FILE_BYTES:,}")
+    return path.read_text(encoding="utf-8")
 
 
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The settings of a file, those in the table of an environment under their full names."""
+    """The settings of a file; those in the table of an environment under their full names, as in `stage_target`."""
     for name, value in table.items():
         if name in ENVIRONMENTS and isinstance(value, dict):
-            yield from ((f"{name}_{own}", of_one) for own, of_one in value.items())
+            yield from ((f"{name}_{own}", own_value) for own, own_value in value.items())
         else:
             yield name, value
 
 
-def _small_text(path: Path) -> str:
-    """The text of a file, which may be no pipe, and no disk that somebody gave the wrong name."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ConfigError(f"{path}: no file; settings stand in a file, or in environment variables")
-    if status.st_size > MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: has {status.st_size:,} bytes; settings take at most {MAX_FILE_BYTES:,}")
-    return path.read_text(encoding="utf-8")
+#: Variables whose values are codes.
+_PROD = {"1": "production", "0": "stage"}
+_MEANINGS: Mapping[str, Mapping[str, str]] = {"LEANCLOUD_APP_PROD": _PROD, "LC_APP_PROD": _PROD}
 
 
-def _nearest(name: str) -> str:
-    close = difflib.get_close_matches(name, SETTINGS, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"settings are {', '.join(SETTINGS)}"
-
-
-def _from_environment(environ: Mapping[str, str]) -> Origin:
+def _from_environment(environ: Mapping[str, str]) -> Iterator[GivenValue]:
     for name, setting in SETTINGS.items():
         for variable in reversed(setting.variables):
             if value := environ.get(variable):
-                yield name, _MEANINGS.get(variable, {}).get(value, value), f"the environment variable {variable}"
-
-
-def _from_options(options: Mapping[str, Any]) -> Origin:
-    for name, value in options.items():
-        if value is not None:
-            yield name, value, f"the option --{OPTION_NAMES.get(name, name).replace('_', '-')}"
+                meaning = _MEANINGS.get(variable, {}).get(value, value)
+                yield GivenValue(name, meaning, f"the environment variable {variable}")
 
 
 #: Options whose name is not that of their setting.
-OPTION_NAMES = {"environment": "env", "limit_s": "limit"}
+_OPTION_NAMES = {"environment": "env", "limit_s": "limit"}
+
+
+def _from_options(options: Mapping[str, Any]) -> Iterator[GivenValue]:
+    for name, value in options.items():
+        if value is not None:
+            yield GivenValue(name, value, f"the option --{_OPTION_NAMES.get(name, name).replace('_', '-')}")

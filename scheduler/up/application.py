@@ -31,10 +31,10 @@ def capacity(loaded: Target) -> Capacity:
     return Capacity.of(loaded.application)
 
 
-def take_over(store: Store, registry: Registry, place: Project) -> list[Change]:
+def take_over(store: Store, registry: Registry, project: Project) -> list[Change]:
     """Bring the store in line with what functions declare; TimerError names the function that declares it wrongly."""
-    declared = declared_timers(registry, place.environment, place.config.tz)
-    return synchronise(store, declared, place.environment, now=datetime.now(UTC), quota=place.config.max_timers)
+    declared = declared_timers(registry, project.environment, project.settings.tz)
+    return synchronise(store, declared, project.environment, now=datetime.now(UTC), quota=project.settings.max_timers)
 
 
 def say(changes: Sequence[Change], target: str, log: logging.Logger) -> None:

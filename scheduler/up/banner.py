@@ -72,17 +72,17 @@ def _needs_nothing(registry: Registry, name: str) -> bool:
     return True
 
 
-def stage_facts(place: Project, folder: Path, port: int, *, starts: bool) -> dict[str, Any]:
+def stage_facts(project: Project, folder: Path, port: int, *, starts: bool) -> dict[str, Any]:
     """Where the preview is."""
     return {
-        "stage": base_url(place.config.host, port),
+        "stage": base_url(project.settings.host, port),
         "stage_source": str(folder) if starts else f"{folder}, which does not start",
     }
 
 
-def facts(place: Project, *, target: str, url: str, store: str, keys_from: str, registry: Registry) -> dict[str, Any]:
+def facts(project: Project, *, target: str, url: str, store: str, keys_from: str, registry: Registry) -> dict[str, Any]:
     """Where everything is, as the banner shows it and --json prints it."""
-    config = place.config
+    settings = project.settings
     return {
         "url": url,
         "target": target,
@@ -90,9 +90,9 @@ def facts(place: Project, *, target: str, url: str, store: str, keys_from: str, 
         "hooks": [f"{event} of {class_name}" for class_name, event in registry.hook_names()],
         "store": store,
         "keys": keys_from,
-        "environment": config.environment,
-        "tz": config.tz,
-        "log_level": config.log_level,
+        "environment": settings.environment,
+        "tz": settings.tz,
+        "log_level": settings.log_level,
     }
 
 

@@ -112,13 +112,13 @@ class CallLogWriter:
 
 
 @contextlib.contextmanager
-def writing_down(store: Store, place: Project, teller: RunReporter) -> Iterator[None]:
+def writing_down(store: Store, project: Project, teller: RunReporter) -> Iterator[None]:
     """Within the block, what calls print is kept in the store and shown."""
-    config = place.config
+    settings = project.settings
     scribe = CallLogWriter(
         store,
-        place.environment.value,
-        keep=timedelta(days=config.keep_days),
+        project.environment.value,
+        keep=timedelta(days=settings.keep_days),
         teller=teller,
     )
     try:

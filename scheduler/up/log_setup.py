@@ -122,14 +122,14 @@ class _Formatter(logging.Formatter):
         return display.instant(datetime.fromtimestamp(record.created, self._tz), self._tz)
 
 
-def log_to_stderr(config: Settings) -> None:
+def log_to_stderr(settings: Settings) -> None:
     """Send what the service and the user's code log to stderr, as the settings have it.
 
     Where logs are JSON, so is all else that is printed there.
     """
-    tz, level = display.zone(config.tz), config.log_level
+    tz, level = display.zone(settings.tz), settings.log_level
     handler: logging.StreamHandler[TextIO]
-    if config.log_format == "json":
+    if settings.log_format == "json":
         handler = JsonHandler(sys.stderr, tz)
         handler.setLevel(level.upper())
         sys.stderr = LogStream(handler, sys.stderr.fileno())

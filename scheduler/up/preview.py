@@ -20,7 +20,7 @@ from ..core.timer import Environment
 from ..errors import SchedulerError
 from ..formats.error_text import explained
 from ..project.preview_sources import PreviewSource
-from ..project.project import Project, here, printing_to_stderr
+from ..project.project import Project, current_project, printing_to_stderr
 from .application import application, capacity, say, take_over
 from .call_log import writing_down
 from .handover import Child, Handover, taken
@@ -115,17 +115,17 @@ class Both:
 
 
 @contextmanager
-def preview(source: PreviewSource, listener: socket.socket, place: Project, *, as_json: bool) -> Iterator[Preview]:
+def preview(source: PreviewSource, listener: socket.socket, project: Project, *, as_json: bool) -> Iterator[Preview]:
     """A preview that ends with the block."""
     environ = {
         "LEANCLOUD_APP_ENV": Environment.STAGE.value,
         "LEANCLOUD_APP_PORT": str(listener.getsockname()[1]),
-        "SCHEDULER_STORE": place.config.store_url,
-        "SCHEDULER_TZ": place.config.tz,
-        "SCHEDULER_MAX_TIMERS": str(place.config.max_timers),
-        "SCHEDULER_KEEP_DAYS": str(place.config.keep_days),
-        "SCHEDULER_LOG_LEVEL": place.config.log_level,
-        "SCHEDULER_LOG_FORMAT": place.config.log_format,
+        "SCHEDULER_STORE": project.settings.store_url,
+        "SCHEDULER_TZ": project.settings.tz,
+        "SCHEDULER_MAX_TIMERS": str(project.settings.max_timers),
+        "SCHEDULER_KEEP_DAYS": str(project.settings.keep_days),
+        "SCHEDULER_LOG_LEVEL": project.settings.log_level,
+        "SCHEDULER_LOG_FORMAT": project.settings.log_format,
     }
     running = Preview(source, listener, environ, as_json=as_json)
     try:
@@ -158,15 +158,15 @@ class _Nothing:
 @never_waiting()
 def serve(target: str, given: Handover) -> int:
     """Serve the stage's functions until a signal says stop."""
-    place = here()
-    log_to_stderr(place.config)
+    project = current_project()
+    log_to_stderr(project.settings)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(fileno=given.listener))
-        store = stack.enter_context(place.store())
-        stack.enter_context(writing_down(store, place, teller_of(place, as_json=given.as_json)))
+        store = stack.enter_context(project.open_store())
+        stack.enter_context(writing_down(store, project, teller_of(project, as_json=given.as_json)))
         with printing_to_stderr() if given.as_json or json_handler() else nullcontext():
-            loaded = place.deploy(target)
-        say(take_over(store, loaded.registry, place), target, log)
+            loaded = project.load_to_serve(target)
+        say(take_over(store, loaded.registry, project), target, log)
         server = UpServer(listener, application(loaded), capacity=capacity(loaded), supervised=True)
         stack.enter_context(server.signals_caught())
         given.say_ready({"functions": loaded.registry.names()})

@@ -54,9 +54,9 @@ class RunReporter(Protocol):
         ...
 
 
-def teller_of(place: Project, *, as_json: bool) -> RunReporter:
+def teller_of(project: Project, *, as_json: bool) -> RunReporter:
     """As the settings and --json have it."""
-    tz = display.zone(place.config.tz)
+    tz = display.zone(project.settings.tz)
     if (handler := json_handler()) is not None:
         return RecordTeller(handler, tz)
     return JsonTeller(tz) if as_json else WordTeller(tz)

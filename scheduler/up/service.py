@@ -20,8 +20,8 @@ from ..engine.credentials import our_keys
 from ..errors import ConfigError
 from ..formats.json import print_json_line
 from ..functions.loading import Target
-from ..project import keys
-from ..project.function_check import lost_timers
+from ..project.function_check import missing_functions
+from ..project.keys import save_keys, set_missing_keys
 from ..project.preview_sources import PreviewSource
 from ..project.project import Project, printing_to_stderr
 from ..store.database import Store
@@ -45,7 +45,7 @@ log = logging.getLogger("scheduler.up")
 class Plan:
     """What one `up` serves: the functions of a place, and beside them the sources of a preview."""
 
-    place: Project
+    project: Project
     target: str
     preview: PreviewSource | None
     as_json: bool
@@ -59,20 +59,20 @@ class Sockets(NamedTuple):
     metrics: socket.socket | None
 
 
-def _live(place: Project) -> Project:
+def _live(project: Project) -> Project:
     """A place beside which there is a preview: it is production."""
-    if place.deployed is Environment.STAGE:
-        origin = place.config.origin("environment")
+    if project.only_environment is Environment.STAGE:
+        origin = project.settings.origin("environment")
         raise ConfigError(f"{origin}: beside a preview (--stage PORT), what is served here is production")
-    return Project(replace(place.config, environment=Environment.PRODUCTION.value))
+    return Project(replace(project.settings, environment=Environment.PRODUCTION.value))
 
 
-def _listening(place: Project, stage_port: int | None, stack: ExitStack) -> Sockets:
-    config = place.config
+def _listening(project: Project, stage_port: int | None, stack: ExitStack) -> Sockets:
+    settings = project.settings
     wanted = (
-        (config.host, config.port, "--port"),
-        (config.host, stage_port, "--stage"),
-        (config.metrics_host, config.metrics_port, "--metrics-port"),
+        (settings.host, settings.port, "--port"),
+        (settings.host, stage_port, "--stage"),
+        (settings.metrics_host, settings.metrics_port, "--metrics-port"),
     )
     live, stage, metrics = (
         None if port is None else stack.enter_context(listening(host, port, option=option))
@@ -92,20 +92,20 @@ def _taken_over(given: Handover, stack: ExitStack) -> Sockets:
 
 
 def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
-    place, config = plan.place, plan.place.config
+    project, settings = plan.project, plan.project.settings
     with ExitStack() as stack:
         os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
-        store = stack.enter_context(place.new_store())
+        store = stack.enter_context(project.open_or_create_store())
         store.check_writable()
-        provided = keys.provide(place.keys_file)
-        teller = teller_of(place, as_json=plan.as_json)
-        stack.enter_context(writing_down(store, place, teller))
+        provided = set_missing_keys(project.keys_file)
+        teller = teller_of(project, as_json=plan.as_json)
+        stack.enter_context(writing_down(store, project, teller))
         with printing_to_stderr() if plan.as_json or json_handler() else nullcontext():
-            loaded = place.deploy(plan.target)
-        changes = take_over(store, loaded.registry, place)
-        keys_from = _keep_keys(place, provided)
+            loaded = project.load_to_serve(plan.target)
+        changes = take_over(store, loaded.registry, project)
+        keys_from = _keep_keys(project, provided)
         beside = _beside(plan, sockets, stack)
-        running = executors(place, loaded, plan.preview, store, stack)
+        running = executors(project, loaded, plan.preview, store, stack)
         metrics = stack.enter_context(measuring()) if sockets.metrics else None
         server = UpServer(
             sockets.live,
@@ -116,8 +116,8 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
         )
         journal = Journal(RunHistory(store), teller)
         listener = telling(journal, metrics) if metrics else journal
-        keep = timedelta(days=config.keep_days)
-        daemon = Daemon(store, running, keep=keep, keep_runs=config.keep_runs, listener=listener)
+        keep = timedelta(days=settings.keep_days)
+        daemon = Daemon(store, running, keep=keep, keep_runs=settings.keep_runs, listener=listener)
         if metrics:
             metrics.watch(daemon, store)
         stack.enter_context(server.signals_caught())
@@ -129,16 +129,16 @@ def _serve(plan: Plan, sockets: Sockets, given: Handover | None) -> int:
 def _beside(plan: Plan, sockets: Sockets, stack: ExitStack) -> Preview | None:
     if plan.preview is None or sockets.stage is None:
         return None
-    return stack.enter_context(preview(plan.preview, sockets.stage, plan.place, as_json=plan.as_json))
+    return stack.enter_context(preview(plan.preview, sockets.stage, plan.project, as_json=plan.as_json))
 
 
-def _keep_keys(place: Project, provided: dict[str, str]) -> str:
+def _keep_keys(project: Project, provided: dict[str, str]) -> str:
     """Keep the keys that were made up, if the engine goes by them; says where the keys come from."""
     ours = our_keys()
     used = {ours.app_id, ours.app_key, ours.master_key, ours.hook_key} & set(provided.values())
     if used:
-        keys.keep(provided, place.keys_file)
-        return str(place.keys_file)
+        save_keys(provided, project.keys_file)
+        return str(project.keys_file)
     return "from the code" if provided else "from the environment"
 
 
@@ -151,20 +151,20 @@ def _announce(
     beside: Preview | None,
     given: Handover | None,
 ) -> None:
-    place, names = plan.place, loaded.registry.names()
-    url = banner.base_url(place.config.host, sockets.live.getsockname()[1])
+    project, names = plan.project, loaded.registry.names()
+    url = banner.base_url(project.settings.host, sockets.live.getsockname()[1])
     stated = banner.facts(
-        place, target=loaded.name, url=url, store=str(store), keys_from=keys_from, registry=loaded.registry
+        project, target=loaded.name, url=url, store=str(store), keys_from=keys_from, registry=loaded.registry
     )
-    entries = TimerTable(store).list(None if beside else place.deployed)
+    entries = TimerTable(store).list(None if beside else project.only_environment)
     known = {
         environment: (names, loaded.name)
         for environment in Environment
-        if place.config.deployment(environment).runs_what_is_served
+        if project.settings.for_environment(environment).runs_what_is_served
     }
     if beside and plan.preview and sockets.stage:
         port = sockets.stage.getsockname()[1]
-        stated |= banner.stage_facts(place, plan.preview.folder, port, starts=beside.functions is not None)
+        stated |= banner.stage_facts(project, plan.preview.folder, port, starts=beside.functions is not None)
         known[Environment.STAGE] = beside.functions or [], f"the stage's {plan.preview.target}"
     if sockets.metrics:
         host, port = sockets.metrics.getsockname()[:2]
@@ -179,8 +179,8 @@ def _announce(
         if plan.as_json:
             print_json_line({**stated, "call": call})
         else:
-            banner.print_banner(stated, entries, call, place.config.tz)
-    for warning in lost_timers(entries, known):
+            banner.print_banner(stated, entries, call, project.settings.tz)
+    for warning in missing_functions(entries, known):
         if json_handler():
             log.warning("%s", warning)
         else:

@@ -153,7 +153,7 @@ def test_a_cloud_py_that_does_not_load_is_a_warning_for_a_timer(command_line: Co
     command_line.write("cloud.py", "1 / 0\n")
     result = command_line.run("timers", "add", "t", *EVERY)
     assert result.exit_code == 0
-    assert "Warning: nobody checked" in result.stderr
+    assert "Warning: the function 'hello' was not checked: " in result.stderr
     assert "ZeroDivisionError" in result.stderr
 
 

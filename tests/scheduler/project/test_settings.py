@@ -1,4 +1,4 @@
-"""Settings: where they come from, which is the stronger one, and how a bad one is answered."""
+"""Settings: where they come from, which one is stronger, and the message for an invalid one."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.errors import ConfigError
-from scheduler.project.settings import EnvironmentSettings, Settings, read
+from scheduler.project.settings import EnvironmentSettings, Settings, read_settings
 
 
 def write(folder: Path, text: str) -> None:
@@ -15,23 +15,23 @@ def write(folder: Path, text: str) -> None:
 
 def test_without_any_settings_the_defaults_hold(tmp_path: Path) -> None:
     """The specification's defaults: port 3000, five timers, UTC+8, 15 s."""
-    config = read(tmp_path, {}, {})
-    assert config == Settings(folder=tmp_path)
-    assert (config.port, config.max_timers, config.tz, config.limit_s) == (3000, 5, "Asia/Shanghai", 15.0)
-    assert config.store_url == str(tmp_path / ".scheduler/store.db")
-    assert config.origin("port") == "the default"
+    settings = read_settings(tmp_path, {}, {})
+    assert settings == Settings(folder=tmp_path)
+    assert (settings.port, settings.max_timers, settings.tz, settings.limit_s) == (3000, 5, "Asia/Shanghai", 15.0)
+    assert settings.store_url == str(tmp_path / ".scheduler/store.db")
+    assert settings.origin("port") == "the default"
 
 
 def test_a_stronger_source_wins(tmp_path: Path) -> None:
     """Option, then LeanCloud's variable, then ours, then the file, then the default."""
     write(tmp_path, "port = 1\nworkers = 3\n")
     ours, theirs = {"SCHEDULER_PORT": "2"}, {"LEANCLOUD_APP_PORT": "3"}
-    assert read(tmp_path, {}, {}).port == 1
-    assert read(tmp_path, ours, {}).port == 2
-    assert read(tmp_path, ours | theirs, {}).port == 3
-    config = read(tmp_path, ours | theirs, {"port": 4})
-    assert (config.port, config.origin("port")) == (4, "the option --port")
-    assert (config.workers, config.origin("workers")) == (3, str(tmp_path / "scheduler.toml"))
+    assert read_settings(tmp_path, {}, {}).port == 1
+    assert read_settings(tmp_path, ours, {}).port == 2
+    assert read_settings(tmp_path, ours | theirs, {}).port == 3
+    settings = read_settings(tmp_path, ours | theirs, {"port": 4})
+    assert (settings.port, settings.origin("port")) == (4, "the option --port")
+    assert (settings.workers, settings.origin("workers")) == (3, str(tmp_path / "scheduler.toml"))
 
 
 @pytest.mark.parametrize(
@@ -45,41 +45,41 @@ def test_a_stronger_source_wins(tmp_path: Path) -> None:
 )
 def test_a_store_is_a_path_or_a_url(tmp_path: Path, given: str, opened: str) -> None:
     """A relative path starts at the folder of the settings."""
-    assert read(tmp_path, {"SCHEDULER_STORE": given}, {}).store_url == opened.format(folder=tmp_path)
+    assert read_settings(tmp_path, {"SCHEDULER_STORE": given}, {}).store_url == opened.format(folder=tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prot = 1", "there is no setting 'prot'; did you mean 'port'?"),
-        ("zzzzzz = 1", "there is no setting 'zzzzzz'; settings are target, store, "),
-        ("port = 70000", "port = 70000 cannot be; it is a whole number from 0 to 65,535"),
-        ("port = true", "port = True cannot be"),
-        ("port = [1]", "port = [1] cannot be"),
-        ("store = ' '", "it is a text that is not blank"),
-        ("limit_s = 0", "it is a number of seconds, more than 0 and at most 86400"),
-        ("environment = 'prod'", "it is production or stage or development"),
+        ("prot = 1", "unknown setting 'prot'; did you mean 'port'?"),
+        ("zzzzzz = 1", "unknown setting 'zzzzzz'; the settings are target, store, "),
+        ("port = 70000", "port = 70000 is invalid: expected a whole number from 0 to 65,535"),
+        ("port = true", "port = True is invalid"),
+        ("port = [1]", "port = [1] is invalid"),
+        ("store = ' '", "expected a text that is not blank"),
+        ("limit_s = 0", "expected a number of seconds, more than 0 and at most 86400"),
+        ("environment = 'prod'", "expected production or stage or development"),
         ("tz = 'Asia/Shangai'", "did you mean 'Asia/Shanghai'?"),
-        ("workers = 9\nmax_workers = 8", "workers = 9 cannot be more than max_workers = 8"),
-        ("port = ", "no TOML: "),
-        (f"port = {'[' * 100_000}", "no TOML: "),
-        (f"# {'x' * 1_000_000}", "has 1,000,002 bytes; settings take at most 1,000,000"),
+        ("workers = 9\nmax_workers = 8", "workers = 9 is more than max_workers = 8"),
+        ("port = ", "invalid TOML: "),
+        (f"port = {'[' * 100_000}", "invalid TOML: "),
+        (f"# {'x' * 1_000_000}", "has 1,000,002 bytes; a file of settings has at most 1,000,000"),
     ],
 )
-def test_a_bad_setting_says_where_it_stands_and_what_is_allowed(tmp_path: Path, text: str, message: str) -> None:
-    """The message names the file, the setting and the fix."""
+def test_an_invalid_setting_is_reported_with_its_file_and_the_fix(tmp_path: Path, text: str, message: str) -> None:
+    """The message names the file, the setting and what is allowed."""
     write(tmp_path, text)
     with pytest.raises(ConfigError) as refused:
-        read(tmp_path, {}, {})
+        read_settings(tmp_path, {}, {})
     assert str(tmp_path / "scheduler.toml") in str(refused.value)
     assert message in str(refused.value)
 
 
-def test_settings_are_read_from_a_file_alone(tmp_path: Path) -> None:
-    """A pipe would keep every command waiting."""
+def test_settings_are_read_from_a_regular_file_only(tmp_path: Path) -> None:
+    """Reading a pipe would block every command."""
     os.mkfifo(tmp_path / "scheduler.toml")
-    with pytest.raises(ConfigError, match="no file; settings stand in a file"):
-        read(tmp_path, {}, {})
+    with pytest.raises(ConfigError, match="not a regular file; put the settings into a file"):
+        read_settings(tmp_path, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -90,19 +90,19 @@ def test_settings_are_read_from_a_file_alone(tmp_path: Path) -> None:
         ({}, {"max_timers": -1}, "the option --max-timers: max_timers"),
     ],
 )
-def test_a_bad_value_is_blamed_on_its_origin(
+def test_an_invalid_value_is_reported_with_its_origin(
     tmp_path: Path, environ: dict[str, str], options: dict[str, object], origin: str
 ) -> None:
-    """Whoever reads the message knows which of three places to change."""
+    """The message names the one of three origins to change."""
     with pytest.raises(ConfigError, match=f"^{origin}"):
-        read(tmp_path, environ, options)
+        read_settings(tmp_path, environ, options)
 
 
 def test_the_settings_are_frozen(tmp_path: Path) -> None:
-    """Nobody changes a setting behind another's back."""
-    config = read(tmp_path, {}, {})
+    """No part of the program can change a setting for the others."""
+    settings = read_settings(tmp_path, {}, {})
     with pytest.raises(AttributeError):
-        config.port = 1  # type: ignore[misc]
+        settings.port = 1  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -117,20 +117,20 @@ def test_the_settings_are_frozen(tmp_path: Path) -> None:
 )
 def test_the_old_variable_for_the_environment(tmp_path: Path, environ: dict[str, str], environment: str) -> None:
     """LC_APP_PROD is 1 or 0; a variable that names the environment is stronger."""
-    assert read(tmp_path, environ, {}).environment == environment
+    assert read_settings(tmp_path, environ, {}).environment == environment
 
 
 def test_another_value_of_the_old_variable_is_refused(tmp_path: Path) -> None:
     """And the variable is named."""
-    with pytest.raises(ConfigError, match="the environment variable LC_APP_PROD: environment = '2' cannot be"):
-        read(tmp_path, {"LC_APP_PROD": "2"}, {})
+    with pytest.raises(ConfigError, match="the environment variable LC_APP_PROD: environment = '2' is invalid"):
+        read_settings(tmp_path, {"LC_APP_PROD": "2"}, {})
 
 
-def test_an_environment_may_have_its_own(tmp_path: Path) -> None:
-    """In a table of its name, or in a variable; what it does not have is that of all."""
+def test_an_environment_may_have_settings_of_its_own(tmp_path: Path) -> None:
+    """In a table of its name, or in a variable; what it does not set is that of both environments."""
     write(tmp_path, 'executor = "thread"\nremote_engine = "http://a"\n[stage]\nexecutor = "http"\ntarget = "s.py"\n')
-    config = read(tmp_path, {"SCHEDULER_STAGE_REMOTE_ENGINE": "http://b"}, {})
-    assert config.deployment("production") == EnvironmentSettings("thread", None, "http://a")
-    assert config.deployment("stage") == EnvironmentSettings("http", "s.py", "http://b")
-    assert [config.deployment(name).runs_what_is_served for name in ("production", "stage")] == [True, False]
-    assert config.origin("stage_target") == str(tmp_path / "scheduler.toml")
+    settings = read_settings(tmp_path, {"SCHEDULER_STAGE_REMOTE_ENGINE": "http://b"}, {})
+    assert settings.for_environment("production") == EnvironmentSettings("thread", None, "http://a")
+    assert settings.for_environment("stage") == EnvironmentSettings("http", "s.py", "http://b")
+    assert [settings.for_environment(name).runs_what_is_served for name in ("production", "stage")] == [True, False]
+    assert settings.origin("stage_target") == str(tmp_path / "scheduler.toml")

@@ -78,8 +78,8 @@ def test_functions_at_a_remote_engine_are_called_there(tmp_path: Path) -> None:
         ('executor = "http"', 'executor = "http" needs remote_engine = "https://…", the engine to call'),
         ('executor = "http"\nremote_engine = "engine:3000"', "a remote engine is an address like https://example.com"),
         ('[stage]\nexecutor = "http"', 'executor = "http" needs remote_engine'),
-        ('executor = "rocket"', "executor = 'rocket' cannot be; it is process or thread or http or celery"),
-        ('[stage]\nexecuter = "http"', "there is no setting 'stage_executer'; did you mean 'stage_executor'?"),
+        ('executor = "rocket"', "executor = 'rocket' is invalid: expected process or thread or http or celery"),
+        ('[stage]\nexecuter = "http"', "unknown setting 'stage_executer'; did you mean 'stage_executor'?"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_starts(command_line: CommandLine, settings: str, words: str) -> None:

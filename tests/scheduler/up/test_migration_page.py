@@ -17,7 +17,7 @@ import pytest
 
 from scheduler.core.timer import Environment
 from scheduler.formats import timer_files
-from scheduler.project.settings import read
+from scheduler.project.settings import read_settings
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.migration_page import DOCS, PAGES, blocks, commands, files, variables
 from tests.scheduler.up_process import PATIENCE_S, Up, clean_environ, eventually, fetch, up
@@ -227,5 +227,5 @@ def test_the_unit_is_sound(project: Path, tmp_path: Path) -> None:
 def test_the_settings_are_settings(tmp_path: Path) -> None:
     """scheduler.toml is read as it stands."""
     (tmp_path / "scheduler.toml").write_text(files()["scheduler.toml"])
-    config = read(tmp_path, {}, {})
+    config = read_settings(tmp_path, {}, {})
     assert (config.store, config.max_timers, config.keep_days) == ("/srv/shop/.scheduler/store.db", 20, 30)
