@@ -1,7 +1,7 @@
-"""One connection to our HTTP server: how much a client may send, how slowly, and what it is told that may not go on.
+"""One connection to our HTTP server: how much a client may send, how slowly, and how a bad request is refused.
 
 Lives here: what differs from waitress's own connections. A request that never reaches the engine (no HTTP, too large)
-is refused as the engine refuses: in JSON, open to other origins. Never here: threads, listening. See serving.py.
+is refused as the engine refuses: in JSON, open to other origins. Never here: threads and listening, see http_server.py.
 """
 
 from __future__ import annotations
@@ -20,13 +20,27 @@ from . import response
 from .failures import TOO_LARGE, Failure
 from .request import request_id
 
-#: Beside this much time, a request may take as long as it keeps up this speed, in bytes a second.
+# What waitress does not document and this file relies on; test_waitress.py fails when it changes.
+#
+# HTTPRequestParser   received, parse_header       overridden; `received` returns how many bytes belong to the request
+#                     completed, error, empty      a completed request with an error goes to the error task
+#                     expect_continue, chunked, content_length, path, body_bytes_received, header_bytes_received
+#                     body_rcv                     a ChunkedReceiver has control_line, trailer, and the content's length
+# ErrorTask           execute                      overridden; `complete` is set, so that `write` may be called at once
+#                     status, response_headers, content_length, set_close_on_finish
+# HTTPChannel         writable, _flush_some, received   overridden
+#                     parser_class, error_task_class    replaced by ours
+#                     request                      the request that is arriving, None between two
+#                     outbuf_lock                  reentrant; held by a thread that writes
+#                     total_outbufs_len, last_activity, will_close, adj.channel_timeout, socket
+
+#: A request may take GRACE_S seconds, and longer as long as it keeps up MIN_SPEED, in bytes per second.
 GRACE_S, MIN_SPEED = 30.0, 500
-#: Of a body that is too large, so much is read and dropped, that its sender hears why; he hears nothing while he sends.
+#: Of a body that is too large, so many bytes are read and dropped: most clients read the refusal only after sending.
 MAX_DROPPED = 256 * 1024 * 1024
-#: waitress reads that part again from its start whenever more of it arrives.
+#: waitress scans an unfinished chunk size, or trailer, from its start whenever more of it arrives.
 MAX_BETWEEN_CHUNKS = 8 * 1024
-#: How much of a body may be sizes of chunks, five bytes or more each: half a million chunks cost most of a second.
+#: Bytes of a body that may be chunk sizes, at least five bytes each: half a million chunks cost most of a second.
 MAX_CHUNK_SIZES = 2 * 1024 * 1024
 
 FAILURES = {
@@ -39,16 +53,16 @@ FAILURES = {
 
 
 class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
-    """A request while it arrives; too large a body is not kept."""
+    """A request while it arrives; a body that is too large is not kept."""
 
     expect_continue: bool
     error: Any
-    #: waitress names it in its log, also where none could be read.
+    #: waitress logs it, also for a request whose first line could not be parsed.
     path = ""
     _to_drop = 0
 
     def received(self, data: bytes) -> int:
-        """Take the next bytes of the connection; returns how many belong to this request."""
+        """Take the next bytes of the connection; returns how many of them belong to this request."""
         if self._to_drop:
             dropped = min(len(data), self._to_drop)
             self._to_drop -= dropped
@@ -61,7 +75,7 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
         elif self.chunked and self.error is None and self._chunk_sizes > MAX_CHUNK_SIZES:
             self.error, self.completed = RequestEntityTooLarge("too many small chunks"), True
         if self.error is not None:
-            # Whoever asks whether to go on is refused; waitress would tell him to, and take his body for headers.
+            # A client that waits for 100 Continue is refused: waitress would send it, and parse the body as headers.
             waits, self.expect_continue = self.expect_continue, False
             too_large = isinstance(self.error, RequestEntityTooLarge) and self.body_bytes_received == 0
             if too_large and not waits and self.content_length <= MAX_DROPPED:
@@ -69,25 +83,25 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
         return taken
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Read the headers; ParsingError where they are none."""
+        """Parse the first line and the headers; ParsingError if they are invalid."""
         try:
             super().parse_header(header_plus)
-        except ValueError as error:  # an address or a length that the standard library cannot make sense of
+        except ValueError as error:  # an address or a length that the standard library refuses
             raise ParsingError(str(error)) from error
 
     @property
     def _between_chunks(self) -> int:
-        """How long the line of a chunk's size, or what follows the last chunk, has become."""
+        """The bytes so far of an unfinished chunk size, or of the trailer after the last chunk."""
         return len(self.body_rcv.control_line) + len(self.body_rcv.trailer)
 
     @property
     def _chunk_sizes(self) -> int:
-        """How much of the body has arrived that is no content."""
+        """The bytes of the body so far that are not content."""
         return int(self.body_bytes_received) - len(self.body_rcv)
 
     @property
     def size(self) -> int:
-        """How many bytes have arrived."""
+        """The bytes of the request so far."""
         return int(self.header_bytes_received + self.body_bytes_received)
 
 
@@ -95,7 +109,7 @@ class RefusalTask(ErrorTask):  # type: ignore[misc]
     """The answer to a request that no application sees."""
 
     def execute(self) -> None:
-        """Write it, and close the connection: what else it holds cannot be told apart."""
+        """Write the failure as JSON and close the connection: where the next request begins is not known."""
         headers = self.request.headers
         environ = {"HTTP_ORIGIN": headers.get("ORIGIN", "")}
         failure = FAILURES.get(self.request.error.code, FAILURES[400])
@@ -108,7 +122,7 @@ class RefusalTask(ErrorTask):  # type: ignore[misc]
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
-    """A connection that is closed when a request drips in, or when nobody reads the answer."""
+    """A connection that is closed when a request arrives too slowly, or when the client does not read the answer."""
 
     parser_class = IncomingRequest
     error_task_class = RefusalTask
@@ -119,7 +133,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         self._began = 0.0
 
     def writable(self) -> bool:
-        """Whether bytes wait to be sent; asked at each turn of the loop."""
+        """Whether bytes wait to be sent; called in each turn of the loop."""
         # A thread that is about to send its first bytes holds the lock.
         if self._is_stuck and self.outbuf_lock.acquire(blocking=False):
             try:
@@ -130,7 +144,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         return bool(super().writable())
 
     def _flush_some(self, do_close: bool = True) -> bool:
-        # waitress's loop takes no lock where no request is answered; a `100 Continue` may be on its way just then.
+        # waitress's loop takes no lock while no request is answered, though another thread may send a 100 Continue.
         with self.outbuf_lock:
             return bool(super()._flush_some(do_close=do_close))
 
@@ -139,12 +153,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         return bool(self.total_outbufs_len and time.time() - self.last_activity > self.adj.channel_timeout)
 
     def _shut_down(self) -> None:
-        # Not closed: the loop, which waits until a full socket is writable, would never hear of that.
+        # Not `will_close`: the loop would act on that only when the socket, which is full, is writable again.
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def received(self, data: bytes) -> bool:
-        """Take the next bytes."""
+        """Take the next bytes; a request that is too slow closes the connection."""
         taken: bool = super().received(data)
         now = time.monotonic()
         if self.request is not self._arriving:

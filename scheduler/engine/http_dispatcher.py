@@ -1,6 +1,7 @@
-"""Which thread of our HTTP server answers a request: ping has one of its own, so that nothing keeps it out.
+"""The threads of our HTTP server: ping has one of its own, so that it is answered while all others are taken.
 
-Lives here: that choice. Never here: what is answered. A site whose pages hang may hold every other thread.
+Lives here: which thread answers a request; a site whose pages hang may hold every other thread. Never here: what is
+answered. It imports waitress, and is therefore imported only when a server starts.
 """
 
 from __future__ import annotations
@@ -11,9 +12,16 @@ from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
 
 from .routes import PING, match
 
+# What waitress does not document and this file relies on; test_waitress.py fails when it changes.
+#
+# ThreadedTaskDispatcher   add_task, shutdown   overridden; also called by the server and by its channels
+#                          set_thread_count     starts the threads
+# HTTPChannel              requests             the task that is added is a channel; it answers `requests[0]` next
+# HTTPRequestParser        path                 without the query, decoded
+
 
 class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Hands the first request of a connection to a thread."""
+    """Queues the next request of a connection for a thread."""
 
     def __init__(self, threads: int) -> None:
         super().__init__()

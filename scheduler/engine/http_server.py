@@ -1,7 +1,7 @@
-"""An HTTP server around a WSGI app, for programs that bring none: waitress within our bounds, made to stop when told.
+"""An HTTP server around a WSGI app, for programs that bring none: waitress with limits, and a way to stop it.
 
-Lives here: what every server of ours is bounded by, starting and stopping one. Never here: what is served. Any other
-WSGI server does as well.
+Lives here: the limits of every server of ours, starting and stopping one. Never here: what is served. Any other WSGI
+server does as well.
 """
 
 from __future__ import annotations
@@ -14,24 +14,31 @@ from typing import Any, NamedTuple
 
 from .body import LIMIT_BYTES
 
-# Beyond the threads that wait for functions, so that the site is answered while every worker is taken.
+# What waitress does not document and this file relies on; test_waitress.py fails when it changes.
+#
+# server.create_server   `map` and `_dispatcher`, and that one socket makes a TcpWSGIServer
+# TcpWSGIServer          channel_class, effective_host, effective_port, task_dispatcher, pull_trigger
+# wasyncore              loop, with `count`; close_all, with `ignore_all`
+
+#: Threads beyond those that wait for functions, so that the site is answered while every worker is busy.
 SPARE_THREADS = 4
+#: The longest that the loop waits before it checks whether it was stopped; `stop` also wakes it.
 _WAKE_S = 1.0
-#: Idle connections must not keep ping out: clients may hold many, and some never say a word.
+#: Clients may hold many idle connections; ping must still get one.
 MAX_CONNECTIONS = 2_000
 CHANNEL_TIMEOUT_S, CLEANUP_INTERVAL_S = 30, 10
 MAX_HEADER_BYTES = 64 * 1024
 
 
 class Capacity(NamedTuple):
-    """How many requests are answered at a time, and how large the body of one may be."""
+    """How many requests are answered at a time, and how many bytes the body of one may have."""
 
     threads: int
     max_body_bytes: int = LIMIT_BYTES
 
     @classmethod
     def of(cls, engine: Any) -> Capacity:
-        """As much as an engine takes, and threads to spare."""
+        """The concurrency and the body limit of an engine, with spare threads."""
         threads = int(getattr(engine, "max_concurrency", 64)) + SPARE_THREADS
         return cls(threads, int(getattr(engine, "max_body_bytes", LIMIT_BYTES)))
 
@@ -39,7 +46,7 @@ class Capacity(NamedTuple):
 def bounded_server(
     app: Callable[..., Any], listener: socket.socket, capacity: Capacity, *, of_loop: dict[int, Any]
 ) -> Any:
-    """A server of waitress on a socket; `of_loop` is the map of what its loop looks after."""
+    """A server of waitress on a listening socket; `of_loop` is the map of file descriptors that its loop polls."""
     create_server = import_module("waitress.server").create_server  # slow to import, and few programs need it
     server = create_server(
         app,
@@ -50,7 +57,7 @@ def bounded_server(
         channel_timeout=CHANNEL_TIMEOUT_S,
         cleanup_interval=CLEANUP_INTERVAL_S,
         max_request_header_size=MAX_HEADER_BYTES,
-        max_request_body_size=capacity.max_body_bytes + 1,  # waitress refuses what reaches its limit
+        max_request_body_size=capacity.max_body_bytes + 1,  # waitress refuses a body of this size, too
         ident=None,
         clear_untrusted_proxy_headers=False,
     )
@@ -59,7 +66,7 @@ def bounded_server(
 
 
 def _connection_limit() -> int:
-    """Half of the files that the process may open: bodies and stores need some, too."""
+    """At most half of the files that the process may open; request bodies and stores need some, too."""
     import resource
 
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -67,7 +74,7 @@ def _connection_limit() -> int:
 
 
 class EngineServer:
-    """Listens as soon as it is made; `port=0` takes a free one, which `url` then names; OSError for a port in use."""
+    """A server that listens once it is made; `port=0` takes a free one, see `url`; OSError if the port is in use."""
 
     def __init__(self, app: Any, *, host: str, port: int, capacity: Capacity) -> None:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -75,7 +82,7 @@ class EngineServer:
         self._map: dict[int, Any] = {}
         self._server: Any = bounded_server(app, listener, capacity, of_loop=self._map)
         self._stopped = threading.Event()
-        #: Whoever wakes the loop holds it, so that the pipe to write to is still the loop's own.
+        #: Held while the loop is woken, so that `serve` does not close the pipe that wakes it meanwhile.
         self._closing = threading.RLock()
 
     @property
@@ -99,7 +106,7 @@ class EngineServer:
             wasyncore.close_all(self._map, ignore_all=True)
 
     def stop(self) -> None:
-        """Let `serve` return, from whatever thread."""
+        """Make `serve` return; may be called from any thread."""
         with self._closing:
             if not self._stopped.is_set():
                 self._stopped.set()
