@@ -1,0 +1,144 @@
+"""The documents against the code: files, modules, commands and rooms that they name are there."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from scheduler.cli import COMMANDS, program
+from scheduler.core.run import Outcome
+from tests.imports import ROOT, modules
+from tests.rooms_table import PAGE as ARCHITECTURE
+from tests.rooms_table import with_tables
+
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix() for folder in (".", "docs", "benchmarks") for path in (ROOT / folder).glob("*.md")
+)
+#: The change log names what was; the manual of the calculator has tests of its own.
+PRESENT = [page for page in PAGES if page != "CHANGELOG.md"]
+FOLDERS = "quartzcron|scheduler|tests|docs|benchmarks"
+#: Files of the reader's project, which pages show how to write.
+READERS_FILES = {"app.py", "client.py", "cloud.py", "save_review.py", "sessions.py", "wsgi.py"}
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks_of(page: str) -> list[tuple[str, str]]:
+    """The code blocks of a page, each with its language."""
+    return re.findall(r"^```(\w*)\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL)
+
+
+def spans_of(page: str) -> list[str]:
+    """The code spans and indented lines of a page."""
+    prose = re.sub(r"^```\w*\n.*?^```", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    return [*re.findall(r"^    (\S.*)$", prose, re.MULTILINE), *re.findall(r"`([^`]+)`", prose)]
+
+
+def code_of(page: str) -> str:
+    """Everything on a page that is code, but Python, whose examples run."""
+    return "\n".join([*(text for language, text in blocks_of(page) if language != "python"), *spans_of(page)])
+
+
+@pytest.mark.parametrize("page", PRESENT)
+def test_the_files_of_a_page_exist(page: str) -> None:
+    """Paths from the root of the project, Python files by the end of their path, and links."""
+    code = code_of(page)
+    paths = re.findall(rf"(?<![\w./-])(?:{FOLDERS})/[\w./-]*[\w/]", code)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    files = {f"/{path.relative_to(ROOT)}" for folder in FOLDERS.split("|") for path in (ROOT / folder).rglob("*.py")}
+    names = set(re.findall(r"(?<![\w./-])[\w/]+\.py\b", code)) - READERS_FILES
+    assert [name for name in names if not any(file.endswith(f"/{name}") for file in files)] == []
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text_of(page)) if "://" not in link]
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PRESENT)
+def test_the_modules_of_a_page_exist(page: str) -> None:
+    """A dotted name is a module or an attribute of one, or the name of a logger."""
+    names = set(re.findall(r"(?<![\w./-])(?:quartzcron|scheduler)(?:\.[a-zA-Z_]\w*)+", code_of(page)))
+    wrong = {name for name in names if not is_module_or_attribute(name)} - texts_in_the_code()
+    assert wrong - {"scheduler.toml"} == set()
+
+
+def is_module_or_attribute(name: str) -> bool:
+    """Whether a dotted name leads somewhere; names of modules of earlier versions do not count."""
+    known = {**modules("quartzcron"), **modules("scheduler")}
+    words = name.split(".")
+    module = max((".".join(words[:n]) for n in range(1, len(words) + 1) if ".".join(words[:n]) in known), key=len)
+    value: object = importlib.import_module(module)
+    try:
+        for word in words[module.count(".") + 1 :]:
+            value = getattr(value, word)
+    except AttributeError:
+        return False
+    return True
+
+
+def texts_in_the_code() -> set[str]:
+    """Texts of the packages, names of loggers among them."""
+    paths = [*modules("quartzcron").values(), *modules("scheduler").values()]
+    nodes = (node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def commands_of(page: str) -> Iterator[list[str]]:
+    """The calls of `scheduler` that a page shows, as words."""
+    for line in code_of(page).splitlines():
+        if (begin := re.match(r"scheduler (?=[a-z])", line)) is not None:
+            yield shlex.split(re.split(r"[|>\n]", line[begin.end() :])[0], comments=True)
+
+
+@pytest.mark.parametrize("page", PRESENT)
+def test_the_commands_of_a_page_exist(page: str) -> None:
+    """So do their subcommands and options."""
+    for words in commands_of(page):
+        command: click.Command = program
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            child = command.get_command(click.Context(command), words.pop(0))
+            assert child is not None, (page, words)
+            command = child
+        options = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+        given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert given <= options | {"--help"}, (page, command.name)
+
+
+def test_the_readme_shows_every_command() -> None:
+    """Whoever reads it once has seen them all."""
+    shown = {words[0] for words in commands_of("README.md")} | set(
+        re.findall(r"-m scheduler (\w+)", text_of("README.md"))
+    )
+    assert shown == set(COMMANDS)
+
+
+def test_the_tables_of_rooms_are_those_of_the_test_of_layers() -> None:
+    """docs/architecture.md shows tests/rooms.toml; `python -m tests.rooms_table` writes it anew."""
+    page = ARCHITECTURE.read_text(encoding="utf-8")
+    assert with_tables(page) == page
+
+
+def test_the_states_of_a_run_end_in_every_outcome() -> None:
+    """The drawing and the table name each."""
+    section = ARCHITECTURE.read_text(encoding="utf-8").partition("## The states of a run")[2].partition("\n## ")[0]
+    drawing, _, table = section.partition("| from | to |")
+    for outcome in Outcome:
+        assert outcome in drawing
+        assert outcome in table
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_the_headings_of_a_page_are_there_for_its_links(path: Path) -> None:
+    """A link to a section leads to one, as GitHub names them."""
+    text = path.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.M)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
