@@ -265,6 +265,7 @@ def test_a_store_without_a_folder_is_refused(command_line: CommandLine) -> None:
     assert "does its folder exist" in command_line.refusal("timers", "add", "t", *EVERY, "--store", "no/where.db")
 
 
+@pytest.mark.slow
 def test_a_store_that_somebody_has_locked_is_refused_in_time(command_line: CommandLine) -> None:
     """After some seconds of patience the message says who is to blame."""
     command_line.run("timers", "add", "t", *EVERY)

@@ -13,6 +13,8 @@ import pytest
 
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, WITH_KEY
 
+pytestmark = pytest.mark.slow
+
 CLOUD = f"""
 import time
 from scheduler.engine import Engine, init

@@ -21,6 +21,8 @@ from scheduler.engine import CloudObject, Engine, LeanEngineError
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, MASTER_KEY
 
+pytestmark = pytest.mark.slow
+
 PYTHON = os.environ.get("LEANCLOUD_SDK_PYTHON")
 NODE = os.environ.get("LEANCLOUD_SDK_NODE")
 

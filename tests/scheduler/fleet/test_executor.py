@@ -31,6 +31,8 @@ pytest.importorskip("pgmq")
 from tests.scheduler.broker_servers import RabbitMQ, Redis
 from tests.scheduler.celery_processes import Watched, Worker, are_gone
 
+pytestmark = pytest.mark.slow
+
 
 class Place(NamedTuple):
     """Where a fleet works."""

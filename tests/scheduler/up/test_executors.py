@@ -42,6 +42,7 @@ def ran(folder: Path, environment: str = "production", *options: str) -> tuple[s
     return run["outcome"], run["result"] or run["error"]
 
 
+@pytest.mark.slow
 def test_each_environment_has_an_executor_and_a_target_of_its_own(tmp_path: Path) -> None:
     """Production in threads of `up` itself, stage in worker processes with functions of another file."""
     write(tmp_path, "preview.py")
@@ -55,6 +56,7 @@ def test_each_environment_has_an_executor_and_a_target_of_its_own(tmp_path: Path
         assert int(pid) != running.process.pid
 
 
+@pytest.mark.slow
 def test_functions_at_a_remote_engine_are_called_there(tmp_path: Path) -> None:
     """With the application's keys, which both have."""
     here, there = tmp_path / "here", tmp_path / "there"
@@ -90,6 +92,7 @@ def test_what_cannot_be_is_refused_before_anything_starts(command_line: CommandL
     assert words in result.stderr
 
 
+@pytest.mark.slow
 def test_a_fleet_is_up_and_worker(postgres: Server, tmp_path: Path) -> None:
     """One PostgreSQL is all they share; the doctor sees it."""
     pytest.importorskip("pgmq")
