@@ -6,6 +6,9 @@ import ast
 import importlib
 import re
 import shlex
+import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from tests.rooms_table import with_tables
 PAGES = sorted(
     path.relative_to(ROOT).as_posix() for folder in (".", "docs", "benchmarks") for path in (ROOT / folder).glob("*.md")
 )
-#: The change log names what was; the manual of the calculator has tests of its own.
+#: The change log names what was, too.
 PRESENT = [page for page in PAGES if page != "CHANGELOG.md"]
 FOLDERS = "quartzcron|scheduler|tests|docs|benchmarks"
 #: Files of the reader's project, which pages show how to write.
@@ -142,3 +145,28 @@ def test_the_headings_of_a_page_are_there_for_its_links(path: Path) -> None:
         re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.M)
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
+
+
+def test_the_change_log_has_a_section_for_the_version_of_the_package() -> None:
+    """Versions are headings, and below each is what was added, changed and fixed, in this order."""
+    sections = re.split(r"^## ", text_of("CHANGELOG.md"), flags=re.MULTILINE)[1:]
+    version = tomllib.loads(text_of("pyproject.toml"))["project"]["version"]
+    assert any(section.startswith(f"[{version}]") for section in sections)
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    for section in sections:
+        headings = re.findall(r"^### (.*)$", section, re.MULTILINE)
+        assert headings == [kind for kind in kinds if kind in headings]
+
+
+@pytest.mark.parametrize("check", ["ruff format", "ruff check", "mypy", "tests/test_layers.py"])
+def test_a_commit_is_checked_as_a_merge_is(check: str) -> None:
+    """CONTRIBUTING.md, the hooks of pre-commit and .ci/run name the same tools."""
+    for name in ("CONTRIBUTING.md", ".pre-commit-config.yaml", ".ci/run"):
+        assert check in text_of(name).replace('"', ""), name
+
+
+def test_the_tests_that_contributing_names_are_collected() -> None:
+    """The command for one test finds one."""
+    (line,) = [line for line in code_of("CONTRIBUTING.md").splitlines() if line.startswith("pytest -q tests/")]
+    command = [sys.executable, "-m", *shlex.split(line), "--collect-only"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60).returncode == 0
