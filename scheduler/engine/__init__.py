@@ -1,4 +1,4 @@
-"""Serve LeanEngine's cloud functions from any WSGI server.
+"""Serve cloud functions by the LeanEngine protocol, from any WSGI server.
 
     from scheduler.engine import Engine, LeanEngineError, init
 
@@ -19,15 +19,15 @@
     async def weekly_report():
         ...
 
-`engine` is a WSGI callable: `waitress-serve cloud:engine`. Clients call it as they called LeanCloud:
+`engine` is a WSGI callable: `waitress-serve cloud:engine`. Clients call it as they call LeanCloud:
 
     curl -X POST -H 'X-LC-Id: my-app' -H 'X-LC-Key: …' -H 'Content-Type: application/json' \\
          -d '{"name": "x"}' http://127.0.0.1:8080/1.1/functions/hello
 
-A function has 15 s and a hook 3 s; over its limit the caller gets 503 with code 124, while the function may go on.
-Inside a call, `engine.current` knows the user, the session, the timer and the time that is left, and
-`cloudfunc.run("hello", name="x")` calls another function, here or on LEANCLOUD_API_SERVER. Without a server,
-`engine.call("hello", name="x")` does what a request would do.
+The limit of a function is 15 s, that of a hook 3 s; over it the caller gets 503 with code 124, and the function may
+go on. Inside a call, `engine.current` has the user, the session token, the timer and the time left, and
+`cloudfunc.run("hello", name="x")` calls another function, of this process or of LEANCLOUD_API_SERVER. Without an HTTP
+request, `engine.call("hello", name="x")` does what a request would do.
 """
 
 from ..errors import LeanCloudError, LeanEngineError

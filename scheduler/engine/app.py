@@ -1,13 +1,13 @@
 """The engine: a WSGI callable around a site, and the decorators that fill its registry.
 
-Lives here: what a user's `cloud.py` and `wsgi.py` touch. Never here: how a request is answered.
+Lives here: what a user's `cloud.py` and `wsgi.py` call. Never here: how a request is answered, see endpoints.py.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..core.limits import FUNCTION_LIMIT_S, HOOK_LIMIT_S
 from ..errors import ConfigError, LeanEngineError
@@ -26,29 +26,30 @@ from .request import request_id
 from .response import Response, failure
 from .routes import match
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_PORT = 3000
-
-WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Engine:
     """Serves cloud functions and hooks beside a WSGI site, by the LeanEngine protocol.
 
     `Engine(app)` wraps a site; `Engine()` answers every other path with a 404 in JSON. Limits are in seconds and
-    bytes. `fetch_user(token)` finds the user of a session; `environment` is `production`, `stage`, or None for what
-    LEANCLOUD_APP_ENV says (neither: both are served); `auth=False` serves everybody; `expose_errors=False` keeps the
-    text of unforeseen exceptions to the log; `max_age_s` refuses signatures that are older. At most
-    `max_concurrency` functions run at once, those included that were abandoned at their limit: give the server some
-    threads more, and ping always finds one. Under our own server (`start`, `scheduler up`) `max_body_bytes` holds for
-    the site, too.
+    bytes. `fetch_user(token)` returns the user of a session; `environment` is `production` or `stage`, or None for
+    LEANCLOUD_APP_ENV (without that, both are served); `auth=False` checks no keys; `expose_errors=False` writes the
+    text of unexpected exceptions only to the log; `max_age_s` refuses signatures that are older. At most
+    `max_concurrency` functions run at once, those abandoned at their limit included: give the server some threads
+    more, so that ping always gets one. Under our own server (`start`, `scheduler up`) `max_body_bytes` holds for the
+    site, too.
     """
 
     LeanEngineError = LeanEngineError
 
     def __init__(
         self,
-        wsgi_app: WSGIApp | None = None,
+        wsgi_app: WSGIApplication | None = None,
         fetch_user: Callable[[str], Any] | bool | None = None,
         *,
         auth: bool = True,
@@ -63,7 +64,7 @@ class Engine:
         if fetch_user is True:
             raise ConfigError("fetch_user=True fetched users from LeanCloud; give a function from token to user")
         if environment not in (None, *ENVIRONMENTS):
-            raise ConfigError(f"there is no environment {environment!r}; one of {', '.join(ENVIRONMENTS)}, or None")
+            raise ConfigError(f"unknown environment {environment!r}; use one of {', '.join(ENVIRONMENTS)}, or None")
         self.registry = Registry()
         self.current = Current()
         self.max_concurrency = max_concurrency
@@ -85,8 +86,8 @@ class Engine:
         )
         default_engine.enlist(self)
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request: the engine's own paths here, every other one by the site (engine protocol § 1)."""
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request: the engine's own paths here, every other path by the site (engine protocol § 1)."""
         matched = match(environ.get("PATH_INFO", ""))
         if matched is not None:
             return _send(answer(self._service, matched, environ), environ, start_response)
@@ -103,23 +104,23 @@ class Engine:
     def call(self, name: str, /, **params: Any) -> Any:
         """Call a function by name in this thread, as a request would: arguments bound and coerced, a context set.
 
-        Returns and raises what the function does; UnknownFunctionError and ArgumentError come before it runs. Inside
-        another call its user, session and request id are passed on, and its deadline holds.
+        Returns and raises what the function does; UnknownFunctionError and ArgumentError are raised before it runs.
+        Inside another call, the user, session and request id of that call are passed on, and its deadline holds.
         """
         function = self.registry.get(name)
         return self._execution.inline(
             _nested_call(name), lambda: invoke(function, params), self._service.function_limit_s
         )
 
-    def wrap(self, wsgi_app: WSGIApp) -> Engine:
-        """Put a site under an engine that was made without one, and return the engine; twice is a RuntimeError."""
+    def wrap(self, wsgi_app: WSGIApplication) -> Engine:
+        """Give a site to an engine that was made without one, and return the engine; RuntimeError if it has one."""
         if self._app is not None:
             raise RuntimeError("this engine wraps an app already")
         self._app = wsgi_app
         return self
 
     def register(self, engine: Engine) -> None:
-        """Take over the functions, hooks and timers of another engine; a name that both have is a RuntimeError."""
+        """Take over the functions, hooks and timers of another engine; RuntimeError for a name that both have."""
         if not isinstance(engine, Engine):
             raise TypeError(f"register takes an Engine, not {type(engine).__name__}")
         self.registry.update(engine.registry)
@@ -132,7 +133,7 @@ class Engine:
         self._server.serve()
 
     def stop(self) -> None:
-        """End the server that `start` runs, and the idle worker threads; a later call starts new ones."""
+        """Stop the server that `start` runs, and the idle worker threads; a later call starts new threads."""
         if self._server is not None:
             self._server.stop()
         self._execution.pool.stop()
@@ -144,8 +145,8 @@ class Engine:
     def define(self, function: Any = None, /) -> Any:
         """Register a cloud function, as `@engine.define` under its own name or as `@engine.define("name")`.
 
-        Returns the function; a name that is taken is a RuntimeError. The names of the realtime hooks, such as
-        `_messageReceived`, make a hook of it.
+        Returns the function; RuntimeError for a name that is taken. A function with the name of a realtime hook,
+        such as `_messageReceived`, becomes that hook.
         """
         if callable(function):
             return self._define(function, None)
@@ -154,80 +155,80 @@ class Engine:
     def timer(self, schedule: str | None = None, /, **options: Any) -> Callable[[F], F]:
         """Declare a timer beside its function: `@engine.timer("0 0 8 ? * MON", tz="Asia/Shanghai")`, or `every=60`.
 
-        The function is defined under its own name unless it is already. Options are `every`, `tz`, `dst`, `name` (the
-        function's unless set), and what else a Timer takes: `params`, `limit_s`, `enabled`, `retries` and so on.
-        `scheduler up` keeps the store in line with what is declared.
+        The function is defined under its own name unless it is defined already. Options are `every`, `tz`, `dst`,
+        `name` (default: the function's), and every other attribute of a Timer: `params`, `limit_s`, `enabled`,
+        `retries` and so on. `scheduler up` synchronises the store with the declared timers.
         """
         if callable(schedule):
-            raise TypeError('@engine.timer says when: @engine.timer("0 0 8 ? * MON") or @engine.timer(every=60)')
+            raise TypeError('@engine.timer needs a schedule: @engine.timer("0 0 8 ? * MON") or @engine.timer(every=60)')
         return functools.partial(self.registry.declare_timer, schedule=schedule, options=options)
 
     def before_save(self, class_name: str) -> Callable[[F], F]:
-        """Register a hook that sees an object before it is first saved; what it sets is saved, an error refuses."""
+        """Register a hook for an object before its first save; the fields it sets are saved, an exception refuses."""
         return self._hook(class_name, "before_save")
 
     def after_save(self, class_name: str) -> Callable[[F], F]:
-        """Register a hook that sees an object after it was saved first."""
+        """Register a hook for an object after its first save."""
         return self._hook(class_name, "after_save")
 
     def before_update(self, class_name: str) -> Callable[[F], F]:
-        """Register a hook that sees an object before a change to it is saved; `updated_keys` says which fields."""
+        """Register a hook for an object before a change to it is saved; `updated_keys` names the changed fields."""
         return self._hook(class_name, "before_update")
 
     def after_update(self, class_name: str) -> Callable[[F], F]:
-        """Register a hook that sees an object after a change to it was saved."""
+        """Register a hook for an object after a change to it was saved."""
         return self._hook(class_name, "after_update")
 
     def before_delete(self, class_name: str) -> Callable[[F], F]:
-        """Register a hook that sees an object before it is deleted; what it raises refuses."""
+        """Register a hook for an object before it is deleted; an exception refuses."""
         return self._hook(class_name, "before_delete")
 
     def after_delete(self, class_name: str) -> Callable[[F], F]:
-        """Register a hook that sees an object after it was deleted."""
+        """Register a hook for an object after it was deleted."""
         return self._hook(class_name, "after_delete")
 
     def on_verified(self, kind: str) -> Callable[[F], F]:
-        """Register a hook for a user whose phone (`sms`) or address (`email`) was verified."""
+        """Register a hook for a user whose phone (`sms`) or mail address (`email`) was verified."""
         if kind not in VERIFIED_KINDS:
-            raise RuntimeError(f"{kind!r} cannot be verified; kinds are {', '.join(VERIFIED_KINDS)}")
+            raise RuntimeError(f"unknown kind {kind!r}; use one of {', '.join(VERIFIED_KINDS)}")
         return self._hook(kind, "on_verified")
 
     def on_login(self, function: F) -> F:
-        """Register the hook for a user who is about to log in; what it raises refuses."""
+        """Register the hook for a user who is about to log in; an exception refuses."""
         return self.registry.define_hook(function, "_User", "on_login")
 
     def on_auth_data(self, function: F) -> F:
-        """Register the hook for the authData of a third party; what it returns takes its place."""
+        """Register the hook for the authData of a third party; the value it returns replaces the authData."""
         return self.registry.define_hook(function, "_User", "on_auth_data")
 
     def on_insight(self, event: str) -> Callable[[F], F]:
-        """Register the hook `f(ok, data)` for an offline analysis that has ended; `end` is the only event."""
+        """Register the hook `f(ok, data)` for the end of an offline analysis; `end` is the only event."""
         if event != "end":
-            raise RuntimeError(f"there is no insight event {event!r}; the only one is 'end'")
+            raise RuntimeError(f"unknown insight event {event!r}; the only one is 'end'")
         return self._hook("BigQuery", "on_complete")
 
     #: Its name in version 1 of LeanCloud's SDK.
     on_bigquery = on_insight
 
     def _define(self, function: F, name: str | None) -> F:
-        called = name or getattr(function, "__name__", "")
-        if called in REALTIME:
-            return self.registry.define_hook(function, REALTIME_CLASS, called)
+        defined_as = name or getattr(function, "__name__", "")
+        if defined_as in REALTIME:
+            return self.registry.define_hook(function, REALTIME_CLASS, defined_as)
         return self.registry.define(function, name=name)
 
     def _hook(self, class_name: str, event: str) -> Callable[[F], F]:
-        if not isinstance(class_name, str):  # without its brackets a decorator would swallow the function
-            raise TypeError(f'@engine.{event} says of which class: @engine.{event}("Review")')
+        if not isinstance(class_name, str):  # `@engine.before_save` without brackets passes the function
+            raise TypeError(f'@engine.{event} needs the name of a class: @engine.{event}("Review")')
         return functools.partial(self.registry.define_hook, class_name=class_name, event=event)
 
 
 def _nested_call(name: str) -> Call:
-    calling = current_call.get()
-    if calling is None:
+    outer = current_call.get()
+    if outer is None:
         return Call(name, request_id(None))
-    return Call(name, calling.request_id, None, calling.timer, calling.user, calling.session_token, dict(calling.meta))
+    return Call(name, outer.request_id, None, outer.timer, outer.user, outer.session_token, dict(outer.meta))
 
 
-def _send(answered: Response, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    start_response(answered.status, answered.headers)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" or not answered.body else [answered.body]
+def _send(response: Response, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(response.status, response.headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" or not response.body else [response.body]

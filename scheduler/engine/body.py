@@ -1,7 +1,7 @@
-"""The body of a request, read within bounds and as nothing but a JSON object.
+"""The body of a request: read up to a limit, and parsed as a JSON object.
 
-Lives here: reading and parsing. Never here: what the fields mean. Of a key that stands in an object twice, the last
-one counts, as in every other JSON parser that LeanCloud's clients meet.
+Lives here: reading and parsing. Never here: what the fields mean. If an object has a key twice, the last value counts,
+as in the JSON parsers of LeanCloud's servers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CHUNK = 64 * 1024
 
 
 def fields(environ: Mapping[str, Any], limit: int = LIMIT_BYTES) -> dict[str, Any]:
-    """The JSON object in the body of a request; an empty body is an empty object; RefusedError with 107 or 413."""
+    """The JSON object in the body of a request, {} for an empty body; RefusedError with code 107 or 413."""
     return parse(read(environ, limit))
 
 
@@ -36,7 +36,7 @@ def read(environ: Mapping[str, Any], limit: int) -> bytes:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in a text, without NaN, Infinity and 1e999; RefusedError with code 107 for anything else."""
+    """The JSON object in a text; RefusedError with code 107 for anything else, NaN, Infinity and 1e999 included."""
     if not body:
         return {}
     try:
@@ -50,7 +50,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def _length(environ: Mapping[str, Any]) -> int | None:
-    """The length that the request declares; None if the server marks the end of the input by itself."""
+    """The length that the request declares; None if the server ends the input by itself."""
     declared = environ.get("CONTENT_LENGTH")
     if declared:
         if not (declared.isascii() and declared.isdigit()):
@@ -58,7 +58,7 @@ def _length(environ: Mapping[str, Any]) -> int | None:
         return int(declared) if len(declared) < 20 else 1 << 64
     if environ.get("wsgi.input_terminated"):
         return None
-    if "HTTP_TRANSFER_ENCODING" in environ:  # a body is there, but this server cannot say where it ends
+    if "HTTP_TRANSFER_ENCODING" in environ:  # a chunked body, whose end this server does not mark
         raise RefusedError(MALFORMED)
     return 0
 
@@ -86,7 +86,7 @@ def _read_to_end(source: Any, limit: int) -> bytes:
 def _read(source: Any, size: int) -> bytes:
     try:
         return bytes(source.read(size))
-    except Exception:  # the client is gone, or its chunks are broken: every server has errors of its own for that
+    except Exception:  # the client disconnected, or its chunks are broken: each server raises errors of its own
         raise RefusedError(MALFORMED) from None
 
 

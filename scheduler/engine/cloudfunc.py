@@ -1,8 +1,8 @@
 """Call cloud functions by name, from functions and from programs: `cloudfunc.run("hello", name="x")`.
 
-Lives here: the choice between here and over there, and the remote call. Here means the root engine of this process;
-over there means the server that LEANCLOUD_API_SERVER names, called with a deadline for the whole exchange, so that a
-server that drips cannot hold a function past its limit.
+Lives here: the choice between a local and a remote call, and the remote call. Local means by the default engine of
+this process; remote means by the server in LEANCLOUD_API_SERVER, with one deadline for the whole exchange, so that a
+server that answers slowly cannot hold a function past its limit.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .default_engine import default_engine
 from .environment import STAGE, app_environment, variable
 from .failures import TIMED_OUT, encode
 
-CONNECTION_FAILED = 100  # LeanCloud's code for a server out of reach
+CONNECTION_FAILED = 100  # LeanCloud's code for a server that cannot be reached
 
 
 class CloudFunction:
-    """`run` or `rpc`: called, it runs a function here when the root engine knows the name, else over there."""
+    """`run` or `rpc`: calls a function locally if the default engine has it, else on the remote server."""
 
     def __init__(self, endpoint: str, *, decodes: bool) -> None:
         self._endpoint = endpoint
         self._decodes = decodes
 
     def __call__(self, name: str, /, **params: Any) -> Any:
-        """The result of a function; UnknownFunctionError if it is not here and no server is configured."""
+        """The result of a function; UnknownFunctionError if the name is not local and no server is configured."""
         engine = default_engine()
         if engine is not None and name in engine.registry:
             return engine.call(name, **params)
@@ -42,21 +42,21 @@ class CloudFunction:
         raise UnknownFunctionError(name, engine.registry.names() if engine else ())
 
     def local(self, name: str, /, **params: Any) -> Any:
-        """The result of a function of the root engine; it raises what the function raises."""
+        """The result of a function of the default engine; raises what the function raises."""
         engine = default_engine()
         if engine is None:
             raise UnknownFunctionError(name)
         return engine.call(name, **params)
 
     def remote(self, name: str, /, **params: Any) -> Any:
-        """The result of a function of the server that LEANCLOUD_API_SERVER names; LeanCloudError with its code.
+        """The result of a function of the server in LEANCLOUD_API_SERVER; LeanCloudError with the code it answers.
 
-        It has 15 s, or what is left of the calling function; code 124 after that, 100 for a server out of reach. The
-        caller's session token and request id go with it.
+        The limit is 15 s, or the time left of the calling function: code 124 after that, 100 if the server cannot be
+        reached. The session token and the request id of the calling function are sent along.
         """
         server = variable("API_SERVER")
         if not server:
-            raise ConfigError(f"no server to call {name!r} on; set LEANCLOUD_API_SERVER to its base URL")
+            raise ConfigError(f"no server for {name!r}; set LEANCLOUD_API_SERVER to its base URL")
         content = encode(typed_values.encode(params) if self._decodes else params)
         url = f"{server.rstrip('/')}/1.1/{self._endpoint}/{_quoted(name)}"
         try:
@@ -72,7 +72,7 @@ rpc = CloudFunction("call", decodes=True)
 
 
 async def _post(url: str, content: bytes, limit_s: float) -> tuple[int, bytes]:
-    import asyncio  # both are slow to import, and most programs call nobody
+    import asyncio  # both are slow to import, and most programs make no remote call
 
     import httpx
 
@@ -108,7 +108,7 @@ def _headers() -> dict[str, str]:
 
 
 def _timer_headers(timer: TimerCall | None) -> dict[str, str]:
-    """A function that a timer's function calls over there learns of the timer, too (engine protocol § 3)."""
+    """The headers by which the remote function gets the timer of the calling function (engine protocol § 3)."""
     if timer is None:
         return {}
     return {

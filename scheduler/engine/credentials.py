@@ -1,4 +1,4 @@
-"""Who may call: the keys of the application, and the credentials that a request presents.
+"""Who may call: the keys of the application, and the credentials of a request.
 
 Lives here: the tables of header and body names, and the comparison. Never here: answering; a refusal is a `Level`.
 Every comparison takes constant time, and an unset key of ours never matches anything (engine protocol § 2).
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .environment import variable
 
-# Per credential the headers that may carry it, as WSGI spells them; the first that is not empty wins.
+#: The headers of each credential, as WSGI spells them; the first that is not empty counts.
 HEADERS: dict[str, tuple[str, ...]] = {
     "id": ("HTTP_X_LC_ID", "HTTP_X_AVOSCLOUD_APPLICATION_ID", "HTTP_X_ULURU_APPLICATION_ID"),
     "key": ("HTTP_X_LC_KEY", "HTTP_X_AVOSCLOUD_APPLICATION_KEY", "HTTP_X_ULURU_APPLICATION_KEY"),
@@ -26,7 +26,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "production": ("HTTP_X_LC_PROD", "HTTP_X_AVOSCLOUD_APPLICATION_PRODUCTION", "HTTP_X_ULURU_APPLICATION_PRODUCTION"),
 }
 
-# What old browser SDKs put into a text/plain body, because a header would cost them a preflight.
+#: The fields that old browser SDKs put into a text/plain body, because a header would cost them a preflight.
 BODY_FIELDS: dict[str, str] = {
     "_ApplicationId": "id",
     "_ApplicationKey": "key",
@@ -40,7 +40,7 @@ _PROOFS = ("id", "key", "master", "signature", "session", "hook")
 
 
 class Level(IntEnum):
-    """What a request proved: nothing, the application's key, or the master key."""
+    """The key that a request proved: none, the application's, or the master key."""
 
     NONE = 0
     APP = 1
@@ -49,7 +49,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one application; never shown by repr, so that no log line or traceback holds one."""
+    """The keys of one application; left out of repr, so that no log line or traceback shows one."""
 
     app_id: str | None = field(default=None, repr=False)
     app_key: str | None = field(default=None, repr=False)
@@ -58,11 +58,11 @@ class Keys:
 
     @property
     def suffice(self) -> bool:
-        """Whether any request can prove anything."""
+        """Whether a request can be accepted at all."""
         return bool(self.app_id and (self.app_key or self.master_key))
 
     def resolved(self) -> Keys:
-        """These keys, each None replaced by its environment variable as it is now."""
+        """These keys, each None replaced by the current value of its environment variable."""
         if None not in (self.app_id, self.app_key, self.master_key, self.hook_key):
             return self
         return Keys(
@@ -74,7 +74,7 @@ class Keys:
 
 
 class Credentials(NamedTuple):
-    """What a request presents, each an empty text when absent; never shown by repr."""
+    """The credentials of a request, each an empty text when absent; left out of repr."""
 
     id: str = ""
     key: str = ""
@@ -88,13 +88,13 @@ class Credentials(NamedTuple):
         return "<Credentials>"
 
     @property
-    def proves_nothing(self) -> bool:
-        """No credential is there at all, so that those of the body may count."""
+    def are_absent(self) -> bool:
+        """No credential is present, so that those of the body count."""
         return not (self.id or self.key or self.master or self.signature or self.session or self.hook)
 
     @property
     def prod(self) -> int:
-        """The environment that is asked for: 1 production, which is the default, or 0 stage."""
+        """The requested environment: 1 production (the default), 0 stage."""
         return 0 if self.production.strip().lower() in ("0", "false") else 1
 
 
@@ -109,7 +109,7 @@ def init(
     The variables are `LEANCLOUD_APP_ID, LEANCLOUD_APP_KEY, LEANCLOUD_APP_MASTER_KEY, LEANCLOUD_APP_HOOK_KEY`, then
     the same under `LC_`, read at each request.
     """
-    global _given  # noqa: PLW0603  one application a process is what the protocol knows
+    global _given  # noqa: PLW0603  the protocol has one application per process
     _given = Keys(app_id, app_key, master_key, hook_key)
 
 
@@ -120,28 +120,28 @@ def our_keys() -> Keys:
 
 def of_headers(environ: Mapping[str, Any]) -> Credentials:
     """The credentials in the headers of a request."""
-    found = []
+    values = []
     get = environ.get
     for names in HEADERS.values():
         value = ""
         for name in names:
             if value := get(name) or "":
                 break
-        found.append(value)
-    return Credentials(*found)
+        values.append(value)
+    return Credentials(*values)
 
 
 def of_body(fields: Mapping[str, Any], headers: Credentials) -> Credentials:
-    """The credentials in the body of a request whose headers prove nothing; a header still names the environment."""
-    found = {name: fields[key] for key, name in BODY_FIELDS.items() if isinstance(fields.get(key), str | int)}
-    presented = {name: str(value) for name, value in found.items()}
+    """The credentials in the body of a request that has none in its headers; a header still names the environment."""
+    given = {name: fields[key] for key, name in BODY_FIELDS.items() if isinstance(fields.get(key), str | int)}
+    values = {name: str(value) for name, value in given.items()}
     if headers.production:
-        presented["production"] = headers.production
-    return Credentials(**presented)
+        values["production"] = headers.production
+    return Credentials(**values)
 
 
 def level(theirs: Credentials, ours: Keys, *, now_ms: float = 0.0, max_age_s: float | None = None) -> Level:
-    """What the credentials prove; with `max_age_s`, a signature older or younger than that proves nothing."""
+    """The key that the credentials prove; with `max_age_s`, a signature may differ from `now_ms` by that much."""
     if not same(ours.app_id, theirs.id):
         return Level.NONE
     signature = _Signature.of(theirs.signature, now_ms, max_age_s)
@@ -157,12 +157,12 @@ def level(theirs: Credentials, ours: Keys, *, now_ms: float = 0.0, max_age_s: fl
 
 
 def is_hook(theirs: Credentials, ours: Keys) -> bool:
-    """The request proves the hook key, which is needed besides the application's."""
+    """Whether the request proves the hook key, which a hook needs besides the application's key."""
     return same(ours.hook_key, theirs.hook)
 
 
 def same(ours: str | None, theirs: str) -> bool:
-    """Compare in constant time; nothing equals a key that is unset or empty."""
+    """Compare in constant time; an unset or empty key equals nothing."""
     if not ours or not theirs:
         return False
     return hmac.compare_digest(ours.encode("utf-8", "surrogatepass"), theirs.encode("utf-8", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""What a function sees of the call that it answers: `engine.current`.
+"""The call in progress as a function reads it: `engine.current`.
 
 Lives here: a view of the context variable, empty outside a call. Never here: setting it.
 """
@@ -19,7 +19,7 @@ class Current:
 
     @property
     def user(self) -> Any:
-        """Who calls: the user of a hook's body, or what `fetch_user` made of the session token; else None."""
+        """The user in a hook's body, or the result of `fetch_user` for the session token; else None."""
         call = current_call.get()
         return call.user if call else None
 
@@ -31,19 +31,19 @@ class Current:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What else is known of the call: `remote_address` when it came over HTTP."""
+        """Further facts about the call: `remote_address` when it came over HTTP."""
         call = current_call.get()
         return call.meta if call else {}
 
     @property
     def timer(self) -> TimerCall | None:
-        """The timer that made the call, None if it was a client."""
+        """The timer that made the call, None if a client made it."""
         call = current_call.get()
         return call.timer if call else None
 
     @property
     def request_id(self) -> str | None:
-        """The id that this call has in log lines, error bodies and the timer's run record."""
+        """The id of this call in log lines, error bodies and the timer's run record."""
         call = current_call.get()
         return call.request_id if call else None
 
@@ -55,7 +55,7 @@ class Current:
 
     @property
     def left_s(self) -> float | None:
-        """The seconds until this call is over its limit, None where no limit holds."""
+        """The seconds until this call is over its limit, None without a limit."""
         call = current_call.get()
         if call is None or call.deadline is None:
             return None

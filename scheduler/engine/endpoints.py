@@ -1,7 +1,7 @@
 """How each endpoint is answered: from a request to a JSON value.
 
-Lives here: one short function an endpoint, and what comes before all of them (method, credentials, environment).
-Never here: paths, headers, how an exception becomes a status. `Service` is what these functions know of the engine.
+Lives here: one short function per endpoint, and the checks before all of them (method, credentials, environment).
+Never here: paths, headers, how an exception becomes a status. `Service` is the part of an engine that they need.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An engine as its endpoints see it: what it offers, and by which settings."""
+    """What the endpoints need of an engine: its functions, how they are run, and its settings."""
 
     registry: Registry
     execution: Execution
@@ -49,20 +49,20 @@ class Service:
     max_age_s: float | None
 
 
-#: Told of each call that was answered: the endpoint, the names in its path, the status, and how many seconds it took.
+#: Called after each answer: with the endpoint, the names in its path, the HTTP status, and the seconds it took.
 Watcher = Callable[[str, str, int, float], None]
 watchers: list[Watcher] = []
 
 
 def answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Response:
-    """The reply to a request at one of the engine's endpoints, whatever happens; the log hears of the unforeseen."""
+    """The response to a request at one of the engine's endpoints; exceptions become failures, and are logged."""
     if not watchers:
         return _answer(service, matched, environ)
     began = time.perf_counter()
     answered = _answer(service, matched, environ)
     took_s = time.perf_counter() - began
     for watcher in watchers:
-        watcher(matched.endpoint.answer, "/".join(matched.names), int(answered.status[:3]), took_s)
+        watcher(matched.endpoint.name, "/".join(matched.names), int(answered.status[:3]), took_s)
     return answered
 
 
@@ -83,11 +83,11 @@ def _value(service: Service, matched: Match, request: Request) -> Any:
     if request.method not in METHODS:
         raise RefusedError(failures.METHOD_NOT_ALLOWED)
     if endpoint.needs is not Needs.NOTHING:
-        _admit(service, request, endpoint.needs)
-    return ANSWERS[endpoint.answer](service, request)
+        _authorize(service, request, endpoint.needs)
+    return ANSWERS[endpoint.name](service, request)
 
 
-def _admit(service: Service, request: Request, needs: Needs) -> None:
+def _authorize(service: Service, request: Request, needs: Needs) -> None:
     presented = request.identify()
     if not service.auth:
         return
@@ -105,7 +105,7 @@ def _admit(service: Service, request: Request, needs: Needs) -> None:
 def _warn_of_missing_keys() -> None:
     logger.warning(
         "every request is refused, the application has no keys; call init(app_id, app_key), set LEANCLOUD_APP_ID and "
-        "LEANCLOUD_APP_KEY, or serve everybody with Engine(auth=False)"
+        "LEANCLOUD_APP_KEY, or check no keys with Engine(auth=False)"
     )
 
 
@@ -130,14 +130,14 @@ def _rpc(service: Service, request: Request) -> Any:
     result = _run_function(service, request, name, _decoded(request.params))
     try:
         return {"result": typed_values.encode(result)}
-    except Exception as error:  # a value that refers to itself, or an instant beyond the calendar
+    except Exception as error:  # a value that contains itself, or an instant out of range
         raise RefusedError(failures.not_json(error)) from error
 
 
 def _hook(service: Service, request: Request) -> Any:
     event, class_name = hooks.event_at(*request.names)
     _check_environment(service, request)
-    hook = _found(service.registry.get_hook, class_name, event.name)
+    hook = _looked_up(service.registry.get_hook, class_name, event.name)
     arguments = _hook_arguments(event, class_name, request)
     call = request.call(hooks.system_name(class_name, event.name))
     call.user = user = hooks.user_of(request.fields)
@@ -150,7 +150,11 @@ def _hook(service: Service, request: Request) -> Any:
         if event.logs_refusals:
             extra = {capture.CALL: (call.function, request.id)}
             logger.error(
-                "%s refused what is saved already: %s [request %s]", call.function, error, request.id, extra=extra
+                "%s refused an object that is already saved: %s [request %s]",
+                call.function,
+                error,
+                request.id,
+                extra=extra,
             )
         raise
     return event.answer(arguments, result)
@@ -160,14 +164,14 @@ def _realtime(service: Service, request: Request, name: str) -> Any:
     if service.auth and not is_hook(request.credentials, our_keys()):
         raise RefusedError(failures.UNAUTHORIZED)
     _check_environment(service, request)
-    hook = _found(service.registry.get_hook, hooks.REALTIME_CLASS, name)
+    hook = _looked_up(service.registry.get_hook, hooks.REALTIME_CLASS, name)
     work = functools.partial(run, hook, _bound(hook, request.params))
     return service.execution.bounded(request.call(name), work, service.hook_limit_s)
 
 
 def _run_function(service: Service, request: Request, name: str, params: Mapping[str, Any]) -> Any:
     _check_environment(service, request)
-    function = _found(service.registry.get, name)
+    function = _looked_up(service.registry.get, name)
     arguments = _bound(function, params)
     call = request.call(name)
     fetch_user, token = service.fetch_user, call.session_token
@@ -187,8 +191,8 @@ def _check_environment(service: Service, request: Request) -> None:
         raise RefusedError(failures.not_deployed(asked))
 
 
-def _found(get: Callable[..., Function], *key: str) -> Function:
-    """A function or hook; who asks for another one is not told which there are, that takes the master key."""
+def _looked_up(get: Callable[..., Function], *key: str) -> Function:
+    """A function or hook; the 404 lists no other names, which only the master key may read."""
     try:
         return get(*key)
     except UnknownFunctionError:
@@ -219,7 +223,7 @@ def _hook_arguments(event: hooks.Event, class_name: str, request: Request) -> tu
 def _log(failed: Failure, error: Exception, matched: Match, request: Request) -> None:
     name = _name(matched)
     extra = {capture.CALL: (name, request.id)}
-    if isinstance(error, RefusedError) and failed.unforeseen:  # the function has returned: there is nothing to trace
+    if isinstance(error, RefusedError) and failed.unforeseen:  # the function has returned: no traceback would help
         logger.error("%r failed: %s [request %s]", name, failed.error, request.id, extra=extra)
     elif failed.unforeseen:
         logger.error("%r failed [request %s]", name, request.id, exc_info=from_users_frame(error), extra=extra)
@@ -228,8 +232,8 @@ def _log(failed: Failure, error: Exception, matched: Match, request: Request) ->
 
 
 def _name(matched: Match) -> str:
-    """The one name that a function or a hook has in every log line, that of `_ops/metadatas`."""
-    if matched.endpoint.answer != "hook":
+    """The name of a function or a hook in log lines, as `_ops/metadatas` lists it."""
+    if matched.endpoint.name != "hook":
         return "/".join(matched.names)
     try:
         event, class_name = hooks.event_at(*matched.names)

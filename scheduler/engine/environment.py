@@ -1,6 +1,6 @@
 """The environment variables of the LeanEngine runtime, read when used and never at import.
 
-Lives here: the names, the old names, and which environment this process serves. Never here: keeping a value.
+Lives here: the names, the old names, and which environment this process serves. Never here: a cached value.
 """
 
 from __future__ import annotations
@@ -20,5 +20,5 @@ def variable(name: str) -> str | None:
 
 
 def app_environment() -> str | None:
-    """`development`, `stage` or `production` as `APP_ENV` says, else as the old `LC_APP_PROD` (1 or 0), else None."""
+    """`development`, `stage` or `production` from `APP_ENV`, else from the old `LC_APP_PROD` (1 or 0), else None."""
     return variable("APP_ENV") or {"1": PRODUCTION, "0": STAGE}.get(variable("APP_PROD") or "")

@@ -1,6 +1,6 @@
-"""How the engine runs a function: in a context of its own, in a worker thread, within its limit.
+"""How the engine runs a function: in a context of its own, in a thread of the pool, within its limit.
 
-Lives here: the joint of context, deadline and pool. Never here: HTTP, or which function it is.
+Lives here: context, deadline and pool put together. Never here: HTTP, or which function is run.
 """
 
 from __future__ import annotations
@@ -15,27 +15,25 @@ from typing import Any
 from ..core.limits import deadline, left_s
 from ..functions.context import Call, current_call
 from . import capture
-from .threads import Pool
+from .threads import Pool, Work
 
 logger = logging.getLogger(__package__)
 
-Work = Callable[[], Any]
-
 
 class Execution:
-    """Runs calls for one engine: `bounded` in a worker thread, `inline` in the thread of the caller."""
+    """Runs the calls of one engine: `bounded` in a thread of the pool, `inline` in the thread of the caller."""
 
     def __init__(self, max_concurrency: int, *, prepare: Callable[[], object]) -> None:
         self.pool = Pool(max_concurrency)
         self._prepare = prepare
 
     def bounded(self, call: Call, work: Work, limit_s: float) -> Any:
-        """The result of `work`, which is abandoned at its limit or at the deadline of the calling function.
+        """The result of `work`; FunctionTimedOutError at its limit or at the deadline of the calling function.
 
-        FunctionTimedOutError then; EngineBusyError at once when no worker is free.
+        The work is abandoned then, and goes on in its thread. EngineBusyError at once when no thread is free.
         """
         now = time.monotonic()
-        self._give_deadline(call, limit_s, now)
+        self._set_deadline(call, limit_s, now)
         assert call.deadline is not None
         context = contextvars.copy_context()
         target = functools.partial(context.run, self._guarded, call, work)
@@ -43,13 +41,13 @@ class Execution:
         return self.pool.run(target, left_s(now, call.deadline), late=late)
 
     def inline(self, call: Call, work: Work, limit_s: float) -> Any:
-        """The result of `work`, here and now; the limit stands in its context, and the caller's own limit holds."""
-        self._give_deadline(call, limit_s, time.monotonic())
+        """The result of `work`, run in this thread; only coroutines and nested calls keep its limit."""
+        self._set_deadline(call, limit_s, time.monotonic())
         return contextvars.copy_context().run(self._within, call, work)
 
-    def _give_deadline(self, call: Call, limit_s: float, now: float) -> None:
-        calling = current_call.get()
-        call.deadline = deadline(now, limit_s, enclosing=calling.deadline if calling else None)
+    def _set_deadline(self, call: Call, limit_s: float, now: float) -> None:
+        outer = current_call.get()
+        call.deadline = deadline(now, limit_s, enclosing=outer.deadline if outer else None)
 
     def _within(self, call: Call, work: Work) -> Any:
         self._prepare()
@@ -61,7 +59,7 @@ class Execution:
             return capture.run(call, functools.partial(self._within, call, work))
         except Exception:
             raise
-        except BaseException as error:  # sys.exit() in a function must end neither the worker nor the server
+        except BaseException as error:  # sys.exit() in a function must end neither the thread nor the server
             ended = RuntimeError(f"the function ended by {type(error).__name__}: {error}")
             raise ended.with_traceback(error.__traceback__) from None
 

@@ -1,7 +1,7 @@
-"""How a call ends, as HTTP status, code and text (engine protocol § 4).
+"""How a failed call is answered: HTTP status, code and text (engine protocol § 4).
 
-Lives here: the table from exceptions to failures, the fixed failures, and the JSON that goes out. Never here: HTTP
-headers, logging.
+Lives here: the table from exceptions to failures, the fixed failures, and the encoding of results as JSON. Never here:
+HTTP headers, logging.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..errors import EngineBusyError, FunctionTimedOutError, LeanEngineError
 
 
 class Failure(NamedTuple):
-    """What a caller is told: HTTP status, the code in the body, and its text; `unforeseen` ones go to the log."""
+    """The answer to a failed call: HTTP status, code and text of the body; an `unforeseen` one is logged as error."""
 
     status: int
     code: int
@@ -24,7 +24,7 @@ class Failure(NamedTuple):
 
 
 class RefusedError(Exception):
-    """The engine itself refuses a request, for the reason in `failure`; it never comes from a user's function."""
+    """The engine itself refuses a request, as `failure` says; never raised by a user's function."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.error)
@@ -47,27 +47,27 @@ def not_deployed(prod: int) -> Failure:
 
 
 def not_json(error: BaseException) -> Failure:
-    """The failure of a call whose result cannot go out as JSON, NaN and Infinity included."""
+    """The failure of a call whose result cannot be encoded as JSON, NaN and Infinity included."""
     return Failure(500, 1, f"The result is no JSON: {_text(error)}", unforeseen=True)
 
 
 def failure_of(error: BaseException, *, expose_errors: bool = True) -> Failure:
-    """What the caller is told of an exception; with `expose_errors=False`, nothing of one that was not foreseen."""
-    for is_it, failure in _TABLE:
-        if is_it(error):
+    """The failure for an exception; with `expose_errors=False`, the text of an unforeseen one is left out."""
+    for applies, failure in _TABLE:
+        if applies(error):
             return failure(error)
     return Failure(500, 1, _text(error), unforeseen=True) if expose_errors else HIDDEN
 
 
 def encode(value: Any) -> bytes:
-    """A value as UTF-8 JSON; RefusedError if it is none."""
+    """A value as UTF-8 JSON; RefusedError if it cannot be encoded."""
     try:
         text = _encode(value)
     except Exception as error:  # a dict that another thread changes, or an odd subclass, may raise anything
         raise RefusedError(not_json(error)) from error
     try:
         return text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair can only go out escaped
+    except UnicodeEncodeError:  # a lone surrogate can only be sent escaped
         return json.dumps(value, allow_nan=False).encode()
 
 
@@ -89,7 +89,7 @@ def _is(cls: type[BaseException]) -> Callable[[BaseException], bool]:
     return lambda error: isinstance(error, cls)
 
 
-# The first row whose test holds says what the caller is told; what no row knows is a 500.
+#: The first row whose test holds makes the failure; an exception without a row is answered with 500.
 _TABLE: tuple[tuple[Callable[[BaseException], bool], Callable[[Any], Failure]], ...] = (
     (_is(RefusedError), lambda error: error.failure),
     (_is(LeanEngineError), _of_engine_error),
@@ -109,7 +109,7 @@ def _code(code: Any) -> int:
 def _text(value: object) -> str:
     try:
         return str(value)
-    except Exception:  # a __str__ that raises must not cost the caller his answer
+    except Exception:  # a __str__ that raises must not cost the caller their answer
         return f"unprintable {type(value).__name__}"
 
 

@@ -1,7 +1,7 @@
-"""The hooks as a table: where each is called, what it is given, what it answers.
+"""The table of hooks: the path of each, its arguments, and its answer.
 
-Lives here: the events, the names that the system has for them, and what their bodies mean. Never here: the functions
-themselves, which stand in the registry by (class, event).
+Lives here: the events, their names in the system, and what their bodies mean. Never here: the functions, which the
+registry holds by (class, event).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .failures import MALFORMED, NOT_FOUND, RefusedError
 from .typed_values import CloudObject, decode_fields
 
+#: The body of a request.
 JsonObject = Mapping[str, Any]
 Arguments = tuple[Any, ...]
 
@@ -19,7 +20,7 @@ Arguments = tuple[Any, ...]
 class Event(NamedTuple):
     """One row: path below /functions, system name, arguments from the body, answer from arguments and result.
 
-    `*` in the path and `{}` in the system name stand for the class (for the kind, of `on_verified`).
+    `*` in the path and `{}` in the system name stand for the class, or for the kind in `on_verified`.
     """
 
     name: str
@@ -91,7 +92,7 @@ EVENTS = (
 
 VERIFIED_KINDS = ("sms", "email")
 
-# Hooks of the realtime service: functions by these names, at the functions endpoint, but with the hook key.
+#: Hooks of the realtime service: called by these names at the functions endpoint, but with the hook key.
 REALTIME = frozenset(
     {
         "_messageReceived",
@@ -117,7 +118,7 @@ _BY_NAME = {event.name: event for event in EVENTS}
 
 
 def event_at(first: str, second: str) -> tuple[Event, str]:
-    """The event at a path below /functions, and the class that it is for; RefusedError if there is no such event."""
+    """The event at a path below /functions, and its class; RefusedError for an unknown event."""
     for path, class_name in (((first, second), first), (("*", second), first), ((first, "*"), second)):
         if event := _BY_PATH.get(path):
             return event, class_name
@@ -125,11 +126,11 @@ def event_at(first: str, second: str) -> tuple[Event, str]:
 
 
 def system_name(class_name: str, event: str) -> str:
-    """What `_ops/metadatas` calls a hook, as in `__before_save_for_Todo`."""
+    """The name of a hook in `_ops/metadatas`, as in `__before_save_for_Todo`."""
     return event if class_name == REALTIME_CLASS else _BY_NAME[event].system_name.format(class_name)
 
 
 def user_of(fields: JsonObject) -> CloudObject | None:
-    """The user on whose behalf a hook is called, as the body says."""
+    """The user in the body of a hook, None without one."""
     user = fields.get("user")
     return CloudObject("_User", decode_fields(user)) if isinstance(user, dict) else None

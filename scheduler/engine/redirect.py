@@ -1,36 +1,37 @@
 """A WSGI middleware that sends plain HTTP to HTTPS in production.
 
-Lives here: that one decision, as behind LeanEngine's load balancer, which says in X-Forwarded-Proto how it was called.
+Lives here: that decision, made from X-Forwarded-Proto as LeanEngine's load balancer sets it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .environment import PRODUCTION, app_environment
 from .routes import match
 
-WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Monitors and the platform ask these over plain HTTP.
+#: Endpoints that monitors and the platform call over plain HTTP.
 EXEMPT = ("ping", "metadatas")
 
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 
 
 class HttpsRedirectMiddleware:
-    """Redirect what came over plain HTTP, when LEANCLOUD_APP_ENV is `production`: 301 for GET and HEAD, else 308.
+    """Redirect plain HTTP to HTTPS when LEANCLOUD_APP_ENV is `production`: 301 for GET and HEAD, else 308.
 
-    Ping and `_ops/metadatas` pass (engine protocol § 5).
+    Ping and `_ops/metadatas` are not redirected (engine protocol § 5).
     """
 
-    def __init__(self, wsgi_app: WSGIApp) -> None:
+    def __init__(self, wsgi_app: WSGIApplication) -> None:
         self._app = wsgi_app
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Redirect a request, or pass it on."""
         location = _location(environ) if _is_plain(environ) and app_environment() == PRODUCTION else None
         if location is None:
@@ -40,16 +41,16 @@ class HttpsRedirectMiddleware:
         return []
 
 
-def _is_plain(environ: dict[str, Any]) -> bool:
+def _is_plain(environ: WSGIEnvironment) -> bool:
     if environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")[0].strip().lower() == "https":
         return False
     matched = match(environ.get("PATH_INFO", ""))
-    return matched is None or matched.endpoint.answer not in EXEMPT
+    return matched is None or matched.endpoint.name not in EXEMPT
 
 
-def _location(environ: dict[str, Any]) -> str | None:
+def _location(environ: WSGIEnvironment) -> str | None:
     host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-    if not _HOST.fullmatch(host):  # no redirect can be built on it, and it must not reach a header
+    if not _HOST.fullmatch(host):  # an invalid host must not reach a header
         return None
     path = quote(
         environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), safe="/;=,:@!$&'()*+~", encoding="latin-1"

@@ -1,6 +1,6 @@
-"""One HTTP request to the engine, as the values that answering it needs.
+"""One HTTP request to the engine: the values that the endpoints need.
 
-Lives here: request id, remote address, timer headers, and the `Call` made of them. Never here: answering.
+Lives here: request id, remote address, timer headers, and the `Call` made from them. Never here: answering.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .credentials import Credentials
 from .routes import decoded
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@=+-]{1,128}", re.ASCII)
-_FORM_OF_OLD_BROWSERS = "text/plain"
+_OLD_BROWSER_TYPE = "text/plain"
 
 
 class Request:
-    """A request at one of the engine's endpoints; its credentials are read at once, its body when asked for."""
+    """A request at one of the engine's endpoints; its body is read when first needed."""
 
     __slots__ = ("_fields", "_limit", "credentials", "environ", "id", "method", "names")
 
@@ -36,27 +36,27 @@ class Request:
         self._fields: dict[str, Any] | None = None
 
     def identify(self) -> Credentials:
-        """Read the credentials: the headers', or else those in the text/plain body of an old browser SDK."""
+        """Read the credentials from the headers, or else from the text/plain body of an old browser SDK."""
         presented = credentials.of_headers(self.environ)
-        if presented.proves_nothing and self._is_of_an_old_browser:
+        if presented.are_absent and self._is_from_old_browser:
             presented = credentials.of_body(self.fields, presented)
         self.credentials = presented
         return presented
 
     @property
-    def _is_of_an_old_browser(self) -> bool:
-        return str(self.environ.get("CONTENT_TYPE", "")).lower().startswith(_FORM_OF_OLD_BROWSERS)
+    def _is_from_old_browser(self) -> bool:
+        return str(self.environ.get("CONTENT_TYPE", "")).lower().startswith(_OLD_BROWSER_TYPE)
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The JSON object in the body; RefusedError if there is something else, or too much."""
+        """The JSON object in the body; RefusedError if it is anything else, or too large."""
         if self._fields is None:
             self._fields = body.fields(self.environ, self._limit)
         return self._fields
 
     @property
     def params(self) -> dict[str, Any]:
-        """The keyword arguments for a function: all fields but those that start with `_`; `__type` stays."""
+        """The keyword arguments for a function: all fields except those that start with `_`; `__type` is kept."""
         fields = self.fields
         for key in fields:
             if key[:1] == "_":
@@ -75,7 +75,7 @@ class Request:
 
 
 def request_id(given: str | None) -> str:
-    """The id that the request brings, if it is fit to stand in a log line and a header; else a new one."""
+    """The given id if it is safe in a log line and a header, else a new one."""
     if given and _REQUEST_ID.fullmatch(given):
         return given
     return f"{random.getrandbits(96):024x}"
@@ -91,7 +91,7 @@ def remote_address(environ: Mapping[str, Any]) -> str | None:
 
 
 def timer_of(environ: Mapping[str, Any]) -> TimerCall | None:
-    """The timer that makes the call, as the X-Timer headers say; None where they say nothing sound."""
+    """The timer in the X-Timer headers; None if one is missing or invalid."""
     try:
         scheduled_at = datetime.fromisoformat(environ["HTTP_X_TIMER_SCHEDULED_TIME"])
         attempt = int(environ.get("HTTP_X_TIMER_ATTEMPT", "1"))

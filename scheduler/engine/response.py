@@ -1,6 +1,6 @@
-"""The answers of the engine: always JSON with a length, always open to other origins.
+"""The HTTP responses of the engine: JSON with a length, open to other origins.
 
-Lives here: `Response`, its headers, and the CORS preflight. Never here: what is answered.
+Lives here: `Response`, its headers, and the CORS preflight. Never here: the values that are answered.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ class Response(NamedTuple):
 
 
 def success(value: Any, environ: Mapping[str, Any], request_id: str) -> Response:
-    """A 200 with a value as its JSON body; RefusedError if the value is no JSON."""
+    """A 200 with a value as its JSON body; RefusedError if the value cannot be encoded as JSON."""
     return _json("200 OK", encode(value), environ, request_id)
 
 
 def failure(refused: Failure, environ: Mapping[str, Any], request_id: str) -> Response:
-    """A failure as JSON: `code`, `error`, and the request id by which the log knows more."""
+    """A failure as JSON: `code`, `error`, and the request id to search the log for."""
     status = STATUS_LINES.get(refused.status) or f"{refused.status} Refused"
     body = {"code": refused.code, "error": refused.error, "requestId": request_id}
-    reply = _json(status, encode(body), environ, request_id)
+    response = _json(status, encode(body), environ, request_id)
     if refused.status == 405:
-        reply.headers.append(("Allow", ALLOWED_METHODS))
-    return reply
+        response.headers.append(("Allow", ALLOWED_METHODS))
+    return response
 
 
 def preflight(environ: Mapping[str, Any]) -> Response:
-    """The answer to OPTIONS: which origins, methods and headers may come; it needs no credentials."""
+    """The answer to OPTIONS: the allowed origins, methods and headers; it needs no credentials."""
     allowed = [
         ("Access-Control-Allow-Methods", ALLOWED_METHODS),
         ("Access-Control-Allow-Headers", ALLOWED_HEADERS),

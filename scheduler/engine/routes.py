@@ -1,6 +1,6 @@
-"""Which paths are the engine's: a table, and the walk over it.
+"""The table of the engine's paths, and the search in it. Every other path belongs to the site.
 
-Lives here: paths and what each endpoint asks of its caller. Never here: answering. Every other path is the site's.
+Lives here: paths, and the credentials that each endpoint needs. Never here: answering, see endpoints.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Needs(Enum):
-    """The credentials that an endpoint asks for."""
+    """The key that a request has to prove at an endpoint."""
 
     NOTHING = 0
     APP = 1
@@ -19,15 +19,15 @@ class Needs(Enum):
 
 
 class Endpoint(NamedTuple):
-    """One row: a path below the prefix and the version, what it is called, and what it needs."""
+    """One row: a path below the prefix and the version, the endpoint's name, and the key that it needs."""
 
     path: tuple[str, ...]
-    answer: str
+    name: str
     needs: Needs
 
 
 class Match(NamedTuple):
-    """An endpoint, and what stood in the path for its `*`, decoded."""
+    """An endpoint, and the segments that matched its `*`, decoded."""
 
     endpoint: Endpoint
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 PING = Endpoint(("ping",), "ping", Needs.NOTHING)
 
-# More particular rows stand first. `*` is one segment that is not empty.
+# Tried in this order. `*` matches one segment that is not empty.
 ENDPOINTS = (
     Endpoint(("functions", "*"), "function", Needs.APP),
     Endpoint(("call", "*"), "rpc", Needs.APP),
@@ -87,7 +87,7 @@ def _names(pattern: tuple[str, ...], segments: list[str]) -> tuple[str, ...] | N
 
 
 def decoded(text: str) -> str:
-    """A text as WSGI hands it over, bytes in the guise of Latin-1, read as the UTF-8 that it is."""
+    """A text of a WSGI environ, whose UTF-8 bytes were decoded as Latin-1 (PEP 3333), decoded as UTF-8."""
     if text.isascii():
         return text
     return text.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,12 +1,13 @@
 """A bounded pool of threads in which functions run, each call with its limit.
 
-Lives here: handing work to a thread, waiting for it at most so long, and abandoning it. Never here: what the work is.
+Lives here: passing work to a thread, waiting for it until its limit, and abandoning it. Never here: what the work is.
 Unlike `concurrent.futures`, a full pool refuses at once instead of queueing, and no thread keeps the process alive:
 a function that hangs costs one thread and nothing else.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import weakref
@@ -19,20 +20,20 @@ Work = Callable[[], Any]
 
 
 class Pool:
-    """At most `size` threads, started when first needed and kept."""
+    """At most `size` threads, started when first needed and then kept."""
 
     def __init__(self, size: int) -> None:
         if size < 1:
-            raise ValueError(f"a pool of {size} workers runs nothing; take at least 1")
+            raise ValueError(f"a pool needs at least 1 thread, not {size}")
         self.size = size
-        self._forget()
-        os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
+        self._reset()
+        os.register_at_fork(after_in_child=functools.partial(_reset_in_child, weakref.ref(self)))
 
     def run(self, work: Work, limit_s: float, *, late: Callable[[], None]) -> Any:
-        """The result of `work`, or what it raised, or FunctionTimedOutError after `limit_s` seconds.
+        """Return the result of `work`, or raise what it raises; FunctionTimedOutError after `limit_s` seconds.
 
-        EngineBusyError at once when no thread is free. Work that is abandoned goes on in its thread, which is not
-        free until it ends; then `late` is called there.
+        EngineBusyError at once when no thread is free. Abandoned work goes on in its thread, which is not free
+        until the work ends; then `late` is called there.
         """
         job = _Job(work, late)
         self._take().give(job)
@@ -59,7 +60,7 @@ class Pool:
         worker = _PoolThread(self)
         try:
             threading.Thread(target=worker.work, name="engine-worker", daemon=True).start()
-        except RuntimeError:  # the system has no thread left
+        except RuntimeError:  # the system cannot start another thread
             self._ended()
             raise EngineBusyError(self._threads) from None
         return worker
@@ -71,23 +72,20 @@ class Pool:
         with self._starting:
             self._threads -= 1
 
-    def _forget(self) -> None:
-        """A forked child has none of its parent's threads."""
+    def _reset(self) -> None:
+        """Start without threads: a forked child has none of its parent's."""
         self._idle: list[_PoolThread] = []
         self._threads = 0
         self._starting = threading.Lock()
 
 
-def _forgetting(pool: weakref.ref[Pool]) -> Callable[[], None]:
-    def forget() -> None:
-        if (held := pool()) is not None:
-            held._forget()
-
-    return forget
+def _reset_in_child(reference: weakref.ref[Pool]) -> None:
+    if (pool := reference()) is not None:
+        pool._reset()
 
 
 class _Job:
-    """One call; whoever takes `settled`, the worker at its end or the waiter at the limit, decides how it ended."""
+    """One piece of work. The thread at its end and the caller at the limit race for `settled`: the winner decides."""
 
     __slots__ = ("done", "error", "late", "result", "settled", "work")
 
@@ -102,7 +100,7 @@ class _Job:
     def do(self) -> None:
         try:
             self.result = self.work()
-        except BaseException as error:  # a SystemExit ends the call, not the thread
+        except BaseException as error:  # SystemExit ends the call, not the thread
             self.error = error
 
     def outcome(self) -> Any:
@@ -112,7 +110,7 @@ class _Job:
         try:
             raise error
         finally:
-            del error  # the traceback holds this frame, and must not be held by it
+            del error  # breaks the cycle of traceback and frame
 
 
 class _PoolThread:
@@ -136,7 +134,7 @@ class _PoolThread:
                 return self.pool._ended()
             job.do()
             if job.settled.acquire(blocking=False):
-                self.pool._free(self)  # first, so that whoever calls next finds this thread
+                self.pool._free(self)  # first, so that the next call finds this thread
                 job.done.release()
             else:
                 job.late()

@@ -1,7 +1,7 @@
-"""Values with a `__type`, as LeanCloud's clients send them, and the object that they stand for.
+"""JSON values with a `__type`, as LeanCloud's clients send them, and the Python values for them.
 
-Lives here: `CloudObject`, `decode` and `encode`. Never here: storage; an object is its fields and nothing behind them.
-Types that Python has no value for (GeoPoint, File, Relation …) stay the dictionaries that they are.
+Lives here: `CloudObject`, `decode` and `encode`. Never here: storage; an object is its fields and nothing else.
+Types without a Python value (GeoPoint, File, Relation …) stay dictionaries.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class CloudObject:
-    """An object of a class, as hooks and RPC functions see it: fields by name.
+    """An object of a class, as hooks and RPC functions get it: fields by name.
 
     `updated_keys` names the fields that the client changed (before_update only).
     """
@@ -39,26 +39,26 @@ class CloudObject:
         return self._fields.get("objectId")
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a field, `default` where there is none."""
+        """The value of a field, `default` if the object has none."""
         return self._fields.get(key, default)
 
     def set(self, key: str | Mapping[str, Any], value: Any = None) -> CloudObject:
         """Set one field, or every field of a mapping; returns the object."""
         self._fields.update(key if isinstance(key, Mapping) else {key: value})
-        self.kind = "Object"  # with a field of its own it is no mere pointer any more
+        self.kind = "Object"  # a Pointer has no fields
         return self
 
     def unset(self, key: str) -> CloudObject:
-        """Remove a field if it is there; returns the object."""
+        """Remove a field if the object has it; returns the object."""
         self._fields.pop(key, None)
         return self
 
     def has(self, key: str) -> bool:
-        """The field is there and not null."""
+        """Whether the object has the field, and it is not null."""
         return self._fields.get(key) is not None
 
     def dump(self) -> dict[str, Any]:
-        """The fields as JSON values, the marks of hooks included."""
+        """The fields as JSON values, the marks `__before`, `__after` and `__ignore_hooks` included."""
         return {key: encode(value) for key, value in self._fields.items()}
 
     def disable_before_hook(self) -> None:
@@ -78,14 +78,14 @@ class CloudObject:
             return NotImplemented
         return (self.class_name, self._fields) == (other.class_name, other._fields)
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         return f"<CloudObject {self.class_name} {self.id or '(new)'}>"
 
 
 def decode(value: Any) -> Any:
-    """A JSON value with every typed value in it decoded; ValueError for a typed value that is broken."""
+    """A JSON value with every typed value in it decoded; ValueError for an invalid typed value."""
     if isinstance(value, list):
         return [decode(item) for item in value]
     if not isinstance(value, dict):
@@ -95,12 +95,12 @@ def decode(value: Any) -> Any:
 
 
 def decode_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A dictionary with its values decoded, whatever its own `__type` says."""
+    """A dictionary with its values decoded; its own `__type` is ignored."""
     return {key: decode(item) for key, item in fields.items()}
 
 
 def encode(value: Any) -> Any:
-    """The opposite of `decode`: a datetime becomes a Date in UTC, an object its fields, `__type` and `className`."""
+    """The inverse of `decode`: a datetime becomes a Date in UTC, an object its fields, `__type` and `className`."""
     if isinstance(value, dict):
         return {key: encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -115,7 +115,7 @@ def encode(value: Any) -> Any:
 
 
 def iso(instant: datetime) -> str:
-    """An instant as LeanCloud writes it, UTC in milliseconds; a naive one counts as local, as everywhere in Python.
+    """An instant as LeanCloud writes it, UTC with milliseconds; a naive one is local time, as in `datetime.timestamp`.
 
     >>> iso(datetime(2026, 1, 5, 8, 0, tzinfo=UTC))
     '2026-01-05T08:00:00.000Z'
@@ -126,7 +126,7 @@ def iso(instant: datetime) -> str:
 def _date(value: Mapping[str, Any]) -> datetime:
     text = value.get("iso")
     if not isinstance(text, str):
-        raise ValueError("a Date needs its iso text")
+        raise ValueError("a Date needs an iso text")
     instant = datetime.fromisoformat(text)
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
@@ -134,7 +134,7 @@ def _date(value: Mapping[str, Any]) -> datetime:
 def _bytes(value: Mapping[str, Any]) -> bytes:
     text = value.get("base64")
     if not isinstance(text, str):
-        raise ValueError("Bytes need their base64 text")
+        raise ValueError("Bytes need a base64 text")
     return base64.b64decode(text, validate=True)
 
 

@@ -162,7 +162,7 @@ def test_the_request_id_stands_in_log_lines(engine: Engine, client: Client, capl
 
 def test_a_pool_needs_a_worker() -> None:
     """An engine that could run nothing is refused when it is made."""
-    with pytest.raises(ValueError, match="take at least 1"):
+    with pytest.raises(ValueError, match="needs at least 1 thread, not 0"):
         Engine(max_concurrency=0)
 
 

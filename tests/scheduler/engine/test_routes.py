@@ -34,9 +34,9 @@ from tests.scheduler.engine.wsgi_client import Client
 )
 def test_the_engine_answers_its_paths(path: str, answer: str, names: tuple[str, ...]) -> None:
     """With and without prefix, in both versions, whatever the number of leading slashes."""
-    found = match(path)
-    assert found is not None
-    assert (found.endpoint.answer, found.names) == (answer, names)
+    matched = match(path)
+    assert matched is not None
+    assert (matched.endpoint.name, matched.names) == (answer, names)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_other_methods_are_refused(engine: Engine, method: str) -> None:
     from scheduler.engine.endpoints import answer
 
     environ = {"REQUEST_METHOD": method, "PATH_INFO": "/1.1/functions/x"}
-    found = match("/1.1/functions/x")
-    assert found
-    reply = answer(engine._service, found, environ)
+    matched = match("/1.1/functions/x")
+    assert matched
+    reply = answer(engine._service, matched, environ)
     assert reply.status.startswith("405")
     assert ("Allow", "PUT, GET, POST, DELETE, OPTIONS") in reply.headers
 
