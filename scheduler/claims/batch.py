@@ -17,7 +17,8 @@ from ..core.breaker import Breaker
 from ..core.misfire import Due, due
 from ..core.run import Kind, Outcome, Task
 from ..core.timestamps import instant, stamp, stamp_or_none
-from ..store.rows import BREAKER, NEW_RUN, SCHEDULED, breaker_columns, new_request_ids, new_run, new_run_ids
+from ..store.database import store_of
+from ..store.rows import BREAKER, NEW_RUN, SCHEDULED, breaker_columns, new_request_ids, new_run
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
 from .timer_cache import CachedTimer, Rule
@@ -74,7 +75,7 @@ class Batch:
     def write(self, connection: Connection) -> list[Task]:
         """Send it all; returns the tasks to run."""
         begun = sum(len(found.begun) for found in self._found.values())
-        run_ids = iter(new_run_ids(connection, begun + len(self._new_runs)))
+        run_ids = iter(store_of(connection).new_run_ids(connection, begun + len(self._new_runs)))
         rows, tasks = self._begun_rows_and_tasks(run_ids, new_request_ids(begun))
         for run, run_id in zip(self._new_runs, run_ids, strict=True):
             run[0] = run_id

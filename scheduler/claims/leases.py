@@ -22,22 +22,15 @@ from ..core.run import MESSAGES, Outcome, Task
 from ..core.timer import Delivery
 from ..core.timestamps import stamp
 from ..errors import LeaseLostError
-from ..store.database import Store
-from ..store.notify import changing
-from ..store.rows import breaker_columns, breaker_of, new_run_ids, task_of
+from ..store.database import Store, store_of
+from ..store.rows import breaker_columns, breaker_of, task_of
 from ..store.schema import daemons, runs, timers
 from .presence import Presence, present
 
-#: How long a daemon is believed to be alive after its last sign of life; longer on SQLite, where all daemons are on one
-#: machine and the end of one is seen by its process.
-LEASE, LEASE_ON_SQLITE = timedelta(seconds=10), timedelta(seconds=60)
 #: The end of a lease whose daemon left runs to whoever comes next.
 GIVEN_UP = 0
-#: How many signs of life there are in a lease; an idle daemon wakes for little else.
-SIGNS, SIGNS_ON_SQLITE = 4, 2
-
 #: How often a daemon looks after the others: a lost session is seen at once, and anything else only by its row.
-LOOK_EVERY_S, LOOK_AT_ROWS_EVERY_S = 1.0, LEASE.total_seconds() / 4
+LOOK_EVERY_S, LOOK_AT_ROWS_EVERY_S = 1.0, 2.5
 #: How often where it knows of none; a new one on SQLite is noticed by the change to the file.
 LOOK_AROUND_EVERY_S = 30.0
 #: A daemon that holds no lock may be on its way back; it is looked at once more, so much later.
@@ -65,7 +58,6 @@ class Lease:
         self._presence = presence or Presence(store)
         #: Random, and new for each registration, so that no daemon is ever mistaken for another.
         self.id = 0
-        self.length = LEASE_ON_SQLITE if store.is_sqlite else LEASE
         self._suspects: set[int] = set()
         #: The leases of others as they were last seen, and since when, in monotonic seconds.
         self._seen: dict[int, tuple[int, float]] = {}
@@ -76,14 +68,14 @@ class Lease:
     @property
     def renew_again_s(self) -> float:
         """When to give the next sign of life, in seconds."""
-        return self.length.total_seconds() / (SIGNS_ON_SQLITE if self._store.is_sqlite else SIGNS)
+        return self._store.lease.total_seconds() / self._store.lease_renewals
 
     @property
     def look_again_s(self) -> float:
         """When to look after the others again, in seconds."""
         if self.has_suspects:
             return LOOK_TWICE_S
-        if not self._store.is_sqlite:
+        if self._store.has_server:
             return LOOK_EVERY_S
         return LOOK_AT_ROWS_EVERY_S if self.others else LOOK_AROUND_EVERY_S
 
@@ -96,7 +88,7 @@ class Lease:
         """Enter this process as a daemon of the store, holding a lease; the others hear of it, and share with it."""
         self.id = secrets.randbits(62)
         self._presence.show(self.id)
-        with changing(self._store) as connection:
+        with self._store.writing_and_notifying() as connection:
             connection.execute(
                 insert(daemons).values(
                     id=self.id,
@@ -105,14 +97,14 @@ class Lease:
                     process_started=_process_started(os.getpid()),
                     wake_port=wake_port,
                     started_at=stamp(now),
-                    lease_until=stamp(now + self.length),
+                    lease_until=stamp(now + self._store.lease),
                     fleet=",".join(sorted(self._fleet)),
                 )
             )
 
     def renew(self, now: datetime) -> None:
         """Give a sign of life; LeaseLostError when it comes too late."""
-        renewed = update(daemons).where(daemons.c.id == self.id).values(lease_until=stamp(now + self.length))
+        renewed = update(daemons).where(daemons.c.id == self.id).values(lease_until=stamp(now + self._store.lease))
         with self._store.writing() as connection:
             if connection.execute(renewed).rowcount == 0:
                 raise LeaseLostError(_LOST)
@@ -170,7 +162,7 @@ class Lease:
         return [task_of(row, past_due=row.claimed_at - row.fire_at > late) for row in rows]
 
     def _absent(self, connection: Connection, others: set[int]) -> set[int]:
-        return others - present(connection) if others and not self._store.is_sqlite else set()
+        return others - present(connection) if others and self._store.has_server else set()
 
     def _watch(self, others: Sequence[Row[Any]], monotonic: float) -> None:
         before = self._seen
@@ -183,7 +175,7 @@ class Lease:
 
     def _is_dead(self, row: Row[Any], now: datetime, monotonic: float, absent: set[int]) -> bool:
         # A process id means nothing where machines of one name share no processes, as containers may; the lock does.
-        if _is_gone(row) and (self._store.is_sqlite or row.id in absent):
+        if _is_gone(row) and (self._store.is_on_one_machine or row.id in absent):
             return True
         return self._grace == 0 and (self._has_run_out(row, now, monotonic) or row.id in absent & self._suspects)
 
@@ -193,9 +185,9 @@ class Lease:
         The clocks of two machines may differ by more than a lease.
         """
         lease_until: int = row.lease_until
-        if self._store.is_sqlite or lease_until == GIVEN_UP:
+        if self._store.is_on_one_machine or lease_until == GIVEN_UP:
             return lease_until < stamp(now)
-        return monotonic - self._seen[row.id][1] > self.length.total_seconds()
+        return monotonic - self._seen[row.id][1] > self._store.lease.total_seconds()
 
     def check(self, connection: Connection) -> None:
         """Within a transaction: LeaseLostError when this daemon has no lease any more.
@@ -257,7 +249,7 @@ def abandon(
 
 
 def _enter_again(connection: Connection, row: Row[Any], now: datetime) -> None:
-    (run_id,) = new_run_ids(connection, 1)
+    (run_id,) = store_of(connection).new_run_ids(connection, 1)
     again = {name: row._mapping[name] for name in ("timer_id", "timer", "function", "environment", "kind")}
     connection.execute(
         insert(runs).values(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from ..store.database import Store, raise_translated
+from ..store.database import Store
 from ..store.listen import Subscription
 from ..store.notify import CHANNEL
 
@@ -28,14 +28,14 @@ class Presence:
 
         Raises StoreUnavailableError while the server is out of reach.
         """
-        if self._store.is_sqlite or (self._holds and self._session.is_open and self._shown == daemon_id):
+        if not self._store.has_server or (self._holds and self._session.is_open and self._shown == daemon_id):
             return False
         lost = not self._session.is_open and self._shown == daemon_id
         try:
             self._holds = _hold(self._session.connected(), daemon_id)
         except DBAPIError as error:
             self.close()
-            raise_translated(error, self._store)
+            self._store.raise_translated(error)
         self._shown = daemon_id
         return lost
 

@@ -20,6 +20,7 @@ from ..core.retry import is_past
 from ..core.run import MESSAGES, Kind, Outcome, Task
 from ..core.timer import OverlapPolicy
 from ..core.timestamps import instant, stamp
+from ..store.database import store_of
 from ..store.rows import BREAKER, breaker_columns, breaker_of, task_of, timer_of
 from ..store.schema import runs, timers
 from ..store.statements import Bulk
@@ -112,7 +113,7 @@ def begun_in_turn(
 def _found(connection: Connection, in_turn: Select[Any], now: datetime) -> Sequence[Row[Any]]:
     """The waiting runs whose turn has come, for this daemon alone to begin."""
     found = connection.execute(in_turn, {"now": stamp(now)}).all()
-    if not found or connection.dialect.name == "sqlite":
+    if not found or store_of(connection).has_single_writer:
         return found
     # What was read may be changing in other hands: lock the timers, leave out those that others hold, and read again.
     timer_ids = [row.timer_id for row in found if row.timer_id is not None]

@@ -19,9 +19,8 @@ from ..core.timer import Environment
 from ..core.timestamps import stamp
 from ..core.triggers import Trigger
 from ..errors import TimerError
-from ..store.database import Store, one_at_a_time
-from ..store.notify import changing
-from ..store.rows import NEW_RUN, new_run, new_run_ids
+from ..store.database import Store
+from ..store.rows import NEW_RUN, new_run
 from ..store.schema import runs
 from ..store.timers import StoredTimer, TimerTable
 
@@ -53,12 +52,12 @@ def backfill(
     Raises TimerError for a span that is not past, or that would take more than `cap` runs; nothing is entered then.
     """
     kept = TimerTable(store).get(name, environment)
-    with changing(store) as connection:
+    with store.writing_and_notifying() as connection:
         # Who else backfills the same span must find these.
-        one_at_a_time(connection)
+        store.acquire_mutex(connection)
         found = _planned(connection, kept, span, now, cap)
         names = (kept.id, name, kept.timer.function, environment.value)
-        run_ids = new_run_ids(connection, len(found.fire_times))
+        run_ids = store.new_run_ids(connection, len(found.fire_times))
         rows = [
             dict(zip(NEW_RUN, new_run(names, PlannedRun(fire_time, fire_time, waits=True), stamp(now)), strict=True))
             | {"id": run_id, "kind": Kind.BACKFILL}
@@ -82,7 +81,7 @@ def cancel_backfill(store: Store, name: str, environment: Environment) -> int:
     """Take back the backfilled runs of a timer that have not begun; returns how many."""
     TimerTable(store).get(name, environment)
     theirs = _WAITING & (runs.c.timer == name) & (runs.c.environment == environment)
-    with changing(store) as connection:
+    with store.writing_and_notifying() as connection:
         return connection.execute(delete(runs).where(theirs)).rowcount
 
 
@@ -127,10 +126,10 @@ def _fires(schedule: Trigger, start: datetime, end: datetime) -> Iterator[dateti
 def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
     """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
     kept = TimerTable(store).get(name, environment)
-    with changing(store) as connection:
+    with store.writing_and_notifying() as connection:
         names = (kept.id, name, kept.timer.function, environment.value)
         row = new_run(names, PlannedRun(now, now, waits=True), stamp(now))
         columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
-        (run_id,) = new_run_ids(connection, 1)
+        (run_id,) = store.new_run_ids(connection, 1)
         connection.execute(insert(runs).values(columns | {"id": run_id}))
     return run_id

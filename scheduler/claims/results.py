@@ -13,7 +13,8 @@ from ..core.breaker import BreakerPolicy, Verdict
 from ..core.retry import retry_at
 from ..core.run import MESSAGES, Ending, Kind, Outcome, Task
 from ..core.timestamps import stamp, stamp_or_none
-from ..store.rows import BREAKER, breaker_columns, breaker_of, new_run_ids, storable, timer_of
+from ..store.database import store_of
+from ..store.rows import BREAKER, breaker_columns, breaker_of, storable, timer_of
 from ..store.schema import TROUBLED, runs, timers
 from ..store.statements import Among, Bulk
 from .batch import StateChange
@@ -117,7 +118,7 @@ def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) 
     ]
     if retried:
         _TRIED_AGAIN.execute(connection, [(stamp(at), task.run_id) for task, _, at in retried])
-        run_ids = new_run_ids(connection, len(retried))
+        run_ids = store_of(connection).new_run_ids(connection, len(retried))
         connection.execute(
             insert(runs),
             [

@@ -270,7 +270,9 @@ class Daemon:
 
     def _may_claim(self, monotonic: float) -> bool:
         """Whether outcomes wait until what is due is claimed; PostgreSQL would search long for timers that are free."""
-        return not (self._outbox.is_overdue(monotonic) or (self._outbox.has_ended and not self._store.is_sqlite))
+        return not (
+            self._outbox.is_overdue(monotonic) or (self._outbox.has_ended and self._store.records_before_claims)
+        )
 
     def _claim(self, now: datetime) -> bool:
         """Take what is due and hand it out; whether there was anything to run."""

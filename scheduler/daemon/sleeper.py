@@ -84,7 +84,7 @@ class _Changes:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._has_file = store.is_sqlite and not store.in_memory
+        self._has_file = store.must_be_polled
         self._files = store.files
         self._watch = _watch() if self._files else None
         self._connection: Connection | None = None

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from ..claims.leases import LEASE
 from ..formats import display
 from ..store.database import Store
 from ..store.statistics import Statistics, take
@@ -21,7 +20,7 @@ from .findings import Finding, bad, warning, well
 #: A write-ahead log of this size is not being brought in: some reader never ends.
 _LARGE_WAL = 256 * 2**20
 #: Lease times are compared by each host's own clock, so clocks that differ by half a lease take daemons for dead.
-_NOTICED_SKEW, _MOST_SKEW = timedelta(seconds=1), LEASE / 2
+_NOTICED_SKEW = timedelta(seconds=1)
 _NOTICE_WITHIN_S = 2.0
 _MOST_NAMED = 5
 
@@ -29,7 +28,7 @@ _MOST_NAMED = 5
 def findings(store: Store, file: Path | None, tz: tzinfo) -> Iterator[Finding]:
     """Everything there is to say of an open store; `file` is that of a SQLite store."""
     yield _writable(store, file)
-    if not store.is_sqlite:
+    if store.has_server:
         yield _server_clock(store)
         yield _listening(store)
     now = datetime.now(UTC)
@@ -44,7 +43,7 @@ def _writable(store: Store, file: Path | None) -> Finding:
     store.check_writable()
     took_s = time.perf_counter() - began
     said = f"{store}: schema {store.version()}, written to in {display.seconds(took_s)}"
-    if not store.is_sqlite:
+    if store.has_server:
         with store.reading() as connection:
             server = connection.execute(text("SHOW server_version")).scalar_one()
             size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
@@ -73,7 +72,7 @@ def _server_clock(store: Store) -> Finding:
         after = datetime.now(UTC)
     skew = before + (after - before) / 2 - theirs
     said = f"this machine's clock is {abs(skew.total_seconds()) * 1000:.0f} ms from the database's"
-    if abs(skew) > _MOST_SKEW:
+    if abs(skew) > store.lease / 2:
         return bad("server clock", f"{said}: daemons take each other for dead; keep the clocks right (NTP)")
     return warning("server clock", said) if abs(skew) > _NOTICED_SKEW else well("server clock", said)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.timer import Environment
 from ..errors import ConfigError, StoreUnavailableError
-from ..store.database import REACH, Store, one_at_a_time
+from ..store.database import Store
+from ..store.postgres import REACH
 from .broker_connection import CONNECT_S, connect
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def celery_app(broker: str, store: Store) -> Celery:
     scheme = broker.partition("://")[0]
     if scheme not in SCHEMES or "://" not in broker:
         raise ConfigError(f"broker: {scheme!r} does not serve; it is one of {', '.join(f'{s}://…' for s in SCHEMES)}")
-    if store.is_sqlite:
+    if not store.has_server:
         raise ConfigError(
             f"a Celery fleet needs a store that its workers share: store = postgresql://user@host/database, not {store}"
         )
@@ -82,7 +83,7 @@ def prepare(broker: str, store: Store) -> None:
         raise ConfigError(f"pgmq is not installed: pip install 'quartzcron[celery]' ({error})") from error
     try:
         with store.writing() as connection:
-            one_at_a_time(connection)
+            store.acquire_mutex(connection)
             with psycopg.connect(_address(broker, store)) as its:
                 if its.execute("SELECT to_regclass('pgmq.meta')").fetchone() != (None,):
                     return

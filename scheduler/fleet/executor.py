@@ -25,7 +25,7 @@ from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..errors import NOT_QUEUED
 from ..executors import Report
-from ..store.database import Store, raise_translated
+from ..store.database import Store
 from ..store.listen import Subscription
 from ..workers import protocol
 from .broker import celery_app, prepare, queues
@@ -150,7 +150,7 @@ class CeleryExecutor:
                 self._session.connected()
             except DBAPIError as error:
                 self._session.close()
-                raise_translated(error, self._store)
+                self._store.raise_translated(error)
             # Nobody knows what was said meanwhile.
             self._look_at = 0.0
         told = {int(run_id) for notice in news or () for run_id in notice.split(",")}

@@ -1,21 +1,36 @@
-"""The store: opening a database, its version, and transactions that raise errors of ours. SQLite and PostgreSQL.
+"""The store: an open database, the version of its tables, and its transactions.
 
-What is kept in it lives in three rooms of their own: timetable.py (timers), claims.py (what a daemon does to them)
-and history.py (runs and what they printed).
+`Store(url)` opens one and is a SqliteStore or a PostgresStore. What the two do differently stands in their classes, and
+only there: no other file asks which database it has.
+
+    what differs                  SqliteStore (sqlite.py)              PostgresStore (postgres.py)
+    ------------                  -----------------------              ---------------------------
+    has_server                    no: a file, or memory                yes: a clock, sessions, NOTIFY
+    is_on_one_machine             yes: one clock, one process table    not for certain
+    has_single_writer             yes: BEGIN IMMEDIATE                 no: rows are locked
+    must_be_polled                a file: it may change unannounced    no: LISTEN hears every change
+    records_before_claims         no: free timers are found fast       yes: finding them is slow
+    lease, lease_renewals         60 s, renewed twice                  10 s, renewed four times
+    files, is_in_place            the file and its journal             none; always in place
+    writing_and_notifying         a datagram to each daemon            NOTIFY, sent by the commit
+    acquire_mutex                 nothing: writers are alone           an advisory lock
+    new_run_ids                   the highest id and up                a sequence
+    compile_bulk, execute_bulk    executemany, one row at a time       one statement on arrays
+    is_among, list_parameter      json_each of a JSON text             = ANY of an array
+    complaints                    SQLite's messages, and what they mean for the user; PostgreSQL's
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, inspect
+from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -24,25 +39,14 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     OperationalError,
 )
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import StoreError, StoreUnavailableError, StoreVersionError
 from . import schema
 
-#: How long a write waits for another writer before the store is said to be locked.
+#: How long a write waits for another writer before the store counts as locked.
 BUSY_TIMEOUT_S = 5.0
-#: When PostgreSQL gives up a session that stands still within a transaction: the timers that it holds are the others'.
-IDLE_TIMEOUT_S = 5.0
-#: How libpq finds out that a server is out of reach, in seconds; without these it waits for hours.
-REACH = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 2,
-    "tcp_user_timeout": 10_000,  # milliseconds, alone among its like
-    "application_name": "scheduler",
-}
-#: A name of our own, so that the store may live in a database that an application migrates with Alembic too.
+#: Alembic's version table has a name of our own, so that an application may keep its migrations in the same database.
 VERSION_TABLE = "scheduler_version"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -53,30 +57,61 @@ class Store:
     `url` is `sqlite:///path/to/file.db`, `sqlite://` (in memory, for tests), a bare path, or
     `postgresql://user@host/database`. Opening creates an empty store, or migrates an older one.
 
-    Raises StoreVersionError for a store of a newer version and for a file that is no store; StoreUnavailableError for
-    one that is locked, read-only or out of reach.
+    Raises StoreVersionError for a store of a newer version and for a file that is not a store; StoreUnavailableError
+    for one that is locked, read-only or out of reach.
     """
 
+    #: SQLAlchemy's name of the database.
+    backend: ClassVar[str]
+    #: Whether a server keeps the store: with its own clock, sessions that end with their client, LISTEN and NOTIFY.
+    has_server: ClassVar[bool]
+    #: Whether every program that uses the store runs on one machine: by one clock, and with its process ids visible.
+    is_on_one_machine: ClassVar[bool]
+    #: Whether a transaction that writes is alone from its beginning; otherwise rows that were read have to be locked.
+    has_single_writer: ClassVar[bool]
+    #: Whether a daemon writes the results that it holds before it claims: to claim only timers without an open run, and
+    #: leave those whose run ended unrecorded, is slow.
+    records_before_claims: ClassVar[bool]
+    #: How long a daemon counts as alive after it last renewed its lease, and how often it renews it in that time.
+    lease: ClassVar[timedelta]
+    lease_renewals: ClassVar[int]
+    #: A part of the database's message, the error to raise, and what it means for the user; the first match counts.
+    complaints: ClassVar[tuple[tuple[str, type[StoreError], str], ...]]
+
+    #: Whether other programs may change the store without any notification, so that it has to be polled.
+    must_be_polled = False
+
+    _classes: ClassVar[dict[str, type[Store]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if "backend" in cls.__dict__:
+            Store._classes[cls.backend] = cls
+
+    def __new__(cls, url: str, **_: Any) -> Store:
+        """An instance of the class of the database that `url` names."""
+        return super().__new__(cls._classes[parse_url(url).get_backend_name()] if cls is Store else cls)
+
     def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self.url = _url(url)
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.in_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
-        self._lock = threading.RLock()
-        self._file = _file(self.url)
+        self.url = parse_url(url)
+        self._busy_timeout_s = busy_timeout_s
+        #: Held for the length of each transaction.
+        self._guard: AbstractContextManager[Any] = nullcontext()
         try:
-            self._engine = _engine(self.url, busy_timeout_s, in_memory=self.in_memory)
-            # The first connection is made here, so that a wrong setting is not mistaken for anything else.
+            self._engine = self._make_engine()
+            # The first connection is made here, so that an error in a setting is reported as one.
             self._engine.connect().close()
+        except (ImportError, NoSuchModuleError) as error:
+            driver = self.url.drivername
+            raise StoreError(f"no driver for {driver}: pip install 'quartzcron[postgres]' ({error})") from error
         except (TypeError, ValueError) as error:
             raise StoreError(f"{self}: a setting in the address is wrong: {error}") from error
         except DBAPIError as error:
-            raise_translated(error, self)
+            self.raise_translated(error)
         try:
             self._bring_up_to_date()
         except BaseException:
             self._engine.dispose()
             raise
-        self._opened = _identity(self._file)
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
@@ -91,46 +126,7 @@ class Store:
         """Close every connection; the store cannot be used afterwards."""
         self._engine.dispose()
 
-    @property
-    def driver_error(self) -> type[Exception]:
-        """What the driver's errors have in common, for those who use a connection of it."""
-        error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
-        return error
-
-    def version(self) -> str:
-        """The version of its tables; that of this program, as opening it brings it up to date."""
-        with self.reading() as connection:
-            return str(_version(connection))
-
-    def check_writable(self) -> None:
-        """StoreUnavailableError for a store that is locked or read-only, before anything depends on it."""
-        with self.writing() as connection:
-            connection.execute(schema.daemons.delete().where(schema.daemons.c.id == -1))
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """What a SQLite store writes to: its file and the journal beside it; none of a store without a file."""
-        if self._file is None:
-            return ()
-        # SQLite puts the journal where a symbolic link leads to.
-        file = self._file.resolve()
-        return file, file.with_name(f"{file.name}-wal")
-
-    @property
-    def is_in_place(self) -> bool:
-        """Whether the path of a SQLite file still leads to the file that is open."""
-        return _identity(self._file) == self._opened
-
-    def check_in_place(self) -> None:
-        """StoreUnavailableError for a file that was deleted, moved or replaced: what is written to it would be lost.
-
-        What stands in its place is not opened, because SQLite would mix it with the journal of the file that is gone.
-        """
-        if not self.is_in_place:
-            raise StoreUnavailableError(
-                f"{self}: the file was deleted, moved or replaced while in use, so nothing fires; put it back, "
-                "or stop, put a backup in its place, remove its -wal and -shm, and start again"
-            )
+    # Transactions
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -140,12 +136,31 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is committed at the end, or undone when an exception leaves the block.
-
-        SQLite takes its write lock at once, so that nobody can slip in between what was read and what is written.
-        """
+        """A transaction that is committed at the end, or undone when an exception leaves the block."""
         with self._transaction(writes=True) as connection:
             yield connection
+
+    def writing_and_notifying(self) -> AbstractContextManager[Connection]:
+        """Like `writing`; once it is committed, every daemon is woken: a timer or a run has changed."""
+        raise NotImplementedError
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        try:
+            with self._guard, self._engine.connect() as connection:
+                self._set_transaction_options(connection, writes=writes)
+                with connection.begin():
+                    yield connection
+        except DBAPIError as error:
+            self._recover(error)
+            self.raise_translated(error)
+
+    def _set_transaction_options(self, connection: Connection, *, writes: bool) -> None:
+        """Say how the next transaction of a connection begins."""
+        raise NotImplementedError
+
+    def _recover(self, error: DBAPIError) -> None:
+        """Do what a database needs after an error, before its next transaction."""
 
     def own_connection(self) -> Connection:
         """A connection for its caller alone, in which each statement is a transaction; closing it ends its session."""
@@ -154,36 +169,131 @@ class Store:
             connection.detach()
             return connection
         except DBAPIError as error:
-            raise_translated(error, self)
+            self.raise_translated(error)
 
-    @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
-        # One connection serves every thread of an in-memory store, so they take turns.
-        guard: Any = self._lock if self.in_memory else nullcontext()
-        try:
-            with guard, self._engine.connect() as connection:
-                connection.execution_options(writes=writes)
-                if not writes and not self.is_sqlite:
-                    connection.execution_options(isolation_level="REPEATABLE READ")
-                with connection.begin():
-                    yield connection
-        except DBAPIError as error:
-            if self._file is not None and "readonly" in str(error.orig):
-                # A connection to a file that could not be written stays so, even when the file can be.
-                self._engine.dispose()
-            raise_translated(error, self)
+    def acquire_mutex(self, connection: Connection) -> None:
+        """Within a transaction that writes: wait until no other transaction that acquired the mutex is open."""
+        raise NotImplementedError
+
+    # Statements
+
+    def new_run_ids(self, connection: Connection, count: int) -> Sequence[int]:
+        """Ids for new runs, rising, for a transaction that writes."""
+        raise NotImplementedError
+
+    def compile_bulk(
+        self, statement: Any, names: Sequence[str], constants: dict[str, ColumnElement[Any]]
+    ) -> SQLCompiler:
+        """A statement for many rows, with parameters by position; see statements.Bulk."""
+        raise NotImplementedError
+
+    def execute_bulk(
+        self, connection: Connection, text: str, order: tuple[int, ...], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Run a compiled statement for many rows; `order` gives the place in a row of each of its parameters."""
+        raise NotImplementedError
+
+    def is_among(self, key: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
+        """The condition that a column's value is among those of one parameter; see statements.Among."""
+        raise NotImplementedError
+
+    def list_parameter(self, values: Sequence[int | str]) -> Any:
+        """Values as that one parameter."""
+        raise NotImplementedError
+
+    def _dialect(self, paramstyle: str) -> Dialect:
+        """The database's dialect with another style of parameters: those by position go straight to the driver."""
+        dialect: Any = type(self._engine.dialect)
+        made: Dialect = dialect(paramstyle=paramstyle)
+        return made
+
+    # The engine and its errors
+
+    def _make_engine(self) -> Engine:
+        raise NotImplementedError
+
+    def _create_engine(self, **options: Any) -> Engine:
+        # Statements find the store of their connection by this option, see store_of.
+        return create_engine(self.url, execution_options={_STORE: self}, **options)
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """The base class of the driver's errors, for callers that use its connection directly."""
+        error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
+        return error
+
+    def raise_translated(self, error: DBAPIError) -> NoReturn:
+        """Raise the StoreError that a database's error amounts to; a violated constraint is raised as it is: a bug."""
+        message = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+        for sign, kind, meaning in self.complaints:
+            if sign in message:
+                raise kind(f"{self}: {meaning} ({message})") from error
+        if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError, InternalError)):
+            raise StoreUnavailableError(f"{self}: the store does not answer ({message})") from error
+        raise error
+
+    def check_writable(self) -> None:
+        """Raise StoreUnavailableError for a store that is locked or read-only, before anything depends on it."""
+        with self.writing() as connection:
+            connection.execute(schema.daemons.delete().where(schema.daemons.c.id == -1))
+
+    # The file
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that a store is written to; empty where they cannot be known."""
+        return ()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the path of a file still leads to the file that is open."""
+        return True
+
+    def check_in_place(self) -> None:
+        """Raise StoreUnavailableError for a file that was deleted, moved or replaced: writes to it would be lost.
+
+        The file that stands in its place is not opened, because SQLite would mix it with the journal of the one that
+        is gone.
+        """
+        if not self.is_in_place:
+            raise StoreUnavailableError(
+                f"{self}: the file was deleted, moved or replaced while in use, so nothing fires; put it back, "
+                "or stop, put a backup in its place, remove its -wal and -shm, and start again"
+            )
+
+    # The version of the tables
+
+    def version(self) -> str:
+        """The version of its tables; that of this program, because opening migrates the store."""
+        with self.reading() as connection:
+            return str(_version(connection))
 
     def _bring_up_to_date(self) -> None:
         with self.reading() as connection:
             version = _version(connection)
         if version == schema.HEAD:
             return
-        if version is not None and version not in _known_versions():
+        if version is not None and version not in known_versions():
             raise StoreVersionError(
                 f"{self}: the store was written by a newer version of scheduler (its schema is {version!r}, this "
                 f"version knows {schema.HEAD!r}); upgrade the package: pip install -U 'quartzcron[scheduler]'"
             )
         self._migrate()
+
+    def _migrate(self) -> None:
+        # Alembic takes a quarter of a second to import, so only a store that is not up to date does it.
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.writing() as connection:
+            self.acquire_mutex(connection)
+            # Another process may have created or migrated the store since its version was read.
+            if _version(connection) is None:
+                self._refuse_foreign_tables(connection)
+            config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+            command.upgrade(config, "head")
 
     def _refuse_foreign_tables(self, connection: Connection) -> None:
         tables = set(inspect(connection).get_table_names())
@@ -193,31 +303,18 @@ class Store:
                 "scheduler store; choose another database"
             )
 
-    def _migrate(self) -> None:
-        # Alembic takes a quarter of a second to import; a store that is up to date never pays for it.
-        from alembic import command
-        from alembic.config import Config
 
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        with self.writing() as connection:
-            one_at_a_time(connection)
-            # Another process may have made the store since we looked; then nothing is left to do.
-            if _version(connection) is None:
-                self._refuse_foreign_tables(connection)
-            config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-            command.upgrade(config, "head")
+_STORE = "scheduler_store"
 
 
-def one_at_a_time(connection: Connection) -> None:
-    """Within a transaction that writes: wait until nobody else is in one that asked for the same."""
-    # Every writer of SQLite is alone anyway. The number is ours: "quartz" in ASCII.
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(124748960003194)")
+def store_of(connection: Connection) -> Store:
+    """The store that a connection belongs to."""
+    store: Store = connection.get_execution_options()[_STORE]
+    return store
 
 
-def _url(text: str) -> URL:
-    """The database's address; a bare path means a SQLite file."""
+def parse_url(text: str) -> URL:
+    """The database's address; a bare path means a SQLite file. StoreError for an address of no store."""
     if "://" not in text:
         return URL.create("sqlite", database=text)
     try:
@@ -233,112 +330,12 @@ def _url(text: str) -> URL:
     return url
 
 
-def _file(url: URL) -> Path | None:
-    """The SQLite file of an address, None where there is none, or SQLite alone can tell."""
-    database = url.database or ":memory:"
-    if url.get_backend_name() != "sqlite" or database == ":memory:" or database.startswith("file:"):
-        return None
-    return Path(database).absolute()
-
-
-def _identity(file: Path | None) -> tuple[int, int] | None:
-    """What tells a file from another of the same name, None where there is none."""
-    if file is None:
-        return None
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _engine(url: URL, busy_timeout_s: float, *, in_memory: bool) -> Engine:
-    try:
-        if url.get_backend_name() != "sqlite":
-            return _postgres_engine(url, busy_timeout_s)
-        options: dict[str, Any] = {"connect_args": {"timeout": busy_timeout_s, "check_same_thread": False}}
-        if in_memory:
-            options["poolclass"] = StaticPool
-        engine = create_engine(url, **options)
-    except (ImportError, NoSuchModuleError) as error:
-        raise StoreError(f"no driver for {url.drivername}: pip install 'quartzcron[postgres]' ({error})") from error
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _postgres_engine(url: URL, busy_timeout_s: float) -> Engine:
-    reach = {name: value for name, value in REACH.items() if name not in url.query}
-    engine = create_engine(url, pool_pre_ping=True, connect_args=reach)
-
-    def prepare(connection: Any, _record: object) -> None:
-        connection.execute(f"SET lock_timeout = {int(busy_timeout_s * 1000)}")
-        connection.execute(f"SET idle_in_transaction_session_timeout = {int(IDLE_TIMEOUT_S * 1000)}")
-        connection.commit()
-
-    event.listen(engine, "connect", prepare)
-    return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver's guess
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    try:
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA cache_size = -32000")
-        cursor.execute("PRAGMA wal_autocheckpoint = 4000")
-    except sqlite3.OperationalError as error:
-        if "readonly" not in str(error):
-            raise
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
 
 
-def _known_versions() -> set[str]:
+def known_versions() -> set[str]:
+    """The versions of the tables from which this program can migrate."""
     return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
-
-
-#: What the database says, and what it means for the user; the first match counts.
-_COMPLAINTS: tuple[tuple[str, type[StoreError], str], ...] = (
-    ("database is locked", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
-    ("lock timeout", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
-    ("read-only transaction", StoreUnavailableError, "the store is read-only; is this the primary server?"),
-    (
-        "readonly",
-        StoreUnavailableError,
-        "the store is read-only; check the permissions of the file, its -wal and -shm, and their folder",
-    ),
-    ("not a database", StoreVersionError, "the file is not a database; name another file with --store"),
-    ("malformed", StoreVersionError, "the database file is damaged; restore it from a backup"),
-    (
-        "unable to open",
-        StoreUnavailableError,
-        "the file cannot be opened; does its folder exist, and may it be written?",
-    ),
-    ("disk is full", StoreUnavailableError, "the disk is full; free some space"),
-    ("No space left", StoreUnavailableError, "the disk is full; free some space"),
-    ("disk I/O", StoreUnavailableError, "the disk does not answer as it should"),
-)
-
-
-def raise_translated(error: DBAPIError, store: Store) -> NoReturn:
-    """Raise what a database's complaint means; a broken constraint keeps its own words, being an error of ours."""
-    said = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
-    for sign, kind, meaning in _COMPLAINTS:
-        if sign in said:
-            raise kind(f"{store}: {meaning} ({said})") from error
-    if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError, InternalError)):
-        raise StoreUnavailableError(f"{store}: the store does not answer ({said})") from error
-    raise error

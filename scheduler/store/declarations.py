@@ -26,8 +26,7 @@ from ..core.triggers import DEFAULT_TZ, Cron, Every
 from ..errors import ArgumentError, TimerError
 from ..functions.binding import bind
 from ..functions.registry import Registry, TimerDeclaration
-from .database import Store, one_at_a_time
-from .notify import changing
+from .database import Store
 from .rows import timer_columns, timer_of
 from .schema import timers
 from .timers import check_quota, claimed_by_name, edited_columns, new_columns, stored_timer
@@ -134,8 +133,8 @@ def synchronise(
     environment would hold more than `quota` timers, 0 = no limit; nothing is changed then.
     """
     wanted = list(declared)
-    with changing(store) as connection:
-        one_at_a_time(connection)
+    with store.writing_and_notifying() as connection:
+        store.acquire_mutex(connection)
         kept = {(row.environment, row.name): row for row in _concerned(connection, wanted, environment)}
         new = [timer for timer in wanted if (timer.environment, timer.name) not in kept]
         check_quota(connection, new, quota)

@@ -8,16 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-from sqlalchemy import Connection, select
-
-from .schema import daemons
-
-if TYPE_CHECKING:
-    from .database import Store
 
 LOOPBACK = "127.0.0.1"
 #: What PostgreSQL carries the news on.
@@ -61,22 +51,3 @@ def ring(port: int) -> None:
     """Ring the bell at a port of this machine; nobody there is no error."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
         sender.sendto(b"!", (LOOPBACK, port))
-
-
-@contextmanager
-def changing(store: Store) -> Iterator[Connection]:
-    """A transaction that changes what daemons go by; when it is committed, they hear of it."""
-    with store.writing() as connection:
-        yield connection
-        if not store.is_sqlite:
-            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
-    if store.is_sqlite:
-        _ring_daemons(store)
-
-
-def _ring_daemons(store: Store) -> None:
-    with store.reading() as connection:
-        here = select(daemons.c.wake_port).where(daemons.c.host == socket.gethostname())
-        ports = list(connection.execute(here).scalars())
-    for port in ports:
-        ring(port)

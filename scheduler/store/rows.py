@@ -7,7 +7,7 @@ import sys
 from os import urandom
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Row
 
 from ..core import breaker
 from ..core.admission import PlannedRun
@@ -16,7 +16,6 @@ from ..core.run import MESSAGES, Kind, Line, Outcome, Run, Task
 from ..core.timer import Timer, params_text
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..core.triggers import Cron, Every
-from .schema import runs
 
 
 def timer_columns(timer: Timer) -> dict[str, Any]:
@@ -153,22 +152,6 @@ def new_request_ids(count: int) -> list[str]:
 
 
 SCHEDULED = Kind.SCHEDULED.value
-
-
-def new_run_ids(connection: Connection, count: int) -> range | list[int]:
-    """Ids for new runs, rising; the transaction holds the write lock, or the database's sequence gives them."""
-    if count == 0:
-        return []
-    if connection.dialect.name == "sqlite":
-        last = connection.execute(_LAST_RUN_ID).scalar() or 0
-        return range(last + 1, last + 1 + count)
-    drawn = connection.exec_driver_sql(
-        "SELECT nextval(pg_get_serial_sequence('runs', 'id')) FROM generate_series(1, %s)", (count,)
-    )
-    return sorted(drawn.scalars())
-
-
-_LAST_RUN_ID = select(func.max(runs.c.id))
 
 
 def run_of(row: Row[Any]) -> Run:

@@ -19,8 +19,7 @@ from ..core.timer import DEFAULT_QUOTA, Environment, Timer, check_new
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..core.triggers import Every
 from ..errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
-from .database import Store, one_at_a_time
-from .notify import changing
+from .database import Store
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
 from .schema import runs, timers
 from .statements import Among, Bulk
@@ -64,8 +63,8 @@ class TimerTable:
         environment would hold more than `quota` timers (0 = no limit).
         """
         wanted = list(new)
-        with changing(self._store) as connection:
-            one_at_a_time(connection)
+        with self._store.writing_and_notifying() as connection:
+            self._store.acquire_mutex(connection)
             _check_names(connection, wanted)
             check_quota(connection, wanted, quota)
             claimed = claimed_by_name(connection, now)
@@ -147,7 +146,7 @@ class TimerTable:
 
     def remove(self, name: str, environment: Environment = Environment.PRODUCTION) -> None:
         """Forget a timer; what it ran stays in the history."""
-        with changing(self._store) as connection:
+        with self._store.writing_and_notifying() as connection:
             kept = _get(connection, name, environment, is_locked=True)
             # Its id may be given again, to a timer that must not be taken for it.
             still_open = (runs.c.timer_id == kept.id) & runs.c.outcome.is_(None)
@@ -161,8 +160,8 @@ class TimerTable:
         change: Callable[[Connection, StoredTimer], Mapping[str, Any]],
     ) -> StoredTimer:
         """Write the columns that `change` makes of a timer, whose row is locked."""
-        with changing(self._store) as connection:
-            one_at_a_time(connection)
+        with self._store.writing_and_notifying() as connection:
+            self._store.acquire_mutex(connection)
             kept = _get(connection, name, environment, is_locked=True)
             values: dict[str, Any] = {**change(connection, kept)}
             values["revision"] = timers.c.revision + 1

@@ -30,6 +30,7 @@ from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.schema import metadata, runs
+from scheduler.store.sqlite import SqliteStore
 from scheduler.store.timers import TimerTable
 from tests.scheduler.fault_scale import IS_LONG, scaled
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, kill
@@ -65,7 +66,7 @@ class SkewedClock:
         return self.clock.monotonic()
 
 
-class FaultyStore(Store):
+class FaultyStore(SqliteStore):
     """One daemon's view of the store: before its next transaction something happens, or that fails."""
 
     before: Callable[[], None] | None = None

@@ -23,7 +23,7 @@ from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon
 from scheduler.errors import LeaseLostError, StoreUnavailableError, TimerError
 from scheduler.store.database import Store
-from scheduler.store.notify import changing
+from scheduler.store.postgres import PostgresStore
 from scheduler.store.schema import daemons, timers
 from scheduler.store.timers import TimerTable
 from tests.scheduler.postgres_server import Server
@@ -328,9 +328,9 @@ class TestOnPostgreSQL:
         """The clock of its machine is wrong; and when it stands still, nobody waits for longer than a lease."""
         for _ in range(8):
             second.daemon._lease.renew(service.clock.now() + timedelta(seconds=wrong_by_s))
-            service.after(leases.LEASE.total_seconds() / 4)
+            service.after(PostgresStore.lease.total_seconds() / 4)
             assert second.id in registered(service.store)
-        service.after(leases.LEASE.total_seconds() + leases.LOOK_EVERY_S)
+        service.after(PostgresStore.lease.total_seconds() + leases.LOOK_EVERY_S)
         assert second.id not in registered(service.store)
 
     def test_a_daemon_that_comes_back_with_its_lock_lives(self, service: Service, second: Second) -> None:
@@ -362,7 +362,7 @@ class TestOnPostgreSQL:
         presences = [Presence(store), Presence(store)]
         for number, presence in enumerate(presences, 1):
             presence.show(number)
-        with changing(store):
+        with store.writing_and_notifying():
             assert not any(presence.was_rung() for presence in presences)
         for presence in presences:
             assert select.select(presence.filenos(), [], [], 5)[0]
@@ -402,7 +402,7 @@ class TestOnPostgreSQL:
         self, store_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A daemon that is frozen must not hold up the timers that it is about to take."""
-        monkeypatch.setattr("scheduler.store.IDLE_TIMEOUT_S", 0.1)
+        monkeypatch.setattr("scheduler.store.postgres.IDLE_TIMEOUT_S", 0.1)
         with Store(store_url) as store, pytest.raises(StoreUnavailableError, match="does not answer"):
             stand_still(store)
 

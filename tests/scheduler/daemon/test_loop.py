@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from scheduler.claims import leases
 from scheduler.claims.requests import request_run
 from scheduler.clock import ManualClock, SystemClock
 from scheduler.core.breaker import BreakerState
@@ -18,7 +17,9 @@ from scheduler.core.triggers import Every
 from scheduler.daemon.loop import RETRY_S, Daemon
 from scheduler.errors import FAILED, SHORT_CIRCUITED, StoreUnavailableError
 from scheduler.store.database import Store
+from scheduler.store.postgres import PostgresStore
 from scheduler.store.schema import daemons
+from scheduler.store.sqlite import SqliteStore
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
 
@@ -204,7 +205,7 @@ def test_a_daemon_on_another_machine_is_dead_when_its_lease_has_run_out(service:
     service.executor.script = lambda task: SUCCESS
     service.settle()
     assert service.rows() == [(5, 1, None)]
-    service.after(leases.LEASE_ON_SQLITE.total_seconds() + 1)
+    service.after(SqliteStore.lease.total_seconds() + 1)
     assert service.rows()[0] == (5, 1, "abandoned")
     assert lost is not None
     release(lost)
@@ -218,11 +219,11 @@ def test_what_a_daemon_without_a_lease_still_holds_is_not_recorded(service: Serv
     frozen, its_executor = service.daemon, service.executor
     with service.store.writing() as connection:
         connection.execute(update(daemons).values(host="elsewhere"))
-    service.clock.advance(leases.LEASE_ON_SQLITE.total_seconds() + 1)
+    service.clock.advance(SqliteStore.lease.total_seconds() + 1)
     service.start()
     service.settle()
     # On PostgreSQL that is how long it has to have seen no sign of life.
-    service.after(leases.LEASE.total_seconds() + 1)
+    service.after(PostgresStore.lease.total_seconds() + 1)
     assert service.rows() == [(100, 1, "abandoned")]
     its_executor.end(its_executor.going_on[0])
     assert frozen is not None

@@ -85,7 +85,7 @@ def store(tmp_path: Path) -> Any:
 
 
 def looked_at(store: Store) -> dict[str, Finding]:
-    file = Path(str(store.url.database)) if store.is_sqlite else None
+    file = Path(str(store.url.database)) if store.files else None
     return {finding.name: finding for finding in store_checks.findings(store, file, UTC)}
 
 

@@ -20,7 +20,7 @@ from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPo
 from scheduler.core.triggers import Cron
 from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionError
 from scheduler.store import schema
-from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, _known_versions
+from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, known_versions
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
 from tests.scheduler.postgres_server import Server
@@ -35,7 +35,7 @@ def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> N
 
 def test_the_newest_migration_is_the_one_that_the_code_names() -> None:
     """A migration that is added must become the head."""
-    assert max(_known_versions()) == schema.HEAD
+    assert max(known_versions()) == schema.HEAD
 
 
 OLD_TIMER = {
@@ -62,7 +62,7 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.url(name)
 
 
-@pytest.mark.parametrize("version", sorted(_known_versions() - {schema.HEAD}))
+@pytest.mark.parametrize("version", sorted(known_versions() - {schema.HEAD}))
 def test_a_store_of_every_older_version_is_migrated_with_what_it_holds(version: str, empty_database: str) -> None:
     """A timer and a run that the older version wrote are read by this one."""
     write_store(empty_database, version)
@@ -98,7 +98,7 @@ def write_store(url: str, version: str) -> None:
         tables.reflect(connection, only=["timers", "runs"])
         connection.execute(insert(tables.tables["timers"]), OLD_TIMER)
         connection.execute(insert(tables.tables["runs"]), OLD_RUN)
-        if not store.is_sqlite:
+        if store.has_server:
             connection.exec_driver_sql("SELECT setval('timers_id_seq', 7), setval('runs_id_seq', 9)")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from alembic import command
@@ -15,7 +16,7 @@ from scheduler.core.run import Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.store import schema
-from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, _engine, _known_versions, _url
+from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, known_versions
 from scheduler.store.log_lines import Choice, LogLines
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
@@ -79,8 +80,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def make(url: str, version: str) -> None:
     """Make a store as that version had it, with data."""
-    engine = _engine(_url(url), 5.0, in_memory=False)
-    with engine.begin() as connection:
+    with patch.object(Store, "_bring_up_to_date"), Store(url) as store, store.writing() as connection:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes.update(connection=connection, version_table=VERSION_TABLE)
@@ -89,10 +89,9 @@ def make(url: str, version: str) -> None:
         tables.reflect(connection)
         for table, row in ROWS:
             connection.execute(insert(tables.tables[table]).values(row))
-    engine.dispose()
 
 
-@pytest.mark.parametrize("version", sorted(_known_versions()))
+@pytest.mark.parametrize("version", sorted(known_versions()))
 def test_a_store_of_any_version_opens_with_what_it_held(url: str, version: str) -> None:
     """Timers, breakers, history and lines."""
     make(url, version)
@@ -111,7 +110,7 @@ def test_a_store_of_any_version_opens_with_what_it_held(url: str, version: str) 
         assert LogLines(store).last(Choice(), 10)[0][0].timer == "report"
 
 
-@pytest.mark.parametrize("version", sorted(_known_versions()))
+@pytest.mark.parametrize("version", sorted(known_versions()))
 def test_a_store_of_any_version_has_the_tables_that_the_code_expects(url: str, version: str) -> None:
     """Nothing is left that Alembic would still want to change, and lines still go with their run."""
     make(url, version)

@@ -1,0 +1,121 @@
+"""A store in a PostgreSQL database. How it differs from SQLite stands in a table in database.py.
+
+Programs on many machines use it at once, and write at once: rows that are read to be changed are locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, column, event, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import Insert
+from sqlalchemy.sql.elements import BindParameter
+
+from ..errors import StoreUnavailableError
+from .database import Store
+from .notify import CHANNEL
+from .statements import compiled
+
+#: When the server ends a session that is idle within a transaction: it may hold locks on timers that are due.
+IDLE_TIMEOUT_S = 5.0
+#: How libpq finds out that a server is out of reach, in seconds; without these it waits for hours.
+REACH = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,  # the only one in milliseconds
+    "application_name": "scheduler",
+}
+
+
+class PostgresStore(Store):
+    """A database of a PostgreSQL server."""
+
+    backend = "postgresql"
+    has_server = True
+    is_on_one_machine = False
+    has_single_writer = False
+    records_before_claims = True
+    # Short, because a daemon whose machine is gone is noticed only by its lease.
+    lease = timedelta(seconds=10)
+    lease_renewals = 4
+
+    def _make_engine(self) -> Engine:
+        reach = {name: value for name, value in REACH.items() if name not in self.url.query}
+        engine = self._create_engine(pool_pre_ping=True, connect_args=reach)
+
+        def prepare(connection: Any, _record: object) -> None:
+            connection.execute(f"SET lock_timeout = {int(self._busy_timeout_s * 1000)}")
+            connection.execute(f"SET idle_in_transaction_session_timeout = {int(IDLE_TIMEOUT_S * 1000)}")
+            connection.commit()
+
+        event.listen(engine, "connect", prepare)
+        return engine
+
+    # Transactions
+
+    def _set_transaction_options(self, connection: Connection, *, writes: bool) -> None:
+        if not writes:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+
+    @contextmanager
+    def writing_and_notifying(self) -> Iterator[Connection]:
+        with self.writing() as connection:
+            yield connection
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+    def acquire_mutex(self, connection: Connection) -> None:
+        # The number is ours: "quartz" in ASCII. The lock is released by the end of the transaction.
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(124748960003194)")
+
+    # Statements
+
+    def new_run_ids(self, connection: Connection, count: int) -> Sequence[int]:
+        if count == 0:
+            return []
+        ids = connection.exec_driver_sql(
+            "SELECT nextval(pg_get_serial_sequence('runs', 'id')) FROM generate_series(1, %s)", (count,)
+        )
+        return sorted(ids.scalars())
+
+    def compile_bulk(
+        self, statement: Any, names: Sequence[str], constants: dict[str, ColumnElement[Any]]
+    ) -> SQLCompiler:
+        """The statement for all rows of a table that is made of its parameters, which become arrays."""
+        dialect = self._dialect("format")
+        types = {name: bind.type for name, bind in compiled(statement, dialect, names).binds.items()}
+        arrays = [bindparam(name, type_=ARRAY(types[name])) for name in names]
+        table = func.unnest(*arrays).table_valued(*(column(name, types[name]) for name in names)).render_derived()
+        if isinstance(statement, Insert):
+            given = select(*(table.c[name] for name in names), *constants.values())
+            return compiled(statement.from_select([*names, *constants], given), dialect)
+
+        def of_table(element: Any, **_: Any) -> Any:
+            return table.c[element.key] if isinstance(element, BindParameter) and element.key in types else None
+
+        return compiled(visitors.replacement_traverse(statement, {}, of_table), dialect)
+
+    def execute_bulk(
+        self, connection: Connection, text: str, order: tuple[int, ...], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        columns = list(zip(*rows, strict=True))
+        connection.exec_driver_sql(text, tuple(list(columns[index]) for index in order))
+
+    def is_among(self, key: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
+        return key == func.any(bindparam(parameter, type_=ARRAY(key.type)))
+
+    def list_parameter(self, values: Sequence[int | str]) -> list[int | str]:
+        return list(values)
+
+    complaints = (
+        ("lock timeout", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
+        ("read-only transaction", StoreUnavailableError, "the store is read-only; is this the primary server?"),
+        ("No space left", StoreUnavailableError, "the disk is full; free some space"),
+    )
