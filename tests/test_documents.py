@@ -168,5 +168,5 @@ def test_a_commit_is_checked_as_a_merge_is(check: str) -> None:
 def test_the_tests_that_contributing_names_are_collected() -> None:
     """The command for one test finds one."""
     (line,) = [line for line in code_of("CONTRIBUTING.md").splitlines() if line.startswith("pytest -q tests/")]
-    command = [sys.executable, "-m", *shlex.split(line), "--collect-only"]
+    command = [sys.executable, "-m", *shlex.split(line, comments=True), "--collect-only"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60).returncode == 0
