@@ -28,7 +28,7 @@ _MOVED = {
     "scheduler.backfill": "scheduler.claims.requests",
     "scheduler.breaker": "scheduler.core.breaker",
     "scheduler.cli.source": "scheduler.project.preview_sources",
-    "scheduler.cli.stage": "scheduler.up.preview",
+    "scheduler.cli.stage": "scheduler.up.preview_program",
     "scheduler.declarations": "scheduler.store.declarations",
     "scheduler.demo_cloud": "scheduler.cli.demo_cloud",
     "scheduler.executors.celery": "scheduler.fleet.executor",

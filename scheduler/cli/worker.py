@@ -12,26 +12,26 @@ from ..formats.json import print_json_line
 from ..project.project import current_project
 from ..project.settings import LOG_FORMATS, LOG_LEVELS
 from ..up.log_setup import log_to_stderr
-from ..up.nonblocking_output import never_waiting
-from .options import environment_option, json_option, store_option
+from ..up.nonblocking_output import nonblocking_stdio
+from .options import json_option, served_environment_option, store_option
 
 
 @click.command("worker")
 @click.argument("target", required=False, metavar="[CLOUD.PY|MODULE:ENGINE]")
-@click.option("-c", "--concurrency", "workers", type=int, metavar="N", help="How many functions run at a time; 2.")
-@click.option("--broker", metavar="URL", help="Where messages wait: pgmq:// (the store itself), amqp://…, redis://….")
-@click.option("--name", "node", metavar="NAME", help="The worker's name; the host's and the process's unless set.")
-@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="From which level on to log; info unless set.")
-@click.option("--log-format", type=click.Choice(LOG_FORMATS), help="How to log; text unless set.")
-@environment_option
+@click.option("-c", "--concurrency", "workers", type=int, metavar="N", help="Functions that run at a time (default 2).")
+@click.option("--broker", metavar="URL", help="Broker: pgmq:// (the store itself, the default), amqp://… or redis://….")
+@click.option("--name", "node", metavar="NAME", help="Name of the worker (default: process id and host).")
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Lowest level that is logged (default info).")
+@click.option("--log-format", type=click.Choice(LOG_FORMATS), help="Format of the log on stderr (default text).")
+@served_environment_option
 @store_option
 @json_option
-@never_waiting()
+@nonblocking_stdio()
 def command(*, target: str | None, node: str | None, as_json: bool, **options: Any) -> None:
     """Run functions that the daemons of a store publish (executor = "celery"), until Ctrl-C.
 
-    A function is killed at its limit, with what it started. Without --env, both environments are served. Ctrl-C waits
-    for functions that run; a second one ends at once.
+    A function is killed at its limit, with the processes that it started. Ctrl-C waits for functions in progress; a
+    second one stops at once.
     """
     from ..fleet.worker import serve
 
@@ -49,7 +49,7 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
         print_json_line({"functions": functions, "environments": environments, "workers": settings.workers})
     else:
         served = " and ".join(environments)
-        click.echo(f"serving {served}: {len(functions)} functions, {settings.workers} at a time; Ctrl-C ends it")
+        click.echo(f"serving {served}: {len(functions)} functions, {settings.workers} at a time; Ctrl-C stops it")
     serve(
         app,
         settings.store_url,

@@ -1,4 +1,4 @@
-"""Writes down what functions print that are called over HTTP: in the store, and on the terminal of `up`."""
+"""The log of calls over HTTP: what their functions print is written to the store and shown on the terminal."""
 
 from __future__ import annotations
 
@@ -19,88 +19,103 @@ from .run_reports import RunReporter
 
 log = logging.getLogger("scheduler.up")
 
-#: How long lines are gathered before they are written together.
-GATHER_S = 0.2
-#: How many lines wait at most for a store that does not answer; the oldest are forgotten.
-MOST_WAITING = 10_000
+#: How long lines are collected before they are written together.
+BATCH_S = 0.2
+#: How many lines are kept for a store that does not answer; the oldest are dropped.
+MAX_UNWRITTEN = 10_000
 _MINUTE_S, _PRUNE_EVERY_S = 60.0, 3600.0
+
+
+@contextlib.contextmanager
+def call_log(store: Store, project: Project, reporter: RunReporter) -> Iterator[None]:
+    """Within the block, lines of calls are captured, written to the store and passed to the reporter."""
+    keep = timedelta(days=project.settings.keep_days)
+    writer = CallLogWriter(store, project.environment.value, keep=keep, reporter=reporter)
+    try:
+        with capturing(writer):
+            yield
+    finally:
+        writer.close()
 
 
 class CallLogWriter:
     """Takes lines from any thread and writes them from one of its own, so that no call waits for the store.
 
-    All calls together may print 600 lines a minute, as on LeanEngine; what is over that is counted and told of.
+    All calls together may print 600 lines a minute, as on LeanEngine; further lines are counted, and the count is
+    reported once a minute.
     """
 
-    def __init__(self, store: Store, environment: str, *, keep: timedelta, teller: RunReporter) -> None:
+    def __init__(self, store: Store, environment: str, *, keep: timedelta, reporter: RunReporter) -> None:
         self._lines = LogLines(store)
         self._environment = environment
         self._keep = keep
-        self._teller = teller
+        self._reporter = reporter
         self._limit = LineLimit()
         self._lock = threading.Lock()
-        self._said: list[LogLine] = []
-        #: Shown, but not yet kept.
-        self._waiting: list[LogLine] = []
-        self._is_answered = True
-        self._there_is_more = threading.Event()
+        self._new: list[LogLine] = []
+        #: Reported, but not yet in the store.
+        self._unwritten: list[LogLine] = []
+        self._store_answers = True
+        self._has_work = threading.Event()
         self._stopping = False
-        self._told = 0
-        self._tell_at = self._prune_at = time.monotonic()
-        self._thread = threading.Thread(target=self._write, name="scribe", daemon=True)
+        self._reported_dropped = 0
+        self._report_dropped_at = self._prune_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="call-log", daemon=True)
         self._thread.start()
 
-    def __call__(self, said: CapturedLine) -> None:
+    def __call__(self, captured: CapturedLine) -> None:
         with self._lock:
             if self._limit.allows(time.monotonic()):
-                self._said.append(self._line(said))
-        self._there_is_more.set()
+                self._new.append(self._log_line(captured))
+        self._has_work.set()
 
-    def _line(self, said: CapturedLine) -> LogLine:
-        return LogLine(said.at, said.level, said.text, said.function, self._environment, said.request_id)
+    def _log_line(self, captured: CapturedLine) -> LogLine:
+        return LogLine(
+            captured.at, captured.level, captured.text, captured.function, self._environment, captured.request_id
+        )
 
     def close(self) -> None:
-        """Write what is waiting, and end."""
+        """Write all lines, and end the thread."""
         self._stopping = True
-        self._there_is_more.set()
+        self._has_work.set()
         self._thread.join(_MINUTE_S)
 
-    def _write(self) -> None:
+    def _run(self) -> None:
         while not self._stopping:
-            self._there_is_more.wait(_MINUTE_S)
-            self._there_is_more.clear()
+            self._has_work.wait(_MINUTE_S)
+            self._has_work.clear()
             if not self._stopping:
-                time.sleep(GATHER_S)
-            self._write_down(self._taken())
+                time.sleep(BATCH_S)
+            self._write(self._take_new())
             self._prune()
-        # What was printed since the last look, when the end came in between.
-        self._write_down(self._taken())
+        # Lines that came between the last round and the end.
+        self._write(self._take_new())
 
-    def _taken(self) -> list[LogLine]:
+    def _take_new(self) -> list[LogLine]:
         with self._lock:
-            taken, self._said = self._said, []
-            dropped, now = self._limit.dropped - self._told, time.monotonic()
-            if dropped and (now >= self._tell_at or self._stopping):
-                self._told, self._tell_at = self._limit.dropped, now + _MINUTE_S
+            taken, self._new = self._new, []
+            dropped, now = self._limit.dropped - self._reported_dropped, time.monotonic()
+            if dropped and (now >= self._report_dropped_at or self._stopping):
+                self._reported_dropped, self._report_dropped_at = self._limit.dropped, now + _MINUTE_S
                 text = f"{dropped} lines were dropped: calls may print {MAX_LINES_A_MINUTE} lines a minute"
-                taken.append(self._line(CapturedLine(datetime.now(UTC), "warning", text, "-", "-")))
+                taken.append(self._log_line(CapturedLine(datetime.now(UTC), "warning", text, "-", "-")))
         return taken
 
-    def _write_down(self, taken: list[LogLine]) -> None:
+    def _write(self, taken: list[LogLine]) -> None:
         for line in taken:
-            self._teller.line(line)
-        self._waiting = [*self._waiting, *taken][-MOST_WAITING:]
+            self._reporter.line(line)
+        self._unwritten = [*self._unwritten, *taken][-MAX_UNWRITTEN:]
         try:
-            self._lines.keep(self._waiting)
+            self._lines.keep(self._unwritten)
         except StoreError as error:
-            if self._is_answered:
-                log.error("what calls print is not kept for now: %s", error)
-            self._is_answered = False
-            self._there_is_more.set()
+            if self._store_answers:
+                log.error("lines that calls print are not stored for now: %s", error)
+            self._store_answers = False
+            self._has_work.set()
             return
-        except Exception:  # lines that no store takes must not keep later ones out
-            log.exception("%d lines that calls printed could not be kept", len(self._waiting))
-        self._waiting, self._is_answered = [], True
+        except Exception:  # lines that the store refuses must not keep later ones out
+            log.exception("%d lines that calls printed could not be stored", len(self._unwritten))
+        self._unwritten, self._store_answers = [], True
 
     def _prune(self) -> None:
         if time.monotonic() >= self._prune_at:
@@ -108,21 +123,4 @@ class CallLogWriter:
             before = datetime.now(UTC) - self._keep
             with contextlib.suppress(StoreError):
                 while self._lines.prune(before=before) == PRUNE_LIMIT and not self._stopping:
-                    time.sleep(GATHER_S)  # the store has other writers
-
-
-@contextlib.contextmanager
-def writing_down(store: Store, project: Project, teller: RunReporter) -> Iterator[None]:
-    """Within the block, what calls print is kept in the store and shown."""
-    settings = project.settings
-    scribe = CallLogWriter(
-        store,
-        project.environment.value,
-        keep=timedelta(days=settings.keep_days),
-        teller=teller,
-    )
-    try:
-        with capturing(scribe):
-            yield
-    finally:
-        scribe.close()
+                    time.sleep(BATCH_S)  # lets other writers in

@@ -1,7 +1,7 @@
-"""What a serving process gets from the process that started it: listening sockets, a pipe to say ready, a lifeline.
+"""What a serving process inherits from its parent process: listening sockets, a pipe to report ready, a lifeline.
 
-Lives here: both ends of that. Never here: what is served. The sockets stay open in the parent, so that a process can
-take over from another one without a connection being refused.
+Lives here: both ends of that. Never here: what is served. The sockets stay open in the parent, so that one process can
+replace another without a connection being refused.
 """
 
 from __future__ import annotations
@@ -22,16 +22,15 @@ from typing import Any
 
 from ..workers.process_tree import die_with_parent
 
+#: The environment variable that holds a child's Handover as JSON.
 _VARIABLE = "SCHEDULER_HANDOVER"
-#: How often a wait for a child asks whether it is still wanted.
-_LOOK_EVERY_S = 0.2
-_READ_SIZE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """Descriptors that a child was given; `again` says that it takes over from one that has introduced itself, and
-    `as_json` how it speaks.
+    """The file descriptors that a child inherits, and how it reports.
+
+    `again`: it replaces a process that has already printed the banner; `as_json`: it prints JSON.
     """
 
     listener: int
@@ -42,31 +41,41 @@ class Handover:
     again: bool = False
     as_json: bool = False
 
-    def say_ready(self, facts: Mapping[str, Any]) -> None:
-        """Tell the parent that all is up."""
+    def report_ready(self, facts: Mapping[str, Any]) -> None:
+        """Send the facts to the parent, which waits for them."""
         with os.fdopen(self.ready, "w", encoding="utf-8") as pipe, contextlib.suppress(OSError):
             json.dump(facts, pipe)
 
 
-def taken() -> Handover | None:
-    """What this process was given, None for one that was started by a person; ends with its parent from now on."""
+def received_handover() -> Handover | None:
+    """What the parent handed over, None for a process that a user started; from now on this process dies with it."""
     text = os.environ.pop(_VARIABLE, None)
     if text is None:
         return None
-    given = Handover(**json.loads(text))
-    for descriptor in (given.listener, given.ready, given.lifeline, given.stage_listener, given.metrics_listener):
-        if descriptor is not None:
-            os.set_inheritable(descriptor, False)
-    die_with_parent(given.lifeline)
-    return given
+    handover = Handover(**json.loads(text))
+    descriptors = (handover.ready, handover.lifeline, *_listeners(handover))
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    die_with_parent(handover.lifeline)
+    return handover
 
 
-class Child:
-    """A process of this program that serves on sockets of its parent; it dies with its parent."""
+def _listeners(handover: Handover) -> list[int]:
+    listeners = (handover.listener, handover.stage_listener, handover.metrics_listener)
+    return [listener for listener in listeners if listener is not None]
+
+
+#: How often a parent that waits for its child calls `gives_up`.
+_GIVES_UP_EVERY_S = 0.2
+_READ_SIZE = 65_536
+
+
+class ServerProcess:
+    """A process of this program that serves on sockets of its parent, and dies with its parent."""
 
     def __init__(
         self,
-        words: Sequence[str],
+        arguments: Sequence[str],
         listener: socket.socket,
         *,
         stage_listener: socket.socket | None = None,
@@ -79,14 +88,13 @@ class Child:
         self._ready, ready_far = os.pipe()
         lifeline_far, self._lifeline = os.pipe()
         stage, metrics = (other.fileno() if other else None for other in (stage_listener, metrics_listener))
-        given = Handover(listener.fileno(), ready_far, lifeline_far, stage, metrics, again, as_json)
-        passed = [given.listener, ready_far, lifeline_far, *(other for other in (stage, metrics) if other is not None)]
+        handover = Handover(listener.fileno(), ready_far, lifeline_far, stage, metrics, again, as_json)
         self._process = subprocess.Popen(
-            [sys.executable, *words],
-            pass_fds=passed,
+            [sys.executable, *arguments],
+            pass_fds=[ready_far, lifeline_far, *_listeners(handover)],
             start_new_session=True,
             cwd=cwd,
-            env={**os.environ, **(environ or {}), _VARIABLE: json.dumps(asdict(given))},
+            env={**os.environ, **(environ or {}), _VARIABLE: json.dumps(asdict(handover))},
         )
         os.close(ready_far)
         os.close(lifeline_far)
@@ -95,16 +103,15 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def facts(self, timeout_s: float, *, gives_up: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
-        """What the child says when it is ready; None where it dies before that.
+    def wait_ready(self, timeout_s: float, *, gives_up: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
+        """The facts that the child reports when it is ready; None where it is not.
 
-        A child that takes too long is killed, and so is one that nobody waits for any more: `gives_up` is asked now and
-        then.
+        A child that takes longer than `timeout_s` is killed, and so is one for which `gives_up` becomes true.
         """
         give_up_at = time.monotonic() + timeout_s
         text = b""
         while time.monotonic() < give_up_at and not gives_up():
-            if select.select([self._ready], [], [], _LOOK_EVERY_S)[0]:
+            if select.select([self._ready], [], [], _GIVES_UP_EVERY_S)[0]:
                 piece = os.read(self._ready, _READ_SIZE)
                 if not piece:
                     break
@@ -118,24 +125,24 @@ class Child:
         return facts
 
     def exit_status(self) -> int | None:
-        """How the child ended, None while it lives."""
+        """The return code, negative for a signal; None while the process runs."""
         return self._process.poll()
 
     def stop(self) -> None:
-        """Ask it to stop: once to end what goes on, again to end at once."""
+        """Send SIGTERM: the first one lets runs in progress end, the second one stops at once."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
     def wait(self, timeout_s: float | None = None) -> int:
-        """The exit status, as a shell tells it; subprocess.TimeoutExpired after `timeout_s`."""
+        """The exit status as a shell reports it; subprocess.TimeoutExpired after `timeout_s`."""
         status = self._process.wait(timeout_s)
         return status if status >= 0 else 128 - status
 
     def kill(self) -> None:
-        """End it now."""
+        """Send SIGKILL and wait for the end."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """Let go of a child that has ended."""
+        """Close the lifeline of a process that has ended."""
         os.close(self._lifeline)

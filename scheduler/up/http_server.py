@@ -1,191 +1,132 @@
-"""The HTTP side of `scheduler up`: one listening socket, waitress in the main thread, the daemon beside it.
-
-The first signal stops the beginning of runs and of requests and waits for those going on; the second ends at once.
-"""
+"""The HTTP server of `scheduler up`: waitress in the main thread, a background service, the daemon, in another."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
 from ..engine.http_server import Capacity, bounded_server
-from ..errors import ConfigError
+from .stop_signals import SECOND_SIGNAL, StopSignals
 
 log = logging.getLogger("scheduler.up")
 
-#: What a person who has pressed Ctrl-C may do next.
-ONCE_MORE = "once more ends at once"
-#: For the site beside: one answer after another, and nobody has anything to send.
-ONE_AT_A_TIME = Capacity(threads=1, max_body_bytes=65_536)
-#: How long the loop sleeps when nothing happens; what happens wakes it.
+#: How long the loop of waitress sleeps at most; any event wakes it.
 _SLEEP_S = 1.0
+#: Of the second site: one request at a time, and none with a body.
+_ONE_AT_A_TIME = Capacity(threads=1, max_body_bytes=65_536)
 
 
-@contextlib.contextmanager
-def listening(host: str, port: int, *, option: str = "--port") -> Iterator[socket.socket]:
-    """A socket that listens at an address, taken before anything is started; ConfigError where that is not free."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no host has such a name"
-        raise ConfigError(f"no address to listen on: --host {host[:80]} ({why})") from error
-    with listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-            listener.listen(128)
-        except OSError as error:
-            raise ConfigError(_why_not(host, port, option, error)) from error
-        yield listener
-
-
-def _why_not(host: str, port: int, option: str, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use; stop the other program, or choose another: {option} {port + 1}"
-    if error.errno == errno.EACCES:
-        return f"port {port} needs more rights than you have; choose one above 1023: {option} 3000"
-    return f"cannot listen on port {port} of {host}: {error.strerror}"
-
-
-def ending_signals() -> list[signal.Signals]:
-    """Those that end the service in good order; that of a closed terminal too, unless nohup has it ignored."""
-    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
-
-
-def note(number: int, noted: list[int]) -> None:
-    """Keep a signal in mind; a closed terminal, of which one may hear twice, is nothing new to one who ends already."""
-    if number != signal.SIGHUP or not noted:
-        noted.append(number)
-
-
-class Beside(Protocol):
-    """What runs in a thread beside the server and ends with it: the daemon."""
+class BackgroundService(Protocol):
+    """Runs in a thread beside the server and ends with it."""
 
     @property
     def running(self) -> int:
-        """How many runs are going on."""
+        """How many runs are in progress."""
         ...
 
     def run(self) -> None:
-        """Go on until `stop` is called."""
+        """Work until `stop` is called."""
         ...
 
     def stop(self) -> None:
-        """Begin nothing new; called again, end at once."""
+        """Begin no further run, and return from `run` when those in progress have ended; called again, at once."""
         ...
 
 
 class Site(NamedTuple):
-    """A WSGI app, and where it is served."""
+    """A WSGI app, and the socket on which it is served."""
 
     listener: socket.socket
     application: Callable[..., Any]
 
 
 class UpServer:
-    """Serves a WSGI app on a listening socket while a daemon runs in a thread of its own, and another one `beside`."""
+    """Serves one site or two while a background service runs in a thread of its own.
+
+    `supervised`: another process started this one and sends it the stop signals.
+    """
 
     def __init__(
-        self,
-        listener: socket.socket,
-        application: Callable[..., Any],
-        *,
-        capacity: Capacity,
-        supervised: bool = False,
-        beside: Site | None = None,
+        self, site: Site, *, capacity: Capacity, second_site: Site | None = None, supervised: bool = False
     ) -> None:
         self._map: dict[int, Any] = {}
-        self._server = bounded_server(application, listener, capacity, of_loop=self._map)
-        # One thread, in which one scrape after another is answered; served until the very end.
-        self._beside = beside and bounded_server(beside.application, beside.listener, ONE_AT_A_TIME, of_loop=self._map)
-        self._signals: list[int] = []
+        self._server = bounded_server(site.application, site.listener, capacity, of_loop=self._map)
+        self._second_server = second_site and bounded_server(
+            second_site.application, second_site.listener, _ONE_AT_A_TIME, of_loop=self._map
+        )
+        self._signals = StopSignals(self._server.pull_trigger)
         self._accepting = True
-        #: It is stopped by the process that started it, which tells a person what that means.
         self._supervised = supervised
 
-    def serve_beside(self, daemon: Beside) -> int:
-        """Serve until a signal says stop; the exit status: 0, or 128 + the number of the signal that cut it short.
+    def signals_recorded(self) -> contextlib.AbstractContextManager[None]:
+        """Within the block, stop signals are recorded, also before `serve` is called."""
+        return self._signals.recorded()
 
-        To be called within `signals_caught`.
+    def serve(self, background: BackgroundService) -> int:
+        """Serve until a stop signal; exit status 0, or 128 + the number of the second signal.
+
+        To be called within `signals_recorded`. The second site is served to the very end.
         """
-        fault: list[BaseException] = []
+        errors: list[BaseException] = []
         ended = threading.Event()
-        thread = threading.Thread(target=self._run_daemon, args=(daemon, fault, ended), name="daemon")
+        # The name of the thread in a dump of stacks.
+        thread = threading.Thread(target=self._run_background, args=(background, errors, ended), name="daemon")
         thread.start()
-        obeyed = 0
-        while not ended.is_set() or (self._is_answering() and obeyed < 2):
+        handled = 0
+        while not ended.is_set() or (self._is_answering() and handled < 2):
             loop(timeout=_SLEEP_S, use_poll=True, map=self._map, count=1)
-            for _ in self._signals[obeyed:2]:
-                obeyed += 1
-                self._obey(daemon, again=obeyed > 1)
+            for _ in self._signals.received[handled:2]:
+                handled += 1
+                self._handle_signal(background, is_second=handled > 1)
         thread.join()
-        if fault:
-            raise fault[0]
-        if obeyed > 1:
-            return 128 + self._signals[1]
-        for server in filter(None, (self._server, self._beside)):
+        if errors:
+            raise errors[0]
+        if handled > 1:
+            return 128 + self._signals.received[1]
+        for server in filter(None, (self._server, self._second_server)):
             server.task_dispatcher.shutdown(timeout=_SLEEP_S)
         close_all(self._map, ignore_all=True)
         return 0
 
-    def _run_daemon(self, daemon: Beside, fault: list[BaseException], ended: threading.Event) -> None:
+    def _run_background(
+        self, background: BackgroundService, errors: list[BaseException], ended: threading.Event
+    ) -> None:
         try:
-            daemon.run()
+            background.run()
         except BaseException as error:
-            fault.append(error)
+            errors.append(error)
         finally:
             ended.set()
             self._server.pull_trigger()
 
-    @contextlib.contextmanager
-    def signals_caught(self) -> Iterator[None]:
-        """Note the signals that end instead of dying of them, also before there is anything to stop."""
-        before = {number: signal.signal(number, self._note) for number in ending_signals()}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _note(self, number: int, _frame: object) -> None:
-        # Nothing but this: a handler may interrupt any line, one that prints or holds a lock too.
-        note(number, self._signals)
-        self._server.pull_trigger()
-
-    def _obey(self, daemon: Beside, *, again: bool) -> None:
-        if again:
-            log.info("ending at once; what still runs is killed and recorded as abandoned")
+    def _handle_signal(self, background: BackgroundService, *, is_second: bool) -> None:
+        if is_second:
+            log.info("stopping at once; runs in progress are killed and recorded as abandoned")
         else:
-            self._tell(daemon.running)
+            self._log_stopping(background.running)
             self._stop_accepting()
-        daemon.stop()
+        background.stop()
 
-    def _tell(self, going_on: int) -> None:
-        waits = f"waiting for {going_on} that go on" if going_on else "none goes on"
+    def _log_stopping(self, running: int) -> None:
+        waits = f"waiting for {running} in progress" if running else "none in progress"
         if not self._supervised:
-            log.info("stopping: no further runs, %s; %s", waits, ONCE_MORE)
-        elif going_on:
-            log.info("the process that retires begins no further runs, %s", waits)
+            log.info("stopping: no further runs, %s; %s", waits, SECOND_SIGNAL)
+        elif running:
+            log.info("the previous version begins no further runs, %s", waits)
 
     def _stop_accepting(self) -> None:
-        # Not server.close(): that closes the trigger too, which wakes the loop when an answer is ready.
+        # Not server.close(): that also closes the trigger, which wakes the loop when a response is ready.
         if self._accepting:
             self._accepting = False
             dispatcher.close(self._server)
 
     def _is_answering(self) -> bool:
-        """Whether a request is being answered; one that only keeps its connection open is not waited for."""
+        """Whether a request is in progress; a connection that is only kept alive does not count."""
         channels = list(self._server.active_channels.values())
         return any(channel.requests or channel.total_outbufs_len for channel in channels)

@@ -1,6 +1,6 @@
-"""The metrics of `scheduler up`: counted in this process, served on a port of their own, on this machine alone.
+"""The metrics of `scheduler up`: counted in this process, served on a port of their own, by default to this machine.
 
-Not on the engine's port: that one faces strangers, and the names of timers and functions are not theirs to know.
+Not on the engine's port, which is open to clients: they must not see the names of timers and functions.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def measuring() -> Iterator[Metrics]:
-    """Metrics that are told, within the block, of every call that the engine answers."""
-    # Costs some hundredths of a second to import, and most services are started without.
+def collected_metrics() -> Iterator[Metrics]:
+    """Metrics that count every call that the engine answers within the block."""
+    # Imported late: it takes some hundredths of a second, and most services serve no metrics.
     from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR
 
     from ..metrics import Metrics
@@ -34,7 +34,7 @@ def measuring() -> Iterator[Metrics]:
 
 
 def metrics_app(metrics: Metrics) -> Any:
-    """What answers a scrape: every path has the metrics, in the format that was asked for."""
+    """A WSGI app that answers every path with the metrics, in the format that the scraper accepts."""
     from prometheus_client import make_wsgi_app
 
     return make_wsgi_app(metrics.registry)

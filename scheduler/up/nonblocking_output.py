@@ -1,8 +1,8 @@
-"""Outlets: stdout and stderr of a program that goes on whether or not anybody reads what it prints.
+"""A stdout and a stderr to which a write never blocks, whether or not the other end is read.
 
-A terminal that was stopped with Ctrl-S, a pager that waits, a log collector that hangs: once the pipe is full, whoever
-prints stands still. Here it never does. What cannot be written at once waits, up to a megabyte; what comes on top of
-that is dropped by the line, and counted. A terminal or a pipe that was closed is no error either.
+A terminal stopped with Ctrl-S, a waiting pager or a hanging log collector blocks every writer once the pipe is full.
+Here, output that cannot be written at once waits in a buffer of a megabyte; lines that do not fit are dropped and
+counted. A terminal or pipe that was closed is ignored.
 """
 
 from __future__ import annotations
@@ -22,27 +22,60 @@ from typing import Any, TextIO
 
 log = logging.getLogger("scheduler.up")
 
-#: How many bytes wait at most to be read.
-MOST_WAITING = 1_000_000
-#: How long the end of the program waits for somebody to read the last of them.
-FAREWELL_S = 1.0
-#: What a pipe that is ready to be written takes without waiting.
-_PIECE = select.PIPE_BUF
-#: What was printed is gone, but a full disk may have room again; whoever closed the other end does not come back.
-_PASSING = frozenset((errno.ENOSPC, errno.EDQUOT))
+#: How many bytes the buffer holds at most.
+MAX_BUFFERED_BYTES = 1_000_000
+#: How long the end of the program waits for the buffer to be read.
+FLUSH_TIMEOUT_S = 1.0
+
+
+@contextlib.contextmanager
+def nonblocking_stdio() -> Iterator[None]:
+    """Within the block, a print to stdout or stderr never waits for a reader."""
+    streams = sys.stdout, sys.stderr
+    outputs: list[NonblockingOutput] = []
+    try:
+        for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+            setattr(sys, name, _nonblocking(stream, name, outputs))
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        sys.stdout, sys.stderr = streams
+        for output in outputs:
+            output.finish()
+
+
+def _nonblocking(stream: TextIO, name: str, outputs: list[NonblockingOutput]) -> TextIO:
+    try:
+        stream.flush()
+        output = NonblockingOutput(stream.fileno(), name)
+    except (OSError, ValueError):  # a stream without a file, as within a test
+        return stream
+    outputs.append(output)
+    return io.TextIOWrapper(
+        io.BufferedWriter(output), encoding=stream.encoding, errors="backslashreplace", line_buffering=True
+    )
+
+
+#: A pipe that is ready for writing takes this much without blocking.
+_PIECE_BYTES = select.PIPE_BUF
+#: After these errors a later write may succeed; after any other one the output counts as closed.
+_TEMPORARY = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 class NonblockingOutput(io.RawIOBase):
-    """Takes bytes for an open file, from any thread, and never waits."""
+    """Takes bytes for an open file, from any thread, and never blocks."""
 
     def __init__(self, fileno: int, name: str) -> None:
         self._fileno = fileno
         self.name = name
-        self._at_once = _never_waiting(fileno)
+        #: None where only a thread can write, since each write may block.
+        self._nonblocking_fileno = _reopen_nonblocking(fileno)
         self._lock = threading.Lock()
-        self._waiting: deque[bytes] = deque()
-        self._bytes_waiting = 0
-        self._dropped = 0
+        self._buffer: deque[bytes] = deque()
+        self._buffered_bytes = 0
+        self._dropped_lines = 0
         self._is_closed = False
         self._is_drained = threading.Event()
         self._is_drained.set()
@@ -57,26 +90,26 @@ class NonblockingOutput(io.RawIOBase):
         return os.isatty(self._fileno)
 
     def write(self, data: Any) -> int:
-        """Take a piece of output, of whole lines as a rule."""
+        """Take a piece of output, usually whole lines."""
         piece = bytes(data)
         with self._lock:
-            rest = piece if self._waiting else self._written(self._at_once, piece)
+            rest = piece if self._buffer else self._write_now(self._nonblocking_fileno, piece)
             if rest:
-                self._let_wait(rest)
-            dropped = 0 if self._waiting else self._taken_dropped()
-        self._tell(dropped)
+                self._append(rest)
+            dropped = 0 if self._buffer else self._take_dropped()
+        self._warn(dropped)
         return len(piece)
 
     def finish(self) -> None:
-        """Let what waits be read, for a moment."""
-        is_drained = self._is_drained.wait(FAREWELL_S)
+        """Wait up to FLUSH_TIMEOUT_S for the buffer to be read, and close."""
+        is_drained = self._is_drained.wait(FLUSH_TIMEOUT_S)
         with self._lock:
             self._is_closed = True
-            if is_drained and self._at_once is not None:
-                os.close(self._at_once)
+            if is_drained and self._nonblocking_fileno is not None:
+                os.close(self._nonblocking_fileno)
 
-    def _written(self, fileno: int | None, piece: bytes) -> bytes:
-        """What is left of a piece after what can be written of it."""
+    def _write_now(self, fileno: int | None, piece: bytes) -> bytes:
+        """Write as much of a piece as possible; returns the rest."""
         if fileno is None:
             return piece
         while piece and not self._is_closed:
@@ -85,65 +118,65 @@ class NonblockingOutput(io.RawIOBase):
             except BlockingIOError:
                 return piece
             except OSError as error:
-                self._is_closed = error.errno not in _PASSING
+                self._is_closed = error.errno not in _TEMPORARY
                 break
         return b""
 
-    def _let_wait(self, rest: bytes) -> None:
+    def _append(self, rest: bytes) -> None:
         if self._is_closed:
             return
-        if self._bytes_waiting + len(rest) > MOST_WAITING:
-            self._dropped += rest.count(b"\n")
+        if self._buffered_bytes + len(rest) > MAX_BUFFERED_BYTES:
+            self._dropped_lines += rest.count(b"\n")
             return
-        self._waiting.append(rest)
-        self._bytes_waiting += len(rest)
+        self._buffer.append(rest)
+        self._buffered_bytes += len(rest)
         if self._is_drained.is_set():
             self._is_drained.clear()
-            threading.Thread(target=self._drain, name=f"outlet-{self.name}", daemon=True).start()
+            threading.Thread(target=self._drain, name=f"output-{self.name}", daemon=True).start()
 
     def _drain(self) -> None:
-        """Write what waits as it is read, until nothing waits."""
-        fileno = self._fileno if self._at_once is None else self._at_once
+        """Write the buffer as fast as it is read, until it is empty."""
+        fileno = self._fileno if self._nonblocking_fileno is None else self._nonblocking_fileno
         ready = select.poll()
         ready.register(fileno, select.POLLOUT)
         while True:
             with self._lock:
-                if self._is_closed or not self._waiting:
+                if self._is_closed or not self._buffer:
                     dropped = self._drained()
                     break
-                piece = self._waiting[0][:_PIECE]
+                piece = self._buffer[0][:_PIECE_BYTES]
             ready.poll()
-            left = len(self._written(fileno, piece))
+            rest = len(self._write_now(fileno, piece))
             with self._lock:
-                self._take_off(len(piece) - left)
-        self._tell(dropped)
+                self._remove(len(piece) - rest)
+        self._warn(dropped)
 
     def _drained(self) -> int:
-        self._waiting.clear()
-        self._bytes_waiting = 0
+        self._buffer.clear()
+        self._buffered_bytes = 0
         self._is_drained.set()
-        return self._taken_dropped()
+        return self._take_dropped()
 
-    def _take_off(self, count: int) -> None:
-        rest = self._waiting.popleft()[count:]
-        self._bytes_waiting -= count
+    def _remove(self, count: int) -> None:
+        rest = self._buffer.popleft()[count:]
+        self._buffered_bytes -= count
         if rest:
-            self._waiting.appendleft(rest)
+            self._buffer.appendleft(rest)
 
-    def _taken_dropped(self) -> int:
-        dropped, self._dropped = self._dropped, 0
+    def _take_dropped(self) -> int:
+        dropped, self._dropped_lines = self._dropped_lines, 0
         return 0 if self._is_closed else dropped
 
-    def _tell(self, dropped: int) -> None:
+    def _warn(self, dropped: int) -> None:
         if dropped:
-            log.warning("%d lines were not shown on %s, which nobody read", dropped, self.name)
+            log.warning("%d lines were not shown on %s, which was not read", dropped, self.name)
 
 
-def _never_waiting(fileno: int) -> int | None:
-    """A descriptor of the same file to which a write never waits; None where there is none.
+def _reopen_nonblocking(fileno: int) -> int | None:
+    """Another descriptor of the same file, to which a write never blocks; None where that is not possible.
 
-    A pipe or a terminal is opened once more: O_NONBLOCK on the descriptor itself would be on that of every other
-    program that has it, a shell say.
+    A pipe or a terminal is opened once more, because O_NONBLOCK on the given descriptor would also apply to every other
+    program that shares it, a shell for instance.
     """
     mode = os.fstat(fileno).st_mode
     if stat.S_ISREG(mode):
@@ -152,33 +185,3 @@ def _never_waiting(fileno: int) -> int | None:
         with contextlib.suppress(OSError):
             return os.open(f"/proc/self/fd/{fileno}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     return None
-
-
-@contextlib.contextmanager
-def never_waiting() -> Iterator[None]:
-    """Within the block, nobody who prints to stdout or stderr waits for a reader."""
-    streams = sys.stdout, sys.stderr
-    outlets: list[NonblockingOutput] = []
-    try:
-        for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
-            setattr(sys, name, _through_outlet(stream, name, outlets))
-        yield
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        sys.stdout, sys.stderr = streams
-        for outlet in outlets:
-            outlet.finish()
-
-
-def _through_outlet(stream: TextIO, name: str, outlets: list[NonblockingOutput]) -> TextIO:
-    try:
-        stream.flush()
-        outlet = NonblockingOutput(stream.fileno(), name)
-    except (OSError, ValueError):  # no file, as within a test
-        return stream
-    outlets.append(outlet)
-    return io.TextIOWrapper(
-        io.BufferedWriter(outlet), encoding=stream.encoding, errors="backslashreplace", line_buffering=True
-    )

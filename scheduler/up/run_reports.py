@@ -1,4 +1,4 @@
-"""What `scheduler up` tells while it runs: each run that ends and each line that a run prints."""
+"""What `scheduler up` reports while it runs: each line that a function prints, and each run that ends."""
 
 from __future__ import annotations
 
@@ -12,28 +12,48 @@ from ..core.run import Ending, Line, Outcome, Run, Task
 from ..formats import display
 from ..formats.json import print_json_line, result_value
 from ..formats.lines import line_of_run, print_line
-from ..project.project import Project
+from ..project.settings import Settings
 from ..store.log_lines import LogLine
 from ..store.runs import RunHistory
-from .log_setup import JsonHandler, json_handler, level_of
+from .log_setup import JsonHandler, json_handler, level_attributes
 
 
-class Journal:
-    """The daemon's listener: tells on the daemon's thread, one line a thing."""
+class RunReporter(Protocol):
+    """Reports lines and ends of runs; may be called from any thread."""
 
-    def __init__(self, history: RunHistory, teller: RunReporter) -> None:
+    def line(self, line: LogLine) -> None:
+        """Report a line that a function printed."""
+        ...
+
+    def run_ended(self, task: Task, ending: Ending) -> None:
+        """Report a run that ended."""
+        ...
+
+
+def make_reporter(settings: Settings, *, as_json: bool) -> RunReporter:
+    """To the log where that is JSON, else to stdout: as JSON under --json, else as text."""
+    tz = display.zone(settings.tz)
+    if (handler := json_handler()) is not None:
+        return LogReporter(handler, tz)
+    return JsonReporter(tz) if as_json else TextReporter(tz)
+
+
+class ReportingListener:
+    """A daemon's listener that passes lines and ends of runs to a reporter, on the daemon's thread."""
+
+    def __init__(self, history: RunHistory, reporter: RunReporter) -> None:
         self._history = history
-        self._teller = teller
-        #: What is known of a run that still goes on.
+        self._reporter = reporter
+        #: The runs in progress that have printed a line, by id.
         self._runs: dict[int, Run | Task] = {}
 
     def __call__(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
         self._runs.update((task.run_id, task) for task, _ in ended)
         for line in lines:
             if run := self._run(line.run_id):
-                self._teller.line(line_of_run(line, run))
+                self._reporter.line(line_of_run(line, run))
         for task, ending in ended:
-            self._teller.ended(task, ending)
+            self._reporter.run_ended(task, ending)
             self._runs.pop(task.run_id, None)
 
     def _run(self, run_id: int) -> Run | Task | None:
@@ -42,28 +62,8 @@ class Journal:
         return self._runs.get(run_id)
 
 
-class RunReporter(Protocol):
-    """Tells, from any thread."""
-
-    def line(self, line: LogLine) -> None:
-        """A line that a function printed."""
-        ...
-
-    def ended(self, task: Task, ending: Ending) -> None:
-        """A run that ended."""
-        ...
-
-
-def teller_of(project: Project, *, as_json: bool) -> RunReporter:
-    """As the settings and --json have it."""
-    tz = display.zone(project.settings.tz)
-    if (handler := json_handler()) is not None:
-        return RecordTeller(handler, tz)
-    return JsonTeller(tz) if as_json else WordTeller(tz)
-
-
-class WordTeller:
-    """On stdout, for people."""
+class TextReporter:
+    """Prints to stdout, for people."""
 
     def __init__(self, tz: tzinfo) -> None:
         self._tz = tz
@@ -71,20 +71,21 @@ class WordTeller:
     def line(self, line: LogLine) -> None:
         print_line(line, self._tz)
 
-    def ended(self, task: Task, ending: Ending) -> None:
+    def run_ended(self, task: Task, ending: Ending) -> None:
         what = " · ".join(part for part in (ending.text, ending.error) if part)
         if ending.outcome is Outcome.SUCCEEDED:
             what = ending.result or ""
-        late, took = _spans(task, ending)
+        lateness_s, duration_s = _lateness_and_duration(task, ending)
+        attempt = "" if task.attempt == 1 else f" (attempt {task.attempt})"
         click.echo(
-            f"{display.instant(ending.ended_at, self._tz)}  {task.timer}{_attempt(task)}"
+            f"{display.instant(ending.ended_at, self._tz)}  {task.timer}{attempt}"
             f"  {display.coloured(ending.outcome)}"
-            f"  late {display.seconds(late)}, took {display.seconds(took)}  {display.plain(what)}".rstrip()
+            f"  late {display.seconds(lateness_s)}, took {display.seconds(duration_s)}  {display.plain(what)}".rstrip()
         )
 
 
-class JsonTeller:
-    """On stdout, for programs: one object a line."""
+class JsonReporter:
+    """Prints to stdout, for programs: one object a line."""
 
     def __init__(self, tz: tzinfo) -> None:
         self._tz = tz
@@ -92,8 +93,8 @@ class JsonTeller:
     def line(self, line: LogLine) -> None:
         print_line(line, self._tz, as_json=True)
 
-    def ended(self, task: Task, ending: Ending) -> None:
-        late, took = _spans(task, ending)
+    def run_ended(self, task: Task, ending: Ending) -> None:
+        lateness_s, duration_s = _lateness_and_duration(task, ending)
         print_json_line(
             {
                 "run": task.run_id,
@@ -102,8 +103,8 @@ class JsonTeller:
                 "fire_time": display.iso(task.fire_time, self._tz),
                 "attempt": task.attempt,
                 "ended_at": display.iso(ending.ended_at, self._tz),
-                "lateness_s": late,
-                "duration_s": took,
+                "lateness_s": lateness_s,
+                "duration_s": duration_s,
                 "outcome": ending.outcome,
                 "message": ending.text,
                 "error": ending.error,
@@ -112,15 +113,15 @@ class JsonTeller:
         )
 
 
-class RecordTeller:
-    """As records of the loggers `scheduler.function` and `scheduler.run`, from the level on that is set."""
+class LogReporter:
+    """Writes records of the loggers `scheduler.function` and `scheduler.run` to the JSON log, at its level."""
 
     def __init__(self, handler: JsonHandler, tz: tzinfo) -> None:
         self._handler = handler
         self._tz = tz
 
     def line(self, line: LogLine) -> None:
-        self._tell(
+        self._emit(
             "scheduler.function",
             line.level,
             line.text,
@@ -132,9 +133,9 @@ class RecordTeller:
             environment=line.environment,
         )
 
-    def ended(self, task: Task, ending: Ending) -> None:
-        late, took = _spans(task, ending)
-        self._tell(
+    def run_ended(self, task: Task, ending: Ending) -> None:
+        lateness_s, duration_s = _lateness_and_duration(task, ending)
+        self._emit(
             "scheduler.run",
             "info" if ending.outcome is Outcome.SUCCEEDED else "warning",
             ending.text or ending.outcome.value,
@@ -147,24 +148,21 @@ class RecordTeller:
             attempt=task.attempt,
             fire_time=display.iso(task.fire_time, self._tz),
             outcome=ending.outcome.value,
-            lateness_s=late,
-            duration_s=took,
+            lateness_s=lateness_s,
+            duration_s=duration_s,
             error=ending.error,
             result=result_value(ending.result),
         )
 
-    def _tell(self, logger: str, level: str, text: str, at: float, **about: Any) -> None:
-        given = {"name": logger, **level_of(level), "msg": text, "created": at, **about}
-        if given["levelno"] >= self._handler.level:
-            self._handler.handle(logging.makeLogRecord(given))
+    def _emit(self, logger: str, level: str, text: str, created: float, **about: Any) -> None:
+        attributes = {"name": logger, **level_attributes(level), "msg": text, "created": created, **about}
+        if attributes["levelno"] >= self._handler.level:
+            self._handler.handle(logging.makeLogRecord(attributes))
 
 
-def _attempt(task: Task) -> str:
-    return "" if task.attempt == 1 else f" (attempt {task.attempt})"
-
-
-def _spans(task: Task, ending: Ending) -> tuple[float | None, float | None]:
+def _lateness_and_duration(task: Task, ending: Ending) -> tuple[float | None, float | None]:
+    """In seconds; None for a run that did not start."""
     if ending.started_at is None:
         return None, None
-    late, took = ending.started_at - task.fire_time, ending.ended_at - ending.started_at
-    return late.total_seconds(), took.total_seconds()
+    lateness, duration = ending.started_at - task.fire_time, ending.ended_at - ending.started_at
+    return lateness.total_seconds(), duration.total_seconds()

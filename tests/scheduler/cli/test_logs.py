@@ -13,7 +13,7 @@ from scheduler.formats import display
 from scheduler.store.database import Store
 from scheduler.store.log_lines import Choice, LogLine, LogLines, Mark
 from scheduler.up.call_log import CallLogWriter
-from scheduler.up.run_reports import JsonTeller
+from scheduler.up.run_reports import JsonReporter
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.up_process import eventually
 
@@ -90,7 +90,7 @@ def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None
 
 
 def scribe(store: Store) -> CallLogWriter:
-    return CallLogWriter(store, "production", keep=timedelta(days=30), teller=JsonTeller(display.zone("Asia/Shanghai")))
+    return CallLogWriter(store, "production", keep=timedelta(days=30), reporter=JsonReporter(display.zone("Asia/Shanghai")))
 
 
 def said(n: int) -> CapturedLine:
@@ -141,7 +141,7 @@ def test_lines_that_no_store_takes_keep_no_others_out(
     monkeypatch.setattr(LogLines, "keep", keep)
     writing = scribe(store)
     writing(said(1))
-    eventually(lambda: "1 lines that calls printed could not be kept" in caplog.text)
+    eventually(lambda: "1 lines that calls printed could not be stored" in caplog.text)
     writing(said(2))
     writing.close()
     assert [found.text for found in LogLines(store).last(Choice(), 5)[0]] == ["2"]

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.up.nonblocking_output import MOST_WAITING, NonblockingOutput, never_waiting
+from scheduler.up.nonblocking_output import MAX_BUFFERED_BYTES, NonblockingOutput, nonblocking_stdio
 
 #: More than any pipe or terminal holds.
 MUCH = 300_000
@@ -97,8 +97,8 @@ def test_what_nobody_reads_is_bounded_and_counted(ends: tuple[int, int], warning
         if readable:
             assert read(reads, len(line)) == line
             shown += 1
-    assert warnings.said == [f"{3_000 - shown} lines were not shown on stdout, which nobody read"]
-    assert MOST_WAITING <= shown * len(line) <= 2 * MOST_WAITING
+    assert warnings.said == [f"{3_000 - shown} lines were not shown on stdout, which was not read"]
+    assert MAX_BUFFERED_BYTES <= shown * len(line) <= 2 * MAX_BUFFERED_BYTES
     outlet.write(b"on it goes\n")
     assert read(reads, 11) == b"on it goes\n"
     outlet.finish()
@@ -138,7 +138,7 @@ def test_within_the_block_stdout_is_as_programs_know_it() -> None:
     with os.fdopen(writes, "w", encoding="utf-8") as stream, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
         patch.setattr(sys, "stderr", stream)
-        with never_waiting():
+        with nonblocking_stdio():
             print("text")
             print("half of 🙂: \ud83d", file=sys.stderr)
             sys.stdout.buffer.write(b"bytes\n")

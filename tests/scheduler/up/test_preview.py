@@ -186,7 +186,7 @@ def _hangs(url: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--stage-source", "."), "--stage-source goes with --stage PORT"),
+        (("--stage-source", "."), "--stage-source needs --stage PORT"),
         (("--stage", "0", "--stage-source", "nowhere"), "--stage-source nowhere: there is no such folder"),
         (("--stage", "0", "--env", "stage"), "beside a preview (--stage PORT), what is served here is production"),
     ],

@@ -11,7 +11,7 @@ import pytest
 from scheduler.core.run import Outcome
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
-from scheduler.up.reload import changed, snapshot
+from scheduler.up.reload import changed_names, snapshot
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, eventually, lives, up
 
 pytestmark = pytest.mark.faults
@@ -64,9 +64,9 @@ def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) 
         status, stderr = running.stop()
     assert status == 0
     assert "cloud.py changed; reloaded in " in stderr
-    assert stderr.count("once more ends at once") == 1
+    assert stderr.count("a second signal stops at once") == 1
     assert "Error: cloud.py raised while it was imported: NameError: name 'nonsense' is not defined" in stderr
-    assert "cloud.py changed, but does not start; the last good version goes on serving" in stderr
+    assert "cloud.py changed, but does not start; the last good version keeps serving" in stderr
     with Store(str(tmp_path / ".scheduler" / "store.db")) as store:
         runs = RunHistory(store).runs()[::-1]
     assert {run.outcome for run in runs} == {Outcome.SUCCEEDED}
@@ -75,8 +75,8 @@ def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) 
     assert runs[-1].result == "3"
 
 
-def test_a_version_that_retires_says_what_it_waits_for(tmp_path: Path) -> None:
-    """Its last run ends well; that another signal would cut it short is no advice to whoever saved a file."""
+def test_the_previous_version_reports_what_it_waits_for(tmp_path: Path) -> None:
+    """Its last run ends well; it does not mention signals, since it was stopped by a saved file."""
     save(tmp_path, 1)
     with (tmp_path / "cloud.py").open("a") as file:
         file.write(WAITS)
@@ -90,8 +90,8 @@ def test_a_version_that_retires_says_what_it_waits_for(tmp_path: Path) -> None:
         eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") == 1)
         _, stderr = running.stop()
     before, _, _ = stderr.partition("stopping; ")
-    assert "the process that retires begins no further runs, waiting for 1 that go on" in before
-    assert "once more ends at once" not in before
+    assert "the previous version begins no further runs, waiting for 1 in progress" in before
+    assert "a second signal stops at once" not in before
 
 
 def test_a_version_that_hangs_while_it_loads_holds_nothing_up(tmp_path: Path) -> None:
@@ -140,4 +140,4 @@ def test_sources_are_python_files_and_settings(tmp_path: Path) -> None:
     (tmp_path / "new.py").write_text("")
     (tmp_path / "scheduler.toml").unlink()
     (tmp_path / "package" / "module.py").write_text("x = 1")
-    assert changed(before, snapshot([tmp_path])) == ["module.py", "new.py", "scheduler.toml"]
+    assert changed_names(before, snapshot([tmp_path])) == ["module.py", "new.py", "scheduler.toml"]

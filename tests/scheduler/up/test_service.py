@@ -139,7 +139,7 @@ def test_a_terminated_service_ends_well_and_soon(tmp_path: Path) -> None:
         started = time.monotonic()
         status, stderr = running.stop()
         assert (status, time.monotonic() - started < 5) == (0, True)
-        assert "stopping: no further runs, none goes on" in stderr
+        assert "stopping: no further runs, none in progress" in stderr
         assert "Traceback" not in stderr
         eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
@@ -180,7 +180,7 @@ def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path
         assert running.process.poll() is None
         status, stderr = running.stop()
         assert status == 128 + signal.SIGTERM
-        assert "waiting for 1 that go on" in stderr
+        assert "waiting for 1 in progress" in stderr
         with Store(str(tmp_path / ".scheduler" / "store.db")) as store:
             assert [run.outcome for run in RunHistory(store).runs()] == [Outcome.ABANDONED]
 

@@ -1,0 +1,76 @@
+"""The listening sockets of `scheduler up`: bound before anything else starts, or inherited from a parent process."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from ..errors import ConfigError
+from ..project.settings import Settings
+from .handover import Handover
+
+
+class Sockets(NamedTuple):
+    """One for the functions, and one each for the preview and the metrics where these are served."""
+
+    live: socket.socket
+    stage: socket.socket | None
+    metrics: socket.socket | None
+
+
+def bind_sockets(settings: Settings, stage_port: int | None, stack: ExitStack) -> Sockets:
+    """Listen on every port that is set; ConfigError where one cannot be had. The sockets close with the stack."""
+    wanted = (
+        (settings.host, settings.port, "--port"),
+        (settings.host, stage_port, "--stage"),
+        (settings.metrics_host, settings.metrics_port, "--metrics-port"),
+    )
+    live, stage, metrics = (
+        None if port is None else stack.enter_context(listening_socket(host, port, option=option))
+        for host, port, option in wanted
+    )
+    assert live is not None
+    return Sockets(live, stage, metrics)
+
+
+def inherited_sockets(handover: Handover, stack: ExitStack) -> Sockets:
+    """The sockets of the parent process; they close with the stack."""
+    live = stack.enter_context(socket.socket(fileno=handover.listener))
+    stage, metrics = (
+        None if fileno is None else stack.enter_context(socket.socket(fileno=fileno))
+        for fileno in (handover.stage_listener, handover.metrics_listener)
+    )
+    return Sockets(live, stage, metrics)
+
+
+@contextlib.contextmanager
+def listening_socket(host: str, port: int, *, option: str = "--port") -> Iterator[socket.socket]:
+    """A socket that listens at an address; ConfigError names the option to change where the address is not free."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a valid host name"
+        raise ConfigError(f"no address to listen on: --host {host[:80]} ({why})") from error
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(128)
+        except OSError as error:
+            raise ConfigError(_why_not(host, port, option, error)) from error
+        yield listener
+
+
+def _why_not(host: str, port: int, option: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use; stop the other program, or choose another port: {option} {port + 1}"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs more rights than you have; choose one above 1023: {option} 3000"
+    return f"cannot listen on port {port} of {host}: {error.strerror}"

@@ -1,0 +1,43 @@
+"""The signals that stop a service: SIGINT, SIGTERM, and the SIGHUP of a closed terminal.
+
+The first one stops new runs and requests and waits for those in progress; the second one stops at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+
+#: What a message that reports the first signal adds.
+SECOND_SIGNAL = "a second signal stops at once"
+
+
+class StopSignals:
+    """Records the stop signals of this process, in the order in which they arrive."""
+
+    def __init__(self, on_signal: Callable[[], None] = lambda: None) -> None:
+        self.received: list[int] = []
+        self._on_signal = on_signal
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Within the block, stop signals are recorded instead of ending the process."""
+        before = {number: signal.signal(number, self._record) for number in _stop_signals()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _record(self, number: int, _frame: object) -> None:
+        # No more than this: a handler may interrupt any line, also one that prints or holds a lock.
+        # A shell may send SIGHUP too when its terminal is closed: it never counts as the second signal.
+        if number != signal.SIGHUP or not self.received:
+            self.received.append(number)
+        self._on_signal()
+
+
+def _stop_signals() -> list[signal.Signals]:
+    under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([] if under_nohup else [signal.SIGHUP])]
