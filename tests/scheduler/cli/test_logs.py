@@ -89,23 +89,24 @@ def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None
     assert command_line.run("logs", "--request", "r1").stdout.count("\n") == 1
 
 
-def scribe(store: Store) -> CallLogWriter:
-    return CallLogWriter(store, "production", keep=timedelta(days=30), reporter=JsonReporter(display.zone("Asia/Shanghai")))
+def call_log_writer(store: Store) -> CallLogWriter:
+    reporter = JsonReporter(display.zone("Asia/Shanghai"))
+    return CallLogWriter(store, "production", keep=timedelta(days=30), reporter=reporter)
 
 
-def said(n: int) -> CapturedLine:
+def captured(n: int) -> CapturedLine:
     return CapturedLine(datetime.now(UTC), "info", str(n), "hello", f"r{n}")
 
 
 def test_calls_may_print_600_lines_a_minute(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is over that is counted, and the count is a line of its own."""
-    writing = scribe(store)
+    """Further ones are counted, and the count is a line of its own."""
+    writer = call_log_writer(store)
     for n in range(1000):
-        writing(said(n))
-    writing.close()
+        writer(captured(n))
+    writer.close()
     kept, _ = LogLines(store).last(Choice(), 2000)
-    told = "400 lines were dropped: calls may print 600 lines a minute"
-    assert sorted(found.text for found in kept) == sorted([*map(str, range(600)), told])
+    count = "400 lines were dropped: calls may print 600 lines a minute"
+    assert sorted(found.text for found in kept) == sorted([*map(str, range(600)), count])
     assert capsys.readouterr().out.count("\n") == 601
 
 
@@ -120,28 +121,28 @@ def test_lines_wait_for_a_store_that_does_not_answer(store: Store, monkeypatch: 
         kept(self, lines)
 
     monkeypatch.setattr(LogLines, "keep", keep)
-    writing = scribe(store)
-    writing(said(1))
+    writer = call_log_writer(store)
+    writer(captured(1))
     eventually(lambda: LogLines(store).last(Choice(), 5)[0])
-    writing.close()
+    writer.close()
     assert [found.text for found in LogLines(store).last(Choice(), 5)[0]] == ["1"]
 
 
-def test_lines_that_no_store_takes_keep_no_others_out(
+def test_lines_that_the_store_refuses_keep_no_others_out(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They are told of, and what is printed later is kept."""
+    """They are logged, and what is printed later is stored."""
     kept = LogLines.keep
 
     def keep(self: LogLines, lines: list[LogLine]) -> None:
         if any(line.text == "1" for line in lines):
-            raise ValueError("a line that cannot be")
+            raise ValueError("an invalid line")
         kept(self, lines)
 
     monkeypatch.setattr(LogLines, "keep", keep)
-    writing = scribe(store)
-    writing(said(1))
+    writer = call_log_writer(store)
+    writer(captured(1))
     eventually(lambda: "1 lines that calls printed could not be stored" in caplog.text)
-    writing(said(2))
-    writing.close()
+    writer(captured(2))
+    writer.close()
     assert [found.text for found in LogLines(store).last(Choice(), 5)[0]] == ["2"]

@@ -70,5 +70,7 @@ def test_the_environment_of_the_process_counts(
 
 def test_an_environment_that_does_not_exist_is_refused() -> None:
     """A misspelt one must not come to serve both."""
-    with pytest.raises(ConfigError, match="unknown environment 'prod'; use one of development, stage, production, or None"):
+    with pytest.raises(
+        ConfigError, match="unknown environment 'prod'; use one of development, stage, production, or None"
+    ):
         Engine(environment="prod")
