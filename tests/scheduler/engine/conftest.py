@@ -1,4 +1,4 @@
-"""Keys that every test of the engine has, and engines that end with their test."""
+"""Keys for every test of the engine, and engines that are stopped after their test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARIABLES = ("APP_ID", "APP_KEY", "APP_MASTER_KEY", "APP_HOOK_KEY", "APP_ENV", "
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The application has all four keys, and the environment says nothing."""
+    """The application has all four keys, and no variable is set."""
     for variable in VARIABLES:
         monkeypatch.delenv(f"LEANCLOUD_{variable}", raising=False)
         monkeypatch.delenv(f"LC_{variable}", raising=False)
@@ -26,7 +26,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    """An engine without a site, with limits that tests can wait for."""
+    """An engine without a site, with short limits."""
     engine = Engine(function_limit_s=5.0, hook_limit_s=2.0)
     yield engine
     engine.stop()

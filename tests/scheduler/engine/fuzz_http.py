@@ -1,11 +1,11 @@
 """schemathesis against the engine behind a real server: a program, not a test.
 
-    python tests/engine/fuzz_http.py --seconds 60
+    python tests/scheduler/engine/fuzz_http.py --seconds 60
 
-It writes down the endpoints as an OpenAPI document, serves an engine on 127.0.0.1, and lets schemathesis (`pip install
-schemathesis`, or --program PATH) send what fits the document and what does not. Every answer must be JSON of the
-promised shape, never a 5xx, and without credentials a 401. The exit status is that of schemathesis; what the engine
-logs as unforeseen counts as a failure, too.
+It writes the endpoints as an OpenAPI document, serves an engine on 127.0.0.1, and has schemathesis (`pip install
+schemathesis`, or --program PATH) send valid and invalid requests. Every answer must be JSON of the documented shape,
+never a 5xx, and without credentials a 401. The exit status is that of schemathesis; an error in the engine's log counts
+as a failure, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from scheduler.engine import Engine, init
 from scheduler.engine.hooks import REALTIME
@@ -113,7 +113,7 @@ def document() -> dict[str, Any]:
 
 
 def engine() -> Engine:
-    """One function or hook for each endpoint; none fails by itself."""
+    """An engine with a function or hook for each endpoint; none of them fails by itself."""
     engine = Engine(fetch_user=lambda token: token)
     engine.define("echo")(lambda **params: params)
     assert "_messageReceived" in REALTIME
@@ -132,15 +132,15 @@ def engine() -> Engine:
     return engine
 
 
-class Unforeseen(logging.Handler):
-    """Counts what the engine logs as an error."""
+class LoggedErrors(logging.Handler):
+    """Collects the errors in the engine's log."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.seen: list[str] = []
+        self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.seen.append(self.format(record))
+        self.texts.append(self.format(record))
 
 
 def main() -> int:
@@ -150,9 +150,9 @@ def main() -> int:
     parser.add_argument("--program", default=shutil.which("schemathesis"), help="the command schemathesis")
     options = parser.parse_args()
     if not options.program:
-        parser.error("there is no schemathesis; pip install schemathesis, or name it with --program")
-    unforeseen = Unforeseen()
-    logging.getLogger("scheduler.engine").addHandler(unforeseen)
+        parser.error("schemathesis is not installed; pip install schemathesis, or name it with --program")
+    errors = LoggedErrors()
+    logging.getLogger("scheduler.engine").addHandler(errors)
     init(APP_ID, APP_KEY, MASTER_KEY, HOOK_KEY)
     with tempfile.TemporaryDirectory() as folder, serving(engine(), threads=68) as url:
         schema = Path(folder, "openapi.json")
@@ -163,9 +163,9 @@ def main() -> int:
         words += ["--request-timeout", "10"]
         words += [word for key in keys for word in ("-H", key)]
         status = subprocess.run(words, cwd=folder, check=False).returncode
-    for text in unforeseen.seen[:5]:
+    for text in errors.texts[:5]:
         print(text, file=sys.stderr)
-    return status or bool(unforeseen.seen)
+    return status or bool(errors.texts)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """Raw sockets against the engine behind our own server: a program, not a test.
 
-    python tests/engine/fuzz_wire.py --seconds 60
+    python tests/scheduler/engine/fuzz_wire.py --seconds 60
 
-Twenty threads, each with up to ten connections open, send requests that are bent at random: headers broken, doubled,
-huge or missing, lengths that lie, chunks that are none, many requests at once, one byte at a time, silence, an end in
-the middle. Beside them a well-behaved client calls ping and a function. The exit status is 1 where that client ever
-waited 2 s, where any answer was a 5xx or no HTTP, where an error of the engine or of the server was logged, where a key
-stood in an answer or a log line, or where connections were left in the end.
+Twenty threads, each with up to ten connections open, send randomly mutated requests: headers invalid, doubled, huge or
+missing, wrong lengths, invalid chunks, many requests at once, one byte at a time, silence, a disconnect in the middle.
+Beside them a well-behaved client calls ping and a function. The exit status is 1 if that client ever waited 2 s, if any
+answer was a 5xx or no HTTP, if an error of the engine or of the server was logged, if an answer or a log line held a
+key, or if connections were left at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import httpx
 
@@ -88,7 +88,7 @@ HEADERS = (
 
 
 def request(draw: random.Random) -> bytes:
-    """Something like a request."""
+    """A request, valid or not."""
     body = draw.choice(BODIES)
     lines = [f"{draw.choice(METHODS)} {draw.choice(PATHS)} {draw.choice(VERSIONS)}"]
     lines += [f"{name}: {value}" for name, value in WITH_KEY.items() if draw.random() < 0.9]
@@ -101,10 +101,10 @@ def request(draw: random.Random) -> bytes:
     headers = draw.sample(lines[1:], len(lines) - 1)
     end = draw.choice(("\r\n",) * 8 + ("\n", "\r"))
     sent = (end.join([lines[0], *headers]) + end * 2).encode("latin-1", "replace") + body
-    return _bent(draw, sent)
+    return _mutated(draw, sent)
 
 
-def _bent(draw: random.Random, sent: bytes) -> bytes:
+def _mutated(draw: random.Random, sent: bytes) -> bytes:
     for _ in range(draw.choice((0, 0, 0, 1, 3))):
         at, kind = draw.randrange(len(sent) + 1), draw.randrange(4)
         piece = bytes(draw.choices(b"\r\n:\x00 ,;\xff0aZ", k=draw.choice((1, 1, 9))))
@@ -118,7 +118,7 @@ def _bent(draw: random.Random, sent: bytes) -> bytes:
 
 
 def attack(url: str, seed: int, until: float, seen: Counter[str]) -> None:
-    """Send requests until an instant; count what comes back."""
+    """Send requests until an instant; count the answers by kind."""
     draw = random.Random(seed)
     address = urlsplit(url)
     held: list[socket.socket] = []
@@ -150,11 +150,11 @@ def _count(answer: bytes, seen: Counter[str]) -> None:
     if answer and not answer.startswith(b"HTTP/1."):
         seen["no HTTP"] += 1
     if any(key.encode() in answer for key in KEYS) or b"X-Evil: 1\r\n" in answer or b"Traceback" in answer:
-        seen["gave something away"] += 1
+        seen["leak"] += 1
 
 
 class Logged(logging.Handler):
-    """What the engine and the server log as an error, and every line with a key."""
+    """The errors that the engine and the server log, and every line with a key."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -198,9 +198,9 @@ def main() -> int:
             time.sleep(0.05)
         for attacker in attackers:
             attacker.join()
-        eventually(lambda: open_files() <= files + 1)  # the good client's own connection stays
-    print(dict(seen.most_common()), f"a good client waited {longest:.2f} s at most", *logged.lines[:5], sep="\n")
-    bad = [what for what in seen if what in ("no HTTP", "gave something away") or re.fullmatch(r"50[0234]", what)]
+        eventually(lambda: open_files() <= files + 1)  # the well-behaved client keeps its connection
+    print(dict(seen.most_common()), f"the good client waited {longest:.2f} s at most", *logged.lines[:5], sep="\n")
+    bad = [name for name in seen if name in ("no HTTP", "leak") or re.fullmatch(r"50[0234]", name)]
     return int(bool(bad or logged.lines or longest >= 2))
 
 

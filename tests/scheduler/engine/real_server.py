@@ -1,4 +1,4 @@
-"""A real HTTP server around a WSGI app, on a port of its own, that ends with its test."""
+"""A real HTTP server around a WSGI app, on a free port, that is stopped after its test."""
 
 from __future__ import annotations
 

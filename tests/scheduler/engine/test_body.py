@@ -1,4 +1,4 @@
-"""Bodies: bounded, and nothing but a JSON object."""
+"""Bodies: of limited size, and JSON objects only."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def echo(engine: Engine) -> Client:
     ],
 )
 @pytest.mark.parametrize("endpoint", ["functions", "call"])
-def test_what_is_no_json_object_is_refused(echo: Client, body: bytes, endpoint: str) -> None:
-    """Broken, deep, foreign: all are code 107."""
+def test_a_body_that_is_no_json_object_is_refused(echo: Client, body: bytes, endpoint: str) -> None:
+    """Invalid, too deep, or of another type: all are code 107."""
     assert echo.post(f"/1.1/{endpoint}/echo", body=body).failure == MALFORMED
 
 
@@ -70,8 +70,8 @@ def test_what_is_no_json_object_is_refused(echo: Client, body: bytes, endpoint: 
         (b'{"a": "\\ud83d\\ude00"}', {"a": "😀"}),
     ],
 )
-def test_what_counts_as_arguments(echo: Client, body: bytes, params: dict[str, Any]) -> None:
-    """An empty body is no arguments; of a key that is there twice the last counts."""
+def test_a_body_becomes_arguments(echo: Client, body: bytes, params: dict[str, Any]) -> None:
+    """An empty body is no arguments; of a key that occurs twice the last value counts."""
     assert echo.call("echo", body=body).json == {"result": params}
 
 
@@ -93,10 +93,10 @@ def test_the_limit_is_20_mb() -> None:
 
 
 class InvalidChunkSize(Exception):
-    """As gunicorn's, which is no OSError."""
+    """Like gunicorn's exception, which is no OSError."""
 
 
-class Broken(io.BytesIO):
+class BrokenInput(io.BytesIO):
     def __init__(self, error: type[Exception] = ConnectionResetError) -> None:
         super().__init__()
         self.error = error
@@ -114,18 +114,18 @@ class Broken(io.BytesIO):
         {"CONTENT_LENGTH": "+2"},
         {"CONTENT_LENGTH": "٢"},
         {"HTTP_TRANSFER_ENCODING": "chunked"},
-        {"CONTENT_LENGTH": "2", "wsgi.input": Broken()},
-        {"wsgi.input_terminated": True, "wsgi.input": Broken()},
-        {"wsgi.input_terminated": True, "wsgi.input": Broken(InvalidChunkSize)},
+        {"CONTENT_LENGTH": "2", "wsgi.input": BrokenInput()},
+        {"wsgi.input_terminated": True, "wsgi.input": BrokenInput()},
+        {"wsgi.input_terminated": True, "wsgi.input": BrokenInput(InvalidChunkSize)},
     ],
 )
 def test_a_body_that_is_cut_short_or_of_unknown_length_is_malformed(environ: dict[str, Any]) -> None:
-    """What a server hands over in part is never taken for the whole."""
+    """A part of a body is never taken for the whole."""
     with pytest.raises(RefusedError, match="Malformed"):
         fields({"wsgi.input": io.BytesIO(b"{}")} | environ)
 
 
-class Dripping(io.BytesIO):
+class SlowInput(io.BytesIO):
     def read(self, size: int | None = -1) -> bytes:
         return super().read(min(size or 1, 1))
 
@@ -135,8 +135,8 @@ class Dripping(io.BytesIO):
     [{"CONTENT_LENGTH": "8"}, {"wsgi.input_terminated": True}, {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}],
 )
 def test_a_body_may_come_in_pieces(environ: dict[str, Any]) -> None:
-    """Short reads are no end, and a server that marks the end need not know the length."""
-    assert fields({"wsgi.input": Dripping(b'{"a": 1}')} | environ) == {"a": 1}
+    """A short read is not the end, and a server that marks the end need not know the length."""
+    assert fields({"wsgi.input": SlowInput(b'{"a": 1}')} | environ) == {"a": 1}
 
 
 def test_a_chunked_body_beyond_the_limit() -> None:

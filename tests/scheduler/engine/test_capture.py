@@ -1,4 +1,4 @@
-"""What functions print while they answer: caught by the context of the call, whatever else goes on."""
+"""What functions print and log while they answer: captured by the context of the call."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, WITH_KEY, Client
 from tests.waiting import eventually
 
 
-class Catching(Client):
-    """A client whose calls are listened to: every line is in `caught`."""
+class CapturingClient(Client):
+    """A client that captures the lines of its calls in `captured`."""
 
     def __init__(self, app: Engine) -> None:
         super().__init__(app)
-        self.caught: list[CapturedLine] = []
+        self.captured: list[CapturedLine] = []
 
-    def __enter__(self) -> Catching:
+    def __enter__(self) -> CapturingClient:
         # In the test itself: pytest has streams of its own for fixtures.
-        self._block = capturing(self.caught.append)
+        self._block = capturing(self.captured.append)
         self._block.__enter__()
         return self
 
@@ -39,16 +39,16 @@ class Catching(Client):
 
 
 @pytest.fixture
-def client(engine: Engine) -> Catching:
-    """A client of the engine that can be listened to."""
-    return Catching(engine)
+def client(engine: Engine) -> CapturingClient:
+    """A client of the engine that can capture its lines."""
+    return CapturingClient(engine)
 
 
-def told(lines: list[CapturedLine]) -> list[tuple[str, str, str]]:
+def shown(lines: list[CapturedLine]) -> list[tuple[str, str, str]]:
     return [(line.level, line.function, line.text) for line in lines]
 
 
-def test_lines_come_with_their_level_function_and_request(engine: Engine, client: Catching) -> None:
+def test_lines_come_with_their_level_function_and_request(engine: Engine, client: CapturingClient) -> None:
     """stdout is info, stderr is error, a log record keeps its own level; an unfinished line counts at the end."""
 
     @engine.define
@@ -60,7 +60,7 @@ def test_lines_come_with_their_level_function_and_request(engine: Engine, client
 
     with client:
         client.call("talks", headers=WITH_KEY | {"X-Request-Id": "r-1"})
-    assert told(client.caught) == [
+    assert shown(client.captured) == [
         ("info", "talks", "one"),
         ("info", "talks", "two"),
         ("error", "talks", "oh"),
@@ -68,11 +68,11 @@ def test_lines_come_with_their_level_function_and_request(engine: Engine, client
         ("warning", "talks", "here"),
         ("info", "talks", "without end"),
     ]
-    assert {line.request_id for line in client.caught} == {"r-1"}
+    assert {line.request_id for line in client.captured} == {"r-1"}
 
 
-def test_what_no_call_prints_goes_its_usual_way(
-    engine: Engine, client: Catching, capsys: pytest.CaptureFixture[str]
+def test_output_outside_of_calls_is_left_alone(
+    engine: Engine, client: CapturingClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The site, other threads, and everything after the block."""
     engine.define("f")(lambda: print("inside"))
@@ -81,10 +81,12 @@ def test_what_no_call_prints_goes_its_usual_way(
         client.call("f")
     client.call("f")
     assert capsys.readouterr().out == "outside\ninside\n"
-    assert [line.text for line in client.caught] == ["inside"]
+    assert [line.text for line in client.captured] == ["inside"]
 
 
-def test_without_a_sink_nothing_changes(engine: Engine, client: Catching, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_sink_nothing_changes(
+    engine: Engine, client: CapturingClient, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Under another server a function prints to that server's output."""
     before = sys.stdout
     engine.define("f")(lambda: print("inside"))
@@ -113,7 +115,7 @@ def test_a_thousand_concurrent_calls_never_mix_their_lines() -> None:
             await asyncio.sleep(0)
             sys.stdout.write(f"{part}\n")
 
-    client = Catching(engine)
+    client = CapturingClient(engine)
 
     def session(first: int) -> None:
         for n in range(first, 1000, 50):
@@ -127,12 +129,12 @@ def test_a_thousand_concurrent_calls_never_mix_their_lines() -> None:
         for thread in threads:
             thread.join()
     of_calls = defaultdict(list)
-    for line in client.caught:
+    for line in client.captured:
         of_calls[line.request_id].append(line.text)
     assert of_calls == {f"r{n}": [f"{n}:{part}" for part in range(3)] for n in range(1000)}
 
 
-def test_nested_calls_and_hooks(engine: Engine, client: Catching) -> None:
+def test_nested_calls_and_hooks(engine: Engine, client: CapturingClient) -> None:
     """A function that another one calls prints for its caller; a hook prints for itself."""
     engine.define("inner")(lambda: print("inner speaks"))
     engine.define("outer")(lambda: engine.call("inner"))
@@ -140,19 +142,19 @@ def test_nested_calls_and_hooks(engine: Engine, client: Catching) -> None:
     with client:
         client.call("outer")
         client.post("/1.1/functions/Todo/afterSave", {"object": {}}, headers=WITH_HOOK_KEY)
-    assert told(client.caught) == [("info", "outer", "inner speaks"), ("info", "__after_save_for_Todo", "saved")]
+    assert shown(client.captured) == [("info", "outer", "inner speaks"), ("info", "__after_save_for_Todo", "saved")]
 
 
-def test_an_unforeseen_error_is_logged_with_its_traceback(engine: Engine, client: Catching) -> None:
-    """Under the request id that the client was told; a refusal is no error."""
+def test_an_unforeseen_error_is_logged_with_its_traceback(engine: Engine, client: CapturingClient) -> None:
+    """Under the request id that the client was given; a refusal is no error."""
     engine.define("fails")(lambda: 1 / 0)
     with client:
         answer = client.call("fails").json
-    assert {(line.level, line.function, line.request_id) for line in client.caught} == {
+    assert {(line.level, line.function, line.request_id) for line in client.captured} == {
         ("error", "fails", answer["requestId"])
     }
-    assert client.caught[1].text == "Traceback (most recent call last):"
-    assert client.caught[-1].text == "ZeroDivisionError: division by zero"
+    assert client.captured[1].text == "Traceback (most recent call last):"
+    assert client.captured[-1].text == "ZeroDivisionError: division by zero"
 
 
 def _fails(*_: object) -> None:
@@ -189,9 +191,9 @@ def _exits(*_: object) -> None:
     ],
 )
 def test_prints_and_tracebacks_stand_under_one_name(
-    engine: Engine, client: Catching, path: str, name: str, function: Callable[..., Any]
+    engine: Engine, client: CapturingClient, path: str, name: str, function: Callable[..., Any]
 ) -> None:
-    """That of `_ops/metadatas`; and each traceback begins at the user's own line."""
+    """The name in `_ops/metadatas`; and each traceback begins at the user's own line."""
     engine.define("fails")(function)
     engine.define("_messageReceived")(function)
     engine.after_save("Todo")(function)
@@ -200,8 +202,8 @@ def test_prints_and_tracebacks_stand_under_one_name(
     with client:
         answer = client.post(f"/1.1/functions/{path}", {"object": {}} if "/" in path else {}, headers=WITH_HOOK_KEY)
     assert answer.status == 500
-    assert {line.function for line in client.caught} == {name}
-    traced = [line.text for line in client.caught if line.level == "error"]
+    assert {line.function for line in client.captured} == {name}
+    traced = [line.text for line in client.captured if line.level == "error"]
     begins = [traced[n + 1] for n, text in enumerate(traced) if text.startswith("Traceback")]
     assert begins
     assert all(f'File "{__file__}"' in line for line in begins)
@@ -209,20 +211,20 @@ def test_prints_and_tracebacks_stand_under_one_name(
     assert not any(ours in text or "asyncio/runners" in text for text in traced)
 
 
-def test_a_result_that_is_no_json_is_logged_without_a_traceback(engine: Engine, client: Catching) -> None:
-    """The function has returned: no line of it is to blame."""
+def test_a_result_that_is_no_json_is_logged_without_a_traceback(engine: Engine, client: CapturingClient) -> None:
+    """The function has returned: no line of it raised the error."""
     engine.define("returns")(lambda: {1, 2})
     with client:
         answer = client.call("returns").json
-    assert [line.text for line in client.caught] == [
+    assert [line.text for line in client.captured] == [
         f"'returns' failed: {answer['error']} [request {answer['requestId']}]"
     ]
 
 
-def test_an_abandoned_function_goes_on_printing() -> None:
-    """What it prints after its limit is still its own."""
+def test_an_abandoned_function_is_still_captured() -> None:
+    """What it prints after its limit has its name and request id."""
     engine = Engine(function_limit_s=0.05)
-    client = Catching(engine)
+    client = CapturingClient(engine)
     release = threading.Event()
 
     @engine.define
@@ -233,29 +235,29 @@ def test_an_abandoned_function_goes_on_printing() -> None:
     with client:
         assert client.call("slow").json["code"] == 124
         release.set()
-        eventually(lambda: ("info", "slow", "late") in told(client.caught))
-        eventually(lambda: any("over its limit" in line.text for line in client.caught))
+        eventually(lambda: ("info", "slow", "late") in shown(client.captured))
+        eventually(lambda: any("over its limit" in line.text for line in client.captured))
 
 
-def test_a_line_is_cut_and_sound(engine: Engine, client: Catching) -> None:
+def test_a_line_is_cut_and_valid(engine: Engine, client: CapturingClient) -> None:
     """4,096 characters at most, and always UTF-8."""
     engine.define("f")(lambda: print("x" * 10_000 + "\nhalf \ud800"))
     with client:
         client.call("f")
-    assert [len(line.text) for line in client.caught] == [MAX_LINE_LENGTH, 6]
-    client.caught[1].text.encode()
+    assert [len(line.text) for line in client.captured] == [MAX_LINE_LENGTH, 6]
+    client.captured[1].text.encode()
 
 
-def test_the_stream_stays_a_stream(engine: Engine, client: Catching) -> None:
-    """What functions ask of it is answered, and bytes are refused as ever."""
+def test_the_stream_stays_a_stream(engine: Engine, client: CapturingClient) -> None:
+    """Its other methods work, and bytes are refused as usual."""
 
     @engine.define
-    def asks() -> bool:
+    def uses() -> bool:
         sys.stdout.flush()
         with pytest.raises(TypeError):
             sys.stdout.write(b"bytes")  # type: ignore[arg-type]
         return sys.stdout.isatty() and bool(sys.stdout.encoding)
 
     with client:
-        assert client.call("asks").json == {"result": False}
-    assert client.caught == []
+        assert client.call("uses").json == {"result": False}
+    assert client.captured == []

@@ -1,4 +1,4 @@
-"""Calling functions by name, here and over there."""
+"""Calling functions by name, locally and on a remote server."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.scheduler.engine.wsgi_client import APP_ID, MASTER_KEY, WITH_KEY, Cli
 
 
 @pytest.fixture
-def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine behind a real server, which LEANCLOUD_API_SERVER names; the root engine knows nothing of it."""
+def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine behind a real server, which LEANCLOUD_API_SERVER names; it is not the default engine."""
     engine = Engine()
     with serving(engine) as url:
         monkeypatch.setenv("LEANCLOUD_API_SERVER", url + "/")
-        root = Engine()
+        default = Engine()
         yield engine
-        root.stop()
+        default.stop()
 
 
-def test_here_if_the_root_engine_knows_the_name(engine: Engine, client: Client) -> None:
+def test_a_call_is_local_if_the_default_engine_has_the_name(engine: Engine, client: Client) -> None:
     """A parameter may be called `name`; exceptions are the function's own."""
     engine.define("hello")(lambda name: f"hello, {name}")
     engine.define("both")(lambda: [cloudfunc.run("hello", name="x"), cloudfunc.run.local("hello", name="y")])
@@ -41,8 +41,8 @@ def test_here_if_the_root_engine_knows_the_name(engine: Engine, client: Client) 
         cloudfunc.run("hello")
 
 
-def test_nowhere(engine: Engine) -> None:
-    """Without a server, a name that is not here is an error that says what is."""
+def test_an_unknown_name_without_a_server_is_an_error(engine: Engine) -> None:
+    """The error lists the names that are defined."""
     engine.define("hello")(lambda: None)
     with pytest.raises(UnknownFunctionError, match="known functions: hello"):
         cloudfunc.run("helo")
@@ -52,8 +52,8 @@ def test_nowhere(engine: Engine) -> None:
         cloudfunc.run.remote("hello")
 
 
-def test_in_a_program_without_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is known here."""
+def test_in_a_program_without_an_engine_every_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also to `run.local`."""
     monkeypatch.setattr(default_engine, "_engines", [])
     with pytest.raises(UnknownFunctionError, match="there are no functions"):
         cloudfunc.run("hello")
@@ -62,7 +62,7 @@ def test_in_a_program_without_an_engine(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_nested_call_is_part_of_its_caller(engine: Engine, client: Client) -> None:
-    """Session and request id go along, the deadline holds, and the caller's context is untouched."""
+    """Session and request id are passed on, the deadline holds, and the caller's context is unchanged."""
     current = engine.current
     engine.define("inner")(
         lambda: [current.function, current.session_token, current.request_id, (current.left_s or 0) <= 5]
@@ -72,11 +72,11 @@ def test_a_nested_call_is_part_of_its_caller(engine: Engine, client: Client) -> 
     assert client.call("outer", headers=headers).json == {"result": ["inner", "t", "r", True, "outer"]}
 
 
-def test_over_there(there: Engine) -> None:
-    """What the root engine does not know is called on the server; errors come back with their code."""
-    there.define("hello")(lambda name: f"hello, {name}")
+def test_a_call_is_remote_if_the_default_engine_has_not_the_name(remote: Engine) -> None:
+    """Errors come back with their code."""
+    remote.define("hello")(lambda name: f"hello, {name}")
 
-    @there.define("拒绝")
+    @remote.define("拒绝")
     def refuses() -> None:
         raise LeanEngineError(123, "no")
 
@@ -89,20 +89,20 @@ def test_over_there(there: Engine) -> None:
         cloudfunc.run("hello")
 
 
-def test_rpc_over_there_speaks_typed_values(there: Engine) -> None:
+def test_a_remote_rpc_encodes_typed_values(remote: Engine) -> None:
     """Datetimes and objects arrive as such on both sides."""
     at = datetime(2026, 1, 5, tzinfo=UTC)
-    there.define("later")(lambda todo: todo.set("at", at))
+    remote.define("later")(lambda todo: todo.set("at", at))
     todo = CloudObject("Todo", {"objectId": "t"})
     assert cloudfunc.rpc.remote("later", todo=todo) == CloudObject("Todo", {"objectId": "t", "at": at})
     assert cloudfunc.rpc("later", todo=todo).get("at") == at
 
 
-def test_what_goes_with_a_remote_call(there: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Session, request id and environment of the caller; the master key where there is no other."""
+def test_headers_of_a_remote_call(remote: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Session, request id and environment of the caller; the master key if there is no other."""
     seen: list[Any] = []
-    current = there.current
-    there.define("f")(lambda: seen.append([current.session_token, current.request_id]))
+    current = remote.current
+    remote.define("f")(lambda: seen.append([current.session_token, current.request_id]))
     caller = Engine()
     caller.define("ask")(lambda: cloudfunc.run.remote("f"))
     headers = WITH_KEY | {"X-LC-Session": "t", "X-Request-Id": "r"}
@@ -114,9 +114,9 @@ def test_what_goes_with_a_remote_call(there: Engine, monkeypatch: pytest.MonkeyP
     assert cloudfunc._headers()["X-LC-Prod"] == "0"
 
 
-def test_from_an_async_function(there: Engine) -> None:
-    """A remote call works where a loop runs already."""
-    there.define("f")(lambda: 1)
+def test_an_async_function_makes_a_remote_call(remote: Engine) -> None:
+    """Though a loop runs in its thread already."""
+    remote.define("f")(lambda: 1)
     caller = Engine()
 
     @caller.define
@@ -127,7 +127,7 @@ def test_from_an_async_function(there: Engine) -> None:
 
 
 @contextmanager
-def dripping(head: bytes) -> Iterator[str]:
+def slow_server(head: bytes) -> Iterator[str]:
     """A server that answers a few bytes and then one every 20 ms, for ever."""
     stop = threading.Event()
 
@@ -150,9 +150,9 @@ def dripping(head: bytes) -> Iterator[str]:
         thread.join(2)
 
 
-def test_a_dripping_server_does_not_hold_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_server_does_not_hold_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """The deadline is for the whole exchange: the call ends with code 124 when the caller's time is up."""
-    with dripping(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n") as url:
+    with slow_server(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n") as url:
         monkeypatch.setenv("LEANCLOUD_API_SERVER", url)
         engine = Engine(function_limit_s=0.2)
         engine.define("ask")(lambda: cloudfunc.run.remote("f"))
@@ -164,8 +164,8 @@ def test_a_dripping_server_does_not_hold_a_function(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[::bad", "ftp://127.0.0.1"])
-def test_a_server_out_of_reach(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Code 100, as LeanCloud's SDKs know it."""
+def test_a_server_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Code 100, as in LeanCloud's SDKs."""
     monkeypatch.setenv("LEANCLOUD_API_SERVER", url)
     with pytest.raises(LeanCloudError, match="cannot call") as raised:
         cloudfunc.run.remote("f")

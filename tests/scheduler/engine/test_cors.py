@@ -1,4 +1,4 @@
-"""Browsers of other origins may call."""
+"""Pages of other origins may call the engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATHS = ["/1.1/functions/f", "/__engine/1/call/f", "/1/functions/T/beforeSave", 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("origin", "allowed"), [("https://app.example", "https://app.example"), (None, "*")])
 def test_preflight(engine: Engine, path: str, origin: str | None, allowed: str) -> None:
-    """OPTIONS needs no credentials and says what may come; it has no body, hence no type."""
+    """OPTIONS needs no credentials and names what is allowed; it has no body, hence no type."""
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-lc-id"}
     headers = asked | ({"Origin": origin} if origin else {})
     response = Client(engine, headers).request("OPTIONS", path)
@@ -48,14 +48,14 @@ def test_results_and_errors_name_the_origin(engine: Engine, client: Client, name
 
 
 @pytest.mark.parametrize("origin", ["", "a b", "é", "x" * 3000])
-def test_an_unfit_origin_is_not_echoed(engine: Engine, origin: str) -> None:
-    """Nothing that is no origin gets into a header."""
+def test_an_invalid_origin_is_not_echoed(engine: Engine, origin: str) -> None:
+    """Only an origin gets into a header."""
     response = Client(engine, {"Origin": origin}).request("OPTIONS", "/1.1/functions/f")
     assert response.headers["access-control-allow-origin"] == "*"
 
 
-def test_options_of_the_site_are_the_sites() -> None:
-    """The engine answers the preflight for its own paths alone."""
+def test_the_site_answers_options_for_its_own_paths() -> None:
+    """The engine answers the preflight for the engine's paths only."""
 
     def site(environ, start_response):  # type: ignore[no-untyped-def]
         start_response("200 OK", [("Content-Type", "text/plain")])

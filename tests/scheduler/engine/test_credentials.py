@@ -26,7 +26,7 @@ from tests.scheduler.engine.wsgi_client import (
 )
 
 OURS = Keys(APP_ID, APP_KEY, MASTER_KEY, HOOK_KEY)
-NOBODY = Keys()
+NO_KEYS = Keys()
 
 
 def signed(key: str, *, at_ms: int = 1_700_000_000_000, suffix: str = "", upper: bool = False) -> str:
@@ -87,7 +87,7 @@ REFUSED: list[dict[str, str]] = [
 
 @pytest.mark.parametrize(("headers", "proves"), ACCEPTED)
 def test_accepted_credentials(engine: Engine, headers: dict[str, str], proves: Level) -> None:
-    """The key, the master key or a signature by one of them lets a call in; only the master key sees the metadata."""
+    """The key, the master key or a signature by one of them is accepted; only the master key reads the metadata."""
     engine.define("f")(lambda: 1)
     client = Client(engine, headers)
     assert client.call("f").status == 200
@@ -107,7 +107,7 @@ def test_accepted_credentials(engine: Engine, headers: dict[str, str], proves: L
     ],
 )
 def test_refused_credentials(engine: Engine, headers: dict[str, str], path: str) -> None:
-    """Everything that only looks like a credential is a 401, which does not tell what exists."""
+    """Everything that only looks like a credential is a 401, which does not show which names exist."""
     engine.define("f")(lambda: 1)
     engine.define("_messageReceived")(lambda: 1)
     engine.before_save("Todo")(lambda todo: None)
@@ -134,14 +134,14 @@ def test_hooks_need_the_hook_key(engine: Engine, path: str, headers: dict[str, s
 def test_a_key_that_is_not_set_matches_nothing(
     engine: Engine, headers: dict[str, str], ours: tuple[str | None, ...]
 ) -> None:
-    """An application without keys refuses everybody."""
+    """An application without keys refuses every request."""
     init(*ours)
     engine.define("f")(lambda: 1)
     assert Client(engine, headers).call("f").status == 401
 
 
-def test_an_application_without_keys_is_told_so_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody else could tell why every request is a 401."""
+def test_missing_keys_are_logged_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """Otherwise nothing would explain why every request is a 401."""
     endpoints._warn_of_missing_keys.cache_clear()
     engine.define("f")(lambda: 1)
     Client(engine, {}).call("f")
@@ -154,7 +154,7 @@ def test_an_application_without_keys_is_told_so_once(engine: Engine, caplog: pyt
 
 
 def test_auth_can_be_switched_off() -> None:
-    """`auth=False` serves everybody, hooks and metadata included."""
+    """`auth=False` accepts every request, to hooks and metadata too."""
     init()
     engine = Engine(auth=False)
     engine.before_delete("Todo")(lambda todo: None)
@@ -167,7 +167,7 @@ def test_auth_can_be_switched_off() -> None:
 def test_keys_are_read_from_the_environment_when_used(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
-    """What init was not given is looked up at every request, under the new and the old name."""
+    """A key that init was not given is read at every request, under the new and the old name."""
     init()
     engine.define("f")(lambda: 1)
     client = Client(engine)
@@ -180,7 +180,7 @@ def test_keys_are_read_from_the_environment_when_used(
 
 
 def test_signatures_age_only_if_asked() -> None:
-    """`max_age_s` refuses signatures of the past and of the future, and nothing else."""
+    """`max_age_s` refuses old and future signatures only."""
     strict = Engine(max_age_s=60)
     strict.define("f")(lambda: 1)
     now_ms = int(time.time() * 1000)
@@ -208,10 +208,10 @@ BODY = {"_ApplicationId": APP_ID, "_ApplicationKey": APP_KEY, "_SessionToken": "
         (BODY | {"_ApplicationKey": "\ud800"}, {"Content-Type": "text/plain"}, 401),
     ],
 )
-def test_old_browsers_bring_credentials_in_the_body(
+def test_old_browsers_send_credentials_in_the_body(
     engine: Engine, fields: dict[str, Any], headers: dict[str, str], status: int
 ) -> None:
-    """They count only in text/plain and only where no header proves anything; the function never sees them."""
+    """They count only in text/plain and only without any in the headers; the function never gets them."""
     engine.define("f")(lambda **params: [params, engine.current.session_token])
     response = Client(engine, headers).call("f", fields)
     assert response.status == status
@@ -220,7 +220,7 @@ def test_old_browsers_bring_credentials_in_the_body(
 
 
 def test_keys_never_reach_a_log_or_an_error(engine: Engine, client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever goes wrong, neither ours nor theirs is written down."""
+    """Neither our keys nor those of a request are written anywhere."""
     caplog.set_level(logging.DEBUG)
     engine.define("bad")(lambda: 1 / 0)
     engine.define("odd")(object)
@@ -237,7 +237,7 @@ def test_keys_never_reach_a_log_or_an_error(engine: Engine, client: Client, capl
 
 @given(theirs=st.text(max_size=40))
 def test_nothing_equals_an_unset_key(theirs: str) -> None:
-    """Neither None nor an empty key of ours is matched by anything."""
+    """Nothing matches a key of ours that is None or empty."""
     assert not same(None, theirs)
     assert not same("", theirs)
 
@@ -259,7 +259,7 @@ def test_lookalikes_prove_nothing(key: str, master: str, signature: str) -> None
         key = ""
     theirs = Credentials(APP_ID, key, master, signature, hook=HOOK_KEY)
     assert level(theirs, OURS) is Level.NONE
-    assert level(theirs, NOBODY) is Level.NONE
+    assert level(theirs, NO_KEYS) is Level.NONE
 
 
 def test_json_of_a_refusal_is_exact(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""What a function sees of its call."""
+"""The call in progress, as a function reads it."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_the_session_and_its_user(header: str) -> None:
 
 @pytest.mark.parametrize("fetch_user", [None, False])
 def test_without_fetch_user_there_is_no_user(fetch_user: Any) -> None:
-    """The token is there all the same."""
+    """The token is set nevertheless."""
     engine = Engine(fetch_user=fetch_user)
     engine.define("f")(lambda: [engine.current.session_token, engine.current.user])
     assert Client(engine).call("f", headers=WITH_KEY | {"X-LC-Session": "t"}).json == {"result": ["t", None]}
 
 
-def test_a_user_that_cannot_be_fetched_is_the_callers_error() -> None:
-    """A LeanCloudError of `fetch_user` is passed on, and the function is not called."""
+def test_an_error_of_fetch_user_is_passed_to_the_caller() -> None:
+    """With its code; the function is not called."""
 
     def fetch_user(token: str) -> Any:
         raise LeanCloudError(211, "Could not find user.")
@@ -61,7 +61,7 @@ def test_a_user_that_cannot_be_fetched_is_the_callers_error() -> None:
 
 
 def test_fetch_user_must_be_a_function() -> None:
-    """There is no LeanCloud behind the engine that could be asked."""
+    """The engine has no LeanCloud server that it could ask."""
     with pytest.raises(ConfigError, match="give a function from token to user"):
         Engine(fetch_user=True)
 
@@ -97,7 +97,7 @@ EIGHT = datetime(2026, 1, 5, 0, 0, tzinfo=UTC)
     ],
 )
 def test_the_timer_of_a_call(engine: Engine, client: Client, headers: dict[str, str], timer: TimerCall | None) -> None:
-    """It comes in headers, never in the body; what is not sound says nothing."""
+    """It is in the headers, never in the body; an invalid header counts as none."""
     seen: list[Any] = []
     engine.define("f")(lambda: seen.append(engine.current.timer))
     client.call("f", headers=WITH_KEY | headers)
@@ -114,7 +114,7 @@ def test_outside_a_call_everything_is_empty(engine: Engine, client: Client) -> N
         client.call("f", headers=WITH_KEY | {"X-LC-Session": "t"})
 
 
-def test_the_time_that_is_left(engine: Engine, client: Client) -> None:
+def test_the_time_left(engine: Engine, client: Client) -> None:
     """A function has its limit, a hook its own."""
     seen: list[float] = []
     engine.define("f")(lambda: seen.append(engine.current.left_s or 0))
@@ -125,8 +125,8 @@ def test_the_time_that_is_left(engine: Engine, client: Client) -> None:
     assert 1 < seen[1] <= 2
 
 
-def test_a_hook_called_by_a_function_has_what_is_left_of_it() -> None:
-    """min(own limit, what the caller has left), and the caller is told in time."""
+def test_a_hook_called_by_a_function_has_the_time_left_of_it() -> None:
+    """min(own limit, time left of the caller), so that the caller is answered in time."""
     engine = Engine(function_limit_s=1.0, hook_limit_s=3.0)
     inner = Client(engine, WITH_HOOK_KEY)
     seen: list[float] = []
@@ -169,15 +169,15 @@ def test_a_thousand_sessions_never_mix() -> None:
 
 
 def test_context_variables_of_a_function_end_with_its_call(engine: Engine, client: Client) -> None:
-    """What one call leaves in its context is not there for the next one in the same thread."""
+    """A variable that one call sets is unset in the next call in the same thread."""
     from contextvars import ContextVar
 
     left: ContextVar[str | None] = ContextVar("left", default=None)
 
     @engine.define
     def f() -> Any:
-        found = left.get()
+        value = left.get()
         left.set("behind")
-        return found
+        return value
 
     assert [client.call("f").json for _ in range(3)] == [{"result": None}] * 3

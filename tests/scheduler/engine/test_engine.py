@@ -1,4 +1,4 @@
-"""The Python surface."""
+"""The Python interface of the engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def site(environ: Any, start_response: Any) -> list[bytes]:
 
 
 def test_exported_names() -> None:
-    """What a cloud.py imports is there."""
+    """The names that a cloud.py imports."""
     assert sorted(scheduler.engine.__all__) == [
         "CloudObject",
         "Engine",
@@ -90,7 +90,7 @@ def test_register_takes_over_another_engine(engine: Engine, client: Client) -> N
     ],
 )
 def test_a_decorator_without_its_brackets_is_refused(engine: Engine, decorator: str, message: str) -> None:
-    """It would swallow the function, and nobody would hear of it."""
+    """It would take the function for its argument and define nothing."""
 
     def function() -> None:
         raise AssertionError("never called")
@@ -113,7 +113,7 @@ def test_timers_are_declared_as_data(engine: Engine) -> None:
 
 
 def test_call_does_what_a_request_would(engine: Engine) -> None:
-    """For unit tests: arguments are bound and coerced, a context is there, exceptions are the function's own."""
+    """For unit tests: arguments are bound and coerced, a context is set, exceptions are the function's own."""
 
     @engine.define
     async def hello(name: str, times: int = 1) -> Any:
@@ -132,7 +132,7 @@ def test_call_does_what_a_request_would(engine: Engine) -> None:
 
 
 def test_start_serves_until_stop(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On LEANCLOUD_APP_PORT, for a program that brings no server; stopping ends it, and calls in process go on."""
+    """On LEANCLOUD_APP_PORT, for a program without a server; calls in the process still work after the stop."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         monkeypatch.setenv("LEANCLOUD_APP_PORT", str(free.getsockname()[1]))
     engine.define("f")(lambda: 1)
@@ -150,8 +150,8 @@ def test_start_serves_until_stop(engine: Engine, monkeypatch: pytest.MonkeyPatch
     assert Client(engine).call("f").status == 200
 
 
-def test_the_request_id_stands_in_log_lines(engine: Engine, client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    """A filter gives it to whatever a function logs."""
+def test_the_request_id_is_in_log_lines(engine: Engine, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """A filter adds it to each record that a function logs."""
     caplog.handler.addFilter(RequestIdFilter())
     log = logging.getLogger("a.cloud.function")
     engine.define("f")(lambda: log.warning("hello"))
@@ -160,14 +160,14 @@ def test_the_request_id_stands_in_log_lines(engine: Engine, client: Client, capl
     assert [vars(record)["request_id"] for record in caplog.records] == ["r-9", "-"]
 
 
-def test_a_pool_needs_a_worker() -> None:
-    """An engine that could run nothing is refused when it is made."""
+def test_an_engine_needs_a_thread() -> None:
+    """One that could run nothing is refused when it is made."""
     with pytest.raises(ValueError, match="needs at least 1 thread, not 0"):
         Engine(max_concurrency=0)
 
 
-def test_the_newest_engine_is_the_root() -> None:
-    """`cloudfunc.run` means it, unless a call is in progress in another one."""
+def test_the_newest_engine_is_the_default() -> None:
+    """`cloudfunc.run` calls its functions, unless another engine runs the calling function."""
     older, newer = Engine(), Engine()
     for engine, name in ((older, "older"), (newer, "newer")):
         engine.define("who")(lambda name=name: name)

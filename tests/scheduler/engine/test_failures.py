@@ -18,7 +18,7 @@ from tests.waiting import eventually
 
 
 class SDK:
-    """Names as another package has them."""
+    """The name that another package has."""
 
     class LeanCloudError(Exception):
         code, error = 211, "Could not find user."
@@ -58,10 +58,10 @@ RAISED: list[tuple[BaseException, int, int, str]] = [
 
 
 @pytest.mark.parametrize(("error", "status", "code", "text"), RAISED)
-def test_what_a_function_raises(
+def test_exceptions_of_a_function(
     engine: Engine, client: Client, error: BaseException, status: int, code: int, text: str
 ) -> None:
-    """Status, code and text are those of the table, by both endpoints."""
+    """Status, code and text are those of the table, at both endpoints."""
 
     @engine.define
     def fails() -> None:
@@ -84,7 +84,7 @@ def test_what_a_function_raises(
         (0.5, 0.5),
     ],
 )
-def test_what_a_function_returns(engine: Engine, client: Client, result: Any, body: Any) -> None:
+def test_results_of_a_function(engine: Engine, client: Client, result: Any, body: Any) -> None:
     """A result is JSON under `result`, null when nothing is returned."""
     engine.define("f")(lambda: result)
     response = client.call("f")
@@ -102,7 +102,7 @@ circular.append(circular)
     [float("nan"), float("inf"), [float("-inf")], object(), {1, 2}, datetime.now(UTC), circular, {(1, 2): 3}, b"x"],
 )
 def test_a_result_that_is_no_json(engine: Engine, client: Client, result: Any) -> None:
-    """It is a 500 that says so, and NaN never goes out."""
+    """It is a 500 that says so, and NaN is never sent."""
     engine.define("f")(lambda: result)
     status, code, text = client.call("f").failure
     assert (status, code) == (500, 1)
@@ -110,7 +110,7 @@ def test_a_result_that_is_no_json(engine: Engine, client: Client, result: Any) -
 
 
 def test_a_deep_result_is_no_json(engine: Engine, client: Client) -> None:
-    """A result nested beyond reason is refused, not a crash."""
+    """A result that is nested too deep is a 500, not a crash."""
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
@@ -121,7 +121,7 @@ def test_a_deep_result_is_no_json(engine: Engine, client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["none", "beforeSave", "__before_save_for_Todo", "_ops", "onLogin", "%00", "..", "*"])
 def test_an_unknown_function(engine: Engine, client: Client, name: str) -> None:
-    """It is a 404 with code 404; a hook is no function, and the error does not tell what there is."""
+    """It is a 404 with code 404; a hook is no function, and the error does not list the others."""
     engine.define("secret")(lambda: None)
     engine.before_save("Todo")(lambda todo: None)
     status, code, text = client.call(name).failure
@@ -163,13 +163,13 @@ def test_a_type_error_inside_is_not_a_wrong_argument(
 
 
 def test_fields_that_start_with_an_underscore_are_dropped(engine: Engine, client: Client) -> None:
-    """All but `__type`."""
+    """Except `__type`."""
     engine.define("f")(lambda **params: params)
     assert client.call("f", {"_x": 1, "__y": 2, "__type": "T", "z": 3}).json == {"result": {"__type": "T", "z": 3}}
 
 
-def test_the_traceback_goes_to_the_log_alone(engine: Engine, client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    """The caller gets the text and the request id, by which the log has the rest."""
+def test_the_traceback_goes_only_to_the_log(engine: Engine, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller gets the text and the request id, under which the log has the rest."""
     engine.define("f")(lambda: 1 / 0)
     response = client.call("f", headers=client.headers | {"X-Request-Id": "req-7"})
     assert json.loads(response.body) == {"code": 1, "error": "division by zero", "requestId": "req-7"}
@@ -181,7 +181,7 @@ def test_the_traceback_goes_to_the_log_alone(engine: Engine, client: Client, cap
 def test_a_refusal_by_the_function_is_no_log_entry(
     engine: Engine, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """LeanEngineError is an answer, not an accident."""
+    """LeanEngineError is an answer."""
 
     @engine.define
     def refuses() -> None:
@@ -192,7 +192,7 @@ def test_a_refusal_by_the_function_is_no_log_entry(
 
 
 def test_errors_can_be_hidden() -> None:
-    """`expose_errors=False` hides what was not foreseen, and nothing else."""
+    """`expose_errors=False` hides unexpected exceptions only."""
     engine = Engine(expose_errors=False)
     engine.define("f")(lambda: {}["secret"])
 
@@ -219,7 +219,7 @@ def test_over_the_limit() -> None:
 
 
 def test_an_async_function_over_the_limit_is_cancelled() -> None:
-    """Its worker is free again at once."""
+    """Its thread is free again at once."""
     engine = Engine(function_limit_s=0.05, max_concurrency=1)
     ended: list[str] = []
 
@@ -238,7 +238,7 @@ def test_an_async_function_over_the_limit_is_cancelled() -> None:
 
 
 def test_no_worker_free() -> None:
-    """With all workers taken, also by abandoned calls, the answer comes at once; ping and metadata always do."""
+    """With all threads busy, also with abandoned calls, the answer comes at once; ping is always answered."""
     engine = Engine(function_limit_s=0.05, max_concurrency=2)
     release = threading.Event()
     engine.define("hangs")(lambda: release.wait(10))
@@ -252,15 +252,15 @@ def test_no_worker_free() -> None:
 
 
 def test_codes_that_are_no_numbers() -> None:
-    """A code that no JSON client could read counts as 1."""
+    """A code that is no number counts as 1."""
     error = LeanEngineError(1, "m")
     error.code = "x"  # type: ignore[assignment]
     assert failure_of(error)[:3] == (400, 1, "m")
 
 
 @pytest.mark.parametrize("given", ["r 1", "r\n1", "x" * 200, "<script>", "é"])
-def test_an_unfit_request_id_is_replaced(engine: Engine, client: Client, given: str) -> None:
-    """What could forge a log line or a header never gets there."""
+def test_an_unsafe_request_id_is_replaced(engine: Engine, client: Client, given: str) -> None:
+    """One that could forge a log line or a header is not used."""
     engine.define("f")(lambda: engine.current.request_id)
     response = client.call("f", headers=client.headers | {"X-Request-Id": given.replace("\n", "\x0b")})
     assert len(response.json["result"]) == 24

@@ -1,4 +1,4 @@
-"""Whatever is sent, the engine answers JSON and gives nothing away."""
+"""Random requests: the engine answers JSON, and shows no traceback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def engine() -> Engine:
     return engine
 
 
-FORESEEN = ("division by zero", "The result is no JSON: ")
+EXPECTED_ERRORS = ("division by zero", "The result is no JSON: ")
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -58,11 +58,11 @@ def test_every_answer_is_json_without_a_traceback(
         assert isinstance(json.loads(response.body, parse_constant=pytest.fail), dict)
     assert b"Traceback" not in response.body
     if response.status == 500 and method != "HEAD":
-        assert response.json["error"].startswith(FORESEEN)
+        assert response.json["error"].startswith(EXPECTED_ERRORS)
 
 
 @given(st.text(max_size=30) | st.lists(st.sampled_from(["1.1", "functions", "a", "", "/"])).map("/".join))
 def test_every_path_is_the_engines_or_the_sites(path: str) -> None:
-    """Matching never fails, and what it finds is below a version."""
-    found = match(path)
-    assert found is None or path.lstrip("/").startswith(("1/", "1.1/", "__engine/1"))
+    """Matching never fails, and a matching path is below a version."""
+    matched = match(path)
+    assert matched is None or path.lstrip("/").startswith(("1/", "1.1/", "__engine/1"))

@@ -1,4 +1,4 @@
-"""The engine behind gunicorn; skipped where it is not installed."""
+"""The engine behind gunicorn; skipped if that is not installed."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     ) as server:
         assert server.stderr
         listening = next(line for line in server.stderr if "Listening at" in line)
-        found = re.search(r"http://[\d.:]+", listening)
-        assert found
-        yield found[0]
+        address = re.search(r"http://[\d.:]+", listening)
+        assert address
+        yield address[0]
         server.terminate()
         server.stderr.read()
 

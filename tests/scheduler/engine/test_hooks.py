@@ -1,4 +1,4 @@
-"""Hooks: what each is given and what it answers."""
+"""Hooks: the arguments and the answer of each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_before_save_answers_with_the_changed_object(engine: Engine, client: Cli
     assert (response.status, response.json) == (200, given | {"comment": "too"})
 
 
-def test_before_update_knows_what_changed(engine: Engine, client: Client) -> None:
+def test_before_update_gets_the_names_of_the_changed_fields(engine: Engine, client: Client) -> None:
     """`_updatedKeys` becomes `updated_keys` and does not come back."""
 
     @engine.before_update("Review")
@@ -68,7 +68,7 @@ def test_before_update_knows_what_changed(engine: Engine, client: Client) -> Non
 def test_answers_of_the_hooks_of_objects(
     engine: Engine, client: Client, decorate: Callable[[Engine], Any], path: str, answer: Any, prefix: str
 ) -> None:
-    """Each is given the object and answers as the platform expects; decorating returns the function."""
+    """Each gets the object and answers as the platform expects; decorating returns the function."""
 
     def hook(thing: CloudObject) -> str | None:
         return thing.id
@@ -94,7 +94,7 @@ def test_a_refusing_hook_is_an_error(engine: Engine, client: Client, event: Any)
 
 
 def test_a_failed_after_hook_is_logged(engine: Engine, client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    """The caller treats the save as done, so that only the log keeps the failure; a refusing before-hook is none."""
+    """The caller treats the save as done, so only the log has the failure; a refusing before-hook is no failure."""
 
     @engine.after_save("T")
     @engine.before_save("T")
@@ -110,7 +110,7 @@ def test_a_failed_after_hook_is_logged(engine: Engine, client: Client, caplog: p
 
 
 def test_auth_data_comes_back(engine: Engine, client: Client) -> None:
-    """What the hook returns takes the place of the authData; nothing returned leaves it, changes included."""
+    """The hook's result replaces the authData; without a result the authData is answered as the hook changed it."""
     answers: list[Any] = [None, {"b": 2}]
 
     @engine.on_auth_data
@@ -134,7 +134,7 @@ def test_an_analysis_that_ended(engine: Engine, client: Client, status: str, ok:
 
 @pytest.mark.parametrize("name", sorted(REALTIME))
 def test_realtime_hooks_are_functions_by_name(engine: Engine, client: Client, name: str) -> None:
-    """They are called at the functions endpoint with keyword arguments, but never as a function."""
+    """They are called at the functions endpoint with keyword arguments, but are no functions in the registry."""
 
     def hook(**params: Any) -> Any:
         return params
@@ -157,13 +157,13 @@ def test_unknown_hooks(client: Client, path: str) -> None:
     "body", [{}, {"object": None}, {"object": []}, {"object": {"at": {"__type": "Date", "iso": "x"}}}]
 )
 def test_a_hook_needs_its_object(engine: Engine, client: Client, body: Any) -> None:
-    """A body without a sound object is malformed."""
+    """A body without a valid object is malformed."""
     engine.before_save("T")(lambda thing: None)
     assert client.post("/1.1/functions/T/beforeSave", body).failure[:2] == (400, 107)
 
 
 def test_the_user_of_a_hook_is_in_its_body(engine: Engine, client: Client) -> None:
-    """`engine.current.user` is an object of `_User`, or None, and brings its session along."""
+    """`engine.current.user` is an object of `_User`, or None, and sets the session token."""
     seen: list[Any] = []
     engine.after_save("T")(lambda thing: seen.extend([engine.current_user, engine.current.session_token]))
     user = {"objectId": "u", "username": "x", "sessionToken": "token"}
@@ -174,7 +174,7 @@ def test_the_user_of_a_hook_is_in_its_body(engine: Engine, client: Client) -> No
 
 
 def test_metadatas_list_functions_and_hooks(engine: Engine) -> None:
-    """Hooks go by their system names."""
+    """Hooks have their system names."""
     nothing: Callable[..., None] = lambda *_: None  # noqa: E731
     engine.define("hello")(nothing)
     engine.define("_messageReceived")(nothing)
@@ -215,7 +215,7 @@ def test_a_hook_may_be_async(engine: Engine, client: Client) -> None:
     assert client.post("/1.1/functions/T/beforeSave", {"object": {}}).json == {"a": 1}
 
 
-def test_hooks_that_cannot_be(engine: Engine) -> None:
+def test_invalid_hooks_are_refused(engine: Engine) -> None:
     """A second hook for an event and unknown kinds are RuntimeErrors when they are defined."""
     engine.before_save("T")(len)
     for define in (

@@ -1,4 +1,4 @@
-"""Plain HTTP is sent to HTTPS, in production only."""
+"""Plain HTTP is redirected to HTTPS, in production only."""
 
 from __future__ import annotations
 
@@ -43,32 +43,32 @@ def test_production_redirects(
 
 
 @pytest.mark.parametrize("environment", [None, "stage", "development"])
-def test_elsewhere_it_passes_everything(
+def test_other_environments_do_not_redirect(
     client: Client, monkeypatch: pytest.MonkeyPatch, environment: str | None
 ) -> None:
-    """Only production has a load balancer that speaks HTTPS."""
+    """Only production has a load balancer with HTTPS."""
     if environment:
         monkeypatch.setenv("LEANCLOUD_APP_ENV", environment)
     assert client.get("/").body == b"site"
 
 
 @pytest.mark.parametrize("proto", ["https", "HTTPS", "https, http"])
-def test_https_passes(client: Client, monkeypatch: pytest.MonkeyPatch, proto: str) -> None:
-    """What came by HTTPS is not redirected again."""
+def test_https_is_not_redirected(client: Client, monkeypatch: pytest.MonkeyPatch, proto: str) -> None:
+    """The load balancer names the protocol of the request in X-Forwarded-Proto."""
     monkeypatch.setenv("LEANCLOUD_APP_ENV", "production")
     assert client.get("/", headers={"X-Forwarded-Proto": proto}).body == b"site"
 
 
 def test_ping_and_metadata_are_exempt(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Monitors and the platform ask over plain HTTP."""
+    """Monitors and the platform call them over plain HTTP."""
     monkeypatch.setenv("LEANCLOUD_APP_ENV", "production")
     assert client.get("/__engine/1/ping").status == 200
     assert client.get("/1.1/functions/_ops/metadatas", headers=WITH_MASTER).status == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example/path", "a b", "a@b", "a\x0bb", "é"])
-def test_a_host_that_is_none_is_not_redirected_to(client: Client, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    """Nothing that is no host name gets into a Location."""
+def test_an_invalid_host_is_not_redirected_to(client: Client, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """Only a host name gets into a Location."""
     monkeypatch.setenv("LEANCLOUD_APP_ENV", "production")
     response = client.get("/", headers={"Host": host})
     assert (response.status, "location" in response.headers) == (200, False)

@@ -1,4 +1,4 @@
-"""A timer whose function runs at a remote engine: over real HTTP, from the fire to what the function sees."""
+"""A timer whose function runs on a remote engine: over real HTTP, from the fire to the function's context."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def task(function: str) -> Task:
     )
 
 
-def test_a_function_at_a_remote_engine_sees_its_timer() -> None:
-    """Name, fire time, attempt, whether it was missed; and its lines carry the request id of the fire."""
+def test_a_function_on_a_remote_engine_gets_its_timer() -> None:
+    """Name, fire time, attempt, whether it is past due; and its lines have the request id of the fire."""
     engine, seen, lines = Engine(), [], list[CapturedLine]()
 
     @engine.define
@@ -60,17 +60,17 @@ def test_a_function_at_a_remote_engine_sees_its_timer() -> None:
     assert [(line.text, line.request_id) for line in lines] == [("reporting", "fire-1")]
 
 
-def test_a_timer_goes_with_the_calls_of_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function that a timer runs here and that calls another one over there: that one sees the timer too."""
+def test_the_timer_is_passed_to_remote_calls_of_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remote function gets it as if the timer had called it."""
     engine = Engine()
     seen: list[Any] = []
-    engine.define("over_there")(lambda: seen.append(engine.current.timer))
+    engine.define("remote")(lambda: seen.append(engine.current.timer))
     timer = TimerCall("周报", EIGHT, 3, past_due=True)
-    token = current_call.set(Call("here", "fire-2", timer=timer))
+    token = current_call.set(Call("local", "fire-2", timer=timer))
     try:
         with serving(engine) as url:
             monkeypatch.setenv("LEANCLOUD_API_SERVER", url)
-            cloudfunc.run.remote("over_there")
+            cloudfunc.run.remote("remote")
     finally:
         current_call.reset(token)
     assert seen == [timer]

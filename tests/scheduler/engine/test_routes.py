@@ -1,4 +1,4 @@
-"""Which paths are the engine's."""
+"""The paths that the engine answers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_engine_answers_its_paths(path: str, answer: str, names: tuple[str, 
     ],
 )
 def test_every_other_path_is_the_sites(path: str) -> None:
-    """Whole segments are compared, so that what merely looks alike belongs to the site."""
+    """Whole segments are compared, so that similar paths belong to the site."""
     assert match(path) is None
 
 
@@ -99,7 +99,7 @@ def test_head_is_get_without_a_body(engine: Engine, client: Client) -> None:
 
 @pytest.mark.parametrize("method", ["PATCH", "TRACE", "CONNECT", "get"])
 def test_other_methods_are_refused(engine: Engine, method: str) -> None:
-    """A 405 says which methods there are."""
+    """A 405 lists the allowed methods."""
     from scheduler.engine.endpoints import answer
 
     environ = {"REQUEST_METHOD": method, "PATH_INFO": "/1.1/functions/x"}
@@ -111,7 +111,7 @@ def test_other_methods_are_refused(engine: Engine, method: str) -> None:
 
 
 def test_ping_needs_no_credentials(engine: Engine) -> None:
-    """It says which Python and which version of ours answers."""
+    """It names the version of Python and ours."""
     response = Client(engine, headers={}).get("/__engine/1/ping")
     assert response.status == 200
     assert sorted(response.json) == ["runtime", "version"]
@@ -119,13 +119,13 @@ def test_ping_needs_no_credentials(engine: Engine) -> None:
 
 
 def test_without_a_site_other_paths_are_404_in_json(engine: Engine) -> None:
-    """Nobody gets an empty answer."""
+    """Never an empty answer."""
     response = Client(engine, headers={}).get("/about")
     assert response.failure == (404, 404, "Not found.")
 
 
 def test_the_site_gets_its_requests_unchanged() -> None:
-    """The wrapped app sees the very environ, and its answer passes through."""
+    """The wrapped app gets the same environ, and its answer passes through."""
     seen = []
 
     def site(environ, start_response):  # type: ignore[no-untyped-def]

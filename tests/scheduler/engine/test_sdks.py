@@ -1,6 +1,6 @@
-"""LeanCloud's own SDKs call the engine: what no one here wrote.
+"""LeanCloud's own SDKs call the engine: clients that this project did not write.
 
-They bring old dependencies of their own, so that they live beside the project: `LEANCLOUD_SDK_PYTHON` names a Python
+They need old dependencies, and are therefore installed outside of the project: `LEANCLOUD_SDK_PYTHON` names a Python
 with the package `leancloud`, `LEANCLOUD_SDK_NODE` a directory with `node_modules/leancloud-storage`. Without them the
 tests are skipped.
 """
@@ -106,7 +106,7 @@ def url() -> Iterator[str]:
 
 
 def seen_by(command: list[str], url: str, **options: Any) -> Any:
-    """What a script prints as JSON that calls the engine with the keys of the tests."""
+    """The JSON that a script prints which calls the engine with the keys of the tests."""
     ran = subprocess.run(
         [*command, APP_ID, APP_KEY, MASTER_KEY],
         env=os.environ | {"LEANCLOUD_API_SERVER": url},

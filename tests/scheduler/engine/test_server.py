@@ -1,4 +1,4 @@
-"""The engine behind a real server: the guide's own calls, sites under it, slow and odd clients."""
+"""The engine behind a real server: the guide's own calls, sites, slow clients and unusual requests."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def index():
 
 @pytest.fixture
 def guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The base URL of a project laid out as LeanEngine's guide teaches, imports changed."""
+    """The base URL of a project as LeanEngine's guide shows it, with our imports."""
     (tmp_path / "cloud.py").write_text(GUIDE_CLOUD)
     (tmp_path / "app.py").write_text(GUIDE_APP)
     (tmp_path / "wsgi.py").write_text(GUIDE_WSGI.format(app_id=APP_ID, app_key=APP_KEY))
@@ -171,12 +171,12 @@ def test_the_guides_project_is_served(
 ) -> None:
     """Its functions and hooks answer the guide's curl calls."""
     response = httpx.post(guide + path, content=json.dumps(fields), headers=headers | JSON)
-    found = {key: value for key, value in response.json().items() if key != "requestId"}
-    assert (response.status_code, found) == (status, answer)
+    fields = {key: value for key, value in response.json().items() if key != "requestId"}
+    assert (response.status_code, fields) == (status, answer)
 
 
 def test_the_guides_project_keeps_its_pages_and_its_ping(guide: str) -> None:
-    """The site is under the engine, the platform's checks are beside it."""
+    """The site answers its paths, the engine those of the platform."""
     assert httpx.get(guide + "/").text == "a page"
     assert httpx.get(guide + "/__engine/1/ping").status_code == 200
     names = httpx.get(guide + "/1.1/functions/_ops/metadatas", headers=WITH_MASTER).json()["result"]
@@ -185,7 +185,7 @@ def test_the_guides_project_keeps_its_pages_and_its_ping(guide: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS"])
 def test_every_method_over_http(method: str) -> None:
-    """The server neither waits for bodies that are not there nor for ones it is not sent."""
+    """The server never waits for a body that is not sent."""
     engine = Engine()
     engine.define("f")(lambda: "x" * 100)
     with serving(engine) as url, httpx.Client(base_url=url, headers=WITH_KEY) as client:
@@ -210,7 +210,7 @@ def test_flask_and_bottle_under_the_engine() -> None:
 
 
 def raw(url: str, request: str, *, end: bool = False) -> bytes:
-    """What a server sends back to some bytes, until it closes or is silent."""
+    """The server's answer to some bytes, until it closes the connection or sends nothing for 1 s."""
     address = urlsplit(url)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=1) as connection:
         connection.sendall(request.encode("latin-1"))
@@ -256,7 +256,7 @@ def test_bodies_on_the_wire(rest: str, status: bytes) -> None:
 
 
 def test_a_truncated_body_runs_no_function() -> None:
-    """A client that goes away in the middle of its body has called nothing."""
+    """A client that disconnects in the middle of its body calls nothing."""
     called: list[Any] = []
     engine = Engine()
     engine.define("echo")(lambda **params: called.append(params))
@@ -267,7 +267,7 @@ def test_a_truncated_body_runs_no_function() -> None:
 
 
 def test_slow_clients_do_not_block_ping() -> None:
-    """Three hundred clients that never finish their bodies hold no thread, and leave room for others."""
+    """Three hundred clients that never finish their bodies hold no thread."""
     engine = Engine()
     with serving(engine, threads=2) as url:
         address = urlsplit(url)
@@ -282,7 +282,7 @@ def test_slow_clients_do_not_block_ping() -> None:
 
 
 def test_a_body_of_more_than_20_mb() -> None:
-    """The largest body that is taken arrives whole, one byte more is a 413."""
+    """A body of exactly 20 MB arrives whole, one byte more is a 413."""
     engine = Engine()
     engine.define("size")(lambda text, **_: len(text))
     size = 20 * 1024 * 1024 - len('{"text":""}')
@@ -293,7 +293,7 @@ def test_a_body_of_more_than_20_mb() -> None:
 
 
 def test_ping_answers_while_every_function_hangs() -> None:
-    """With more threads in the server than workers in the engine, hung functions never starve ping."""
+    """The server has more threads than the engine, so that hung functions never starve ping."""
     engine = Engine(function_limit_s=8.0, max_concurrency=4)
     release = threading.Event()
     engine.define("hangs")(lambda: release.wait(10))
@@ -306,7 +306,7 @@ def test_ping_answers_while_every_function_hangs() -> None:
         threads = [threading.Thread(target=hang, args=(url,)) for _ in range(12)]
         for thread in threads:
             thread.start()
-        eventually(lambda: len(statuses) == 8)  # those who found no worker are answered at once
+        eventually(lambda: len(statuses) == 8)  # those without a free thread are answered at once
         started = time.monotonic()
         assert [httpx.get(url + "/__engine/1/ping").status_code for _ in range(5)] == [200] * 5
         assert time.monotonic() - started < 2
@@ -317,7 +317,7 @@ def test_ping_answers_while_every_function_hangs() -> None:
 
 
 def test_ping_answers_while_every_page_of_the_site_hangs() -> None:
-    """On its own thread; it waits for nobody, and nobody who pings holds up a page."""
+    """On a thread of its own, which no page uses."""
     release, hanging = threading.Event(), threading.Semaphore(0)
 
     def site(environ: Any, start_response: Any) -> list[bytes]:
@@ -341,8 +341,8 @@ def test_ping_answers_while_every_page_of_the_site_hangs() -> None:
     assert pages == ["page"] * 4
 
 
-def test_a_header_cannot_be_smuggled_in() -> None:
-    """What a client sends in Origin, request id or path never becomes a header of the answer."""
+def test_a_header_cannot_be_injected() -> None:
+    """By Origin, request id or path, the answer gets no further header."""
     engine = Engine()
     with serving(engine) as url:
         request = HEAD.replace("/echo", "/%0d%0aX-Evil:%201") + "Origin: a\rX-Evil: 1\nX-Request-Id: b\rX-Evil: 1\n\n"

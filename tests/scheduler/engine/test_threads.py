@@ -17,19 +17,19 @@ from tests.scheduler.engine.wsgi_client import Client
 from tests.waiting import eventually
 
 
-def nobody() -> None:
-    pytest.fail("nothing was late")
+def never() -> None:
+    pytest.fail("never called")
 
 
 def test_results_and_exceptions_come_back() -> None:
-    """Work runs in another thread, one after the other in the same."""
+    """Work runs in another thread; calls one after the other run in the same one."""
     pool = Pool(3)
-    assert pool.run(threading.get_ident, 5, late=nobody) != threading.get_ident()
-    assert len({pool.run(threading.get_ident, 5, late=nobody) for _ in range(20)}) == 1
+    assert pool.run(threading.get_ident, 5, late=never) != threading.get_ident()
+    assert len({pool.run(threading.get_ident, 5, late=never) for _ in range(20)}) == 1
     with pytest.raises(ZeroDivisionError):
-        pool.run(lambda: 1 / 0, 5, late=nobody)
+        pool.run(lambda: 1 / 0, 5, late=never)
     with pytest.raises(SystemExit):
-        pool.run(sys.exit, 5, late=nobody)
+        pool.run(sys.exit, 5, late=never)
     pool.stop()
 
 
@@ -41,7 +41,7 @@ def test_abandoned_work_is_reported_late_and_frees_its_thread() -> None:
         pool.run(lambda: release.wait(10), 0.05, late=late.set)
     assert 0.05 <= time.monotonic() - started < 1
     with pytest.raises(EngineBusyError, match="all 1 workers"):
-        pool.run(nobody, 5, late=nobody)
+        pool.run(never, 5, late=never)
     release.set()
     assert late.wait(2)
     eventually(lambda: _runs(pool))
@@ -49,19 +49,19 @@ def test_abandoned_work_is_reported_late_and_frees_its_thread() -> None:
 
 def _runs(pool: Pool) -> bool:
     try:
-        return pool.run(lambda: True, 5, late=nobody) is True
+        return pool.run(lambda: True, 5, late=never) is True
     except EngineBusyError:
         return False
 
 
 def test_never_more_threads_than_its_size() -> None:
-    """Of many callers at once, those beyond the size are refused at once, and nobody is lost."""
+    """Of many callers at once, those beyond the size are refused at once, and all others are answered."""
     pool, gate = Pool(4), threading.Event()
     outcomes: list[str] = []
 
     def caller() -> None:
         try:
-            pool.run(lambda: gate.wait(10), 10, late=nobody)
+            pool.run(lambda: gate.wait(10), 10, late=never)
             outcomes.append("ran")
         except EngineBusyError:
             outcomes.append("refused")
@@ -93,16 +93,16 @@ def test_a_race_at_the_limit_has_one_winner() -> None:
 def test_stopping_ends_the_idle_threads() -> None:
     """And a later call starts new ones."""
     pool = Pool(2)
-    pool.run(int, 5, late=nobody)
+    pool.run(int, 5, late=never)
     assert pool._threads == 1
     pool.stop()
     eventually(lambda: pool._threads == 0)
-    assert pool.run(int, 5, late=nobody) == 0
+    assert pool.run(int, 5, late=never) == 0
     pool.stop()
 
 
-def test_a_system_without_threads_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that cannot be started is no crash, and is not counted."""
+def test_a_thread_that_cannot_be_started_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no crash, and is not counted."""
 
     def fail(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -111,14 +111,14 @@ def test_a_system_without_threads_is_busy(monkeypatch: pytest.MonkeyPatch) -> No
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", fail)
         with pytest.raises(EngineBusyError):
-            pool.run(int, 5, late=nobody)
-    assert pool.run(int, 5, late=nobody) == 0
+            pool.run(int, 5, late=never)
+    assert pool.run(int, 5, late=never) == 0
     pool.stop()
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_starts_its_own_threads() -> None:
-    """A server that forks after the first call finds no dead workers in its children."""
+    """In a server that forks after the first call."""
     engine = Engine(function_limit_s=2.0)
     engine.define("f")(lambda: 1)
     client = Client(engine)
@@ -133,7 +133,7 @@ def test_a_forked_child_starts_its_own_threads() -> None:
 
 
 def test_hung_functions_do_not_starve_the_others() -> None:
-    """With all but one worker hung, calls go on; ping answers even when all are."""
+    """With all but one thread hung, calls are answered; ping is answered even when all hang."""
     engine = Engine(function_limit_s=0.2, max_concurrency=3)
     release = threading.Event()
     engine.define("hangs")(lambda: release.wait(10))

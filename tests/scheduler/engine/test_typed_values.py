@@ -1,4 +1,4 @@
-"""Values with a `__type`, and the RPC endpoint that speaks them."""
+"""Values with a `__type`, and the RPC endpoint that decodes and encodes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GEO_POINT = {"__type": "GeoPoint", "latitude": 1.5, "longitude": 2}
 
 
 def test_rpc_decodes_arguments_and_encodes_the_result(engine: Engine, client: Client) -> None:
-    """A function sees datetimes and objects, the client gets typed values back."""
+    """A function gets datetimes and objects, the client gets typed values back."""
     seen: list[Any] = []
 
     @engine.define
@@ -38,8 +38,8 @@ def test_rpc_decodes_arguments_and_encodes_the_result(engine: Engine, client: Cl
     assert (seen[2][0].id, seen[2][1], seen[2][2]) == ("t", b"hi", GEO_POINT)
 
 
-def test_functions_see_typed_values_as_they_are(engine: Engine, client: Client) -> None:
-    """Only the RPC endpoint decodes."""
+def test_the_functions_endpoint_leaves_typed_values_alone(engine: Engine, client: Client) -> None:
+    """Only the RPC endpoint decodes them."""
     engine.define("f")(lambda when: when)
     assert client.call("f", {"when": DATE}).json == {"result": DATE}
 
@@ -55,8 +55,8 @@ def test_functions_see_typed_values_as_they_are(engine: Engine, client: Client) 
         [{"a": {"__type": "Date", "iso": None}}],
     ],
 )
-def test_broken_typed_values_are_malformed(engine: Engine, client: Client, value: Any) -> None:
-    """They are the caller's fault."""
+def test_invalid_typed_values_are_malformed(engine: Engine, client: Client, value: Any) -> None:
+    """A 400, as for JSON that is invalid."""
     engine.define("f")(lambda x: x)
     assert client.post("/1.1/call/f", {"x": value}).failure[:2] == (400, 107)
 
@@ -69,13 +69,13 @@ def test_broken_typed_values_are_malformed(engine: Engine, client: Client, value
         (datetime(2026, 1, 5, 0, 0, 0, 999_999, tzinfo=UTC), "2026-01-05T00:00:00.999Z"),
     ],
 )
-def test_instants_go_out_in_utc_with_milliseconds(instant: datetime, iso: str) -> None:
-    """Whatever zone they are in."""
+def test_instants_are_encoded_in_utc_with_milliseconds(instant: datetime, iso: str) -> None:
+    """Whatever their zone is."""
     assert encode(instant) == {"__type": "Date", "iso": iso}
 
 
-def test_tuples_and_sets_go_out_as_lists(engine: Engine, client: Client) -> None:
-    """An instant that UTC's calendar does not have is a result that is no JSON."""
+def test_tuples_and_sets_are_encoded_as_lists(engine: Engine, client: Client) -> None:
+    """An instant before the year 1 in UTC cannot be encoded."""
     engine.define("f")(lambda: ({1}, (2,)))
     engine.define("g")(lambda: datetime.min.replace(tzinfo=timezone(timedelta(hours=8))))
     assert client.post("/1.1/call/f").json == {"result": [[1], [2]]}
@@ -97,6 +97,6 @@ values = st.recursive(
 
 
 @given(values)
-def test_decoding_undoes_encoding(value: Any) -> None:
-    """Every value survives the way to the client and back."""
+def test_decoding_reverses_encoding(value: Any) -> None:
+    """For every value."""
     assert decode(encode(value)) == value

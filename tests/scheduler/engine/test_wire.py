@@ -1,4 +1,4 @@
-"""What clients do on the wire, through the two servers that the manual names: waitress and gunicorn."""
+"""Raw requests to the two servers that the manual names: waitress and gunicorn."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ HEAD = textwrap.dedent(f"""\
 
 
 def answer(url: str, rest: str, *, end: bool = False) -> bytes:
-    """Everything that comes back for a raw request, until the server closes; b"" where it closes without a word."""
+    """The whole answer to a raw request, until the server closes the connection; b"" if it sends none."""
     with connected(url) as connection:
         connection.sendall(wire(HEAD + rest))
         if end:
@@ -141,7 +141,7 @@ def answer(url: str, rest: str, *, end: bool = False) -> bytes:
     ],
 )
 def test_a_body_is_whole_or_the_function_is_not_called(server: tuple[str, Path], rest: str, called: bool) -> None:
-    """Chunked, short, doubled and nonsensical lengths: an answer, never a 500, never a half-read object."""
+    """Chunked, short, doubled and invalid lengths: an answer, never a 500, never a half-read object."""
     url, folder = server
     before = calls(folder)
     status = answer(url, rest).split(b" ")[1][:1]
@@ -161,7 +161,7 @@ def test_a_body_is_whole_or_the_function_is_not_called(server: tuple[str, Path],
 )
 @pytest.mark.parametrize("end", [True, False], ids=["half-closed", "gone"])
 def test_a_truncated_request_calls_nothing(server: tuple[str, Path], rest: str, end: bool) -> None:
-    """Whether the client waits for an answer or is gone; and the server goes on."""
+    """Whether the client waits for an answer or disconnects; the server still answers others."""
     url, folder = server
     before = calls(folder)
     if end:
@@ -173,8 +173,8 @@ def test_a_truncated_request_calls_nothing(server: tuple[str, Path], rest: str, 
     assert calls(folder) == before
 
 
-def test_slow_clients_hold_nobody_up(server: tuple[str, Path]) -> None:
-    """Forty that never finish their headers or bodies: calls of others are answered at once."""
+def test_slow_clients_do_not_delay_others(server: tuple[str, Path]) -> None:
+    """Forty never finish their headers or bodies: other calls are answered at once."""
     url, _ = server
     slow = [connected(url) for _ in range(40)]
     try:
@@ -192,7 +192,7 @@ def test_slow_clients_hold_nobody_up(server: tuple[str, Path]) -> None:
             connection.close()
 
 
-def test_a_slow_body_arrives_in_the_end(server: tuple[str, Path]) -> None:
+def test_a_slow_body_arrives_whole(server: tuple[str, Path]) -> None:
     """One byte at a time."""
     url, _ = server
     with connected(url) as connection:
@@ -205,7 +205,7 @@ def test_a_slow_body_arrives_in_the_end(server: tuple[str, Path]) -> None:
 
 
 def test_a_thousand_concurrent_sessions_never_mix(server: tuple[str, Path]) -> None:
-    """Each sees its own session, user and request id, before and after it has waited."""
+    """Each gets its own session, user and request id, before and after it waits."""
     url, _ = server
     answers: dict[int, object] = {}
 
@@ -224,7 +224,7 @@ def test_a_thousand_concurrent_sessions_never_mix(server: tuple[str, Path]) -> N
 
 
 def test_a_request_cannot_be_hidden_in_another_one(server: tuple[str, Path]) -> None:
-    """Content-Length beside Transfer-Encoding: at most one call is made, whatever the server makes of it."""
+    """Content-Length beside Transfer-Encoding: at most one call is made."""
     url, folder = server
     before = calls(folder)
     hidden = HEAD + "Content-Length: 0\n\n"

@@ -16,7 +16,7 @@ WITH_HOOK_KEY = {**WITH_KEY, "X-LC-Hook-Key": HOOK_KEY}
 
 
 class Response:
-    """What came back: status, headers by lower-case name, body."""
+    """An answer: status, headers by lower-case name, body."""
 
     def __init__(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
         self.status = int(status.split(maxsplit=1)[0])
@@ -34,7 +34,7 @@ class Response:
 
 
 class Client:
-    """Calls one app; `headers` go with every request."""
+    """Calls one app; `headers` are sent with every request."""
 
     def __init__(self, app: Any, headers: dict[str, str] | None = None) -> None:
         self.app = validator(app)
