@@ -93,6 +93,21 @@ def texts_in_the_code() -> set[str]:
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_the_classes_and_functions_of_a_page_exist(page: str) -> None:
+    """Code spans that are a class, a method of one, or a call without arguments."""
+    spans = re.findall(r"`((?:[A-Z]\w*[a-z]\w*)(?:\.\w+)?|\w+\(\))`", text_of(page))
+    defined = names_in_the_code()
+    assert [span for span in spans if not set(span.removesuffix("()").split(".")) <= defined] == []
+
+
+def names_in_the_code() -> set[str]:
+    """Everything that the packages define or import."""
+    paths = [*modules("quartzcron").values(), *modules("scheduler").values()]
+    nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    return {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.alias)}
+
+
 def commands_of(page: str) -> Iterator[list[str]]:
     """The calls of `scheduler` that a page shows, as words."""
     for line in code_of(page).splitlines():
