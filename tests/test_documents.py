@@ -137,6 +137,21 @@ def test_the_readme_shows_every_command() -> None:
     assert shown == set(COMMANDS)
 
 
+def test_the_readme_lists_what_an_install_brings() -> None:
+    """The dependencies of the calculator, and of the timer service, as pyproject.toml has them."""
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    rows = dict(
+        re.findall(r"^\| [^|]+ \| `pip install '?(quartzcron[^']*?)'?` \| ([^|]*) \|$", text_of("README.md"), re.M)
+    )
+    declared = {
+        "quartzcron": project["dependencies"],
+        "quartzcron[scheduler]": project["optional-dependencies"]["scheduler"],
+    }
+    for name, requirements in declared.items():
+        names = {re.match(r"[\w-]+", requirement)[0].lower() for requirement in requirements}  # type: ignore[index]
+        assert {word.lower() for word in rows[name].split(", ")} == names
+
+
 def test_the_tables_of_rooms_are_those_of_the_test_of_layers() -> None:
     """docs/architecture.md shows tests/rooms.toml; `python -m tests.rooms_table` writes it anew."""
     page = ARCHITECTURE.read_text(encoding="utf-8")
