@@ -1,4 +1,8 @@
-"""Cloud functions: the registry that names them, and how one is bound to its parameters and called."""
+"""Cloud functions: the registry that holds them, and how one is bound to its arguments and called.
+
+`Registry` has functions by name, hooks by class and event, and the timers declared beside functions. `bind` checks and
+coerces the arguments of a function; `invoke` binds and calls it.
+"""
 
 from .binding import bind
 from .calling import invoke

@@ -1,4 +1,8 @@
-"""TODO-DOC"""
+"""The arguments of a call: checked against the function's signature, and coerced where it is annotated.
+
+Lives here: which arguments are missing, superfluous or of the wrong type, and the five types that are coerced. Never
+here: calling. Whatever JSON or a command line contains, a function is called with what it accepts or not at all.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,14 @@ from ..errors import ArgumentError
 
 
 def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments for a function, coerced where it is annotated `str, int, float, bool, datetime`."""
+    """The keyword arguments for a function, coerced where it is annotated `str, int, float, bool, datetime`.
+
+    ArgumentError names the argument that is missing, superfluous or of the wrong type. An instant needs an offset.
+
+    >>> def order(item: str, count: int = 1): ...
+    >>> bind(order, {"item": "tea", "count": "2"})
+    {'item': 'tea', 'count': 2}
+    """
     accepted = _accepted(function)
     given = params.keys()
     if missing := accepted.required - given:
@@ -32,6 +43,8 @@ def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, A
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
+    """The parameters of a function: `coerced` by name as (type, None is allowed), `open` with a `**parameter`."""
+
     known: frozenset[str]
     required: frozenset[str]
     open: bool
@@ -42,7 +55,7 @@ class _Accepted:
 def _accepted(function: Callable[..., Any]) -> _Accepted:
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # a builtin without a signature finds out by itself
+    except ValueError:  # a builtin without a signature checks its arguments itself
         return _Accepted(frozenset(), frozenset(), True, {})
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     hints = _hints(function)
@@ -58,7 +71,7 @@ def _accepted(function: Callable[..., Any]) -> _Accepted:
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
-    except Exception:  # a name that is imported for type checkers only must not make the function uncallable
+    except Exception:  # a name that is imported for type checking only cannot be resolved
         return {}
 
 
@@ -80,7 +93,7 @@ def _coerce(name: str, value: Any, kind: type) -> Any:
     coerced = _COERCIONS[kind](value)
     if coerced is None:
         shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)[:80]
-        raise ArgumentError(f"argument {name!r} must be {_WORDS[kind]}, not {shown}", argument=name)
+        raise ArgumentError(f"argument {name!r} must be {_DESCRIPTIONS[kind]}, not {shown}", argument=name)
     return coerced
 
 
@@ -132,7 +145,7 @@ def _to_datetime(value: Any) -> datetime | None:
 
 _TRUTH: dict[Any, bool] = {"true": True, "false": False, "1": True, "0": False, 1: True, 0: False}
 
-
+#: For each type the function that makes a value of it; None for a value that would change its meaning.
 _COERCIONS: dict[Any, Callable[[Any], Any]] = {
     str: _to_str,
     int: _to_int,
@@ -141,8 +154,7 @@ _COERCIONS: dict[Any, Callable[[Any], Any]] = {
     datetime: _to_datetime,
 }
 
-
-_WORDS: dict[type, str] = {
+_DESCRIPTIONS: dict[type, str] = {
     str: "a text",
     int: "a whole number",
     float: "a number",
@@ -150,7 +162,7 @@ _WORDS: dict[type, str] = {
     datetime: "an instant with its offset, as in 2026-01-05T08:00:00+08:00",
 }
 
-
+#: For annotations that could not be resolved and stay texts.
 _KINDS_BY_NAME: dict[str, Any] = {kind.__name__: kind for kind in _COERCIONS} | {"datetime.datetime": datetime}
 
 

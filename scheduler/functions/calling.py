@@ -1,4 +1,8 @@
-"""TODO-DOC"""
+"""Calling a function: bound first, then run to its end, an `async def` in a loop of its own.
+
+Lives here: `invoke`, and running coroutines until the deadline of the call. Never here: HTTP, processes, other limits;
+a function that is not async is stopped by the caller, if at all.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +30,17 @@ def invoke(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:
 
 
 def run(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Call a function with arguments that are bound already; a coroutine is run to its end, at most to the deadline."""
+    """Call a function with bound arguments; a coroutine runs to its end, or until the deadline of the call."""
     result = function(**arguments)
     return complete(result) if inspect.iscoroutine(result) else result
 
 
 def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end in a loop of its own, also where the calling thread runs a loop already.
+    """Run a coroutine to its end in a loop of its own, also if the calling thread runs a loop already.
 
     At the deadline of the call in progress it is cancelled: FunctionTimedOutError.
     """
-    import asyncio  # takes longer to import than everything else here, and most functions are sync
+    import asyncio  # takes longer to import than everything else here, and most functions are not async
 
     call = current_call.get()
     bounded = _until(call.deadline if call else None, coroutine)
@@ -46,7 +50,7 @@ def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _loop_is_running() -> bool:
-    # On its own, so that no error of a coroutine is said to come "during handling" of this one.
+    # In a function of its own, so that this RuntimeError is not the context of an error in the coroutine.
     import asyncio
 
     try:
@@ -70,6 +74,7 @@ async def _until(deadline: float | None, coroutine: Coroutine[Any, Any, Any]) ->
 
 
 def _in_thread(work: Callable[[], Any]) -> Any:
+    """The result of `work` in a thread of its own, with the context of this one."""
     outcome: list[Callable[[], Any]] = []
     context = contextvars.copy_context()
 

@@ -1,7 +1,7 @@
-"""The context of one call: who asked, by which timer, until when.
+"""The context of one call: its user, its timer, its deadline.
 
 Lives here: `Call` as a value, and the context variable that holds the call in progress. Never here: running anything.
-Whoever runs a function (a worker process, the engine) sets the variable in a context of that call alone.
+The code that runs a function (a worker, the engine) sets the variable in a context that only this call has.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TimerCall:
-    """What a function learns of the timer that called it.
+    """The timer that called a function.
 
-    `scheduled_at` is the fire time, an aware datetime; `attempt` counts from 1; `past_due` says that the fire time
-    had been missed and is made up for (engine protocol § 3).
+    `scheduled_at` is the fire time, an aware datetime; `attempt` counts from 1; `past_due` is set when the fire time
+    was missed and the function runs late (engine protocol § 3).
     """
 
     name: str
@@ -28,10 +28,10 @@ class TimerCall:
 
 @dataclass(slots=True)
 class Call:
-    """One call of one function, seen by the function as `engine.current`.
+    """One call of one function, which the function reads as `engine.current`.
 
-    `deadline` is in seconds of `time.monotonic()`, None where no limit holds; `request_id` is the one id from the
-    fire to the function's log; `meta` holds at least `remote_address` when the call came over HTTP.
+    `deadline` is in seconds of `time.monotonic()`, None without a limit; `request_id` is the same from the fire to the
+    function's log; `meta` holds at least `remote_address` when the call came over HTTP.
     """
 
     function: str

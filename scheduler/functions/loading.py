@@ -1,4 +1,7 @@
-"""Finding a user's functions: a `cloud.py`, or `package.module:attribute`. Says clearly why it cannot."""
+"""Loading a user's functions from a `cloud.py` or from `package.module:attribute`.
+
+Lives here: the import, the search for the engine in the module, and errors that name the user's own line.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from .registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was loaded: the module, the application in it that holds the functions, and their registry."""
+    """A loaded module, the application in it that holds the functions (an engine or a registry), and their registry."""
 
     name: str
     module: ModuleType
@@ -31,8 +34,8 @@ def load(name: str) -> Target:
     The application is the attribute named, else the one engine (or Registry) in the module: anything with a
     `registry`. The file's folder goes to the front of the import path, as if it were run from there.
 
-    Raises TargetError: no such file or module, an exception while it was imported (with the place in the user's file),
-    nothing that holds functions, or more than one such thing.
+    TargetError for a missing file or module, an exception during the import (with the line in the user's file), and a
+    module with no application or with several.
     """
     source, _, attribute = name.partition(":")
     module = _from_file(Path(source)) if source.endswith(".py") else _from_module(source)
@@ -46,7 +49,7 @@ def _from_file(path: Path) -> ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    # Under its own name, so that another file of the project that says `import cloud` gets the same module.
+    # Under its own name, so that an `import cloud` in another file of the project gets the same module.
     return _import(path.stem, str(path), path.resolve())
 
 
@@ -70,32 +73,32 @@ def _import(name: str, shown: str, file: Path | None) -> ModuleType:
             raise TargetError(f"{shown}: no module of that name in {Path.cwd()} or on the import path") from error
         raise TargetError(f"{shown} raised while it was imported: {_place(error, file)}") from error
     if file is not None and Path(getattr(module, "__file__", None) or "").resolve() != file:
-        raise TargetError(f"{shown}: its name hides behind another module {name!r}; rename the file")
+        raise TargetError(f"{shown}: another module is named {name!r} too; rename the file")
     return module
 
 
 def _place(error: BaseException, file: Path | None) -> str:
-    """The error in one line, with the last place in the user's own files."""
+    """The error in one line, with the last line of the traceback that is in the user's own files."""
     what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
     if isinstance(error, SyntaxError):
         return f"{what} ({_where(error.filename or '', file)}line {error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     folder = file.parent if file is not None else Path.cwd()
     own = [frame for frame in frames if _is_own(frame.filename, folder)]
-    theirs = own or [frame for frame in frames if frame.filename != __file__]
-    if not theirs:
+    relevant = own or [frame for frame in frames if frame.filename != __file__]
+    if not relevant:
         return what
-    return f"{what} ({_where(theirs[-1].filename, file)}line {theirs[-1].lineno}: {theirs[-1].line})"
+    return f"{what} ({_where(relevant[-1].filename, file)}line {relevant[-1].lineno}: {relevant[-1].line})"
 
 
 def _is_own(filename: str, folder: Path) -> bool:
-    """Whether a file is the user's: below the folder of what is loaded, and no installed package."""
+    """Whether a file is the user's: in the folder of the loaded file, and not of an installed package."""
     path = Path(filename)
     return path.is_relative_to(folder) and "site-packages" not in path.parts
 
 
 def _where(filename: str, file: Path | None) -> str:
-    """The name of a file before its line, where it is not the one that the message names already."""
+    """The name of a file, to stand before its line; empty for the file that the message names already."""
     return "" if file is not None and Path(filename) == file else f"{Path(filename).name}, "
 
 
@@ -120,15 +123,15 @@ def _only(module: ModuleType, name: str) -> Any:
 
 
 def _holds_functions(value: Any) -> bool:
-    # Looked up where it would stand: some objects (proxies, mocks) answer to every attribute.
+    # Not by hasattr(value, …): proxies and mocks have every attribute.
     if isinstance(value, Registry):
         return True
-    stands = hasattr(type(value), "registry") or "registry" in getattr(value, "__dict__", {})
-    return stands and isinstance(getattr(value, "registry", None), Registry)
+    defined = hasattr(type(value), "registry") or "registry" in getattr(value, "__dict__", {})
+    return defined and isinstance(getattr(value, "registry", None), Registry)
 
 
 def registry_of(application: Any) -> Registry:
-    """The functions of an engine, or of a registry itself; TargetError for what holds none."""
+    """The registry of an engine, or the registry itself; TargetError for anything else."""
     if not _holds_functions(application):
         raise TargetError(f"{application!r} holds no functions; expected an Engine or a Registry")
     registry: Registry = application if isinstance(application, Registry) else application.registry

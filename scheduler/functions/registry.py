@@ -1,8 +1,6 @@
-"""Functions by name, and how one is called: bound first, coerced where annotated, run to completion.
+"""The registry: functions by name, hooks by class and event, and the timers declared beside functions.
 
-Lives here: the registry of functions, the separate registry of hooks, the timers declared beside functions, and
-`invoke`. Never here: HTTP, processes, limits (they are the caller's; only an `async def` is cancelled at the deadline
-that stands in the call's context).
+Lives here: defining and looking up. Never here: calling a function, see calling.py.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class TimerDeclaration:
-    """A timer declared beside its function, kept as data: the daemon validates and synchronises it later."""
+    """A timer declared beside its function, as data: `store.declarations` validates it and brings it to the store."""
 
     function: str
     schedule: str | None
@@ -36,6 +34,7 @@ class Registry:
         self.timers: list[TimerDeclaration] = []
         self._functions: dict[str, Callable[..., Any]] = {}
         self._hooks: dict[tuple[str, str], Callable[..., Any]] = {}
+        #: Functions that `declare_timer` defined; an `@engine.define` above it may still define them.
         self._implied: set[str] = set()
 
     def define(self, function: F, *, name: str | None = None) -> F:
@@ -49,7 +48,7 @@ class Registry:
         return function
 
     def declare_timer(self, function: F, schedule: str | None, options: Mapping[str, Any]) -> F:
-        """Declare a timer for a function, which is defined under its own name unless it is defined already."""
+        """Declare a timer for a function, and define the function under its own name unless it is defined already."""
         name = next((name for name, held in self._functions.items() if held is function), None)
         if name is None:
             name = _name_of(function)
@@ -66,14 +65,14 @@ class Registry:
         return function
 
     def get(self, name: str) -> Callable[..., Any]:
-        """The function of that name, else UnknownFunctionError."""
+        """The function of that name; UnknownFunctionError if there is none."""
         try:
             return self._functions[name]
         except KeyError:
             raise UnknownFunctionError(name, self._functions) from None
 
     def get_hook(self, class_name: str, event: str) -> Callable[..., Any]:
-        """The hook of that class and event, else UnknownFunctionError."""
+        """The hook of that class and event; UnknownFunctionError if there is none."""
         try:
             return self._hooks[class_name, event]
         except KeyError:

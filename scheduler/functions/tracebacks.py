@@ -1,4 +1,4 @@
-"""An exception's traceback as a user wants to read it: from the first line of his own code on.
+"""Tracebacks for users: from the first frame of the user's code on.
 
 Lives here: which frames are ours. Never here: where a traceback is written.
 """
@@ -11,14 +11,14 @@ from typing import TypeVar
 
 E = TypeVar("E", bound=BaseException)
 
-#: What stands between us and a user's function: our own rooms, and the loop that runs an `async def`.
+#: The packages whose frames may stand before the user's function: this one, and the loop that runs an `async def`.
 _OURS = frozenset({"scheduler", "asyncio"})
 
 
 def from_users_frame(error: E) -> E:
-    """The exception, its traceback and those of its causes without our frames before the first one of the user.
+    """The exception; its traceback and those of its causes lose our frames before the first frame of the user's code.
 
-    A traceback that holds none of the user's frames stays whole: then the fault is ours.
+    A traceback without a frame of the user's code stays whole: then the fault is ours.
     """
     for each in _chain(error):
         each.__traceback__ = _users(each.__traceback__) or each.__traceback__

@@ -15,8 +15,8 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_are_true(name: str) -> None:
-    """Each prints what it says it prints."""
+def test_the_examples_of_a_module_run(name: str) -> None:
+    """Each prints the output that its docstring shows."""
     failed, attempted = doctest.testmod(importlib.import_module(name))
     assert attempted
     assert not failed

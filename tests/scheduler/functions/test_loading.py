@@ -1,4 +1,4 @@
-"""Finding a user's functions, and saying clearly why they are not found."""
+"""Loading a user's functions, and the errors when that fails."""
 
 import itertools
 import sys
@@ -16,7 +16,7 @@ ENGINE = "from scheduler.engine import Engine\nengine = Engine()\n\n@engine.defi
 
 @pytest.fixture
 def write(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Write a module under a name of its own; what it brought into the interpreter is taken out again."""
+    """Write a module under a name of its own; the interpreter's path and modules are restored afterwards."""
     path, modules = list(sys.path), set(sys.modules)
 
     def write(text: str) -> Path:
@@ -38,14 +38,14 @@ def test_the_engine_of_a_file_is_found(write: Callable[[str], Path]) -> None:
     assert target.application is target.module.my_engine
 
 
-def test_a_plain_registry_serves_too(write: Callable[[str], Path]) -> None:
+def test_a_registry_is_loaded_too(write: Callable[[str], Path]) -> None:
     """Timers need no HTTP."""
     file = write("from scheduler.functions import Registry\nr = Registry()\nr.define(lambda: 1, name='one')\n")
     assert load(str(file)).registry.names() == ["one"]
 
 
 def test_a_module_is_found_by_name_and_attribute(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a WSGI server."""
+    """As by a WSGI server."""
     file = write(ENGINE)
     monkeypatch.chdir(file.parent)
     assert load(f"{file.stem}:engine").registry.names() == ["hello"]
@@ -70,10 +70,10 @@ def test_one_engine_under_two_names_is_one_engine(write: Callable[[str], Path]) 
         (ENGINE + "@engine.define\ndef hello(): pass\n", "function 'hello' is defined twice"),
     ],
 )
-def test_a_file_that_does_not_serve_is_refused_with_the_place(
+def test_a_file_that_cannot_be_loaded_is_refused_with_its_line(
     write: Callable[[str], Path], text: str, words: str
 ) -> None:
-    """One line: the file, the error, the line of the file."""
+    """In one line: the file, the error, and the line in the file."""
     file = write(text)
     with pytest.raises(TargetError, match=words) as refused:
         load(str(file))
@@ -91,7 +91,7 @@ def test_a_file_that_does_not_serve_is_refused_with_the_place(
 def test_an_error_in_another_file_of_the_project_is_shown_there(
     write: Callable[[str], Path], text: str, words: str
 ) -> None:
-    """wsgi.py imports cloud.py: the line is that of cloud.py, and so is the name."""
+    """If wsgi.py imports cloud.py, the error names cloud.py and its line."""
     other = "cloud_other_1" if "y =" in text else "cloud_other_2"
     file = write(f"import {other}\n")
     (file.parent / f"{other}.py").write_text(text)
@@ -110,15 +110,15 @@ def test_an_error_in_another_file_of_the_project_is_shown_there(
         ("json", "json has no engine"),
     ],
 )
-def test_a_target_that_is_not_there_is_refused(name: str, words: str) -> None:
+def test_a_missing_target_is_refused(name: str, words: str) -> None:
     """Before anything is started."""
     with pytest.raises(TargetError, match=words):
         load(name)
 
 
-def test_a_file_whose_name_hides_behind_a_module_is_refused(tmp_path: Path) -> None:
-    """`json.py` would never be imported: the name is taken."""
+def test_a_file_with_the_name_of_another_module_is_refused(tmp_path: Path) -> None:
+    """`json.py` would never be imported."""
     (tmp_path / "json.py").write_text(ENGINE)
-    with pytest.raises(TargetError, match="hides behind another module 'json'"):
+    with pytest.raises(TargetError, match="another module is named 'json' too; rename the file"):
         load(str(tmp_path / "json.py"))
     sys.path.remove(str(tmp_path))
