@@ -1,35 +1,43 @@
-"""scheduler doctor: whether everything that a timer needs is well, thing by thing."""
+"""scheduler doctor: checks everything that a timer needs, one thing after another."""
 
 from __future__ import annotations
 
 import click
 
-from ..doctor.examination import _findings
+from ..doctor.examination import examine
 from ..doctor.findings import Severity
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import current_project
-from .options import json_option, store_option
+from .options import json_option, store_option, target_option
 
-_SIGNS = {Severity.WELL: "ok", Severity.WARNING: "!", Severity.BAD: "!!"}
+_SIGNS = {Severity.OK: "ok", Severity.WARNING: "!", Severity.ERROR: "!!"}
 
 
 @click.command("doctor")
-@click.option(
-    "--target", metavar="CLOUD.PY", help="What holds the functions; the folder's wsgi.py or cloud.py unless set."
-)
+@target_option
 @store_option
 @json_option
 def command(*, target: str | None, store: str | None, as_json: bool) -> None:
-    """Look whether everything that a timer needs is well; exit status 1 if something is not, warnings apart."""
-    project = current_project(store=store)
-    findings = list(_findings(project, target))
+    """Check everything that a timer needs: store, clocks, time zones, functions, workers.
+
+    `!` is a warning, `!!` an error; exit status 1 if there is an error.
+    """
+    findings = list(examine(current_project(store=store), target))
+    has_error = any(finding.severity is Severity.ERROR for finding in findings)
     if as_json:
-        shown = [
-            {"name": one.name, "ok": one.state is not Severity.BAD, "state": one.state, "text": one.text}
-            for one in findings
-        ]
-        print_json(shown)
+        print_json(
+            [
+                {
+                    "name": finding.name,
+                    "ok": finding.severity is not Severity.ERROR,
+                    "state": finding.severity,
+                    "text": finding.text,
+                }
+                for finding in findings
+            ]
+        )
     else:
-        display.print_table(("", "WHAT", "HOW IT IS"), ((_SIGNS[one.state], one.name, one.text) for one in findings))
-    raise SystemExit(1 if any(one.state is Severity.BAD for one in findings) else 0)
+        rows = ((_SIGNS[finding.severity], finding.name, finding.text) for finding in findings)
+        display.print_table(("", "CHECK", "RESULT"), rows)
+    raise SystemExit(1 if has_error else 0)

@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""The checks of `scheduler doctor`, one after another: the machine, the settings, the store, functions and workers."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from ..project.project import Project, printing_to_stderr
 from ..store.declarations import declared_timers
 from ..store.timers import TimerTable
 from . import machine, store_checks
-from .findings import Finding, bad, well
-from .workers import _workers
+from .findings import Finding
+from .workers import check_workers
 
 
-def _findings(project: Project, target: str | None) -> Iterator[Finding]:
-    tz = display.zone(project.settings.tz)
-    yield machine.versions()
-    yield _settings(project)
-    yield machine.clock(tz)
-    yield machine.zones(datetime.now(UTC).date())
+def examine(project: Project, target: str | None) -> Iterator[Finding]:
+    """Run every check; one that fails does not keep the next one from running."""
+    yield machine.check_versions()
+    yield _check_settings(project)
+    yield machine.check_clock(display.zone(project.settings.tz))
+    yield machine.check_zone_databases(datetime.now(UTC).date())
     if project.store_file is not None:
-        yield machine.disk(_existing(project.store_file.parent))
-    yield from _guarded("store", _store(project))
-    yield from _guarded("functions", _functions(project, target))
-    yield from _guarded("workers", _workers(project, target))
+        yield machine.check_disk(_nearest_folder(project.store_file.parent))
+    yield from _guarded("store", _check_store(project))
+    yield from _guarded("functions", _check_functions(project, target))
+    yield from _guarded("workers", check_workers(project, target))
 
 
 def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """Findings up to the first error of ours, which is one as well."""
+    """The findings up to the first error of the service, and that error as a finding."""
     try:
         yield from findings
     except SchedulerError as error:
-        yield bad(name, str(error))
+        yield Finding.error(name, str(error))
 
 
-def _settings(project: Project) -> Finding:
+def _check_settings(project: Project) -> Finding:
     given = [f"{name} from {origin}" for name, origin in project.settings.origins.items()]
-    return well("settings", ", ".join(given) or "all defaults")
+    return Finding.ok("settings", ", ".join(given) or "all defaults")
 
 
-def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that exists: where the store would be made."""
-    return next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
+def _nearest_folder(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists, where it would be created."""
+    return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
 
 
-def _store(project: Project) -> Iterator[Finding]:
+def _check_store(project: Project) -> Iterator[Finding]:
     with project.open_store() as store:
-        yield from store_checks.findings(store, project.store_file, display.zone(project.settings.tz))
+        yield from store_checks.check_store(store, project.store_file, display.zone(project.settings.tz))
 
 
-def _functions(project: Project, target: str | None) -> Iterator[Finding]:
+def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:
     name = project.required_target_name(target)
     with printing_to_stderr():
         registry = project.load(name).registry
     known = registry.names()
-    declared_timers(registry, project.environment, project.settings.tz)
+    declared_timers(registry, project.environment, project.settings.tz)  # raises for an invalid declaration
     if project.store_file is None or project.store_file.exists():
         with project.open_store() as store:
             served = [env for env in Environment if project.settings.for_environment(env).runs_what_is_served]
-            lost = missing_functions(TimerTable(store).list(), dict.fromkeys(served, (known, name)))
-        if lost:
-            yield bad("functions", "; ".join(lost))
+            missing = missing_functions(TimerTable(store).list(), dict.fromkeys(served, (known, name)))
+        if missing:
+            yield Finding.error("functions", "; ".join(missing))
             return
-    yield well("functions", f"{name}: {', '.join(known) or 'none'}")
+    yield Finding.ok("functions", f"{name}: {', '.join(known) or 'none'}")

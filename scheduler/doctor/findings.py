@@ -1,4 +1,4 @@
-"""A finding of the doctor: what was looked at, how it is, and what there is to say of it."""
+"""A finding of `scheduler doctor`: the result of one check."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How something is; a warning is worth a look and keeps nothing from working."""
+    """How serious a finding is; the values are those that --json prints.
 
-    WELL = "well"
+    A warning deserves a look and keeps nothing from working; an error does.
+    """
+
+    OK = "well"
     WARNING = "warning"
-    BAD = "bad"
+    ERROR = "bad"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `text` says how it is, with the fix where it is not well."""
+    """The result of the check `name`; `text` has the fix where the severity is not OK."""
 
     name: str
-    state: Severity
+    severity: Severity
     text: str
 
+    @classmethod
+    def ok(cls, name: str, text: str) -> Finding:
+        return cls(name, Severity.OK, text)
 
-def well(name: str, text: str) -> Finding:
-    return Finding(name, Severity.WELL, text)
+    @classmethod
+    def warning(cls, name: str, text: str) -> Finding:
+        return cls(name, Severity.WARNING, text)
 
-
-def warning(name: str, text: str) -> Finding:
-    return Finding(name, Severity.WARNING, text)
-
-
-def bad(name: str, text: str) -> Finding:
-    return Finding(name, Severity.BAD, text)
+    @classmethod
+    def error(cls, name: str, text: str) -> Finding:
+        return cls(name, Severity.ERROR, text)

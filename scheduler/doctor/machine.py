@@ -1,4 +1,4 @@
-"""What the doctor looks at on this machine: its clocks, its time zone databases, the disk of the store."""
+"""The checks of this machine: its clocks, its time zone databases, the disk of the store, the versions of packages."""
 
 from __future__ import annotations
 
@@ -13,32 +13,27 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..formats import display
-from .findings import Finding, bad, warning, well
+from .findings import Finding
 
-#: The wall clock may differ so much from the monotonic one while we look; more, and somebody sets it.
-_MOST_DRIFT_S = 0.005
-_LOOK_S = 0.1
-#: What adjtimex(2) answers while nothing keeps the system clock right.
-_TIME_ERROR = 5
-#: A zone database that was made so many years before this one is old: rules change several times a year.
-_OLD_YEARS = 2
-#: Free space on the disk of the store: below the first nothing is well, below the second it is worth a look.
-_NO_ROOM, _LITTLE_ROOM = 100 * 2**20, 2**30
+#: How long the two clocks are compared, and by how much they may differ then; more, and a program sets the wall clock.
+_COMPARED_S, _MAX_DRIFT_S = 0.1, 0.005
 
 
-def clock(tz: tzinfo) -> Finding:
-    """Whether the wall clock goes evenly, and whether something keeps it right."""
+def check_clock(tz: tzinfo) -> Finding:
+    """Whether the wall clock runs evenly and is synchronised."""
     wall, monotonic = time.time(), time.monotonic()
-    time.sleep(_LOOK_S)
+    time.sleep(_COMPARED_S)
     drift_s = (time.time() - wall) - (time.monotonic() - monotonic)
-    said = f"{display.instant(datetime.now(UTC), tz)}; wall and monotonic clock agree to {abs(drift_s) * 1000:.1f} ms"
+    text = f"{display.instant(datetime.now(UTC), tz)}; wall and monotonic clock agree to {abs(drift_s) * 1000:.1f} ms"
     if (suspended_s := _suspended_s()) >= 1:
-        said += f"; the machine was suspended for {display.seconds(suspended_s)} since it started"
-    if abs(drift_s) > _MOST_DRIFT_S:
-        return warning("clock", f"{said}: something sets the clock at this moment")
+        text += f"; the machine was suspended for {display.seconds(suspended_s)} since it started"
+    if abs(drift_s) > _MAX_DRIFT_S:
+        return Finding.warning("clock", f"{text}: the clock is being set at this moment")
     if _is_unsynchronised():
-        return warning("clock", f"{said}; nothing keeps it right: start an NTP client (chrony, systemd-timesyncd)")
-    return well("clock", said)
+        return Finding.warning(
+            "clock", f"{text}; the clock is not synchronised: start an NTP client (chrony, systemd-timesyncd)"
+        )
+    return Finding.ok("clock", text)
 
 
 def _suspended_s() -> float:
@@ -47,31 +42,41 @@ def _suspended_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
+#: What adjtimex(2) returns while the system clock is not synchronised.
+_TIME_ERROR = 5
+
+
 def _is_unsynchronised() -> bool:
     if sys.platform != "linux":
         return False
     with contextlib.suppress(OSError, AttributeError):
-        # All zero it only asks; larger than any struct timex.
+        # All zero, the call only reads; the buffer is larger than any struct timex.
         return bool(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024)) == _TIME_ERROR)
     return False
 
 
-def zones(today: date) -> Finding:
-    """The versions of the time zone databases at hand; expressions go by pytz's."""
-    found = {name: known for name, known in zone_databases().items() if known}
-    said = ", ".join(f"{name} {known}" for name, known in found.items())
-    used = found.get("pytz", "")
-    text = f"time zone databases: {said}; expressions go by pytz's"
+#: A zone database from so many years before this one is old: rules change several times a year.
+_OLD_YEARS = 2
+
+
+def check_zone_databases(today: date) -> Finding:
+    """Whether the time zone database of pytz, which expressions use, is old or older than another one."""
+    known = {name: number for name, number in zone_databases().items() if number}
+    listed = ", ".join(f"{name} {number}" for name, number in known.items())
+    used = known.get("pytz", "")
+    text = f"time zone databases: {listed}; expressions use that of pytz"
     if not used[:4].isdigit() or int(used[:4]) <= today.year - _OLD_YEARS:
-        return warning("zones", f"{text}, which is old: pip install -U pytz")
-    newer = [name for name, known in found.items() if known > used]
+        return Finding.warning("zones", f"{text}, which is old: pip install -U pytz")
+    newer = [name for name, number in known.items() if number > used]
     if newer:
-        return warning("zones", f"{text}, which is older than that of {' and '.join(newer)}: pip install -U pytz")
-    return well("zones", text)
+        return Finding.warning(
+            "zones", f"{text}, which is older than that of {' and '.join(newer)}: pip install -U pytz"
+        )
+    return Finding.ok("zones", text)
 
 
 def zone_databases() -> dict[str, str]:
-    """Where rules of time zones come from, and of which version they are, `2026a` for instance; empty = not there."""
+    """The version of each time zone database, as in `2026a`; empty for a missing one."""
     import pytz
     from dateutil.zoneinfo import get_zonefile_instance
 
@@ -98,23 +103,27 @@ def _tzdata_version() -> str:
         return ""
 
 
-def disk(folder: Path) -> Finding:
-    """How much room the store has to grow."""
+#: Free bytes on the disk of the store: fewer than the first are an error, fewer than the second a warning.
+_ERROR_BELOW, _WARNING_BELOW = 100 * 2**20, 2**30
+
+
+def check_disk(folder: Path) -> Finding:
+    """Whether the store has room to grow."""
     try:
         usage = shutil.disk_usage(folder)
     except OSError as error:
-        return bad("disk", f"{folder}: {error.strerror}")
+        return Finding.error("disk", f"{folder}: {error.strerror}")
     text = f"{display.size(usage.free)} free of {display.size(usage.total)} at {folder}"
-    if usage.free < _NO_ROOM:
-        return bad("disk", f"{text}; free some space before the store cannot be written")
-    return warning("disk", text) if usage.free < _LITTLE_ROOM else well("disk", text)
+    if usage.free < _ERROR_BELOW:
+        return Finding.error("disk", f"{text}; free some space, or writes to the store will fail")
+    return Finding.warning("disk", text) if usage.free < _WARNING_BELOW else Finding.ok("disk", text)
 
 
-def versions() -> Finding:
-    """Of this program, Python, and what stores times and answers calls."""
-    named = ("quartzcron", "SQLAlchemy", "waitress", "psycopg")
-    known = [f"{name} {found}" for name in named if (found := _version(name))]
-    return well("versions", f"{', '.join(known)}; Python {sys.version.split()[0]} at {sys.executable}")
+def check_versions() -> Finding:
+    """The versions of this program, of Python, and of the packages that store timers and answer calls."""
+    packages = ("quartzcron", "SQLAlchemy", "waitress", "psycopg")
+    installed = [f"{name} {number}" for name in packages if (number := _version(name))]
+    return Finding.ok("versions", f"{', '.join(installed)}; Python {sys.version.split()[0]} at {sys.executable}")
 
 
 def _version(package: str) -> str:

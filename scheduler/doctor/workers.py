@@ -15,13 +15,13 @@ from ..formats import display
 from ..project.project import Project
 from ..project.settings import EnvironmentSettings
 from ..workers.executor import ProcessExecutor
-from .findings import Finding, bad, well
+from .findings import Finding
 
 _ANSWER_WITHIN_S = 10.0
 
 
-def _workers(project: Project, target: str | None) -> Iterator[Finding]:
-    """Look whether that can be reached which runs the functions of timers, in every environment."""
+def check_workers(project: Project, target: str | None) -> Iterator[Finding]:
+    """Whether the executor of every environment that is served can run functions."""
     served = [project.only_environment] if project.only_environment else list(Environment)
     for deployment in dict.fromkeys(project.settings.for_environment(environment) for environment in served):
         yield from _LOOKS[deployment.executor](project, target, deployment)
@@ -42,10 +42,12 @@ def _processes(project: Project, target: str | None, deployment: EnvironmentSett
         executor.stop()
     if ending is None or nobody not in (ending.error or ""):
         what = "nothing" if ending is None else f"{ending.outcome}, {ending.error}"
-        yield bad("workers", f"a worker started, but to a call it answered {what} within {_ANSWER_WITHIN_S:g} s")
+        yield Finding.error(
+            "workers", f"a worker started, but to a call it answered {what} within {_ANSWER_WITHIN_S:g} s"
+        )
         return
     settings = project.settings
-    yield well(
+    yield Finding.ok(
         "workers",
         f"one started and loaded the functions in {display.seconds(started_s)}, answered a call in "
         f"{display.seconds(answered_s)}; {settings.workers} are kept ready, at most {settings.max_workers}",
@@ -66,7 +68,7 @@ def _call(executor: ProcessExecutor, function: str) -> Ending | None:
 
 
 def _threads(project: Project, _target: str | None, _deployment: EnvironmentSettings) -> Iterator[Finding]:
-    yield well("workers", f"at most {project.settings.max_workers} threads; a function that hangs is not killed")
+    yield Finding.ok("workers", f"at most {project.settings.max_workers} threads; a function that hangs is not killed")
 
 
 def _remote_engine(_place: Project, _target: str | None, deployment: EnvironmentSettings) -> Iterator[Finding]:
@@ -77,7 +79,7 @@ def _remote_engine(_place: Project, _target: str | None, deployment: Environment
         httpx.get(address, timeout=5, trust_env=False).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConfigError(f"{address}: the remote engine does not answer ({error})") from error
-    yield well("workers", f"{deployment.remote_engine} answers")
+    yield Finding.ok("workers", f"{deployment.remote_engine} answers")
 
 
 def _fleet(project: Project, _target: str | None, _deployment: EnvironmentSettings) -> Iterator[Finding]:
@@ -85,7 +87,7 @@ def _fleet(project: Project, _target: str | None, _deployment: EnvironmentSettin
 
     with project.open_store() as store:
         check(celery_app(project.settings.broker, store))
-    yield well("workers", f"the broker {project.settings.broker.partition('://')[0]}:// answers")
+    yield Finding.ok("workers", f"the broker {project.settings.broker.partition('://')[0]}:// answers")
 
 
 _LOOKS: dict[str, Callable[[Project, str | None, EnvironmentSettings], Iterator[Finding]]] = {
