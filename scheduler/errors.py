@@ -1,29 +1,32 @@
-"""The error tree of the timer service, and the run messages to the letter. Nothing here does anything.
+"""The errors of the timer service, and the texts of failed runs, which the specification fixes to the letter.
 
 SchedulerError
-├── TimerError(ValueError)          a timer that cannot be: field, value, what is allowed
+├── TimerError(ValueError)          an invalid timer: its field, the value, and what is allowed
 │   ├── DuplicateTimerError         the environment has a timer of that name
-│   ├── UnknownTimerError           there is no timer of that name
-│   └── TimerQuotaError             the environment is full
+│   ├── UnknownTimerError           the environment has no timer of that name
+│   └── TimerQuotaError             the environment has as many timers as its quota
 ├── FunctionError
 │   ├── UnknownFunctionError        no function of that name is defined
 │   ├── DuplicateFunctionError(RuntimeError)
 │   ├── ArgumentError(ValueError)   an argument is missing, superfluous or of the wrong type
 │   ├── FunctionTimedOutError(TimeoutError)  a call is over its limit
-│   └── EngineBusyError             no worker of the engine is free
-├── TargetError                     a cloud.py or module:attribute that does not load
+│   └── EngineBusyError             all threads of the engine are busy
+├── TargetError                     a cloud.py or module:attribute that cannot be loaded
 ├── StoreError
-│   ├── StoreUnavailableError       locked, read-only, full, out of reach: may pass
-│   └── StoreVersionError           written by a newer version, or no store at all
-└── ConfigError(ValueError)
+│   ├── StoreUnavailableError       locked, read-only, full or unreachable; a retry may succeed
+│   ├── LeaseLostError              the lease of this daemon ran out
+│   └── StoreVersionError           written by a newer version, or not by this service
+└── ConfigError(ValueError)         an invalid setting
 
-LeanEngineError, LeanCloudError     raised by a user's function to answer its caller (engine protocol, section 4)
+LeanEngineError                     raised by a user's function to refuse a call (engine protocol § 4)
+LeanCloudError                      the same, as LeanCloud's SDK raises it
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+#: The text of a run by its outcome (engine protocol § 6).
 TIMED_OUT = "timerAction timed-out and no fallback available."
 SHORT_CIRCUITED = "timerAction short-circuited and no fallback available."
 FAILED = "timerAction failed and no fallback available."
@@ -31,11 +34,11 @@ NOT_QUEUED = "timerAction could not be queued for execution and no fallback avai
 
 
 class SchedulerError(Exception):
-    """Base of every error that the timer service raises by itself."""
+    """Base of every error that the timer service itself raises."""
 
 
 class TimerError(SchedulerError, ValueError):
-    """A timer that cannot be; `field` names the attribute that is wrong."""
+    """An invalid timer; `field` names the invalid attribute."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -54,7 +57,7 @@ class DuplicateTimerError(TimerError):
 
 
 class UnknownTimerError(TimerError):
-    """There is no timer of that name in the environment."""
+    """The environment has no timer of that name."""
 
     def __init__(self, name: str, environment: str, known: Iterable[str] = ()) -> None:
         self.known = sorted(known)
@@ -63,7 +66,7 @@ class UnknownTimerError(TimerError):
 
 
 class TimerQuotaError(TimerError):
-    """The environment holds as many timers as its setting allows."""
+    """The environment has as many timers as its quota allows."""
 
     def __init__(self, environment: str, quota: int) -> None:
         super().__init__(
@@ -75,7 +78,7 @@ class TimerQuotaError(TimerError):
 
 
 class FunctionError(SchedulerError):
-    """A function that is not there, is there twice, or was given wrong arguments."""
+    """A function that cannot be defined or called, or that is over its limit."""
 
 
 class UnknownFunctionError(FunctionError):
@@ -103,14 +106,14 @@ class ArgumentError(FunctionError, ValueError):
 
 
 class FunctionTimedOutError(FunctionError, TimeoutError):
-    """A call is over its limit; the function may go on, its answer is meaningless (engine protocol, section 4)."""
+    """A call is over its limit; the function may go on, its result is dropped (engine protocol § 4)."""
 
     def __init__(self) -> None:
         super().__init__("The request timed out on the server.")
 
 
 class EngineBusyError(FunctionError):
-    """No worker of the engine is free: all run functions, some of them perhaps abandoned at their limit."""
+    """No thread of the engine is free: each runs a function, which may have been abandoned at its limit."""
 
     def __init__(self, workers: int) -> None:
         super().__init__(f"all {workers} workers of the engine are busy; try again, or raise max_concurrency")
@@ -118,31 +121,31 @@ class EngineBusyError(FunctionError):
 
 
 class TargetError(SchedulerError):
-    """A cloud.py or module:attribute that does not load, or holds no functions."""
+    """A cloud.py or module:attribute that cannot be loaded, or holds no functions."""
 
 
 class StoreError(SchedulerError):
-    """The store cannot do what was asked."""
+    """The store cannot carry out a statement."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store is locked, read-only, full or out of reach; trying again may help."""
+    """The store is locked, read-only, full or unreachable; a retry may succeed."""
 
 
 class LeaseLostError(StoreError):
-    """The daemon was taken for dead and its runs for abandoned; what it still holds must not be recorded."""
+    """The lease of this daemon ran out and its runs count as abandoned; it must not record their results any more."""
 
 
 class StoreVersionError(StoreError):
-    """The file was written by a newer version, or is no store of this service."""
+    """The store was written by a newer version, or not by this service."""
 
 
 class ConfigError(SchedulerError, ValueError):
-    """A setting that cannot be."""
+    """An invalid setting."""
 
 
 class LeanCloudError(Exception):
-    """An error with a code and a text for the caller, as the LeanCloud SDK raises it.
+    """An error with a code and a text for the caller, as LeanCloud's SDK raises it.
 
     `code` is the number in the JSON body, `error` its text. The HTTP status is 400.
     """
@@ -159,8 +162,8 @@ class LeanCloudError(Exception):
 class LeanEngineError(Exception):
     """Refuse a call: `LeanEngineError(123, "m")`, `LeanEngineError("m")`, `LeanEngineError(status=422, code=777)`.
 
-    `code` is the number in the JSON body (1 when none is given), `message` its text, `status` the HTTP status: the
-    code itself where it is an HTTP status (400-599), else 400.
+    `code` is the number in the JSON body (default: 1), `message` its text, `status` the HTTP status (default: the code
+    if it is between 400 and 599, else 400).
     """
 
     def __init__(
