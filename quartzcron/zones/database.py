@@ -1,4 +1,4 @@
-"""Zones read from the files of the database that pytz brings along. Imported when a zone is first named."""
+"""Zones by name, read from the database that pytz brings along. Imported when a zone is first named."""
 
 from __future__ import annotations
 
@@ -7,22 +7,43 @@ from zoneinfo import ZoneInfo
 
 import pytz
 
+from ..errors import UnknownZoneError
+
 _NAME_LENGTH = 64
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])([01]?\d|2[0-3])(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII)
 _BEIJING = ("beijing", "北京", "上海", "china")
+
+_loaded: dict[str, NamedZoneInfo] = {}
 
 
 class NamedZoneInfo(ZoneInfo):
     """A ZoneInfo out of pytz's database, which pickles by its name."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        from .lookup import named_zone
-
-        return named_zone, (self.key,)
+        return load_zone, (self.key,)
 
 
 def load_zone(name: str) -> NamedZoneInfo:
-    """The zone of that name; raises OSError or ValueError if there is none."""
+    """The zone of a name in the database, one object per name.
+
+    Raises UnknownZoneError, with the nearest name as a hint.
+
+    >>> load_zone("Asia/Shanghai")
+    NamedZoneInfo(key='Asia/Shanghai')
+    """
+    zone = _loaded.get(name)
+    if zone is None:
+        try:
+            zone = _read_zone(name)
+        except (OSError, ValueError):
+            nearest = nearest_name(name)
+            raise UnknownZoneError(name, f"did you mean {nearest!r}?" if nearest else None) from None
+        zone = _loaded.setdefault(name, zone)
+    return zone
+
+
+def _read_zone(name: str) -> NamedZoneInfo:
+    """Read a zone file; raises OSError or ValueError if there is no such file."""
     if not name.isascii() or not name.isprintable() or len(name) > _NAME_LENGTH or name != name.strip():
         raise ValueError(name)
     with pytz.open_resource(name) as file:  # type: ignore[attr-defined]
@@ -30,9 +51,10 @@ def load_zone(name: str) -> NamedZoneInfo:
 
 
 def nearest_name(name: str) -> str | None:
-    """The name in the database that looks most like this one, if one does; for `GMT+8` the offset that people mean.
+    """The most similar name in the database, None if no name is similar.
 
-    Etc/GMT+8 is eight hours behind UTC, and Beijing is not in the database.
+    For `GMT+8` it is +08:00, which is what people mean: Etc/GMT+8 is eight hours behind UTC. For Beijing, which is not
+    in the database, it is Asia/Shanghai.
     """
     from difflib import get_close_matches
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 import sys
 from datetime import UTC, timedelta, timezone, tzinfo
 
+from ..lazy import Lazy
 from .zone import NamedZone, PytzZone, Zone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import database
+else:
+    database = Lazy("zones.database")
 
 _REMEMBERED = 2048
 
@@ -85,11 +92,10 @@ def named_zone(name: str) -> tzinfo:
     >>> named_zone("+05:45")
     datetime.timezone(datetime.timedelta(seconds=20700))
     """
-    found = _named.get(name)
-    if found is None:
-        found = _offset_zone(name) or _load(name)
-        _named[name] = found
-    return found
+    zone = _named.get(name)
+    if zone is None:
+        zone = _named[name] = _offset_zone(name) or database.load_zone(name)
+    return zone
 
 
 def local_zone() -> tzinfo:
@@ -109,17 +115,6 @@ def local_zone() -> tzinfo:
         from dateutil.tz import tzlocal
 
         return tzlocal()
-
-
-def _load(name: str) -> tzinfo:
-    from ..errors import UnknownZoneError
-    from .database import load_zone, nearest_name
-
-    try:
-        return load_zone(name)
-    except (OSError, ValueError):
-        nearest = nearest_name(name)
-        raise UnknownZoneError(name, f"did you mean {nearest!r}?" if nearest else None) from None
 
 
 def _offset_zone(name: str) -> timezone | None:
