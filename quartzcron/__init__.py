@@ -31,8 +31,8 @@ Days of the week count from Sunday = 1. Days of the month may mix all forms in a
 True
 
 **Zones.** A name, or a zoneinfo, pytz, dateutil or fixed-offset tzinfo. An expression without a zone is read in the
-zone of the question; a naive question to it is plain wall time. Where clocks change, `dst="vixie"` fires a fixed time
-exactly once and an interval expression in both passes; `dst="quartz"` does as Java's Quartz (see policies.py).
+zone of the time that is passed; a naive time is plain wall time then. Where clocks change, `dst="vixie"` fires a fixed
+time exactly once and an interval expression in both passes; `dst="quartz"` does as Java's Quartz (see dst_policies.py).
 
 >>> in_a_gap = CronExpression("0 30 2 * * ?", tz="America/New_York")
 >>> print(in_a_gap.next_fire(datetime(2026, 3, 8)))
@@ -59,7 +59,7 @@ the likely fix.
 import sys
 
 from .expression import CronExpression
-from .lazy import Later
+from .lazy import Lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +69,13 @@ __all__ = ["CronError", "CronExpression", "CronSyntaxError", "PolicyError", "Pro
 
 
 # Modules that pickles of version 0.1.0 name: from their earlier names to where their contents are now.
-_MOVED = {"dialects.errors": "errors", "value": "search.compiled", "zone_names": "zones.lookup"}
-sys.modules.update({f"{__name__}.{old}": Later(new) for old, new in _MOVED.items()})  # type: ignore[misc]
+_MOVED = {
+    "contrib.pydantic": "text.pydantic_schema",
+    "dialects.errors": "errors",
+    "value": "search.compiled",
+    "zone_names": "zones.lookup",
+}
+sys.modules.update({f"{__name__}.{old}": Lazy(new) for old, new in _MOVED.items()})  # type: ignore[misc]
 
 
 def __getattr__(name: str) -> object:

@@ -1,53 +1,67 @@
 """CronExpression, the immutable value that users hold.
 
-next_fire, prev_fire and matches read one row of the almanac, and add a ready-made timedelta to a ready-made midnight.
-What no row answers (a day that a gap or an overlap touches, a year outside 1970-2099) goes to policies.py, which is
-exact everywhere and takes its time. What an expression holds, and how it is a value, stands in value.py.
+Its fire times come from CompiledExpression, in search/compiled.py. The methods here are about sequences of fire times,
+and about other forms of an expression: descriptions, dialects, JSON, exclusions. What they need is imported when they
+are first called.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
-from . import conversions
-from .lazy import Later
-from .search.compiled import VIXIE, Expression, make
-from .search.year_rows import NEVER
-from .wall.days import NONE_LEFT
-from .wall.times import NONE_LEFT as NO_TIME_LEFT
+from .lazy import Lazy
+from .search.compiled import VIXIE, CompiledExpression, make
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from datetime import date
+    from typing import Any, Self, overload
 
-    from . import errors
-    from .grammar import canonical
-    from .search import iterate, localize, rank, transition_days
+    from dateutil.rrule import rrule
+
+    from . import dialects, errors, schedules
+    from .dialects import rrule as rrule_dialect
+    from .grammar import hashed
+    from .schedules import Union
+    from .search import calendar as calendars
+    from .search import iterate, rank
+    from .search.calendar import Calendar
+    from .text import describe, json_form, pydantic_schema
     from .wall import pattern
     from .zones import dst_policies, lookup
 else:
-    canonical, errors, dst_policies = Later("grammar.canonical"), Later("errors"), Later("zones.dst_policies")
-    iterate, localize, lookup = Later("search.iterate"), Later("search.localize"), Later("zones.lookup")
-    pattern, rank = Later("wall.pattern"), Later("search.rank")
-    transition_days = Later("search.transition_days")
+    dialects, errors, schedules = Lazy("dialects"), Lazy("errors"), Lazy("schedules")
+    rrule_dialect, hashed = Lazy("dialects.rrule"), Lazy("grammar.hashed")
+    calendars, iterate, rank = Lazy("search.calendar"), Lazy("search.iterate"), Lazy("search.rank")
+    pattern = Lazy("wall.pattern")
+    describe, json_form = Lazy("text.describe"), Lazy("text.json_form")
+    pydantic_schema = Lazy("text.pydantic_schema")
+    dst_policies, lookup = Lazy("zones.dst_policies"), Lazy("zones.lookup")
+
+    def overload(signature):
+        """Importing typing takes milliseconds, and only type checkers read the signatures."""
+        return signature
+
 
 _KNOWN = 512
 _KNOWN_LENGTH = 256
 
 
-class CronExpression(Expression):
+class CronExpression(CompiledExpression):
     """A Quartz cron expression, as an immutable value.
 
-    `text` has six or seven fields: seconds, minutes, hours, day of month, month, day of week and, if wanted, year.
+    `text` has six or seven fields: seconds, minutes, hours, day of month, month, day of week and, optionally, year.
     `tz` is a zone name, or a zoneinfo, pytz, dateutil or fixed-offset tzinfo; `dst` is "vixie" or "quartz", see
-    policies.py. Raises CronSyntaxError, UnknownZoneError or PolicyError, which are all CronError and ValueError.
+    zones/dst_policies.py. Raises CronSyntaxError, UnknownZoneError or PolicyError, which are all CronError and
+    ValueError.
 
-    In which zone:
+    Zones:
 
-    - An aware `after` gets an answer that carries the tzinfo of `after`. The expression is read in its own zone if it
-      has one, else in the zone of `after`.
+    - An aware `after` gets an answer with the tzinfo of `after`. The expression is read in its own zone if it has one,
+      else in the zone of `after`.
     - A naive `after` is wall time. If the expression has a zone it is wall time there, and the answer is aware, because
-      a naive one could not tell the two passes of an overlap apart. Otherwise no zone is involved, and the answer is
+      a naive one could not distinguish the two passes of an overlap. Otherwise no zone is involved, and the answer is
       naive.
     - No `after` means now, in the expression's zone, or else in the zone of this machine.
 
@@ -61,13 +75,13 @@ class CronExpression(Expression):
 
     __slots__ = ()
 
-    def __new__(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> CronExpression:
-        """Parse a text, or find the expression that was made of the same text before."""
+    def __new__(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> Self:
+        """Parse a text, or return the expression that was made of the same text before."""
         if tz is None and dst is VIXIE and cls is CronExpression and type(text) is str:
-            return _known.get(text) or _make_known(text)
+            return _known.get(text) or _make_known(text)  # type: ignore[return-value]
         if not isinstance(text, str):
             raise TypeError(f"a cron expression is a str, not {type(text).__name__}")
-        return make(cls, text, _zone_argument(tz), _policy_argument(dst))  # type: ignore[no-any-return]
+        return make(cls, text, _zone_argument(tz), _policy_argument(dst))
 
     @classmethod
     def is_valid(cls, text: object) -> bool:
@@ -83,141 +97,19 @@ class CronExpression(Expression):
         return True
 
     @property
-    def tz(self) -> tzinfo | None:
-        """The zone in which the expression is read; None if that is the zone of the question."""
-        return self._tz
+    def calendar(self) -> Calendar | None:
+        """The days that `excluding` took out; None if there are none.
 
-    def next_fire(self, after: datetime | None = None) -> datetime | None:  # noqa: PLR0912 - a call costs 50 ns
-        """The first fire time strictly after `after`, or None if there is none up to the end of 2099.
-
-        >>> from datetime import datetime
-        >>> CronExpression("0 30 9 L * ?").next_fire(datetime(2028, 2, 1))
-        datetime.datetime(2028, 2, 29, 9, 30)
+        >>> from datetime import date
+        >>> CronExpression("0 0 8 * * ?").excluding([date(2026, 1, 1)]).calendar
+        <Calendar of 1 days>
         """
-        if after is None:
-            after = localize.now_in(self._tz)
-        rows = self._ahead
-        try:
-            if after.tzinfo is not rows.carried:
-                return self._next_elsewhere(after)
-            new_year, days, here, midnights, beyond = rows[after.year]
-        except AttributeError:
-            raise localize.no_datetime(after) from None
-        today = after.toordinal() - new_year
-        midnight = here[today]
-        if midnight is None:
-            return transition_days.next_from(self._pattern, self._policy, today, after)
-        day = days[today]
-        if day == today:
-            clock = self._clock
-            if clock is None:
-                fire = midnight + self._first
-                if fire > after:
-                    return fire
-            else:
-                seconds, minutes, hours, deltas, head = clock
-                hour = after.hour
-                if hours[hour] == hour:
-                    minute = after.minute
-                    if minutes[minute] == minute:
-                        second = seconds[after.second + 1]
-                        if second is not None:
-                            return midnight + deltas[hour * 60 + minute] + second
-                    minute = minutes[minute + 1]
-                    if minute < NO_TIME_LEFT:
-                        return midnight + deltas[hour * 60 + minute]
-                hour = hours[hour + 1]
-                if hour < NO_TIME_LEFT:
-                    return midnight + deltas[hour * 60 + head]
-            day = days[today + 1]
-        midnight = midnights[day]
-        if midnight is None:
-            if day != NONE_LEFT:
-                return transition_days.next_on(self._pattern, self._policy, day, after)
-            midnight = rows.look_beyond(after.year) if beyond is None else beyond
-            if midnight is None:
-                return transition_days.next_exactly(self._pattern, self._policy, after)
-            if midnight is NEVER:
-                return None
-        return midnight + self._first
+        return calendars.calendar_of(self)
 
-    def prev_fire(self, before: datetime | None = None) -> datetime | None:  # noqa: PLR0912 - a call costs 50 ns
-        """The last fire time strictly before `before`, or None if there is none from 1970 on: the mirror of next_fire.
-
-        >>> from datetime import datetime
-        >>> CronExpression("0 30 9 L * ?").prev_fire(datetime(2028, 3, 1))
-        datetime.datetime(2028, 2, 29, 9, 30)
-        """
-        if before is None:
-            before = localize.now_in(self._tz)
-        rows = self._behind
-        try:
-            if before.tzinfo is not rows.carried:
-                return self._prev_elsewhere(before)
-            new_year, days, here, midnights, beyond = rows[before.year]
-        except AttributeError:
-            raise localize.no_datetime(before) from None
-        today = before.toordinal() - new_year
-        midnight = here[today]
-        if midnight is None:
-            return transition_days.prev_from(self._pattern, self._policy, today, before)
-        day = days[today]
-        if day == today:
-            clock = self._clock_behind
-            if clock is None:
-                fire = midnight + self._last
-                if fire < before:
-                    return fire
-            else:
-                seconds, minutes, hours, deltas, tail = clock
-                hour = before.hour
-                if hours[hour] == hour:
-                    minute = before.minute
-                    if minutes[minute] == minute:
-                        second = seconds[before.second if before.microsecond else before.second - 1]
-                        if second is not None:
-                            return midnight + deltas[hour * 60 + minute] + second
-                    minute = minutes[minute - 1]
-                    if minute < NO_TIME_LEFT:
-                        return midnight + deltas[hour * 60 + minute]
-                hour = hours[hour - 1]
-                if hour < NO_TIME_LEFT:
-                    return midnight + deltas[hour * 60 + tail]
-            day = days[today - 1]
-        midnight = midnights[day]
-        if midnight is None:
-            if day != NONE_LEFT:
-                return transition_days.prev_on(self._pattern, self._policy, day, before)
-            midnight = rows.look_beyond(before.year) if beyond is None else beyond
-            if midnight is None:
-                return transition_days.prev_exactly(self._pattern, self._policy, before)
-            if midnight is NEVER:
-                return None
-        return midnight + self._last
-
-    def matches(self, time: datetime) -> bool:
-        """Whether the whole second of `time` is a fire time (Quartz: isSatisfiedBy).
-
-        >>> from datetime import datetime
-        >>> CronExpression("0 0 8 ? * MON").matches(datetime(2026, 1, 5, 8, 0, 0, 999_999))
-        True
-        """
-        rows = self._ahead
-        try:
-            if time.tzinfo is not rows.carried:
-                return self._matches_elsewhere(time)
-            new_year, days, here, _, _ = rows[time.year]
-        except AttributeError:
-            raise localize.no_datetime(time) from None
-        today = time.toordinal() - new_year
-        if here[today] is None:
-            return transition_days.matches_exactly(self._pattern, self._policy, time)
-        return days[today] == today and bool(
-            self._hours.mask >> time.hour & self._minutes.mask >> time.minute & self._seconds.mask >> time.second & 1
-        )
+    # -- sequences of fire times --
 
     def fires(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
-        """The fire times strictly after `start` (now, if not given) up to and including `end` (2099, if not given).
+        """The fire times strictly after `start` (default: now) up to and including `end` (default: the end of 2099).
 
         >>> from datetime import datetime
         >>> twice = CronExpression("0 0 8 1,15 * ?")
@@ -236,36 +128,27 @@ class CronExpression(Expression):
         return list(self.fires(start, end))
 
     def count(self, start: datetime, end: datetime) -> int:
-        """How many fire times lie strictly after `start` up to and including `end`, without walking over them.
+        """The number of fire times strictly after `start` up to and including `end`, computed without iterating.
 
         >>> from datetime import datetime
         >>> CronExpression("* * * * * ?").count(datetime(2026, 1, 1), datetime(2027, 1, 1))
         31536000
         """
-        known = self._tally
-        if known is not None:
-            later, earlier = known.up_to_plain(end), known.up_to_plain(start)
+        tally = self._tally
+        if tally is not None:
+            later, earlier = tally.up_to_plain(end), tally.up_to_plain(start)
             if later is not None and earlier is not None:
                 return later - earlier if later > earlier else 0
         return rank.count(self, start, end)
 
     def nth(self, n: int, after: datetime | None = None) -> datetime | None:
-        """The n-th fire time strictly after `after`, n from 1, without walking; None if there are not so many.
+        """The n-th fire time strictly after `after`, n from 1, computed without iterating; None if there are fewer.
 
         >>> from datetime import datetime
         >>> CronExpression("0 0 8 ? * MON").nth(100, datetime(2026, 1, 1))
         datetime.datetime(2027, 11, 29, 8, 0)
         """
         return rank.nth(self, n, after)
-
-    @property
-    def never_fires(self) -> bool:
-        """Whether no day of the years 1970 to 2099 fires, as for 30 February.
-
-        >>> CronExpression("0 0 8 30 2 ?").never_fires
-        True
-        """
-        return not self._days.firing_years
 
     @property
     def min_gap(self) -> timedelta | None:
@@ -287,61 +170,182 @@ class CronExpression(Expression):
         gaps = pattern.wall_gaps(self._pattern)
         return None if gaps is None else timedelta(seconds=gaps[1])
 
-    @property
-    def canonical(self) -> str:
-        """The same expression in normal form: upper case, values sorted, weekdays by name, no needless year.
+    # -- exclusions --
 
-        >>> CronExpression("0 */15 8-8,9,10 ? jan,2,3 6,2-4").canonical
-        '0 0/15 8-10 ? 1-3 MON-WED,FRI'
+    @overload
+    def excluding(self, *excluded: Calendar | Iterable[date]) -> Self: ...
+    @overload
+    def excluding(self, *excluded: Calendar | CronExpression | Iterable[date]) -> Self | Union: ...  # noqa: F811
+    def excluding(self, *excluded: Calendar | CronExpression | Iterable[date]) -> Self | Union:  # noqa: F811
+        """The expression without the days of calendars, without dates, or without the fires of other expressions.
+
+        Days are taken out of the masks that next_fire reads, so it is as fast as before. Other expressions take away
+        the times that they name, not whole days; the result is a Union then, unless they take away every time of a day
+        or none. Raises CronError for another expression with a zone that differs from this one's.
+
+        >>> from datetime import date, datetime
+        >>> weekdays = CronExpression("0 0 8 ? * MON-FRI").excluding([date(2026, 1, 1)])
+        >>> weekdays.next_fire(datetime(2025, 12, 31, 8))
+        datetime.datetime(2026, 1, 2, 8, 0)
         """
-        return canonical.canonical_text(self._pattern, interval=self._interval)
+        days, others = calendars.Calendar(), []
+        for item in excluded:
+            if isinstance(item, CronExpression):
+                others.append(item)
+            else:
+                days |= item if isinstance(item, calendars.Calendar) else calendars.Calendar(item)
+        rest = calendars.without_days(self, days)
+        return schedules.difference(rest, *others) if others else rest
 
-    # -- times that carry another tzinfo than the ones before --
+    # -- descriptions and other forms --
 
-    def _next_elsewhere(self, after: datetime) -> datetime | None:
-        tz, asked = self._tz, after.tzinfo
-        if (tz is asked or (tz is None and type(asked) is not timezone)) and isinstance(after, datetime):
-            self._look_ahead(asked)
-            return self.next_fire(after)
-        return localize.next_elsewhere(self, after)
+    def describe(self, language: str = "en") -> str:
+        """The expression in words, in English ("en") or 简体中文 ("zh"). Raises CronError for another language.
 
-    def _prev_elsewhere(self, before: datetime) -> datetime | None:
-        return localize.prev_elsewhere(self, before)
+        >>> CronExpression("0 0 8 ? * MON").describe(), CronExpression("0 0 8 ? * MON").describe("zh")
+        ('At 08:00 on Mondays', '每周一 08:00')
+        """
+        return describe.describe(self, language)
 
-    def _matches_elsewhere(self, time: datetime) -> bool:
-        return localize.matches_elsewhere(self, time)
+    @classmethod
+    def hashed(cls, text: str, *, key: str, tz: str | tzinfo | None = None, dst: str = VIXIE) -> Self:
+        """The expression in which every H is replaced by a value picked by the key, always the same; see hashed.py.
 
-    # -- in other languages --
+        >>> print(CronExpression.hashed("0 H H(0-7) ? * MON-FRI", key="nightly-report"))
+        0 24 6 ? * MON-FRI
+        """
+        return cls(hashed.hashed_text(text, key), tz=tz, dst=dst)
 
-    describe = conversions.describe
-    excluding = conversions.excluding
-    from_crontab = classmethod(conversions.from_crontab)
-    from_eventbridge = classmethod(conversions.from_eventbridge)
-    from_json = classmethod(conversions.from_json)
-    from_oncalendar = classmethod(conversions.from_oncalendar)
-    from_spring = classmethod(conversions.from_spring)
-    hashed = classmethod(conversions.hashed)
-    __get_pydantic_core_schema__ = classmethod(conversions.pydantic_core_schema)
-    __get_pydantic_json_schema__ = classmethod(conversions.pydantic_json_schema)
-    to_crontab = conversions.to_crontab
-    to_eventbridge = conversions.to_eventbridge
-    to_json = conversions.to_json
-    to_oncalendar = conversions.to_oncalendar
-    to_rrule = conversions.to_rrule
-    to_spring = conversions.to_spring
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """The expression of a decoded JSON value, a text or an object; raises CronError for any other value.
+
+        >>> CronExpression.from_json({"expression": "0 0 8 ? * MON", "tz": "Asia/Shanghai"})
+        CronExpression('0 0 8 ? * MON', tz='Asia/Shanghai')
+        """
+        text, tz, dst = json_form.read(value)
+        try:
+            return cls(text, tz=tz, dst=dst)
+        except TypeError as error:
+            raise errors.CronError(str(error)) from None
+
+    def to_json(self) -> str | dict[str, str]:
+        """The value that json.dumps is to write: `json.dumps(data, default=CronExpression.to_json)`.
+
+        It is the text, or an object if the expression has a zone or a policy. Raises CronError for excluded days.
+
+        >>> import json
+        >>> json.dumps({"schedule": CronExpression("0 0 8 ? * MON")}, default=CronExpression.to_json)
+        '{"schedule": "0 0 8 ? * MON"}'
+        """
+        return json_form.write(self)
+
+    @classmethod
+    def from_dialect(cls, name: str, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> Self:
+        """The Quartz expression of a text in another dialect, such as "crontab"; see dialects.DIALECTS.
+
+        A zone in the text takes precedence over `tz`. Raises DialectError if there is no exact equivalent, CronError
+        for an unknown dialect.
+
+        >>> print(CronExpression.from_dialect("crontab", "*/15 9-17 * * 1-5"))
+        0 0/15 9-17 ? * MON-FRI
+        """
+        quartz, zone = dialects.read(name, text)
+        return cls(quartz, tz=zone or tz, dst=dst)
+
+    def to_dialect(self, name: str) -> str:
+        """The text in another dialect that fires at the same wall times.
+
+        Raises DialectError if there is no exact equivalent, CronError for an unknown dialect.
+
+        >>> CronExpression("0 0/15 9-17 ? * MON-FRI").to_dialect("spring")
+        '0 */15 9-17 * * MON-FRI'
+        """
+        return dialects.write(name, self)
+
+    @classmethod
+    def from_crontab(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> Self:
+        """The Quartz expression of a crontab line; raises DialectError if there is no exact one."""
+        return cls.from_dialect("crontab", text, tz=tz, dst=dst)
+
+    def to_crontab(self) -> str:
+        """The crontab line with the same wall times; raises DialectError if there is no exact one."""
+        return dialects.write("crontab", self)
+
+    @classmethod
+    def from_spring(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> Self:
+        """The Quartz expression of a Spring expression; raises DialectError if there is no exact one."""
+        return cls.from_dialect("spring", text, tz=tz, dst=dst)
+
+    def to_spring(self) -> str:
+        """The Spring expression with the same wall times; raises DialectError if there is no exact one."""
+        return dialects.write("spring", self)
+
+    @classmethod
+    def from_eventbridge(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> Self:
+        """The Quartz expression of an EventBridge expression; raises DialectError if there is no exact one."""
+        return cls.from_dialect("eventbridge", text, tz=tz, dst=dst)
+
+    def to_eventbridge(self) -> str:
+        """The EventBridge expression with the same wall times; raises DialectError if there is no exact one."""
+        return dialects.write("eventbridge", self)
+
+    @classmethod
+    def from_oncalendar(cls, text: str, *, tz: str | tzinfo | None = None, dst: str = VIXIE) -> Self:
+        """The Quartz expression of systemd's OnCalendar=; raises DialectError if there is no exact one.
+
+        A zone in the text takes precedence over `tz`.
+        """
+        return cls.from_dialect("oncalendar", text, tz=tz, dst=dst)
+
+    def to_oncalendar(self) -> str:
+        """The OnCalendar= of systemd with the same wall times; raises DialectError if there is no exact one."""
+        return dialects.write("oncalendar", self)
+
+    def to_rrule(self, start: datetime | None = None) -> rrule:
+        """The recurrence rule (RFC 5545) with the same wall times; raises DialectError if there is no exact one.
+
+        `start` is a naive time, 1970 by default.
+
+        >>> print(CronExpression("0 0 8 ? * MON#1").to_rrule())
+        DTSTART:19700101T000000
+        RRULE:FREQ=MONTHLY;UNTIL=20991231T235959;BYDAY=+1MO;BYHOUR=8;BYMINUTE=0;BYSECOND=0
+        """
+        return rrule_dialect.to_rrule(self, start)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """For pydantic, which calls it for a model with a CronExpression."""
+        return pydantic_schema.schema_of(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        """For pydantic's JSON schema."""
+        return pydantic_schema.json_schema_of(schema, handler)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        excluded = () if self._days.excluded is None else (self._days.excluded,)
+        return _make, (type(self), self.text, self._tz, self.dst, *excluded)
 
 
 _known: dict[str, CronExpression] = {}
-_make = make  # what pickles of 0.1.0 call
 
 
 def _make_known(text: str) -> CronExpression:
-    made: CronExpression = make(CronExpression, text, None, VIXIE)
+    made = make(CronExpression, text, None, VIXIE)
     if len(text) <= _KNOWN_LENGTH:
         if len(_known) >= _KNOWN:
             _known.clear()
         _known[text] = made
     return made
+
+
+def _make(
+    cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str, calendar: Calendar | None = None
+) -> CronExpression:
+    """Called by pickles, which hold its name; version 0.1.0 has it too, without `calendar`."""
+    made = make(cls, text, tz, dst)
+    return made if calendar is None else calendars.without_days(made, calendar)
 
 
 def _zone_argument(tz: object) -> tzinfo | None:

@@ -1,4 +1,4 @@
-"""The seven fields as a table, and Fields, the parsed form of an expression. Nothing here reads text.
+"""The seven fields as a table, and the types of their values. Nothing here reads text.
 
 A set of values is an int: bit v stands for value v (for years, bit v - 1970). Days of the week are Quartz's:
 1 is Sunday, 7 is Saturday.
@@ -85,19 +85,3 @@ Nth = tuple[int, int]
 # The part that names days: (months, days of the month, specials, days of the week, nth). Days are given by month or by
 # week, never both: the other two are empty. A tuple, for it is the key of the shared day tables.
 DayFields = tuple[int, int, tuple[Special, ...], int, Nth | None]
-
-
-class Fields:
-    """What an expression says, with its spelling taken away.
-
-    `interval` tells whether seconds, minutes or hours were written with `*`, `-` or `/`: under the vixie policy such
-    expressions run through both passes of an overlap, fixed times run once.
-    """
-
-    __slots__ = ("days", "hours", "interval", "minutes", "seconds", "years")
-
-    def __init__(self, seconds: int, minutes: int, hours: int, *, interval: bool, days: DayFields, years: int) -> None:
-        self.seconds, self.minutes, self.hours = seconds, minutes, hours
-        self.interval = interval
-        self.days = days
-        self.years = years

@@ -1,6 +1,6 @@
-"""Later, a room of this package that is imported when something in it is first used.
+"""Lazy, a module of this package that is imported when something in it is first used.
 
-An import statement within a function would do as well, but costs microseconds whenever it is run.
+An import statement within a function would do, but costs microseconds each time it is executed.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Later:
-    """Stands for a module; what was once asked of it is at hand from then on."""
+class Lazy:
+    """Stands for a module. What is read from it is kept as an attribute, so that the next access is a plain one."""
 
     def __init__(self, module: str) -> None:
         self.module = f"{__package__}.{module}"
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(__import__(self.module, fromlist=[name]), name)
-        setattr(self, name, found)
-        return found
+        value = getattr(__import__(self.module, fromlist=[name]), name)
+        setattr(self, name, value)
+        return value

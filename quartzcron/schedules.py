@@ -1,7 +1,9 @@
-"""Several expressions as one schedule: a union fires when any of them does, an overlap when all do.
+"""Several expressions as one schedule: a union fires when any of them does, an overlap when all do, a difference when
+the first does and none of the others.
 
-Schedules may hold schedules. An overlap is found exactly and in bounded time, by way of agenda.py: a year that has no
-common fire is passed over at once, never from fire to fire, and its cost grows with the number of expressions alone.
+Schedules may contain schedules. An overlap is found exactly and in bounded time with the bit sets of search/bitsets.py:
+a year without a common fire is skipped as a whole, never from fire to fire, and the cost depends on the number of
+expressions alone.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import reduce
 
 from .errors import CronError, check_type
-from .expression import CronExpression
+from .grammar.canonical import canonical_text
 from .search.bitsets import (
     AFTER_ALL,
     BEFORE_ALL,
@@ -27,9 +29,12 @@ from .search.bitsets import (
     span_at,
     table_of,
 )
-from .search.compiled import put
+from .search.calendar import Calendar, calendar_of, without_days
+from .search.compiled import CompiledExpression, make, put
 from .search.localize import mixed_times
-from .wall.times import DAY
+from .wall.days import day_rule
+from .wall.pattern import WallPattern
+from .wall.times import DAY, time_rule
 from .zones.dst_policies import VIXIE
 from .zones.lookup import local_zone, zone_key, zone_of
 from .zones.zone import Zone
@@ -37,6 +42,8 @@ from .zones.zone import Zone
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from .search.compiled import Expression
 
 _MOST = 1000
 _DEEPEST = 50
@@ -53,17 +60,17 @@ class Schedule(ABC):
 
     __slots__ = ("_depth", "_hash", "_tables", "_zones", "expressions", "parts")
 
-    parts: tuple[CronExpression | Schedule, ...]
-    expressions: tuple[CronExpression, ...]
+    parts: tuple[CompiledExpression | Schedule, ...]
+    expressions: tuple[CompiledExpression, ...]
     _depth: int
     _hash: int
     _tables: list[tuple[Zone, Span, Table]]
     _zones: tuple[tzinfo | None, ...]
 
-    def __init__(self, *parts: CronExpression | Schedule) -> None:
-        found: list[CronExpression | Schedule] = []
+    def __init__(self, *parts: CompiledExpression | Schedule) -> None:
+        found: list[CompiledExpression | Schedule] = []
         for part in parts:
-            check_type(part, (CronExpression, Schedule), "schedules are made of expressions and schedules")
+            check_type(part, (CompiledExpression, Schedule), "schedules are made of expressions and schedules")
             found += part.parts if type(part) is type(self) else (part,)
         if not found:
             raise CronError(f"{self._kind} has at least one part")
@@ -159,9 +166,9 @@ class Union(Schedule):
     __slots__ = ("_askable",)
 
     _kind = "a union"
-    _askable: tuple[CronExpression | Schedule, ...]
+    _askable: tuple[CompiledExpression | Schedule, ...]
 
-    def __init__(self, *parts: CronExpression | Schedule) -> None:
+    def __init__(self, *parts: CompiledExpression | Schedule) -> None:
         super().__init__(*parts)
         # Asked in the first pass of an overlap, what fires in the second one alone takes part of it for over.
         alone = (part if isinstance(part, Schedule) or part.dst == VIXIE else Overlap(part) for part in self.parts)
@@ -170,6 +177,7 @@ class Union(Schedule):
     def next_fire(self, after: datetime | None = None) -> datetime | None:
         """The first fire time strictly after `after` of any part.
 
+        >>> from quartzcron import CronExpression
         >>> weekly, monthly = CronExpression("0 0 8 ? * MON"), CronExpression("0 0 9 L * ?")
         >>> union(weekly, monthly).next_fire(datetime(2026, 1, 30))
         datetime.datetime(2026, 1, 31, 9, 0)
@@ -201,6 +209,7 @@ class Overlap(Schedule):
     def next_fire(self, after: datetime | None = None) -> datetime | None:
         """The first moment strictly after `after` at which all fire; None if it is proved that there is none.
 
+        >>> from quartzcron import CronExpression
         >>> lunch_in_paris = CronExpression("0 0 12 * * ?", tz="Europe/Paris")
         >>> evening_in_shanghai = CronExpression("0 0 18 * * ?", tz="Asia/Shanghai")
         >>> print(overlap(lunch_in_paris, evening_in_shanghai).next_fire(datetime(2026, 1, 1, tzinfo=UTC)))
@@ -256,9 +265,10 @@ class Overlap(Schedule):
         return table
 
 
-def union(*schedules: CronExpression | Schedule) -> Union:
+def union(*schedules: CompiledExpression | Schedule) -> Union:
     """What fires whenever one of these does, once where several do.
 
+    >>> from quartzcron import CronExpression
     >>> both = union(CronExpression("0 0 8 13 * ?"), CronExpression("0 0 8 ? * FRI"))
     >>> [fire.day for fire in both.between(datetime(2026, 1, 1), datetime(2026, 1, 20))]
     [2, 9, 13, 16]
@@ -266,9 +276,10 @@ def union(*schedules: CronExpression | Schedule) -> Union:
     return Union(*schedules)
 
 
-def overlap(*schedules: CronExpression | Schedule) -> Overlap:
+def overlap(*schedules: CompiledExpression | Schedule) -> Overlap:
     """What fires only when all of these do.
 
+    >>> from quartzcron import CronExpression
     >>> friday_13th = overlap(CronExpression("0 0 8 13 * ?"), CronExpression("0 0 8 ? * FRI"))
     >>> friday_13th.next_fire(datetime(2026, 3, 14))
     datetime.datetime(2026, 11, 13, 8, 0)
@@ -279,11 +290,63 @@ def overlap(*schedules: CronExpression | Schedule) -> Overlap:
     return Overlap(*schedules)
 
 
-def _expressions_of(part: CronExpression | Schedule) -> tuple[CronExpression, ...]:
+def difference(expression: Expression, *others: CompiledExpression) -> Expression | Union:
+    """The fires of an expression without those of the others: an expression if one can express them, else a Union.
+
+    The others are read in the zone of the first; what they take away are wall times, not whole days. Raises CronError
+    if one of them has another zone, or if what is left would take more than 1,000 expressions.
+
+    >>> from quartzcron import CronExpression
+    >>> working, lunch = CronExpression("0 0 9-17 ? * MON-FRI"), CronExpression("* * 12 * * ?")
+    >>> difference(working, lunch).canonical
+    '0 0 9-11,13-17 ? * MON-FRI'
+    """
+    check_type(expression, CompiledExpression, "fires are taken out of a CronExpression")
+    parts = [expression]
+    for other in others:
+        check_type(other, CompiledExpression, "the fires that are taken out are those of a CronExpression")
+        if other.tz is not None and zone_key(other.tz) != zone_key(expression.tz):
+            raise CronError("an expression that excludes is read in the zone of the other one, and has no other zone")
+        parts = [left for part in parts for left in _difference(part, other)]
+        if len(parts) > _MOST:
+            raise CronError(f"to say what is left would take more than {_MOST:,} expressions")
+    return parts[0] if len(parts) == 1 else Union(*parts)
+
+
+def _difference(expression: Expression, other: CompiledExpression) -> list[Expression]:
+    """What is left of an expression without the wall times of another, as expressions that have no time in common.
+
+    The first has the days on which the other does not fire. The rest have the days on which it does: with the hours
+    that the other lacks; with the common hours, and the minutes that it lacks; with the common hours and minutes, and
+    the seconds that it lacks.
+    """
+    times, taken = expression._pattern.times, other._pattern.times
+    ours = (times.hours, times.minutes, times.seconds)
+    theirs = (taken.hours, taken.minutes, taken.seconds)
+    common = tuple(one & two for one, two in zip(ours, theirs, strict=True))
+    if not all(common):
+        return [expression]
+    days, excluded = Calendar.of(other), calendar_of(expression) or Calendar()
+    parts = [without_days(expression, days)]
+    for place in range(3):
+        left = (*common[:place], ours[place] & ~theirs[place], *ours[place + 1 :])
+        if left[place]:
+            parts.append(without_days(_with_times(expression, *left), excluded | days.inverted()))
+    return [part for part in parts if not part.never_fires] or parts[:1]
+
+
+def _with_times(expression: Expression, hours: int, minutes: int, seconds: int) -> Expression:
+    """An expression with the same day fields, zone and policy at other times of day; it excludes no days."""
+    days = day_rule(expression._days.fields, expression._days.given_years)
+    text = canonical_text(WallPattern(days, time_rule(seconds, minutes, hours)), interval=expression._interval)
+    return make(type(expression), text, expression.tz, expression.dst)
+
+
+def _expressions_of(part: CompiledExpression | Schedule) -> tuple[CompiledExpression, ...]:
     return part.expressions if isinstance(part, Schedule) else (part,)
 
 
-def _table_of(part: CronExpression | Schedule, span: Span, asked: tzinfo | None) -> Table:
+def _table_of(part: CompiledExpression | Schedule, span: Span, asked: tzinfo | None) -> Table:
     if isinstance(part, Schedule):
         return part._table(span, asked)
     return table_of(part, zone_of(asked if part.tz is None else part.tz), span)

@@ -5,32 +5,17 @@ Nothing here prints; __main__.py does, as text or as JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from ..calendars import excluding
-from ..dialects import DialectError
+from ..dialects import DIALECTS, DialectError, write
 from ..expression import CronExpression
 from ..text.describe import describe
 
 #: Where a text may come from, and what it may become.
-READERS: dict[str, Callable[[str], CronExpression]] = {
-    "quartz": CronExpression,
-    "crontab": CronExpression.from_crontab,
-    "spring": CronExpression.from_spring,
-    "eventbridge": CronExpression.from_eventbridge,
-    "oncalendar": CronExpression.from_oncalendar,
-}
-WRITERS: dict[str, Callable[[CronExpression], str]] = {
-    "quartz": lambda expression: expression.canonical,
-    "crontab": CronExpression.to_crontab,
-    "spring": CronExpression.to_spring,
-    "eventbridge": CronExpression.to_eventbridge,
-    "oncalendar": CronExpression.to_oncalendar,
-    "rrule": lambda expression: str(expression.to_rrule()).partition("RRULE:")[2],
-}
+READERS = [name for name, dialect in DIALECTS.items() if dialect.read is not None]
+WRITERS = [name for name, dialect in DIALECTS.items() if dialect.write is not None]
 
 
 def explanation(expression: CronExpression, language: str) -> dict[str, Any]:
@@ -58,11 +43,11 @@ def conversions(text: str, dialect: str, targets: list[str]) -> list[dict[str, A
     >>> conversions("0 8 * * 1-5", "crontab", ["quartz"])
     [{'dialect': 'quartz', 'text': '0 0 8 ? * MON-FRI', 'refused': None}]
     """
-    expression = READERS[dialect](text)
+    expression = CronExpression.from_dialect(dialect, text)
     found: list[dict[str, Any]] = []
     for target in targets:
         try:
-            found.append({"dialect": target, "text": WRITERS[target](expression), "refused": None})
+            found.append({"dialect": target, "text": write(target, expression), "refused": None})
         except DialectError as error:
             reason = f"{error.part}: {error.reason}" if error.part else error.reason
             found.append({"dialect": target, "text": None, "refused": reason})
@@ -80,5 +65,5 @@ def difference(one: CronExpression, other: CronExpression, after: datetime, coun
     (False, [datetime.datetime(2099, 1, 1, 8, 0)], [])
     """
     pairs = ((one, other), (other, one))
-    only = [list(islice(excluding(left, right).fires(after), count)) for left, right in pairs]
+    only = [list(islice(left.excluding(right).fires(after), count)) for left, right in pairs]
     return {"equal": one == other, "only_first": only[0], "only_second": only[1]}

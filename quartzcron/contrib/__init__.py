@@ -1,1 +1,4 @@
-"""Quartz expressions in other hosts, one file for each. None is imported before it is asked for."""
+"""Adapters for other libraries, one file for each; a program imports the one it needs.
+
+pydantic needs none: it takes a CronExpression as it is, see text/pydantic_schema.py.
+"""

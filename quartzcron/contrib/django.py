@@ -72,7 +72,7 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
         if not isinstance(found, CronExpression):
             return found
         expected = CronExpression(found.text, tz=self.tz, dst=self.dst)
-        if hasattr(found, "calendar"):
+        if found.calendar is not None:
             raise CronError("an expression that leaves out the days of a calendar is not held by its text")
         if (zone_key(found.tz), found.dst) != (zone_key(expected.tz), expected.dst):
             raise CronError(f"{found!r} has another zone or policy than its field")

@@ -58,7 +58,7 @@ class CronType(TypeDecorator[CronExpression]):
         if value is None:
             return None
         found = value if isinstance(value, CronExpression) else self._read(value)
-        if hasattr(found, "calendar"):
+        if found.calendar is not None:
             raise CronError("an expression that leaves out the days of a calendar is not held by its text")
         expected = self._read(found.text)
         if (zone_key(found.tz), found.dst) != (zone_key(expected.tz), expected.dst):

@@ -1,25 +1,90 @@
-"""Other dialects of cron ↔ Quartz: crontab, Spring, EventBridge, systemd's OnCalendar.
+"""Other dialects of cron ↔ Quartz: crontab, Spring, EventBridge, systemd's OnCalendar, RRULE, in one table.
 
 Each conversion is exact, wall time by wall time, or refused with a DialectError that names the part which the other
-side cannot say. Both directions go by the sets of days and times, never by rewriting text: Spring's `0 0 8 1-7 * MON`
-becomes `0 0 8 ? * MON#1`, and `0 0 8 L 12 ?` the crontab line `0 8 31 12 *`. What a dialect leaves to its host, such as
-the time zone of a crontab or what happens where clocks change, is no part of the conversion.
+dialect cannot express. Both directions go by the sets of days and times, never by rewriting text: Spring's
+`0 0 8 1-7 * MON` becomes `0 0 8 ? * MON#1`, and `0 0 8 L 12 ?` the crontab line `0 8 31 12 *`. What a dialect leaves to
+its host, such as the time zone of a crontab or the behaviour at clock changes, is not part of the conversion.
 """
 
-from ..errors import DialectError
-from .crontab import from_crontab, to_crontab
-from .eventbridge import from_eventbridge, to_eventbridge
-from .oncalendar import from_oncalendar, to_oncalendar
-from .spring import from_spring, to_spring
+from __future__ import annotations
 
-__all__ = [
-    "DialectError",
-    "from_crontab",
-    "from_eventbridge",
-    "from_oncalendar",
-    "from_spring",
-    "to_crontab",
-    "to_eventbridge",
-    "to_oncalendar",
-    "to_spring",
-]
+from ..errors import CronError, DialectError, check_type, echoed
+from ..search.compiled import CompiledExpression
+from . import crontab, eventbridge, oncalendar, spring
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import tzinfo
+    from typing import TypeVar
+
+    Function = TypeVar("Function")
+
+    # From a text to a Quartz expression and the time zone that the text names, None if it names none.
+    Read = Callable[[str], tuple[str, tzinfo | None]]
+    # From an expression to a text.
+    Write = Callable[[CompiledExpression], str]
+
+__all__ = ["DIALECTS", "Dialect", "DialectError", "read", "write"]
+
+
+class Dialect:
+    """A dialect: the name that messages use, and the functions that read and write it; both raise DialectError.
+
+    `read` takes a text and returns a Quartz expression, and the time zone that the text names or None; `write` takes a
+    CronExpression and returns a text. A dialect that is only read or only written has None for the other one.
+    """
+
+    __slots__ = ("name", "read", "write")
+
+    def __init__(self, name: str, read: Read | None, write: Write | None) -> None:
+        self.name, self.read, self.write = name, read, write
+
+
+def _write_rrule(expression: CompiledExpression) -> str:
+    from .rrule import write  # which imports dateutil
+
+    return write(expression)
+
+
+#: Every dialect by the name that users give: in the order in which `quartzcron convert` prints them.
+DIALECTS = {
+    "quartz": Dialect("Quartz", lambda text: (text, None), lambda expression: expression.canonical),
+    "crontab": Dialect(crontab.NAME, crontab.read, crontab.write),
+    "spring": Dialect(spring.NAME, spring.read, spring.write),
+    "eventbridge": Dialect(eventbridge.NAME, eventbridge.read, eventbridge.write),
+    "oncalendar": Dialect(oncalendar.NAME, oncalendar.read, oncalendar.write),
+    "rrule": Dialect("RRULE", None, _write_rrule),
+}
+
+
+def read(name: str, text: str) -> tuple[str, tzinfo | None]:
+    """The Quartz expression of a text in a dialect, and the time zone that the text names, if it names one.
+
+    Raises DialectError if no Quartz expression is exact, CronError for an unknown dialect.
+
+    >>> read("crontab", "*/15 9-17 * * 1-5")
+    ('0 0/15 9-17 ? * MON-FRI', None)
+    """
+    readers = {known: dialect.read for known, dialect in DIALECTS.items() if dialect.read is not None}
+    check_type(text, str, "a schedule is a text")
+    return _function(readers, name)(text)
+
+
+def write(name: str, expression: CompiledExpression) -> str:
+    """An expression in a dialect; raises DialectError if no text is exact, CronError for an unknown dialect.
+
+    >>> from quartzcron import CronExpression
+    >>> write("oncalendar", CronExpression("0 0/20 9-17 ? * MON-FRI"))
+    'Mon..Fri *-*-* 09..17:00/20:00'
+    """
+    writers = {known: dialect.write for known, dialect in DIALECTS.items() if dialect.write is not None}
+    check_type(expression, CompiledExpression, "what is converted is a CronExpression")
+    return _function(writers, name)(expression)
+
+
+def _function(functions: dict[str, Function], name: str) -> Function:
+    check_type(name, str, "the name of a dialect is a str")
+    if name not in functions:
+        raise CronError(f"no dialect {echoed(name)}; they are {', '.join(functions)}")
+    return functions[name]

@@ -6,17 +6,16 @@ Vixie cron and cronie). Quartz has neither, so most of these are refused.
 
 from __future__ import annotations
 
-from ..errors import DialectError, check_type
-from ..expression import CronExpression
+from ..errors import DialectError
 from ..fields import MONTHS, WEEK_DAYS, YEARS
 from .slots import (
     MONTH_NAMES,
     WEEK_NAMES,
     Reading,
     Slot,
-    expression_of,
     from_sunday_0,
     is_interval,
+    quartz_text,
     simplest_of,
     times_of,
 )
@@ -24,6 +23,8 @@ from .slots import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+    from ..search.compiled import CompiledExpression
 
 NAME = "crontab"
 
@@ -44,19 +45,16 @@ _NICKNAMES = {
 }
 
 
-def from_crontab(
-    text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie", cls: type[CronExpression] = CronExpression
-) -> CronExpression:
-    """The Quartz expression that fires when a crontab line does; raises DialectError where there is none.
+def read(text: str) -> tuple[str, tzinfo | None]:
+    """The Quartz expression that fires when a crontab line does, without a zone; raises DialectError if there is none.
 
-    >>> print(from_crontab("*/15 9-17 * * 1-5"))
-    0 0/15 9-17 ? * MON-FRI
-    >>> from_crontab("0 8 13 * 5")
+    >>> read("*/15 9-17 * * 1-5")
+    ('0 0/15 9-17 ? * MON-FRI', None)
+    >>> read("0 8 13 * 5")
     Traceback (most recent call last):
         ...
     quartzcron.errors.DialectError: crontab, days: no Quartz expression has days of month 13 or days of week 5
     """
-    check_type(text, str, "a schedule is a text")
     words = _NICKNAMES.get(text.strip().lower(), text).split(None, 5)
     if words and words[0].startswith("@"):
         raise DialectError(NAME, None, f"{words[0]} is no time of the calendar")
@@ -74,13 +72,14 @@ def from_crontab(
         interval=is_interval(*words[:2]),
     )
     what = f"days of month {words[2]} {'and' if both else 'or'} days of week {words[4]}"
-    return expression_of(cls, NAME, reading, tz=tz, dst=dst, what=what)
+    return quartz_text(NAME, reading, what), None
 
 
-def to_crontab(expression: CronExpression) -> str:
-    """The crontab line that fires at the same wall times; raises DialectError where there is none.
+def write(expression: CompiledExpression) -> str:
+    """The crontab line that fires at the same wall times; raises DialectError if there is none.
 
-    >>> to_crontab(CronExpression("0 0/15 9-17 ? * MON-FRI"))
+    >>> from quartzcron import CronExpression
+    >>> write(CronExpression("0 0/15 9-17 ? * MON-FRI"))
     '*/15 9-17 * * 1-5'
     """
     (months, month_days, specials, week_days, nth), years = simplest_of(expression, NAME)

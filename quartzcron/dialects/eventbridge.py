@@ -6,10 +6,10 @@ seconds. What its user guide does not list (`LW`, `L-3`, lists that hold an `L` 
 
 from __future__ import annotations
 
-from ..errors import CronSyntaxError, DialectError, check_type
-from ..expression import CronExpression
+from ..errors import CronSyntaxError, DialectError
 from ..fields import FIRST_YEAR, YEARS
 from ..grammar.canonical import canonical_text
+from ..search.compiled import VIXIE, CompiledExpression, make
 from ..wall.days import day_rule
 from ..wall.pattern import WallPattern
 from .slots import Slot, simplest_of, times_of
@@ -26,19 +26,16 @@ _YEARS = Slot("year", FIRST_YEAR, FIRST_YEAR + YEARS.size - 1)
 _SURE = 28
 
 
-def from_eventbridge(
-    text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie", cls: type[CronExpression] = CronExpression
-) -> CronExpression:
-    """The Quartz expression that fires when EventBridge's does; raises DialectError where there is none.
+def read(text: str) -> tuple[str, tzinfo | None]:
+    """The Quartz expression that fires when EventBridge's does, without a zone; raises DialectError if there is none.
 
-    >>> print(from_eventbridge("cron(0 8 ? * MON-FRI *)"))
-    0 0 8 ? * MON-FRI
-    >>> from_eventbridge("rate(5 minutes)")
+    >>> read("cron(0 8 ? * MON-FRI *)")
+    ('0 0 8 ? * MON-FRI', None)
+    >>> read("rate(5 minutes)")
     Traceback (most recent call last):
         ...
     quartzcron.errors.DialectError: EventBridge: a rate counts from when its rule is made, not by the clock
     """
-    check_type(text, str, "a schedule is a text")
     bare = text.strip()
     kind, bracket, rest = bare.partition("(")
     if bracket:
@@ -51,18 +48,19 @@ def from_eventbridge(
     if len(words) != 6:
         raise DialectError(NAME, None, f"it has 6 fields, not {len(bare.split())}")
     try:
-        expression = cls(" ".join(["0", *words]), tz=tz, dst=dst)
+        expression = make(CompiledExpression, " ".join(["0", *words]), None, VIXIE)
     except CronSyntaxError as error:
         problem = error.problems[0]
         hint = f"; {problem.hint}" if problem.hint else ""
         raise DialectError(NAME, problem.field, f"{problem.message}{hint}") from None
-    return cls(expression.canonical, tz=tz, dst=dst)
+    return expression.canonical, None
 
 
-def to_eventbridge(expression: CronExpression) -> str:
-    """EventBridge's expression that fires at the same wall times; raises DialectError where there is none.
+def write(expression: CompiledExpression) -> str:
+    """EventBridge's expression that fires at the same wall times; raises DialectError if there is none.
 
-    >>> to_eventbridge(CronExpression("0 0 8 ? * MON-FRI"))
+    >>> from quartzcron import CronExpression
+    >>> write(CronExpression("0 0 8 ? * MON-FRI"))
     'cron(0 8 ? * MON-FRI *)'
     """
     days, years = simplest_of(expression, NAME)

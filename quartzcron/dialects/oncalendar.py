@@ -5,17 +5,16 @@ Weekday, date and time have to be met together. `~` counts days from the end of 
 
 from __future__ import annotations
 
-from ..errors import DialectError, UnknownZoneError, check_type
-from ..expression import CronExpression
+from ..errors import DialectError, UnknownZoneError
 from ..fields import FIRST_YEAR, LAST_YEAR, MONTHS, WEEK_DAYS, YEARS, DayFields
 from ..zones.lookup import named_zone, zone_name
 from .slots import (
     WEEK_NAMES,
     Reading,
     Slot,
-    expression_of,
     from_sunday_0,
     is_interval,
+    quartz_text,
     simplest_of,
     week_text,
     years_within,
@@ -24,6 +23,8 @@ from .slots import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+    from ..search.compiled import CompiledExpression
 
 NAME = "OnCalendar"
 
@@ -56,22 +57,19 @@ _WORDS = {
 }
 
 
-def from_oncalendar(
-    text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie", cls: type[CronExpression] = CronExpression
-) -> CronExpression:
-    """The Quartz expression that fires when OnCalendar= elapses; raises DialectError where there is none.
+def read(text: str) -> tuple[str, tzinfo | None]:
+    """The Quartz expression that fires when OnCalendar= elapses, and the zone that the text names.
 
-    A zone in the text becomes that of the expression, in place of `tz`.
+    Raises DialectError if there is none.
 
-    >>> print(from_oncalendar("Mon..Fri 9..17:00/20"))
-    0 0/20 9-17 ? * MON-FRI
-    >>> print(from_oncalendar("Fri *-*~07/1 18:00"))
-    0 0 18 ? * FRIL
+    >>> read("Mon..Fri 9..17:00/20")
+    ('0 0/20 9-17 ? * MON-FRI', None)
+    >>> read("Fri *-*~07/1 18:00 Asia/Shanghai")
+    ('0 0 18 ? * FRIL', NamedZoneInfo(key='Asia/Shanghai'))
     """
-    check_type(text, str, "a schedule is a text")
     first, _, rest = text.strip().partition(" ")
     words = f"{_WORDS.get(first.lower(), first)} {rest}".split(None, 4)
-    tz = _zone(words) or tz
+    tz = _zone(words)
     week, date, time = _parts(text, words)
     months, by_month, years = _read_date(date)
     seconds, minutes, hours, interval = _read_time(time)
@@ -79,13 +77,14 @@ def from_oncalendar(
     days: list[list[DayFields]] = [[by_month], [by_week]]
     reading = Reading(seconds=seconds, minutes=minutes, hours=hours, days=days, years=years, interval=interval)
     what = f"days {date} that are {week}"
-    return expression_of(cls, NAME, reading, tz=tz, dst=dst, what=what)
+    return quartz_text(NAME, reading, what), tz
 
 
-def to_oncalendar(expression: CronExpression) -> str:
-    """The OnCalendar= that elapses at the same wall times; raises DialectError where there is none.
+def write(expression: CompiledExpression) -> str:
+    """The OnCalendar= that elapses at the same wall times; raises DialectError if there is none.
 
-    >>> to_oncalendar(CronExpression("0 0/20 9-17 ? * MON-FRI", tz="Asia/Shanghai"))
+    >>> from quartzcron import CronExpression
+    >>> write(CronExpression("0 0/20 9-17 ? * MON-FRI", tz="Asia/Shanghai"))
     'Mon..Fri *-*-* 09..17:00/20:00 Asia/Shanghai'
     """
     (months, month_days, specials, week_days, nth), years = simplest_of(expression, NAME)
@@ -102,13 +101,13 @@ def to_oncalendar(expression: CronExpression) -> str:
     week = "" if week_days in (0, WEEK_DAYS.full) else f"{week_text(week_days, _SHORT, '..')} "
     year = "*" if years == YEARS.full else _YEARS.write(years << FIRST_YEAR)
     month = "*" if months == MONTHS.full else _MONTHS.write(months)
-    fields = expression._fields
-    slots = ((_HOURS, fields.hours), (_MINUTES, fields.minutes), (_SECONDS, fields.seconds))
-    time = ":".join(slot.write(values, ranges=fields.interval) for slot, values in slots)
+    times = expression._pattern.times
+    slots = ((_HOURS, times.hours), (_MINUTES, times.minutes), (_SECONDS, times.seconds))
+    time = ":".join(slot.write(values, ranges=expression._interval) for slot, values in slots)
     return f"{week}{year}-{month}{day} {time}{_zone_text(expression)}"
 
 
-def _zone_text(expression: CronExpression) -> str:
+def _zone_text(expression: CompiledExpression) -> str:
     if expression.tz is None:
         return ""
     name = zone_name(expression.tz)

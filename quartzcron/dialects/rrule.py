@@ -11,8 +11,8 @@ from typing import Any
 from dateutil import rrule
 
 from ..errors import DialectError, check_type
-from ..expression import CronExpression
 from ..fields import FIRST_YEAR, MONTHS, WEEK_DAYS, DayFields, Special
+from ..search.compiled import CompiledExpression
 from ..wall.day_forms import simplest_days
 from ..wall.times import TimeRule, members
 
@@ -23,16 +23,17 @@ _WORKING = (rrule.MO, rrule.TU, rrule.WE, rrule.TH, rrule.FR)
 _MOST_PLACES = 366  # BYSETPOS goes no further
 
 
-def to_rrule(expression: CronExpression, start: datetime | None = None) -> rrule.rrule:
+def to_rrule(expression: CompiledExpression, start: datetime | None = None) -> rrule.rrule:
     """The rule with the wall times of an expression from `start` on, a naive time (1970, if not given).
 
     Raises DialectError for what no single rule says: `15W`, years that are not evenly spaced, weekdays next to L.
 
+    >>> from quartzcron import CronExpression
     >>> print(to_rrule(CronExpression("0 0 8 LW * ?"), datetime(2026, 1, 1)))
     DTSTART:20260101T000000
     RRULE:FREQ=MONTHLY;UNTIL=20991231T235959;BYSETPOS=-1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=8;BYMINUTE=0;BYSECOND=0
     """
-    check_type(expression, CronExpression, "what is converted is a CronExpression")
+    check_type(expression, CompiledExpression, "what is converted is a CronExpression")
     check_type(start, (datetime, type(None)), "the start of a rule is a datetime")
     found = simplest_days(expression._pattern.days.key)
     if found is None:
@@ -55,6 +56,11 @@ def to_rrule(expression: CronExpression, start: datetime | None = None) -> rrule
     return rrule.rrule(
         dtstart=begin, until=until, interval=interval, byhour=hours, byminute=minutes, bysecond=seconds, **options
     )
+
+
+def write(expression: CompiledExpression) -> str:
+    """The rule without its start: `FREQ=DAILY;BYHOUR=8…`; raises DialectError if there is none."""
+    return str(to_rrule(expression)).partition("RRULE:")[2]
 
 
 def _span(years: int, start: datetime) -> tuple[datetime, datetime, int]:

@@ -5,8 +5,7 @@ A Slot is a field as one dialect has it; sets are ints as in fields.py, but coun
 
 from __future__ import annotations
 
-from ..errors import DialectError, check_type
-from ..expression import CronExpression
+from ..errors import DialectError
 from ..fields import FIRST_YEAR, LAST_YEAR, WEEK_DAYS, YEARS, DayFields
 from ..grammar.canonical import canonical_text
 from ..wall.day_forms import combined_key, simplest_days
@@ -18,7 +17,8 @@ from ..wall.times import members, time_rule
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import tzinfo
+
+    from ..search.compiled import CompiledExpression
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEK = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -154,22 +154,19 @@ class Reading:
         self.days, self.years, self.interval = days, years, interval
 
 
-def expression_of(
-    cls: type[CronExpression], dialect: str, reading: Reading, *, tz: str | tzinfo | None, dst: str, what: str
-) -> CronExpression:
-    """The Quartz expression that says the same; `what` are the days in words, for a refusal."""
+def quartz_text(dialect: str, reading: Reading, what: str) -> str:
+    """The Quartz expression with the same meaning; `what` describes the days, for the error if there is none."""
     found = simplest_days(combined_key(reading.days, reading.years))
     if found is None:
         every = combined_key(reading.days, YEARS.full)
         reason = f"no Quartz expression has {what}" if every[0] else "it never fires"
         raise DialectError(dialect, "days", reason)
     pattern = WallPattern(day_rule(*found), time_rule(reading.seconds, reading.minutes, reading.hours))
-    return cls(canonical_text(pattern, interval=reading.interval), tz=tz, dst=dst)
+    return canonical_text(pattern, interval=reading.interval)
 
 
-def simplest_of(expression: CronExpression, dialect: str) -> tuple[DayFields, int]:
+def simplest_of(expression: CompiledExpression, dialect: str) -> tuple[DayFields, int]:
     """The days of an expression in their simplest form."""
-    check_type(expression, CronExpression, "what is converted is a CronExpression")
     found = simplest_days(expression._pattern.days.key)
     if found is None:
         what = "never fires" if expression.never_fires else "leaves out the days of a calendar"
@@ -182,16 +179,16 @@ def is_interval(*texts: str) -> bool:
     return any(char in text for text in texts for char in "*-/")
 
 
-def times_of(expression: CronExpression, dialect: str, slots: Sequence[Slot]) -> list[str]:
+def times_of(expression: CompiledExpression, dialect: str, slots: Sequence[Slot]) -> list[str]:
     """Minutes and hours, or seconds too, as texts: fixed times as lists, intervals with a range or a step."""
-    fields = expression._fields
-    values = [fields.seconds, fields.minutes, fields.hours]
+    times, interval = expression._pattern.times, expression._interval
+    values = [times.seconds, times.minutes, times.hours]
     if len(slots) == 2:
-        if fields.seconds != 1:
+        if times.seconds != 1:
             raise DialectError(dialect, "seconds", "it has whole minutes only")
         del values[0]
-    texts = [slot.write(value, ranges=fields.interval) for slot, value in zip(slots, values, strict=True)]
-    if fields.interval and not is_interval(*texts):
+    texts = [slot.write(value, ranges=interval) for slot, value in zip(slots, values, strict=True)]
+    if interval and not is_interval(*texts):
         first, _, rest = texts[-1].partition(",")
         texts[-1] = f"{first}-{first}" + (f",{rest}" if rest else "")
     return texts

@@ -7,17 +7,16 @@ may lead into another one, so from 28 on they are refused.
 
 from __future__ import annotations
 
-from ..errors import DialectError, check_type
-from ..expression import CronExpression
+from ..errors import DialectError
 from ..fields import MONTHS, WEEK_DAY_NAMES, WEEK_DAYS, YEARS, DayFields, Special
 from .slots import (
     MONTH_NAMES,
     WEEK_NAMES,
     Reading,
     Slot,
-    expression_of,
     from_sunday_0,
     is_interval,
+    quartz_text,
     simplest_of,
     times_of,
     week_text,
@@ -26,6 +25,8 @@ from .slots import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+    from ..search.compiled import CompiledExpression
 
 NAME = "Spring"
 
@@ -48,17 +49,14 @@ _MACROS = {
 }
 
 
-def from_spring(
-    text: str, *, tz: str | tzinfo | None = None, dst: str = "vixie", cls: type[CronExpression] = CronExpression
-) -> CronExpression:
-    """The Quartz expression that fires when Spring's does; raises DialectError where there is none.
+def read(text: str) -> tuple[str, tzinfo | None]:
+    """The Quartz expression that fires when Spring's does, without a zone; raises DialectError if there is none.
 
-    >>> print(from_spring("0 0 9-17 * * 1-5"))
-    0 0 9-17 ? * MON-FRI
-    >>> print(from_spring("0 0 9 1-7 * MON"))
-    0 0 9 ? * MON#1
+    >>> read("0 0 9-17 * * 1-5")
+    ('0 0 9-17 ? * MON-FRI', None)
+    >>> read("0 0 9 1-7 * MON")
+    ('0 0 9 ? * MON#1', None)
     """
-    check_type(text, str, "a schedule is a text")
     words = _MACROS.get(text.strip().lower(), text).split(None, 6)
     if len(words) != 6:
         raise DialectError(NAME, None, f"it has 6 fields, not {len(text.split())}")
@@ -71,13 +69,14 @@ def from_spring(
         interval=is_interval(*words[:3]),
     )
     what = f"days of month {words[3]} that are days of week {words[5]}"
-    return expression_of(cls, NAME, reading, tz=tz, dst=dst, what=what)
+    return quartz_text(NAME, reading, what), None
 
 
-def to_spring(expression: CronExpression) -> str:
-    """Spring's expression that fires at the same wall times; raises DialectError where there is none.
+def write(expression: CompiledExpression) -> str:
+    """Spring's expression that fires at the same wall times; raises DialectError if there is none.
 
-    >>> to_spring(CronExpression("0 0 8 ? * 2-6"))
+    >>> from quartzcron import CronExpression
+    >>> write(CronExpression("0 0 8 ? * 2-6"))
     '0 0 8 * * MON-FRI'
     """
     (months, month_days, specials, week_days, nth), years = simplest_of(expression, NAME)

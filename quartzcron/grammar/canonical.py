@@ -6,6 +6,7 @@ fixed times keep to lists, since `-` and `/` would make them interval expression
 
 from __future__ import annotations
 
+from ..errors import CronError
 from ..fields import (
     HOURS,
     MINUTES,
@@ -19,6 +20,8 @@ from ..fields import (
     Field,
     Special,
 )
+from ..wall.day_forms import simplest_days
+from ..wall.days import DayRule, day_rule
 from ..wall.pattern import WallPattern
 from ..wall.times import members
 
@@ -28,8 +31,12 @@ if TYPE_CHECKING:
 
 
 def canonical_text(pattern: WallPattern, *, interval: bool) -> str:
-    """The normal form of a pattern, written as an interval expression or as one of fixed times."""
+    """The normal form of a pattern, written as an interval expression or as one of fixed times.
+
+    Raises CronError if days are excluded and no expression without an exclusion has the same days.
+    """
     times = pattern.times
+    days = pattern.days if pattern.days.excluded is None else _without_exclusion(pattern.days)
     parts = [
         _text(field, values, ranges=interval)
         for field, values in ((SECONDS, times.seconds), (MINUTES, times.minutes), (HOURS, times.hours))
@@ -37,10 +44,20 @@ def canonical_text(pattern: WallPattern, *, interval: bool) -> str:
     if interval and not any(char in "*-/" for part in parts for char in part):
         first, _, rest = parts[2].partition(",")
         parts[2] = f"{first}-{first}" + (f",{rest}" if rest else "")
-    parts += _day_texts(pattern.days.fields)
-    if pattern.days.given_years != YEARS.full:
-        parts.append(_text(YEARS, pattern.days.given_years))
+    parts += _day_texts(days.fields)
+    if days.given_years != YEARS.full:
+        parts.append(_text(YEARS, days.given_years))
     return " ".join(parts)
+
+
+def _without_exclusion(days: DayRule) -> DayRule:
+    """The plain rule that has the same days."""
+    if not days.firing_years:
+        return day_rule(days.fields, days.given_years)
+    simplest = simplest_days(days.key)
+    if simplest is None:
+        raise CronError("no cron expression says which days a calendar takes out")
+    return day_rule(*simplest)
 
 
 def _day_texts(fields: DayFields) -> list[str]:

@@ -1,7 +1,8 @@
-"""parse(text) -> Parts: the only place that knows the syntax. What went wrong is told by diagnosis.py.
+"""parse(text) -> Parts: the only place that knows the syntax. A FieldFault says what is wrong with one field;
+diagnosis.py makes a CronSyntaxError of all faults of a text.
 
-The grammar is Quartz's (CronExpression, 2.3.2), read strictly: where Quartz ignores a tail or guesses, this is
-an error. Field texts repeat, so each (field, text) is read once and remembered, and so are the days of a text.
+The grammar is Quartz's (CronExpression, 2.3.2), read strictly: where Quartz ignores the rest of a text or guesses, this
+is an error. Field texts repeat, so each (field, text) is read once and remembered, and so are the days of a text.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _MEMOS: tuple[dict[str, Any], ...] = (_seconds, _minutes, _hours, _month_days, _
 
 
 class FieldFault(Exception):
-    """A field text that says nothing: what is wrong, the part of it that is, where that starts, and a hint."""
+    """A field text that is wrong: a message, the wrong part, the index at which it starts, and a hint."""
 
     def __init__(self, message: str, text: str, start: int, hint: str | None = None) -> None:
         super().__init__(message)
@@ -57,9 +58,9 @@ class FieldFault(Exception):
 
 
 def parse(text: str) -> Parts:
-    """Read a Quartz expression of six or seven fields.
+    """Read a Quartz expression of six or seven fields, in time linear in the length of the text.
 
-    Raises CronSyntaxError, with everything that is wrong with the text. Takes time linear in the length of the text.
+    Raises FieldFault for the first field that is wrong.
     """
     try:
         second, minute, hour, days = text.split(None, 3)
@@ -69,18 +70,13 @@ def parse(text: str) -> Parts:
 
 
 def _parse_anew(text: str) -> Parts:
-    """Read a text with something in it that was not read before, or that is wrong."""
+    """Read a text of which some field was not read before, or is wrong."""
     words = text.split(None, 7)
-    try:
-        if len(words) not in (6, 7):
-            raise FieldFault("wrong number of fields", text, 0)
-        years = _recall(6, words[6]) if len(words) == 7 else YEARS.full
-        seconds, minutes, hours = (_recall(index, words[index]) for index in range(3))
-        days = day_rule(_read_days(words[3], words[4], words[5]), years)
-    except FieldFault:
-        from .diagnosis import syntax_error
-
-        raise syntax_error(text) from None
+    if len(words) not in (6, 7):
+        raise FieldFault("wrong number of fields", text, 0)
+    years = _recall(6, words[6]) if len(words) == 7 else YEARS.full
+    seconds, minutes, hours = (_recall(index, words[index]) for index in range(3))
+    days = day_rule(_read_days(words[3], words[4], words[5]), years)
     rest = text.split(None, 3)[3]
     if len(rest) <= _MEMO_TEXT:
         if len(_days) >= _DAYS_SIZE:

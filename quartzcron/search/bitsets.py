@@ -18,10 +18,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..expression import CronExpression
     from ..wall.pattern import WallPattern
     from ..wall.times import TimeRule
     from ..zones.zone import Zone
+    from .compiled import CompiledExpression
 
 # The days of UTC on which anything fires, whatever its zone, and a second before and after them.
 FIRST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - 1
@@ -66,7 +66,7 @@ def span_at(day: int, zones: list[Zone]) -> Span:
     return Span(day, day + 1, broken) if broken else Span(start, end)
 
 
-def table_of(expression: CronExpression, zone: Zone, span: Span) -> Table:
+def table_of(expression: CompiledExpression, zone: Zone, span: Span) -> Table:
     """The days and times of an expression that is read in a zone."""
     if zone not in span.broken:
         return _plain_table(expression._pattern, zone.offset(span.start * DAY), span)
@@ -150,7 +150,7 @@ def _days_from(pattern: WallPattern, start: int, count: int) -> int:
     return found & (1 << count) - 1
 
 
-def _times_of_day(expression: CronExpression, zone: Zone, span: Span) -> int:
+def _times_of_day(expression: CompiledExpression, zone: Zone, span: Span) -> int:
     """The seconds of a single day of UTC, piece by piece between the changes of the zone's offset."""
     pattern, policy = expression._pattern, expression._policy
     midnight, end = span.start * DAY, span.end * DAY

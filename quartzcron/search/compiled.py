@@ -1,55 +1,69 @@
-"""What an expression holds, how that is filled in as questions come, and how an expression is a value among values.
+"""An expression compiled to tables, and the methods that read them: next_fire, prev_fire, matches.
 
-Nothing here answers a question; expression.py does.
+next_fire reads one row of a year (see year_rows.py) and adds a ready-made timedelta to a ready-made midnight. Where no
+row has the answer (a day that a gap or an overlap touches, a year outside 1970-2099), transition_days.py computes it,
+which is exact everywhere and slower.
+
+CompiledExpression is what the other modules of this room, schedules, descriptions and dialects work with. Users hold a
+CronExpression, which adds the methods for everything else; see expression.py.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 
-from ..fields import Fields
-from ..grammar.parser import parse
-from ..lazy import Later
-from ..wall.days import NOWHERE, DayRule
+from ..fields import FIRST_YEAR, LAST_YEAR
+from ..grammar.parser import FieldFault, parse
+from ..lazy import Lazy
+from ..wall.days import NO_ROWS, NONE_LEFT, DayRule
 from ..wall.times import MINUTE_DELTAS, Leaps, TimeValues, minute_deltas, time_rule
-from .year_rows import Rows, rows_ahead, rows_behind
+from ..wall.times import NONE_LEFT as NO_TIME_LEFT
+from .year_rows import NEVER, Rows, rows_ahead, rows_behind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from typing import Any, Self, TypeVar
 
-    from ..wall import pattern
+    from ..grammar import canonical, diagnosis
+    from ..wall import excluded_days, pattern
+    from ..wall.days import ExcludedDays
     from ..wall.pattern import WallPattern
     from ..zones import dst_policies, lookup
     from ..zones.dst_policies import Policy
-    from .rank import Tally
-else:
-    dst_policies, lookup, pattern = Later("zones.dst_policies"), Later("zones.lookup"), Later("wall.pattern")
+    from . import localize, transition_days
 
-# The tables of seconds (as times from the second at which the search comes into a minute), minutes and hours · the time
-# from midnight to that second of each minute of the day · and the minute at which the search comes into an hour.
-Clock = tuple[Leaps, tuple[int, ...], tuple[int, ...], tuple[timedelta, ...], int]
+    Expression = TypeVar("Expression", bound="CompiledExpression")
+else:
+    canonical, diagnosis = Lazy("grammar.canonical"), Lazy("grammar.diagnosis")
+    dst_policies, lookup = Lazy("zones.dst_policies"), Lazy("zones.lookup")
+    excluded_days, pattern = Lazy("wall.excluded_days"), Lazy("wall.pattern")
+    localize, transition_days = Lazy("search.localize"), Lazy("search.transition_days")
+
+# The tables that find the next time within a day: of seconds (as timedeltas from the first second of a minute that
+# fires), of minutes and of hours · for each minute of the day the timedelta from midnight to that first second · the
+# first minute of an hour that fires. For prev_fire, read "last" for "first".
+TimeTables = tuple[Leaps, tuple[int, ...], tuple[int, ...], tuple[timedelta, ...], int]
 
 _NOT_YET: Any = None
-VIXIE = "vixie"  # as policies.py has it, which is not imported before it is needed
+VIXIE = "vixie"  # as in dst_policies.py, which is imported when it is first needed
 
 
-class Draft:
-    """What an expression holds. It is filled in here, and immutable from the moment it gets its own class."""
+class ExpressionSlots:
+    """The attributes of an expression. `make` sets them; after that CompiledExpression refuses every assignment."""
 
     __slots__ = (
         "_ahead",
+        "_astimezone_tz",
         "_behind",
-        "_clock",
-        "_clock_behind",
         "_days",
         "_first",
-        "_from",
         "_hours",
         "_last",
         "_minutes",
         "_seconds",
         "_tally",
+        "_times",
+        "_times_behind",
         "_tz",
         "_walls",
         "dst",
@@ -66,52 +80,284 @@ class Draft:
     _walls: WallPattern | None
     _ahead: Rows
     _behind: Rows
-    # The times from midnight to the first and the last fire of a day; None until there is an _ahead or a _behind.
+    # The timedeltas from midnight to the first and the last fire of a day; None until `_ahead` or `_behind` is set.
     _first: timedelta
     _last: timedelta
-    _clock: Clock | None  # None as well if there is but one fire a day
-    _clock_behind: Clock | None
-    _from: tzinfo | None
-    _tally: Tally | None
+    _times: TimeTables | None  # None as well if there is only one fire a day
+    _times_behind: TimeTables | None
+    _astimezone_tz: tzinfo | None  # the last foreign tzinfo with which astimezone is exact
+    _tally: Any  # the Tally of rank.py, once it was needed
 
 
 put = object.__setattr__  # the class's own refuses
-_set_ahead = vars(Draft)["_ahead"].__set__
-_set_clock = vars(Draft)["_clock"].__set__
-_set_first = vars(Draft)["_first"].__set__
+_set_ahead = vars(ExpressionSlots)["_ahead"].__set__
+_set_times = vars(ExpressionSlots)["_times"].__set__
+_set_first = vars(ExpressionSlots)["_first"].__set__
 
 
-def make(cls: type[Expression], text: str, tz: tzinfo | None, dst: str) -> Any:
+def make(cls: type[Expression], text: str, tz: tzinfo | None, dst: str) -> Expression:
     """Parse a text into an expression of this class. Raises CronSyntaxError."""
-    draft = Draft()
-    draft._seconds, draft._minutes, draft._hours, draft._days = parse(text)
-    draft.text, draft.dst, draft._tz = text, dst, tz
-    draft._walls = draft._tally = draft._from = None
-    draft._first = draft._last = draft._clock = draft._clock_behind = _NOT_YET
-    draft._ahead = draft._behind = NOWHERE
+    slots: Any = ExpressionSlots()
     try:
-        draft.__class__ = cls  # a quarter of the time of going round __setattr__ for each slot
-        return draft
-    except TypeError:  # a subclass that holds more
+        slots._seconds, slots._minutes, slots._hours, slots._days = parse(text)
+    except FieldFault:
+        raise diagnosis.syntax_error(text) from None
+    slots.text, slots.dst, slots._tz = text, dst, tz
+    slots._walls = slots._tally = slots._astimezone_tz = None
+    slots._first = slots._last = slots._times = slots._times_behind = _NOT_YET
+    slots._ahead = slots._behind = NO_ROWS
+    try:
+        slots.__class__ = cls  # takes a quarter of the time of object.__setattr__ for each slot
+        return slots  # type: ignore[no-any-return]
+    except TypeError:  # a subclass that has more attributes
         self = object.__new__(cls)
-        for name in Draft.__slots__:
-            put(self, name, getattr(draft, name))
+        for name in ExpressionSlots.__slots__:
+            put(self, name, getattr(slots, name))
         return self
 
 
-class Expression(Draft):
+def with_excluded(expression: Expression, excluded: ExcludedDays) -> Expression:
+    """The same expression without the excluded days, which replace those that it excluded before."""
+    self = make(type(expression), expression.text, expression._tz, expression.dst)
+    put(self, "_days", excluded_days.rule_without(self._days, excluded))
+    return self
+
+
+class CompiledExpression(ExpressionSlots):
     """An immutable value: equal to whatever fires at the same times, in the same zone and under the same policy."""
 
     __slots__ = ()
 
     @property
-    def _interval(self) -> bool:
-        return self._seconds.interval or self._minutes.interval or self._hours.interval
+    def tz(self) -> tzinfo | None:
+        """The zone in which the expression is read; None if that is the zone of the time that is passed."""
+        return self._tz
+
+    # -- fire times --
+
+    # A row, which holds what next_fire needs of one year, has five parts (see year_rows.Row):
+    #   new_year    ordinal of 1 January, so that `after.toordinal() - new_year` is the index of a day
+    #   days        for each day, itself if it fires, else the next day of the year that does, else NONE_LEFT
+    #   asked       the midnight of each day on which `after`, with its tzinfo, is a plain time; None on touched days
+    #   midnights   the midnight of each day to which an answer is added; None on touched days
+    #   outside     the midnight of the first day that fires in a later year; None if it is touched or not yet known,
+    #               NEVER if no later day fires
+    # A day is touched if an offset change of the zone affects it; transition_days.py finds its fires.
+    def next_fire(self, after: datetime | None = None) -> datetime | None:  # noqa: PLR0912 - a call costs 50 ns
+        """The first fire time strictly after `after`, or None if there is none up to the end of 2099.
+
+        >>> from datetime import datetime
+        >>> from quartzcron import CronExpression
+        >>> CronExpression("0 30 9 L * ?").next_fire(datetime(2028, 2, 1))
+        datetime.datetime(2028, 2, 29, 9, 30)
+        """
+        if after is None:
+            after = localize.now_in(self._tz)
+        rows = self._ahead
+        try:
+            if after.tzinfo is not rows.tzinfo:
+                return self._next_in_other_zone(after)
+            new_year, days, asked, midnights, outside = rows[after.year]
+        except AttributeError:
+            raise localize.no_datetime(after) from None
+        today = after.toordinal() - new_year
+        midnight = asked[today]
+        if midnight is None:
+            return transition_days.next_from(self._pattern, self._policy, today, after)
+        day = days[today]
+        if day == today:  # is there a later time today? first in this minute, then in this hour, then in a later hour
+            times = self._times
+            if times is None:
+                fire = midnight + self._first
+                if fire > after:
+                    return fire
+            else:
+                seconds, minutes, hours, deltas, first_minute = times
+                hour = after.hour
+                if hours[hour] == hour:
+                    minute = after.minute
+                    if minutes[minute] == minute:
+                        second = seconds[after.second + 1]
+                        if second is not None:
+                            return midnight + deltas[hour * 60 + minute] + second
+                    minute = minutes[minute + 1]
+                    if minute < NO_TIME_LEFT:
+                        return midnight + deltas[hour * 60 + minute]
+                hour = hours[hour + 1]
+                if hour < NO_TIME_LEFT:
+                    return midnight + deltas[hour * 60 + first_minute]
+            day = days[today + 1]
+        midnight = midnights[day]
+        if midnight is None:
+            if day != NONE_LEFT:
+                return transition_days.next_on(self._pattern, self._policy, day, after)
+            midnight = rows.find_outside(after.year) if outside is None else outside
+            if midnight is None:
+                return transition_days.next_exactly(self._pattern, self._policy, after)
+            if midnight is NEVER:
+                return None
+        return midnight + self._first
+
+    # The mirror of next_fire, written out again: sharing the code would cost both a call.
+    def prev_fire(self, before: datetime | None = None) -> datetime | None:  # noqa: PLR0912 - a call costs 50 ns
+        """The last fire time strictly before `before`, or None if there is none from 1970 on.
+
+        >>> from datetime import datetime
+        >>> from quartzcron import CronExpression
+        >>> CronExpression("0 30 9 L * ?").prev_fire(datetime(2028, 3, 1))
+        datetime.datetime(2028, 2, 29, 9, 30)
+        """
+        if before is None:
+            before = localize.now_in(self._tz)
+        rows = self._behind
+        try:
+            if before.tzinfo is not rows.tzinfo:
+                return self._prev_in_other_zone(before)
+            new_year, days, asked, midnights, outside = rows[before.year]
+        except AttributeError:
+            raise localize.no_datetime(before) from None
+        today = before.toordinal() - new_year
+        midnight = asked[today]
+        if midnight is None:
+            return transition_days.prev_from(self._pattern, self._policy, today, before)
+        day = days[today]
+        if day == today:
+            times = self._times_behind
+            if times is None:
+                fire = midnight + self._last
+                if fire < before:
+                    return fire
+            else:
+                seconds, minutes, hours, deltas, last_minute = times
+                hour = before.hour
+                if hours[hour] == hour:
+                    minute = before.minute
+                    if minutes[minute] == minute:
+                        second = seconds[before.second if before.microsecond else before.second - 1]
+                        if second is not None:
+                            return midnight + deltas[hour * 60 + minute] + second
+                    minute = minutes[minute - 1]
+                    if minute < NO_TIME_LEFT:
+                        return midnight + deltas[hour * 60 + minute]
+                hour = hours[hour - 1]
+                if hour < NO_TIME_LEFT:
+                    return midnight + deltas[hour * 60 + last_minute]
+            day = days[today - 1]
+        midnight = midnights[day]
+        if midnight is None:
+            if day != NONE_LEFT:
+                return transition_days.prev_on(self._pattern, self._policy, day, before)
+            midnight = rows.find_outside(before.year) if outside is None else outside
+            if midnight is None:
+                return transition_days.prev_exactly(self._pattern, self._policy, before)
+            if midnight is NEVER:
+                return None
+        return midnight + self._last
+
+    def matches(self, time: datetime) -> bool:
+        """Whether the whole second of `time` is a fire time (Quartz: isSatisfiedBy).
+
+        >>> from datetime import datetime
+        >>> from quartzcron import CronExpression
+        >>> CronExpression("0 0 8 ? * MON").matches(datetime(2026, 1, 5, 8, 0, 0, 999_999))
+        True
+        """
+        rows = self._ahead
+        try:
+            if time.tzinfo is not rows.tzinfo:
+                return self._matches_in_other_zone(time)
+            new_year, days, asked, _, _ = rows[time.year]
+        except AttributeError:
+            raise localize.no_datetime(time) from None
+        today = time.toordinal() - new_year
+        if asked[today] is None:
+            return transition_days.matches_exactly(self._pattern, self._policy, time)
+        return days[today] == today and bool(
+            self._hours.mask >> time.hour & self._minutes.mask >> time.minute & self._seconds.mask >> time.second & 1
+        )
 
     @property
-    def _fields(self) -> Fields:
-        seconds, minutes, hours, days = self._seconds.mask, self._minutes.mask, self._hours.mask, self._days
-        return Fields(seconds, minutes, hours, interval=self._interval, days=days.fields, years=days.given_years)
+    def never_fires(self) -> bool:
+        """Whether no day of the years 1970 to 2099 fires, as for 30 February.
+
+        >>> from quartzcron import CronExpression
+        >>> CronExpression("0 0 8 30 2 ?").never_fires
+        True
+        """
+        return not self._days.firing_years
+
+    # -- times with another tzinfo than those before: load its tables, or convert the time and the answer --
+
+    def _next_in_other_zone(self, after: datetime) -> datetime | None:
+        tz, asked = self._tz, after.tzinfo
+        if (tz is asked or (tz is None and type(asked) is not timezone)) and isinstance(after, datetime):
+            self._load_ahead(asked)
+            return self.next_fire(after)
+        if asked is not None and asked is self._astimezone_tz and FIRST_YEAR < after.year < LAST_YEAR:
+            fire = self.next_fire(after.astimezone(tz))
+            return None if fire is None else fire.astimezone(asked)
+        local, answer_in = localize.localized(tz, after)
+        self._note_zone(asked, converted=answer_in is not None)
+        if self._ahead.tzinfo is not local.tzinfo:
+            self._load_ahead(local.tzinfo)
+        fire = self.next_fire(local)
+        return fire if answer_in is None or fire is None else localize.in_zone(fire, answer_in)
+
+    def _prev_in_other_zone(self, before: datetime) -> datetime | None:
+        tz, asked = self._tz, before.tzinfo
+        if asked is not None and asked is self._astimezone_tz and FIRST_YEAR < before.year < LAST_YEAR:
+            fire = self.prev_fire(before.astimezone(tz))
+            return None if fire is None else fire.astimezone(asked)
+        local, answer_in = localize.localized(tz, before)
+        self._note_zone(asked, converted=answer_in is not None)
+        if self._behind.tzinfo is not local.tzinfo:
+            self._load_behind(local.tzinfo)
+        fire = self.prev_fire(local)
+        return fire if answer_in is None or fire is None else localize.in_zone(fire, answer_in)
+
+    def _matches_in_other_zone(self, time: datetime) -> bool:
+        local, answer_in = localize.localized(self._tz, time)
+        self._note_zone(time.tzinfo, converted=answer_in is not None)
+        if self._ahead.tzinfo is not local.tzinfo:
+            self._load_ahead(local.tzinfo)
+        return self.matches(local)
+
+    def _note_zone(self, asked: tzinfo | None, *, converted: bool) -> None:
+        """After a conversion: note whether astimezone, which is faster, can convert the next time of this tzinfo."""
+        if converted and localize.astimezone_is_exact(self._tz, asked):
+            put(self, "_astimezone_tz", asked)
+
+    def _load_ahead(self, asked: tzinfo | None) -> None:
+        """Set the tables with which next_fire answers times with this very tzinfo."""
+        rows = self._days.last_rows
+        if rows.tzinfo is not asked:
+            rows = rows_ahead(self._days, asked)
+        if self._ahead is NO_ROWS:
+            seconds, minutes, hours = self._seconds, self._minutes, self._hours
+            deltas = MINUTE_DELTAS[seconds.first] or minute_deltas(seconds.first)
+            if minutes.several or hours.several or seconds.several:
+                times = seconds.since_first(), minutes.ahead(), hours.ahead(), deltas, minutes.first
+                _set_times(self, times)
+            _set_first(self, deltas[hours.first * 60 + minutes.first])
+        _set_ahead(self, rows)  # last, since it tells other threads that the other tables are set
+
+    def _load_behind(self, asked: tzinfo | None) -> None:
+        """Set the tables of prev_fire."""
+        if self._behind is NO_ROWS:
+            seconds, minutes, hours = self._seconds, self._minutes, self._hours
+            deltas = minute_deltas(seconds.last)
+            if minutes.several or hours.several or seconds.several:
+                times = seconds.until_last(), minutes.behind(), hours.behind(), deltas, minutes.last
+                put(self, "_times_behind", times)
+            put(self, "_last", deltas[hours.last * 60 + minutes.last])
+        put(self, "_behind", rows_behind(self._days, asked))
+
+    # -- what other modules compute with --
+
+    @property
+    def _interval(self) -> bool:
+        """Whether seconds, minutes or hours were written with `*`, `-` or `/`; see dst_policies.py."""
+        return self._seconds.interval or self._minutes.interval or self._hours.interval
 
     @property
     def _pattern(self) -> WallPattern:
@@ -125,30 +371,19 @@ class Expression(Draft):
     def _policy(self) -> Policy:
         return dst_policies.POLICIES[self.dst, self._interval]
 
-    def _look_ahead(self, carried: tzinfo | None) -> None:
-        """Get ready for questions to next_fire about times that carry this very tzinfo."""
-        rows = self._days.rows
-        if rows.carried is not carried:
-            rows = rows_ahead(self._days, carried)
-        if self._ahead is NOWHERE:
-            seconds, minutes, hours = self._seconds, self._minutes, self._hours
-            deltas = MINUTE_DELTAS[seconds.first] or minute_deltas(seconds.first)
-            if minutes.several or hours.several or seconds.several:
-                clock = seconds.since_first(), minutes.ahead(), hours.ahead(), deltas, minutes.first
-                _set_clock(self, clock)
-            _set_first(self, deltas[hours.first * 60 + minutes.first])
-        _set_ahead(self, rows)  # last, since other threads take it for a sign that all is there
+    # -- a value among values --
 
-    def _look_behind(self, carried: tzinfo | None) -> None:
-        """Get ready for questions to prev_fire."""
-        if self._behind is NOWHERE:
-            seconds, minutes, hours = self._seconds, self._minutes, self._hours
-            deltas = minute_deltas(seconds.last)
-            if minutes.several or hours.several or seconds.several:
-                clock = seconds.until_last(), minutes.behind(), hours.behind(), deltas, minutes.last
-                put(self, "_clock_behind", clock)
-            put(self, "_last", deltas[hours.last * 60 + minutes.last])
-        put(self, "_behind", rows_behind(self._days, carried))
+    @property
+    def canonical(self) -> str:
+        """The same expression in normal form: upper case, values sorted, weekdays by name, no year unless one is given.
+
+        Raises CronError if days are excluded and no expression without an exclusion fires at the same times.
+
+        >>> from quartzcron import CronExpression
+        >>> CronExpression("0 */15 8-8,9,10 ? jan,2,3 6,2-4").canonical
+        '0 0/15 8-10 ? 1-3 MON-WED,FRI'
+        """
+        return canonical.canonical_text(self._pattern, interval=self._interval)
 
     @property
     def _key(self) -> tuple[object, ...]:
@@ -157,7 +392,7 @@ class Expression(Draft):
 
     def __eq__(self, other: object) -> bool:
         """Whether both fire at the same times in every year, in the same zone and under the same policy."""
-        return self._key == other._key if isinstance(other, Expression) else NotImplemented
+        return self._key == other._key if isinstance(other, CompiledExpression) else NotImplemented
 
     def __hash__(self) -> int:
         *key, zone, dst = self._key
@@ -166,7 +401,9 @@ class Expression(Draft):
     def __repr__(self) -> str:
         zone = "" if self._tz is None else f", tz={lookup.zone_name(self._tz) or self._tz!r}"
         dst = "" if self.dst == VIXIE else f", dst={self.dst!r}"
-        return f"CronExpression({self.text!r}{zone}{dst})"
+        excluded = self._days.excluded
+        excluding = "" if excluded is None else f".excluding({excluded!r})"
+        return f"CronExpression({self.text!r}{zone}{dst}){excluding}"
 
     def __str__(self) -> str:
         return self.text
@@ -185,6 +422,3 @@ class Expression(Draft):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return make, (type(self), self.text, self._tz, self.dst)

@@ -10,13 +10,13 @@ from operator import add
 from ..errors import check_type
 from ..wall.times import DAY, TimeRule, members
 from ..zones.lookup import zone_of
-from .localize import located, mixed_times
+from .compiled import CompiledExpression
+from .localize import localized, mixed_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..expression import CronExpression
     from .year_rows import Rows
 
 # A day of more fires than this is walked an hour at a time.
@@ -33,7 +33,7 @@ Deltas = tuple[timedelta, ...]
 _day_deltas: dict[TimeRule, tuple[Deltas, Deltas]] = {}
 
 
-def fires(expression: CronExpression, start: datetime | None, end: datetime | None) -> Iterator[datetime]:
+def fires(expression: CompiledExpression, start: datetime | None, end: datetime | None) -> Iterator[datetime]:
     """The fire times strictly after `start` up to and including `end`."""
     for time in (start, end):
         check_type(time, (datetime, type(None)), "a time is a datetime")
@@ -41,7 +41,7 @@ def fires(expression: CronExpression, start: datetime | None, end: datetime | No
         return chain.from_iterable(_runs(expression, start, None, None))
     if expression.tz is None and (start is not None and start.tzinfo is None) != (end.tzinfo is None):
         raise mixed_times()
-    local = located(expression.tz, end)[0]
+    local = localized(expression.tz, end)[0]
     zone_of(local.tzinfo)  # which raises for a zone that says nothing
     if local.tzinfo is not None:  # two times of one zone compare by wall time, which an overlap repeats
         return chain.from_iterable(_runs(expression, start, local.astimezone(UTC), local))
@@ -49,7 +49,7 @@ def fires(expression: CronExpression, start: datetime | None, end: datetime | No
 
 
 def _runs(
-    expression: CronExpression, start: datetime | None, end: datetime | None, local_end: datetime | None
+    expression: CompiledExpression, start: datetime | None, end: datetime | None, local_end: datetime | None
 ) -> Iterator[Iterable[datetime]]:
     """The fires in runs: one alone, the rest of a plain day, or those of many plain days."""
     hours, deltas = _deltas(expression._pattern.times)
@@ -59,7 +59,7 @@ def _runs(
         new_year, _, _, midnights, _ = rows[fire.year]
         today = fire.toordinal() - new_year
         midnight = midnights[today]
-        if midnight is None or fire.tzinfo is not rows.carried or today + new_year > last_day:
+        if midnight is None or fire.tzinfo is not rows.tzinfo or today + new_year > last_day:
             if midnight is not None and local_end is not None and _same_day(fire, local_end):
                 yield from _rest_of_day(fire, midnight, hours, deltas, local_end - midnight)
                 return

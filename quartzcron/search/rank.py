@@ -18,13 +18,9 @@ from ..wall.times import DAY, SECONDS, minute_deltas, ranks
 from ..zones.dst_policies import Policy
 from ..zones.lookup import zone_of
 from ..zones.zone import PytzZone, Transition, Zone
-from .compiled import put
-from .localize import located, located_instant, mixed_times, moved, no_datetime, now_in
+from .compiled import CompiledExpression, put
+from .localize import in_zone, localized, localized_instant, mixed_times, no_datetime, now_in
 from .transition_days import instant_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..expression import CronExpression
 
 _START = FIRST_WALL - 8 * DAY
 _END = END_WALL + 8 * DAY
@@ -168,7 +164,7 @@ class Tally:
         return self.zone.at(wall - self._offset[place])
 
 
-def count(expression: CronExpression, start: datetime, end: datetime) -> int:
+def count(expression: CompiledExpression, start: datetime, end: datetime) -> int:
     """How many fires lie strictly after `start` up to and including `end`."""
     tally, after = _tally_at(expression, start)
     if not expression._policy.first_pass:  # then next_fire may pass over some, see policies.at_or_after
@@ -178,34 +174,34 @@ def count(expression: CronExpression, start: datetime, end: datetime) -> int:
         after = _tally_at(expression, first)[1] - 1
     if expression.tz is None and (start.tzinfo is None) != (end.tzinfo is None):
         raise mixed_times()
-    return max(0, tally.up_to(located_instant(expression.tz, end)) - tally.up_to(after))
+    return max(0, tally.up_to(localized_instant(expression.tz, end)) - tally.up_to(after))
 
 
-def nth(expression: CronExpression, n: int, after: datetime | None) -> datetime | None:
+def nth(expression: CompiledExpression, n: int, after: datetime | None) -> datetime | None:
     """The n-th fire strictly after a time (now, if not given), n from 1; None if there are not so many."""
     check_type(n, int, "n is an int")
     if n < 1:
         raise CronError(f"n counts fire times from 1, not {echoed(n)}")
     if after is None:
         after = now_in(expression.tz)
-    known = expression._tally
-    earlier = None if known is None else known.up_to_plain(after)
-    if known is not None and earlier is not None:
-        return known.nth(earlier + n)
+    tally: Tally | None = expression._tally
+    earlier = None if tally is None else tally.up_to_plain(after)
+    if tally is not None and earlier is not None:
+        return tally.nth(earlier + n)
     first = expression.next_fire(after)
     if first is None or n == 1:
         return first
     tally, instant = _tally_at(expression, first)
     fire = tally.nth(tally.up_to(instant) + n - 1)
-    return fire if fire is None or zone_of(first.tzinfo) is tally.zone else moved(fire, zone_of(first.tzinfo))
+    return fire if fire is None or zone_of(first.tzinfo) is tally.zone else in_zone(fire, zone_of(first.tzinfo))
 
 
-def _tally_at(expression: CronExpression, time: datetime) -> tuple[Tally, int]:
+def _tally_at(expression: CompiledExpression, time: datetime) -> tuple[Tally, int]:
     """The tally of the fires in the zone in which the expression is read, and the instant of a time."""
-    local = located(expression.tz, time)[0]
+    local = localized(expression.tz, time)[0]
     zone = zone_of(local.tzinfo)
-    known = expression._tally
-    if known is None or known.zone is not zone:
-        known = Tally(expression._pattern, zone, expression._policy)
-        put(expression, "_tally", known)
-    return known, instant_of(zone, local)
+    tally: Tally | None = expression._tally
+    if tally is None or tally.zone is not zone:
+        tally = Tally(expression._pattern, zone, expression._policy)
+        put(expression, "_tally", tally)
+    return tally, instant_of(zone, local)

@@ -1,7 +1,7 @@
-"""Rows: all that next_fire needs to know about one year of one expression's days in one zone, in one tuple.
+"""Rows: for one expression's days in one zone, all that next_fire needs to know about a year, as one tuple a year.
 
 Rows is a dict from years to rows that makes a row when it is first asked for, and is shared by all expressions with
-the same days. However many there are, only the most recently made rows stay.
+the same days. The number of rows is bounded: only the most recently made ones are kept.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..zones.zone import Midnights, Zone
 
-    # What a row holds: the ordinal of 1 January · the table of the next (or latest) day that fires · the midnights of
-    # the days on which a time that carries this tzinfo is plain · the midnights that answers are made of · the midnight
-    # of the first day that fires in a later (or the last one in an earlier) year: None if it is not plain or not yet
-    # known, NEVER if there is none.
+    # new_year, days, asked, midnights, outside; see above CompiledExpression.next_fire. In RowsBehind, `days` has
+    # the latest day up to each day, and `outside` is the midnight of the last day that fires in an earlier year.
     Row = tuple[int, tuple[int, ...], Midnights, Midnights, datetime | None]
 
 NEVER = datetime.max
@@ -30,21 +28,27 @@ _NO_DAYS = (NONE_LEFT,) * (NONE_LEFT + 2)
 
 
 class Rows(dict[int, "Row"]):
-    """The rows of a day rule, looking ahead, for times that carry one tzinfo."""
+    """The rows of a day rule in which next_fire looks, for times with one tzinfo."""
 
-    __slots__ = ("carried", "days", "zone")
+    __slots__ = ("days", "tzinfo", "zone")
 
-    def __init__(self, days: DayRule, zone: Zone, carried: tzinfo | None) -> None:
+    def __init__(self, days: DayRule, zone: Zone, asked: tzinfo | None) -> None:
         super().__init__()
-        # Holding the tzinfo keeps its id, a key of the almanac, from being taken by another object.
-        self.days, self.zone, self.carried = days, zone, carried
+        # Rows are found by the id of the tzinfo; holding it here keeps the id from being reused for another object.
+        self.days, self.zone, self.tzinfo = days, zone, asked
 
     def __missing__(self, year: int) -> Row:
         if not FIRST_YEAR <= year <= LAST_YEAR:
             return date(year, 1, 1).toordinal(), _NO_DAYS, _NO_MIDNIGHTS, _NO_MIDNIGHTS, None
-        known = self.zone.year(year)
-        row = self[year] = (FIRST_DAYS[year], self._table(year), known.here(self.carried), known.midnights, None)
-        known.users.append(self)
+        zone_year = self.zone.year(year)
+        row = self[year] = (
+            FIRST_DAYS[year],
+            self._table(year),
+            zone_year.midnights_with(self.tzinfo),
+            zone_year.midnights,
+            None,
+        )
+        zone_year.users.append(self)
         _recent.append((self, year))
         if len(_recent) > _ROWS:
             for rows, oldest in _recent[: _ROWS // 2]:
@@ -52,63 +56,63 @@ class Rows(dict[int, "Row"]):
             del _recent[: _ROWS // 2]
         return row
 
-    def look_beyond(self, year: int) -> datetime | None:
-        """Fill in the last part of a row, and return it."""
-        day = self._day_beyond(year)
-        found: datetime | None = NEVER
+    def find_outside(self, year: int) -> datetime | None:
+        """Compute the last part of a row, store it and return it."""
+        day = self._day_outside(year)
+        outside: datetime | None = NEVER
         if day is not None:
-            there = date.fromordinal(day).year
-            found = self.zone.year(there).midnights[day - FIRST_DAYS[there]]
-        self[year] = (*self[year][:4], found)
-        return found
+            its_year = date.fromordinal(day).year
+            outside = self.zone.year(its_year).midnights[day - FIRST_DAYS[its_year]]
+        self[year] = (*self[year][:4], outside)
+        return outside
 
     def _table(self, year: int) -> tuple[int, ...]:
         return self.days.ahead(year)
 
-    def _day_beyond(self, year: int) -> int | None:
+    def _day_outside(self, year: int) -> int | None:
         return self.days.day_at_or_after(FIRST_DAYS[year + 1])
 
 
 class RowsBehind(Rows):
-    """The rows of a day rule, looking back."""
+    """The rows of a day rule in which prev_fire looks."""
 
     __slots__ = ()
 
     def _table(self, year: int) -> tuple[int, ...]:
         return self.days.behind(year)
 
-    def _day_beyond(self, year: int) -> int | None:
+    def _day_outside(self, year: int) -> int | None:
         return self.days.day_at_or_before(FIRST_DAYS[year] - 1)
 
 
-# The oldest first; when there are too many, the older half makes room.
+# The oldest first; when there are too many, the older half is dropped.
 _recent: list[tuple[Rows, int]] = []
 
 
-def rows_ahead(days: DayRule, carried: tzinfo | None) -> Rows:
-    """The rows in which next_fire looks for times that carry this very tzinfo, shared."""
-    rows = days.almanac.get(id(carried))
+def rows_ahead(days: DayRule, asked: tzinfo | None) -> Rows:
+    """The shared rows in which next_fire looks for times with this very tzinfo."""
+    rows = days.rows_ahead.get(id(asked))
     if rows is None:
-        rows = _add_rows(Rows(days, _zone_of(carried), carried), "almanac", days.almanac)
-    days.rows = rows
+        rows = _add_rows(Rows(days, _zone_of(asked), asked), "rows_ahead", days.rows_ahead)
+    days.last_rows = rows
     return rows
 
 
-def rows_behind(days: DayRule, carried: tzinfo | None) -> Rows:
-    """The rows in which prev_fire looks."""
-    rows = days.almanac_behind.get(id(carried))
+def rows_behind(days: DayRule, asked: tzinfo | None) -> Rows:
+    """The shared rows in which prev_fire looks."""
+    rows = days.rows_behind.get(id(asked))
     if rows is None:
-        rows = _add_rows(RowsBehind(days, _zone_of(carried), carried), "almanac_behind", days.almanac_behind)
+        rows = _add_rows(RowsBehind(days, _zone_of(asked), asked), "rows_behind", days.rows_behind)
     return rows
 
 
-def _add_rows(rows: Rows, name: str, almanac: dict[int, Rows]) -> Rows:
-    if len(almanac) >= _ZONES:
-        almanac.clear()
-    return rows.days.keep(name, id(rows.carried), rows)
+def _add_rows(rows: Rows, name: str, by_tzinfo: dict[int, Rows]) -> Rows:
+    if len(by_tzinfo) >= _ZONES:
+        by_tzinfo.clear()
+    return rows.days.keep(name, id(rows.tzinfo), rows)
 
 
-def _zone_of(carried: tzinfo | None) -> Zone:
+def _zone_of(info: tzinfo | None) -> Zone:
     from ..zones.lookup import zone_of
 
-    return zone_of(carried)
+    return zone_of(info)

@@ -34,6 +34,12 @@ def sentence(outline: Outline, days: DayFields, years: int, zone: str | None) ->
     return f"{text}（{zone} 时间）" if zone else text
 
 
+def with_exception(text: str, name: str | None) -> str:
+    """A description with the name of the calendar whose days are excluded."""
+    name = name or "其日历中的日期"
+    return f"{text}（{name}{' ' if name[-1].isascii() else ''}除外）"
+
+
 # -- times --
 
 

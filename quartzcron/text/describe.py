@@ -1,15 +1,17 @@
-"""describe(expression, language): what an expression says, in words. Made from the sets that next_fire uses, never from
-the text, so that the two cannot disagree.
+"""describe(expression, language): an expression in words. It is made from the sets that next_fire uses, never from the
+text, so that the two cannot disagree.
 
-Here is what to say: the days in their simplest form, and the times of a day as an outline. How to say it is in
-words_en.py and words_zh.py, which have the same three functions.
+Here is what to describe: the days in their simplest form, and the times of a day as an outline. The wording is in
+english.py and chinese.py, which have the same functions.
 """
 
 from __future__ import annotations
 
 from ..errors import CronError, check_type, echoed
-from ..expression import CronExpression
+from ..search.calendar import calendar_of
+from ..search.compiled import CompiledExpression
 from ..wall.day_forms import simplest_days
+from ..wall.days import day_rule
 from ..zones.lookup import zone_name
 from .outline import outline
 
@@ -21,11 +23,12 @@ if TYPE_CHECKING:
 LANGUAGES: Final = ("en", "zh")
 
 
-def describe(expression: CronExpression, language: str = "en") -> str:
-    """What an expression says, in English ("en") or 简体中文 ("zh").
+def describe(expression: CompiledExpression, language: str = "en") -> str:
+    """An expression in words, in English ("en") or 简体中文 ("zh").
 
-    Expressions that fire at the same wall times are described alike, all others differently. A zone of the
-    expression's own is named at the end. Raises CronError for another language.
+    Expressions that fire at the same wall times have the same description, all others different ones. If the
+    expression has a zone, the description ends with it; if it excludes days that no expression without an exclusion
+    leaves out, with the name of their calendar. Raises CronError for another language.
 
     >>> from quartzcron import CronExpression
     >>> describe(CronExpression("0 0/30 9-17 ? * MON-FRI"))
@@ -33,25 +36,21 @@ def describe(expression: CronExpression, language: str = "en") -> str:
     >>> describe(CronExpression("0 0/30 9-17 ? * MON-FRI"), "zh")
     '每周一至周五 09:00 至 17:30，每 30 分钟一次'
     """
-    check_type(expression, CronExpression, "what is described is a CronExpression")
+    check_type(expression, CompiledExpression, "what is described is a CronExpression")
     check_type(language, str, f"a language is {' or '.join(map(repr, LANGUAGES))}")
     if language == "en":
-        from .english import NEVER, sentence
+        from .english import NEVER, sentence, with_exception
     elif language == "zh":
-        from .chinese import NEVER, sentence
+        from .chinese import NEVER, sentence, with_exception
     else:
         raise CronError(f"no descriptions in {echoed(language)}; languages are {' and '.join(LANGUAGES)}")
-    pattern = expression._pattern
-    simplest = simplest_days(pattern.days.key)
-    if simplest is None:
-        return NEVER
+    days, times = expression._days, outline(expression._pattern.times)
     zone = zone_name(expression.tz) or (str(expression.tz) if expression.tz else None)
-    return sentence(outline(pattern.times), *simplest, zone)
-
-
-def with_exception(text: str, name: str | None, language: str) -> str:
-    """A description with the calendar that is taken out, by its name."""
-    if language == "zh":
-        name = name or "其日历中的日期"
-        return f"{text}（{name}{' ' if name[-1].isascii() else ''}除外）"
-    return f"{text}, except on {name or 'the days of its calendar'}"
+    simplest = simplest_days(days.key)
+    if simplest is not None:
+        return sentence(times, *simplest, zone)
+    calendar = calendar_of(expression)
+    whole = simplest_days(day_rule(days.fields, days.given_years).key)
+    if expression.never_fires or calendar is None or whole is None:
+        return NEVER
+    return with_exception(sentence(times, *whole, zone), calendar.name)

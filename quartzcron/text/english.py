@@ -47,6 +47,11 @@ def sentence(outline: Outline, days: DayFields, years: int, zone: str | None) ->
     return f"{text}, {zone} time" if zone else text
 
 
+def with_exception(text: str, name: str | None) -> str:
+    """A description with the name of the calendar whose days are excluded."""
+    return f"{text}, except on {name or 'the days of its calendar'}"
+
+
 def _pauses(outline: Outline, text: str, day: str) -> bool:
     """Whether a voice would pause between times and days."""
     if not day.startswith(("on ", "in ", "every day")) or day.startswith("every day except"):

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 from ..errors import CronError
-from ..expression import CronExpression
 from ..zones.dst_policies import VIXIE
 from ..zones.lookup import zone_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..search.compiled import CompiledExpression
 
 PARTS = ("expression", "tz", "dst")
 
 
-def from_json(value: object, *, cls: type[CronExpression] = CronExpression) -> CronExpression:
-    """The expression of a decoded JSON value; raises CronError for a value of another form.
+def read(value: object) -> tuple[str, Any, Any]:
+    """Text, zone and policy of a decoded JSON value; raises CronError for a value of another form.
 
-    >>> from_json({"expression": "0 0 8 ? * MON", "tz": "Asia/Shanghai"})
-    CronExpression('0 0 8 ? * MON', tz='Asia/Shanghai')
+    >>> read({"expression": "0 0 8 ? * MON", "tz": "Asia/Shanghai"})
+    ('0 0 8 ? * MON', 'Asia/Shanghai', 'vixie')
     """
     if isinstance(value, str):
-        return cls(value)
+        return value, None, VIXIE
     if isinstance(value, dict) and isinstance(value.get("expression"), str) and set(value) <= set(PARTS):
-        try:
-            return cls(value["expression"], tz=value.get("tz"), dst=value.get("dst", VIXIE))
-        except TypeError as error:
-            raise CronError(str(error)) from None
+        return value["expression"], value.get("tz"), value.get("dst", VIXIE)
     raise CronError("a cron expression is a text, or an object of expression, tz and dst")
 
 
-def to_json(expression: CronExpression) -> str | dict[str, str]:
-    """What JSON holds of an expression; raises CronError where that is not all, as with a calendar.
+def write(expression: CompiledExpression) -> str | dict[str, str]:
+    """The JSON form of an expression; raises CronError if it excludes days or its zone has no name.
 
-    >>> to_json(CronExpression("0 0 8 ? * MON", tz="Asia/Shanghai"))
+    >>> from quartzcron import CronExpression
+    >>> write(CronExpression("0 0 8 ? * MON", tz="Asia/Shanghai"))
     {'expression': '0 0 8 ? * MON', 'tz': 'Asia/Shanghai', 'dst': 'vixie'}
     """
-    if hasattr(expression, "calendar"):
+    if expression._days.excluded is not None:
         raise CronError("an expression that leaves out the days of a calendar has no JSON form")
     if expression.tz is None:
         return expression.text if expression.dst == VIXIE else {"expression": expression.text, "dst": expression.dst}

@@ -1,5 +1,5 @@
 """Which days of a year fire. A year has one of 14 shapes (the weekday of 1 January, leap or not), so a day rule is
-worked out once per shape, into a 366-bit mask: bit i is the (i + 1)th day of the year. No zones, no clock, no text.
+computed once per shape, as a 366-bit mask: bit i is the (i + 1)th day of the year. No zones, no clock, no text.
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ from ..fields import FIRST_YEAR, LAST_YEAR, WEEK_DAYS, DayFields, Nth, Special
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any, Protocol, TypeVar
 
     Made = TypeVar("Made")
 
-# "No more such day in this year": an index behind the last day of any year.
+    class ExcludedDays(Protocol):
+        """Days that do not fire, as excluded_days.py needs them; a Calendar is one."""
+
+        def mask(self, year: int) -> int:
+            """The days of a year as a mask."""
+
+
+# "No more such day in this year": an index past the last day of any year.
 NONE_LEFT = 366
 
 _LENGTHS = ((31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31))
@@ -37,26 +44,27 @@ for _year, _its_shape in SHAPES.items():
     YEARS_OF_SHAPE[_its_shape] |= 1 << (_year - FIRST_YEAR)
 
 
-# For each day of a year another one, or how many.
-Table = tuple[int, ...]
+# For each day of a year an index or a count; see DayRule.ahead, behind and ranks.
+DayTable = tuple[int, ...]
 
 _NOTHING: dict[int, Any] = {}
 
 
-class _Nowhere:
-    """Stands for Rows before there are any: no time carries its tzinfo."""
+class _NoRows:
+    """Stands for Rows before there are any: no time has its tzinfo."""
 
     __slots__ = ()
-    carried = object()
+    tzinfo = object()
 
 
-NOWHERE: Any = _Nowhere()
+NO_ROWS: Any = _NoRows()
 
 
 class DayRule:
-    """The days that the day fields of an expression and its years name: masks and next-day tables, made when needed.
+    """The days that the day fields and the years of an expression name: masks and next-day tables, made when needed.
 
-    Shared by all expressions with the same ones; see day_rule. Days are ordinals, as date.toordinal() gives them.
+    Shared by all expressions with the same day fields and years; see day_rule. Days are ordinals, as date.toordinal()
+    returns them.
     """
 
     __slots__ = (
@@ -65,54 +73,61 @@ class DayRule:
         "_firing",
         "_masks",
         "_ranks",
-        "almanac",
-        "almanac_behind",
         "fields",
         "given_years",
-        "rows",
+        "last_rows",
+        "rows_ahead",
+        "rows_behind",
     )
+    #: The days that excluded_days.py takes out; none here.
+    excluded: ExcludedDays | None = None
 
     def __init__(self, fields: DayFields, years: int) -> None:
         self.fields = fields
         self.given_years = years
         self._firing: int | None = None
         self._masks: dict[int, int] = _NOTHING
-        self._ahead: dict[int, Table] = _NOTHING
-        self._behind: dict[int, Table] = _NOTHING
-        self._ranks: dict[int, Table] = _NOTHING
-        self.almanac: dict[int, Any] = _NOTHING  # its Rows for each tzinfo, kept by almanac.py
-        self.almanac_behind: dict[int, Any] = _NOTHING
-        self.rows: Any = NOWHERE  # of the almanac, those that were asked for last
+        self._ahead: dict[int, DayTable] = _NOTHING
+        self._behind: dict[int, DayTable] = _NOTHING
+        self._ranks: dict[int, DayTable] = _NOTHING
+        # Maintained by search/year_rows.py: the Rows for each tzinfo, by its id, and those of `rows_ahead` used last.
+        self.rows_ahead: dict[int, Any] = _NOTHING
+        self.rows_behind: dict[int, Any] = _NOTHING
+        self.last_rows: Any = NO_ROWS
 
     def mask(self, year: int) -> int:
         """The days of a year that fire, bit 0 being 1 January."""
         return self._mask(SHAPES[year]) if self.given_years >> (year - FIRST_YEAR) & 1 else 0
 
-    def ahead(self, year: int) -> tuple[int, ...]:
+    def _table_key(self, year: int) -> int:
+        """Under which key the tables of a year are stored: its shape, since years of one shape have the same days."""
+        return SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
+
+    def ahead(self, year: int) -> DayTable:
         """For each day of a year, itself if it fires, else the next that does, else NONE_LEFT; 368 entries."""
-        shape = SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
-        table = self._ahead.get(shape)
+        key = self._table_key(year)
+        table = self._ahead.get(key)
         if table is None:
-            table = self.keep("_ahead", shape, _next_days(self.mask(year)))
+            table = self.keep("_ahead", key, _next_days(self.mask(year)))
         return table
 
-    def behind(self, year: int) -> tuple[int, ...]:
+    def behind(self, year: int) -> DayTable:
         """For each day of a year, itself if it fires, else the latest before it that does, else NONE_LEFT.
 
-        A last entry says NONE_LEFT, so that the one before 1 January is found at -1.
+        The last entry is NONE_LEFT, so that index -1 is the day before 1 January.
         """
-        shape = SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
-        table = self._behind.get(shape)
+        key = self._table_key(year)
+        table = self._behind.get(key)
         if table is None:
-            table = self.keep("_behind", shape, _previous_days(self.mask(year)))
+            table = self.keep("_behind", key, _previous_days(self.mask(year)))
         return table
 
-    def ranks(self, year: int) -> tuple[int, ...]:
-        """For each day of a year, how many before it fire; entry 366 and those behind it tell how many there are."""
-        shape = SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
-        table = self._ranks.get(shape)
+    def ranks(self, year: int) -> DayTable:
+        """For each day of a year, how many before it fire; from entry 366 on, how many fire in the whole year."""
+        key = self._table_key(year)
+        table = self._ranks.get(key)
         if table is None:
-            table = self.keep("_ranks", shape, _ranks(self.mask(year)))
+            table = self.keep("_ranks", key, _ranks(self.mask(year)))
         return table
 
     @property
@@ -167,12 +182,12 @@ class DayRule:
         return mask
 
     def keep(self, name: str, key: int, made: Made) -> Made:
-        """Remember what was made, in the dict of this name, which is there only when there is something in it."""
-        known = getattr(self, name)
-        if known is _NOTHING:
-            known = {}
-            setattr(self, name, known)
-        known[key] = made
+        """Store a table in the dict of this name, which is created for its first entry; return the table."""
+        tables = getattr(self, name)
+        if tables is _NOTHING:
+            tables = {}
+            setattr(self, name, tables)
+        tables[key] = made
         return made
 
 
@@ -180,17 +195,16 @@ _rules: dict[tuple[DayFields, int], DayRule] = {}
 
 
 def day_rule(fields: DayFields, years: int) -> DayRule:
-    """The rule for these day fields and years, shared with the expressions that have the same ones."""
+    """The rule of these day fields and years, shared by the expressions that have the same ones."""
     rule = _rules.get((fields, years))
     if rule is None:
         if len(_rules) >= _RULES:
             _rules.clear()
-        kind = getattr(fields, "rule", DayRule)  # days less those of a calendar bring their own, see calendars.py
-        rule = _rules[fields, years] = kind(fields, years)
+        rule = _rules[fields, years] = DayRule(fields, years)
     return rule
 
 
-def _next_days(mask: int) -> tuple[int, ...]:
+def _next_days(mask: int) -> DayTable:
     table: list[int] = []
     for gap in f"{mask:b}"[::-1].split("1")[:-1]:
         table += [len(table) + len(gap)] * (len(gap) + 1)
@@ -198,7 +212,7 @@ def _next_days(mask: int) -> tuple[int, ...]:
     return tuple(table)
 
 
-def _previous_days(mask: int) -> tuple[int, ...]:
+def _previous_days(mask: int) -> DayTable:
     table: list[int] = []
     latest = NONE_LEFT
     for gap in f"{mask:b}"[::-1].split("1")[:-1]:
@@ -209,7 +223,7 @@ def _previous_days(mask: int) -> tuple[int, ...]:
     return (*table, NONE_LEFT)
 
 
-def _ranks(mask: int) -> tuple[int, ...]:
+def _ranks(mask: int) -> DayTable:
     from itertools import accumulate
 
     return tuple(accumulate(map(int, reversed(f"{mask:0{NONE_LEFT + 1}b}")), initial=0))

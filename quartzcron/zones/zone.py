@@ -230,11 +230,11 @@ class ZoneYear:
                 self.touched[index] = (start - index * DAY, end - index * DAY, earlier, later)
             midnights[index] = None
 
-    def here(self, carried: tzinfo | None) -> Midnights:
-        """The midnights of the days on which a plain time of this zone carries this very tzinfo."""
-        if carried is self._zone.carrier and not isinstance(self._zone, PytzZone):
+    def midnights_with(self, info: tzinfo | None) -> Midnights:
+        """The midnights of the plain days on which times of this zone have this very tzinfo; None for the others."""
+        if info is self._zone.carrier and not isinstance(self._zone, PytzZone):
             return self.midnights
-        return tuple(m if m is not None and m.tzinfo is carried else None for m in self.midnights)
+        return tuple(m if m is not None and m.tzinfo is info else None for m in self.midnights)
 
     def forget(self) -> None:
         """Make room: drop the midnights and every table that holds them."""

@@ -96,8 +96,10 @@ CALLS: dict[str, Call] = {
     "to_rrule": WEEKLY.to_rrule,
     "recurrence.to_rrule": to_rrule,
     **{f"from_{name}": getattr(CronExpression, f"from_{name}") for name in TEXTS},
-    **{f"dialects.from_{name}": getattr(dialects, f"from_{name}") for name in TEXTS},
-    **{f"dialects.to_{name}": getattr(dialects, f"to_{name}") for name in TEXTS},
+    "from_dialect": lambda wrong: CronExpression.from_dialect(wrong, "@daily"),
+    "to_dialect": WEEKLY.to_dialect,
+    **{f"dialects.read {name}": lambda wrong, name=name: dialects.read(name, wrong) for name in TEXTS},
+    **{f"dialects.write {name}": lambda wrong, name=name: dialects.write(name, wrong) for name in TEXTS},
     **{
         f"from_{name} tz": lambda wrong, name=name: getattr(CronExpression, f"from_{name}")(TEXTS[name], tz=wrong)
         for name in TEXTS

@@ -48,7 +48,7 @@ def test_what_a_field_says_is_bounded() -> None:
 def test_a_rule_without_questions_holds_no_table() -> None:
     """Whoever has 100,000 timers on different days pays for the tables of those that are asked."""
     rule = CronExpression("0 0 8 29 2 ? 2096,2088")._days
-    kept = [getattr(rule, name) for name in ("_masks", "_ahead", "_behind", "_ranks", "almanac", "almanac_behind")]
+    kept = [getattr(rule, name) for name in ("_masks", "_ahead", "_behind", "_ranks", "rows_ahead", "rows_behind")]
     assert all(table is days._NOTHING for table in kept)
     assert not days._NOTHING
 
@@ -61,7 +61,7 @@ def test_zones_and_years_are_bounded() -> None:
         for year in (1975, 2026, 2080):
             daily.next_fire(datetime(year, 6, 1, 12, tzinfo=tz))
     assert len(zone._recent) <= 512
-    assert len(daily._pattern.days.almanac) <= 64
+    assert len(daily._pattern.days.rows_ahead) <= 64
     assert len(lookup._zones) <= 2048
 
 

@@ -1,0 +1,149 @@
+"""Calendar, a set of days that expressions can exclude: holidays and other dates, weekends, the days of an expression.
+
+A calendar is a mask of 366 bits for each year, as in wall/days.py. The masks of an expression lose its days once; after
+that next_fire, count and the others read the same tables at the same speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from ..errors import CronError, check_type, echoed
+from ..fields import FIRST_YEAR, LAST_YEAR
+from ..wall.days import FIRST_DAYS
+from .compiled import VIXIE, CompiledExpression, make, put, with_excluded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from .compiled import Expression
+
+_ALL_DAYS = (1 << 366) - 1
+_YEARS = range(FIRST_YEAR, LAST_YEAR + 1)
+
+
+class Calendar:
+    """A set of days from 1970 to 2099, as an immutable value; `|` unites two, `in` tests a date.
+
+    `dates` are dates, such as the keys of a mapping from the package holidays; `name` is what descriptions call the
+    days.
+
+    >>> from datetime import date
+    >>> spring_festival = Calendar([date(2026, 2, 16), date(2026, 2, 17)], name="Spring Festival")
+    >>> date(2026, 2, 17) in spring_festival, len(spring_festival | Calendar.weekly("SAT", "SUN"))
+    (True, 13568)
+    """
+
+    __slots__ = ("_masks", "name")
+
+    _masks: tuple[int, ...]
+    name: str | None
+
+    def __init__(self, dates: Iterable[date] = (), *, name: str | None = None) -> None:
+        masks = [0] * len(_YEARS)
+        check_type(name, (str, type(None)), "the name of a calendar is a text")
+        check_type(dates, Iterable, "a calendar is made of a list of dates")
+        for day in dates:
+            check_type(day, date, "a calendar is made of dates")
+            if FIRST_YEAR <= day.year <= LAST_YEAR:
+                masks[day.year - FIRST_YEAR] |= 1 << day.toordinal() - FIRST_DAYS[day.year]
+        put(self, "_masks", tuple(masks))
+        put(self, "name", name)
+
+    @classmethod
+    def weekly(cls, *week_days: str, name: str | None = None) -> Calendar:
+        """Every such day of the week.
+
+        >>> from datetime import date
+        >>> date(2026, 1, 3) in Calendar.weekly("SAT", "SUN", name="weekends")
+        True
+        """
+        for day in week_days:
+            check_type(day, str, 'a day of the week is a text such as "MON"')
+            if len(day.split()) != 1:
+                raise CronError(f'{echoed(day)} is no day of the week; write "MON" or "MON-FRI"')
+        if not week_days:
+            raise CronError("a weekly calendar has at least one day of the week")
+        return cls.of(make(CompiledExpression, f"0 0 0 ? * {','.join(week_days)}", None, VIXIE), name=name)
+
+    @classmethod
+    def of(cls, expression: CompiledExpression, *, name: str | None = None) -> Calendar:
+        """Every day on which a CronExpression fires, at whatever time.
+
+        >>> from datetime import date
+        >>> from quartzcron import CronExpression
+        >>> date(2028, 12, 25) in Calendar.of(CronExpression("0 0 0 25,26 12 ?"))
+        True
+        """
+        check_type(expression, CompiledExpression, "the days of a calendar are those of a CronExpression")
+        return cls._of_masks((expression._days.mask(year) for year in _YEARS), name)
+
+    @classmethod
+    def _of_masks(cls, masks: Iterable[int], name: str | None) -> Calendar:
+        self = cls(name=name)
+        put(self, "_masks", tuple(masks))
+        return self
+
+    def mask(self, year: int) -> int:
+        """The days of a year from 1970 to 2099, bit 0 being 1 January."""
+        check_type(year, int, "a year is an int")
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            raise CronError(f"the years of a calendar go from {FIRST_YEAR} to {LAST_YEAR}")
+        return self._masks[year - FIRST_YEAR]
+
+    def inverted(self) -> Calendar:
+        """All the other days."""
+        return self._of_masks((~mask & _ALL_DAYS for mask in self._masks), None)
+
+    def __or__(self, other: Calendar) -> Calendar:
+        if not isinstance(other, Calendar):
+            return NotImplemented
+        names = [name for name in (self.name, other.name) if name]
+        masks = (one | two for one, two in zip(self._masks, other._masks, strict=True))
+        return self._of_masks(masks, " and ".join(names) or None)
+
+    def __contains__(self, day: object) -> bool:
+        if not isinstance(day, date) or not FIRST_YEAR <= day.year <= LAST_YEAR:
+            return False
+        return bool(self.mask(day.year) >> (day.toordinal() - FIRST_DAYS[day.year]) & 1)
+
+    def __iter__(self) -> Iterator[date]:
+        for year, mask in zip(_YEARS, self._masks, strict=True):
+            for index in range(FIRST_DAYS[year + 1] - FIRST_DAYS[year]):
+                if mask >> index & 1:
+                    yield date.fromordinal(FIRST_DAYS[year] + index)
+
+    def __len__(self) -> int:
+        lengths = (FIRST_DAYS[year + 1] - FIRST_DAYS[year] for year in _YEARS)
+        return sum((mask & (1 << n) - 1).bit_count() for mask, n in zip(self._masks, lengths, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return self._masks == other._masks if isinstance(other, Calendar) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._masks)
+
+    def __repr__(self) -> str:
+        return f"<Calendar {self.name or 'of'}{':' if self.name else ''} {len(self)} days>"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Calendar is immutable, {name!r} included")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Calendar._of_masks, (self._masks, self.name)
+
+
+def calendar_of(expression: CompiledExpression) -> Calendar | None:
+    """The calendar whose days an expression excludes."""
+    excluded: Any = expression._days.excluded
+    return excluded  # type: ignore[no-any-return]
+
+
+def without_days(expression: Expression, calendar: Calendar) -> Expression:
+    """The expression without the days of a calendar, in addition to those that it excludes already."""
+    already = calendar_of(expression)
+    excluded = calendar if already is None else already | calendar
+    return with_excluded(expression, excluded) if excluded else expression

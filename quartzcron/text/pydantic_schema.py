@@ -1,0 +1,46 @@
+"""CronExpression as a field of a pydantic model (2.x): validation, serialization, and the JSON schema.
+
+Programs import nothing from here: pydantic finds the two functions through the class, so `schedule: CronExpression` in
+a model is enough. The JSON form is that of json_form.py.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
+
+from ..zones.dst_policies import QUARTZ, VIXIE
+
+_TEXT = {"type": "string", "format": "quartz-cron", "examples": ["0 0 8 ? * MON-FRI"]}
+
+
+class FromJson(Protocol):
+    """A class with a JSON form, such as CronExpression, which is above this room and not imported here."""
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """The object of a decoded JSON value."""
+
+    def to_json(self) -> object:
+        """The JSON value of the object."""
+
+
+def schema_of(cls: type[FromJson]) -> core_schema.CoreSchema:
+    """How pydantic validates and serializes an expression of this class."""
+
+    def validated(value: object) -> FromJson:
+        return value if isinstance(value, cls) else cls.from_json(value)
+
+    serialization = core_schema.plain_serializer_function_ser_schema(cls.to_json, when_used="json")
+    return core_schema.no_info_plain_validator_function(validated, serialization=serialization)
+
+
+def json_schema_of(schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:  # noqa: ARG001
+    """The JSON schema of a field: the text, or the object with zone and policy."""
+    tz = {"type": "string", "description": "a time zone, such as Asia/Shanghai"}
+    properties = {"expression": _TEXT, "tz": tz, "dst": {"enum": [VIXIE, QUARTZ], "default": VIXIE}}
+    long = {"type": "object", "properties": properties, "required": ["expression"], "additionalProperties": False}
+    return {"title": "Quartz cron expression", "anyOf": [_TEXT, long]}
