@@ -1,4 +1,4 @@
-"""Celery's consumer of messages, which finds a broker that was away soon after its return, and complains of it once.
+"""Celery's consumer of messages, with short retries of a broker that does not answer, and one line of log about it.
 
 Named in Celery's settings (broker.py); nothing else imports it.
 """
@@ -14,50 +14,57 @@ from kombu.exceptions import OperationalError  # type: ignore[import-untyped, im
 
 from .broker_connection import SIGNAL_S, connect
 
+# What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
+#   celery.worker.consumer.Consumer.ensure_connected(conn)   called for every connection; sets first_connection_attempt
+#   celery.worker.consumer.Consumer.register_with_event_loop(hub)   called once the event loop exists
+#   celery.worker.state.maybe_shutdown()   raises where a signal has asked the worker to end
+#   kombu's hub: call_repeatedly, call_later, create_loop; the pool's register_with_event_loop(hub)
+
 log = logging.getLogger("scheduler.worker")
 
-#: How often to look for a broker that is away; Celery's own waits longer each time, up to half a minute.
+#: How often to try a broker that does not answer; Celery's own waits longer each time, up to half a minute.
 RETRY_S = 0.5
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
-    """While the broker is away, limits are kept and children are heard; Celery's own only sleeps then."""
+    """Enforces limits and reads from children while the broker does not answer; Celery's own only sleeps then."""
 
     def ensure_connected(self, conn: Any) -> Any:
-        complaint = ""
+        logged = False
         while True:
-            # A signal may ask the worker to end.
+            # Raises where a signal has asked the worker to end.
             state.maybe_shutdown()
             try:
                 connect(conn)
                 break
             except OperationalError as error:
-                if not complaint:
-                    complaint = str(error)
-                    log.error("the broker does not answer (%s); trying again every %g s", complaint, RETRY_S)
-                    self._go_on()
+                if not logged:
+                    logged = True
+                    log.error("the broker does not answer (%s); trying again every %g s", error, RETRY_S)
+                    self._watch_children()
             self._wait()
         self.first_connection_attempt = False
         return conn
 
     def register_with_event_loop(self, hub: Any) -> None:
         super().register_with_event_loop(hub)
-        # What wakes the loop has it look; Celery's own looks every five seconds.
+        # The loop checks for signals whenever it wakes up; Celery's own wakes up every five seconds.
         hub.call_repeatedly(SIGNAL_S, int)
 
-    def _go_on(self) -> None:
-        """Have the event loop see to the children again, which it was cut off from with the broker."""
+    def _watch_children(self) -> None:
+        """Register the children with the event loop again; Celery has unregistered them with the connection."""
         if self.hub is not None and not self.first_connection_attempt:
             self.pool.register_with_event_loop(self.hub)
 
     def _wait(self) -> None:
+        """Wait for RETRY_S, in which the event loop handles the children."""
         if self.hub is None or self.first_connection_attempt:
-            # Without an event loop, the pool has threads to do the same.
+            # Without an event loop, threads of the pool handle them.
             time.sleep(RETRY_S)
             return
-        over: list[bool] = []
-        self.hub.call_later(RETRY_S, over.append, True)
-        while not over:
+        is_over: list[bool] = []
+        self.hub.call_later(RETRY_S, is_over.append, True)
+        while not is_over:
             for _ in self.hub.create_loop():
-                if over:
+                if is_over:
                     break

@@ -1,4 +1,4 @@
-"""Celery's pool of child processes, where a connection that is lost may find one of them dead, and which ends soon.
+"""Celery's pool of child processes, with three faults worked around: a dead child, a held queue, a slow end.
 
 Named in Celery's settings (broker.py); nothing else imports it.
 """
@@ -11,72 +11,87 @@ from typing import Any
 from billiard.pool import RUN  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.concurrency import asynpool, prefork  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-#: How long a child that ends waits for the main process to count its words, and how often it looks.
-GOODBYE_S, LOOK_S = 1.0, 0.05
+# What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
+#   billiard.pool.Worker._ensure_messages_consumed(completed)   called when a child ends; on_ready_counter
+#   celery.concurrency.asynpool.AsynPool.Worker   the class of the pool's children
+#   celery.concurrency.asynpool.AsynPool._track_child_process(proc, hub)   called for each child by
+#       register_with_event_loop; `proc._sentinel_poll` is None once the child's end was seen
+#   billiard.pool.Pool._join_exited_workers(shutdown)   called several times a second; _pool, _state
+#   billiard.pool.Pool._help_stuff_finish(inqueue, task_handler, _pool)   called when the pool ends; the queue's _rlock
+#       and _reader
+#   celery.concurrency.prefork.TaskPool.Pool and .BlockingPool   the pools with an event loop and with threads
+
+#: How long a child that ends waits until the main process has counted its results.
+END_WAIT_S = 1.0
+#: How often it checks, and how long the pool tries to get the lock of a queue.
+POLL_S = 0.05
 
 
-class _Child(asynpool.Worker):  # type: ignore[misc]
+class _PoolWorker(asynpool.Worker):  # type: ignore[misc]
     def _ensure_messages_consumed(self, completed: int) -> bool:
-        """Wait until all words were heard; what a run came to is in its row, or noted, so it need not be for long.
+        """Wait until the main process has read all results, for END_WAIT_S: how a run ended is in its row or its notes.
 
-        Celery's own waits for half a minute, and in vain where a main process that ends counts one too few.
+        Celery's own waits for half a minute, in vain where a main process that ends has counted one too few.
         """
-        for _ in range(int(GOODBYE_S / LOOK_S)):
+        for _ in range(int(END_WAIT_S / POLL_S)):
             if not self.on_ready_counter or self.on_ready_counter.value >= completed:
                 return True
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         return False
 
 
-class _Children(asynpool.AsynPool):  # type: ignore[misc]
-    Worker = _Child
+class _EventLoopPool(asynpool.AsynPool):  # type: ignore[misc]
+    Worker = _PoolWorker
 
     def _track_child_process(self, proc: Any, hub: Any) -> None:
-        """Watch a child, unless its end has been seen already and it only waits to be replaced.
+        """Watch a child, unless its end was seen already and it only has to be replaced.
 
-        Celery's own fails on such a one when the broker is back, and the worker with it: `file descriptor is None`.
+        When the broker is back, Celery's own fails on such a child, and so does the worker: `file descriptor is None`.
         """
         if getattr(proc, "_sentinel_poll", proc) is not None:
             super()._track_child_process(proc, hub)
 
 
-class _ThreadedChildren(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
-    """The children of a worker whose broker needs threads, which PGMQ does.
+class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
+    """The pool of a worker whose broker needs threads, as PGMQ does.
 
-    They have one queue of tasks, and who waits holds it: one that is killed then would hold it for ever.
+    Its children share one queue of tasks; the child that waits for a task holds the queue's lock. When it is killed
+    then, the lock stays held, and no other child gets a task.
     """
 
-    #: Whether a child may have been killed that held the queue.
-    _has_doubts = False
+    #: Whether a child was killed that may have held the lock.
+    _may_be_locked = False
 
-    def _join_exited_workers(self, *words: Any, **more: Any) -> Any:
-        """Called several times a second, to replace children that are no more."""
-        self._has_doubts |= any((child.exitcode or 0) < 0 for child in self._pool)
+    def _join_exited_workers(self, *arguments: Any, **options: Any) -> Any:
+        """Called several times a second, to replace children that have ended."""
+        self._may_be_locked |= any((child.exitcode or 0) < 0 for child in self._pool)
         try:
-            return super()._join_exited_workers(*words, **more)
+            return super()._join_exited_workers(*arguments, **options)
         finally:
-            if self._has_doubts and self._state == RUN:
-                self._look_at_queue()
+            if self._may_be_locked and self._state == RUN:
+                self._unlock_queue()
 
-    def _look_at_queue(self) -> None:
-        """Free the queue, if there is something in it that is not read by whoever holds it."""
-        waits = self._inqueue._reader.poll
-        had_tasks = waits()
-        if self._inqueue._rlock.acquire(timeout=LOOK_S) or (had_tasks and waits()):
+    def _unlock_queue(self) -> None:
+        """Release the queue's lock if its holder does not read the tasks in it, as a living one does at once."""
+        has_tasks = self._inqueue._reader.poll
+        had_tasks = has_tasks()
+        if self._inqueue._rlock.acquire(timeout=POLL_S) or (had_tasks and has_tasks()):
             self._inqueue._rlock.release()
-            self._has_doubts = False
+            self._may_be_locked = False
 
     @staticmethod
     def _help_stuff_finish(inqueue: Any, task_handler: Any, count: int) -> None:
-        """Empty the children's queue at the end, unless one of them was killed with its hand on it.
+        """Empty the children's queue at the end, unless a killed child still holds its lock.
 
-        Celery's own waits for that hand for ever, and a worker that was told to end never does.
+        Celery's own waits for that lock without limit, and the worker does not end.
         """
-        if inqueue._rlock.acquire(timeout=GOODBYE_S):
+        if inqueue._rlock.acquire(timeout=END_WAIT_S):
             inqueue._rlock.release()
             prefork.TaskPool.BlockingPool._help_stuff_finish(inqueue, task_handler, count)
 
 
 class TaskPool(prefork.TaskPool):  # type: ignore[misc]
-    Pool = _Children
-    BlockingPool = _ThreadedChildren
+    """The class that Celery's setting `worker_pool` names."""
+
+    Pool = _EventLoopPool
+    BlockingPool = _ThreadPool

@@ -1,4 +1,4 @@
-"""Kombu's way to PGMQ on one connection, so that its loss is seen at once, and without Kombu's locks and pauses.
+"""Kombu's transport for PGMQ on one connection, so that its loss is noticed at once, without Kombu's locks and pauses.
 
 Named in Celery's settings (broker.py); nothing else imports it.
 """
@@ -18,14 +18,24 @@ from pgmq import PGMQueue
 
 from .broker_connection import SIGNAL_S
 
-#: How often to look for messages where a notice was lost.
+# What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
+#   kombu.transport.pgmq.Channel: basic_consume(queue, …), _new_queue(queue, **kwargs), _size(queue),
+#       _maybe_enable_notify(queue, queue_name); relies on _queue_name, pgmq and connection (the Transport)
+#   kombu.transport.pgmq.Transport: drain_events(connection, timeout), close_connection(connection),
+#       _create_pgmq_client(), _get_notify_waiter(); relies on _register_notify_queue, _deliver, cycle, _pgmq_client,
+#       _notify_waiter, client.transport_options, and a channel's qos.can_consume()
+#   kombu.transport.pgmq._NotifyWaiter(dsn): wait(timeout)
+#   pgmq.PGMQueue(vt, init_extension, pool): create_queue, enable_notify, metrics; takes connections from
+#       pool.connection() alone, and has each statement in a transaction of its own
+
+#: How often to ask for messages in case a notification was lost.
 POLL_S = 1.0
-#: How often a worker looks whether it may take messages again.
+#: How often a worker that has enough messages checks whether it may take more.
 FULL_S = 0.002
-#: Whoever makes a queue is alone at it. The number is ours: "queue" in ASCII.
-_ALONE = "SELECT pg_advisory_xact_lock(487300887909)"
-#: Whether a queue is there, and notices are given of its messages.
-_IS_MADE = """
+#: Only one process at a time creates queues. The number spells "queue" in ASCII.
+_LOCK = "SELECT pg_advisory_xact_lock(487300887909)"
+#: Whether a queue exists and notifies of its messages.
+_EXISTS = """
     SELECT EXISTS (
         SELECT FROM pg_trigger
         WHERE tgrelid = to_regclass(format('pgmq.%%I', 'q_' || %s::text))
@@ -35,39 +45,39 @@ _IS_MADE = """
 
 
 class Channel(pgmq.Channel):
-    """Leaves a queue alone that is there, and listens to it for a consumer only.
+    """Leaves an existing queue as it is, and listens for its notifications only where it consumes messages.
 
-    Kombu's own makes the trigger of the notices anew each time, under a lock for which workers that come back together
-    wait in a circle with those who send; and it listens for those who only send, too, and never hear.
+    Kombu's own creates the trigger of the notifications again for each channel, under a lock on which workers that
+    reconnect deadlock with senders; and it listens in programs that only send, too.
     """
 
-    def basic_consume(self, queue: str, *words: Any, **more: Any) -> Any:
+    def basic_consume(self, queue: str, *arguments: Any, **options: Any) -> Any:
         self.connection._register_notify_queue(self._queue_name(queue))
-        return super().basic_consume(queue, *words, **more)  # type: ignore[no-untyped-call, unused-ignore]
+        return super().basic_consume(queue, *arguments, **options)  # type: ignore[no-untyped-call, unused-ignore]
 
     def _new_queue(self, queue: str, **_: Any) -> None:
         name = self._queue_name(queue)
         pool: Any = self.pgmq.pool
         with pool.connection() as connection:
-            if connection.execute(_IS_MADE, (name,)).fetchone() == (True,):
+            if connection.execute(_EXISTS, (name,)).fetchone() == (True,):
                 return
-            with connection.together():
-                connection.execute(_ALONE)
-                if connection.execute(_IS_MADE, (name,)).fetchone() == (False,):
+            with connection.multi_statement_transaction():
+                connection.execute(_LOCK)
+                if connection.execute(_EXISTS, (name,)).fetchone() == (False,):
                     self.pgmq.create_queue(name, conn=connection)
                     self.pgmq.enable_notify(name, throttle_interval_ms=0, conn=connection)
 
     def _size(self, queue: str) -> int:
-        """How many messages wait to be taken; Kombu's own counts those too that a worker took, which may be no more."""
+        """How many messages wait to be taken; Kombu's own also counts those that workers have taken."""
         size: int = self.pgmq.metrics(self._queue_name(queue)).queue_visible_length
         return size
 
     def _maybe_enable_notify(self, *_: Any, **__: Any) -> None:
-        """It has been, when the queue was made."""
+        """Nothing: `_new_queue` has enabled it."""
 
 
 class Transport(pgmq.Transport):
-    """Waits for a notice of a new message; Kombu's own does so too while it may take none, and misses its turn."""
+    """Waits for the notification of a message only while it may take one; Kombu's own waits in any case, too long."""
 
     Channel = Channel
 
@@ -78,17 +88,17 @@ class Transport(pgmq.Transport):
                 return self.cycle.get(self._deliver, timeout=timeout)  # type: ignore[union-attr]
             except Empty:
                 left_s = POLL_S if give_up_at is None else min(POLL_S, give_up_at - time.monotonic())
-            if left_s <= 0 or _is_to_end():
+            if left_s <= 0 or _is_shutting_down():
                 raise TimeoutError
             if all(channel.qos.can_consume() for channel in connection.channels):
-                self._await_notice(left_s)
+                self._wait_for_message(left_s)
             else:
                 time.sleep(min(left_s, FULL_S))
 
-    def _await_notice(self, seconds: float) -> None:
-        """Wait for that long, or until there is a notice, or a signal has asked the worker to end."""
+    def _wait_for_message(self, seconds: float) -> None:
+        """Wait for that long, or until a notification comes, or a signal has asked the worker to end."""
         give_up_at = time.monotonic() + seconds
-        while (left_s := give_up_at - time.monotonic()) > 0 and not _is_to_end():
+        while (left_s := give_up_at - time.monotonic()) > 0 and not _is_shutting_down():
             if self._get_notify_waiter().wait(min(left_s, SIGNAL_S)):
                 return
 
@@ -96,7 +106,7 @@ class Transport(pgmq.Transport):
         pool: Any = self._pgmq_client and self._pgmq_client.pool
         super().close_connection(connection)
         if pool is not None:
-            # Its client leaves it open, not having made it.
+            # The client does not close a pool that it was given.
             pool.close()
 
     def _create_pgmq_client(self) -> PGMQueue:
@@ -114,18 +124,18 @@ class Transport(pgmq.Transport):
         return options
 
 
-def _is_to_end() -> bool:
+def _is_shutting_down() -> bool:
     """Whether a signal has asked this worker to end."""
-    # Not for daemons, which only send.
+    # Imported here because daemons, which only send, do not need it.
     from celery.worker import state  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     return state.should_stop is not None
 
 
 class OneConnection:
-    """In place of a pool, which would go on with its dead connections, one after the other, and wait between them.
+    """Replaces psycopg's pool, which after a loss would try its dead connections one by one, with pauses.
 
-    `address` is in libpq's words. Opened when first used, and again after a loss, which its user is told of.
+    `address` is a connection string of libpq. The connection is opened here, and again after a loss, which is raised.
     """
 
     def __init__(self, address: str) -> None:
@@ -146,7 +156,7 @@ class OneConnection:
                     self.close()
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         with self._lock:
             connection, self._connection = self._connection, None
             if connection is not None:
@@ -159,10 +169,10 @@ class OneConnection:
 
 
 class _Statements(psycopg.Connection[Any]):
-    """A connection in which each statement is a transaction: PGMQ's client never sends two in one."""
+    """A connection in autocommit mode whose `transaction` does nothing: PGMQ's client sends one statement in each."""
 
-    def together(self) -> AbstractContextManager[Any]:
-        """A transaction of several."""
+    def multi_statement_transaction(self) -> AbstractContextManager[Any]:
+        """A transaction of several statements."""
         return super().transaction()
 
     def transaction(self, *_: Any, **__: Any) -> Any:

@@ -1,0 +1,118 @@
+"""The parts of Celery, billiard and Kombu that they do not document and a fleet relies on: each is still what it was.
+
+A failure here is no fault by itself. Compare the named method with that of the version before, adapt the file of
+scheduler/fleet that relies on it (each lists what it takes in one comment block), run test_executor.py, and only then
+enter the new digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+
+pytest.importorskip("celery")
+pytest.importorskip("pgmq")
+
+#: The methods that are overridden, or called though they are private, and the SHA-256 of their source, first 12 digits:
+#: in Celery 5.7.0, billiard 4.3.2, Kombu 5.7.0 and pgmq 1.1.4.
+METHODS = {
+    # celery_consumer.py
+    "celery.worker.consumer.consumer:Consumer.ensure_connected": "3f79cf3bb6d6",
+    "celery.worker.consumer.consumer:Consumer.register_with_event_loop": "aacc1dedab42",
+    "celery.worker.state:maybe_shutdown": "e15d0ed41e2c",
+    # celery_pool.py
+    "billiard.pool:Worker._ensure_messages_consumed": "2349f7e1103d",
+    "billiard.pool:Pool._join_exited_workers": "c9b857c8a798",
+    "billiard.pool:Pool._help_stuff_finish": "14190e64ebe1",
+    "celery.concurrency.asynpool:AsynPool._track_child_process": "18b122697979",
+    "celery.concurrency.prefork:TaskPool.on_start": "7fcf20251a65",
+    # pgmq_transport.py
+    "kombu.transport.pgmq:Channel.basic_consume": "ac5cf328bc3a",
+    "kombu.transport.pgmq:Channel._new_queue": "12a4d5bade95",
+    "kombu.transport.pgmq:Channel._size": "dd10ebd3a60b",
+    "kombu.transport.pgmq:Channel._maybe_enable_notify": "6647ab21b04c",
+    "kombu.transport.pgmq:Transport.drain_events": "a36052be24ba",
+    "kombu.transport.pgmq:Transport.close_connection": "bf064e256a61",
+    "kombu.transport.pgmq:Transport._create_pgmq_client": "77327d15612a",
+    "kombu.transport.pgmq:Transport._get_notify_waiter": "426df11add56",
+    "kombu.transport.pgmq:Transport._register_notify_queue": "24ac52998ef3",
+    "kombu.transport.pgmq:_NotifyWaiter.wait": "9a792136e7c6",
+    # worker.py
+    "celery.worker.request:Request.on_timeout": "3d26ce896008",
+    "celery.worker.request:Request.on_failure": "21736ec661cd",
+    "billiard.pool:Pool.mark_as_worker_lost": "04ba0f944add",
+    "billiard.common:human_status": "ac65587f4ec0",
+}
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_a_method_that_ours_builds_on_has_not_changed(path: str) -> None:
+    """Its source is that which our method was written against."""
+    module, _, names = path.partition(":")
+    method: Any = import_module(module)
+    for name in names.split("."):
+        method = getattr(method, name)
+    digest = hashlib.sha256(inspect.getsource(method).encode()).hexdigest()[:12]
+    package = module.partition(".")[0]
+    assert digest == METHODS[path], (
+        f"{package} {version(package)} has another {names} than the one that scheduler/fleet was written against; "
+        f"compare them, adapt ours, then enter {digest!r} in METHODS"
+    )
+
+
+#: Private attributes that are read, by the class whose source sets them.
+ATTRIBUTES = {
+    "billiard.pool:Worker": "on_ready_counter",
+    "billiard.pool:Pool": "_pool _state _inqueue _join_exited_workers _help_stuff_finish",
+    "billiard.queues:_SimpleQueue": "_reader _rlock",
+    "billiard.pool:ApplyResult": "_worker_lost",
+    "celery.concurrency.asynpool:AsynPool": "Worker _sentinel_poll _track_child_process",
+    "celery.concurrency.prefork:TaskPool": "Pool BlockingPool",
+    "celery.worker.consumer.consumer:Consumer": "first_connection_attempt hub pool",
+    "celery.worker.request:Request": "_apply_result worker_pid hostname args",
+    "kombu.transport.pgmq:Channel": "pgmq _queue_name",
+    "kombu.transport.pgmq:Transport": "_pgmq_client _notify_waiter _get_pgmq_client",
+    "kombu.transport.virtual.base:Transport": "cycle _deliver",
+    "kombu.asynchronous.hub:Hub": "call_repeatedly call_later create_loop",
+}
+
+
+@pytest.mark.parametrize("path", ATTRIBUTES)
+def test_a_class_has_what_ours_uses(path: str) -> None:
+    """By the names in its source: many are set when an object is made."""
+    module, _, name = path.partition(":")
+    source = inspect.getsource(getattr(import_module(module), name))
+    package = module.partition(".")[0]
+    gone = [attribute for attribute in ATTRIBUTES[path].split() if attribute not in source]
+    assert not gone, f"{package} {version(package)}: {name} has no {', '.join(gone)}, which scheduler/fleet uses"
+
+
+def test_the_classes_that_celery_looks_up_are_ours() -> None:
+    """Each overrides the class that its library would use in that place."""
+    from billiard.pool import Pool, Worker
+    from celery.concurrency import asynpool, prefork
+    from celery.worker.consumer import Consumer
+    from kombu.transport import pgmq
+
+    from scheduler.fleet import celery_consumer, celery_pool, pgmq_transport
+
+    assert prefork.TaskPool.BlockingPool is Pool
+    assert issubclass(asynpool.AsynPool.Worker, Worker)
+    assert celery_pool.TaskPool.Pool.Worker is celery_pool._PoolWorker
+    assert issubclass(celery_consumer.Consumer, Consumer)
+    assert pgmq_transport.Transport.Channel is pgmq_transport.Channel
+    assert pgmq.Transport.Channel is pgmq.Channel
+
+
+def test_the_client_of_pgmq_takes_what_ours_passes() -> None:
+    """A pool of connections instead of its own, and a connection for each call."""
+    from pgmq import PGMQueue
+
+    assert {"vt", "init_extension", "pool"} <= inspect.signature(PGMQueue).parameters.keys()
+    for name in ("create_queue", "enable_notify", "metrics"):
+        assert "conn" in inspect.signature(getattr(PGMQueue, name)).parameters, name
