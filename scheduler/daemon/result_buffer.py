@@ -7,7 +7,7 @@ runs. But nothing waits here for long, or in great number.
 from __future__ import annotations
 
 from ..core.run import Ending, Line, Task
-from ..executors import EndedWell, Report
+from ..executors import PlainSuccesses, Report
 
 #: So many outcomes and lines, or such old ones, are recorded before anything else is claimed.
 MOST, LONGEST_S = 20_000, 0.25
@@ -21,8 +21,8 @@ class ResultBuffer:
     def __init__(self) -> None:
         self._ended: list[tuple[Task, Ending]] = []
         #: What comes after that.
-        self._well: list[EndedWell] = []
-        self._well_count = 0
+        self._plain: list[PlainSuccesses] = []
+        self._plain_count = 0
         self.printed: list[Line] = []
         self._recorded: list[tuple[Task, Ending]] = []
         self._kept: list[Line] = []
@@ -31,29 +31,29 @@ class ResultBuffer:
     @property
     def has_ended(self) -> bool:
         """Whether there are runs that ended."""
-        return bool(self._ended or self._well)
+        return bool(self._ended or self._plain)
 
     @property
     def ended(self) -> list[tuple[Task, Ending]]:
         """How runs ended."""
-        if self._well:
-            self._ended += [pair for some in self._well for pair in some.endings()]
-            self._well, self._well_count = [], 0
+        if self._plain:
+            self._ended += [pair for some in self._plain for pair in some.endings()]
+            self._plain, self._plain_count = [], 0
         return self._ended
 
     def __len__(self) -> int:
-        return self._well_count + len(self._ended) + len(self.printed) + len(self._recorded) + len(self._kept)
+        return self._plain_count + len(self._ended) + len(self.printed) + len(self._recorded) + len(self._kept)
 
     def add(self, report: Report, now: float) -> None:
         """Take what an executor reports."""
         if not self:
             self._since = now
         self._ended += report.ended
-        self._well += report.well
-        self._well_count += len(report) - len(report.ended)
+        self._plain += report.plain_successes
+        self._plain_count += len(report) - len(report.ended)
         self.printed += report.lines
         self._recorded += report.recorded
-        self._kept += report.kept
+        self._kept += report.recorded_lines
 
     def is_overdue(self, now: float) -> bool:
         """Whether what is here can wait no longer."""
@@ -75,4 +75,4 @@ class ResultBuffer:
 
     def forget(self) -> None:
         """Drop what is no longer this daemon's to record; what is recorded is still to be told of."""
-        self._ended, self._well, self._well_count, self.printed = [], [], 0, []
+        self._ended, self._plain, self._plain_count, self.printed = [], [], 0, []

@@ -1,4 +1,12 @@
-"""Executors run functions for the daemon. This file says what the daemon expects of one; each executor is a file."""
+"""Executors run functions for the daemon. This file says what the daemon expects of one.
+
+    outcome.py   how the end of a function becomes an outcome and a verdict, for every executor
+    mailbox.py   handing things from other threads to the daemon's
+    thread.py    ThreadExecutor: threads of this process
+    http.py      HttpExecutor: a remote engine
+
+The other two have rooms of their own: workers/ (worker processes) and fleet/ (Celery).
+"""
 
 from __future__ import annotations
 
@@ -11,10 +19,10 @@ from ..core.run import Ending, Line, Outcome, Task
 from ..core.timestamps import instant
 
 
-class EndedWell(NamedTuple):
-    """Runs that succeeded with nothing to tell, as nearly all do; `times` says when each started and ended.
+class PlainSuccesses(NamedTuple):
+    """Runs that succeeded, returned None and dropped no line, as nearly all do; `times` are their starts and ends.
 
-    To make an Ending of each takes longer than its function may have taken, so that is left to whoever has the time.
+    Making an Ending of each may take longer than its function took, so that is left until there is time for it.
     """
 
     tasks: Sequence[Task]
@@ -22,7 +30,7 @@ class EndedWell(NamedTuple):
     times: Sequence[tuple[int, int]]
 
     def endings(self) -> list[tuple[Task, Ending]]:
-        """The same, one by one."""
+        """The same runs, each with its Ending."""
         return [
             (task, Ending(Outcome.SUCCEEDED, Verdict.GOOD, instant(ended_at), instant(started_at)))
             for task, (started_at, ended_at) in zip(self.tasks, self.times, strict=True)
@@ -31,30 +39,30 @@ class EndedWell(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What happened since the last report."""
+    """What happened since the last report: what is to be recorded, and what is in the store already."""
 
     ended: list[tuple[Task, Ending]] = field(default_factory=list)
     #: Further runs that ended.
-    well: list[EndedWell] = field(default_factory=list)
+    plain_successes: list[PlainSuccesses] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    #: What ended and was printed elsewhere, and is in the store already.
+    #: Runs that ended, and lines that were printed, which another process has written to the store.
     recorded: list[tuple[Task, Ending]] = field(default_factory=list)
-    kept: list[Line] = field(default_factory=list)
+    recorded_lines: list[Line] = field(default_factory=list)
 
     def __len__(self) -> int:
         """How many runs ended that are to be recorded."""
-        return len(self.ended) + sum(len(some.tasks) for some in self.well)
+        return len(self.ended) + sum(len(some.tasks) for some in self.plain_successes)
 
     def endings(self) -> list[tuple[Task, Ending]]:
-        """All of those."""
-        return self.ended + [pair for some in self.well for pair in some.endings()]
+        """The runs that ended and are to be recorded."""
+        return self.ended + [pair for some in self.plain_successes for pair in some.endings()]
 
 
 class Executor(Protocol):
     """Runs tasks within their limits and reports each exactly once; never blocks the daemon."""
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """Take tasks over; each ends in a report, whatever becomes of its function."""
+        """Take tasks over; each ends in a report, whatever its function does."""
         ...
 
     def collect(self) -> Report:
@@ -70,32 +78,32 @@ class Executor(Protocol):
         ...
 
     def stop(self) -> None:
-        """End every run at once, with its children, and release everything."""
+        """End every run at once, with its child processes, and release everything."""
         ...
 
 
 @runtime_checkable
 class Queue(Protocol):
-    """An executor in which tasks may wait for their turn."""
+    """An executor in which tasks may wait for a worker."""
 
     @property
     def waiting(self) -> int:
-        """How many tasks have not been begun, nor handed to whoever begins them."""
+        """How many tasks have not been begun, nor handed to a worker that begins them."""
         ...
 
 
 @runtime_checkable
 class Preparing(Protocol):
-    """An executor that is quicker where it is told beforehand."""
+    """An executor that starts tasks sooner when it was prepared for them."""
 
     def prepare(self, tasks: Sequence[Task]) -> None:
-        """Make ready for tasks that will be submitted in a moment, if nothing comes between."""
+        """Make ready for tasks that will probably be submitted in a moment."""
         ...
 
 
 @runtime_checkable
 class FleetExecutor(Executor, Protocol):
-    """Has tasks run elsewhere: they go on when the daemon ends, and the store hears of their end without it."""
+    """Has tasks run by other processes: they go on when the daemon ends, and write their ends to the store."""
 
     def adopt(self, tasks: Sequence[Task]) -> None:
         """Take over tasks that another executor of this kind had handed out, or was about to."""

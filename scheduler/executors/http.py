@@ -1,7 +1,7 @@
-"""HttpExecutor: functions run at a remote engine, over HTTP, each with a total deadline.
+"""HttpExecutor: functions run at a remote engine, called over HTTP, each within a total deadline.
 
-The deadline covers everything, from the connection to the last byte: a server that drips its answer is cut as well.
-What the function prints stays with the engine; the request id connects its log with the run.
+The deadline covers everything, from the connection to the last byte, so a server that drips its answer is cut as well.
+What the function prints stays in the log of the engine; the request id connects it with the run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .mailbox import Mailbox
 if TYPE_CHECKING:
     import httpx
 
-#: How much of an answer is read; a longer one is cut, and its connection closed.
+#: How many bytes of an answer are read; the connection of a longer one is closed.
 MAX_READ = 65_536
 
 
@@ -51,13 +51,13 @@ class HttpExecutor:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote engine", daemon=True)
         self._client: httpx.AsyncClient | None = None
-        self._places = asyncio.Semaphore(max_concurrency)
-        #: How many tasks were taken over, and how many of these wait no more; each is written by one thread alone.
-        self._taken = self._passed = 0
+        self._slots = asyncio.Semaphore(max_concurrency)
+        #: How many tasks were submitted, and how many of them no longer wait for a slot; each has one writing thread.
+        self._submitted = self._admitted = 0
         self._thread.start()
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        self._taken += len(tasks)
+        self._submitted += len(tasks)
         for task in tasks:
             asyncio.run_coroutine_threadsafe(self._run(task), self._loop)
 
@@ -72,10 +72,10 @@ class HttpExecutor:
 
     @property
     def waiting(self) -> int:
-        return self._taken - self._passed
+        return self._submitted - self._admitted
 
     def stop(self) -> None:
-        """Cut every call that is going on."""
+        """Cut every call in progress."""
         asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
@@ -93,38 +93,30 @@ class HttpExecutor:
     async def _run(self, task: Task) -> None:
         started_at = self._clock.now()
         try:
-            async with asyncio.timeout(task.limit_s), self._place():
+            async with asyncio.timeout(task.limit_s), self._slot():
                 end = await self._call(task)
         except TimeoutError:
-            end = outcome.End(Outcome.TIMED_OUT, Verdict.FAILURE, f"over its limit of {task.limit_s:g} s")
+            end = outcome.over_limit(task.limit_s)
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            end = outcome.End(Outcome.FAILED, Verdict.FAILURE, outcome.described(error))
-        ending = Ending(
-            outcome=end.outcome,
-            verdict=end.verdict,
-            started_at=started_at,
-            ended_at=self._clock.now(),
-            error=end.error,
-            result=end.result,
-        )
-        self._ended.post((task, ending))
+            end = outcome.CallOutcome(Outcome.FAILED, Verdict.FAILURE, outcome.error_text(error))
+        self._ended.post((task, end.ending(started_at, self._clock.now())))
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """One of the places for calls that go on, when it is this one's turn."""
+    async def _slot(self) -> AsyncIterator[None]:
+        """Hold one of the `max_concurrency` slots; a call that is cut while it waits for one waits no longer either."""
         try:
-            await self._places.acquire()
+            await self._slots.acquire()
         finally:
-            self._passed += 1
+            self._admitted += 1
         try:
             yield
         finally:
-            self._places.release()
+            self._slots.release()
 
-    async def _call(self, task: Task) -> outcome.End:
-        client = self._client_of_loop()
+    async def _call(self, task: Task) -> outcome.CallOutcome:
+        client = self._opened_client()
         address = f"{self._url}/1.1/functions/{quote(task.function, safe='')}"
         headers = {**self._headers, **_headers_of(task)}
         async with client.stream("POST", address, content=task.params.encode(), headers=headers) as response:
@@ -135,21 +127,21 @@ class HttpExecutor:
                     break
         text = body[:MAX_READ].decode("utf-8", "replace")
         if response.status_code == 503 and '"code":124' in text.replace(" ", ""):
-            return outcome.End(Outcome.TIMED_OUT, Verdict.FAILURE, "over the limit of the remote engine")
+            return outcome.CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, "over the limit of the remote engine")
         return outcome.of_status(response.status_code, text)
 
-    def _client_of_loop(self) -> httpx.AsyncClient:
+    def _opened_client(self) -> httpx.AsyncClient:
         if self._client is None:
             import httpx  # takes a tenth of a second to import, and most services never call a remote engine
 
-            # The deadline is the run's own; a redirect would carry the keys to who knows where.
+            # Each run has a deadline of its own. Redirects would carry the keys to another server.
             limits = httpx.Limits(max_connections=self._max_concurrency)
             self._client = httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=False, trust_env=False)
         return self._client
 
 
 def _headers_of(task: Task) -> dict[str, str]:
-    """What tells the function of its timer (engine protocol, section 3)."""
+    """The headers that name the timer to the function (engine protocol, section 3)."""
     return {
         "X-LC-Prod": "1" if task.environment == Environment.PRODUCTION else "0",
         "X-Request-Id": task.request_id,

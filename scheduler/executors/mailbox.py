@@ -1,4 +1,4 @@
-"""A mailbox between threads whose owner can sleep on it: others post, the owner takes everything at once."""
+"""Mailbox: other threads post items, and its owner, which can wait for them with select or poll, takes all at once."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Mailbox(Generic[Item]):
         with self._lock:
             self._items.append(item)
             if len(self._items) == 1:
-                # A closed mailbox takes no notice of who comes too late.
+                # An item that comes after `close` is dropped.
                 with contextlib.suppress(OSError):
                     self._writer.send(b"!")
 
     def take(self) -> list[Item]:
-        """Everything that was posted since the last time, oldest first."""
+        """All items since the last call, oldest first."""
         with self._lock:
             items, self._items = self._items, []
             if items:

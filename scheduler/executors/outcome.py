@@ -1,7 +1,7 @@
-"""How the end of a function becomes an outcome and a verdict, wherever it ran: one table for every executor.
+"""How the end of a function becomes an outcome and a verdict: the same for every executor.
 
-The verdicts follow the engine protocol, section 6: a time-out, an unforeseen exception, a function that is gone and the
-HTTP statuses below count as failures; an answer in time with an error for the caller does not.
+The verdicts follow the engine protocol, section 6: a time-out, an unexpected exception, a missing function and the HTTP
+statuses below count as failures; an error for the caller, raised or answered within the limit, does not.
 """
 
 from __future__ import annotations
@@ -9,53 +9,68 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..core.breaker import Verdict
-from ..core.run import Outcome
-from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError, SchedulerError
+from ..core.run import Ending, Outcome
+from ..errors import NOT_QUEUED, ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError, SchedulerError
 
-#: How much of a result or an error is kept in the history.
+#: How many characters of a result or an error the history keeps.
 MAX_SHOWN = 1_000
 #: HTTP statuses of a remote engine that count as failures, besides all from 500 on.
 COUNTED_STATUSES = frozenset({401, 403, 404, 429})
 
 
-class End(NamedTuple):
-    """How a function ended: `error` says what went wrong, `result` is the beginning of what it returned."""
+class CallOutcome(NamedTuple):
+    """How a call ended, without its instants: `error` in one line, `result` the beginning of what it returned."""
 
     outcome: Outcome
     verdict: Verdict
     error: str | None = None
     result: str | None = None
 
+    def ending(self, started_at: datetime, ended_at: datetime) -> Ending:
+        """The Ending of the run that the call was made for."""
+        return Ending(self.outcome, self.verdict, ended_at, started_at, self.error, self.result)
 
-def of_call(call: Callable[[], Any]) -> End:
-    """Call a function and say how that ended; raises nothing, whatever the function raises."""
+
+def over_limit(limit_s: float) -> CallOutcome:
+    """The end of a run that was cut at its limit."""
+    return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, f"over its limit of {limit_s:g} s")
+
+
+def not_queued(now: datetime) -> Ending:
+    """The Ending of a task that an executor refuses because too many wait in it."""
+    return Ending(Outcome.FAILED, Verdict.NEUTRAL, ended_at=now, message=NOT_QUEUED)
+
+
+def of_call(call: Callable[[], Any]) -> CallOutcome:
+    """Call a function and return how that ended; raises nothing, whatever the function raises."""
     try:
         returned = call()
     except (LeanEngineError, LeanCloudError, ArgumentError) as error:
-        return End(Outcome.FAILED, Verdict.NEUTRAL, described(error))
+        return CallOutcome(Outcome.FAILED, Verdict.NEUTRAL, error_text(error))
     except FunctionTimedOutError as error:
-        return End(Outcome.TIMED_OUT, Verdict.FAILURE, described(error))
+        return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, error_text(error))
     except SchedulerError as error:
-        return End(Outcome.FAILED, Verdict.FAILURE, str(error)[:MAX_SHOWN])
+        return CallOutcome(Outcome.FAILED, Verdict.FAILURE, str(error)[:MAX_SHOWN])
     except BaseException as error:
-        # SystemExit too: a function that calls sys.exit() has failed, who called it has not.
-        return End(Outcome.FAILED, Verdict.FAILURE, described(error))
-    return End(Outcome.SUCCEEDED, Verdict.GOOD, None, None if returned is None else shown(returned))
+        # SystemExit too: sys.exit() in a function ends the run, not the process that calls it.
+        return CallOutcome(Outcome.FAILED, Verdict.FAILURE, error_text(error))
+    return CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, None if returned is None else result_text(returned))
 
 
-def of_status(status: int, body: str) -> End:
-    """What the answer of a remote engine means: its HTTP status and the beginning of its body."""
+def of_status(status: int, body: str) -> CallOutcome:
+    """How a call ended by the answer of a remote engine, its HTTP status and the beginning of its body."""
     if 200 <= status < 300:
-        return End(Outcome.SUCCEEDED, Verdict.GOOD, None, body[:MAX_SHOWN])
+        return CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, body[:MAX_SHOWN])
     counts = status >= 500 or status in COUNTED_STATUSES
     verdict = Verdict.FAILURE if counts else Verdict.NEUTRAL
-    return End(Outcome.FAILED, verdict, f"HTTP {status}: {body}"[:MAX_SHOWN])
+    return CallOutcome(Outcome.FAILED, verdict, f"HTTP {status}: {body}"[:MAX_SHOWN])
 
 
-def described(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """An exception in one line of bounded length."""
     try:
         code = f" [{error.code}]" if isinstance(error, LeanEngineError) else ""
@@ -64,8 +79,8 @@ def described(error: BaseException) -> str:
         return f"{type(error).__name__}, whose text raises"
 
 
-def shown(result: object) -> str:
-    """The beginning of a result as JSON, or as Python shows it; made without walking through all of a large one."""
+def result_text(result: object) -> str:
+    """The beginning of a result as JSON, else as its repr; a large result is not converted as a whole."""
     if isinstance(result, str):
         result = result[:MAX_SHOWN]
     try:
@@ -76,23 +91,23 @@ def shown(result: object) -> str:
             if length > MAX_SHOWN:
                 break
         return _storable("".join(pieces))
-    except Exception:  # no JSON, or a value whose own code raises
-        return _as_python(result)
+    except Exception:  # not JSON, or an object whose own code raises
+        return _repr(result)
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
-def _as_python(result: object) -> str:
-    shower = reprlib.Repr()
-    shower.maxstring = shower.maxother = shower.maxlong = MAX_SHOWN
-    shower.maxlist = shower.maxtuple = shower.maxdict = shower.maxset = 20
+def _repr(result: object) -> str:
+    limited = reprlib.Repr()
+    limited.maxstring = limited.maxother = limited.maxlong = MAX_SHOWN
+    limited.maxlist = limited.maxtuple = limited.maxdict = limited.maxset = 20
     try:
-        return _storable(shower.repr(result))
+        return _storable(limited.repr(result))
     except Exception as error:
         return f"<{type(result).__name__}, whose repr raises {type(error).__name__}>"
 
 
 def _storable(text: str) -> str:
-    """Cut, and without the lone surrogates that no database takes."""
+    """Cut, and without lone surrogates, which databases refuse."""
     return text[:MAX_SHOWN].encode("utf-8", "replace").decode()

@@ -1,8 +1,8 @@
-"""ThreadExecutor: functions run in threads of this very process, for functions that live in a user's own program.
+"""ThreadExecutor: functions run in threads of this process, for functions that are part of a user's program.
 
-A thread cannot be killed: a function that is over its limit ends as timed-out and its thread is abandoned, holding one
-of `max_workers` places until it returns by itself. Where limits must hold whatever a function does, use processes.
-What a function prints goes where the program prints.
+A thread cannot be killed: the run of a function over its limit ends as timed-out, but its thread goes on and counts
+against `max_workers` until the function returns. Where limits must hold whatever a function does, use processes. What a
+function prints goes to the program's own stdout.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..clock import Clock, SystemClock
-from ..core.breaker import Verdict
-from ..core.run import Ending, Outcome, Task
-from ..errors import NOT_QUEUED
+from ..core.run import Ending, Task
 from ..functions.calling import invoke
 from ..functions.context import Call, TimerCall, current_call
 from ..functions.registry import Registry
@@ -31,8 +29,8 @@ MAX_PENDING = 20_000
 
 
 @dataclass(eq=False, slots=True)
-class _Place:
-    """One task in one thread: whoever takes the word first, the function or the deadline, says how it ended."""
+class _ThreadRun:
+    """One task in one thread; the first to end it, the function or its deadline, decides how."""
 
     task: Task
     started_at: datetime
@@ -50,7 +48,7 @@ class ThreadExecutor:
         self._max_workers = max_workers
         self._clock = clock or SystemClock()
         self._pending: deque[Task] = deque()
-        self._places: set[_Place] = set()
+        self._running: set[_ThreadRun] = set()
         self._threads = 0
         self._lock = threading.Lock()
         self._ended: Mailbox[tuple[Task, Ending]] = Mailbox()
@@ -60,16 +58,15 @@ class ThreadExecutor:
         self._pending.extend(tasks[:room])
         now = self._clock.now()
         for task in tasks[room:]:
-            refused = Ending(outcome=Outcome.FAILED, verdict=Verdict.NEUTRAL, ended_at=now, message=NOT_QUEUED)
-            self._ended.post((task, refused))
+            self._ended.post((task, outcome.not_queued(now)))
         self._begin_pending()
 
     def collect(self) -> Report:
         now = self._clock.monotonic()
         with self._lock:
-            overdue = [place for place in self._places if now >= place.deadline]
-        for place in overdue:
-            self._time_out(place)
+            overdue = [run for run in self._running if now >= run.deadline]
+        for run in overdue:
+            self._finish(run, outcome.over_limit(run.task.limit_s).ending(run.started_at, self._clock.now()))
         self._begin_pending()
         return Report(ended=self._ended.take())
 
@@ -81,44 +78,36 @@ class ThreadExecutor:
             return 0.0
         now = self._clock.monotonic()
         with self._lock:
-            return min((max(0.0, place.deadline - now) for place in self._places), default=None)
+            return min((max(0.0, run.deadline - now) for run in self._running), default=None)
 
     @property
     def waiting(self) -> int:
         return len(self._pending)
 
     def stop(self) -> None:
-        """Forget what runs; threads end when their functions return, or with the program."""
+        """Report no more runs; threads end when their functions return, or with the program."""
         self._pending.clear()
         with self._lock:
-            for place in self._places:
-                place.ended = True
-            self._places.clear()
+            for run in self._running:
+                run.ended = True
+            self._running.clear()
         self._ended.close()
 
     def _begin_pending(self) -> None:
         while self._pending and self._threads < self._max_workers:
             task = self._pending.popleft()
-            place = _Place(task, self._clock.now(), self._clock.monotonic() + task.limit_s)
+            run = _ThreadRun(task, self._clock.now(), self._clock.monotonic() + task.limit_s)
             with self._lock:
                 self._threads += 1
-                self._places.add(place)
-            threading.Thread(target=self._run, args=(place,), name=f"timer {task.timer}", daemon=True).start()
+                self._running.add(run)
+            threading.Thread(target=self._run, args=(run,), name=f"timer {task.timer}", daemon=True).start()
 
-    def _run(self, place: _Place) -> None:
-        task = place.task
-        end = contextvars.copy_context().run(outcome.of_call, lambda: self._call(task))
-        ending = Ending(
-            outcome=end.outcome,
-            verdict=end.verdict,
-            started_at=place.started_at,
-            ended_at=self._clock.now(),
-            error=end.error,
-            result=end.result,
-        )
+    def _run(self, run: _ThreadRun) -> None:
+        end = contextvars.copy_context().run(outcome.of_call, lambda: self._call(run.task))
+        ending = end.ending(run.started_at, self._clock.now())
         with self._lock:
             self._threads -= 1
-        self._finish(place, ending)
+        self._finish(run, ending)
 
     def _call(self, task: Task) -> object:
         function = self._registry.get(task.function)
@@ -132,20 +121,10 @@ class ThreadExecutor:
         )
         return invoke(function, json.loads(task.params))
 
-    def _time_out(self, place: _Place) -> None:
-        ending = Ending(
-            outcome=Outcome.TIMED_OUT,
-            verdict=Verdict.FAILURE,
-            started_at=place.started_at,
-            ended_at=self._clock.now(),
-            error=f"over its limit of {place.task.limit_s:g} s",
-        )
-        self._finish(place, ending)
-
-    def _finish(self, place: _Place, ending: Ending) -> None:
+    def _finish(self, run: _ThreadRun, ending: Ending) -> None:
         with self._lock:
-            if place.ended:
+            if run.ended:
                 return
-            place.ended = True
-            self._places.discard(place)
-        self._ended.post((place.task, ending))
+            run.ended = True
+            self._running.discard(run)
+        self._ended.post((run.task, ending))

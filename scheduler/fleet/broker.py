@@ -1,7 +1,7 @@
-"""The broker between daemons and a Celery fleet: one app for both sides, made from an address.
+"""The broker between daemons and a Celery fleet: the Celery app of an address, the same for both sides.
 
-Lives here: the addresses that serve, Celery's settings, PGMQ's tables in a database without the extension. Never here:
-what a message says (celery.py writes it, celery_worker.py reads it).
+Lives here: the schemes of addresses, Celery's settings, PGMQ's tables in a database without the extension. Never here:
+the contents of a message (executor.py writes them, worker.py reads them).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from .broker_connection import CONNECT_S, connect
 if TYPE_CHECKING:
     from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-#: The store's own database, as a queue.
+#: The address that stands for the store's own database.
 OWN_DATABASE = "pgmq://"
 SCHEMES = ("pgmq", "amqp", "amqps", "redis", "rediss")
-#: When a message comes again that a worker took and did not begin. Coming twice it does no harm.
+#: After how long a message that a worker took and did not acknowledge is delivered again, which does no harm.
 VISIBILITY_S = 60
 
 
 def celery_app(broker: str, store: Store) -> Celery:
-    """The app of the fleet of a store. Raises ConfigError for an address that does not serve."""
+    """The Celery app of a store's fleet; ConfigError for an unusable broker or store, or without Celery."""
     scheme = broker.partition("://")[0]
     if scheme not in SCHEMES or "://" not in broker:
         raise ConfigError(f"broker: {scheme!r} does not serve; it is one of {', '.join(f'{s}://…' for s in SCHEMES)}")
@@ -41,12 +41,12 @@ def celery_app(broker: str, store: Store) -> Celery:
     app = Celery("scheduler", set_as_current=False)
     app.conf.update(_SETTINGS, broker_url=broker)
     if scheme == "pgmq":
-        # Kombu goes by the connection string alone; the URL is what it shows.
+        # The transport connects by this option; the URL is only shown.
         address = _address(broker, store)
         app.conf.update(
             broker_url=_shown(address),
             broker_transport="scheduler.fleet.pgmq_transport:Transport",
-            broker_transport_options=_PGMQ | {"address": _reaching(address)},
+            broker_transport_options=_PGMQ | {"address": _with_keepalives(address)},
         )
     elif scheme.startswith("redis"):
         app.conf.broker_transport_options = {"visibility_timeout": VISIBILITY_S, "socket_connect_timeout": CONNECT_S}
@@ -54,7 +54,7 @@ def celery_app(broker: str, store: Store) -> Celery:
 
 
 def check(app: Celery) -> None:
-    """StoreUnavailableError where the broker does not answer."""
+    """Connect to the broker once; StoreUnavailableError where it does not answer."""
     with app.connection_for_write() as connection:
         try:
             connect(connection)
@@ -63,7 +63,7 @@ def check(app: Celery) -> None:
 
 
 def queues(store: Store) -> dict[str, str]:
-    """The queue of each environment, which no other store has, though it may have the same broker."""
+    """The name of each environment's queue; different for every store, as several may share a broker."""
     with store.reading() as connection:
         identity = connection.exec_driver_sql(
             "SELECT current_database() || ' of ' || system_identifier FROM pg_control_system()"
@@ -73,7 +73,7 @@ def queues(store: Store) -> dict[str, str]:
 
 
 def prepare(broker: str, store: Store) -> None:
-    """Make PGMQ's tables in the broker's database, if it is one and has none."""
+    """Create PGMQ's tables in the database of a `pgmq://` broker, unless it has them."""
     if not broker.startswith("pgmq://"):
         return
     try:
@@ -84,24 +84,25 @@ def prepare(broker: str, store: Store) -> None:
     try:
         with store.writing() as connection:
             store.acquire_mutex(connection)
-            with psycopg.connect(_address(broker, store)) as its:
-                if its.execute("SELECT to_regclass('pgmq.meta')").fetchone() != (None,):
+            with psycopg.connect(_address(broker, store)) as database:
+                if database.execute("SELECT to_regclass('pgmq.meta')").fetchone() != (None,):
                     return
-                its.commit()
-                install_pgmq_from_sql(conn=its)
+                database.commit()
+                install_pgmq_from_sql(conn=database)
     except (psycopg.Error, PGMQInstallError) as error:
         where = _shown(_address(broker, store))
-        raise StoreUnavailableError(f"the broker {where}: PGMQ cannot be made there ({error})") from error
+        raise StoreUnavailableError(f"the broker {where}: PGMQ cannot be installed there ({error})") from error
 
 
 def _address(broker: str, store: Store) -> str:
-    """The database that is the broker, in libpq's words."""
+    """The database of a `pgmq://` broker, as a connection string of libpq."""
     if broker != OWN_DATABASE:
         return f"postgresql://{broker.removeprefix(OWN_DATABASE)}"
     return store.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _shown(address: str) -> str:
+    """A connection string as a URL without password."""
     from psycopg.conninfo import conninfo_to_dict
 
     words = conninfo_to_dict(address)
@@ -109,8 +110,8 @@ def _shown(address: str) -> str:
     return f"pgmq://{'localhost' if host.startswith('/') else host}/{words.get('dbname', '')}"
 
 
-def _reaching(address: str) -> str:
-    """The same, and how to find out that the server is out of reach."""
+def _with_keepalives(address: str) -> str:
+    """The connection string with the store's options for noticing a server that is unreachable."""
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     words: dict[str, Any] = REACH | conninfo_to_dict(address)
@@ -119,7 +120,7 @@ def _reaching(address: str) -> str:
 
 _PGMQ: dict[str, Any] = {
     "visibility_timeout": VISIBILITY_S,
-    # Not server-side polling, which looks ten times a second, but a notice for each message.
+    # A notification for each message, not polling by the server, which asks ten times a second.
     "use_notify": True,
     "wait_time_seconds": 0,
 }
@@ -127,7 +128,7 @@ _SETTINGS: dict[str, Any] = {
     "accept_content": ["json"],
     "task_serializer": "json",
     "task_ignore_result": True,
-    # A worker that takes a message says so in the run's row, so the broker need not keep it.
+    # The row of a run shows that a worker has begun it, so the broker need not keep the message.
     "task_acks_late": False,
     "worker_prefetch_multiplier": 2,
     "worker_enable_remote_control": False,
@@ -136,9 +137,9 @@ _SETTINGS: dict[str, Any] = {
     "worker_send_task_events": False,
     "worker_pool": "scheduler.fleet.celery_pool:TaskPool",
     "worker_consumer": "scheduler.fleet.celery_consumer:Consumer",
-    # How long the main process waits for the words of a child that is dead.
+    # How long the main process waits for a last result of a child that died.
     "worker_lost_wait": 0.5,
-    # No run is: that would be for acknowledging late. To say so spares the log a warning.
+    # Without effect, because messages are acknowledged early; set only to silence a warning.
     "worker_cancel_long_running_tasks_on_connection_loss": True,
     "worker_enable_prefetch_count_reduction": False,
     "broker_connection_retry_on_startup": True,

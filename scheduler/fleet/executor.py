@@ -1,8 +1,8 @@
-"""CeleryExecutor: functions run by the workers of a Celery fleet, on whatever machines, behind a broker.
+"""CeleryExecutor: functions run by the workers of a Celery fleet, on any machines, behind a broker.
 
-Runs are published when they are due, functions that are known to be fast several to a message. How a run ends, its
-worker writes into the store (fleet.py), and tells this executor; so what is reported here is recorded already. The
-broker may lose messages or double them: for a run that nobody begins another one is sent, and no run begins twice.
+Tasks are published when they are due, those of fast functions several to a message. The worker writes how a run ended
+into the store (runs.py) and notifies this executor, so what is reported here is recorded already. The broker may lose
+or double messages: a run that no worker begins is published again, and no run begins twice.
 """
 
 from __future__ import annotations
@@ -41,48 +41,48 @@ log = logging.getLogger("scheduler.executor")
 
 #: The name of the one task that Celery knows.
 TASK = "scheduler.run"
-#: A function whose runs take longer than this, with what is written of them, has a message of its own.
+#: Tasks of a function that takes less than this, including what is written about its run, share messages.
 FAST_S = 0.05
-#: How many runs share a message at most, and over how many messages they are spread before any grows.
+#: How many tasks share a message at most, and over how many messages they are spread first.
 CHUNK_TASKS, SPREAD = 50, 8
-#: For how long a worker begins further runs of one message; the hard limit of a message is longer by this.
+#: For how long a child begins further runs of one message; the hard limit of the message is longer by this.
 CHUNK_S = 1.0
-#: What a worker may need to begin a run and to write down its end, beside the function's own time.
+#: How long a child may need to write the begin and the end of a run, in addition to the function's limit.
 WRITE_S = 0.2
-#: When it is asked again who begins a run: so long after it was published, and then after twice as long each time.
-ASK_AGAIN_S = 5.0
+#: After how long a run that has not begun is published again; then after twice as long each time.
+REPUBLISH_S = 5.0
 #: How long a run may wait for a worker.
 MAX_QUEUED_S = 600.0
-#: A worker is lost whose run has not ended so long after its limit: Celery kills within two seconds.
+#: A worker whose run has not ended this long after its limit is lost: Celery kills within two seconds.
 LOST_S = 5.0
-#: How often to look at all runs; most news comes by itself.
-LOOK_EVERY_S = 1.0
-#: How long to wait before publishing again when the broker did not take it.
+#: How often the rows of all runs are read; most changes are notified.
+POLL_S = 1.0
+#: How long to wait before trying again to publish when the broker did not answer.
 RETRY_S = 0.5
-#: How long to wait, at the end, for what is still to be published.
-LEAVE_S = 2.0
+#: How long `stop` waits for what is still to be published.
+STOP_S = 2.0
 #: How many ids go into one statement.
-_LOOK_AT_ONCE = 1_000
+_IDS_A_STATEMENT = 1_000
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenRun:
     """A run that has not ended, as far as this executor knows; instants are monotonic seconds."""
 
     task: Task
     give_up_at: float
-    ask_again_at: float
-    ask_after_s: float = ASK_AGAIN_S
+    republish_at: float
+    republish_after_s: float = REPUBLISH_S
     worker: str | None = None
-    #: When its worker is taken for lost.
+    #: When its worker counts as lost.
     lost_at: float = 0.0
 
 
 class CeleryExecutor:
     """Publishes tasks to the workers of a fleet, through `broker` (`pgmq://`, `amqp://…`, `redis://…`).
 
-    `pgmq://` alone is a queue in the store's own database, which is a PostgreSQL. ConfigError for a broker or a store
-    that does not serve.
+    `pgmq://` alone is a queue in the store's own database, which must be a PostgreSQL. ConfigError for an unusable
+    broker or store.
     """
 
     def __init__(self, store: Store, broker: str, *, clock: Clock | None = None) -> None:
@@ -91,9 +91,9 @@ class CeleryExecutor:
         self._store = store
         self._fleet = FleetRuns(store)
         self._clock = clock or SystemClock()
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, _OpenRun] = {}
         self._typical_s: dict[str, float] = {}
-        self._look_at = 0.0
+        self._poll_at = 0.0
         self._report = Report()
         self._channel = f"scheduler_{token_hex(8)}"
         self._session = Subscription(store, self._channel)
@@ -102,27 +102,27 @@ class CeleryExecutor:
     def submit(self, tasks: Sequence[Task]) -> None:
         now = self._clock.monotonic()
         for task in tasks:
-            self._open[task.run_id] = _Open(task, now + MAX_QUEUED_S, now + ASK_AGAIN_S)
+            self._open[task.run_id] = _OpenRun(task, now + MAX_QUEUED_S, now + REPUBLISH_S)
         self._publish(tasks)
 
     @property
     def waiting(self) -> int:
-        """How many runs no worker has begun, as far as is known here."""
+        """How many runs no worker has begun, as far as this executor knows."""
         return sum(run.worker is None for run in self._open.values())
 
     def adopt(self, tasks: Sequence[Task]) -> None:
-        """Take over runs of a daemon that is gone; those that nobody has begun are published again."""
-        # Those that a worker has begun take no notice of a further message.
+        """Take over runs of a daemon that is gone; those that have not begun are published again."""
+        # For those that have begun, another message does nothing.
         self.submit(tasks)
-        self._look_at = 0.0
+        self._poll_at = 0.0
 
     def collect(self) -> Report:
         now = self._clock.monotonic()
-        self._listen(now)
-        if self._open and now >= self._look_at:
-            self._look(self._open)
-            self._look_at = now + LOOK_EVERY_S
-            self._look_after(now)
+        self._read_notifications(now)
+        if self._open and now >= self._poll_at:
+            self._read_progress(self._open)
+            self._poll_at = now + POLL_S
+            self._handle_overdue(now)
         report, self._report = self._report, Report()
         return report
 
@@ -132,93 +132,95 @@ class CeleryExecutor:
     def next_check(self) -> float | None:
         if self._report.recorded:
             return 0.0
-        return max(0.0, self._look_at - self._clock.monotonic()) if self._open else None
+        return max(0.0, self._poll_at - self._clock.monotonic()) if self._open else None
 
     def stop(self) -> None:
-        """Publish what is still to be published, if that can be done at once; what runs, goes on."""
+        """Publish what is still to be published, within STOP_S; runs in the fleet go on."""
         self._publisher.stop()
         self._session.close()
         self._open.clear()
 
-    # Listening to the workers
+    # Reading what workers have written
 
-    def _listen(self, now: float) -> None:
-        """Look at the runs of which a worker has spoken: they have ended, or need a worker again."""
-        news = self._session.heard()
+    def _read_notifications(self, now: float) -> None:
+        """Read the rows of the runs that workers have notified: they have ended, or have to be published again."""
+        payloads = self._session.heard()
         if not self._session.is_open:
             try:
                 self._session.connected()
             except DBAPIError as error:
                 self._session.close()
                 self._store.raise_translated(error)
-            # Nobody knows what was said meanwhile.
-            self._look_at = 0.0
-        told = {int(run_id) for notice in news or () for run_id in notice.split(",")}
-        told &= self._open.keys()
-        if told:
-            moved = self._look(told)
-            self._publish(self._asked_again([self._open[run_id] for run_id in told - moved], now))
+            # Notifications may have been missed meanwhile.
+            self._poll_at = 0.0
+        notified = {int(run_id) for payload in payloads or () for run_id in payload.split(",")}
+        notified &= self._open.keys()
+        if notified:
+            begun = self._read_progress(notified)
+            self._publish(self._postponed([self._open[run_id] for run_id in notified - begun], now))
 
-    def _look(self, run_ids: Collection[int]) -> set[int]:
-        """See in the store how far runs are; returns those that somebody has begun or ended."""
-        moved: set[int] = set()
+    def _read_progress(self, run_ids: Collection[int]) -> set[int]:
+        """Read from the store how far runs are; returns those that have begun or ended."""
+        begun: set[int] = set()
         ended: list[int] = []
         now = self._clock.monotonic()
-        for some in _parts(run_ids, _LOOK_AT_ONCE):
-            for progress in self._fleet.look(some):
-                moved.add(progress.run_id)
-                if self._note(progress, now):
+        for some in _parts(run_ids, _IDS_A_STATEMENT):
+            for progress in self._fleet.progress(some):
+                begun.add(progress.run_id)
+                if self._update(progress, now):
                     ended.append(progress.run_id)
-        for some in _parts(ended, _LOOK_AT_ONCE):
-            self._report.kept += self._fleet.printed(some)
-        return moved
+        for some in _parts(ended, _IDS_A_STATEMENT):
+            self._report.recorded_lines += self._fleet.lines(some)
+        return begun
 
-    def _note(self, progress: RunProgress, now: float) -> bool:
-        """Note how far a run is; True when it has ended."""
+    def _update(self, progress: RunProgress, now: float) -> bool:
+        """Update an open run; True when it has ended."""
         run = self._open[progress.run_id]
         if progress.ending is not None:
             del self._open[progress.run_id]
-            self._learn(run.task, progress.ending)
+            self._learn_duration(run.task, progress.ending)
             self._report.recorded.append((run.task, progress.ending))
             return True
         if run.worker is None:
-            # Counted from when it was seen, not from when it began: that is the time of another machine's clock.
+            # From when it was read: when it began was written by the clock of another machine.
             run.lost_at = now + run.task.limit_s + CHUNK_S + LOST_S
         run.worker = progress.worker
         return False
 
-    def _learn(self, task: Task, ending: Ending) -> None:
+    def _learn_duration(self, task: Task, ending: Ending) -> None:
         if ending.started_at is not None:
             took_s = (ending.ended_at - ending.started_at).total_seconds()
             self._typical_s[task.function] = max(took_s, self._typical_s.get(task.function, took_s) * 0.8)
 
-    # Seeing to what does not end by itself
+    # Runs that take too long to begin or to end
 
-    def _look_after(self, now: float) -> None:
-        unbegun: list[_Open] = []
+    def _handle_overdue(self, now: float) -> None:
+        """Abandon runs whose workers are lost, fail those that waited too long, publish others again."""
+        unbegun: list[_OpenRun] = []
         for run in self._open.values():
             if run.worker is not None:
                 if now >= run.lost_at:
                     self._fleet.abandon(run.task.run_id, run.worker, self._clock.now())
-                    self._look_at = 0.0
+                    self._poll_at = 0.0
             elif now >= run.give_up_at:
                 self._give_up(run.task)
-            elif now >= run.ask_again_at:
+            elif now >= run.republish_at:
                 unbegun.append(run)
         if unbegun:
-            self._publisher.put_again(list(self._chunks(self._asked_again(unbegun, now))))
+            self._publisher.put_again(list(self._chunks(self._postponed(unbegun, now))))
 
     def _give_up(self, task: Task) -> None:
         error = f"no worker began it within {MAX_QUEUED_S:.0f} s"
         now = self._clock.now()
         ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.NEUTRAL, ended_at=now, message=NOT_QUEUED, error=error)
         self._fleet.give_up(task.run_id, ending)
-        self._look_at = 0.0
+        self._poll_at = 0.0
 
-    def _asked_again(self, unbegun: Sequence[_Open], now: float) -> list[Task]:
+    def _postponed(self, unbegun: Sequence[_OpenRun], now: float) -> list[Task]:
+        """The tasks of runs that are about to be published again; the time until the next repetition doubles."""
         for run in unbegun:
-            run.ask_after_s *= 2
-            run.ask_again_at = now + run.ask_after_s
+            run.republish_after_s *= 2
+            run.republish_at = now + run.republish_after_s
         return [run.task for run in unbegun]
 
     # Publishing
@@ -228,7 +230,7 @@ class CeleryExecutor:
             self._publisher.put(chunk)
 
     def _chunks(self, tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
-        """What goes into one message: one run, or some of the same limit whose functions are known to be fast."""
+        """The tasks of each message: one, or several of fast functions with the same environment and limit."""
         together: dict[tuple[str, float], list[Task]] = {}
         for task in tasks:
             if self._typical_s.get(task.function, FAST_S) < FAST_S:
@@ -241,14 +243,15 @@ class CeleryExecutor:
                 yield from _of_bounded_size(chunk)
 
 
-def _parts(things: Collection[T], most: int) -> Iterator[list[T]]:
-    rest = iter(list(things))
+def _parts(items: Collection[T], most: int) -> Iterator[list[T]]:
+    """The items in lists of `most` at most."""
+    rest = iter(list(items))
     while part := list(itertools.islice(rest, most)):
         yield part
 
 
 def _of_bounded_size(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
-    """The tasks in order, parted where their parameters grow too large for one message."""
+    """The tasks in order, split where their parameters grow too large for one message."""
     chunk: list[Task] = []
     size = 0
     for task in tasks:
@@ -262,7 +265,7 @@ def _of_bounded_size(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
 
 
 class Publisher:
-    """Sends messages to the broker on a thread of its own, in order; while the broker is away, they wait here."""
+    """Sends messages to the broker on a thread of its own, in order; while it does not answer, they wait here."""
 
     def __init__(self, app: Celery, queues: Mapping[str, str], channel: str) -> None:
         self._app = app
@@ -270,50 +273,51 @@ class Publisher:
         self._channel = channel
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._producer: Any = None
-        self._complaint = ""
+        #: The last error of the broker; empty while it answers.
+        self._error = ""
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._thread.start()
 
     def put(self, chunk: Sequence[Task]) -> None:
-        """Have tasks of one environment and limit sent, as one message."""
+        """Send tasks of one environment and limit as one message."""
         self._jobs.put(lambda: self._send(chunk))
 
     def put_again(self, chunks: Sequence[Sequence[Task]]) -> None:
-        """The same, but where messages wait for the workers: then those of these tasks may wait among them."""
+        """Send messages again, except where the queue holds messages: those of these tasks may be among them."""
         self._jobs.put(lambda: self._send_again(chunks))
 
     def stop(self) -> None:
-        """Send what is left, unless the broker is away."""
+        """Send what is left, unless the broker does not answer."""
         self._stopping = True
         self._jobs.put(None)
-        self._thread.join(LEAVE_S)
+        self._thread.join(STOP_S)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            while not self._is_done(job) and not self._stopping:
+            while not self._try(job) and not self._stopping:
                 time.sleep(RETRY_S)
         if self._producer is not None:
             with contextlib.suppress(Exception):
-                # With a farewell, so that what was sent last arrives.
+                # An orderly close, so that what was sent last arrives.
                 self._producer.connection.release()
 
-    def _is_done(self, job: Callable[[], None]) -> bool:
+    def _try(self, job: Callable[[], None]) -> bool:
         was_connected = self._producer is not None
         try:
             job()
         except Exception as error:  # each transport has errors of its own
             self._disconnect()
             if was_connected:
-                # That may have been lost long ago; a new connection shows whether the broker is there.
-                return self._is_done(job)
-            if not self._complaint:
-                self._complaint = str(error) or type(error).__name__
-                log.error("the broker does not answer (%s); trying again every %g s", self._complaint, RETRY_S)
+                # The connection may have been lost long ago, so try once more with a new one.
+                return self._try(job)
+            if not self._error:
+                self._error = str(error) or type(error).__name__
+                log.error("the broker does not answer (%s); trying again every %g s", self._error, RETRY_S)
             return False
-        if self._complaint:
+        if self._error:
             log.info("the broker answers again")
-            self._complaint = ""
+            self._error = ""
         return True
 
     def _send(self, chunk: Sequence[Task]) -> None:
@@ -331,13 +335,15 @@ class Publisher:
     def _send_again(self, chunks: Sequence[Sequence[Task]]) -> None:
         if not self._jobs.empty():
             return
-        waits = {name: self._waits(self._queues[name]) for name in {chunk[0].environment for chunk in chunks}}
+        has_messages = {
+            name: self._has_messages(self._queues[name]) for name in {chunk[0].environment for chunk in chunks}
+        }
         for chunk in chunks:
-            if not waits[chunk[0].environment]:
+            if not has_messages[chunk[0].environment]:
                 self._send(chunk)
 
-    def _waits(self, queue: str) -> bool:
-        """Whether messages wait in a queue; a broker may forget one that is empty."""
+    def _has_messages(self, queue: str) -> bool:
+        """Whether messages wait in a queue; False where the broker has deleted it because it is empty."""
         producer = self._connected()
         try:
             return bool(producer.channel.queue_declare(queue, passive=True).message_count)
@@ -356,5 +362,5 @@ class Publisher:
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(Exception):
-                # Without a farewell, for which a broker that is away would have to be waited.
+                # Not an orderly close, which would wait for the broker.
                 producer.connection.collect(CONNECT_S)

@@ -1,8 +1,8 @@
-"""Runs in a fleet of workers on other machines: what a worker writes into their rows, and what a daemon reads there.
+"""FleetRuns: the rows of runs in a fleet: what a worker writes into them, and what a daemon reads there.
 
-The row is all that both sides go by. A worker begins a run by writing its name into the row, which one can do, once,
-while the run is open; and who stands there ends it, while it has no outcome. So a message that comes twice or too late
-does nothing. An ending moves the breaker in the same transaction, so it does not matter which daemon lives to see it.
+The row decides, not the message. A worker begins a run by writing its name into the row, which only one can do, once,
+while the run is open; and only the worker named there can end it, while it has no outcome. So a message that comes
+twice or too late does nothing. An ending moves the breaker in the same transaction, so it needs no particular daemon.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..store.database import Store
 from ..store.rows import line_columns, line_of, storable, task_of
 from ..store.schema import lines, runs
 
-WORKER_LOST = "abandoned: the worker was lost before the run ended; nobody knows how far it came"
+WORKER_LOST = "abandoned: the worker was lost before the run ended; how far it came is unknown"
 
 
 class RunProgress(NamedTuple):
-    """How far a run is: nobody has begun it, `worker` is at it, or it has ended."""
+    """How far a run is: not begun (`worker` None), begun by `worker`, or ended."""
 
     run_id: int
     worker: str | None
@@ -34,7 +34,7 @@ class RunProgress(NamedTuple):
 
 
 class FleetRuns:
-    """The runs of one store that a fleet has; every method is one transaction."""
+    """The runs of one store; every method is one transaction. `worker` is the name of a child process, `node/pid`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -42,8 +42,8 @@ class FleetRuns:
     # A worker's side
 
     def begin(self, run_id: int, request_id: str, worker: str, now: datetime) -> bool:
-        """Begin a run, if that is still to be done; with the same arguments again the answer is the same."""
-        # The request id, which nobody can guess, tells the runs of one store from those of another on the same broker.
+        """Begin a run; False if it has begun or ended. With the same arguments again, the answer is the same."""
+        # The request id is random: it keeps apart the runs of two stores on the same broker.
         mine = runs.c.worker.is_(None) | ((runs.c.worker == worker) & (runs.c.started_at == stamp(now)))
         begun = (
             update(runs)
@@ -53,17 +53,17 @@ class FleetRuns:
         with self._store.writing() as connection:
             return connection.execute(begun).rowcount == 1
 
-    def keep(self, printed: Sequence[Line]) -> None:
-        """Keep what runs print while they go on."""
+    def add_lines(self, printed: Sequence[Line]) -> None:
+        """Write what runs print while they go on."""
         with self._store.writing() as connection:
             connection.execute(insert(lines), [line_columns(line) for line in printed])
 
     def end(
         self, run_id: int, worker: str, ending: Ending, printed: Sequence[Line] = (), *, channel: str | None = None
     ) -> bool:
-        """End the run that `worker` is at, and tell who listens on `channel`; False if it has ended otherwise."""
+        """End the run that `worker` runs, and notify `channel`; False if the run has ended otherwise."""
         with self._store.writing() as connection:
-            # Timers before runs, as everyone who locks both; what comes of it is undone where the ending is refused.
+            # Timers are locked before runs, as in every transaction. What `settle` does is undone if the run has ended.
             row = connection.execute(WITH_TIMER.where(runs.c.id == run_id)).one_or_none()
             if row is not None:
                 settle(connection, [(task_of(row, past_due=False), ending)])
@@ -76,34 +76,34 @@ class FleetRuns:
                 connection.execute(select(func.pg_notify(channel, str(run_id))))
         return True
 
-    def lost(self, run_ids: Collection[int], worker: str) -> int | None:
-        """The run among these that a worker, which is no more, was at."""
+    def run_of(self, worker: str, run_ids: Collection[int]) -> int | None:
+        """The open run among these that a worker has begun."""
         theirs = select(runs.c.id).where(runs.c.id.in_(run_ids), runs.c.worker == worker, runs.c.outcome.is_(None))
         with self._store.reading() as connection:
             return connection.execute(theirs.order_by(runs.c.started_at.desc()).limit(1)).scalar()
 
-    def call_for(self, run_ids: Collection[int], channel: str) -> None:
-        """Tell who listens on `channel` that these runs need a worker again."""
+    def announce_unbegun(self, run_ids: Collection[int], channel: str) -> None:
+        """Notify the daemon on `channel` that these runs may have to be published again."""
         with self._store.writing() as connection:
             connection.execute(select(func.pg_notify(channel, ",".join(map(str, run_ids)))))
 
     # A daemon's side
 
-    def look(self, run_ids: Collection[int]) -> list[RunProgress]:
-        """How far those of these runs are that somebody has begun or ended."""
+    def progress(self, run_ids: Collection[int]) -> list[RunProgress]:
+        """How far these runs are; those that have not begun are left out."""
         moved = or_(runs.c.worker.is_not(None), runs.c.outcome.is_not(None))
         query = select(runs).where(runs.c.id.in_(run_ids), moved)
         with self._store.reading() as connection:
             return [RunProgress(row.id, row.worker, _ending(row)) for row in connection.execute(query)]
 
-    def printed(self, run_ids: Collection[int]) -> list[Line]:
+    def lines(self, run_ids: Collection[int]) -> list[Line]:
         """What these runs have printed."""
         query = select(lines).where(lines.c.run_id.in_(run_ids)).order_by(lines.c.id)
         with self._store.reading() as connection:
             return [line_of(row) for row in connection.execute(query)]
 
     def abandon(self, run_id: int, worker: str, now: datetime) -> None:
-        """End a run whose worker is lost, if it has not ended; run it again where it must be delivered."""
+        """End an open run whose worker is lost; enter it again where its timer delivers at least once."""
         with self._store.writing() as connection:
             which = (runs.c.id == run_id) & (runs.c.worker == worker) & runs.c.outcome.is_(None)
             abandon(connection, which, now, WORKER_LOST)
@@ -120,7 +120,7 @@ def _ending(row: Row[Any]) -> Ending | None:
     outcome = Outcome(row.outcome)
     return Ending(
         outcome=outcome,
-        # What the breaker made of it is done; this is for those who look on.
+        # The worker has moved the breaker; this verdict is for listeners only.
         verdict=Verdict.GOOD if outcome is Outcome.SUCCEEDED else Verdict.FAILURE,
         started_at=instant_or_none(row.started_at),
         ended_at=instant(row.ended_at),

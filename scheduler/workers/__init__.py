@@ -1,0 +1,17 @@
+"""Worker processes: functions run in processes of their own and are killed, with their children, at their limit.
+
+    executor.py       ProcessExecutor: the pool, which task goes to which worker, the limits
+    queue.py          TaskQueue: the tasks that no worker has yet, by how long their functions take
+    pool_size.py      PoolSize: how many workers there should be
+    worker.py         WorkerProcess: the daemon's side of one process: what was sent to it, what it reported
+    protocol.py       the messages between daemon and worker
+    progress_cell.py  the shared memory in which a worker shows how far it is
+    program.py        the worker's side: the program that calls the functions
+    run_output.py     what a run prints, cut into lines
+    process_tree.py   killing a process with all its descendants; dying with the daemon
+    niceness.py       lower priority for workers that start or run for long
+
+How a hung function is killed: `ProcessExecutor.next_check` has the daemon call `collect` at the limit of the run;
+`ProcessExecutor._enforce_limit` takes back the tasks behind it and calls `WorkerProcess.kill`, which is
+`process_tree.kill`: SIGKILL for the worker and everything that descends from it.
+"""

@@ -1,8 +1,8 @@
 """ProcessExecutor: functions run in worker processes, which are killed with their children at the limit.
 
-Workers start before they are needed. A function that is known to be fast shares a worker's queue with others; one that
-turns out to be slow loses what stands behind it to other workers. The pool grows while functions are slow or hang, up
-to `max_workers`, and shrinks again when they are not.
+Workers start before they are needed. Tasks of fast functions are sent to a worker several at a time; while a run turns
+out to be slow, the tasks behind it are moved to other workers. The pool grows while functions are slow or hang, up to
+`max_workers`, and shrinks when they are not.
 """
 
 from __future__ import annotations
@@ -18,33 +18,32 @@ from ..clock import Clock, SystemClock
 from ..core.breaker import Verdict
 from ..core.log_limits import dropped_text
 from ..core.run import Ending, Line, Outcome, Task
-from ..core.timestamps import instant
-from ..errors import NOT_QUEUED, TargetError
-from ..executors import EndedWell, Report
+from ..errors import TargetError
+from ..executors import PlainSuccesses, Report, outcome
 from . import process_tree, protocol
 from .pool_size import PoolSize
 from .queue import LONG_S, SLOW_WAITS_S, TaskQueue
-from .worker import SETTLED_S, ProtocolError, Worker
+from .worker import SETTLED_S, ProtocolError, WorkerProcess
 
 log = logging.getLogger("scheduler.executor")
 
-#: A run that takes longer than this blocks its worker: others get what waits behind it.
+#: A run that takes longer than this blocks its worker: the tasks behind it are moved to other workers.
 BLOCKED_S = 0.02
-#: How many chunks of tasks a worker may have before it: one in progress, and one so that it need not wait.
+#: How many chunks of tasks a worker may have: one in progress, and the next, so that it need not wait for it.
 CHUNKS_AT_ONCE = 2
-#: How many runs a worker rehearses before the first of many.
-REHEARSED = 20
-#: How many tasks may wait for a worker before further ones are refused.
+#: How many runs a worker goes through to warm up before the first of many.
+WARM_UP_RUNS = 20
+#: How many tasks may wait for a worker; further ones are refused.
 MAX_PENDING = 40_000
-#: How long to wait before starting a worker again after one could not load the functions.
+#: How long no worker is started after one died before its first task.
 RETRY_S = 2.0
 
 
 class ProcessExecutor:
     """Runs the functions of `target` (a cloud.py, or module:attribute) in a pool of worker processes.
 
-    `workers` are kept ready, at most `max_workers` run at a time; `environ` is added to their environment,
-    and `folder` is where they start.
+    `workers` are kept free, and at most `max_workers` run at a time. `environ` is added to their environment variables,
+    `folder` is their working folder.
     """
 
     def __init__(
@@ -61,47 +60,48 @@ class ProcessExecutor:
             raise ValueError(f"workers must be at least 1 and at most max_workers ({max_workers}), not {workers}")
         # Absolute, because the functions may change the working folder before further workers start.
         self._target = str(Path(folder or "", target).resolve()) if target.endswith(".py") else target
-        self._staffing = PoolSize(workers, max_workers)
+        self._pool_size = PoolSize(workers, max_workers)
         self._clock = clock or SystemClock()
         self._environ = {**os.environ, **(environ or {})}
         self._folder = folder
-        self._members: list[Worker] = []
+        self._workers: list[WorkerProcess] = []
+        #: How long functions usually take, by name.
         self._typical_s: dict[str, float] = {}
-        self._backlog = TaskQueue(self._typical_s.get)
-        #: Orders that were packed beforehand, by the run of their first task.
+        self._queue = TaskQueue(self._typical_s.get)
+        #: Chunks that `prepare` packed, by the id of their first run.
         self._packed: dict[int, tuple[list[Task], bytes]] = {}
         self._report = Report()
-        self._broken: str | None = None
-        #: Whether more workers are to be hired in the next turns.
+        #: Why the functions could not be loaded the last time.
+        self._load_error: str | None = None
+        #: Whether more workers are to be started in the next turns.
         self._is_short = False
 
     def start(self, *, timeout_s: float = 30.0) -> None:
         """Start the workers and wait until one has loaded the functions; TargetError where it cannot."""
         process_tree.sweep_orphans()
-        while len(self._members) < self._staffing.workers:
-            self._hire()
+        while len(self._workers) < self._pool_size.workers:
+            self._start_worker()
         give_up_at = self._clock.monotonic() + timeout_s
-        while not any(member.ready for member in self._members):
+        while not any(worker.ready for worker in self._workers):
             select.select(self.filenos(), [], [], 0.1)
             self._collect_from_all()
-            if self._broken:
-                raise TargetError(self._broken)
+            if self._load_error:
+                raise TargetError(self._load_error)
             if self._clock.monotonic() > give_up_at:
                 raise TargetError(f"{self._target} was not loaded within {timeout_s:.0f} s")
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        room = MAX_PENDING - len(self._backlog)
-        self._backlog.add(tasks[:room], self._clock.monotonic())
+        room = MAX_PENDING - len(self._queue)
+        self._queue.add(tasks[:room], self._clock.monotonic())
         now = self._clock.now()
         for task in tasks[room:]:
-            ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.NEUTRAL, ended_at=now, message=NOT_QUEUED)
-            self._report.ended.append((task, ending))
+            self._report.ended.append((task, outcome.not_queued(now)))
         self._dispatch()
 
     def prepare(self, tasks: Sequence[Task]) -> None:
-        """Pack the orders for tasks as they will be handed out, and have the workers rehearse some of them."""
-        idle = [member for member in self._members if member.ready and not member.chunks]
-        if self._backlog or not idle:
+        """Pack the orders for tasks as they will be handed out, and have the idle workers warm up with some of them."""
+        idle = [worker for worker in self._workers if worker.ready and not worker.chunks]
+        if self._queue or not idle:
             return
         trial = TaskQueue(self._typical_s.get)
         trial.add(tasks, now := self._clock.monotonic())
@@ -110,264 +110,252 @@ class ProcessExecutor:
         while trial:
             chunk = trial.take(now, sharing=shares.pop(0) if shares else len(idle))
             self._packed[chunk[0].run_id] = chunk, protocol.pack_orders(chunk)
-        # Without their parameters, which nobody looks at: they might not fit into a message.
-        rehearsed = protocol.pack_orders([task._replace(params="{}") for task in tasks[:REHEARSED]])
-        for member in idle:
-            member.rehearse(rehearsed)
+        # Without their parameters, which are not used and might not fit into one message.
+        orders = protocol.pack_orders([task._replace(params="{}") for task in tasks[:WARM_UP_RUNS]])
+        for worker in idle:
+            worker.warm_up(orders)
 
     def collect(self) -> Report:
         now = self._clock.monotonic()
         self._collect_from_all()
-        for member in list(self._members):
-            if self._enforce_limit(member, now):
-                # A kill takes milliseconds: what is due meanwhile comes before the next one.
+        for worker in list(self._workers):
+            if self._enforce_limit(worker, now):
+                # A kill takes milliseconds: what became due meanwhile comes before the next one.
                 break
         self._dispatch()
-        self._fit_pool(now)
-        for member in self._members:
-            member.yield_to_others(now)
+        self._resize_pool(now)
+        for worker in self._workers:
+            worker.update_priority(now)
         report, self._report = self._report, Report()
         return report
 
     def filenos(self) -> list[int]:
-        return [fileno for member in self._members for fileno in member.filenos()]
+        return [fileno for worker in self._workers for fileno in worker.filenos()]
 
     def next_check(self) -> float | None:
         if self._report or self._is_short:
             return 0.0
         now = self._clock.monotonic()
-        checks = [_next_check_of(member, task, now) for member in self._members if (task := member.current)]
-        if self._backlog.long:
+        checks = [_next_check_s(worker, task, now) for worker in self._workers if (task := worker.current)]
+        if self._queue.long:
             checks.append(SLOW_WAITS_S)
-        count, is_waited_for = len(self._members), bool(self._backlog)
-        if (change_s := self._staffing.next_change_s(count, is_waited_for=is_waited_for, now=now)) is not None:
+        count, is_waited_for = len(self._workers), bool(self._queue)
+        if (change_s := self._pool_size.next_change_s(count, is_waited_for=is_waited_for, now=now)) is not None:
             checks.append(change_s)
         return min(checks, default=None)
 
     def stop(self) -> None:
-        for member in self._members:
-            member.kill()
-            member.close()
-        self._members.clear()
-        self._backlog.clear()
+        for worker in self._workers:
+            worker.kill()
+            worker.close()
+        self._workers.clear()
+        self._queue.clear()
 
     @property
     def waiting(self) -> int:
-        return len(self._backlog)
+        return len(self._queue)
 
-    # Listening to the workers
+    # Reading from the workers
 
     def _collect_from_all(self) -> None:
-        for member in list(self._members):
-            self._collect_from(member)
-            reason = member.exit_reason()
+        for worker in list(self._workers):
+            self._collect_from(worker)
+            reason = worker.exit_reason()
             if reason is not None:
-                self._bury(member, reason)
+                self._handle_death(worker, reason)
 
-    def _collect_from(self, member: Worker) -> None:
+    def _collect_from(self, worker: WorkerProcess) -> None:
         try:
-            self._hear(member)
+            self._read_results(worker)
         except ProtocolError:
-            member.kill()
-            member.mute()
-        self._backlog.put_back(member.given_back)
-        member.given_back.clear()
+            worker.kill()
+            worker.ignore_messages()
+        self._queue.put_back(worker.given_back)
+        worker.given_back.clear()
 
-    def _hear(self, member: Worker) -> None:
-        for news in member.news():
-            if isinstance(news, EndedWell):
-                self._end_well(news)
-                continue
-            task, started_at, ended_at, outcome, verdict, error, result, lines_dropped = news
-            ending = Ending(
-                _OUTCOMES[outcome],
-                _VERDICTS[verdict],
-                instant(ended_at),
-                instant(started_at),
-                error,
-                result,
-                lines_dropped,
-            )
-            self._end(task, ending, (ended_at - started_at) / 1_000_000)
-        if member.printed:
-            self._take_printed(member)
+    def _read_results(self, worker: WorkerProcess) -> None:
+        for ended in worker.results():
+            if isinstance(ended, PlainSuccesses):
+                self._end_plainly(ended)
+            else:
+                task, packed = ended
+                self._end(task, packed.unpacked(), packed.took_s)
+        if worker.lines:
+            self._take_lines(worker)
 
-    def _end_well(self, ended: EndedWell) -> None:
+    def _end_plainly(self, ended: PlainSuccesses) -> None:
         for task, (started_at, ended_at) in zip(*ended, strict=True):
-            self._note_took(task, (ended_at - started_at) / 1_000_000)
-        self._report.well.append(ended)
+            self._learn_duration(task, (ended_at - started_at) / 1_000_000)
+        self._report.plain_successes.append(ended)
 
     def _end(self, task: Task, ending: Ending, took_s: float) -> None:
-        self._note_took(task, took_s)
+        self._learn_duration(task, took_s)
         self._report.ended.append((task, ending))
         if ending.lines_dropped:
             text = dropped_text(ending.lines_dropped)
             self._report.lines.append(Line(task.run_id, ending.ended_at, "warning", text))
 
-    def _note_took(self, task: Task, took_s: float) -> None:
-        # One slow run outweighs some fast ones: sharing a queue with it costs more than having one of one's own.
+    def _learn_duration(self, task: Task, took_s: float) -> None:
+        # One slow run outweighs several fast ones: a task behind a slow one waits longer than in a chunk of its own.
         self._typical_s[task.function] = (took_s + self._typical_s.get(task.function, took_s)) / 2
 
-    def _take_printed(self, member: Worker) -> None:
-        printed, member.printed = member.printed, []
-        for run_id, at, level, text in printed:
-            if run_id:
-                self._report.lines.append(Line(run_id, self._clock.now() if at is None else instant(at), level, text))
+    def _take_lines(self, worker: WorkerProcess) -> None:
+        lines, worker.lines = worker.lines, []
+        for line in lines:
+            if line.run_id:
+                self._report.lines.append(line)
             else:
-                log.info("worker %d: %s", member.pid, text)
+                log.info("worker %d: %s", worker.pid, line.text)
 
-    # Limits and deaths
+    # Limits: how a function that hangs is killed
 
-    def _enforce_limit(self, member: Worker, now: float) -> bool:
-        """Kill a worker that is over its limit; whether it was."""
-        running_s, task = member.running_for(now), member.current
+    def _enforce_limit(self, worker: WorkerProcess, now: float) -> bool:
+        """Kill a worker whose run is over its limit; returns whether it did.
+
+        First the tasks behind the run are taken back. Only when the worker can begin no other one is it killed: else
+        it might end this run by itself and begin the next, which the kill would then hit.
+        """
+        running_s, task = worker.running_s(now), worker.current
         if running_s is None or task is None:
             return False
         if running_s >= min(BLOCKED_S, task.limit_s):
             self._typical_s[task.function] = max(running_s, self._typical_s.get(task.function, 0.0))
-            # What stands behind it goes elsewhere; and then the worker can begin nothing else between this look and
-            # the kill.
-            self._backlog.put_back(member.take_back(now))
-        if running_s < task.limit_s or not member.can_begin_nothing(now):
+            self._queue.put_back(worker.take_back(now))
+        if running_s < task.limit_s or not worker.can_begin_no_other(now):
             return False
-        self._collect_from(member)
-        if member.current is not task or member.running_for(now) is None:
+        # It may have ended by itself since `now`.
+        self._collect_from(worker)
+        if worker.current is not task or worker.running_s(now) is None:
             return False
-        self._kill(member, task)
+        self._kill_at_limit(worker, task)
         return True
 
-    def _kill(self, member: Worker, task: Task) -> None:
+    def _kill_at_limit(self, worker: WorkerProcess, task: Task) -> None:
         started_at = self._clock.now() - timedelta(seconds=task.limit_s)
-        member.kill()
-        self._collect_from(member)
-        if member.current is task:
-            error = f"over its limit of {task.limit_s:g} s"
-            self._end_dead(member, Outcome.TIMED_OUT, error, started_at, task.limit_s)
-        self._dismiss(member)
+        worker.kill()
+        # It may have ended in the moment before the kill, and then it did not time out.
+        self._collect_from(worker)
+        if worker.current is task:
+            self._end_with_worker(worker, outcome.over_limit(task.limit_s), started_at, task.limit_s)
+        self._remove(worker)
 
-    def _end_dead(self, member: Worker, outcome: Outcome, error: str, started_at: datetime, took_s: float) -> None:
-        """The task that a worker was at has ended with the worker."""
-        member.read_output(to_the_end=True)
-        self._take_printed(member)
-        task, dropped = member.end_current()
-        ending = Ending(
-            outcome=outcome,
-            verdict=Verdict.FAILURE,
-            started_at=started_at,
-            ended_at=self._clock.now(),
-            error=error,
-            lines_dropped=dropped,
-        )
+    def _end_with_worker(
+        self, worker: WorkerProcess, end: outcome.CallOutcome, started_at: datetime, took_s: float
+    ) -> None:
+        """End the current task of a worker that is dead."""
+        worker.read_raw_output(to_the_end=True)
+        self._take_lines(worker)
+        task, dropped = worker.end_current()
+        ending = end.ending(started_at, self._clock.now())._replace(lines_dropped=dropped)
         self._end(task, ending, took_s)
 
-    def _bury(self, member: Worker, reason: str) -> None:
-        """A worker died by itself: its run has failed, what it had not begun goes elsewhere."""
-        self._collect_from(member)
-        member.kill()
-        running_s = member.running_for(self._clock.monotonic())
+    def _handle_death(self, worker: WorkerProcess, reason: str) -> None:
+        """A worker died by itself: its run has failed, the tasks that it had not begun go to other workers."""
+        self._collect_from(worker)
+        # Its children may live.
+        worker.kill()
+        running_s = worker.running_s(self._clock.monotonic())
         if running_s is not None:
             started_at = self._clock.now() - timedelta(seconds=running_s)
-            self._end_dead(member, Outcome.FAILED, reason, started_at, running_s)
-        self._backlog.put_back(member.leave_unbegun())
-        if not member.has_begun_any:
-            # Whatever kills a worker that has done nothing yet will kill the next one too: no haste.
-            self._staffing.put_off(self._clock.monotonic() + RETRY_S)
-        if not member.ready:
-            self._cannot_load(member.broken or f"{reason} while it loaded {self._target}")
-        self._dismiss(member)
+            end = outcome.CallOutcome(Outcome.FAILED, Verdict.FAILURE, reason)
+            self._end_with_worker(worker, end, started_at, running_s)
+        self._queue.put_back(worker.take_unbegun())
+        if not worker.has_begun_any:
+            # What kills a worker before its first task will probably kill the next one too.
+            self._pool_size.delay_growth(self._clock.monotonic() + RETRY_S)
+        if not worker.ready:
+            self._handle_load_error(worker.load_error or f"{reason} while it loaded {self._target}")
+        self._remove(worker)
 
-    def _cannot_load(self, why: str) -> None:
-        """The functions do not load; what waits for them fails, unless there are workers that have them still."""
-        self._broken = why
-        log.error("%s", why)
-        if any(member.ready for member in self._members):
+    def _handle_load_error(self, error: str) -> None:
+        """The functions do not load; the waiting tasks fail, unless there are workers that loaded them earlier."""
+        self._load_error = error
+        log.error("%s", error)
+        if any(worker.ready for worker in self._workers):
             return
         now = self._clock.now()
-        for task in self._backlog.clear():
-            ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=why)
+        for task in self._queue.clear():
+            ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=error)
             self._report.ended.append((task, ending))
 
-    def _dismiss(self, member: Worker) -> None:
-        self._members.remove(member)
-        member.close()
+    def _remove(self, worker: WorkerProcess) -> None:
+        self._workers.remove(worker)
+        worker.close()
 
-    # Handing out work
+    # Handing out tasks
 
     def _dispatch(self) -> None:
-        """First every idle worker gets something, then fast tasks queue up behind fast ones.
+        """Send tasks to every idle worker, then further chunks of fast ones to workers that run a fast one.
 
-        The last idle one is kept from functions that take long, while there are to be more.
+        While the pool grows, the last idle worker is reserved for functions that do not take long.
         """
         now = self._clock.monotonic()
-        ready = [member for member in self._members if member.ready]
-        sharing = sum((member.running_for(now) or 0.0) < BLOCKED_S for member in ready)
-        spares = sum(not member.chunks for member in ready)
-        grows = len(ready) < len(self._members) or self._staffing.may_hire(len(self._members), now)
+        ready = [worker for worker in self._workers if worker.ready]
+        sharing = sum((worker.running_s(now) or 0.0) < BLOCKED_S for worker in ready)
+        spares = sum(not worker.chunks for worker in ready)
+        grows = len(ready) < len(self._workers) or self._pool_size.may_grow(len(self._workers), now)
         for chunks_before in range(CHUNKS_AT_ONCE):
-            packed: list[tuple[Worker, list[Task], bytes]] = []
-            for member in ready:
-                if not self._backlog:
+            packed: list[tuple[WorkerProcess, list[Task], bytes]] = []
+            for worker in ready:
+                if not self._queue:
                     break
-                if member.chunks == chunks_before and (not chunks_before or self._may_queue(member, now)):
+                if worker.chunks == chunks_before and (not chunks_before or self._may_queue(worker, now)):
                     spares -= not chunks_before
-                    take = self._backlog.take if spares or not grows else self._backlog.take_for_the_last
+                    take = self._queue.take if spares or not grows else self._queue.take_unless_long
                     if chunk := take(now, sharing=max(1, sharing - len(packed))):
-                        packed.append((member, chunk, self._orders_of(chunk)))
-            # At once: a worker that wakes up takes the processor from the daemon, and the others would wait for it.
-            for member, chunk, orders in packed:
-                if not member.send(chunk, orders):
-                    self._backlog.put_back(chunk)
+                        packed.append((worker, chunk, self._orders_of(chunk)))
+            # All in a row: a worker that wakes up may take the processor from the daemon, and the others would wait.
+            for worker, chunk, orders in packed:
+                if not worker.send(chunk, orders):
+                    self._queue.put_back(chunk)
 
     def _orders_of(self, chunk: list[Task]) -> bytes:
         prepared, orders = self._packed.pop(chunk[0].run_id, ([], b""))
         return orders if prepared == chunk else protocol.pack_orders(chunk)
 
-    def _may_queue(self, member: Worker, now: float) -> bool:
-        """Whether the next task and the one that the worker is at are both fast, and it is not stuck."""
-        current = member.current
-        if current is None or not (self._backlog.is_fast(current) and self._backlog.has_fast_next(now)):
+    def _may_queue(self, worker: WorkerProcess, now: float) -> bool:
+        """Whether a busy worker may get a second chunk: its task and the next one are fast, and it is not blocked."""
+        current = worker.current
+        if current is None or not (self._queue.is_fast(current) and self._queue.has_fast_next(now)):
             return False
-        running_s = member.running_for(now)
+        running_s = worker.running_s(now)
         return running_s is None or running_s < BLOCKED_S
 
-    def _fit_pool(self, now: float) -> None:
-        """Hire a worker, or let one go, where the pool has not as many as it should."""
-        blocked = sum((member.running_for(now) or 0.0) >= BLOCKED_S for member in self._members)
-        starting = sum(not member.ready for member in self._members)
-        held_up = blocked + self._backlog.long
-        change = self._staffing.change(len(self._members), starting=starting, held_up=held_up, now=now)
-        # One a turn: what is due meanwhile comes before the next one.
+    # The size of the pool
+
+    def _resize_pool(self, now: float) -> None:
+        """Start or stop one worker where the pool has too few or too many."""
+        blocked = sum((worker.running_s(now) or 0.0) >= BLOCKED_S for worker in self._workers)
+        starting = sum(not worker.ready for worker in self._workers)
+        held_up = blocked + self._queue.long
+        change = self._pool_size.change(len(self._workers), starting=starting, held_up=held_up, now=now)
+        # One a turn: what became due meanwhile comes before the next one.
         self._is_short = change > 1
         if change > 0:
-            self._hire()
+            self._start_worker()
         elif change < 0:
-            self._let_one_go(now)
+            self._stop_idle_worker(now)
 
-    def _hire(self) -> None:
-        self._members.append(Worker(self._target, self._environ, self._folder))
+    def _start_worker(self) -> None:
+        self._workers.append(WorkerProcess(self._target, self._environ, self._folder, self._clock))
 
-    def _let_one_go(self, now: float) -> None:
-        idle = next((member for member in self._members if member.ready and not member.chunks), None)
+    def _stop_idle_worker(self, now: float) -> None:
+        idle = next((worker for worker in self._workers if worker.ready and not worker.chunks), None)
         if idle is not None:
             idle.kill()
-            self._dismiss(idle)
-        self._staffing.tried_to_let_go(now)
+            self._remove(idle)
+        self._pool_size.tried_to_shrink(now)
 
 
-#: A look-up in a table is quicker than a call of the class.
-_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-_VERDICTS = {verdict.value: verdict for verdict in Verdict}
-
-
-def _next_check_of(member: Worker, task: Task, now: float) -> float:
-    """Seconds until a busy worker may be blocked, or over its limit."""
-    running_s = member.running_for(now)
+def _next_check_s(worker: WorkerProcess, task: Task, now: float) -> float:
+    """Seconds until a busy worker may be blocked, or over its limit, or its revoked chunk settled."""
+    running_s = worker.running_s(now)
     if running_s is None:
         return BLOCKED_S
     if running_s < BLOCKED_S:
         return max(0.0, min(BLOCKED_S, task.limit_s) - running_s)
-    if member.has_more_behind() or not member.can_begin_nothing(now):
+    if worker.has_more_behind() or not worker.can_begin_no_other(now):
         return SETTLED_S
     until = min(task.limit_s, LONG_S) if running_s < LONG_S else task.limit_s
-    # The word in memory counts whole milliseconds.
+    # The progress cell counts whole milliseconds.
     return max(0.0, until - running_s) + 0.001

@@ -1,6 +1,6 @@
-"""How much of the processors a worker gets while others want them: less while it starts, or runs for long.
+"""Niceness of worker processes: low priority while a worker starts, or while its run takes long.
 
-What is lowered can be raised again, so nothing is done where the kernel would not allow that.
+A priority is lowered only where the kernel would let us restore it.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ import os
 from functools import cache
 from pathlib import Path
 
-#: By how much it is nicer that has time: a tenth of the processor where somebody else wants all of it, else all.
+#: The nice(2) increment of low-priority workers: a tenth of a processor that another process wants, else all of it.
 LOW = 10
 _NICEST = 19
 _CAP_SYS_NICE = 23
 
 
 def lower(pid: int) -> bool:
-    """Let others go before a worker, which leads a session; False where the kernel wants to be asked again later."""
+    """Give a worker and its session low priority; False where the kernel asks to try again later."""
     return _set_group(pid, LOW) and _set_threads(pid, _own(), _low())
 
 
 def restore(pid: int) -> bool:
-    """Let a worker go as its daemon does again; False where the kernel wants to be asked again later."""
+    """Give a worker and its session the daemon's priority; False where the kernel asks to try again later."""
     return _set_group(pid, 0) and _set_threads(pid, _low(), _own())
 
 
 def _set_group(pid: int, niceness: int) -> bool:
-    """Where sessions share the processors, as groups: sched(7), "The autogroup feature"."""
+    """Set the niceness of the session, for kernels that schedule by session: sched(7), "The autogroup feature"."""
     try:
         Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
     except BlockingIOError:
-        # All but root may do so ten times a second.
+        # Only root may change it more than ten times a second.
         return False
     except OSError:
         pass
@@ -39,7 +39,7 @@ def _set_group(pid: int, niceness: int) -> bool:
 
 
 def _set_threads(pid: int, before: int, after: int) -> bool:
-    """Where threads share them; what the functions have set themselves is left as it is."""
+    """Set the niceness of the threads that have `before`; others were changed by the functions and stay."""
     for thread in _threads(pid) if may_raise() else []:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getpriority(os.PRIO_PROCESS, thread) == before:
@@ -63,7 +63,7 @@ def _threads(pid: int) -> list[int]:
 
 @cache
 def may_raise() -> bool:
-    """Whether this process may take niceness back: as root, and not in every container."""
+    """Whether this process may lower a niceness again: as root, and even then not in every container."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("CapEff:"):

@@ -1,4 +1,4 @@
-"""A worker process and all that descends from it: marked at the start, killed as one, gone when its daemon is gone."""
+"""A worker process and its descendants: marked at the start, killed together, and killed when their daemon dies."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 
-#: An environment variable that every descendant inherits, even one that left the process group: who is responsible.
+#: The environment variable of the mark; descendants inherit it, even one that left the process group.
 MARK = "SCHEDULER_WORKER"
 _F_SETSIG = getattr(fcntl, "F_SETSIG", 10)
 _SWEEPS = 5
 
 
 def new_mark() -> str:
-    """A mark for a new worker: this process, told from a later one with the same pid, and a number of its own."""
+    """A mark for a new worker: pid and start time of this process, and a random number."""
     return f"{os.getpid()}.{started(os.getpid())}.{secrets.token_hex(8)}"
 
 
 def kill(process: subprocess.Popen[bytes], mark: str) -> None:
-    """Kill a worker and its descendants; returns when the worker is gone and none of them is left."""
-    # Stopped, it can start no further children while they are looked for.
+    """Kill a worker and its descendants; returns when all of them have ended."""
+    # While it is stopped, it can start no further children.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(process.pid, signal.SIGSTOP)
     descendants = _descendants(process.pid)
@@ -35,25 +35,25 @@ def kill(process: subprocess.Popen[bytes], mark: str) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
-    # A descendant may fork while the list is read, so look until nobody is left.
+    # A descendant may fork while /proc is read, so read it again until none is left.
     for _ in range(_SWEEPS):
         if not _kill_all(pid for pid, its in _marked() if its == mark):
             break
-    _wait_for_the_end(descendants)
+    _wait_until_ended(descendants)
 
 
 def sweep_orphans() -> None:
-    """Kill what workers left behind whose daemon was killed: whoever bears the mark of a process that is no more."""
+    """Kill the processes whose mark names a daemon that has ended: what the workers of a killed daemon left behind."""
     _kill_all(pid for pid, mark in _marked() if _is_orphaned(mark))
 
 
 def started(pid: int) -> str:
-    """When a process of this machine started, in the kernel's words; empty when there is no such process."""
+    """When a process of this machine started, as in proc(5)'s stat; empty when there is no such process."""
     return _status(pid)[19] if _status(pid) else ""
 
 
-def _wait_for_the_end(pids: list[int]) -> None:
-    """The kernel takes a moment over a kill; more than a tenth of a second only from processes that it cannot end."""
+def _wait_until_ended(pids: list[int]) -> None:
+    """Wait until killed processes have ended: a moment, or 0.1 s for one that the kernel cannot end."""
     give_up_at = time.monotonic() + 0.1
     while any(_lives(pid) for pid in pids) and time.monotonic() < give_up_at:
         time.sleep(0.001)
@@ -80,18 +80,18 @@ def _kill_all(pids: Iterable[int]) -> bool:
 
 
 def _descendants(pid: int) -> list[int]:
-    """The processes that descend from one, as far as their parents are still there."""
+    """The descendants of a process, as far as all processes between them still live."""
     children: dict[int, list[int]] = {}
     for other in _pids():
         if status := _status(other):
             children.setdefault(int(status[1]), []).append(other)
-    found: list[int] = []
+    descendants: list[int] = []
     unseen = [pid]
     while unseen:
         born = children.get(unseen.pop(), [])
-        found += born
+        descendants += born
         unseen += born
-    return found
+    return descendants
 
 
 def _marked() -> Iterator[tuple[int, str]]:
@@ -99,7 +99,7 @@ def _marked() -> Iterator[tuple[int, str]]:
     for pid in _pids():
         with contextlib.suppress(OSError):
             environ = _read(f"/proc/{pid}/environ")
-            # Nearly all processes are somebody else's, and are not looked at further.
+            # Nearly no process has the mark.
             if prefix not in environ:
                 continue
             for entry in environ.split(b"\0"):
@@ -116,13 +116,13 @@ def _pids() -> list[int]:
 def _status(pid: int) -> list[str]:
     """The fields of proc(5)'s stat from the third on: state, parent, group …; empty when there is no such process."""
     with contextlib.suppress(OSError):
-        # The command's name may hold spaces and brackets, so count from behind its last bracket.
+        # The command's name may contain spaces and brackets, so split after the last bracket.
         return _read(f"/proc/{pid}/stat").rpartition(b")")[2].decode("ascii").split()
     return []
 
 
 def _read(path: str) -> bytes:
-    """A file of /proc; a kill reads hundreds of them, while timers wait."""
+    """The contents of a file of /proc, without pathlib's overhead: a kill reads hundreds of them while timers wait."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         pieces = []
@@ -133,10 +133,20 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def die_with_parent(lifeline: int) -> None:
-    """Have this process group killed when the other end of the pipe `lifeline` closes, as it does when its holder dies.
+def exit_text(status: int) -> str:
+    """How a process of functions ended, as the history shows it; a signal is a negative status."""
+    if status >= 0:
+        return f"the worker process ended with exit status {status}"
+    try:
+        return f"the worker process was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"the worker process was killed by signal {-status}"
 
-    On Linux the kernel does it, whatever the Python code of the group is busy with; elsewhere a thread.
+
+def die_with_parent(lifeline: int) -> None:
+    """Have this process group killed when the other end of the pipe `lifeline` closes, as when its holder dies.
+
+    On Linux the kernel kills it, even while Python code holds the GIL; elsewhere a thread does.
     """
     if sys.platform != "linux":
         threading.Thread(target=_wait_and_kill, args=(lifeline,), daemon=True).start()

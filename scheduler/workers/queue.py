@@ -1,9 +1,9 @@
-"""TaskQueue: the tasks that no worker has yet, those of fast functions first, those that take long last.
+"""TaskQueue: the tasks that no worker has yet: those of fast functions first, those of long ones last.
 
-Fast tasks are divided among the workers, but not such as are done sooner than another worker is awake.
+Otherwise ten functions that hang would hold up the fast ones until the pool has grown. But none waits for ever: when no
+slow task has been taken for SLOW_WAITS_S, one comes before the fast ones; likewise for long tasks.
 
-Ten functions that hang would otherwise stand before the quick ones until the pool has grown. But none waits for ever: a
-slow one that has not had its turn for a second has it before the fast ones.
+Fast tasks are divided among the workers, except where they are done before another worker would be awake.
 """
 
 from __future__ import annotations
@@ -14,24 +14,22 @@ from collections.abc import Callable, Iterable, Sequence
 from ..core.run import Task
 from . import protocol
 
-#: A function that takes longer than this does not share a worker's queue with others.
+#: Tasks of a function that takes less than this share a chunk; other tasks are sent one by one.
 FAST_S = 0.005
-#: A function that takes longer than this lets others go first.
+#: Tasks of a function that takes this long or longer come last.
 LONG_S = 0.5
-#: Fast tasks that take no longer than this together are not divided.
+#: Fast tasks that together take no longer than this are not divided among workers.
 TOGETHER_S = 0.0003
-#: How long the first of the slow tasks, or of those that take long, may be held up by others.
+#: How long the first slow task, or the first long one, may be held up by others.
 SLOW_WAITS_S = 1.0
-
-
-#: What a worker needs for any task.
+#: The least time that a worker needs for a task.
 _LEAST_S = 0.00002
 
 
 class TaskQueue:
-    """Three lines of tasks; `typical_s` says how long a function takes, None where that is not known.
+    """Three queues of tasks: fast, slow and long; `typical_s` returns how long a function takes, None if unknown.
 
-    `now` is a reading in monotonic seconds throughout.
+    Tasks of unknown functions are slow. `now` is in monotonic seconds throughout.
     """
 
     def __init__(self, typical_s: Callable[[str], float | None]) -> None:
@@ -39,7 +37,7 @@ class TaskQueue:
         self._fast: deque[Task] = deque()
         self._slow: deque[Task] = deque()
         self._long: deque[Task] = deque()
-        #: When a slow task, or one that takes long, had its turn last, or began to wait for it.
+        #: When a slow task, or a long one, was taken last, or began to wait.
         self._slow_since = 0.0
         self._long_since = 0.0
 
@@ -48,7 +46,7 @@ class TaskQueue:
 
     @property
     def long(self) -> int:
-        """How many of the tasks take long."""
+        """How many tasks are long."""
         return len(self._long)
 
     def is_fast(self, task: Task) -> bool:
@@ -57,33 +55,33 @@ class TaskQueue:
         return typical_s is not None and typical_s < FAST_S
 
     def add(self, tasks: Iterable[Task], now: float) -> None:
-        """Put tasks at the end of their lines."""
+        """Put tasks at the end of their queues."""
         if not self._slow:
             self._slow_since = now
         if not self._long:
             self._long_since = now
         for task in tasks:
-            self._line_of(task).append(task)
+            self._queue_of(task).append(task)
 
     def put_back(self, tasks: Sequence[Task]) -> None:
-        """Put tasks that a worker did not begin at the front of their lines, in their order."""
+        """Put tasks that a worker did not begin at the front of their queues, in their order."""
         for task in reversed(tasks):
-            self._line_of(task).appendleft(task)
+            self._queue_of(task).appendleft(task)
 
     def has_fast_next(self, now: float) -> bool:
-        """Whether what comes next is fast."""
-        self._change_lines(now)
+        """Whether the next task is fast."""
+        self._move_reclassified(now)
         return bool(self._fast) and not self._slow_has_turn(now) and not self._long_has_turn(now)
 
     def take(self, now: float, *, sharing: int) -> list[Task]:
-        """One slow task, or as many fast ones as a worker's share is of `sharing` workers; they fit into a message."""
-        taken = self.take_for_the_last(now, sharing=sharing)
+        """One slow task, one long one, or the share of fast ones for one of `sharing` workers; fits into a message."""
+        taken = self.take_unless_long(now, sharing=sharing)
         if not taken and self._long:
             taken = self._take_long(now)
         return taken
 
-    def take_for_the_last(self, now: float, *, sharing: int) -> list[Task]:
-        """As `take`, for the last worker that is free: none that takes long, unless it has waited for a second."""
+    def take_unless_long(self, now: float, *, sharing: int) -> list[Task]:
+        """Like `take`, but never a long task unless one has waited SLOW_WAITS_S."""
         if not self.has_fast_next(now):
             if self._long_has_turn(now):
                 return self._take_long(now)
@@ -103,29 +101,29 @@ class TaskQueue:
         return taken
 
     def clear(self) -> list[Task]:
-        """Forget all tasks; returns them."""
+        """Remove all tasks; returns them."""
         tasks = [*self._fast, *self._slow, *self._long]
-        for line in (self._fast, self._slow, self._long):
-            line.clear()
+        for queue in (self._fast, self._slow, self._long):
+            queue.clear()
         return tasks
 
-    def _line_of(self, task: Task) -> deque[Task]:
+    def _queue_of(self, task: Task) -> deque[Task]:
         typical_s = self._typical_s(task.function)
         if typical_s is None:
             return self._slow
         return self._fast if typical_s < FAST_S else self._long if typical_s >= LONG_S else self._slow
 
-    def _change_lines(self, now: float) -> None:
-        """The first slow tasks and long ones, whose functions have turned out otherwise by now, go to the others."""
+    def _move_reclassified(self, now: float) -> None:
+        """Move the first slow and long tasks whose functions turned out faster or slower to where they belong."""
         while self._long and len(self._fast) < protocol.CHUNK_TASKS and self.is_fast(self._long[0]):
             self._fast.append(self._long.popleft())
         while self._slow and len(self._fast) < protocol.CHUNK_TASKS:
-            line = self._line_of(self._slow[0])
-            if line is self._slow:
+            queue = self._queue_of(self._slow[0])
+            if queue is self._slow:
                 return
             if not self._long:
                 self._long_since = now
-            line.append(self._slow.popleft())
+            queue.append(self._slow.popleft())
 
     def _take_long(self, now: float) -> list[Task]:
         self._long_since = now

@@ -166,7 +166,7 @@ def test_fast_functions_share_messages_and_each_runs_once(
     put = watched.executor._publisher.put
     monkeypatch.setattr(watched.executor._publisher, "put", lambda chunk: (sent.append(len(chunk)), put(chunk)))
     monkeypatch.setitem(watched.executor._typical_s, "note", 0.001)
-    monkeypatch.setattr(celery_executor, "_LOOK_AT_ONCE", 7)
+    monkeypatch.setattr(celery_executor, "_IDS_A_STATEMENT", 7)
     now = watched.daemon._clock.now()
     with watched.store.writing() as connection:
         connection.exec_driver_sql("UPDATE timers SET enabled = true, next_fire_at = %s", (int(now.timestamp() * 1e6),))
@@ -302,7 +302,7 @@ def _are_taken(watched: Watched) -> bool:
     """Whether all messages that were published have been taken by workers."""
     publisher = watched.executor._publisher
     waits: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    publisher._jobs.put(lambda: waits.put(publisher._waits(publisher._queues["production"])))
+    publisher._jobs.put(lambda: waits.put(publisher._has_messages(publisher._queues["production"])))
     return not waits.get(timeout=PATIENCE_S)
 
 
@@ -324,7 +324,7 @@ def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(
     try:
         hung, slow = watched.end_of(*going_on)
         (run_id,) = watched.begin("hello")
-        eventually(lambda: watched.executor._publisher._complaint)
+        eventually(lambda: watched.executor._publisher._error)
     finally:
         place.server.start()
     assert (hung.outcome, hung.error) == (Outcome.TIMED_OUT, "over its limit of 1.5 s")
@@ -339,9 +339,9 @@ def test_a_child_that_ends_waits_a_second_for_words_that_were_counted_wrong(monk
 
     slept: list[float] = []
     monkeypatch.setattr(celery_pool.time, "sleep", slept.append)
-    child = object.__new__(celery_pool._Child)
+    child = object.__new__(celery_pool._PoolWorker)
     child.on_ready_counter = multiprocessing.Value("i", 3)
     assert child._ensure_messages_consumed(3)
     assert slept == []
     assert not child._ensure_messages_consumed(4)
-    assert sum(slept) == pytest.approx(celery_pool.GOODBYE_S)
+    assert sum(slept) == pytest.approx(celery_pool.END_WAIT_S)

@@ -59,9 +59,9 @@ def test_one_worker_begins_a_run_and_it_alone_ends_it(service: Service) -> None:
     assert not fleet.end(task.run_id, WORKER, ending(Verdict.FAILURE), [printed])
     (run,) = service.history.runs()
     assert (run.outcome, run.result, run.started_at, run.ended_at) == (Outcome.SUCCEEDED, "1", START, START)
-    assert service.history.lines(task.run_id) == fleet.printed([task.run_id]) == [printed]
+    assert service.history.lines(task.run_id) == fleet.lines([task.run_id]) == [printed]
     assert not service.timetable.get("t", Environment.PRODUCTION).breaker.consecutive_failures
-    (progress,) = fleet.look([task.run_id])
+    (progress,) = fleet.progress([task.run_id])
     assert (progress.worker, progress.ending and progress.ending.outcome) == (WORKER, Outcome.SUCCEEDED)
 
 
@@ -77,8 +77,8 @@ def test_a_run_that_a_worker_has_begun_is_not_given_up(service: Service) -> None
     fleet, task = FleetRuns(service.store), begun(service)
     fleet.begin(task.run_id, task.request_id, WORKER, START)
     fleet.give_up(task.run_id, ending(Verdict.NEUTRAL))
-    assert fleet.lost([task.run_id], WORKER) == task.run_id
-    assert fleet.lost([task.run_id], OTHER) is None
+    assert fleet.run_of(WORKER, [task.run_id]) == task.run_id
+    assert fleet.run_of(OTHER, [task.run_id]) is None
     assert fleet.end(task.run_id, WORKER, ending())
 
 

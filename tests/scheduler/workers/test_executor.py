@@ -18,7 +18,7 @@ from scheduler.core.run import Ending, Kind, Outcome, Task
 from scheduler.errors import TargetError
 from scheduler.executors import Report
 from scheduler.workers.executor import ProcessExecutor
-from scheduler.workers.protocol import ProgressCell
+from scheduler.workers.progress_cell import ProgressCell
 from tests.scheduler.scripted_service import START
 
 FUNCTIONS = """
@@ -464,13 +464,13 @@ def test_workers_die_with_their_daemon(tmp_path: Path) -> None:
     program = textwrap.dedent(f"""
         import time
         from scheduler.workers.executor import ProcessExecutor
-        from tests.scheduler.test_process_executor import task
+        from tests.scheduler.workers.test_executor import task
         executor = ProcessExecutor({str(tmp_path / "functions_of_theirs.py")!r}, workers=1)
         executor.start()
         executor.submit([task("holds_the_gil", params='{{"pidfile": "{pidfile}"}}')])
         time.sleep(60)
     """)
-    with subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2]) as daemon:
+    with subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[3]) as daemon:
         give_up_at = time.monotonic() + 20
         while not pidfile.exists() or not pidfile.read_text():
             assert time.monotonic() < give_up_at
@@ -491,13 +491,13 @@ def test_what_a_killed_daemon_left_behind_is_swept_by_the_next(tmp_path: Path) -
     program = textwrap.dedent(f"""
         import time
         from scheduler.workers.executor import ProcessExecutor
-        from tests.scheduler.test_process_executor import task
+        from tests.scheduler.workers.test_executor import task
         executor = ProcessExecutor({str(tmp_path / "functions_of_others.py")!r}, workers=1)
         executor.start()
         executor.submit([task("has_children", params='{{"pidfile": "{pidfile}"}}')])
         time.sleep(60)
     """)
-    with subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2]) as daemon:
+    with subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[3]) as daemon:
         give_up_at = time.monotonic() + 20
         while not pidfile.exists() or len(pidfile.read_text().split()) < 4:
             assert time.monotonic() < give_up_at
@@ -533,7 +533,7 @@ def test_what_is_prepared_is_rehearsed_and_runs_once(tmp_path: Path) -> None:
         executor.prepare(tasks)
         assert executor.collect() == Report()
         executor.submit(tasks)
-        handed_out = [[each.run_id for each in chunk.tasks] for member in executor._members for chunk in member._chunks]
+        handed_out = [[each.run_id for each in chunk.tasks] for worker in executor._workers for chunk in worker._chunks]
         assert sorted(handed_out) == [list(range(101, 131)), list(range(131, 161))]
         report = collect(executor, 60)
         assert sorted(task.run_id for task, _ in report.ended) == list(range(101, 161))
@@ -561,7 +561,7 @@ def test_tasks_with_large_parameters_are_rehearsed_too(tmp_path: Path) -> None:
 
 def both_are_ready(executor: ProcessExecutor) -> None:
     give_up_at = time.monotonic() + 20
-    while not all(member.ready and not member.chunks for member in executor._members):
+    while not all(worker.ready and not worker.chunks for worker in executor._workers):
         assert time.monotonic() < give_up_at
         select.select(executor.filenos(), [], [], 0.1)
         executor.collect()

@@ -17,9 +17,9 @@ def test_a_pool_is_within_its_bounds_and_grows_by_doubling_at_most(
 ) -> None:
     """Whatever hangs: never more than `most`, never fewer than asked for, never more starting than there are others."""
     most = workers + more
-    staffing, count, starting, now = PoolSize(workers, most), workers, 0, 0.0
+    pool_size, count, starting, now = PoolSize(workers, most), workers, 0, 0.0
     for held_up, ready, lasts_s in phases:
-        change = staffing.change(count, starting=starting, held_up=held_up, now=now)
+        change = pool_size.change(count, starting=starting, held_up=held_up, now=now)
         assert workers <= count + change <= most
         assert starting + max(0, change) <= max(workers, count)
         if change > 0:
@@ -28,7 +28,7 @@ def test_a_pool_is_within_its_bounds_and_grows_by_doubling_at_most(
         if change < 0:
             assert count > workers + held_up
             count -= 1
-            staffing.tried_to_let_go(now)
+            pool_size.tried_to_shrink(now)
         starting = max(0, starting - ready)
         now += lasts_s
 
@@ -36,28 +36,28 @@ def test_a_pool_is_within_its_bounds_and_grows_by_doubling_at_most(
 @given(workers=st.integers(1, 8), surplus=st.integers(1, 24))
 def test_a_surplus_is_let_go_one_by_one_though_everybody_gets_work_now_and_then(workers: int, surplus: int) -> None:
     """Not at once, for the burst may come again; and at the latest after so many seconds."""
-    staffing, count, now, gone_at = PoolSize(workers, workers + surplus), workers + surplus, 0.0, []
+    pool_size, count, now, gone_at = PoolSize(workers, workers + surplus), workers + surplus, 0.0, []
     while count > workers:
-        change = staffing.change(count, starting=0, held_up=0, now=now)
+        change = pool_size.change(count, starting=0, held_up=0, now=now)
         if change:
             count += change
             gone_at.append(now)
-            staffing.tried_to_let_go(now)
-        wait_s = staffing.next_change_s(count, is_waited_for=False, now=now)
+            pool_size.tried_to_shrink(now)
+        wait_s = pool_size.next_change_s(count, is_waited_for=False, now=now)
         assert wait_s is not None
         assert wait_s > 0
         now += wait_s
     assert gone_at[0] >= SURPLUS_S
     assert gone_at[-1] <= SURPLUS_S + surplus * (NEXT_S + 0.001)
-    assert staffing.change(count, starting=0, held_up=0, now=now) == 0
+    assert pool_size.change(count, starting=0, held_up=0, now=now) == 0
 
 
 @given(count=st.integers(3, 30), at=st.floats(0.1, SURPLUS_S - 0.1))
 def test_workers_that_are_wanted_again_stay(count: int, at: float) -> None:
     """The half minute begins anew."""
-    staffing = PoolSize(2, 32)
-    assert staffing.change(count, starting=0, held_up=0, now=0) == 0
-    assert staffing.change(count, starting=0, held_up=count - 2, now=at) == 0
-    assert staffing.next_change_s(count, is_waited_for=False, now=at) is None
-    assert staffing.change(count, starting=0, held_up=0, now=at) == 0
-    assert staffing.change(count, starting=0, held_up=0, now=SURPLUS_S) == 0
+    pool_size = PoolSize(2, 32)
+    assert pool_size.change(count, starting=0, held_up=0, now=0) == 0
+    assert pool_size.change(count, starting=0, held_up=count - 2, now=at) == 0
+    assert pool_size.next_change_s(count, is_waited_for=False, now=at) is None
+    assert pool_size.change(count, starting=0, held_up=0, now=at) == 0
+    assert pool_size.change(count, starting=0, held_up=0, now=SURPLUS_S) == 0

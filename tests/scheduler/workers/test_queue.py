@@ -26,76 +26,76 @@ def numbers(tasks: list[Task]) -> list[int]:
 
 def test_fast_tasks_go_before_slow_ones_each_in_their_order() -> None:
     """However they came."""
-    backlog = TaskQueue(TYPICAL.get)
-    backlog.add([task(1, "slow"), task(2, "fast"), task(3, "slow"), task(4, "fast")], 0.0)
-    assert [numbers(backlog.take(0.0, sharing=1)) for _ in range(4)] == [[2, 4], [1], [3], []]
+    queue = TaskQueue(TYPICAL.get)
+    queue.add([task(1, "slow"), task(2, "fast"), task(3, "slow"), task(4, "fast")], 0.0)
+    assert [numbers(queue.take(0.0, sharing=1)) for _ in range(4)] == [[2, 4], [1], [3], []]
 
 
 def test_tasks_that_are_done_at_once_are_not_divided_among_workers() -> None:
     """Ten times 20 µs: another worker would not be awake sooner. But a hundred of them are divided."""
-    backlog = TaskQueue({"quick": 0.00002, "fast": 0.001}.get)
-    backlog.add([task(n, "quick") for n in range(10)] + [task(n, "fast") for n in range(10, 14)], 0.0)
-    assert [numbers(backlog.take(0.0, sharing=2)) for _ in range(3)] == [list(range(10)), [10, 11], [12]]
-    assert numbers(backlog.take(0.0, sharing=1)) == [13]
-    backlog.add([task(n, "fast") for n in range(4)] + [task(n, "quick") for n in range(4, 100)], 0.0)
-    assert [len(backlog.take(0.0, sharing=sharing)) for sharing in (2, 2, 1)] == [50, 25, 25]
+    queue = TaskQueue({"quick": 0.00002, "fast": 0.001}.get)
+    queue.add([task(n, "quick") for n in range(10)] + [task(n, "fast") for n in range(10, 14)], 0.0)
+    assert [numbers(queue.take(0.0, sharing=2)) for _ in range(3)] == [list(range(10)), [10, 11], [12]]
+    assert numbers(queue.take(0.0, sharing=1)) == [13]
+    queue.add([task(n, "fast") for n in range(4)] + [task(n, "quick") for n in range(4, 100)], 0.0)
+    assert [len(queue.take(0.0, sharing=sharing)) for sharing in (2, 2, 1)] == [50, 25, 25]
 
 
 def test_a_slow_task_waits_a_second_at_most_for_fast_ones() -> None:
     """Then it has its turn, and the next one after another second."""
-    backlog = TaskQueue(TYPICAL.get)
-    backlog.add([task(n, "slow") for n in (1, 2)] + [task(n, "fast") for n in range(10, 400)], 5.0)
-    assert numbers(backlog.take(5.0 + SLOW_WAITS_S, sharing=100)) == [1]
-    assert numbers(backlog.take(5.0 + SLOW_WAITS_S, sharing=100)) == [10, 11, 12, 13]
-    assert numbers(backlog.take(5.0 + 2 * SLOW_WAITS_S, sharing=1)) == [2]
+    queue = TaskQueue(TYPICAL.get)
+    queue.add([task(n, "slow") for n in (1, 2)] + [task(n, "fast") for n in range(10, 400)], 5.0)
+    assert numbers(queue.take(5.0 + SLOW_WAITS_S, sharing=100)) == [1]
+    assert numbers(queue.take(5.0 + SLOW_WAITS_S, sharing=100)) == [10, 11, 12, 13]
+    assert numbers(queue.take(5.0 + 2 * SLOW_WAITS_S, sharing=1)) == [2]
 
 
 def test_what_takes_long_comes_last_and_leaves_the_last_worker_to_others() -> None:
     """The slow task behind it does not wait for it."""
-    backlog = TaskQueue(TYPICAL.get)
-    backlog.add([task(1, "long"), task(2, "long"), task(3, "slow"), task(4, "fast")], 0.0)
-    assert backlog.long == 2
-    assert [numbers(backlog.take_for_the_last(0.0, sharing=1)) for _ in range(3)] == [[4], [3], []]
-    assert [numbers(backlog.take(0.0, sharing=1)) for _ in range(3)] == [[1], [2], []]
+    queue = TaskQueue(TYPICAL.get)
+    queue.add([task(1, "long"), task(2, "long"), task(3, "slow"), task(4, "fast")], 0.0)
+    assert queue.long == 2
+    assert [numbers(queue.take_unless_long(0.0, sharing=1)) for _ in range(3)] == [[4], [3], []]
+    assert [numbers(queue.take(0.0, sharing=1)) for _ in range(3)] == [[1], [2], []]
 
 
 def test_what_takes_long_waits_a_second_at_most_for_another_worker() -> None:
     """Then it has the last one, before the fast ones."""
-    backlog = TaskQueue(TYPICAL.get)
-    backlog.add([task(1, "long"), task(2, "long"), task(3, "fast")], 5.0)
-    assert numbers(backlog.take_for_the_last(5.0 + SLOW_WAITS_S, sharing=1)) == [1]
-    assert numbers(backlog.take_for_the_last(5.0 + SLOW_WAITS_S, sharing=1)) == [3]
-    assert numbers(backlog.take_for_the_last(5.0 + SLOW_WAITS_S, sharing=1)) == []
-    assert numbers(backlog.take_for_the_last(5.0 + 2 * SLOW_WAITS_S, sharing=1)) == [2]
+    queue = TaskQueue(TYPICAL.get)
+    queue.add([task(1, "long"), task(2, "long"), task(3, "fast")], 5.0)
+    assert numbers(queue.take_unless_long(5.0 + SLOW_WAITS_S, sharing=1)) == [1]
+    assert numbers(queue.take_unless_long(5.0 + SLOW_WAITS_S, sharing=1)) == [3]
+    assert numbers(queue.take_unless_long(5.0 + SLOW_WAITS_S, sharing=1)) == []
+    assert numbers(queue.take_unless_long(5.0 + 2 * SLOW_WAITS_S, sharing=1)) == [2]
 
 
 def test_a_task_that_waits_while_its_function_turns_out_to_take_long_goes_last() -> None:
     """What was not known when it came is known when it is taken."""
     known = {**TYPICAL}
-    backlog = TaskQueue(known.get)
-    backlog.add([task(1, "new"), task(2, "slow")], 0.0)
+    queue = TaskQueue(known.get)
+    queue.add([task(1, "new"), task(2, "slow")], 0.0)
     known["new"] = 1.0
-    assert [numbers(backlog.take(0.0, sharing=1)) for _ in range(2)] == [[2], [1]]
+    assert [numbers(queue.take(0.0, sharing=1)) for _ in range(2)] == [[2], [1]]
 
 
 def test_what_is_put_back_comes_first_again() -> None:
     """In its old order."""
-    backlog = TaskQueue(TYPICAL.get)
-    backlog.add([task(n, "fast") for n in range(6)], 0.0)
-    taken = backlog.take(0.0, sharing=2)
-    backlog.put_back(taken)
-    assert numbers(backlog.take(0.0, sharing=1)) == list(range(6))
+    queue = TaskQueue(TYPICAL.get)
+    queue.add([task(n, "fast") for n in range(6)], 0.0)
+    taken = queue.take(0.0, sharing=2)
+    queue.put_back(taken)
+    assert numbers(queue.take(0.0, sharing=1)) == list(range(6))
 
 
 def test_tasks_that_waited_as_slow_ones_are_taken_together_once_they_are_known_as_fast() -> None:
     """Ten thousand of a function that nobody knew would otherwise go to the workers one by one."""
     known: dict[str, float] = {}
-    backlog = TaskQueue(known.get)
-    backlog.add([task(n, "new") for n in range(6)], 0.0)
-    assert numbers(backlog.take(0.0, sharing=1)) == [0]
+    queue = TaskQueue(known.get)
+    queue.add([task(n, "new") for n in range(6)], 0.0)
+    assert numbers(queue.take(0.0, sharing=1)) == [0]
     known["new"] = 0.001
-    assert backlog.has_fast_next(0.0)
-    assert numbers(backlog.take(0.0, sharing=1)) == [1, 2, 3, 4, 5]
+    assert queue.has_fast_next(0.0)
+    assert numbers(queue.take(0.0, sharing=1)) == [1, 2, 3, 4, 5]
 
 
 @given(
@@ -104,18 +104,18 @@ def test_tasks_that_waited_as_slow_ones_are_taken_together_once_they_are_known_a
 )
 def test_every_task_is_taken_once(kinds: list[tuple[str, int]], turns: list[tuple[int, bool, float]]) -> None:
     """Whatever is taken, by how many workers, put back or not; and what is taken together fits into a message."""
-    backlog = TaskQueue(TYPICAL.get)
-    backlog.add([task(number, kind, "x" * size) for number, (kind, size) in enumerate(kinds)], 0.0)
+    queue = TaskQueue(TYPICAL.get)
+    queue.add([task(number, kind, "x" * size) for number, (kind, size) in enumerate(kinds)], 0.0)
     begun: list[int] = []
     now = 0.0
     for sharing, returns, later in [*turns, *[(1, False, 0.0)] * len(kinds)]:
         now += later
-        taken = backlog.take(now, sharing=sharing)
+        taken = queue.take(now, sharing=sharing)
         assert len(taken) <= CHUNK_TASKS
         assert len(taken) <= 1 or sum(len(each.params) for each in taken) <= CHUNK_BYTES
         if returns:
-            backlog.put_back(taken)
+            queue.put_back(taken)
         else:
             begun += numbers(taken)
-    assert len(backlog) == 0
+    assert len(queue) == 0
     assert sorted(begun) == list(range(len(kinds)))

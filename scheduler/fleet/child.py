@@ -1,0 +1,121 @@
+"""A child process of a fleet's worker, in which functions run, one at a time.
+
+It begins a run in its row, calls the function, and writes into the row how that ended. What it cannot write, because it
+is killed or the store is unavailable, its main process writes (ending_writer.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from celery.exceptions import Ignore  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+from ..core.log_limits import dropped_text
+from ..errors import StoreUnavailableError
+from ..functions.registry import Registry
+from ..store.database import Store
+from ..workers import process_tree
+from ..workers.program import run_order
+from ..workers.protocol import Order, PackedEnding, PackedLine
+from ..workers.run_output import RunLogHandler, RunOutput
+from .executor import CHUNK_S
+from .notes import EndedRun, Notes
+from .runs import FleetRuns
+
+#: How often a store that did not answer is asked again.
+RETRY_S = 0.5
+#: For how long a child tries to begin a run in a store that does not answer.
+BEGIN_S = 10.0
+
+
+class UnwrittenError(Ignore):  # type: ignore[misc]
+    """A run has ended and the store does not answer: raised to the main process, with one tuple (ended, lines)."""
+
+
+class FunctionProcess:
+    """A process that runs functions, made by forking; in the main process it only waits to be forked."""
+
+    def __init__(self, store_url: str, registry: Registry, folder: Path) -> None:
+        self._store_url = store_url
+        self._registry = registry
+        self._folder = folder
+        self._fleet: FleetRuns | None = None
+        #: The main process holds the other end; the children die when it closes.
+        self._lifeline, self._held = os.pipe()
+
+    def start(self, **_: Any) -> None:
+        """The first thing that a child does after the fork."""
+        # A group of its own, so that what a function starts can be killed with it.
+        os.setpgid(0, 0)
+        os.close(self._held)
+        process_tree.die_with_parent(_reopened(self._lifeline))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with contextlib.suppress(StoreUnavailableError):
+            self._opened()
+        self._notes = Notes(self._folder / str(os.getpid()), self._opened)
+        self._output = RunOutput(self._notes.print)
+        sys.stdout, sys.stderr = self._output.stdout, self._output.stderr
+        logging.getLogger().handlers = [RunLogHandler(self._output)]
+
+    def run(self, node: str, orders: Sequence[Order], channel: str) -> None:
+        """Run the orders of a message; those not begun within CHUNK_S are handed back for another message."""
+        worker = f"{node}/{os.getpid()}"
+        stop_at = time.monotonic() + CHUNK_S
+        for index, order in enumerate(orders):
+            if index and time.monotonic() >= stop_at:
+                with contextlib.suppress(StoreUnavailableError):
+                    self._opened().announce_unbegun([order.run_id for order in orders[index:]], channel)
+                return
+            self._run(order, worker, channel)
+
+    def _run(self, order: Order, worker: str, channel: str) -> None:
+        if not self._begin(order, worker):
+            return
+        ending = PackedEnding(*run_order(self._registry, self._output, order))
+        ended = EndedRun(order.run_id, worker, channel, ending)
+        if ending.lines_dropped:
+            text = dropped_text(ending.lines_dropped)
+            self._notes.add_line(PackedLine(order.run_id, ending.ended_at, "warning", text))
+        lines = self._notes.unwritten_lines()
+        # Noted first: a child that is killed while the store keeps it waiting was not over its limit.
+        self._notes.add_ending(ended)
+        try:
+            printed = [line.unpacked() for line in lines]
+            self._opened().end(order.run_id, worker, ending.unpacked(), printed, channel=channel)
+        except StoreUnavailableError:
+            raise UnwrittenError((ended, lines)) from None
+        finally:
+            self._notes.clear()
+
+    def _begin(self, order: Order, worker: str) -> bool:
+        started_at = datetime.now(UTC)
+        give_up_at = time.monotonic() + BEGIN_S
+        while True:
+            try:
+                return self._opened().begin(order.run_id, order.request_id, worker, started_at)
+            except StoreUnavailableError:
+                if time.monotonic() >= give_up_at:
+                    return False
+                time.sleep(RETRY_S)
+
+    def _opened(self) -> FleetRuns:
+        """The runs of the store, which may be unavailable when a child starts."""
+        if self._fleet is None:
+            self._fleet = FleetRuns(Store(self._store_url))
+        return self._fleet
+
+
+def _reopened(descriptor: int) -> int:
+    """The same pipe, but as a description of its own: O_ASYNC and its owner are shared by all who share one."""
+    if sys.platform != "linux":
+        return descriptor
+    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)

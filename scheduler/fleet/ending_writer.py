@@ -1,0 +1,105 @@
+"""EndingWriter: the main process of a fleet's worker writes the endings that its children could not write."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..core.breaker import Verdict
+from ..core.run import Ending, Outcome
+from ..errors import StoreUnavailableError
+from ..store.database import Store
+from ..workers.protocol import PackedLine
+from .notes import EndedRun, read_notes
+from .runs import FleetRuns
+
+log = logging.getLogger("scheduler.worker")
+
+#: How often a store that did not answer is asked again.
+RETRY_S = 0.5
+#: For how long a worker that ends tries to write what is left.
+STOP_S = 10.0
+
+
+class EndingWriter:
+    """Writes endings on a thread of its own, in order, as soon as the store answers.
+
+    `run_ids` are the runs that the child's message asked for; `worker` is the child's name in the rows, `node/pid`.
+    """
+
+    def __init__(self, store_url: str, folder: Path) -> None:
+        self._store_url = store_url
+        self._folder = folder
+        self._fleet: FleetRuns | None = None
+        #: The last error of the store; empty while it answers.
+        self._error = ""
+        self._jobs: queue.SimpleQueue[Callable[[FleetRuns], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="ending writer", daemon=True)
+        self._thread.start()
+
+    def child_died(
+        self, pid: int, worker: str, run_ids: Sequence[int], channel: str, outcome: Outcome, error: str
+    ) -> None:
+        """End the run of a dead child with `outcome`, and hand back the runs that it had not begun."""
+        ending = Ending(outcome=outcome, verdict=Verdict.FAILURE, ended_at=datetime.now(UTC), error=error)
+        # Kill what the function started.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+        def write(fleet: FleetRuns) -> None:
+            run_id = fleet.run_of(worker, run_ids)
+            if run_id is not None:
+                lines, ended = read_notes(self._folder / str(pid), run_id)
+                if ended is None:
+                    log.warning("run %s: %s", run_id, error)
+                how = ending if ended is None else ended.ending.unpacked()
+                fleet.end(run_id, worker, how, [line.unpacked() for line in lines])
+            fleet.announce_unbegun(run_ids, channel)
+
+        self._jobs.put(write)
+
+    def add(self, ended: EndedRun, lines: Sequence[PackedLine], run_ids: Sequence[int]) -> None:
+        """Write the ending that a living child could not write, and hand back the runs that it had not begun."""
+        others = [run_id for run_id in run_ids if run_id != ended.run_id]
+
+        def write(fleet: FleetRuns) -> None:
+            printed = [line.unpacked() for line in lines]
+            fleet.end(ended.run_id, ended.worker, ended.ending.unpacked(), printed, channel=ended.channel)
+            if others:
+                fleet.announce_unbegun(others, ended.channel)
+
+        self._jobs.put(write)
+
+    def close(self) -> None:
+        """Write what is left, for STOP_S at most."""
+        self._jobs.put(None)
+        self._thread.join(STOP_S)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            while not self._try(job):
+                time.sleep(RETRY_S)
+
+    def _try(self, job: Callable[[FleetRuns], None]) -> bool:
+        try:
+            self._fleet = self._fleet or FleetRuns(Store(self._store_url))
+            job(self._fleet)
+        except StoreUnavailableError as error:
+            if not self._error:
+                self._error = str(error)
+                log.error("%s; trying again every %g s", error, RETRY_S)
+            return False
+        except Exception:
+            log.exception("an ending is not written; its daemon will abandon the run")
+        if self._error:
+            log.info("the store answers again")
+            self._error = ""
+        return True

@@ -1,0 +1,121 @@
+"""What a run prints and logs, line by line: the streams that replace stdout and stderr where functions run.
+
+Lives here: cutting into lines, the limit of lines, levels. Never here: where a line is sent to. Used by the programs of
+worker processes and of a fleet's child processes, each of which runs one function at a time.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..core.log_limits import LineCutter, LineLimit
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+#: How many bytes are decoded at a time.
+_PIECE = 65_536
+
+
+class RunOutput:
+    """The lines of one run after another, each sent at once, so that a run that is killed keeps its lines.
+
+    `send(run_id, at, level, text)` takes a line; `at` is in microseconds since 1970, and `run_id` is 0 between runs.
+    """
+
+    def __init__(self, send: Callable[[int, int, str, str], object]) -> None:
+        self._send = send
+        self._run_id = 0
+        self._limit = LineLimit()
+        #: Whether anything was written since the last run.
+        self.has_text = False
+        self.stdout = LineStream(self, "info")
+        self.stderr = LineStream(self, "error")
+
+    def begin(self, run_id: int) -> None:
+        self._run_id, self._limit = run_id, LineLimit()
+
+    def end(self) -> int:
+        """Send unfinished lines; returns how many lines of the run were dropped."""
+        if not (self.has_text or sys.stdout is not self.stdout or sys.stderr is not self.stderr):
+            self._run_id = 0
+            return self._limit.dropped
+        self.has_text = False
+        for stream in (sys.stdout, sys.stderr):
+            # The user's code may have put wrappers around our streams, which buffer text.
+            with contextlib.suppress(Exception):
+                stream.flush()
+        self.stdout.finish()
+        self.stderr.finish()
+        self._run_id = 0
+        return self._limit.dropped
+
+    def add_line(self, level: str, text: str) -> None:
+        """Send a line, unless the run has printed too many."""
+        if self._limit.allows(time.monotonic()):
+            self._send(self._run_id, now_us(), level, text.encode("utf-8", "replace").decode())
+
+
+class LineBytes(io.RawIOBase):
+    """The `buffer` of a LineStream: bytes become lines, decoded as UTF-8 with replacement."""
+
+    def __init__(self, output: RunOutput, level: str) -> None:
+        self._output = output
+        self._cutter = LineCutter(lambda text: output.add_line(level, text))
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def write(self, data: ReadableBuffer) -> int:
+        self._output.has_text = True
+        with memoryview(data).cast("B") as view:
+            # In pieces, because a line of a gigabyte must not be copied as a whole.
+            for start in range(0, len(view), _PIECE):
+                self._cutter.feed(self._decoder.decode(view[start : start + _PIECE]))
+            return len(view)
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Stay open: a wrapper of the user's code closes this when it is collected, and the next run prints too."""
+
+    def finish(self) -> None:
+        """Send an unfinished line."""
+        self._cutter.feed(self._decoder.decode(b"", final=True))
+        self._cutter.finish()
+
+
+class LineStream(io.TextIOWrapper):
+    """Replaces sys.stdout or sys.stderr; can be reconfigured, and its `buffer` wrapped, as those can."""
+
+    def __init__(self, output: RunOutput, level: str) -> None:
+        self._bytes = LineBytes(output, level)
+        super().__init__(self._bytes, encoding="utf-8", errors="replace", write_through=True)  # type: ignore[arg-type]
+
+    def finish(self) -> None:
+        """Send an unfinished line."""
+        self.flush()
+        self._bytes.finish()
+
+
+class RunLogHandler(logging.Handler):
+    """Log records become lines of the run, with the record's level."""
+
+    def __init__(self, output: RunOutput) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for text in self.format(record).splitlines():
+            self._output.add_line(record.levelname.lower(), text)
+
+
+def now_us() -> int:
+    """The time, in microseconds since 1970."""
+    return time.time_ns() // 1000
