@@ -1,12 +1,18 @@
 """A timer service: named timers call registered cloud functions, and every fire is accounted for.
 
-    scheduler.Scheduler   the service inside a program of yours
-    scheduler.timer       Timer and its triggers, Cron and Every
-    scheduler.engine      the WSGI adapter that answers the LeanEngine protocol
-    scheduler.testing     a Scheduler on a clock that your test moves
-    scheduler.cli         the command line: up, timers, runs, logs, call, next, demo
+What programs import:
 
-How it is built, and who may import whom, is described in docs/architecture.md.
+    scheduler             Scheduler, the service inside a program; Timer and its triggers, Cron and Every
+    scheduler.engine      Engine, the WSGI adapter of the LeanEngine protocol, with its errors and its middleware
+    scheduler.functions   Registry: cloud functions without HTTP
+    scheduler.timer       the attributes of a timer: MisfirePolicy, OverlapPolicy, Delivery, Environment
+    scheduler.core.run    what a Scheduler returns: Run, its Kind and its Outcome; Line
+    scheduler.metrics     Metrics for Prometheus
+    scheduler.testing     ManualScheduler, a Scheduler whose clock a test moves
+    scheduler.errors      every error, drawn as a tree
+
+The command line is scheduler.cli. How the package is built, and which room may import which, is described in
+docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -42,7 +48,7 @@ sys.meta_path.append(EarlierNames(_MOVED))
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: a cloud.py needs the engine alone, and no database."""
+    """Import a name when it is first used: a cloud.py needs the engine only, and no database."""
     if name == "Scheduler":
         from .service import Scheduler
 

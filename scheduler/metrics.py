@@ -1,10 +1,10 @@
-"""Metrics: what Prometheus asks the service, counted in plain numbers and arranged only when somebody looks.
+"""Metrics for Prometheus: counted in plain numbers, and made into metric families only when they are scraped.
 
-Lives here: the tallies and the families that are made of them. Never here: HTTP, or a decision. A run costs a few
-additions (no label is looked up, nothing is locked); what the store knows is counted in it when a scrape comes.
+Lives here: the counters, and the families that are made from them. Never here: HTTP. A run costs a few additions (no
+label is looked up, no lock is taken); the metrics of the store are read from it at each scrape.
 
-A label never takes more values than the program bounds: outcomes, environments, endpoints, and at most `names` timers
-and as many functions by name. What comes after those is counted under an empty name.
+The values of a label are bounded: outcomes, environments, endpoints, and at most `names` timers and functions. Further
+timers and functions are counted under an empty name.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from .errors import StoreError
 from .store.database import Store
 from .store.statistics import Statistics, take
 
-#: Upper bounds in seconds. Lateness is judged from a millisecond on, runs up to an hour, calls up to their limit.
+#: Upper bounds of the buckets in seconds: lateness and runs from a millisecond to an hour, calls to past their limit.
 LATENESS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
 DURATION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
 CALL_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
-#: How many timers, and how many functions, are told apart by name.
+#: The number of timers, and of functions, that have a label of their own.
 NAMES = 100
 
 
-class Watched(Protocol):
-    """What the metrics ask of a daemon; each is a look at a number that it keeps anyway."""
+class ObservedDaemon(Protocol):
+    """What the metrics read of a daemon: numbers that it keeps anyway."""
 
     @property
     def running(self) -> int: ...
@@ -49,8 +49,8 @@ class Watched(Protocol):
     def passed_over(self) -> Mapping[tuple[str, str], int]: ...
 
 
-class RunCounts:
-    """How many values lie below each bound, and their sum; one thread adds, any thread reads."""
+class Histogram:
+    """The number of values in each bucket, and their sum; one thread adds, any thread reads."""
 
     __slots__ = ("_bounds", "_counts", "_sum")
 
@@ -64,7 +64,7 @@ class RunCounts:
         self._sum += value
 
     def into(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
-        """Enter what was counted so far, as cumulative buckets."""
+        """Add the counts so far to a family, as cumulative buckets."""
         counts, total = list(self._counts), 0
         buckets = []
         for bound, count in zip((*self._bounds, float("inf")), counts, strict=True):
@@ -91,31 +91,31 @@ class Metrics(Collector):
     def __init__(self, registry: CollectorRegistry | None = None, *, names: int = NAMES) -> None:
         self.registry = registry or CollectorRegistry()
         self._names = names
-        #: Runs by outcome: of timers that have a name here, by environment and name, and of all others.
+        #: Runs by outcome: of the first `names` timers by (environment, name), of all others by environment.
         self._timers: dict[tuple[str, str], dict[str, int]] = {}
         self._others: dict[str, dict[str, int]] = {}
         #: Lateness and duration, by environment.
-        self._spans: dict[str, tuple[RunCounts, RunCounts]] = {}
+        self._seconds: dict[str, tuple[Histogram, Histogram]] = {}
         self._lines = 0
         self._calls: Counter[tuple[str, str, str]] = Counter()
         self._functions: set[str] = set()
-        self._call_s: dict[str, RunCounts] = {}
-        # Calls end in many threads, runs are told of in one.
-        self._of_calls = threading.Lock()
-        self._daemon: Watched | None = None
+        self._call_s: dict[str, Histogram] = {}
+        #: Calls end in many threads; runs are reported in one.
+        self._calls_lock = threading.Lock()
+        self._daemon: ObservedDaemon | None = None
         self._store: Store | None = None
         self.registry.register(self)
 
-    def watch(self, daemon: Watched, store: Store) -> None:
-        """Ask this daemon and its store when a scrape comes."""
+    def watch(self, daemon: ObservedDaemon, store: Store) -> None:
+        """Read this daemon and its store at each scrape."""
         self._daemon, self._store = daemon, store
 
-    # Told of what happens
+    # Called when something happened
 
     def __call__(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
-        """What the daemon has recorded, on its thread."""
+        """Count runs and lines that the daemon has recorded; called in its thread."""
         self._lines += len(lines)
-        timers, others, spans = self._timers, self._others, self._spans
+        timers, others, seconds = self._timers, self._others, self._seconds
         for task, ending in ended:
             environment, outcome = task.environment, ending.outcome
             outcomes = timers.get((environment, task.timer)) or others.get(environment)
@@ -123,29 +123,29 @@ class Metrics(Collector):
                 outcomes = self._of_timer(environment, task.timer)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             if (started_at := ending.started_at) is not None:
-                lateness, duration = spans[environment]
+                lateness, duration = seconds[environment]
                 lateness.add((started_at - task.fire_time).total_seconds())
                 duration.add((ending.ended_at - started_at).total_seconds())
 
     def _of_timer(self, environment: str, timer: str) -> dict[str, int]:
-        """Where a timer's outcomes are counted from now on: on its own, or with all that came too late for that."""
+        """The counts of a timer's outcomes: its own, or those that all timers after the first `names` share."""
         outcomes: dict[str, int] = {}
-        if environment not in self._spans:
-            self._spans[environment] = RunCounts(LATENESS_S), RunCounts(DURATION_S)
+        if environment not in self._seconds:
+            self._seconds[environment] = Histogram(LATENESS_S), Histogram(DURATION_S)
         if len(self._timers) < self._names:
             return self._timers.setdefault((environment, timer), outcomes)
         return self._others.setdefault(environment, outcomes)
 
     def answered(self, endpoint: str, function: str, status: int, seconds: float) -> None:
-        """A call that the engine has answered; safe from any thread."""
-        with self._of_calls:
+        """Count a call that the engine has answered; may be called from any thread."""
+        with self._calls_lock:
             self._calls[endpoint, self._function(function, status), str(status)] += 1
             if endpoint not in self._call_s:
-                self._call_s[endpoint] = RunCounts(CALL_S)
+                self._call_s[endpoint] = Histogram(CALL_S)
             self._call_s[endpoint].add(seconds)
 
     def _function(self, name: str, status: int) -> str:
-        # Whoever knocks at random names must not make a label of each; what was answered otherwise exists.
+        # Calls of random names must not make a label of each: a function exists if the answer is neither 401 nor 404.
         if name in self._functions:
             return name
         if status in (401, 404) or len(self._functions) >= self._names:
@@ -153,10 +153,10 @@ class Metrics(Collector):
         self._functions.add(name)
         return name
 
-    # Asked by Prometheus
+    # Called at a scrape
 
     def collect(self) -> Iterator[Metric]:
-        """Every family, with what is known now."""
+        """Every family, with the current values."""
         yield from self._of_runs()
         yield from self._of_engine()
         if self._daemon is not None:
@@ -180,15 +180,15 @@ class Metrics(Collector):
                 total[environment, outcome] += count
         runs = CounterMetricFamily(
             "scheduler_runs",
-            "Fire times by outcome, those included that were only accounted for.",
+            "Fire times by outcome, those without a run included.",
             labels=["environment", "outcome"],
         )
         for key, count in total.items():
             runs.add_metric(key, count)
         yield runs
         yield by_timer
-        spans = list(self._spans.items())
-        lateness, duration = ({environment: both[n] for environment, both in spans} for n in (0, 1))
+        seconds = list(self._seconds.items())
+        lateness, duration = ({environment: both[n] for environment, both in seconds} for n in (0, 1))
         yield _histogram("scheduler_run_lateness_seconds", "From fire time to start.", "environment", lateness)
         yield _histogram("scheduler_run_duration_seconds", "From start to end.", "environment", duration)
         yield CounterMetricFamily("scheduler_run_lines", "Lines that runs printed.", value=self._lines)
@@ -199,28 +199,28 @@ class Metrics(Collector):
             "Calls over HTTP that were answered.",
             labels=["endpoint", "function", "status"],
         )
-        with self._of_calls:
+        with self._calls_lock:
             for key, count in self._calls.items():
                 family.add_metric(key, count)
             yield family
             yield _histogram("scheduler_engine_call_seconds", "From request to answer.", "endpoint", self._call_s)
 
 
-def _histogram(name: str, what: str, label: str, tallies: Mapping[str, RunCounts]) -> Metric:
-    family = HistogramMetricFamily(name, what, labels=[label])
-    for value, tally in list(tallies.items()):
-        tally.into(family, [value])
+def _histogram(name: str, text: str, label: str, histograms: Mapping[str, Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=[label])
+    for value, histogram in list(histograms.items()):
+        histogram.into(family, [value])
     return family
 
 
-def _of_daemon(daemon: Watched) -> Iterator[Metric]:
+def _of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
     waiting = daemon.waiting
     yield GaugeMetricFamily(
-        "scheduler_runs_in_progress", "Claimed and not ended, those included that wait.", daemon.running
+        "scheduler_runs_in_progress", "Claimed and not ended, those that wait included.", daemon.running
     )
     yield GaugeMetricFamily("scheduler_runs_queued", "Claimed, and waiting for a worker.", waiting)
     yield GaugeMetricFamily("scheduler_daemon_lease", "1 while this daemon holds its lease.", int(daemon.holds_lease))
-    family = CounterMetricFamily("scheduler_faults", "Turns that a fault cut short, by kind.", labels=["kind"])
+    family = CounterMetricFamily("scheduler_faults", "Turns that a fault ended, by kind.", labels=["kind"])
     for kind, count in dict(daemon.faults).items():
         family.add_metric([kind], count)
     yield family
@@ -229,32 +229,32 @@ def _of_daemon(daemon: Watched) -> Iterator[Metric]:
 def _of_store(store: Store) -> Iterator[Metric]:
     now = datetime.now(UTC)
     try:
-        census = take(store, now)
+        statistics = take(store, now)
     except StoreError:
-        census = None
-    yield GaugeMetricFamily("scheduler_store_up", "1 if the store answers.", int(census is not None))
-    if census is not None:
-        yield from _of_census(census, now)
+        statistics = None
+    yield GaugeMetricFamily("scheduler_store_up", "1 if the store answers.", int(statistics is not None))
+    if statistics is not None:
+        yield from _of_statistics(statistics, now)
 
 
-def _of_census(census: Statistics, now: datetime) -> Iterator[Metric]:
+def _of_statistics(statistics: Statistics, now: datetime) -> Iterator[Metric]:
     timers = GaugeMetricFamily("scheduler_timers", "Timers in the store.", labels=["environment", "enabled"])
-    for (environment, enabled), count in census.timers.items():
+    for (environment, enabled), count in statistics.timers.items():
         timers.add_metric([environment, str(enabled).lower()], count)
     yield timers
     breakers = GaugeMetricFamily("scheduler_breakers", "Breakers by state.", labels=["state"])
     for state in BreakerState:
-        breakers.add_metric([state.value], census.breakers.get(state, 0))
+        breakers.add_metric([state.value], statistics.breakers.get(state, 0))
     yield breakers
     troubled = GaugeMetricFamily(
         "scheduler_timer_breaker_open", "1 for a breaker that is not closed.", labels=["environment", "timer", "state"]
     )
-    for timer in census.troubled:
+    for timer in statistics.troubled:
         troubled.add_metric([timer.environment, timer.name, timer.state.value], 1)
     yield troubled
-    yield GaugeMetricFamily("scheduler_timers_overdue", "Enabled timers that nobody claims.", census.overdue)
-    yield GaugeMetricFamily("scheduler_daemons", "Daemons whose lease holds.", len(census.living(now)))
-    if census.due_since is not None:
+    yield GaugeMetricFamily("scheduler_timers_overdue", "Enabled timers that no daemon claims.", statistics.overdue)
+    yield GaugeMetricFamily("scheduler_daemons", "Daemons with a valid lease.", len(statistics.living(now)))
+    if statistics.due_since is not None:
         yield GaugeMetricFamily(
-            "scheduler_next_fire_timestamp_seconds", "The earliest fire time to come.", census.due_since.timestamp()
+            "scheduler_next_fire_timestamp_seconds", "The earliest fire time to come.", statistics.due_since.timestamp()
         )

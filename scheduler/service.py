@@ -1,4 +1,4 @@
-"""Scheduler, the timer service inside a program of yours: a store, a daemon on a thread, and your functions."""
+"""Scheduler, the timer service inside your program: a store, a daemon in a thread, and your functions."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from .workers.executor import ProcessExecutor
 if TYPE_CHECKING:
     from .metrics import Metrics
 
-#: How often `wait` looks: another daemon may have the run, so nobody here is told of its end.
-_LOOK_EVERY_S = 0.02
+#: How often `wait` reads the run: another daemon may run it, so this process gets no notification of its end.
+_POLL_S = 0.02
 
 
 class Scheduler:
@@ -39,9 +39,9 @@ class Scheduler:
 
     `store` is a Store, a path or an address. `functions` is an Engine or a Registry, whose functions run in threads of
     this program, or a text such as `cloud.py`, whose functions run in worker processes and are killed at their limit;
-    `executors` gives an Executor for each environment instead. `quota` is how many timers an environment may hold,
-    0 = no limit. Runs are kept for the time of `keep`, and of each timer the latest `keep_runs`, 0 = all.
-    `listener(ended, lines)` is told of what was recorded, and `metrics` counts it for Prometheus.
+    `executors` gives an Executor for each environment instead. An environment may hold `quota` timers, 0 = no limit.
+    Runs are kept for `keep`, and of each timer at most the latest `keep_runs`, 0 = all. `listener(ended, lines)` is
+    called with the runs and lines that were recorded, and `metrics` counts them for Prometheus.
 
     >>> from scheduler.functions import Registry
     >>> from scheduler.timer import Every, Timer
@@ -92,7 +92,7 @@ class Scheduler:
         self.stop()
 
     def start(self) -> None:
-        """Begin to fire; a second start, or one after `stop`, is a RuntimeError."""
+        """Start to fire; RuntimeError for a second start, also after `stop`."""
         if self._daemon is not None:
             raise RuntimeError("a Scheduler starts once; make another one")
         for executor in set(self._executors.values()):
@@ -112,9 +112,9 @@ class Scheduler:
         self._thread.start()
 
     def stop(self, *, timeout_s: float | None = None) -> None:
-        """Begin no more runs, wait until those going on have ended, and release everything.
+        """Start no more runs, wait for the current ones, and release all resources.
 
-        After `timeout_s` seconds what still runs is cut, and recorded as abandoned.
+        After `timeout_s` seconds the current runs are no longer waited for, and are recorded as abandoned.
         """
         if self._daemon is None:
             for executor in set(self._executors.values()):
@@ -130,14 +130,14 @@ class Scheduler:
             self.store.close()
 
     def _listeners(self) -> Listener | None:
-        told = [listener for listener in (self._listener, self._metrics) if listener is not None]
-        return telling(*told) if told else None
+        given = [listener for listener in (self._listener, self._metrics) if listener is not None]
+        return telling(*given) if given else None
 
     def add(self, *timers: Timer) -> list[StoredTimer]:
-        """Keep new timers, all or none; those that are `enabled` fire from now on.
+        """Add timers, all or none; the enabled ones fire from now on.
 
-        Where the functions are at hand, UnknownFunctionError for one that is not among them, and ArgumentError for
-        parameters that it does not take.
+        If `functions` is an Engine or a Registry, UnknownFunctionError for a timer of another function, and
+        ArgumentError for parameters that its function does not accept.
         """
         if self._registry is not None:
             for timer in timers:
@@ -145,10 +145,10 @@ class Scheduler:
         return self._timetable.add(timers, now=self._clock.now(), quota=self._quota)
 
     def synchronise(self, environment: Environment = Environment.PRODUCTION) -> list[Change]:
-        """Bring the store in line with the timers that your functions declare with `@engine.timer`; what that changed.
+        """Bring the declared timers (`@engine.timer`) to the store; returns the changes.
 
-        What is declared for the first time is added, what is declared otherwise than before is changed, and what is no
-        longer declared is disabled; see declarations.py. ConfigError where the functions are not at hand here.
+        A newly declared timer is added, one whose declaration changed is changed, and one that is no longer declared is
+        disabled, see store/declarations.py. ConfigError unless `functions` is an Engine or a Registry.
         """
         if self._registry is None:
             raise ConfigError("declared timers are read from an Engine or a Registry; give the Scheduler that")
@@ -156,11 +156,11 @@ class Scheduler:
         return synchronise(self.store, declared, environment, now=self._clock.now(), quota=self._quota)
 
     def timers(self, environment: Environment | None = None) -> list[StoredTimer]:
-        """The timers that the store has."""
+        """The timers in the store, of one environment or of all."""
         return self._timetable.list(environment)
 
     def enable(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
-        """Set a timer going from now on."""
+        """Have a timer fire from now on."""
         return self._timetable.enable(name, environment, now=self._clock.now())
 
     def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
@@ -168,30 +168,30 @@ class Scheduler:
         return self._timetable.disable(name, environment)
 
     def remove(self, name: str, environment: Environment = Environment.PRODUCTION) -> None:
-        """Forget a timer; its history stays."""
+        """Delete a timer; its runs are kept."""
         self._timetable.remove(name, environment)
 
     def run(self, name: str, environment: Environment = Environment.PRODUCTION) -> int:
-        """Have a timer run at once, off schedule; returns the id of the run, for `wait` and `history`."""
+        """Run a timer now, off schedule; returns the id of the run, for `wait` and `history`."""
         return request_run(self.store, name, environment, now=self._clock.now())
 
     def wait(self, run_id: int, *, timeout_s: float = 60.0) -> Run:
-        """A run when it has ended; TimeoutError when it has not after `timeout_s`, StoreError when there is none."""
+        """Wait until a run has ended, and return it; TimeoutError after `timeout_s`, StoreError for an unknown id."""
         give_up_at = time.monotonic() + timeout_s
         while True:
             run = self.history.run(run_id)
             if run is None:
-                raise StoreError(f"there is no run {run_id}; `run` returns the id of one")
+                raise StoreError(f"no run {run_id} in the store; `run` returns the id of one")
             if run.outcome is not None:
                 return run
             if time.monotonic() >= give_up_at:
                 raise TimeoutError(f"run {run_id} of {run.timer} has not ended after {timeout_s:g} s")
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_S)
 
     def backfill(
         self, name: str, start: datetime, end: datetime, environment: Environment = Environment.PRODUCTION
     ) -> Backfill:
-        """Have a timer run for each fire time in [start, end) that has no run, one after the other; see backfill.py."""
+        """Run a timer for each fire time in [start, end) without a run, one after the other; see claims/requests.py."""
         return backfill(self.store, name, environment, (start, end), now=self._clock.now())
 
 

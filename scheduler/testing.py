@@ -1,4 +1,4 @@
-"""For your own tests: a Scheduler whose time passes when the test says so, and whose functions run at once.
+"""For your own tests: a Scheduler whose clock the test moves, and whose functions run at once.
 
 def test_the_report_is_sent_on_mondays():
     with ManualScheduler(engine, now=datetime(2026, 1, 1, tzinfo=UTC)) as scheduler:
@@ -31,7 +31,7 @@ __all__ = ["InlineExecutor", "ManualClock", "ManualScheduler"]
 
 
 class InlineExecutor:
-    """Runs each function where it is, at once; limits are not kept."""
+    """Runs each function at once, in the calling thread; without limits."""
 
     def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry = registry
@@ -69,12 +69,12 @@ class InlineExecutor:
 class ManualScheduler(Scheduler):
     """A Scheduler in memory, without threads, on a ManualClock that begins at `now`.
 
-    `functions` is an Engine or a Registry. `clock` may be moved by hand too: `clock.jump(-3600)` is what NTP does.
+    `functions` is an Engine or a Registry. A test may also move `clock`: `clock.jump(-3600)` sets it back, as NTP may.
     """
 
     def __init__(self, functions: Any, *, now: datetime, quota: int = 0) -> None:
         if now.tzinfo is None:
-            raise ValueError(f"now has to name a zone, as in datetime(2026, 1, 1, tzinfo=UTC); got {now!r}")
+            raise ValueError(f"now needs a time zone, as in datetime(2026, 1, 1, tzinfo=UTC); got {now!r}")
         self.clock = ManualClock(now)
         registry = registry_of(functions)
         executors = dict.fromkeys(Environment, InlineExecutor(registry, self.clock))
@@ -84,15 +84,15 @@ class ManualScheduler(Scheduler):
         self._manual = Daemon(self.store, executors, clock=self.clock)
 
     def start(self) -> None:
-        """Nothing runs by itself."""
+        """Do nothing: runs happen in `advance` and `wait`."""
 
     def stop(self, *, timeout_s: float | None = None) -> None:
-        """Release everything."""
+        """Release all resources."""
         self._manual.close()
         super().stop(timeout_s=timeout_s)
 
     def advance(self, **duration: float) -> None:
-        """Let time pass, as `timedelta` takes it (`days=1`, `minutes=5`); each fire happens at its own time."""
+        """Let time pass, given as for `timedelta` (`days=1`, `minutes=5`); each timer fires at its own fire time."""
         passed = timedelta(**duration)
         if passed < timedelta(0):
             raise ValueError(f"time goes forward, not by {passed}; clock.jump sets the clock back")
@@ -105,12 +105,12 @@ class ManualScheduler(Scheduler):
         self._settle()
 
     def wait(self, run_id: int, *, timeout_s: float = 0.0) -> Run:
-        """A run by hand has ended as soon as it is looked at."""
+        """Carry out what is due, and return the run; a requested run has ended then."""
         self._settle()
         return super().wait(run_id, timeout_s=timeout_s)
 
     def runs(self, timer: str | None = None) -> list[Run]:
-        """What has run, oldest first."""
+        """The runs of one timer or of all, oldest first."""
         return self.history.runs(timer=timer, limit=100_000)[::-1]
 
     def _settle(self) -> None:

@@ -1,4 +1,4 @@
-"""Metrics: what Prometheus reads, by its own parser, of a real `scheduler up` and of a Scheduler in a program."""
+"""Metrics, parsed by Prometheus' own parser: of a real `scheduler up` and of a Scheduler in a program."""
 
 from __future__ import annotations
 
@@ -60,27 +60,27 @@ def metrics(service: Service) -> Metrics:
 
 
 def test_every_fire_time_is_counted_by_its_outcome(service: Service, metrics: Metrics) -> None:
-    """Those that ran, those that were missed, and those that an open breaker kept from running."""
+    """Those that ran, those that were missed, and those that an open breaker short-circuited."""
     service.add("good", seconds=20)
     service.add("bad", seconds=20)
     service.executor.script = lambda task: FAILURE if task.timer == "bad" else (Outcome.SUCCEEDED, Verdict.GOOD)
     service.after(3600)
     for _ in range(5):
         service.after(20)
-    found = scraped(metrics)
-    total = {key[2]: value for key, value in found.items() if key[0] == "scheduler_runs_total"}
+    scrape = scraped(metrics)
+    total = {key[2]: value for key, value in scrape.items() if key[0] == "scheduler_runs_total"}
     assert total == {"succeeded": 6, "misfired": 358, "failed": 5, "short_circuited": 1}
     in_history = dict.fromkeys(total, 0)
     for _, count, outcome in service.rows():
         in_history[str(outcome)] += count
     assert total == in_history
-    assert found["scheduler_timer_runs_total", "production", "failed", "bad"] == 5
-    assert found["scheduler_breakers", "open"] == 1
-    assert found["scheduler_timer_breaker_open", "production", "open", "bad"] == 1
-    assert found["scheduler_run_lateness_seconds_count", "production"] == 11
-    assert found["scheduler_timers", "true", "production"] == 2
-    assert found["scheduler_timers_overdue",] == 2  # by the system's clock, which is not the service's
-    assert found["scheduler_daemon_lease",] == found["scheduler_store_up",] == 1
+    assert scrape["scheduler_timer_runs_total", "production", "failed", "bad"] == 5
+    assert scrape["scheduler_breakers", "open"] == 1
+    assert scrape["scheduler_timer_breaker_open", "production", "open", "bad"] == 1
+    assert scrape["scheduler_run_lateness_seconds_count", "production"] == 11
+    assert scrape["scheduler_timers", "true", "production"] == 2
+    assert scrape["scheduler_timers_overdue",] == 2  # by the system's clock, which is not the service's
+    assert scrape["scheduler_daemon_lease",] == scrape["scheduler_store_up",] == 1
 
 
 def test_a_value_is_counted_in_every_bucket_that_it_does_not_exceed() -> None:
@@ -88,26 +88,26 @@ def test_a_value_is_counted_in_every_bucket_that_it_does_not_exceed() -> None:
     metrics = Metrics()
     for seconds in (0.0, DURATION_S[3], DURATION_S[-1] * 2):
         metrics([(task("t"), ending(seconds))], [])
-    found = scraped(metrics)
-    counts = [found["scheduler_run_duration_seconds_bucket", "production", repr(bound)] for bound in DURATION_S]
+    scrape = scraped(metrics)
+    counts = [scrape["scheduler_run_duration_seconds_bucket", "production", repr(bound)] for bound in DURATION_S]
     assert counts == [1.0] * 3 + [2.0] * (len(DURATION_S) - 3)
-    assert found["scheduler_run_duration_seconds_bucket", "production", "+Inf"] == 3
+    assert scrape["scheduler_run_duration_seconds_bucket", "production", "+Inf"] == 3
 
 
-def test_names_cannot_swell_the_metrics() -> None:
-    """So many timers and functions have a name, the others share an empty one; what does not exist never has one."""
+def test_the_number_of_names_is_limited() -> None:
+    """Timers and functions over the limit share an empty name, and so do functions that do not exist."""
     metrics = Metrics(names=2)
     for name in ("a", "b", "c", "d", "a"):
         metrics([(task(name), ending(0))], [])
         metrics.answered("function", name, 200, 0.01)
         metrics.answered("function", f"{name}-unknown", 404, 0.01)
-    found = scraped(metrics)
-    assert {key[3]: value for key, value in found.items() if key[0] == "scheduler_timer_runs_total"} == {
+    scrape = scraped(metrics)
+    assert {key[3]: value for key, value in scrape.items() if key[0] == "scheduler_timer_runs_total"} == {
         "a": 2,
         "b": 1,
         "": 2,
     }
-    assert {key[2:]: value for key, value in found.items() if key[0] == "scheduler_engine_calls_total"} == {
+    assert {key[2:]: value for key, value in scrape.items() if key[0] == "scheduler_engine_calls_total"} == {
         ("a", "200"): 2,
         ("b", "200"): 1,
         ("", "200"): 2,
@@ -115,20 +115,20 @@ def test_names_cannot_swell_the_metrics() -> None:
     }
 
 
-def test_a_store_that_does_not_answer_is_a_metric_too(
+def test_a_store_that_does_not_answer_is_a_metric(
     service: Service, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A scrape is answered all the same."""
+    """The scrape is answered nevertheless."""
 
-    def away() -> NoReturn:
-        raise StoreUnavailableError("away")
+    def unavailable() -> NoReturn:
+        raise StoreUnavailableError("the store is locked")
 
-    monkeypatch.setattr(service.store, "reading", away)
+    monkeypatch.setattr(service.store, "reading", unavailable)
     assert service.daemon is not None
     service.daemon.turn()
-    found = scraped(metrics)
-    assert found["scheduler_store_up",] == 0
-    assert found["scheduler_faults_total", "store"] == 1
+    scrape = scraped(metrics)
+    assert scrape["scheduler_store_up",] == 0
+    assert scrape["scheduler_faults_total", "store"] == 1
 
 
 def task(timer: str) -> Task:
@@ -141,7 +141,7 @@ def ending(seconds: float) -> Ending:
 
 
 def test_the_manual_explains_every_metric(service: Service, metrics: Metrics) -> None:
-    """By its name, as Prometheus shows it."""
+    """Under its name in Prometheus."""
     service.add(seconds=20)
     service.after(20)
     metrics.answered("function", "hello", 200, 0.1)
@@ -152,8 +152,8 @@ def test_the_manual_explains_every_metric(service: Service, metrics: Metrics) ->
 
 
 @pytest.mark.faults
-def test_up_serves_them_on_a_port_of_their_own(tmp_path: Path) -> None:
-    """In both formats of Prometheus; timers and calls are counted, and the engine's port knows nothing of it."""
+def test_up_serves_metrics_on_a_separate_port(tmp_path: Path) -> None:
+    """In both formats of Prometheus; timers and calls are counted, and the engine's port has no metrics."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     cli(tmp_path, "timers", "add", "tick", "--function", "hello", "--every", "1", "--enable")
     with up(tmp_path, "--metrics-port", "0") as running:
@@ -167,11 +167,11 @@ def test_up_serves_them_on_a_port_of_their_own(tmp_path: Path) -> None:
             return samples(fetch(address)[1]).get(key, 0) >= 2
 
         eventually(ticks)
-        found = samples(fetch(address)[1])
-        calls = {key[2:]: value for key, value in found.items() if key[0] == "scheduler_engine_calls_total"}
+        scrape = samples(fetch(address)[1])
+        calls = {key[2:]: value for key, value in scrape.items() if key[0] == "scheduler_engine_calls_total"}
         assert calls == {("hello", "200"): 1, ("fails", "500"): 1, ("", "404"): 1}
-        assert found["scheduler_daemons",] == found["scheduler_daemon_lease",] == found["scheduler_store_up",] == 1
-        assert found["process_resident_memory_bytes",] > 1e7
+        assert scrape["scheduler_daemons",] == scrape["scheduler_daemon_lease",] == scrape["scheduler_store_up",] == 1
+        assert scrape["process_resident_memory_bytes",] > 1e7
         accepted = {"Accept": "application/openmetrics-text; version=1.0.0"}
         assert {family.name for family in read_open(fetch(address, accepted)[1])} >= {"scheduler_runs"}
         assert fetch(f"{running.url}/metrics")[0] == 404
@@ -181,8 +181,8 @@ def test_up_serves_them_on_a_port_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
-def test_a_port_for_metrics_that_is_taken_is_named(tmp_path: Path) -> None:
-    """With the option that sets another."""
+def test_a_metrics_port_in_use_is_named(tmp_path: Path) -> None:
+    """With the option that sets another one."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

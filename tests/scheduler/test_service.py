@@ -1,4 +1,4 @@
-"""Scheduler, the service inside a program; and ManualScheduler, the same for tests of one's own."""
+"""Scheduler, the service inside a program; and ManualScheduler, the same for the tests of users."""
 
 import threading
 import time
@@ -44,10 +44,10 @@ def test_timers_fire_while_the_block_lasts() -> None:
         ("add ", {"a": 1, "b": 2}, UnknownFunctionError, "no function 'add '"),
     ],
 )
-def test_a_timer_of_a_function_that_is_not_there_is_refused(
+def test_a_timer_of_an_unknown_function_is_refused(
     function: str, params: dict[str, int], error: type[Exception], message: str
 ) -> None:
-    """So is one with parameters that its function does not take; nothing is kept."""
+    """So is one with parameters that its function does not accept; no timer is added."""
     engine = Engine()
     engine.define("add")(lambda a, b: a + b)
     scheduler = Scheduler("sqlite://", engine)
@@ -59,7 +59,7 @@ def test_a_timer_of_a_function_that_is_not_there_is_refused(
 
 
 def test_a_manual_run_happens_now(tmp_path: Path) -> None:
-    """Whatever the timer's schedule says; what the function returns is kept."""
+    """Whatever the timer's schedule is; the function's result is stored."""
     engine = Engine()
     engine.define("add")(lambda a, b: a + b)
     with Scheduler(str(tmp_path / "timers.db"), engine) as scheduler:
@@ -72,7 +72,7 @@ def test_a_manual_run_happens_now(tmp_path: Path) -> None:
 
 
 def test_a_thread_over_its_limit_is_reported_and_left_alone() -> None:
-    """The timer goes on; the function's answer is not waited for."""
+    """The function is not stopped, but its result is not waited for."""
     functions, release = Registry(), threading.Event()
     functions.define(release.wait, name="hang")
     with Scheduler("sqlite://", functions) as scheduler:
@@ -100,8 +100,8 @@ def test_functions_of_a_file_run_in_processes(tmp_path: Path) -> None:
     assert run.outcome is Outcome.TIMED_OUT
 
 
-def test_stopping_does_not_wait_longer_than_was_said() -> None:
-    """What still runs then is abandoned, and says so."""
+def test_stopping_waits_no_longer_than_its_timeout() -> None:
+    """A run that has not ended then is recorded as abandoned."""
     functions, begun, release = Registry(), threading.Event(), threading.Event()
 
     @functions.define
@@ -125,15 +125,15 @@ def test_stopping_does_not_wait_longer_than_was_said() -> None:
 
 
 def test_a_scheduler_starts_once_and_needs_functions() -> None:
-    """Both mistakes are named."""
+    """Both errors say what is wrong."""
     with pytest.raises(ConfigError, match="either functions or executors"):
         Scheduler("sqlite://")
     with Scheduler("sqlite://", Registry()) as scheduler, pytest.raises(RuntimeError, match="starts once"):
         scheduler.start()
 
 
-def test_a_week_passes_in_a_test_of_ones_own() -> None:
-    """Each fire at its own time, by the clock of the test."""
+def test_a_week_passes_in_a_test_of_a_user() -> None:
+    """Each timer fires at its own fire time, by the clock of the test."""
     engine, sent_at = Engine(), []
 
     @engine.define
@@ -149,8 +149,8 @@ def test_a_week_passes_in_a_test_of_ones_own() -> None:
     assert sent_at == [datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)]
 
 
-def test_a_run_by_hand_is_waited_for(tmp_path: Path) -> None:
-    """Its outcome and result, even of a program that ends right after; what has not ended is a TimeoutError."""
+def test_a_requested_run_is_waited_for(tmp_path: Path) -> None:
+    """Its outcome and result are returned; a run that has not ended is a TimeoutError."""
     engine = Engine()
 
     @engine.define
@@ -161,7 +161,7 @@ def test_a_run_by_hand_is_waited_for(tmp_path: Path) -> None:
     with Scheduler(str(tmp_path / "a.db"), engine) as scheduler:
         scheduler.add(greeting)
         assert scheduler.wait(scheduler.run("greeting")).result == '"hello"'
-        with pytest.raises(StoreError, match="there is no run 99"):
+        with pytest.raises(StoreError, match="no run 99 in the store"):
             scheduler.wait(99)
     stopped = Scheduler(str(tmp_path / "a.db"), engine)
     with pytest.raises(TimeoutError, match="run 2 of greeting has not ended after 0 s"):
@@ -173,21 +173,21 @@ def test_a_run_by_hand_is_waited_for(tmp_path: Path) -> None:
         assert manual.wait(manual.run("greeting")).outcome is Outcome.SUCCEEDED
 
 
-def test_time_that_cannot_pass_is_refused() -> None:
-    """Backwards, or from a wall time that is no instant."""
+def test_time_that_is_no_instant_or_goes_back_is_refused() -> None:
+    """Both errors say how to do it."""
     with ManualScheduler(Engine(), now=NEW_YEAR) as scheduler, pytest.raises(ValueError, match="time goes forward"):
         scheduler.advance(days=-1)
-    with pytest.raises(ValueError, match="now has to name a zone"):
+    with pytest.raises(ValueError, match="now needs a time zone"):
         ManualScheduler(Engine(), now=datetime(2026, 1, 1))
 
 
-def test_a_breaker_can_be_rehearsed() -> None:
-    """A function that fails for an hour is probed now and then, and runs again once it is well."""
-    engine, ill = Engine(), True
+def test_a_breaker_can_be_tested() -> None:
+    """A function that fails for an hour is probed at growing intervals, and runs again once it succeeds."""
+    engine, is_down = Engine(), True
 
     @engine.define
     def sync() -> None:
-        if ill:
+        if is_down:
             raise ConnectionError("no route")
 
     @engine.define
@@ -205,6 +205,6 @@ def test_a_breaker_can_be_rehearsed() -> None:
         ]
         assert sum(run.count for run in scheduler.runs("sync")) == 360
         assert {run.outcome for run in scheduler.runs("refuse")} == {Outcome.FAILED}
-        ill = False
+        is_down = False
         scheduler.advance(minutes=20)
         assert scheduler.runs("sync")[-1].outcome is Outcome.SUCCEEDED
