@@ -1,13 +1,12 @@
-"""The command line `scheduler`: one file a command; this one finds the command and says what went wrong.
+"""The command line `scheduler`: one file a command. Here are the table of commands and the handling of errors.
 
-A command's module is imported when the command is called, so that `scheduler --help` costs nothing. Exit status: 0
-done, 1 a run or a function has failed, 2 the command could not be carried out: one message on stderr says why.
+A command's module is imported when the command is called, so that `scheduler --help` imports nothing else. Exit status:
+0 done, 1 a run or a function failed, 2 the command could not be carried out; one message on stderr gives the reason.
 """
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import os
 import sys
@@ -20,20 +19,21 @@ import click
 
 from ..errors import SchedulerError
 from ..formats.error_text import explained
+from ..project.suggestions import did_you_mean
 
-#: Command → what it does, in a line. Each is the attribute `command` of the module of its name.
+#: Name of a command → its help in one line. The command is the attribute `command` of the module of that name.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "up": "Serve the functions over HTTP and fire their timers.",
-        "worker": "Run functions for the daemons of other machines, as part of a Celery fleet.",
+        "worker": "Run functions for the daemons of a store, as part of a Celery fleet.",
         "timers": "Add, list, enable, disable, edit, run, backfill, remove, import and export timers.",
-        "runs": "Show what ran, how it ended and how late it was.",
-        "logs": "Show what runs printed.",
-        "call": "Call a function of cloud.py here and now.",
-        "next": "Show when a cron expression fires next.",
-        "simulate": "Show every fire of all timers in a span of time; run nothing.",
-        "doctor": "Look whether everything that a timer needs is well.",
-        "demo": "See it all work in fifteen seconds, on a store of its own.",
+        "runs": "Show past runs: outcome, lateness and duration.",
+        "logs": "Show what functions printed.",
+        "call": "Call a function of cloud.py once, in this process.",
+        "next": "Show the next fire times of a cron expression.",
+        "simulate": "Show all fire times of all timers in a time span; nothing runs.",
+        "doctor": "Check everything that a timer needs.",
+        "demo": "See timers at work for fifteen seconds, on a temporary store.",
     }
 )
 
@@ -45,7 +45,7 @@ class RefusalError(click.ClickException):
 
 
 class Program(click.Group):
-    """The group of all commands; errors of the service leave it as one clear message."""
+    """The group of all commands; an error of the service or of an expression ends it with one message."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -59,8 +59,8 @@ class Program(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and (close := difflib.get_close_matches(args[0], COMMANDS, n=1)):
-            ctx.fail(f"no such command {args[0]!r}; did you mean {close[0]!r}?")
+        if args and args[0] not in COMMANDS and (hint := did_you_mean(args[0], COMMANDS)):
+            ctx.fail(f"no such command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -71,24 +71,24 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            if not _asks_for_timer(error):
+            if not _is_extra_timer_name(error):
                 raise
-            raise click.UsageError(f"{error.message}; a timer is named by --timer NAME", error.ctx) from error
+            raise click.UsageError(f"{error.message}; use --timer NAME to name a timer", error.ctx) from error
         except SchedulerError as error:
             raise RefusalError(explained(error)) from error
         except ValueError as error:
-            if not _is_of_quartzcron(error):
+            if not _is_cron_error(error):
                 raise
             raise RefusalError(explained(error)) from error
 
 
-def _asks_for_timer(error: click.UsageError) -> bool:
-    """Whether a name stands behind `runs`, `logs` or `simulate`; it is that of a timer, as a rule."""
+def _is_extra_timer_name(error: click.UsageError) -> bool:
+    """Whether `runs`, `logs` or `simulate` was given an argument, which is usually the name of a timer."""
     options = {option for param in error.ctx.command.params for option in param.opts} if error.ctx else set()
     return "--timer" in options and error.message.startswith("Got unexpected extra argument")
 
 
-def _is_of_quartzcron(error: ValueError) -> bool:
+def _is_cron_error(error: ValueError) -> bool:
     from quartzcron import CronError
 
     return isinstance(error, CronError)
@@ -97,7 +97,7 @@ def _is_of_quartzcron(error: ValueError) -> bool:
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="quartzcron", prog_name="scheduler")
 def program() -> None:
-    """Timers that call your cloud functions, each on a Quartz cron expression or every N seconds.
+    """Timers that call your cloud functions on a Quartz cron expression or every N seconds.
 
     Start with `scheduler demo`, then `scheduler up` in the folder of your cloud.py.
     """
@@ -112,7 +112,7 @@ def main() -> None:
     except SystemExit as ended:
         status = ended.code
     except BrokenPipeError:
-        # The reader, `head` say, has what it wanted; the interpreter must not complain about it once more.
+        # The reader, `head` for instance, has closed the pipe. Without this the interpreter would report it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -122,16 +122,18 @@ def main() -> None:
 
 
 def _open_missing_streams() -> None:
-    """A program that was started with a closed stdin, stdout or stderr must not fall over that."""
+    """Open /dev/null for each of stdin, stdout and stderr that was closed when the program started."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _end(status: int | str | None) -> None:
-    """End the program; threads that a cloud.py left behind must not keep it alive for ever."""
-    left = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
-    if not left:
+    """End the program, also where threads that a cloud.py started still run."""
+    running = [
+        thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon
+    ]
+    if not running:
         sys.exit(status)
     with contextlib.suppress(OSError):
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""scheduler call: a function of cloud.py, run in this process without a server or a timer."""
+"""scheduler call: calls a function of cloud.py in this process, without a server or a timer."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from ..functions.tracebacks import from_users_frame
 from ..project.function_check import unknown_function
 from ..project.project import current_project, printing_to_stderr
 from .arguments import EXPLANATION, parse_params
-from .options import json_option
+from .options import json_option, target_option
 
 
 @click.command("call", epilog=EXPLANATION)
 @click.argument("name")
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--params", metavar="JSON", help="Parameters as a JSON object.")
+@target_option
 @click.option(
-    "--target", metavar="CLOUD.PY", help="Where the function is; the folder's wsgi.py or cloud.py unless set."
+    "--limit", "limit_s", type=float, metavar="S", default=FUNCTION_LIMIT_S, help="Time limit in seconds (default 15)."
 )
-@click.option("--limit", "limit_s", type=float, default=FUNCTION_LIMIT_S, help="Time limit in seconds; 15 unless set.")
 @json_option
 def command(
     *, name: str, pairs: tuple[str, ...], params: str | None, target: str | None, limit_s: float, as_json: bool
 ) -> None:
-    """Call a function of cloud.py here and now, and print what it returns.
+    """Call a function of cloud.py once, in this process, and print what it returns as JSON.
 
-    Exit status 1 when the function fails or is over its limit.
+    Exit status 1 if the function fails or exceeds its time limit.
     """
     project = current_project()
     arguments = parse_params(pairs, params)
@@ -56,14 +56,14 @@ def command(
 
 
 def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float) -> Any:
-    """What the function returns; ends the program with status 1 where it fails."""
+    """The function's return value; ends the program with status 1 where it raises."""
     function = target.registry.get(name)
     bound = bind(function, arguments)
     call = Call(name, secrets.token_hex(8))
     try:
         return Execution(1, prepare=lambda: None).bounded(call, functools.partial(run, function, bound), limit_s)
     except FunctionTimedOutError as error:
-        _fail(f"{error} {name} is over its limit of {limit_s:g} s")
+        _fail(f"{error} {name} exceeded its limit of {limit_s:g} s")
     except LeanEngineError as error:
         _fail(f"LeanEngineError [{error.code}] {error.message}")
     except LeanCloudError as error:
@@ -85,4 +85,4 @@ def _print_result(result: Any) -> None:
         print_json(result)
     except (TypeError, ValueError) as error:
         click.echo(repr(result))
-        click.echo(f"Warning: over HTTP this result would be refused, it is no JSON: {error}", err=True)
+        click.echo(f"Warning: over HTTP this result is an error, because it is not JSON: {error}", err=True)

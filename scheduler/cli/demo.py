@@ -1,4 +1,4 @@
-"""scheduler demo: four timers on a store of their own, watched until all that should happen has happened."""
+"""scheduler demo: four timers on a temporary store, watched until each has had the outcomes that it should have."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ from ..workers.executor import ProcessExecutor
 from .options import json_option
 
 TARGET = "scheduler.cli.demo_cloud:engine"
-#: The shortest and the longest that the demo takes, once its workers are ready.
-LEAST_S, MOST_S = 12.0, 25.0
-_LOOK_EVERY_S = 0.25
+#: The shortest and the longest time that the timers are watched.
+MIN_WATCH_S, MAX_WATCH_S = 12.0, 25.0
+_POLL_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """A timer of the demo, and what should become of it: outcome → how many fires at least."""
+class DemoTimer:
+    """A timer of the demo; `expected` has the least number of fires with each outcome."""
 
     timer: Timer
     about: str
     expected: dict[Outcome, int]
 
 
-def stories() -> list[Story]:
-    """What the demo shows."""
+def demo_timers() -> list[DemoTimer]:
+    """One that succeeds, one on a cron expression, one that exceeds its limit, one that fails."""
     return [
-        Story(
+        DemoTimer(
             Timer(name="readings", function="take_reading", trigger=Every(2), enabled=True),
             "every 2 s, succeeds",
             {Outcome.SUCCEEDED: 4},
         ),
-        Story(
+        DemoTimer(
             Timer(name="report", function="write_report", trigger=Cron("*/5 * * * * ?"), enabled=True),
             "a cron timer: seconds 0, 5, 10 … of each minute",
             {Outcome.SUCCEEDED: 1},
         ),
-        Story(
+        DemoTimer(
             Timer(
                 name="primes",
                 function="find_primes",
@@ -67,10 +67,10 @@ def stories() -> list[Story]:
                 limit_s=1.0,
                 breaker_threshold=2,
             ),
-            "over-runs its limit of 1 s and is killed; after 2 time-outs its breaker opens",
+            "exceeds its limit of 1 s and is killed; after 2 time-outs its breaker opens",
             {Outcome.TIMED_OUT: 2, Outcome.SHORT_CIRCUITED: 1},
         ),
-        Story(
+        DemoTimer(
             Timer(name="invoices", function="send_invoice", trigger=Every(3), enabled=True),
             "raises a KeyError each time",
             {Outcome.FAILED: 2},
@@ -81,21 +81,21 @@ def stories() -> list[Story]:
 @click.command("demo")
 @json_option
 def command(*, as_json: bool) -> None:
-    """See it all work in about fifteen seconds, on a temporary store.
+    """See timers at work for about fifteen seconds, on a temporary store.
 
-    Exit status 0 only if everything happened that should.
+    Exit status 1 if a timer does not have the outcomes that it should have.
     """
     tz = current_project().settings.tz
-    told = stories()
+    demo = demo_timers()
     with tempfile.TemporaryDirectory(prefix="scheduler-demo-") as folder, Store(f"{folder}/store.db") as store:
         if not as_json:
-            _introduce(told, folder)
-        with _running(store, Path(folder)):
-            TimerTable(store).add([story.timer for story in told], now=datetime.now(UTC))
+            _print_introduction(demo, folder)
+        with _running_daemon(store, Path(folder)):
+            TimerTable(store).add([one.timer for one in demo], now=datetime.now(UTC))
             history = RunHistory(store)
-            _watch(lambda: history.runs(limit=1_000), told, tz, quiet=as_json)
+            _watch(lambda: history.runs(limit=1_000), demo, tz, quiet=as_json)
         runs = history.runs(limit=1_000)
-    missing = [fault for story in told for fault in faults(story, runs)]
+    missing = [text for one in demo for text in missing_outcomes(one, runs)]
     if as_json:
         print_json(
             {
@@ -105,13 +105,13 @@ def command(*, as_json: bool) -> None:
             }
         )
     else:
-        _conclude(told, runs, missing)
+        _print_summary(demo, runs, missing)
     raise SystemExit(1 if missing else 0)
 
 
 @contextmanager
-def _running(store: Store, folder: Path) -> Iterator[None]:
-    """A daemon with its workers in a thread, as `scheduler up` has it in a process."""
+def _running_daemon(store: Store, folder: Path) -> Iterator[None]:
+    """A daemon with its worker processes, in a thread of this process."""
     logging.getLogger("scheduler").addHandler(logging.NullHandler())
     executor = ProcessExecutor(TARGET, environ={"SCHEDULER_DEMO_FOLDER": str(folder)})
     daemon = Daemon(store, {Environment.PRODUCTION: executor})
@@ -128,102 +128,106 @@ def _running(store: Store, folder: Path) -> Iterator[None]:
         executor.stop()
 
 
-def _watch(runs: Callable[[], list[Run]], told: list[Story], tz: str, *, quiet: bool) -> None:
-    """Look on until everything has happened, but neither too short nor for ever."""
+def _watch(runs: Callable[[], list[Run]], demo: list[DemoTimer], tz: str, *, quiet: bool) -> None:
+    """Show runs as they end, until no outcome is missing or MAX_WATCH_S have passed."""
     started = time.monotonic()
-    with _progress(quiet=quiet, tz=tz) as tell:
-        while (passed := time.monotonic() - started) < MOST_S:
-            found = runs()
-            tell(found, passed)
-            if passed >= LEAST_S and not any(faults(story, found) for story in told):
+    with _progress(quiet=quiet, tz=tz) as show:
+        while (passed_s := time.monotonic() - started) < MAX_WATCH_S:
+            so_far = runs()
+            show(so_far, passed_s)
+            if passed_s >= MIN_WATCH_S and not any(missing_outcomes(one, so_far) for one in demo):
                 return
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_S)
 
 
-Tell = Callable[[list[Run], float], None]
+#: Takes the runs so far, and for how many seconds they have been watched.
+Show = Callable[[list[Run], float], None]
 
 
 @contextmanager
-def _progress(*, quiet: bool, tz: str) -> Iterator[Tell]:
-    """A function that tells of what is new: a line for each run, on a terminal above a bar that moves."""
-    seen: set[int] = set()
+def _progress(*, quiet: bool, tz: str) -> Iterator[Show]:
+    """A function that prints each run that has ended; on a terminal above a progress bar."""
+    shown: set[int] = set()
     if quiet:
-        yield lambda _found, _passed: None
+        yield lambda _runs, _passed_s: None
     elif not sys.stdout.isatty():
-        yield lambda found, _passed: _tell_new(found, seen, tz, click.echo)
+        yield lambda runs, _passed_s: _print_new(runs, shown, tz, click.echo)
     else:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
         from rich.text import Text
 
         with Progress(TextColumn("watching"), BarColumn(), TimeElapsedColumn(), transient=True) as progress:
-            task = progress.add_task("watching", total=LEAST_S)
+            task = progress.add_task("watching", total=MIN_WATCH_S)
 
-            def tell(found: list[Run], passed: float) -> None:
-                progress.update(task, completed=min(passed, LEAST_S))
-                _tell_new(found, seen, tz, lambda line: progress.print(Text.from_ansi(line), soft_wrap=True))
+            def show(runs: list[Run], passed_s: float) -> None:
+                progress.update(task, completed=min(passed_s, MIN_WATCH_S))
+                _print_new(runs, shown, tz, lambda line: progress.print(Text.from_ansi(line), soft_wrap=True))
 
-            yield tell
+            yield show
 
 
-def _tell_new(found: list[Run], seen: set[int], tz: str, echo: Callable[[str], object]) -> None:
-    for run in reversed(found):
-        if run.outcome is None or run.id in seen:
+def _print_new(runs: list[Run], shown: set[int], tz: str, echo: Callable[[str], object]) -> None:
+    for run in reversed(runs):
+        if run.outcome is None or run.id in shown:
             continue
-        seen.add(run.id)
+        shown.add(run.id)
         at = display.instant(run.ended_at, display.zone(tz))
-        echo(f"{at}  {run.timer:<9} {display.coloured(run.outcome, width=16)} {display.plain(_what(run))}".rstrip())
+        outcome = display.coloured(run.outcome, width=16)
+        echo(f"{at}  {run.timer:<9} {outcome} {display.plain(_message(run))}".rstrip())
 
 
-def _what(run: Run) -> str:
+def _message(run: Run) -> str:
     if run.outcome is Outcome.SUCCEEDED:
         return f"in {display.seconds(run.duration_s)}, {display.seconds(run.lateness_s)} late, returned {run.result}"
     return " ".join(part for part in (run.message, run.error and f"({run.error})") if part)
 
 
-def faults(story: Story, runs: list[Run]) -> list[str]:
-    """What should have become of a timer and has not."""
-    counted = _counted(story, runs)
+def missing_outcomes(demo_timer: DemoTimer, runs: list[Run]) -> list[str]:
+    """The outcomes that are too few, and the runs whose message is not the specification's; empty when all is well."""
+    name = demo_timer.timer.name
+    counts = _outcome_counts(name, runs)
     return [
-        f"{story.timer.name}: {counted[outcome]} × {outcome}, expected at least {least}"
-        for outcome, least in story.expected.items()
-        if counted[outcome] < least
+        f"{name}: {counts[outcome]} × {outcome}, expected at least {least}"
+        for outcome, least in demo_timer.expected.items()
+        if counts[outcome] < least
     ] + [
-        f"{story.timer.name}: {run.outcome} says {run.message!r}"
+        f"{name}: {run.outcome} says {run.message!r}"
         for run in runs
-        if run.timer == story.timer.name and run.message != _MESSAGES.get(run.outcome, run.message)
+        if run.timer == name and run.message != _MESSAGES.get(run.outcome, run.message)
     ]
 
 
 _MESSAGES: dict[Outcome | None, str] = {Outcome.TIMED_OUT: TIMED_OUT, Outcome.SHORT_CIRCUITED: SHORT_CIRCUITED}
 
 
-def _counted(story: Story, runs: list[Run]) -> Counter[Outcome]:
-    counted: Counter[Outcome] = Counter()
+def _outcome_counts(name: str, runs: list[Run]) -> Counter[Outcome]:
+    counts: Counter[Outcome] = Counter()
     for run in runs:
-        if run.timer == story.timer.name and run.outcome is not None:
-            counted[run.outcome] += run.count
-    return counted
+        if run.timer == name and run.outcome is not None:
+            counts[run.outcome] += run.count
+    return counts
 
 
-def _introduce(told: list[Story], folder: str) -> None:
-    click.echo(f"Four timers on a store of their own, in {folder}; it is removed at the end.\n")
+def _print_introduction(demo: list[DemoTimer], folder: str) -> None:
+    click.echo(f"Four timers on a temporary store in {folder}, which is removed at the end.\n")
     display.print_table(
         ("TIMER", "FIRES", "WHAT IT DOES"),
-        [(story.timer.name, str(story.timer.trigger), story.about) for story in told],
+        [(one.timer.name, str(one.timer.trigger), one.about) for one in demo],
     )
     click.echo("")
 
 
-def _conclude(told: list[Story], runs: list[Run], missing: list[str]) -> None:
+def _print_summary(demo: list[DemoTimer], runs: list[Run], missing: list[str]) -> None:
     click.echo("\nWhat happened:\n")
-    display.print_table(("TIMER", "FIRES", "OUTCOMES", "MOST LATE", "LAST MESSAGE"), [_summary(s, runs) for s in told])
+    columns = ("TIMER", "FIRES", "OUTCOMES", "MAX LATENESS", "LAST MESSAGE")
+    display.print_table(columns, [_summary(one.timer.name, runs) for one in demo])
     if missing:
-        click.echo("\nNot everything happened that should have:", err=True)
-        for fault in missing:
-            click.echo(f"  {fault}", err=True)
+        click.echo("\nExpected, but missing:", err=True)
+        for text in missing:
+            click.echo(f"  {text}", err=True)
         return
     click.echo(
-        _NEXT.format(
+        _NEXT_STEPS.format(
             up=display.command("up"),
             add=display.command(*["timers", "add", "greeting", "--function", "hello", "--every", "10", "--enable"]),
             runs=display.command("runs"),
@@ -231,22 +235,21 @@ def _conclude(told: list[Story], runs: list[Run], missing: list[str]) -> None:
     )
 
 
-def _summary(story: Story, runs: list[Run]) -> tuple[str, ...]:
-    counted = _counted(story, runs)
-    own = [run for run in runs if run.timer == story.timer.name and run.outcome is not None]
-    late = [run.lateness_s for run in own if run.lateness_s is not None]
-    message = next((_what(run) for run in own), "")
+def _summary(name: str, runs: list[Run]) -> tuple[str, ...]:
+    counts = _outcome_counts(name, runs)
+    ended = [run for run in runs if run.timer == name and run.outcome is not None]
+    lateness_s = [run.lateness_s for run in ended if run.lateness_s is not None]
     return (
-        story.timer.name,
-        str(counted.total()),
-        ", ".join(f"{count} {outcome}" for outcome, count in counted.items()),
-        display.seconds(max(late, default=None)),
-        message,
+        name,
+        str(counts.total()),
+        ", ".join(f"{count} {outcome}" for outcome, count in counts.items()),
+        display.seconds(max(lateness_s, default=None)),
+        next((_message(run) for run in ended), ""),
     )
 
 
-_NEXT = """
-Everything happened as it should. Now your own function:
+_NEXT_STEPS = """
+Everything happened as expected. Now your own function:
 
   1. cloud.py     from scheduler.engine import Engine
 

@@ -1,6 +1,6 @@
-"""The functions of `scheduler demo`: a small shop that takes readings, reports on them, and has two bad ones.
+"""The functions of `scheduler demo`: one takes readings, one reports on them, one never ends, one fails.
 
-Written as any cloud.py is; nothing here touches the network. The files go to the folder SCHEDULER_DEMO_FOLDER.
+Written like any cloud.py; no function uses the network. Files are in the folder SCHEDULER_DEMO_FOLDER.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _readings() -> Path:
 
 @engine.define
 def take_reading(disk: str = "/") -> int:
-    """Note how much of a disk is free, as one more line of a file; returns the free megabytes."""
+    """Append the free megabytes of a disk to a file, and return them."""
     free = shutil.disk_usage(disk).free // 1_000_000
     with _readings().open("a", newline="", encoding="utf-8") as file:
         csv.writer(file).writerow([round(time.time(), 3), free])
@@ -32,7 +32,7 @@ def take_reading(disk: str = "/") -> int:
 
 @engine.define
 def write_report() -> str:
-    """Sum up the readings taken so far in a report."""
+    """Summarise the readings so far in a file."""
     path = _readings()
     with path.open(newline="", encoding="utf-8") if path.exists() else Path(os.devnull).open(encoding="utf-8") as file:
         free = [int(row[1]) for row in csv.reader(file)]
@@ -44,13 +44,13 @@ def write_report() -> str:
 
 @engine.define
 def find_primes(below: int = 10**12) -> list[int]:
-    """Search for primes in the slowest way there is, far past any time limit."""
+    """Search for primes in the slowest way, far beyond any time limit."""
     print(f"searching for primes below {below}")
     return [n for n in range(2, below) if all(n % d for d in range(2, n))]
 
 
 @engine.define
 def send_invoice(customer: str = "nobody") -> None:
-    """Fail, as a function does whose data is not what it expected."""
+    """Fail on data that it does not expect."""
     prices = {"alice": 12.5}
     print(f"invoice for {customer}: {prices[customer]:.2f}")

@@ -1,4 +1,4 @@
-"""scheduler logs: what functions printed, and what they print now."""
+"""scheduler logs: what functions printed, and with --follow what they print."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from ..store.runs import RunHistory
 from .options import environment_filter, json_option, store_option
 from .runs import check_timer
 
-#: How often a following reader looks for new lines.
-_LOOK_EVERY_S = 0.3
+#: How often --follow reads new lines.
+_POLL_S = 0.3
 
 
 @click.command("logs")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is printed from now on; Ctrl-C ends it.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new lines, until Ctrl-C.")
 @click.option("--timer", metavar="NAME", help="Lines of one timer only.")
-@click.option("--function", metavar="NAME", help="Lines of one function only, by whomever it is called.")
+@click.option("--function", metavar="NAME", help="Lines of one function only, called by a timer or a client.")
 @click.option("--run", "run_id", type=int, metavar="ID", help="Lines of one run only.")
-@click.option("--request", "request_id", metavar="ID", help="Lines of one request id only: of a fire, or of a client.")
-@click.option("-n", "--limit", default=100, type=click.IntRange(1, 100_000), help="The last so many; 100 unless set.")
+@click.option(
+    "--request", "request_id", metavar="ID", help="Lines of one request id only, that of a run or of a client."
+)
+@click.option(
+    "-n", "--limit", metavar="N", default=100, type=click.IntRange(1, 100_000), help="Most lines shown (default 100)."
+)
 @environment_filter
 @store_option
 @json_option
@@ -42,9 +46,9 @@ def command(
     environment: str | None,
     request_id: str | None,
 ) -> None:
-    """Show the lines that functions printed, oldest first; with --json, each line is an object of its own.
+    """Show the last lines that functions printed, oldest first; with --json, one object a line.
 
-    A function prints when a timer runs it, or when a client calls it over HTTP under `scheduler up`.
+    Functions print when a timer runs them, and when a client calls them over HTTP.
     """
     project = current_project(store=store)
     tz = display.zone(project.settings.tz)
@@ -55,10 +59,10 @@ def command(
         if timer is not None:
             check_timer(opened, timer)
         choice = Choice(timer, function, environment, request_id)
-        found, mark = LogLines(opened).last(choice, limit)
-        for line in found:
+        lines, mark = LogLines(opened).last(choice, limit)
+        for line in lines:
             print_line(line, tz, as_json=as_json)
-        if not (found or follow or as_json):
+        if not (lines or follow or as_json):
             click.echo("no lines", err=True)
         if follow:
             _follow(LogLines(opened), mark, choice, tz, as_json=as_json)
@@ -67,17 +71,17 @@ def command(
 def _print_run(history: RunHistory, run_id: int, limit: int, tz: tzinfo, *, as_json: bool) -> None:
     run = history.run(run_id)
     if run is None:
-        raise StoreError(f"there is no run {run_id}; scheduler runs shows which there are")
+        raise StoreError(f"there is no run {run_id}; scheduler runs lists the runs")
     for line in history.lines(run_id)[-limit:]:
         print_line(line_of_run(line, run), tz, as_json=as_json)
 
 
-def _follow(logged: LogLines, mark: Mark, choice: Choice, tz: tzinfo, *, as_json: bool) -> None:
+def _follow(log_lines: LogLines, mark: Mark, choice: Choice, tz: tzinfo, *, as_json: bool) -> None:
     try:
         while True:
-            time.sleep(_LOOK_EVERY_S)
-            found, mark = logged.after(mark, choice)
-            for line in found:
+            time.sleep(_POLL_S)
+            lines, mark = log_lines.after(mark, choice)
+            for line in lines:
                 print_line(line, tz, as_json=as_json)
     except KeyboardInterrupt:
         return

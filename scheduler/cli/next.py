@@ -1,4 +1,4 @@
-"""scheduler next: when an expression fires."""
+"""scheduler next: the next fire times of an expression."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ from .options import json_option
 
 @click.command("next")
 @click.argument("expression")
-@click.option("--tz", metavar="ZONE", help="The time zone; Asia/Shanghai unless set.")
-@click.option("--dst", type=click.Choice(("vixie", "quartz")), default="vixie", help="What gaps and overlaps do.")
-@click.option("-n", "--count", default=5, type=click.IntRange(1, 10_000), help="How many; 5 unless set.")
-@click.option("--from", "start", metavar="INSTANT", help="Count from here, as in 2026-01-05T08:00:00+08:00.")
+@click.option("--tz", metavar="ZONE", help="Time zone (default Asia/Shanghai).")
+@click.option(
+    "--dst", type=click.Choice(("vixie", "quartz")), default="vixie", help="Rule for clock changes (default vixie)."
+)
+@click.option(
+    "-n", "--count", metavar="N", default=5, type=click.IntRange(1, 10_000), help="Fire times to show (default 5)."
+)
+@click.option(
+    "--from", "start", metavar="INSTANT", help="Begin after this instant, as in 2026-01-05T08:00 (default now)."
+)
 @json_option
 def command(*, expression: str, tz: str | None, dst: str, count: int, start: str | None, as_json: bool) -> None:
-    """Show when a Quartz expression fires next."""
+    """Show the next fire times of a Quartz expression, as in '0 0 8 ? * MON'."""
     settings = current_project(tz=tz).settings
     cron = Cron(expression, settings.tz, dst)
     zone = display.zone(settings.tz)

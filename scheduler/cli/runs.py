@@ -1,4 +1,4 @@
-"""scheduler runs: the history, newest first."""
+"""scheduler runs: the history of runs, newest first."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .options import environment_filter, json_option, store_option
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 
 
-class Zones:
-    """The zone in which each timer's runs are shown; that of a timer which is gone is the default."""
+class TimerZones:
+    """The time zone in which the runs of each timer are shown; the default one for a timer that was removed."""
 
     def __init__(self, store: Store, project: Project) -> None:
         self._default = display.zone(project.settings.tz)
@@ -32,7 +32,7 @@ class Zones:
         }
 
     def of(self, run: Run) -> tzinfo:
-        """The zone for one run."""
+        """The zone of one run."""
         return self._of_timers.get((run.environment, run.timer), self._default)
 
 
@@ -43,9 +43,11 @@ class Zones:
     "outcomes",
     multiple=True,
     type=click.Choice([str(outcome) for outcome in Outcome]),
-    help="Such outcomes only.",
+    help="Runs with this outcome only; may be repeated.",
 )
-@click.option("-n", "--limit", default=20, type=click.IntRange(1, 100_000), help="How many; 20 unless set.")
+@click.option(
+    "-n", "--limit", metavar="N", default=20, type=click.IntRange(1, 100_000), help="Most runs shown (default 20)."
+)
 @environment_filter
 @store_option
 @json_option
@@ -58,32 +60,32 @@ def command(
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Show what ran, newest first: how it ended, how late it was and how long it took."""
+    """Show past runs, newest first, with outcome, lateness and duration."""
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
-        found = RunHistory(opened).runs(
+        runs = RunHistory(opened).runs(
             timer=timer,
             environment=Environment(environment) if environment else None,
             outcomes=[Outcome(outcome) for outcome in outcomes],
             limit=limit,
         )
-        zones = Zones(opened, project)
-        if timer is not None and not found:
+        zones = TimerZones(opened, project)
+        if timer is not None and not runs:
             check_timer(opened, timer)
     if as_json:
-        print_json([run_json(run, zones.of(run)) for run in found])
-    elif not found:
+        print_json([run_json(run, zones.of(run)) for run in runs])
+    elif not runs:
         which = " or ".join(outcomes)
         click.echo(" ".join(["no", *([which] if which else []), "runs", *([f"of {timer}"] if timer else [])]))
     else:
-        display.print_table(COLUMNS, (row(run, zones.of(run)) for run in found))
+        display.print_table(COLUMNS, (row(run, zones.of(run)) for run in runs))
 
 
 def check_timer(store: Store, name: str) -> None:
-    """Refuse a name that no timer has, and no run of a timer that is gone."""
+    """TimerError for a name that neither a timer has nor a run of a removed timer."""
     known = {entry.timer.name for entry in TimerTable(store).list()}
     if name not in known and not RunHistory(store).runs(timer=name, limit=1):
-        hint = did_you_mean(name, known) or "scheduler timers list shows which there are"
+        hint = did_you_mean(name, known) or "scheduler timers list lists the timers"
         raise TimerError(f"no timer {name!r}, and no run of one; {hint}", field="timer")
 
 
@@ -104,7 +106,7 @@ def row(run: Run, tz: tzinfo) -> tuple[str, ...]:
 
 
 def message(run: Run, tz: tzinfo) -> str:
-    """The message of a run with what went wrong in particular, else what the function returned; and what comes next."""
+    """The result of a run that succeeded, else its message and error, and when its next attempt is due."""
     if run.outcome is Outcome.SUCCEEDED:
         return run.result or ""
     retry = f"tried again at {display.instant(run.retry_at, tz)}" if run.retry_at else ""

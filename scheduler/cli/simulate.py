@@ -1,4 +1,4 @@
-"""scheduler simulate: what the timers of the store would fire in a span of time."""
+"""scheduler simulate: the fire times of the store's timers in a time span."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ from ..store.timers import TimerTable
 from .arguments import TimeSpan, span
 from .options import environment_filter, json_option, store_option
 
-#: How many timers are counted one by one on a terminal.
-MOST_COUNTED = 50
+#: How many timers are listed with their counts.
+MAX_LISTED = 50
 
 
 @click.command("simulate")
-@click.option("--from", "start", metavar="INSTANT", help="Begin here, as in 2026-03-29T00:00; now unless set.")
-@click.option("--to", "end", metavar="INSTANT", help="End before this instant; a day after the beginning unless set.")
-@click.option("--timer", "names", metavar="NAME", multiple=True, help="This timer only; may be given several times.")
-@click.option("--all", "with_disabled", is_flag=True, help="Disabled timers too, as if enabled when the span begins.")
+@click.option("--from", "start", metavar="INSTANT", help="Begin at this instant, as in 2026-03-29T00:00 (default now).")
+@click.option("--to", "end", metavar="INSTANT", help="End before this instant (default a day after the beginning).")
+@click.option("--timer", "names", metavar="NAME", multiple=True, help="This timer only; may be repeated.")
+@click.option("--all", "with_disabled", is_flag=True, help="Also disabled timers, as if enabled at the beginning.")
 @click.option(
-    "-n", "--limit", default=1_000, type=click.IntRange(0), help="Most fires shown; 1000 unless set, 0 = all."
+    "-n",
+    "--limit",
+    metavar="N",
+    default=1_000,
+    type=click.IntRange(0),
+    help="Most fire times shown; 0 = all (default 1000).",
 )
 @environment_filter
 @store_option
@@ -44,39 +49,39 @@ def command(
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Print every fire of a span in the order of time, each with the clock of its timer's zone; nothing is run.
+    """Show all fire times of a time span in order, each in the zone of its timer; nothing runs.
 
-    Instants without an offset are wall times of the default zone. --json prints an object for each fire on a line of
-    its own, and on the last line how many there are.
+    Instants without an offset are wall times of the default time zone. --json prints one object a line for each fire
+    time, and the counts on the last line.
     """
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         kept = [entry.timer for entry in TimerTable(opened).list(Environment(environment) if environment else None)]
-    asked = span(start, end, project.settings.tz)
+    time_span = span(start, end, project.settings.tz)
     chosen = _chosen(kept, names)
     timers = [timer for timer in chosen if timer.enabled]
     if with_disabled:
-        timers = [timer if timer.enabled else timer.anchored(asked.start) for timer in chosen]
-    fires = forecast(timers, *asked)
+        timers = [timer if timer.enabled else timer.anchored(time_span.start) for timer in chosen]
+    fires = forecast(timers, *time_span)
     shown = fires if not limit else islice(fires, limit)
     if as_json:
-        _print_json(timers, shown, asked, project)
+        _print_json(timers, shown, time_span, project)
     else:
-        _print(timers, shown, asked, project)
+        _print(timers, shown, time_span, project)
     if (left_out := len(chosen) - len(timers)) and not as_json:
-        click.echo(f"{left_out} of the timers are disabled and left out; --all shows them too", err=True)
+        click.echo(f"{display.number(left_out, 'disabled timer')} left out; --all shows them too", err=True)
 
 
 def _chosen(timers: Sequence[Timer], names: Sequence[str]) -> list[Timer]:
     known = {timer.name for timer in timers}
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known) or "scheduler timers list shows which there are"
+            hint = did_you_mean(name, known) or "scheduler timers list lists the timers"
             raise TimerError(f"no timer {name!r}; {hint}", field="timer")
     return [timer for timer in timers if not names or timer.name in names]
 
 
-def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, project: Project) -> None:
+def _print(timers: Sequence[Timer], fires: Iterable[Firing], time_span: TimeSpan, project: Project) -> None:
     name_width = max((len(timer.name) for timer in timers), default=0)
     function_width = max((len(timer.function) for timer in timers), default=0)
     shown = 0
@@ -84,26 +89,26 @@ def _print(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, pr
         wall = display.instant(fire_time, display.zone_of(timer, project.settings.tz))
         click.echo(f"{wall}  {timer.name:{name_width}}  {timer.function:{function_width}}  {timer.environment}")
         shown += 1
-    counts = _counts(timers, asked)
+    counts = _counts(timers, time_span)
     if (more := sum(counts) - shown) > 0:
         click.echo(f"… and {more:,} more; --limit shows more of them, 0 = all")
     click.echo(
         f"{display.number(sum(counts), 'fire')} of {display.number(len(timers), 'timer')}{':' if timers else ''}"
     )
-    for timer, count in list(zip(timers, counts, strict=True))[:MOST_COUNTED]:
+    for timer, count in list(zip(timers, counts, strict=True))[:MAX_LISTED]:
         click.echo(f"  {count:>11,}  {timer.name}  ({timer.environment}, {timer.schedule})")
-    if len(timers) > MOST_COUNTED:
-        click.echo(f"  … and {len(timers) - MOST_COUNTED:,} more timers")
+    if len(timers) > MAX_LISTED:
+        click.echo(f"  … and {len(timers) - MAX_LISTED:,} more timers")
 
 
-def _print_json(timers: Sequence[Timer], fires: Iterable[Firing], asked: TimeSpan, project: Project) -> None:
+def _print_json(timers: Sequence[Timer], fires: Iterable[Firing], time_span: TimeSpan, project: Project) -> None:
     shown = 0
     for fire_time, timer in fires:
         print_json_line(
             {"fire_time": display.iso(fire_time, display.zone_of(timer, project.settings.tz)), **_names(timer)}
         )
         shown += 1
-    counts = _counts(timers, asked)
+    counts = _counts(timers, time_span)
     each = [{**_names(timer), "fires": count} for timer, count in zip(timers, counts, strict=True)]
     print_json_line({"fires": sum(counts), "shown": shown, "timers": each})
 
@@ -112,5 +117,5 @@ def _names(timer: Timer) -> dict[str, str]:
     return {"timer": timer.name, "function": timer.function, "environment": timer.environment}
 
 
-def _counts(timers: Sequence[Timer], asked: TimeSpan) -> list[int]:
-    return [timer.schedule.count(*asked) for timer in timers]
+def _counts(timers: Sequence[Timer], time_span: TimeSpan) -> list[int]:
+    return [timer.schedule.count(*time_span) for timer in timers]

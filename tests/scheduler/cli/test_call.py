@@ -1,4 +1,4 @@
-"""scheduler call: a function here and now."""
+"""scheduler call: a function in this process."""
 
 import time
 
@@ -19,7 +19,7 @@ def test_a_call_prints_what_the_function_prints_and_returns(command_line: Comman
     assert command_line.run("call", "add", "--params", '{"a": 1, "b": 1}', "b:=5").stdout == "6\n"
 
 
-def test_under_json_stdout_holds_the_result_alone(command_line: CommandLine) -> None:
+def test_under_json_stdout_holds_only_the_result(command_line: CommandLine) -> None:
     """What the function prints goes to stderr."""
     result = command_line.run("call", "hello", "--json")
     assert result.stdout == '"hello, world"\n'
@@ -27,12 +27,12 @@ def test_under_json_stdout_holds_the_result_alone(command_line: CommandLine) -> 
 
 
 def test_the_code_sees_the_environment_of_development(command_line: CommandLine) -> None:
-    """As under lean up, so that nobody's local try sends real mail."""
+    """As under lean up, so that a local try sends no real mail."""
     assert command_line.json("call", "environment") == "development"
 
 
 def test_the_environment_of_the_shell_holds(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever says LEANCLOUD_APP_ENV=stage means it."""
+    """LEANCLOUD_APP_ENV=stage is left as it is."""
     monkeypatch.setenv("LEANCLOUD_APP_ENV", "stage")
     assert command_line.json("call", "environment") == "stage"
 
@@ -43,11 +43,11 @@ def test_the_environment_of_the_shell_holds(command_line: CommandLine, monkeypat
         ("refuse", "Error: LeanEngineError [123] not today\n"),
         ("lack", "Error: LeanCloudError: [101] no such object\n"),
         ("bad", "Error: bad raised ZeroDivisionError: division by zero\n"),
-        ("hang --limit 0.3", "Error: The request timed out on the server. hang is over its limit of 0.3 s\n"),
+        ("hang --limit 0.3", "Error: The request timed out on the server. hang exceeded its limit of 0.3 s\n"),
     ],
 )
 def test_a_function_that_fails_ends_with_status_1(words: str, message: str, command_line: CommandLine) -> None:
-    """An error of the function is told apart from a wrong command."""
+    """An error of the function has another exit status than a wrong command."""
     started = time.monotonic()
     result = command_line.run("call", *words.split())
     assert (result.exit_code, result.stdout) == (1, "")
@@ -56,7 +56,7 @@ def test_a_function_that_fails_ends_with_status_1(words: str, message: str, comm
 
 
 def test_a_traceback_begins_in_the_users_file(command_line: CommandLine) -> None:
-    """Nobody reads through frames of ours to find the own line."""
+    """Frames of the scheduler are left out."""
     said = command_line.run("call", "bad").stderr
     assert said.count("File ") == 1
     assert "return 1 / 0" in said
@@ -85,7 +85,7 @@ def test_a_cloud_py_that_raises_says_where(command_line: CommandLine) -> None:
     assert "cloud.py raised while it was imported: ZeroDivisionError: division by zero (line 3: price = 1 / 0)" in said
 
 
-def test_an_empty_folder_is_answered_with_a_cloud_py_to_begin_with(command_line: CommandLine) -> None:
+def test_in_an_empty_folder_the_message_has_a_cloud_py_to_begin_with(command_line: CommandLine) -> None:
     """The message is a program that works."""
     (command_line.folder / "cloud.py").unlink()
     said = command_line.refusal("call", "hello")
@@ -95,7 +95,7 @@ def test_an_empty_folder_is_answered_with_a_cloud_py_to_begin_with(command_line:
 
 
 def test_an_old_wsgi_py_that_reads_its_keys_from_the_environment_loads(command_line: CommandLine) -> None:
-    """LeanEngine sets the keys before the code is imported, and so do we."""
+    """As on LeanEngine, the keys are set before the code is imported."""
     command_line.write(
         "wsgi.py",
         "import os\nfrom cloud import engine\nfrom scheduler.engine import init\n\n"

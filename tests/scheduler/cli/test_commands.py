@@ -1,35 +1,76 @@
-"""The program itself: its commands, its start, and what it says where something is missing."""
+"""The program itself: its table of commands, its start, and its messages where something is missing."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
+import click
 import pytest
 
 import scheduler.__main__ as entry
-from scheduler.cli import COMMANDS
+import scheduler.cli
+from scheduler.cli import COMMANDS, program
 from tests.scheduler.command_line import CommandLine
 
+#: The files of the command line that are no command of their own: parts of several commands, and of `timers`.
+PARTS = {"__init__", "arguments", "backfill", "demo_cloud", "options", "timer_options", "transfer"}
 
-def test_help_lists_every_command(command_line: CommandLine) -> None:
-    """scheduler --help names all commands."""
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command and subcommand that takes options, by its words."""
+    for name in COMMANDS:
+        command = program.get_command(click.Context(program), name)
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {child}", subcommand) for child, subcommand in command.commands.items())
+        else:
+            assert command is not None
+            yield name, command
+
+
+ALL = dict(commands())
+
+
+def test_every_file_is_a_command_of_the_table_or_a_part_of_one() -> None:
+    """COMMANDS is the index of the folder."""
+    files = {path.stem for path in Path(scheduler.cli.__file__).parent.glob("*.py")}
+    assert files == COMMANDS.keys() | PARTS
+
+
+def test_help_lists_the_commands_of_the_table_in_its_order(command_line: CommandLine) -> None:
+    """Each with its line of help, which wraps at 80 columns."""
     result = command_line.run("--help")
     assert result.exit_code == 0
-    assert all(f"\n  {name} " in result.stdout for name in COMMANDS)
+    listed = re.split(r"\n  (?=\w)", result.stdout.partition("\nCommands:")[2].rstrip())
+    assert dict(tuple(" ".join(entry.split()).split(" ", 1)) for entry in listed[1:]) == COMMANDS
+    assert [entry.split()[0] for entry in listed[1:]] == list(COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name: str, command_line: CommandLine) -> None:
-    """Each command has a help page."""
-    result = command_line.run(name, "--help")
+@pytest.mark.parametrize("name", [*COMMANDS, *ALL])
+def test_every_command_has_a_page_of_help(name: str, command_line: CommandLine) -> None:
+    """In plain sentences, and not wider than a terminal of 80 columns but for the choices of an option."""
+    result = command_line.run(*name.split(), "--help")
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"Usage: scheduler {name}")
+    assert result.stdout.startswith(f"Usage: scheduler {name} ")
+    assert [line for line in result.stdout.splitlines() if len(line) > 80 and "[" not in line] == []
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "timers"])
-def test_every_command_speaks_json(name: str, command_line: CommandLine) -> None:
-    """--json is everywhere."""
-    assert "--json" in command_line.run(name, "--help").stdout
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_has_json_output(name: str) -> None:
+    """Under the same option, with the same help."""
+    (option,) = (param for param in ALL[name].params if "--json" in param.opts)
+    assert isinstance(option, click.Option)
+    assert (option.name, option.is_flag, option.help) == ("as_json", True, "Print JSON; instants are ISO 8601.")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_option_has_help(name: str) -> None:
+    """One sentence that begins with a capital and ends with a full stop."""
+    for param in ALL[name].params:
+        if isinstance(param, click.Option):
+            assert re.fullmatch(r"[A-Z].*[.)]", param.help or ""), param.name
 
 
 def test_the_help_is_there_before_anything_heavy_is_imported() -> None:
@@ -40,22 +81,22 @@ def test_the_help_is_there_before_anything_heavy_is_imported() -> None:
     assert not loaded & {"sqlalchemy", "rich", "quartzcron", "waitress", "alembic", "httpx"}
 
 
-def test_an_unknown_command_is_answered_with_the_nearest_one(command_line: CommandLine) -> None:
-    """A slip of the fingers costs one look."""
+def test_an_unknown_command_is_refused_with_a_similar_one(command_line: CommandLine) -> None:
+    """A misspelt one, in one message."""
     assert "did you mean 'timers'?" in command_line.refusal("tiners")
 
 
-def test_without_its_extra_the_script_says_how_to_get_it(
+def test_without_its_extra_the_script_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The calculator alone brings no click; the script then ends with one line and status 2."""
+    """The calculator alone does not install click; the script then ends with one line and status 2."""
     monkeypatch.setattr(entry, "find_spec", lambda name: None if name == "click" else find_spec(name))
     with pytest.raises(SystemExit) as ended:
         entry.main()
     assert ended.value.code == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "pip install 'quartzcron[scheduler]'" in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "pip install 'quartzcron[scheduler]'" in message
 
 
 def test_the_module_runs_as_the_script_does() -> None:
@@ -66,7 +107,7 @@ def test_the_module_runs_as_the_script_does() -> None:
     assert output.stdout.startswith("scheduler, version ")
 
 
-def test_a_reader_who_has_enough_is_no_error() -> None:
+def test_a_closed_pipe_is_no_error() -> None:
     """scheduler next … | head -1 ends quietly."""
     command = f"{sys.executable} -m scheduler next '* * * * * ?' -n 10000 | head -1"
     output = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)

@@ -1,4 +1,4 @@
-"""scheduler runs, logs and next: what is shown of what a store and an expression hold."""
+"""scheduler runs, logs and next: what they show of a store and of an expression."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -56,8 +56,8 @@ def test_the_newest_run_comes_first(command_line: CommandLine) -> None:
     assert "succeeded" in succeeded
 
 
-def test_runs_are_chosen_by_timer_outcome_and_number(command_line: CommandLine) -> None:
-    """The options narrow what is shown."""
+def test_runs_are_filtered_by_timer_outcome_and_number(command_line: CommandLine) -> None:
+    """An unknown timer or outcome is refused."""
     assert [run["outcome"] for run in command_line.json("runs")] == [None, "timed_out", "succeeded"]
     assert [run["outcome"] for run in command_line.json("runs", "-n", "1")] == [None]
     chosen = command_line.json("runs", "--outcome", "failed", "--outcome", "succeeded")
@@ -69,20 +69,20 @@ def test_runs_are_chosen_by_timer_outcome_and_number(command_line: CommandLine) 
 
 
 def test_instants_in_json_are_iso_8601_with_offset(command_line: CommandLine) -> None:
-    """In the timer's zone; another program needs no guess."""
+    """In the timer's zone."""
     run = command_line.json("runs")[-1]
     assert run["fire_time"] == "2026-01-05T08:00:00+08:00"
     assert run["lateness_s"] == 0.25
 
 
 @pytest.mark.parametrize("command", ["runs", "logs", "simulate"])
-def test_a_name_without_its_option_is_told_of_it(command: str, command_line: CommandLine) -> None:
+def test_a_timer_name_without_its_option_is_refused_with_the_option(command: str, command_line: CommandLine) -> None:
     """`scheduler runs report` is what one would type."""
-    assert "argument (report); a timer is named by --timer NAME" in command_line.refusal(command, "report")
+    assert "argument (report); use --timer NAME to name a timer" in command_line.refusal(command, "report")
 
 
-def test_logs_without_a_line_say_so(command_line: CommandLine) -> None:
-    """On stderr: what reads a pipe gets lines only."""
+def test_logs_without_a_line_print_no_lines_to_stderr(command_line: CommandLine) -> None:
+    """So that a program that reads stdout gets lines only."""
     shown = command_line.run("logs", "--request", "none")
     assert (shown.stdout, shown.stderr) == ("", "no lines\n")
 
@@ -103,15 +103,15 @@ def test_logs_show_what_runs_printed(command_line: CommandLine) -> None:
     assert second.endswith("  error    report  no answer \\x1b[2J")
 
 
-def test_logs_speak_json_line_by_line(command_line: CommandLine) -> None:
-    """One object a line, so that --follow can be read as it grows."""
+def test_logs_print_json_line_by_line(command_line: CommandLine) -> None:
+    """One object a line, so that a program can read the output of --follow."""
     lines = command_line.run("logs", "--json").stdout.splitlines()
     assert len(lines) == 2
     assert '"level": "error"' in lines[1]
 
 
 def test_logs_of_one_run(command_line: CommandLine) -> None:
-    """--run takes the number that runs shows; a wrong one is refused."""
+    """--run takes the id that runs shows; an unknown one is refused."""
     timed_out = command_line.json("runs")[1]["id"]
     assert command_line.run("logs", "--run", str(timed_out)).stdout.count("\n") == 2
     assert "there is no run 999" in command_line.refusal("logs", "--run", "999")
@@ -132,7 +132,7 @@ def test_a_start_without_offset_is_a_wall_time_of_the_zone(command_line: Command
 
 
 def test_fire_times_are_shown_in_the_zone_of_the_expression(command_line: CommandLine) -> None:
-    """Whatever the offset of the start: Monday 1:00 in Shanghai is Sunday in UTC, and is called Monday."""
+    """Whatever the offset of the start: Monday 1:00 in Shanghai is Sunday in UTC, and is shown as Monday."""
     words = ("next", "0 0 1 ? * MON", "-n", "1", "--from", "2026-01-01T00:00:00Z")
     assert command_line.run(*words).stdout == "2026-01-05 01:00:00+08:00  Mon\n"
     assert command_line.json(*words) == ["2026-01-05T01:00:00+08:00"]
@@ -152,7 +152,7 @@ def test_fire_times_are_shown_in_the_zone_of_the_expression(command_line: Comman
 def test_a_wrong_expression_zone_or_instant_is_refused(
     words: tuple[str, ...], message: str, command_line: CommandLine
 ) -> None:
-    """One message, and for an expression the place in it."""
+    """With one message, for an expression with the column."""
     assert message in command_line.refusal(*words)
 
 

@@ -39,7 +39,7 @@ def test_the_fires_of_a_span_come_in_order_with_the_clock_of_their_zone(command_
         "            1  berlin  (production, 0 30 2 * * ? (Europe/Berlin))",
         "            1  report  (stage, 0 0 5 ? * SUN (Europe/Berlin))",
     ]
-    assert "1 of the timers are disabled and left out; --all" in result.stderr
+    assert "1 disabled timer left out; --all" in result.stderr
 
 
 def test_disabled_timers_are_simulated_when_asked_for(command_line: CommandLine) -> None:
@@ -52,15 +52,15 @@ def test_disabled_timers_are_simulated_when_asked_for(command_line: CommandLine)
     ]
 
 
-def test_only_some_timers_are_simulated(command_line: CommandLine) -> None:
-    """By name, or by environment; a name that nobody has is refused with the nearest."""
+def test_timers_are_filtered_by_name_and_environment(command_line: CommandLine) -> None:
+    """By name, or by environment; an unknown name is refused with a similar one."""
     assert fires(command_line, *SPRING, "--timer", "berlin")[0] == [("berlin", "2026-03-29T03:00:00+02:00")]
     assert fires(command_line, *SPRING, "--env", "stage")[0] == [("report", "2026-03-29T05:00:00+02:00")]
     assert "no timer 'berln'; did you mean 'berlin'?" in command_line.refusal("simulate", "--timer", "berln")
 
 
-def test_what_is_not_shown_is_counted(command_line: CommandLine) -> None:
-    """A year is counted without being walked; the limit says how many lines there are."""
+def test_fire_times_that_are_not_shown_are_counted(command_line: CommandLine) -> None:
+    """A year is counted without walking through it; --limit is the number of lines."""
     year = ("--from", "2026-01-01T00:00Z", "--to", "2027-01-01T00:00Z", "--all", "-n", "3")
     shown, last = fires(command_line, *year)
     assert len(shown) == 3
@@ -68,7 +68,7 @@ def test_what_is_not_shown_is_counted(command_line: CommandLine) -> None:
     assert "… and 9,174 more; --limit shows more of them" in command_line.run("simulate", *year).stdout
 
 
-def test_without_a_span_it_is_the_day_to_come(command_line: CommandLine) -> None:
+def test_the_default_span_is_the_next_day(command_line: CommandLine) -> None:
     """A timer of each hour fires 24 times in it."""
     assert fires(command_line, "--all", "--timer", "hourly")[1]["fires"] == 24
 
@@ -84,6 +84,6 @@ def test_without_a_span_it_is_the_day_to_come(command_line: CommandLine) -> None
         ("--from 9999-12-31", "is out of range"),
     ],
 )
-def test_a_span_that_cannot_be_is_refused(words: str, message: str, command_line: CommandLine) -> None:
-    """One line says what is wrong."""
+def test_an_invalid_span_is_refused(words: str, message: str, command_line: CommandLine) -> None:
+    """With one line."""
     assert message in command_line.refusal("simulate", *shlex.split(words))
