@@ -108,9 +108,10 @@ def explain(options: argparse.Namespace) -> int:
 
 def convert(options: argparse.Namespace) -> int:
     """An expression in other dialects: exact, or refused with the reason."""
-    from .cli.answers import WRITERS, conversions
+    from .cli.answers import conversions
+    from .dialects import names
 
-    found = conversions(options.expression, options.dialect, [options.to] if options.to else WRITERS)
+    found = conversions(options.expression, options.dialect, [options.to] if options.to else names())
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
     elif options.to and found[0]["text"]:

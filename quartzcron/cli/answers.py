@@ -9,13 +9,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from ..dialects import DIALECTS, DialectError, write
+from ..dialects import DialectError, write
 from ..expression import CronExpression
 from ..text.describe import describe
-
-#: Where a text may come from, and what it may become.
-READERS = [name for name, dialect in DIALECTS.items() if dialect.read is not None]
-WRITERS = [name for name, dialect in DIALECTS.items() if dialect.write is not None]
 
 
 def explanation(expression: CronExpression, language: str) -> dict[str, Any]:

@@ -4,6 +4,13 @@ Each conversion is exact, wall time by wall time, or refused with a DialectError
 dialect cannot express. Both directions go by the sets of days and times, never by rewriting text: Spring's
 `0 0 8 1-7 * MON` becomes `0 0 8 ? * MON#1`, and `0 0 8 L 12 ?` the crontab line `0 8 31 12 *`. What a dialect leaves to
 its host, such as the time zone of a crontab or the behaviour at clock changes, is not part of the conversion.
+
+A new dialect is a file with `read` and `write`, and a row in DIALECTS. Another package adds one by an entry point:
+
+    [project.entry-points."quartzcron.dialects"]
+    acme = "acme.schedules:DIALECT"
+
+where DIALECT is a Dialect. It is loaded when its name is first used.
 """
 
 from __future__ import annotations
@@ -16,16 +23,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
-    from typing import TypeVar
-
-    Function = TypeVar("Function")
+    from importlib.metadata import EntryPoints
 
     # From a text to a Quartz expression and the time zone that the text names, None if it names none.
     Read = Callable[[str], tuple[str, tzinfo | None]]
     # From an expression to a text.
     Write = Callable[[CompiledExpression], str]
 
-__all__ = ["DIALECTS", "Dialect", "DialectError", "read", "write"]
+__all__ = ["DIALECTS", "Dialect", "DialectError", "names", "read", "write"]
+
+_GROUP = "quartzcron.dialects"
 
 
 class Dialect:
@@ -37,7 +44,7 @@ class Dialect:
 
     __slots__ = ("name", "read", "write")
 
-    def __init__(self, name: str, read: Read | None, write: Write | None) -> None:
+    def __init__(self, name: str, read: Read | None = None, write: Write | None = None) -> None:
         self.name, self.read, self.write = name, read, write
 
 
@@ -47,15 +54,17 @@ def _write_rrule(expression: CompiledExpression) -> str:
     return write(expression)
 
 
-#: Every dialect by the name that users give: in the order in which `quartzcron convert` prints them.
+#: The dialects of this package by the names that users give, in the order in which `quartzcron convert` prints them.
 DIALECTS = {
     "quartz": Dialect("Quartz", lambda text: (text, None), lambda expression: expression.canonical),
     "crontab": Dialect(crontab.NAME, crontab.read, crontab.write),
     "spring": Dialect(spring.NAME, spring.read, spring.write),
     "eventbridge": Dialect(eventbridge.NAME, eventbridge.read, eventbridge.write),
     "oncalendar": Dialect(oncalendar.NAME, oncalendar.read, oncalendar.write),
-    "rrule": Dialect("RRULE", None, _write_rrule),
+    "rrule": Dialect("RRULE", write=_write_rrule),
 }
+
+_from_outside: dict[str, Dialect] = {}
 
 
 def read(name: str, text: str) -> tuple[str, tzinfo | None]:
@@ -66,9 +75,11 @@ def read(name: str, text: str) -> tuple[str, tzinfo | None]:
     >>> read("crontab", "*/15 9-17 * * 1-5")
     ('0 0/15 9-17 ? * MON-FRI', None)
     """
-    readers = {known: dialect.read for known, dialect in DIALECTS.items() if dialect.read is not None}
     check_type(text, str, "a schedule is a text")
-    return _function(readers, name)(text)
+    dialect = _dialect(name)
+    if dialect.read is None:
+        raise DialectError(dialect.name, None, "it can be written, but not read")
+    return dialect.read(text)
 
 
 def write(name: str, expression: CompiledExpression) -> str:
@@ -78,13 +89,42 @@ def write(name: str, expression: CompiledExpression) -> str:
     >>> write("oncalendar", CronExpression("0 0/20 9-17 ? * MON-FRI"))
     'Mon..Fri *-*-* 09..17:00/20:00'
     """
-    writers = {known: dialect.write for known, dialect in DIALECTS.items() if dialect.write is not None}
     check_type(expression, CompiledExpression, "what is converted is a CronExpression")
-    return _function(writers, name)(expression)
+    dialect = _dialect(name)
+    if dialect.write is None:
+        raise DialectError(dialect.name, None, "it can be read, but not written")
+    return dialect.write(expression)
 
 
-def _function(functions: dict[str, Function], name: str) -> Function:
+def names() -> list[str]:
+    """The names of all dialects, those of installed packages last."""
+    return list(dict.fromkeys([*DIALECTS, *sorted(_entry_points().names)]))
+
+
+def _dialect(name: str) -> Dialect:
     check_type(name, str, "the name of a dialect is a str")
-    if name not in functions:
-        raise CronError(f"no dialect {echoed(name)}; they are {', '.join(functions)}")
-    return functions[name]
+    dialect = DIALECTS.get(name) or _from_outside.get(name)
+    if dialect is None:
+        dialect = _from_outside[name] = _load(name)
+    return dialect
+
+
+def _load(name: str) -> Dialect:
+    """The dialect of an entry point. Raises DialectError if it cannot be loaded, whatever the reason."""
+    points = _entry_points()
+    if name not in points.names:
+        raise CronError(f"no dialect {echoed(name)}; they are {', '.join(names())}")
+    point = points[name]
+    try:
+        dialect = point.load()
+    except Exception as error:
+        raise DialectError(name, None, f"{point.value} cannot be loaded: {error}") from error
+    if not isinstance(dialect, Dialect):
+        raise DialectError(name, None, f"{point.value} is not a quartzcron.dialects.Dialect")
+    return dialect
+
+
+def _entry_points() -> EntryPoints:
+    from importlib.metadata import entry_points
+
+    return entry_points(group=_GROUP)
