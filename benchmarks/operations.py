@@ -1,6 +1,6 @@
-"""How long everything but a single next_fire takes: parsing, counting, matching, iterating, importing, many timers.
+"""The times of everything except next_fire: parsing, counting, matching, iterating, importing, many timers.
 
-Each function answers with one number in the unit that its goal is in.
+Each function returns one number, in the unit of its goal.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def mean(values: Iterable[float]) -> float:
 
 
 def per_call(ask: Callable[[], object], calls: int) -> float:
-    """Microseconds of processor time that one of this many calls takes."""
+    """Microseconds of processor time per call, if `ask` makes that many calls."""
     began = time.process_time()
     ask()
     return (time.process_time() - began) / calls * 1e6
@@ -55,7 +55,7 @@ def median(ask: Callable[[], float], rounds: int) -> float:
 
 
 def cold_parse(rounds: int) -> float:
-    """µs to parse a text when nothing was parsed before, mean of the 14."""
+    """µs to parse a text with empty caches, mean of the 14."""
 
     def once() -> float:
         spent = 0.0
@@ -69,29 +69,29 @@ def cold_parse(rounds: int) -> float:
 
 
 def distinct_texts(count: int) -> list[str]:
-    """Timers as many users would write them: most at one time of day, some at intervals, on days of every kind."""
+    """Expressions as users write them: most at one time of day, some at intervals, on days of every kind."""
     draw = random.Random(2)
-    found: dict[str, None] = {}
-    while len(found) < count:
+    texts: dict[str, None] = {}
+    while len(texts) < count:
         day = draw.choice(
             ["* * ?", "? * MON", "? * MON-FRI", "? * 6#3", "? * FRIL", "1 * ?", "15 * ?", "L * ?", "LW * ?"]
         )
         hours = f"{draw.randrange(60)} {draw.randrange(24)}"
         if draw.random() < 0.2:
             hours = f"{draw.randrange(60)}/{draw.choice([5, 10, 15])} {draw.choice(['*', '9-17'])}"
-        found[f"{draw.randrange(60)} {hours} {day}"] = None
-    return list(found)
+        texts[f"{draw.randrange(60)} {hours} {day}"] = None
+    return list(texts)
 
 
 def known_parse(rounds: int) -> float:
-    """µs to parse a new text of fields that were seen before."""
+    """µs to parse a new text whose fields are cached."""
     texts = distinct_texts(20_000)
     deque(map(CronExpression, texts), 0)
     return median(lambda: per_call(lambda: deque(map(CronExpression, texts), 0), len(texts)), rounds)
 
 
 def same_parse(rounds: int) -> float:
-    """µs for a text that was parsed before."""
+    """µs to parse a text that is cached."""
     texts = TEXTS * 500
     return median(lambda: per_call(lambda: deque(map(CronExpression, texts), 0), len(texts)), rounds)
 
@@ -99,12 +99,12 @@ def same_parse(rounds: int) -> float:
 def of_each(zone: tzinfo | None, name: str, rounds: int) -> list[float]:
     """µs of a method that takes a time, for each of the 14 expressions."""
     times = starts(zone, 1_000)
-    found = []
+    medians = []
     for text in TEXTS:
         ask = getattr(CronExpression(text), name)
         deque(map(ask, times), 0)
-        found.append(median(lambda ask=ask: per_call(lambda: deque(map(ask, times), 0), len(times)), rounds))  # type: ignore[misc]
-    return found
+        medians.append(median(lambda ask=ask: per_call(lambda: deque(map(ask, times), 0), len(times)), rounds))  # type: ignore[misc]
+    return medians
 
 
 def prev_beside_next(zone: tzinfo | None, rounds: int) -> float:
@@ -124,7 +124,7 @@ def prev_beside_next(zone: tzinfo | None, rounds: int) -> float:
 
 
 def slowest_count(zone: tzinfo | None, rounds: int) -> float:
-    """µs of count, for the expression and the span that take longest."""
+    """µs of count, for the slowest expression and span."""
     times, worst = starts(zone, 300), 0.0
     for text in TEXTS:
         count = CronExpression(text).count
@@ -137,7 +137,7 @@ def slowest_count(zone: tzinfo | None, rounds: int) -> float:
 
 
 def slowest_nth(zone: tzinfo | None, rounds: int) -> float:
-    """µs of nth, for the expression and the number that take longest."""
+    """µs of nth, for the slowest expression and number."""
     times, worst = starts(zone, 300), 0.0
     for text in TEXTS:
         nth = CronExpression(text).nth
@@ -172,21 +172,21 @@ def iteration(zone: tzinfo | None, rounds: int) -> float:
 
 
 def size() -> float:
-    """Bytes that an expression takes before it is asked anything, its text apart."""
+    """Bytes of an expression before its first use, without its text."""
     texts = distinct_texts(20_000)
     deque(map(CronExpression, texts), 0)
     kept: list[CronExpression | None] = [None] * len(texts)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    for place, text in enumerate(texts):
-        kept[place] = CronExpression(text)
-    found = tracemalloc.get_traced_memory()[0] - before
+    for index, text in enumerate(texts):
+        kept[index] = CronExpression(text)
+    used = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    return found / len(texts)
+    return used / len(texts)
 
 
 def timers(rounds: int) -> tuple[float, float]:
-    """ms to parse 100,000 distinct texts, and ms to ask each of them once, in New York."""
+    """ms to parse 100,000 distinct texts, and ms to call next_fire of each once, in New York."""
     texts, now = distinct_texts(100_000), datetime(2026, 6, 1, 12, tzinfo=NEW_YORK)
     parsed, asked = [], []
     for _ in range(rounds):
@@ -210,7 +210,7 @@ CronExpression("0 0 8 ? * MON").next_fire(datetime(2026, 1, 1))
 
 
 def import_ms(code: str, rounds: int) -> float:
-    """ms of processor time that some code which imports quartzcron, compiled before, adds to a bare interpreter."""
+    """ms of processor time that code with an import of quartzcron, already compiled, adds to a bare interpreter."""
     with tempfile.TemporaryDirectory() as compiled:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)

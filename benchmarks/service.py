@@ -1,9 +1,9 @@
-"""What the timer service sustains, how it starts, and what it does to functions that hang, each beside its goal.
+"""Throughput of the timer service, its start with a large store, and functions that hang, each with its goal.
 
     python benchmarks/service.py [--only sustained store hung postgresql]
 
-Everything is kept in a durable store, and functions run in two worker processes. PostgreSQL comes from the test extra's
-wheel. A goal that is missed is printed as such, and makes the exit status 1.
+The store is durable, and functions run in two worker processes. PostgreSQL comes from a wheel of the test extra. A
+missed goal is printed as missed, and makes the exit status 1.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ HANGING = ("sleeps", "spins", "ignores_signals", "has_children", "holds_the_gil"
 
 
 class Result(NamedTuple):
-    """One number with its unit, and the goal that it is to stay below, or above where `more` is better."""
+    """One number with its unit, and its goal: an upper bound, or a lower bound if `more` is set."""
 
-    what: str
+    name: str
     value: float
     unit: str
     goal: float | None = None
@@ -84,7 +84,7 @@ class Result(NamedTuple):
 
     def __str__(self) -> str:
         goal = "" if self.goal is None else f"  ({'≥' if self.more else '≤'} {self.goal:,g})"
-        return f"{self.what:64} {self.value:12,.4g} {self.unit}{goal}{'  MISSED' if self.is_missed else ''}"
+        return f"{self.name:64} {self.value:12,.4g} {self.unit}{goal}{'  MISSED' if self.is_missed else ''}"
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def daemon_on(
 def sustained(
     seconds: int = 6, steps: Sequence[int] = (20_000, 25_000, 30_000, 35_000, 40_000, 50_000)
 ) -> list[Result]:
-    """As many every-second timers as are all done in time: each fire, and 99 of 100 within the second."""
+    """The most every-second timers of which every fire time runs, 99 of 100 within a second."""
     most, cpu = 0, float("inf")
     for timers in steps:
         measured = ours(timers, seconds)
@@ -118,26 +118,26 @@ def sustained(
             break
         most, cpu = timers, measured.cpu
     return [
-        Result("durable fires a second, SQLite", most, "", 40_000, more=True),
-        Result("CPU a fire", cpu, "µs", 50),
+        Result("durable runs per second, SQLite", most, "", 40_000, more=True),
+        Result("CPU per run", cpu, "µs", 50),
     ]
 
 
 def _rate(store: Store, target: str, seconds: int) -> tuple[float, int]:
-    """Fires recorded as succeeded a second, once it is under way; and all of them."""
-    told: list[tuple[float, int]] = []
+    """The runs per second that succeeded, without the first two seconds; and the number of all of them."""
+    reports: list[tuple[float, int]] = []
 
     def listen(ended: list[tuple[Task, Ending]], _: list[Line]) -> None:
-        told.append((time.monotonic(), sum(ending.outcome is Outcome.SUCCEEDED for _, ending in ended)))
+        reports.append((time.monotonic(), sum(ending.outcome is Outcome.SUCCEEDED for _, ending in ended)))
 
     with daemon_on(store, target, listen):
         time.sleep(seconds)
-    return rate_of(told), sum(count for _, count in told)
+    return rate_of(reports), sum(count for _, count in reports)
 
 
-def rate_of(told: list[tuple[float, int]]) -> float:
-    """Per second, from the first report after two seconds to the last before the end."""
-    steady = [(at, count) for at, count in told if at - told[0][0] > 2]
+def rate_of(reports: list[tuple[float, int]]) -> float:
+    """Runs per second, from the first report after two seconds to the last one."""
+    steady = [(at, count) for at, count in reports if at - reports[0][0] > 2]
     return sum(count for _, count in steady[1:]) / (steady[-1][0] - steady[0][0])
 
 
@@ -145,7 +145,7 @@ def rate_of(told: list[tuple[float, int]]) -> float:
 
 
 def large_store(timers: int = 100_000) -> list[Result]:
-    """How long a start takes, what waiting costs, and how much memory."""
+    """The time of a start, the CPU while idle, and the memory."""
     with tempfile.TemporaryDirectory() as folder:
         target, path = functions(folder), str(Path(folder) / "store.db")
         with Store(path) as store:
@@ -163,7 +163,7 @@ def large_store(timers: int = 100_000) -> list[Result]:
             ready_s = time.monotonic() - began
             time.sleep(5)
             used, since = time.process_time(), time.monotonic()
-            # The daemon wakes every half minute.
+            # The daemon wakes twice a minute.
             time.sleep(60)
             share = (time.process_time() - used) / (time.monotonic() - since)
             memory = (_memory() - before) / timers
@@ -175,7 +175,7 @@ def large_store(timers: int = 100_000) -> list[Result]:
 
 
 def _once_a_day(number: int) -> str:
-    """A time of day in the twelve hours that are furthest from now."""
+    """A time of day that is at least six hours from now, in either direction."""
     second = (datetime.now(UTC).hour * 3600 + 21_600 + number * 43_200 // 100_000) % 86_400
     return f"{second % 60} {second // 60 % 60} {second // 3600} * * ?"
 
@@ -185,7 +185,7 @@ def _memory() -> int:
 
 
 def adding_and_catching_up(timers: int = 10_000) -> list[Result]:
-    """A list of timers added at once; and a start that finds all of them overdue."""
+    """Timers that are added at once, and a start when all of them are overdue."""
     with tempfile.TemporaryDirectory() as folder, Store(str(Path(folder) / "store.db")) as store:
         target, trigger = functions(folder), Every(3600)
         new = [Timer(name=f"t{n}", function="nothing", trigger=trigger, enabled=True) for n in range(timers)]
@@ -217,7 +217,7 @@ def adding_and_catching_up(timers: int = 10_000) -> list[Result]:
 
 
 def hung(seconds: int = 21, limit_s: float = 5.0) -> list[Result]:
-    """Ten of fifteen functions never return: how long after its limit each is gone, and what the healthy feel of it."""
+    """Ten of fifteen functions never return: how long after its limit each is killed, and how late the others run."""
     over: list[float] = []
     alone, beside = _healthy([], seconds, limit_s, over), _healthy([*HANGING, *HANGING], seconds, limit_s, over)
     return [
@@ -230,7 +230,7 @@ def hung(seconds: int = 21, limit_s: float = 5.0) -> list[Result]:
 
 
 def _healthy(hanging: list[str], seconds: int, limit_s: float, over: list[float]) -> float:
-    """The p99 of the lateness of five every-second timers beside those that hang, in ms."""
+    """The p99 of the lateness of five every-second timers beside functions that hang, in ms."""
     late: list[float] = []
 
     def listen(ended: list[tuple[Task, Ending]], _: list[Line]) -> None:
@@ -260,7 +260,7 @@ def _healthy(hanging: list[str], seconds: int, limit_s: float, over: list[float]
         TimerTable(store).add(new, now=SystemClock().now(), quota=0)
         with daemon_on(store, functions(folder, HUNG), listen):
             time.sleep(seconds)
-    # The first second is that of the start.
+    # Without the first two seconds, those of the start.
     steady = sorted(late[10:])
     return steady[int(len(steady) * 0.99) - 1]
 
@@ -269,7 +269,7 @@ def _healthy(hanging: list[str], seconds: int, limit_s: float, over: list[float]
 
 
 def postgresql(seconds: int = 12) -> list[Result]:
-    """A thousand timers by one daemon; and more than can be done by two, which are processes of their own."""
+    """A thousand timers on one daemon; and more than two daemons, in processes of their own, can run."""
     sys.path.insert(0, str(ROOT))
     from tests.scheduler.postgres_server import postgres_server
 
@@ -280,8 +280,8 @@ def postgresql(seconds: int = 12) -> list[Result]:
             rate = _two_daemons(url, functions(folder), seconds)
     return [
         Result("PostgreSQL, 1,000 timers: p99 lateness", measured.p99, "ms", 50),
-        Result("PostgreSQL, 1,000 timers: fires done", measured.done * 100, "%", 100, more=True),
-        Result("durable fires a second, two daemons on PostgreSQL", rate, "", 15_000, more=True),
+        Result("PostgreSQL, 1,000 timers: fire times that ran", measured.done * 100, "%", 100, more=True),
+        Result("durable runs per second, two daemons on PostgreSQL", rate, "", 15_000, more=True),
     ]
 
 
@@ -298,7 +298,7 @@ def _two_daemons(url: str, target: str, seconds: int) -> float:
                 daemon.send_signal(signal.SIGKILL)
 
 
-def _be_a_daemon(url: str, target: str, seconds: str) -> None:
+def _run_daemon_process(url: str, target: str, seconds: str) -> None:
     with Store(url) as store:
         print(_rate(store, target, int(seconds))[0])
 
@@ -317,7 +317,7 @@ def main() -> None:
     parser.add_argument("--daemon", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.daemon:
-        _be_a_daemon(*options.daemon)
+        _run_daemon_process(*options.daemon)
         return
     missed = 0
     for section in options.only:

@@ -1,11 +1,11 @@
-"""How the cost of a fire grows with the number of timers, and with that of daemons: a virtual clock over a real store.
+"""The cost of a run by the number of timers, and by the number of daemons: a virtual clock with a real store.
 
     python benchmarks/simulation.py [--timers 1000 10000 100000 1000000] [--daemons 1 2 4 8 16] [--plot FILE.svg]
 
-Timers that fire once a minute, spread over its seconds, for two virtual minutes; the functions take no time, so all
-that is measured is the service: claiming, accounting, recording. Timers are counted on SQLite with one daemon, daemons
-on PostgreSQL (from the test extra's wheel) with 10,000 timers, one after the other in one process: what is measured is
-the work, not its lucky distribution over processors. A plot needs matplotlib.
+Timers fire once a minute, spread over its seconds, for two virtual minutes; the functions take no time, so only the
+service is measured: claiming, accounting, recording. Timers are varied on SQLite with one daemon, daemons on PostgreSQL
+(from a wheel of the test extra) with 10,000 timers, one after the other in one process: their total work is measured,
+however processors would share it. A plot needs matplotlib.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from scheduler.store.timers import TimerTable
 ROOT = Path(__file__).parent.parent
 START = datetime(2026, 1, 1, tzinfo=UTC)
 VIRTUAL_S = 120
-#: Added at a time, so that what is being added does not count as memory of the service.
+#: Timers that are added at a time, so that the new timers take little memory.
 PORTION = 20_000
 
 
-class Instant:
+class NoOpExecutor:
     """An executor whose functions take no time."""
 
     def __init__(self, clock: ManualClock) -> None:
@@ -63,7 +63,7 @@ class Instant:
 
 
 class Cost(NamedTuple):
-    """CPU in µs a fire, and the longest virtual second in ms of real time, with that many timers or daemons."""
+    """CPU in µs per run, and the longest virtual second in ms of real time, for a number of timers or daemons."""
 
     number: int
     cpu_us: float
@@ -74,7 +74,7 @@ def simulate(url: str, timers: int, daemons: int) -> Cost:
     clock = ManualClock(START)
     with Store(url) as store:
         add(store, timers)
-        fleet = [Daemon(store, {Environment.PRODUCTION: Instant(clock)}, clock=clock) for _ in range(daemons)]
+        fleet = [Daemon(store, {Environment.PRODUCTION: NoOpExecutor(clock)}, clock=clock) for _ in range(daemons)]
         for daemon in fleet:
             _settle([daemon])
         began, longest = time.process_time(), 0.0
@@ -100,7 +100,7 @@ def add(store: Store, count: int) -> None:
 
 
 def _settle(fleet: list[Daemon]) -> None:
-    """Let each take a turn, until nobody has anything to do at this instant."""
+    """Let each daemon take turns until none has anything to do at this instant."""
     busy = fleet
     while busy:
         busy = [daemon for daemon in busy if daemon.step() == 0]
@@ -128,9 +128,9 @@ def by_daemons(numbers: list[int]) -> list[Cost]:
     return costs
 
 
-def _show(what: str, cost: Cost) -> None:
+def _show(unit: str, cost: Cost) -> None:
     number, cpu_us, longest_ms = cost
-    print(f"{number:9,} {what:8} {cpu_us:8.1f} µs a fire {longest_ms:10.1f} ms a second at most", flush=True)
+    print(f"{number:9,} {unit:8} {cpu_us:8.1f} µs per run {longest_ms:10.1f} ms for the longest second", flush=True)
 
 
 def plot(timers: list[Cost], daemons: list[Cost], path: str) -> None:
@@ -140,12 +140,12 @@ def plot(timers: list[Cost], daemons: list[Cost], path: str) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4))
-    for axis, costs, what in zip(axes, (timers, daemons), ("timers, SQLite", "daemons, PostgreSQL"), strict=True):
+    for axis, costs, label in zip(axes, (timers, daemons), ("timers, SQLite", "daemons, PostgreSQL"), strict=True):
         axis.plot([cost.number for cost in costs], [cost.cpu_us for cost in costs], marker="o", color="#1f5fa8")
         axis.set_xscale("log")
         axis.set_ylim(bottom=0)
-        axis.set_xlabel(what)
-        axis.set_ylabel("CPU a fire, µs")
+        axis.set_xlabel(label)
+        axis.set_ylabel("CPU per run, µs")
         axis.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path)

@@ -1,10 +1,10 @@
-"""How late timers fire, how many of their fires are done, and what each costs: every-second timers of a no-op.
+"""Lateness of timers, the share of their fire times that ran, and the CPU of each: every-second timers of a no-op.
 
     python benchmarks/timers.py [--seconds 5] [--rounds 3] [--timers 100 1000 10000]
 
-Ours keeps every fire in a durable SQLite store and runs functions in two worker processes; APScheduler 3 keeps its jobs
-in memory and runs them in threads of this process. Both in turn, and the medians of the rounds count. A goal that is
-missed is printed as such, and makes the exit status 1.
+Ours records every run in a durable SQLite store and runs functions in two worker processes; APScheduler 3 has its jobs
+in memory and runs them in threads of this process. Rounds alternate, and their medians count. A missed goal is printed
+as missed, and makes the exit status 1.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GOALS = {100: (3, 4), 1_000: (10, 10), 10_000: (100, 15)}
 
 
 class Measured(NamedTuple):
-    """Lateness in ms, the share of the due fires that were done, and CPU in µs a fire (children included)."""
+    """Lateness in ms, the share of the due fire times that ran, and CPU in µs per run (child processes included)."""
 
     p50: float
     p99: float
@@ -47,7 +47,7 @@ class Measured(NamedTuple):
 
 
 def ours(timers: int, seconds: int, url: str = "") -> Measured:
-    """Every-second timers on an empty store: SQLite in a folder of its own, or what `url` says."""
+    """Measure every-second timers on an empty store: SQLite in a folder of its own, or the store at `url`."""
     late: list[float] = []
 
     def listen(ended: list[tuple[Task, Ending]], _: list[Line]) -> None:
@@ -67,14 +67,14 @@ def ours(timers: int, seconds: int, url: str = "") -> Measured:
 
 
 def functions(folder: str, source: str = NOTHING) -> str:
-    """Write functions into a file of a folder; its path."""
+    """Write functions to a file in a folder, and return its path."""
     path = Path(folder) / "nothing_cloud.py"
     path.write_text(source)
     return str(path)
 
 
 def add_every_second(store: Store, count: int) -> None:
-    """That many timers of the same expression, from the next second but one on."""
+    """Add that many timers of the same expression, which fire from the second after the next one on."""
     trigger = Cron("* * * * * ?", "UTC")
     new = [Timer(name=f"t{n}", function="nothing", trigger=trigger, enabled=True) for n in range(count)]
     TimerTable(store).add(new, now=SystemClock().now() + timedelta(seconds=1), quota=0)
@@ -117,7 +117,7 @@ def _measured(late: list[float], due: int, run: Callable[[], None]) -> Measured:
     before = _cpu_s()
     run()
     cpu_s = _cpu_s() - before
-    # What was due within the span; ours goes on for a moment longer.
+    # Only as many as were due in the time measured; ours runs a moment longer.
     counted = sorted(late)[: max(due, 1)] or [float("inf")]
     p99 = counted[min(len(counted) - 1, int(len(counted) * 0.99))]
     return Measured(statistics.median(counted), p99, min(1.0, len(late) / due), cpu_s / max(1, len(late)) * 1e6)
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="measure ours only")
     options = parser.parse_args()
     missed = 0
-    print(f"{'timers':>7} {'':12} {'p50 ms':>9} {'p99 ms':>9} {'done':>6} {'CPU a fire':>11}")
+    print(f"{'timers':>7} {'':12} {'p50 ms':>9} {'p99 ms':>9} {'done':>6} {'CPU per run':>11}")
     for timers in options.timers:
         rounds = [
             (ours(timers, options.seconds), None if options.alone else apscheduler(timers, options.seconds))
@@ -158,14 +158,14 @@ def main() -> None:
             show("", "APScheduler", median(theirs))
         ratio = statistics.median(other.p99 / one.p99 for one, other in rounds if other) if theirs else float("inf")
         goal_ms, goal_ratio = GOALS.get(timers, (float("inf"), 0))
-        for said, is_met in (
+        for goal, is_met in (
             (f"p99 ≤ {goal_ms} ms", mine.p99 <= goal_ms),
             (f"p99 ≥ {goal_ratio} × below APScheduler's ({ratio:.0f} ×)", ratio >= goal_ratio),
-            ("every fire done", mine.done >= 1),
+            ("every fire time ran", mine.done >= 1),
         ):
             if not is_met:
                 missed += 1
-                print(f"{'':7} MISSED: {said}")
+                print(f"{'':7} MISSED: {goal}")
     raise SystemExit(bool(missed))
 
 
