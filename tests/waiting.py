@@ -1,14 +1,56 @@
-"""Waiting for what another thread will do soon."""
+"""Waiting for what another thread or process does: a message, a row, a file.
+
+Tests wait here, and for a condition: never for a fixed time, which is too short on a busy machine and too long on all
+others.
+"""
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+Seen = TypeVar("Seen")
+
+#: Only a test that fails waits as long, so it is generous: a busy machine may be twenty times slower than an idle one.
+PATIENCE_S = 60.0
+#: The pause between two looks doubles from the first of these up to the second.
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.001, 0.05
 
 
-def eventually(is_so: Callable[[], object]) -> None:
-    """Wait until something is so, at most five seconds."""
-    until = time.monotonic() + 5
-    while not is_so():
-        assert time.monotonic() < until, "never came true"
-        time.sleep(0.001)
+def eventually(
+    look: Callable[[], Seen],
+    is_enough: Callable[[Seen], object] = bool,
+    *,
+    within_s: float = PATIENCE_S,
+    between: Callable[[], object] | None = None,
+) -> Seen:
+    """The first value of `look` that is enough, by default the first that is true.
+
+    `between` is called between two looks, where something has to be done so that the condition can come true; it is
+    to wait a moment. By default that is all that happens.
+
+    Raises AssertionError with the condition and the last value after `within_s` seconds.
+    """
+    __tracebackhide__ = True
+    give_up_at = time.monotonic() + within_s
+    pause_s = _FIRST_PAUSE_S
+    while not is_enough(seen := look()):
+        assert time.monotonic() < give_up_at, f"waited {within_s:g} s for: {_text(look)}; last saw {seen!r:.2000}"
+        if between is None:
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+        else:
+            between()
+    return seen
+
+
+def _text(look: Callable[[], object]) -> str:
+    """The lines of a lambda, the name of any other function."""
+    if getattr(look, "__name__", "") != "<lambda>":
+        return repr(look)
+    try:
+        return " ".join(inspect.getsource(look).split())
+    except OSError:
+        return repr(look)

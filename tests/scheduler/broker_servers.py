@@ -9,14 +9,13 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.scheduler.up_process import PATIENCE_S
+from tests.waiting import PATIENCE_S, eventually
 
 #: Ends a server by the signal that it is told, or when its standard input ends, which the kernel sees to.
 _GUARD = '"$0" "$@" & trap "" INT; read -r signal; kill -"${signal:-TERM}" $!; wait'
@@ -37,7 +36,7 @@ class Redis:
     def start(self) -> None:
         words = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
         self._process = _guarded("redis-server", *words)
-        listens(self._port)
+        eventually(lambda: is_listening(self._port))
 
     def stop(self) -> None:
         _stop(self._process)
@@ -75,7 +74,7 @@ class RabbitMQ:
         self._process: subprocess.Popen[bytes] | None = None
         self._epmd = _guarded("epmd", "-address", "127.0.0.1", "-port", str(self._names))
         try:
-            listens(self._names)
+            eventually(lambda: is_listening(self._names))
             self.start()
         except BaseException:
             self.close()
@@ -87,7 +86,7 @@ class RabbitMQ:
 
     def start(self) -> None:
         self._process = _guarded(str(RABBITMQ), environ=self._environ)
-        listens(self._port)
+        eventually(lambda: is_listening(self._port))
 
     def stop(self) -> None:
         if self._process is not None:
@@ -123,16 +122,13 @@ def free_port() -> int:
     return port
 
 
-def listens(port: int) -> None:
-    """Wait until something does."""
-    give_up_at = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            assert time.monotonic() < give_up_at
-            time.sleep(0.02)
+def is_listening(port: int) -> bool:
+    """Whether a program accepts connections to a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from scheduler.fleet.executor import CeleryExecutor
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
-from tests.scheduler.up_process import PATIENCE_S, clean_environ, lives
+from tests.scheduler.up_process import clean_environ
+from tests.waiting import PATIENCE_S
 
 CLOUD = """
 import os, signal, subprocess, sys, time
@@ -190,7 +191,3 @@ class Watched:
             self.ended |= {task.run_id: ending for task, ending in ended}
             self.lines += lines
             self._news.notify_all()
-
-
-def are_gone(pids: list[int]) -> bool:
-    return not any(lives(pid) for pid in pids)

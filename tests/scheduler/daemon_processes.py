@@ -28,7 +28,7 @@ from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
-from tests.scheduler.up_process import eventually
+from tests.waiting import eventually
 
 CLOUD = """
 import os, time
@@ -162,7 +162,9 @@ class Fleet:
             assert daemon.stdout is not None
             assert daemon.stdout.readline() == "ready\n"
         if not self.broker:
-            eventually(lambda: {note.daemon for note in self.notes()} >= {daemon.pid for daemon in new})
+            eventually(
+                lambda: {note.daemon for note in self.notes()}, lambda seen: seen >= {daemon.pid for daemon in new}
+            )
 
     def notes(self) -> list[Note]:
         if not self.notes_file.exists():

@@ -12,7 +12,6 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +20,12 @@ from typing import Any
 import pytest
 
 from scheduler.store.database import Store
+from tests.waiting import PATIENCE_S, eventually
 
 #: Ends the server when its standard input ends, which the kernel sees to.
 _GUARD = '"$0" "$@" & trap "" INT; read -r _; kill -INT $!; wait'
 #: Nothing here need outlive the machine; everything else is as PostgreSQL comes.
 _SETTINGS = ("listen_addresses=", "fsync=off", "shared_buffers=64MB", "max_connections=60", "autovacuum=off")
-_PATIENCE_S = 20.0
 
 
 class Server:
@@ -59,16 +58,13 @@ class Server:
                 start_new_session=True,  # Ctrl-C is for the tests, which then end it
                 **_someone(),
             )
-        give_up_at = time.monotonic() + _PATIENCE_S
-        while not self._answers():
-            assert time.monotonic() < give_up_at, (self._folder / "log").read_text()
-            time.sleep(0.02)
+        eventually(self._refusal, lambda seen: seen is None)
 
     def stop(self) -> None:
         """End it, and every connection with it, as an administrator does."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-            self._process.wait(_PATIENCE_S)
+            self._process.wait(PATIENCE_S)
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement of the administrator's, beside every store."""
@@ -88,14 +84,15 @@ class Server:
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def _answers(self) -> bool:
+    def _refusal(self) -> str | None:
+        """Why it does not answer, with its log; None where it does."""
         import psycopg
 
         try:
             self.execute("SELECT 1")
-        except psycopg.OperationalError:
-            return False
-        return True
+        except psycopg.OperationalError as error:
+            return f"{error}; {(self._folder / 'log').read_text()}"
+        return None
 
     def _run(self, program: str, *words: str) -> None:
         done = subprocess.run(

@@ -17,7 +17,8 @@ from scheduler.core.run import Ending, Kind, Outcome, Task
 from scheduler.errors import StoreUnavailableError
 from scheduler.metrics import DURATION_S, Metrics
 from tests.scheduler.scripted_service import FAILURE, START, Service
-from tests.scheduler.up_process import cli, curl, eventually, fetch, up
+from tests.scheduler.up_process import cli, curl, fetch, up
+from tests.waiting import eventually
 
 CLOUD = """
 from scheduler.engine import Engine

@@ -1,8 +1,6 @@
 """Scheduler, the service inside a program; and ManualScheduler, the same for the tests of users."""
 
 import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,15 +12,9 @@ from scheduler.engine import Engine, LeanEngineError
 from scheduler.errors import ArgumentError, ConfigError, StoreError, UnknownFunctionError
 from scheduler.functions.registry import Registry
 from scheduler.testing import ManualScheduler
+from tests.waiting import eventually
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def wait_for(condition: Callable[[], object], *, within_s: float = 10) -> None:
-    give_up_at = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
 
 
 def test_timers_fire_while_the_block_lasts() -> None:
@@ -32,7 +24,7 @@ def test_timers_fire_while_the_block_lasts() -> None:
     with Scheduler("sqlite://", functions) as scheduler:
         scheduler.add(Timer(name="t", function="call", trigger=Every(1), enabled=True))
         assert called.wait(10)
-        wait_for(lambda: scheduler.history.runs(outcomes=[Outcome.SUCCEEDED]))
+        eventually(lambda: scheduler.history.runs(outcomes=[Outcome.SUCCEEDED]))
     assert not [thread for thread in threading.enumerate() if thread.name == "scheduler"]
 
 
@@ -65,7 +57,7 @@ def test_a_manual_run_happens_now(tmp_path: Path) -> None:
     with Scheduler(str(tmp_path / "timers.db"), engine) as scheduler:
         scheduler.add(Timer(name="sum", function="add", trigger=Cron("0 0 0 1 1 ? 2099"), params={"a": 1, "b": 2}))
         run_id = scheduler.run("sum")
-        wait_for(lambda: (run := scheduler.history.run(run_id)) is not None and run.outcome)
+        eventually(lambda: (run := scheduler.history.run(run_id)) is not None and run.outcome)
         run = scheduler.history.run(run_id)
     assert run is not None
     assert (run.outcome, run.result) == (Outcome.SUCCEEDED, "3")
@@ -78,7 +70,7 @@ def test_a_thread_over_its_limit_is_reported_and_left_alone() -> None:
     with Scheduler("sqlite://", functions) as scheduler:
         scheduler.add(Timer(name="t", function="hang", trigger=Every(3600), limit_s=0.2))
         run_id = scheduler.run("t")
-        wait_for(lambda: (run := scheduler.history.run(run_id)) is not None and run.outcome)
+        eventually(lambda: (run := scheduler.history.run(run_id)) is not None and run.outcome)
         run = scheduler.history.run(run_id)
         release.set()
     assert run is not None
@@ -94,7 +86,7 @@ def test_functions_of_a_file_run_in_processes(tmp_path: Path) -> None:
     with Scheduler("sqlite://", str(tmp_path / "embedded_cloud.py")) as scheduler:
         scheduler.add(Timer(name="t", function="spin", trigger=Every(3600), limit_s=0.3))
         run_id = scheduler.run("t")
-        wait_for(lambda: (run := scheduler.history.run(run_id)) is not None and run.outcome)
+        eventually(lambda: (run := scheduler.history.run(run_id)) is not None and run.outcome)
         run = scheduler.history.run(run_id)
     assert run is not None
     assert run.outcome is Outcome.TIMED_OUT

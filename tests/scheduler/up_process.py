@@ -9,16 +9,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 20.0
+from tests.waiting import PATIENCE_S
 
 
 class Up:
@@ -103,26 +102,22 @@ def curl(call: str, *, instead: str = "hello", body: str = "{}") -> tuple[int, s
     return fetch(words[-1].replace("/hello", f"/{instead}"), headers, body.encode())
 
 
-def eventually(condition: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
-    """The first answer that is true, within our patience."""
-    give_up_at = time.monotonic() + within_s
-    while not (answer := condition()):
-        assert time.monotonic() < give_up_at, "it never happened"
-        time.sleep(0.05)
-    return answer
-
-
 def children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
-def lives(pid: int) -> bool:
-    """Whether a process is there and has not ended."""
+def living(*pids: int) -> list[int]:
+    """Those of some processes that have not ended; a zombie has."""
+    return [pid for pid in pids if _state(pid) not in "ZX"]
+
+
+def _state(pid: int) -> str:
+    """The letter that proc(5) gives for the state of a process; X, dead, where it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
 
 
 def count_of(folder: Path, query: str) -> int:

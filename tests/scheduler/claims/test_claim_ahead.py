@@ -22,7 +22,7 @@ from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
-from tests.scheduler.up_process import eventually
+from tests.waiting import eventually
 
 PRODUCTION = Environment.PRODUCTION
 #: Well within the shortest lead.

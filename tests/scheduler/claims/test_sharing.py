@@ -28,7 +28,7 @@ from scheduler.store.schema import daemons, timers
 from scheduler.store.timers import TimerTable
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import FAILURE, START, ScriptedExecutor, Service, release, settle
-from tests.scheduler.up_process import eventually
+from tests.waiting import eventually
 
 PRODUCTION = Environment.PRODUCTION
 DAEMON = {"id": 1, "host": "h", "pid": 1, "process_started": "", "wake_port": 1, "started_at": 1, "lease_until": 1}
@@ -392,10 +392,7 @@ class TestOnPostgreSQL:
         new.show(1)
         assert not new._holds
         old.close()
-        give_up_at = time.monotonic() + 5
-        while not new._holds:
-            assert time.monotonic() < give_up_at
-            new.show(1)
+        eventually(lambda: new._holds, between=lambda: new.show(1))
         new.close()
 
     def test_a_transaction_that_stands_still_is_given_up_by_the_server(

@@ -15,7 +15,7 @@ from scheduler.store.log_lines import Choice, LogLine, LogLines, Mark
 from scheduler.up.call_log import CallLogWriter
 from scheduler.up.run_reports import JsonReporter
 from tests.scheduler.command_line import CommandLine
-from tests.scheduler.up_process import eventually
+from tests.waiting import eventually
 
 EIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 

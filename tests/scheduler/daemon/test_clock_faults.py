@@ -22,7 +22,7 @@ from scheduler.core.timer import OverlapPolicy, Timer
 from scheduler.core.triggers import Cron
 from tests.scheduler.daemon_processes import SECOND, Account, Fleet, account, fleet_on, tell
 from tests.scheduler.fault_scale import scaled
-from tests.scheduler.up_process import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 
@@ -81,7 +81,7 @@ def test_a_machine_that_slept_goes_on_where_it_wakes(fleet: Fleet) -> None:
     fleet.set_clock(3600)
     woke_at = time.time()
     os.kill(daemon.pid, signal.SIGCONT)
-    eventually(lambda: len([note for note in fleet.notes() if note.begun_at > woke_at]) > 3 * TIMERS)
+    eventually(lambda: len([note for note in fleet.notes() if note.begun_at > woke_at]), lambda seen: seen > 3 * TIMERS)
     result = account(fleet, fleet.end())
     missed = sum(run.count for run in fleet.runs() if run.outcome is Outcome.MISFIRED)
     print(f"fired again {silences_s(fleet, woke_at)[0]:.3f} s after it woke; missed {missed}")
@@ -127,7 +127,7 @@ def test_the_clocks_change_while_the_daemon_runs(fleet: Fleet, change: str) -> N
     fleet.add_timers(noting(fleet, "every-second", Cron("* * * * * ?", NEW_YORK)))
     begin = fleet.now()
     fleet.start(1)
-    eventually(lambda: fleet.now() > moment + 2 * SECOND)
+    eventually(fleet.now, lambda seen: seen > moment + 2 * SECOND)
     end = fleet.end()
     due = Counter((f"{number}", fire_time) for number, (_, _, times) in enumerate(expected) for fire_time in times)
     seconds = (moment + SECOND * rank for rank in range(-10, 20))

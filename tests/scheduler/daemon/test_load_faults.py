@@ -22,7 +22,7 @@ from scheduler.errors import TimerError
 from scheduler.store.schema import timers
 from tests.scheduler.daemon_processes import SECOND, Fleet, account, fleet_on
 from tests.scheduler.fault_scale import peak_mb, scaled
-from tests.scheduler.up_process import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 
@@ -263,7 +263,7 @@ def test_ten_thousand_timers_of_the_same_second_all_fire(fleet: Fleet) -> None:
     with fleet.store.writing() as connection:
         moved = {"enabled": True, "next_fire_at": stamp(at), "anchor_at": stamp(at - timedelta(days=1))}
         connection.execute(update(timers).where(timers.c.name.like("s%")).values(moved))
-    eventually(lambda: sum(note.timer.startswith("s") for note in fleet.notes()) >= count)
+    eventually(lambda: sum(note.timer.startswith("s") for note in fleet.notes()), lambda seen: seen >= count)
     last_s = max(note.begun_at for note in fleet.notes() if note.timer.startswith("s")) - at.timestamp()
     time.sleep(1)
     memory = peak_mb(daemon.pid)

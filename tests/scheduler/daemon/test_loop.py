@@ -1,7 +1,6 @@
 """The daemon's turns, on a clock that stands still until it is moved."""
 
 import threading
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from scheduler.store.schema import daemons
 from scheduler.store.sqlite import SqliteStore
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
+from tests.waiting import eventually
 
 PRODUCTION = Environment.PRODUCTION
 
@@ -418,13 +418,10 @@ def test_stopping_lets_what_runs_come_to_its_end(store: Store) -> None:
     TimerTable(store).add([timer], now=clock.now())
     thread = threading.Thread(target=daemon.run)
     thread.start()
-    give_up_at = time.monotonic() + 10
-    while not executor.going_on:
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
+    (task,) = eventually(lambda: list(executor.going_on))
     daemon.stop()
     assert thread.is_alive()
-    executor.end(executor.going_on[0])
+    executor.end(task)
     daemon.wake()
     thread.join(5)
     assert not thread.is_alive()

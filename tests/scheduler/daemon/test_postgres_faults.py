@@ -17,7 +17,7 @@ from scheduler.core.timer import Delivery, OverlapPolicy
 from tests.scheduler.daemon_processes import Fleet, account, fleet_on
 from tests.scheduler.fault_scale import scaled
 from tests.scheduler.postgres_server import Server
-from tests.scheduler.up_process import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 
@@ -42,7 +42,7 @@ def test_when_a_daemon_is_killed_the_others_go_on_within_a_second(
     victim.kill()
     killed_at = time.time()
     time.sleep(2.2)
-    eventually(lambda: not [run for run in fleet.runs() if run.outcome is None and run.attempt == 2])
+    eventually(lambda: [run for run in fleet.runs() if run.outcome is None and run.attempt == 2], lambda seen: not seen)
     result = account(fleet, fleet.end(), attempts=attempts)
     later = [note for note in fleet.notes() if note.daemon != victim.pid and note.begun_at > killed_at]
     went_on_s = min(note.begun_at for note in later) - killed_at

@@ -198,7 +198,7 @@ def main() -> int:
             time.sleep(0.05)
         for attacker in attackers:
             attacker.join()
-        eventually(lambda: open_files() <= files + 1)  # the well-behaved client keeps its connection
+        eventually(open_files, lambda seen: seen <= files + 1)  # the well-behaved client keeps its connection
     print(dict(seen.most_common()), f"the good client waited {longest:.2f} s at most", *logged.lines[:5], sep="\n")
     bad = [name for name in seen if name in ("no HTTP", "leak") or re.fullmatch(r"50[0234]", name)]
     return int(bool(bad or logged.lines or longest >= 2))

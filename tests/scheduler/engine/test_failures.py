@@ -248,7 +248,7 @@ def test_no_worker_free() -> None:
     assert client.call("f").failure == (503, 1, "No worker is free; try again.")
     assert client.get("/__engine/1/ping").status == 200
     release.set()
-    eventually(lambda: client.call("f").status == 200)
+    eventually(lambda: client.call("f").status, lambda seen: seen == 200)
 
 
 def test_codes_that_are_no_numbers() -> None:

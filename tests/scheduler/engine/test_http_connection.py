@@ -210,8 +210,8 @@ def test_a_client_that_never_reads_its_answer_is_disconnected(monkeypatch: pytes
     for client, path in zip(clients, ("/1.1/functions/large", "/", "/"), strict=True):
         client.sendall(wire(HEAD.replace("/1.1/functions/size", path) + "\n"))
     channels = server._server.active_channels
-    eventually(lambda: len(channels) == 3)
-    eventually(lambda: not channels)
+    eventually(lambda: len(channels), lambda seen: seen == 3)
+    eventually(lambda: channels, lambda seen: not seen)
     with connected(server.url) as client:
         client.sendall(wire("GET /__engine/1/ping HTTP/1.0\n\n"))
         assert b" 200 OK" in read(client)[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from scheduler.executors.http import HttpExecutor
 from scheduler.functions.context import Call, TimerCall, current_call
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY
+from tests.waiting import eventually
 
 EIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -49,10 +49,7 @@ def test_a_function_on_a_remote_engine_gets_its_timer() -> None:
     with serving(engine) as url, capturing(lines.append):
         executor = HttpExecutor(url, app_id=APP_ID, app_key=APP_KEY)
         executor.submit([task("report")])
-        give_up_at = time.monotonic() + 5
-        while not (ended := executor.collect().ended):
-            assert time.monotonic() < give_up_at
-            time.sleep(0.005)
+        ended = eventually(lambda: executor.collect().ended)
         executor.stop()
     ((_, ending),) = ended
     assert ending.outcome is Outcome.SUCCEEDED

@@ -306,7 +306,7 @@ def test_ping_answers_while_every_function_hangs() -> None:
         threads = [threading.Thread(target=hang, args=(url,)) for _ in range(12)]
         for thread in threads:
             thread.start()
-        eventually(lambda: len(statuses) == 8)  # those without a free thread are answered at once
+        eventually(lambda: len(statuses), lambda seen: seen == 8)  # those without a free thread are answered at once
         started = time.monotonic()
         assert [httpx.get(url + "/__engine/1/ping").status_code for _ in range(5)] == [200] * 5
         assert time.monotonic() - started < 2

@@ -69,7 +69,7 @@ def test_never_more_threads_than_its_size() -> None:
     threads = [threading.Thread(target=caller) for _ in range(12)]
     for thread in threads:
         thread.start()
-    eventually(lambda: outcomes.count("refused") == 8)
+    eventually(lambda: outcomes.count("refused"), lambda seen: seen == 8)
     gate.set()
     for thread in threads:
         thread.join()
@@ -86,7 +86,7 @@ def test_a_race_at_the_limit_has_one_winner() -> None:
             answered += 1
         except FunctionTimedOutError:
             timed_out += 1
-    eventually(lambda: len(late) == timed_out)
+    eventually(lambda: len(late), lambda seen: seen == timed_out)
     assert answered + timed_out == 200
 
 
@@ -96,7 +96,7 @@ def test_stopping_ends_the_idle_threads() -> None:
     pool.run(int, 5, late=never)
     assert pool._threads == 1
     pool.stop()
-    eventually(lambda: pool._threads == 0)
+    eventually(lambda: pool._threads, lambda seen: seen == 0)
     assert pool.run(int, 5, late=never) == 0
     pool.stop()
 

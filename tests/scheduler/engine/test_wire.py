@@ -235,5 +235,5 @@ def test_a_request_cannot_be_hidden_in_another_one(server: tuple[str, Path]) -> 
             "close", "keep-alive"
         ),
     )
-    eventually(lambda: httpx.get(url + "/__engine/1/ping").status_code == 200)
+    eventually(lambda: httpx.get(url + "/__engine/1/ping").status_code, lambda seen: seen == 200)
     assert calls(folder) <= before + 1

@@ -15,8 +15,8 @@ from scheduler.core.run import Ending, Outcome
 from scheduler.errors import ConfigError
 from scheduler.executors import Queue
 from scheduler.executors.http import HttpExecutor
-from tests.scheduler.up_process import eventually
 from tests.scheduler.workers.test_executor import collect, task
+from tests.waiting import eventually
 
 
 class Remote(BaseHTTPRequestHandler):
@@ -161,7 +161,7 @@ def test_what_waits_for_its_turn_is_counted(executor: HttpExecutor) -> None:
     narrow = HttpExecutor(executor._url, app_id="the-id", app_key="the-key", max_concurrency=1)
     assert isinstance(narrow, Queue)
     narrow.submit([task("drips", run_id, limit_s=0.5) for run_id in range(3)])
-    eventually(lambda: narrow.waiting == 2)
+    eventually(lambda: narrow.waiting, lambda seen: seen == 2)
     assert {ending.outcome for _, ending in collect(narrow, 3).ended} == {Outcome.TIMED_OUT}  # type: ignore[arg-type]
     assert narrow.waiting == 0
     narrow.submit([task("hello", run_id) for run_id in range(3)])

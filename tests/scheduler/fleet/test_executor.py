@@ -23,13 +23,14 @@ from scheduler.fleet import executor as celery_executor
 from scheduler.store.database import Store
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import empty, kill
-from tests.scheduler.up_process import PATIENCE_S, children, eventually
+from tests.scheduler.up_process import children, living
+from tests.waiting import PATIENCE_S, eventually
 
 pytest.importorskip("celery")
 pytest.importorskip("pgmq")
 
 from tests.scheduler.broker_servers import RabbitMQ, Redis
-from tests.scheduler.celery_processes import Watched, Worker, are_gone
+from tests.scheduler.celery_processes import Watched, Worker
 
 pytestmark = pytest.mark.slow
 
@@ -120,7 +121,7 @@ def test_a_function_over_its_limit_is_killed_with_what_it_started(watched: Watch
         assert run.duration_s >= 1.0
     assert [line.text for line in watched.lines] == ["before the end"]
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
-    assert eventually(lambda: are_gone(pids))
+    eventually(lambda: living(*pids), lambda seen: not seen)
     assert watched.timetable.get("spin", Environment.PRODUCTION).breaker.consecutive_failures == 1
 
 
@@ -171,7 +172,7 @@ def test_fast_functions_share_messages_and_each_runs_once(
     with watched.store.writing() as connection:
         connection.exec_driver_sql("UPDATE timers SET enabled = true, next_fire_at = %s", (int(now.timestamp() * 1e6),))
     watched.daemon.wake()
-    eventually(lambda: len(watched.ended) == 61)
+    eventually(lambda: len(watched.ended), lambda seen: seen == 61)
     outcomes = Counter((ending.outcome, ending.error) for ending in watched.ended.values())
     assert outcomes == {
         (Outcome.SUCCEEDED, None): 60,
@@ -287,14 +288,17 @@ def test_a_worker_that_is_killed_loses_no_run(
         eventually(lambda: set(taken) <= watched.executor._open.keys() and _are_taken(watched))
         theirs = children(killed.process.pid)
         killed.kill()
-        assert eventually(lambda: are_gone(theirs))
+        eventually(lambda: living(*theirs), lambda seen: not seen)
         watched.add("later", "hello")
         later = watched.begin("later")
         assert [run.outcome for run in watched.end_of(*begun)] == [Outcome.ABANDONED, Outcome.ABANDONED]
         heir = Worker(tmp_path, url, place.broker, concurrency=2)
         stack.callback(heir.kill)
         assert [run.outcome for run in watched.end_of(*taken, *later)] == [Outcome.SUCCEEDED] * 2
-        eventually(lambda: [run.outcome for run in watched.history.runs(timer="again")][:1] == [Outcome.SUCCEEDED])
+        eventually(
+            lambda: [run.outcome for run in watched.history.runs(timer="again")][:1],
+            lambda seen: seen == [Outcome.SUCCEEDED],
+        )
     assert sorted(notes.read_text().splitlines()) == ["again 1", "again 2", "once 1"]
 
 

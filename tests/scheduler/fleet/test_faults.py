@@ -20,7 +20,7 @@ from scheduler.core.timer import Delivery, Environment, OverlapPolicy, Timer
 from scheduler.core.triggers import Every
 from tests.scheduler.fault_scale import scaled
 from tests.scheduler.postgres_server import Server
-from tests.scheduler.up_process import eventually
+from tests.waiting import eventually
 
 pytest.importorskip("celery")
 pytest.importorskip("pgmq")
@@ -101,7 +101,7 @@ def test_connections_of_a_fleet_cut_at_random_moments_cost_nothing(
     _add_both_deliveries(fleet)
     fleet.start(2)
     database = fleet.store.url.database
-    eventually(lambda: len(fleet.notes()) > TIMERS)
+    eventually(lambda: len(fleet.notes()), lambda seen: seen > TIMERS)
     cut = 0
     for _ in range(scaled(8, 60)):
         time.sleep(0.1 + 0.3 * random.random())
@@ -109,7 +109,7 @@ def test_connections_of_a_fleet_cut_at_random_moments_cost_nothing(
             postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
         )
     until = fleet.now()
-    eventually(lambda: not _open(fleet, until))
+    eventually(lambda: _open(fleet, until), lambda seen: not seen)
     settled_s = (fleet.now() - until).total_seconds()
     result, to_run = _account(fleet, workers)
     print(f"{cut} connections were cut; every run from before had ended {settled_s:.1f} s after the last")
@@ -145,7 +145,7 @@ def _add_others(fleet: Fleet, **durations: float) -> None:
 def _begin(fleet: Fleet, *names: str) -> list[int]:
     """Have timers run now; returns when their functions have begun."""
     run_ids = [request_run(fleet.store, name, Environment.PRODUCTION, now=fleet.now()) for name in names]
-    eventually(lambda: {note.timer for note in fleet.notes()} >= set(names))
+    eventually(lambda: {note.timer for note in fleet.notes()}, lambda seen: seen >= set(names))
     return run_ids
 
 
@@ -160,7 +160,7 @@ def _account(fleet: Fleet, workers: list[Worker]) -> tuple[Account, int]:
     """
     end = fleet.end()
     assert [daemon.returncode for daemon in fleet.daemons] == [0, 0], fleet.said
-    eventually(lambda: not _open(fleet, end))
+    eventually(lambda: _open(fleet, end), lambda seen: not seen)
     for worker in workers:
         worker.process.terminate()
     assert [worker.ended() for worker in workers] == [0, 0], [worker.said for worker in workers]

@@ -19,7 +19,8 @@ from scheduler.core.run import Outcome
 from scheduler.core.timer import OverlapPolicy
 from tests.scheduler.daemon_processes import account, fleet_on
 from tests.scheduler.fault_scale import scaled
-from tests.scheduler.up_process import cli, eventually, up
+from tests.scheduler.up_process import cli, up
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 
@@ -103,7 +104,7 @@ def test_a_full_disk_costs_nothing_but_the_time_that_it_is_full(tmp_path: Path, 
         before = len([note for note in fleet.notes() if note.begun_at > filled_at + AWAY_S / 2])
         disk.free()
         back_at = time.time()
-        eventually(lambda: fleet.notes()[-1].begun_at > back_at)
+        eventually(lambda: fleet.notes()[-1].begun_at, lambda seen: seen > back_at)
         time.sleep(1.5)
         result = account(fleet, fleet.end())
         fires_again_s = min(note.begun_at for note in fleet.notes() if note.begun_at > back_at) - back_at
@@ -142,7 +143,7 @@ def test_a_service_does_not_start_on_a_disk_that_is_read_only(tmp_path: Path, di
     assert file.read_bytes() == contents
     disk.remount("rw")
     with up(tmp_path, *store) as running:
-        eventually(lambda: _count(file) >= 2)
+        eventually(lambda: _count(file), lambda seen: seen >= 2)
         status, _ = running.stop()
     assert status == 0
     check_soundness(file)

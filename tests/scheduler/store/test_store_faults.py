@@ -21,7 +21,7 @@ from scheduler.store.database import Store
 from scheduler.store.schema import lines, runs, timers
 from tests.scheduler.daemon_processes import account, fleet_on
 from tests.scheduler.scripted_service import Service
-from tests.scheduler.up_process import eventually
+from tests.waiting import eventually
 
 TIMERS = 20
 
@@ -139,7 +139,7 @@ def test_a_disk_that_takes_nothing_for_seconds_costs_nothing(tmp_path: Path) -> 
         time.sleep(2)
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, limits)
         back_at = time.time()
-        eventually(lambda: fleet.notes()[-1].begun_at > back_at)
+        eventually(lambda: fleet.notes()[-1].begun_at, lambda seen: seen > back_at)
         time.sleep(1.5)
         result = account(fleet, fleet.end())
         fires_again_s = min(note.begun_at for note in fleet.notes() if note.begun_at > back_at) - back_at

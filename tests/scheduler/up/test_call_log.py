@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.scheduler.up_process import Up, cli, eventually, fetch, up
+from tests.scheduler.up_process import Up, cli, fetch, up
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 

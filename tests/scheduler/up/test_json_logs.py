@@ -12,7 +12,8 @@ import pytest
 from scheduler.core.run import Outcome, Run
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
-from tests.scheduler.up_process import cli, count_of, eventually, fetch, up
+from tests.scheduler.up_process import cli, count_of, fetch, up
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 
@@ -82,8 +83,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         for name, request_id in (("talk", "mine"), ("fail", "broken")):
             call(running.url, name, request_id, prod=1)
         call(running.facts["stage"], "talk", "of-stage", prod=0)
-        eventually(lambda: count_of(folder, "SELECT count(*) FROM runs WHERE outcome IS NOT NULL") >= 4)
-        eventually(lambda: count_of(folder, "SELECT count(*) FROM call_lines") >= 10)
+        eventually(
+            lambda: count_of(folder, "SELECT count(*) FROM runs WHERE outcome IS NOT NULL"), lambda seen: seen >= 4
+        )
+        eventually(lambda: count_of(folder, "SELECT count(*) FROM call_lines"), lambda seen: seen >= 10)
         running.process.terminate()
         stdout, stderr = running.process.communicate(timeout=20)
     return records(stderr), runs_of(folder), stdout

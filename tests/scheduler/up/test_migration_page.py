@@ -20,7 +20,8 @@ from scheduler.formats import timer_files
 from scheduler.project.settings import read_settings
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.migration_page import DOCS, PAGES, blocks, commands, files, variables
-from tests.scheduler.up_process import PATIENCE_S, Up, clean_environ, eventually, fetch, up
+from tests.scheduler.up_process import Up, clean_environ, fetch, up
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.faults
 

@@ -17,7 +17,8 @@ import pytest
 from scheduler.core.limits import FUNCTION_LIMIT_S
 from scheduler.engine.body import LIMIT_BYTES
 from tests.scheduler.migration_page import files, variables
-from tests.scheduler.up_process import PATIENCE_S, eventually, up
+from tests.scheduler.up_process import up
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [
     pytest.mark.faults,

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.scheduler.command_line import CommandLine
-from tests.scheduler.up_process import Up, children, cli, count_of, eventually, fetch, lives, up
+from tests.scheduler.up_process import Up, children, cli, count_of, fetch, living, up
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 
@@ -153,12 +154,12 @@ def test_both_end_together(trees: tuple[Path, Path], tmp_path: Path) -> None:
     with up(live, *words, **KEYS) as running:
         started = children(running.process.pid)
         assert running.stop()[0] == 0
-        eventually(lambda: not any(lives(pid) for pid in started))
+        eventually(lambda: living(*started), lambda seen: not seen)
     with up(live, *words, **KEYS) as running:
         started = children(running.process.pid)
         assert len(started) >= 3
         running.kill()
-        eventually(lambda: not any(lives(pid) for pid in started))
+        eventually(lambda: living(*started), lambda seen: not seen)
 
 
 def test_a_second_signal_waits_for_nobody(trees: tuple[Path, Path], tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from scheduler.core.run import Outcome
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from scheduler.up.reload import changed_names, snapshot
-from tests.scheduler.up_process import Up, children, cli, count_of, curl, eventually, lives, up
+from tests.scheduler.up_process import Up, children, cli, count_of, curl, living, up
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 
@@ -57,9 +58,11 @@ def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) 
         cli(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
         for version in (2, 3):
             save(tmp_path, version)
-            eventually(lambda version=version: answer(running) == version)
+            eventually(lambda: answer(running), lambda seen, version=version: seen == version)
         save(tmp_path, "nonsense")
-        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") >= 6)
+        eventually(
+            lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), lambda seen: seen >= 6
+        )
         assert answer(running) == 3
         status, stderr = running.stop()
     assert status == 0
@@ -85,9 +88,11 @@ def test_the_previous_version_reports_what_it_waits_for(tmp_path: Path) -> None:
         cli(tmp_path, "timers", "run", "once")
         eventually((tmp_path / "begun").exists)
         save(tmp_path, 2)
-        eventually(lambda: answer(running) == 2)
+        eventually(lambda: answer(running), lambda seen: seen == 2)
         (tmp_path / "go").touch()
-        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") == 1)
+        eventually(
+            lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), lambda seen: seen == 1
+        )
         _, stderr = running.stop()
     before, _, _ = stderr.partition("stopping; ")
     assert "the previous version begins no further runs, waiting for 1 in progress" in before
@@ -99,11 +104,11 @@ def test_a_version_that_hangs_while_it_loads_holds_nothing_up(tmp_path: Path) ->
     save(tmp_path, 1)
     with up(tmp_path, "--reload") as running:
         save(tmp_path, "__import__('time').sleep(50)")
-        eventually(lambda: len(children(running.process.pid)) == 2)
+        eventually(lambda: len(children(running.process.pid)), lambda seen: seen == 2)
         save(tmp_path, 2)
-        eventually(lambda: answer(running) == 2)
+        eventually(lambda: answer(running), lambda seen: seen == 2)
         save(tmp_path, "__import__('time').sleep(50)")
-        eventually(lambda: len(children(running.process.pid)) == 2)
+        eventually(lambda: len(children(running.process.pid)), lambda seen: seen == 2)
         status, _ = running.stop()
     assert status == 0
 
@@ -124,7 +129,7 @@ def test_whatever_serves_ends_with_the_command(tmp_path: Path) -> None:
         workers = children(serving)
         assert workers
         running.kill()
-        eventually(lambda: not any(lives(pid) for pid in (serving, *workers)))
+        eventually(lambda: living(serving, *workers), lambda seen: not seen)
 
 
 def test_sources_are_python_files_and_settings(tmp_path: Path) -> None:

@@ -21,18 +21,8 @@ from scheduler.core.run import Outcome
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from tests.scheduler.command_line import CLOUD, CommandLine
-from tests.scheduler.up_process import (
-    PATIENCE_S,
-    Up,
-    children,
-    clean_environ,
-    cli,
-    count_of,
-    curl,
-    eventually,
-    fetch,
-    up,
-)
+from tests.scheduler.up_process import Up, children, clean_environ, cli, count_of, curl, fetch, living, up
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.faults
 
@@ -141,7 +131,7 @@ def test_a_terminated_service_ends_well_and_soon(tmp_path: Path) -> None:
         assert (status, time.monotonic() - started < 5) == (0, True)
         assert "stopping: no further runs, none in progress" in stderr
         assert "Traceback" not in stderr
-        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+        eventually(lambda: living(*workers), lambda seen: not seen)
 
 
 def test_timers_go_on_when_nobody_reads_the_journal(tmp_path: Path) -> None:
@@ -151,7 +141,9 @@ def test_timers_go_on_when_nobody_reads_the_journal(tmp_path: Path) -> None:
         assert running.process.stdout is not None
         running.process.stdout.close()
         cli(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
-        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") >= 2)
+        eventually(
+            lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), lambda seen: seen >= 2
+        )
         assert running.process.poll() is None
 
 
@@ -162,7 +154,9 @@ def test_timers_go_on_when_the_reader_stands_still(tmp_path: Path) -> None:
     )
     with up(tmp_path) as running:
         cli(tmp_path, "timers", "add", "often", "--function", "babble", "--every", "1", "--enable")
-        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'") >= 4)
+        eventually(
+            lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), lambda seen: seen >= 4
+        )
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(PATIENCE_S) == 0
         running.ended()

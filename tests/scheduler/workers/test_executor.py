@@ -20,6 +20,8 @@ from scheduler.executors import Report
 from scheduler.workers.executor import ProcessExecutor
 from scheduler.workers.progress_cell import ProgressCell
 from tests.scheduler.scripted_service import START
+from tests.scheduler.up_process import living
+from tests.waiting import eventually
 
 FUNCTIONS = """
 import asyncio
@@ -231,16 +233,18 @@ def task(function: str, run_id: int = 1, *, params: str = "{}", limit_s: float =
     )
 
 
-def collect(executor: ProcessExecutor, count: int, *, within_s: float = 20) -> Report:
+def collect(executor: ProcessExecutor, count: int) -> Report:
     """Collect until so many tasks have ended."""
-    gathered, give_up_at = Report(), time.monotonic() + within_s
-    while len(gathered.ended) < count:
-        assert time.monotonic() < give_up_at, f"only {gathered.ended}"
+    gathered = Report()
+
+    def turn() -> None:
         check = executor.next_check()
         select.select(executor.filenos(), [], [], min(0.5, 0.5 if check is None else check))
         report = executor.collect()
         gathered.ended += report.endings()
         gathered.lines += report.lines
+
+    eventually(lambda: gathered.ended, lambda seen: len(seen) >= count, between=turn)
     return gathered
 
 
@@ -331,15 +335,7 @@ def test_a_function_over_its_limit_is_killed_with_its_children(
     assert 0.5 <= (ending.ended_at - ending.started_at).total_seconds() < 1.5
     pids = [int(pid) for pid in pidfile.read_text().split()]
     assert pids
-    assert not [pid for pid in pids if _lives(pid)]
-
-
-def _lives(pid: int) -> bool:
-    """Whether a process runs; one that is dead and not yet reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+    assert living(*pids) == []
 
 
 def test_hung_functions_leave_the_others_alone(executor: ProcessExecutor) -> None:
@@ -426,7 +422,7 @@ def test_a_child_without_the_workers_environment_is_killed_too(executor: Process
     pidfile = tmp_path / "pids"
     ending, _ = run(executor, "leaves_a_child_without_environment", params=f'{{"pidfile": "{pidfile}"}}', limit_s=0.5)
     assert ending.outcome is Outcome.TIMED_OUT
-    assert not [pid for pid in map(int, pidfile.read_text().split()) if _lives(pid)]
+    assert living(*map(int, pidfile.read_text().split())) == []
 
 
 def test_an_error_that_cannot_be_shown_is_an_error_all_the_same(executor: ProcessExecutor) -> None:
@@ -471,17 +467,10 @@ def test_workers_die_with_their_daemon(tmp_path: Path) -> None:
         time.sleep(60)
     """)
     with subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[3]) as daemon:
-        give_up_at = time.monotonic() + 20
-        while not pidfile.exists() or not pidfile.read_text():
-            assert time.monotonic() < give_up_at
-            time.sleep(0.02)
-        worker = int(pidfile.read_text())
-        assert _lives(worker)
+        (worker,) = pids_in(pidfile, 1)
+        assert living(worker)
         daemon.kill()
-    give_up_at = time.monotonic() + 5
-    while _lives(worker):
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
+    eventually(lambda: living(worker), lambda seen: not seen)
 
 
 def test_what_a_killed_daemon_left_behind_is_swept_by_the_next(tmp_path: Path) -> None:
@@ -498,17 +487,19 @@ def test_what_a_killed_daemon_left_behind_is_swept_by_the_next(tmp_path: Path) -
         time.sleep(60)
     """)
     with subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[3]) as daemon:
-        give_up_at = time.monotonic() + 20
-        while not pidfile.exists() or len(pidfile.read_text().split()) < 4:
-            assert time.monotonic() < give_up_at
-            time.sleep(0.02)
+        _, _, leaver, _ = pids_in(pidfile, 4)
         daemon.kill()
-    leaver = int(pidfile.read_text().split()[2])
-    assert _lives(leaver)
+    assert living(leaver)
     following = ProcessExecutor(str(tmp_path / "functions_of_others.py"), workers=1)
     following.start()
     following.stop()
-    assert not _lives(leaver)
+    assert not living(leaver)
+
+
+def pids_in(file: Path, count: int) -> list[int]:
+    """The process ids that functions wrote into a file, when there are so many."""
+    file.touch()
+    return eventually(lambda: [int(pid) for pid in file.read_text().split()], lambda seen: len(seen) == count)
 
 
 def test_the_limit_is_refused_before_anything_starts() -> None:
@@ -560,11 +551,11 @@ def test_tasks_with_large_parameters_are_rehearsed_too(tmp_path: Path) -> None:
 
 
 def both_are_ready(executor: ProcessExecutor) -> None:
-    give_up_at = time.monotonic() + 20
-    while not all(worker.ready and not worker.chunks for worker in executor._workers):
-        assert time.monotonic() < give_up_at
+    def turn() -> None:
         select.select(executor.filenos(), [], [], 0.1)
         executor.collect()
+
+    eventually(lambda: all(worker.ready and not worker.chunks for worker in executor._workers), between=turn)
 
 
 @given(st.floats(0, 1e9), st.floats(-5, 1_000_000))

@@ -3,8 +3,7 @@
 import os
 import select
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from scheduler.core.run import Ending, Task
 from scheduler.workers import niceness
 from scheduler.workers.executor import ProcessExecutor
 from tests.scheduler.workers.test_executor import collect, task
+from tests.waiting import PATIENCE_S, eventually
 
 OWN = os.getpriority(os.PRIO_PROCESS, 0)
 LOW = min(OWN + niceness.LOW, 19)
@@ -94,14 +94,17 @@ def executor(tmp_path: Path) -> Iterator[ProcessExecutor]:
     executor.stop()
 
 
-def until(executor: ProcessExecutor, is_true: Callable[[], bool]) -> None:
-    """Take turns as a daemon does until something is true; fails where the executor would sleep through it."""
-    give_up_at = time.monotonic() + 20
-    while not is_true():
-        assert time.monotonic() < give_up_at
-        check = executor.next_check()
-        select.select(executor.filenos(), [], [], 20 if check is None else check)
-        executor.collect()
+def turn(executor: ProcessExecutor) -> None:
+    """Wait as a daemon does, until the executor has something to report or asks to be checked."""
+    check = executor.next_check()
+    select.select(executor.filenos(), [], [], PATIENCE_S if check is None else check)
+    executor.collect()
+
+
+def turn_soon(executor: ProcessExecutor) -> None:
+    """As `turn`, for a change of which the executor hears nothing."""
+    select.select(executor.filenos(), [], [], 0.02)
+    executor.collect()
 
 
 @can_raise
@@ -111,9 +114,9 @@ def test_a_run_that_takes_long_lets_others_go_first_until_it_ends(executor: Proc
     worker = int(str(collect(executor, 1).ended[0][1].result))
     assert nice_of(worker) == (OWN, 0)
     executor.submit([task("pauses", 2, params='{"seconds": 1}')])
-    until(executor, lambda: nice_of(worker) == (LOW, group(niceness.LOW)))
+    eventually(lambda: nice_of(worker), lambda seen: seen == (LOW, group(niceness.LOW)), between=lambda: turn(executor))
     executor.submit([task("pid", 3)])
-    until(executor, lambda: nice_of(worker) == (OWN, 0))
+    eventually(lambda: nice_of(worker), lambda seen: seen == (OWN, 0), between=lambda: turn(executor))
 
 
 @pytest.fixture
@@ -143,19 +146,23 @@ def test_a_worker_that_starts_beside_others_lets_them_go_first(gated: ProcessExe
     pids = gate.with_name("pids")
     gate.unlink()
     gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=60)])
-    until_by_looking(gated, lambda: len(pids.read_text().split()) == 3)
-    third = int(pids.read_text().split()[2])
-    until_by_looking(gated, lambda: nice_of(third) == (LOW, group(niceness.LOW)))
+    started = eventually(
+        lambda: pids.read_text().split(), lambda seen: len(seen) == 3, between=lambda: turn_soon(gated)
+    )
+    third = int(started[2])
+    eventually(
+        lambda: nice_of(third), lambda seen: seen == (LOW, group(niceness.LOW)), between=lambda: turn_soon(gated)
+    )
     gate.touch()
-    until(gated, lambda: nice_of(third) == (OWN, 0))
+    eventually(lambda: nice_of(third), lambda seen: seen == (OWN, 0), between=lambda: turn(gated))
 
 
 def test_what_takes_long_leaves_a_worker_to_others_while_further_ones_start(gated: ProcessExecutor, gate: Path) -> None:
     """Known to hang, two of them do not take both workers; and when there are more, each has one."""
     gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=0.6), task("pid", 2)])
     collect(gated, 2)
-    while len({ending.result for _, ending in run_twice(gated, "pid")}) < 2:
-        time.sleep(0.01)  # what took the killed one's place still starts
+    # The successor of the worker that was killed still starts.
+    eventually(lambda: {ending.result for _, ending in run_twice(gated, "pid")}, lambda seen: len(seen) == 2)
     gate.unlink()
     gated.submit([task("pauses", number, params='{"seconds": 60}', limit_s=2) for number in (3, 4, 5)])
     gated.submit([task("pid", 6)])
@@ -167,12 +174,3 @@ def test_what_takes_long_leaves_a_worker_to_others_while_further_ones_start(gate
 def run_twice(executor: ProcessExecutor, function: str) -> list[tuple[Task, Ending]]:
     executor.submit([task(function, number) for number in (7, 8)])
     return collect(executor, 2).ended
-
-
-def until_by_looking(executor: ProcessExecutor, is_true: Callable[[], bool]) -> None:
-    """As `until`, where what is waited for wakes nobody."""
-    give_up_at = time.monotonic() + 20
-    while not is_true():
-        assert time.monotonic() < give_up_at
-        select.select(executor.filenos(), [], [], 0.02)
-        executor.collect()
