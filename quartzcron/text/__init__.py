@@ -1,0 +1,1 @@
+"""An expression in English, in Chinese and in JSON, and the schema for pydantic."""

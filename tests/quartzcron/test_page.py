@@ -11,7 +11,7 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 from quartzcron import CronExpression
-from quartzcron.__main__ import COMMANDS, main
+from quartzcron.cli.commands import COMMANDS, main
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "quartzcron.md"
 HOSTS = ("pydantic", "celery", "apscheduler", "sqlalchemy", "django")

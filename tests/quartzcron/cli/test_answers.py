@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from quartzcron import CronExpression
-from quartzcron.__main__ import main
 from quartzcron.cli.answers import difference
+from quartzcron.cli.commands import main
 from quartzcron.dialects import DIALECTS
 from tests.strategies import sparse_expressions
 

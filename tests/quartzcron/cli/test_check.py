@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from quartzcron.__main__ import main
 from quartzcron.cli.check import findings_in, with_progress
+from quartzcron.cli.commands import main
 
 LINES = "# nightly\n0 0 8 ? * MON\treport\n\n0 75 8 * * ?\n  0 8 * * 1-5\n0 0 8 30 2 ?\n"
 

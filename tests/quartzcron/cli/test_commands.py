@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from quartzcron.__main__ import main
+from quartzcron.cli.commands import main
 
 MONDAYS = "0 0 8 ? * MON"
 SHANGHAI = ["--tz", "Asia/Shanghai", "--from", "2026-01-01"]

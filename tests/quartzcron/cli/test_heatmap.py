@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from quartzcron import CronExpression
-from quartzcron.__main__ import main
+from quartzcron.cli.commands import main
 from quartzcron.cli.heatmap import Heatmap, as_svg, as_text
 from quartzcron.zones.lookup import named_zone
 
