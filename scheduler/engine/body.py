@@ -90,15 +90,15 @@ def _read(source: Any, size: int) -> bytes:
         raise RefusedError(MALFORMED) from None
 
 
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise ValueError(f"{text} is larger than any number")
+        raise ValueError(f"{text} is too large for a float")
     return number
 
 
-_decode = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite).decode
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode

@@ -140,32 +140,32 @@ def of_body(fields: Mapping[str, Any], headers: Credentials) -> Credentials:
     return Credentials(**values)
 
 
-def level(theirs: Credentials, ours: Keys, *, now_ms: float = 0.0, max_age_s: float | None = None) -> Level:
+def level(presented: Credentials, keys: Keys, *, now_ms: float = 0.0, max_age_s: float | None = None) -> Level:
     """The key that the credentials prove; with `max_age_s`, a signature may differ from `now_ms` by that much."""
-    if not same(ours.app_id, theirs.id):
+    if not same(keys.app_id, presented.id):
         return Level.NONE
-    signature = _Signature.of(theirs.signature, now_ms, max_age_s)
+    signature = _Signature.of(presented.signature, now_ms, max_age_s)
     if (
-        same(ours.master_key, theirs.master)
-        or same(ours.master_key, theirs.key.removesuffix(f",{_MASTER_MARK}"))
-        or (signature and signature.is_of(ours.master_key))
+        same(keys.master_key, presented.master)
+        or same(keys.master_key, presented.key.removesuffix(f",{_MASTER_MARK}"))
+        or (signature and signature.is_of(keys.master_key))
     ):
         return Level.MASTER
-    if same(ours.app_key, theirs.key) or (signature and not signature.master and signature.is_of(ours.app_key)):
+    if same(keys.app_key, presented.key) or (signature and not signature.master and signature.is_of(keys.app_key)):
         return Level.APP
     return Level.NONE
 
 
-def is_hook(theirs: Credentials, ours: Keys) -> bool:
+def is_hook(presented: Credentials, keys: Keys) -> bool:
     """Whether the request proves the hook key, which a hook needs besides the application's key."""
-    return same(ours.hook_key, theirs.hook)
+    return same(keys.hook_key, presented.hook)
 
 
-def same(ours: str | None, theirs: str) -> bool:
-    """Compare in constant time; an unset or empty key equals nothing."""
-    if not ours or not theirs:
+def same(key: str | None, presented: str) -> bool:
+    """Compare a key of ours in constant time; an unset or empty one equals nothing."""
+    if not key or not presented:
         return False
-    return hmac.compare_digest(ours.encode("utf-8", "surrogatepass"), theirs.encode("utf-8", "surrogatepass"))
+    return hmac.compare_digest(key.encode("utf-8", "surrogatepass"), presented.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,13 +91,13 @@ def _authorize(service: Service, request: Request, needs: Needs) -> None:
     presented = request.identify()
     if not service.auth:
         return
-    ours = our_keys()
-    if not ours.suffice:
+    keys = our_keys()
+    if not keys.suffice:
         _warn_of_missing_keys()
-    proven = level(presented, ours, now_ms=time.time() * 1000, max_age_s=service.max_age_s)
+    proven = level(presented, keys, now_ms=time.time() * 1000, max_age_s=service.max_age_s)
     if proven is Level.NONE or (needs is Needs.MASTER and proven is not Level.MASTER):
         raise RefusedError(failures.UNAUTHORIZED)
-    if needs is Needs.HOOK and not is_hook(presented, ours):
+    if needs is Needs.HOOK and not is_hook(presented, keys):
         raise RefusedError(failures.UNAUTHORIZED)
 
 
@@ -186,9 +186,9 @@ def _run_function(service: Service, request: Request, name: str, params: Mapping
 
 def _check_environment(service: Service, request: Request) -> None:
     serves = _PROD.get(service.environment or app_environment() or "")
-    asked = request.credentials.prod
-    if serves is not None and serves != asked:
-        raise RefusedError(failures.not_deployed(asked))
+    requested = request.credentials.prod
+    if serves is not None and serves != requested:
+        raise RefusedError(failures.not_deployed(requested))
 
 
 def _looked_up(get: Callable[..., Function], *key: str) -> Function:
@@ -244,7 +244,7 @@ def _name(matched: Match) -> str:
 
 @functools.cache
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # slow to import, and only ping asks
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, and only ping needs it
 
     try:
         return version("quartzcron")

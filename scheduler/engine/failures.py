@@ -48,7 +48,7 @@ def not_deployed(prod: int) -> Failure:
 
 def not_json(error: BaseException) -> Failure:
     """The failure of a call whose result cannot be encoded as JSON, NaN and Infinity included."""
-    return Failure(500, 1, f"The result is no JSON: {_text(error)}", unforeseen=True)
+    return Failure(500, 1, f"The result is not JSON: {_text(error)}", unforeseen=True)
 
 
 def failure_of(error: BaseException, *, expose_errors: bool = True) -> Failure:

@@ -32,10 +32,10 @@ class Event(NamedTuple):
 
 
 def _object(class_name: str, fields: JsonObject) -> Arguments:
-    given = _dictionary(fields, "object")
-    updated = given.get("_updatedKeys")
-    kept = decode_fields({key: value for key, value in given.items() if key != "_updatedKeys"})
-    return (CloudObject(class_name, kept, updated_keys=updated if isinstance(updated, list) else ()),)
+    received = _dictionary(fields, "object")
+    updated = received.get("_updatedKeys")
+    values = decode_fields({key: value for key, value in received.items() if key != "_updatedKeys"})
+    return (CloudObject(class_name, values, updated_keys=updated if isinstance(updated, list) else ()),)
 
 
 def _user(_: str, fields: JsonObject) -> Arguments:

@@ -1,6 +1,6 @@
 """One connection to our HTTP server: how much a client may send, how slowly, and how a bad request is refused.
 
-Lives here: what differs from waitress's own connections. A request that never reaches the engine (no HTTP, too large)
+Lives here: what differs from waitress's own connections. A request that never reaches the engine (invalid, too large)
 is refused as the engine refuses: in JSON, open to other origins. Never here: threads and listening, see http_server.py.
 """
 
@@ -44,11 +44,11 @@ MAX_BETWEEN_CHUNKS = 8 * 1024
 MAX_CHUNK_SIZES = 2 * 1024 * 1024
 
 FAILURES = {
-    400: Failure(400, 400, "The request is no HTTP/1.1."),
+    400: Failure(400, 400, "The request is not HTTP/1.1."),
     413: TOO_LARGE,
     431: Failure(431, 431, "The headers are larger than the limit."),
     500: Failure(500, 1, "Internal server error."),
-    501: Failure(501, 501, "A Transfer-Encoding is chunked, or none."),
+    501: Failure(501, 501, "The only supported Transfer-Encoding is chunked."),
 }
 
 

@@ -1,4 +1,4 @@
-"""An HTTP server around a WSGI app, for programs that bring none: waitress with limits, and a way to stop it.
+"""An HTTP server around a WSGI app, for programs without one: waitress with limits, and a way to stop it.
 
 Lives here: the limits of every server of ours, starting and stopping one. Never here: what is served. Any other WSGI
 server does as well.

@@ -108,7 +108,7 @@ def _named(module: ModuleType, attribute: str, name: str) -> Any:
     except AttributeError:
         raise TargetError(f"{name}: the module has no attribute {attribute!r}") from None
     if not _holds_functions(application):
-        raise TargetError(f"{name} is no engine, it is a {type(application).__name__}; expected engine = Engine(app)")
+        raise TargetError(f"{name} is a {type(application).__name__}, not an engine; expected engine = Engine(app)")
     return application
 
 

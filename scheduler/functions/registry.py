@@ -107,5 +107,5 @@ def _name_of(function: Callable[..., Any]) -> str:
 
 def _checked(name: str) -> str:
     if not isinstance(name, str) or not name or not name.isprintable() or "/" in name:
-        raise ArgumentError(f"{name!r} is no name for a function; use letters, digits and underscores")
+        raise ArgumentError(f"invalid function name {name!r}; use letters, digits and underscores")
     return name

@@ -101,15 +101,15 @@ circular.append(circular)
     "result",
     [float("nan"), float("inf"), [float("-inf")], object(), {1, 2}, datetime.now(UTC), circular, {(1, 2): 3}, b"x"],
 )
-def test_a_result_that_is_no_json(engine: Engine, client: Client, result: Any) -> None:
+def test_a_result_that_is_not_json(engine: Engine, client: Client, result: Any) -> None:
     """It is a 500 that says so, and NaN is never sent."""
     engine.define("f")(lambda: result)
     status, code, text = client.call("f").failure
     assert (status, code) == (500, 1)
-    assert text.startswith("The result is no JSON: ")
+    assert text.startswith("The result is not JSON: ")
 
 
-def test_a_deep_result_is_no_json(engine: Engine, client: Client) -> None:
+def test_a_deep_result_is_not_json(engine: Engine, client: Client) -> None:
     """A result that is nested too deep is a 500, not a crash."""
     deep: Any = []
     for _ in range(100_000):
@@ -121,7 +121,7 @@ def test_a_deep_result_is_no_json(engine: Engine, client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["none", "beforeSave", "__before_save_for_Todo", "_ops", "onLogin", "%00", "..", "*"])
 def test_an_unknown_function(engine: Engine, client: Client, name: str) -> None:
-    """It is a 404 with code 404; a hook is no function, and the error does not list the others."""
+    """It is a 404 with code 404; a hook is not a function, and the error does not list the others."""
     engine.define("secret")(lambda: None)
     engine.before_save("Todo")(lambda todo: None)
     status, code, text = client.call(name).failure
@@ -252,7 +252,7 @@ def test_no_worker_free() -> None:
 
 
 def test_codes_that_are_no_numbers() -> None:
-    """A code that is no number counts as 1."""
+    """A code that is not a number counts as 1."""
     error = LeanEngineError(1, "m")
     error.code = "x"  # type: ignore[assignment]
     assert failure_of(error)[:3] == (400, 1, "m")

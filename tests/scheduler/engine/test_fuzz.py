@@ -33,7 +33,7 @@ def engine() -> Engine:
     return engine
 
 
-EXPECTED_ERRORS = ("division by zero", "The result is no JSON: ")
+EXPECTED_ERRORS = ("division by zero", "The result is not JSON: ")
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
