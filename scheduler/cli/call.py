@@ -38,7 +38,8 @@ def command(
 ) -> None:
     """Call a function of cloud.py once, in this process, and print what it returns as JSON.
 
-    Exit status 1 if the function fails or exceeds its time limit.
+    With --json, what the function itself prints goes to stderr. Exit status 1 if the function fails or exceeds its time
+    limit.
     """
     project = current_project()
     arguments = parse_params(pairs, params)

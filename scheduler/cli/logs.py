@@ -71,7 +71,7 @@ def command(
 def _print_run(history: RunHistory, run_id: int, limit: int, tz: tzinfo, *, as_json: bool) -> None:
     run = history.run(run_id)
     if run is None:
-        raise StoreError(f"there is no run {run_id}; scheduler runs lists the runs")
+        raise StoreError(f"there is no run {run_id}; see scheduler runs")
     for line in history.lines(run_id)[-limit:]:
         print_line(line_of_run(line, run), tz, as_json=as_json)
 

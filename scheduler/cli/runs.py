@@ -85,7 +85,7 @@ def check_timer(store: Store, name: str) -> None:
     """TimerError for a name that neither a timer has nor a run of a removed timer."""
     known = {entry.timer.name for entry in TimerTable(store).list()}
     if name not in known and not RunHistory(store).runs(timer=name, limit=1):
-        hint = did_you_mean(name, known) or "scheduler timers list lists the timers"
+        hint = did_you_mean(name, known) or "see scheduler timers list"
         raise TimerError(f"no timer {name!r}, and no run of one; {hint}", field="timer")
 
 

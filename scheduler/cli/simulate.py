@@ -76,7 +76,7 @@ def _chosen(timers: Sequence[Timer], names: Sequence[str]) -> list[Timer]:
     known = {timer.name for timer in timers}
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known) or "scheduler timers list lists the timers"
+            hint = did_you_mean(name, known) or "see scheduler timers list"
             raise TimerError(f"no timer {name!r}; {hint}", field="timer")
     return [timer for timer in timers if not names or timer.name in names]
 

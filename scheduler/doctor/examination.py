@@ -32,11 +32,11 @@ def examine(project: Project, target: str | None) -> Iterator[Finding]:
 
 
 def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """The findings up to the first error of the service, and that error as a finding."""
+    """The findings up to the first error of the service, and the first line of that error as a finding."""
     try:
         yield from findings
     except SchedulerError as error:
-        yield Finding.error(name, str(error))
+        yield Finding.error(name, str(error).partition("\n")[0].removesuffix(":"))
 
 
 def _check_settings(project: Project) -> Finding:

@@ -1,11 +1,13 @@
 """The program itself: its table of commands, its start, and its messages where something is missing."""
 
+import dataclasses
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -13,6 +15,7 @@ import pytest
 import scheduler.__main__ as entry
 import scheduler.cli
 from scheduler.cli import COMMANDS, program
+from scheduler.project.settings import Settings
 from tests.scheduler.command_line import CommandLine
 
 #: The files of the command line that are no command of their own: parts of several commands, and of `timers`.
@@ -63,6 +66,17 @@ def test_every_command_has_json_output(name: str) -> None:
     (option,) = (param for param in ALL[name].params if "--json" in param.opts)
     assert isinstance(option, click.Option)
     assert (option.name, option.is_flag, option.help) == ("as_json", True, "Print JSON; instants are ISO 8601.")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_defaults_in_the_help_are_those_of_the_settings_and_of_the_options(name: str) -> None:
+    """`(default 3000)` in the help of --port, and so on; --env is no setting of its own, and `now` no value."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    for option in ALL[name].params:
+        shown = re.search(r"\(default (\S+)\)", getattr(option, "help", None) or "")
+        if shown is not None and option.name != "environment" and shown[1] != "now":
+            default: Any = defaults.get(option.name or "", option.default)
+            assert float(shown[1]) == float(default) if shown[1].isdigit() else shown[1] == default, option.name
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -58,6 +59,12 @@ def test_errors_are_listed_and_do_not_keep_further_checks_from_running(command_l
     assert result.stdout.count("!!") == 3
     assert "there is no store at" in result.stdout
     assert "ZeroDivisionError" in result.stdout
+
+
+def test_a_finding_is_one_line(command_line: CommandLine) -> None:
+    """Where the folder has no cloud.py, the example of one in the message is left out."""
+    found = {finding["name"]: finding for finding in json.loads(command_line.run("doctor", "--json").stdout)}
+    assert found["functions"]["text"].endswith("name the file of your functions, or write a cloud.py")
 
 
 def test_a_timer_without_its_function_is_an_error(command_line: CommandLine) -> None:
