@@ -72,10 +72,11 @@ def _check_server_clock(store: Store) -> Finding:
         after = datetime.now(UTC)
     skew = before + (after - before) / 2 - server_time
     what = f"this machine's clock is {abs(skew.total_seconds()) * 1000:.0f} ms from the database's"
-    # Each host compares leases with its own clock: if clocks differ by half a lease, a living daemon counts as dead.
+    # Daemons go by the renewals that they have seen, but commands and metrics compare leases with this machine's clock.
     if abs(skew) > store.lease / 2:
         return Finding.error(
-            "server clock", f"{what}: daemons will take each other for dead; synchronise the clocks (NTP)"
+            "server clock",
+            f"{what}: timers fire at the wrong time, and valid leases look expired; synchronise the clocks (NTP)",
         )
     make = Finding.warning if abs(skew) > _WARNING_SKEW else Finding.ok
     return make("server clock", what)
