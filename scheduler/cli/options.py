@@ -7,9 +7,34 @@ from typing import Any, TypeVar
 
 import click
 
+from ..executors import kinds
 from ..project.settings import ENVIRONMENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _ExecutorChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]
+    """The executors in the table; those from outside are accepted too, but looked up only when one is named."""
+
+    def __init__(self) -> None:
+        super().__init__(list(kinds.KINDS))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value not in self.choices and value in kinds.kind_names():
+            return value
+        return super().convert(value, param, ctx)
+
+
+def executor_options(command: F) -> F:
+    """--executor, and the options of the settings that executors in the table have."""
+    settings = {setting.name: setting for kind in kinds.KINDS.values() for setting in kind.settings if setting.help}
+    for setting in reversed(settings.values()):
+        option = f"--{setting.name.replace('_', '-')}"
+        number = int if setting.bounds else str
+        command = click.option(option, type=number, metavar=setting.metavar, help=setting.help)(command)
+    return click.option(
+        "--executor", type=_ExecutorChoice(), help="Where timers run their functions (default process)."
+    )(command)
 
 
 def store_option(command: F) -> F:

@@ -9,28 +9,21 @@ import click
 
 from ..project.preview_sources import PreviewSource
 from ..project.project import current_project
-from ..project.settings import EXECUTORS, LOG_FORMATS, LOG_LEVELS
+from ..project.settings import LOG_FORMATS, LOG_LEVELS
 from ..up.handover import received_handover
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio
 from ..up.reload import supervise
 from ..up.service import UpRequest, as_production, serve
 from ..up.sockets import bind_sockets, inherited_sockets
-from .options import json_option, served_environment_option, store_option
+from .options import executor_options, json_option, served_environment_option, store_option
 
 
 @click.command("up")
 @click.argument("target", required=False, metavar="[CLOUD.PY|MODULE:ENGINE]")
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, metavar="PORT", help="Port to listen on; 0 takes any free one (default 3000).")
-@click.option("--workers", type=int, metavar="N", help="Worker processes kept ready (default 2).")
-@click.option("--executor", type=click.Choice(EXECUTORS), help="Where timers run their functions (default process).")
-@click.option(
-    "--broker",
-    metavar="URL",
-    help="Broker of the executor celery: pgmq:// (the store itself, the default), amqp://… or redis://….",
-)
-@click.option("--remote-engine", metavar="URL", help="Engine that the executor http calls.")
+@executor_options
 @click.option(
     "--max-timers", type=int, metavar="N", help="Most timers an environment may have; 0 = no limit (default 5)."
 )

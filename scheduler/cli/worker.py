@@ -38,22 +38,23 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     project = current_project(**options)
     settings = project.settings
     log_to_stderr(settings)
+    broker, workers = settings.executor_setting("broker"), settings.executor_setting("workers")
     with project.open_or_create_store() as store:
-        app = celery_app(settings.broker, store)
-        prepare(settings.broker, store)
+        app = celery_app(broker, store)
+        prepare(broker, store)
         names = queues(store)
     loaded = project.load_to_serve(project.required_target_name(target))
     environments = [project.only_environment] if project.only_environment else list(Environment)
     functions = loaded.registry.names()
     if as_json:
-        print_json_line({"functions": functions, "environments": environments, "workers": settings.workers})
+        print_json_line({"functions": functions, "environments": environments, "workers": workers})
     else:
         served = " and ".join(environments)
-        click.echo(f"serving {served}: {len(functions)} functions, {settings.workers} at a time; Ctrl-C stops it")
+        click.echo(f"serving {served}: {len(functions)} functions, {workers} at a time; Ctrl-C stops it")
     serve(
         app,
         settings.store_url,
         loaded.registry,
         [names[environment] for environment in environments],
-        ["--concurrency", str(settings.workers), "--loglevel", settings.log_level, "--hostname", node or "%d-%h"],
+        ["--concurrency", str(workers), "--loglevel", settings.log_level, "--hostname", node or "%d-%h"],
     )

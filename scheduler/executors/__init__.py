@@ -1,5 +1,6 @@
 """Executors run functions for the daemon. This file says what the daemon expects of one.
 
+    kinds.py     the table of the kinds of executors: how each is named, made and checked
     outcome.py   how the end of a function becomes an outcome and a verdict, for every executor
     mailbox.py   handing things from other threads to the daemon's
     thread.py    ThreadExecutor: threads of this process
@@ -79,6 +80,15 @@ class Executor(Protocol):
 
     def stop(self) -> None:
         """End every run at once, with its child processes, and release everything."""
+        ...
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """An executor that takes time to start, before its first task."""
+
+    def start(self) -> None:
+        """Start, and return when it can run tasks."""
         ...
 
 

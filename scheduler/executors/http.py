@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from ..core.run import Ending, Outcome, Task
 from ..core.timer import Environment
 from ..errors import ConfigError
 from . import Report, outcome
+from .kinds import Deployment
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
 
 #: How many bytes of an answer are read; the connection of a longer one is closed.
 MAX_READ = 65_536
+
+
+def make(deployment: Deployment) -> HttpExecutor:
+    app_id, app_key = deployment.keys()
+    return HttpExecutor(deployment.settings["remote_engine"], app_id=app_id, app_key=app_key)
+
+
+def check(deployment: Deployment) -> Iterator[str]:
+    """Ping the remote engine."""
+    import httpx
+
+    url = deployment.settings["remote_engine"]
+    address = f"{url.rstrip('/')}/__engine/1/ping"
+    try:
+        httpx.get(address, timeout=5, trust_env=False).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ConfigError(f"{address}: the remote engine does not answer ({error})") from error
+    yield f"{url} answers"
 
 
 class HttpExecutor:

@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +22,7 @@ from ..functions.calling import invoke
 from ..functions.context import Call, TimerCall, current_call
 from ..functions.registry import Registry
 from . import Report, outcome
+from .kinds import Deployment
 from .mailbox import Mailbox
 
 #: How many tasks may wait for a thread before further ones are refused.
@@ -36,6 +37,15 @@ class _ThreadRun:
     started_at: datetime
     deadline: float
     ended: bool = False
+
+
+def make(deployment: Deployment) -> ThreadExecutor:
+    return ThreadExecutor(deployment.registry(), max_workers=deployment.settings["max_workers"])
+
+
+def check(deployment: Deployment) -> Iterator[str]:
+    """Nothing can fail here."""
+    yield f"at most {deployment.settings['max_workers']} threads; a function that hangs is not killed"
 
 
 class ThreadExecutor:

@@ -1,5 +1,6 @@
 """A Celery fleet: functions run by workers on any machines, behind a broker; the row of a run is what all sides go by.
 
+    kind.py               the row of the kind `celery`: made from the settings, checked by the doctor
     executor.py           CeleryExecutor: publishes tasks for the daemon and watches their rows
     runs.py               FleetRuns: what workers and daemons read and write in the rows of runs
     broker.py             the Celery app of an address; queues; PGMQ's tables

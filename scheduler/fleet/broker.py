@@ -53,7 +53,7 @@ def celery_app(broker: str, store: Store) -> Celery:
     return app
 
 
-def check(app: Celery) -> None:
+def check_broker(app: Celery) -> None:
     """Connect to the broker once; StoreUnavailableError where it does not answer."""
     with app.connection_for_write() as connection:
         try:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import stat
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError
+from ..executors import kinds
+from ..executors.kinds import ExecutorKind, ExecutorSetting
 from .own_folder import OWN_FOLDER
 from .suggestions import did_you_mean
 
@@ -22,8 +24,6 @@ FILE_NAME = "scheduler.toml"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 ENVIRONMENTS = ("production", "stage")
-#: Where functions run: in worker processes, in threads of `up`, at a remote engine, by the workers of a Celery fleet.
-EXECUTORS = ("process", "thread", "http", "celery")
 #: On a developer's machine: LEANCLOUD_APP_ENV has this value, as under LeanCloud's tools, and the timers of both
 #: environments fire.
 DEVELOPMENT = "development"
@@ -35,17 +35,22 @@ class EnvironmentSettings:
 
     executor: str
     target: str | None
-    remote_engine: str | None
+    #: The settings of the executor's kind: names and values.
+    executor_settings: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def kind(self) -> ExecutorKind:
+        return kinds.kind(self.executor)
 
     @property
     def runs_what_is_served(self) -> bool:
         """Whether the functions are those that `up` serves over HTTP."""
-        return self.target is None and self.executor != "http"
+        return self.target is None and not self.kind.has_own_functions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting of the service, with its origin; made by `read`."""
+    """Every setting of the service, with its origin; made by `read_settings`."""
 
     folder: Path
     target: str | None = None
@@ -56,8 +61,6 @@ class Settings:
     tz: str = "Asia/Shanghai"
     max_timers: int = 5
     limit_s: float = 15.0
-    workers: int = 2
-    max_workers: int = 32
     keep_days: int = 30
     keep_runs: int = 0
     log_level: str = "info"
@@ -65,14 +68,12 @@ class Settings:
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
     executor: str = "process"
-    broker: str = "pgmq://"
-    remote_engine: str | None = None
     production_executor: str | None = None
     production_target: str | None = None
-    production_remote_engine: str | None = None
     stage_executor: str | None = None
     stage_target: str | None = None
-    stage_remote_engine: str | None = None
+    #: The values that were given for settings of executors, by their full names, such as `stage_remote_engine`.
+    executor_settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def origin(self, name: str) -> str:
@@ -81,8 +82,18 @@ class Settings:
 
     def for_environment(self, environment: str) -> EnvironmentSettings:
         """The environment's own settings; where it has none, those for both environments."""
-        executor, target, remote_engine = (getattr(self, f"{environment}_{name}") for name in ENVIRONMENT_SETTINGS)
-        return EnvironmentSettings(executor or self.executor, target, remote_engine or self.remote_engine)
+        executor = getattr(self, f"{environment}_executor") or self.executor
+        own = ((setting.name, self._value(setting, environment)) for setting in kinds.kind(executor).settings)
+        return EnvironmentSettings(executor, getattr(self, f"{environment}_target"), tuple(own))
+
+    def executor_setting(self, name: str) -> Any:
+        """The value of a setting of an executor in the table, for both environments."""
+        return self._value(_EXECUTOR_SETTINGS[name])
+
+    def _value(self, setting: ExecutorSetting, environment: str = "") -> Any:
+        """The environment's own value, else that for both, else the default."""
+        both = self.executor_settings.get(setting.name, setting.default)
+        return self.executor_settings.get(f"{environment}_{setting.name}", both)
 
     @property
     def store_url(self) -> str:
@@ -148,12 +159,25 @@ class Setting:
     variables: tuple[str, ...]
 
 
-#: The settings that an environment may have of its own, in the file in a table of its name.
-ENVIRONMENT_SETTINGS: Mapping[str, Callable[[object], Any]] = {
-    "executor": _one_of(*EXECUTORS),
-    "target": _text,
-    "remote_engine": _text,
-}
+def _executor(value: object) -> str:
+    # Names from outside are looked up only where they are needed.
+    if value not in list(kinds.KINDS) and value not in kinds.kind_names():
+        raise ValueError(f"expected {' or '.join(kinds.kind_names())}")
+    return str(value)
+
+
+def _settings_of(kind: ExecutorKind) -> dict[str, Setting]:
+    """The settings of a kind of executor, by their full names; those of environments in a table of their name."""
+    settings = {}
+    for setting in kind.settings:
+        parse = _whole(*setting.bounds) if setting.bounds else _text
+        for prefix in ("", *(f"{environment}_" for environment in ENVIRONMENTS if setting.is_of_environment)):
+            name = f"{prefix}{setting.name}"
+            settings[name] = Setting(parse, (f"SCHEDULER_{name}".upper(),))
+    return settings
+
+
+_EXECUTOR_SETTINGS = {setting.name: setting for kind in kinds.KINDS.values() for setting in kind.settings}
 SETTINGS: Mapping[str, Setting] = {
     "target": Setting(_text, ("SCHEDULER_TARGET",)),
     "store": Setting(_text, ("SCHEDULER_STORE",)),
@@ -166,22 +190,18 @@ SETTINGS: Mapping[str, Setting] = {
     "tz": Setting(_zone, ("SCHEDULER_TZ",)),
     "max_timers": Setting(_whole(0, 1_000_000), ("SCHEDULER_MAX_TIMERS",)),
     "limit_s": Setting(_seconds, ("SCHEDULER_LIMIT_S",)),
-    "workers": Setting(_whole(1, 1_000), ("SCHEDULER_WORKERS",)),
-    "max_workers": Setting(_whole(1, 1_000), ("SCHEDULER_MAX_WORKERS",)),
     "keep_days": Setting(_whole(1, 36_500), ("SCHEDULER_KEEP_DAYS",)),
     "keep_runs": Setting(_whole(0, 1_000_000_000), ("SCHEDULER_KEEP_RUNS",)),
     "log_level": Setting(_one_of(*LOG_LEVELS), ("SCHEDULER_LOG_LEVEL",)),
     "log_format": Setting(_one_of(*LOG_FORMATS), ("SCHEDULER_LOG_FORMAT",)),
     "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
     "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
-    "executor": Setting(_one_of(*EXECUTORS), ("SCHEDULER_EXECUTOR",)),
-    "broker": Setting(_text, ("SCHEDULER_BROKER",)),
-    "remote_engine": Setting(_text, ("SCHEDULER_REMOTE_ENGINE",)),
-    **{
-        f"{environment}_{name}": Setting(parse, (f"SCHEDULER_{environment}_{name}".upper(),))
-        for environment in ENVIRONMENTS
-        for name, parse in ENVIRONMENT_SETTINGS.items()
-    },
+    "executor": Setting(_executor, ("SCHEDULER_EXECUTOR",)),
+    "production_executor": Setting(_executor, ("SCHEDULER_PRODUCTION_EXECUTOR",)),
+    "production_target": Setting(_text, ("SCHEDULER_PRODUCTION_TARGET",)),
+    "stage_executor": Setting(_executor, ("SCHEDULER_STAGE_EXECUTOR",)),
+    "stage_target": Setting(_text, ("SCHEDULER_STAGE_TARGET",)),
+    **{name: setting for kind in kinds.KINDS.values() for name, setting in _settings_of(kind).items()},
 }
 
 
@@ -190,37 +210,63 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
 
     Raises ConfigError, which names the origin of the invalid value and what is allowed.
     """
+    in_file, as_options = list(_from_file(folder)), list(_from_options(options))
+    table = _table([*in_file, *_from_environment(SETTINGS, environ), *as_options])
+    for given in in_file:
+        if given.name not in table:
+            hint = did_you_mean(given.name, table) or f"the settings are {', '.join(table)}"
+            raise ConfigError(f"{given.origin}: unknown setting {given.name!r}; {hint}")
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     # The weakest origin first: each later value replaces an earlier one.
-    given = (*_from_file(folder), *_from_environment(environ), *_from_options(options))
-    for name, value, origin in given:
+    for name, value, origin in (*in_file, *_from_environment(table, environ), *as_options):
         try:
-            values[name] = SETTINGS[name].parse(value)
+            values[name] = table[name].parse(value)
         except ValueError as error:
             raise ConfigError(f"{origin}: {name} = {value!r} is invalid: {error}") from error
         origins[name] = origin
-    settings = Settings(folder=folder, **values, origins=MappingProxyType(origins))
-    _check_remote_engines(settings)
+    own = {name: value for name, value in values.items() if name in Settings.__dataclass_fields__}
+    of_executors = MappingProxyType({name: value for name, value in values.items() if name not in own})
+    settings = Settings(folder=folder, **own, executor_settings=of_executors, origins=MappingProxyType(origins))
+    _check_needed(settings)
     _check_workers(settings)
     return settings
 
 
-def _check_remote_engines(settings: Settings) -> None:
+def _table(given: Iterable[GivenValue]) -> dict[str, Setting]:
+    """SETTINGS, and those of the executors from outside that are named."""
+    table = dict(SETTINGS)
+    named = {value for name, value, _ in given if name in _EXECUTORS and isinstance(value, str)}
+    for name in named - kinds.KINDS.keys():
+        if name in kinds.kind_names():
+            table |= _settings_of(kinds.kind(name))
+    return table
+
+
+#: The settings that name an executor.
+_EXECUTORS = {"executor", *(f"{environment}_executor" for environment in ENVIRONMENTS)}
+
+
+def _check_needed(settings: Settings) -> None:
+    """Every environment has the settings without which its executor cannot run."""
     for environment in ENVIRONMENTS:
         of_environment = settings.for_environment(environment)
-        if of_environment.executor == "http" and of_environment.remote_engine is None:
-            where = f"{environment}_executor" if getattr(settings, f"{environment}_executor") else "executor"
-            raise ConfigError(
-                f'{settings.origin(where)}: executor = "http" needs remote_engine = "https://…", the engine to call'
-            )
+        values = dict(of_environment.executor_settings)
+        for setting in of_environment.kind.settings:
+            if setting.needed and values[setting.name] is None:
+                where = f"{environment}_executor" if getattr(settings, f"{environment}_executor") else "executor"
+                raise ConfigError(
+                    f'{settings.origin(where)}: executor = "{of_environment.executor}" needs '
+                    f"{setting.name} = {setting.needed}"
+                )
 
 
 def _check_workers(settings: Settings) -> None:
-    if settings.workers > settings.max_workers:
+    workers, max_workers = settings.executor_setting("workers"), settings.executor_setting("max_workers")
+    if workers > max_workers:
         raise ConfigError(
-            f"{settings.origin('workers')}: workers = {settings.workers} is more than max_workers = "
-            f"{settings.max_workers} ({settings.origin('max_workers')})"
+            f"{settings.origin('workers')}: workers = {workers} is more than max_workers = "
+            f"{max_workers} ({settings.origin('max_workers')})"
         )
 
 
@@ -245,9 +291,6 @@ def _from_file(folder: Path) -> Iterator[GivenValue]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: invalid TOML: {error}") from error
     for name, value in _flat(table):
-        if name not in SETTINGS:
-            hint = did_you_mean(name, SETTINGS) or f"the settings are {', '.join(SETTINGS)}"
-            raise ConfigError(f"{path}: unknown setting {name!r}; {hint}")
         yield GivenValue(name, value, str(path))
 
 
@@ -278,8 +321,8 @@ _PROD = {"1": "production", "0": "stage"}
 _MEANINGS: Mapping[str, Mapping[str, str]] = {"LEANCLOUD_APP_PROD": _PROD, "LC_APP_PROD": _PROD}
 
 
-def _from_environment(environ: Mapping[str, str]) -> Iterator[GivenValue]:
-    for name, setting in SETTINGS.items():
+def _from_environment(table: Mapping[str, Setting], environ: Mapping[str, str]) -> Iterator[GivenValue]:
+    for name, setting in table.items():
         for variable in reversed(setting.variables):
             if value := environ.get(variable):
                 meaning = _MEANINGS.get(variable, {}).get(value, value)

@@ -1,5 +1,6 @@
 """Worker processes: functions run in processes of their own and are killed, with their children, at their limit.
 
+    kind.py           the row of the kind `process`: made from the settings, checked by the doctor
     executor.py       ProcessExecutor: the pool, which task goes to which worker, the limits
     queue.py          TaskQueue: the tasks that no worker has yet, by how long their functions take
     pool_size.py      PoolSize: how many workers there should be

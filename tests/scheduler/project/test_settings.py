@@ -31,7 +31,7 @@ def test_a_stronger_source_wins(tmp_path: Path) -> None:
     assert read_settings(tmp_path, ours | theirs, {}).port == 3
     settings = read_settings(tmp_path, ours | theirs, {"port": 4})
     assert (settings.port, settings.origin("port")) == (4, "the option --port")
-    assert (settings.workers, settings.origin("workers")) == (3, str(tmp_path / "scheduler.toml"))
+    assert (settings.executor_setting("workers"), settings.origin("workers")) == (3, str(tmp_path / "scheduler.toml"))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_an_environment_may_have_settings_of_its_own(tmp_path: Path) -> None:
     """In a table of its name, or in a variable; what it does not set is that of both environments."""
     write(tmp_path, 'executor = "thread"\nremote_engine = "http://a"\n[stage]\nexecutor = "http"\ntarget = "s.py"\n')
     settings = read_settings(tmp_path, {"SCHEDULER_STAGE_REMOTE_ENGINE": "http://b"}, {})
-    assert settings.for_environment("production") == EnvironmentSettings("thread", None, "http://a")
-    assert settings.for_environment("stage") == EnvironmentSettings("http", "s.py", "http://b")
+    assert settings.for_environment("production") == EnvironmentSettings("thread", None, (("max_workers", 32),))
+    assert settings.for_environment("stage") == EnvironmentSettings("http", "s.py", (("remote_engine", "http://b"),))
     assert [settings.for_environment(name).runs_what_is_served for name in ("production", "stage")] == [True, False]
     assert settings.origin("stage_target") == str(tmp_path / "scheduler.toml")

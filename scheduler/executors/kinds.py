@@ -1,0 +1,176 @@
+"""The table of executor kinds: how each is named in the settings, made, and checked by `scheduler doctor`.
+
+A new kind is a file, or a room, with `make` and `check`, and one row of KINDS. A kind that another distribution brings
+is an entry point instead of a row, and `executor = "NAME"` uses it:
+
+    [project.entry-points."scheduler.executors"]
+    NAME = "package.module:KIND"          # an ExecutorKind
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from . import Executor
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from ..core.timer import Environment
+    from ..functions.registry import Registry
+
+GROUP = "scheduler.executors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorSetting:
+    """A setting of an executor: `name = …` in scheduler.toml, and the environment variable SCHEDULER_NAME.
+
+    A whole number within `bounds`, or a text where they are None. Where it `is_of_environment`, each environment may
+    have a value of its own.
+    """
+
+    name: str
+    default: Any = None
+    bounds: tuple[int, int] | None = None
+    is_of_environment: bool = False
+    #: For a setting without which the executor cannot run: an example of a value, and what it is.
+    needed: str = ""
+    #: Of the option of `scheduler up`; there is none where this is empty.
+    help: str = ""
+    metavar: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What an executor is made from. Nothing is loaded or opened before its function is called."""
+
+    environment: Environment
+    #: The values of the kind's settings, by name.
+    settings: Mapping[str, Any]
+    #: The name of what holds the functions, a cloud.py or module:attribute; TargetError where there is none.
+    target: Callable[[], str]
+    #: The functions, loaded into this process.
+    registry: Callable[[], Registry]
+    #: The store, a scheduler.store.Store.
+    store: Callable[[], Any]
+    #: The application's id and key.
+    keys: Callable[[], tuple[str, str]]
+    #: Environment variables for processes that load the functions, and their working folder.
+    environ: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorKind:
+    """One kind of executor."""
+
+    make: Callable[[Deployment], Executor]
+    #: Yields in a line each what works; raises a SchedulerError, with the fix, for what does not.
+    check: Callable[[Deployment], Iterator[str]]
+    settings: tuple[ExecutorSetting, ...] = ()
+    #: Whether it runs the functions of another program, not those of `Deployment.target`.
+    has_own_functions: bool = False
+    #: Whether it can run functions from another folder, as those of a preview are.
+    can_preview: bool = False
+
+
+def _late(name: str) -> Callable[[Deployment], Any]:
+    """A function of this package, named as `module:function`, whose module is imported by the first call.
+
+    So this room imports none of the rooms that its rows name, and no command imports an executor that it does not use.
+    """
+
+    def call(deployment: Deployment) -> Any:
+        module, _, function = name.partition(":")
+        return getattr(import_module(f".{module}", "scheduler"), function)(deployment)
+
+    return call
+
+
+_MAX_WORKERS = ExecutorSetting(name="max_workers", default=32, bounds=(1, 1_000))
+
+KINDS: Mapping[str, ExecutorKind] = {
+    "process": ExecutorKind(
+        make=_late("workers.kind:make"),
+        check=_late("workers.kind:check"),
+        settings=(
+            ExecutorSetting(
+                name="workers",
+                default=2,
+                bounds=(1, 1_000),
+                help="Worker processes kept ready (default 2).",
+                metavar="N",
+            ),
+            _MAX_WORKERS,
+        ),
+        can_preview=True,
+    ),
+    "thread": ExecutorKind(
+        make=_late("executors.thread:make"), check=_late("executors.thread:check"), settings=(_MAX_WORKERS,)
+    ),
+    "http": ExecutorKind(
+        make=_late("executors.http:make"),
+        check=_late("executors.http:check"),
+        settings=(
+            ExecutorSetting(
+                name="remote_engine",
+                is_of_environment=True,
+                needed='"https://…", the engine to call',
+                help="Engine that the executor http calls.",
+                metavar="URL",
+            ),
+        ),
+        has_own_functions=True,
+    ),
+    "celery": ExecutorKind(
+        make=_late("fleet.kind:make"),
+        check=_late("fleet.kind:check"),
+        settings=(
+            ExecutorSetting(
+                name="broker",
+                default="pgmq://",
+                help="Broker of the executor celery: pgmq:// (the store itself, the default), amqp://… or redis://….",
+                metavar="URL",
+            ),
+        ),
+    ),
+}
+
+
+def kind_names() -> list[str]:
+    """The names of all kinds, those that other distributions bring last."""
+    return [*KINDS, *_entry_points()]
+
+
+def kind(name: str) -> ExecutorKind:
+    """The kind of that name; ConfigError where there is none, or where its entry point does not load."""
+    if name in KINDS:
+        return KINDS[name]
+    if name not in _entry_points():
+        raise ConfigError(f"unknown executor {name!r}: expected {' or '.join(kind_names())}")
+    entry_point = _entry_points()[name]
+    try:
+        loaded = entry_point.load()
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"the executor {name!r} cannot be loaded from {entry_point.value}: {what}") from error
+    if not isinstance(loaded, ExecutorKind):
+        raise ConfigError(
+            f"the executor {name!r}: {entry_point.value} is a {type(loaded).__name__}, not an ExecutorKind"
+        )
+    return loaded
+
+
+@cache
+def _entry_points() -> Mapping[str, EntryPoint]:
+    """Read once, and only when an executor is named that is not in the table: it takes some 10 ms."""
+    from importlib.metadata import entry_points
+
+    return {entry_point.name: entry_point for entry_point in entry_points(group=GROUP) if entry_point.name not in KINDS}
