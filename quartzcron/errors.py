@@ -1,12 +1,13 @@
 """The error tree of quartzcron. Nothing here parses or computes.
 
     CronError(ValueError)
-    ├── CronSyntaxError     a text that is no Quartz expression: expression, problems, and of the first problem
-    │                       field, text, column, hint; fix, a whole expression that does parse, where one is likely
-    ├── UnknownZoneError    a time zone name that is not in the database, or an object that is no zone
-    └── PolicyError         a daylight-saving policy other than "vixie" and "quartz"
+    ├── CronSyntaxError     an invalid expression: expression, problems; field, text, column and hint of the first one;
+    │                       fix, a valid expression that was probably meant, or None
+    ├── UnknownZoneError    a time zone name that is not in the database, or an object that is not a zone
+    ├── PolicyError         a daylight-saving policy other than "vixie" and "quartz"
+    └── DialectError        a text that is not of its dialect, or that has no exact equivalent in another one
 
-A caller who catches ValueError catches them all. Arguments of a wrong type are a TypeError, as anywhere in Python.
+`except ValueError` catches them all. An argument of a wrong type raises TypeError, as everywhere in Python.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _MESSAGE = 160
 
 
 def echoed(value: object) -> str:
-    """What a message shows of a value that it was given: its repr, on one line, the middle of a long one left out.
+    """The repr of a value for a message: on one line, without the middle of a long one.
 
     >>> echoed("Asia/Shangai"), len(echoed("x" * 100_000))
     ("'Asia/Shangai'", 60)
@@ -29,7 +30,7 @@ def echoed(value: object) -> str:
 
 
 def shortened(message: str) -> str:
-    """A message that fits on one line of a terminal, whatever it quotes: no control characters, the middle left out."""
+    """A message that fits on one line, whatever it quotes: without control characters and the middle of a long one."""
     if len(message) > _MESSAGE:
         message = f"{message[: _MESSAGE // 2]}…{message[-_MESSAGE // 2 :]}"
     return (
@@ -40,7 +41,7 @@ def shortened(message: str) -> str:
 
 
 def check_type(value: object, kind: type | tuple[type, ...], claim: str) -> None:
-    """Raise the TypeError for a value of another type; the claim says what is expected, as in "a key is a str"."""
+    """Raise TypeError if a value is not of this type; the claim is what is expected, as in "a key is a str"."""
     if not isinstance(value, kind):
         raise TypeError(f"{claim}, not {type(value).__name__}")
 
@@ -50,9 +51,9 @@ class CronError(ValueError):
 
 
 class Problem:
-    """One thing wrong with one field.
+    """One error in one field.
 
-    `column` counts from 1 in the whole expression; `text` is the offending part, empty where something is missing.
+    `column` counts from 1 in the whole expression; `text` is the wrong part, empty where something is missing.
     """
 
     __slots__ = ("column", "field", "hint", "message", "text")
@@ -72,7 +73,7 @@ class Problem:
 
 
 class CronSyntaxError(CronError):
-    """A text that is no Quartz expression, with everything that is wrong with it.
+    """An invalid Quartz expression, with all problems that were found in it.
 
     `str(error)` is one line; `error.drawing` is the expression with a caret under each problem, and a traceback
     shows it too.
@@ -102,7 +103,7 @@ class CronSyntaxError(CronError):
 
     @property
     def drawing(self) -> str:
-        """The expression with carets under what is wrong, indented by two, shortened around the first problem.
+        """The expression with carets under each problem, indented by two, shortened around the first problem.
 
         >>> from quartzcron import CronSyntaxError, CronExpression
         >>> try:
@@ -124,7 +125,7 @@ class CronSyntaxError(CronError):
 
 
 class UnknownZoneError(CronError, LookupError):
-    """A time zone name that is not in the database, or an object that is no zone; `zone` is what was given."""
+    """A time zone name that is not in the database, or an object that is not a zone; `zone` is the argument."""
 
     def __init__(self, zone: object, hint: str | None = None) -> None:
         super().__init__(zone, hint)
@@ -136,7 +137,7 @@ class UnknownZoneError(CronError, LookupError):
 
 
 class PolicyError(CronError):
-    """A daylight-saving policy that is neither "vixie" nor "quartz"; `policy` is what was given."""
+    """A daylight-saving policy that is neither "vixie" nor "quartz"; `policy` is the argument."""
 
     def __init__(self, policy: object) -> None:
         super().__init__(policy)
@@ -147,9 +148,9 @@ class PolicyError(CronError):
 
 
 class DialectError(CronError):
-    """A text that a dialect does not have, or a meaning that the other side cannot say.
+    """A text that is not valid in its dialect, or an expression that has no exact equivalent in another one.
 
-    `dialect` is whose text it is or would be, `part` the field in question (None for the whole), `reason` the rest.
+    `dialect` is the name of that dialect, `part` the field concerned (None for the whole text), `reason` the message.
 
     >>> from quartzcron import CronExpression
     >>> CronExpression("0 0 8 LW * ?").to_crontab()

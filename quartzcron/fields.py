@@ -1,4 +1,4 @@
-"""The seven fields as a table, and the types of their values. Nothing here reads text.
+"""The seven fields as a table, and the types of their values. Nothing here reads a text.
 
 A set of values is an int: bit v stands for value v (for years, bit v - 1970). Days of the week are Quartz's:
 1 is Sunday, 7 is Saturday.
@@ -31,7 +31,7 @@ def _named(names: list[str]) -> dict[str, int]:
 
 
 class Field:
-    """One of the seven: what it is called, its bounds, its names, and the largest step that Quartz takes."""
+    """A field: its name, its bounds, the names of its values, and the largest step that Quartz accepts."""
 
     __slots__ = ("base", "full", "high", "low", "max_step", "name", "names", "size", "wraps")
 
@@ -55,7 +55,7 @@ class Field:
 
     @property
     def allowed(self) -> str:
-        """The bounds in words."""
+        """The bounds as a sentence of an error message."""
         if not self.names:
             return f"{self.name} go from {self.low} to {self.high}"
         names = [name for name in self.names if len(name) == 3]
@@ -82,6 +82,6 @@ Special = tuple[bool, int, bool]
 # A special day of the week, (day, n): 6#3 is (6, 3); 6L, the last one, is (6, 0).
 Nth = tuple[int, int]
 
-# The part that names days: (months, days of the month, specials, days of the week, nth). Days are given by month or by
-# week, never both: the other two are empty. A tuple, for it is the key of the shared day tables.
+# The fields that name days: (months, days of the month, specials, days of the week, nth). Days are given by month or by
+# week, never both: the other two are empty. A tuple, since it is the key of the shared day tables.
 DayFields = tuple[int, int, tuple[Special, ...], int, Nth | None]

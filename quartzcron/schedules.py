@@ -19,12 +19,12 @@ from .search.bitsets import (
     BEFORE_ALL,
     FIRST_DAY,
     LAST_DAY,
-    Span,
-    Table,
+    BitTable,
+    DaySpan,
     both,
+    clamped_instant,
     either,
     first_in,
-    instant_in,
     last_in,
     span_at,
     table_of,
@@ -51,11 +51,11 @@ _REMEMBERED = 4
 
 
 class Schedule(ABC):
-    """What unions and overlaps have in common: the questions of a CronExpression that make sense for them.
+    """The base of unions and overlaps: the methods of a CronExpression that make sense for them.
 
-    Times are as there: an aware question is answered in its own zone; a naive one is wall time, in the zone of the
-    expressions if they have one. A schedule is an immutable value; it holds up to 1,000 expressions. What it fires is a
-    set that does not depend on where a question begins, also under dst="quartz".
+    Times are as there: an aware time is answered in its own zone; a naive one is wall time, in the zone of the
+    expressions if they have one. A schedule is an immutable value of up to 1,000 expressions. The set of its fire times
+    does not depend on the time that is passed, also under dst="quartz".
     """
 
     __slots__ = ("_depth", "_hash", "_tables", "_zones", "expressions", "parts")
@@ -64,50 +64,50 @@ class Schedule(ABC):
     expressions: tuple[CompiledExpression, ...]
     _depth: int
     _hash: int
-    _tables: list[tuple[Zone, Span, Table]]
+    _tables: list[tuple[Zone, DaySpan, BitTable]]  # the last few that `_around` computed
     _zones: tuple[tzinfo | None, ...]
 
     def __init__(self, *parts: CompiledExpression | Schedule) -> None:
-        found: list[CompiledExpression | Schedule] = []
+        flat: list[CompiledExpression | Schedule] = []
         for part in parts:
             check_type(part, (CompiledExpression, Schedule), "schedules are made of expressions and schedules")
-            found += part.parts if type(part) is type(self) else (part,)
-        if not found:
+            flat += part.parts if type(part) is type(self) else (part,)
+        if not flat:
             raise CronError(f"{self._kind} has at least one part")
-        expressions = [one for part in found for one in _expressions_of(part)]
-        depth = 1 + max(part._depth if isinstance(part, Schedule) else 0 for part in found)
+        expressions = [one for part in flat for one in _expressions_of(part)]
+        depth = 1 + max(part._depth if isinstance(part, Schedule) else 0 for part in flat)
         if len(expressions) > _MOST or depth > _DEEPEST:
             raise CronError(f"a schedule holds up to {_MOST:,} expressions, nested up to {_DEEPEST} deep")
-        put(self, "parts", tuple(found))
+        put(self, "parts", tuple(flat))
         put(self, "expressions", tuple(expressions))
-        put(self, "_zones", _different(one.tz for one in expressions))
+        put(self, "_zones", _without_repetition(one.tz for one in expressions))
         put(self, "_depth", depth)
-        put(self, "_hash", hash((self._kind, frozenset(found))))
+        put(self, "_hash", hash((self._kind, frozenset(flat))))
         put(self, "_tables", [])
 
     @property
     @abstractmethod
     def _kind(self) -> str:
-        """What it is called."""
+        """Its name in error messages."""
 
     @abstractmethod
-    def _table(self, span: Span, asked: tzinfo | None) -> Table:
-        """The days and times of a span that fire, for a question in some zone."""
+    def _table(self, span: DaySpan, given: tzinfo | None) -> BitTable:
+        """The days and times of a span that fire, where expressions without a zone are read in `given`."""
 
     @abstractmethod
     def next_fire(self, after: datetime | None = None) -> datetime | None:
-        """The first fire time strictly after `after`, or None if it is proved that there is none up to 2099."""
+        """The first fire time strictly after `after`; None is proof that there is none up to the end of 2099."""
 
     @abstractmethod
     def prev_fire(self, before: datetime | None = None) -> datetime | None:
-        """The last fire time strictly before `before`, or None if it is proved that there is none from 1970 on."""
+        """The last fire time strictly before `before`; None is proof that there is none from 1970 on."""
 
     @abstractmethod
     def matches(self, time: datetime) -> bool:
         """Whether the whole second of `time` is a fire time."""
 
     def fires(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
-        """The fire times strictly after `start` (now, if not given) up to and including `end` (2099, if not given)."""
+        """The fire times strictly after `start` (default: now) up to and including `end` (default: the end of 2099)."""
         first = self._moment(start)
         last = None if end is None else self._moment(end)
         if last is not None and (first.tzinfo is None) != (last.tzinfo is None):
@@ -125,16 +125,16 @@ class Schedule(ABC):
         return list(self.fires(start, end))
 
     def _moment(self, time: datetime | None) -> datetime:
-        """A time that every expression takes alike; now, if none is given."""
+        """The time that is passed to every part: in the zone of the expressions if it is naive, now if it is None."""
         own = next((zone for zone in self._zones if zone is not None), None)
         if time is None:
             return datetime.now(UTC).astimezone(own or local_zone())
         check_type(time, datetime, "a time is a datetime")
         if time.tzinfo is not None or own is None:
-            zone_of(time.tzinfo)  # which raises for a zone that says nothing
+            zone_of(time.tzinfo)  # raises for a zone without an offset
             return time
         if len(self._zones) > 1:
-            raise CronError("a naive time is no moment for expressions of different zones; give it one")
+            raise CronError("a naive time is ambiguous for expressions of different zones; pass an aware one")
         zone = zone_of(own)
         return zone.at(zone.instant(time))
 
@@ -163,16 +163,17 @@ class Schedule(ABC):
 class Union(Schedule):
     """A schedule that fires whenever one of its parts does; see `union`."""
 
-    __slots__ = ("_askable",)
+    __slots__ = ("_next_parts",)
 
     _kind = "a union"
-    _askable: tuple[CompiledExpression | Schedule, ...]
+    _next_parts: tuple[CompiledExpression | Schedule, ...]
 
     def __init__(self, *parts: CompiledExpression | Schedule) -> None:
         super().__init__(*parts)
-        # Asked in the first pass of an overlap, what fires in the second one alone takes part of it for over.
-        alone = (part if isinstance(part, Schedule) or part.dst == VIXIE else Overlap(part) for part in self.parts)
-        put(self, "_askable", tuple(alone))
+        # Under dst="quartz", an expression that is passed a time in the first pass of an overlap skips earlier wall
+        # times in the second pass (see dst_policies.at_or_after); an Overlap of it alone does not.
+        exact = (part if isinstance(part, Schedule) or part.dst == VIXIE else Overlap(part) for part in self.parts)
+        put(self, "_next_parts", tuple(exact))
 
     def next_fire(self, after: datetime | None = None) -> datetime | None:
         """The first fire time strictly after `after` of any part.
@@ -183,7 +184,7 @@ class Union(Schedule):
         datetime.datetime(2026, 1, 31, 9, 0)
         """
         after = self._moment(after)
-        return min((fire for part in self._askable if (fire := part.next_fire(after))), key=_instant, default=None)
+        return min((fire for part in self._next_parts if (fire := part.next_fire(after))), key=_instant, default=None)
 
     def prev_fire(self, before: datetime | None = None) -> datetime | None:
         """The last fire time strictly before `before` of any part."""
@@ -195,8 +196,8 @@ class Union(Schedule):
         time = self._moment(time)
         return any(part.matches(time) for part in self.parts)
 
-    def _table(self, span: Span, asked: tzinfo | None) -> Table:
-        return reduce(either, (_table_of(part, span, asked) for part in self.parts))
+    def _table(self, span: DaySpan, given: tzinfo | None) -> BitTable:
+        return reduce(either, (_table_of(part, span, given) for part in self.parts))
 
 
 class Overlap(Schedule):
@@ -207,7 +208,7 @@ class Overlap(Schedule):
     _kind = "an overlap"
 
     def next_fire(self, after: datetime | None = None) -> datetime | None:
-        """The first moment strictly after `after` at which all fire; None if it is proved that there is none.
+        """The first time strictly after `after` at which all fire; None is proof that there is none up to 2099.
 
         >>> from quartzcron import CronExpression
         >>> lunch_in_paris = CronExpression("0 0 12 * * ?", tz="Europe/Paris")
@@ -216,26 +217,26 @@ class Overlap(Schedule):
         2026-03-29 10:00:00+00:00
         """
         after = self._moment(after)
-        carrier = zone_of(after.tzinfo)
-        instant = instant_in(after, carrier) + 1
+        zone = zone_of(after.tzinfo)
+        instant = clamped_instant(after, zone) + 1
         while instant < AFTER_ALL:
             span, table = self._around(max(instant // DAY, FIRST_DAY), after.tzinfo)
-            found = first_in(table, span, instant)
-            if found is not None:
-                return carrier.at(found)
+            first = first_in(table, span, instant)
+            if first is not None:
+                return zone.at(first)
             instant = span.end * DAY
         return None
 
     def prev_fire(self, before: datetime | None = None) -> datetime | None:
-        """The last moment strictly before `before` at which all expressions fire; None if there is none."""
+        """The last time strictly before `before` at which all fire; None is proof that there is none from 1970 on."""
         before = self._moment(before)
-        carrier = zone_of(before.tzinfo)
-        instant = instant_in(before, carrier) - (not before.microsecond)
+        zone = zone_of(before.tzinfo)
+        instant = clamped_instant(before, zone) - (not before.microsecond)
         while instant > BEFORE_ALL:
             span, table = self._around(min(instant // DAY, LAST_DAY), before.tzinfo)
-            found = last_in(table, span, instant)
-            if found is not None:
-                return carrier.at(found)
+            last = last_in(table, span, instant)
+            if last is not None:
+                return zone.at(last)
             instant = span.start * DAY - 1
         return None
 
@@ -244,29 +245,29 @@ class Overlap(Schedule):
         time = self._moment(time)
         return all(part.matches(time) for part in self.parts)
 
-    def _around(self, day: int, asked: tzinfo | None) -> tuple[Span, Table]:
-        """The span that holds a day, and what fires in it; the last few are remembered."""
-        zone = zone_of(asked)
+    def _around(self, day: int, given: tzinfo | None) -> tuple[DaySpan, BitTable]:
+        """The span around a day, and its table; the last few are cached."""
+        zone = zone_of(given)
         for of, span, table in tuple(self._tables):
             if of is zone and span.start <= day < span.end:
                 return span, table
-        span = span_at(day, list({zone_of(asked if tz is None else tz): None for tz in self._zones}))
-        table = self._table(span, asked)
+        span = span_at(day, list({zone_of(given if tz is None else tz): None for tz in self._zones}))
+        table = self._table(span, given)
         del self._tables[: -_REMEMBERED + 1]
         self._tables.append((zone, span, table))
         return span, table
 
-    def _table(self, span: Span, asked: tzinfo | None) -> Table:
-        table = _table_of(self.parts[0], span, asked)
+    def _table(self, span: DaySpan, given: tzinfo | None) -> BitTable:
+        table = _table_of(self.parts[0], span, given)
         for part in self.parts[1:]:
             if not table:
                 break
-            table = both(table, _table_of(part, span, asked))
+            table = both(table, _table_of(part, span, given))
         return table
 
 
 def union(*schedules: CompiledExpression | Schedule) -> Union:
-    """What fires whenever one of these does, once where several do.
+    """A schedule that fires whenever one of these does, once where several do.
 
     >>> from quartzcron import CronExpression
     >>> both = union(CronExpression("0 0 8 13 * ?"), CronExpression("0 0 8 ? * FRI"))
@@ -277,7 +278,7 @@ def union(*schedules: CompiledExpression | Schedule) -> Union:
 
 
 def overlap(*schedules: CompiledExpression | Schedule) -> Overlap:
-    """What fires only when all of these do.
+    """A schedule that fires only when all of these do.
 
     >>> from quartzcron import CronExpression
     >>> friday_13th = overlap(CronExpression("0 0 8 13 * ?"), CronExpression("0 0 8 ? * FRI"))
@@ -306,10 +307,10 @@ def difference(expression: Expression, *others: CompiledExpression) -> Expressio
     for other in others:
         check_type(other, CompiledExpression, "the fires that are taken out are those of a CronExpression")
         if other.tz is not None and zone_key(other.tz) != zone_key(expression.tz):
-            raise CronError("an expression that excludes is read in the zone of the other one, and has no other zone")
+            raise CronError("an excluded expression is read in the zone of the other one, and has no other zone")
         parts = [left for part in parts for left in _difference(part, other)]
         if len(parts) > _MOST:
-            raise CronError(f"to say what is left would take more than {_MOST:,} expressions")
+            raise CronError(f"what is left would take more than {_MOST:,} expressions")
     return parts[0] if len(parts) == 1 else Union(*parts)
 
 
@@ -346,21 +347,21 @@ def _expressions_of(part: CompiledExpression | Schedule) -> tuple[CompiledExpres
     return part.expressions if isinstance(part, Schedule) else (part,)
 
 
-def _table_of(part: CompiledExpression | Schedule, span: Span, asked: tzinfo | None) -> Table:
+def _table_of(part: CompiledExpression | Schedule, span: DaySpan, given: tzinfo | None) -> BitTable:
     if isinstance(part, Schedule):
-        return part._table(span, asked)
-    return table_of(part, zone_of(asked if part.tz is None else part.tz), span)
+        return part._table(span, given)
+    return table_of(part, zone_of(given if part.tz is None else part.tz), span)
 
 
-def _different(zones: Iterable[tzinfo | None]) -> tuple[tzinfo | None, ...]:
-    """The zones without repetition; some of them do not hash."""
-    found: list[tzinfo | None] = []
+def _without_repetition(zones: Iterable[tzinfo | None]) -> tuple[tzinfo | None, ...]:
+    """The zones without repetition; not a set, since some of them do not hash."""
+    different: list[tzinfo | None] = []
     for zone in zones:
-        if not any(zone is known or zone_key(zone) == zone_key(known) for known in found):
-            found.append(zone)
-    return tuple(found)
+        if not any(zone is known or zone_key(zone) == zone_key(known) for known in different):
+            different.append(zone)
+    return tuple(different)
 
 
 def _instant(time: datetime) -> int:
-    """What times are ordered by; two readings of one zone compare by wall time, which an overlap repeats."""
-    return instant_in(time, zone_of(time.tzinfo))
+    """The order of times; datetime compares two times of one zone by wall time, which repeats in an overlap."""
+    return clamped_instant(time, zone_of(time.tzinfo))

@@ -135,14 +135,15 @@ class CompiledExpression(ExpressionSlots):
 
     # -- fire times --
 
-    # A row, which holds what next_fire needs of one year, has five parts (see year_rows.Row):
-    #   new_year    ordinal of 1 January, so that `after.toordinal() - new_year` is the index of a day
+    # A row, which has what next_fire needs of one year, is a tuple of five parts:
+    #   new_year    the ordinal of 1 January, so that `after.toordinal() - new_year` is the index of a day
     #   days        for each day, itself if it fires, else the next day of the year that does, else NONE_LEFT
-    #   asked       the midnight of each day on which `after`, with its tzinfo, is a plain time; None on touched days
-    #   midnights   the midnight of each day to which an answer is added; None on touched days
-    #   outside     the midnight of the first day that fires in a later year; None if it is touched or not yet known,
-    #               NEVER if no later day fires
-    # A day is touched if an offset change of the zone affects it; transition_days.py finds its fires.
+    #   plain       for each plain day on which times have the tzinfo of `after`, its midnight, else None
+    #   midnights   for each plain day its midnight, to which the time of day of the answer is added, else None
+    #   outside     the midnight of the first day that fires in a later year; NEVER if there is no such day, None if it
+    #               is not a plain day or not yet computed
+    # A day is plain unless a transition of the zone affects it; see ZoneYear. `plain` and `midnights` differ only for
+    # pytz, whose zones have several tzinfo objects.
     def next_fire(self, after: datetime | None = None) -> datetime | None:  # noqa: PLR0912 - a call costs 50 ns
         """The first fire time strictly after `after`, or None if there is none up to the end of 2099.
 
@@ -157,11 +158,11 @@ class CompiledExpression(ExpressionSlots):
         try:
             if after.tzinfo is not rows.tzinfo:
                 return self._next_in_other_zone(after)
-            new_year, days, asked, midnights, outside = rows[after.year]
+            new_year, days, plain, midnights, outside = rows[after.year]
         except AttributeError:
             raise localize.no_datetime(after) from None
         today = after.toordinal() - new_year
-        midnight = asked[today]
+        midnight = plain[today]
         if midnight is None:
             return transition_days.next_from(self._pattern, self._policy, today, after)
         day = days[today]
@@ -213,11 +214,11 @@ class CompiledExpression(ExpressionSlots):
         try:
             if before.tzinfo is not rows.tzinfo:
                 return self._prev_in_other_zone(before)
-            new_year, days, asked, midnights, outside = rows[before.year]
+            new_year, days, plain, midnights, outside = rows[before.year]
         except AttributeError:
             raise localize.no_datetime(before) from None
         today = before.toordinal() - new_year
-        midnight = asked[today]
+        midnight = plain[today]
         if midnight is None:
             return transition_days.prev_from(self._pattern, self._policy, today, before)
         day = days[today]
@@ -266,11 +267,11 @@ class CompiledExpression(ExpressionSlots):
         try:
             if time.tzinfo is not rows.tzinfo:
                 return self._matches_in_other_zone(time)
-            new_year, days, asked, _, _ = rows[time.year]
+            new_year, days, plain, _, _ = rows[time.year]
         except AttributeError:
             raise localize.no_datetime(time) from None
         today = time.toordinal() - new_year
-        if asked[today] is None:
+        if plain[today] is None:
             return transition_days.matches_exactly(self._pattern, self._policy, time)
         return days[today] == today and bool(
             self._hours.mask >> time.hour & self._minutes.mask >> time.minute & self._seconds.mask >> time.second & 1
@@ -289,27 +290,27 @@ class CompiledExpression(ExpressionSlots):
     # -- times with another tzinfo than those before: load its tables, or convert the time and the answer --
 
     def _next_in_other_zone(self, after: datetime) -> datetime | None:
-        tz, asked = self._tz, after.tzinfo
-        if (tz is asked or (tz is None and type(asked) is not timezone)) and isinstance(after, datetime):
-            self._load_ahead(asked)
+        tz, given = self._tz, after.tzinfo
+        if (tz is given or (tz is None and type(given) is not timezone)) and isinstance(after, datetime):
+            self._load_ahead(given)
             return self.next_fire(after)
-        if asked is not None and asked is self._astimezone_tz and FIRST_YEAR < after.year < LAST_YEAR:
+        if given is not None and given is self._astimezone_tz and FIRST_YEAR < after.year < LAST_YEAR:
             fire = self.next_fire(after.astimezone(tz))
-            return None if fire is None else fire.astimezone(asked)
+            return None if fire is None else fire.astimezone(given)
         local, answer_in = localize.localized(tz, after)
-        self._note_zone(asked, converted=answer_in is not None)
+        self._note_zone(given, converted=answer_in is not None)
         if self._ahead.tzinfo is not local.tzinfo:
             self._load_ahead(local.tzinfo)
         fire = self.next_fire(local)
         return fire if answer_in is None or fire is None else localize.in_zone(fire, answer_in)
 
     def _prev_in_other_zone(self, before: datetime) -> datetime | None:
-        tz, asked = self._tz, before.tzinfo
-        if asked is not None and asked is self._astimezone_tz and FIRST_YEAR < before.year < LAST_YEAR:
+        tz, given = self._tz, before.tzinfo
+        if given is not None and given is self._astimezone_tz and FIRST_YEAR < before.year < LAST_YEAR:
             fire = self.prev_fire(before.astimezone(tz))
-            return None if fire is None else fire.astimezone(asked)
+            return None if fire is None else fire.astimezone(given)
         local, answer_in = localize.localized(tz, before)
-        self._note_zone(asked, converted=answer_in is not None)
+        self._note_zone(given, converted=answer_in is not None)
         if self._behind.tzinfo is not local.tzinfo:
             self._load_behind(local.tzinfo)
         fire = self.prev_fire(local)
@@ -322,16 +323,16 @@ class CompiledExpression(ExpressionSlots):
             self._load_ahead(local.tzinfo)
         return self.matches(local)
 
-    def _note_zone(self, asked: tzinfo | None, *, converted: bool) -> None:
+    def _note_zone(self, given: tzinfo | None, *, converted: bool) -> None:
         """After a conversion: note whether astimezone, which is faster, can convert the next time of this tzinfo."""
-        if converted and localize.astimezone_is_exact(self._tz, asked):
-            put(self, "_astimezone_tz", asked)
+        if converted and localize.astimezone_is_exact(self._tz, given):
+            put(self, "_astimezone_tz", given)
 
-    def _load_ahead(self, asked: tzinfo | None) -> None:
+    def _load_ahead(self, given: tzinfo | None) -> None:
         """Set the tables with which next_fire answers times with this very tzinfo."""
         rows = self._days.last_rows
-        if rows.tzinfo is not asked:
-            rows = rows_ahead(self._days, asked)
+        if rows.tzinfo is not given:
+            rows = rows_ahead(self._days, given)
         if self._ahead is NO_ROWS:
             seconds, minutes, hours = self._seconds, self._minutes, self._hours
             deltas = MINUTE_DELTAS[seconds.first] or minute_deltas(seconds.first)
@@ -341,7 +342,7 @@ class CompiledExpression(ExpressionSlots):
             _set_first(self, deltas[hours.first * 60 + minutes.first])
         _set_ahead(self, rows)  # last, since it tells other threads that the other tables are set
 
-    def _load_behind(self, asked: tzinfo | None) -> None:
+    def _load_behind(self, given: tzinfo | None) -> None:
         """Set the tables of prev_fire."""
         if self._behind is NO_ROWS:
             seconds, minutes, hours = self._seconds, self._minutes, self._hours
@@ -350,7 +351,7 @@ class CompiledExpression(ExpressionSlots):
                 times = seconds.until_last(), minutes.behind(), hours.behind(), deltas, minutes.last
                 put(self, "_times_behind", times)
             put(self, "_last", deltas[hours.last * 60 + minutes.last])
-        put(self, "_behind", rows_behind(self._days, asked))
+        put(self, "_behind", rows_behind(self._days, given))
 
     # -- what other modules compute with --
 

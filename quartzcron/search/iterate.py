@@ -1,4 +1,4 @@
-"""Walking over fire times: plain days are added up in C, many fires at a time; the rest goes from fire to fire."""
+"""Iterating over fire times: on plain days many at a time, by additions in C; elsewhere from fire to fire."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from .year_rows import Rows
 
-# A day of more fires than this is walked an hour at a time.
+# If a day has more fires than this, they are yielded an hour at a time.
 _MANY = 1440
-# Days of fewer fires than this are walked together, a year of them at a time.
+# If a day has fewer fires than this, those of all plain days of a year are yielded at a time.
 _FEW = 12
 _KNOWN_DAYS = 64
 _DAY = timedelta(days=1)
 _NO_LIMIT = DAY * 366 * 100
 
-# The times from midnight (or from the beginning of each hour that fires) to each fire.
+# The timedeltas from midnight, or from the beginning of an hour that fires, to each fire.
 Deltas = tuple[timedelta, ...]
 
 _day_deltas: dict[TimeRule, tuple[Deltas, Deltas]] = {}
@@ -38,20 +38,20 @@ def fires(expression: CompiledExpression, start: datetime | None, end: datetime 
     for time in (start, end):
         check_type(time, (datetime, type(None)), "a time is a datetime")
     if end is None:
-        return chain.from_iterable(_runs(expression, start, None, None))
+        return chain.from_iterable(_batches(expression, start, None, None))
     if expression.tz is None and (start is not None and start.tzinfo is None) != (end.tzinfo is None):
         raise mixed_times()
     local = localized(expression.tz, end)[0]
-    zone_of(local.tzinfo)  # which raises for a zone that says nothing
-    if local.tzinfo is not None:  # two times of one zone compare by wall time, which an overlap repeats
-        return chain.from_iterable(_runs(expression, start, local.astimezone(UTC), local))
-    return chain.from_iterable(_runs(expression, start, local, local))
+    zone_of(local.tzinfo)  # raises for a zone without an offset
+    if local.tzinfo is not None:  # two times of one zone compare by wall time, which repeats in an overlap
+        return chain.from_iterable(_batches(expression, start, local.astimezone(UTC), local))
+    return chain.from_iterable(_batches(expression, start, local, local))
 
 
-def _runs(
+def _batches(
     expression: CompiledExpression, start: datetime | None, end: datetime | None, local_end: datetime | None
 ) -> Iterator[Iterable[datetime]]:
-    """The fires in runs: one alone, the rest of a plain day, or those of many plain days."""
+    """The fires in batches: a single one, the rest of a plain day, or those of many plain days."""
     hours, deltas = _deltas(expression._pattern.times)
     fire = expression.next_fire(start)
     while fire is not None and (end is None or fire <= end):
@@ -78,7 +78,7 @@ def _runs(
 
 
 def _last_day(fire: datetime, local_end: datetime | None) -> int:
-    """The last day that lies wholly before the end, whatever clocks do; the end may be told in another zone."""
+    """The last day that is entirely before the end; the zone of the fires may be another one than that of the end."""
     if local_end is None:
         return _NO_LIMIT
     return local_end.toordinal() - (1 if local_end.tzinfo is fire.tzinfo else 2)
@@ -91,26 +91,27 @@ def _same_day(fire: datetime, local_end: datetime) -> bool:
 def _rest_of_day(
     fire: datetime, midnight: datetime, hours: Deltas, deltas: Deltas, until: timedelta
 ) -> Iterator[Iterable[datetime]]:
-    """A fire of a plain day and those after it on the same day, up to a time of day."""
+    """A fire on a plain day and the later ones of that day, up to a time of day."""
     time = fire - midnight
-    begun = hours[bisect_right(hours, time) - 1]
-    for hour in hours[bisect_right(hours, time) - 1 : bisect_right(hours, until)]:
-        place = bisect_right(deltas, time - hour) - 1 if hour is begun else 0
+    current = bisect_right(hours, time) - 1
+    for index, hour in enumerate(hours[current : bisect_right(hours, until)]):
+        place = bisect_right(deltas, time - hour) - 1 if index == 0 else 0
         yield map((midnight + hour).__add__, deltas[place : bisect_right(deltas, until - hour)])
 
 
 def _plain_days(rows: Rows, year: int, today: int, last: int) -> list[datetime]:
-    """The midnights of the days after this one that fire, as long as they are plain and not beyond the last."""
-    known = rows.zone.year(year)
+    """The midnights of the days after today that fire, up to the last one and before the next that is not plain."""
+    zone_year = rows.zone.year(year)
     days = members(rows.days.mask(year))
-    end = min(last + 1, known.broken[bisect_right(known.broken, today)])
+    end = min(last + 1, zone_year.not_plain[bisect_right(zone_year.not_plain, today)])
     plain = days[bisect_right(days, today) : bisect_left(days, end)]
-    return [midnight for day in plain if (midnight := known.midnights[day]) is not None]
+    return [midnight for day in plain if (midnight := zone_year.midnights[day]) is not None]
 
 
 def _deltas(times: TimeRule) -> tuple[Deltas, Deltas]:
-    known = _day_deltas.get(times)
-    if known is None:
+    """The hours that fire, and the fires within an hour; if a day has few fires, midnight and the fires of the day."""
+    cached = _day_deltas.get(times)
+    if cached is None:
         hours = [timedelta(hours=hour) for hour in members(times.hours)]
         deltas = [
             timedelta(minutes=minute, seconds=second)
@@ -121,5 +122,5 @@ def _deltas(times: TimeRule) -> tuple[Deltas, Deltas]:
             hours, deltas = [timedelta(0)], [hour + delta for hour in hours for delta in deltas]
         if len(_day_deltas) >= _KNOWN_DAYS:
             _day_deltas.clear()
-        known = _day_deltas[times] = (tuple(hours), tuple(deltas))
-    return known
+        cached = _day_deltas[times] = (tuple(hours), tuple(deltas))
+    return cached

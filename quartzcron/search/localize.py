@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timezone, tzinfo
 
 from ..zones.lookup import canonical, local_zone, zone_of
 from ..zones.zone import Zone
-from .transition_days import instant_of
+from .transition_days import bounded_instant
 
 _UTC = Zone(UTC, UTC)
 
@@ -23,26 +23,26 @@ def localized(tz: tzinfo | None, time: datetime) -> tuple[datetime, Zone | None]
         raise no_datetime(time)
     if tz is None and type(time.tzinfo) is not timezone:
         return time, None
-    asked = canonical(time.tzinfo)
-    answer_in = None if asked is None else zone_of(asked)
+    given = canonical(time.tzinfo)
+    answer_in = None if given is None else zone_of(given)
     zone = answer_in if tz is None else zone_of(tz)
     if zone is None or zone is answer_in:
-        return time if asked is time.tzinfo else time.replace(tzinfo=asked), None
-    instant = instant_of(answer_in or zone, time)
+        return time if given is time.tzinfo else time.replace(tzinfo=given), None
+    instant = bounded_instant(answer_in or zone, time)
     return zone.at(instant).replace(microsecond=time.microsecond), answer_in
 
 
-def astimezone_is_exact(tz: tzinfo | None, asked: tzinfo | None) -> bool:
+def astimezone_is_exact(tz: tzinfo | None, given: tzinfo | None) -> bool:
     """Whether datetime.astimezone converts correctly, in both directions, between two zones."""
-    if tz is None or asked is None or canonical(asked) is not asked:
+    if tz is None or given is None or canonical(given) is not given:
         return False
-    return zone_of(tz).is_simple and zone_of(asked).is_simple
+    return zone_of(tz).is_simple and zone_of(given).is_simple
 
 
 def localized_instant(tz: tzinfo | None, time: datetime) -> int:
     """The instant of a time, in whole seconds; a naive one is read in the zone `tz`."""
     local = localized(tz, time)[0]
-    return instant_of(zone_of(local.tzinfo), local)
+    return bounded_instant(zone_of(local.tzinfo), local)
 
 
 def in_zone(fire: datetime, zone: Zone) -> datetime:
@@ -52,7 +52,7 @@ def in_zone(fire: datetime, zone: Zone) -> datetime:
 
 def now_in(tz: tzinfo | None) -> datetime:
     """The current time in this zone, or in that of this machine if it is None."""
-    return zone_of(tz or local_zone()).at(instant_of(_UTC, datetime.now(UTC)))
+    return zone_of(tz or local_zone()).at(bounded_instant(_UTC, datetime.now(UTC)))
 
 
 def no_datetime(time: object) -> TypeError:

@@ -1,8 +1,8 @@
-"""How many fires lie up to an instant, and which is the n-th, without walking: the ranks of one expression in one zone.
+"""The number of fires up to an instant, and the n-th fire, without iterating: the ranks of one expression in one zone.
 
-Between two transitions the fires are the wall times of a window (see policies.py), so their number is a difference of
-two ranks of the pattern. Those of the whole windows are added up once; a question looks at one window only, and on a
-day that no transition touches it reads one row.
+Between two transitions the fires are the wall times of a window (see dst_policies.py), so their number is a difference
+of two ranks of the pattern. The numbers of whole windows are added up once; after that a rank is computed from one
+window, or, on a plain day, from one row of its year.
 """
 
 from __future__ import annotations
@@ -15,31 +15,35 @@ from ..fields import FIRST_YEAR, LAST_YEAR
 from ..wall.days import FIRST_DAYS
 from ..wall.pattern import END_WALL, FIRST_WALL, WallPattern
 from ..wall.times import DAY, SECONDS, minute_deltas, ranks
-from ..zones.dst_policies import Policy
+from ..zones.dst_policies import Policy, any_within
 from ..zones.lookup import zone_of
 from ..zones.zone import PytzZone, Transition, Zone
 from .compiled import CompiledExpression, put
 from .localize import in_zone, localized, localized_instant, mixed_times, no_datetime, now_in
-from .transition_days import instant_of
+from .transition_days import bounded_instant
 
 _START = FIRST_WALL - 8 * DAY
 _END = END_WALL + 8 * DAY
 _MINUTES = minute_deltas(0)
 _NOTHING = object()
 
-# What is known of a year: the ordinal of 1 January · how many days before each day fire · the days on which a stretch
-# of plain days, or of touched ones, begins · for each, how many fires lie before the year's first, as if its own window
-# reached so far; None for touched days.
-Row = tuple[int, tuple[int, ...], list[int], list[int | None]]
+# The ranks of a year: the ordinal of 1 January · for each day, the number of earlier days that fire · the indices at
+# which plain days or transition days begin · for each of these indices, the number of fires before the year, counted as
+# if the window of these days extended to 1 January; None for transition days.
+RankRow = tuple[int, tuple[int, ...], list[int], list[int | None]]
 
 
 class Tally:
-    """The fires of a pattern in a zone, counted from 1970 on."""
+    """The number of fires of a pattern in a zone, counted from 1970 on.
+
+    Window `i` begins at the instant `_starts[i]`, with the offset `_offset[i]`. Its fires are the wall times from
+    `_low[i]` up to `_high[i]`, and, if `_gap_fires[i]`, one at its beginning, which is the end of a gap. `_total[i]`
+    fires are before it. `_base[i]` plus the rank of a wall time in the pattern is the number of fires before that time.
+    """
 
     __slots__ = (
         "_base",
-        "_carried",
-        "_carrier",
+        "_gap_fires",
         "_high",
         "_low",
         "_offset",
@@ -51,15 +55,16 @@ class Tally:
         "_rows",
         "_starts",
         "_total",
+        "_tzinfo",
         "zone",
     )
 
     def __init__(self, pattern: WallPattern, zone: Zone, policy: Policy) -> None:
         self._pattern = pattern
         self.zone = zone
-        # pytz's times carry many a tzinfo; those of other zones carry one.
-        self._carrier: object = _NOTHING if isinstance(zone, PytzZone) else zone.carrier
-        self._rows: dict[int, Row] = {}
+        # The tzinfo of all times of the zone; a pytz zone has several.
+        self._tzinfo: object = _NOTHING if isinstance(zone, PytzZone) else zone.tzinfo
+        self._rows: dict[int, RankRow] = {}
         times = pattern.times
         self._per_minute = times.seconds.bit_count()
         self._per_hour = self._per_minute * times.minutes.bit_count()
@@ -71,7 +76,7 @@ class Tally:
         self._low: list[int] = []
         self._high: list[int] = []
         self._base: list[int] = []
-        self._carried: list[bool] = []
+        self._gap_fires: list[bool] = []
         self._total = [0]
         for place in range(len(self._starts)):
             self._add_window(policy, transitions[place - 1 : place] if place else [], transitions[place : place + 1])
@@ -83,26 +88,26 @@ class Tally:
         end, after = (later[0][0], later[0][2]) if later else (_END, offset)
         low = start + (offset if policy.second_pass else max(before, offset))
         high = end + (offset if policy.first_pass else min(offset, after))
-        carried = False
-        if policy.carries and before < offset:
-            found = self._pattern.at_or_after(start + before)
-            carried = found is not None and found < start + offset and not self._pattern.fires(start + offset)
+        gap_fires = False
+        if policy.after_gap and before < offset:
+            skipped = any_within(self._pattern, start + before, start + offset)
+            gap_fires = skipped and not self._pattern.fires(start + offset)
         self._low.append(low)
         self._high.append(high)
-        self._carried.append(carried)
-        self._base.append(self._total[-1] + carried - self._pattern.before(low))
+        self._gap_fires.append(gap_fires)
+        self._base.append(self._total[-1] + gap_fires - self._pattern.before(low))
         self._total.append(self._base[-1] + self._pattern.before(max(low, high)))
 
     def up_to(self, instant: int) -> int:
-        """How many fires are not after this instant."""
+        """The number of fires up to and including this instant."""
         place = bisect_right(self._starts, instant) - 1
         wall = max(self._low[place], min(self._high[place], instant + self._offset[place] + 1))
         return self._base[place] + self._pattern.before(wall)
 
     def up_to_plain(self, time: datetime) -> int | None:
-        """The same for a time; None if it lies on a touched day, in a year without fires, or carries another tzinfo."""
+        """The same for a time; None if it is on a transition day, outside 1970-2099, or has another tzinfo."""
         try:
-            if time.tzinfo is not self._carrier:
+            if time.tzinfo is not self._tzinfo:
                 return None
             year = time.year
         except AttributeError:
@@ -110,9 +115,9 @@ class Tally:
         row = self._rows.get(year) or self._add_row(year)
         if row is None:
             return None
-        new_year, days, stretches, bases = row
+        new_year, days, changes, bases = row
         today = time.toordinal() - new_year
-        base = bases[bisect_right(stretches, today) - 1]
+        base = bases[bisect_right(changes, today) - 1]
         if base is None:
             return None
         day = days[today]
@@ -130,31 +135,31 @@ class Tally:
                 count += seconds[time.second + 1]
         return count
 
-    def _add_row(self, year: int) -> Row | None:
+    def _add_row(self, year: int) -> RankRow | None:
         if not FIRST_YEAR <= year <= LAST_YEAR:
             return None
         new_year = FIRST_DAYS[year]
         before = self._pattern.before(new_year * DAY)
-        stretches: list[int] = []
+        changes: list[int] = []
         bases: list[int | None] = []
         plain = None
         for today, midnight in enumerate(self.zone.year(year).midnights[: FIRST_DAYS[year + 1] - new_year]):
             if plain is not (midnight is not None):
                 plain = midnight is not None
-                stretches.append(today)
+                changes.append(today)
                 bases.append(None if midnight is None else before + self._base_at(self.zone.instant(midnight)))
-        row = self._rows[year] = new_year, self._pattern.days.ranks(year), stretches, bases
+        row = self._rows[year] = new_year, self._pattern.days.ranks(year), changes, bases
         return row
 
     def _base_at(self, instant: int) -> int:
         return self._base[bisect_right(self._starts, instant) - 1]
 
     def nth(self, n: int) -> datetime | None:
-        """The n-th fire, n from 1, in the zone; None if there are not so many."""
+        """The n-th fire, n from 1, in the zone; None if there are fewer."""
         if n > self._total[-1]:
             return None
         place = bisect_left(self._total, n) - 1
-        if self._carried[place] and n == self._total[place] + 1:
+        if self._gap_fires[place] and n == self._total[place] + 1:
             return self.zone.at(self._starts[place])
         year, day, hour, minute, second = self._pattern.nth(n - self._base[place] - 1)
         midnight = self.zone.year(year).midnights[day]
@@ -165,9 +170,9 @@ class Tally:
 
 
 def count(expression: CompiledExpression, start: datetime, end: datetime) -> int:
-    """How many fires lie strictly after `start` up to and including `end`."""
+    """The number of fires strictly after `start` up to and including `end`."""
     tally, after = _tally_at(expression, start)
-    if not expression._policy.first_pass:  # then next_fire may pass over some, see policies.at_or_after
+    if not expression._policy.first_pass:  # next_fire may skip some fires then, see dst_policies.at_or_after
         first = expression.next_fire(start)
         if first is None:
             return 0
@@ -178,7 +183,7 @@ def count(expression: CompiledExpression, start: datetime, end: datetime) -> int
 
 
 def nth(expression: CompiledExpression, n: int, after: datetime | None) -> datetime | None:
-    """The n-th fire strictly after a time (now, if not given), n from 1; None if there are not so many."""
+    """The n-th fire strictly after a time (default: now), n from 1; None if there are fewer."""
     check_type(n, int, "n is an int")
     if n < 1:
         raise CronError(f"n counts fire times from 1, not {echoed(n)}")
@@ -197,11 +202,11 @@ def nth(expression: CompiledExpression, n: int, after: datetime | None) -> datet
 
 
 def _tally_at(expression: CompiledExpression, time: datetime) -> tuple[Tally, int]:
-    """The tally of the fires in the zone in which the expression is read, and the instant of a time."""
+    """The tally in the zone in which the expression is read, and the instant of a time."""
     local = localized(expression.tz, time)[0]
     zone = zone_of(local.tzinfo)
     tally: Tally | None = expression._tally
     if tally is None or tally.zone is not zone:
         tally = Tally(expression._pattern, zone, expression._policy)
         put(expression, "_tally", tally)
-    return tally, instant_of(zone, local)
+    return tally, bounded_instant(zone, local)

@@ -1,7 +1,7 @@
-"""Fire times around the days that a transition touches, and outside 1970-2099.
+"""Fire times on and around the days that an offset transition affects, and outside 1970-2099.
 
-Where the transition lies outside what is asked, two midnights are enough; else policies.py answers, which is exact
-everywhere.
+If the transition is on one side of the times in question, two midnights are enough; otherwise dst_policies.py computes
+the answer, which is exact everywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..wall.pattern import END_WALL, FIRST_WALL, WallPattern
 from ..wall.times import DAY
 from ..zones.dst_policies import Policy, at_or_after, at_or_before, fires_at
 from ..zones.lookup import zone_of
-from ..zones.zone import Touched, Zone, seconds_of
+from ..zones.zone import TransitionDay, Zone, seconds_of
 
 # Beyond these instants nothing fires in any zone.
 _START = FIRST_WALL - 7 * DAY
@@ -22,10 +22,10 @@ _END = END_WALL + 7 * DAY
 
 
 def next_on(pattern: WallPattern, policy: Policy, day: int, after: datetime) -> datetime | None:
-    """The first fire on a touched day (by its place in the year) after a plain day, no day between them firing."""
-    touched = _touched(after, day)
-    if touched is not None:
-        start, end, earlier, later = touched
+    """The first fire on a transition day (index `day` of its year), if `after` is earlier and no day between fires."""
+    transition = _transition_day(after, day)
+    if transition is not None:
+        start, end, earlier, later = transition
         first = pattern.times.first
         if first < start:
             return earlier + timedelta(0, first)
@@ -35,20 +35,20 @@ def next_on(pattern: WallPattern, policy: Policy, day: int, after: datetime) -> 
 
 
 def next_from(pattern: WallPattern, policy: Policy, today: int, after: datetime) -> datetime | None:
-    """The first fire after a time on a touched day."""
-    touched = _touched(after, today)
-    if touched is None:
+    """The first fire after a time on a transition day."""
+    transition = _transition_day(after, today)
+    if transition is None:
         return next_exactly(pattern, policy, after)
-    start, end, earlier, later = touched
+    start, end, earlier, later = transition
     time = seconds_of(after) % DAY
-    found = None
+    following = None
     if pattern.days.mask(after.year) >> today & 1 and time + 1 < DAY:
-        found = pattern.times.at_or_after(time + 1)
-    if found is not None and found < start and after.tzinfo is earlier.tzinfo:
-        return earlier + timedelta(0, found)
+        following = pattern.times.at_or_after(time + 1)
+    if following is not None and following < start and after.tzinfo is earlier.tzinfo:
+        return earlier + timedelta(0, following)
     if time > end and after.tzinfo is later.tzinfo:  # the transition is over
-        if found is not None:
-            return later + timedelta(0, found)
+        if following is not None:
+            return later + timedelta(0, following)
         midnight = _next_midnight(pattern, after)
         if midnight is not None:
             return midnight + timedelta(0, pattern.times.first)
@@ -56,7 +56,7 @@ def next_from(pattern: WallPattern, policy: Policy, today: int, after: datetime)
 
 
 def _next_midnight(pattern: WallPattern, after: datetime) -> datetime | None:
-    """The midnight of the next day that fires; None if there is none or it is not plain."""
+    """The midnight of the next day that fires; None if no later day fires or it is a transition day."""
     day = pattern.days.day_at_or_after(after.toordinal() + 1)
     if day is None:
         return None
@@ -65,10 +65,10 @@ def _next_midnight(pattern: WallPattern, after: datetime) -> datetime | None:
 
 
 def prev_on(pattern: WallPattern, policy: Policy, day: int, before: datetime) -> datetime | None:
-    """The last fire on a touched day before a plain day, no day between them firing."""
-    touched = _touched(before, day)
-    if touched is not None:
-        start, end, earlier, later = touched
+    """The last fire on a transition day, if `before` is later and no day between fires."""
+    transition = _transition_day(before, day)
+    if transition is not None:
+        start, end, earlier, later = transition
         last = pattern.times.last
         if last < start:
             return earlier + timedelta(0, last)
@@ -78,42 +78,42 @@ def prev_on(pattern: WallPattern, policy: Policy, day: int, before: datetime) ->
 
 
 def prev_from(pattern: WallPattern, policy: Policy, today: int, before: datetime) -> datetime | None:
-    """The last fire before a time on a touched day."""
-    touched = _touched(before, today)
-    if touched is not None and pattern.days.mask(before.year) >> today & 1:
-        start, end, earlier, later = touched
+    """The last fire before a time on a transition day."""
+    transition = _transition_day(before, today)
+    if transition is not None and pattern.days.mask(before.year) >> today & 1:
+        start, end, earlier, later = transition
         time = seconds_of(before) % DAY
         latest = time if before.microsecond else time - 1
-        found = pattern.times.at_or_before(latest) if latest >= 0 else None
-        if found is not None and time < start and before.tzinfo is earlier.tzinfo:
-            return earlier + timedelta(0, found)
-        if found is not None and found > end and before.tzinfo is later.tzinfo:
-            return later + timedelta(0, found)
+        preceding = pattern.times.at_or_before(latest) if latest >= 0 else None
+        if preceding is not None and time < start and before.tzinfo is earlier.tzinfo:
+            return earlier + timedelta(0, preceding)
+        if preceding is not None and preceding > end and before.tzinfo is later.tzinfo:
+            return later + timedelta(0, preceding)
     return prev_exactly(pattern, policy, before)
 
 
 def next_exactly(pattern: WallPattern, policy: Policy, after: datetime) -> datetime | None:
     """The first fire after any time."""
     zone = zone_of(after.tzinfo)
-    found = at_or_after(pattern, zone, policy, instant_of(zone, after) + 1)
-    return None if found is None else zone.at(found)
+    instant = at_or_after(pattern, zone, policy, bounded_instant(zone, after) + 1)
+    return None if instant is None else zone.at(instant)
 
 
 def prev_exactly(pattern: WallPattern, policy: Policy, before: datetime) -> datetime | None:
     """The last fire before any time."""
     zone = zone_of(before.tzinfo)
-    found = at_or_before(pattern, zone, policy, instant_of(zone, before) - (not before.microsecond))
-    return None if found is None else zone.at(found)
+    instant = at_or_before(pattern, zone, policy, bounded_instant(zone, before) - (not before.microsecond))
+    return None if instant is None else zone.at(instant)
 
 
 def matches_exactly(pattern: WallPattern, policy: Policy, time: datetime) -> bool:
     """Whether the whole second of any time fires."""
     zone = zone_of(time.tzinfo)
-    return fires_at(pattern, zone, policy, instant_of(zone, time))
+    return fires_at(pattern, zone, policy, bounded_instant(zone, time))
 
 
-def instant_of(zone: Zone, time: datetime) -> int:
-    """The whole second of a time, brought near to the years in which anything fires."""
+def bounded_instant(zone: Zone, time: datetime) -> int:
+    """The instant of a time, in whole seconds; outside the years in which anything fires, one just outside."""
     if time.year < FIRST_YEAR - 1:
         return _START
     if time.year > LAST_YEAR + 1:
@@ -121,7 +121,7 @@ def instant_of(zone: Zone, time: datetime) -> int:
     return min(max(zone.instant(time), _START), _END)
 
 
-def _touched(time: datetime, day: int) -> Touched | None:
+def _transition_day(time: datetime, day: int) -> TransitionDay | None:
     if not FIRST_YEAR <= time.year <= LAST_YEAR:
         return None
-    return zone_of(time.tzinfo).year(time.year).touched.get(day)
+    return zone_of(time.tzinfo).year(time.year).transition_days.get(day)

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..zones.zone import Midnights, Zone
 
-    # new_year, days, asked, midnights, outside; see above CompiledExpression.next_fire. In RowsBehind, `days` has
+    # new_year, days, plain, midnights, outside; see above CompiledExpression.next_fire. In RowsBehind, `days` has
     # the latest day up to each day, and `outside` is the midnight of the last day that fires in an earlier year.
     Row = tuple[int, tuple[int, ...], Midnights, Midnights, datetime | None]
 
@@ -32,10 +32,10 @@ class Rows(dict[int, "Row"]):
 
     __slots__ = ("days", "tzinfo", "zone")
 
-    def __init__(self, days: DayRule, zone: Zone, asked: tzinfo | None) -> None:
+    def __init__(self, days: DayRule, zone: Zone, given: tzinfo | None) -> None:
         super().__init__()
         # Rows are found by the id of the tzinfo; holding it here keeps the id from being reused for another object.
-        self.days, self.zone, self.tzinfo = days, zone, asked
+        self.days, self.zone, self.tzinfo = days, zone, given
 
     def __missing__(self, year: int) -> Row:
         if not FIRST_YEAR <= year <= LAST_YEAR:
@@ -89,20 +89,20 @@ class RowsBehind(Rows):
 _recent: list[tuple[Rows, int]] = []
 
 
-def rows_ahead(days: DayRule, asked: tzinfo | None) -> Rows:
+def rows_ahead(days: DayRule, given: tzinfo | None) -> Rows:
     """The shared rows in which next_fire looks for times with this very tzinfo."""
-    rows = days.rows_ahead.get(id(asked))
+    rows = days.rows_ahead.get(id(given))
     if rows is None:
-        rows = _add_rows(Rows(days, _zone_of(asked), asked), "rows_ahead", days.rows_ahead)
+        rows = _add_rows(Rows(days, _zone_of(given), given), "rows_ahead", days.rows_ahead)
     days.last_rows = rows
     return rows
 
 
-def rows_behind(days: DayRule, asked: tzinfo | None) -> Rows:
+def rows_behind(days: DayRule, given: tzinfo | None) -> Rows:
     """The shared rows in which prev_fire looks."""
-    rows = days.rows_behind.get(id(asked))
+    rows = days.rows_behind.get(id(given))
     if rows is None:
-        rows = _add_rows(RowsBehind(days, _zone_of(asked), asked), "rows_behind", days.rows_behind)
+        rows = _add_rows(RowsBehind(days, _zone_of(given), given), "rows_behind", days.rows_behind)
     return rows
 
 

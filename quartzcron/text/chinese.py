@@ -1,11 +1,11 @@
-"""How to say an expression in 简体中文: days before times, the larger unit before the smaller one."""
+"""Descriptions in 简体中文: days before times, the larger unit before the smaller one."""
 
 from __future__ import annotations
 
 from ..fields import HOURS, MINUTES, MONTHS, WEEK_DAYS, YEARS, DayFields, Nth, Special
-from ..wall.runs import Run, runs, wrapped_runs
+from ..wall.runs import ValueRun, runs, wrapped_runs
 from ..wall.times import members
-from .outline import Every, Marks, Outline, Spans, clock, cycle
+from .outline import FieldTimes, Outline, RoundTheClock, TimeSpans, clock, cycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _LISTED = 6
 
 def sentence(outline: Outline, days: DayFields, years: int, zone: str | None) -> str:
     """The whole description."""
-    around = isinstance(outline, Every) or (isinstance(outline, Marks) and outline.hours == HOURS.full)
+    around = isinstance(outline, RoundTheClock) or (isinstance(outline, FieldTimes) and outline.hours == HOURS.full)
     day = _days(days, years, around=around)
     times = _times(outline)
     joint = "，" if day and (around or times[0] == "每") else " " if day else ""
@@ -44,9 +44,9 @@ def with_exception(text: str, name: str | None) -> str:
 
 
 def _times(outline: Outline) -> str:
-    if isinstance(outline, Every):
+    if isinstance(outline, RoundTheClock):
         return "每小时整点" if outline.unit == "hour" else _once_every(outline.unit, outline.step)
-    return _spans(outline) if isinstance(outline, Spans) else _marks(outline)
+    return _spans(outline) if isinstance(outline, TimeSpans) else _field_times(outline)
 
 
 def _once_every(unit: str, step: int) -> str:
@@ -54,7 +54,7 @@ def _once_every(unit: str, step: int) -> str:
     return f"每{_UNITS[unit]}一次" if step == 1 else f"每 {step} {_UNITS[unit]}一次"
 
 
-def _spans(spans: Spans) -> str:
+def _spans(spans: TimeSpans) -> str:
     """`08:00、09:30`, `14:00 至 14:55、18:00 至 18:55，每 5 分钟一次`."""
     every = _once_every(spans.unit, spans.step)
     texts = []
@@ -70,33 +70,33 @@ def _spans(spans: Spans) -> str:
     )
 
 
-def _marks(marks: Marks) -> str:
-    if marks.seconds.bit_count() > 1:
-        return _marked_seconds(marks)
-    second = members(marks.seconds)[0]
-    if marks.minutes == MINUTES.full:
-        return f"{_hours(marks)}每分钟" + (f"的第 {second} 秒" if second else "一次")
-    if marks.minutes.bit_count() == 1:
-        return f"{_of_hours(marks)}第 {members(marks.minutes)[0]} 分" + (f" {second} 秒" if second else "")
+def _field_times(times: FieldTimes) -> str:
+    if times.seconds.bit_count() > 1:
+        return _field_seconds(times)
+    second = members(times.seconds)[0]
+    if times.minutes == MINUTES.full:
+        return f"{_hours(times)}每分钟" + (f"的第 {second} 秒" if second else "一次")
+    if times.minutes.bit_count() == 1:
+        return f"{_of_hours(times)}第 {members(times.minutes)[0]} 分" + (f" {second} 秒" if second else "")
     at = f"（在第 {second} 秒）" if second else ""
-    step = cycle(marks.minutes)
-    if step and marks.minutes & 1 and marks.hours == HOURS.full:
+    step = cycle(times.minutes)
+    if step and times.minutes & 1 and times.hours == HOURS.full:
         return f"{_once_every('minute', step)}{at}"
-    found = runs(members(marks.minutes))
-    if len(found) == 1 and found[0][2]:
-        first, last, step = found[0]
-        return f"{_of_hours(marks)}第 {first} 分至第 {last} 分，{_once_every('minute', step)}{at}"
-    return f"{_of_hours(marks)}第 {_labels(marks.minutes)} 分{at}"
+    groups = runs(members(times.minutes))
+    if len(groups) == 1 and groups[0][2]:
+        first, last, step = groups[0]
+        return f"{_of_hours(times)}第 {first} 分至第 {last} 分，{_once_every('minute', step)}{at}"
+    return f"{_of_hours(times)}第 {_labels(times.minutes)} 分{at}"
 
 
-def _marked_seconds(marks: Marks) -> str:
-    if marks.minutes == MINUTES.full:
-        return _hours(marks) + _seconds(marks.seconds, "每分钟的第")
-    if marks.minutes.bit_count() * marks.hours.bit_count() <= _FEW:
-        starts = [hour * 3600 + minute * 60 for hour in members(marks.hours) for minute in members(marks.minutes)]
+def _field_seconds(times: FieldTimes) -> str:
+    if times.minutes == MINUTES.full:
+        return _hours(times) + _seconds(times.seconds, "每分钟的第")
+    if times.minutes.bit_count() * times.hours.bit_count() <= _FEW:
+        starts = [hour * 3600 + minute * 60 for hour in members(times.hours) for minute in members(times.minutes)]
         minutes = _listed([clock(start, to_the_second=False) for start in starts])
-        return f"{minutes} {_seconds(marks.seconds, '的第')}"
-    return f"{_of_hours(marks)}第 {_labels(marks.minutes)} 分，{_seconds(marks.seconds, '每分钟的第')}"
+        return f"{minutes} {_seconds(times.seconds, '的第')}"
+    return f"{_of_hours(times)}第 {_labels(times.minutes)} 分，{_seconds(times.seconds, '每分钟的第')}"
 
 
 def _seconds(seconds: int, nth: str) -> str:
@@ -104,28 +104,28 @@ def _seconds(seconds: int, nth: str) -> str:
     step = cycle(seconds)
     if step and seconds & 1:
         return ("这几分钟内，" if nth == "的第" else "") + _once_every("second", step)
-    found = runs(members(seconds))
-    if len(found) == 1 and found[0][2]:
-        first, last, step = found[0]
+    groups = runs(members(seconds))
+    if len(groups) == 1 and groups[0][2]:
+        first, last, step = groups[0]
         return f"{nth} {first} 秒至第 {last} 秒，{_once_every('second', step)}"
     return f"{nth} {_labels(seconds)} 秒"
 
 
-def _hours(marks: Marks) -> str:
-    return "" if marks.hours == HOURS.full else f"{_labels(marks.hours)} 时，"
+def _hours(times: FieldTimes) -> str:
+    return "" if times.hours == HOURS.full else f"{_labels(times.hours)} 时，"
 
 
-def _of_hours(marks: Marks) -> str:
-    return f"{_labels(marks.hours)} 时的" if marks.hours.bit_count() == 1 else f"{_hours(marks)}每小时的"
+def _of_hours(times: FieldTimes) -> str:
+    return f"{_labels(times.hours)} 时的" if times.hours.bit_count() == 1 else f"{_hours(times)}每小时的"
 
 
 def _labels(values: int) -> str:
     """`5、20`, `10 至 20`; evenly spaced ones, if many, `0、5、10……55`."""
-    found = runs(members(values))
-    if len(found) == 1 and found[0][2] > 1:
+    groups = runs(members(values))
+    if len(groups) == 1 and groups[0][2] > 1:
         listed = [str(value) for value in members(values)]
         return _listed(listed) if len(listed) <= _LISTED else f"{_listed(listed[:3])}……{listed[-1]}"
-    return _listed([f"{first} 至 {last}" if step else str(first) for first, last, step in found])
+    return _listed([f"{first} 至 {last}" if step else str(first) for first, last, step in groups])
 
 
 # -- days --
@@ -166,7 +166,7 @@ def _months(months: int, years: int, year: str) -> str:
     return f"{year or '每年'}{joint}{_listed(texts)}"
 
 
-def _month_runs(months: int, years: int) -> list[Run]:
+def _month_runs(months: int, years: int) -> list[ValueRun]:
     return wrapped_runs(months, 1, 12, wrap=years == YEARS.full)
 
 
@@ -183,26 +183,26 @@ def _week_days(values: int) -> str:
 
 
 def _month_days(month_days: int, specials: tuple[Special, ...], *, every: bool) -> str:
-    found = runs(members(month_days))
+    groups = runs(members(month_days))
     texts = []
-    for first, last, step in found:
+    for first, last, step in groups:
         if not step:
             texts.append(f"{first} 日")
         else:
             texts.append(f"{first} 日至 {last} 日" + (f"（每 {step} 天）" if step > 1 else ""))
     alone = every and month_days.bit_count() + len(specials) == 1
-    if alone and not specials and found[0][0] > 28:
+    if alone and not specials and groups[0][0] > 28:
         return f"{texts[0]}{_IF_ANY}"
     texts += [_special(special, alone=alone) for special in specials]
     if specials and len(texts) > 1:
         texts[-2:] = ["和".join(texts[-2:])]
-    return _said_once(_listed(texts), _MONDAY_TO_FRIDAY)
+    return _with_note_once(_listed(texts), _MONDAY_TO_FRIDAY)
 
 
-def _said_once(text: str, note: str) -> str:
-    """A text with only the last of its notes."""
-    before, found, after = text.rpartition(note)
-    return before.replace(note, "") + found + after
+def _with_note_once(text: str, note: str) -> str:
+    """A text in which only the last occurrence of a note is left."""
+    before, last, after = text.rpartition(note)
+    return before.replace(note, "") + last + after
 
 
 def _special(special: Special, *, alone: bool) -> str:

@@ -1,13 +1,13 @@
-"""How to say an expression in English: one phrase for the times, one for the days, one for the years."""
+"""Descriptions in English: one phrase for the times, one for the days, one for the years."""
 
 from __future__ import annotations
 
 from itertools import groupby
 
 from ..fields import HOURS, MINUTES, MONTHS, WEEK_DAYS, YEARS, DayFields, Special
-from ..wall.runs import Run, runs, wrapped_runs
+from ..wall.runs import ValueRun, runs, wrapped_runs
 from ..wall.times import members
-from .outline import Every, Marks, Outline, Spans, clock, cycle
+from .outline import FieldTimes, Outline, RoundTheClock, TimeSpans, clock, cycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ _LEAP_DAY = 29
 def sentence(outline: Outline, days: DayFields, years: int, zone: str | None) -> str:
     """The whole description."""
     text = _times(outline)
-    around = isinstance(outline, Every) or (isinstance(outline, Marks) and outline.hours == HOURS.full)
+    around = isinstance(outline, RoundTheClock) or (isinstance(outline, FieldTimes) and outline.hours == HOURS.full)
     day = _days(days, years, around=around)
     if day:
-        text += (", " if _pauses(outline, text, day) else " ") + day
+        text += (", " if _has_comma(outline, text, day) else " ") + day
     return f"{text}, {zone} time" if zone else text
 
 
@@ -52,13 +52,13 @@ def with_exception(text: str, name: str | None) -> str:
     return f"{text}, except on {name or 'the days of its calendar'}"
 
 
-def _pauses(outline: Outline, text: str, day: str) -> bool:
-    """Whether a voice would pause between times and days."""
+def _has_comma(outline: Outline, text: str, day: str) -> bool:
+    """Whether a comma stands between times and days."""
     if not day.startswith(("on ", "in ", "every day")) or day.startswith("every day except"):
         return True
-    if isinstance(outline, Marks):
+    if isinstance(outline, FieldTimes):
         return outline.hours != HOURS.full or ", at " in text
-    if isinstance(outline, Spans):
+    if isinstance(outline, TimeSpans):
         alone = [first == last for first, last in outline.runs]
         return not all(alone) and (any(alone) or len(alone) > 2)
     return False
@@ -68,18 +68,18 @@ def _pauses(outline: Outline, text: str, day: str) -> bool:
 
 
 def _times(outline: Outline) -> str:
-    if isinstance(outline, Every):
+    if isinstance(outline, RoundTheClock):
         return f"Every {_step(outline.unit, outline.step)}"
-    if isinstance(outline, Spans):
+    if isinstance(outline, TimeSpans):
         return _capital(_spans(outline))
-    return _capital(_marks(outline))
+    return _capital(_field_times(outline))
 
 
 def _step(unit: str, step: int) -> str:
     return unit if step == 1 else f"{step} {unit}s"
 
 
-def _spans(spans: Spans) -> str:
+def _spans(spans: TimeSpans) -> str:
     """`at 08:00 and 09:30`, `every 5 minutes from 14:00 to 14:55 and from 18:00 to 18:55`."""
     every = f"every {_step(spans.unit, spans.step)} "
     parts: list[str] = []
@@ -100,38 +100,38 @@ def _spans(spans: Spans) -> str:
     return _listed(parts, serial=any(" and " in part for part in parts))
 
 
-def _marks(marks: Marks) -> str:
-    if marks.seconds.bit_count() > 1:
-        return _marked_seconds(marks)
-    second = (marks.seconds & -marks.seconds).bit_length() - 1
-    hours = _past_hours(marks.hours)
-    if marks.minutes == MINUTES.full:
-        if marks.hours == HOURS.full:
+def _field_times(times: FieldTimes) -> str:
+    if times.seconds.bit_count() > 1:
+        return _field_seconds(times)
+    second = (times.seconds & -times.seconds).bit_length() - 1
+    hours = _past_hours(times.hours)
+    if times.minutes == MINUTES.full:
+        if times.hours == HOURS.full:
             return f"at {_count(second, 'second')} past every minute"
-        return f"every minute during {_labels('hour', marks.hours)}{_at_second(second)}"
-    step = cycle(marks.minutes)
-    if step and marks.minutes & 1 and marks.hours == HOURS.full:
+        return f"every minute during {_labels('hour', times.hours)}{_at_second(second)}"
+    step = cycle(times.minutes)
+    if step and times.minutes & 1 and times.hours == HOURS.full:
         return f"every {_step('minute', step)}{_at_second(second)}"
-    if marks.minutes.bit_count() > 1:
-        return f"{_past('minute', marks.minutes)} past {hours}{_at_second(second)}"
-    minute = (marks.minutes & -marks.minutes).bit_length() - 1
+    if times.minutes.bit_count() > 1:
+        return f"{_past('minute', times.minutes)} past {hours}{_at_second(second)}"
+    minute = (times.minutes & -times.minutes).bit_length() - 1
     amounts = [_count(n, unit) for n, unit in ((minute, "minute"), (second, "second")) if n]
     return f"at {_listed(amounts)} past {hours}"
 
 
-def _marked_seconds(marks: Marks) -> str:
-    step = cycle(marks.seconds)
-    regular = step and marks.seconds & 1
-    seconds = f"every {_step('second', step)} during" if regular else f"{_past('second', marks.seconds)} past"
-    whole = marks.minutes == MINUTES.full
-    if whole and marks.hours == HOURS.full:
+def _field_seconds(times: FieldTimes) -> str:
+    step = cycle(times.seconds)
+    regular = step and times.seconds & 1
+    seconds = f"every {_step('second', step)} during" if regular else f"{_past('second', times.seconds)} past"
+    whole = times.minutes == MINUTES.full
+    if whole and times.hours == HOURS.full:
         return f"{seconds} every minute"
-    if marks.minutes.bit_count() * marks.hours.bit_count() <= _FEW:
-        starts = [h * 3600 + m * 60 for h in members(marks.hours) for m in members(marks.minutes)]
+    if times.minutes.bit_count() * times.hours.bit_count() <= _FEW:
+        starts = [h * 3600 + m * 60 for h in members(times.hours) for m in members(times.minutes)]
         the = "the minutes " if regular and len(starts) > 1 else "the minute " if regular else ""
         return f"{seconds} {the}{_listed([clock(start, to_the_second=False) for start in starts])}"
-    minutes = "every minute" if whole else _labels("minute", marks.minutes)
-    hours = "every hour" if marks.hours == HOURS.full else _labels("hour", marks.hours)
+    minutes = "every minute" if whole else _labels("minute", times.minutes)
+    hours = "every hour" if times.hours == HOURS.full else _labels("hour", times.hours)
     if whole and regular:
         return f"{seconds} {hours}"
     return f"{seconds} {minutes} of {hours}"
@@ -147,13 +147,13 @@ def _count(n: int, unit: str) -> str:
 
 def _past(unit: str, values: int) -> str:
     """`at 5 and 20 minutes`, `every 2 minutes from 20 to 58 minutes`, `every second from 0 to 3 and at 58 seconds`."""
-    found = runs(members(values))
-    steps = [run for run in found if run[2]]
+    groups = runs(members(values))
+    steps = [run for run in groups if run[2]]
     if not steps:
-        return f"at {_listed([str(run[0]) for run in found])} {unit}s"
+        return f"at {_listed([str(run[0]) for run in groups])} {unit}s"
     parts: list[str] = []
     points: list[str] = []
-    for first, last, step in found:
+    for first, last, step in groups:
         if not step:
             points.append(str(first))
             continue
@@ -184,12 +184,12 @@ def _o_clock(hour: int) -> str:
 
 def _labels(unit: str, values: int) -> str:
     """`minute 5`, `hours 7, 15 and 23`, `minutes 10 to 20`, `every other hour from hour 0 to hour 22`."""
-    found = runs(members(values))
-    if len(found) == 1 and found[0][2] > 1:
-        first, last, step = found[0]
+    groups = runs(members(values))
+    if len(groups) == 1 and groups[0][2] > 1:
+        first, last, step = groups[0]
         return f"every {_nth(step, unit)} from {unit} {first} to {unit} {last}"
     plural = "" if values.bit_count() == 1 else "s"
-    return f"{unit}{plural} {_listed([f'{first} to {last}' if step else str(first) for first, last, step in found])}"
+    return f"{unit}{plural} {_listed([f'{first} to {last}' if step else str(first) for first, last, step in groups])}"
 
 
 # -- days --
@@ -251,8 +251,8 @@ def _week_days(values: int) -> str:
         missing = members(WEEK_DAYS.full & ~values)[0]
         return f"every day except {_WEEK_DAYS[missing]}"
     from_monday = sum(1 << (day + 5) % 7 + 1 for day in members(values))
-    found = wrapped_runs(from_monday, 1, 7, wrap=True)
-    names = [(_WEEK_DAYS[first % 7 + 1], _WEEK_DAYS[last % 7 + 1], step) for first, last, step in found]
+    groups = wrapped_runs(from_monday, 1, 7, wrap=True)
+    names = [(_WEEK_DAYS[first % 7 + 1], _WEEK_DAYS[last % 7 + 1], step) for first, last, step in groups]
     if not any(step for _, _, step in names):
         return f"on {_listed([f'{name}s' for name, _, _ in names])}"
     return _listed([f"{first} to {last}" if step else first for first, last, step in names])
@@ -280,7 +280,7 @@ def _month_days(month_days: int, specials: tuple[Special, ...]) -> str:
 
 
 def _nearness(special: Special) -> tuple[bool, int]:
-    """The order in which special days are told: what is nearest to a day last, or it would seem near to the rest."""
+    """The order of special days: "nearest to a day" last, or what follows would seem to be part of it."""
     from_end, n, nearest_weekday = special
     named = n == 1 - from_end  # the first or the last weekday
     return (nearest_weekday and not named, n if from_end and not nearest_weekday else 40 * from_end + n)
@@ -297,7 +297,7 @@ def _special(special: Special) -> str:
 
 
 def _lacking(month_days: int, specials: tuple[Special, ...]) -> str:
-    """Not every month has a 31st; say so where it is the only day."""
+    """The addition to a single day that not every month has, such as the 31st."""
     if not specials and month_days.bit_count() == 1 and members(month_days)[0] > 28:
         return " that has one"
     if len(specials) == 1 and not month_days:
@@ -308,35 +308,35 @@ def _lacking(month_days: int, specials: tuple[Special, ...]) -> str:
 
 def _in_months(months: int, years: int) -> str:
     """`in January and March`, `from June to September`."""
-    found = wrapped_runs(months, 1, 12, wrap=years == YEARS.full)
-    return _grouped(found, "in", lambda a, b, _: f"from {_MONTHS[a]} to {_MONTHS[b]}", _MONTHS.__getitem__)
+    groups = wrapped_runs(months, 1, 12, wrap=years == YEARS.full)
+    return _grouped(groups, "in", lambda a, b, _: f"from {_MONTHS[a]} to {_MONTHS[b]}", _MONTHS.__getitem__)
 
 
 def _of_months(months: int, years: int) -> str:
     """`every month`, `January and March`, `every month from June to September`."""
     if months == MONTHS.full:
         return "every month"
-    found = wrapped_runs(months, 1, 12, wrap=years == YEARS.full)
-    texts = [f"from {_MONTHS[first]} to {_MONTHS[last]}" if step else _MONTHS[first] for first, last, step in found]
-    if all(step for _, _, step in found):
+    groups = wrapped_runs(months, 1, 12, wrap=years == YEARS.full)
+    texts = [f"from {_MONTHS[first]} to {_MONTHS[last]}" if step else _MONTHS[first] for first, last, step in groups]
+    if all(step for _, _, step in groups):
         return f"every month {_listed(texts)}"
-    return _listed([f"every month {text}" if step else text for text, (_, _, step) in zip(texts, found, strict=True)])
+    return _listed([f"every month {text}" if step else text for text, (_, _, step) in zip(texts, groups, strict=True)])
 
 
 def _years(years: int) -> str:
     """`in 2050`, `in 2030 and 2032`, `in 2008 and from 2012 to 2015`, `in every other year from 2017 to 2099`."""
-    found = runs([year + YEARS.base for year in members(years)])
-    if len(found) == 1 and found[0][2]:
-        first, last, step = found[0]
+    groups = runs([year + YEARS.base for year in members(years)])
+    if len(groups) == 1 and groups[0][2]:
+        first, last, step = groups[0]
         return f"from {first} to {last}" if step == 1 else f"in every {_nth(step, 'year')} from {first} to {last}"
-    return _grouped(found, "in", lambda a, b, _: f"from {a} to {b}", str)
+    return _grouped(groups, "in", lambda a, b, _: f"from {a} to {b}", str)
 
 
 # -- words --
 
 
 def _nth(step: int, unit: str) -> str:
-    """`hour`, `other hour`, `third hour`, `15th hour`; a second hour would be heard as a unit of time."""
+    """`hour`, `other hour`, `third hour`, `15th hour`; "second hour" could be read as a unit of time."""
     if step < 3:
         return unit if step == 1 else f"other {unit}"
     return f"{_NTH[step] if step < len(_NTH) else _ordinal(step)} {unit}"
@@ -353,11 +353,11 @@ def _listed(items: Sequence[str], *, serial: bool = False) -> str:
 
 
 def _grouped(
-    found: Sequence[Run], before: str, span: Callable[[int, int, int], str], point: Callable[[int], str]
+    groups: Sequence[ValueRun], before: str, span: Callable[[int, int, int], str], point: Callable[[int], str]
 ) -> str:
-    """Runs in order: neighbouring points share the word before them, spans bring their own."""
+    """Runs in order: neighbouring single values share the word before them, longer runs have their own."""
     parts: list[str] = []
-    for alone, group in groupby(found, key=lambda run: not run[2]):
+    for alone, group in groupby(groups, key=lambda run: not run[2]):
         if alone:
             parts.append(f"{before} {_listed([point(first) for first, _, _ in group])}")
         else:

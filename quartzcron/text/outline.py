@@ -1,4 +1,7 @@
-"""TODO-DOC"""
+"""The times of a day as an outline: the shortest way to describe them completely, before any wording.
+
+english.py and chinese.py have a phrase for each of the three kinds of outline.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,13 @@ from ..fields import HOURS, MINUTES
 from ..wall.runs import runs
 from ..wall.times import TimeRule, members
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
-
 _FEW_TIMES = 3
-
-
 _FEW_SPANS = 4
-
-
 _FEW_HOURS = 2
 
 
-class Every:
-    """Times that go round the clock: every `step` seconds, minutes or hours, from midnight on."""
+class RoundTheClock:
+    """Evenly spaced times of the whole day: every `step` seconds, minutes or hours, from midnight on."""
 
     __slots__ = ("step", "unit")
 
@@ -29,8 +23,8 @@ class Every:
         self.unit, self.step = unit, step
 
 
-class Spans:
-    """Times of day, in seconds from midnight: runs that are `step` units apart, and lone ones."""
+class TimeSpans:
+    """Times of day, in seconds from midnight: runs (first, last) of times `step` units apart, and single times."""
 
     __slots__ = ("runs", "step", "to_the_second", "unit")
 
@@ -39,8 +33,8 @@ class Spans:
         self.to_the_second = any(time % 60 for run in runs for time in run)
 
 
-class Marks:
-    """Times that only their fields can say: the seconds of certain minutes of certain hours."""
+class FieldTimes:
+    """Times that only their fields can describe: certain seconds of certain minutes of certain hours."""
 
     __slots__ = ("hours", "minutes", "seconds")
 
@@ -48,50 +42,50 @@ class Marks:
         self.seconds, self.minutes, self.hours = times.seconds, times.minutes, times.hours
 
 
-Outline = Every | Spans | Marks
+Outline = RoundTheClock | TimeSpans | FieldTimes
 
 
 def outline(times: TimeRule) -> Outline:
-    """The shortest way to say times of day without leaving anything open."""
+    """The shortest outline that describes times of day completely."""
     for attempt in (_round_the_clock, _a_few, _by_hours, _by_minutes, _by_seconds):
-        found = attempt(times)
-        if found is not None:
-            return found
-    return Marks(times)
+        result = attempt(times)
+        if result is not None:
+            return result
+    return FieldTimes(times)
 
 
-def _round_the_clock(times: TimeRule) -> Every | None:
+def _round_the_clock(times: TimeRule) -> RoundTheClock | None:
     if times.hours != HOURS.full:
         return None
     if times.minutes == MINUTES.full:
         step = cycle(times.seconds)
         if step and times.seconds & 1:
-            return Every("second", step)
-        return Every("minute", 1) if times.seconds == 1 else None
+            return RoundTheClock("second", step)
+        return RoundTheClock("minute", 1) if times.seconds == 1 else None
     if times.seconds != 1:
         return None
     step = cycle(times.minutes)
     if step and times.minutes & 1:
-        return Every("minute", step)
-    return Every("hour", 1) if times.minutes == 1 else None
+        return RoundTheClock("minute", step)
+    return RoundTheClock("hour", 1) if times.minutes == 1 else None
 
 
-def _a_few(times: TimeRule) -> Spans | None:
-    return Spans("hour", 1, _points(times)) if times.count <= _FEW_TIMES else None
+def _a_few(times: TimeRule) -> TimeSpans | None:
+    return TimeSpans("hour", 1, _points(times)) if times.count <= _FEW_TIMES else None
 
 
-def _by_hours(times: TimeRule) -> Spans | None:
+def _by_hours(times: TimeRule) -> TimeSpans | None:
     """One time in each hour: 09:30, 10:30, …"""
     if times.hours == HOURS.full or times.seconds.bit_count() > 1 or times.minutes.bit_count() > 1:
         return None
     past = times.first % 3600
-    found = runs(members(times.hours))
-    step = max(run[2] for run in found)
-    spans = [(first * 3600 + past, last * 3600 + past) for first, last, _ in found]
-    return Spans("hour", step or 1, spans)
+    hours = runs(members(times.hours))
+    step = max(run[2] for run in hours)
+    spans = [(first * 3600 + past, last * 3600 + past) for first, last, _ in hours]
+    return TimeSpans("hour", step or 1, spans)
 
 
-def _by_minutes(times: TimeRule) -> Spans | None:
+def _by_minutes(times: TimeRule) -> TimeSpans | None:
     """One time in each minute: regular over whole hours, or irregular in one or two."""
     if times.hours == HOURS.full or times.seconds.bit_count() > 1:
         return None
@@ -101,16 +95,16 @@ def _by_minutes(times: TimeRule) -> Spans | None:
         minutes = members(times.minutes)
         blocks = runs(members(times.hours), steps=False, pairs=True)
         spans = [(a * 3600 + minutes[0] * 60 + second, b * 3600 + minutes[-1] * 60 + second) for a, b, _ in blocks]
-        return Spans("minute", step, spans) if len(spans) <= _FEW_SPANS else None
-    found = runs(members(times.minutes))
-    if times.hours.bit_count() * len(found) > (_FEW_HOURS if times.hours.bit_count() > 1 else _FEW_SPANS):
+        return TimeSpans("minute", step, spans) if len(spans) <= _FEW_SPANS else None
+    minute_runs = runs(members(times.minutes))
+    if times.hours.bit_count() * len(minute_runs) > (_FEW_HOURS if times.hours.bit_count() > 1 else _FEW_SPANS):
         return None
     starts = [hour * 3600 + second for hour in members(times.hours)]
-    spans = [(start + a * 60, start + b * 60) for start in starts for a, b, _ in found]
-    return Spans("minute", max(run[2] for run in found) or 1, spans)
+    spans = [(start + a * 60, start + b * 60) for start in starts for a, b, _ in minute_runs]
+    return TimeSpans("minute", max(run[2] for run in minute_runs) or 1, spans)
 
 
-def _by_seconds(times: TimeRule) -> Spans | None:
+def _by_seconds(times: TimeRule) -> TimeSpans | None:
     """Many seconds: regular over whole hours or minutes, or irregular in one minute."""
     if times.hours == HOURS.full:
         return None
@@ -118,27 +112,26 @@ def _by_seconds(times: TimeRule) -> Spans | None:
     if step and times.minutes == MINUTES.full:
         blocks = runs(members(times.hours), steps=False, pairs=True)
         spans = [(a * 3600 + seconds[0], b * 3600 + 59 * 60 + seconds[-1]) for a, b, _ in blocks]
-        return Spans("second", step, spans) if len(spans) <= _FEW_SPANS else None
+        return TimeSpans("second", step, spans) if len(spans) <= _FEW_SPANS else None
     if step and times.hours.bit_count() <= _FEW_HOURS:
         blocks = runs(members(times.minutes), steps=False, pairs=True)
         starts = [hour * 3600 for hour in members(times.hours)]
         spans = [(start + a * 60 + seconds[0], start + b * 60 + seconds[-1]) for start in starts for a, b, _ in blocks]
-        return Spans("second", step, spans) if len(spans) <= _FEW_HOURS else None
+        return TimeSpans("second", step, spans) if len(spans) <= _FEW_HOURS else None
     if times.hours.bit_count() * times.minutes.bit_count() > 1:
         return None
-    found = runs(seconds)
+    second_runs = runs(seconds)
     start = times.first - times.first % 60
-    spans = [(start + a, start + b) for a, b, _ in found]
-    return Spans("second", max(run[2] for run in found) or 1, spans) if len(spans) <= _FEW_SPANS else None
+    spans = [(start + a, start + b) for a, b, _ in second_runs]
+    return TimeSpans("second", max(run[2] for run in second_runs) or 1, spans) if len(spans) <= _FEW_SPANS else None
 
 
 def _points(times: TimeRule) -> list[tuple[int, int]]:
-    found = [times.nth(n) for n in range(times.count)]
-    return [(time, time) for time in found]
+    return [(time, time) for time in map(times.nth, range(times.count))]
 
 
 def cycle(values: int) -> int:
-    """The distance from each value of a clock face to the next, if it is the same all the way round 60; else 0."""
+    """The distance between neighbours of a set of minutes or seconds, if it is the same all around the hour; else 0."""
     count = values.bit_count()
     if count < 2 or 60 % count:
         return 0
@@ -149,6 +142,6 @@ def cycle(values: int) -> int:
 
 
 def clock(time: int, *, to_the_second: bool) -> str:
-    """A time of day as a clock shows it: 09:30, or 09:30:05."""
+    """A time of day, in seconds, as 09:30, or 09:30:05."""
     text = f"{time // 3600:02}:{time // 60 % 60:02}"
     return f"{text}:{time % 60:02}" if to_the_second else text

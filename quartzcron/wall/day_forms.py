@@ -1,7 +1,7 @@
 """The simplest day fields that name given days: `L 3` is 31 March, and days 1-7 that are Mondays are `MON#1`.
 
-Days are given as masks, one for each shape of year, as in days.py; so what is said depends on which days fire, and
-never on how that was written. Descriptions and dialects say the days this way. No zones, no clock, no text.
+Days are given as masks, one for each shape of year, as in days.py; so the result depends on which days fire, and never
+on how they were written. Descriptions and dialects are made of these fields. No zones, no clock, no text.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# What DayRule.key is: the years in which some day fires, and the mask of each of the 14 shapes.
+# The type of DayRule.key: the years in which some day fires, and the mask of each of the 14 shapes.
 DayKey = tuple[int, tuple[int, ...]]
 
-# A day as its place in its month: month, day, day of the week (Quartz's numbers), and whether the month ends within
-# a week.
-Place = tuple[int, int, int, bool]
+# A day in its month: month, day, day of the week (Quartz's numbers), and whether it is one of the month's last seven.
+MonthDay = tuple[int, int, int, bool]
 
 _LENGTHS = ((31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31))
 _ALL_SHAPES = (1 << 14) - 1
@@ -34,11 +33,10 @@ _simplest: dict[DayKey, tuple[DayFields, int] | None] = {}
 
 
 def simplest_days(key: DayKey) -> tuple[DayFields, int] | None:
-    """Day fields and years that name exactly these days, None if no Quartz expression does, as for days less
-    those of a calendar, whose masks go by years.
+    """Day fields and years that name exactly these days; None if no Quartz expression does, as with most holidays.
 
-    Of many that do, the first in this order: every day, days of the week, days of the month, an nth or last day of the
-    week, specials; all months and years where that makes no difference. Equal keys have equal answers.
+    If there are several, the first in this order: every day, days of the week, days of the month, an nth or last day of
+    the week, specials; with all months and years where that makes no difference. Equal keys have equal results.
     """
     if key not in _simplest:
         if len(_simplest) >= _KNOWN:
@@ -48,7 +46,7 @@ def simplest_days(key: DayKey) -> tuple[DayFields, int] | None:
 
 
 def combined_key(parts: Sequence[Sequence[DayFields]], years: int) -> DayKey:
-    """The key of the days that are in every part, a day being in a part if any of its day fields names it."""
+    """The key of the days that are in every part; a day is in a part if any of its day fields names it."""
     joined = [(1 << 366) - 1] * 14
     for part in parts:
         either = [0] * 14
@@ -66,10 +64,10 @@ def _find(key: DayKey) -> tuple[DayFields, int] | None:
     years, masks = key
     if not years or len(masks) != len(YEARS_OF_SHAPE):
         return None
-    places = sorted({place for shape, mask in enumerate(masks) for place in _places(mask, shape)})
-    months = sum({1 << place[0] for place in places})
+    month_days = sorted({day for shape, mask in enumerate(masks) for day in _month_days(mask, shape)})
+    months = sum({1 << month for month, *_ in month_days})
     for wider_years, wider_months in product((YEARS.full, years), (MONTHS.full, months)):
-        for days in _candidates(key, wider_months, places):
+        for days in _candidates(key, wider_months, month_days):
             fields = (wider_months, *days)
             if _masks(fields, _shapes(years)) == masks and DayRule(fields, wider_years).key == key:
                 return fields, wider_years
@@ -77,12 +75,12 @@ def _find(key: DayKey) -> tuple[DayFields, int] | None:
 
 
 def _candidates(
-    key: DayKey, months: int, places: list[Place]
+    key: DayKey, months: int, month_days: list[MonthDay]
 ) -> Iterator[tuple[int, tuple[Special, ...], int, tuple[int, int] | None]]:
     yield 0, (), WEEK_DAYS.full, None
-    yield 0, (), sum({1 << place[2] for place in places}), None
-    yield sum({1 << place[1] for place in places}), (), 0, None
-    _, day, week_day, is_last = places[0]
+    yield 0, (), sum({1 << week_day for _, _, week_day, _ in month_days}), None
+    yield sum({1 << day for _, day, _, _ in month_days}), (), 0, None
+    _, day, week_day, is_last = month_days[0]
     if not is_last or day <= 28:
         yield 0, (), 0, (week_day, (day + 6) // 7)
     if is_last:
@@ -116,7 +114,7 @@ def _cover(key: DayKey, months: int) -> tuple[int, tuple[Special, ...]] | None:
 
 
 def _specials() -> list[Special]:
-    """Every one there is, the simpler ones first: L, L-1, …; LW; 1W, 2W, …; L-1W, …."""
+    """All special days, the simpler ones first: L, L-1, …; LW; 1W, 2W, …; L-1W, …."""
     from_end = [(True, n, False) for n in range(31)]
     weekdays = [(True, 0, True), *((False, n, True) for n in range(1, 32))]
     return [*from_end, *weekdays, *((True, n, True) for n in range(1, 31))]
@@ -131,17 +129,17 @@ def _union(items: list[tuple[Atom, tuple[int, ...]]]) -> tuple[int, ...]:
 
 def _masks(fields: DayFields, shapes: int) -> tuple[int, ...]:
     """The mask of each of the shapes in a set, 0 for the others."""
-    every = DayRule(fields, YEARS.full).key[1]  # not day_rule, whose memory is for expressions
+    every = DayRule(fields, YEARS.full).key[1]  # not day_rule, whose cache is for expressions
     return tuple(mask if shapes >> shape & 1 else 0 for shape, mask in enumerate(every))
 
 
 def _atoms() -> list[tuple[Atom, tuple[int, ...]]]:
-    """Every single and special day of the month with its masks, the simpler ones first."""
+    """All single and special days of the month with their masks, the simpler ones first."""
     if not _known_atoms:
         atoms: list[Atom] = [(1 << day, ()) for day in range(MONTH_DAYS.low, MONTH_DAYS.high + 1)]
         atoms += [(0, (special,)) for special in _specials()]
         masks = [(atom, _masks((MONTHS.full, *atom, 0, None), _ALL_SHAPES)) for atom in atoms]
-        _known_atoms[:] = masks  # at once, for other threads look too
+        _known_atoms[:] = masks  # in one step, since other threads read it
     return _known_atoms
 
 
@@ -149,7 +147,7 @@ def _shapes(years: int) -> int:
     return sum(1 << shape for shape, same in enumerate(YEARS_OF_SHAPE) if years & same)
 
 
-def _places(mask: int, shape: int) -> Iterator[Place]:
+def _month_days(mask: int, shape: int) -> Iterator[MonthDay]:
     leap, weekday = divmod(shape, 7)
     for month, length in enumerate(_LENGTHS[leap], 1):
         for day in range(1, length + 1):

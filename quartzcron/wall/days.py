@@ -61,7 +61,7 @@ NO_ROWS: Any = _NoRows()
 
 
 class DayRule:
-    """The days that the day fields and the years of an expression name: masks and next-day tables, made when needed.
+    """The days that day fields and years name: masks and next-day tables, computed when they are needed.
 
     Shared by all expressions with the same day fields and years; see day_rule. Days are ordinals, as date.toordinal()
     returns them.

@@ -57,9 +57,9 @@ _rules: dict[tuple[DayFields, int, ExcludedDays], ExcludingRule] = {}
 def rule_without(rule: DayRule, excluded: ExcludedDays) -> ExcludingRule:
     """A plain rule less the excluded days, shared by the expressions for which both are equal."""
     key = rule.fields, rule.given_years, excluded
-    found = _rules.get(key)
-    if found is None:
+    excluding = _rules.get(key)
+    if excluding is None:
         if len(_rules) >= _RULES:
             _rules.clear()
-        found = _rules[key] = ExcludingRule(*key)
-    return found
+        excluding = _rules[key] = ExcludingRule(*key)
+    return excluding

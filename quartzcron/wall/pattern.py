@@ -1,4 +1,4 @@
-"""The wall times that an expression names: the smallest after another, the largest before it, and how many lie between.
+"""The wall times that an expression names: the next one, the last one, and their number up to another.
 
 A wall time is an int here: seconds since the day before 0001-01-01, that is `toordinal() * 86400 + second of the day`.
 No zones, no clock, no text.
@@ -38,27 +38,27 @@ class WallPattern:
     def at_or_after(self, wall: int) -> int | None:
         """The first of them that is not before this wall time."""
         day, time = divmod(max(wall, FIRST_WALL), DAY)
-        found = self.days.day_at_or_after(day)
-        if found == day:
+        firing = self.days.day_at_or_after(day)
+        if firing == day:
             later = self.times.at_or_after(time)
             if later is not None:
                 return day * DAY + later
-            found = self.days.day_at_or_after(day + 1)
-        return None if found is None else found * DAY + self.times.first
+            firing = self.days.day_at_or_after(day + 1)
+        return None if firing is None else firing * DAY + self.times.first
 
     def at_or_before(self, wall: int) -> int | None:
         """The last of them that is not after this wall time."""
         day, time = divmod(min(wall, END_WALL - 1), DAY)
-        found = self.days.day_at_or_before(day)
-        if found == day:
+        firing = self.days.day_at_or_before(day)
+        if firing == day:
             earlier = self.times.at_or_before(time)
             if earlier is not None:
                 return day * DAY + earlier
-            found = self.days.day_at_or_before(day - 1)
-        return None if found is None else found * DAY + self.times.last
+            firing = self.days.day_at_or_before(day - 1)
+        return None if firing is None else firing * DAY + self.times.last
 
     def before(self, wall: int) -> int:
-        """How many of them lie before this wall time."""
+        """The number of them before this wall time."""
         wall = min(max(wall, FIRST_WALL), END_WALL)
         if wall == END_WALL:
             return self._year_ranks()[-1]
@@ -70,7 +70,7 @@ class WallPattern:
         return rank + self.times.before(time) if mask >> index & 1 else rank
 
     def nth(self, n: int) -> tuple[int, int, int, int, int]:
-        """The year, the day of the year from 0, hour, minute and second that have n of them before them, n from 0."""
+        """The n-th of them, n from 0: year, day of the year from 0, hour, minute and second."""
         ranks = self._ranks or self._year_ranks()
         place = bisect_right(ranks, n) - 1
         year = FIRST_YEAR + place
@@ -79,11 +79,11 @@ class WallPattern:
         a_minute = times.seconds.bit_count()
         hour, n = divmod(n, times.minutes.bit_count() * a_minute)
         minute, second = divmod(n, a_minute)
-        found = members(times.hours)[hour], members(times.minutes)[minute], members(times.seconds)[second]
-        return year, members(self.days.mask(year))[day], *found
+        time = members(times.hours)[hour], members(times.minutes)[minute], members(times.seconds)[second]
+        return year, members(self.days.mask(year))[day], *time
 
     def _year_ranks(self) -> list[int]:
-        """How many of them lie before 1 January of each year, and, at the end, how many there are."""
+        """The number of them before 1 January of each year, and last their total."""
         if self._ranks is None:
             ranks = [0]
             for year in range(FIRST_YEAR, LAST_YEAR + 1):

@@ -1,14 +1,14 @@
 """Which times of a day fire, as seconds of the day. No dates, no zones, no text.
 
-Three tables answer "which second, minute or hour comes next": for each value, itself if it fires, else the next one
-that does, else NONE_LEFT. They are shared by all expressions with the same field.
+Three tables give the next second, minute or hour: for each value, itself if it fires, else the next one that does, else
+NONE_LEFT. They are shared by all expressions with the same field.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-# "No more such second, minute or hour": above the largest of each.
+# "No more such second, minute or hour": greater than the largest of each.
 NONE_LEFT = 60
 
 DAY = 86_400
@@ -29,10 +29,10 @@ _ranks: dict[int, tuple[int, ...]] = {}
 
 
 class TimeValues:
-    """What one time field says: a set of seconds, minutes or hours. Shared by all expressions with the same text there.
+    """The values of a time field: a set of seconds, minutes or hours; shared by all expressions with the same text.
 
-    `interval` tells whether it was written with `*`, `-` or `/`: under the vixie policy an expression with such a field
-    runs through both passes of an overlap, fixed times run once.
+    `interval` is whether the text has a `*`, `-` or `/`: under the vixie policy an expression with such a field fires
+    in both passes of an overlap, one of fixed times only once.
     """
 
     __slots__ = ("_ahead", "_behind", "_since_first", "_until_last", "first", "interval", "last", "mask", "several")
@@ -47,41 +47,43 @@ class TimeValues:
         self._until_last: Leaps | None = None
 
     def ahead(self) -> tuple[int, ...]:
-        """The table of the same name below, found without a look-up."""
+        """The result of the function `ahead`, stored here."""
         table = self._ahead
         if table is None:
             table = self._ahead = ahead(self.mask)
         return table
 
     def behind(self) -> tuple[int, ...]:
-        """The table of the same name below, found without a look-up."""
+        """The result of the function `behind`, stored here."""
         table = self._behind
         if table is None:
             table = self._behind = behind(self.mask)
         return table
 
     def since_first(self) -> Leaps:
-        """For each second from 0 to 60, the time from the first one of the set to the next; None if none is left."""
+        """For each second from 0 to 60, the time from the first of the set to it or the next; None if none is left."""
         table = self._since_first
         if table is None:
-            found = [None if value == NONE_LEFT else SECONDS[value - self.first] for value in self.ahead()]
-            table = self._since_first = tuple(found)
+            table = self._since_first = tuple(
+                [None if value == NONE_LEFT else SECONDS[value - self.first] for value in self.ahead()]
+            )
         return table
 
     def until_last(self) -> Leaps:
-        """For each second from 0 to 59, the time, negative, from the last one of the set back to the one before.
+        """For each second from 0 to 59, the negative time from the last of the set to it or the one before it.
 
-        A last entry says None, so that the one before 0 is found at -1.
+        The last entry is None, so that index -1 is the second before 0.
         """
         table = self._until_last
         if table is None:
-            found = [None if value == NONE_LEFT else _EARLIER[self.last - value] for value in self.behind()]
-            table = self._until_last = tuple(found)
+            table = self._until_last = tuple(
+                [None if value == NONE_LEFT else _EARLIER[self.last - value] for value in self.behind()]
+            )
         return table
 
 
 class TimeRule:
-    """The times of day of an expression: sets of seconds, minutes and hours, as in Fields."""
+    """The times of day of an expression: sets of seconds, minutes and hours, as in fields.py."""
 
     __slots__ = ("count", "first", "hours", "last", "minutes", "seconds")
 
@@ -102,14 +104,14 @@ class TimeRule:
         minute, second = divmod(rest, 60)
         if self.hours >> hour & 1:
             if self.minutes >> minute & 1:
-                found = ahead(self.seconds)[second]
-                if found < NONE_LEFT:
-                    return hour * 3600 + minute * 60 + found
-            found = ahead(self.minutes)[minute + 1]
-            if found < NONE_LEFT:
-                return hour * 3600 + found * 60 + self.first % 60
-        found = ahead(self.hours)[hour + 1]
-        return found * 3600 + self.first % 3600 if found < NONE_LEFT else None
+                second = ahead(self.seconds)[second]
+                if second < NONE_LEFT:
+                    return hour * 3600 + minute * 60 + second
+            minute = ahead(self.minutes)[minute + 1]
+            if minute < NONE_LEFT:
+                return hour * 3600 + minute * 60 + self.first % 60
+        hour = ahead(self.hours)[hour + 1]
+        return hour * 3600 + self.first % 3600 if hour < NONE_LEFT else None
 
     def at_or_before(self, time: int) -> int | None:
         """The last of the times that is not after this second of the day."""
@@ -117,17 +119,17 @@ class TimeRule:
         minute, second = divmod(rest, 60)
         if self.hours >> hour & 1:
             if self.minutes >> minute & 1:
-                found = behind(self.seconds)[second]
-                if found < NONE_LEFT:
-                    return hour * 3600 + minute * 60 + found
-            found = behind(self.minutes)[minute - 1]
-            if found < NONE_LEFT:
-                return hour * 3600 + found * 60 + self.last % 60
-        found = behind(self.hours)[hour - 1]
-        return found * 3600 + self.last % 3600 if found < NONE_LEFT else None
+                second = behind(self.seconds)[second]
+                if second < NONE_LEFT:
+                    return hour * 3600 + minute * 60 + second
+            minute = behind(self.minutes)[minute - 1]
+            if minute < NONE_LEFT:
+                return hour * 3600 + minute * 60 + self.last % 60
+        hour = behind(self.hours)[hour - 1]
+        return hour * 3600 + self.last % 3600 if hour < NONE_LEFT else None
 
     def before(self, time: int) -> int:
-        """How many of the times lie before this second of the day; `time` may be a whole day."""
+        """The number of times before this second of the day; `time` may be a whole day, 86,400."""
         hour, rest = divmod(time, 3600)
         minute, second = divmod(rest, 60)
         a_minute = self.seconds.bit_count()
@@ -140,14 +142,14 @@ class TimeRule:
         return count
 
     def nth(self, n: int) -> int:
-        """The time that has n of the times before it; n from 0 to count - 1."""
+        """The n-th of the times, n from 0 to count - 1."""
         a_minute = self.seconds.bit_count()
         hour, n = divmod(n, self.minutes.bit_count() * a_minute)
         minute, second = divmod(n, a_minute)
         return members(self.hours)[hour] * 3600 + members(self.minutes)[minute] * 60 + members(self.seconds)[second]
 
     def gaps(self) -> tuple[int, int] | None:
-        """The shortest and the longest time between two successive times of one day; None if there is but one."""
+        """The shortest and the longest time between two successive times of one day; None if there is only one."""
         seconds, minutes, hours = members(self.seconds), members(self.minutes), members(self.hours)
         gaps = _steps(seconds)
         gaps += [60 * step - (seconds[-1] - seconds[0]) for step in _steps(minutes)]
@@ -159,7 +161,7 @@ _rules: dict[tuple[int, int, int], TimeRule] = {}
 
 
 def time_rule(seconds: int, minutes: int, hours: int) -> TimeRule:
-    """The rule for these sets, shared with the expressions that have the same ones."""
+    """The rule of these sets, shared by the expressions that have the same ones."""
     key = (seconds, minutes, hours)
     rule = _rules.get(key)
     if rule is None:
@@ -181,9 +183,9 @@ def ahead(values: int) -> tuple[int, ...]:
 
 
 def behind(values: int) -> tuple[int, ...]:
-    """For each value from 0 to 59, itself if it is in the set, else the one before that is, else NONE_LEFT.
+    """For each value from 0 to 59, itself if it is in the set, else the one before it that is, else NONE_LEFT.
 
-    A last entry says NONE_LEFT, so that the one before 0 is found at -1.
+    The last entry is NONE_LEFT, so that index -1 is the value before 0.
     """
     table = _behind.get(values)
     if table is None:
@@ -197,7 +199,7 @@ def behind(values: int) -> tuple[int, ...]:
 
 
 def ranks(values: int) -> tuple[int, ...]:
-    """For each value from 0 to 60, how many smaller ones are in the set."""
+    """For each value from 0 to 60, the number of smaller ones in the set."""
     table = _ranks.get(values)
     if table is None:
         entries = [0] * 61
@@ -208,7 +210,7 @@ def ranks(values: int) -> tuple[int, ...]:
 
 
 def minute_deltas(second: int) -> tuple[timedelta, ...]:
-    """The time from midnight to that second of each of the 1,440 minutes of a day, ready-made."""
+    """For each of the 1,440 minutes of a day, the time from midnight to that second of it."""
     deltas = MINUTE_DELTAS[second]
     if deltas is None:
         deltas = MINUTE_DELTAS[second] = tuple([timedelta(0, time) for time in range(second, DAY, 60)])
@@ -217,13 +219,13 @@ def minute_deltas(second: int) -> tuple[timedelta, ...]:
 
 def members(values: int) -> tuple[int, ...]:
     """The values in a set, in order."""
-    found = _members.get(values)
-    if found is None:
-        found = tuple([value for value in range(values.bit_length()) if values >> value & 1])
+    listed = _members.get(values)
+    if listed is None:
+        listed = tuple([value for value in range(values.bit_length()) if values >> value & 1])
         if len(_members) >= _TABLES:
             _members.clear()
-        _members[values] = found
-    return found
+        _members[values] = listed
+    return listed
 
 
 def _remember(tables: dict[int, tuple[int, ...]], values: int, entries: list[int]) -> tuple[int, ...]:

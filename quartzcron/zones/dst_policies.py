@@ -6,8 +6,8 @@
     overlap, fixed time                 once, first pass                        once, second pass
     overlap, interval expression        both passes                             second pass only
 
-Between two transitions the offset is constant, so the fires there are the wall times of a window, less the offset;
-the window's ends say which passes of an overlap count. Instants and wall times are ints, as in zones.py and search.py.
+Between two transitions the offset is constant, so the fires there are the wall times of a window, less the offset; the
+bounds of the window exclude the passes of an overlap that do not count. Instants and wall times are ints, see zone.py.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ QUARTZ = "quartz"
 
 
 class Policy:
-    """Which passes of an overlap fire, and whether what a gap swallows fires at the gap's end."""
+    """Which passes of an overlap fire, and whether wall times that a gap skips fire at its end."""
 
-    __slots__ = ("carries", "first_pass", "second_pass")
+    __slots__ = ("after_gap", "first_pass", "second_pass")
 
-    def __init__(self, *, first_pass: bool, second_pass: bool, carries: bool) -> None:
-        self.first_pass, self.second_pass, self.carries = first_pass, second_pass, carries
+    def __init__(self, *, first_pass: bool, second_pass: bool, after_gap: bool) -> None:
+        self.first_pass, self.second_pass, self.after_gap = first_pass, second_pass, after_gap
 
 
-_ONCE = Policy(first_pass=True, second_pass=False, carries=True)
-_BOTH = Policy(first_pass=True, second_pass=True, carries=False)
-_SECOND = Policy(first_pass=False, second_pass=True, carries=False)
+_ONCE = Policy(first_pass=True, second_pass=False, after_gap=True)
+_BOTH = Policy(first_pass=True, second_pass=True, after_gap=False)
+_SECOND = Policy(first_pass=False, second_pass=True, after_gap=False)
 
 # (policy name, interval expression?)
 POLICIES = {(VIXIE, False): _ONCE, (VIXIE, True): _BOTH, (QUARTZ, False): _SECOND, (QUARTZ, True): _SECOND}
 
 
-class _Stretch:
-    """A stretch of constant offset: the wall times in it that count, and the gap before it if its end may fire.
+class OffsetPeriod:
+    """A period of constant offset: the wall times in it that count, and the gap before it if the gap's end may fire.
 
-    `start` and `end` are instants, or None where no transition is near.
+    `start` and `end` are instants, or None where no transition is near; `low` and `high` bound the wall times, None if
+    they are unbounded.
     """
 
     __slots__ = ("end", "gap", "high", "low", "offset", "start")
@@ -58,7 +59,7 @@ class _Stretch:
         if earlier:
             self.start, before, _ = earlier
             self.low = self.start + (self.offset if policy.second_pass else max(before, self.offset))
-            if policy.carries and before < self.offset:
+            if policy.after_gap and before < self.offset:
                 self.gap = (self.start + before, self.start + self.offset)
         if later:
             self.end, _, after = later
@@ -68,63 +69,64 @@ class _Stretch:
 def at_or_after(pattern: WallPattern, zone: Zone, policy: Policy, instant: int) -> int | None:
     """The first instant that fires and is not before this one.
 
-    Where the first pass of an overlap does not fire, a start within it is taken for its wall time, as Quartz does: what
-    the second pass repeats of the time before is over.
+    If the first pass of an overlap does not fire, a start within that pass is taken as its wall time, as Quartz does:
+    earlier wall times do not fire in the second pass either.
     """
-    stretch = _Stretch(zone, instant, policy)
-    started = FIRST_WALL if policy.first_pass else instant + stretch.offset
+    period = OffsetPeriod(zone, instant, policy)
+    started = FIRST_WALL if policy.first_pass else instant + period.offset
     while True:
-        if instant == stretch.start and stretch.gap and _any_within(pattern, *stretch.gap):
+        if instant == period.start and period.gap and any_within(pattern, *period.gap):
             return instant
-        wall = max(instant + stretch.offset, started)
-        found = pattern.at_or_after(wall if stretch.low is None else max(wall, stretch.low))
-        if stretch.end is not None and stretch.high is not None:
-            if found is not None and found < stretch.high:
-                return found - stretch.offset
-            instant = stretch.end
-            stretch = _Stretch(zone, instant, policy)
-        elif found is None or found - stretch.offset <= instant + NEAR:
-            return None if found is None else found - stretch.offset
-        else:
-            instant = found - stretch.offset - 2 * DAY
-            stretch = _Stretch(zone, instant, policy)
+        earliest = max(instant + period.offset, started)
+        wall = pattern.at_or_after(earliest if period.low is None else max(earliest, period.low))
+        if period.end is not None and period.high is not None:
+            if wall is not None and wall < period.high:
+                return wall - period.offset
+            instant = period.end
+            period = OffsetPeriod(zone, instant, policy)
+        elif wall is None or wall - period.offset <= instant + NEAR:
+            return None if wall is None else wall - period.offset
+        else:  # far away: continue near that wall time, whose offset may be another
+            instant = wall - period.offset - 2 * DAY
+            period = OffsetPeriod(zone, instant, policy)
 
 
 def at_or_before(pattern: WallPattern, zone: Zone, policy: Policy, instant: int) -> int | None:
     """The last instant that fires and is not after this one."""
     while True:
-        stretch = _Stretch(zone, instant, policy)
-        wall = instant + stretch.offset
-        found = pattern.at_or_before(wall if stretch.high is None else min(wall, stretch.high - 1))
-        if stretch.start is not None and stretch.low is not None:
-            if found is not None and found >= stretch.low:
-                return found - stretch.offset
-            if stretch.gap and _any_within(pattern, *stretch.gap):
-                return stretch.start
-            instant = stretch.start - 1
-        elif found is None or found - stretch.offset > instant - NEAR:
-            return None if found is None else found - stretch.offset
+        period = OffsetPeriod(zone, instant, policy)
+        latest = instant + period.offset
+        wall = pattern.at_or_before(latest if period.high is None else min(latest, period.high - 1))
+        if period.start is not None and period.low is not None:
+            if wall is not None and wall >= period.low:
+                return wall - period.offset
+            if period.gap and any_within(pattern, *period.gap):
+                return period.start
+            instant = period.start - 1
+        elif wall is None or wall - period.offset > instant - NEAR:
+            return None if wall is None else wall - period.offset
         else:
-            instant = found - stretch.offset + 2 * DAY
+            instant = wall - period.offset + 2 * DAY
 
 
 def fires_at(pattern: WallPattern, zone: Zone, policy: Policy, instant: int) -> bool:
     """Whether this instant fires."""
-    stretch = _Stretch(zone, instant, policy)
-    if instant == stretch.start and stretch.gap and _any_within(pattern, *stretch.gap):
+    period = OffsetPeriod(zone, instant, policy)
+    if instant == period.start and period.gap and any_within(pattern, *period.gap):
         return True
-    wall = instant + stretch.offset
-    passes = (stretch.low is None or wall >= stretch.low) and (stretch.high is None or wall < stretch.high)
+    wall = instant + period.offset
+    passes = (period.low is None or wall >= period.low) and (period.high is None or wall < period.high)
     return passes and pattern.fires(wall)
 
 
-def _any_within(pattern: WallPattern, start: int, end: int) -> bool:
-    found = pattern.at_or_after(start)
-    return found is not None and found < end
+def any_within(pattern: WallPattern, start: int, end: int) -> bool:
+    """Whether a wall time from `start` up to, and without, `end` fires."""
+    wall = pattern.at_or_after(start)
+    return wall is not None and wall < end
 
 
 def _around(zone: Zone, instant: int) -> tuple[Transition | None, Transition | None]:
-    """The last transition up to an instant and the first one after it, as far as they are near."""
+    """The last transition up to an instant and the first one after it; None for one that is not near."""
     earlier = later = None
     for year in {_year(instant - NEAR), _year(instant + NEAR)}:
         for transition in zone.transitions(year):

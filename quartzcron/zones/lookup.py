@@ -1,6 +1,6 @@
-"""From what users call a zone to a Zone: names, zoneinfo, pytz and dateutil objects, fixed offsets, the local zone.
+"""From what users pass as a zone to a Zone: names, zoneinfo, pytz and dateutil objects, fixed offsets, the local zone.
 
-Names are looked up in the database that pytz brings along, so that a machine with an old one, or none, answers right.
+Names are looked up in the database of pytz, so that results are right on a machine with an old database, or with none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ else:
 
 _REMEMBERED = 2048
 
-# By identity, since dateutil zones do not hash; the value keeps the object alive, so that no other takes its place.
+# By id, since dateutil zones do not hash; the value keeps the object alive, so that its id is not reused.
 _zones: dict[int, tuple[tzinfo | None, Zone]] = {}
 _named: dict[str, tzinfo] = {}
 _pytz_zones: dict[str, PytzZone] = {}
@@ -27,7 +27,7 @@ _fixed_zones: dict[tuple[timezone, str], timezone] = {}
 
 
 def canonical(info: tzinfo | None) -> tzinfo | None:
-    """One object for all datetime.timezone objects of an offset and a name, since parsers make one for every time."""
+    """One object for all datetime.timezone objects that are alike, since parsers make a new one for every time."""
     if type(info) is not timezone:
         return info
     if len(_fixed_zones) >= _REMEMBERED:
@@ -36,9 +36,9 @@ def canonical(info: tzinfo | None) -> tzinfo | None:
 
 
 def zone_of(info: tzinfo | None) -> Zone:
-    """The zone that a tzinfo stands for; None stands for naive time.
+    """The Zone of a tzinfo; None is the zone of naive times.
 
-    Raises UnknownZoneError for a pytz zone that the database lacks.
+    Raises UnknownZoneError for a pytz zone that is not in the database.
     """
     known = _zones.get(id(info))
     if known is not None:
@@ -65,7 +65,7 @@ def _make_zone(info: tzinfo | None) -> Zone:
 
 
 def zone_key(info: tzinfo | None) -> object:
-    """What two zones that are the same have in common: the name, the offset, or the object itself."""
+    """Equal for two tzinfo objects of the same zone: the name, the offset, or the object itself."""
     name = zone_name(info)
     return info if name is None else name
 
@@ -99,7 +99,7 @@ def named_zone(name: str) -> tzinfo:
 
 
 def local_zone() -> tzinfo:
-    """The zone of this machine: TZ if it is set, else /etc/localtime, else what dateutil makes of the C library."""
+    """The zone of this machine: TZ if it is set, else /etc/localtime, else dateutil's tzlocal (the C library's)."""
     import os
     from pathlib import Path
 
@@ -141,12 +141,12 @@ def _fixed_name(info: tzinfo) -> str | None:
     if not offset:
         return "UTC"
     seconds = abs(offset) // timedelta(seconds=1)
-    tail = f":{seconds % 60:02}" if seconds % 60 else ""
-    return f"{'-' if offset < timedelta(0) else '+'}{seconds // 3600:02}:{seconds // 60 % 60:02}{tail}"
+    of_minute = f":{seconds % 60:02}" if seconds % 60 else ""
+    return f"{'-' if offset < timedelta(0) else '+'}{seconds // 3600:02}:{seconds // 60 % 60:02}{of_minute}"
 
 
 def _dateutil_name(info: tzinfo) -> str | None:
-    """The name under which dateutil found a zone file."""
+    """The name of the zone file that dateutil read."""
     name = str(getattr(info, "_filename", "")).rpartition("zoneinfo/")[2]
     if name not in _named:
         from ..errors import UnknownZoneError
