@@ -1,4 +1,4 @@
-"""The command line in a folder of its own: in this process for speed, its traces removed afterwards."""
+"""The command line in a folder of its own, run in this process for speed."""
 
 import json
 import logging
@@ -71,7 +71,7 @@ class CommandLine:
         return path
 
     def run(self, *words: str) -> Result:
-        with _traceless():
+        with _restored_process():
             return CliRunner().invoke(program, list(words), prog_name="scheduler")
 
     def json(self, *words: str) -> Any:
@@ -90,8 +90,8 @@ class CommandLine:
 
 
 @contextmanager
-def _traceless() -> Iterator[None]:
-    """Forget what a program leaves behind: modules, the import path, environment variables, keys, log handlers."""
+def _restored_process() -> Iterator[None]:
+    """Restore what a command changes: modules, the import path, environment variables, keys, log handlers."""
     environ, path, modules = dict(os.environ), list(sys.path), set(sys.modules)
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level

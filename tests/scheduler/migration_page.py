@@ -1,4 +1,4 @@
-"""The page on moving from LeanCloud, taken apart: its blocks, commands and files."""
+"""The parts of the page on moving from LeanCloud: its blocks, commands and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One `scheduler up` as a real process, and what a test asks of it from outside."""
+"""One `scheduler up` as a real process, and how a test calls it, stops it and inspects it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.waiting import PATIENCE_S
 
 
 class Up:
-    """One `scheduler up` in a folder; `facts` is what it said at its start."""
+    """One `scheduler up` in a folder; `facts` is what it printed when it was ready."""
 
     def __init__(self, folder: Path, *options: str, **environ: str) -> None:
         self.folder = folder
@@ -40,12 +40,12 @@ class Up:
         self.url: str = self.facts["url"]
 
     def stop(self) -> tuple[int, str]:
-        """SIGTERM; the exit status and what stood on stderr."""
+        """Send SIGTERM; returns the exit status and the text of stderr."""
         self.process.send_signal(signal.SIGTERM)
         return self.ended()
 
     def kill(self) -> None:
-        """SIGKILL, as the kernel does it when memory is short."""
+        """Send SIGKILL, as the kernel does when memory is short."""
         self.process.kill()
         self.process.communicate(timeout=PATIENCE_S)
 

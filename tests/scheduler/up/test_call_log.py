@@ -65,7 +65,7 @@ def logged(folder: Path, *options: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in cli(folder, "logs", "--json", "-n", "5000", *options).stdout.splitlines()]
 
 
-def test_one_id_leads_from_the_client_to_the_log_line(shop: tuple[Path, Up]) -> None:
+def test_the_lines_of_a_call_have_the_request_id_of_the_client(shop: tuple[Path, Up]) -> None:
     """Each line with its level, function and environment."""
     folder, running = shop
     call(running.url, "talk", "my-request")
@@ -78,8 +78,8 @@ def test_one_id_leads_from_the_client_to_the_log_line(shop: tuple[Path, Up]) -> 
     assert {(line["function"], line["environment"], line["timer"]) for line in lines} == {("talk", "production", None)}
 
 
-def test_one_id_leads_from_the_fire_to_the_log_line(shop: tuple[Path, Up]) -> None:
-    """The run's request id is what its function sees, and what its lines carry."""
+def test_the_lines_of_a_run_have_its_request_id(shop: tuple[Path, Up]) -> None:
+    """The function sees the same one."""
     folder, _ = shop
     run = json.loads(cli(folder, "timers", "run", "tick", "--wait", "--json", **KEYS).stdout)
     (line,) = logged(folder, "--request", run["request_id"])
@@ -96,8 +96,8 @@ def test_the_preview_has_lines_of_its_own(shop: tuple[Path, Up]) -> None:
     assert "of-stage" not in {line["request_id"] for line in logged(folder, "--env", "production")}
 
 
-def test_the_traceback_of_an_unforeseen_error_is_in_the_log(shop: tuple[Path, Up]) -> None:
-    """And never in the answer."""
+def test_the_traceback_of_an_unexpected_error_is_in_the_log(shop: tuple[Path, Up]) -> None:
+    """And never in the response."""
     folder, running = shop
     status, text = call(running.url, "fail", "unforeseen")
     assert (status, json.loads(text)["requestId"]) == (500, "unforeseen")
@@ -106,8 +106,8 @@ def test_the_traceback_of_an_unforeseen_error_is_in_the_log(shop: tuple[Path, Up
     assert lines[-1]["text"] == "KeyError: 'missing'"
 
 
-def test_the_terminal_shows_each_line_once(tmp_path: Path) -> None:
-    """As JSON under --json, so that a program can read all of stdout; what was printed at the start is on stderr."""
+def test_stdout_has_each_line_once(tmp_path: Path) -> None:
+    """As JSON under --json, so that a program can read all of stdout; prints of code that loads go to stderr."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path, **KEYS) as running:
         call(running.url, "talk", "shown")

@@ -1,4 +1,4 @@
-"""Where `scheduler up` runs functions: in threads, at a remote engine, by a fleet, each environment as it is set."""
+"""Where `scheduler up` runs functions, for each environment: in threads, at a remote engine, in a fleet."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def test_functions_at_a_remote_engine_are_called_there(tmp_path: Path) -> None:
         ('[stage]\nexecuter = "http"', "unknown setting 'stage_executer'; did you mean 'stage_executor'?"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_starts(command_line: CommandLine, settings: str, words: str) -> None:
+def test_invalid_executor_settings_are_refused_before_anything_starts(
+    command_line: CommandLine, settings: str, words: str
+) -> None:
     """With the fix."""
     write(command_line.folder, settings=settings)
     result = command_line.run("up", "--port", "0")
@@ -93,8 +95,8 @@ def test_what_cannot_be_is_refused_before_anything_starts(command_line: CommandL
 
 
 @pytest.mark.slow
-def test_a_fleet_is_up_and_worker(postgres: Server, tmp_path: Path) -> None:
-    """One PostgreSQL is all they share; the doctor sees it."""
+def test_up_and_worker_are_a_fleet(postgres: Server, tmp_path: Path) -> None:
+    """They share one PostgreSQL and nothing else; the doctor checks the broker."""
     pytest.importorskip("pgmq")
     from tests.scheduler.celery_processes import Worker
 

@@ -1,4 +1,4 @@
-"""scheduler up --log-format json: all on stderr is an object a line, and one id leads from fire to line."""
+"""scheduler up --log-format json: all of stderr is one object a line, and each has the id of its run or call."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 
-#: Records of stderr, the runs in the store, and what stood on stdout after the first line.
-Told = tuple[list[dict[str, Any]], list[Run], str]
+#: Records of stderr, the runs in the store, and the text of stdout after the first line.
+Output = tuple[list[dict[str, Any]], list[Run], str]
 KEYS = {"LEANCLOUD_APP_ID": "shop", "LEANCLOUD_APP_KEY": "key", "LEANCLOUD_APP_MASTER_KEY": "m"}
 CLOUD = """
 import logging, os, sys, time
@@ -72,8 +72,8 @@ def runs_of(folder: Path) -> list[Run]:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """What a service said while two timers fired and clients called."""
+def output(tmp_path_factory: pytest.TempPathFactory) -> Output:
+    """What a service printed while two timers fired and clients called."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "cloud.py").write_text(CLOUD)
     for name in ("talk", "fail"):
@@ -97,9 +97,9 @@ def call(url: str, name: str, request_id: str, prod: int) -> None:
     fetch(f"{url}/1.1/functions/{name}", headers, b"{}")
 
 
-def test_one_id_leads_from_the_fire_to_its_lines_and_its_row(told: Told) -> None:
-    """The function saw it, its lines bear it in a worker process, the end of the run is told with it."""
-    found, runs, _ = told
+def test_a_run_its_lines_and_its_row_have_one_request_id(output: Output) -> None:
+    """The function sees it, lines of its worker process have it, and so has the record of its end."""
+    found, runs, _ = output
     succeeded = [run for run in runs if run.outcome is Outcome.SUCCEEDED]
     assert succeeded
     for run in succeeded:
@@ -117,9 +117,9 @@ def test_one_id_leads_from_the_fire_to_its_lines_and_its_row(told: Told) -> None
         assert end["lateness_s"] == pytest.approx(run.lateness_s, abs=1e-5)
 
 
-def test_a_run_that_failed_says_why(told: Told) -> None:
-    """The end has the error, its lines have the traceback, all with the id of the row."""
-    found, runs, _ = told
+def test_the_record_of_a_failed_run_has_the_error(output: Output) -> None:
+    """Its lines have the traceback, all with the id of the row."""
+    found, runs, _ = output
     run = next(run for run in runs if run.outcome is Outcome.FAILED)
     (end,) = of("scheduler.run", found, request_id=run.request_id)
     assert (end["level"], end["message"], end["error"]) == ("warning", run.message, "KeyError: 'missing'")
@@ -128,9 +128,9 @@ def test_a_run_that_failed_says_why(told: Told) -> None:
     assert lines[-1] == "KeyError: 'missing'"
 
 
-def test_the_id_of_a_client_is_on_the_lines_of_its_call(told: Told) -> None:
-    """Of threads of the engine, in this process and in that of the preview."""
-    found, _, _ = told
+def test_the_lines_of_a_call_have_the_id_of_the_client(output: Output) -> None:
+    """In this process and in that of the preview."""
+    found, _, _ = output
     for request_id, environment in (("mine", "production"), ("of-stage", "stage")):
         lines = of("scheduler.function", found, request_id=request_id)
         assert [line["message"] for line in lines][:2] == [f"said {request_id}", "careful"]
@@ -140,18 +140,18 @@ def test_the_id_of_a_client_is_on_the_lines_of_its_call(told: Told) -> None:
     assert failed[-1]["message"] == "KeyError: 'missing'"
 
 
-def test_what_was_printed_to_stderr_is_a_record_too(told: Told) -> None:
-    """Of code that is loaded, and of the program itself; what is printed to stdout under --json has gone there too."""
-    found, _, stdout = told
+def test_every_line_printed_to_stderr_is_a_record(output: Output) -> None:
+    """Of code that is loaded, and of the program itself; under --json what code prints to stdout goes there too."""
+    found, _, stdout = output
     printed = {record["message"] for record in of("stderr", found)}
     assert {"loading", "with care"} <= printed
     (lost,) = of("scheduler.up", found, level="warning")
     assert "timer 'lost' calls 'gone'" in lost["message"]
-    assert stdout == ""  # everything is told once
+    assert stdout == ""  # everything is reported once
 
 
-def test_the_daemon_names_the_runs_that_it_abandons(tmp_path: Path) -> None:
-    """By the id of their rows: the daemon before it was killed."""
+def test_abandoned_runs_are_logged_with_their_ids(tmp_path: Path) -> None:
+    """Those of a daemon that was killed, by the next one."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     cli(tmp_path, "timers", "add", "hanging", "--function", "hang", "--every", "1", "--enable", **KEYS)
     with up(tmp_path, "--log-format", "json", **KEYS) as running:
@@ -163,5 +163,10 @@ def test_the_daemon_names_the_runs_that_it_abandons(tmp_path: Path) -> None:
         status, stderr = running.stop()
     assert status == 0
     (row,) = [run for run in runs_of(tmp_path) if run.outcome is Outcome.ABANDONED]
-    (told,) = of("scheduler.daemon", records(stderr), request_id=row.request_id)
-    assert (told["level"], told["run_id"], told["timer"], told["function"]) == ("warning", row.id, "hanging", "hang")
+    (record,) = of("scheduler.daemon", records(stderr), request_id=row.request_id)
+    assert (record["level"], record["run_id"], record["timer"], record["function"]) == (
+        "warning",
+        row.id,
+        "hanging",
+        "hang",
+    )

@@ -33,7 +33,7 @@ ENDLESS = ("scheduler up", "gunicorn", "curl")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with everything that the page has one write, and a `scheduler` that a shell finds."""
+    """A folder with every file of the page, and a `scheduler` on the path of its shells."""
     folder = tmp_path_factory.mktemp("shop")
     for name, text in files().items():
         if name != "scheduler.toml":
@@ -68,15 +68,15 @@ def shell(project: Path, line: str, **more: str) -> subprocess.CompletedProcess[
 
 
 def test_both_languages_show_the_same_blocks() -> None:
-    """So what is run for one page is run for the other."""
+    """So the tests of one page hold for the other."""
     english, chinese = (blocks(page) for page in PAGES)
     assert len(english) >= 20
     assert chinese == english
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_link_of_the_page_leads_somewhere(page: str) -> None:
-    """Files are there, and so are the headings."""
+def test_the_links_of_the_page_exist(page: str) -> None:
+    """Files and headings."""
     text = (DOCS / page).read_text()
     headings = {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", text, re.M)
@@ -87,8 +87,8 @@ def test_every_link_of_the_page_leads_somewhere(page: str) -> None:
 
 
 @pytest.mark.skipif(not SDK_PYTHON, reason="LEANCLOUD_SDK_PYTHON names no Python with the package leancloud")
-def test_what_was_there_before_is_a_cloud_py_of_leancloud(tmp_path: Path) -> None:
-    """The lines that go were right before: LeanCloud's own SDK loads them."""
+def test_the_removed_lines_are_a_cloud_py_of_leancloud(tmp_path: Path) -> None:
+    """LeanCloud's own SDK loads them."""
     (tmp_path / "cloud.py").write_text(files("-")["cloud.py"])
     code = "import cloud; print(cloud.hello(name='Ann'))"
     ran = subprocess.run(
@@ -105,14 +105,14 @@ def test_the_curl_calls_are_answered(served: Up, project: Path) -> None:
     assert answers == [{"result": "hello, Ann"}, {"comment": "good"}]
 
 
-def test_the_website_and_ping_are_there(served: Up) -> None:
+def test_the_website_and_ping_are_served(served: Up) -> None:
     """Beside the functions, on the same port."""
     assert fetch(served.url + "/") == (200, "a page")
     assert fetch(served.url + "/__engine/1/ping")[0] == 200
 
 
 def test_the_commands_run_one_after_another(served: Up, project: Path) -> None:
-    """None fails; the timers are there afterwards, and one of them is enabled."""
+    """None fails; afterwards the store has the timers, one of them enabled."""
     lines = [line for line in commands() if not line.startswith((*ENDLESS, "export"))]
     assert len(lines) >= 9
     for line in lines:
@@ -120,8 +120,8 @@ def test_the_commands_run_one_after_another(served: Up, project: Path) -> None:
             continue
         ran = shell(project, line)
         assert ran.returncode == 0, (line, ran.stderr)
-    kept = json.loads(shell(project, "scheduler timers list --json").stdout)
-    assert {(timer["name"], timer["environment"], timer["enabled"]) for timer in kept} == {
+    timers = json.loads(shell(project, "scheduler timers list --json").stdout)
+    assert {(timer["name"], timer["environment"], timer["enabled"]) for timer in timers} == {
         ("周报", "production", True),
         ("ping", "production", False),
         ("preview", "stage", False),
@@ -142,13 +142,15 @@ def test_the_json_of_the_page_is_a_list_of_timers() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_expressions_of_the_page_are_taken_or_refused_as_it_says(page: str, command_line: CommandLine) -> None:
-    """And what is to be written instead stands in the error."""
+    """The error has the expression to use instead."""
     table = re.findall(r"^\| (`[\d*].*?) \| (.*) \|$", (DOCS / page).read_text(), re.MULTILINE)
     assert len(table) == 4
-    for cell, fate in table:
+    for cell, verdict in table:
         expressions = re.findall(r"`([^`]+)`", cell)
-        if fate.startswith(("refused", "拒绝")):
-            assert f"did you mean '{re.findall(r'`([^`]+)`', fate)[-1]}'" in command_line.refusal("next", *expressions)
+        if verdict.startswith(("refused", "拒绝")):
+            assert f"did you mean '{re.findall(r'`([^`]+)`', verdict)[-1]}'" in command_line.refusal(
+                "next", *expressions
+            )
         else:
             assert all(command_line.run("next", expression).exit_code == 0 for expression in expressions)
 
@@ -156,7 +158,7 @@ def test_the_expressions_of_the_page_are_taken_or_refused_as_it_says(page: str, 
 @pytest.mark.skipif(not (SDK_NODE and shutil.which("node")), reason="LEANCLOUD_SDK_NODE names no leancloud-storage")
 @pytest.mark.parametrize("name", ["everything.js", "functions-only.js"])
 def test_the_javascript_clients(name: str, served: Up, project: Path, tmp_path: Path) -> None:
-    """With the whole service here, or functions alone."""
+    """For all services, or for functions only."""
     script = tmp_path / name
     script.write_text((project / name).read_text().replace("http://127.0.0.1:3000", served.url))
     (tmp_path / "node_modules").symlink_to(Path(SDK_NODE or "") / "node_modules")
@@ -172,7 +174,7 @@ def test_the_python_client(served: Up, project: Path) -> None:
 
 
 def test_a_hook_is_a_plain_function(project: Path) -> None:
-    """Called by whoever saves."""
+    """The code that saves calls it."""
     ran = shell(project, f"{shlex.quote(sys.executable)} save_review.py")
     assert ran.stdout == "140\n", ran.stderr
 
@@ -213,8 +215,8 @@ def _is_up(port: int) -> bool:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd")
-def test_the_unit_is_sound(project: Path, tmp_path: Path) -> None:
-    """systemd finds nothing to complain about."""
+def test_the_systemd_unit_is_valid(project: Path, tmp_path: Path) -> None:
+    """systemd-analyze reports nothing."""
     unit = tmp_path / "shop.service"
     text = files()["shop.service"].replace("/srv/shop/.venv/bin/scheduler", str(project / "bin" / "scheduler"))
     unit.write_text(text.replace("User=shop\n", ""))
@@ -225,8 +227,8 @@ def test_the_unit_is_sound(project: Path, tmp_path: Path) -> None:
     assert "--env production --port 3000" in text
 
 
-def test_the_settings_are_settings(tmp_path: Path) -> None:
-    """scheduler.toml is read as it stands."""
+def test_the_scheduler_toml_of_the_page_is_valid(tmp_path: Path) -> None:
+    """It is read without a change."""
     (tmp_path / "scheduler.toml").write_text(files()["scheduler.toml"])
-    config = read_settings(tmp_path, {}, {})
-    assert (config.store, config.max_timers, config.keep_days) == ("/srv/shop/.scheduler/store.db", 20, 30)
+    settings = read_settings(tmp_path, {}, {})
+    assert (settings.store, settings.max_timers, settings.keep_days) == ("/srv/shop/.scheduler/store.db", 20, 30)

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not (shutil.which("nginx") and shutil.which("openssl")), reason="there is no nginx or openssl"),
 ]
 
-#: Beside the cloud.py of the page: what a function sees of its caller.
+#: Added to the cloud.py of the page: a function that returns what it sees of its caller.
 MORE = """
 
 @engine.define
@@ -82,7 +82,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 class _nginx:
-    """nginx with the page's block, its certificate made up, its port a free one."""
+    """nginx with the page's block, a generated certificate and a free port."""
 
     def __init__(self, folder: Path, upstream: str) -> None:
         self._folder = folder
@@ -127,7 +127,7 @@ def call(client: httpx.Client, name: str, fields: Any = None, **headers: str) ->
 
 
 def test_functions_and_pages_are_reached(client: httpx.Client) -> None:
-    """By names that need escaping, too; TLS ends in nginx, so nothing is redirected."""
+    """Also names that need escaping; TLS ends in nginx, so nothing is redirected."""
     assert call(client, "hello", {"name": "Ann"}) == {"result": "hello, Ann"}
     assert call(client, "你好") == {"result": "你好"}
     assert client.get("/").text == "a page"
@@ -135,8 +135,8 @@ def test_functions_and_pages_are_reached(client: httpx.Client) -> None:
     assert client.post(f"{client.base_url}//1.1/functions/hello").json() == {"result": "hello, world"}
 
 
-def test_a_client_cannot_choose_his_address_or_be_a_timer(client: httpx.Client) -> None:
-    """nginx says who calls; session and request id pass."""
+def test_a_client_cannot_choose_its_address_or_pose_as_a_timer(client: httpx.Client) -> None:
+    """nginx sets the address and drops the headers of timers; session and request id pass."""
     pretended = {"X-Real-IP": "203.0.113.9", "X-Forwarded-For": "203.0.113.9"}
     pretended |= {"X-Timer-Name": "nightly", "X-Timer-Scheduled-Time": "2026-01-05T00:00:00Z"}
     seen = call(client, "seen", {"a": 1}, **pretended, **{"X-LC-Session": "token", "X-Request-Id": "r-1"})["result"]
@@ -165,7 +165,7 @@ def test_errors_arrive_as_they_were_sent(client: httpx.Client) -> None:
 
 
 def test_the_largest_body_passes_and_a_larger_one_is_refused_by_the_engine(client: httpx.Client) -> None:
-    """20 MB to the byte; nginx lets somewhat more through, so that the refusal is JSON."""
+    """20 MB to the byte; nginx passes somewhat more, so that the refusal is JSON."""
     room = LIMIT_BYTES - len('{"text":""}')
     for size, status in ((room, 200), (room + 1, 413), (room + 5_000_000, 413)):
         answer = client.post("/1.1/functions/seen", content=b'{"text":"' + b"x" * size + b'"}')
@@ -174,13 +174,13 @@ def test_the_largest_body_passes_and_a_larger_one_is_refused_by_the_engine(clien
 
 
 def test_nginx_waits_longer_than_a_function_may_take() -> None:
-    """Else its client would read of a bad gateway instead of code 124."""
+    """Otherwise the client would get a bad gateway instead of code 124."""
     (line,) = [line for line in files()["shop.conf"].splitlines() if "proxy_read_timeout" in line]
     assert int(line.split()[1].removesuffix("s;")) > FUNCTION_LIMIT_S
 
 
 def test_a_chunked_body_passes(client: httpx.Client) -> None:
-    """nginx gathers it first."""
+    """nginx reads it completely first."""
 
     def pieces() -> Iterator[bytes]:
         text = json.dumps({"name": "Ann"}).encode()

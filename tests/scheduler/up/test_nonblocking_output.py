@@ -1,13 +1,15 @@
-"""Outlets on real pipes, terminals and files: who prints never waits, and what was not shown is counted."""
+"""Output to real pipes, terminals and files: a write never blocks, and lines that are not shown are counted."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
 import socket
 import sys
 import threading
+import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.up.nonblocking_output import MAX_BUFFERED_BYTES, NonblockingOutput, nonblocking_stdio
+from scheduler.up import nonblocking_output
+from scheduler.up.nonblocking_output import (
+    FLUSH_TIMEOUT_S,
+    MAX_BUFFERED_BYTES,
+    NonblockingOutput,
+    nonblocking_stdio,
+)
 
 #: More than any pipe or terminal holds.
 MUCH = 300_000
@@ -41,16 +49,16 @@ def ends(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
 
 
 class Warnings(logging.Handler):
-    """What the outlets log."""
+    """The warnings about dropped lines."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[str] = []
-        self.came = threading.Event()
+        self.texts: list[str] = []
+        self.logged = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
-        self.came.set()
+        self.texts.append(record.getMessage())
+        self.logged.set()
 
 
 @pytest.fixture
@@ -62,7 +70,7 @@ def warnings() -> Iterator[Warnings]:
 
 
 def is_readable(fileno: int) -> bool:
-    """Whether there is something to read; the kernel hands it on to a terminal's reader after a moment."""
+    """Whether there is something to read; a terminal's reader gets it after a moment."""
     return bool(select.select([fileno], [], [], 0.05)[0])
 
 
@@ -73,66 +81,71 @@ def read(fileno: int, length: int) -> bytes:
     return got
 
 
-def test_who_prints_never_waits_and_a_late_reader_gets_all_of_it_in_order(ends: tuple[int, int]) -> None:
-    """A pager that stands still: the lines wait, and none is cut or lost."""
+def test_a_write_never_blocks_and_a_late_reader_gets_every_line_in_order(ends: tuple[int, int]) -> None:
+    """As with a pager that waits for a key."""
     reads, writes = ends
-    outlet = NonblockingOutput(writes, "stdout")
+    output = NonblockingOutput(writes, "stdout")
     lines = [b"%d %s\n" % (number, b"x" * (number % 200)) for number in range(3_000)]
     assert sum(map(len, lines)) > MUCH
     for line in lines:
-        outlet.write(line)
+        output.write(line)
     assert read(reads, sum(map(len, lines))) == b"".join(lines)
-    outlet.finish()
+    output.finish()
 
 
-def test_what_nobody_reads_is_bounded_and_counted(ends: tuple[int, int], warnings: Warnings) -> None:
-    """Whole lines are dropped; once the rest was read, a warning says how many."""
+def test_output_that_is_not_read_is_bounded_and_dropped_lines_are_counted(
+    ends: tuple[int, int], warnings: Warnings
+) -> None:
+    """Whole lines are dropped; when the rest has been read, a warning has their number."""
     reads, writes = ends
-    outlet = NonblockingOutput(writes, "stdout")
+    output = NonblockingOutput(writes, "stdout")
     line = b"x" * 999 + b"\n"
     for _ in range(3_000):
-        outlet.write(line)
+        output.write(line)
     shown = 0
-    while (readable := is_readable(reads)) or not warnings.came.is_set():
+    while (readable := is_readable(reads)) or not warnings.logged.is_set():
         if readable:
             assert read(reads, len(line)) == line
             shown += 1
-    assert warnings.said == [f"{3_000 - shown} lines were not shown on stdout, which was not read"]
+    assert warnings.texts == [f"{3_000 - shown} lines were not shown on stdout, which was not read"]
     assert MAX_BUFFERED_BYTES <= shown * len(line) <= 2 * MAX_BUFFERED_BYTES
-    outlet.write(b"on it goes\n")
-    assert read(reads, 11) == b"on it goes\n"
-    outlet.finish()
+    output.write(b"once more\n")
+    assert read(reads, 10) == b"once more\n"
+    output.finish()
 
 
-def test_a_reader_that_went_is_no_error(ends: tuple[int, int]) -> None:
-    """scheduler up | head: what is printed from then on is gone, and nobody minds."""
+def test_a_closed_reader_is_no_error(ends: tuple[int, int], warnings: Warnings) -> None:
+    """As in scheduler up | head: later output is discarded, not counted as dropped, and the end waits for no reader."""
     reads, writes = ends
-    outlet = NonblockingOutput(writes, "stdout")
+    output = NonblockingOutput(writes, "stdout")
     for _ in range(300):
-        outlet.write(b"x" * 999 + b"\n")
+        output.write(b"x" * 999 + b"\n")
     os.close(reads)
     for _ in range(300):
-        outlet.write(b"x" * 999 + b"\n")
-    outlet.finish()
+        assert output.write(b"x" * 999 + b"\n") == 1_000
+    began = time.monotonic()
+    output.finish()
+    assert time.monotonic() - began < FLUSH_TIMEOUT_S / 2
+    assert warnings.texts == []
 
 
 @given(st.lists(st.binary(max_size=9_000), max_size=20))
 def test_a_file_holds_what_was_written_when_the_write_returns(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
 ) -> None:
-    """Nothing waits where nothing has to; another program that appends to the same file is not overwritten."""
-    path = tmp_path_factory.mktemp("outlet") / "log"
+    """It is not buffered, and lines that another program appends to the same file are not overwritten."""
+    path = tmp_path_factory.mktemp("output") / "log"
     with path.open("ab") as file:
-        outlet = NonblockingOutput(file.fileno(), "stdout")
+        output = NonblockingOutput(file.fileno(), "stdout")
         for piece in pieces:
-            outlet.write(piece)
+            output.write(piece)
             with path.open("ab") as other:
                 other.write(b"|")
         assert path.read_bytes() == b"".join(piece + b"|" for piece in pieces)
-        outlet.finish()
+        output.finish()
 
 
-def test_within_the_block_stdout_is_as_programs_know_it() -> None:
+def test_within_the_block_stdout_is_a_text_stream_with_a_buffer() -> None:
     """Text, bytes, half of a surrogate pair; afterwards everything is as before."""
     reads, writes = os.pipe()
     with os.fdopen(writes, "w", encoding="utf-8") as stream, pytest.MonkeyPatch.context() as patch:
@@ -151,9 +164,29 @@ def test_within_the_block_stdout_is_as_programs_know_it() -> None:
     os.close(reads)
 
 
-def test_a_full_disk_costs_what_was_printed_and_no_more() -> None:
-    """/dev/full: there is no room; nothing fails."""
+def test_a_write_to_a_full_disk_is_no_error(warnings: Warnings) -> None:
+    """/dev/full refuses each write; the line is discarded."""
     with Path("/dev/full").open("wb", buffering=0) as full:
-        outlet = NonblockingOutput(full.fileno(), "stdout")
-        outlet.write(b"a line\n")
-        outlet.finish()
+        output = NonblockingOutput(full.fileno(), "stdout")
+        assert [output.write(b"a line\n") for _ in range(2)] == [7, 7]
+        output.finish()
+    assert warnings.texts == []
+
+
+def test_a_disk_that_has_room_again_takes_later_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the lines that it had no room for are lost."""
+    write, is_full = os.write, True
+
+    def refused(fileno: int, data: bytes) -> int:
+        if is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fileno, data)
+
+    monkeypatch.setattr(nonblocking_output.os, "write", refused)
+    with (tmp_path / "log").open("ab") as file:
+        output = NonblockingOutput(file.fileno(), "stdout")
+        output.write(b"lost\n")
+        is_full = False
+        output.write(b"stored\n")
+        output.finish()
+    assert (tmp_path / "log").read_bytes() == b"stored\n"

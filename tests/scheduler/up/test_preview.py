@@ -91,26 +91,26 @@ def call(url: str, name: str, prod: int) -> tuple[int, Any]:
 
 
 def test_each_port_serves_its_own_sources(both: Up) -> None:
-    """Modules of one name, files of one name, the environment's own name: none is mixed up."""
+    """Modules and files of the same names are not mixed up, and each sees its own environment."""
     assert call(both.url, "version", 1) == (200, {"result": ["live", "production", "data of live"]})
     assert call(both.facts["stage"], "version", 0) == (200, {"result": ["preview", "stage", "data of preview"]})
 
 
-def test_neither_knows_what_happens_in_the_other(both: Up) -> None:
+def test_the_two_share_no_module(both: Up) -> None:
     """A counter in a module counts the calls of its own process."""
     assert [call(both.url, "counted", 1)[1] for _ in range(3)] == [{"result": n} for n in (1, 2, 3)]
     assert call(both.facts["stage"], "counted", 0)[1] == {"result": 1}
 
 
-def test_each_answers_for_its_own_environment_alone(both: Up) -> None:
-    """LeanEngine's own words for the other one."""
+def test_each_answers_for_its_own_environment_only(both: Up) -> None:
+    """For the other one with LeanEngine's error."""
     status, answer = call(both.url, "version", 0)
     assert (status, answer["code"], answer["error"]) == (400, 1, "The cloud code isn't deployed for prod 0.")
     status, answer = call(both.facts["stage"], "version", 1)
     assert (status, answer["code"], answer["error"]) == (400, 1, "The cloud code isn't deployed for prod 1.")
 
 
-def test_the_timers_of_each_run_the_functions_of_each(both: Up, trees: tuple[Path, Path]) -> None:
+def test_timers_run_the_functions_of_their_environment(both: Up, trees: tuple[Path, Path]) -> None:
     """A timer declared in both trees is two timers."""
     live, _ = trees
     for environment, version in (("production", "live"), ("stage", "preview")):
@@ -120,8 +120,8 @@ def test_the_timers_of_each_run_the_functions_of_each(both: Up, trees: tuple[Pat
         assert json.loads(lines)["text"] == f"tick of {version}"
 
 
-def test_a_preview_that_crashes_is_started_again_and_what_is_live_never_notices(both: Up) -> None:
-    """A preview is where things may go wrong."""
+def test_a_preview_that_crashes_is_restarted_while_the_live_version_serves(both: Up) -> None:
+    """A function of the preview ends its process."""
     with pytest.raises(ConnectionError):
         call(both.facts["stage"], "crash", 0)
     assert call(both.url, "version", 1)[0] == 200
@@ -135,8 +135,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def test_what_is_live_starts_beside_a_preview_that_does_not(trees: tuple[Path, Path], tmp_path: Path) -> None:
-    """It says why the preview does not start; the timers of the stage fail for that reason."""
+def test_the_live_version_starts_beside_a_preview_that_does_not(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    """The reason is printed."""
     live, _ = trees
     (tmp_path / "cloud.py").write_text("price = 1 / 0\n")
     store = str(tmp_path / "store.db")
@@ -148,7 +148,7 @@ def test_what_is_live_starts_beside_a_preview_that_does_not(trees: tuple[Path, P
 
 
 def test_both_end_together(trees: tuple[Path, Path], tmp_path: Path) -> None:
-    """By SIGTERM with status 0; and when what is live is killed, the preview and all workers go with it."""
+    """By SIGTERM with status 0; and when the live process is killed, the preview and all workers end too."""
     live, preview = trees
     words = ("--stage", "0", "--stage-source", str(preview), "--store", str(tmp_path / "store.db"))
     with up(live, *words, **KEYS) as running:
@@ -162,8 +162,8 @@ def test_both_end_together(trees: tuple[Path, Path], tmp_path: Path) -> None:
         eventually(lambda: living(*started), lambda seen: not seen)
 
 
-def test_a_second_signal_waits_for_nobody(trees: tuple[Path, Path], tmp_path: Path) -> None:
-    """Not for a request to the preview either."""
+def test_a_second_signal_waits_for_no_request(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    """Not even for one to the preview."""
     live, preview = trees
     words = ("--stage", "0", "--stage-source", str(preview), "--store", str(tmp_path / "store.db"))
     with up(live, *words, **KEYS) as running:
@@ -192,7 +192,9 @@ def _hangs(url: str) -> None:
         (("--stage", "0", "--env", "stage"), "beside a preview (--stage PORT), what is served here is production"),
     ],
 )
-def test_what_makes_no_sense_is_refused(words: tuple[str, ...], message: str, command_line: CommandLine) -> None:
+def test_options_that_contradict_each_other_are_refused(
+    words: tuple[str, ...], message: str, command_line: CommandLine
+) -> None:
     """Before anything is started."""
     command_line.write("cloud.py", CLOUD)
     assert message in command_line.refusal("up", "--port", "0", *words)

@@ -52,7 +52,7 @@ def answer(running: Up) -> object:
 
 
 def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) -> None:
-    """Three saves, one of them broken: every second has its run, every call an answer."""
+    """Three saves, one of them broken: every second has its run, every call a response."""
     save(tmp_path, 1)
     with up(tmp_path, "--reload") as running:
         cli(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
@@ -99,8 +99,8 @@ def test_the_previous_version_reports_what_it_waits_for(tmp_path: Path) -> None:
     assert "a second signal stops at once" not in before
 
 
-def test_a_version_that_hangs_while_it_loads_holds_nothing_up(tmp_path: Path) -> None:
-    """A later save takes its place, and the end of the command does not wait for it."""
+def test_a_version_that_hangs_while_it_loads_blocks_nothing(tmp_path: Path) -> None:
+    """A later save replaces it, and the end of the command does not wait for it."""
     save(tmp_path, 1)
     with up(tmp_path, "--reload") as running:
         save(tmp_path, "__import__('time').sleep(50)")
@@ -114,15 +114,15 @@ def test_a_version_that_hangs_while_it_loads_holds_nothing_up(tmp_path: Path) ->
 
 
 def test_a_first_version_that_does_not_start_ends_the_command(tmp_path: Path) -> None:
-    """As without --reload: there is no good version to go on with."""
+    """As without --reload."""
     save(tmp_path, "nonsense")
     done = cli(tmp_path, "up", "--port", "0", "--reload")
     assert done.returncode == 2
     assert "NameError: name 'nonsense' is not defined" in done.stderr
 
 
-def test_whatever_serves_ends_with_the_command(tmp_path: Path) -> None:
-    """Even when that is killed."""
+def test_the_serving_process_and_its_workers_end_with_the_command(tmp_path: Path) -> None:
+    """Even when the command is killed."""
     save(tmp_path, 1)
     with up(tmp_path, "--reload") as running:
         (serving,) = children(running.process.pid)
@@ -133,7 +133,7 @@ def test_whatever_serves_ends_with_the_command(tmp_path: Path) -> None:
 
 
 def test_sources_are_python_files_and_settings(tmp_path: Path) -> None:
-    """Not what a virtual environment, a cache or the store's own folder holds."""
+    """But not those of a virtual environment, a cache or a hidden folder."""
     for name in ("venv/lib", "__pycache__", ".scheduler", "package"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "module.py").write_text("")

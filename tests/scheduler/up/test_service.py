@@ -63,7 +63,7 @@ def served(project: Path) -> Iterator[Up]:
 
 
 def test_the_printed_call_works_as_it_stands(served: Up) -> None:
-    """Copied into a shell, it calls a function of the user's."""
+    """Pasted into a shell, it calls a function of the project."""
     assert curl(served.facts["call"]) == (200, '{"result":"hello, world"}')
 
 
@@ -78,8 +78,8 @@ def test_functions_answer_as_on_leanengine(served: Up) -> None:
     assert json.loads(fetch(f"{served.url}/__engine/1/ping")[1])["runtime"].startswith("cpython-3.")
 
 
-def test_it_says_where_everything_is(served: Up, project: Path) -> None:
-    """URL, store, keys, zone, environment, functions."""
+def test_the_facts_name_url_store_keys_and_functions(served: Up, project: Path) -> None:
+    """Also the time zone and the environment."""
     facts = served.facts
     assert facts["store"] == f"sqlite:///{project}/.scheduler/store.db"
     assert facts["keys"] == str(project / ".scheduler" / "keys.json")
@@ -87,15 +87,15 @@ def test_it_says_where_everything_is(served: Up, project: Path) -> None:
     assert facts["functions"] == ["add", "bad", "environment", "hang", "hello", "lack", "refuse"]
 
 
-def test_the_keys_are_kept_for_their_owner_alone(served: Up, project: Path) -> None:
-    """The file is 0600; the key in it is the one that is printed."""
+def test_only_the_owner_can_read_the_file_of_keys(served: Up, project: Path) -> None:
+    """Its mode is 0600; the key in it is the one that is printed."""
     path = project / ".scheduler" / "keys.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text())["LEANCLOUD_APP_KEY"] in served.facts["call"]
 
 
-def test_a_timer_run_by_hand_ends_with_its_outcome(served: Up, project: Path) -> None:
-    """timers run --wait hears how the run ended, from another process."""
+def test_timers_run_waits_for_the_outcome(served: Up, project: Path) -> None:
+    """The run happens in another process, the daemon's."""
     cli(project, "timers", "add", "greeting", "--function", "hello", "--every", "3600", "name=Ann")
     done = cli(project, "timers", "run", "greeting", "--wait", "--json")
     run = json.loads(done.stdout)
@@ -108,20 +108,20 @@ def test_a_timer_run_by_hand_ends_with_its_outcome(served: Up, project: Path) ->
     assert "timerAction failed and no fallback available." in done.stdout
 
 
-def test_a_timer_that_is_enabled_fires_and_is_told_of(tmp_path: Path) -> None:
-    """An enabled timer fires without a restart; the terminal hears of the run."""
+def test_an_enabled_timer_fires_and_its_run_is_reported(tmp_path: Path) -> None:
+    """Without a restart; the line of the function and the run are printed to stdout."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path) as running:
         added = cli(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
         assert added.stderr == ""
         assert running.process.stdout is not None
-        told = [json.loads(running.process.stdout.readline()) for _ in range(2)]
-        assert told[0]["text"] == "saying hello to world"
-        assert (told[1]["timer"], told[1]["outcome"]) == ("often", "succeeded")
+        reported = [json.loads(running.process.stdout.readline()) for _ in range(2)]
+        assert reported[0]["text"] == "saying hello to world"
+        assert (reported[1]["timer"], reported[1]["outcome"]) == ("often", "succeeded")
 
 
-def test_a_terminated_service_ends_well_and_soon(tmp_path: Path) -> None:
-    """SIGTERM: exit status 0, no noise, no process left."""
+def test_sigterm_ends_the_service_within_seconds(tmp_path: Path) -> None:
+    """With exit status 0, one log line, and no process left."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path) as running:
         workers = children(running.process.pid)
@@ -134,8 +134,8 @@ def test_a_terminated_service_ends_well_and_soon(tmp_path: Path) -> None:
         eventually(lambda: living(*workers), lambda seen: not seen)
 
 
-def test_timers_go_on_when_nobody_reads_the_journal(tmp_path: Path) -> None:
-    """scheduler up | head: the reader is gone, the timers fire."""
+def test_timers_fire_when_stdout_is_closed(tmp_path: Path) -> None:
+    """As in scheduler up | head."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path) as running:
         assert running.process.stdout is not None
@@ -147,8 +147,8 @@ def test_timers_go_on_when_nobody_reads_the_journal(tmp_path: Path) -> None:
         assert running.process.poll() is None
 
 
-def test_timers_go_on_when_the_reader_stands_still(tmp_path: Path) -> None:
-    """scheduler up | less: far more is printed than a pipe holds, nobody reads, and SIGTERM still ends it."""
+def test_timers_fire_when_stdout_is_not_read(tmp_path: Path) -> None:
+    """As in scheduler up | less: far more is printed than a pipe holds, and SIGTERM still ends the service."""
     (tmp_path / "cloud.py").write_text(
         CLOUD + "\n\n@engine.define\ndef babble():\n    for _ in range(100):\n        print('x' * 1_000)\n"
     )
@@ -163,7 +163,7 @@ def test_timers_go_on_when_the_reader_stands_still(tmp_path: Path) -> None:
 
 
 def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path) -> None:
-    """A run that goes on is let end; a second SIGTERM cuts it short, and it is on record."""
+    """A second SIGTERM kills the run, and it is recorded as abandoned."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path) as running:
         cli(tmp_path, "timers", "add", "slow", "--function", "hang", "--every", "3600")
@@ -179,8 +179,8 @@ def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path
             assert [run.outcome for run in RunHistory(store).runs()] == [Outcome.ABANDONED]
 
 
-def test_a_terminal_that_is_closed_ends_it_in_good_order(tmp_path: Path) -> None:
-    """SIGHUP is like Ctrl-C: the run that goes on is waited for, even if the shell says so too; nohup lets it live."""
+def test_a_closed_terminal_stops_the_service_like_ctrl_c(tmp_path: Path) -> None:
+    """SIGHUP, even sent twice, lets the run in progress end; under nohup the service keeps running."""
     (tmp_path / "cloud.py").write_text(
         "import time\nfrom scheduler.engine import Engine\nengine = Engine()\n\n"
         "@engine.define\ndef slow():\n    time.sleep(1)\n"
@@ -206,8 +206,8 @@ def test_a_terminal_that_is_closed_ends_it_in_good_order(tmp_path: Path) -> None
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_request_that_is_being_answered_is_answered(tmp_path: Path) -> None:
-    """SIGTERM while a function runs for a client: the client gets its answer."""
+def test_a_request_in_progress_is_answered_before_the_end(tmp_path: Path) -> None:
+    """SIGTERM while a function runs for a client: the client gets its response."""
     (tmp_path / "cloud.py").write_text(
         CLOUD + "\n\n@engine.define\ndef slow():\n    time.sleep(1.5)\n    return 'done'\n"
     )
@@ -222,7 +222,7 @@ def test_a_request_that_is_being_answered_is_answered(tmp_path: Path) -> None:
 
 
 def test_a_leanengine_project_is_served_with_its_site(tmp_path: Path) -> None:
-    """wsgi.py, cloud.py and a Flask app as the guide lays them out; keys that its code gives to init hold."""
+    """wsgi.py, cloud.py and a Flask app as in LeanEngine's guide; the keys come from the environment."""
     hook = '\n\n@engine.before_save("Review")\ndef check(review):\n    pass\n'
     (tmp_path / "cloud.py").write_text(CLOUD + hook)
     (tmp_path / "site_app.py").write_text(SITE)
@@ -253,7 +253,7 @@ def test_keys_that_the_code_gives_to_init_are_the_ones_that_are_printed(tmp_path
 
 
 def test_keys_outlive_a_restart(tmp_path: Path) -> None:
-    """A client that has the key keeps its access."""
+    """A client with the key keeps its access."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path) as running:
         first = running.facts["call"].replace(running.url, "")
@@ -262,7 +262,7 @@ def test_keys_outlive_a_restart(tmp_path: Path) -> None:
         assert running.facts["call"].replace(running.url, "") == first
 
 
-def test_the_environment_names_one_deployment(tmp_path: Path) -> None:
+def test_an_environment_that_is_set_is_the_only_one_served(tmp_path: Path) -> None:
     """LEANCLOUD_APP_ENV=production: the code sees it, and a timer of the other environment fails."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path, LEANCLOUD_APP_ENV="production") as running:
@@ -295,7 +295,7 @@ def test_the_environment_names_one_deployment(tmp_path: Path) -> None:
         (CLOUD, ("--store", "mysql://host/timers"), "a store is SQLite or PostgreSQL"),
     ],
 )
-def test_a_service_that_cannot_start_says_why(
+def test_a_service_that_cannot_start_prints_the_reason(
     cloud: str | None, options: tuple[str, ...], message: str, command_line: CommandLine
 ) -> None:
     """One clear message, exit status 2, no traceback, nothing on stdout."""
@@ -306,7 +306,7 @@ def test_a_service_that_cannot_start_says_why(
 
 
 def test_a_port_in_use_is_found_before_anything_is_started(tmp_path: Path) -> None:
-    """No store, no keys, no import of the user's code."""
+    """Before a store or keys are made, and before the user's code is imported."""
     (tmp_path / "cloud.py").write_text("raise SystemError('loaded')\n")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -317,8 +317,8 @@ def test_a_port_in_use_is_found_before_anything_is_started(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["cloud.py"]
 
 
-def test_a_timer_whose_function_is_gone_is_warned_of(tmp_path: Path) -> None:
-    """A rename in cloud.py is noticed at the start, not at eight on Monday."""
+def test_a_timer_whose_function_is_missing_is_a_warning_at_the_start(tmp_path: Path) -> None:
+    """So a function that was renamed is noticed before the timer fires."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     cli(tmp_path, "timers", "add", "t", "--function", "helo", "--every", "60", "--no-check")
     with up(tmp_path) as running:
@@ -326,8 +326,8 @@ def test_a_timer_whose_function_is_gone_is_warned_of(tmp_path: Path) -> None:
     assert "Warning: timer 't' calls 'helo', which cloud.py does not define; did you mean 'hello'?" in stderr
 
 
-def test_timers_that_are_declared_beside_their_functions_are_kept_in_line(tmp_path: Path) -> None:
-    """Added once, changed where the declaration changes, disabled when it goes; what an operator edited stays."""
+def test_declared_timers_are_synchronised_at_the_start(tmp_path: Path) -> None:
+    """Added once, changed with the declaration, disabled when it is removed; an attribute that was edited stays."""
     declared = (
         '\n\n@engine.timer("0 0 8 ? * MON", tz="Asia/Tokyo", limit_s=3{})\n@engine.define\ndef weekly():\n    pass\n'
     )
@@ -368,8 +368,8 @@ def flaky():
 """
 
 
-def test_an_attempt_is_not_lost_with_the_process(tmp_path: Path) -> None:
-    """kill -9 in the pause after a failure: the next process tries again, and everything is on record."""
+def test_a_retry_survives_the_death_of_the_process(tmp_path: Path) -> None:
+    """SIGKILL in the pause after a failure: the next process tries again, and both attempts are recorded."""
     (tmp_path / "cloud.py").write_text(CLOUD + FLAKY)
     add = ("timers", "add", "t", "--function", "flaky", "--every", "3600", "--retries", "1", "--retry-backoff", "2")
     assert cli(tmp_path, *add, "--enable").returncode == 0
@@ -393,16 +393,16 @@ def test_an_attempt_is_not_lost_with_the_process(tmp_path: Path) -> None:
     assert (tmp_path / "attempts").read_text() == "xx"
 
 
-def test_people_get_the_same_facts_in_words(tmp_path: Path) -> None:
-    """Without --json: labels, timers, and the call on a line of its own; a log is not told the key."""
+def test_without_json_the_facts_are_printed_as_text(tmp_path: Path) -> None:
+    """With the timers, and the call on a line of its own; the key is printed to a terminal only."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     cli(tmp_path, "timers", "add", "t", "--function", "hello", "--cron", "0 0 8 ? * MON", "--enable")
-    said = banner(tmp_path, *os.pipe())
-    assert said.startswith("url          http://127.0.0.1:")
-    assert "t (production): hello, 0 0 8 ? * MON (Asia/Shanghai), next at " in said
-    assert "\x1b" not in said
-    assert '-H "X-LC-Key: $LEANCLOUD_APP_KEY" ' in said
-    assert app_key(tmp_path) not in said
+    text = banner(tmp_path, *os.pipe())
+    assert text.startswith("url          http://127.0.0.1:")
+    assert "t (production): hello, 0 0 8 ? * MON (Asia/Shanghai), next at " in text
+    assert "\x1b" not in text
+    assert '-H "X-LC-Key: $LEANCLOUD_APP_KEY" ' in text
+    assert app_key(tmp_path) not in text
     assert f'-H "X-LC-Key: {app_key(tmp_path)}" ' in banner(tmp_path, *os.openpty())
 
 
@@ -412,7 +412,7 @@ def app_key(folder: Path) -> str:
 
 
 def banner(folder: Path, read_from: int, write_to: int) -> str:
-    """What it says on its stdout, a pipe or a terminal, up to the call."""
+    """What it prints to a pipe or a terminal, up to the call."""
     words = [sys.executable, "-m", "scheduler", "up", "--port", "0"]
     process = subprocess.Popen(words, cwd=folder, env=clean_environ(), stdout=write_to)
     os.close(write_to)
@@ -420,7 +420,7 @@ def banner(folder: Path, read_from: int, write_to: int) -> str:
         lines: list[str] = []
         while not lines or not lines[-1].startswith("curl "):
             lines.append(stdout.readline())
-            assert lines[-1], "it ended before it had said everything"
+            assert lines[-1], "it ended before it had printed the call"
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
     return "".join(lines)
