@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
-from ..core.admission import PlannedRun, plan
+from ..core.admission import NewRun, plan_claim
 from ..core.breaker import Breaker
 from ..core.misfire import Due, due
 from ..core.run import Kind, Outcome, Task
@@ -65,9 +65,9 @@ class Batch:
         """Judge what is due of one timer; `row` has its id, next_fire_at and tail."""
         key = row.next_fire_at, known.rule
         found = self._found.get(key) or self._find(key)
-        planned = plan(known.rule.overlap, breaker, found.due, open_runs=open_runs)
-        change = _TimerUpdate(row.id, found.next_fire_at, row.tail_run_id, row.tail_outcome, planned.breaker)
-        for entry in planned.entries:
+        planned = plan_claim(known.rule.overlap, breaker, found.due, open_runs=open_runs)
+        change = _TimerUpdate(row.id, found.next_fire_at, row.counter_run_id, row.counter_outcome, planned.breaker)
+        for entry in planned.runs:
             self._enter(change, known, entry)
         self._changed.append(change)
         self.changes.append((known.names[1], breaker, planned.breaker))
@@ -126,10 +126,10 @@ class Batch:
         self._new_runs.append(run)
         self._to_run.append((run, known, fire_time))
 
-    def _enter(self, change: _TimerUpdate, known: CachedTimer, entry: PlannedRun) -> None:
+    def _enter(self, change: _TimerUpdate, known: CachedTimer, entry: NewRun) -> None:
         if entry.outcome is not None:
             self.passed_over[known.names[3], entry.outcome] += entry.count
-        if entry.outcome in _COALESCED and entry.outcome == change.tail_outcome:
+        if entry.outcome in _COALESCED and entry.outcome == change.counter_outcome:
             self._count_in_tail(change, entry)
             return
         change.end_tail()
@@ -140,16 +140,16 @@ class Batch:
         run = new_run(known.names, entry, self._claimed_at)
         self._new_runs.append(run)
         if entry.outcome in _COALESCED:
-            change.tail, change.tail_outcome = run, entry.outcome
+            change.tail, change.counter_outcome = run, entry.outcome
 
-    def _count_in_tail(self, change: _TimerUpdate, entry: PlannedRun) -> None:
+    def _count_in_tail(self, change: _TimerUpdate, entry: NewRun) -> None:
         last_fire_at = stamp(entry.last_fire_time)
         # The row to count in may be one of this very claim, and then it is not in the store yet.
         if change.tail is not None:
             change.tail[_LAST_FIRE_AT] = last_fire_at
             change.tail[_COUNT] += entry.count
-        elif change.tail_run_id is not None:
-            self._counted.append((last_fire_at, entry.count, change.tail_run_id))
+        elif change.counter_run_id is not None:
+            self._counted.append((last_fire_at, entry.count, change.counter_run_id))
 
     def _task(self, run: list[Any], known: CachedTimer, fire_time: datetime) -> Task:
         past_due = fire_time < self._late_before
@@ -182,28 +182,34 @@ class _Found:
 class _TimerUpdate:
     """The new state of a timer of which more than its next fire time changes."""
 
-    __slots__ = ("breaker", "next_fire_at", "tail", "tail_outcome", "tail_run_id", "timer_id")
+    __slots__ = ("breaker", "counter_outcome", "counter_run_id", "next_fire_at", "tail", "timer_id")
 
     def __init__(
         self,
         timer_id: int,
         next_fire_at: int | None,
-        tail_run_id: int | None,
-        tail_outcome: str | None,
+        counter_run_id: int | None,
+        counter_outcome: str | None,
         breaker: Breaker,
     ) -> None:
         self.timer_id, self.next_fire_at, self.breaker = timer_id, next_fire_at, breaker
-        self.tail_run_id, self.tail_outcome = tail_run_id, tail_outcome
+        self.counter_run_id, self.counter_outcome = counter_run_id, counter_outcome
         #: The row that further fires are counted in, where it is a new one.
         self.tail: list[Any] | None = None
 
     def end_tail(self) -> None:
-        self.tail, self.tail_run_id, self.tail_outcome = None, None, None
+        self.tail, self.counter_run_id, self.counter_outcome = None, None, None
 
     def row(self) -> tuple[Any, ...]:
-        tail_run_id = self.tail_run_id if self.tail is None else self.tail[0]
+        counter_run_id = self.counter_run_id if self.tail is None else self.tail[0]
         state = breaker_columns(self.breaker)
-        return self.next_fire_at, tail_run_id, self.tail_outcome, *(state[name] for name in BREAKER), self.timer_id
+        return (
+            self.next_fire_at,
+            counter_run_id,
+            self.counter_outcome,
+            *(state[name] for name in BREAKER),
+            self.timer_id,
+        )
 
 
 def _single(found: Due) -> int | None:
@@ -232,7 +238,7 @@ _ADVANCE = Bulk(
 _ADVANCE_ALL = Among(update(timers).values(next_fire_at=bindparam("next_fire")), timers.c.id)
 #: More timers than this with the same next fire time are advanced by one statement.
 _TOGETHER = 8
-_CHANGED = ("next_fire_at", "tail_run_id", "tail_outcome", *BREAKER)
+_CHANGED = ("next_fire_at", "counter_run_id", "counter_outcome", *BREAKER)
 _CHANGE = Bulk(
     update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in _CHANGED}),
     (*_CHANGED, "timer"),

@@ -24,9 +24,9 @@ from sqlalchemy import (
 
 from ..core import breaker
 from ..core.breaker import Breaker
-from ..core.misfire import GRACE
+from ..core.misfire import GRACE, runs_late
 from ..core.run import MESSAGES, Ending, Kind, Line, Outcome, Task
-from ..core.timer import Environment, MisfirePolicy
+from ..core.timer import Environment
 from ..core.timestamps import instant_or_none, stamp
 from ..store.database import Store
 from ..store.rows import BREAKER, breaker_of, line_columns
@@ -230,7 +230,7 @@ class Claims:
         for task in self._doubts.claimed_after_all(connection, self._lease.id):
             known = self._known.get(task.timer_id)
             is_late = now - task.fire_time > self._grace
-            if is_late and known is not None and known.rule.misfire is MisfirePolicy.SKIP:
+            if is_late and known is not None and not runs_late(known.rule.misfire):
                 end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
                 its_timer = select(timers).where(timers.c.id == task.timer_id).with_for_update(key_share=True)
                 lose_probes(connection, connection.execute(its_timer), now)
@@ -264,7 +264,7 @@ class Claims:
 _IS_WELL = (
     (timers.c.breaker_state == breaker.BreakerState.CLOSED)
     & (timers.c.consecutive_failures == 0)
-    & timers.c.tail_run_id.is_(None)
+    & timers.c.counter_run_id.is_(None)
 )
 _DUE = (
     select(timers.c.id, timers.c.revision, timers.c.next_fire_at, _IS_WELL)
@@ -281,7 +281,7 @@ _COUNT_DUE = select(func.count()).select_from(
 #: What a claim must know of a timer where more is to be judged than its fire time, in the order of the due.
 _STATES = Among(
     select(
-        *(timers.c[name] for name in ("id", "next_fire_at", "tail_run_id", "tail_outcome")),
+        *(timers.c[name] for name in ("id", "next_fire_at", "counter_run_id", "counter_outcome")),
         *(timers.c[name] for name in BREAKER),
     ).order_by(timers.c.next_fire_at),
     timers.c.id,

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
 
 from ..core import breaker
+from ..core.admission import OverlapPolicy
 from ..core.breaker import Admission
 from ..core.retry import is_past
 from ..core.run import MESSAGES, Kind, Outcome, Task
-from ..core.timer import OverlapPolicy
 from ..core.timestamps import instant, stamp
 from ..store.database import store_of
 from ..store.rows import BREAKER, breaker_columns, breaker_of, task_of, timer_of

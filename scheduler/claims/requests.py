@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, or_, select
 
-from ..core.admission import PlannedRun
+from ..core.admission import NewRun
 from ..core.run import Kind, Outcome
 from ..core.timer import Environment
 from ..core.timestamps import stamp
-from ..core.triggers import Trigger
+from ..core.triggers import Schedule
 from ..errors import TimerError
 from ..store.database import Store
 from ..store.rows import NEW_RUN, new_run
@@ -59,7 +59,7 @@ def backfill(
         names = (kept.id, name, kept.timer.function, environment.value)
         run_ids = store.new_run_ids(connection, len(found.fire_times))
         rows = [
-            dict(zip(NEW_RUN, new_run(names, PlannedRun(fire_time, fire_time, waits=True), stamp(now)), strict=True))
+            dict(zip(NEW_RUN, new_run(names, NewRun(fire_time, fire_time, waits=True), stamp(now)), strict=True))
             | {"id": run_id, "kind": Kind.BACKFILL}
             for run_id, fire_time in zip(run_ids, found.fire_times, strict=True)
         ]
@@ -116,7 +116,7 @@ def _ran(connection: Connection, kept: StoredTimer, start: datetime, end: dateti
     return set(connection.execute(query).scalars())
 
 
-def _fires(schedule: Trigger, start: datetime, end: datetime) -> Iterator[datetime]:
+def _fires(schedule: Schedule, start: datetime, end: datetime) -> Iterator[datetime]:
     fire_time = schedule.next_fire(start - timedelta(microseconds=1))
     while fire_time is not None and fire_time < end:
         yield fire_time
@@ -128,7 +128,7 @@ def request_run(store: Store, name: str, environment: Environment, *, now: datet
     kept = TimerTable(store).get(name, environment)
     with store.writing_and_notifying() as connection:
         names = (kept.id, name, kept.timer.function, environment.value)
-        row = new_run(names, PlannedRun(now, now, waits=True), stamp(now))
+        row = new_run(names, NewRun(now, now, waits=True), stamp(now))
         columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
         (run_id,) = store.new_run_ids(connection, 1)
         connection.execute(insert(runs).values(columns | {"id": run_id}))

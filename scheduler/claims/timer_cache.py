@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-from ..core.timer import MisfirePolicy, OverlapPolicy
-from ..core.triggers import Cron, Every, Shifted, offset_s, shifted
-from ..store.rows import trigger_of
+from ..core.admission import OverlapPolicy
+from ..core.misfire import MisfirePolicy
+from ..core.trigger_kinds import read_trigger
+from ..core.triggers import Schedule, offset_s, shifted
 from ..store.schema import timers
 from ..store.statements import Among
 
@@ -23,7 +24,7 @@ MOST = 200_000
 class Rule:
     """What says which fire times there are and which of them run; timers that agree in it share one object."""
 
-    trigger: Cron | Every | Shifted
+    trigger: Schedule
     misfire: MisfirePolicy
     overlap: OverlapPolicy
 
@@ -66,13 +67,12 @@ class TimerCache:
 
     def _known(self, row: Row[Any]) -> CachedTimer:
         later_s = offset_s(row.environment, row.name, row.jitter_s)
-        # Of a hundred thousand expressions each is a text of its own, but all of them share these.
-        shared = [text and sys.intern(text) for text in (row.tz, row.dst, row.misfire, row.overlap)]
-        key = row.expression, row.every_s, row.anchor_at, later_s, *shared
+        key = row.trigger, row.trigger_kind, later_s, row.misfire, row.overlap
         rule = self._rules.get(key)
         if rule is None:
-            rule = Rule(shifted(trigger_of(row), later_s), MisfirePolicy(row.misfire), OverlapPolicy(row.overlap))
-            self._rules[key] = rule
+            trigger = read_trigger(row.trigger_kind, row.trigger)
+            rule = Rule(shifted(trigger, later_s), MisfirePolicy(row.misfire), OverlapPolicy(row.overlap))
+            self._rules[row.trigger, sys.intern(row.trigger_kind), later_s, rule.misfire, rule.overlap] = rule
         # Many timers call the same function with the same parameters: one text does for them all.
         function, environment, params = map(sys.intern, (row.function, row.environment, row.params))
         return CachedTimer(row.revision, (row.id, row.name, function, environment), params, row.limit_s, rule)
@@ -87,11 +87,8 @@ _WANTED = Among(
         timers.c.environment,
         timers.c.params,
         timers.c.limit_s,
-        timers.c.expression,
-        timers.c.tz,
-        timers.c.dst,
-        timers.c.every_s,
-        timers.c.anchor_at,
+        timers.c.trigger_kind,
+        timers.c.trigger,
         timers.c.jitter_s,
         timers.c.misfire,
         timers.c.overlap,

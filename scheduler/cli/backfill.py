@@ -8,7 +8,6 @@ import click
 
 from ..claims.requests import DEFAULT_CAP, MAX_CAP, Backfill, backfill, cancel_backfill, plan_backfill
 from ..core.timer import Timer
-from ..core.triggers import Cron
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import Project, current_project
@@ -108,7 +107,8 @@ def _tell(timer: Timer, found: Backfill, project: Project, *, dry_run: bool) -> 
 
 
 def _since(timer: Timer, project: Project) -> str:
-    """What an interval has and an expression has not: a beginning."""
-    if isinstance(timer.trigger, Cron):
+    """The anchor of a trigger that has one: before it, there is no fire time."""
+    anchor = timer.trigger.anchor
+    if anchor is None:
         return ""
-    return f"; it is counted from {display.instant(timer.trigger.anchor, display.zone_of(timer, project.settings.tz))}"
+    return f"; it is counted from {display.instant(anchor, display.zone_of(timer, project.settings.tz))}"

@@ -26,7 +26,7 @@ from ..store.timers import StoredTimer, TimerTable
 from .arguments import parse_params
 from .backfill import backfill_timer
 from .options import environment_filter, environment_option, json_option, store_option
-from .timer_options import attributes, changed_trigger, definition_options, trigger
+from .timer_options import DefinitionCommand, attributes, changed_trigger, definition_options, new_trigger
 from .transfer import export_timers, import_timers
 
 #: How often a waiting command looks whether its run has ended.
@@ -74,7 +74,7 @@ def _with_hint(error: UnknownTimerError, entries: list[StoredTimer]) -> TimerErr
     return TimerError(f"no timer {error.name!r} in {error.environment}; {hint}", field="name") if hint else None
 
 
-@command.command("add")
+@command.command("add", cls=DefinitionCommand)
 @click.argument("name")
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @definition_options
@@ -97,7 +97,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         name=name,
         environment=project.environment,
         enabled=enable,
-        trigger=trigger(given, project.settings.tz),
+        trigger=new_trigger(given, project.settings.tz),
         params=parse_params(pairs, given["params"]),
         **attributes(given, limit_s=project.settings.limit_s),
     )
@@ -208,7 +208,7 @@ def reset_timer(name: str, environment: str | None, store: str | None, as_json: 
         _answer(TimerTable(opened).reset(name, project.environment), f"closed the breaker of {name}", project, as_json)
 
 
-@command.command("edit", short_help="Change a timer; what is not named stays.")
+@command.command("edit", cls=DefinitionCommand, short_help="Change a timer; what is not named stays.")
 @click.argument("name")
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @definition_options

@@ -1,23 +1,34 @@
-"""What one claim does to one timer: which fire times run, wait, or are only accounted for. Pure.
+"""What one claim does to one timer: which fire times run, wait, or are only recorded. Pure.
 
-The order of judgement: misfire policy, then breaker, then overlap policy. A fire time that waits is judged by the
-breaker when its turn comes.
+The misfire policy is applied first, then the breaker, then the overlap policy. The breaker judges a fire time that
+waits when its turn comes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from .breaker import Admission, Breaker, admit
 from .misfire import Due
 from .run import Outcome
-from .timer import OverlapPolicy
+
+
+class OverlapPolicy(StrEnum):
+    """What becomes of a fire time while an earlier run of its timer is still open."""
+
+    SKIP = "skip"
+    ALLOW = "allow"
+    QUEUE_ONE = "queue_one"
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedRun:
-    """Fire times that share a fate: `outcome` None means that it runs, or waits for its turn where `waits`."""
+class NewRun:
+    """A run to enter, for one fire time or for `count` fire times with the same `outcome`.
+
+    `outcome` is None for a run that begins now, or waits for its turn where `waits`.
+    """
 
     fire_time: datetime
     last_fire_time: datetime
@@ -27,53 +38,53 @@ class PlannedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """The entries of one claim of one timer, oldest first, and the timer's state afterwards."""
+class ClaimPlan:
+    """The runs that one claim of one timer enters, oldest first, and the state of the timer after it."""
 
-    entries: tuple[PlannedRun, ...]
+    runs: tuple[NewRun, ...]
     next_fire: datetime | None
     breaker: Breaker
 
 
-def plan(overlap: OverlapPolicy, breaker: Breaker, found: Due, *, open_runs: int) -> Admitted:
-    """Judge what is due of a timer of that policy that has `open_runs` runs going on or waiting."""
-    entries: list[PlannedRun] = []
-    if found.misfired is not None:
-        missed = found.misfired
-        entries.append(PlannedRun(missed.first, missed.last, missed.count, Outcome.MISFIRED))
-    begun = False
-    for fire_time in found.fire_times:
-        if begun and overlap is not OverlapPolicy.ALLOW:
-            # The claim came late for all but the first, which is no overlap: they take their turns.
-            entries.append(PlannedRun(fire_time, fire_time, waits=True))
+def plan_claim(overlap: OverlapPolicy, breaker: Breaker, due: Due, *, open_runs: int) -> ClaimPlan:
+    """Decide what becomes of the due fire times of a timer that has `open_runs` runs begun or waiting."""
+    runs: list[NewRun] = []
+    if due.misfired is not None:
+        missed = due.misfired
+        runs.append(NewRun(missed.first, missed.last, missed.count, Outcome.MISFIRED))
+    has_begun = False
+    for fire_time in due.fire_times:
+        if has_begun and overlap is not OverlapPolicy.ALLOW:
+            # These are due together only because the claim is late, which is no overlap: they take turns.
+            runs.append(NewRun(fire_time, fire_time, waits=True))
             continue
         admitted, admission = admit(breaker, fire_time)
-        entry = _judge(overlap, fire_time, admission, open_runs)
-        if entry.outcome is None and not entry.waits:
-            breaker, begun = admitted, True
-        elif entry.waits:
+        run = _judge(overlap, fire_time, admission, open_runs)
+        if run.outcome is None and not run.waits:
+            breaker, has_begun = admitted, True
+        elif run.waits:
             open_runs += 1
-        entries.append(entry)
-    return Admitted(_coalesced(entries), found.next_fire, breaker)
+        runs.append(run)
+    return ClaimPlan(_coalesced(runs), due.next_fire, breaker)
 
 
-def _judge(overlap: OverlapPolicy, fire_time: datetime, admission: Admission, open_runs: int) -> PlannedRun:
+def _judge(overlap: OverlapPolicy, fire_time: datetime, admission: Admission, open_runs: int) -> NewRun:
     if admission is Admission.SHORT_CIRCUIT:
-        return PlannedRun(fire_time, fire_time, outcome=Outcome.SHORT_CIRCUITED)
+        return NewRun(fire_time, fire_time, outcome=Outcome.SHORT_CIRCUITED)
     if open_runs == 0 or overlap is OverlapPolicy.ALLOW:
-        return PlannedRun(fire_time, fire_time)
+        return NewRun(fire_time, fire_time)
     if overlap is OverlapPolicy.QUEUE_ONE and open_runs == 1:
-        return PlannedRun(fire_time, fire_time, waits=True)
-    return PlannedRun(fire_time, fire_time, outcome=Outcome.SKIPPED_OVERLAP)
+        return NewRun(fire_time, fire_time, waits=True)
+    return NewRun(fire_time, fire_time, outcome=Outcome.SKIPPED_OVERLAP)
 
 
-def _coalesced(entries: list[PlannedRun]) -> tuple[PlannedRun, ...]:
-    """Neighbours of the same outcome become one entry that counts them."""
-    merged: list[PlannedRun] = []
-    for entry in entries:
+def _coalesced(runs: list[NewRun]) -> tuple[NewRun, ...]:
+    """Merge neighbours with the same outcome into one run that counts them."""
+    merged: list[NewRun] = []
+    for run in runs:
         last = merged[-1] if merged else None
-        if last is not None and entry.outcome is not None and last.outcome is entry.outcome:
-            merged[-1] = PlannedRun(last.fire_time, entry.last_fire_time, last.count + entry.count, entry.outcome)
+        if last is not None and run.outcome is not None and last.outcome is run.outcome:
+            merged[-1] = NewRun(last.fire_time, run.last_fire_time, last.count + run.count, run.outcome)
         else:
-            merged.append(entry)
+            merged.append(run)
     return tuple(merged)

@@ -1,26 +1,39 @@
-"""Which of a timer's due fire times run, and which are only accounted for. Pure.
+"""Which of a timer's due fire times run, and which are only recorded. Pure.
 
-A fire time is *missed* when it is later than the grace allows: the daemon was down, or too busy. What was missed goes
-by the timer's misfire policy; what is on time always runs.
+A fire time is *missed* when it is later than the grace: the daemon was down or too busy. Missed fire times go by the
+timer's misfire policy; fire times within the grace always run.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from .timer import MisfirePolicy
-from .triggers import Trigger
+from .triggers import Schedule
 
-#: A fire time up to this late is on time: a hiccup of the machine is no misfire.
+#: A fire time up to this late is on time: a short stall of the machine is no misfire.
 GRACE = timedelta(seconds=5)
-#: fire_all runs at most this many missed fire times, the latest ones; the rest is accounted for.
+#: fire_all runs at most this many missed fire times, the latest ones; the others are recorded as misfired.
 FIRE_ALL_CAP = 100
+
+
+class MisfirePolicy(StrEnum):
+    """What becomes of fire times that were missed."""
+
+    FIRE_ONCE = "fire_once"
+    FIRE_ALL = "fire_all"
+    SKIP = "skip"
+
+
+def runs_late(policy: MisfirePolicy) -> bool:
+    """Whether a fire time that was claimed in time, but could not begin within the grace, still runs."""
+    return policy is not MisfirePolicy.SKIP
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Missed fire times that will not run: the first, the last, and how many."""
+    """Missed fire times that do not run: the first, the last, and how many."""
 
     first: datetime
     last: datetime
@@ -29,7 +42,7 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a claim at one instant finds: fire times to run, oldest first; what is misfired; the next fire time."""
+    """What is due at one instant: the fire times that run, oldest first; what is misfired; the next fire time."""
 
     fire_times: tuple[datetime, ...]
     misfired: Missed | None
@@ -37,7 +50,7 @@ class Due:
 
 
 def due(
-    trigger: Trigger,
+    schedule: Schedule,
     since: datetime,
     now: datetime,
     policy: MisfirePolicy,
@@ -45,58 +58,59 @@ def due(
     grace: timedelta = GRACE,
     cap: int = FIRE_ALL_CAP,
 ) -> Due:
-    """Divide the fire times in [since, now]; `since` is itself a fire time, the earliest not yet handled.
+    """Divide the fire times in [since, now]; `since` is itself a fire time, the earliest that is not yet handled.
 
-    The work is bounded by `cap` and by what fits into `grace`, however long the daemon was down.
+    The work is bounded by `cap` and by the number of fire times within `grace`, however long the daemon was down.
     """
-    next_fire = trigger.next_fire(now)
-    on_time = _fires_from(trigger, max(since, now - grace), since, now)
+    next_fire = schedule.next_fire(now)
+    on_time = _fires_from(schedule, max(since, now - grace), since, now)
     first_on_time = on_time[0] if on_time else None
     if first_on_time == since:
         return Due(on_time, None, next_fire)
     end = first_on_time if first_on_time is not None else now + timedelta(microseconds=1)
-    missed = trigger.count(since, end)
-    last = trigger.prev_fire(end)
+    missed = schedule.count(since, end)
+    last = schedule.prev_fire(end)
     if missed == 0 or last is None:
-        # `since` is no fire time of this trigger (its rule was edited behind the store's back): nothing is due before.
+        # `since` is no fire time: the row was changed outside this program. Nothing is due before the grace.
         return Due(on_time, None, next_fire)
-    caught_up = _caught_up(trigger, since, last, policy, cap=cap, fires_on_time=bool(on_time))
-    misfired = _rest(trigger, since, last, missed, caught_up)
+    caught_up = _caught_up(schedule, since, last, policy, cap=cap, fires_on_time=bool(on_time))
+    misfired = _misfired(schedule, since, last, missed, caught_up)
     return Due(caught_up + on_time, misfired, next_fire)
 
 
-def _fires_from(trigger: Trigger, start: datetime, since: datetime, now: datetime) -> tuple[datetime, ...]:
+def _fires_from(schedule: Schedule, start: datetime, since: datetime, now: datetime) -> tuple[datetime, ...]:
     """The fire times in [start, now]."""
     fires = [since] if start == since else []
-    fire = trigger.next_fire(start - timedelta(microseconds=1)) if not fires else trigger.next_fire(since)
+    fire = schedule.next_fire(start - timedelta(microseconds=1)) if not fires else schedule.next_fire(since)
     while fire is not None and fire <= now:
         fires.append(fire)
-        fire = trigger.next_fire(fire)
+        fire = schedule.next_fire(fire)
     return tuple(fires)
 
 
 def _caught_up(
-    trigger: Trigger, since: datetime, last: datetime, policy: MisfirePolicy, *, cap: int, fires_on_time: bool
+    schedule: Schedule, since: datetime, last: datetime, policy: MisfirePolicy, *, cap: int, fires_on_time: bool
 ) -> tuple[datetime, ...]:
-    """The missed fire times that run all the same, oldest first."""
+    """The missed fire times that the policy runs all the same, oldest first."""
     if policy is MisfirePolicy.SKIP:
         return ()
     if policy is MisfirePolicy.FIRE_ONCE:
-        # A fire on time in the same claim does what the one made up for would have done.
+        # A fire time on time in the same claim stands for the one that was missed.
         return () if fires_on_time else (last,)
     latest: list[datetime] = []
     fire: datetime | None = last
     while fire is not None and fire >= since and len(latest) < cap:
         latest.append(fire)
-        fire = trigger.prev_fire(fire)
+        fire = schedule.prev_fire(fire)
     return tuple(reversed(latest))
 
 
-def _rest(
-    trigger: Trigger, since: datetime, last: datetime, missed: int, caught_up: tuple[datetime, ...]
+def _misfired(
+    schedule: Schedule, since: datetime, last: datetime, missed: int, caught_up: tuple[datetime, ...]
 ) -> Missed | None:
+    """The missed fire times before those that are caught up."""
     count = missed - len(caught_up)
     if count <= 0:
         return None
-    last_left = trigger.prev_fire(caught_up[0]) if caught_up else last
-    return Missed(since, last_left if last_left is not None else since, count)
+    last_misfired = schedule.prev_fire(caught_up[0]) if caught_up else last
+    return Missed(since, last_misfired if last_misfired is not None else since, count)

@@ -1,30 +1,36 @@
-"""Triggers: what yields the fire times of a timer. Pure: an instant goes in, an instant comes out."""
+"""Triggers: what yields the fire times of a timer. Pure: an instant goes in, an instant comes out.
+
+A kind of trigger is a class: how it fires, how it is written down, and the options that make one. The table of kinds
+stands in trigger_kinds.py.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from quartzcron import CronError, CronExpression
 
 from ..errors import TimerError
-from .timestamps import EPOCH
+from .options import Option, trimmed, whole, word
+from .timestamps import EPOCH, instant, stamp
 
 #: The specification's runtime is UTC+8, and so is the time zone of a timer that names none.
 DEFAULT_TZ = "Asia/Shanghai"
-
-
 MAX_INTERVAL_S = 366 * 86_400
-
 
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Trigger(Protocol):
-    """What yields fire times."""
+class Schedule(Protocol):
+    """What yields fire times: a trigger, or one that is shifted."""
 
     def next_fire(self, after: datetime) -> datetime | None:
         """The first fire time strictly after an instant, or None."""
@@ -38,15 +44,141 @@ class Trigger(Protocol):
         """How many fire times lie in [start, end)."""
         ...
 
+    @property
+    def anchor(self) -> datetime | None:
+        """The instant from which fire times are counted, None for a schedule that follows the calendar alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerOption(Option):
+    """An option of a trigger.
+
+    `field` is the attribute of the trigger that it sets, `name` unless given. `noun` says in messages what is given
+    (an interval), `example` is a value of it as a user writes it.
+    """
+
+    field: str = ""
+    noun: str = ""
+    example: str = ""
+
+    def __post_init__(self) -> None:
+        Option.__post_init__(self)
+        object.__setattr__(self, "field", self.field or self.name)
+
+
+class Trigger(ABC):
+    """A kind of trigger: what a timer has as `trigger`.
+
+    A subclass is a frozen dataclass. Its `kind` is the word for it in the store, its first option is the one that
+    chooses it (`--cron`, `--every`), and the others may be shared with other kinds. What is said here of options and
+    JSON holds where each option sets one field with a JSON value; a kind of another shape overrides it.
+    """
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+    options: ClassVar[tuple[TriggerOption, ...]]
+
+    @abstractmethod
+    def next_fire(self, after: datetime) -> datetime | None:
+        """The first fire time strictly after an instant, or None."""
+
+    @abstractmethod
+    def prev_fire(self, before: datetime) -> datetime | None:
+        """The last fire time strictly before an instant, or None."""
+
+    @abstractmethod
+    def count(self, start: datetime, end: datetime) -> int:
+        """How many fire times lie in [start, end)."""
+
+    @property
+    def gap(self) -> timedelta | None:
+        """The shortest time from one fire to the next, None where there are fewer than two or it is not known."""
+        return None
+
+    @property
+    def tz(self) -> str | None:
+        """The time zone in which its fire times are shown, None for that of the project."""
+        return None
+
+    @property
+    def anchor(self) -> datetime | None:
+        """The instant from which fire times are counted, None for a trigger that follows the calendar alone."""
+        return None
+
+    def anchored(self, now: datetime) -> Self:  # noqa: ARG002
+        """The same trigger for a timer that begins at `now`; only one that is counted from an anchor is changed."""
+        return self
+
+    @classmethod
+    def from_options(cls, values: Mapping[str, Any]) -> Self:
+        """The trigger that option values make, by name of the option; the dataclass has the defaults."""
+        return cls(**{option.field: values[option.name] for option in cls.options if option.name in values})
+
+    def option_values(self) -> dict[str, Any]:
+        """The values of its options, by name of the option."""
+        return {option.name: getattr(self, option.field) for option in self.options}
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that it is, as a JSON object."""
+        return {option.field: getattr(self, option.field) for option in self.options}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The trigger that a JSON object describes."""
+        return cls(**values)
+
+    def stored(self) -> tuple[str, str]:
+        """Its kind, and its JSON as text: what the store keeps."""
+        return self.kind, json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":"))
+
+
+#: Options that a trigger with a time zone has.
+TZ = TriggerOption(
+    name="tz",
+    flag="--tz",
+    read=trimmed,
+    metavar="ZONE",
+    help="The time zone of the expression; Asia/Shanghai unless set.",
+    synonyms=("timezone",),
+    noun="time zone",
+)
+DST = TriggerOption(
+    name="dst",
+    flag="--dst",
+    read=word,
+    choices=("vixie", "quartz"),
+    help="What gaps and overlaps of the clock do.",
+    noun="time zone",
+)
+
 
 @dataclass(frozen=True, slots=True)
-class Cron:
+class Cron(Trigger):
     """Fire when a Quartz expression says so, in a time zone.
 
     >>> from datetime import UTC
     >>> Cron("0 0 8 ? * MON").next_fire(datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
     '2026-01-05T00:00:00+00:00'
     """
+
+    kind: ClassVar[str] = "cron"
+    options: ClassVar[tuple[TriggerOption, ...]] = (
+        TriggerOption(
+            name="cron",
+            flag="--cron",
+            read=trimmed,
+            metavar="EXPR",
+            help="Fire on a Quartz expression, as in '0 0 8 ? * MON'.",
+            synonyms=("expression",),
+            field="expression",
+            noun="an expression",
+            example="0 0 8 ? * MON",
+        ),
+        TZ,
+        DST,
+    )
 
     expression: str
     tz: str = DEFAULT_TZ
@@ -76,18 +208,40 @@ class Cron:
         """The shortest time from one fire to the next by wall clock, None where there are fewer than two."""
         return _min_gap(self.expression, self.tz, self.dst)
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        # Thousands of timers share a few zones.
+        return cls(values["expression"], sys.intern(values["tz"]), sys.intern(values["dst"]))
+
     def __str__(self) -> str:
         return f"{self.expression} ({self.tz})"
 
 
 @dataclass(frozen=True, slots=True)
-class Every:
+class Every(Trigger):
     """Fire every `seconds` seconds, counted from `anchor` (which is itself no fire time); 1 s to 366 days.
 
     >>> from datetime import UTC
     >>> Every(90, anchor=datetime(2026, 1, 1, tzinfo=UTC)).next_fire(datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
     '2026-01-01T00:01:30+00:00'
     """
+
+    kind: ClassVar[str] = "every"
+    options: ClassVar[tuple[TriggerOption, ...]] = (
+        TriggerOption(
+            name="every",
+            column="seconds",
+            key="every_s",
+            flag="--every",
+            read=whole,
+            metavar="SECONDS",
+            help="Fire every so many seconds.",
+            synonyms=("every", "every_s", "interval"),
+            field="seconds",
+            noun="an interval",
+            example="60",
+        ),
+    )
 
     seconds: int
     anchor: datetime = EPOCH
@@ -115,6 +269,16 @@ class Every:
         """The time from one fire to the next."""
         return timedelta(seconds=self.seconds)
 
+    def anchored(self, now: datetime) -> Self:
+        return replace(self, anchor=now.replace(microsecond=0))
+
+    def as_json(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, "anchor_at": stamp(self.anchor)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        return cls(values["seconds"], anchor=instant(values["anchor_at"]))
+
     def _rank(self, instant: datetime) -> int:
         """The number of fire times up to and including an instant."""
         return max(0, (instant - self.anchor) // timedelta(seconds=self.seconds))
@@ -131,7 +295,7 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Shifted:
-    """Fire when another trigger does, by always the same time later.
+    """Fire when a trigger does, always the same time later; a timer's jitter, and no kind of trigger.
 
     >>> from datetime import UTC
     >>> monday = Shifted(Cron("0 0 8 ? * MON"), timedelta(seconds=17))
@@ -139,7 +303,7 @@ class Shifted:
     '2026-01-05T00:00:17+00:00'
     """
 
-    trigger: Cron | Every
+    trigger: Trigger
     offset: timedelta
 
     def next_fire(self, after: datetime) -> datetime | None:
@@ -151,28 +315,32 @@ class Shifted:
     def count(self, start: datetime, end: datetime) -> int:
         return self.trigger.count(start - self.offset, end - self.offset)
 
-    def _later(self, fire: datetime | None) -> datetime | None:
-        return None if fire is None else fire + self.offset
+    @property
+    def anchor(self) -> datetime | None:
+        return self._later(self.trigger.anchor)
+
+    def _later(self, instant: datetime | None) -> datetime | None:
+        return None if instant is None else instant + self.offset
 
     def __str__(self) -> str:
         return f"{self.trigger} + {self.offset.total_seconds():g} s"
 
 
 def offset_s(environment: str, name: str, jitter_s: int) -> int:
-    """By how much the jitter of a timer shifts its trigger: the same wherever it is computed, and by what Python."""
+    """The seconds by which the jitter of a timer shifts its trigger; the same on every machine and Python."""
     if jitter_s <= 1:
         return 0
     digest = sha256(f"{environment}\0{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % jitter_s
 
 
-def shifted(trigger: Cron | Every, seconds: int) -> Cron | Every | Shifted:
-    """A trigger that fires so many seconds later; 0 leaves it as it is."""
+def shifted(trigger: Trigger, seconds: int) -> Schedule:
+    """A schedule that fires so many seconds after a trigger; the trigger itself where that is 0."""
     return Shifted(trigger, timedelta(seconds=seconds)) if seconds else trigger
 
 
 def _check_options(tz: str, dst: str) -> None:
-    """Refuse a zone or a policy with which a harmless expression fails, too."""
+    """Refuse a zone or a policy that fails with a valid expression too."""
     for name, options in (("tz", {"tz": tz}), ("dst", {"dst": dst})):
         try:
             CronExpression("0 0 0 * * ?", **options)

@@ -11,15 +11,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ..core.timer import Timer
-from ..core.triggers import Cron
-
-if TYPE_CHECKING:
-    pass
 
 #: Wide enough for any table; what reads a pipe must never find a name cut short.
 _PIPE_WIDTH = 1_000
@@ -45,7 +40,7 @@ def zone(name: str) -> tzinfo:
 
 def zone_of(timer: Timer, default: str) -> tzinfo:
     """The zone in which a timer's instants are shown."""
-    return zone(timer.trigger.tz if isinstance(timer.trigger, Cron) else default)
+    return zone(timer.trigger.tz or default)
 
 
 def instant(at: datetime | None, tz: tzinfo) -> str:

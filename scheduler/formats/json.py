@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..core.attributes import ATTRIBUTES
 from ..core.run import Run
-from ..core.triggers import Cron
+from ..core.trigger_kinds import TRIGGERS, UnreadableTrigger
+from ..core.triggers import Trigger
 from .display import (
     iso,
     zone_of,
@@ -33,26 +35,13 @@ def print_json_line(value: Any) -> None:
 def timer_json(entry: StoredTimer, default_tz: str) -> dict[str, Any]:
     """A timer of the store."""
     timer, breaker, tz = entry.timer, entry.breaker, zone_of(entry.timer, default_tz)
-    trigger = timer.trigger
-    cron, every = (trigger, None) if isinstance(trigger, Cron) else (None, trigger)
+    attributes = {row.key: row.to_json(getattr(timer, row.name)) for row in ATTRIBUTES if row.key is not None}
     return {
-        "name": timer.name,
-        "environment": timer.environment,
-        "function": timer.function,
-        "params": dict(timer.params),
-        "cron": cron and cron.expression,
-        "tz": cron and cron.tz,
-        "dst": cron and cron.dst,
-        "every_s": every and every.seconds,
-        "enabled": timer.enabled,
+        **{name: attributes.pop(name) for name in ("name", "environment", "function", "params")},
+        **_trigger_json(timer.trigger),
+        "enabled": attributes.pop("enabled"),
         "next_fire": iso(entry.next_fire, tz),
-        "limit_s": timer.limit_s,
-        "misfire": timer.misfire,
-        "overlap": timer.overlap,
-        "delivery": timer.delivery,
-        "jitter_s": timer.jitter_s,
-        "retries": timer.retries,
-        "retry_backoff_s": timer.retry_backoff_s,
+        **attributes,
         "breaker": {
             "threshold": timer.breaker_threshold,
             "state": breaker.state,
@@ -63,6 +52,17 @@ def timer_json(entry: StoredTimer, default_tz: str) -> dict[str, Any]:
         "declared_in": entry.declared_in,
         "created_at": iso(entry.created_at, tz),
     }
+
+
+def _trigger_json(trigger: Trigger) -> dict[str, Any]:
+    """The options of a trigger; those of the built-in kinds are always there, null where it is of another kind."""
+    options = [option for kind in TRIGGERS.values() for option in kind.options]
+    values = {option.key: None for option in options if option.key}
+    given = trigger.option_values()
+    values |= {option.key: given[option.name] for option in trigger.options if option.key}
+    if isinstance(trigger, UnreadableTrigger):
+        return {**values, "trigger": {"kind": trigger.stored_kind, **trigger.as_json(), "error": trigger.reason}}
+    return values
 
 
 def result_value(text: str | None) -> Any:

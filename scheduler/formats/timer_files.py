@@ -1,6 +1,6 @@
 """A list of timers as CSV or JSON text: what `timers export` writes and `timers import` reads.
 
-Lives here: columns, what a cell may hold, and which line is wrong. Never here: files, the store.
+Lives here: columns, lines, and what is wrong on which line. Never here: files, the store, what an attribute may be.
 """
 
 from __future__ import annotations
@@ -9,48 +9,68 @@ import csv
 import difflib
 import io
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..core.timer import Environment, Timer, check_new, params_text
-from ..core.triggers import DEFAULT_TZ, Cron, Every
+from ..core.attributes import ATTRIBUTES
+from ..core.options import Option
+from ..core.timer import Environment, Timer, check_new
+from ..core.trigger_kinds import TRIGGERS, chosen_kind, listed, plugin_faults, trigger_kinds, trigger_options
+from ..core.triggers import Every, Trigger
 from ..errors import TimerError
 
-COLUMNS = (
+#: The columns of version 0.1.0, in its order; further ones follow in the order of their tables.
+_FIRST = (
     *("name", "function", "cron", "seconds", "environment", "enabled", "tz", "dst"),
-    *("params", "limit_s", "misfire", "overlap", "delivery", "breaker", "jitter_s", "retries", "retry_backoff_s"),
+    *("params", "limit_s", "misfire", "overlap", "delivery", "breaker"),
 )
-#: Other names under which a column may come: those of `timers list --json`, of the options, and plain English.
-SYNONYMS = {
-    "every": "seconds",
-    "every_s": "seconds",
-    "interval": "seconds",
-    "expression": "cron",
-    "env": "environment",
-    "limit": "limit_s",
-    "timezone": "tz",
-    "jitter": "jitter_s",
-    "retry_backoff": "retry_backoff_s",
-}
-#: LeanCloud's own words for its environments, beside ours.
-ENVIRONMENTS = {
-    "production": Environment.PRODUCTION,
-    "prod": Environment.PRODUCTION,
-    "1": Environment.PRODUCTION,
-    "生产环境": Environment.PRODUCTION,
-    "stage": Environment.STAGE,
-    "staging": Environment.STAGE,
-    "0": Environment.STAGE,
-    "预备环境": Environment.STAGE,
-}
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_COLUMN_OF_FIELD = {"expression": "cron", "every": "seconds", "breaker_threshold": "breaker"}
-_FIELD_OF_COLUMN = {column: field for field, column in _COLUMN_OF_FIELD.items()}
-_OF_TRIGGER = ("expression", "every", "tz", "dst")
+
+
+class Columns:
+    """The columns of a list: those of the attributes, and those of these kinds of triggers."""
+
+    def __init__(self, kinds: Sequence[type[Trigger]]) -> None:
+        self.kinds = kinds
+        self.of_triggers = trigger_options(kinds)
+        options = {option.column: option for option in (*self.of_triggers, *ATTRIBUTES)}
+        self.options: dict[str, Option] = {column: options[column] for column in dict.fromkeys((*_FIRST, *options))}
+        #: Other names under which a column may come: those of `timers list --json`, of the options, and plain English.
+        self.synonyms = {synonym: column for column, option in self.options.items() for synonym in option.synonyms}
+        #: The column of an error, by the `field` of a TimerError.
+        self.of_fields = {name: option.column for option in self.of_triggers for name in (option.field, option.name)}
+        self.of_fields |= {attribute.name: attribute.column for attribute in ATTRIBUTES}
+
+    def column(self, name: str) -> str:
+        """The column that a heading or a key means, whether there is such a column or not."""
+        name = name.strip().lower()
+        return self.synonyms.get(name, name)
+
+    def unknown(self, name: str) -> str | None:
+        """What is wrong with a heading or a key, None where there is such a column."""
+        if self.column(name) in self.options:
+            return None
+        close = difflib.get_close_matches(self.column(name), (*self.options, *self.synonyms), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"columns are {', '.join(self.options)}"
+        return "; ".join([f"there is no column {name.strip()[:80]!r}", hint, *plugin_faults()])
+
+    @classmethod
+    def of_names(cls, names: Iterable[str]) -> Columns:
+        """The columns of a list with these headings or keys; packages are searched for a name that is unknown here."""
+        return BUILT_IN if not any(map(BUILT_IN.unknown, names)) else cls(trigger_kinds())
+
+    @classmethod
+    def of_timers(cls, timers: Iterable[Timer]) -> Columns:
+        """The columns of a list of these timers: those of built-in kinds, and of other kinds that they have."""
+        kinds = {type(timer.trigger): None for timer in timers if timer.trigger.options}
+        return cls(list(dict.fromkeys((*TRIGGERS.values(), *kinds))))
+
+
+BUILT_IN = Columns(list(TRIGGERS.values()))
+COLUMNS = tuple(BUILT_IN.options)
 
 
 class FileProblem(NamedTuple):
-    """What is wrong with one line, and in which column, None where it is the line as a whole."""
+    """What is wrong on one line, and in which column, None where it is the line as a whole."""
 
     line: int
     column: str | None
@@ -61,24 +81,24 @@ class FileProblem(NamedTuple):
 
 
 class TimerListError(TimerError):
-    """A list of timers that cannot be taken; `problems` has every line that is wrong."""
+    """A list of timers that cannot be imported; `problems` has every line that is wrong."""
 
     MOST_SHOWN = 20
 
     def __init__(self, problems: Iterable[FileProblem]) -> None:
-        self.problems = sorted(problems, key=_place)
+        self.problems = sorted(problems, key=_position)
         more = len(self.problems) - self.MOST_SHOWN
         shown = [str(problem) for problem in self.problems[: self.MOST_SHOWN]]
         super().__init__("\n".join([*shown, f"and {more} more"] if more > 0 else shown))
 
 
-def _place(problem: FileProblem) -> tuple[int, int]:
+def _position(problem: FileProblem) -> tuple[int, int]:
     column = problem.column
     return problem.line, COLUMNS.index(column) if column in COLUMNS else -1
 
 
 class Listed(NamedTuple):
-    """What stands on a line: the values that are sound by column, and the timer, None where not all are."""
+    """A line of a list: its valid values by column, and its timer, None where not all of them are valid."""
 
     line: int
     values: Mapping[str, Any]
@@ -86,13 +106,13 @@ class Listed(NamedTuple):
 
     @property
     def key(self) -> tuple[Environment, str] | None:
-        """Under which the store would keep it, None where the line does not say so."""
+        """The key of the timer in the store, None where the line lacks a part of it."""
         environment, name = self.values.get("environment"), self.values.get("name")
         return None if environment is None or name is None else (environment, name)
 
 
 class TimerList(NamedTuple):
-    """All lines of a list, and all that is wrong with them."""
+    """All lines of a list, and everything that is wrong with them."""
 
     lines: list[Listed]
     problems: list[FileProblem]
@@ -110,67 +130,65 @@ class _FileRow(NamedTuple):
     values: Mapping[str, Any]
 
 
+class _FileRows(NamedTuple):
+    """The lines of a list by column, each cell as it stands there."""
+
+    columns: Columns
+    rows: list[_FileRow]
+    problems: list[FileProblem]
+
+
 def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> TimerList:
     """A list of timers: JSON where it begins with a bracket, else CSV with a header.
 
     `environment`, `tz` and `limit_s` are for lines that name none. TimerError for a text that is no list at all.
     """
-    rows, problems = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
+    columns, rows, problems = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
     defaults = {"environment": environment, "tz": tz, "limit_s": limit_s, "params": {}}
     lines = []
     for row in rows:
-        listed, faults = _listed(row, defaults)
-        lines.append(listed)
+        line, faults = _listed(columns, row, defaults)
+        lines.append(line)
         problems += faults
     return TimerList(lines, problems + _doubles(lines))
 
 
-def as_csv(timers: Iterable[Timer]) -> str:
-    """Timers as CSV with every column; what has no meaning for a timer is empty."""
+def as_csv(timers: Sequence[Timer]) -> str:
+    """Timers as CSV with every column; a cell that has no meaning for a timer is empty."""
     text = io.StringIO()
     plain = csv.writer(text, lineterminator="\n")
     # A blank at the beginning of a cell is kept only between quotes.
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(COLUMNS)
+    columns = Columns.of_timers(timers)
+    plain.writerow(columns.options)
     for timer in timers:
-        values = record(timer) | {"params": params_text(timer.params), "enabled": str(timer.enabled).lower()}
-        cells = ["" if values[column] is None else str(values[column]) for column in COLUMNS]
+        values = _values(timer)
+        cells = [option.cell(values[column]) if column in values else "" for column, option in columns.options.items()]
         (quoted if any(cell[:1] == " " for cell in cells) else plain).writerow(cells)
     return text.getvalue()
 
 
 def record(timer: Timer) -> dict[str, Any]:
     """A timer as one JSON object of a list."""
-    trigger = timer.trigger
-    cron, every = (trigger, None) if isinstance(trigger, Cron) else (None, trigger)
-    return {
-        "name": timer.name,
-        "function": timer.function,
-        "cron": cron and cron.expression,
-        "seconds": every and every.seconds,
-        "environment": timer.environment.value,
-        "enabled": timer.enabled,
-        "tz": cron and cron.tz,
-        "dst": cron and cron.dst,
-        "params": dict(timer.params),
-        "limit_s": timer.limit_s,
-        "misfire": timer.misfire.value,
-        "overlap": timer.overlap.value,
-        "delivery": timer.delivery.value,
-        "breaker": timer.breaker_threshold,
-        "jitter_s": timer.jitter_s,
-        "retries": timer.retries,
-        "retry_backoff_s": timer.retry_backoff_s,
-    }
+    values = _values(timer) | {row.column: row.to_json(getattr(timer, row.name)) for row in ATTRIBUTES}
+    return {column: values.get(column) for column in Columns.of_timers([timer]).options}
+
+
+def _values(timer: Timer) -> dict[str, Any]:
+    """The values of a timer by column."""
+    given = timer.trigger.option_values()
+    of_trigger = {option.column: given[option.name] for option in timer.trigger.options}
+    return of_trigger | {attribute.column: getattr(timer, attribute.name) for attribute in ATTRIBUTES}
 
 
 # From text to rows
 
 
-def _csv_rows(text: str) -> tuple[list[_FileRow], list[FileProblem]]:
+def _csv_rows(text: str) -> _FileRows:
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     rows: list[_FileRow] = []
     problems: list[FileProblem] = []
+    columns = BUILT_IN
     header: list[str] | None = None
     begins = 1
     try:
@@ -179,7 +197,8 @@ def _csv_rows(text: str) -> tuple[list[_FileRow], list[FileProblem]]:
             if not any(cell.strip() for cell in cells):
                 continue
             if header is None:
-                header = _header(cells, line)
+                columns = Columns.of_names(cells)
+                header = _header(columns, cells, line)
             elif len(cells) > len(header):
                 problems.append(FileProblem(line, None, f"{len(cells)} cells under {len(header)} columns"))
             else:
@@ -189,21 +208,23 @@ def _csv_rows(text: str) -> tuple[list[_FileRow], list[FileProblem]]:
         raise TimerListError([FileProblem(reader.line_num, None, f"no CSV: {error}")]) from error
     if header is None:
         raise TimerError(f"the list is empty; its first line names the columns, as in {','.join(COLUMNS[:5])}")
-    return rows, problems
+    return _FileRows(columns, rows, problems)
 
 
-def _header(cells: list[str], line: int) -> list[str]:
-    columns = [_column(cell) for cell in cells]
-    problems = [FileProblem(line, None, fault) for cell in cells if (fault := _unknown(cell))]
+def _header(columns: Columns, cells: list[str], line: int) -> list[str]:
+    header = [columns.column(cell) for cell in cells]
+    problems = [FileProblem(line, None, fault) for cell in cells if (fault := columns.unknown(cell))]
     problems += [
-        FileProblem(line, None, f"the column {column!r} comes twice") for column in COLUMNS if columns.count(column) > 1
+        FileProblem(line, None, f"the column {column!r} comes twice")
+        for column in columns.options
+        if header.count(column) > 1
     ]
     if problems:
         raise TimerListError(problems)
-    return columns
+    return header
 
 
-def _json_rows(text: str) -> tuple[list[_FileRow], list[FileProblem]]:
+def _json_rows(text: str) -> _FileRows:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
@@ -212,19 +233,21 @@ def _json_rows(text: str) -> tuple[list[_FileRow], list[FileProblem]]:
         raise TimerError("no JSON: it is nested too deeply") from error
     if not isinstance(values, list):
         raise TimerError('a list of timers in JSON is an array: [{"name": …, "function": …, "cron": …}]')
-    rows, problems = [], []
+    columns = Columns.of_names({key for value in values if isinstance(value, dict) for key in value})
+    rows: list[_FileRow] = []
+    problems: list[FileProblem] = []
     for line, value in _elements(text):
         if not isinstance(value, dict):
             problems.append(FileProblem(line, None, f"a timer is an object, not {json.dumps(value)[:40]}"))
             continue
-        problems += [FileProblem(line, None, fault) for key in value if (fault := _unknown(key))]
-        known = {_column(key): held for key, held in value.items() if held is not None}
-        rows.append(_FileRow(line, {column: held for column, held in known.items() if column in COLUMNS}))
-    return rows, problems
+        problems += [FileProblem(line, None, fault) for key in value if (fault := columns.unknown(key))]
+        filled = {columns.column(key): held for key, held in value.items() if held is not None}
+        rows.append(_FileRow(line, {column: held for column, held in filled.items() if column in columns.options}))
+    return _FileRows(columns, rows, problems)
 
 
 def _elements(text: str) -> Iterator[tuple[int, Any]]:
-    """The elements of a JSON array that is known to be sound, each with the line on which it begins."""
+    """The elements of a valid JSON array, each with the line on which it begins."""
     decoder = json.JSONDecoder()
     position, line, counted = text.index("[") + 1, 1, 0
     while True:
@@ -237,158 +260,72 @@ def _elements(text: str) -> Iterator[tuple[int, Any]]:
         yield line, value
 
 
-def _column(name: str) -> str:
-    name = name.strip().lower()
-    return SYNONYMS.get(name, name)
-
-
-def _unknown(name: str) -> str | None:
-    if _column(name) in COLUMNS:
-        return None
-    close = difflib.get_close_matches(_column(name), (*COLUMNS, *SYNONYMS), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"columns are {', '.join(COLUMNS)}"
-    return f"there is no column {name.strip()[:80]!r}; {hint}"
-
-
 # From rows to timers
 
 
-def _listed(row: _FileRow, defaults: Mapping[str, Any]) -> tuple[Listed, list[FileProblem]]:
-    """A line, and everything that is wrong with it: what is wrong is left out, and the rest tried again."""
-    values, problems = _parsed(row)
+def _listed(columns: Columns, row: _FileRow, defaults: Mapping[str, Any]) -> tuple[Listed, list[FileProblem]]:
+    """A line, and everything that is wrong with it: a wrong value is left out, and the others are tried again."""
+    values, problems = _read_cells(columns, row)
     values = {column: value for column, value in defaults.items() if column not in row.values} | values
-    spoiled = {problem.column for problem in problems}
+    wrong = {problem.column for problem in problems}
     timer = None
     while timer is None:
         try:
-            timer = _built(values, spoiled)
+            timer = _timer(columns, values, wrong)
         except TimerError as error:
-            column = _COLUMN_OF_FIELD.get(error.field or "", error.field)
+            column = columns.of_fields.get(error.field or "", error.field)
             problems.append(FileProblem(row.line, column, str(error)))
-            if column in spoiled or column is None:
+            if column in wrong or column is None:
                 break
-            spoiled.add(column)
+            wrong.add(column)
             values.pop(column, None)
     return Listed(row.line, values, None if problems else timer), problems
 
 
-def _parsed(row: _FileRow) -> tuple[dict[str, Any], list[FileProblem]]:
+def _read_cells(columns: Columns, row: _FileRow) -> tuple[dict[str, Any], list[FileProblem]]:
     values: dict[str, Any] = {}
     problems = []
     for column, value in row.values.items():
         try:
-            values[column] = _PARSERS[column](value)
+            values[column] = columns.options[column].read(value)
         except ValueError as error:
             problems.append(FileProblem(row.line, column, str(error)))
     return values, problems
 
 
-def _built(values: Mapping[str, Any], spoiled: Container[str | None]) -> Timer:
-    """The timer of these values; something sound stands for what is spoiled."""
-    fields = {_FIELD_OF_COLUMN.get(column, column): value for column, value in values.items()}
-    options = {name: value for name, value in fields.items() if name not in _OF_TRIGGER}
-    names = {name: "spoiled" if name in spoiled else "" for name in ("name", "function")}
-    timer = Timer(trigger=_trigger(values, spoiled), **(names | options))
+def _timer(columns: Columns, values: Mapping[str, Any], wrong: Container[str | None]) -> Timer:
+    """The timer of these values, with a stand-in for each that it needs and that is wrong."""
+    given = {row.name: values[row.column] for row in ATTRIBUTES if row.column in values}
+    names = {name: "wrong" if name in wrong else "" for name in ("name", "function")}
+    timer = Timer(trigger=_trigger(columns, values, wrong), **(names | given))
     check_new(timer)
     return timer
 
 
-def _trigger(values: Mapping[str, Any], spoiled: Container[str | None]) -> Cron | Every:
-    if "cron" in spoiled or "seconds" in spoiled:
+def _trigger(columns: Columns, values: Mapping[str, Any], wrong: Container[str | None]) -> Trigger:
+    choices = [kind.options[0] for kind in columns.kinds]
+    if any(option.column in wrong for option in choices):
         return Every(60)
-    cron, seconds = values.get("cron"), values.get("seconds")
-    if (cron is None) == (seconds is None):
-        raise TimerError("a timer has a cron expression or a number of seconds: fill one of the two", field="cron")
-    if seconds is not None:
-        return Every(seconds)
-    return Cron(str(cron), values.get("tz", DEFAULT_TZ), values.get("dst", "vixie"))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"it is a text, not {json.dumps(value)[:40]}")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        try:
-            return int(value)
-        except ValueError:
-            pass
-    raise ValueError(f"it is a whole number, not {value!r:.40}")
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except (ValueError, OverflowError):
-            pass
-    raise ValueError(f"it is a number of seconds, not {value!r:.40}")
-
-
-def _truth(value: Any) -> bool:
-    found = _TRUTH.get(str(value).strip().lower())
-    if found is None:
-        raise ValueError(f"it is true or false, not {value!r:.40}")
-    return found
-
-
-def _environment(value: Any) -> Environment:
-    found = ENVIRONMENTS.get(str(value).strip().lower())
-    if found is None:
-        raise ValueError(f"it is production or stage, not {value!r:.40}")
-    return found
-
-
-def _params(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is a JSON object ({error})") from None
-
-
-def _trimmed(value: Any) -> str:
-    return _text(value).strip()
-
-
-def _word(value: Any) -> str:
-    return _trimmed(value).lower()
-
-
-_PARSERS: Mapping[str, Callable[[Any], Any]] = {
-    "name": _text,
-    "function": _text,
-    "seconds": _whole,
-    "environment": _environment,
-    "enabled": _truth,
-    "cron": _trimmed,
-    "tz": _trimmed,
-    "dst": _word,
-    "params": _params,
-    "limit_s": _number,
-    "misfire": _word,
-    "overlap": _word,
-    "delivery": _word,
-    "breaker": _whole,
-    "jitter_s": _whole,
-    "retries": _whole,
-    "retry_backoff_s": _number,
-}
+    given = {option.name: values[option.column] for option in columns.of_triggers if option.column in values}
+    kind = chosen_kind(given, columns.kinds)
+    if kind is None:
+        raise TimerError(
+            f"a timer has {listed([option.noun for option in choices], 'or')}: "
+            f"fill one of the columns {listed([option.column for option in choices], 'and')}",
+            field=choices[0].name,
+        )
+    return kind.from_options(given)
 
 
 def _doubles(lines: Iterable[Listed]) -> list[FileProblem]:
     first: dict[tuple[Environment, str], int] = {}
     problems = []
-    for listed in lines:
-        if (key := listed.key) is None:
+    for line in lines:
+        if (key := line.key) is None:
             continue
         if key in first:
             environment, name = key
             text = f"{environment} has {name!r} twice, on line {first[key]} too"
-            problems.append(FileProblem(listed.line, "name", text))
-        first.setdefault(key, listed.line)
+            problems.append(FileProblem(line.line, "name", text))
+        first.setdefault(key, line.line)
     return problems

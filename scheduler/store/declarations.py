@@ -21,8 +21,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, or_, select, tuple_, update
 
+from ..core.attributes import ATTRIBUTES
 from ..core.timer import DEFAULT_QUOTA, Environment, Timer
-from ..core.triggers import DEFAULT_TZ, Cron, Every
+from ..core.timestamps import EPOCH
+from ..core.trigger_kinds import TRIGGERS, chosen_kind, listed, plugin_faults, trigger_kinds, trigger_options
+from ..core.triggers import DEFAULT_TZ, Every, Trigger, TriggerOption
 from ..errors import ArgumentError, TimerError
 from ..functions.binding import bind
 from ..functions.registry import Registry, TimerDeclaration
@@ -30,6 +33,9 @@ from .database import Store
 from .rows import timer_columns, timer_of
 from .schema import timers
 from .timers import check_quota, claimed_by_name, edited_columns, new_columns, stored_timer
+
+#: The option of a trigger that `@engine.timer` takes without its name.
+POSITIONAL = "cron"
 
 
 class Effect(StrEnum):
@@ -98,22 +104,45 @@ def _timer(registry: Registry, declaration: TimerDeclaration, environment: Envir
         raise TimerError(f"@engine.timer of {declaration.function!r}: {error}") from error
 
 
-def _trigger(schedule: str | None, options: dict[str, Any], default_tz: str) -> Cron | Every:
-    every, tz, dst = options.pop("every", None), options.pop("tz", default_tz), options.pop("dst", "vixie")
-    if (schedule is None) == (every is None):
-        raise TimerError('give an expression or an interval, as in "0 0 8 ? * MON" or every=60')
-    return Cron(schedule, tz, dst) if schedule is not None else Every(every)
+def _trigger(schedule: str | None, options: dict[str, Any], default_tz: str) -> Trigger:
+    """The trigger of a declaration, whose options are taken out of `options`."""
+    kinds = _kinds(options)
+    named = [option.name for option in trigger_options(kinds) if option.name != POSITIONAL]
+    given = {name: options.pop(name) for name in named if name in options}
+    values = {"tz": default_tz, POSITIONAL: schedule, **given}
+    kind = chosen_kind(values, kinds)
+    if kind is None:
+        raise TimerError(
+            f"give {listed([kind.options[0].noun for kind in kinds], 'or')}, "
+            f"as in {listed([_example(kind.options[0]) for kind in kinds], 'or')}"
+        )
+    return kind.from_options(values)
+
+
+def _kinds(options: Mapping[str, Any]) -> Sequence[type[Trigger]]:
+    """The kinds of triggers that a declaration may mean: those of other packages where it has an option of theirs."""
+    built_in = list(TRIGGERS.values())
+    known = {option.name for option in trigger_options(built_in)} | _KNOWN
+    return built_in if options.keys() <= known else trigger_kinds()
+
+
+def _example(option: TriggerOption) -> str:
+    """An option as it stands in a declaration."""
+    return f'"{option.example}"' if option.name == POSITIONAL else f"{option.name}={option.read(option.example)!r}"
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := options.keys() - _KNOWN:
-        raise TimerError(
-            f"there is no option {min(unknown)!r}; options are every, tz, dst, {', '.join(sorted(_KNOWN))}"
-        )
+        of_triggers = [option.name for option in trigger_options(trigger_kinds()) if option.name != POSITIONAL]
+        message = f"there is no option {min(unknown)!r}; options are {', '.join([*of_triggers, *sorted(_KNOWN)])}"
+        raise TimerError("; ".join([message, *plugin_faults()]))
     return dict(options)
 
 
-_KNOWN = frozenset(Timer.__dataclass_fields__) - {"function", "trigger"}
+#: The attributes that are options of a declaration; its function is given by where it stands.
+_KNOWN = frozenset(attribute.name for attribute in ATTRIBUTES) - {"function"}
+#: Attributes whose values no message shows.
+_SECRET = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.is_secret)
 
 
 # From timers to the store
@@ -209,10 +238,11 @@ def _declared(timer: Timer, environment: Environment) -> dict[str, Any]:
 
 def _attributes(timer: Timer) -> dict[str, Any]:
     """What a declaration says of a timer, by attribute, as JSON has it; the anchor of an interval is the store's."""
+    trigger = timer.trigger.anchored(EPOCH)
     columns = timer_columns(timer)
-    for name in ("name", "environment", "anchor_at"):
+    for name in ("name", "environment", "trigger_kind", "trigger"):
         del columns[name]
-    return {"trigger": [columns.pop(name) for name in ("expression", "tz", "dst", "every_s")], **columns}
+    return {"trigger": {"kind": trigger.stored()[0], **trigger.as_json()}, **columns}
 
 
 #: What a declaration of an older version, which knew fewer attributes, stands for.
@@ -224,5 +254,5 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _told(name: str, before: Any, now: Any) -> str:
-    """A change in words; parameters may be long, or secret."""
-    return name if name == "params" else f"{name} {before} → {now}"
+    """A change in words."""
+    return name if name in _SECRET else f"{name} {before} → {now}"

@@ -77,7 +77,7 @@ _PORTION = (
 
 def _forgettable(connection: Connection, *conditions: ColumnElement[bool]) -> Sequence[Row[Any]]:
     """The id and end of the oldest runs that may be forgotten, for this transaction alone."""
-    counted_in = select(timers.c.tail_run_id).where(timers.c.tail_run_id.is_not(None))
+    counted_in = select(timers.c.counter_run_id).where(timers.c.counter_run_id.is_not(None))
     ended: Select[Any] = select(runs.c.id, runs.c.ended_at).where(
         runs.c.outcome.is_not(None), runs.c.id.not_in(counted_in), *conditions
     )

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from os import urandom
 from typing import Any
 
 from sqlalchemy import Row
 
 from ..core import breaker
-from ..core.admission import PlannedRun
+from ..core.admission import NewRun
+from ..core.attributes import ATTRIBUTES
 from ..core.breaker import Breaker, BreakerState
 from ..core.run import MESSAGES, Kind, Line, Outcome, Run, Task
-from ..core.timer import Timer, params_text
+from ..core.timer import Timer
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
-from ..core.triggers import Cron, Every
+from ..core.trigger_kinds import read_trigger
 
 
 def timer_columns(timer: Timer) -> dict[str, Any]:
-    """The columns that say what a timer is."""
-    trigger = timer.trigger
-    cron = trigger if isinstance(trigger, Cron) else None
-    every = trigger if isinstance(trigger, Every) else None
-    return {
-        "name": timer.name,
-        "environment": timer.environment.value,
-        "function": timer.function,
-        "params": params_text(timer.params),
-        "expression": cron and cron.expression,
-        "tz": cron and cron.tz,
-        "dst": cron and cron.dst,
-        "every_s": every and every.seconds,
-        "anchor_at": every and stamp(every.anchor),
-        "enabled": timer.enabled,
-        # PostgreSQL takes the values of many timers as an array, all of one type.
-        "limit_s": float(timer.limit_s),
-        "misfire": timer.misfire.value,
-        "overlap": timer.overlap.value,
-        "delivery": timer.delivery.value,
-        "breaker_threshold": timer.breaker_threshold,
-        "jitter_s": timer.jitter_s,
-        "retries": timer.retries,
-        "retry_backoff_s": float(timer.retry_backoff_s),
-    }
+    """The columns that hold a timer: one for each attribute, and two for its trigger."""
+    columns = {attribute.name: attribute.to_store(getattr(timer, attribute.name)) for attribute in ATTRIBUTES}
+    columns["trigger_kind"], columns["trigger"] = timer.trigger.stored()
+    return columns
 
 
 def storable(text: str) -> str:
@@ -73,29 +51,10 @@ def breaker_columns(state: Breaker) -> dict[str, Any]:
     }
 
 
-def trigger_of(row: Row[Any]) -> Cron | Every:
-    if row.expression is not None:
-        return Cron(row.expression, sys.intern(row.tz), sys.intern(row.dst))
-    return Every(row.every_s, anchor=instant(row.anchor_at))
-
-
 def timer_of(row: Row[Any]) -> Timer:
-    return Timer(
-        name=row.name,
-        function=row.function,
-        trigger=trigger_of(row),
-        params=json.loads(row.params),
-        environment=row.environment,
-        enabled=bool(row.enabled),
-        limit_s=row.limit_s,
-        misfire=row.misfire,
-        overlap=row.overlap,
-        delivery=row.delivery,
-        breaker_threshold=row.breaker_threshold,
-        jitter_s=row.jitter_s,
-        retries=row.retries,
-        retry_backoff_s=row.retry_backoff_s,
-    )
+    """A timer, from a row that has its columns."""
+    values = {attribute.name: attribute.from_store(getattr(row, attribute.name)) for attribute in ATTRIBUTES}
+    return Timer(trigger=read_trigger(row.trigger_kind, row.trigger), **values)
 
 
 def breaker_of(row: Row[Any]) -> Breaker:
@@ -136,7 +95,7 @@ NEW_RUN = (
 )
 
 
-def new_run(names: Names, entry: PlannedRun, claimed_at: int, *, owner: int | None = None) -> list[Any]:
+def new_run(names: Names, entry: NewRun, claimed_at: int, *, owner: int | None = None) -> list[Any]:
     """A new row, in the order of NEW_RUN, its id still 0; one that has an outcome already has ended already."""
     fire_at, last_fire_at = stamp(entry.fire_time), stamp(entry.last_fire_time)
     row = [0, *names, SCHEDULED, fire_at, last_fire_at, entry.count, 1, new_request_ids(1)[0], owner, claimed_at]

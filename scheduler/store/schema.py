@@ -1,6 +1,8 @@
-"""The tables of the store, as SQLAlchemy Core sees them. Instants are integers, see stamps.py."""
+"""The tables of the store, as SQLAlchemy Core sees them. Instants are integers, see core/timestamps.py."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -17,36 +19,25 @@ from sqlalchemy import (
     text,
 )
 
+from ..core.attributes import ATTRIBUTES
+
 #: The newest migration; a store that names another one is upgraded, or refused when it is newer.
-HEAD = "0005"
+HEAD = "0006"
 
 metadata = MetaData()
 #: SQLite gives row ids by itself only to a column declared INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
+_TYPES: dict[type, Any] = {str: Text, int: Integer, float: Float, bool: Boolean}
+
 timers = Table(
     "timers",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("environment", Text, nullable=False),
-    Column("function", Text, nullable=False),
-    Column("params", Text, nullable=False),
-    # A cron trigger has expression, tz and dst; an interval has every_s and anchor_at.
-    Column("expression", Text),
-    Column("tz", Text),
-    Column("dst", Text),
-    Column("every_s", BigInteger),
-    Column("anchor_at", BigInteger),
-    Column("enabled", Boolean, nullable=False),
-    Column("limit_s", Float, nullable=False),
-    Column("misfire", Text, nullable=False),
-    Column("overlap", Text, nullable=False),
-    Column("delivery", Text, nullable=False),
-    Column("breaker_threshold", Integer, nullable=False),
-    Column("jitter_s", Integer, nullable=False, server_default="0"),
-    Column("retries", Integer, nullable=False, server_default="0"),
-    Column("retry_backoff_s", Float, nullable=False, server_default="10"),
+    *(Column(attribute.name, _TYPES[attribute.sql], nullable=False) for attribute in ATTRIBUTES),
+    # The word for the kind, and the trigger as a JSON object.
+    Column("trigger_kind", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
     Column("breaker_state", Text, nullable=False),
     Column("consecutive_failures", Integer, nullable=False),
     Column("openings", Integer, nullable=False),
@@ -54,9 +45,9 @@ timers = Table(
     Column("next_probe_at", BigInteger),
     Column("last_error", Text),
     Column("next_fire_at", BigInteger),
-    # The row that further fires of the same outcome are counted in, until a run begins.
-    Column("tail_run_id", BigInteger),
-    Column("tail_outcome", Text),
+    # The run in which further fire times of the same outcome are counted, until one begins.
+    Column("counter_run_id", BigInteger),
+    Column("counter_outcome", Text),
     # Grows with every edit, so that a daemon knows when the timer it remembers is stale.
     Column("revision", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),

@@ -17,7 +17,6 @@ from ..core.breaker import Breaker
 from ..core.run import Kind
 from ..core.timer import DEFAULT_QUOTA, Environment, Timer, check_new
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
-from ..core.triggers import Every
 from ..errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from .database import Store
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
@@ -174,7 +173,7 @@ class TimerTable:
 
 
 #: Fires are counted on in the same row only while they follow one another: not across a time without a timer.
-_NO_TAIL = {"tail_run_id": None, "tail_outcome": None}
+_NO_TAIL = {"counter_run_id": None, "counter_outcome": None}
 
 
 def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], datetime]) -> dict[str, Any]:
@@ -239,7 +238,7 @@ _IS_AHEAD = (
 )
 _IS_RECENT = runs.c.id > func.coalesce(_LAST_BEFORE, 0)
 #: Fires may have been counted until now in a row that is old.
-_TAIL = select(timers.c.tail_run_id).where(timers.c.id == bindparam("timer")).scalar_subquery()
+_TAIL = select(timers.c.counter_run_id).where(timers.c.id == bindparam("timer")).scalar_subquery()
 #: Of a timer, under whatever name, and of one of its name that was removed.
 _ITS = or_(
     runs.c.timer_id == bindparam("timer"),
@@ -257,9 +256,8 @@ def _is_planned(kept: StoredTimer, now: datetime) -> bool:
     """Whether a timer goes by a clock that reads `now`: the fire before its next one is ahead by a lead at most."""
     if kept.next_fire is None:
         return False
-    before = kept.timer.schedule.prev_fire(kept.next_fire)
-    if isinstance(kept.timer.trigger, Every):
-        before = kept.next_fire - timedelta(seconds=kept.timer.trigger.seconds)
+    schedule = kept.timer.schedule
+    before = schedule.prev_fire(kept.next_fire) or schedule.anchor
     return before is None or before <= now + _MOST_AHEAD
 
 
@@ -295,7 +293,7 @@ def edited_columns(
     }
 
 
-_LATER = {"id", "tail_run_id", "tail_outcome", "declared_in", "declaration", "suspended"}
+_LATER = {"id", "counter_run_id", "counter_outcome", "declared_in", "declaration", "suspended"}
 #: What a new timer is given, in the order of its columns.
 _NEW = tuple(column.name for column in timers.c if column.name not in _LATER)
 _ADD = Bulk(insert(timers), _NEW)

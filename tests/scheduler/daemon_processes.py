@@ -142,7 +142,8 @@ class Fleet:
         with self.store.writing() as connection:
             for number, entry in enumerate(added):
                 apart = 1_000_000 * number // count
-                moved = {"anchor_at": timers.c.anchor_at + apart, "next_fire_at": timers.c.next_fire_at + apart}
+                trigger = Every(1, anchor=entry.created_at.replace(microsecond=0) + timedelta(microseconds=apart))
+                moved = {"trigger": trigger.stored()[1], "next_fire_at": timers.c.next_fire_at + apart}
                 connection.execute(update(timers).where(timers.c.id == entry.id).values(moved))
 
     def start(self, count: int, *, grace_s: float = 5.0) -> None:

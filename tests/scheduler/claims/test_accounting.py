@@ -18,8 +18,10 @@ from hypothesis.stateful import (
 from scheduler.claims.leases import MAX_ATTEMPTS
 from scheduler.claims.requests import backfill, plan_backfill
 from scheduler.clock import ManualClock
+from scheduler.core.admission import OverlapPolicy
+from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.run import Kind, Outcome, Run, Task
-from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.daemon.loop import Daemon
 from scheduler.store.database import Store

@@ -23,7 +23,9 @@ from sqlalchemy import Connection, delete, select
 
 from scheduler.claims.requests import request_run
 from scheduler.clock import ManualClock
-from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.admission import OverlapPolicy
+from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.timestamps import instant
 from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon

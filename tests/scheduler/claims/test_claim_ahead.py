@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from scheduler.claims.claims import Claims
 from scheduler.clock import ManualClock
+from scheduler.core.admission import OverlapPolicy
 from scheduler.core.breaker import BreakerState
+from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.run import Outcome
-from scheduler.core.timer import Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.daemon.claim_ahead import LAST, LEAST, MOST, Lead
 from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon

@@ -17,7 +17,9 @@ from scheduler.claims import leases
 from scheduler.claims.claims import _TAKE_DUE, Claims
 from scheduler.claims.presence import Presence, present
 from scheduler.claims.requests import request_run
-from scheduler.core.timer import Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.admission import OverlapPolicy
+from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.timer import Environment, Timer
 from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.cli import program
-from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.admission import OverlapPolicy
+from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import TimerError
 from scheduler.formats import timer_files
@@ -120,7 +122,7 @@ def test_every_bad_line_is_named_with_its_column(command_line: CommandLine) -> N
         "line 4, name: name 'two\\n' has the control character U+000A",
         "line 6, seconds: it is a whole number, not 'soon'",
         "line 6, environment: it is production or stage, not 'prodction'",
-        "line 7, cron: a timer has a cron expression or a number of seconds: fill one of the two",
+        "line 7, cron: a timer has an expression or an interval: fill one of the columns cron and seconds",
         "line 8, name: production has 'good' twice, on line 2 too",
         "line 9, params: it is a JSON object",
     ):

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.misfire import Missed, due
-from scheduler.core.timer import MisfirePolicy
+from scheduler.core.misfire import MisfirePolicy, Missed, due
 from scheduler.core.triggers import Cron, Every
 from tests.scheduler.scripted_service import START
 

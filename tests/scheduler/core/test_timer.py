@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.timer import Environment, MisfirePolicy, Timer, params_text
+from scheduler.core.attributes import params_text
+from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every, Shifted
 from scheduler.errors import TimerError
 from tests.scheduler.scripted_service import START

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import GRACE
 from scheduler.core.run import Outcome
-from scheduler.core.timer import OverlapPolicy, Timer
+from scheduler.core.timer import Timer
 from scheduler.core.triggers import Cron
 from tests.scheduler.daemon_processes import SECOND, Account, Fleet, account, fleet_on, tell
 from tests.scheduler.fault_scale import scaled

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from scheduler.core.admission import OverlapPolicy
 from scheduler.core.run import Outcome, Run
-from scheduler.core.timer import OverlapPolicy, Timer
+from scheduler.core.timer import Timer
 from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Every
 from scheduler.errors import TimerError
@@ -261,7 +262,8 @@ def test_ten_thousand_timers_of_the_same_second_all_fire(fleet: Fleet) -> None:
     (daemon,) = fleet.daemons
     at = fleet.now().replace(microsecond=0) + 2 * SECOND
     with fleet.store.writing() as connection:
-        moved = {"enabled": True, "next_fire_at": stamp(at), "anchor_at": stamp(at - timedelta(days=1))}
+        _, trigger = Every(86_400, anchor=at - timedelta(days=1)).stored()
+        moved = {"enabled": True, "next_fire_at": stamp(at), "trigger": trigger}
         connection.execute(update(timers).where(timers.c.name.like("s%")).values(moved))
     eventually(lambda: sum(note.timer.startswith("s") for note in fleet.notes()), lambda seen: seen >= count)
     last_s = max(note.begun_at for note in fleet.notes() if note.timer.startswith("s")) - at.timestamp()

@@ -9,9 +9,10 @@ from sqlalchemy import update
 
 from scheduler.claims.requests import request_run
 from scheduler.clock import ManualClock, SystemClock
+from scheduler.core.admission import OverlapPolicy
 from scheduler.core.breaker import BreakerState
 from scheduler.core.run import Kind, Outcome
-from scheduler.core.timer import Environment, OverlapPolicy, Timer
+from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.daemon.loop import RETRY_S, Daemon
 from scheduler.errors import FAILED, SHORT_CIRCUITED, StoreUnavailableError

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.admission import OverlapPolicy
 from scheduler.core.run import Outcome
-from scheduler.core.timer import Delivery, OverlapPolicy
+from scheduler.core.timer import Delivery
 from tests.scheduler.daemon_processes import Fleet, account, fleet_on
 from tests.scheduler.fault_scale import scaled
 from tests.scheduler.postgres_server import Server

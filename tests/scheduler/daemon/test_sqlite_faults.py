@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from scheduler.clock import SystemClock
+from scheduler.core.admission import OverlapPolicy
+from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.run import Outcome, Run
-from scheduler.core.timer import Delivery, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Delivery, Timer
 from scheduler.core.triggers import Every
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory

@@ -97,7 +97,8 @@ def findings_of(store: Store) -> dict[str, Finding]:
 
 
 def timer_row(name: str, **columns: object) -> dict[str, object]:
-    definition = {"environment": "production", "function": "f", "params": "{}", "every_s": 60, "anchor_at": 0}
+    every_minute = {"trigger_kind": "every", "trigger": '{"seconds":60,"anchor_at":0}'}
+    definition = {"environment": "production", "function": "f", "params": "{}", **every_minute}
     options = {"enabled": True, "limit_s": 15.0, "misfire": "fire_once", "overlap": "skip", "delivery": "at_most_once"}
     state = {"breaker_threshold": 5, "breaker_state": "closed", "consecutive_failures": 0, "openings": 0}
     return {"name": name, **definition, **options, **state, "revision": 1, "created_at": 0, **columns}

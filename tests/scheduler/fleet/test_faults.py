@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from scheduler.claims.requests import request_run
+from scheduler.core.admission import OverlapPolicy
 from scheduler.core.run import Outcome, Run
-from scheduler.core.timer import Delivery, Environment, OverlapPolicy, Timer
+from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Every
 from tests.scheduler.fault_scale import scaled
 from tests.scheduler.postgres_server import Server

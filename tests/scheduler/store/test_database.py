@@ -15,8 +15,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, insert
 from sqlalchemy.exc import IntegrityError
 
+from scheduler.core.admission import OverlapPolicy
+from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.run import Outcome
-from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionError
 from scheduler.store import schema

@@ -20,7 +20,8 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select, update
 
-from scheduler.core.timer import Environment, MisfirePolicy, Timer
+from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.engine import Engine
 from scheduler.errors import ConfigError, TimerError, TimerQuotaError

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.admission import OverlapPolicy
 from scheduler.core.run import Outcome
-from scheduler.core.timer import OverlapPolicy
 from tests.scheduler.daemon_processes import account, fleet_on
 from tests.scheduler.fault_scale import scaled
 from tests.scheduler.up_process import cli, up

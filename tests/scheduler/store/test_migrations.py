@@ -1,6 +1,9 @@
 """A store of any released version opens, with everything that it held."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,12 +14,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, func, insert, select
+from sqlalchemy.schema import CreateIndex
 
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Environment, Timer
+from scheduler.core.timestamps import EPOCH, instant
 from scheduler.core.triggers import Cron, Every
+from scheduler.errors import DuplicateTimerError
 from scheduler.store import schema
 from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, known_versions
+from scheduler.store.declarations import synchronise
 from scheduler.store.log_lines import Choice, LogLines
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
@@ -26,6 +33,9 @@ AT = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 REPORT = Timer(name="report", function="send", trigger=Cron("0 0 8 ? * MON", "UTC"), params={"to": "é"}, enabled=True)
 CLEAN = Timer(name="clean", function="clean_up", trigger=Every(90), environment=Environment.STAGE)
 
+#: The columns of a trigger up to 0005.
+BEFORE = ("expression", "tz", "dst", "every_s", "anchor_at")
+RENAMED = {"tail_run_id": "counter_run_id", "tail_outcome": "counter_outcome"}
 #: What the first version wrote: each row as it was then, in the order of the tables.
 ROWS: list[tuple[str, dict[str, Any]]] = [
     (
@@ -36,6 +46,7 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
             "misfire": "fire_once", "overlap": "skip", "delivery": "at_most_once", "breaker_threshold": 5,
             "breaker_state": "open", "consecutive_failures": 5, "openings": 1, "opened_at": AT,
             "next_probe_at": AT + 60, "last_error": "boom", "next_fire_at": AT, "revision": 3, "created_at": AT,
+            "tail_run_id": 1, "tail_outcome": "short_circuited",
         },
     ),
     (
@@ -74,11 +85,27 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield str(tmp_path / "store.db")
         return
     server: Server = request.getfixturevalue("postgres")
-    with server.database() as address:
-        yield address
+    name = f"migrated_{next(_NUMBERS)}"
+    server.execute(f"CREATE DATABASE {name}")
+    yield server.url(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def make(url: str, version: str) -> None:
+_NUMBERS = count()
+
+
+def as_written(version: str, table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row as that version wrote it: from 0006 on, a timer has one column for its trigger and one for the kind."""
+    if table != "timers" or version < "0006":
+        return row
+    values = {name: row[name] for name in BEFORE if name in row}
+    kind = "every" if "every_s" in values else "cron"
+    trigger = {"seconds" if name == "every_s" else name: value for name, value in values.items()}
+    others = {RENAMED.get(name, name): value for name, value in row.items() if name not in BEFORE}
+    return {**others, "trigger_kind": kind, "trigger": json.dumps(trigger, separators=(",", ":"))}
+
+
+def make(url: str, version: str, rows: Sequence[tuple[str, dict[str, Any]]] = ROWS) -> None:
     """Make a store as that version had it, with data."""
     with patch.object(Store, "_bring_up_to_date"), Store(url) as store, store.writing() as connection:
         config = Config()
@@ -87,8 +114,8 @@ def make(url: str, version: str) -> None:
         command.upgrade(config, version)
         tables = MetaData()
         tables.reflect(connection)
-        for table, row in ROWS:
-            connection.execute(insert(tables.tables[table]).values(row))
+        for table, row in rows:
+            connection.execute(insert(tables.tables[table]).values(as_written(version, table, row)))
 
 
 @pytest.mark.parametrize("version", sorted(known_versions()))
@@ -118,6 +145,68 @@ def test_a_store_of_any_version_has_the_tables_that_the_code_expects(url: str, v
         with store.reading() as connection:
             context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
             assert compare_metadata(context, schema.metadata) == []
+            if connection.dialect.name == "sqlite":
+                kept = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql <> ''")
+                wanted = [CreateIndex(index) for table in schema.metadata.sorted_tables for index in table.indexes]
+                assert set(kept.scalars()) == {str(create.compile(connection)) for create in wanted}
         with store.writing() as connection:
             connection.execute(schema.runs.delete().where(schema.runs.c.id == 1))
             assert connection.execute(select(func.count()).select_from(schema.lines)).scalar() == 0
+
+
+def timer_of_0005(number: int) -> dict[str, Any]:
+    """A timer as 0005 kept it: an interval where the number is odd; every third one is declared by its function."""
+    row: dict[str, Any] = {
+        **ROWS[1][1], **dict.fromkeys(BEFORE), "id": 3 * number, "name": f"t{number}", "enabled": bool(number % 5),
+        "next_fire_at": AT + number if number % 5 else None, "jitter_s": number % 2, "retries": 2,
+        "retry_backoff_s": 1.5, "revision": number, "tail_run_id": number, "tail_outcome": "skipped_overlap",
+        "declared_in": "stage", "suspended": None if number % 7 else True, "declaration": None,
+    }  # fmt: skip
+    if number % 2:
+        row |= {"every_s": number, "anchor_at": AT + number}
+    else:
+        row |= {"expression": f"0 {number % 60} 8 ? * MON", "tz": "Asia/Tokyo", "dst": "quartz"}
+    if number % 3 == 0:
+        trigger = [row[name] for name in ("expression", "tz", "dst", "every_s")]
+        row["declaration"] = json.dumps({"trigger": trigger, "function": "ф\0"}, ensure_ascii=False)
+    return row
+
+
+def test_thousands_of_timers_keep_everything_when_their_triggers_move(url: str) -> None:
+    """Ids, triggers of both kinds, states, counters, declarations; and names stay unique."""
+    before = [timer_of_0005(number) for number in range(1, 3001)]
+    make(url, "0005", [("timers", row) for row in before])
+    with Store(url) as store:
+        by_id = {entry.id: entry.timer for entry in TimerTable(store).list()}
+        with store.reading() as connection:
+            after = {row.id: row._asdict() for row in connection.execute(select(schema.timers))}
+        for number, row in enumerate(before, start=1):
+            new, trigger = after.pop(row["id"]), by_id[row["id"]].trigger
+            expected = {RENAMED.get(name, name): value for name, value in row.items() if name not in BEFORE}
+            if row["declaration"] is not None:
+                declared = {"kind": trigger.stored()[0], **trigger.anchored(EPOCH).as_json()}
+                assert json.loads(new["declaration"]) == {"trigger": declared, "function": "ф\0"}
+                expected["declaration"] = new["declaration"]
+            assert {name: new[name] for name in expected} == expected
+            assert trigger.stored() == (new["trigger_kind"], new["trigger"])
+            every = Every(number, anchor=instant(AT + number))
+            assert trigger == (every if number % 2 else Cron(f"0 {number % 60} 8 ? * MON", "Asia/Tokyo", "quartz"))
+        assert not after
+        with pytest.raises(DuplicateTimerError):
+            TimerTable(store).add([by_id[3]], now=instant(AT), quota=0)
+
+
+def test_a_declared_timer_of_an_older_version_is_as_declared(url: str) -> None:
+    """What was edited by hand outlives the upgrade, and a changed declaration is still taken for one."""
+    declared = Timer(name="t", function="f", trigger=Cron("0 0 8 ? * MON", "UTC"), environment=Environment.STAGE)
+    by_hand = {"every_s": 90, "anchor_at": 0}
+    attributes = {"function": "f", "params": "{}", "enabled": False, "limit_s": 15.0, "misfire": "fire_once"}
+    trigger = {"trigger": ["0 0 8 ? * MON", "UTC", "vixie", None]}
+    row = {**ROWS[1][1], "name": "t", "function": "f", "declared_in": "stage", **by_hand}
+    make(url, "0005", [("timers", {**row, "declaration": json.dumps({**attributes, **trigger})})])
+    with Store(url) as store:
+        assert synchronise(store, [declared], Environment.STAGE, now=instant(AT)) == []
+        assert TimerTable(store).get("t", Environment.STAGE).timer.trigger == Every(90)
+        changed = replace(declared, trigger=Every(60))
+        (change,) = synchronise(store, [changed], Environment.STAGE, now=instant(AT))
+        assert str(change) == "changed the timer 't', disabled: trigger every 90 s → every 60 s"

@@ -127,7 +127,7 @@ def test_a_row_that_is_still_counted_in_is_kept(store: Store) -> None:
     counted_in = enter(store, timer_id, NOW - timedelta(days=50))
     enter(store, timer_id, NOW - timedelta(days=50))
     with store.writing() as connection:
-        connection.execute(update(timers).values(tail_run_id=counted_in))
+        connection.execute(update(timers).values(counter_run_id=counted_in))
     prune(Retention(store, keep_runs=1))
     assert kept(store) == [counted_in]
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from scheduler.core.admission import OverlapPolicy
 from scheduler.core.run import Outcome
-from scheduler.core.timer import OverlapPolicy
 from scheduler.daemon.loop import RETRY_S
 from scheduler.store.database import Store
 from scheduler.store.schema import lines, runs, timers

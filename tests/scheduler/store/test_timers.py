@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from scheduler.clock import ManualClock
-from scheduler.core.timer import Delivery, Environment, MisfirePolicy, OverlapPolicy, Timer
+from scheduler.core.admission import OverlapPolicy
+from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from scheduler.store.database import Store

@@ -377,7 +377,9 @@ def test_a_retry_survives_the_death_of_the_process(tmp_path: Path) -> None:
     with sqlite3.connect(store) as connection:  # an hour ago, but for a second
         earlier = (3600 - 1) * 1_000_000
         connection.execute(
-            "UPDATE timers SET anchor_at = anchor_at - ?, next_fire_at = next_fire_at - ?", (earlier, earlier)
+            "UPDATE timers SET next_fire_at = next_fire_at - ?, "
+            "trigger = json_set(trigger, '$.anchor_at', json_extract(trigger, '$.anchor_at') - ?)",
+            (earlier, earlier),
         )
     connection.close()
     with up(tmp_path) as running:

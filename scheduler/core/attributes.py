@@ -1,0 +1,300 @@
+"""The attributes of a timer, each a row of one table: what it may be, where it is kept, and what it is called.
+
+From ATTRIBUTES follow the checks of Timer, the columns of the store and their values, the CSV and JSON lists, `timers
+list --json`, the options of `timers add` and `timers edit`, and those of `@engine.timer`. A new attribute is a row
+here, a field of Timer, and a migration. The trigger is not among them: it has options of its own, see triggers.py.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Any, TypeVar
+
+from ..errors import TimerError
+from .admission import OverlapPolicy
+from .misfire import MisfirePolicy
+from .options import Option, json_value, number, text, truth, whole, word
+
+MAX_NAME_LENGTH = 200
+MAX_PARAMS_BYTES = 65_536
+MAX_LIMIT_S = 86_400.0
+MAX_JITTER_S = 86_400
+MAX_RETRIES = 100
+MAX_BACKOFF_S = 86_400.0
+
+Policy = TypeVar("Policy", bound=StrEnum)
+
+
+class Environment(StrEnum):
+    """Which deployment of the functions a timer calls."""
+
+    PRODUCTION = "production"
+    STAGE = "stage"
+
+
+class Delivery(StrEnum):
+    """Whether a run that was abandoned is run again."""
+
+    AT_MOST_ONCE = "at_most_once"
+    AT_LEAST_ONCE = "at_least_once"
+
+
+#: LeanCloud's own words for its environments, beside ours.
+ENVIRONMENTS = {
+    "production": Environment.PRODUCTION,
+    "prod": Environment.PRODUCTION,
+    "1": Environment.PRODUCTION,
+    "生产环境": Environment.PRODUCTION,
+    "stage": Environment.STAGE,
+    "staging": Environment.STAGE,
+    "0": Environment.STAGE,
+    "预备环境": Environment.STAGE,
+}
+
+
+# What each attribute may be: TimerError where a value is something else, or the value as a timer keeps it
+
+
+def check_name(what: str, name: object) -> str:
+    """Refuse a name that is empty, too long, or has characters that would spoil a terminal or a log."""
+    if not isinstance(name, str) or not name.strip():
+        raise TimerError(f"a timer needs a {what}, a text that is not blank; got {name!r}", field=what)
+    if len(name) > MAX_NAME_LENGTH:
+        raise TimerError(f"{what} has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed", field=what)
+    for column, character in enumerate(name, start=1):
+        # Cc: control, Cf: format (bidirectional overrides), Cs: lone surrogates, Zl/Zp: line separators
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+            raise TimerError(
+                f"{what} {name!r} has the control character U+{ord(character):04X} at column {column}", field=what
+            )
+    return name
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """The parameters as JSON text; TimerError unless they are a JSON object of at most 64 KiB."""
+    if not isinstance(params, Mapping):
+        raise TimerError(f"parameters are a JSON object, not {type(params).__name__}", field="params")
+    for key in params:
+        if not isinstance(key, str):
+            raise TimerError(f"the names of parameters are texts, not {key!r}", field="params")
+    try:
+        encoded = json.dumps(dict(params), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(encoded.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TimerError(f"parameters are no JSON object: {error}", field="params") from error
+    if size > MAX_PARAMS_BYTES:
+        raise TimerError(
+            f"parameters take {size} bytes, at most {MAX_PARAMS_BYTES} are allowed; store them and pass a reference",
+            field="params",
+        )
+    return encoded
+
+
+def _check_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    params_text(params)
+    return params
+
+
+def _check_enabled(enabled: object) -> bool:
+    if not isinstance(enabled, bool):
+        raise TimerError(f"enabled is True or False, not {enabled!r}", field="enabled")
+    return enabled
+
+
+def _check_limit(limit_s: object) -> float:
+    if isinstance(limit_s, bool) or not isinstance(limit_s, int | float) or not 0 < limit_s <= MAX_LIMIT_S:
+        raise TimerError(
+            f"a time limit is more than 0 s and at most {MAX_LIMIT_S:.0f} s, not {_plain(limit_s)}", field="limit_s"
+        )
+    return limit_s
+
+
+def _check_choice(name: str, choices: type[Policy], value: str) -> Policy:
+    try:
+        return choices(value)
+    except ValueError:
+        raise TimerError(f"{name} is one of {', '.join(choices)}; not {value!r}", field=name) from None
+
+
+def _check_jitter(jitter_s: object) -> int:
+    if isinstance(jitter_s, bool) or not isinstance(jitter_s, int) or not 0 <= jitter_s <= MAX_JITTER_S:
+        raise TimerError(
+            f"a jitter is a whole number of seconds from 0 to {MAX_JITTER_S}, not {jitter_s!r}", field="jitter_s"
+        )
+    return jitter_s
+
+
+def _check_retries(retries: object) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= MAX_RETRIES:
+        raise TimerError(f"a run is tried again 0 to {MAX_RETRIES} times, not {retries!r}", field="retries")
+    return retries
+
+
+def _check_backoff(backoff_s: object) -> float:
+    if isinstance(backoff_s, bool) or not isinstance(backoff_s, int | float) or not 0 < backoff_s <= MAX_BACKOFF_S:
+        raise TimerError(
+            f"a back-off is more than 0 s and at most {MAX_BACKOFF_S:.0f} s, not {_plain(backoff_s)}",
+            field="retry_backoff_s",
+        )
+    return backoff_s
+
+
+def _check_threshold(threshold: int) -> int:
+    if not 0 <= threshold <= 1_000_000:
+        raise TimerError(
+            f"a breaker opens after 1 to 1,000,000 failures, or 0 = never; not {threshold}", field="breaker_threshold"
+        )
+    return threshold
+
+
+def _plain(number: object) -> str:
+    """A number as it was given, 0 and not 0.0; anything else as it is in Python."""
+    return f"{number:g}" if isinstance(number, float) else repr(number)
+
+
+# The table
+
+
+def _environment(value: Any) -> Environment:
+    environment = ENVIRONMENTS.get(str(value).strip().lower())
+    if environment is None:
+        raise ValueError(f"it is production or stage, not {value!r:.40}")
+    return environment
+
+
+def _lower(value: bool) -> str:
+    return str(value).lower()
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute(Option):
+    """An attribute of a timer.
+
+    `check` returns a value as the timer keeps it. The store has a column of the attribute's name and of the type `sql`;
+    `to_store` and `from_store` turn a value into what stands there, and back, `to_json` into what JSON shows. One that
+    `is_secret` may be long or confidential, so messages name it without its value. One that `is_rule` decides which
+    fire times there are, or which of them run.
+    """
+
+    check: Callable[[Any], Any]
+    sql: type = str
+    to_store: Callable[[Any], Any] = _as_it_is
+    from_store: Callable[[Any], Any] = _as_it_is
+    to_json: Callable[[Any], Any] = _as_it_is
+    is_secret: bool = False
+    is_rule: bool = False
+
+
+def _policy(name: str, choices: type[StrEnum], help: str, *, is_rule: bool = True) -> Attribute:
+    """The row of an attribute that is one of a few words."""
+    return Attribute(
+        name=name,
+        check=partial(_check_choice, name, choices),
+        to_store=str,
+        flag=f"--{name}",
+        read=word,
+        choices=tuple(map(str, choices)),
+        help=help,
+        is_rule=is_rule,
+    )
+
+
+#: In the order in which the command line offers them; lists and JSON keep the order of version 0.1.0 and go on with it.
+ATTRIBUTES: tuple[Attribute, ...] = (
+    # The name is an argument of every command, the environment its --env, and `enabled` the --enable of `timers add`.
+    Attribute(name="name", check=partial(check_name, "name")),
+    Attribute(
+        name="environment",
+        check=partial(_check_choice, "environment", Environment),
+        to_store=str,
+        read=_environment,
+        synonyms=("env",),
+    ),
+    Attribute(name="enabled", check=_check_enabled, sql=bool, from_store=bool, read=truth, cell=_lower),
+    Attribute(
+        name="function",
+        check=partial(check_name, "function"),
+        flag="--function",
+        read=text,
+        help="The function to call.",
+    ),
+    Attribute(
+        name="params",
+        check=_check_params,
+        to_store=params_text,
+        from_store=json.loads,
+        to_json=dict,
+        flag="--params",
+        read=json_value,
+        cell=params_text,
+        metavar="JSON",
+        help="Parameters as a JSON object.",
+        is_secret=True,
+    ),
+    Attribute(
+        name="limit_s",
+        check=_check_limit,
+        sql=float,
+        to_store=float,
+        flag="--limit",
+        read=number,
+        metavar="S",
+        help="Time limit of a run in seconds; 15 unless set.",
+        synonyms=("limit",),
+    ),
+    _policy("misfire", MisfirePolicy, "What missed fire times do."),
+    _policy("overlap", OverlapPolicy, "What fires do while the last run goes on."),
+    _policy("delivery", Delivery, "Whether an abandoned run is run again.", is_rule=False),
+    Attribute(
+        name="jitter_s",
+        check=_check_jitter,
+        sql=int,
+        flag="--jitter",
+        read=whole,
+        metavar="S",
+        help="Fire up to S seconds later, always the same; 0.",
+        synonyms=("jitter",),
+        is_rule=True,
+    ),
+    Attribute(
+        name="retries",
+        check=_check_retries,
+        sql=int,
+        flag="--retries",
+        read=whole,
+        metavar="N",
+        help="How often a failed run is tried again; 0 unless set.",
+    ),
+    Attribute(
+        name="retry_backoff_s",
+        check=_check_backoff,
+        sql=float,
+        to_store=float,
+        flag="--retry-backoff",
+        read=number,
+        metavar="S",
+        help="Seconds before the first retry, doubled for each further one; 10 unless set.",
+        synonyms=("retry_backoff",),
+    ),
+    Attribute(
+        name="breaker_threshold",
+        check=_check_threshold,
+        sql=int,
+        column="breaker",
+        # `timers list --json` has it in the object of the breaker.
+        key=None,
+        flag="--breaker",
+        read=whole,
+        metavar="N",
+        help="Failures in a row that open the breaker; 0 = never.",
+    ),
+)

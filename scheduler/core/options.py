@@ -1,0 +1,98 @@
+"""Option: one part of a timer's definition, and what it is called in every form in which a timer is given or shown.
+
+Lives here: the value, and the functions that read one from a cell of a CSV list or from JSON. Never here: which options
+there are. Those of a timer stand in attributes.py, those of a trigger in its class.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+# Readers: from a cell, or a JSON value, to a Python value; ValueError where it is something else
+
+
+def text(value: Any) -> str:
+    """A text as it is given."""
+    if not isinstance(value, str):
+        raise ValueError(f"it is a text, not {json.dumps(value)[:40]}")
+    return value
+
+
+def trimmed(value: Any) -> str:
+    """A text without the blanks around it."""
+    return text(value).strip()
+
+
+def word(value: Any) -> str:
+    """A text in lower case without the blanks around it."""
+    return trimmed(value).lower()
+
+
+def whole(value: Any) -> int:
+    """A whole number."""
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    raise ValueError(f"it is a whole number, not {value!r:.40}")
+
+
+def number(value: Any) -> float:
+    """A number of seconds."""
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            pass
+    raise ValueError(f"it is a number of seconds, not {value!r:.40}")
+
+
+def truth(value: Any) -> bool:
+    """True or False, as true, yes, 1, false, no or 0."""
+    read = _TRUTH.get(str(value).strip().lower())
+    if read is None:
+        raise ValueError(f"it is true or false, not {value!r:.40}")
+    return read
+
+
+def json_value(value: Any) -> Any:
+    """What JSON text holds; a value that is no text as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is a JSON object ({error})") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One part of a timer's definition.
+
+    `name` is its keyword in a program and in `@engine.timer`, `column` its column in CSV and JSON lists (where
+    `synonyms` are understood too), `key` its key in what `timers list --json` prints, `flag` its option on the command
+    line. An empty `column` or `key` stands for `name`; `key` or `flag` None means that it is not given there as such.
+    `read` turns a cell or a JSON value into a value, `cell` a value into a cell.
+    """
+
+    name: str
+    column: str = ""
+    key: str | None = ""
+    flag: str | None = None
+    read: Callable[[Any], Any] = text
+    cell: Callable[[Any], str] = str
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+    help: str = ""
+    synonyms: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "column", self.column or self.name)
+        object.__setattr__(self, "key", self.name if self.key == "" else self.key)

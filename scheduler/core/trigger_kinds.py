@@ -1,0 +1,158 @@
+"""The table of trigger kinds: those that are built in, and those that installed packages add.
+
+A package adds a kind with an entry point of the group `scheduler.triggers`, whose name is the `kind` of the class:
+
+    [project.entry-points."scheduler.triggers"]
+    moon = "lunar.triggers:Moon"
+
+Packages are searched when a kind is asked for that is not built in, and once in a process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, ClassVar, NamedTuple
+
+from ..errors import TimerError
+from .triggers import Cron, Every, Trigger, TriggerOption
+
+GROUP = "scheduler.triggers"
+#: The kinds that are built in, by the word for them in the store; in this order they are offered.
+TRIGGERS: Mapping[str, type[Trigger]] = {cls.kind: cls for cls in (Cron, Every)}
+
+
+class _Plugins(NamedTuple):
+    """What packages add: the kinds that could be loaded, and why the others could not."""
+
+    kinds: Mapping[str, type[Trigger]]
+    faults: Mapping[str, str]
+
+
+def trigger_kind(word: str) -> type[Trigger]:
+    """The kind of that word; TimerError where no installed package has it, or the one that does cannot be loaded."""
+    known = TRIGGERS.get(word) or plugins().kinds.get(word)
+    if known is not None:
+        return known
+    unknown = f"no installed package has the trigger kind {word!r}"
+    raise TimerError(plugins().faults.get(word, unknown), field="trigger")
+
+
+def trigger_kinds() -> list[type[Trigger]]:
+    """Every kind that is at hand, the built-in ones first."""
+    return [*TRIGGERS.values(), *plugins().kinds.values()]
+
+
+def trigger_options(kinds: Sequence[type[Trigger]]) -> list[TriggerOption]:
+    """The options of these kinds, each once: first those that choose a kind, then the others."""
+    first = [kind.options[0] for kind in kinds]
+    others = [option for kind in kinds for option in kind.options[1:]]
+    return list({option.name: option for option in [*first, *others]}.values())
+
+
+def chosen_kind(values: Mapping[str, Any], kinds: Sequence[type[Trigger]]) -> type[Trigger] | None:
+    """The kind whose first option has a value, by name of the option; None unless that is one kind."""
+    chosen = [kind for kind in kinds if values.get(kind.options[0].name) is not None]
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def listed(words: Sequence[str], conjunction: str) -> str:
+    """Words as a text lists them.
+
+    >>> listed(["--cron", "--every"], "and"), listed(["a", "b", "c"], "or")
+    ('--cron and --every', 'a, b or c')
+    """
+    *others, last = words
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
+
+
+def read_trigger(kind: str, text: str) -> Trigger:
+    """A trigger from its kind and JSON, as the store has them; an UnreadableTrigger where that fails."""
+    try:
+        return trigger_kind(kind).from_json(json.loads(text))
+    except TimerError as error:
+        return UnreadableTrigger(kind, text, str(error))
+    except Exception as error:  # whatever a class of another package raises
+        return UnreadableTrigger(kind, text, f"the trigger {text} cannot be read as {kind!r}: {error!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableTrigger(Trigger):
+    """A trigger of the store that this process cannot read: it is shown and kept as it is, and never fires.
+
+    Its package is not installed here, or is of another version; a daemon that can read it fires its timer.
+    """
+
+    kind: ClassVar[str] = ""
+    options: ClassVar[tuple[TriggerOption, ...]] = ()
+
+    stored_kind: str
+    text: str
+    reason: str
+
+    def next_fire(self, after: datetime) -> None:  # noqa: ARG002
+        return None
+
+    def prev_fire(self, before: datetime) -> None:  # noqa: ARG002
+        return None
+
+    def count(self, start: datetime, end: datetime) -> int:  # noqa: ARG002
+        return 0
+
+    def as_json(self) -> dict[str, Any]:
+        try:
+            values = json.loads(self.text)
+        except ValueError:
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    def stored(self) -> tuple[str, str]:
+        return self.stored_kind, self.text
+
+    def __str__(self) -> str:
+        return f"unreadable: {self.reason}"
+
+
+def plugin_faults() -> list[str]:
+    """What is wrong with the packages whose kinds could not be loaded."""
+    return list(plugins().faults.values())
+
+
+@cache
+def plugins() -> _Plugins:
+    """The kinds that packages add; `plugins.cache_clear()` has them searched again."""
+    from importlib.metadata import entry_points  # slow to import, and few programs need it
+
+    kinds: dict[str, type[Trigger]] = {}
+    faults: dict[str, str] = {}
+    for entry in entry_points(group=GROUP):
+        package = entry.dist.name if entry.dist else "?"
+        try:
+            kinds[entry.name] = _checked(entry.name, entry.load(), [*TRIGGERS.values(), *kinds.values()])
+        except Exception as error:  # whatever importing the package raises
+            what = error if isinstance(error, TimerError) else f"{type(error).__name__}: {error}"
+            faults[entry.name] = (
+                f"the trigger kind {entry.name!r} of the package {package} ({entry.value}) cannot be used: {what}"
+            )
+    return _Plugins(kinds, faults)
+
+
+def _checked(word: str, cls: Any, others: Sequence[type[Trigger]]) -> type[Trigger]:
+    """The class of an entry point; TimerError where it is no kind of trigger, or takes the place of another."""
+    if not (isinstance(cls, type) and issubclass(cls, Trigger)):
+        raise TimerError("it is no subclass of scheduler.timer.Trigger")
+    if getattr(cls, "kind", None) != word:
+        raise TimerError(f"its kind is {getattr(cls, 'kind', None)!r}, and its entry point has another name")
+    if not getattr(cls, "options", ()):
+        raise TimerError("it has no options, of which the first chooses it")
+    if word in {other.kind for other in others}:
+        raise TimerError("there is another kind of that name")
+    taken = {option.name: option for other in others for option in other.options}
+    first = {other.options[0].name for other in others}
+    for option in cls.options:
+        if option.name in first or taken.get(option.name, option) != option:
+            raise TimerError(f"another kind has an option {option.name!r}")
+    return cls
