@@ -1,4 +1,4 @@
-"""Where the time comes from: the system's clocks, or a clock that a test moves by hand."""
+"""Clocks: the system's, one for the daemon that never goes back, and one that a test moves by hand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two readings: wall-clock instants for fire times, monotonic seconds for limits."""
+    """Two readings: instants of the wall clock for fire times, monotonic seconds for limits."""
 
     def now(self) -> datetime:
         """The instant, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back; only differences mean anything."""
+        """Seconds that never go back, from an arbitrary start."""
         ...
 
 
@@ -31,17 +31,17 @@ class SystemClock:
         return time.monotonic()
 
 
-#: How fast a steady clock goes while it waits for the clock behind it: an every-second timer fires every 1.7 s.
+#: The speed of a steady clock while it is ahead of the clock behind it: an every-second timer fires every 1.7 s.
 SLEW = 0.6
-#: How far the system clock may be set back before a daemon follows it.
+#: By more than this the daemon follows a system clock that is set back.
 MAX_LEAD_S = 2 * 3600.0
 
 
 class SteadyClock:
-    """A clock that never goes back, over one that may be set.
+    """A clock that never goes back, in front of one that may be set.
 
     When the clock behind it is set forward, it follows at once. When that is set back, it goes on at 0.6 of the speed
-    until the other has caught up: no instant comes twice, and whoever waits for one is not kept waiting for hours.
+    until the clock behind has caught up: no instant comes twice, and none is delayed for hours.
 
     >>> manual = ManualClock(datetime(2026, 1, 1, 12, tzinfo=UTC))
     >>> steady = SteadyClock(manual)
@@ -72,30 +72,30 @@ class SteadyClock:
 
     @property
     def is_system(self) -> bool:
-        """Whether the clock behind this one is the machine's, of which the kernel tells when it is set."""
+        """Whether the clock behind this one is the machine's, so that the kernel can report when it is set."""
         return type(self._clock) is SystemClock
 
-    def go_on_from(self, instant: datetime) -> None:
-        """Go on from where an earlier clock stood, if that is ahead."""
+    def continue_from(self, instant: datetime) -> None:
+        """Go on from an earlier clock's reading, if that is ahead."""
         self._now = max(self.now(), instant)
 
-    def give_in(self) -> None:
-        """Be what the clock behind this one is, even if that is earlier."""
+    def go_back(self) -> None:
+        """Take the reading of the clock behind this one, even if it is earlier."""
         self._now = self._clock.now()
 
     def ahead_s(self) -> float:
-        """Seconds by which this clock is ahead of the one behind it; 0 nearly always."""
+        """Seconds by which this clock is ahead of the one behind it; 0 unless that was set back."""
         return (self.now() - self._clock.now()).total_seconds()
 
 
 class ManualClock:
-    """A clock that stands still until it is told to go on; for tests, yours too.
+    """A clock that stands still until it is moved; for tests, also those of users.
 
     >>> clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     >>> clock.advance(1.5)
     >>> clock.now().isoformat()
     '2026-01-01T00:00:01.500000+00:00'
-    >>> clock.jump(-3600)       # what NTP or an operator does: only the wall clock moves
+    >>> clock.jump(-3600)       # as NTP or an operator does: only the wall clock moves
     >>> clock.now().hour, clock.monotonic()
     (23, 1.5)
     """
@@ -113,16 +113,16 @@ class ManualClock:
         return self._monotonic
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass on both readings."""
+        """Move both readings forward by `seconds`."""
         if seconds < 0:
-            raise ValueError(f"time does not run backwards ({seconds} s); jump() moves the wall clock alone")
+            raise ValueError(f"advance() takes no negative seconds ({seconds}); jump() sets the wall clock back")
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
 
     def advance_to(self, instant: datetime) -> None:
-        """Let time pass until the wall clock reads `instant`."""
+        """Move both readings forward until the wall clock reads `instant`."""
         self.advance((instant - self._now).total_seconds())
 
     def jump(self, seconds: float) -> None:
-        """Set the wall clock forward or back by `seconds`, as NTP does; the monotonic reading stays."""
+        """Set the wall clock forward or back by `seconds`; the monotonic reading stays."""
         self._now += timedelta(seconds=seconds)

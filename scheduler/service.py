@@ -12,7 +12,7 @@ from .claims.requests import Backfill, backfill, request_run
 from .clock import Clock, SystemClock
 from .core.run import Run
 from .core.timer import DEFAULT_QUOTA, Environment, Timer
-from .daemon.events import Listener, telling
+from .daemon.events import Listener, combined
 from .daemon.loop import Daemon
 from .errors import ConfigError, StoreError
 from .executors import Executor
@@ -131,7 +131,7 @@ class Scheduler:
 
     def _listeners(self) -> Listener | None:
         given = [listener for listener in (self._listener, self._metrics) if listener is not None]
-        return telling(*given) if given else None
+        return combined(*given) if given else None
 
     def add(self, *timers: Timer) -> list[StoredTimer]:
         """Add timers, all or none; the enabled ones fire from now on.

@@ -1,7 +1,7 @@
 """ClockSetback: what a daemon does when the system clock is set back.
 
-By a little, and its own clock goes on slowly until the system's has caught up, which is told once. By hours, and it
-follows: every timer is planned afresh, and fire times may come twice.
+By up to MAX_LEAD_S, its own clock goes on slowly until the system's has caught up, which is logged. By more, its clock
+goes back as well: the next fire of every timer is computed again, and fire times may come twice.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ log = logging.getLogger("scheduler.daemon")
 
 
 class ClockSetback:
-    """Looks at the clock of a daemon, and sees to its timers."""
+    """Checks the clock of a daemon, and reschedules its timers where the clock goes back."""
 
-    def __init__(self, clock: SteadyClock, standby: ClaimAhead, timetable: TimerTable) -> None:
+    def __init__(self, clock: SteadyClock, claim_ahead: ClaimAhead, timers: TimerTable) -> None:
         self._clock = clock
-        self._standby = standby
-        self._timetable = timetable
+        self._claim_ahead = claim_ahead
+        self._timers = timers
         self._is_ahead = False
-        #: By how much the clock was set back to which the timers are yet to be planned afresh.
+        #: By how much the clock went back; 0 when the timers have been rescheduled.
         self._set_back_s = 0.0
 
-    def look(self) -> bool:
-        """Look at the clock; whether timers were planned afresh, which is tried again should the store not answer."""
+    def check(self) -> bool:
+        """Check the clock; returns whether timers were rescheduled. Repeated by the next call where the store fails."""
         ahead_s = self._clock.ahead_s()
         if ahead_s > MAX_LEAD_S:
-            self._clock.give_in()
+            self._clock.go_back()
             self._set_back_s = ahead_s
         if self._set_back_s:
-            self._plan_afresh()
+            self._reschedule()
             return True
         is_ahead = ahead_s > 1
         if is_ahead and not self._is_ahead:
@@ -43,8 +43,8 @@ class ClockSetback:
         self._is_ahead = is_ahead
         return False
 
-    def _plan_afresh(self) -> None:
-        self._standby.release()
-        count = self._timetable.plan_afresh(now=self._clock.now())
+    def _reschedule(self) -> None:
+        self._claim_ahead.release()
+        count = self._timers.plan_afresh(now=self._clock.now())
         log.warning("the system clock was set back by %.0f s; planned %d timers afresh", self._set_back_s, count)
         self._set_back_s = 0.0

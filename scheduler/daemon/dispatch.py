@@ -1,4 +1,4 @@
-"""Dispatch: the executors on which a daemon runs functions, one for each environment; the same may serve several."""
+"""Dispatch: the executors of a daemon, one for each environment; an executor may serve several."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ..core.run import Ending, Outcome, Task
 from ..core.timer import Environment
 from ..executors import Executor, FleetExecutor, Preparing, Queue, Report
 
-#: Where so many tasks wait for a worker, no more are claimed.
+#: When this many tasks wait for a worker, no more are claimed.
 FULL = 10_000
 
 _environment = attrgetter("environment")
 
 
 class Dispatch:
-    """Hands tasks to executors, and listens to all of them; `running` counts what is going on there."""
+    """Hands tasks to the executors, and collects from all of them."""
 
     def __init__(self, executors: Mapping[Environment, Executor]) -> None:
         self._by_environment = executors
         self._executors = list(dict.fromkeys(executors.values()))
-        #: Runs go on there without this daemon, and end in the store.
+        #: In these, runs go on without this daemon, and their ends are written to the store.
         self._fleets = {
             environment: executor for environment, executor in executors.items() if isinstance(executor, FleetExecutor)
         }
-        #: How many runs are going on, those included that wait for a worker, but for those that a fleet has.
+        #: How many tasks were handed out and have not ended, except those of a fleet.
         self.running = 0
 
     @property
@@ -37,21 +37,21 @@ class Dispatch:
         return frozenset(self._fleets)
 
     def collect(self) -> Iterator[Report]:
-        """What happened since this was last asked, executor by executor."""
+        """The report of each executor since the last call."""
         for executor in self._executors:
             report = executor.collect()
             self.running -= len(report)
             yield report
 
     def prepare(self, tasks: Sequence[Task]) -> None:
-        """Make ready for tasks that are handed out in a moment."""
+        """Have executors make ready for tasks that are handed out in a moment."""
         for environment, executor in self._by_environment.items():
             theirs = [task for task in tasks if task.environment == environment]
             if theirs and isinstance(executor, Preparing):
                 executor.prepare(theirs)
 
     def hand_out(self, tasks: Sequence[Task], now: datetime) -> Report:
-        """Have tasks run; returns how those ended that cannot."""
+        """Submit tasks; returns the endings of those whose environment has no executor."""
         report = Report()
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
             executor = self._by_environment.get(Environment(environment))
@@ -65,7 +65,7 @@ class Dispatch:
         return report
 
     def adopt(self, tasks: Sequence[Task]) -> None:
-        """Look after runs that fleets have, and whose daemon is gone."""
+        """Take over runs in fleets whose daemon is gone."""
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
             self._fleets[Environment(environment)].adopt(list(theirs))
 
@@ -75,25 +75,25 @@ class Dispatch:
         return sum(executor.waiting for executor in self._executors if isinstance(executor, Queue))
 
     def full(self) -> list[Environment]:
-        """Where so much waits that what is due had better wait in the store, under its misfire policy."""
+        """The environments in which FULL tasks wait: what is due there waits in the store, under its misfire policy."""
         return [environment for environment, executor in self._by_environment.items() if _is_full(executor)]
 
     def is_full(self) -> bool:
-        """Whether it is so everywhere."""
+        """Whether every executor is full."""
         return bool(self._executors) and all(map(_is_full, self._executors))
 
     def next_checks_s(self) -> Iterator[float]:
-        """In how many seconds executors have to be listened to, even if they say nothing."""
+        """In how many seconds each executor must be collected from, even if nothing turns readable."""
         for executor in self._executors:
             if (check_s := executor.next_check()) is not None:
                 yield check_s
 
     def filenos(self) -> list[int]:
-        """What turns readable when there is something to collect."""
+        """The descriptors that turn readable when there is something to collect."""
         return [fileno for executor in self._executors for fileno in executor.filenos()]
 
     def stop(self) -> None:
-        """End every run at once that does not go on without this daemon, and release everything."""
+        """End every run at once, except those of a fleet, and release everything."""
         for executor in self._executors:
             executor.stop()
 

@@ -1,4 +1,4 @@
-"""A listener: told, on the daemon's thread, of everything that was just recorded: runs that ended, lines printed."""
+"""What happens in a daemon, for others: listeners of runs that ended, and log messages about breakers and lost runs."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ from sqlalchemy import Row
 from ..core.breaker import Breaker, BreakerState
 from ..core.run import Ending, Line, Task
 
+log = logging.getLogger("scheduler.daemon")
+
+#: Called on the daemon's thread with the runs that ended and the lines that were printed, once they are recorded.
 Listener = Callable[[list[tuple[Task, Ending]], list[Line]], None]
+#: How many abandoned runs are logged one by one.
+MOST_LOGGED = 20
 
 
-def telling(*listeners: Listener) -> Listener:
-    """A listener that tells several."""
+def combined(*listeners: Listener) -> Listener:
+    """A listener that calls several."""
 
-    def tell(ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
+    def listen(ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
         for listener in listeners:
             listener(ended, lines)
 
-    return tell
+    return listen
 
 
-log = logging.getLogger("scheduler.daemon")
-
-
-#: So many abandoned runs are told of one by one.
-MOST_TOLD = 20
-
-
-def breaker_moved(name: str, before: Breaker, after: Breaker) -> None:
-    """Say that the breaker of a timer changed its state, and why."""
+def log_breaker(name: str, before: Breaker, after: Breaker) -> None:
+    """Log that the breaker of a timer changed its state, and why."""
     if after.state is BreakerState.OPEN:
         log.warning(
             "breaker of %s: %s → open until %s after %d failures in a row (%s)",
@@ -47,9 +45,9 @@ def breaker_moved(name: str, before: Breaker, after: Breaker) -> None:
         log.info("breaker of %s: %s → %s", name, before.state, after.state, extra={"timer": name})
 
 
-def runs_abandoned(rows: Sequence[Row[Any]]) -> None:
-    """Say how many runs were abandoned, and which the first of them are."""
+def log_abandoned(rows: Sequence[Row[Any]]) -> None:
+    """Log how many runs were abandoned, and the first of them."""
     log.warning("abandoned %d runs of daemons that are gone", len(rows))
-    for row in rows[:MOST_TOLD]:
+    for row in rows[:MOST_LOGGED]:
         about = {name: row._mapping[name] for name in ("request_id", "timer", "function", "environment")}
         log.warning("abandoned run %d of %s", row.id, row.timer, extra={**about, "run_id": row.id})

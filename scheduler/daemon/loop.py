@@ -28,7 +28,7 @@ from ..store.timers import TimerTable
 from .claim_ahead import ClaimAhead
 from .clock_setback import ClockSetback
 from .dispatch import FULL, Dispatch
-from .events import Listener, breaker_moved, runs_abandoned
+from .events import Listener, log_abandoned, log_breaker
 from .result_buffer import ResultBuffer
 from .sleeper import Sleeper
 
@@ -74,7 +74,7 @@ class Daemon:
         self._clock = SteadyClock(clock or SystemClock())
         self._presence = Presence(store)
         self._lease = Lease(store, self._presence, fleet=self._deployment.fleets)
-        self._claims = Claims(store, self._lease, grace=grace, on_breaker=breaker_moved)
+        self._claims = Claims(store, self._lease, grace=grace, on_breaker=log_breaker)
         self._standby = ClaimAhead(self._claims, self._clock, grace=grace)
         self._retention = Retention(store, keep, keep_runs)
         self._setbacks = ClockSetback(self._clock, self._standby, TimerTable(store))
@@ -193,8 +193,8 @@ class Daemon:
         self._store.check_in_place()
         if not self._registered and (latest := self._claims.latest()) is not None:
             # The clock may have been set back while no daemon ran.
-            self._clock.go_on_from(latest)
-        if self._setbacks.look():
+            self._clock.continue_from(latest)
+        if self._setbacks.check():
             self._look_at = 0.0
         now = self._clock.now()
         if self._hand_out_due(now) and self._agenda.is_due(now):
@@ -246,7 +246,7 @@ class Daemon:
     def _take_over(self, now: datetime) -> None:
         abandoned, adopted = self._lease.take_over(now, self._clock.monotonic())
         if abandoned:
-            runs_abandoned(abandoned)
+            log_abandoned(abandoned)
             self._claims.passed_over.update((row.environment, Outcome.ABANDONED) for row in abandoned)
         if adopted:
             log.info("adopted %d runs of daemons that are gone", len(adopted))
@@ -262,7 +262,7 @@ class Daemon:
             return False
         if self._outbox.has_ended or self._outbox.printed:
             self._claims.record(self._outbox.ended, self._outbox.printed)
-        ended, printed = self._outbox.emptied()
+        ended, printed = self._outbox.take_all()
         self._look_at = 0.0
         if self._listener is not None:
             self._listener(ended, printed)

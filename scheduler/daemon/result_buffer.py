@@ -1,7 +1,7 @@
-"""ResultBuffer: how runs ended and what they printed, kept until the store has it. `now` is monotonic seconds.
+"""ResultBuffer: endings of runs and printed lines that are not in the store yet. `now` is in monotonic seconds.
 
-What is due goes before it, and small change is gathered: a transaction for each run that ends would cost more than the
-runs. But nothing waits here for long, or in great number.
+Results are written in batches, because a transaction for each run would cost more than the runs; claiming due timers
+comes first. No result waits longer than LONGEST_S before it does.
 """
 
 from __future__ import annotations
@@ -9,43 +9,45 @@ from __future__ import annotations
 from ..core.run import Ending, Line, Task
 from ..executors import PlainSuccesses, Report
 
-#: So many outcomes and lines, or such old ones, are recorded before anything else is claimed.
+#: This many endings and lines, or such old ones, are recorded before anything else is claimed.
 MOST, LONGEST_S = 20_000, 0.25
-#: Outcomes are recorded when they are one in so many of the runs that go on.
+#: Otherwise endings are recorded when there is one for so many runs in progress.
 SHARE = 8
 
 
 class ResultBuffer:
-    """What is to be recorded (`ended`, `printed`), and what a fleet has recorded that is only to be told."""
+    """Results to be recorded (`ended`, `printed`), and results that a fleet has recorded, for the listener only."""
 
     def __init__(self) -> None:
         self._ended: list[tuple[Task, Ending]] = []
-        #: What comes after that.
+        #: Further endings, after those.
         self._plain: list[PlainSuccesses] = []
         self._plain_count = 0
         self.printed: list[Line] = []
         self._recorded: list[tuple[Task, Ending]] = []
-        self._kept: list[Line] = []
+        self._recorded_lines: list[Line] = []
         self._since = 0.0
 
     @property
     def has_ended(self) -> bool:
-        """Whether there are runs that ended."""
+        """Whether there are endings to be recorded."""
         return bool(self._ended or self._plain)
 
     @property
     def ended(self) -> list[tuple[Task, Ending]]:
-        """How runs ended."""
+        """The endings to be recorded, oldest first."""
         if self._plain:
             self._ended += [pair for some in self._plain for pair in some.endings()]
             self._plain, self._plain_count = [], 0
         return self._ended
 
     def __len__(self) -> int:
-        return self._plain_count + len(self._ended) + len(self.printed) + len(self._recorded) + len(self._kept)
+        return (
+            self._plain_count + len(self._ended) + len(self.printed) + len(self._recorded) + len(self._recorded_lines)
+        )
 
     def add(self, report: Report, now: float) -> None:
-        """Take what an executor reports."""
+        """Add the report of an executor."""
         if not self:
             self._since = now
         self._ended += report.ended
@@ -53,26 +55,26 @@ class ResultBuffer:
         self._plain_count += len(report) - len(report.ended)
         self.printed += report.lines
         self._recorded += report.recorded
-        self._kept += report.recorded_lines
+        self._recorded_lines += report.recorded_lines
 
     def is_overdue(self, now: float) -> bool:
-        """Whether what is here can wait no longer."""
+        """Whether these results must be recorded before anything else is claimed."""
         return bool(self) and (len(self) >= MOST or now - self._since >= LONGEST_S)
 
     def is_ripe(self, now: float, *, running: int) -> bool:
-        """Whether it is worth a transaction, while `running` runs go on that will end as well."""
+        """Whether these results are worth a transaction while `running` runs are in progress."""
         return bool(self) and (len(self) * SHARE >= running or self.is_overdue(now))
 
     def overdue_in_s(self, now: float) -> float | None:
-        """Seconds until what is here can wait no longer; None where there is nothing."""
+        """Seconds until these results are overdue; None where there are none."""
         return max(0.0, self._since + LONGEST_S - now) if self else None
 
-    def emptied(self) -> tuple[list[tuple[Task, Ending]], list[Line]]:
-        """Everything that was here, to be told of: what ended, and what was printed."""
-        ended, printed = self.ended + self._recorded, self.printed + self._kept
-        self._ended, self.printed, self._recorded, self._kept = [], [], [], []
+    def take_all(self) -> tuple[list[tuple[Task, Ending]], list[Line]]:
+        """Empty the buffer; returns all endings and lines, for the listener."""
+        ended, printed = self.ended + self._recorded, self.printed + self._recorded_lines
+        self._ended, self.printed, self._recorded, self._recorded_lines = [], [], [], []
         return ended, printed
 
     def forget(self) -> None:
-        """Drop what is no longer this daemon's to record; what is recorded is still to be told of."""
+        """Drop what this daemon may no longer record; recorded results stay, for the listener."""
         self._ended, self._plain, self._plain_count, self.printed = [], [], 0, []

@@ -1,8 +1,8 @@
-"""How a daemon sleeps: until something turns readable, the time is up, or what makes no sound has changed.
+"""Sleeper: how a daemon sleeps: until a descriptor turns readable, the time is up, or a silent change has happened.
 
-The kernel wakes it for bells, news of workers and their ends. Nobody rings when the system clock is set, or when a
-SQLite file is changed by someone who cannot ring here, from another container, say; Linux tells of these as well
-(kernel.py). Elsewhere, or where the clock is not the kernel's, the daemon opens an eye once a second and looks.
+A silent change is one that no other program notifies: the system clock was set, or a SQLite file was changed from
+another container. Linux reports both by descriptors (linux_wakeups.py). On other systems, or where the clock is not the
+kernel's, the daemon polls for them every POLL_S.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ..store.database import Store
 if TYPE_CHECKING:
     from .linux_wakeups import Alarm, FileWatch
 
-#: How long it sleeps with both eyes shut where nobody tells it everything.
-EYES_SHUT_S = 1.0
-#: The system clock was set when it moved this much more, or less, than time has passed.
+#: How often to poll for silent changes where the kernel does not report them.
+POLL_S = 1.0
+#: The system clock was set if it moved by this much more or less than the monotonic clock.
 SET_S = 0.2
 
 
@@ -33,26 +33,29 @@ class Sleeper:
 
     def __init__(self, store: Store, clock: SteadyClock) -> None:
         self._clock = clock
-        self._changes = _Changes(store)
+        self._changes = _FileChanges(store)
         self._alarm = _alarm(clock)
 
     def sleep(self, seconds: float, filenos: Sequence[int]) -> bool:
-        """Sleep for that long, or until one of the descriptors is readable; whether something changed silently."""
-        if seconds <= EYES_SHUT_S:
+        """Sleep for that long, or until one of the descriptors is readable; returns whether there was a silent change.
+
+        A sleep of up to POLL_S notices none.
+        """
+        if seconds <= POLL_S:
             self._wait(seconds, filenos)
             return False
         ends_at = time.monotonic() + seconds
-        told_by = self._changes.told_by() if self._alarm is not None else None
+        watched = self._changes.watch() if self._alarm is not None else None
         skew_s, version = self._skew_s(), self._changes.version()
-        if told_by is not None and not self._wait(seconds, [*filenos, *told_by]) & set(told_by):
+        if watched is not None and not self._wait(seconds, [*filenos, *watched]) & set(watched):
             return False
-        # A change is told of while it is being made, so it may not be seen before the next look.
+        # The kernel reports a change to a file before it is committed, so poll from now on until it is visible.
         while True:
             left_s = max(0.0, ends_at - time.monotonic())
-            ready = self._wait(min(left_s, EYES_SHUT_S), filenos)
+            ready = self._wait(min(left_s, POLL_S), filenos)
             if abs(self._skew_s() - skew_s) > SET_S or self._changes.version() != version:
                 return True
-            if ready or left_s <= EYES_SHUT_S:
+            if ready or left_s <= POLL_S:
                 return False
 
     def close(self) -> None:
@@ -62,7 +65,7 @@ class Sleeper:
             self._alarm = None
 
     def _wait(self, seconds: float, filenos: Sequence[int]) -> set[int]:
-        """Wait for that long; which of the descriptors are readable. The alarm ends it early when the clock is set."""
+        """Wait for that long; returns the descriptors that are readable. Ends early when the clock is set."""
         poller = select.poll()
         for fileno in filenos:
             poller.register(fileno, select.POLLIN)
@@ -71,7 +74,7 @@ class Sleeper:
             poller.register(self._alarm.fileno(), select.POLLIN)
             ready = poller.poll()
         elif not (ready := poller.poll(int(seconds * 1000))):
-            # It knows no part of a millisecond.
+            # poll(2) takes whole milliseconds.
             time.sleep(seconds % 0.001)
         return {fileno for fileno, _ in ready if fileno in filenos}
 
@@ -79,19 +82,19 @@ class Sleeper:
         return self._clock.now().timestamp() - self._clock.monotonic()
 
 
-class _Changes:
-    """Changes to a SQLite file that others made; PostgreSQL tells of them by itself."""
+class _FileChanges:
+    """Changes to a SQLite file by other programs; PostgreSQL notifies changes itself."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._has_file = store.must_be_polled
         self._files = store.files
-        self._watch = _watch() if self._files else None
+        self._watch = _file_watch() if self._files else None
         self._connection: Connection | None = None
         self._driver: Any = None
 
-    def told_by(self) -> list[int] | None:
-        """The descriptors that are going to tell of the next change; None where it has to be looked for."""
+    def watch(self) -> list[int] | None:
+        """The descriptors that turn readable at the next change; None where it has to be polled for."""
         if not self._has_file:
             return []
         if self._watch is None:
@@ -99,12 +102,12 @@ class _Changes:
         try:
             self._watch.watch(self._files)
         except OSError:
-            # A journal that is not there yet, or the limit of what may be watched.
+            # A journal that does not exist yet, or too many watches.
             return None
         return [self._watch.fileno()]
 
     def version(self) -> int:
-        """The number of changes; not all of them are others'."""
+        """A number that differs after a change by another program."""
         if not self._has_file:
             return 0
         if not self._store.is_in_place:
@@ -115,7 +118,7 @@ class _Changes:
         try:
             number: int = self._driver.execute("PRAGMA data_version").fetchone()[0]
         except self._store.driver_error:
-            # Locked, or gone: whoever looks next will be told so.
+            # Locked, or gone: the next statement of the daemon raises that.
             return -1
         return number
 
@@ -131,7 +134,7 @@ class _Changes:
 
 
 def _alarm(clock: SteadyClock) -> Alarm | None:
-    """An alarm by the kernel's clock; None where that cannot be had, or is not the clock that the daemon goes by."""
+    """An alarm of the kernel's clock; None where there is none, or where the daemon uses another clock."""
     if not clock.is_system or "faketime" in os.environ.get("LD_PRELOAD", ""):
         return None
     with contextlib.suppress(OSError):
@@ -141,7 +144,7 @@ def _alarm(clock: SteadyClock) -> Alarm | None:
     return None
 
 
-def _watch() -> FileWatch | None:
+def _file_watch() -> FileWatch | None:
     with contextlib.suppress(OSError):
         from .linux_wakeups import FileWatch
 

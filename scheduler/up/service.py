@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ..core.timer import Environment
-from ..daemon.events import telling
+from ..daemon.events import combined
 from ..daemon.loop import Daemon
 from ..engine.credentials import our_keys
 from ..errors import ConfigError
@@ -83,7 +83,7 @@ def serve(request: UpRequest, sockets: Sockets, handover: Handover | None) -> in
             running,
             keep=timedelta(days=settings.keep_days),
             keep_runs=settings.keep_runs,
-            listener=telling(reports, metrics) if metrics else reports,
+            listener=combined(reports, metrics) if metrics else reports,
         )
         if metrics:
             metrics.watch(daemon, store)

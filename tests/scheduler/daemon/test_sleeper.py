@@ -1,4 +1,4 @@
-"""How a daemon sleeps: told by the kernel, or with an eye that it opens once a second."""
+"""How a daemon sleeps: woken by the kernel, or polling once a second."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from scheduler.daemon.linux_wakeups import Alarm, FileWatch
 from scheduler.daemon.sleeper import Sleeper
 from scheduler.store.database import Store
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="a kernel that is not Linux tells nothing of this")
-#: Nobody sleeps so long here; a sleep that ended was ended.
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports these changes")
+#: No sleep here lasts so long; one that ended was woken.
 LONG_S = 60.0
 
 
 @pytest.fixture(autouse=True)
-def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sleeper_module, "EYES_SHUT_S", 0.1)
+def _poll_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sleeper_module, "POLL_S", 0.1)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def refuse(*_: object) -> None:
 
 @pytest.fixture(params=[pytest.param((), marks=on_linux), ("Alarm",), ("FileWatch",), ("Alarm", "FileWatch")])
 def sleeper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, store: Store) -> Iterator[Sleeper]:
-    """One whom the kernel tells everything, and others whom it refuses one thing or all."""
+    """One with all descriptors of the kernel, and others for which it refuses one or both."""
     for name in request.param:
         monkeypatch.setattr(linux_wakeups, name, refuse)
     sleeper = Sleeper(store, SteadyClock(SystemClock()))
@@ -60,20 +60,21 @@ def sleeper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, sto
 
 
 @pytest.fixture
-def told(store: Store) -> Iterator[Sleeper]:
+def watching(store: Store) -> Iterator[Sleeper]:
+    """One with all descriptors of the kernel."""
     sleeper = Sleeper(store, SteadyClock(SystemClock()))
     yield sleeper
     sleeper.close()
 
 
 def write(file: Path) -> None:
-    """Change a store as somebody does who rings no bell."""
+    """Change a store as a program does that rings no bell."""
     connection = sqlite3.connect(file)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
 
 
-def write_oneself(store: Store) -> None:
+def write_ourselves(store: Store) -> None:
     for number in range(100):
         with store.writing() as connection:
             connection.exec_driver_sql(f"PRAGMA user_version = {number}")
@@ -89,8 +90,8 @@ def is_readable(*ones: Alarm | FileWatch, timeout_s: float = 0.0) -> bool:
     return bool(select.select(ones, [], [], timeout_s)[0])
 
 
-def test_a_change_to_the_file_that_nobody_rings_for_wakes_a_sleeper(sleeper: Sleeper, file: Path) -> None:
-    """Whether it is told of, or looks for it."""
+def test_a_silent_change_to_the_file_wakes_a_sleeper(sleeper: Sleeper, file: Path) -> None:
+    """Whether the kernel reports it or the sleeper polls."""
     after(0.1, lambda: write(file))
     assert sleeper.sleep(LONG_S, [])
 
@@ -104,7 +105,7 @@ def test_a_file_that_is_taken_away_wakes_a_sleeper(
     assert sleeper.sleep(LONG_S, [])
 
 
-def test_news_wakes_a_sleeper(sleeper: Sleeper) -> None:
+def test_a_readable_descriptor_wakes_a_sleeper(sleeper: Sleeper) -> None:
     """And is no silent change."""
     reader, writer = os.pipe()
     after(0.1, lambda: os.write(writer, b"!"))
@@ -122,30 +123,30 @@ def test_a_sleep_is_as_long_as_was_asked_for(sleeper: Sleeper, seconds: float) -
 
 
 @on_linux
-def test_what_one_writes_oneself_does_not_wake_one(told: Sleeper, store: Store) -> None:
+def test_what_the_daemon_writes_itself_does_not_wake_it(watching: Sleeper, store: Store) -> None:
     """However much it was; all of it is one event, or two."""
-    write_oneself(store)
-    (watch,) = told._changes.told_by() or []
-    told._changes.told_by()
+    write_ourselves(store)
+    (watch,) = watching._changes.watch() or []
+    watching._changes.watch()
     assert not select.select([watch], [], [], 0.05)[0]
-    write_oneself(store)
+    write_ourselves(store)
     assert len(os.read(watch, 4096)) <= 2 * len(store.files) * 16
 
 
 @on_linux
-def test_a_change_that_is_told_of_before_it_can_be_seen_is_seen_later(told: Sleeper, file: Path) -> None:
+def test_a_change_that_is_reported_before_it_is_visible_is_noticed_later(watching: Sleeper, file: Path) -> None:
     """The journal is written before the change is committed."""
     after(0.1, lambda: os.utime(file))
     after(0.3, lambda: write(file))
-    assert told.sleep(LONG_S, [])
+    assert watching.sleep(LONG_S, [])
 
 
 @on_linux
-def test_a_journal_that_is_not_there_is_looked_for(told: Sleeper, file: Path) -> None:
-    """So is anything else that cannot be watched."""
-    assert told._changes.told_by()
+def test_a_missing_journal_is_polled_for(watching: Sleeper, file: Path) -> None:
+    """As is anything else that cannot be watched."""
+    assert watching._changes.watch()
     file.with_name("a.db-wal").unlink()
-    assert told._changes.told_by() is None
+    assert watching._changes.watch() is None
 
 
 class MovedClock(SystemClock):
@@ -158,8 +159,8 @@ class MovedClock(SystemClock):
 
 
 @pytest.mark.parametrize("seconds", [30, -30])
-def test_a_clock_that_is_not_the_kernel_s_is_looked_at(store: Store, seconds: int) -> None:
-    """Nobody tells when it is set."""
+def test_a_clock_that_is_not_the_kernel_s_is_polled(store: Store, seconds: int) -> None:
+    """Nothing reports when it is set."""
     clock = MovedClock()
     sleeper = Sleeper(store, SteadyClock(clock))
 
@@ -173,28 +174,28 @@ def test_a_clock_that_is_not_the_kernel_s_is_looked_at(store: Store, seconds: in
 
 @on_linux
 @pytest.mark.parametrize(
-    ("clock", "preloaded", "is_told"),
+    ("clock", "preloaded", "has_alarm"),
     [
         (SystemClock(), "", True),
         (SystemClock(), "/usr/lib/faketime/libfaketimeMT.so.1", False),
         (MovedClock(), "", False),
     ],
 )
-def test_the_kernel_is_asked_where_it_keeps_the_clock(
-    store: Store, monkeypatch: pytest.MonkeyPatch, clock: Clock, preloaded: str, is_told: bool
+def test_the_kernel_s_alarm_is_used_where_the_clock_is_the_kernel_s(
+    store: Store, monkeypatch: pytest.MonkeyPatch, clock: Clock, preloaded: str, has_alarm: bool
 ) -> None:
-    """Not where a test, or a library that is preloaded, does."""
+    """Not where a test, or a preloaded library, replaces it."""
     monkeypatch.setenv("LD_PRELOAD", preloaded)
     sleeper = Sleeper(store, SteadyClock(clock))
-    assert (sleeper._alarm is not None) == is_told
+    assert (sleeper._alarm is not None) == has_alarm
     sleeper.close()
 
 
 @on_linux
-@pytest.mark.parametrize("python_says", [0, 4_102_444_800_000_000_000])
-def test_an_alarm_rings_in_its_time(monkeypatch: pytest.MonkeyPatch, python_says: int) -> None:
-    """Not before, and again each time that it is set; even if Python's clock was stopped, as tests do."""
-    monkeypatch.setattr(time, "time_ns", lambda: python_says)
+@pytest.mark.parametrize("python_time_ns", [0, 4_102_444_800_000_000_000])
+def test_an_alarm_rings_at_its_time(monkeypatch: pytest.MonkeyPatch, python_time_ns: int) -> None:
+    """Not before, and again each time that it is set; even if Python's clock was replaced, as tests do."""
+    monkeypatch.setattr(time, "time_ns", lambda: python_time_ns)
     alarm = Alarm()
     for _ in range(2):
         alarm.set(0.02)
@@ -206,7 +207,7 @@ def test_an_alarm_rings_in_its_time(monkeypatch: pytest.MonkeyPatch, python_says
 
 
 class SetMeanwhile:
-    """A C library, in which the next alarm finds that the clock was set."""
+    """A C library in which the next alarm finds that the clock was set."""
 
     def __init__(self, library: Any) -> None:
         self._library, self._results = library, [errno.ECANCELED]
@@ -224,7 +225,7 @@ class SetMeanwhile:
 
 @on_linux
 def test_an_alarm_rings_at_once_when_the_clock_was_set_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between two sleeps the kernel remembers it; setting the machine's clock is nothing for a test."""
+    """The kernel remembers it between two sleeps; simulated, because a test must not set the machine's clock."""
     alarm = Alarm()
     monkeypatch.setattr(alarm, "_libc", SetMeanwhile(alarm._libc))
     alarm.set(LONG_S)
@@ -235,8 +236,8 @@ def test_an_alarm_rings_at_once_when_the_clock_was_set_before(monkeypatch: pytes
 
 
 @on_linux
-def test_a_kernel_that_knows_only_other_alarms_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says so when one is made, and nothing stays open."""
+def test_a_kernel_without_this_kind_of_alarm_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making one raises, and leaves nothing open."""
     monkeypatch.setattr(linux_wakeups, "_CANCEL_ON_SET", 1 << 20)
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with pytest.raises(OSError, match="Invalid argument"):
@@ -245,8 +246,8 @@ def test_a_kernel_that_knows_only_other_alarms_has_none(monkeypatch: pytest.Monk
 
 
 @on_linux
-def test_a_watch_tells_once(file: Path) -> None:
-    """Until it is asked again."""
+def test_a_watch_reports_one_change(file: Path) -> None:
+    """Until it is set again."""
     file.touch()
     watch = FileWatch()
     for _ in range(2):
@@ -261,18 +262,18 @@ def test_a_watch_tells_once(file: Path) -> None:
 
 
 @on_linux
-def test_a_file_that_is_not_there_cannot_be_watched(file: Path) -> None:
-    """The error is Python's for that."""
+def test_a_missing_file_cannot_be_watched(file: Path) -> None:
+    """FileNotFoundError."""
     watch = FileWatch()
     with pytest.raises(FileNotFoundError):
         watch.watch([file])
     watch.close()
 
 
-def test_a_store_without_a_file_tells_by_itself() -> None:
-    """It is this process alone that can change it."""
+def test_a_store_without_a_file_needs_no_watch() -> None:
+    """Only this process can change it."""
     with Store("sqlite://") as store:
         sleeper = Sleeper(store, SteadyClock(SystemClock()))
-        assert sleeper._changes.told_by() == []
+        assert sleeper._changes.watch() == []
         assert not sleeper.sleep(0.15, [])
         sleeper.close()
