@@ -59,7 +59,10 @@ def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) 
         for version in (2, 3):
             save(tmp_path, version)
             eventually(lambda: answer(running), lambda seen, version=version: seen == version)
+        serving = eventually(lambda: children(running.process.pid), lambda pids: len(pids) == 1)
         save(tmp_path, "nonsense")
+        eventually(lambda: children(running.process.pid), lambda pids: len(pids) == 2)
+        eventually(lambda: children(running.process.pid), lambda pids: pids == serving)
         eventually(
             lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), lambda seen: seen >= 6
         )
