@@ -6,8 +6,8 @@
 >>> print(weekly.next_fire(datetime(2026, 1, 1)))
 2026-01-05 08:00:00+08:00
 
-**Fields.** Six or seven, with blanks between them: seconds, minutes, hours, day of month, month, day of week, and the
-year (1970-2099) if wanted. Exactly one of the two day fields is `?`.
+**Fields.** Six or seven, separated by blanks: seconds, minutes, hours, day of month, month, day of week, and optionally
+a year (1970-2099). Exactly one of the two day fields is `?`.
 
     *          every value                      5/15       from 5 on, every 15th (`*/15` and `/15` from the first on)
     1,15       a list                           22-2       a range, which may wrap (not in years)
@@ -16,9 +16,9 @@ year (1970-2099) if wanted. Exactly one of the two day fields is `?`.
     L-3        three days before that           LW, L-3W   weekday nearest to L, to L-3
     6#3        third Friday of the month        6L, FRIL   last Friday of the month (`L` alone is Saturday)
 
-Days of the week count from Sunday = 1. Days of the month may mix all forms in a list: `1,15,L-2,LW`.
+Days of the week count from Sunday = 1. A list of days of the month may contain all forms: `1,15,L-2,LW`.
 
-**Asking.** Every answer is a whole second; `next_fire` is strictly after, `prev_fire` strictly before, `between`,
+**Fire times.** All are whole seconds; `next_fire` is strictly after, `prev_fire` strictly before, `between`,
 `count` and `fires` take what lies after the start up to and including the end.
 
 >>> daily = CronExpression("0 30 9 * * ?")
@@ -38,15 +38,15 @@ time exactly once and an interval expression in both passes; `dst="quartz"` does
 >>> print(in_a_gap.next_fire(datetime(2026, 3, 8)))
 2026-03-08 03:00:00-04:00
 
-**Values.** An expression is immutable, and equal to whatever fires at the same times; `canonical` is its normal form.
+**Values.** An expression is immutable, and equal to any that fires at the same times; `canonical` is its normal form.
 
 >>> CronExpression("0 0 8 ? * 2 *") == CronExpression("0 0 8 ? * mon")
 True
 >>> CronExpression("0 */15 9,10,11 1-31 * ?").canonical
 '0 0/15 9-11 * * ?'
 
-**Errors.** All are CronError, which is a ValueError; a CronSyntaxError tells field, column, text, what is allowed, and
-the likely fix.
+**Errors.** All are CronError, which is a ValueError; a CronSyntaxError has field, column, text, a hint and the likely
+fix.
 
 >>> from quartzcron import CronSyntaxError
 >>> try:
@@ -79,7 +79,7 @@ sys.modules.update({f"{__name__}.{old}": Lazy(new) for old, new in _MOVED.items(
 
 
 def __getattr__(name: str) -> object:
-    """The errors, which are not imported before someone asks for one (PEP 562)."""
+    """Import the errors when one is first used (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import errors

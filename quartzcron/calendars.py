@@ -22,8 +22,8 @@ __all__ = ["Calendar", "excluding"]
 def excluding(
     expression: CronExpression, *excluded: Calendar | CronExpression | Iterable[date]
 ) -> CronExpression | Union:
-    """What CronExpression.excluding returns, as a function."""
-    check_type(expression, CronExpression, "what days are taken out of is a CronExpression")
+    """The same as `expression.excluding(*excluded)`."""
+    check_type(expression, CronExpression, "the expression is a CronExpression")
     return expression.excluding(*excluded)
 
 

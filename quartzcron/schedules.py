@@ -302,10 +302,10 @@ def difference(expression: Expression, *others: CompiledExpression) -> Expressio
     >>> difference(working, lunch).canonical
     '0 0 9-11,13-17 ? * MON-FRI'
     """
-    check_type(expression, CompiledExpression, "fires are taken out of a CronExpression")
+    check_type(expression, CompiledExpression, "the expression is a CronExpression")
     parts = [expression]
     for other in others:
-        check_type(other, CompiledExpression, "the fires that are taken out are those of a CronExpression")
+        check_type(other, CompiledExpression, "an excluded expression is a CronExpression")
         if other.tz is not None and zone_key(other.tz) != zone_key(expression.tz):
             raise CronError("an excluded expression is read in the zone of the other one, and has no other zone")
         parts = [left for part in parts for left in _difference(part, other)]

@@ -1,7 +1,4 @@
-"""What the command line answers about expressions, as plain values: in words, in other dialects, and two compared.
-
-Nothing here prints; __main__.py does, as text or as JSON.
-"""
+"""The results of the commands explain, convert and diff as plain values. commands.py prints them, as text or JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from ..text.describe import describe
 
 
 def explanation(expression: CronExpression, language: str) -> dict[str, Any]:
-    """An expression in words, in normal form, and how far apart its fires lie.
+    """An expression in words and in normal form, and its shortest and longest gaps, in seconds.
 
     >>> explanation(CronExpression("0 0 8 ? * 2"), "en")["description"]
     'At 08:00 on Mondays'
@@ -34,30 +31,32 @@ def explanation(expression: CronExpression, language: str) -> dict[str, Any]:
 
 
 def conversions(text: str, dialect: str, targets: list[str]) -> list[dict[str, Any]]:
-    """A text of one dialect in others: for each the text, or why there is none. Raises CronError if it is none itself.
+    """A text of one dialect in others: for each the text, or the reason why there is none.
+
+    Raises CronError if the text is invalid in its own dialect.
 
     >>> conversions("0 8 * * 1-5", "crontab", ["quartz"])
     [{'dialect': 'quartz', 'text': '0 0 8 ? * MON-FRI', 'refused': None}]
     """
     expression = CronExpression.from_dialect(dialect, text)
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for target in targets:
         try:
-            found.append({"dialect": target, "text": write(target, expression), "refused": None})
+            rows.append({"dialect": target, "text": write(target, expression), "refused": None})
         except DialectError as error:
             reason = f"{error.part}: {error.reason}" if error.part else error.reason
-            found.append({"dialect": target, "text": None, "refused": reason})
-    return found
+            rows.append({"dialect": target, "text": None, "refused": reason})
+    return rows
 
 
 def difference(one: CronExpression, other: CronExpression, after: datetime, count: int) -> dict[str, Any]:
-    """Whether two expressions are the same, and the first fire times that only one of them has.
+    """Whether two expressions are equal, and the first fire times that only one of them has.
 
-    Found by taking the days and times of one out of the other, so a first difference in 2090 is found at once.
+    Computed by excluding each from the other, so that a first difference in 2090 takes no longer than one tomorrow.
 
     >>> daily, but_for_2099 = CronExpression("0 0 8 * * ?"), CronExpression("0 0 8 * * ? 1970-2098")
-    >>> found = difference(daily, but_for_2099, datetime(2026, 1, 1), 1)
-    >>> found["equal"], found["only_first"], found["only_second"]
+    >>> answer = difference(daily, but_for_2099, datetime(2026, 1, 1), 1)
+    >>> answer["equal"], answer["only_first"], answer["only_second"]
     (False, [datetime.datetime(2099, 1, 1, 8, 0)], [])
     """
     pairs = ((one, other), (other, one))

@@ -1,6 +1,6 @@
-"""Expressions and files of expressions, checked: what is wrong with each line, where, and what was probably meant.
+"""The results of the command check: for each expression or line of a file, its problems and the likely fix.
 
-A file has one expression a line. Empty lines and lines that begin with `#` say nothing; what follows a tab is ignored.
+A file has one expression per line. Empty lines, lines that begin with `#`, and everything after a tab are ignored.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from .. import CronExpression, CronSyntaxError
-from ..errors import shortened
+from ..errors import CronSyntaxError, shortened
+from ..expression import CronExpression
 
 _LONG = 2_000
 _WIDTH = 40
 _REDRAW_S = 0.1
 
 
-def finding(text: str) -> dict[str, Any]:
-    """Whether a text is an expression: its normal form, or its problems, a drawing of them and the likely fix."""
+def check_text(text: str) -> dict[str, Any]:
+    """The result for a text: the normal form of a valid one, else its problems, a drawing and the likely fix."""
     try:
         expression = CronExpression(text)
     except CronSyntaxError as error:
@@ -35,9 +35,9 @@ def finding(text: str) -> dict[str, Any]:
 
 
 def is_file(argument: str) -> bool:
-    """Whether an argument of `check` names a file, rather than being an expression.
+    """Whether an argument of `check` is a file name rather than an expression.
 
-    Raises OSError if it looks like a file name, and there is no such file.
+    Raises OSError if it looks like a file name, but the file is missing.
     """
     if argument == "-":
         return True
@@ -58,37 +58,37 @@ def lines_of(argument: str) -> list[str]:
     return Path(argument).read_text(encoding="utf-8-sig", errors="replace").splitlines()
 
 
-def findings_in(name: str, lines: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """A finding for each line that has an expression, with the file and the number of the line."""
+def check_lines(name: str, lines: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The result for each line with an expression, and the file and the line number."""
     for number, line in enumerate(lines, 1):
         text = line.partition("\t")[0].rstrip()
         if text and not text.lstrip().startswith("#"):
-            yield {"file": name, "line": number, **finding(text)}
+            yield {"file": name, "line": number, **check_text(text)}
 
 
-def in_words(found: dict[str, Any]) -> str:
-    """What is wrong with a line of a file, as compilers say it, or that it never fires."""
-    where = f"{found['file']}:{found['line']}"
-    if found["valid"]:
-        return f"{where}:1: {shortened(found['expression'])} never fires"
-    messages = "\n".join(f"{where}:{problem['column']}: {problem['message']}" for problem in found["problems"])
-    fix = f"\n  did you mean {found['fix']!r}?" if found["fix"] else ""
-    return f"{messages}\n{found['drawing']}{fix}"
+def in_words(finding: dict[str, Any]) -> str:
+    """The problems of a line of a file in the format of compilers, or that it never fires."""
+    where = f"{finding['file']}:{finding['line']}"
+    if finding["valid"]:
+        return f"{where}:1: {shortened(finding['expression'])} never fires"
+    messages = "\n".join(f"{where}:{problem['column']}: {problem['message']}" for problem in finding["problems"])
+    fix = f"\n  did you mean {finding['fix']!r}?" if finding["fix"] else ""
+    return f"{messages}\n{finding['drawing']}{fix}"
 
 
 def with_progress(findings: Iterable[dict[str, Any]], lines: int, out: TextIO) -> Iterator[dict[str, Any]]:
-    """The same findings, and meanwhile a bar, if there are many lines and somebody is looking at a terminal."""
+    """The same findings; meanwhile draws a progress bar if there are many lines and `out` is a terminal."""
     if lines < _LONG or not out.isatty():
         yield from findings
         return
     drawn = 0.0
-    for found in findings:
+    for finding in findings:
         now = time.monotonic()
         if now - drawn > _REDRAW_S:
             drawn = now
-            done = found["line"] * _WIDTH // lines
-            out.write(f"\r{'━' * done}{'─' * (_WIDTH - done)} {found['line'] * 100 // lines:3} %")
+            done = finding["line"] * _WIDTH // lines
+            out.write(f"\r{'━' * done}{'─' * (_WIDTH - done)} {finding['line'] * 100 // lines:3} %")
             out.flush()
-        yield found
+        yield finding
     out.write("\r\x1b[K")
     out.flush()

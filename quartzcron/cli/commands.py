@@ -98,7 +98,7 @@ def _print_calendar(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Whether expressions, or all those in a file, are valid, and, if not, everything that is wrong with them."""
-    from .check import finding, is_file
+    from .check import check_text, is_file
 
     findings: list[dict[str, Any]] = []
     for argument in options.expressions:
@@ -109,7 +109,7 @@ def check(options: argparse.Namespace) -> int:
         except OSError as error:
             reason = error.strerror or "there is no such file"
             raise UsageError(f"cannot read {echoed(argument)}: {reason[0].lower()}{reason[1:]}") from None
-        findings.append(finding(argument))
+        findings.append(check_text(argument))
         if not options.json:
             _print_finding(findings[-1])
     if options.json:
@@ -118,10 +118,10 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _check_file(argument: str, *, quiet: bool) -> list[dict[str, Any]]:
-    from .check import findings_in, in_words, lines_of, with_progress
+    from .check import check_lines, in_words, lines_of, with_progress
 
     lines = lines_of(argument)
-    findings = list(with_progress(findings_in(argument, lines), len(lines), sys.stderr))
+    findings = list(with_progress(check_lines(argument, lines), len(lines), sys.stderr))
     if not quiet:
         for finding in findings:
             if not finding["valid"] or finding["never_fires"]:
@@ -140,7 +140,7 @@ def _print_finding(finding: dict[str, Any]) -> None:
         return
     messages = "\n".join(f"  {problem['message']}" for problem in finding["problems"])
     fix = f"\n  did you mean {finding['fix']!r}?" if finding["fix"] else ""
-    print(f"{text}: no Quartz expression\n{finding['drawing']}\n{messages}{fix}", file=sys.stderr)
+    print(f"{text}: not a Quartz expression\n{finding['drawing']}\n{messages}{fix}", file=sys.stderr)
 
 
 def explain(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
-"""A year of fire times as a calendar, the more ink the more fires: for a terminal, and as SVG. No clock, no files.
+"""A year of fire times as a calendar, shaded by the number of fires: for a terminal, and as SVG. No clock, no files.
 
-Weeks are columns and begin on Monday. Shades differ in density as well as in colour, and all of one hue, so that they
-can be told apart without seeing colours, on light and on dark ground.
+Weeks are columns and begin on Monday. The shades have one hue and differ in density, so that they can be distinguished
+without seeing colours, on a light and on a dark background.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta, tzinfo
 from html import escape
 
-from .. import CronExpression
+from ..expression import CronExpression
 from ..fields import MONTH_NAMES
 
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -31,7 +31,7 @@ _STYLE = """
 
 
 class Heatmap:
-    """How often an expression fires on each day of a year, in a zone."""
+    """The number of fires of an expression on each day of a year, in a zone."""
 
     def __init__(self, expression: CronExpression, year: int, zone: tzinfo) -> None:
         self.expression, self.year, self.zone = expression, year, zone
@@ -48,26 +48,26 @@ class Heatmap:
 
     @property
     def summary(self) -> str:
-        """How many fire times, on how many days."""
+        """The number of fire times, and of days with any."""
         total, days = sum(self.counts), sum(map(bool, self.counts))
         return f"{total:,} fire time{'s' * (total != 1)} on {days} day{'s' * (days != 1)}"
 
     def shade(self, count: int) -> int:
-        """From 0, no fire, to 4, as many as on the busiest day."""
+        """From 0, for no fire, to 4, for the number of the busiest day."""
         return -(-4 * count // self._most) if count else 0
 
     def legend(self) -> list[tuple[int, str]]:
-        """The shades in use, and how many fires a day each of them stands for."""
-        found = [(0, "none")]
+        """The shades in use, and the numbers of fires a day for which each stands."""
+        shades = [(0, "none")]
         for shade in range(1, 5):
             counts = [count for count in self.counts if count and self.shade(count) == shade]
             if counts:
                 low, high = min(counts), max(counts)
-                found.append((shade, f"{low:,} a day" if low == high else f"{low:,}-{high:,} a day"))
-        return found
+                shades.append((shade, f"{low:,} a day" if low == high else f"{low:,}-{high:,} a day"))
+        return shades
 
     def days(self) -> Iterator[tuple[date, int, int, int]]:
-        """Each day, its column, its row, and how often it fires."""
+        """Each day, its column, its row, and its number of fires."""
         first = date(self.year, 1, 1)
         for place, count in enumerate(self.counts):
             column, row = divmod(place + first.weekday(), 7)
@@ -94,7 +94,7 @@ def _shaded(shade: int, *, coloured: bool) -> str:
 
 
 def as_svg(heatmap: Heatmap) -> str:
-    """The calendar as an SVG image, with a tooltip for each day, in light or dark as the reader has it."""
+    """The calendar as an SVG image, with a tooltip for each day, in the light or dark scheme of the reader."""
     width, height = _LEFT + 54 * _STEP, _TOP + 7 * _STEP + 34
     label = escape(f"{heatmap.title}: {heatmap.summary}", quote=True)
     parts = [

@@ -23,9 +23,9 @@ from ..zones.lookup import local_zone, named_zone
 class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
     """Fires when a Quartz expression does.
 
-    Its zone is that of the expression, else `timezone`, which APScheduler fills in with the scheduler's. `start_date`
-    and `end_date` bound the fire times, both included; `jitter` delays each by up to so many seconds. Raises CronError
-    for a text or a zone that is none.
+    Its zone is that of the expression, else `timezone`, for which APScheduler passes the scheduler's. `start_date` and
+    `end_date` bound the fire times, both included; `jitter` delays each by up to that many seconds. Raises CronError
+    for an invalid text or zone.
 
     >>> QuartzTrigger("0 0 8 ? * MON", timezone="Asia/Shanghai")
     <QuartzTrigger ('0 0 8 ? * MON', timezone='Asia/Shanghai')>
@@ -44,7 +44,7 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
         jitter: float | None = None,
     ) -> None:
         if isinstance(expression, CronExpression) and dst != VIXIE:
-            raise TypeError("an expression has its policy itself; give dst with a text")
+            raise TypeError("an expression has its own policy; pass dst only with a text")
         self.expression = expression if isinstance(expression, CronExpression) else CronExpression(expression, dst=dst)
         zone = named_zone(timezone) if isinstance(timezone, str) else astimezone(timezone)
         self.timezone = self.expression.tz or zone or local_zone()
@@ -84,5 +84,5 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
 
 
 def _utc(time: datetime) -> datetime:
-    """What times are compared by; two readings of one zone compare by wall time, which an overlap repeats."""
+    """The order of times; datetime compares two times of one zone by wall time, which repeats in an overlap."""
     return time.astimezone(UTC)

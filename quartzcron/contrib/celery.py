@@ -1,6 +1,6 @@
 """A schedule for Celery beat (5.x): `{"task": "report", "schedule": quartz("0 0 8 ? * MON")}` in beat_schedule.
 
-The class is written small, as Celery's own crontab and solar are.
+The class has a lower-case name, as Celery's own crontab and solar have.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from celery.schedules import BaseSchedule, schedstate  # type: ignore[import-unt
 from ..expression import CronExpression
 from ..zones.dst_policies import VIXIE
 
-_IDLE_S = 86_400.0  # beat asks again after a day where nothing ever fires
+_IDLE_S = 86_400.0  # beat checks again after a day if nothing ever fires
 _SECOND = timedelta(seconds=1)
 
 
 def _between(earlier: datetime, later: datetime) -> timedelta:
-    """The time that passes, which is not the difference of two readings where clocks change."""
+    """The elapsed time, which is not the difference of two wall times where clocks change."""
     return later.astimezone(UTC) - earlier.astimezone(UTC)
 
 
 class quartz(BaseSchedule):  # type: ignore[misc, unused-ignore]
     """A Quartz expression as a schedule of Celery beat.
 
-    It is read in its own zone `tz` if it has one, else in that of the app. What was missed while beat was down runs
-    once, unless `beat_cron_starting_deadline` says that it is too late. Raises CronError for a text that is none.
+    It is read in its own zone `tz` if it has one, else in that of the app. Fires that were missed while beat was down
+    run once, unless they are older than `beat_cron_starting_deadline`. Raises CronError for an invalid text.
 
     >>> quartz("0 0 8 ? * MON", tz="Asia/Shanghai")
     <quartz: 0 0 8 ? * MON (Asia/Shanghai)>
@@ -43,18 +43,18 @@ class quartz(BaseSchedule):  # type: ignore[misc, unused-ignore]
         app: Any = None,
     ) -> None:
         if isinstance(expression, CronExpression) and (tz is not None or dst != VIXIE):
-            raise TypeError("an expression has its zone and policy itself; give tz and dst with a text")
+            raise TypeError("an expression has its own zone and policy; pass tz and dst only with a text")
         given = expression if isinstance(expression, CronExpression) else CronExpression(expression, tz=tz, dst=dst)
         self.expression = given
         super().__init__(nowfun=nowfun, app=app)
 
     def remaining_estimate(self, last_run_at: datetime) -> timedelta | None:
-        """How long it is until the first fire time after a run; negative if that has passed, None if there is none."""
+        """The time until the first fire after a run; negative if it has passed, None if there is none."""
         fire = self.expression.next_fire(self._local(last_run_at))
         return None if fire is None else _between(self._local(self.now()), fire)
 
     def is_due(self, last_run_at: datetime) -> schedstate:
-        """Whether to run now, and how many seconds later to ask again."""
+        """Whether to run now, and in how many seconds beat is to check again."""
         now = self._local(self.now())
         remaining = self.remaining_estimate(last_run_at)
         if remaining is not None and remaining > timedelta(0):

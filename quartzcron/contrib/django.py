@@ -18,32 +18,32 @@ _LENGTH = 255
 
 
 class CronFormField(forms.CharField):  # type: ignore[misc, unused-ignore]
-    """What a form edits: the text, which has changed if it is another one, whatever it means."""
+    """The form field: it edits the text, and counts any other text as changed, even one with the same meaning."""
 
     def has_changed(self, initial: object, data: object) -> bool:
-        """Whether the text differs from that of the expression which the form began with."""
+        """Whether the text differs from that of the initial expression."""
         changed: bool = super().has_changed(getattr(initial, "text", initial), data)
         return changed
 
 
 class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
-    """Holds an expression as its text; zone and policy are the field's. Raises CronError for those that are none.
+    """Stores an expression as its text; zone and policy are the field's. Raises CronError for invalid ones.
 
-    Forms and full_clean() refuse what is no expression with a ValidationError that tells column and fix.
+    Forms and full_clean() refuse an invalid expression with a ValidationError that names column and fix.
     """
 
     description = "Quartz cron expression"
 
     def __init__(self, *args: Any, tz: str | tzinfo | None = None, dst: str = VIXIE, **options: Any) -> None:
-        CronExpression("* * * * * ?", tz=tz, dst=dst)  # a wrong zone or policy is told here
+        CronExpression("* * * * * ?", tz=tz, dst=dst)  # raises for an invalid zone or policy
         self.tz, self.dst = zone_name(tz) if isinstance(tz, tzinfo) else tz, dst
         if tz is not None and self.tz is None:
-            raise CronError(f"the zone {tz!r} has no name that a migration could write down")
+            raise CronError(f"the zone {tz!r} has no name that a migration could contain")
         options.setdefault("max_length", _LENGTH)
         super().__init__(*args, **options)
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """What a migration writes down."""
+        """The arguments for a migration."""
         name, path, args, options = super().deconstruct()
         if options.get("max_length") == _LENGTH:
             del options["max_length"]
@@ -68,24 +68,24 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
 
     def get_prep_value(self, value: object) -> str | None:
         """The text of an expression; raises CronError for one of another zone or policy."""
-        found = self.to_python(value)
-        if not isinstance(found, CronExpression):
-            return found
-        expected = CronExpression(found.text, tz=self.tz, dst=self.dst)
-        if found.calendar is not None:
-            raise CronError("an expression that leaves out the days of a calendar is not held by its text")
-        if (zone_key(found.tz), found.dst) != (zone_key(expected.tz), expected.dst):
-            raise CronError(f"{found!r} has another zone or policy than its field")
-        return found.text
+        expression = self.to_python(value)
+        if not isinstance(expression, CronExpression):
+            return expression
+        expected = CronExpression(expression.text, tz=self.tz, dst=self.dst)
+        if expression.calendar is not None:
+            raise CronError("an expression that leaves out the days of a calendar cannot be stored as a text")
+        if (zone_key(expression.tz), expression.dst) != (zone_key(expected.tz), expected.dst):
+            raise CronError(f"{expression!r} has another zone or policy than its field")
+        return expression.text
 
     def formfield(self, **options: Any) -> Any:
-        """What stands for it in a ModelForm."""
+        """The form field of a ModelForm."""
         return super().formfield(**{"form_class": CronFormField, **options})
 
     def run_validators(self, value: object) -> None:
-        """Validators see the text."""
+        """Validators get the text."""
         super().run_validators(value.text if isinstance(value, CronExpression) else value)
 
     def value_to_string(self, obj: models.Model) -> str:
-        """What a fixture holds."""
+        """The text for a fixture."""
         return self.get_prep_value(self.value_from_object(obj)) or ""

@@ -23,7 +23,7 @@ _COMPARISONS: set[Any] = {
 
 
 class _Comparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
-    """What is added to a text is a text, and no expression any more."""
+    """Operators on the column; the result of a concatenation is a text."""
 
     def operate(self, op: OperatorType, *other: Any, **options: Any) -> ColumnElement[Any]:
         if op in (operators.add, operators.concat_op):
@@ -32,11 +32,11 @@ class _Comparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
 
 
 class CronType(TypeDecorator[CronExpression]):
-    """Holds an expression as its text; zone and policy are the column's.
+    """Stores an expression as its text; zone and policy are the column's.
 
-    Texts are accepted and validated too. Raises CronError for a text that is no expression, and for an expression of
-    another zone or policy, which the column could not give back. The database compares texts: `0 0 8 ? * 2` is another
-    one than `0 0 8 ? * MON`, also where the ORM asks what has changed. LIKE and its kin take any text.
+    Texts are accepted and validated too. Raises CronError for an invalid text, and for an expression of another zone or
+    policy, which the column could not return. The database compares texts: `0 0 8 ? * 2` differs from `0 0 8 ? * MON`,
+    also when the ORM looks for changes. LIKE and similar operators take any text.
 
     >>> CronType(tz="Asia/Shanghai").process_result_value("0 0 8 ? * MON", None)
     CronExpression('0 0 8 ? * MON', tz='Asia/Shanghai')
@@ -46,35 +46,35 @@ class CronType(TypeDecorator[CronExpression]):
     cache_ok = True
     comparator_factory = _Comparator
 
-    # None of these is keyword-only, since SQLAlchemy makes none of those a part of its cache key.
+    # No argument is keyword-only, since SQLAlchemy leaves keyword-only arguments out of its cache key.
     def __init__(self, length: int = 255, tz: str | tzinfo | None = None, dst: str = VIXIE) -> None:
         super().__init__(length)
         self.length, self.dst = length, dst
-        self.tz = zone_name(tz) or tz if isinstance(tz, tzinfo) else tz  # which hashes, as dateutil's zones do not
-        self._read("* * * * * ?")  # a wrong zone or policy is told here
+        self.tz = zone_name(tz) or tz if isinstance(tz, tzinfo) else tz  # a name hashes, dateutil's zones do not
+        self._read("* * * * * ?")  # raises for an invalid zone or policy
 
     def process_bind_param(self, value: CronExpression | str | None, dialect: Dialect | None) -> str | None:  # noqa: ARG002
         """The text of an expression."""
         if value is None:
             return None
-        found = value if isinstance(value, CronExpression) else self._read(value)
-        if found.calendar is not None:
-            raise CronError("an expression that leaves out the days of a calendar is not held by its text")
-        expected = self._read(found.text)
-        if (zone_key(found.tz), found.dst) != (zone_key(expected.tz), expected.dst):
-            raise CronError(f"{found!r} has another zone or policy than its column")
-        return found.text
+        expression = value if isinstance(value, CronExpression) else self._read(value)
+        if expression.calendar is not None:
+            raise CronError("an expression that leaves out the days of a calendar cannot be stored as a text")
+        expected = self._read(expression.text)
+        if (zone_key(expression.tz), expression.dst) != (zone_key(expected.tz), expected.dst):
+            raise CronError(f"{expression!r} has another zone or policy than its column")
+        return expression.text
 
     def process_result_value(self, value: str | None, dialect: Dialect | None) -> CronExpression | None:  # noqa: ARG002
         """The expression of a text."""
         return None if value is None else self._read(value)
 
     def coerce_compared_value(self, op: OperatorType | None, value: Any) -> TypeEngine[Any]:
-        """Patterns and pieces of a text are plain texts; what it is equal to is an expression."""
+        """The type of an operand: a text for LIKE and similar operators, an expression for comparisons."""
         return String() if isinstance(value, str) and op not in _COMPARISONS else self
 
     def compare_values(self, x: Any, y: Any) -> bool:
-        """Whether the database would hold the same text."""
+        """Whether the database would store the same text."""
         return bool(getattr(x, "text", x) == getattr(y, "text", y))
 
     @property

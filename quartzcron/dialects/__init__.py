@@ -89,7 +89,7 @@ def write(name: str, expression: CompiledExpression) -> str:
     >>> write("oncalendar", CronExpression("0 0/20 9-17 ? * MON-FRI"))
     'Mon..Fri *-*-* 09..17:00/20:00'
     """
-    check_type(expression, CompiledExpression, "what is converted is a CronExpression")
+    check_type(expression, CompiledExpression, "the expression is a CronExpression")
     dialect = _dialect(name)
     if dialect.write is None:
         raise DialectError(dialect.name, None, "it can be read, but not written")

@@ -1,7 +1,7 @@
 """crontab (5): minute, hour, day of month, month, day of week, and nicknames such as @daily.
 
-Where both day fields are given, either one fires, unless one of them begins with `*`: then both have to (crontab(5) of
-Vixie cron and cronie). Quartz has neither, so most of these are refused.
+If both day fields are given, a day fires if either matches, or, if one of them begins with `*`, if both match
+(crontab(5) of Vixie cron and cronie). Quartz has neither, so most of these are refused.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read(text: str) -> tuple[str, tzinfo | None]:
     """
     words = _NICKNAMES.get(text.strip().lower(), text).split(None, 5)
     if words and words[0].startswith("@"):
-        raise DialectError(NAME, None, f"{words[0]} is no time of the calendar")
+        raise DialectError(NAME, None, f"{words[0]} is not a calendar time")
     if len(words) != 5:
         raise DialectError(NAME, None, f"it has 5 fields, not {len(text.split())}")
     minutes, hours = _MINUTES.read(NAME, words[0]), _HOURS.read(NAME, words[1])

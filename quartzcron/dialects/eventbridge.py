@@ -1,7 +1,7 @@
 """Amazon EventBridge: `cron(minutes hours day-of-month month day-of-week year)`, or the six fields alone.
 
-The fields mean what they mean in Quartz, days of the week counted from Sunday = 1 and one day field `?`; there are no
-seconds. What its user guide does not list (`LW`, `L-3`, lists that hold an `L` or a `W`) is not written.
+The fields have their meaning in Quartz, with days of the week from Sunday = 1 and one day field `?`; there are no
+seconds. Forms that its user guide does not list (`LW`, `L-3`, lists with an `L` or a `W`) are not written.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ def read(text: str) -> tuple[str, tzinfo | None]:
     >>> read("rate(5 minutes)")
     Traceback (most recent call last):
         ...
-    quartzcron.errors.DialectError: EventBridge: a rate counts from when its rule is made, not by the clock
+    quartzcron.errors.DialectError: EventBridge: a rate counts from the creation of its rule, not by the clock
     """
     bare = text.strip()
     kind, bracket, rest = bare.partition("(")
     if bracket:
         if kind.lower() == "rate":
-            raise DialectError(NAME, None, "a rate counts from when its rule is made, not by the clock")
+            raise DialectError(NAME, None, "a rate counts from the creation of its rule, not by the clock")
         if kind.lower() != "cron" or not rest.endswith(")"):
-            raise DialectError(NAME, None, f"{bare!r} is no cron(…)")
+            raise DialectError(NAME, None, f"{bare!r} is not cron(…)")
         bare = rest[:-1]
     words = bare.split(None, 6)
     if len(words) != 6:
@@ -66,11 +66,11 @@ def write(expression: CompiledExpression) -> str:
     days, years = simplest_of(expression, NAME)
     for from_end, n, nearest_weekday in days[2]:
         if len(days[2]) > 1 or days[1]:
-            raise DialectError(NAME, "day of month", "its lists hold no L and no W")
+            raise DialectError(NAME, "day of month", "its lists have no L and no W")
         if from_end and (n or nearest_weekday):
-            raise DialectError(NAME, "day of month", "of L it has L alone")
+            raise DialectError(NAME, "day of month", "of the forms with L it has only L")
         if n > _SURE:
-            raise DialectError(NAME, "day of month", f"nothing is said of {n}W in a month without that day")
+            raise DialectError(NAME, "day of month", f"its guide does not define {n}W in a month without that day")
     minutes, hours = times_of(expression, NAME, (_MINUTES, _HOURS))
     pattern = WallPattern(day_rule(days, YEARS.full), expression._pattern.times)
     day_texts = canonical_text(pattern, interval=True).split()[3:6]

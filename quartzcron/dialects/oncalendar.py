@@ -1,6 +1,6 @@
 """systemd's OnCalendar= (systemd.time(7)): `Mon..Fri *-*-* 09:00:00 Asia/Shanghai`, or words such as `daily`.
 
-Weekday, date and time have to be met together. `~` counts days from the end of the month: `*-*~01` is the last one.
+Weekday, date and time all have to match. `~` counts days from the end of the month: `*-*~01` is the last one.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def write(expression: CompiledExpression) -> str:
     if any(nearest_weekday for _, _, nearest_weekday in specials):
         raise DialectError(NAME, "day of month", "it has no W")
     if specials and month_days:
-        raise DialectError(NAME, "day of month", "days from the end and from the beginning are not listed together")
+        raise DialectError(NAME, "day of month", "a list has days from the end or from the beginning, not both")
     day = "-" + (_MONTH_DAYS.write(month_days) if month_days else "*")
     if specials:
         day = "~" + _MONTH_DAYS.write(sum(1 << n + 1 for _, n, _ in specials), ranges=False)
@@ -117,7 +117,7 @@ def _zone_text(expression: CompiledExpression) -> str:
 
 
 def _zone(words: list[str]) -> tzinfo | None:
-    """Take the zone off the end of the words, if there is one."""
+    """Remove the zone from the end of the words, if there is one, and return it."""
     last = words[-1] if words else ""
     if not last[:1].isalpha() or ":" in last or _is_week(last):
         return None
@@ -128,7 +128,7 @@ def _zone(words: list[str]) -> tzinfo | None:
 
 
 def _parts(text: str, words: list[str]) -> tuple[str, str, str]:
-    """Weekday, date and time; those that are not there mean every day, and midnight."""
+    """Weekday, date and time; missing ones are every day, and midnight."""
     week, date, time = "*", "*-*-*", "00:00:00"
     left = list(words)
     if left and _is_week(left[0]):
@@ -138,7 +138,7 @@ def _parts(text: str, words: list[str]) -> tuple[str, str, str]:
     if left and ":" in left[0]:
         time = left.pop(0)
     if left or not words:
-        raise DialectError(NAME, None, f"{text.strip()[:60]!r} is no weekday, date and time")
+        raise DialectError(NAME, None, f"{text.strip()[:60]!r} is not a weekday, date and time")
     return week, date, time
 
 
@@ -165,7 +165,7 @@ def _read_date(text: str) -> tuple[int, DayFields, int]:
     from_end = "~" in text
     parts = text.replace("~", "-").split("-")
     if not 2 <= len(parts) <= 3 or text.count("~") > 1 or (from_end and text.rindex("~") < text.rfind("-")):
-        raise DialectError(NAME, "date", f"{text[:40]!r} is no date; write *-*-01, 01-31 or *-02~01")
+        raise DialectError(NAME, "date", f"{text[:40]!r} is not a date; write *-*-01, 01-31 or *-02~01")
     years = YEARS.full
     if len(parts) == 3 and parts[0] != "*":
         years = years_within(NAME, _YEARS.read(NAME, parts[0]))
@@ -181,14 +181,14 @@ def _from_end(item: str) -> range:
     first_text, slash, step = item.partition("/")
     first = _MONTH_DAYS.value(NAME, first_text)
     if slash and not (step.isascii() and step.isdigit() and 0 < len(step) < 4 and int(step)):
-        raise DialectError(NAME, _MONTH_DAYS.name, f"{step!r} is no step")
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{step!r} is not a step")
     return range(first, 0, -int(step)) if slash else range(first, first + 1)
 
 
 def _read_time(text: str) -> tuple[int, int, int, bool]:
     hours, minutes, *rest = text.split(":")
     if len(rest) > 1:
-        raise DialectError(NAME, "time", f"{text[:40]!r} is no time")
+        raise DialectError(NAME, "time", f"{text[:40]!r} is not a time")
     seconds = rest[0] if rest else "00"
     if "." in seconds.replace("..", ""):
         raise DialectError(NAME, "second", "Quartz has whole seconds only")

@@ -1,6 +1,6 @@
 """Recurrence rules (RFC 5545) through dateutil.rrule, 2.9 or 4: from sets to BYDAY, BYMONTHDAY and so on.
 
-A rule is of wall times, from 1970 or a start of yours to the end of 2099, as the expression is.
+A rule has the wall times of an expression, from 1970 or a given start to the end of 2099.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dateutil import rrule
 from ..errors import DialectError, check_type
 from ..fields import FIRST_YEAR, MONTHS, WEEK_DAYS, DayFields, Special
 from ..search.compiled import CompiledExpression
-from ..wall.day_forms import simplest_days
 from ..wall.times import TimeRule, members
+from .slots import simplest_of
 
 NAME = "RRULE"
 
@@ -24,32 +24,28 @@ _MOST_PLACES = 366  # BYSETPOS goes no further
 
 
 def to_rrule(expression: CompiledExpression, start: datetime | None = None) -> rrule.rrule:
-    """The rule with the wall times of an expression from `start` on, a naive time (1970, if not given).
+    """The rule with the wall times of an expression from `start` on, a naive time (default: 1970).
 
-    Raises DialectError for what no single rule says: `15W`, years that are not evenly spaced, weekdays next to L.
+    Raises DialectError for what no single rule can express: `15W`, unevenly spaced years, weekdays next to L.
 
     >>> from quartzcron import CronExpression
     >>> print(to_rrule(CronExpression("0 0 8 LW * ?"), datetime(2026, 1, 1)))
     DTSTART:20260101T000000
     RRULE:FREQ=MONTHLY;UNTIL=20991231T235959;BYSETPOS=-1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=8;BYMINUTE=0;BYSECOND=0
     """
-    check_type(expression, CompiledExpression, "what is converted is a CronExpression")
+    check_type(expression, CompiledExpression, "the expression is a CronExpression")
     check_type(start, (datetime, type(None)), "the start of a rule is a datetime")
-    found = simplest_days(expression._pattern.days.key)
-    if found is None:
-        what = "never fires" if expression.never_fires else "leaves out the days of a calendar"
-        raise DialectError(NAME, None, f"the expression {what}, which it cannot say")
+    days, years = simplest_of(expression, NAME)
     start = datetime(FIRST_YEAR, 1, 1) if start is None else start
     if start.tzinfo is not None:
-        raise DialectError(NAME, "start", "a rule of wall times begins with a naive time")
-    days, years = found
+        raise DialectError(NAME, "start", "a rule of wall times starts at a naive time")
     times = expression._pattern.times
     begin, until, interval = _span(years, start)
     options = _options(days, times)
     if interval > 1:
         if "bysetpos" in options:
-            raise DialectError(NAME, "year", "a rule for the first or last weekday goes through every year")
-        # A yearly rule that names no day would take the day of its beginning.
+            raise DialectError(NAME, "year", "a rule for the first or last weekday includes every year")
+        # A yearly rule that names no day would fire on the day of the year on which it starts.
         every_day = {} if "byweekday" in options or "bymonthday" in options else {"bymonthday": range(1, 32)}
         options = {"bymonth": members(MONTHS.full), **every_day, **options, "freq": rrule.YEARLY}
     hours, minutes, seconds = members(times.hours), members(times.minutes), members(times.seconds)
@@ -64,10 +60,10 @@ def write(expression: CompiledExpression) -> str:
 
 
 def _span(years: int, start: datetime) -> tuple[datetime, datetime, int]:
-    """Where a rule begins and ends, and how many years apart it goes."""
+    """The start and the end of a rule, and its interval in years."""
     listed = [year for year in (FIRST_YEAR + place for place in members(years)) if year >= start.year]
     if not listed:
-        raise DialectError(NAME, "start", "the expression never fires from then on, which a rule cannot say")
+        raise DialectError(NAME, "start", "the expression never fires from then on, which a rule cannot express")
     step = listed[1] - listed[0] if len(listed) > 1 else 1
     if listed != list(range(listed[0], listed[-1] + 1, step)):
         raise DialectError(NAME, "year", "the years of a rule are evenly spaced")
@@ -92,9 +88,9 @@ def _options(days: DayFields, times: TimeRule) -> dict[str, Any]:
 
 
 def _places(month_days: int, specials: tuple[Special, ...], times: TimeRule) -> list[int]:
-    """Which of all the times of a month's weekdays are those of the first (1W) or the last (LW) one."""
+    """BYSETPOS for the first (1W) or the last (LW) weekday: its times among those of all weekdays of the month."""
     if month_days or len(specials) > 1 or specials[0] not in (_FIRST, _LAST):
-        raise DialectError(NAME, "day of month", "of W it has the first and the last weekday, alone")
+        raise DialectError(NAME, "day of month", "of W it has only the first and the last weekday, each alone")
     if times.count > _MOST_PLACES:
         raise DialectError(NAME, "day of month", f"at the first or last weekday it has up to {_MOST_PLACES} times")
     sign = 1 if specials[0] == _FIRST else -1

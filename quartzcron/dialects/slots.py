@@ -1,6 +1,6 @@
-"""What the dialects share: lists of values, ranges and steps, read into sets and written from them.
+"""Common to the dialects: lists of values, ranges and steps, read into sets and written from them.
 
-A Slot is a field as one dialect has it; sets are ints as in fields.py, but count from the dialect's own numbers.
+A Slot is a field of one dialect; sets are ints as in fields.py, but with the dialect's own numbers as bits.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _DIGITS = 9
 
 
 class Slot:
-    """A field of a dialect: what it is called, its bounds and names, and how ranges and steps are written there.
+    """A field of a dialect: its name and bounds, the names of its values, and how ranges and steps are written there.
 
-    `dash` joins a range; `open_step` tells whether `5/15` goes on from 5 to the end; `star_step`, whether there is
-    `*/15`; `sunday_first`, whether 7 as the first of a range is 0, as in Spring.
+    `dash` joins a range; `open_step` is whether `5/15` is valid, from 5 to the end; `star_step`, whether `*/15` is;
+    `sunday_first`, whether 7 at the start of a range is 0, as in Spring; `width` is the number of digits.
     """
 
     __slots__ = ("dash", "high", "low", "name", "names", "open_step", "star_step", "sunday_first", "width")
@@ -56,7 +56,7 @@ class Slot:
         self.sunday_first = sunday_first
 
     def read(self, dialect: str, text: str) -> int:
-        """The set that a list of values, ranges and steps names."""
+        """The set of a list of values, ranges and steps."""
         values = 0
         for item in text.split(","):
             values |= self._item(dialect, item)
@@ -67,7 +67,7 @@ class Slot:
         if text.upper() in self.names:
             return self.names[text.upper()]
         if not (text.isascii() and text.isdigit()):
-            raise DialectError(dialect, self.name, f"{text!r} is no value")
+            raise DialectError(dialect, self.name, f"{text!r} is not a value")
         number = int(text) if len(text) <= _DIGITS else self.high + 1
         if not self.low <= number <= self.high:
             raise DialectError(dialect, self.name, f"{text} is not within {self.low} to {self.high}")
@@ -78,13 +78,13 @@ class Slot:
         step = self._step(dialect, step_text) if slash else 1
         if base == "*":
             if slash and not self.star_step:
-                raise DialectError(dialect, self.name, f"there is no {item}; write {self.low}/{step_text}")
+                raise DialectError(dialect, self.name, f"{item} is not valid; write {self.low}/{step_text}")
             return self._progression(self.low, self.high, step)
         first_text, dash, last_text = base.partition(self.dash)
         first = self.value(dialect, first_text)
         if not dash:
             if slash and not self.open_step:
-                reason = f"{item} is not understood everywhere; write {first}-{self.high}/{step}"
+                reason = f"not every cron accepts {item}; write {first}-{self.high}/{step}"
                 raise DialectError(dialect, self.name, reason)
             return self._progression(first, self.high if slash else first, step)
         last = self.value(dialect, last_text)
@@ -96,7 +96,7 @@ class Slot:
 
     def _step(self, dialect: str, text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text)):
-            raise DialectError(dialect, self.name, f"{text!r} is no step")
+            raise DialectError(dialect, self.name, f"{text!r} is not a step")
         return int(text)
 
     def _progression(self, first: int, last: int, step: int) -> int:
@@ -108,7 +108,7 @@ class Slot:
         return (1 << self.high + 1) - (1 << self.low)
 
     def write(self, values: int, *, ranges: bool = True) -> str:
-        """The text of a set; only lists without `ranges`, which keep an expression one of fixed times."""
+        """The text of a set; without `ranges` a list, which keeps an expression one of fixed times."""
         if not ranges:
             return ",".join(self._number(value) for value in members(values))
         if values == self.full:
@@ -136,7 +136,7 @@ class Slot:
 
 
 class Reading:
-    """What a text of a dialect says: sets in Quartz's numbers, and the days as parts that all have to be met."""
+    """A parsed text of a dialect: sets in Quartz's numbers. A day fires if every part of `days` names it."""
 
     __slots__ = ("days", "hours", "interval", "minutes", "seconds", "years")
 
@@ -156,31 +156,31 @@ class Reading:
 
 def quartz_text(dialect: str, reading: Reading, what: str) -> str:
     """The Quartz expression with the same meaning; `what` describes the days, for the error if there is none."""
-    found = simplest_days(combined_key(reading.days, reading.years))
-    if found is None:
+    simplest = simplest_days(combined_key(reading.days, reading.years))
+    if simplest is None:
         every = combined_key(reading.days, YEARS.full)
         reason = f"no Quartz expression has {what}" if every[0] else "it never fires"
         raise DialectError(dialect, "days", reason)
-    pattern = WallPattern(day_rule(*found), time_rule(reading.seconds, reading.minutes, reading.hours))
+    pattern = WallPattern(day_rule(*simplest), time_rule(reading.seconds, reading.minutes, reading.hours))
     return canonical_text(pattern, interval=reading.interval)
 
 
 def simplest_of(expression: CompiledExpression, dialect: str) -> tuple[DayFields, int]:
-    """The days of an expression in their simplest form."""
-    found = simplest_days(expression._pattern.days.key)
-    if found is None:
+    """The days and years of an expression in their simplest form; raises DialectError if there is none."""
+    simplest = simplest_days(expression._days.key)
+    if simplest is None:
         what = "never fires" if expression.never_fires else "leaves out the days of a calendar"
-        raise DialectError(dialect, None, f"the expression {what}, which it cannot say")
-    return found
+        raise DialectError(dialect, None, f"the expression {what}, which it cannot express")
+    return simplest
 
 
 def is_interval(*texts: str) -> bool:
-    """Whether times are written as an interval expression, as parser.py has it."""
+    """Whether times are written as an interval expression; the same rule as in parser.py."""
     return any(char in text for text in texts for char in "*-/")
 
 
 def times_of(expression: CompiledExpression, dialect: str, slots: Sequence[Slot]) -> list[str]:
-    """Minutes and hours, or seconds too, as texts: fixed times as lists, intervals with a range or a step."""
+    """Minutes and hours, or seconds too, as texts: fixed times as lists, intervals with at least a range or a step."""
     times, interval = expression._pattern.times, expression._interval
     values = [times.seconds, times.minutes, times.hours]
     if len(slots) == 2:
@@ -202,10 +202,9 @@ def from_sunday_0(values: int) -> int:
 def week_text(week_days: int, names: Sequence[str], dash: str) -> str:
     """Quartz's days of the week by name, Sunday's first, in a week that begins on Monday."""
     days = sorted((day + 5) % 7 for day in members(week_days))
-    found = runs(days, steps=False)
     return ",".join(
         f"{names[(first + 1) % 7]}{dash}{names[(last + 1) % 7]}" if step else names[(first + 1) % 7]
-        for first, last, step in found
+        for first, last, step in runs(days, steps=False)
     )
 
 

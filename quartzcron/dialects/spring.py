@@ -1,8 +1,8 @@
 """Spring's CronExpression (5.3 and later): second, minute, hour, day of month, month, day of week; macros; no years.
 
-Both day fields have to be met. Days of the week count from Monday = 1 to Sunday = 7, or 0. `L`, `L-3`, `15W`, `LW`,
-`5L`, `FRIL` and `MON#2` are as in Quartz, and lists may hold them; but near the end of a month Spring's `W` and `L-n`
-may lead into another one, so from 28 on they are refused.
+Both day fields have to match. Days of the week count from Monday = 1 to Sunday = 7, or 0. `L`, `L-3`, `15W`, `LW`,
+`5L`, `FRIL` and `MON#2` are as in Quartz, and lists may contain them; but near the end of a month Spring's `W` and
+`L-n` may name a day of another month, so from 28 on they are refused.
 """
 
 from __future__ import annotations
@@ -113,14 +113,14 @@ def _special(item: str) -> Special:
         return True, _checked(item, before), False
     if after != item:
         return False, _checked(item, str(_MONTH_DAYS.value(NAME, after))), True
-    raise DialectError(NAME, _MONTH_DAYS.name, f"{item!r} is no value")
+    raise DialectError(NAME, _MONTH_DAYS.name, f"{item!r} is not a value")
 
 
 def _checked(item: str, digits: str) -> int:
     if not (digits.isascii() and digits.isdigit() and 0 < len(digits) < 3):
-        raise DialectError(NAME, _MONTH_DAYS.name, f"{item!r} is no value")
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{item!r} is not a value")
     if int(digits) > _SAFE:
-        raise DialectError(NAME, _MONTH_DAYS.name, f"{item} may lead into another month there, never in Quartz")
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{item} may be a day of another month there, never in Quartz")
     return int(digits)
 
 
@@ -132,7 +132,7 @@ def _by_week(text: str, months: int) -> list[DayFields]:
         day, hash_sign, n = item.partition("#")
         if hash_sign:
             if n not in ("1", "2", "3", "4", "5"):
-                raise DialectError(NAME, _WEEK_DAYS.name, f"{item} is none of #1 to #5")
+                raise DialectError(NAME, _WEEK_DAYS.name, f"{item} is not one of #1 to #5")
             days.append((months, 0, (), 0, (_quartz_day(day), int(n))))
         elif item.endswith("L"):
             days.append((months, 0, (), 0, (_quartz_day(item[:-1]), 0)))
@@ -151,7 +151,7 @@ def _special_text(special: Special) -> str:
         raise DialectError(NAME, _MONTH_DAYS.name, f"it has no L-{n}W")
     if n > _SAFE:
         text = f"L-{n}" if from_end else f"{n}W"
-        raise DialectError(NAME, _MONTH_DAYS.name, f"{text} may lead into another month there, never in Quartz")
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{text} may be a day of another month there, never in Quartz")
     if from_end:
         return "LW" if nearest_weekday else f"L-{n}" if n else "L"
     return f"{n}W"

@@ -1,4 +1,4 @@
-"""The normal form of an expression: from what the fields mean back to a text. Quartz reads every such text alike.
+"""The normal form of an expression: from the sets of its fields back to a text with the same meaning in Quartz.
 
 Values are sorted, runs become ranges, and regular steps up to the end of a field become `first/step`. Expressions of
 fixed times keep to lists, since `-` and `/` would make them interval expressions, which pass an overlap twice.
@@ -56,7 +56,7 @@ def _without_exclusion(days: DayRule) -> DayRule:
         return day_rule(days.fields, days.given_years)
     simplest = simplest_days(days.key)
     if simplest is None:
-        raise CronError("no cron expression says which days a calendar takes out")
+        raise CronError("no cron expression has the days that are left without those of the calendar")
     return day_rule(*simplest)
 
 

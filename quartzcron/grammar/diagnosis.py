@@ -1,6 +1,6 @@
-"""What is wrong with a text that does not parse: every problem with its column, and a fix where one is likely.
+"""The diagnosis of an invalid text: every problem with its column, and a fix where one is likely.
 
-Runs only after the parser has refused a text, so it may take its time, but never more than time linear in the text.
+It runs only after the parser has raised FieldFault, so it need not be fast, but its time is linear in the text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MACROS = {
     "@hourly": "0 0 * * * ?",
 }
 
-# What strays into a text from a shell, a program or a crontab.
+# Copied along with an expression from a shell, a program or a crontab.
 _QUOTES = "\"'`"
 _ZONES = ("TZ=", "CRON_TZ=")
 
@@ -30,7 +30,7 @@ Word = tuple[int, str]
 
 
 def syntax_error(text: str) -> CronSyntaxError:
-    """The error for a text that parse refuses."""
+    """The error for a text for which parse raises FieldFault."""
     words = _words(text)
     problem = _foreign_problem(words)
     if problem is not None:
@@ -43,16 +43,16 @@ def syntax_error(text: str) -> CronSyntaxError:
 
 
 def _foreign_problem(words: list[Word]) -> Problem | None:
-    """The one thing to say about a text in another dialect, rather than what is wrong with each field of it."""
+    """The only problem that is reported for a text in another dialect, instead of one for each field."""
     if not words:
         return None
     column, first = words[0]
     if first[0] in _QUOTES:
-        message = "quotes are no part of the expression"
-        return Problem(field=None, text=first[0], column=column, message=message, hint="take them away")
+        message = "quotes are not part of the expression"
+        return Problem(field=None, text=first[0], column=column, message=message, hint="remove them")
     if first.upper().startswith(_ZONES):
-        message, zone = "a time zone is no part of the expression", first.partition("=")[2]
-        return Problem(field=None, text=first, column=column, message=message, hint=f"give it as tz={echoed(zone)}")
+        message, zone = "a time zone is not part of the expression", first.partition("=")[2]
+        return Problem(field=None, text=first, column=column, message=message, hint=f"pass it as tz={echoed(zone)}")
     if first.startswith("@"):
         message, hint = f"{first} is a macro of crontab", f"fields are {_SHAPE}"
         return Problem(field=None, text=first, column=column, message=message, hint=hint)
@@ -66,7 +66,7 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
 
 
 def _words(text: str) -> list[Word]:
-    """The first eight words with their columns; the eighth holds all that is left."""
+    """The first eight words with their columns; the eighth is the whole rest of the text."""
     words, place = [], 0
     for word in text.split(None, 7):
         place = text.index(word, place)
@@ -130,11 +130,11 @@ def _numbering(words: list[Word]) -> str:
     """Spring and crontab number the days of the week from Sunday = 0, Quartz from Sunday = 1."""
     by_week = words[_WEEK_DAY][1]
     named = _named_week_days(by_week)
-    return f"mind that 1 is Sunday: if it was Monday, as in Spring, write {named}" if named else "mind that 1 is Sunday"
+    return f"1 is Sunday: if it was Monday, as in Spring, write {named}" if named else "1 is Sunday"
 
 
 def _fix(text: str) -> str | None:
-    """A whole expression that parses and that the writer probably meant; None rather than a guess."""
+    """A valid expression that was probably meant; None if it would be a guess."""
     if len(text) > 500:
         return None
     bare = _narrow(text).strip().strip(_QUOTES).strip()
@@ -156,7 +156,7 @@ def _fix(text: str) -> str | None:
 
 
 def _narrow(text: str) -> str:
-    """The text without the wide forms that a Chinese or Japanese keyboard writes: `？` for `?`, `１` for `1`."""
+    """The text without the wide forms that Chinese and Japanese keyboards produce: `？` for `?`, `１` for `1`."""
     if text.isascii():
         return text
     from unicodedata import normalize
@@ -168,7 +168,7 @@ def parse_quietly(text: str) -> None:
     """Raise FieldFault unless every field of the text reads well and exactly one day field is `?`."""
     words = _words(text)
     if len(words) not in (6, 7) or _field_problems(words):
-        raise FieldFault("no expression", text, 0)
+        raise FieldFault("not an expression", text, 0)
     parse(text)
 
 
@@ -196,7 +196,7 @@ def _with_days(words: list[str], by_month: str, by_week: str) -> str:
 
 
 def _from_crontab(words: list[str]) -> str | None:
-    """The five fields of a crontab line, unless it restricts both day fields, which Quartz cannot say."""
+    """An expression of the five fields of a crontab line; None if both day fields are given, which Quartz lacks."""
     minutes, hours, by_month, months, by_week = words
     if "?" in (by_month, by_week):
         return " ".join(["0", *words])
@@ -209,7 +209,7 @@ def _from_crontab(words: list[str]) -> str | None:
 
 
 def _named_week_days(text: str) -> str | None:
-    """Days of the week numbered from Sunday = 0 or 7, by name; None where names cannot say it."""
+    """Days of the week numbered from Sunday = 0 or 7, by name; None if names cannot express them."""
     items = [_named_item(item) for item in text.split(",")]
     return None if None in items else ",".join(item for item in items if item)
 

@@ -1,4 +1,4 @@
-"""H, a value picked by a key: a thousand timers that say `0 H H(0-7) * * ?` are spread out, and each keeps its time.
+"""H, a value picked by a key: a thousand timers with `0 H H(0-7) * * ?` are spread out, and each keeps its time.
 
 The forms are Jenkins': `H`, `H(0-7)`, `H/15`, `H(0-29)/10`, alone or in a list. `H` in the day of month goes from 1 to
 28, so that every month fires. The pick is a keyed 128-bit hash of key and field, modulo the number of values: the same
@@ -19,7 +19,7 @@ _DIGITS = 6
 
 
 def hashed_text(text: str, key: str) -> str:
-    """The text with every H replaced by what the key picks; raises CronSyntaxError for an H that means nothing.
+    """The text with every H replaced by the value that the key picks; raises CronSyntaxError for an invalid H.
 
     >>> hashed_text("0 H H ? * SUN", "backup"), hashed_text("0 H/15 * * * ?", "backup")
     ('0 55 17 ? * SUN', '0 10/15 * * * ?')
@@ -42,11 +42,11 @@ def hashed_text(text: str, key: str) -> str:
 
 def _picked(text: str, start: int, item: str, index: int, key: str) -> str:
     field = FIELDS[index]
-    found = _TOKEN.match(item)
-    if field is YEARS or found is None:
+    token = _TOKEN.match(item)
+    if field is YEARS or token is None:
         hint = "the forms are H, H(0-7), H/15 and H(0-29)/10" if field is not YEARS else "write the years out"
-        raise _error(text, start, item, field, f"{item[:24]} means nothing here", hint)
-    first, last, step = found.groups()
+        raise _error(text, start, item, field, f"{item[:24]} is not valid here", hint)
+    first, last, step = token.groups()
     high = _EVERY_MONTH if field is MONTH_DAYS else field.high
     low = _bound(text, start, item, field, first) if first else field.low
     high = _bound(text, start, item, field, last) if last else high
@@ -70,7 +70,7 @@ def _bound(text: str, start: int, item: str, field: Field, word: str) -> int:
 
 
 def _pick(key: str, index: int, count: int) -> int:
-    """A number from 0 to count - 1; each field has its own, so that minutes say nothing about hours."""
+    """A number from 0 to count - 1, independent for each field."""
     digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16, person=b"quartzcron-H%d" % index).digest()
     return int.from_bytes(digest, "big") % count
 

@@ -32,11 +32,11 @@ _MEMO_TEXT = 64
 _MEMO_SIZE = 4096
 _DAYS_SIZE = 1024
 
-# What a text says: seconds, minutes, hours and days, with their spelling taken away.
+# A parsed text: seconds, minutes, hours and days.
 Parts = tuple[TimeValues, TimeValues, TimeValues, DayRule]
 
-# What a field text says: times as TimeValues, days of the month (values, specials), days of the week (values, nth),
-# months and years (values).
+# Parsed field texts: times as TimeValues, days of the month (values, specials), days of the week (values, nth), months
+# and years (values).
 _seconds: dict[str, TimeValues] = {}
 _minutes: dict[str, TimeValues] = {}
 _hours: dict[str, TimeValues] = {}
@@ -44,7 +44,7 @@ _month_days: dict[str, tuple[int, tuple[Special, ...]]] = {}
 _months: dict[str, int] = {}
 _week_days: dict[str, tuple[int, Nth | None]] = {}
 _years: dict[str, int] = {}
-# The days that all that follows the hours names together: day of month, month, day of week and year.
+# The days by the whole text after the hours: day of month, month, day of week and year.
 _days: dict[str, DayRule] = {}
 _MEMOS: tuple[dict[str, Any], ...] = (_seconds, _minutes, _hours, _month_days, _months, _week_days, _years)
 
@@ -66,11 +66,11 @@ def parse(text: str) -> Parts:
         second, minute, hour, days = text.split(None, 3)
         return _seconds[second], _minutes[minute], _hours[hour], _days[days]
     except (KeyError, ValueError):
-        return _parse_anew(text)
+        return _parse_uncached(text)
 
 
-def _parse_anew(text: str) -> Parts:
-    """Read a text of which some field was not read before, or is wrong."""
+def _parse_uncached(text: str) -> Parts:
+    """Read a text of which some field is not cached, or is wrong."""
     words = text.split(None, 7)
     if len(words) not in (6, 7):
         raise FieldFault("wrong number of fields", text, 0)
@@ -101,7 +101,7 @@ def _recall(index: int, text: str) -> Any:
 
 
 def read_field(index: int, text: str) -> Any:
-    """What the text of one field says, remembered; raises FieldFault."""
+    """The parsed text of one field, cached; raises FieldFault."""
     if not text.isascii():
         start = next(place for place, char in enumerate(text) if not char.isascii())
         raise FieldFault(f"unexpected character {text[start]!r}", text[start], start)
@@ -167,7 +167,7 @@ def _read_special(item: str, start: int) -> Special:
         if not 1 <= n <= 31:
             raise FieldFault(f"{item} is out of range", item, start, "1W to 31W, or LW")
         return False, n, True
-    raise FieldFault(f"{item} means nothing", item, start, _special_hint(item))
+    raise FieldFault(f"{item} is not valid", item, start, _special_hint(item))
 
 
 def _special_hint(item: str) -> str:
@@ -201,7 +201,7 @@ def _read_nth(text: str) -> Nth:
     if "," in text:
         raise FieldFault("# stands alone in its field", text, 0, "split the expression in two")
     if len(n) != 1 or n not in "12345":
-        raise FieldFault(f"{text} means nothing", text, 0, "the third Friday is 6#3 or FRI#3, from #1 to #5")
+        raise FieldFault(f"{text} is not valid", text, 0, "the third Friday is 6#3 or FRI#3, from #1 to #5")
     return _value(WEEK_DAYS, day, 0), int(n)
 
 
@@ -213,7 +213,7 @@ def _refuse_week_special(text: str) -> None:
                 "L takes a single day and stands alone in its field", item, start, "the last Friday is 6L or FRIL"
             )
         if "W" in item.replace("WED", "") or item.startswith("L"):
-            raise FieldFault(f"{item} means nothing here", item, start, "the last Friday is 6L or FRIL")
+            raise FieldFault(f"{item} is not valid here", item, start, "the last Friday is 6L or FRIL")
         start += len(item) + 1
 
 
@@ -250,7 +250,7 @@ def _read_item(field: Field, item: str, start: int) -> int:
 
 
 def _progression(field: Field, first: int, last: int, step: int) -> int:
-    """first, first + step, … up to last as a set, folded round where last lies beyond the field."""
+    """first, first + step, … up to last as a set, continued from the field's first value if last is beyond its end."""
     count = (last - first) // step + 1
     values: int = ((1 << count * step) - 1) // ((1 << step) - 1) << (first - field.base)
     if last > field.high:
@@ -261,7 +261,8 @@ def _progression(field: Field, first: int, last: int, step: int) -> int:
 
 def _step(field: Field, text: str, start: int) -> int:
     if not text.isdigit():
-        raise FieldFault(f"{text or 'nothing'} after / is no step", text, start, "a step is a whole number, as in 0/15")
+        hint = "a step is a whole number, as in 0/15"
+        raise FieldFault(f"{text or 'nothing'} after / is not a step", text, start, hint)
     step = _number(text)
     if not 1 <= step <= field.max_step:
         raise FieldFault(f"step {text} is out of range", text, start, f"steps here go from 1 to {field.max_step}")
@@ -281,16 +282,16 @@ def _value(field: Field, text: str, start: int, item: str | None = None) -> int:
 
 def _no_value(field: Field, text: str, start: int, item: str) -> FieldFault:
     if not item:
-        return FieldFault("an item of the list is empty", "", start, "take a comma away")
+        return FieldFault("an item of the list is empty", "", start, "remove a comma")
     if not text:
-        return FieldFault(f"{_short(item)} lacks a value", item, start, "a range is written 1-5")
+        return FieldFault(f"{_short(item)} is missing a value", item, start, "a range is written 1-5")
     if "?" in text:
         return FieldFault("? stands alone, and only in one of the two day fields", text, start)
     if text[:-1].isdigit() and text.endswith("C"):
         return FieldFault(f"{text} is not supported", text, start, "Quartz never implemented C")
     if text in ("L", "LW"):
         return FieldFault(f"{text} belongs to the day fields", text, start, field.allowed)
-    return FieldFault(f"{_short(text)} is no value", text, start, field.allowed)
+    return FieldFault(f"{_short(text)} is not a value", text, start, field.allowed)
 
 
 def _short(text: str) -> str:
@@ -298,7 +299,7 @@ def _short(text: str) -> str:
 
 
 def _number(digits: str) -> int:
-    """The value of ASCII digits; a very long number is merely out of range, and never converted."""
+    """The value of ASCII digits; of a very long number only the beginning, which is out of range as well."""
     return int(digits) if len(digits) < 10 else int(digits.lstrip("0")[:10] or "0")
 
 

@@ -1,7 +1,7 @@
 """Calendar, a set of days that expressions can exclude: holidays and other dates, weekends, the days of an expression.
 
-A calendar is a mask of 366 bits for each year, as in wall/days.py. The masks of an expression lose its days once; after
-that next_fire, count and the others read the same tables at the same speed.
+A calendar is a mask of 366 bits for each year, as in wall/days.py; wall/excluded_days.py removes its days from those of
+an expression.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Calendar:
         for day in week_days:
             check_type(day, str, 'a day of the week is a text such as "MON"')
             if len(day.split()) != 1:
-                raise CronError(f'{echoed(day)} is no day of the week; write "MON" or "MON-FRI"')
+                raise CronError(f'{echoed(day)} is not a day of the week; write "MON" or "MON-FRI"')
         if not week_days:
             raise CronError("a weekly calendar has at least one day of the week")
         return cls.of(make(CompiledExpression, f"0 0 0 ? * {','.join(week_days)}", None, VIXIE), name=name)

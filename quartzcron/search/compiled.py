@@ -160,7 +160,7 @@ class CompiledExpression(ExpressionSlots):
                 return self._next_in_other_zone(after)
             new_year, days, plain, midnights, outside = rows[after.year]
         except AttributeError:
-            raise localize.no_datetime(after) from None
+            raise localize.not_a_datetime(after) from None
         today = after.toordinal() - new_year
         midnight = plain[today]
         if midnight is None:
@@ -216,7 +216,7 @@ class CompiledExpression(ExpressionSlots):
                 return self._prev_in_other_zone(before)
             new_year, days, plain, midnights, outside = rows[before.year]
         except AttributeError:
-            raise localize.no_datetime(before) from None
+            raise localize.not_a_datetime(before) from None
         today = before.toordinal() - new_year
         midnight = plain[today]
         if midnight is None:
@@ -269,7 +269,7 @@ class CompiledExpression(ExpressionSlots):
                 return self._matches_in_other_zone(time)
             new_year, days, plain, _, _ = rows[time.year]
         except AttributeError:
-            raise localize.no_datetime(time) from None
+            raise localize.not_a_datetime(time) from None
         today = time.toordinal() - new_year
         if plain[today] is None:
             return transition_days.matches_exactly(self._pattern, self._policy, time)
@@ -340,7 +340,7 @@ class CompiledExpression(ExpressionSlots):
                 times = seconds.since_first(), minutes.ahead(), hours.ahead(), deltas, minutes.first
                 _set_times(self, times)
             _set_first(self, deltas[hours.first * 60 + minutes.first])
-        _set_ahead(self, rows)  # last, since it tells other threads that the other tables are set
+        _set_ahead(self, rows)  # last: other threads rely on the other tables once it is set
 
     def _load_behind(self, given: tzinfo | None) -> None:
         """Set the tables of prev_fire."""

@@ -17,10 +17,10 @@ _UTC = Zone(UTC, UTC)
 def localized(tz: tzinfo | None, time: datetime) -> tuple[datetime, Zone | None]:
     """The same time in the zone of an expression with this `tz`, and the zone of the answer, None if it is the same.
 
-    Raises TypeError for a value that is no datetime.
+    Raises TypeError for a value that is not a datetime.
     """
     if not isinstance(time, datetime):
-        raise no_datetime(time)
+        raise not_a_datetime(time)
     if tz is None and type(time.tzinfo) is not timezone:
         return time, None
     given = canonical(time.tzinfo)
@@ -55,8 +55,8 @@ def now_in(tz: tzinfo | None) -> datetime:
     return zone_of(tz or local_zone()).at(bounded_instant(_UTC, datetime.now(UTC)))
 
 
-def no_datetime(time: object) -> TypeError:
-    """The error for a value that is no datetime."""
+def not_a_datetime(time: object) -> TypeError:
+    """The error for a value that is not a datetime."""
     return TypeError(f"a time is a datetime, not {type(time).__name__}")
 
 

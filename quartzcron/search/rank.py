@@ -19,7 +19,7 @@ from ..zones.dst_policies import Policy, any_within
 from ..zones.lookup import zone_of
 from ..zones.zone import PytzZone, Transition, Zone
 from .compiled import CompiledExpression, put
-from .localize import in_zone, localized, localized_instant, mixed_times, no_datetime, now_in
+from .localize import in_zone, localized, localized_instant, mixed_times, not_a_datetime, now_in
 from .transition_days import bounded_instant
 
 _START = FIRST_WALL - 8 * DAY
@@ -111,7 +111,7 @@ class Tally:
                 return None
             year = time.year
         except AttributeError:
-            raise no_datetime(time) from None
+            raise not_a_datetime(time) from None
         row = self._rows.get(year) or self._add_row(year)
         if row is None:
             return None

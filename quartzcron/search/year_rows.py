@@ -1,7 +1,7 @@
-"""Rows: for one expression's days in one zone, all that next_fire needs to know about a year, as one tuple a year.
+"""Rows: for the days of an expression in one zone, all that next_fire needs about a year, as one tuple per year.
 
-Rows is a dict from years to rows that makes a row when it is first asked for, and is shared by all expressions with
-the same days. The number of rows is bounded: only the most recently made ones are kept.
+Rows is a dict from years to rows that computes a row when it is first read, and is shared by all expressions with the
+same days. The number of rows is bounded: only the most recently computed ones are kept.
 """
 
 from __future__ import annotations

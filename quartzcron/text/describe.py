@@ -36,7 +36,7 @@ def describe(expression: CompiledExpression, language: str = "en") -> str:
     >>> describe(CronExpression("0 0/30 9-17 ? * MON-FRI"), "zh")
     '每周一至周五 09:00 至 17:30，每 30 分钟一次'
     """
-    check_type(expression, CompiledExpression, "what is described is a CronExpression")
+    check_type(expression, CompiledExpression, "the expression is a CronExpression")
     check_type(language, str, f"a language is {' or '.join(map(repr, LANGUAGES))}")
     if language == "en":
         from .english import NEVER, sentence, with_exception

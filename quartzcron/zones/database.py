@@ -1,4 +1,4 @@
-"""Zones by name, read from the database that pytz brings along. Imported when a zone is first named."""
+"""Zones by name, read from the database of pytz. Imported when a zone is first named."""
 
 from __future__ import annotations
 

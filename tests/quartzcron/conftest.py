@@ -1,4 +1,4 @@
-"""How the property tests of the calculator run: a machine under load is no failure."""
+"""Settings of the property tests of quartzcron: they do not fail because the machine is slow."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_threads_count_and_walk_an_expression_together() -> None:
 
 
 def test_asking_changes_no_value() -> None:
-    """What an expression remembers of its questions is no part of it."""
+    """What an expression caches is not part of its value."""
     asked, fresh = CronExpression("0 0 8 ? * MON", dst="quartz"), CronExpression("0 0 8 ? * MON", dst="quartz")
     asked.next_fire(datetime(2026, 1, 1, tzinfo=NEW_YORK))
     asked.count(datetime(2026, 1, 1), datetime(2027, 1, 1))

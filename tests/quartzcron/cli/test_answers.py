@@ -56,7 +56,7 @@ def test_convert_shows_every_dialect(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_convert_to_one_dialect_prints_it_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    """Status 1 where it is refused, 2 for what is no text of the dialect, or no dialect."""
+    """Status 1 where it is refused, 2 for an invalid text, or an unknown dialect."""
     assert output(capsys, "convert", "0 0 8 ? * MON", "--to", "crontab") == (0, "0 8 * * 1\n")
     assert output(capsys, "convert", "0 0 8 LW * ?", "--to", "crontab")[0] == 1
     assert output(capsys, "convert", "0 8 13 * 5", "--from", "crontab")[0] == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quartzcron.cli.check import findings_in, with_progress
+from quartzcron.cli.check import check_lines, with_progress
 from quartzcron.cli.commands import main
 
 LINES = "# nightly\n0 0 8 ? * MON\treport\n\n0 75 8 * * ?\n  0 8 * * 1-5\n0 0 8 30 2 ?\n"
@@ -77,7 +77,7 @@ class Terminal(io.StringIO):
 )
 def test_a_bar_is_drawn_for_long_files_on_terminals(out: io.StringIO, lines: int, drawn: bool) -> None:
     """Elsewhere nothing is written; the findings are the same, and the bar is gone at the end."""
-    findings = list(findings_in("-", ["0 0 8 ? * MON"] * lines))
+    findings = list(check_lines("-", ["0 0 8 ? * MON"] * lines))
     assert list(with_progress(findings, lines, out)) == findings
     assert ("━" in out.getvalue() or "─" in out.getvalue()) == drawn
     assert out.getvalue().endswith("\r\x1b[K") == drawn

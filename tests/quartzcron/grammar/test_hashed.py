@@ -63,9 +63,9 @@ def test_names_that_begin_with_no_h_are_left_alone() -> None:
         ("0 H(7-0) * * * ?", 3, "runs backwards"),
         ("0 H/0 * * * ?", 3, "step 0 is out of range"),
         ("0 H/99 * * * ?", 3, "step 99 is out of range"),
-        ("0 5,HX * * * ?", 5, "HX means nothing"),
-        ("0 H( * * * ?", 3, "means nothing"),
-        ("0 0 0 * * ? H", 13, "means nothing"),
+        ("0 5,HX * * * ?", 5, "HX is not valid"),
+        ("0 H( * * * ?", 3, "is not valid"),
+        ("0 0 0 * * ? H", 13, "is not valid"),
     ],
 )
 def test_an_h_that_means_nothing_is_refused(text: str, column: int, message: str) -> None:
