@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -175,6 +176,31 @@ def test_the_headings_of_a_page_are_there_for_its_links(path: Path) -> None:
         re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.M)
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
+
+
+def changes() -> list[Any]:
+    """The rows of CONTRIBUTING.md that say where a change goes, by what it adds."""
+    rows = re.findall(r"^\| (an? [^|]*) \| ([^|]*) \| [^|]* \|$", text_of("CONTRIBUTING.md"), re.MULTILINE)
+    return [pytest.param(where, id=what) for what, where in rows]
+
+
+@pytest.mark.parametrize("where", changes())
+def test_a_change_goes_where_contributing_says(where: str) -> None:
+    """Into two files, or three: those that have the tables and classes of that row."""
+    spans = re.findall(r"`([^`]+)`", where)
+    paths = [span for span in spans if re.match(rf"(?:{FOLDERS})/", span)]
+    assert 1 <= len(paths) <= 3
+    text = "\n".join(text_of(path) for path in paths if path.endswith(".py"))
+    for name in set(spans) - set(paths):
+        if re.fullmatch(r"[A-Z]\w+", name):
+            assert re.search(rf"^(?:class {name}\b|{name}\b.*=|from .* import .*\b{name}\b)", text, re.MULTILINE), name
+
+
+def test_a_package_may_add_to_the_tables_that_contributing_names() -> None:
+    """The groups of entry points are those that the code reads."""
+    groups = {"quartzcron.dialects", "scheduler.triggers", "scheduler.executors"}
+    assert groups <= set(spans_of("CONTRIBUTING.md"))
+    assert groups <= texts_in_the_code()
 
 
 def test_the_change_log_has_a_section_for_the_version_of_the_package() -> None:
