@@ -1,6 +1,6 @@
-"""Brokers of the tests' own, which can be stopped and started again: a Redis and a RabbitMQ on free ports.
+"""Brokers for tests, which can be stopped and started again: a Redis and a RabbitMQ on free ports.
 
-They end with the process that started them, whatever becomes of that.
+They end with the process that started them, however that ends.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pytest
 
 from tests.waiting import PATIENCE_S, eventually
 
-#: Ends a server by the signal that it is told, or when its standard input ends, which the kernel sees to.
+#: Ends a server with the signal that its standard input names, or when that is closed, also by the kernel.
 _GUARD = '"$0" "$@" & trap "" INT; read -r signal; kill -"${signal:-TERM}" $!; wait'
 
 
 class Redis:
-    """A Redis server that can be stopped and started again; it keeps nothing."""
+    """A Redis server that can be stopped and started again; it saves nothing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,21 +42,21 @@ class Redis:
         _stop(self._process)
 
 
-#: Debian's command asks for the user rabbitmq and a folder of the system's; this is what it starts.
+#: The program behind Debian's command, which insists on the user rabbitmq and a system folder.
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
 class RabbitMQ:
-    """A RabbitMQ server that can be stopped and started again; it keeps durable queues, in a folder of its own."""
+    """A RabbitMQ server that can be stopped and started again; durable queues survive, in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._port, self._names, distribution = free_port(), free_port(), free_port()
         (folder / "plugins").write_text("[].\n")
         self._environ = os.environ | {
-            "HOME": str(folder),  # where Erlang's cookie is
+            "HOME": str(folder),  # for Erlang's cookie
             "ERL_EPMD_PORT": str(self._names),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            # So that the command becomes the server, rather than start it and wait.
+            # So that the command is replaced by the server.
             "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
             "RABBITMQ_CONFIG_FILE": str(folder / "none"),
@@ -68,7 +68,7 @@ class RabbitMQ:
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_LOGS": "-",
-            # Erlang would start an epmd that stays for ever.
+            # Otherwise Erlang would start an epmd that never ends.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}",
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -94,13 +94,13 @@ class RabbitMQ:
 
     def close(self) -> None:
         if self._process is not None:
-            # To stop in good order takes seconds.
+            # An orderly stop takes seconds.
             _stop(self._process, "KILL")
         _stop(self._epmd)
 
 
 def _guarded(*words: str, environ: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a server, which says nothing; Ctrl-C is for the tests, which then end it."""
+    """Start a server without output; Ctrl-C ends the tests, and those end the server."""
     return subprocess.Popen(
         ["sh", "-c", _GUARD, *words],
         stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A Celery fleet as it is in earnest: a PostgreSQL store, a broker, a real worker, and daemons of this process."""
+"""A real Celery fleet: a PostgreSQL store, a broker, a worker process, and daemons in this process."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def leave():
 
 
 class Worker:
-    """One `scheduler worker` in a folder, with the functions of `cloud`; it serves when this is made."""
+    """One `scheduler worker` in a folder, with the functions of `cloud`; made when it takes messages."""
 
     def __init__(
         self, folder: Path, url: str, broker: str, *more: str, concurrency: int = 3, cloud: str = CLOUD
@@ -107,31 +107,31 @@ class Worker:
             text=True,
             start_new_session=True,
         )
-        self.said: list[str] = []
+        self.log: list[str] = []
         self._is_ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        assert self._is_ready.wait(PATIENCE_S), self.said
+        assert self._is_ready.wait(PATIENCE_S), self.log
 
     def _read(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            self.said.append(line)
+            self.log.append(line)
             if "ready." in line:
                 self._is_ready.set()
 
     def stop(self) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM and wait; returns the exit status."""
         self.process.terminate()
         return self.ended()
 
     def kill(self) -> None:
-        """SIGKILL for the main process, as the kernel does it; its children see that and end."""
+        """Kill the main process, whose children then end."""
         self.process.kill()
         self.ended()
 
     def ended(self) -> int:
-        """Wait for its end; the exit status."""
+        """Wait for its end; returns the exit status."""
         status = self.process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
         assert self.process.stderr is not None
@@ -139,8 +139,8 @@ class Worker:
         return status
 
 
-class Watched:
-    """A daemon on a thread, which tells what it hears of runs."""
+class WatchedDaemon:
+    """A daemon on a thread, with the runs and the lines that its listener was called with."""
 
     def __init__(self, store: Store, broker: str) -> None:
         self.store = store
@@ -153,7 +153,7 @@ class Watched:
         self.daemon = Daemon(store, dict.fromkeys(Environment, self.executor), listener=self._listen)
         self._thread = threading.Thread(target=self.daemon.run)
 
-    def __enter__(self) -> Watched:
+    def __enter__(self) -> WatchedDaemon:
         self._thread.start()
         return self
 
@@ -168,12 +168,12 @@ class Watched:
         self.timetable.add([timer], now=SystemClock().now(), quota=0)
 
     def begin(self, *names: str, environment: Environment = Environment.PRODUCTION) -> list[int]:
-        """Have timers run now."""
+        """Request a run of each timer now."""
         now = SystemClock().now()
         return [request_run(self.store, name, environment, now=now) for name in names]
 
     def end_of(self, *run_ids: int, patience_s: float = PATIENCE_S) -> list[Run]:
-        """The runs, when the listener has heard of their ends."""
+        """The runs, when the listener was called with their ends."""
         with self._news:
             done = self._news.wait_for(lambda: self.ended.keys() >= set(run_ids), patience_s)
         runs = [self.history.run(run_id) for run_id in run_ids]
@@ -181,7 +181,7 @@ class Watched:
         return [run for run in runs if run is not None]
 
     def run(self, name: str, function: str, **options: Any) -> Run:
-        """Add a timer, have it run, and wait for its end."""
+        """Add a timer, request a run, and wait for its end."""
         self.add(name, function, **options)
         (run,) = self.end_of(*self.begin(name))
         return run

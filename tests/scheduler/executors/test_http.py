@@ -20,7 +20,7 @@ from tests.waiting import eventually
 
 
 class Remote(BaseHTTPRequestHandler):
-    """Answers by the name of the function: a status, or something worse."""
+    """Answers by the name of the function: a status, or a fault."""
 
     seen: ClassVar[list[tuple[str, dict[str, str], bytes]]] = []
 
@@ -49,7 +49,7 @@ class Remote(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def drip(self) -> None:
-        """One byte every tenth of a second: each of them is in time, all of them are not."""
+        """One byte every tenth of a second: each within a timeout for reading, all of them over the limit."""
         self.send_response(200)
         self.send_header("Content-Length", "1000")
         self.end_headers()
@@ -109,7 +109,7 @@ def test_the_function_is_called_as_the_protocol_says(executor: HttpExecutor) -> 
     assert {name: headers.get(name) for name in expected} == expected
 
 
-def test_a_name_cannot_leave_its_place_in_the_path(executor: HttpExecutor) -> None:
+def test_a_name_is_quoted_in_the_path(executor: HttpExecutor) -> None:
     """Slashes and question marks are part of the name."""
     run(executor, "a/../b?c#d")
     assert Remote.seen[-1][0] == "/1.1/functions/a%2F..%2Fb%3Fc%23d"
@@ -142,7 +142,7 @@ def test_the_time_out_of_the_engine_is_a_time_out(executor: HttpExecutor) -> Non
 
 
 def test_a_dripping_answer_is_cut_at_the_total_deadline(executor: HttpExecutor) -> None:
-    """Soon after the limit, however alive the connection looks."""
+    """Soon after the limit, although bytes arrive all the time."""
     ending = run(executor, "drips", limit_s=0.5)
     assert (ending.outcome, ending.error) == (Outcome.TIMED_OUT, "over its limit of 0.5 s")
     assert ending.started_at is not None
@@ -150,14 +150,14 @@ def test_a_dripping_answer_is_cut_at_the_total_deadline(executor: HttpExecutor) 
 
 
 def test_an_endless_answer_is_read_in_part(executor: HttpExecutor) -> None:
-    """What came first is enough."""
+    """Its beginning is the result."""
     ending = run(executor, "endless")
     assert ending.outcome is Outcome.SUCCEEDED
     assert len(str(ending.result)) <= 1_000
 
 
-def test_what_waits_for_its_turn_is_counted(executor: HttpExecutor) -> None:
-    """Until it is called, or its time is up."""
+def test_tasks_that_wait_for_a_slot_are_counted(executor: HttpExecutor) -> None:
+    """Until they are called, or their limit is over."""
     narrow = HttpExecutor(executor._url, app_id="the-id", app_key="the-key", max_concurrency=1)
     assert isinstance(narrow, Queue)
     narrow.submit([task("drips", run_id, limit_s=0.5) for run_id in range(3)])
@@ -178,7 +178,7 @@ def test_a_lost_connection_is_a_failure(executor: HttpExecutor, function: str) -
     assert "Error" in str(ending.error)
 
 
-def test_nobody_at_the_address_is_a_failure() -> None:
+def test_an_engine_that_is_not_there_is_a_failure() -> None:
     """At once, not at the limit."""
     executor = HttpExecutor("http://127.0.0.1:1", app_id="i", app_key="k")
     try:
@@ -189,7 +189,7 @@ def test_nobody_at_the_address_is_a_failure() -> None:
     assert "ConnectError" in str(ending.error)
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+def test_an_invalid_address_is_refused() -> None:
     """Before anything is called."""
     with pytest.raises(ConfigError, match="an address like https"):
         HttpExecutor("example.com", app_id="i", app_key="k")

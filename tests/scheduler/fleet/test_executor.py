@@ -30,13 +30,13 @@ pytest.importorskip("celery")
 pytest.importorskip("pgmq")
 
 from tests.scheduler.broker_servers import RabbitMQ, Redis
-from tests.scheduler.celery_processes import Watched, Worker
+from tests.scheduler.celery_processes import WatchedDaemon, Worker
 
 pytestmark = pytest.mark.slow
 
 
 class Place(NamedTuple):
-    """Where a fleet works."""
+    """The store and the broker of a fleet."""
 
     url: str
     broker: str
@@ -56,7 +56,7 @@ def place(request: pytest.FixtureRequest, postgres: Server) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def worker(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """One worker for all tests; each leaves it as it found it."""
+    """One worker for all tests of this module."""
     started = Worker(tmp_path_factory.mktemp("worker"), place.url, place.broker)
     try:
         yield started
@@ -74,13 +74,13 @@ def store(place: Place) -> Iterator[Store]:
 
 
 @pytest.fixture
-def watched(store: Store, place: Place, worker: Worker) -> Iterator[Watched]:
-    with Watched(store, place.broker) as watched:
+def watched(store: Store, place: Place, worker: Worker) -> Iterator[WatchedDaemon]:
+    with WatchedDaemon(store, place.broker) as watched:
         yield watched
 
 
-def test_how_a_function_ends_is_how_its_run_ends(watched: Watched) -> None:
-    """The worker writes it into the row, moves the breaker, and tells the daemon."""
+def test_how_a_function_ends_is_how_its_run_ends(watched: WatchedDaemon) -> None:
+    """The worker writes it into the row, moves the breaker, and notifies the daemon."""
     for function in ("hello", "talk", "fail", "refuse", "nonesuch"):
         watched.add(function, function)
     runs = watched.end_of(*watched.begin("hello", "talk", "fail", "refuse", "nonesuch"))
@@ -102,16 +102,16 @@ def test_how_a_function_ends_is_how_its_run_ends(watched: Watched) -> None:
     assert {run_id: ending.outcome for run_id, ending in watched.ended.items()} == {run.id: run.outcome for run in runs}
 
 
-def test_a_breaker_opens_and_closes_by_what_workers_write(watched: Watched) -> None:
-    """Whoever claims next goes by it."""
+def test_a_breaker_opens_and_closes_by_what_workers_write(watched: WatchedDaemon) -> None:
+    """The next claim uses its state."""
     watched.add("fail", "fail", breaker_threshold=2)
     for _ in range(2):
         watched.end_of(*watched.begin("fail"))
     assert watched.timetable.get("fail", Environment.PRODUCTION).breaker.state is BreakerState.OPEN
 
 
-def test_a_function_over_its_limit_is_killed_with_what_it_started(watched: Watched, tmp_path: Path) -> None:
-    """The killed one cannot say so, its main process does, to the letter."""
+def test_a_function_over_its_limit_is_killed_with_what_it_started(watched: WatchedDaemon, tmp_path: Path) -> None:
+    """The killed child's main process writes the message, to the letter."""
     watched.add("sleep", "sleep", limit_s=1.0, params={"path": str(tmp_path / "pids")})
     watched.add("spin", "spin", limit_s=1.0)
     for run in watched.end_of(*watched.begin("sleep", "spin")):
@@ -125,8 +125,8 @@ def test_a_function_over_its_limit_is_killed_with_what_it_started(watched: Watch
     assert watched.timetable.get("spin", Environment.PRODUCTION).breaker.consecutive_failures == 1
 
 
-def test_a_child_that_dies_ends_its_run_with_the_signal(watched: Watched) -> None:
-    """With what it had printed; and the place is filled again."""
+def test_a_child_that_dies_ends_its_run_with_the_signal(watched: WatchedDaemon) -> None:
+    """With what it had printed; and another child replaces it."""
     for name in ("die", "leave"):
         # Within a shorter limit, Celery may not have noticed how it died.
         watched.add(name, name, limit_s=10.0)
@@ -137,10 +137,10 @@ def test_a_child_that_dies_ends_its_run_with_the_signal(watched: Watched) -> Non
     assert watched.run("hello", "hello").outcome is Outcome.SUCCEEDED
 
 
-def test_a_child_that_is_killed_over_writing_its_ending_was_in_time(
-    watched: Watched, worker: Worker, tmp_path: Path
+def test_a_child_that_is_killed_while_it_writes_its_ending_was_in_time(
+    watched: WatchedDaemon, worker: Worker, tmp_path: Path
 ) -> None:
-    """The store kept it waiting until its limit; its main process writes what it had noted."""
+    """The store blocked it until its limit; its main process writes what it had noted."""
     notes = tmp_path / "notes"
     watched.add("quick", "note", limit_s=1.0, params={"path": str(notes), "seconds": 0.5})
     (run_id,) = watched.begin("quick")
@@ -156,9 +156,9 @@ def test_a_child_that_is_killed_over_writing_its_ending_was_in_time(
 
 
 def test_fast_functions_share_messages_and_each_runs_once(
-    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watched: WatchedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of them turns out to hang: it alone is timed out, what stood behind it runs elsewhere."""
+    """One of them turns out to hang: it alone is timed out, the runs behind it are handed to other children."""
     notes = tmp_path / "notes"
     for number in range(60):
         watched.add(f"t{number}", "note", limit_s=1.0, params={"path": str(notes)})
@@ -184,15 +184,15 @@ def test_fast_functions_share_messages_and_each_runs_once(
     assert set(begun.values()) == {1}
 
 
-def test_an_environment_has_a_queue_of_its_own(watched: Watched) -> None:
+def test_an_environment_has_a_queue_of_its_own(watched: WatchedDaemon) -> None:
     """This worker serves both."""
     watched.add("staged", "hello", environment=Environment.STAGE)
     (run,) = watched.end_of(*watched.begin("staged", environment=Environment.STAGE))
     assert (run.environment, run.outcome) == ("stage", Outcome.SUCCEEDED)
 
 
-def test_a_message_that_comes_again_does_nothing(watched: Watched, tmp_path: Path) -> None:
-    """A run begins once, whatever the broker does."""
+def test_a_message_that_comes_again_does_nothing(watched: WatchedDaemon, tmp_path: Path) -> None:
+    """A run begins once, even if the broker delivers its message several times."""
     run = watched.run("once", "note", params={"path": str(tmp_path / "notes")})
     again = watched.executor
     watched.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 0.5})
@@ -208,8 +208,8 @@ def test_a_message_that_comes_again_does_nothing(watched: Watched, tmp_path: Pat
 def test_a_daemon_that_dies_leaves_its_runs_to_the_next(
     store: Store, place: Place, worker: Worker, tmp_path: Path
 ) -> None:
-    """Those that workers have go on to their end; those whose message was lost with it are sent again."""
-    dying = Watched(store, place.broker)
+    """Runs that have begun go on; those whose message was lost with the daemon are published again."""
+    dying = WatchedDaemon(store, place.broker)
     dying.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 1.0})
     dying.add("unsent", "note", params={"path": str(tmp_path / "notes")})
     (slow,) = dying.begin("slow")
@@ -220,7 +220,7 @@ def test_a_daemon_that_dies_leaves_its_runs_to_the_next(
     dying.daemon.step()
     kill(dying.daemon, store)
     dying.executor._session.close()
-    with Watched(store, place.broker) as heir:
+    with WatchedDaemon(store, place.broker) as heir:
         runs = heir.end_of(slow, unsent)
     assert [run.outcome for run in runs] == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
     assert (tmp_path / "notes").read_text().splitlines() == ["slow 1", "unsent 1"]
@@ -229,21 +229,21 @@ def test_a_daemon_that_dies_leaves_its_runs_to_the_next(
 def test_a_daemon_that_stops_does_not_wait_for_the_fleet(
     store: Store, place: Place, worker: Worker, tmp_path: Path
 ) -> None:
-    """What runs there goes on, and the next daemon tells of its end."""
-    with Watched(store, place.broker) as first:
+    """Its runs go on, and the next daemon reports their ends."""
+    with WatchedDaemon(store, place.broker) as first:
         first.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 1.0})
         (run_id,) = first.begin("slow")
         eventually((tmp_path / "notes").exists)
     assert first.history.run(run_id).outcome is None  # type: ignore[union-attr]
-    with Watched(store, place.broker) as second:
+    with WatchedDaemon(store, place.broker) as second:
         assert [run.outcome for run in second.end_of(run_id)] == [Outcome.SUCCEEDED]
 
 
-def test_children_that_are_killed_while_they_wait_take_nothing_with_them(
+def test_children_that_are_killed_while_they_wait_block_no_others(
     postgres: Server, place: Place, tmp_path: Path
 ) -> None:
-    """One of them held the queue of all; the worker goes on with new ones, and ends when it is told to."""
-    with postgres.database() as url, Store(url) as store, Watched(store, place.broker) as watched:
+    """One of them held the lock of the queue; the worker goes on with new children, and ends on SIGTERM."""
+    with postgres.database() as url, Store(url) as store, WatchedDaemon(store, place.broker) as watched:
         worker = Worker(tmp_path, url, place.broker, concurrency=2)
         watched.add("t", "note", params={"path": str(tmp_path / "notes")})
         for _ in range(2):
@@ -255,13 +255,13 @@ def test_children_that_are_killed_while_they_wait_take_nothing_with_them(
 
 
 def test_a_worker_logs_as_json(postgres: Server, tmp_path: Path) -> None:
-    """All on stderr is an object a line, as of the daemon; what the pool says of a child that was killed, too."""
+    """Each line on stderr is an object, as the daemon's; so are the pool's own, about a killed child."""
     with postgres.database() as url, Store(url):
         worker = Worker(tmp_path, url, "pgmq://", "--log-format", "json", concurrency=1)
         os.kill(children(worker.process.pid)[0], signal.SIGKILL)
-        eventually(lambda: any("SIGKILL" in line for line in worker.said))
+        eventually(lambda: any("SIGKILL" in line for line in worker.log))
         assert worker.stop() == 0
-    told = [json.loads(line) for line in worker.said]
+    told = [json.loads(line) for line in worker.log]
     assert {"celery.apps.worker", "multiprocessing"} <= {record["logger"] for record in told}
 
 
@@ -269,15 +269,15 @@ def test_a_worker_logs_as_json(postgres: Server, tmp_path: Path) -> None:
 def test_a_worker_that_is_killed_loses_no_run(
     postgres: Server, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it was at is abandoned, or run again where it must be delivered; another worker does the rest."""
+    """Its current runs are abandoned, or run again where delivery is at least once; another worker runs the rest."""
     monkeypatch.setattr(celery_executor, "LOST_S", 1.0)
     notes = tmp_path / "notes"
     work = {"limit_s": 1.0, "params": {"path": str(notes), "seconds": 0.9}}
     with ExitStack() as stack:
-        # A store of its own has queues of its own, though the broker be the same.
+        # Another store has other queues, even on the same broker.
         url = stack.enter_context(postgres.database())
         store = stack.enter_context(Store(url))
-        watched = stack.enter_context(Watched(store, place.broker))
+        watched = stack.enter_context(WatchedDaemon(store, place.broker))
         killed = Worker(tmp_path, url, place.broker, concurrency=2)
         watched.add("once", "note", **work)
         watched.add("again", "note", delivery=Delivery.AT_LEAST_ONCE, **work)
@@ -302,7 +302,7 @@ def test_a_worker_that_is_killed_loses_no_run(
     assert sorted(notes.read_text().splitlines()) == ["again 1", "again 2", "once 1"]
 
 
-def _are_taken(watched: Watched) -> bool:
+def _are_taken(watched: WatchedDaemon) -> bool:
     """Whether all messages that were published have been taken by workers."""
     publisher = watched.executor._publisher
     waits: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -312,11 +312,11 @@ def _are_taken(watched: Watched) -> bool:
 
 @pytest.mark.faults
 def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(
-    watched: Watched, place: Place, tmp_path: Path
+    watched: WatchedDaemon, place: Place, tmp_path: Path
 ) -> None:
-    """Runs wait for it, and nothing else does: limits hold; a worker finds it again, though children were killed."""
+    """Runs wait for it, limits are enforced meanwhile, and the worker reconnects, although children were killed."""
     if place.server is None:
-        pytest.skip("the broker is the store itself; test_celery_faults stops that")
+        pytest.skip("the broker is the store itself; test_faults.py stops that")
     notes = tmp_path / "notes"
     watched.add("hello", "hello")
     watched.add("hangs", "note", limit_s=1.5, params={"path": str(notes), "seconds": 600})
@@ -337,8 +337,8 @@ def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(
     assert watched.run("more", "hello").outcome is Outcome.SUCCEEDED
 
 
-def test_a_child_that_ends_waits_a_second_for_words_that_were_counted_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Celery's main process may count one too few while it ends, and its own children wait for half a minute then."""
+def test_a_child_that_ends_waits_a_second_for_results_that_were_counted_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's main process may count one too few while it ends, and its own children then wait for half a minute."""
     from scheduler.fleet import celery_pool
 
     slept: list[float] = []

@@ -1,4 +1,4 @@
-"""What a worker of a fleet may write into the row of a run, and what becomes of runs whose daemon is gone."""
+"""What a worker of a fleet may write into the row of a run, and how runs end whose daemon is gone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTCOMES = {Verdict.GOOD: Outcome.SUCCEEDED, Verdict.FAILURE: Outcome.FAILED, Ve
 
 
 class FleetDouble(ScriptedExecutor):
-    """A fleet whose workers are the test."""
+    """A fleet in which the test acts as the workers."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(clock, lambda _: None)
@@ -46,7 +46,7 @@ def begun(service: Service, **options: object) -> Task:
 
 
 def test_one_worker_begins_a_run_and_it_alone_ends_it(service: Service) -> None:
-    """Whoever comes later, or with the run of another store, is refused; asked twice, the answer is the same."""
+    """A later worker, or one with the run of another store, is refused; the same call again has the same answer."""
     fleet, task = FleetRuns(service.store), begun(service)
     assert not fleet.begin(task.run_id, "of another store", WORKER, START)
     assert fleet.begin(task.run_id, task.request_id, WORKER, START)
@@ -65,15 +65,15 @@ def test_one_worker_begins_a_run_and_it_alone_ends_it(service: Service) -> None:
     assert (progress.worker, progress.ending and progress.ending.outcome) == (WORKER, Outcome.SUCCEEDED)
 
 
-def test_a_run_that_its_daemon_has_ended_begins_no_more(service: Service) -> None:
-    """The message was in the queue for too long."""
+def test_a_run_that_its_daemon_has_ended_cannot_begin(service: Service) -> None:
+    """Its message was in the queue for too long."""
     fleet, task = FleetRuns(service.store), begun(service)
     fleet.give_up(task.run_id, ending(Verdict.NEUTRAL))
     assert not fleet.begin(task.run_id, task.request_id, WORKER, START)
 
 
 def test_a_run_that_a_worker_has_begun_is_not_given_up(service: Service) -> None:
-    """It was just in time."""
+    """It began just in time."""
     fleet, task = FleetRuns(service.store), begun(service)
     fleet.begin(task.run_id, task.request_id, WORKER, START)
     fleet.give_up(task.run_id, ending(Verdict.NEUTRAL))
@@ -83,7 +83,7 @@ def test_a_run_that_a_worker_has_begun_is_not_given_up(service: Service) -> None
 
 
 def test_a_run_whose_worker_is_lost_is_run_again_where_it_must_be(service: Service) -> None:
-    """As a new row, of the next attempt; what the lost worker still says is refused."""
+    """As a new row, of the next attempt; an ending from the lost worker is refused."""
     fleet, task = FleetRuns(service.store), begun(service, delivery=Delivery.AT_LEAST_ONCE)
     fleet.begin(task.run_id, task.request_id, WORKER, START)
     fleet.abandon(task.run_id, OTHER, START)
@@ -119,7 +119,7 @@ def test_endings_move_the_breaker_as_those_of_any_executor_do(
 
 
 def test_runs_in_a_fleet_outlive_their_daemon(service: Service, clock: ManualClock) -> None:
-    """A daemon with the same fleet adopts them; others are abandoned, as are all where nobody has such a fleet."""
+    """A daemon with the same fleet adopts them; others are abandoned, as are all where no daemon has such a fleet."""
     service.kill()
     empty(service.store)
     first, second = FleetDouble(clock), FleetDouble(clock)
@@ -135,7 +135,7 @@ def test_runs_in_a_fleet_outlive_their_daemon(service: Service, clock: ManualClo
     heir.step()
     assert second.adopted == first.begun
     assert {run.timer: run.outcome for run in service.history.runs()} == {"afar": None, "here": Outcome.ABANDONED}
-    # It leaves by itself, and the run is there for the next one still.
+    # It stops in order, and the next one adopts the run.
     heir.close()
     third = FleetDouble(clock)
     service.daemon = Daemon(service.store, {Environment.PRODUCTION: third}, clock=clock)

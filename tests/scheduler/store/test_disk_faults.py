@@ -17,7 +17,7 @@ import pytest
 
 from scheduler.core.admission import OverlapPolicy
 from scheduler.core.run import Outcome
-from tests.scheduler.daemon_processes import account, fleet_on
+from tests.scheduler.daemon_processes import account, daemon_group
 from tests.scheduler.fault_scale import scaled
 from tests.scheduler.up_process import cli, up
 from tests.waiting import eventually
@@ -94,31 +94,31 @@ def check_soundness(file: Path) -> None:
 def test_a_full_disk_costs_nothing_but_the_time_that_it_is_full(tmp_path: Path, disk: Disk) -> None:
     """The daemon says so once, waits, and goes on within a second; its functions and their outcomes are not lost."""
     file = disk.folder / "a.db"
-    with fleet_on(str(file), tmp_path) as fleet:
-        fleet.add(TIMERS, overlap=OverlapPolicy.ALLOW)
-        fleet.start(1)
+    with daemon_group(str(file), tmp_path) as group:
+        group.add(TIMERS, overlap=OverlapPolicy.ALLOW)
+        group.start(1)
         time.sleep(0.7)
         disk.fill()
         filled_at = time.time()
         time.sleep(AWAY_S)
-        before = len([note for note in fleet.notes() if note.begun_at > filled_at + AWAY_S / 2])
+        before = len([note for note in group.notes() if note.begun_at > filled_at + AWAY_S / 2])
         disk.free()
         back_at = time.time()
-        eventually(lambda: fleet.notes()[-1].begun_at, lambda seen: seen > back_at)
+        eventually(lambda: group.notes()[-1].begun_at, lambda seen: seen > back_at)
         time.sleep(1.5)
-        result = account(fleet, fleet.end())
-        fires_again_s = min(note.begun_at for note in fleet.notes() if note.begun_at > back_at) - back_at
+        result = account(group, group.end())
+        fires_again_s = min(note.begun_at for note in group.notes() if note.begun_at > back_at) - back_at
         print(f"{before} fires while full; fired again {fires_again_s:.3f} s after there was room")
-        missed = sum(run.count for run in fleet.runs() if run.outcome is Outcome.MISFIRED)
-        outcomes = {run.outcome for run in fleet.runs()}
-        said, (daemon,) = fleet.said[0], fleet.daemons
+        missed = sum(run.count for run in group.runs() if run.outcome is Outcome.MISFIRED)
+        outcomes = {run.outcome for run in group.runs()}
+        log, (daemon,) = group.logs[0], group.daemons
     check_soundness(file)
     assert daemon.returncode == 0
     assert (result.doubled, result.lost, result.fired + missed) == (0, 0, result.due)
     assert outcomes <= {Outcome.SUCCEEDED, Outcome.MISFIRED}
     assert before == 0
-    assert "the disk is full; free some space" in said
-    assert said.count("trying again") == said.count("answers again") == 1
+    assert "the disk is full; free some space" in log
+    assert log.count("trying again") == log.count("answers again") == 1
     assert fires_again_s < 1
 
 

@@ -19,7 +19,7 @@ from scheduler.core.run import Outcome
 from scheduler.daemon.loop import RETRY_S
 from scheduler.store.database import Store
 from scheduler.store.schema import lines, runs, timers
-from tests.scheduler.daemon_processes import account, fleet_on
+from tests.scheduler.daemon_processes import account, daemon_group
 from tests.scheduler.scripted_service import Service
 from tests.waiting import eventually
 
@@ -129,23 +129,23 @@ def test_fires_that_were_missed_meanwhile_go_by_their_policy(store: Store, servi
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the fault is made by Linux")
 def test_a_disk_that_takes_nothing_for_seconds_costs_nothing(tmp_path: Path) -> None:
     """A real daemon under load, whose writes all fail; the processes that run its functions go on."""
-    with fleet_on(str(tmp_path / "a.db"), tmp_path) as fleet:
-        fleet.add(TIMERS, overlap=OverlapPolicy.ALLOW)
-        fleet.start(1)
-        (daemon,) = fleet.daemons
+    with daemon_group(str(tmp_path / "a.db"), tmp_path) as group:
+        group.add(TIMERS, overlap=OverlapPolicy.ALLOW)
+        group.start(1)
+        (daemon,) = group.daemons
         time.sleep(0.7)
         limits = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
         time.sleep(2)
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, limits)
         back_at = time.time()
-        eventually(lambda: fleet.notes()[-1].begun_at, lambda seen: seen > back_at)
+        eventually(lambda: group.notes()[-1].begun_at, lambda seen: seen > back_at)
         time.sleep(1.5)
-        result = account(fleet, fleet.end())
-        fires_again_s = min(note.begun_at for note in fleet.notes() if note.begun_at > back_at) - back_at
+        result = account(group, group.end())
+        fires_again_s = min(note.begun_at for note in group.notes() if note.begun_at > back_at) - back_at
         print(f"fired again {fires_again_s:.3f} s after the return")
         assert daemon.returncode == 0
         assert (result.doubled, result.lost, result.fired) == (0, 0, result.due)
-        assert fleet.said[0].count("trying again") == fleet.said[0].count("answers again") == 1
-        assert Outcome.ABANDONED not in {run.outcome for run in fleet.runs()}
+        assert group.logs[0].count("trying again") == group.logs[0].count("answers again") == 1
+        assert Outcome.ABANDONED not in {run.outcome for run in group.runs()}
         assert fires_again_s < 1

@@ -182,7 +182,7 @@ def leaves_a_child_without_environment(pidfile):
 
 
 @define
-def raises_what_cannot_be_shown():
+def raises_an_error_without_text():
     class Odd:
         def __repr__(self):
             raise ValueError
@@ -234,7 +234,7 @@ def task(function: str, run_id: int = 1, *, params: str = "{}", limit_s: float =
 
 
 def collect(executor: ProcessExecutor, count: int) -> Report:
-    """Collect until so many tasks have ended."""
+    """Collect until `count` tasks have ended."""
     gathered = Report()
 
     def turn() -> None:
@@ -274,13 +274,13 @@ def test_a_run_ends_as_its_function_does(
     error: str | None,
     result: str | None,
 ) -> None:
-    """Each way for a function to end has its outcome, and what it tells the breaker."""
+    """Each way for a function to end has its outcome, and its verdict for the breaker."""
     ending, _ = run(executor, function)
     assert (ending.outcome, ending.verdict, ending.error, ending.result) == (outcome, verdict, error, result)
 
 
-def test_a_function_that_is_gone_is_a_failure_that_names_the_others(executor: ProcessExecutor) -> None:
-    """What the timer says is not defined any more."""
+def test_a_missing_function_is_a_failure_that_names_the_others(executor: ProcessExecutor) -> None:
+    """The timer's function is no longer defined."""
     ending, _ = run(executor, "vanished")
     assert (ending.outcome, ending.verdict) == (Outcome.FAILED, Verdict.FAILURE)
     assert "no function 'vanished'; known functions: crashes, dies" in str(ending.error)
@@ -299,8 +299,8 @@ def test_what_a_run_prints_has_its_level(executor: ProcessExecutor) -> None:
     assert lines == [("info", "saying hello"), ("error", "to stderr"), ("warning", "a warning")]
 
 
-def test_bytes_and_wrappers_of_ones_own_print_too(executor: ProcessExecutor) -> None:
-    """As on any stdout: text is cut anywhere, what is no UTF-8 is replaced, nothing is held back; again and again."""
+def test_bytes_and_wrappers_of_stdout_print_too(executor: ProcessExecutor) -> None:
+    """As on any stdout, in every run: text may be cut anywhere, invalid UTF-8 is replaced, nothing is held back."""
     for _ in range(3):
         ending, lines = run(executor, "prints_bytes")
         assert ending.outcome is Outcome.SUCCEEDED
@@ -322,7 +322,7 @@ def test_the_traceback_begins_in_the_users_code(executor: ProcessExecutor) -> No
 def test_a_function_over_its_limit_is_killed_with_its_children(
     executor: ProcessExecutor, tmp_path: Path, function: str
 ) -> None:
-    """Whatever it does; soon after the limit, and nothing of it is left."""
+    """Whatever it does, soon after the limit; none of its processes is left."""
     pidfile = tmp_path / "pids"
     ending, _ = run(executor, function, params=f'{{"pidfile": "{pidfile}"}}', limit_s=0.5)
     assert (ending.outcome, ending.verdict, ending.error) == (
@@ -339,7 +339,7 @@ def test_a_function_over_its_limit_is_killed_with_its_children(
 
 
 def test_hung_functions_leave_the_others_alone(executor: ProcessExecutor) -> None:
-    """Ten that hang for good, and what was handed out after them runs all the same."""
+    """Ten that hang for ever, and the tasks handed out after them run."""
     executor.submit([task("sleeps", run_id, limit_s=2) for run_id in range(1, 11)])
     executor.submit([task("waits", run_id) for run_id in range(11, 31)])
     report = collect(executor, 30)
@@ -348,7 +348,7 @@ def test_hung_functions_leave_the_others_alone(executor: ProcessExecutor) -> Non
     assert [outcomes[run_id] for run_id in range(11, 31)] == [Outcome.SUCCEEDED] * 20
 
 
-def test_what_stands_behind_a_worker_that_dies_runs_elsewhere(executor: ProcessExecutor) -> None:
+def test_the_tasks_behind_one_that_kills_its_worker_run_in_others(executor: ProcessExecutor) -> None:
     """Every task ends exactly once, and only the deadly ones fail."""
     collect_after = [task("waits", 1)]
     executor.submit(collect_after)
@@ -385,7 +385,7 @@ def test_what_a_child_process_prints_has_its_level_by_stream(executor: ProcessEx
 
 
 def test_tasks_behind_one_that_turns_out_slow_are_not_lost(executor: ProcessExecutor) -> None:
-    """The daemon looks while it runs, and again when it has ended by itself: the others have run elsewhere."""
+    """Collected while it runs, and again when it has ended by itself: the others have run in another worker."""
     for number in range(1, 6):
         executor.submit([task("pauses", number, params='{"seconds": 0}')])
         collect(executor, 1)
@@ -402,7 +402,7 @@ def test_tasks_behind_one_that_turns_out_slow_are_not_lost(executor: ProcessExec
 
 
 def test_a_function_that_forks_and_returns_on_both_sides_ends_once(executor: ProcessExecutor) -> None:
-    """The child is no second worker."""
+    """The child does not act as a second worker."""
     for number in range(1, 4):
         executor.submit([task("forks_and_returns_twice", number)])
         assert [ending.outcome for _, ending in collect(executor, 1).ended] == [Outcome.SUCCEEDED]
@@ -418,34 +418,34 @@ def test_a_function_that_writes_where_it_should_not_harms_only_itself(executor: 
 
 
 def test_a_child_without_the_workers_environment_is_killed_too(executor: ProcessExecutor, tmp_path: Path) -> None:
-    """It is found by its parent."""
+    """It is found by its parent's pid."""
     pidfile = tmp_path / "pids"
     ending, _ = run(executor, "leaves_a_child_without_environment", params=f'{{"pidfile": "{pidfile}"}}', limit_s=0.5)
     assert ending.outcome is Outcome.TIMED_OUT
     assert living(*map(int, pidfile.read_text().split())) == []
 
 
-def test_an_error_that_cannot_be_shown_is_an_error_all_the_same(executor: ProcessExecutor) -> None:
+def test_an_error_whose_text_raises_is_an_error(executor: ProcessExecutor) -> None:
     """The worker survives it."""
-    ending, _ = run(executor, "raises_what_cannot_be_shown")
+    ending, _ = run(executor, "raises_an_error_without_text")
     assert (ending.outcome, ending.error) == (Outcome.FAILED, "LeanEngineError, whose text raises")
 
 
-def test_a_large_result_is_kept_in_part(executor: ProcessExecutor) -> None:
+def test_a_large_result_is_cut(executor: ProcessExecutor) -> None:
     """Fifty million characters stay in the worker."""
     ending, _ = run(executor, "returns_a_lot")
     assert ending.outcome is Outcome.SUCCEEDED
     assert len(str(ending.result)) <= 1_000
 
 
-def test_a_result_that_is_no_json_is_shown_as_it_is(executor: ProcessExecutor) -> None:
-    """A timer's result goes to nobody, so anything may be returned."""
+def test_a_result_that_is_not_json_is_kept_as_its_repr(executor: ProcessExecutor) -> None:
+    """A timer's result is only shown, so anything may be returned."""
     ending, _ = run(executor, "returns_an_oddity")
     assert str(ending.result).startswith("<object object")
 
 
 def test_functions_that_do_not_load_are_reported_at_the_start(tmp_path: Path) -> None:
-    """The place in the user's file is named."""
+    """The message names the line in the user's file."""
     (tmp_path / "broken_functions.py").write_text("import os\n\n1 / 0\n")
     executor = ProcessExecutor(str(tmp_path / "broken_functions.py"), workers=1)
     with pytest.raises(TargetError, match=r"broken_functions.py raised .*ZeroDivisionError.*line 3: 1 / 0"):
@@ -473,8 +473,8 @@ def test_workers_die_with_their_daemon(tmp_path: Path) -> None:
     eventually(lambda: living(worker), lambda seen: not seen)
 
 
-def test_what_a_killed_daemon_left_behind_is_swept_by_the_next(tmp_path: Path) -> None:
-    """A child in a session of its own outlives its worker, but not the start of another pool."""
+def test_what_a_killed_daemon_left_behind_is_killed_by_the_next(tmp_path: Path) -> None:
+    """A child in a session of its own survives its worker, but not the start of another pool."""
     (tmp_path / "functions_of_others.py").write_text(FUNCTIONS)
     pidfile = tmp_path / "pids"
     program = textwrap.dedent(f"""
@@ -503,13 +503,13 @@ def pids_in(file: Path, count: int) -> list[int]:
 
 
 def test_the_limit_is_refused_before_anything_starts() -> None:
-    """No pool without workers."""
+    """A pool needs workers."""
     with pytest.raises(ValueError, match="workers must be at least 1"):
         ProcessExecutor("cloud.py", workers=0)
 
 
-def test_what_is_prepared_is_rehearsed_and_runs_once(tmp_path: Path) -> None:
-    """The rehearsal calls nothing and prints nothing; then the tasks are shared out evenly, in their order."""
+def test_prepared_tasks_warm_workers_up_and_run_once(tmp_path: Path) -> None:
+    """Warming up calls nothing and prints nothing; then the tasks are divided evenly, in their order."""
     (tmp_path / "functions_of_mine.py").write_text(FUNCTIONS)
     executor = ProcessExecutor(str(tmp_path / "functions_of_mine.py"), workers=2)
     executor.start()
@@ -534,8 +534,8 @@ def test_what_is_prepared_is_rehearsed_and_runs_once(tmp_path: Path) -> None:
         executor.stop()
 
 
-def test_tasks_with_large_parameters_are_rehearsed_too(tmp_path: Path) -> None:
-    """Twenty times the most that a timer may have would not fit into one message."""
+def test_tasks_with_large_parameters_can_be_prepared(tmp_path: Path) -> None:
+    """The parameters of twenty would not fit into one message."""
     (tmp_path / "functions_of_mine.py").write_text(FUNCTIONS)
     executor = ProcessExecutor(str(tmp_path / "functions_of_mine.py"), workers=2)
     executor.start()
@@ -559,8 +559,8 @@ def both_are_ready(executor: ProcessExecutor) -> None:
 
 
 @given(st.floats(0, 1e9), st.floats(-5, 1_000_000))
-def test_a_run_that_began_after_the_look_has_not_run_for_weeks(now: float, elapsed_s: float) -> None:
-    """The daemon reads its clock first, and the workers go on meanwhile."""
+def test_a_run_that_began_after_the_clock_was_read_has_run_for_0_s(now: float, elapsed_s: float) -> None:
+    """The daemon reads its clock first, and workers begin runs meanwhile."""
     with tempfile.TemporaryFile() as file:
         file.truncate(ProgressCell.SIZE)
         progress = ProgressCell(file.fileno())

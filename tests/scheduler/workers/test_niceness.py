@@ -1,4 +1,4 @@
-"""What starts, or takes long, lets others go first: on the processors, and to the last free worker; real processes."""
+"""Workers that start or run for long have low priority, and leave the last free worker to others; real processes."""
 
 import os
 import select
@@ -18,7 +18,7 @@ OWN = os.getpriority(os.PRIO_PROCESS, 0)
 LOW = min(OWN + niceness.LOW, 19)
 
 can_raise = pytest.mark.skipif(
-    not niceness.may_raise() or OWN == 19, reason="the kernel lets nobody take niceness back here"
+    not niceness.may_raise() or OWN == 19, reason="the kernel does not let this process lower a niceness"
 )
 
 FUNCTIONS = """
@@ -41,7 +41,7 @@ def pauses(seconds):
 
 
 def nice_of(pid: int) -> tuple[int, int]:
-    """Of the main thread, and of the session as a group, 0 where there are none."""
+    """The niceness of the main thread, and that of the session, 0 where the kernel has no autogroups."""
     group = Path(f"/proc/{pid}/autogroup")
     return os.getpriority(os.PRIO_PROCESS, pid), int(group.read_text().split()[-1]) if group.exists() else 0
 
@@ -59,7 +59,7 @@ def sleeper() -> Iterator[int]:
 
 @can_raise
 def test_what_is_lowered_can_be_restored(sleeper: int) -> None:
-    """The thread and the session, and both come back to what they were."""
+    """The thread and the session get back their values."""
     before = nice_of(sleeper)
     assert niceness.lower(sleeper)
     assert nice_of(sleeper) == (LOW, group(niceness.LOW))
@@ -69,7 +69,7 @@ def test_what_is_lowered_can_be_restored(sleeper: int) -> None:
 
 @can_raise
 def test_a_niceness_that_a_function_has_chosen_stays(sleeper: int) -> None:
-    """Neither raised nor lowered."""
+    """It is neither raised nor lowered."""
     chosen = OWN + 3
     os.setpriority(os.PRIO_PROCESS, sleeper, chosen)
     for change in (niceness.lower, niceness.restore):
@@ -77,7 +77,7 @@ def test_a_niceness_that_a_function_has_chosen_stays(sleeper: int) -> None:
         assert nice_of(sleeper)[0] == chosen
 
 
-def test_a_process_that_is_gone_is_no_error() -> None:
+def test_a_process_that_has_ended_is_no_error() -> None:
     """Workers die at any moment."""
     with subprocess.Popen(["true"], start_new_session=True) as process:
         process.wait()
@@ -102,14 +102,14 @@ def turn(executor: ProcessExecutor) -> None:
 
 
 def turn_soon(executor: ProcessExecutor) -> None:
-    """As `turn`, for a change of which the executor hears nothing."""
+    """Like `turn`, for a change that wakes no executor."""
     select.select(executor.filenos(), [], [], 0.02)
     executor.collect()
 
 
 @can_raise
-def test_a_run_that_takes_long_lets_others_go_first_until_it_ends(executor: ProcessExecutor) -> None:
-    """The next run of the same worker, a short one, goes as the daemon does."""
+def test_a_long_run_has_low_priority_until_it_ends(executor: ProcessExecutor) -> None:
+    """The next run of the same worker, a short one, has the daemon's."""
     executor.submit([task("pid", 1)])
     worker = int(str(collect(executor, 1).ended[0][1].result))
     assert nice_of(worker) == (OWN, 0)
@@ -141,8 +141,8 @@ def gated(gate: Path) -> Iterator[ProcessExecutor]:
 
 
 @can_raise
-def test_a_worker_that_starts_beside_others_lets_them_go_first(gated: ProcessExecutor, gate: Path) -> None:
-    """Until it has loaded the functions; here, for a while."""
+def test_a_worker_that_starts_beside_others_has_low_priority(gated: ProcessExecutor, gate: Path) -> None:
+    """Until it has loaded the functions."""
     pids = gate.with_name("pids")
     gate.unlink()
     gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=60)])
@@ -157,11 +157,11 @@ def test_a_worker_that_starts_beside_others_lets_them_go_first(gated: ProcessExe
     eventually(lambda: nice_of(third), lambda seen: seen == (OWN, 0), between=lambda: turn(gated))
 
 
-def test_what_takes_long_leaves_a_worker_to_others_while_further_ones_start(gated: ProcessExecutor, gate: Path) -> None:
-    """Known to hang, two of them do not take both workers; and when there are more, each has one."""
+def test_long_tasks_leave_a_worker_to_others_while_the_pool_grows(gated: ProcessExecutor, gate: Path) -> None:
+    """Two that are known to be long do not take both workers; when there are more workers, each has one."""
     gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=0.6), task("pid", 2)])
     collect(gated, 2)
-    # The successor of the worker that was killed still starts.
+    # The replacement of the killed worker still starts.
     eventually(lambda: {ending.result for _, ending in run_twice(gated, "pid")}, lambda seen: len(seen) == 2)
     gate.unlink()
     gated.submit([task("pauses", number, params='{"seconds": 60}', limit_s=2) for number in (3, 4, 5)])

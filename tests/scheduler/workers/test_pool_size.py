@@ -1,4 +1,4 @@
-"""How many workers a pool has, by the model of a pool whose workers start, hang and are let go."""
+"""How many workers a pool has, with a model of a pool whose workers start, hang and are stopped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scheduler.workers.pool_size import NEXT_S, SURPLUS_S, PoolSize
 
-#: How many workers are blocked, how many of those that start are ready by then, and how long it lasts.
+#: Phases: how many workers are blocked, how many of those that start get ready, and the length in seconds.
 PHASES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.floats(0.001, 100)), max_size=30)
 
 
@@ -15,7 +15,7 @@ PHASES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.floats(0.
 def test_a_pool_is_within_its_bounds_and_grows_by_doubling_at_most(
     workers: int, more: int, phases: list[tuple[int, int, float]]
 ) -> None:
-    """Whatever hangs: never more than `most`, never fewer than asked for, never more starting than there are others."""
+    """However many hang: at most `most`, at least `workers`, and never more starting than others."""
     most = workers + more
     pool_size, count, starting, now = PoolSize(workers, most), workers, 0, 0.0
     for held_up, ready, lasts_s in phases:
@@ -34,27 +34,27 @@ def test_a_pool_is_within_its_bounds_and_grows_by_doubling_at_most(
 
 
 @given(workers=st.integers(1, 8), surplus=st.integers(1, 24))
-def test_a_surplus_is_let_go_one_by_one_though_everybody_gets_work_now_and_then(workers: int, surplus: int) -> None:
-    """Not at once, for the burst may come again; and at the latest after so many seconds."""
-    pool_size, count, now, gone_at = PoolSize(workers, workers + surplus), workers + surplus, 0.0, []
+def test_surplus_workers_are_stopped_one_by_one(workers: int, surplus: int) -> None:
+    """Not at once, because the burst may come again; and within a bounded time."""
+    pool_size, count, now, stopped_at = PoolSize(workers, workers + surplus), workers + surplus, 0.0, []
     while count > workers:
         change = pool_size.change(count, starting=0, held_up=0, now=now)
         if change:
             count += change
-            gone_at.append(now)
+            stopped_at.append(now)
             pool_size.tried_to_shrink(now)
         wait_s = pool_size.next_change_s(count, is_waited_for=False, now=now)
         assert wait_s is not None
         assert wait_s > 0
         now += wait_s
-    assert gone_at[0] >= SURPLUS_S
-    assert gone_at[-1] <= SURPLUS_S + surplus * (NEXT_S + 0.001)
+    assert stopped_at[0] >= SURPLUS_S
+    assert stopped_at[-1] <= SURPLUS_S + surplus * (NEXT_S + 0.001)
     assert pool_size.change(count, starting=0, held_up=0, now=now) == 0
 
 
 @given(count=st.integers(3, 30), at=st.floats(0.1, SURPLUS_S - 0.1))
-def test_workers_that_are_wanted_again_stay(count: int, at: float) -> None:
-    """The half minute begins anew."""
+def test_workers_that_are_needed_again_stay(count: int, at: float) -> None:
+    """SURPLUS_S begins again."""
     pool_size = PoolSize(2, 32)
     assert pool_size.change(count, starting=0, held_up=0, now=0) == 0
     assert pool_size.change(count, starting=0, held_up=count - 2, now=at) == 0

@@ -1,4 +1,4 @@
-"""Tasks of fast functions go before those of slow ones, and nothing is lost, doubled or kept for ever."""
+"""Tasks of fast functions come before those of slow ones; none is lost, doubled or held up for ever."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ def task(number: int, function: str, params: str = "{}") -> Task:
     return Task(number, 1, "t", function, "production", params, 15.0, Kind.SCHEDULED, EIGHT, 1, "r", False)
 
 
-#: What is known of functions, in seconds.
+#: How long functions take, in seconds.
 TYPICAL = {"fast": 0.001, "slow": 0.1, "long": 1.0}
 
 
@@ -25,14 +25,14 @@ def numbers(tasks: list[Task]) -> list[int]:
 
 
 def test_fast_tasks_go_before_slow_ones_each_in_their_order() -> None:
-    """However they came."""
+    """Whatever the order in which they were added."""
     queue = TaskQueue(TYPICAL.get)
     queue.add([task(1, "slow"), task(2, "fast"), task(3, "slow"), task(4, "fast")], 0.0)
     assert [numbers(queue.take(0.0, sharing=1)) for _ in range(4)] == [[2, 4], [1], [3], []]
 
 
-def test_tasks_that_are_done_at_once_are_not_divided_among_workers() -> None:
-    """Ten times 20 µs: another worker would not be awake sooner. But a hundred of them are divided."""
+def test_very_fast_tasks_are_not_divided_among_workers() -> None:
+    """Ten times 20 µs are over before another worker is awake. A hundred of them are divided."""
     queue = TaskQueue({"quick": 0.00002, "fast": 0.001}.get)
     queue.add([task(n, "quick") for n in range(10)] + [task(n, "fast") for n in range(10, 14)], 0.0)
     assert [numbers(queue.take(0.0, sharing=2)) for _ in range(3)] == [list(range(10)), [10, 11], [12]]
@@ -42,7 +42,7 @@ def test_tasks_that_are_done_at_once_are_not_divided_among_workers() -> None:
 
 
 def test_a_slow_task_waits_a_second_at_most_for_fast_ones() -> None:
-    """Then it has its turn, and the next one after another second."""
+    """Then it is taken, and the next one after another second."""
     queue = TaskQueue(TYPICAL.get)
     queue.add([task(n, "slow") for n in (1, 2)] + [task(n, "fast") for n in range(10, 400)], 5.0)
     assert numbers(queue.take(5.0 + SLOW_WAITS_S, sharing=100)) == [1]
@@ -50,7 +50,7 @@ def test_a_slow_task_waits_a_second_at_most_for_fast_ones() -> None:
     assert numbers(queue.take(5.0 + 2 * SLOW_WAITS_S, sharing=1)) == [2]
 
 
-def test_what_takes_long_comes_last_and_leaves_the_last_worker_to_others() -> None:
+def test_long_tasks_come_last_and_leave_the_last_worker_to_others() -> None:
     """The slow task behind it does not wait for it."""
     queue = TaskQueue(TYPICAL.get)
     queue.add([task(1, "long"), task(2, "long"), task(3, "slow"), task(4, "fast")], 0.0)
@@ -59,8 +59,8 @@ def test_what_takes_long_comes_last_and_leaves_the_last_worker_to_others() -> No
     assert [numbers(queue.take(0.0, sharing=1)) for _ in range(3)] == [[1], [2], []]
 
 
-def test_what_takes_long_waits_a_second_at_most_for_another_worker() -> None:
-    """Then it has the last one, before the fast ones."""
+def test_a_long_task_waits_a_second_at_most_for_another_worker() -> None:
+    """Then it gets the last one, before the fast tasks."""
     queue = TaskQueue(TYPICAL.get)
     queue.add([task(1, "long"), task(2, "long"), task(3, "fast")], 5.0)
     assert numbers(queue.take_unless_long(5.0 + SLOW_WAITS_S, sharing=1)) == [1]
@@ -69,8 +69,8 @@ def test_what_takes_long_waits_a_second_at_most_for_another_worker() -> None:
     assert numbers(queue.take_unless_long(5.0 + 2 * SLOW_WAITS_S, sharing=1)) == [2]
 
 
-def test_a_task_that_waits_while_its_function_turns_out_to_take_long_goes_last() -> None:
-    """What was not known when it came is known when it is taken."""
+def test_a_waiting_task_whose_function_turns_out_to_be_long_comes_last() -> None:
+    """Its class is decided when it is taken, not when it is added."""
     known = {**TYPICAL}
     queue = TaskQueue(known.get)
     queue.add([task(1, "new"), task(2, "slow")], 0.0)
@@ -78,7 +78,7 @@ def test_a_task_that_waits_while_its_function_turns_out_to_take_long_goes_last()
     assert [numbers(queue.take(0.0, sharing=1)) for _ in range(2)] == [[2], [1]]
 
 
-def test_what_is_put_back_comes_first_again() -> None:
+def test_tasks_that_are_put_back_come_first_again() -> None:
     """In its old order."""
     queue = TaskQueue(TYPICAL.get)
     queue.add([task(n, "fast") for n in range(6)], 0.0)
@@ -87,8 +87,8 @@ def test_what_is_put_back_comes_first_again() -> None:
     assert numbers(queue.take(0.0, sharing=1)) == list(range(6))
 
 
-def test_tasks_that_waited_as_slow_ones_are_taken_together_once_they_are_known_as_fast() -> None:
-    """Ten thousand of a function that nobody knew would otherwise go to the workers one by one."""
+def test_waiting_tasks_are_taken_together_once_their_function_is_known_to_be_fast() -> None:
+    """Otherwise ten thousand of an unknown function would go to the workers one by one."""
     known: dict[str, float] = {}
     queue = TaskQueue(known.get)
     queue.add([task(n, "new") for n in range(6)], 0.0)
@@ -103,7 +103,7 @@ def test_tasks_that_waited_as_slow_ones_are_taken_together_once_they_are_known_a
     st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.floats(0, 3))),
 )
 def test_every_task_is_taken_once(kinds: list[tuple[str, int]], turns: list[tuple[int, bool, float]]) -> None:
-    """Whatever is taken, by how many workers, put back or not; and what is taken together fits into a message."""
+    """By however many workers, put back or not; and tasks that are taken together fit into a message."""
     queue = TaskQueue(TYPICAL.get)
     queue.add([task(number, kind, "x" * size) for number, (kind, size) in enumerate(kinds)], 0.0)
     begun: list[int] = []
