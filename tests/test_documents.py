@@ -10,7 +10,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
+from io import StringIO
 from pathlib import Path
+from tokenize import COMMENT, generate_tokens
 from typing import Any
 
 import click
@@ -28,6 +31,7 @@ PAGES = sorted(
 #: The change log names what was, too.
 PRESENT = [page for page in PAGES if page != "CHANGELOG.md"]
 FOLDERS = "quartzcron|scheduler|tests|docs|benchmarks"
+PROGRAMS = [path.relative_to(ROOT) for folder in FOLDERS.split("|") for path in sorted((ROOT / folder).rglob("*.py"))]
 #: Files of the reader's project, which pages show how to write.
 READERS_FILES = {"app.py", "client.py", "cloud.py", "save_review.py", "sessions.py", "wsgi.py"}
 
@@ -52,17 +56,37 @@ def code_of(page: str) -> str:
     return "\n".join([*(text for language, text in blocks_of(page) if language != "python"), *spans_of(page)])
 
 
+def missing_files(text: str) -> list[str]:
+    """The Python files that a text names, by the end of their path, and that neither we nor its reader have."""
+    names = set(re.findall(r"(?<![\w./-])[\w/]+\.py\b", text))
+    ours = {name for name in names if name.rpartition("/")[2] not in READERS_FILES}
+    return [name for name in ours if not any(f"/{path}".endswith(f"/{name}") for path in PROGRAMS)]
+
+
 @pytest.mark.parametrize("page", PRESENT)
 def test_the_files_of_a_page_exist(page: str) -> None:
     """Paths from the root of the project, Python files by the end of their path, and links."""
     code = code_of(page)
     paths = re.findall(rf"(?<![\w./-])(?:{FOLDERS})/[\w./-]*[\w/]", code)
     assert [path for path in paths if not (ROOT / path).exists()] == []
-    files = {f"/{path.relative_to(ROOT)}" for folder in FOLDERS.split("|") for path in (ROOT / folder).rglob("*.py")}
-    names = set(re.findall(r"(?<![\w./-])[\w/]+\.py\b", code)) - READERS_FILES
-    assert [name for name in names if not any(file.endswith(f"/{name}") for file in files)] == []
+    assert missing_files(code) == []
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text_of(page)) if "://" not in link]
     assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_the_files_that_docstrings_and_comments_name_exist() -> None:
+    """So a file that moves takes its name along."""
+    prose = {path: "\n".join(prose_of(path)) for path in PROGRAMS}
+    assert {path: names for path, text in prose.items() if (names := missing_files(text))} == {}
+
+
+def prose_of(path: Path) -> Iterator[str]:
+    """The comments and docstrings of a file."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    yield from (token.string for token in generate_tokens(StringIO(text).readline) if token.type == COMMENT)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
 
 
 @pytest.mark.parametrize("page", PRESENT)
@@ -87,6 +111,7 @@ def is_module_or_attribute(name: str) -> bool:
     return True
 
 
+@cache
 def texts_in_the_code() -> set[str]:
     """Texts of the packages, names of loggers among them."""
     paths = [*modules("quartzcron").values(), *modules("scheduler").values()]
@@ -102,6 +127,7 @@ def test_the_classes_and_functions_of_a_page_exist(page: str) -> None:
     assert [span for span in spans if not set(span.removesuffix("()").split(".")) <= defined] == []
 
 
+@cache
 def names_in_the_code() -> set[str]:
     """Everything that the packages define or import."""
     paths = [*modules("quartzcron").values(), *modules("scheduler").values()]

@@ -82,7 +82,7 @@ def test_around_a_transition_fires_are_those_of_the_oracle(
     ],
 )
 def test_new_york_changes_its_clocks(text: str, dst: str, after: str, fires: list[str]) -> None:
-    """The table of the two policies, as written in policies.py."""
+    """The table of the two policies, as written in dst_policies.py."""
     expression = CronExpression(text, dst=dst)
     fire: datetime | None = datetime.fromisoformat(after).replace(tzinfo=NEW_YORK)
     for expected in fires:
