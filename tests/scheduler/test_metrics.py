@@ -152,7 +152,7 @@ def test_the_manual_explains_every_metric(service: Service, metrics: Metrics) ->
     assert not [family.name for family in families if f"`{family.name}" not in manual]
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_up_serves_metrics_on_a_separate_port(tmp_path: Path) -> None:
     """In both formats of Prometheus; timers and calls are counted, and the engine's port has no metrics."""
     (tmp_path / "cloud.py").write_text(CLOUD)
@@ -181,7 +181,7 @@ def test_up_serves_metrics_on_a_separate_port(tmp_path: Path) -> None:
     assert status == 0, stderr
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_metrics_port_in_use_is_named(tmp_path: Path) -> None:
     """With the option that sets another one."""
     (tmp_path / "cloud.py").write_text(CLOUD)

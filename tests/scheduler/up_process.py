@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -34,10 +35,23 @@ class Up:
             text=True,
         )
         assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        # `communicate` is to leave stderr to the thread.
+        self._stderr, self.process.stderr = self.process.stderr, None
+        self._stderr_lines: list[str] = []
+        #: What it printed after the facts; set when it has ended.
+        self.stdout = ""
+        self._reader = threading.Thread(target=self._read_stderr, daemon=True)
+        self._reader.start()
         line = self.process.stdout.readline()
-        assert line, self.process.communicate(timeout=PATIENCE_S)[1]
+        assert line, self.ended()
         self.facts: dict[str, Any] = json.loads(line)
         self.url: str = self.facts["url"]
+
+    @property
+    def stderr(self) -> str:
+        """The text of stderr so far."""
+        return "".join(self._stderr_lines)
 
     def stop(self) -> tuple[int, str]:
         """Send SIGTERM; returns the exit status and the text of stderr."""
@@ -47,11 +61,19 @@ class Up:
     def kill(self) -> None:
         """Send SIGKILL, as the kernel does when memory is short."""
         self.process.kill()
-        self.process.communicate(timeout=PATIENCE_S)
+        self.ended()
 
     def ended(self) -> tuple[int, str]:
-        _, stderr = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, stderr
+        """Wait for its end; returns the exit status and the text of stderr. The rest of stdout is in `stdout` then."""
+        self.stdout, _ = self.process.communicate(timeout=PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        assert not self._reader.is_alive(), "another process still holds its stderr"
+        self._stderr.close()
+        return self.process.returncode, self.stderr
+
+    def _read_stderr(self) -> None:
+        for line in self._stderr:
+            self._stderr_lines.append(line)
 
 
 @contextmanager
@@ -61,8 +83,7 @@ def up(folder: Path, *options: str, **environ: str) -> Iterator[Up]:
         yield running
     finally:
         if running.process.poll() is None:
-            running.process.kill()
-            running.process.communicate(timeout=PATIENCE_S)
+            running.kill()
 
 
 def clean_environ() -> dict[str, str]:

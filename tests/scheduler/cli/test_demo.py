@@ -12,7 +12,7 @@ from scheduler.cli.demo import demo_timers, missing_outcomes
 from scheduler.core.run import MESSAGES, Kind, Outcome, Run
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_the_demo_shows_every_expected_outcome(tmp_path: Path) -> None:
     """Within some twenty seconds all four timers have their outcomes; no file is left behind."""
     started = time.monotonic()

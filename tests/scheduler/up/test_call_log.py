@@ -12,7 +12,7 @@ import pytest
 from tests.scheduler.up_process import Up, cli, fetch, up
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 KEYS = {"LEANCLOUD_APP_ID": "shop", "LEANCLOUD_APP_KEY": "key", "LEANCLOUD_APP_MASTER_KEY": "m"}
 CLOUD = """
@@ -112,9 +112,8 @@ def test_stdout_has_each_line_once(tmp_path: Path) -> None:
     with up(tmp_path, **KEYS) as running:
         call(running.url, "talk", "shown")
         call(running.url, "many", "loud")
-        running.process.terminate()
-        stdout, stderr = running.process.communicate(timeout=20)
-    lines = [json.loads(line) for line in stdout.splitlines()]
+        _, stderr = running.stop()
+    lines = [json.loads(line) for line in running.stdout.splitlines()]
     assert [line["text"] for line in lines if line["request_id"] == "shown"] == ["said shown", "careful", "oh"]
     assert len(lines) == 601
     assert lines[-1]["text"] == "103 lines were dropped: calls may print 600 lines a minute"

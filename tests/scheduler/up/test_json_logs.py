@@ -15,7 +15,7 @@ from scheduler.store.runs import RunHistory
 from tests.scheduler.up_process import cli, count_of, fetch, up
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 #: Records of stderr, the runs in the store, and the text of stdout after the first line.
 Output = tuple[list[dict[str, Any]], list[Run], str]
@@ -87,9 +87,8 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Output:
             lambda: count_of(folder, "SELECT count(*) FROM runs WHERE outcome IS NOT NULL"), lambda seen: seen >= 4
         )
         eventually(lambda: count_of(folder, "SELECT count(*) FROM call_lines"), lambda seen: seen >= 10)
-        running.process.terminate()
-        stdout, stderr = running.process.communicate(timeout=20)
-    return records(stderr), runs_of(folder), stdout
+        _, stderr = running.stop()
+    return records(stderr), runs_of(folder), running.stdout
 
 
 def call(url: str, name: str, request_id: str, prod: int) -> None:

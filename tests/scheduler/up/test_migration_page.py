@@ -23,8 +23,6 @@ from tests.scheduler.migration_page import DOCS, PAGES, blocks, commands, files,
 from tests.scheduler.up_process import Up, clean_environ, fetch, up
 from tests.waiting import PATIENCE_S, eventually
 
-pytestmark = pytest.mark.faults
-
 SDK_PYTHON = os.environ.get("LEANCLOUD_SDK_PYTHON")
 SDK_NODE = os.environ.get("LEANCLOUD_SDK_NODE")
 #: Commands that go on until they are stopped: the fixtures and tests below start them.
@@ -86,6 +84,7 @@ def test_the_links_of_the_page_exist(page: str) -> None:
         assert anchor in headings if anchor else (DOCS / path).exists(), link
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SDK_PYTHON, reason="LEANCLOUD_SDK_PYTHON names no Python with the package leancloud")
 def test_the_removed_lines_are_a_cloud_py_of_leancloud(tmp_path: Path) -> None:
     """LeanCloud's own SDK loads them."""
@@ -97,6 +96,7 @@ def test_the_removed_lines_are_a_cloud_py_of_leancloud(tmp_path: Path) -> None:
     assert (ran.stdout, ran.returncode) == ("hello, Ann\n", 0), ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
 def test_the_curl_calls_are_answered(served: Up, project: Path) -> None:
     """A function, then a hook with its key."""
@@ -105,12 +105,14 @@ def test_the_curl_calls_are_answered(served: Up, project: Path) -> None:
     assert answers == [{"result": "hello, Ann"}, {"comment": "good"}]
 
 
+@pytest.mark.slow
 def test_the_website_and_ping_are_served(served: Up) -> None:
     """Beside the functions, on the same port."""
     assert fetch(served.url + "/") == (200, "a page")
     assert fetch(served.url + "/__engine/1/ping")[0] == 200
 
 
+@pytest.mark.slow
 def test_the_commands_run_one_after_another(served: Up, project: Path) -> None:
     """None fails; afterwards the store has the timers, one of them enabled."""
     lines = [line for line in commands() if not line.startswith((*ENDLESS, "export"))]
@@ -155,6 +157,7 @@ def test_the_expressions_of_the_page_are_taken_or_refused_as_it_says(page: str, 
             assert all(command_line.run("next", expression).exit_code == 0 for expression in expressions)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (SDK_NODE and shutil.which("node")), reason="LEANCLOUD_SDK_NODE names no leancloud-storage")
 @pytest.mark.parametrize("name", ["everything.js", "functions-only.js"])
 def test_the_javascript_clients(name: str, served: Up, project: Path, tmp_path: Path) -> None:
@@ -166,6 +169,7 @@ def test_the_javascript_clients(name: str, served: Up, project: Path, tmp_path: 
     assert ran.stdout == "hello, Ann\n", ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SDK_PYTHON, reason="LEANCLOUD_SDK_PYTHON names no Python with the package leancloud")
 def test_the_python_client(served: Up, project: Path) -> None:
     """The address is in LEANCLOUD_API_SERVER."""
@@ -179,6 +183,7 @@ def test_a_hook_is_a_plain_function(project: Path) -> None:
     assert ran.stdout == "140\n", ran.stderr
 
 
+@pytest.mark.slow
 def test_sessions_are_looked_up_by_fetch_user(project: Path) -> None:
     """A known token has its user, another one LeanCloud's error."""
     with up(project, "sessions.py", "--store", "sessions.db", **variables()) as running:
@@ -189,6 +194,7 @@ def test_sessions_are_looked_up_by_fetch_user(project: Path) -> None:
         assert (status, json.loads(text)["code"]) == (400, 211)
 
 
+@pytest.mark.slow
 def test_gunicorn_serves_the_project(project: Path) -> None:
     """By the command of the page, on another port."""
     pytest.importorskip("gunicorn")

@@ -21,7 +21,7 @@ from tests.scheduler.up_process import up
 from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [
-    pytest.mark.faults,
+    pytest.mark.slow,
     pytest.mark.skipif(not (shutil.which("nginx") and shutil.which("openssl")), reason="there is no nginx or openssl"),
 ]
 

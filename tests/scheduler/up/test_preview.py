@@ -17,8 +17,6 @@ from tests.scheduler.command_line import CommandLine
 from tests.scheduler.up_process import Up, children, cli, count_of, fetch, living, up
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.faults
-
 KEYS = {
     "LEANCLOUD_APP_ID": "shop",
     "LEANCLOUD_APP_KEY": "key",
@@ -90,18 +88,21 @@ def call(url: str, name: str, prod: int) -> tuple[int, Any]:
     return status, json.loads(text)
 
 
+@pytest.mark.slow
 def test_each_port_serves_its_own_sources(both: Up) -> None:
     """Modules and files of the same names are not mixed up, and each sees its own environment."""
     assert call(both.url, "version", 1) == (200, {"result": ["live", "production", "data of live"]})
     assert call(both.facts["stage"], "version", 0) == (200, {"result": ["preview", "stage", "data of preview"]})
 
 
+@pytest.mark.slow
 def test_the_two_share_no_module(both: Up) -> None:
     """A counter in a module counts the calls of its own process."""
     assert [call(both.url, "counted", 1)[1] for _ in range(3)] == [{"result": n} for n in (1, 2, 3)]
     assert call(both.facts["stage"], "counted", 0)[1] == {"result": 1}
 
 
+@pytest.mark.slow
 def test_each_answers_for_its_own_environment_only(both: Up) -> None:
     """For the other one with LeanEngine's error."""
     status, answer = call(both.url, "version", 0)
@@ -110,6 +111,7 @@ def test_each_answers_for_its_own_environment_only(both: Up) -> None:
     assert (status, answer["code"], answer["error"]) == (400, 1, "The cloud code isn't deployed for prod 1.")
 
 
+@pytest.mark.slow
 def test_timers_run_the_functions_of_their_environment(both: Up, trees: tuple[Path, Path]) -> None:
     """A timer declared in both trees is two timers."""
     live, _ = trees
@@ -120,6 +122,7 @@ def test_timers_run_the_functions_of_their_environment(both: Up, trees: tuple[Pa
         assert json.loads(lines)["text"] == f"tick of {version}"
 
 
+@pytest.mark.slow
 def test_a_preview_that_crashes_is_restarted_while_the_live_version_serves(both: Up) -> None:
     """A function of the preview ends its process."""
     with pytest.raises(ConnectionError):
@@ -135,6 +138,7 @@ def _answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_the_live_version_starts_beside_a_preview_that_does_not(trees: tuple[Path, Path], tmp_path: Path) -> None:
     """The reason is printed."""
     live, _ = trees
@@ -147,6 +151,7 @@ def test_the_live_version_starts_beside_a_preview_that_does_not(trees: tuple[Pat
     assert "Error: stage: cloud.py raised while it was imported: ZeroDivisionError" in stderr
 
 
+@pytest.mark.slow
 def test_both_end_together(trees: tuple[Path, Path], tmp_path: Path) -> None:
     """By SIGTERM with status 0; and when the live process is killed, the preview and all workers end too."""
     live, preview = trees
@@ -162,6 +167,7 @@ def test_both_end_together(trees: tuple[Path, Path], tmp_path: Path) -> None:
         eventually(lambda: living(*started), lambda seen: not seen)
 
 
+@pytest.mark.slow
 def test_a_second_signal_waits_for_no_request(trees: tuple[Path, Path], tmp_path: Path) -> None:
     """Not even for one to the preview."""
     live, preview = trees
@@ -200,6 +206,7 @@ def test_options_that_contradict_each_other_are_refused(
     assert message in command_line.refusal("up", "--port", "0", *words)
 
 
+@pytest.mark.slow
 def test_the_timers_of_both_are_in_one_store(both: Up, trees: tuple[Path, Path]) -> None:
     """Two timers of one name."""
     live, _ = trees

@@ -24,8 +24,6 @@ from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.scheduler.up_process import Up, children, clean_environ, cli, count_of, curl, fetch, living, up
 from tests.waiting import PATIENCE_S, eventually
 
-pytestmark = pytest.mark.faults
-
 SITE = """
 from flask import Flask
 
@@ -94,6 +92,7 @@ def test_only_the_owner_can_read_the_file_of_keys(served: Up, project: Path) -> 
     assert json.loads(path.read_text())["LEANCLOUD_APP_KEY"] in served.facts["call"]
 
 
+@pytest.mark.slow
 def test_timers_run_waits_for_the_outcome(served: Up, project: Path) -> None:
     """The run happens in another process, the daemon's."""
     cli(project, "timers", "add", "greeting", "--function", "hello", "--every", "3600", "name=Ann")
@@ -108,6 +107,7 @@ def test_timers_run_waits_for_the_outcome(served: Up, project: Path) -> None:
     assert "timerAction failed and no fallback available." in done.stdout
 
 
+@pytest.mark.slow
 def test_an_enabled_timer_fires_and_its_run_is_reported(tmp_path: Path) -> None:
     """Without a restart; the line of the function and the run are printed to stdout."""
     (tmp_path / "cloud.py").write_text(CLOUD)
@@ -134,6 +134,7 @@ def test_sigterm_ends_the_service_within_seconds(tmp_path: Path) -> None:
         eventually(lambda: living(*workers), lambda seen: not seen)
 
 
+@pytest.mark.faults
 def test_timers_fire_when_stdout_is_closed(tmp_path: Path) -> None:
     """As in scheduler up | head."""
     (tmp_path / "cloud.py").write_text(CLOUD)
@@ -147,6 +148,7 @@ def test_timers_fire_when_stdout_is_closed(tmp_path: Path) -> None:
         assert running.process.poll() is None
 
 
+@pytest.mark.faults
 def test_timers_fire_when_stdout_is_not_read(tmp_path: Path) -> None:
     """As in scheduler up | less: far more is printed than a pipe holds, and SIGTERM still ends the service."""
     (tmp_path / "cloud.py").write_text(
@@ -162,6 +164,7 @@ def test_timers_fire_when_stdout_is_not_read(tmp_path: Path) -> None:
         running.ended()
 
 
+@pytest.mark.faults
 def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path) -> None:
     """A second SIGTERM kills the run, and it is recorded as abandoned."""
     (tmp_path / "cloud.py").write_text(CLOUD)
@@ -179,6 +182,7 @@ def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path
             assert [run.outcome for run in RunHistory(store).runs()] == [Outcome.ABANDONED]
 
 
+@pytest.mark.faults
 def test_a_closed_terminal_stops_the_service_like_ctrl_c(tmp_path: Path) -> None:
     """SIGHUP, even sent twice, lets the run in progress end; under nohup the service keeps running."""
     (tmp_path / "cloud.py").write_text(
@@ -206,6 +210,7 @@ def test_a_closed_terminal_stops_the_service_like_ctrl_c(tmp_path: Path) -> None
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.slow
 def test_a_request_in_progress_is_answered_before_the_end(tmp_path: Path) -> None:
     """SIGTERM while a function runs for a client: the client gets its response."""
     (tmp_path / "cloud.py").write_text(
@@ -221,6 +226,7 @@ def test_a_request_in_progress_is_answered_before_the_end(tmp_path: Path) -> Non
         assert (status, answers) == (0, [(200, '{"result":"done"}')])
 
 
+@pytest.mark.slow
 def test_a_leanengine_project_is_served_with_its_site(tmp_path: Path) -> None:
     """wsgi.py, cloud.py and a Flask app as in LeanEngine's guide; the keys come from the environment."""
     hook = '\n\n@engine.before_save("Review")\ndef check(review):\n    pass\n'
@@ -241,6 +247,7 @@ def test_a_leanengine_project_is_served_with_its_site(tmp_path: Path) -> None:
     assert not (tmp_path / ".scheduler" / "keys.json").exists()
 
 
+@pytest.mark.slow
 def test_keys_that_the_code_gives_to_init_are_the_ones_that_are_printed(tmp_path: Path) -> None:
     """A cloud.py with literal keys needs no file of keys."""
     given = 'from scheduler.engine import init\ninit("id-1", app_key="key-1", master_key="m-1", hook_key="h-1")\n'
@@ -252,6 +259,7 @@ def test_keys_that_the_code_gives_to_init_are_the_ones_that_are_printed(tmp_path
     assert not (tmp_path / ".scheduler" / "keys.json").exists()
 
 
+@pytest.mark.slow
 def test_keys_outlive_a_restart(tmp_path: Path) -> None:
     """A client with the key keeps its access."""
     (tmp_path / "cloud.py").write_text(CLOUD)
@@ -262,6 +270,7 @@ def test_keys_outlive_a_restart(tmp_path: Path) -> None:
         assert running.facts["call"].replace(running.url, "") == first
 
 
+@pytest.mark.slow
 def test_an_environment_that_is_set_is_the_only_one_served(tmp_path: Path) -> None:
     """LEANCLOUD_APP_ENV=production: the code sees it, and a timer of the other environment fails."""
     (tmp_path / "cloud.py").write_text(CLOUD)
@@ -317,6 +326,7 @@ def test_a_port_in_use_is_found_before_anything_is_started(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["cloud.py"]
 
 
+@pytest.mark.slow
 def test_a_timer_whose_function_is_missing_is_a_warning_at_the_start(tmp_path: Path) -> None:
     """So a function that was renamed is noticed before the timer fires."""
     (tmp_path / "cloud.py").write_text(CLOUD)
@@ -326,6 +336,7 @@ def test_a_timer_whose_function_is_missing_is_a_warning_at_the_start(tmp_path: P
     assert "Warning: timer 't' calls 'helo', which cloud.py does not define; did you mean 'hello'?" in stderr
 
 
+@pytest.mark.slow
 def test_declared_timers_are_synchronised_at_the_start(tmp_path: Path) -> None:
     """Added once, changed with the declaration, disabled when it is removed; an attribute that was edited stays."""
     declared = (
@@ -368,6 +379,7 @@ def flaky():
 """
 
 
+@pytest.mark.faults
 def test_a_retry_survives_the_death_of_the_process(tmp_path: Path) -> None:
     """SIGKILL in the pause after a failure: the next process tries again, and both attempts are recorded."""
     (tmp_path / "cloud.py").write_text(CLOUD + FLAKY)
@@ -395,6 +407,7 @@ def test_a_retry_survives_the_death_of_the_process(tmp_path: Path) -> None:
     assert (tmp_path / "attempts").read_text() == "xx"
 
 
+@pytest.mark.slow
 def test_without_json_the_facts_are_printed_as_text(tmp_path: Path) -> None:
     """With the timers, and the call on a line of its own; the key is printed to a terminal only."""
     (tmp_path / "cloud.py").write_text(CLOUD)

@@ -316,6 +316,7 @@ def test_the_traceback_begins_in_the_users_code(executor: ProcessExecutor) -> No
     assert "scheduler" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "function", ["sleeps", "spins", "ignores_sigterm", "holds_the_gil", "swallows", "has_children"]
 )
@@ -338,6 +339,7 @@ def test_a_function_over_its_limit_is_killed_with_its_children(
     assert living(*pids) == []
 
 
+@pytest.mark.slow
 def test_hung_functions_leave_the_others_alone(executor: ProcessExecutor) -> None:
     """Ten that hang for ever, and the tasks handed out after them run."""
     executor.submit([task("sleeps", run_id, limit_s=2) for run_id in range(1, 11)])
@@ -348,6 +350,7 @@ def test_hung_functions_leave_the_others_alone(executor: ProcessExecutor) -> Non
     assert [outcomes[run_id] for run_id in range(11, 31)] == [Outcome.SUCCEEDED] * 20
 
 
+@pytest.mark.slow
 def test_the_tasks_behind_one_that_kills_its_worker_run_in_others(executor: ProcessExecutor) -> None:
     """Every task ends exactly once, and only the deadly ones fail."""
     collect_after = [task("waits", 1)]
@@ -360,6 +363,7 @@ def test_the_tasks_behind_one_that_kills_its_worker_run_in_others(executor: Proc
     assert {task.run_id for task, ending in report.ended if ending.outcome is Outcome.FAILED} == deadly
 
 
+@pytest.mark.slow
 def test_a_loud_function_is_cut_and_counted(executor: ProcessExecutor) -> None:
     """600 lines a minute of at most 4,096 characters; the rest is dropped and counted."""
     ending, lines = run(executor, "is_loud")
@@ -369,6 +373,7 @@ def test_a_loud_function_is_cut_and_counted(executor: ProcessExecutor) -> None:
     assert ending.lines_dropped == 100_001 - 600
 
 
+@pytest.mark.slow
 def test_what_a_child_process_prints_is_kept_too(executor: ProcessExecutor) -> None:
     """Raw output has the same limits, and its level by stream."""
     ending, lines = run(executor, "has_a_loud_child")
@@ -409,6 +414,7 @@ def test_a_function_that_forks_and_returns_on_both_sides_ends_once(executor: Pro
     assert run(executor, "waits")[0].outcome is Outcome.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_function_that_writes_where_it_should_not_harms_only_itself(executor: ProcessExecutor) -> None:
     """Its worker is killed, and the service goes on."""
     for number in range(1, 4):
@@ -417,6 +423,7 @@ def test_a_function_that_writes_where_it_should_not_harms_only_itself(executor: 
     assert run(executor, "waits")[0].outcome is Outcome.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_child_without_the_workers_environment_is_killed_too(executor: ProcessExecutor, tmp_path: Path) -> None:
     """It is found by its parent's pid."""
     pidfile = tmp_path / "pids"
@@ -453,6 +460,7 @@ def test_functions_that_do_not_load_are_reported_at_the_start(tmp_path: Path) ->
     executor.stop()
 
 
+@pytest.mark.slow
 def test_workers_die_with_their_daemon(tmp_path: Path) -> None:
     """A daemon that is killed leaves no worker behind, not even one that holds the GIL."""
     (tmp_path / "functions_of_theirs.py").write_text(FUNCTIONS)
@@ -473,6 +481,7 @@ def test_workers_die_with_their_daemon(tmp_path: Path) -> None:
     eventually(lambda: living(worker), lambda seen: not seen)
 
 
+@pytest.mark.slow
 def test_what_a_killed_daemon_left_behind_is_killed_by_the_next(tmp_path: Path) -> None:
     """A child in a session of its own survives its worker, but not the start of another pool."""
     (tmp_path / "functions_of_others.py").write_text(FUNCTIONS)

@@ -107,6 +107,7 @@ def turn_soon(executor: ProcessExecutor) -> None:
     executor.collect()
 
 
+@pytest.mark.slow
 @can_raise
 def test_a_long_run_has_low_priority_until_it_ends(executor: ProcessExecutor) -> None:
     """The next run of the same worker, a short one, has the daemon's."""
@@ -140,6 +141,7 @@ def gated(gate: Path) -> Iterator[ProcessExecutor]:
     executor.stop()
 
 
+@pytest.mark.slow
 @can_raise
 def test_a_worker_that_starts_beside_others_has_low_priority(gated: ProcessExecutor, gate: Path) -> None:
     """Until it has loaded the functions."""
@@ -157,6 +159,7 @@ def test_a_worker_that_starts_beside_others_has_low_priority(gated: ProcessExecu
     eventually(lambda: nice_of(third), lambda seen: seen == (OWN, 0), between=lambda: turn(gated))
 
 
+@pytest.mark.slow
 def test_long_tasks_leave_a_worker_to_others_while_the_pool_grows(gated: ProcessExecutor, gate: Path) -> None:
     """Two that are known to be long do not take both workers; when there are more workers, each has one."""
     gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=0.6), task("pid", 2)])
