@@ -1,4 +1,4 @@
-"""scheduler timers backfill: runs for fire times that are past and have none."""
+"""scheduler timers backfill: requests runs for past fire times that have none."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from ..formats.json import print_json
 from ..project.project import Project, current_project
 from ..store.statistics import alive
 from ..store.timers import TimerTable
-from .arguments import moment
+from .arguments import parse_instant
 from .options import environment_option, json_option, store_option
 
 
-@click.command("backfill", short_help="Run a timer for missed times of the past.")
+@click.command("backfill", short_help="Run a timer for past fire times without a run.")
 @click.argument("name")
-@click.option("--from", "start", metavar="INSTANT", help="Where the span begins, as in 2026-01-05T00:00.")
-@click.option("--to", "end", metavar="INSTANT", help="The span ends before this instant; now unless set.")
-@click.option("--limit", default=DEFAULT_CAP, type=click.IntRange(1, MAX_CAP), help="Most runs; 1000 unless set.")
-@click.option("--dry-run", is_flag=True, help="Print the fire times, and enter nothing.")
-@click.option("--cancel", is_flag=True, help="Take back what an earlier backfill entered and no daemon has begun.")
+@click.option("--from", "start", metavar="INSTANT", help="Beginning of the time span, as in 2026-01-05T00:00.")
+@click.option("--to", "end", metavar="INSTANT", help="End of the time span, not part of it (default now).")
+@click.option(
+    "--limit", metavar="N", default=DEFAULT_CAP, type=click.IntRange(1, MAX_CAP), help="Most runs (default 1000)."
+)
+@click.option("--dry-run", is_flag=True, help="Print the fire times, and request no run.")
+@click.option("--cancel", is_flag=True, help="Cancel the runs of earlier backfills that have not begun.")
 @environment_option
 @store_option
 @json_option
@@ -39,71 +41,80 @@ def backfill_timer(
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Run a timer for the fire times of a past span that have no run: what was missed, skipped or short-circuited.
+    """Run a timer for the fire times of a past time span that have no run: missed, skipped or short-circuited ones.
 
-    The runs are entered at once, and begun one after the other while no other run of the timer goes on. Instants
-    without an offset are wall times of the default zone.
+    The runs are requested at once, and run one after the other while no other run of the timer is in progress. Instants
+    without an offset are wall times of the default time zone.
     """
     if cancel == (start is not None):
-        raise click.UsageError("say where the span begins, as in --from 2026-01-05T00:00, or --cancel")
+        raise click.UsageError("give either the beginning of the time span, as in --from 2026-01-05T00:00, or --cancel")
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         timer = TimerTable(opened).get(name, project.environment).timer
         if start is None:
-            _tell_cancelled(timer, cancel_backfill(opened, name, project.environment), as_json=as_json)
+            _print_cancelled(timer, cancel_backfill(opened, name, project.environment), as_json=as_json)
             return
         now = datetime.now(UTC)
-        span = moment(start, project.settings.tz), moment(end, project.settings.tz) if end is not None else now
-        found = (plan_backfill if dry_run else backfill)(opened, name, project.environment, span, now=now, cap=limit)
+        time_span = (
+            parse_instant(start, project.settings.tz),
+            parse_instant(end, project.settings.tz) if end is not None else now,
+        )
+        result = (plan_backfill if dry_run else backfill)(
+            opened, name, project.environment, time_span, now=now, cap=limit
+        )
         if as_json:
-            _print_json(timer, found, project, entered=not dry_run)
+            _print_json(timer, result, project, requested=not dry_run)
             return
-        _tell(timer, found, project, dry_run=dry_run)
-        if found.fire_times and not dry_run and not alive(opened):
-            click.echo(f"no daemon runs on this store; they wait for:  {display.command('up')}", err=True)
+        _print(timer, result, project, dry_run=dry_run)
+        if result.fire_times and not dry_run and not alive(opened):
+            click.echo(f"no daemon runs on this store; the runs wait for:  {display.command('up')}", err=True)
 
 
-def _tell_cancelled(timer: Timer, count: int, *, as_json: bool) -> None:
+def _print_cancelled(timer: Timer, count: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"cancelled": count})
     else:
-        click.echo(f"took back {count} backfilled runs of {timer.name} that had not begun")
+        click.echo(f"cancelled {display.number(count, 'backfilled run')} of {timer.name}")
 
 
-def _print_json(timer: Timer, found: Backfill, project: Project, *, entered: bool) -> None:
+def _print_json(timer: Timer, backfilled: Backfill, project: Project, *, requested: bool) -> None:
     tz = display.zone_of(timer, project.settings.tz)
     print_json(
         {
             "timer": timer.name,
             "environment": timer.environment,
-            "entered": entered,
-            "fire_times": [display.iso(fire_time, tz) for fire_time in found.fire_times],
-            "have_run": found.have_run,
-            "still_due": found.still_due,
+            "entered": requested,
+            "fire_times": [display.iso(fire_time, tz) for fire_time in backfilled.fire_times],
+            "have_run": backfilled.have_run,
+            "still_due": backfilled.still_due,
         }
     )
 
 
-def _tell(timer: Timer, found: Backfill, project: Project, *, dry_run: bool) -> None:
+def _print(timer: Timer, backfilled: Backfill, project: Project, *, dry_run: bool) -> None:
     tz = display.zone_of(timer, project.settings.tz)
     if dry_run:
-        for fire_time in found.fire_times:
+        for fire_time in backfilled.fire_times:
             click.echo(display.instant(fire_time, tz))
-    count = len(found.fire_times)
-    what = f"{'would enter' if dry_run else 'entered'} {display.number(count, 'run')} of {timer.name}"
+    count = len(backfilled.fire_times)
+    what = f"{'would request' if dry_run else 'requested'} {display.number(count, 'run')} of {timer.name}"
     if count and not dry_run:
-        ends = dict.fromkeys(display.instant(found.fire_times[index], tz) for index in (0, -1))
-        look = display.command("runs", "--timer", timer.name)
-        what += f", {' to '.join(ends)}; look at {'it' if count == 1 else 'them'} with:  {look}"
+        ends = dict.fromkeys(display.instant(backfilled.fire_times[index], tz) for index in (0, -1))
+        runs = display.command("runs", "--timer", timer.name)
+        what += f", {' to '.join(ends)}; show {'it' if count == 1 else 'them'} with:  {runs}"
     click.echo(what)
-    if found.have_run:
-        have = "has" if found.have_run == 1 else "have"
-        click.echo(f"{display.number(found.have_run, 'fire time')} of the span {have} run already, or will soon")
-    if found.still_due:
-        left = "is" if found.still_due == 1 else "are"
-        click.echo(f"{found.still_due} {left} left to the daemon, which goes by the misfire policy, {timer.misfire}")
-    if not (count or found.have_run or found.still_due):
-        click.echo(f"{timer.schedule} has no fire time in the span{_since(timer, project)}")
+    if backfilled.have_run:
+        have = "has" if backfilled.have_run == 1 else "have"
+        click.echo(
+            f"{display.number(backfilled.have_run, 'fire time')} of the time span {have} run already, or will soon"
+        )
+    if backfilled.still_due:
+        left = "is" if backfilled.still_due == 1 else "are"
+        click.echo(
+            f"{backfilled.still_due} {left} left to the daemon, which applies the misfire policy, {timer.misfire}"
+        )
+    if not (count or backfilled.have_run or backfilled.still_due):
+        click.echo(f"{timer.schedule} has no fire time in the time span{_since(timer, project)}")
 
 
 def _since(timer: Timer, project: Project) -> str:

@@ -20,11 +20,11 @@ from ..functions.loading import Target
 from ..functions.tracebacks import from_users_frame
 from ..project.function_check import unknown_function
 from ..project.project import current_project, printing_to_stderr
-from .arguments import EXPLANATION, parse_params
+from .arguments import PARAMETERS_HELP, parse_params
 from .options import json_option, target_option
 
 
-@click.command("call", epilog=EXPLANATION)
+@click.command("call", epilog=PARAMETERS_HELP)
 @click.argument("name")
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--params", metavar="JSON", help="Parameters as a JSON object.")

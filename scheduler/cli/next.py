@@ -10,7 +10,7 @@ from ..core.triggers import Cron
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import current_project
-from .arguments import moment
+from .arguments import parse_instant
 from .options import json_option
 
 
@@ -32,7 +32,7 @@ def command(*, expression: str, tz: str | None, dst: str, count: int, start: str
     settings = current_project(tz=tz).settings
     cron = Cron(expression, settings.tz, dst)
     zone = display.zone(settings.tz)
-    after = moment(start, settings.tz) if start is not None else datetime.now(UTC)
+    after = parse_instant(start, settings.tz) if start is not None else datetime.now(UTC)
     fires = _fires(cron, after.astimezone(zone), count)
     if as_json:
         print_json([fire.isoformat() for fire in fires])

@@ -70,6 +70,13 @@ def served_environment_option(command: F) -> F:
     )(command)
 
 
+def max_timers_option(command: F) -> F:
+    """--max-timers, the quota of an environment."""
+    return click.option(
+        "--max-timers", type=int, metavar="N", help="Most timers an environment may have; 0 = no limit (default 5)."
+    )(command)
+
+
 def target_option(command: F) -> F:
     """--target of a command that looks at functions."""
     return click.option(

@@ -15,7 +15,7 @@ from ..formats.json import print_json_line
 from ..project.project import Project, current_project
 from ..project.suggestions import did_you_mean
 from ..store.timers import TimerTable
-from .arguments import TimeSpan, span
+from .arguments import TimeSpan, parse_time_span
 from .options import environment_filter, json_option, store_option
 
 #: How many timers are listed with their counts.
@@ -57,7 +57,7 @@ def command(
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         kept = [entry.timer for entry in TimerTable(opened).list(Environment(environment) if environment else None)]
-    time_span = span(start, end, project.settings.tz)
+    time_span = parse_time_span(start, end, project.settings.tz)
     chosen = _chosen(kept, names)
     timers = [timer for timer in chosen if timer.enabled]
     if with_disabled:

@@ -1,4 +1,4 @@
-"""scheduler timers: add, list, enable, disable, edit, reset, run, rm; see also transfer.py and backfill.py."""
+"""scheduler timers: add, list, enable, disable, reset, edit, rm, run; backfill.py and transfer.py have the others."""
 
 from __future__ import annotations
 
@@ -25,20 +25,27 @@ from ..store.statistics import alive
 from ..store.timers import StoredTimer, TimerTable
 from .arguments import parse_params
 from .backfill import backfill_timer
-from .options import environment_filter, environment_option, json_option, store_option
+from .options import (
+    environment_filter,
+    environment_option,
+    json_option,
+    max_timers_option,
+    store_option,
+    target_option,
+)
 from .timer_options import DefinitionCommand, attributes, changed_trigger, definition_options, new_trigger
 from .transfer import export_timers, import_timers
 
-#: How often a waiting command looks whether its run has ended.
-_LOOK_EVERY_S = 0.1
-#: How long a run may wait for its turn before the command gives up, besides the run's own limit.
-_PATIENCE_S = 30.0
+#: How often `timers run --wait` reads the run.
+_POLL_S = 0.1
+#: How long `timers run --wait` waits for a run to begin, besides the run's own limit.
+_BEGIN_TIMEOUT_S = 30.0
 _EXAMPLE = ("timers", "add", "NAME", "--function", "FUNCTION", "--cron", "0 0 8 ? * MON")
 
 
 @click.group("timers")
 def command() -> None:
-    """Timers: what fires when, and whether it does."""
+    """Add, change and run timers."""
 
 
 command.add_command(backfill_timer)
@@ -52,7 +59,7 @@ def _now() -> datetime:
 
 @contextlib.contextmanager
 def _opened(project: Project) -> Iterator[Store]:
-    """The store of a place; a timer that it lacks is answered with the nearest name."""
+    """The project's store; an error about an unknown timer that leaves the block gets a hint."""
     with project.open_store() as store:
         try:
             yield store
@@ -64,11 +71,11 @@ def _opened(project: Project) -> Iterator[Store]:
 
 
 def _with_hint(error: UnknownTimerError, entries: list[StoredTimer]) -> TimerError | None:
-    """The same error with what was probably meant, None where nothing comes near."""
+    """The same error with what was probably meant, None where that is not known."""
     timers = [entry.timer for entry in entries]
-    elsewhere = [timer.environment for timer in timers if timer.name == error.name]
-    if elsewhere:
-        hint = f"there is one in {elsewhere[0]}: add --env {elsewhere[0]}"
+    others = [timer.environment for timer in timers if timer.name == error.name]
+    if others:
+        hint = f"there is one in {others[0]}: add --env {others[0]}"
     else:
         hint = did_you_mean(error.name, (timer.name for timer in timers if timer.environment == error.environment))
     return TimerError(f"no timer {error.name!r} in {error.environment}; {hint}", field="name") if hint else None
@@ -79,14 +86,14 @@ def _with_hint(error: UnknownTimerError, entries: list[StoredTimer]) -> TimerErr
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @definition_options
 @environment_option
-@click.option("--enable", is_flag=True, help="Set the timer going at once.")
-@click.option("--target", metavar="CLOUD.PY", help="Where the function is looked up; the folder's cloud.py unless set.")
-@click.option("--no-check", is_flag=True, help="Do not look whether there is such a function.")
-@click.option("--max-timers", type=int, metavar="N", help="Timers an environment may hold, 0 = no limit.")
+@click.option("--enable", is_flag=True, help="Enable the timer at once.")
+@target_option
+@click.option("--no-check", is_flag=True, help="Do not check the function and its parameters.")
+@max_timers_option
 @store_option
 @json_option
 def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_json: bool, **given: Any) -> None:
-    """Keep a new timer, disabled until it is enabled.
+    """Add a timer, disabled unless --enable is given.
 
     Parameters of the function follow the name: key=text, or key:=JSON as in n:=3.
     """
@@ -109,27 +116,27 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         if as_json:
             print_json(timer_json(entry, project.settings.tz))
         else:
-            _tell_added(entry, project, runs=alive(store))
+            _print_added(entry, project, daemon_runs=alive(store))
 
 
-def _tell_added(entry: StoredTimer, project: Project, *, runs: bool) -> None:
+def _print_added(entry: StoredTimer, project: Project, *, daemon_runs: bool) -> None:
     timer = entry.timer
     click.echo(f"added {timer.name}: calls {timer.function} in {timer.environment}, {timer.schedule}")
     if not timer.enabled:
-        click.echo(f"it is disabled; enable it with:  {_enabling(timer, project)}")
+        click.echo(f"it is disabled; enable it with:  {_enable_command(timer, project)}")
         return
-    _tell_next(entry, project, runs=runs)
+    _print_enabled(entry, project, daemon_runs=daemon_runs)
 
 
-def _tell_next(entry: StoredTimer, project: Project, *, runs: bool) -> None:
+def _print_enabled(entry: StoredTimer, project: Project, *, daemon_runs: bool) -> None:
     tz = display.zone_of(entry.timer, project.settings.tz)
     click.echo(f"enabled; fires next at {display.instant(entry.next_fire, tz)}")
-    if not runs:
+    if not daemon_runs:
         click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 
-def _enabling(timer: Timer, project: Project) -> str:
-    """The command that enables a timer, with the options that lead to it."""
+def _enable_command(timer: Timer, project: Project) -> str:
+    """The command that enables a timer, with the options by which this command names its store and environment."""
     words = ["timers", "enable", timer.name]
     for option, value in (("store", project.settings.store), ("environment", timer.environment)):
         if project.settings.origin(option).startswith("the option"):
@@ -137,12 +144,12 @@ def _enabling(timer: Timer, project: Project) -> str:
     return display.command(*words)
 
 
-@command.command("list")
+@command.command("list", short_help="List the timers.")
 @environment_filter
 @store_option
 @json_option
 def list_timers(environment: str | None, store: str | None, as_json: bool) -> None:
-    """Show every timer: what it calls, when, and how it is."""
+    """List the timers with state, next fire time, function and schedule."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
         entries = TimerTable(opened).list(Environment(environment) if environment else None)
@@ -174,14 +181,14 @@ def _row(entry: StoredTimer, default_tz: str) -> tuple[str, ...]:
 @store_option
 @json_option
 def enable_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
-    """Set a timer going from now on; its breaker is closed."""
+    """Enable a timer from now on, and close its breaker."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
         entry = TimerTable(opened).enable(name, project.environment, now=_now())
         if as_json:
             print_json(timer_json(entry, project.settings.tz))
         else:
-            _tell_next(entry, project, runs=alive(opened))
+            _print_enabled(entry, project, daemon_runs=alive(opened))
 
 
 @command.command("disable")
@@ -190,36 +197,38 @@ def enable_timer(name: str, environment: str | None, store: str | None, as_json:
 @store_option
 @json_option
 def disable_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
-    """Stop a timer from firing; a run that goes on is not touched."""
+    """Disable a timer; a run in progress continues."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
-        _answer(TimerTable(opened).disable(name, project.environment), f"disabled {name}", project, as_json)
+        _print_timer(TimerTable(opened).disable(name, project.environment), f"disabled {name}", project, as_json)
 
 
-@command.command("reset")
+@command.command("reset", short_help="Close the breaker of a timer.")
 @click.argument("name")
 @environment_option
 @store_option
 @json_option
 def reset_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
-    """Close the breaker of a timer, so that its next fire runs."""
+    """Close the breaker of a timer, so that it runs at its next fire time."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
-        _answer(TimerTable(opened).reset(name, project.environment), f"closed the breaker of {name}", project, as_json)
+        _print_timer(
+            TimerTable(opened).reset(name, project.environment), f"closed the breaker of {name}", project, as_json
+        )
 
 
-@command.command("edit", cls=DefinitionCommand, short_help="Change a timer; what is not named stays.")
+@command.command("edit", cls=DefinitionCommand, short_help="Change attributes of a timer.")
 @click.argument("name")
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @definition_options
-@click.option("--rename", metavar="NAME", help="Give the timer another name.")
+@click.option("--rename", metavar="NAME", help="New name of the timer.")
 @environment_option
 @store_option
 @json_option
 def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json: bool, **given: Any) -> None:
-    """Change a timer; what is not named stays, parameters are replaced as a whole.
+    """Change the attributes of a timer that are given; parameters are replaced as a whole.
 
-    The breaker is closed. Where it fires at other times than before, that is from now on; else what is due stays due.
+    The breaker is closed. A changed schedule counts from now on; otherwise a fire time that is due stays due.
     """
     project = current_project(store=given["store"], environment=given["environment"])
     with _opened(project) as opened:
@@ -232,13 +241,15 @@ def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json
         if rename is not None:
             changes["name"] = rename
         if not changes:
-            raise click.UsageError("nothing to change; name at least one option, as in --limit 30")
+            raise click.UsageError("nothing to change; give at least one option, as in --limit 30")
         entry = TimerTable(opened).edit(name, project.environment, changes, now=_now())
-        _answer(entry, f"changed {entry.timer.name}: {', '.join(changes)}{_then(entry, project)}", project, as_json)
+        _print_timer(
+            entry, f"changed {entry.timer.name}: {', '.join(changes)}{_next_fire(entry, project)}", project, as_json
+        )
 
 
-def _then(entry: StoredTimer, project: Project) -> str:
-    """When a timer that was changed fires next, if it does."""
+def _next_fire(entry: StoredTimer, project: Project) -> str:
+    """The next fire time of a timer, empty where it is disabled."""
     tz = display.zone_of(entry.timer, project.settings.tz)
     return f"; fires next at {display.instant(entry.next_fire, tz)}" if entry.timer.enabled else ""
 
@@ -249,71 +260,69 @@ def _then(entry: StoredTimer, project: Project) -> str:
 @store_option
 @json_option
 def remove_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
-    """Forget a timer; what it ran stays in the history."""
+    """Remove a timer; its runs stay in the history."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
         entry = TimerTable(opened).get(name, project.environment)
         TimerTable(opened).remove(name, project.environment)
-    _answer(entry, f"removed {name}; its runs stay in the history", project, as_json)
+    _print_timer(entry, f"removed {name}; its runs stay in the history", project, as_json)
 
 
-def _answer(entry: StoredTimer, words: str, project: Project, as_json: bool) -> None:
+def _print_timer(entry: StoredTimer, text: str, project: Project, as_json: bool) -> None:
     if as_json:
         print_json(timer_json(entry, project.settings.tz))
     else:
-        click.echo(words)
+        click.echo(text)
 
 
-@command.command("run", short_help="Run a timer once, now, off its schedule.")
+@command.command("run", short_help="Run a timer once, now.")
 @click.argument("name")
-@click.option("--wait", is_flag=True, help="Wait for the outcome; exit status 1 unless it succeeded.")
+@click.option("--wait", is_flag=True, help="Wait for the outcome; exit status 1 unless the run succeeds.")
 @environment_option
 @store_option
 @json_option
 def run_timer(*, name: str, wait: bool, environment: str | None, store: str | None, as_json: bool) -> None:
-    """Run a timer once, now, off its schedule; an open breaker does not keep it from running."""
+    """Run a timer once, now, outside its schedule; it runs even if its breaker is open."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
         timer = TimerTable(opened).get(name, project.environment).timer
-        runs = alive(opened)
-        if wait and not runs:
+        daemon_runs = alive(opened)
+        if wait and not daemon_runs:
             raise StoreUnavailableError(
-                f"no daemon runs on {opened}, so nothing would run; start one: {display.command('up')}"
+                f"no daemon runs on {opened}, so the run would not begin; start one: {display.command('up')}"
             )
         run_id = request_run(opened, name, project.environment, now=_now())
-        run = _waited(opened, run_id, timer) if wait else RunHistory(opened).run(run_id)
+        run = _wait_for_end(opened, run_id, timer) if wait else RunHistory(opened).run(run_id)
     assert run is not None
     if as_json:
         print_json(run_json(run, display.zone_of(timer, project.settings.tz)))
     elif wait and run.outcome is not None:
-        _tell_ended(run)
+        _print_ended(run)
     else:
-        # Of a run that nobody waits for, no outcome is told, even if it came at once: a script is told the same always.
-        _tell_entered(run, runs=runs)
+        # Without --wait no outcome is printed, even of a run that has ended: a script always gets the same line.
+        _print_requested(run, daemon_runs=daemon_runs)
     if wait and run.outcome is not Outcome.SUCCEEDED:
         raise SystemExit(1)
 
 
-def _waited(store: Store, run_id: int, timer: Timer) -> Run | None:
-    """The run when it has ended, or as it is when it should have."""
+def _wait_for_end(store: Store, run_id: int, timer: Timer) -> Run | None:
+    """The run when it has ended, or as it is when the time is over."""
     history = RunHistory(store)
-    give_up_at = time.monotonic() + timer.limit_s + _PATIENCE_S
+    give_up_at = time.monotonic() + timer.limit_s + _BEGIN_TIMEOUT_S
     run = history.run(run_id)
     while (run is None or run.outcome is None) and time.monotonic() < give_up_at:
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_S)
         run = history.run(run_id)
     return run
 
 
-def _tell_entered(run: Run, *, runs: bool) -> None:
-    click.echo(
-        f"run {run.id} of {run.timer} is entered; look at it with:  {display.command('runs', '--timer', run.timer)}"
-    )
-    if not runs:
-        click.echo(f"no daemon runs on this store; it waits for:  {display.command('up')}", err=True)
+def _print_requested(run: Run, *, daemon_runs: bool) -> None:
+    click.echo(f"requested run {run.id} of {run.timer}; show it with:  {display.command('runs', '--timer', run.timer)}")
+    if not daemon_runs:
+        click.echo(f"no daemon runs on this store; the run waits for:  {display.command('up')}", err=True)
 
 
-def _tell_ended(run: Run) -> None:
+def _print_ended(run: Run) -> None:
     what = display.plain(" ".join(part for part in (run.message, run.error and f"({run.error})") if part))
     ended = f"run {run.id} of {run.timer} {display.coloured(run.outcome or '')} in {display.seconds(run.duration_s)}"
     click.echo(f"{ended}  {what}" if what else ended)

@@ -16,7 +16,7 @@ from ..up.nonblocking_output import nonblocking_stdio
 from ..up.reload import supervise
 from ..up.service import UpRequest, as_production, serve
 from ..up.sockets import bind_sockets, inherited_sockets
-from .options import executor_options, json_option, served_environment_option, store_option
+from .options import executor_options, json_option, max_timers_option, served_environment_option, store_option
 
 
 @click.command("up")
@@ -24,9 +24,7 @@ from .options import executor_options, json_option, served_environment_option, s
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, metavar="PORT", help="Port to listen on; 0 takes any free one (default 3000).")
 @executor_options
-@click.option(
-    "--max-timers", type=int, metavar="N", help="Most timers an environment may have; 0 = no limit (default 5)."
-)
+@max_timers_option
 @click.option(
     "--tz", metavar="ZONE", help="Time zone of output, and of declared timers that name none (default Asia/Shanghai)."
 )

@@ -140,7 +140,7 @@ TZ = TriggerOption(
     flag="--tz",
     read=trimmed,
     metavar="ZONE",
-    help="The time zone of the expression; Asia/Shanghai unless set.",
+    help="Time zone of the expression (default Asia/Shanghai).",
     synonyms=("timezone",),
     noun="time zone",
 )
@@ -149,7 +149,7 @@ DST = TriggerOption(
     flag="--dst",
     read=word,
     choices=("vixie", "quartz"),
-    help="What gaps and overlaps of the clock do.",
+    help="Rule for clock changes (default vixie).",
     noun="time zone",
 )
 
@@ -235,7 +235,7 @@ class Every(Trigger):
             flag="--every",
             read=whole,
             metavar="SECONDS",
-            help="Fire every so many seconds.",
+            help="Fire at an interval of so many seconds.",
             synonyms=("every", "every_s", "interval"),
             field="seconds",
             noun="an interval",

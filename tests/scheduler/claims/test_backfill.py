@@ -224,11 +224,11 @@ def test_the_command_enters_runs_and_says_so(command_line: CommandLine) -> None:
         "2026-01-05 08:00:00+08:00",
         "2026-01-05 09:00:00+08:00",
         "2026-01-05 10:00:00+08:00",
-        "would enter 3 runs of t",
+        "would request 3 runs of t",
     ]
     assert command_line.json("runs") == []
     done = command_line.run("timers", "backfill", "t", *SPAN)
-    assert done.stdout.startswith("entered 3 runs of t, 2026-01-05 08:00:00+08:00 to 2026-01-05 10:00:00+08:00; ")
+    assert done.stdout.startswith("requested 3 runs of t, 2026-01-05 08:00:00+08:00 to 2026-01-05 10:00:00+08:00; ")
     assert "no daemon runs on this store" in done.stderr
     assert [run["kind"] for run in command_line.json("runs")] == ["backfill"] * 3
     again = command_line.json("timers", "backfill", "t", *SPAN)
@@ -242,23 +242,23 @@ def test_one_run_and_none_are_told_as_such(command_line: CommandLine) -> None:
     command_line.run("timers", "add", "t", "--function", "hello", "--cron", "0 0 8 * * ?")
     command_line.run("timers", "add", "often", "--function", "hello", "--every", "10")
     (once,) = command_line.run("timers", "backfill", "t", *SPAN).stdout.splitlines()
-    assert once.startswith("entered 1 run of t, 2026-01-05 08:00:00+08:00; look at it with:  ")
+    assert once.startswith("requested 1 run of t, 2026-01-05 08:00:00+08:00; show it with:  ")
     assert command_line.run("timers", "backfill", "t", *SPAN).stdout.splitlines() == [
-        "entered 0 runs of t",
-        "1 fire time of the span has run already, or will soon",
+        "requested 0 runs of t",
+        "1 fire time of the time span has run already, or will soon",
     ]
     said = command_line.run("timers", "backfill", "often", *SPAN).stdout.splitlines()
-    assert said[0] == "entered 0 runs of often"
-    assert said[1].startswith("every 10 s has no fire time in the span; it is counted from ")
+    assert said[0] == "requested 0 runs of often"
+    assert said[1].startswith("every 10 s has no fire time in the time span; it is counted from ")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "say where the span begins, as in --from 2026-01-05T00:00, or --cancel"),
-        (("--from", "2026-01-05", "--cancel"), "say where the span begins"),
+        ((), "give either the beginning of the time span, as in --from 2026-01-05T00:00, or --cancel"),
+        (("--from", "2026-01-05", "--cancel"), "give either the beginning of the time span"),
         (("--from", "2026-01-05", "--to", "2098-01-05"), "a backfill is of the past, and 2098-01-05T00:00:00+08:00"),
-        (("--from", "monday"), "'monday' is no instant"),
+        (("--from", "monday"), "'monday' is not an instant"),
         (
             (*SPAN, "--limit", "2"),
             "3 fire times of the span have no run, and 2 are entered at once; narrow it to end",

@@ -70,7 +70,7 @@ def test_a_traceback_begins_in_the_users_file(command_line: CommandLine) -> None
         ("add a:=1", "missing argument 'b'; the function takes a, b"),
         ("add a=x b:=1", "argument 'a' must be a whole number, not 'x'"),
         ("hello --target nowhere.py", "nowhere.py: no such file"),
-        ("hello name", "'name' is no parameter"),
+        ("hello name", "'name' is not a parameter"),
     ],
 )
 def test_a_wrong_call_is_refused(words: str, message: str, command_line: CommandLine) -> None:

@@ -15,6 +15,9 @@ import pytest
 import scheduler.__main__ as entry
 import scheduler.cli
 from scheduler.cli import COMMANDS, program
+from scheduler.core.timer import Timer
+from scheduler.core.triggers import Cron
+from scheduler.executors.kinds import KINDS
 from scheduler.project.settings import Settings
 from tests.scheduler.command_line import CommandLine
 
@@ -53,11 +56,12 @@ def test_help_lists_the_commands_of_the_table_in_its_order(command_line: Command
 
 @pytest.mark.parametrize("name", [*COMMANDS, *ALL])
 def test_every_command_has_a_page_of_help(name: str, command_line: CommandLine) -> None:
-    """In plain sentences, and not wider than a terminal of 80 columns but for the choices of an option."""
+    """Not wider than a terminal of 80 columns but for the choices of an option, and no line of help is cut short."""
     result = command_line.run(*name.split(), "--help")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Usage: scheduler {name} ")
     assert [line for line in result.stdout.splitlines() if len(line) > 80 and "[" not in line] == []
+    assert "..." not in result.stdout.partition("\nCommands:")[2]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -71,7 +75,9 @@ def test_every_command_has_json_output(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_defaults_in_the_help_are_those_of_the_settings_and_of_the_options(name: str) -> None:
     """`(default 3000)` in the help of --port, and so on; --env is no setting of its own, and `now` no value."""
-    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    executor_settings = (setting for kind in KINDS.values() for setting in kind.settings)
+    defaults = {field.name: field.default for kind in (Cron, Timer, Settings) for field in dataclasses.fields(kind)}
+    defaults |= {setting.name: setting.default for setting in executor_settings}
     for option in ALL[name].params:
         shown = re.search(r"\(default (\S+)\)", getattr(option, "help", None) or "")
         if shown is not None and option.name != "environment" and shown[1] != "now":

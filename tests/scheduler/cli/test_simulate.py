@@ -76,8 +76,11 @@ def test_the_default_span_is_the_next_day(command_line: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--from 2026-01-02 --to 2026-01-02", "the span from 2026-01-02T00:00:00+08:00 to 2026-01-02T00:00:00+08:00"),
-        ("--from tomorrow", "'tomorrow' is no instant; write one as in 2026-01-05T08:00:00+08:00"),
+        (
+            "--from 2026-01-02 --to 2026-01-02",
+            "the time span from 2026-01-02T00:00:00+08:00 to 2026-01-02T00:00:00+08:00",
+        ),
+        ("--from tomorrow", "'tomorrow' is not an instant; write one as in 2026-01-05T08:00:00+08:00"),
         ("--from 1800-01-01 --to 2026-01-01", "1800-01-01 is out of range: the years 1970 to 2099"),
         ("--from 2026-01-01 --to 9999-12-31", "9999-12-31 is out of range"),
         ("--from 0001-01-01", "is out of range"),

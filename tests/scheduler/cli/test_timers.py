@@ -1,4 +1,4 @@
-"""scheduler timers: a newcomer's commands, and what they say when something is wrong."""
+"""scheduler timers: what its commands do and print, and how they refuse what is invalid."""
 
 import shlex
 import sqlite3
@@ -15,25 +15,25 @@ from tests.scheduler.command_line import CLOUD, CommandLine
 EVERY = ("--function", "hello", "--every", "60")
 
 
-def test_a_timer_is_created_disabled_and_says_how_to_enable_it(command_line: CommandLine) -> None:
-    """The specification's rule, with the command that ends it."""
+def test_a_timer_is_added_disabled_and_the_command_that_enables_it_is_printed(command_line: CommandLine) -> None:
+    """The specification's rule."""
     command_line.write("cloud.py", CLOUD)
-    said = command_line.run("timers", "add", "greeting", *EVERY).stdout
-    assert "added greeting: calls hello in production, every 60 s" in said
-    assert "it is disabled; enable it with:" in said
-    assert said.rstrip().endswith("timers enable greeting")
+    output = command_line.run("timers", "add", "greeting", *EVERY).stdout
+    assert "added greeting: calls hello in production, every 60 s" in output
+    assert "it is disabled; enable it with:" in output
+    assert output.rstrip().endswith("timers enable greeting")
     (timer,) = command_line.json("timers", "list")
     assert (timer["enabled"], timer["next_fire"]) == (False, None)
 
 
 def test_a_new_store_stays_out_of_version_control(command_line: CommandLine) -> None:
-    """The folder for the store brings a .gitignore of its own."""
+    """Its folder has a .gitignore."""
     command_line.run("timers", "add", "greeting", *EVERY)
     assert (command_line.folder / ".scheduler" / ".gitignore").read_text() == "*\n"
 
 
 def test_enabling_disabling_and_removing(command_line: CommandLine) -> None:
-    """Each says what it did; a disabled timer has no next fire."""
+    """Each prints what it did; a disabled timer has no next fire time."""
     command_line.run("timers", "add", "greeting", *EVERY)
     assert "enabled; fires next at " in command_line.run("timers", "enable", "greeting").stdout
     assert command_line.json("timers", "list")[0]["next_fire"] is not None
@@ -45,12 +45,12 @@ def test_enabling_disabling_and_removing(command_line: CommandLine) -> None:
 
 
 def test_every_attribute_is_an_option(command_line: CommandLine) -> None:
-    """What was given is what is kept, and --json has it under names that stay."""
+    """Its value is stored, and --json has it under a fixed key."""
     options = (
         "--function hello --tz Europe/Berlin --dst quartz --limit 2.5 --misfire skip --overlap queue_one "
         "--delivery at_least_once --breaker 0 --env stage --enable n:=[1,2] text=a=b"
     )
-    kept = command_line.json("timers", "add", "t", "--cron", "0 0 8 ? * MON", *options.split())
+    added = command_line.json("timers", "add", "t", "--cron", "0 0 8 ? * MON", *options.split())
     expected = {
         "name": "t",
         "environment": "stage",
@@ -66,13 +66,13 @@ def test_every_attribute_is_an_option(command_line: CommandLine) -> None:
         "overlap": "queue_one",
         "delivery": "at_least_once",
     }
-    assert {name: kept[name] for name in expected} == expected
-    assert kept["breaker"]["threshold"] == 0
-    assert kept["next_fire"][10:] in {"T08:00:00+01:00", "T08:00:00+02:00"}
+    assert {name: added[name] for name in expected} == expected
+    assert added["breaker"]["threshold"] == 0
+    assert added["next_fire"][10:] in {"T08:00:00+01:00", "T08:00:00+02:00"}
 
 
-def test_an_edit_changes_what_is_named_and_nothing_else(command_line: CommandLine) -> None:
-    """The zone of an expression survives a new expression, parameters survive a new limit."""
+def test_an_edit_changes_the_given_attributes_only(command_line: CommandLine) -> None:
+    """A new expression keeps the time zone, a new limit keeps the parameters."""
     command_line.run(
         *("timers", "add", "t", "--function", "hello", "--cron", "0 0 8 * * ?", "--tz", "Europe/Berlin", "name=Ann")
     )
@@ -86,7 +86,7 @@ def test_an_edit_changes_what_is_named_and_nothing_else(command_line: CommandLin
 
 
 def test_instants_are_shown_in_the_timers_zone_with_their_offset(command_line: CommandLine) -> None:
-    """A table never leaves the reader guessing which noon is meant."""
+    """08:00 in Kolkata is shown with +05:30."""
     add = ("timers", "add", "t", "--function", "f", "--cron", "0 0 8 * * ?", "--enable")
     command_line.run(*add, "--tz", "Asia/Kolkata")
     assert " 08:00:00+05:30" in command_line.run("timers", "list").stdout
@@ -112,19 +112,17 @@ def test_instants_are_shown_in_the_timers_zone_with_their_offset(command_line: C
         ("--function hello --every 60 --jitter 61", "a jitter of 61 s is longer than the shortest time between"),
         ("--function hello --every 60 --misfire never", "'never' is not one of"),
         ("--function hello --every 60 --params [1]", "--params is a JSON object"),
-        ("--function hello --every 60 --params {", "is no JSON"),
-        ("--function hello --every 60 name", "'name' is no parameter; write key=text or key:=JSON"),
-        ("--function hello --every 60 name:=Ann", "'Ann' is no JSON"),
+        ("--function hello --every 60 --params {", "is not JSON"),
+        ("--function hello --every 60 name", "'name' is not a parameter; write key=text or key:=JSON"),
+        ("--function hello --every 60 name:=Ann", "'Ann' is not JSON"),
         ("--function helo --every 60", "cloud.py has no function 'helo'; did you mean 'hello'?"),
         ("--function hello --every 60 nme=Ann", "superfluous argument 'nme'; the function takes name"),
         ("--function add --every 60 a:=1", "missing argument 'b'"),
         ("--function hello --every 60 --target nowhere.py", "nowhere.py: no such file"),
     ],
 )
-def test_a_timer_that_cannot_be_is_refused_and_nothing_is_kept(
-    words: str, message: str, command_line: CommandLine
-) -> None:
-    """One clear message and status 2; the store is not even made."""
+def test_an_invalid_timer_is_refused_and_nothing_is_stored(words: str, message: str, command_line: CommandLine) -> None:
+    """With one message and status 2; not even the store is created."""
     command_line.write("cloud.py", CLOUD)
     assert message in command_line.refusal("timers", "add", "t", *shlex.split(words))
     assert not (command_line.folder / ".scheduler").exists()
@@ -140,8 +138,8 @@ def test_jitter_shows_in_every_fire_time(command_line: CommandLine) -> None:
     assert "08:18:48+08:00  t  hello" in command_line.run("simulate").stdout
 
 
-def test_a_function_that_is_still_to_be_written_can_have_its_timer(command_line: CommandLine) -> None:
-    """--no-check keeps a timer whose function nobody has yet."""
+def test_a_timer_can_be_added_before_its_function_is_written(command_line: CommandLine) -> None:
+    """With --no-check."""
     command_line.write("cloud.py", CLOUD)
     add = ("timers", "add", "t", "--function", "later", "--every", "60")
     assert "--no-check" in command_line.refusal(*add)
@@ -149,7 +147,7 @@ def test_a_function_that_is_still_to_be_written_can_have_its_timer(command_line:
 
 
 def test_a_cloud_py_that_does_not_load_is_a_warning_for_a_timer(command_line: CommandLine) -> None:
-    """The timer is kept, since the functions may live elsewhere; nobody is left believing that it was checked."""
+    """The timer is added, since the functions may be elsewhere, with a warning that they were not checked."""
     command_line.write("cloud.py", "1 / 0\n")
     result = command_line.run("timers", "add", "t", *EVERY)
     assert result.exit_code == 0
@@ -157,15 +155,15 @@ def test_a_cloud_py_that_does_not_load_is_a_warning_for_a_timer(command_line: Co
     assert "ZeroDivisionError" in result.stderr
 
 
-def test_a_name_is_taken_once_in_an_environment(command_line: CommandLine) -> None:
-    """The same name may stand in the other environment."""
+def test_a_name_is_unique_in_an_environment(command_line: CommandLine) -> None:
+    """The other environment may have a timer of the same name."""
     command_line.run("timers", "add", "t", *EVERY)
     assert "timer 't' exists already in production" in command_line.refusal("timers", "add", "t", *EVERY)
     assert command_line.run("timers", "add", "t", *EVERY, "--env", "stage").exit_code == 0
 
 
 def test_an_environment_holds_five_timers_unless_set_otherwise(command_line: CommandLine) -> None:
-    """The sixth is refused with the setting that allows it, wherever that stands."""
+    """The sixth is refused until an option or a setting allows it."""
     for number in range(5):
         assert command_line.run("timers", "add", f"t{number}", *EVERY).exit_code == 0
     assert "production has 5 timers already" in command_line.refusal("timers", "add", "t5", *EVERY)
@@ -175,38 +173,38 @@ def test_an_environment_holds_five_timers_unless_set_otherwise(command_line: Com
 
 
 @pytest.mark.parametrize("verb", ["enable", "disable", "reset", "rm", "run", "edit"])
-def test_an_unknown_timer_is_answered_with_the_nearest_name(verb: str, command_line: CommandLine) -> None:
-    """Every command that takes a name helps with a wrong one."""
+def test_an_unknown_timer_is_refused_with_a_similar_name(verb: str, command_line: CommandLine) -> None:
+    """By every command that takes a name."""
     command_line.run("timers", "add", "greeting", *EVERY)
     words = ("timers", verb, "greting", *(("--limit", "3") if verb == "edit" else ()))
     assert "no timer 'greting' in production; did you mean 'greeting'?" in command_line.refusal(*words)
 
 
 @pytest.mark.parametrize("verb", ["enable", "disable", "reset", "rm", "run", "edit"])
-def test_an_unknown_timer_unlike_any_other_is_answered_with_those_that_there_are(
+def test_an_unknown_timer_without_a_similar_name_is_refused_with_all_names(
     verb: str, command_line: CommandLine
 ) -> None:
-    """Where no name comes near, all are named."""
+    """By every command that takes a name."""
     command_line.run("timers", "add", "greeting", *EVERY)
     words = ("timers", verb, "xyz", *(("--limit", "3") if verb == "edit" else ()))
     assert "no timer 'xyz' in production; known timers: greeting" in command_line.refusal(*words)
 
 
-def test_a_timer_of_the_other_environment_is_pointed_at(command_line: CommandLine) -> None:
-    """Forgetting --env stage is the commonest slip."""
+def test_a_timer_of_the_other_environment_is_mentioned(command_line: CommandLine) -> None:
+    """Where --env stage was forgotten."""
     command_line.run("timers", "add", "t", *EVERY, "--env", "stage")
     assert "there is one in stage: add --env stage" in command_line.refusal("timers", "enable", "t")
 
 
-def test_waiting_for_a_run_that_nobody_would_begin_is_refused(command_line: CommandLine) -> None:
-    """Without a daemon, --wait would wait for ever; nothing is entered."""
+def test_waiting_for_a_run_without_a_daemon_is_refused(command_line: CommandLine) -> None:
+    """--wait would wait for ever; no run is requested."""
     command_line.run("timers", "add", "t", *EVERY)
     assert "no daemon runs on" in command_line.refusal("timers", "run", "t", "--wait")
     assert command_line.json("runs") == []
 
 
-def test_a_run_is_entered_for_the_daemon_to_come(command_line: CommandLine) -> None:
-    """Without --wait the run stands in the history, waiting."""
+def test_a_run_can_be_requested_before_a_daemon_starts(command_line: CommandLine) -> None:
+    """Without --wait; the run is in the history, waiting."""
     command_line.run("timers", "add", "t", *EVERY)
     result = command_line.run("timers", "run", "t")
     assert result.exit_code == 0
@@ -215,25 +213,23 @@ def test_a_run_is_entered_for_the_daemon_to_come(command_line: CommandLine) -> N
     assert (run["timer"], run["kind"], run["outcome"]) == ("t", "manual", None)
 
 
-def test_of_a_run_that_nobody_waits_for_no_outcome_is_told(
-    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Even if it had failed before one could look: a script is told the same always, and exits with 0."""
+def test_without_wait_no_outcome_is_printed(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even of a run that has failed already: a script always gets the same line and status 0."""
     command_line.run("timers", "add", "t", *EVERY)
-    look = RunHistory.run
+    read = RunHistory.run
 
-    def look_too_late(history: RunHistory, run_id: int) -> Any:
-        run = look(history, run_id)
+    def read_late(history: RunHistory, run_id: int) -> Any:
+        run = read(history, run_id)
         return run and replace(run, outcome=Outcome.FAILED, message="Execution failed.")
 
-    monkeypatch.setattr(RunHistory, "run", look_too_late)
+    monkeypatch.setattr(RunHistory, "run", read_late)
     result = command_line.run("timers", "run", "t")
-    assert (result.exit_code, "is entered; look at it with" in result.stdout) == (0, True)
+    assert (result.exit_code, "requested run 1 of t; show it with:  " in result.stdout) == (0, True)
     assert "failed" not in result.stdout
 
 
-def test_a_wrong_folder_does_not_look_like_an_empty_store(command_line: CommandLine) -> None:
-    """Looking makes nothing."""
+def test_a_wrong_folder_is_not_taken_for_an_empty_store(command_line: CommandLine) -> None:
+    """Commands that only read create nothing."""
     for words in (("timers", "list"), ("runs",), ("logs",), ("timers", "enable", "t")):
         assert "there is no store at" in command_line.refusal(*words)
     assert list(command_line.folder.iterdir()) == []
@@ -246,28 +242,27 @@ def make_newer(path: Path) -> None:
 
 
 def test_a_store_of_a_newer_version_is_left_alone(command_line: CommandLine) -> None:
-    """An older program says that it is the older one."""
+    """The older program refuses it."""
     command_line.run("timers", "add", "t", *EVERY)
     make_newer(command_line.folder / ".scheduler" / "store.db")
     assert "written by a newer version" in command_line.refusal("timers", "list")
 
 
 def test_a_file_that_is_no_database_is_left_alone(command_line: CommandLine) -> None:
-    """Somebody's letter is neither read nor overwritten."""
+    """A text file is neither read nor overwritten."""
     letter = command_line.write("letter.txt", "Dear Ann, " * 500)
-    said = command_line.refusal("timers", "add", "t", *EVERY, "--store", "letter.txt")
-    assert "not a database" in said
+    assert "not a database" in command_line.refusal("timers", "add", "t", *EVERY, "--store", "letter.txt")
     assert letter.read_text() == "Dear Ann, " * 500
 
 
 def test_a_store_without_a_folder_is_refused(command_line: CommandLine) -> None:
-    """A slip in the path makes no folder."""
+    """A misspelt path creates no folder."""
     assert "does its folder exist" in command_line.refusal("timers", "add", "t", *EVERY, "--store", "no/where.db")
 
 
 @pytest.mark.slow
-def test_a_store_that_somebody_has_locked_is_refused_in_time(command_line: CommandLine) -> None:
-    """After some seconds of patience the message says who is to blame."""
+def test_a_locked_store_is_refused_after_some_seconds(command_line: CommandLine) -> None:
+    """The message says that another program has locked it."""
     command_line.run("timers", "add", "t", *EVERY)
     other = sqlite3.connect(command_line.folder / ".scheduler" / "store.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

@@ -163,7 +163,7 @@ def test_a_file_that_is_missing_or_no_utf_8_is_refused(command_line: CommandLine
     assert "nowhere.csv: cannot be read (No such file" in command_line.refusal("timers", "import", "nowhere.csv")
     path = command_line.folder / "gbk.csv"
     path.write_bytes("name,function,seconds\n周报,f,60\n".encode("gbk"))
-    assert "line 2 is no UTF-8; save the list as UTF-8" in command_line.refusal("timers", "import", str(path))
+    assert "line 2 is not UTF-8; save the list as UTF-8" in command_line.refusal("timers", "import", str(path))
 
 
 def test_a_function_that_is_not_there_is_found_before_anything_is_kept(command_line: CommandLine) -> None:
@@ -204,7 +204,7 @@ def test_everything_that_is_wrong_is_told_in_one_round(command_line: CommandLine
         "line 5, params",
         "line 6",
         "line 8, environment",
-        "(--no-check keeps the timers all the same)",
+        "(--no-check adds the timers all the same)",
     ]
     assert "Mars" in lines[3]
     assert "summer" in lines[4]
@@ -231,7 +231,7 @@ def test_each_line_is_held_against_the_functions_of_its_own_environment(command_
         "line 4, function: cloud.py has no function 'coming'",
     ]
     assert "--stage-source DIR" not in said
-    assert "--stage-source DIR looks for those of stage" in command_line.refusal("timers", "import", path)
+    assert "--stage-source DIR checks those of stage" in command_line.refusal("timers", "import", path)
     good = str(command_line.write("good.csv", text.replace("b,bad", "b,worse").replace("c,coming", "c,hello")))
     assert len(command_line.json("timers", "import", good, "--stage-source", "preview")) == 4
     command_line.write("preview/cloud.py", "1 / 0")
