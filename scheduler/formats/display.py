@@ -18,6 +18,8 @@ from ..core.timer import Timer
 
 #: Wide enough for any table; what reads a pipe must never find a name cut short.
 _PIPE_WIDTH = 1_000
+#: The last column of a table has at least so many characters, or as many as it needs.
+_LAST_COLUMN_WIDTH = 30
 #: Units of what takes two minutes and longer.
 _LONG = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _COLOURS = {
@@ -101,7 +103,11 @@ def command(*words: str) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table without lines, its last column folded where room is short; a cell that is an outcome has its colour."""
+    """A table without lines, its last column folded where room is short; a cell that is an outcome has its colour.
+
+    A terminal that is too narrow for the other columns wraps the lines of the table, so that no column is missing.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -110,9 +116,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns[:-1]:
         table.add_column(column, no_wrap=True)
     table.add_column(columns[-1], overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(plain(cell), style=_COLOURS.get(cell, "")) for cell in row))
+    texts = [[Text(plain(cell), style=_COLOURS.get(cell, "")) for cell in row] for row in rows]
+    for row in texts:
+        table.add_row(*row)
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    if texts:
+        widths = [max(map(cell_len, (name, *map(str, cells)))) for name, *cells in zip(columns, *texts, strict=True)]
+        console.width = max(
+            console.width, sum(widths[:-1]) + 2 * (len(widths) - 1) + min(widths[-1], _LAST_COLUMN_WIDTH)
+        )
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():

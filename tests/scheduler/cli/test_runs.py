@@ -1,7 +1,9 @@
 """scheduler runs, logs and next: what they show of a store and of an expression."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 
+import click
 import pytest
 
 from scheduler.claims.requests import request_run
@@ -94,6 +96,21 @@ def test_logs_without_a_line_print_no_lines_to_stderr(command_line: CommandLine)
 def test_spans_of_time_are_short(value: float | None, shown: str) -> None:
     """A backfilled run is late by months."""
     assert display.seconds(value) == shown
+
+
+def test_a_narrow_terminal_misses_no_column_of_a_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It wraps the lines; where there is room for some of the last column, that is folded."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    for width, lines in ((75, 3), (40, 3), (20, 2)):
+        display.print_table(("NAME", "时区", "MESSAGE"), [("x" * width, "上海", "too long " * 5)])
+        shown = click.unstyle(capsys.readouterr().out).splitlines()
+        assert len(shown) == lines
+        assert shown[0].split() == ["NAME", "时区", "MESSAGE"]
+        assert shown[1].startswith(f"{'x' * width}  上海  too long too long ")
+        assert " ".join(shown[1:]).split()[2:] == ["too", "long"] * 5
 
 
 def test_logs_show_what_runs_printed(command_line: CommandLine) -> None:
