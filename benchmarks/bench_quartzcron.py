@@ -1,10 +1,10 @@
-"""How long a next_fire takes beside other calculators, and how long everything else takes, each with its goal.
+"""The time of next_fire compared with other calculators, and the times of all other operations, each with its goal.
 
     python benchmarks/bench_quartzcron.py [--rounds 9] [--json]
 
-All contenders are asked the same questions in the same run, in interleaved rounds on one core; a ratio is the median of
-the ratios within each round, in processor time. Java's Quartz answers from a JVM of its own on the same core. A
-contender that cannot say an expression, or is not installed, is left out. Exit status 1 if a goal fails.
+All contenders compute the same fire times in the same run, in interleaved rounds on one core; a ratio is the median of
+the ratios within each round, in processor time. Java's Quartz runs in a JVM of its own on the same core. A contender
+that cannot express an expression, or is not installed, is left out. Exit status 1 if a goal is not reached.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ Table = dict[str, dict[str, float]]
 
 
 class Goal(NamedTuple):
-    """What was found, in words and numbers, and whether it is enough."""
+    """A result in words and numbers, and whether it reaches the goal."""
 
     text: str
     reached: bool
 
 
-def at_most(name: str, found: float, limit: float, unit: str) -> Goal:
-    """A goal that is a ceiling."""
-    return Goal(f"{name}: {found:.2f} {unit}, goal ≤ {limit:g} {unit}", found <= limit)
+def at_most(name: str, value: float, limit: float, unit: str) -> Goal:
+    """A goal that is an upper bound."""
+    return Goal(f"{name}: {value:.2f} {unit}, goal ≤ {limit:g} {unit}", value <= limit)
 
 
-def at_least(name: str, found: float, limit: float) -> Goal:
-    """A goal that is a number of times faster."""
-    return Goal(f"{name}: {found:.1f} × faster, goal ≥ {limit:g} ×", found >= limit)
+def at_least(name: str, value: float, limit: float) -> Goal:
+    """A goal that is a minimal factor of speed."""
+    return Goal(f"{name}: {value:.1f} × faster, goal ≥ {limit:g} ×", value >= limit)
 
 
 def time_of(ask: Ask, times: list[datetime], budget_s: float) -> float:
-    """Seconds of processor time that a call takes, on average over the budget; other processes do not count."""
+    """Seconds of processor time per call, the mean over the budget."""
     batch = 1 if _lasts(ask, times[:3]) > 20e-6 else 100
     began = time.process_time()
     asked = 0
@@ -73,7 +73,7 @@ def _lasts(ask: Ask, times: list[datetime]) -> float:
 
 
 def measure(zone: tzinfo | None, jvm: Java | None, rounds: int) -> Table:
-    """For each expression our seconds a call, and how many times slower each contender is."""
+    """For each expression our seconds per call, and the factor by which each contender is slower."""
     times = starts(zone, 1_000)
     return {question.name: _row(question, zone, times, jvm, rounds) for question in [*QUESTIONS, NEVER]}
 
@@ -87,7 +87,7 @@ def _row(
     key = getattr(zone, "key", "UTC")
     if jvm:
         jvm.seconds(question, key, WARM_UP_S)
-    for after in times:  # every table is made
+    for after in times:  # so that every table is computed
         us(after)
     seconds: list[float] = []
     ratios: dict[str, list[float]] = {name: [] for name in [*them, *([JAVA] if jvm else [])]}
@@ -102,7 +102,7 @@ def _row(
 
 
 def astimezone_ratio(rounds: int) -> float:
-    """next_fire in New York ÷ utc.astimezone(ZoneInfo), the yardstick that every machine has."""
+    """next_fire in New York ÷ utc.astimezone(ZoneInfo), a unit that every machine has."""
     asks = [CronExpression(question.quartz).next_fire for question in QUESTIONS]
     utc, local = starts(UTC, 1_000), starts(NEW_YORK, 1_000)
     zone = ZoneInfo("America/New_York")
@@ -110,16 +110,16 @@ def astimezone_ratio(rounds: int) -> float:
     for ask in asks:
         for after in local:
             ask(after)
-        found = [
+        in_rounds = [
             time_of(ask, local, BUDGET_S) / time_of(lambda after: after.astimezone(zone), utc, BUDGET_S)
             for _ in range(rounds)
         ]
-        ratios.append(statistics.median(found))
+        ratios.append(statistics.median(in_rounds))
     return mean(ratios)
 
 
 def goals_of(table: Table) -> list[Goal]:
-    """How a table stands beside what was aimed at."""
+    """The goals for a table."""
     counted = {name: row for name, row in table.items() if name != NEVER.name}
     seconds = [row["seconds"] for row in counted.values()]
     goals = [Goal(f"mean: {mean(seconds) * 1e6:.2f} µs", reached=True)]
@@ -135,7 +135,7 @@ def goals_of(table: Table) -> list[Goal]:
 
 
 def operation_goals(rounds: int) -> list[Goal]:
-    """Everything but next_fire."""
+    """The goals for all operations but next_fire."""
     few = max(3, rounds // 2)
     parsed, asked = operations.timers(3)
     return [
@@ -163,7 +163,7 @@ def operation_goals(rounds: int) -> list[Goal]:
 
 
 def print_table(where: str, table: Table) -> None:
-    """Our microseconds, and how many times slower the others are."""
+    """Our microseconds, and the factors by which the others are slower."""
     names = [*(name for name, *_ in INSTALLED), JAVA]
     print(f"\nnext_fire, {where}\n{'expression':28}{'µs':>7}" + "".join(f"{name:>15}" for name in names))
     for name, row in table.items():
@@ -172,20 +172,20 @@ def print_table(where: str, table: Table) -> None:
 
 
 def print_goals(goals: list[Goal]) -> bool:
-    """A line for each; whether all are reached."""
+    """A line for each goal; returns whether all are reached."""
     for text, reached in goals:
         print(f"{'reached' if reached else 'FAILED '}  {text}")
     return all(reached for _, reached in goals)
 
 
 def stay_on_one_core() -> None:
-    """So that no ratio depends on which core answered; the JVM inherits it."""
+    """So that no ratio depends on the core that was used; the JVM inherits the setting."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def main() -> int:
-    """Measure, print, and say whether the goals are reached."""
+    """Measure and print; exit status 1 if a goal is not reached."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true", help="print the tables as JSON")

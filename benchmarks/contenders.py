@@ -1,6 +1,6 @@
-"""The other calculators, each asked in its own words for the first fire time after a time. None where it cannot say it.
+"""The other calculators: for each a function that returns its next-fire function for an expression, or None.
 
-A contender that is not installed is left out, and the report says so.
+A contender that is not installed is left out, and the report lists it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Ask = Callable[[datetime], object]
 
 
 class Question(NamedTuple):
-    """An expression in Quartz's words, and, where they can say it, in those of five-field cron."""
+    """An expression as Quartz writes it, and as five-field cron does if it can."""
 
     name: str
     quartz: str
@@ -42,12 +42,12 @@ QUESTIONS = [
     Question("year 2090", "0 0 8 1 1 ? 2090", None),
     Question("MON#5 in February", "0 0 8 ? 2 MON#5", "0 8 * 2 1#5"),
 ]
-#: Asked beside Java alone: most others search for it until they give up.
+#: Compared with Java alone: most others search for it until they give up.
 NEVER = Question("30 February", "0 0 8 30 2 ?", None)
 
 
 def croniter(question: Question, zone: tzinfo | None) -> Ask | None:
-    """croniter, asked through its generator object as its manual does."""
+    """croniter, through its generator object as in its manual."""
     from croniter import croniter as iterator
 
     six = {"every second": "* * * * * *", "year 2090": "0 8 1 1 * 0 2090"}.get(question.name, question.crontab)
@@ -58,7 +58,7 @@ def croniter(question: Question, zone: tzinfo | None) -> Ask | None:
 
 
 def cronsim(question: Question, zone: tzinfo | None) -> Ask | None:
-    """cronsim has no next-after: an object is made for each start, as its manual does."""
+    """cronsim has no next-after: an object is made for each start, as in its manual."""
     from cronsim import CronSim, CronSimError
 
     text = {"every second": "* * * * * *", "6#3": "0 8 * * fri#3", "MON#5 in February": "0 8 * 2 mon#5"}.get(
@@ -74,7 +74,7 @@ def cronsim(question: Question, zone: tzinfo | None) -> Ask | None:
 
 
 def apscheduler(question: Question, zone: tzinfo | None) -> Ask | None:
-    """APScheduler 3's CronTrigger, which knows no naive time: there it gets UTC."""
+    """APScheduler 3's CronTrigger, which has no naive times: it gets UTC instead."""
     from apscheduler.triggers.cron import CronTrigger
 
     words: dict[str, dict[str, str]] = {
@@ -100,7 +100,7 @@ def apscheduler(question: Question, zone: tzinfo | None) -> Ask | None:
 
 
 def croniter_rs(question: Question, zone: tzinfo | None) -> Ask | None:
-    """croniter in Rust. It drops the zone of a time, so its New York is as naive as its naive."""
+    """croniter in Rust. It drops the zone of a time, so its New York is naive too."""
     from croniter_rs import CroniterError
     from croniter_rs import croniter as iterator
 
@@ -119,7 +119,7 @@ def croniter_rs(question: Question, zone: tzinfo | None) -> Ask | None:
 
 
 def cronexpr(question: Question, _zone: tzinfo | None) -> Ask | None:
-    """The C library, called without its binding's wrapper. It knows no zones, and reads the text at each call."""
+    """The C library, called without its binding's wrapper. It has no zones, and parses the text at each call."""
     from _ccronexpr import cron_next
 
     text = {"year 2090": "0 0 8 1 1 * 2090", "every second": "* * * * * *", "15W": "0 0 8 15W * *"}.get(question.name)
@@ -131,7 +131,7 @@ def cronexpr(question: Question, _zone: tzinfo | None) -> Ask | None:
     return lambda after: cron_next(text, after)
 
 
-#: What each is called, the module it needs, how it is asked, and how many times slower it has to be.
+#: Name, required module, the function above, and the factor by which it has to be slower.
 CONTENDERS = [
     ("croniter", "croniter", croniter, 60),
     ("cronsim", "cronsim", cronsim, 50),
@@ -145,7 +145,7 @@ JARS = [Path("/usr/share/java") / name for name in ("quartz2.jar", "slf4j-api.ja
 
 
 class Java:
-    """A JVM on this core that measures Quartz when it is told to, and otherwise waits."""
+    """A JVM on this core that measures Quartz on request, and otherwise waits."""
 
     def __init__(self, process: subprocess.Popen[str], starts: list[datetime]) -> None:
         assert process.stdin is not None
@@ -154,7 +154,7 @@ class Java:
         self._ask.write(" ".join(str(int(time.timestamp() * 1000)) for time in starts) + "\n")
 
     def seconds(self, question: Question, zone: str, budget_s: float) -> float:
-        """Seconds of processor time that a getTimeAfter takes, on average over the budget."""
+        """Seconds of processor time per getTimeAfter, the mean over the budget."""
         self._ask.write(f"{zone}\t{int(budget_s * 1000)}\t{question.quartz}\n")
         self._ask.flush()
         return float(self._answers.readline()) * 1e-9

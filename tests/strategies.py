@@ -226,7 +226,7 @@ def timers() -> st.SearchStrategy[Timer]:
     return st.builds(timer, st.text("abc", min_size=1, max_size=5), _triggers, st.integers(0, 5_000))
 
 
-# -- the engine: requests as clients, old and hostile, might send them --
+# -- the engine: requests as old or hostile clients may send them --
 
 _segments = st.sampled_from(
     ["functions", "call", "_ops", "metadatas", "echo", "fails", "ping", "1", "1.1", "__engine", "Todo", "beforeSave",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..wall.days import ExcludedDays
     from ..wall.pattern import WallPattern
     from ..zones import dst_policies, lookup
-    from ..zones.dst_policies import Policy
+    from ..zones.dst_policies import DstPolicy
     from . import localize, transition_days
 
     Expression = TypeVar("Expression", bound="CompiledExpression")
@@ -369,7 +369,7 @@ class CompiledExpression(ExpressionSlots):
         return walls
 
     @property
-    def _policy(self) -> Policy:
+    def _policy(self) -> DstPolicy:
         return dst_policies.POLICIES[self.dst, self._interval]
 
     # -- a value among values --

@@ -15,7 +15,7 @@ from ..fields import FIRST_YEAR, LAST_YEAR
 from ..wall.days import FIRST_DAYS
 from ..wall.pattern import END_WALL, FIRST_WALL, WallPattern
 from ..wall.times import DAY, SECONDS, minute_deltas, ranks
-from ..zones.dst_policies import Policy, any_within
+from ..zones.dst_policies import DstPolicy, any_within
 from ..zones.lookup import zone_of
 from ..zones.zone import PytzZone, Transition, Zone
 from .compiled import CompiledExpression, put
@@ -59,7 +59,7 @@ class Tally:
         "zone",
     )
 
-    def __init__(self, pattern: WallPattern, zone: Zone, policy: Policy) -> None:
+    def __init__(self, pattern: WallPattern, zone: Zone, policy: DstPolicy) -> None:
         self._pattern = pattern
         self.zone = zone
         # The tzinfo of all times of the zone; a pytz zone has several.
@@ -81,7 +81,7 @@ class Tally:
         for place in range(len(self._starts)):
             self._add_window(policy, transitions[place - 1 : place] if place else [], transitions[place : place + 1])
 
-    def _add_window(self, policy: Policy, earlier: list[Transition], later: list[Transition]) -> None:
+    def _add_window(self, policy: DstPolicy, earlier: list[Transition], later: list[Transition]) -> None:
         place = len(self._low)
         start, offset = self._starts[place], self._offset[place]
         before = earlier[0][1] if earlier else offset

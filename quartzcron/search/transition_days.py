@@ -12,7 +12,7 @@ from ..fields import FIRST_YEAR, LAST_YEAR
 from ..wall.days import FIRST_DAYS
 from ..wall.pattern import END_WALL, FIRST_WALL, WallPattern
 from ..wall.times import DAY
-from ..zones.dst_policies import Policy, at_or_after, at_or_before, fires_at
+from ..zones.dst_policies import DstPolicy, at_or_after, at_or_before, fires_at
 from ..zones.lookup import zone_of
 from ..zones.zone import TransitionDay, Zone, seconds_of
 
@@ -21,7 +21,7 @@ _START = FIRST_WALL - 7 * DAY
 _END = END_WALL + 7 * DAY
 
 
-def next_on(pattern: WallPattern, policy: Policy, day: int, after: datetime) -> datetime | None:
+def next_on(pattern: WallPattern, policy: DstPolicy, day: int, after: datetime) -> datetime | None:
     """The first fire on a transition day (index `day` of its year), if `after` is earlier and no day between fires."""
     transition = _transition_day(after, day)
     if transition is not None:
@@ -34,7 +34,7 @@ def next_on(pattern: WallPattern, policy: Policy, day: int, after: datetime) -> 
     return next_exactly(pattern, policy, after)
 
 
-def next_from(pattern: WallPattern, policy: Policy, today: int, after: datetime) -> datetime | None:
+def next_from(pattern: WallPattern, policy: DstPolicy, today: int, after: datetime) -> datetime | None:
     """The first fire after a time on a transition day."""
     transition = _transition_day(after, today)
     if transition is None:
@@ -64,7 +64,7 @@ def _next_midnight(pattern: WallPattern, after: datetime) -> datetime | None:
     return zone_of(after.tzinfo).year(year).midnights[day - FIRST_DAYS[year]]
 
 
-def prev_on(pattern: WallPattern, policy: Policy, day: int, before: datetime) -> datetime | None:
+def prev_on(pattern: WallPattern, policy: DstPolicy, day: int, before: datetime) -> datetime | None:
     """The last fire on a transition day, if `before` is later and no day between fires."""
     transition = _transition_day(before, day)
     if transition is not None:
@@ -77,7 +77,7 @@ def prev_on(pattern: WallPattern, policy: Policy, day: int, before: datetime) ->
     return prev_exactly(pattern, policy, before)
 
 
-def prev_from(pattern: WallPattern, policy: Policy, today: int, before: datetime) -> datetime | None:
+def prev_from(pattern: WallPattern, policy: DstPolicy, today: int, before: datetime) -> datetime | None:
     """The last fire before a time on a transition day."""
     transition = _transition_day(before, today)
     if transition is not None and pattern.days.mask(before.year) >> today & 1:
@@ -92,21 +92,21 @@ def prev_from(pattern: WallPattern, policy: Policy, today: int, before: datetime
     return prev_exactly(pattern, policy, before)
 
 
-def next_exactly(pattern: WallPattern, policy: Policy, after: datetime) -> datetime | None:
+def next_exactly(pattern: WallPattern, policy: DstPolicy, after: datetime) -> datetime | None:
     """The first fire after any time."""
     zone = zone_of(after.tzinfo)
     instant = at_or_after(pattern, zone, policy, bounded_instant(zone, after) + 1)
     return None if instant is None else zone.at(instant)
 
 
-def prev_exactly(pattern: WallPattern, policy: Policy, before: datetime) -> datetime | None:
+def prev_exactly(pattern: WallPattern, policy: DstPolicy, before: datetime) -> datetime | None:
     """The last fire before any time."""
     zone = zone_of(before.tzinfo)
     instant = at_or_before(pattern, zone, policy, bounded_instant(zone, before) - (not before.microsecond))
     return None if instant is None else zone.at(instant)
 
 
-def matches_exactly(pattern: WallPattern, policy: Policy, time: datetime) -> bool:
+def matches_exactly(pattern: WallPattern, policy: DstPolicy, time: datetime) -> bool:
     """Whether the whole second of any time fires."""
     zone = zone_of(time.tzinfo)
     return fires_at(pattern, zone, policy, bounded_instant(zone, time))

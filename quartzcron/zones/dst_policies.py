@@ -22,7 +22,7 @@ VIXIE = "vixie"
 QUARTZ = "quartz"
 
 
-class Policy:
+class DstPolicy:
     """Which passes of an overlap fire, and whether wall times that a gap skips fire at its end."""
 
     __slots__ = ("after_gap", "first_pass", "second_pass")
@@ -31,9 +31,9 @@ class Policy:
         self.first_pass, self.second_pass, self.after_gap = first_pass, second_pass, after_gap
 
 
-_ONCE = Policy(first_pass=True, second_pass=False, after_gap=True)
-_BOTH = Policy(first_pass=True, second_pass=True, after_gap=False)
-_SECOND = Policy(first_pass=False, second_pass=True, after_gap=False)
+_ONCE = DstPolicy(first_pass=True, second_pass=False, after_gap=True)
+_BOTH = DstPolicy(first_pass=True, second_pass=True, after_gap=False)
+_SECOND = DstPolicy(first_pass=False, second_pass=True, after_gap=False)
 
 # (policy name, interval expression?)
 POLICIES = {(VIXIE, False): _ONCE, (VIXIE, True): _BOTH, (QUARTZ, False): _SECOND, (QUARTZ, True): _SECOND}
@@ -48,7 +48,7 @@ class OffsetPeriod:
 
     __slots__ = ("end", "gap", "high", "low", "offset", "start")
 
-    def __init__(self, zone: Zone, instant: int, policy: Policy) -> None:
+    def __init__(self, zone: Zone, instant: int, policy: DstPolicy) -> None:
         earlier, later = _around(zone, instant)
         self.start: int | None = None
         self.end: int | None = None
@@ -66,7 +66,7 @@ class OffsetPeriod:
             self.high = self.end + (self.offset if policy.first_pass else min(self.offset, after))
 
 
-def at_or_after(pattern: WallPattern, zone: Zone, policy: Policy, instant: int) -> int | None:
+def at_or_after(pattern: WallPattern, zone: Zone, policy: DstPolicy, instant: int) -> int | None:
     """The first instant that fires and is not before this one.
 
     If the first pass of an overlap does not fire, a start within that pass is taken as its wall time, as Quartz does:
@@ -91,7 +91,7 @@ def at_or_after(pattern: WallPattern, zone: Zone, policy: Policy, instant: int) 
             period = OffsetPeriod(zone, instant, policy)
 
 
-def at_or_before(pattern: WallPattern, zone: Zone, policy: Policy, instant: int) -> int | None:
+def at_or_before(pattern: WallPattern, zone: Zone, policy: DstPolicy, instant: int) -> int | None:
     """The last instant that fires and is not after this one."""
     while True:
         period = OffsetPeriod(zone, instant, policy)
@@ -109,7 +109,7 @@ def at_or_before(pattern: WallPattern, zone: Zone, policy: Policy, instant: int)
             instant = wall - period.offset + 2 * DAY
 
 
-def fires_at(pattern: WallPattern, zone: Zone, policy: Policy, instant: int) -> bool:
+def fires_at(pattern: WallPattern, zone: Zone, policy: DstPolicy, instant: int) -> bool:
     """Whether this instant fires."""
     period = OffsetPeriod(zone, instant, policy)
     if instant == period.start and period.gap and any_within(pattern, *period.gap):

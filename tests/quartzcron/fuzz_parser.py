@@ -1,9 +1,9 @@
-"""A coverage-guided fuzz of the parser and of what parses. Needs atheris; pytest does not collect it.
+"""A coverage-guided fuzz of the parser and of parsed expressions. Needs atheris; pytest does not collect it.
 
     python tests/quartzcron/fuzz_parser.py [CORPUS] -max_total_time=300 -max_len=200
 
-Whatever the text: a CronExpression or a CronError, never another exception. What parses says its normal form, whose
-normal form it is, and steps forwards, backwards and by number alike. The arguments are libFuzzer's.
+Every text is a CronExpression or a CronError, never another exception. A parsed expression has a normal form, which is
+its own normal form, and next_fire, prev_fire and nth agree. The arguments are libFuzzer's.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ def check(data: bytes) -> None:
 
 
 def check_error(error: CronError) -> None:
-    """It says something, and what it proposes parses."""
+    """An error has a message, and its fix is a valid expression."""
     fix = getattr(error, "fix", None)
     assert str(error)
     assert fix is None or CronExpression.is_valid(fix)
 
 
 def seeds() -> list[bytes]:
-    """What people wrote, as a corpus to begin with."""
+    """Expressions from public code, as an initial corpus."""
     lines = REALWORLD.read_text().splitlines()
     return [b"\0" + line.split("\t")[3].encode() for line in lines if not line.startswith("#")]
 
 
 def main() -> None:
-    """Fill the corpus if it is empty, and hand over to libFuzzer."""
+    """Fill the corpus if it is empty, and run libFuzzer."""
     arguments = sys.argv
     folder = next((Path(word) for word in arguments[1:] if not word.startswith("-")), None)
     if folder is not None:

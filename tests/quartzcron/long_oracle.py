@@ -1,11 +1,11 @@
-"""Every change of every clock, second by second, against the calculator. Runs for minutes; pytest does not collect it.
+"""quartzcron against brute force around every transition of every zone. Runs for minutes; pytest does not collect it.
 
     python -m tests.quartzcron.long_oracle [--budget 600] [--seed 1] [--last 2099]
 
-For each zone of the bundled database and each change of its offset from 1970 on, expressions made for that change are
-walked, counted, matched and walked backwards, and compared with the plainest computation there is: go through the
-seconds around the change, ask the zone what its clocks read, and apply the policy's words. Prints what was covered and
-what differs; exit status 1 if anything does.
+For each zone of the bundled database and each change of its offset from 1970 on, expressions that fire near the change
+are iterated, counted, matched and iterated backwards. The results are compared with a simple computation: convert each
+second around the change to wall time, and apply the definition of the policy. Prints what was covered and all
+differences; exit status 1 if there are any.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Change(NamedTuple):
 
 
 def offset(zone: tzinfo, instant: int) -> int:
-    """Seconds that a zone is ahead of UTC."""
+    """The offset of a zone from UTC, in seconds."""
     found = (EPOCH + timedelta(seconds=instant)).astimezone(zone).utcoffset()
     assert found is not None
     return found // SECOND
@@ -93,7 +93,7 @@ def texts(change: Change, draw: random.Random) -> list[str]:
 
 
 class Readings:
-    """What a zone's clocks read at each second around a change."""
+    """The wall time in a zone at each second around a change."""
 
     def __init__(self, zone: tzinfo, start: int, end: int) -> None:
         time = EPOCH + timedelta(seconds=start)
@@ -115,7 +115,7 @@ class Readings:
 
 
 def expected(text: str, dst: str, readings: Readings) -> list[int]:
-    """The seconds that fire, one after the other, by the policy's own words."""
+    """The seconds that fire, in order, by the definition of the policy."""
     oracle = Oracle(text)
     times = bytearray(DAY)
     for hour in oracle.hours:
@@ -138,7 +138,7 @@ def expected(text: str, dst: str, readings: Readings) -> list[int]:
 
 
 def differences(change: Change, draw: random.Random) -> Iterator[str]:
-    """What the calculator gets wrong around a change."""
+    """The differences between quartzcron and the expected fires around a change."""
     zone = named_zone(change.zone)
     width = AROUND + abs(change.after - change.before)
     start, end = change.at - width, change.at + width
@@ -170,7 +170,7 @@ def differences(change: Change, draw: random.Random) -> Iterator[str]:
 
 
 def main() -> int:
-    """Run for a while, and say what was covered."""
+    """Run for the budget, and print what was covered."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--budget", type=float, default=600, help="seconds of processor time")
     parser.add_argument("--seed", type=int, default=1)

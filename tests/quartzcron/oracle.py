@@ -1,4 +1,4 @@
-"""An independent calculator: slow, obvious, and written without a look at the package. The tests compare with it.
+"""An independent calculator: slow, obvious, and written without reading the package. The tests compare with it.
 
 It walks over days and seconds with datetime alone, and shares nothing with quartzcron but the meaning of the grammar.
 """
@@ -14,7 +14,7 @@ SECOND = timedelta(seconds=1)
 
 
 def values(text: str, low: int, high: int, names: list[str] | None = None) -> set[int]:
-    """What a field of lists, ranges and steps names."""
+    """The values of a field of lists, ranges and steps."""
 
     def number(word: str) -> int:
         return names.index(word[:3].upper()) + 1 if names and word[:1].isalpha() else int(word)
@@ -71,7 +71,7 @@ def is_week_day(text: str, day: date) -> bool:
 
 
 class Oracle:
-    """The fires of an expression, by trying."""
+    """The fires of an expression, by brute force."""
 
     def __init__(self, text: str, dst: str = "vixie") -> None:
         self.parts = text.split()
@@ -117,7 +117,7 @@ class Oracle:
         return [day for n in range((last - first).days + 1) if self.is_day(day := first + timedelta(days=n))]
 
     def instants(self, zone: tzinfo, start: datetime, end: datetime) -> list[datetime]:
-        """The fires from `start` to `end` (UTC, both included), second by second, by the policy's own words."""
+        """The fires from `start` to `end` (UTC, both included), second by second, by the definition of the policy."""
         found = []
         before = _wall(start - SECOND, zone)
         instant = start

@@ -1,6 +1,6 @@
-"""The golden answers of Quartz, and the adapter through which they score this implementation.
+"""The golden answers of Quartz, and the adapter with which they are compared with this implementation.
 
-`fires_quartz`, `fires_vixie` and `satisfied` have the signature that the vectors' own scorer asks for.
+`fires_quartz`, `fires_vixie` and `satisfied` have the signature that the vectors' own scorer expects.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _fires(text: str, zone: str, start_ms: int, n: int, dst: str) -> list[int]:
 
 
 def fires_quartz(text: str, zone: str, start_ms: int, n: int) -> list[int]:
-    """At most n fire times after the start, under the policy that Java's Quartz has."""
+    """At most n fire times after the start, under the policy of Java's Quartz."""
     return _fires(text, zone, start_ms, n, "quartz")
 
 

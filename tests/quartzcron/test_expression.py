@@ -166,7 +166,7 @@ def test_between_is_what_fires_yields(text: str, time: datetime, days: int) -> N
     naive_times(1990, 2080),
 )
 def test_weekly_fires_are_those_of_dateutil(days: set[int], hours: set[int], minute: int, time: datetime) -> None:
-    """dateutil.rrule, which knows nothing of Quartz, names the same times."""
+    """dateutil.rrule, which is independent of Quartz, has the same times."""
     names = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
     text = f"0 {minute} {','.join(map(str, hours))} ? * {','.join(names[day] for day in days)}"
     rule = rrule.rrule(rrule.WEEKLY, dtstart=time, byweekday=days, byhour=hours, byminute=minute, bysecond=0, count=20)
@@ -318,12 +318,12 @@ def test_normal_forms(text: str, canonical: str) -> None:
 
 
 def test_fixed_times_and_intervals_differ() -> None:
-    """They name the same wall times, but an overlap tells them apart."""
+    """They have the same wall times, but differ in an overlap."""
     assert CronExpression("0 0,30 1 * * ?") != CronExpression("0 0/30 1 * * ?")
 
 
 def test_zone_and_policy_are_part_of_the_value() -> None:
-    """Equal only in the same zone, whatever object stands for it, and under the same policy."""
+    """Equal only in the same zone, as whatever object, and under the same policy."""
     daily = "0 0 8 * * ?"
     assert CronExpression(daily, tz="Asia/Shanghai") != CronExpression(daily)
     assert CronExpression(daily, tz="Asia/Shanghai") != CronExpression(daily, tz="Asia/Tokyo")
@@ -366,7 +366,7 @@ def test_json_gives_the_value_back(text: str, tz: str | tzinfo | None, dst: str)
 
 @pytest.mark.parametrize("value", [None, 3, [], {}, {"expression": 3}, {"expression": "0 0 8 * * ?", "zone": "UTC"}])
 def test_json_of_another_form_is_refused(value: object) -> None:
-    """With what it should be; a calendar has no JSON form."""
+    """The error names the valid forms; a calendar has no JSON form."""
     with pytest.raises(CronError, match="an object of expression, tz and dst"):
         CronExpression.from_json(value)
     with pytest.raises(CronError, match="has no JSON form"):
@@ -374,7 +374,7 @@ def test_json_of_another_form_is_refused(value: object) -> None:
 
 
 def test_pickles_of_0_1_0_load() -> None:
-    """Job stores keep them; they name a function that moved."""
+    """Job stores have them; they name a function that has moved."""
     kept = b"cquartzcron.expression\n_make\n(cquartzcron.expression\nCronExpression\nV0 0 8 ? * MON\nNVquartz\ntR."
     assert pickle.loads(kept) == CronExpression("0 0 8 ? * MON", dst="quartz")
 
@@ -398,7 +398,7 @@ def test_an_expression_is_immutable() -> None:
 
 
 def test_a_subclass_keeps_its_class() -> None:
-    """The memo of texts never hands a subclass the base class."""
+    """From the memo of texts, in pickles, and without the days of a calendar or the fires of another expression."""
 
     class Ours(CronExpression):
         __slots__ = ()
@@ -406,6 +406,9 @@ def test_a_subclass_keeps_its_class() -> None:
     CronExpression("0 0 8 ? * MON")
     assert type(Ours("0 0 8 ? * MON")) is Ours
     assert type(pickle.loads(pickle.dumps(CronExpression("0 0 8 ? * MON")))) is CronExpression
+    ours = Ours("0 0 8,9 ? * MON")
+    assert type(ours.excluding([date(2026, 1, 5)])) is Ours
+    assert type(ours.excluding(CronExpression("0 0 8 * * ?"))) is Ours
 
 
 @pytest.mark.parametrize("bad", [date(2026, 1, 1), "2026-01-01", 0, 1.5, []])
@@ -444,7 +447,7 @@ def test_wrong_arguments_are_refused_with_a_hint() -> None:
     ],
 )
 def test_a_zone_of_another_spelling_gets_the_right_hint(name: str, meant: str) -> None:
-    """One that is a zone itself, and the one that was meant."""
+    """A hint that is itself a valid name, and the one that was probably meant."""
     with pytest.raises(UnknownZoneError) as caught:
         CronExpression("0 0 8 * * ?", tz=name)
     assert caught.value.hint == f"did you mean {meant!r}?"

@@ -63,7 +63,7 @@ def test_all_kinds_of_one_zone_agree(kind: tzinfo, text: str, dst: str, around: 
 
 @pytest.mark.parametrize("kind", FIXED, ids=lambda kind: type(kind).__module__)
 def test_fixed_offsets_have_no_gaps(kind: tzinfo) -> None:
-    """Whoever made the offset, 02:30 exists on every day."""
+    """Whichever library made the offset, 02:30 exists on every day."""
     fires = list(islice(CronExpression("0 30 2 * * ?").fires(datetime(2026, 3, 7, 12, tzinfo=kind)), 2))
     assert [fire.replace(tzinfo=None) for fire in fires] == [datetime(2026, 3, 8, 2, 30), datetime(2026, 3, 9, 2, 30)]
     assert {fire.utcoffset() for fire in fires} == {timedelta(hours=-5)}
@@ -116,7 +116,7 @@ def test_microseconds_lie_between_two_fires(text: str, zone: tzinfo | None) -> N
 
 @pytest.mark.parametrize("kind", [None, UTC, *KINDS], ids=lambda kind: type(kind).__module__)
 def test_the_ends_of_the_range_in_every_kind(kind: tzinfo | None) -> None:
-    """The first fire is in 1970 and the last in 2099 by the clock of the question, and nothing overflows."""
+    """The first fire is in 1970 and the last in 2099 in the zone of the time that is passed, and nothing overflows."""
     daily = CronExpression("0 0 12 * * ?")
     first, last = daily.next_fire(datetime(1900, 1, 1, tzinfo=kind)), daily.prev_fire(datetime(2200, 1, 1, tzinfo=kind))
     assert first is not None
@@ -131,7 +131,7 @@ def test_the_ends_of_the_range_in_every_kind(kind: tzinfo | None) -> None:
 
 
 def test_threads_count_and_walk_an_expression_together() -> None:
-    """Eight threads that begin at the same moment with an expression that nobody has asked yet."""
+    """Eight threads that start at the same moment with an unused expression."""
     zones: list[tzinfo | None] = [None, NEW_YORK, UTC, ZoneInfo("Asia/Tokyo")]
     start, interval = datetime(2026, 3, 1), sys.getswitchinterval()
     expected = [CronExpression("0 0/7 8-9 ? * MON").count(start, start + timedelta(days=90))] * 8

@@ -1,4 +1,4 @@
-"""What an import of quartzcron loads, and what it leaves for later."""
+"""What an import of quartzcron loads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def modules_after(code: str) -> set[str]:
 
 
 def of_quartzcron(modules: set[str]) -> set[str]:
-    """Those of this package, by their names inside it."""
+    """The modules of this package, by their names inside it."""
     return {name.removeprefix("quartzcron.") for name in modules if name.partition(".")[0] == "quartzcron"}
 
 

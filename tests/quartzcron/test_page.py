@@ -1,4 +1,4 @@
-"""Every example of docs/quartzcron.md runs, and prints what stands there; the page leaves out no public question."""
+"""Every example of docs/quartzcron.md runs and prints what the page shows; the page shows every public method."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_commands_print_what_they_say(
     assert (out + err).rstrip() == printed.rstrip()
 
 
-def test_the_page_shows_every_public_question_and_every_command() -> None:
+def test_the_page_shows_every_public_name_and_every_command() -> None:
     """A new one has to be shown there."""
     public = {name for name in dir(CronExpression) if not name.startswith("_")} - {"tz", "dst"}
     assert {name for name in public if not re.search(rf"\b{name}\b", "".join(blocks("python")))} == set()

@@ -1,4 +1,4 @@
-"""Unions and overlaps: exact, in every mixture of zones, and never endless."""
+"""Unions, overlaps and differences: exact, in every mixture of zones, and in bounded time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression
-from quartzcron.schedules import Overlap, Schedule, Union, overlap, union
+from quartzcron.schedules import Overlap, Schedule, Union, difference, overlap, union
 from tests.strategies import ZONE_NAMES, expressions, sparse_expressions
 
 NEW_YEAR = datetime(2026, 1, 1)
@@ -42,7 +42,7 @@ def test_a_union_fires_when_either_does_and_an_overlap_when_both_do(one: str, ot
 def test_overlaps_are_right_across_zones_and_their_transitions(
     one: str, other: str, zones: tuple[str | None, str | None], day: int
 ) -> None:
-    """A fortnight from any day of 2026, forth and back, compared as instants."""
+    """Two weeks from any day of 2026, forwards and backwards, compared as instants."""
     left, right = CronExpression(one, tz=zones[0]), CronExpression(other, tz=zones[1])
     start = datetime(2026, 1, 1, tzinfo=ZoneInfo("America/New_York")) + timedelta(days=day)
     end = start + timedelta(days=14)
@@ -69,7 +69,7 @@ def test_prev_fire_mirrors_next_fire(one: str, other: str) -> None:
 
 
 def meeting(schedule: Schedule | CronExpression, start: datetime, end: datetime) -> set[datetime]:
-    """The fires of a schedule by sets of those of its expressions."""
+    """The fires of a schedule, computed with sets of the fires of its expressions."""
     if isinstance(schedule, CronExpression):
         return {fire.astimezone(UTC) for fire in schedule.between(start, end)}
     parts = [meeting(part, start, end) for part in schedule.parts]
@@ -95,7 +95,7 @@ def nested(draw: st.DrawFn) -> Schedule:
 @given(schedule=nested(), day=st.integers(0, 364) | st.sampled_from([66, 302, 304, 92, 88, 276]))
 @settings(max_examples=40, deadline=None)
 def test_nested_schedules_are_the_sets_that_they_say(schedule: Overlap, day: int) -> None:
-    """Five days from any day of 2026, the days of changed clocks among them, forth and back."""
+    """Five days from any day of 2026, including transition days, forwards and backwards."""
     start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
     end = start + timedelta(days=5)
     expected = sorted(meeting(schedule, start, end))
@@ -108,7 +108,7 @@ def test_nested_schedules_are_the_sets_that_they_say(schedule: Overlap, day: int
 
 
 def test_an_overlap_of_many_unions_costs_what_its_parts_do() -> None:
-    """Nine unions of four would be 262,144 overlaps; none of them ever fires, and that is known at once."""
+    """Nine unions of four would be 262,144 overlaps; that none of them ever fires is found at once."""
     texts = [[f"* * * {1 + (5 * n + 7 * k) % 28},{1 + (3 * n + 11 * k) % 28} * ?" for k in range(4)] for n in range(9)]
     never = overlap(*(union(*map(CronExpression, four)) for four in texts))
     began = time.perf_counter()
@@ -165,7 +165,7 @@ def test_that_two_never_meet_is_proved_in_bounded_time(
 
 
 def test_a_meeting_at_the_end_of_a_gap_is_found() -> None:
-    """02:30 and 03:00 New York are one moment on the day on which 02:30 does not exist."""
+    """02:30 and 03:00 in New York are the same instant on the day on which 02:30 does not exist."""
     half_past_two, three = (CronExpression(text, tz="America/New_York") for text in ("0 30 2 * * ?", "0 0 3 * * ?"))
     both = overlap(half_past_two, three)
     assert both.next_fire(NEW_YEAR_UTC) == datetime(2026, 3, 8, 7, tzinfo=UTC)
@@ -181,7 +181,7 @@ def test_overlaps_distribute_over_unions() -> None:
 
 
 def test_naive_and_aware_questions() -> None:
-    """A naive time is wall time of the zone that all share; where they differ it is refused."""
+    """A naive time is wall time in the zone that all share; if they differ it is refused."""
     shanghai, paris = (
         CronExpression("0 0 18 * * ?", tz="Asia/Shanghai"),
         CronExpression("0 0 12 * * ?", tz="Europe/Paris"),
@@ -201,7 +201,7 @@ def test_naive_and_aware_questions() -> None:
 
 
 def test_schedules_are_values() -> None:
-    """Equal whatever their order, hashable, picklable, with a repr that tells them."""
+    """Equal in any order, hashable, picklable, with a repr of their parts."""
     a, b = CronExpression("0 0 8 ? * MON"), CronExpression("0 0 8 13 * ?")
     assert union(a, b) == union(b, a)
     assert overlap(a, b) == overlap(b, a)
@@ -217,6 +217,25 @@ def test_schedules_are_values() -> None:
             make()
         with pytest.raises(TypeError, match="made of expressions"):
             make("0 0 8 * * ?")  # type: ignore[arg-type]
+
+
+def test_a_difference_has_the_fires_of_the_first_alone() -> None:
+    """Of several others, in one zone; an expression where one can express it, else a union."""
+    every_hour = CronExpression("0 0 8-12 * * ?", tz="Asia/Shanghai")
+    nine, noon_on_fridays = CronExpression("0 0 9 * * ?", tz="Asia/Shanghai"), CronExpression("0 0 12 ? * FRI")
+    assert difference(every_hour) is every_hour
+    assert difference(every_hour, nine) == CronExpression("0 0 8,10-12 * * ?", tz="Asia/Shanghai")
+    rest = difference(every_hour, nine, noon_on_fridays)
+    assert isinstance(rest, Union)
+    start, end = datetime(2026, 1, 1), datetime(2026, 1, 15)
+    taken = {*nine.between(start, end)}
+    expected = [
+        fire for fire in every_hour.between(start, end) if fire not in taken and (fire.hour, fire.weekday()) != (12, 4)
+    ]
+    assert rest.between(start, end) == expected
+    assert rest == every_hour.excluding(nine, noon_on_fridays)
+    with pytest.raises(TypeError, match="CronExpression"):
+        difference(every_hour, union(nine))  # type: ignore[arg-type]
 
 
 def test_times_far_away_are_answered() -> None:

@@ -1,4 +1,4 @@
-"""Whatever is handed to the public functions: an answer, a CronError or a TypeError that says what is expected."""
+"""Any argument of the public functions: a result, a CronError, or a TypeError that names what is expected."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Unprintable:
 
 
 class Nowhere(tzinfo):
-    """A zone that answers nothing."""
+    """A zone without an offset."""
 
 
 WRONG: list[object] = [
@@ -60,7 +60,7 @@ def first(fires: Iterator[datetime]) -> list[datetime]:
 
 
 def questions() -> Iterator[tuple[str, Call]]:
-    """Those to expressions and schedules, about times."""
+    """The methods of expressions and schedules that take a time."""
     for name, asked in (("text", WEEKLY), ("zone", IN_A_ZONE), ("union", UNION), ("overlap", OVERLAP)):
         yield f"next_fire, {name}", asked.next_fire
         yield f"prev_fire, {name}", asked.prev_fire
@@ -83,7 +83,7 @@ CALLS: dict[str, Call] = {
     "dst": lambda wrong: CronExpression("0 0 8 ? * MON", dst=wrong),
     **dict(questions()),
     "describe": WEEKLY.describe,
-    "words.describe": describe,
+    "text.describe": describe,
     "excluding": WEEKLY.excluding,
     "calendars.excluding": excluding,
     "hashed": lambda wrong: CronExpression.hashed(wrong, key="k"),
@@ -94,7 +94,7 @@ CALLS: dict[str, Call] = {
     "from_json tz": lambda wrong: CronExpression.from_json({"expression": "0 0 8 ? * MON", "tz": wrong}),
     "from_json dst": lambda wrong: CronExpression.from_json({"expression": "0 0 8 ? * MON", "dst": wrong}),
     "to_rrule": WEEKLY.to_rrule,
-    "recurrence.to_rrule": to_rrule,
+    "rrule.to_rrule": to_rrule,
     **{f"from_{name}": getattr(CronExpression, f"from_{name}") for name in TEXTS},
     "from_dialect": lambda wrong: CronExpression.from_dialect(wrong, "@daily"),
     "to_dialect": WEEKLY.to_dialect,
@@ -121,7 +121,7 @@ CALLS: dict[str, Call] = {
 
 
 def refusal(call: Call, wrong: object) -> Exception | None:
-    """What a call is refused with, None if it is answered; any other exception goes through."""
+    """The error of a call, None if it has a result; any other exception is not caught."""
     try:
         call(wrong)
     except (CronError, TypeError) as error:
@@ -131,7 +131,7 @@ def refusal(call: Call, wrong: object) -> Exception | None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_wrong_argument_is_refused_in_one_clear_line(name: str) -> None:
-    """Never an AttributeError, never a message that is endless, or that does not say what is expected."""
+    """Never an AttributeError, and never a long message, or one that does not name what is expected."""
     for wrong in WRONG:
         error = refusal(CALLS[name], wrong)
         message = str(error or "")
@@ -140,7 +140,7 @@ def test_a_wrong_argument_is_refused_in_one_clear_line(name: str) -> None:
         assert not isinstance(error, TypeError) or re.search(r"(is|are) .*, not \w+$|one is naive", message), message
 
 
-def test_every_public_question_is_among_them() -> None:
+def test_every_public_method_is_among_them() -> None:
     """A new one has to be added here."""
     public = {
         name

@@ -77,7 +77,7 @@ def test_diff_shows_what_only_one_has(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_diff_of_equals_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
-    """Status 0; expressions that differ only where clocks change are told apart."""
+    """Status 0; expressions that differ only where clocks change are not equal."""
     assert output(capsys, "diff", "0 0 8 ? * 2", "0 0 8 ? * MON *") == (0, "they are equal\n")
     status, text = output(capsys, "diff", "0 0 8 * * ?", "0 0 8-8 * * ?")
     assert (status, text) == (1, "the same wall times from then on, but they are not equal\n")

@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_wrong_line_is_named_as_compilers_do(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """File, line and column, then the caret and the fix; what never fires is told and is not wrong."""
+    """File, line and column, then the caret and the fix; an expression that never fires is reported, but not wrong."""
     assert main(["check", str(path)]) == 1
     out, err = capsys.readouterr()
     assert out.splitlines() == [
@@ -40,7 +40,7 @@ def test_a_wrong_line_is_named_as_compilers_do(path: Path, capsys: pytest.Captur
 
 
 def test_standard_input_and_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """- is standard input; one object an expression, with its line."""
+    """- is standard input; one object per expression, with its line."""
     monkeypatch.setattr("sys.stdin", io.StringIO(LINES))
     assert main(["check", "-", "--json"]) == 1
     out, err = capsys.readouterr()
@@ -54,7 +54,7 @@ def test_standard_input_and_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_a_good_file_has_status_0(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And says how much was read."""
+    """And a summary on stderr."""
     path.write_text("\ufeff0 0 8 ? * MON\r\n0 0 9 ? * MON\r\n", encoding="utf-8")
     assert main(["check", str(path)]) == 0
     assert capsys.readouterr().err == f"{path}: 2 expressions, none wrong\n"
@@ -62,7 +62,7 @@ def test_a_good_file_has_status_0(path: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("name", ["missing.txt", "no/such.cron"])
 def test_a_missing_file_has_status_2(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Rather than being taken for an expression."""
+    """It is not read as an expression."""
     assert main(["check", name]) == 2
     assert "there is no such file" in capsys.readouterr().err
 

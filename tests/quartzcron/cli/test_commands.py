@@ -17,7 +17,7 @@ SHANGHAI = ["--tz", "Asia/Shanghai", "--from", "2026-01-01"]
 
 
 def test_next_prints_fire_times(capsys: pytest.CaptureFixture[str]) -> None:
-    """One a line: weekday, time with offset, zone."""
+    """One per line: weekday, time with offset, zone."""
     assert main(["next", MONDAYS, *SHANGHAI, "-n", "2"]) == 0
     assert capsys.readouterr().out == "Mon 2026-01-05 08:00:00+08:00 CST\nMon 2026-01-12 08:00:00+08:00 CST\n"
 
@@ -39,7 +39,7 @@ def test_moments_are_written_as_people_do(moment: str, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize("moment", ["now", "today", "tomorrow", "yesterday"])
 def test_moments_in_words(moment: str) -> None:
-    """The words that people try first."""
+    """now, today, tomorrow, yesterday."""
     assert main(["next", MONDAYS, "--from", moment]) == 0
 
 
@@ -50,8 +50,8 @@ def test_the_policy_is_an_option(dst: str, time: str, capsys: pytest.CaptureFixt
     assert time in capsys.readouterr().out
 
 
-def test_check_tells_all_that_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    """Good ones on stdout in normal form, bad ones on stderr with carets and the fix; status 1."""
+def test_check_reports_every_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    """Valid ones on stdout in normal form, invalid ones on stderr with carets and the fix; status 1."""
     assert main(["check", "0 0 8 ? * 2", "0 8 * * 1", "0 0 8 30 2 ?"]) == 1
     out, err = capsys.readouterr()
     assert out == "0 0 8 ? * 2: ok, 0 0 8 ? * MON\n0 0 8 30 2 ?: ok, 0 0 8 30 2 ?, but it never fires\n"
@@ -59,7 +59,7 @@ def test_check_tells_all_that_is_wrong(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_check_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """One object an expression."""
+    """One object per expression."""
     assert main(["check", MONDAYS, "0 75 8 * * ?", "--json"]) == 1
     good, bad = json.loads(capsys.readouterr().out)
     assert good == {"expression": MONDAYS, "valid": True, "canonical": MONDAYS, "never_fires": False}
@@ -67,7 +67,7 @@ def test_check_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_never_fires_has_status_1(capsys: pytest.CaptureFixture[str]) -> None:
-    """And says why on stderr; JSON is an empty list."""
+    """With the reason on stderr; JSON is an empty list."""
     assert main(["next", "0 0 8 30 2 ?"]) == 1
     assert "never fires" in capsys.readouterr().err
     assert main(["next", "0 0 8 1 1 ? 2020", *SHANGHAI, "--json"]) == 1
@@ -131,7 +131,7 @@ ENDLESS = "x\x1b[31m" * 20_000
     ],
 )
 def test_what_is_echoed_is_short_and_harmless(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """A few lines, whatever was typed, and nothing that a terminal obeys."""
+    """A few lines, whatever the argument, and no control characters."""
     with contextlib.suppress(SystemExit):  # argparse's way out
         main(arguments)
     out, err = capsys.readouterr()
@@ -140,14 +140,14 @@ def test_what_is_echoed_is_short_and_harmless(arguments: list[str], capsys: pyte
 
 
 def test_forgotten_quotes_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Fields as arguments of their own, which a shell may have made file names of."""
+    """The fields are separate arguments, which a shell may have expanded to file names."""
     with pytest.raises(SystemExit):
         main(["next", "0", "0", "8", "*", "*", "?"])
     assert "an expression stands in quotes" in capsys.readouterr().err
 
 
 def test_check_reads_what_a_shell_calls_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also a pipe, as in check <(crontab -l); a folder is none."""
+    """Also a pipe, as in check <(crontab -l), but not a folder."""
     assert main(["check", "/dev/null"]) == 0
     assert "0 expressions, none wrong" in capsys.readouterr().err
     assert main(["check", str(tmp_path)]) == 2

@@ -39,7 +39,7 @@ def test_each_day_has_its_column_and_its_row() -> None:
 
 
 def test_the_text_is_narrow_and_without_colour(capsys: pytest.CaptureFixture[str]) -> None:
-    """When not printed to a terminal there are no escape sequences; it fits into 58 columns but for its title."""
+    """When not printed to a terminal there are no escape sequences; it fits into 58 columns, except for its title."""
     assert main(["next", "0 0 8 L * ?", *SHANGHAI, "--calendar"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "2026 · 0 0 8 L * ? · Asia/Shanghai"
@@ -66,7 +66,7 @@ def test_more_fires_are_a_darker_shade() -> None:
 
 
 def test_the_svg_is_well_formed_and_has_a_tooltip_a_day(tmp_path: Path) -> None:
-    """Text is escaped; light and dark are both provided for."""
+    """Text is escaped; it has a light and a dark scheme."""
     path = tmp_path / "year.svg"
     assert main(["next", "0 0 8 ? * MON", *SHANGHAI, "--svg", str(path)]) == 0
     root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ def test_the_svg_is_well_formed_and_has_a_tooltip_a_day(tmp_path: Path) -> None:
 
 
 def test_json_and_failures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The days that fire as an object; status 1 if none does, 2 for what cannot be."""
+    """The days that fire as an object; status 1 if none does, 2 for invalid arguments."""
     assert main(["next", "0 0 8 1 1 ?", *SHANGHAI, "--json"]) == 0
     assert capsys.readouterr().out == '{"2026-01-01": 1}\n'
     assert main(["next", "0 0 8 30 2 ?", *SHANGHAI, "--svg", "-"]) == 1

@@ -28,7 +28,7 @@ def test_it_fires_when_the_expression_does() -> None:
 
 
 def test_it_keeps_what_was_missed_as_apscheduler_wants_it() -> None:
-    """Coalescing and misfires are the scheduler's business, so every fire time is given."""
+    """Every fire time is returned, since coalescing and misfires are up to the scheduler."""
     trigger = QuartzTrigger("0 0 8 * * ?", timezone="UTC")
     assert trigger.get_next_fire_time(EIGHT - timedelta(days=5), NOW) == EIGHT - timedelta(days=4)
 
@@ -74,7 +74,7 @@ def test_jitter_delays_within_its_bound() -> None:
 
 
 def test_it_pickles_for_persistent_job_stores() -> None:
-    """With all that it knows."""
+    """With all its attributes."""
     trigger = QuartzTrigger("0 0 8 ? * MON", timezone="Asia/Shanghai", end_date="2030-01-01", jitter=None)
     again = pickle.loads(pickle.dumps(trigger))
     assert again.get_next_fire_time(None, NOW) == trigger.get_next_fire_time(None, NOW)

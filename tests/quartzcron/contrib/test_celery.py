@@ -25,12 +25,12 @@ def app(**settings: Any) -> Any:
 
 
 def at(now: datetime, expression: str | CronExpression, *, tz: str | None = None, **settings: Any) -> quartz:
-    """A schedule whose clock stands still."""
+    """A schedule with a fixed clock."""
     return quartz(expression, tz=tz, nowfun=lambda: now, app=app(**settings))
 
 
 def test_it_is_due_at_its_fire_time_and_not_before() -> None:
-    """And says when to ask again."""
+    """With the seconds until the next check."""
     last = MONDAY + timedelta(hours=1)
     early = at(MONDAY + timedelta(hours=7, minutes=59, seconds=30), "0 0 8 ? * MON")
     assert tuple(early.is_due(last)) == (False, 30.0)
@@ -49,7 +49,7 @@ def test_it_goes_by_the_zone_of_the_app_or_its_own() -> None:
 
 
 def test_time_passes_where_clocks_change() -> None:
-    """On the evening before the hour that New York lacks, 08:00 is thirteen hours away, not fourteen."""
+    """On the evening before clocks go forward in New York, 08:00 is thirteen hours away, not fourteen."""
     evening = datetime(2026, 3, 7, 23, tzinfo=UTC)
     schedule = at(evening, "0 0 8 * * ?", tz="America/New_York")
     assert tuple(schedule.is_due(evening)) == (False, 13 * 3600.0)
@@ -67,7 +67,7 @@ def test_what_was_missed_runs_once_unless_it_is_too_late() -> None:
 
 
 def test_what_never_fires_is_never_due() -> None:
-    """Beat asks again after a day."""
+    """Beat checks again after a day."""
     assert tuple(at(MONDAY, "0 0 8 30 2 ?").is_due(MONDAY)) == (False, 86_400.0)
 
 

@@ -107,7 +107,7 @@ def _orm() -> Iterator[Any]:
     ],
 )
 def test_sqlalchemy_compares_texts(orm: Any, condition: Any, found: bool) -> None:
-    """Patterns and pieces are any text; what a column is equal to is an expression."""
+    """LIKE takes any text; comparisons take an expression."""
     session, timer = orm
     from sqlalchemy import select
 
@@ -199,7 +199,7 @@ def test_django_gives_back_what_it_was_given(timer_model: Any) -> None:
 
 
 def test_django_refuses_what_is_no_expression(timer_model: Any) -> None:
-    """As forms want it, and what the field could not give back."""
+    """As a ValidationError for forms, and as a CronError for what the field could not return."""
     from django.core.exceptions import ValidationError
 
     with pytest.raises(ValidationError, match="75 is out of range"):
@@ -217,7 +217,7 @@ def test_django_refuses_what_is_no_expression(timer_model: Any) -> None:
     [("0 0 8 ? * MON", False), (" 0 0 8 ? * MON ", False), ("0 0 8 ? * 2", True), ("0 0 9 ? * MON", True), ("x", True)],
 )
 def test_a_django_form_has_changed_if_the_text_has(timer_model: Any, text: str, changed: bool) -> None:
-    """Formsets save nothing else, so another spelling of the same fires is a change."""
+    """Formsets save only what has changed, so another text with the same fires counts as a change."""
     from django.forms import modelform_factory
 
     form_class = modelform_factory(timer_model, fields=["schedule", "fallback"])

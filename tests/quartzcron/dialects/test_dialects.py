@@ -75,7 +75,7 @@ def test_fixed_times_stay_fixed_and_intervals_intervals(dialect: str, text: str)
 @given(text=crontabs())
 @settings(max_examples=40, deadline=None)
 def test_croniter_agrees_about_crontabs(text: str) -> None:
-    """Five fires of every line that is read, but where croniter takes `1-1` for all, or `*/2` for a restriction."""
+    """Five fires of every line that is read, except where croniter reads `1-1` as all, or `*/2` as a restriction."""
     croniter = pytest.importorskip("croniter")
     try:
         ours = CronExpression.from_crontab(text)
@@ -129,7 +129,7 @@ def test_systemd_agrees_about_oncalendar(text: str) -> None:
     ],
 )
 def test_crontab_lines_are_read(crontab: str, quartz: str) -> None:
-    """Sunday is 0 and 7; either day field fires, unless one of them begins with a star: then both have to."""
+    """Sunday is 0 and 7; either day field matches, unless one of them begins with a star: then both have to."""
     assert CronExpression.from_crontab(crontab) == CronExpression(quartz)
 
 
@@ -227,7 +227,7 @@ def test_what_crontab_cannot_say_is_refused(quartz: str, part: str | None) -> No
     ],
 )
 def test_spring_is_read(spring: str, quartz: str) -> None:
-    """Monday is 1, Sunday 0 or 7; `*` and `?` are the same; both day fields have to be met."""
+    """Monday is 1, Sunday 0 or 7; `*` and `?` are the same; both day fields have to match."""
     assert CronExpression.from_spring(spring) == CronExpression(quartz)
 
 
@@ -248,7 +248,7 @@ def test_spring_is_read(spring: str, quartz: str) -> None:
     ],
 )
 def test_spring_is_refused_with_the_reason(spring: str, reason: str) -> None:
-    """What Quartz has not, and what Spring has not."""
+    """Texts that Quartz cannot express, and texts that Spring does not accept."""
     with pytest.raises(DialectError) as caught:
         CronExpression.from_spring(spring)
     assert reason in caught.value.reason
@@ -266,7 +266,7 @@ def test_spring_is_refused_with_the_reason(spring: str, reason: str) -> None:
     ],
 )
 def test_spring_is_written(quartz: str, spring: str) -> None:
-    """Weekdays by name, which no numbering confuses."""
+    """Weekdays by name, which are the same in every numbering."""
     assert CronExpression(quartz).to_spring() == spring.replace("MON-TUE", "MON,TUE")
 
 
@@ -309,7 +309,7 @@ def test_eventbridge_is_read(eventbridge: str, quartz: str) -> None:
     ],
 )
 def test_eventbridge_is_refused_with_the_reason(eventbridge: str, reason: str) -> None:
-    """A rate is none of the clock's."""
+    """A rate is not tied to the clock."""
     with pytest.raises(DialectError) as caught:
         CronExpression.from_eventbridge(eventbridge)
     assert reason in caught.value.reason
@@ -325,7 +325,7 @@ def test_eventbridge_is_refused_with_the_reason(eventbridge: str, reason: str) -
     ],
 )
 def test_eventbridge_is_written(quartz: str, eventbridge: str) -> None:
-    """Ready to be pasted."""
+    """With cron(…) around it."""
     assert CronExpression(quartz).to_eventbridge() == eventbridge
 
 
@@ -422,7 +422,7 @@ def test_what_oncalendar_cannot_say_is_refused(quartz: str) -> None:
 @given(text=crontabs() | invalid_texts() | st.text(max_size=30))
 @settings(max_examples=150, deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
-    """By every dialect, and by nothing but a CronError."""
+    """By every dialect, with no other exception than a CronError."""
     for reader in [*(getattr(CronExpression, f"from_{dialect}") for dialect in DIALECTS), by_hash]:
         try:
             assert isinstance(reader(text), CronExpression)
@@ -432,7 +432,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["0 0 0 " + "1W," * 30_000 + "1W * *", "* * * * " + "1," * 50_000, "Mon," * 25_000])
 def test_long_texts_take_no_long_time(text: str) -> None:
-    """Linear, whatever is said again and again."""
+    """Linear in the length of the text, whatever repeats in it."""
     began = time.perf_counter()
     for dialect in DIALECTS:
         with contextlib.suppress(CronError):
@@ -460,6 +460,6 @@ def test_zone_and_policy_are_passed_on() -> None:
 @pytest.mark.parametrize("wrong", [None, 5, b"0 8 * * *", ["a"]])
 @pytest.mark.parametrize("reader", ["from_crontab", "from_spring", "from_eventbridge", "from_oncalendar"])
 def test_what_is_no_text_is_a_type_error(reader: str, wrong: object) -> None:
-    """With the type that was given."""
+    """With the type of the argument."""
     with pytest.raises(TypeError, match=f"a schedule is a text, not {type(wrong).__name__}"):
         getattr(CronExpression, reader)(wrong)

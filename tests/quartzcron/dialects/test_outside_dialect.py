@@ -64,7 +64,7 @@ def test_the_command_line_converts_from_and_to_it(installed: Path) -> None:
 
 
 def test_it_is_listed_after_the_dialects_of_this_package(installed: Path) -> None:
-    """A dialect that cannot be loaded has the reason in its row, and spoils no other."""
+    """A dialect that cannot be loaded has the reason in its row; the others are not affected."""
     lines = run(installed, "-m", "quartzcron", "convert", "0 30 8 * * ?").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [*DIALECTS, "clock", "lost", "odd"]
     assert lines[-3:] == [

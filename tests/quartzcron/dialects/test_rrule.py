@@ -1,4 +1,4 @@
-"""Recurrence rules: what dateutil makes of them is what the expression fires."""
+"""Recurrence rules: dateutil computes the same times from them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_rule_recurs_when_the_expression_fires(text: str) -> None:
     ],
 )
 def test_rules_are_written_as_calendars_write_them(text: str, rule: str) -> None:
-    """The shortest frequency that does it."""
+    """With the shortest frequency that suffices."""
     assert str(CronExpression(text).to_rrule(NEW_YEAR)) == f"DTSTART:20260101T000000\nRRULE:{rule}"
 
 
@@ -84,14 +84,14 @@ def test_the_hard_ones_recur_as_they_fire(text: str) -> None:
     ],
 )
 def test_what_no_rule_says_is_refused(text: str, part: str | None) -> None:
-    """With the part that is in the way."""
+    """With the part that is the reason."""
     with pytest.raises(DialectError, match="RRULE") as caught:
         CronExpression(text).to_rrule(NEW_YEAR)
     assert caught.value.part == part
 
 
 def test_a_rule_begins_with_a_naive_time() -> None:
-    """In 1970, if not told otherwise."""
+    """In 1970 by default."""
     assert next(iter(CronExpression("0 0 8 * * ?").to_rrule())) == datetime(1970, 1, 1, 8)
     with pytest.raises(DialectError, match="naive"):
         CronExpression("0 0 8 * * ?").to_rrule(datetime(2026, 1, 1, tzinfo=UTC))

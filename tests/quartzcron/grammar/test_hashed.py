@@ -1,4 +1,4 @@
-"""H: stable, unbiased, spread, and refused where it means nothing."""
+"""H: stable, unbiased, spread, and refused where it is invalid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_every_value_is_as_likely_as_the_others() -> None:
 
 
 def test_fields_are_picked_apart() -> None:
-    """Minutes say nothing about hours: of 2,000 keys, all 24 hours occur at one minute or another, evenly."""
+    """Minutes and hours are independent: of 2,000 keys, all 24 hours occur at one minute or another, evenly."""
     pairs = {tuple(hashed_text("0 H H * * ?", str(n)).split()[1:3]) for n in range(2_000)}
     assert len(pairs) > 1_000
 
@@ -50,7 +50,7 @@ def test_picks_stay_within_their_bounds(n: int) -> None:
 
 
 def test_names_that_begin_with_no_h_are_left_alone() -> None:
-    """THU holds an H and is none; zone and policy are passed on."""
+    """THU contains an H, which is not replaced; zone and policy are passed on."""
     hashed = CronExpression.hashed("0 0 8 ? MAR thu", key="x", tz="Asia/Shanghai", dst="quartz")
     assert hashed == CronExpression("0 0 8 ? 3 THU", tz="Asia/Shanghai", dst="quartz")
     assert CronExpression.hashed("0 5,h 8 * * ?", key="x") == CronExpression(hashed_text("0 5,H 8 * * ?", "x"))

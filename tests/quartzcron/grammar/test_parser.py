@@ -1,4 +1,4 @@
-"""What a text means, and which texts mean nothing."""
+"""The meaning of valid texts, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.strategies import expressions, invalid_texts
     ],
 )
 def test_two_spellings_of_one_meaning_are_equal(text: str, same: str) -> None:
-    """Equality and hash look at what fires, not at the text."""
+    """Equality and hash depend on the fires, not on the text."""
     assert CronExpression(text) == CronExpression(same)
     assert hash(CronExpression(text)) == hash(CronExpression(same))
 
@@ -230,7 +230,7 @@ def test_any_text_is_an_expression_or_a_cron_error(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["9 */1 * * -", "0 8 * * ,", "0 8 * * /2", "0 8 * * 1-", "0 8 * * -5", "0 8 * * -/2"])
 def test_a_broken_crontab_line_gets_no_fix(text: str) -> None:
-    """Found by fuzzing: a day of the week that says nothing leaves no six fields to propose."""
+    """Found by fuzzing: with an invalid day of the week there is no expression to propose."""
     error = refusal(text)
     assert error is not None
     assert error.fix is None

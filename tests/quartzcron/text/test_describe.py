@@ -1,4 +1,4 @@
-"""Descriptions: the golden ones, which people have read aloud, and that they say neither more nor less than fires."""
+"""Descriptions: the golden ones, which people have read, and that they match the fires exactly."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_descriptions_are_the_same_exactly_if_the_fires_are(one: str, other: str
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_neighbours_are_told_apart(language: str) -> None:
-    """A few thousand expressions that differ in little."""
+    """A few thousand expressions that differ slightly."""
     seconds = ["0", "30", "*", "*/15", "5/15", "0-5", "7,8,20"]
     minutes = ["0", "15", "*", "*/20", "5/20", "0-30", "0-30/3", "58-4", "7,51"]
     hours = ["0", "9", "*", "*/2", "1/2", "9-17", "22-2", "0-6,12,20-22", "3,5,8,20"]
@@ -81,7 +81,7 @@ def test_the_spelling_makes_no_difference(text: str) -> None:
 @given(text=expressions())
 @settings(max_examples=40, deadline=None)
 def test_the_simplest_days_are_the_same_days(text: str) -> None:
-    """Nothing is lost or added when days are said in their simplest form."""
+    """The simplest form of days is equal to them."""
     from quartzcron.wall.days import day_rule
 
     key = CronExpression(text)._pattern.days.key
@@ -137,7 +137,7 @@ def test_what_fires_alike_is_described_alike(one: str, other: str) -> None:
     ],
 )
 def test_nothing_can_be_heard_in_two_ways(text: str, english: str, chinese: str) -> None:
-    """Phrases that were stumbled over once."""
+    """Phrases that were ambiguous once."""
     expression = CronExpression(text)
     assert (expression.describe(), expression.describe("zh")) == (english, chinese)
 
@@ -156,6 +156,6 @@ def test_a_zone_of_its_own_is_named() -> None:
 
 
 def test_another_language_is_refused() -> None:
-    """With the languages there are."""
+    """The error lists the languages."""
     with pytest.raises(CronError, match="languages are en and zh"):
         CronExpression("0 0 8 ? * MON").describe("fr")

@@ -82,7 +82,7 @@ def test_around_a_transition_fires_are_those_of_the_oracle(
     ],
 )
 def test_new_york_changes_its_clocks(text: str, dst: str, after: str, fires: list[str]) -> None:
-    """The table of the two policies, as written in dst_policies.py."""
+    """The table of the two policies, as in dst_policies.py."""
     expression = CronExpression(text, dst=dst)
     fire: datetime | None = datetime.fromisoformat(after).replace(tzinfo=NEW_YORK)
     for expected in fires:
@@ -109,7 +109,7 @@ def test_a_start_in_the_first_pass_is_taken_for_its_wall_time_by_quartz() -> Non
 
 
 def test_samoa_skipped_a_day() -> None:
-    """What fired on 30 December 2011 fires once, when the 31st begins."""
+    """An expression of 30 December 2011 fires once, at the beginning of the 31st."""
     expression = CronExpression("0 0 8,20 * * ?", tz="Pacific/Apia")
     fires = expression.between(datetime(2011, 12, 29, 9), datetime(2011, 12, 31, 9))
     assert [fire.strftime("%d %H:%M") for fire in fires] == ["29 20:00", "31 00:00", "31 08:00"]
@@ -143,7 +143,7 @@ def test_all_kinds_of_one_zone_agree(text: str, name: str, instant: datetime, ds
 @given(expressions(with_years=False), zones(), instants(1971, 2098), policies)
 @settings(deadline=None)
 def test_chains_strictly_increase_and_mirror(text: str, zone: tzinfo, instant: datetime, dst: str) -> None:
-    """As instants, in every kind of zone, and stepping back returns to where one came from."""
+    """As instants, in every kind of zone, and stepping back returns to the start."""
     expression = CronExpression(text, dst=dst)
     chain = [in_zone(instant, zone)]
     for _ in range(5):
@@ -159,10 +159,10 @@ def test_chains_strictly_increase_and_mirror(text: str, zone: tzinfo, instant: d
 
 @given(sparse_expressions(), st.sampled_from(ZONE_NAMES), zones(), instants(1971, 2098), policies)
 @settings(deadline=None)
-def test_a_question_from_another_zone_is_answered_there(
+def test_a_time_of_another_zone_is_answered_there(
     text: str, name: str, asked_in: tzinfo, instant: datetime, dst: str
 ) -> None:
-    """The expression is read in its own zone; the answer is the same instant, in the zone of the question."""
+    """The expression is read in its own zone; the answer is the same instant, in the zone of the argument."""
     expression = CronExpression(text, tz=name, dst=dst)
     there = expression.next_fire(in_zone(instant, named_zone(name)))
     here = expression.next_fire(in_zone(instant, asked_in))
@@ -235,7 +235,7 @@ def test_named_zones_pickle_and_come_from_the_bundled_database() -> None:
 
 
 def test_a_zone_without_an_offset_is_refused() -> None:
-    """A tzinfo may say None; then no instant can be told."""
+    """The offset of a tzinfo may be None; then times have no instant."""
 
     class Nowhere(tzinfo):
         def utcoffset(self, when: datetime | None) -> None:

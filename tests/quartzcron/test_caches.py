@@ -1,4 +1,4 @@
-"""The shared caches stay small, whatever is asked of them, and forgetting changes no answer."""
+"""The shared caches are bounded, and dropping entries changes no result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AFTER = datetime(2026, 5, 5, 5, 5)
 
 
 def test_texts_and_rules_are_bounded() -> None:
-    """5,000 distinct expressions leave no more behind than the tables hold."""
+    """5,000 distinct expressions do not grow the caches beyond their bounds."""
     for n in range(5_000):
         text = f"{n % 60} {n * 7 % 60} {n % 24} {n % 28 + 1}-{n % 3 + 28} {n % 12 + 1} ? {1970 + n % 130}"
         CronExpression(text).next_fire(AFTER)
@@ -33,8 +33,8 @@ def test_texts_and_rules_are_bounded() -> None:
     assert len(iterate._day_deltas) <= 64
 
 
-def test_what_a_field_says_is_bounded() -> None:
-    """5,000 distinct texts of each field, and of all days together, leave no more behind than the memos hold."""
+def test_parsed_fields_are_bounded() -> None:
+    """5,000 distinct texts of each field, and of all days together, do not grow the memos beyond their bounds."""
     for n in range(5_000):
         minutes = f"{n % 60},{n // 60 % 60},{n // 3600}"
         text = (
@@ -45,8 +45,8 @@ def test_what_a_field_says_is_bounded() -> None:
     assert max(map(len, parser._MEMOS)) <= 4096
 
 
-def test_a_rule_without_questions_holds_no_table() -> None:
-    """Whoever has 100,000 timers on different days pays for the tables of those that are asked."""
+def test_an_unused_rule_has_no_tables() -> None:
+    """100,000 timers on different days take memory for the tables of those that are used."""
     rule = CronExpression("0 0 8 29 2 ? 2096,2088")._days
     kept = [getattr(rule, name) for name in ("_masks", "_ahead", "_behind", "_ranks", "rows_ahead", "rows_behind")]
     assert all(table is days._NOTHING for table in kept)
@@ -54,7 +54,7 @@ def test_a_rule_without_questions_holds_no_table() -> None:
 
 
 def test_zones_and_years_are_bounded() -> None:
-    """Half of the database in several years: at most 512 tables of midnights, and no table outlives them."""
+    """Half of the database in several years: at most 512 tables of midnights, and no row outlives its midnights."""
     daily = CronExpression("0 0 8 * * ?")
     for name in pytz.all_timezones[::2]:
         tz = ZoneInfo(name)
@@ -66,8 +66,8 @@ def test_zones_and_years_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_forgetting_changes_no_answer(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With room for next to nothing, a walk through 130 years and two zones is the same."""
+def test_dropping_entries_changes_no_result(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for a few entries only, iterating over 130 years and two zones has the same result."""
     expected = [fire.year for fire in CronExpression("0 0 8 29 2 ?").fires(datetime(1970, 1, 1))]
     monkeypatch.setattr(zone, "_ZONE_YEARS", limit)
     monkeypatch.setattr(year_rows, "_ROWS", limit)
