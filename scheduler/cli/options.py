@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from ..executors import kinds
-from ..project.settings import ENVIRONMENTS
+from ..project.setting_table import ENVIRONMENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ import click
 
 from ..project.preview_sources import PreviewSource
 from ..project.project import current_project
-from ..project.settings import LOG_FORMATS, LOG_LEVELS
+from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
 from ..up.handover import received_handover
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio

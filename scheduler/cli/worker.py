@@ -10,7 +10,7 @@ from ..core.timer import Environment
 from ..fleet.broker import celery_app, prepare, queues
 from ..formats.json import print_json_line
 from ..project.project import current_project
-from ..project.settings import LOG_FORMATS, LOG_LEVELS
+from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio
 from .options import json_option, served_environment_option, store_option

@@ -18,7 +18,8 @@ from ..core.timer import Environment
 from ..errors import StoreUnavailableError, TargetError
 from .keys import set_missing_keys
 from .own_folder import OWN_FOLDER, make_own_folder
-from .settings import DEVELOPMENT, Settings, read_settings
+from .setting_table import DEVELOPMENT
+from .settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from ..functions.loading import Target

@@ -1,14 +1,15 @@
 """The settings: `scheduler.toml`, environment variables and options → one frozen Settings; every value has an origin.
 
 An option of the command line wins over an environment variable, that over `scheduler.toml`, that over the default.
-Lives here: the table of settings and how their values are parsed. Never here: what a setting does.
+Lives here: the values, and reading them from their three origins. Never here: what a setting does. The table of
+settings is setting_table.py.
 """
 
 from __future__ import annotations
 
 import stat
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -18,15 +19,10 @@ from ..errors import ConfigError
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind, ExecutorSetting
 from .own_folder import OWN_FOLDER
+from .setting_table import DEVELOPMENT, ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS, Setting, settings_with_executors
 from .suggestions import did_you_mean
 
 FILE_NAME = "scheduler.toml"
-LOG_LEVELS = ("debug", "info", "warning", "error")
-LOG_FORMATS = ("text", "json")
-ENVIRONMENTS = ("production", "stage")
-#: On a developer's machine: LEANCLOUD_APP_ENV has this value, as under LeanCloud's tools, and the timers of both
-#: environments fire.
-DEVELOPMENT = "development"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +84,7 @@ class Settings:
 
     def executor_setting(self, name: str) -> Any:
         """The value of a setting of an executor in the table, for both environments."""
-        return self._value(_EXECUTOR_SETTINGS[name])
+        return self._value(EXECUTOR_SETTINGS[name])
 
     def _value(self, setting: ExecutorSetting, environment: str = "") -> Any:
         """The environment's own value, else that for both, else the default."""
@@ -103,115 +99,14 @@ class Settings:
         return str(self.folder / Path(self.store).expanduser())
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("expected a text that is not blank")
-    return value
-
-
-def _one_of(*choices: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if value not in choices:
-            raise ValueError(f"expected {' or '.join(choices)}")
-        return str(value)
-
-    return parse
-
-
-def _whole(low: int, high: int) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        try:
-            number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
-        except ValueError:
-            number = None
-        if number is None or not low <= number <= high:
-            raise ValueError(f"expected a whole number from {low} to {high:,}")
-        return number
-
-    return parse
-
-
-def _seconds(value: object) -> float:
-    try:
-        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 86_400:
-        raise ValueError("expected a number of seconds, more than 0 and at most 86400")
-    return number
-
-
-def _zone(value: object) -> str:
-    from quartzcron import CronError, CronExpression
-
-    try:
-        CronExpression("0 0 0 * * ?", tz=_text(value))
-    except CronError as error:
-        raise ValueError(str(error)) from error
-    return str(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How one setting is parsed, and the environment variables that set it, the strongest first."""
-
-    parse: Callable[[object], Any]
-    variables: tuple[str, ...]
-
-
-def _executor(value: object) -> str:
-    # Names from outside are looked up only where they are needed.
-    if value not in list(kinds.KINDS) and value not in kinds.kind_names():
-        raise ValueError(f"expected {' or '.join(kinds.kind_names())}")
-    return str(value)
-
-
-def _settings_of(kind: ExecutorKind) -> dict[str, Setting]:
-    """The settings of a kind of executor, by their full names; those of environments in a table of their name."""
-    settings = {}
-    for setting in kind.settings:
-        parse = _whole(*setting.bounds) if setting.bounds else _text
-        for prefix in ("", *(f"{environment}_" for environment in ENVIRONMENTS if setting.is_of_environment)):
-            name = f"{prefix}{setting.name}"
-            settings[name] = Setting(parse, (f"SCHEDULER_{name}".upper(),))
-    return settings
-
-
-_EXECUTOR_SETTINGS = {setting.name: setting for kind in kinds.KINDS.values() for setting in kind.settings}
-SETTINGS: Mapping[str, Setting] = {
-    "target": Setting(_text, ("SCHEDULER_TARGET",)),
-    "store": Setting(_text, ("SCHEDULER_STORE",)),
-    "host": Setting(_text, ("SCHEDULER_HOST",)),
-    "port": Setting(_whole(0, 65_535), ("LEANCLOUD_APP_PORT", "LC_APP_PORT", "SCHEDULER_PORT")),
-    "environment": Setting(
-        _one_of(*ENVIRONMENTS, DEVELOPMENT),
-        ("LEANCLOUD_APP_ENV", "LC_APP_ENV", "LEANCLOUD_APP_PROD", "LC_APP_PROD", "SCHEDULER_ENVIRONMENT"),
-    ),
-    "tz": Setting(_zone, ("SCHEDULER_TZ",)),
-    "max_timers": Setting(_whole(0, 1_000_000), ("SCHEDULER_MAX_TIMERS",)),
-    "limit_s": Setting(_seconds, ("SCHEDULER_LIMIT_S",)),
-    "keep_days": Setting(_whole(1, 36_500), ("SCHEDULER_KEEP_DAYS",)),
-    "keep_runs": Setting(_whole(0, 1_000_000_000), ("SCHEDULER_KEEP_RUNS",)),
-    "log_level": Setting(_one_of(*LOG_LEVELS), ("SCHEDULER_LOG_LEVEL",)),
-    "log_format": Setting(_one_of(*LOG_FORMATS), ("SCHEDULER_LOG_FORMAT",)),
-    "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
-    "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
-    "executor": Setting(_executor, ("SCHEDULER_EXECUTOR",)),
-    "production_executor": Setting(_executor, ("SCHEDULER_PRODUCTION_EXECUTOR",)),
-    "production_target": Setting(_text, ("SCHEDULER_PRODUCTION_TARGET",)),
-    "stage_executor": Setting(_executor, ("SCHEDULER_STAGE_EXECUTOR",)),
-    "stage_target": Setting(_text, ("SCHEDULER_STAGE_TARGET",)),
-    **{name: setting for kind in kinds.KINDS.values() for name, setting in _settings_of(kind).items()},
-}
-
-
 def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
     """The settings of a program that is started in `folder`; an option of None was not given.
 
     Raises ConfigError, which names the origin of the invalid value and what is allowed.
     """
     in_file, as_options = list(_from_file(folder)), list(_from_options(options))
-    table = _table([*in_file, *_from_environment(SETTINGS, environ), *as_options])
+    named = (*in_file, *_from_environment(SETTINGS, environ), *as_options)
+    table = settings_with_executors(given.value for given in named if given.name in _EXECUTOR_NAMES)
     for given in in_file:
         if given.name not in table:
             hint = did_you_mean(given.name, table) or f"the settings are {', '.join(table)}"
@@ -233,18 +128,8 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
     return settings
 
 
-def _table(given: Iterable[GivenValue]) -> dict[str, Setting]:
-    """SETTINGS, and those of the executors from outside that are named."""
-    table = dict(SETTINGS)
-    named = {value for name, value, _ in given if name in _EXECUTORS and isinstance(value, str)}
-    for name in named - kinds.KINDS.keys():
-        if name in kinds.kind_names():
-            table |= _settings_of(kinds.kind(name))
-    return table
-
-
 #: The settings that name an executor.
-_EXECUTORS = {"executor", *(f"{environment}_executor" for environment in ENVIRONMENTS)}
+_EXECUTOR_NAMES = {"executor", *(f"{environment}_executor" for environment in ENVIRONMENTS)}
 
 
 def _check_needed(settings: Settings) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from scheduler.errors import ConfigError
 from scheduler.executors import kinds
-from scheduler.project.settings import SETTINGS, read_settings
+from scheduler.project.setting_table import SETTINGS
+from scheduler.project.settings import read_settings
 from tests.scheduler.up_process import cli, up
 
 PLUGIN = """

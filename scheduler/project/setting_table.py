@@ -1,0 +1,134 @@
+"""The table of settings: their names, how their values are parsed, and the environment variables that set them.
+
+Lives here: one row for each setting; those of executors follow from the table of their kinds. Never here: where values
+come from, and what a setting does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..executors import kinds
+from ..executors.kinds import ExecutorKind
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+ENVIRONMENTS = ("production", "stage")
+#: On a developer's machine: LEANCLOUD_APP_ENV has this value, as under LeanCloud's tools, and the timers of both
+#: environments fire.
+DEVELOPMENT = "development"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one setting is parsed, and the environment variables that set it, the strongest first."""
+
+    parse: Callable[[object], Any]
+    variables: tuple[str, ...]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("expected a text that is not blank")
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"expected {' or '.join(choices)}")
+        return str(value)
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        try:
+            number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+        except ValueError:
+            number = None
+        if number is None or not low <= number <= high:
+            raise ValueError(f"expected a whole number from {low} to {high:,}")
+        return number
+
+    return parse
+
+
+def _seconds(value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 86_400:
+        raise ValueError("expected a number of seconds, more than 0 and at most 86400")
+    return number
+
+
+def _zone(value: object) -> str:
+    from quartzcron import CronError, CronExpression
+
+    try:
+        CronExpression("0 0 0 * * ?", tz=_text(value))
+    except CronError as error:
+        raise ValueError(str(error)) from error
+    return str(value)
+
+
+def _executor(value: object) -> str:
+    # Names from outside are looked up only where they are needed.
+    if value not in list(kinds.KINDS) and value not in kinds.kind_names():
+        raise ValueError(f"expected {' or '.join(kinds.kind_names())}")
+    return str(value)
+
+
+def settings_of_kind(kind: ExecutorKind) -> dict[str, Setting]:
+    """The settings of a kind of executor, by their full names; those of environments in a table of their name."""
+    settings = {}
+    for setting in kind.settings:
+        parse = _whole(*setting.bounds) if setting.bounds else _text
+        for prefix in ("", *(f"{environment}_" for environment in ENVIRONMENTS if setting.is_of_environment)):
+            name = f"{prefix}{setting.name}"
+            settings[name] = Setting(parse, (f"SCHEDULER_{name}".upper(),))
+    return settings
+
+
+#: The settings of the executors in the table, by name.
+EXECUTOR_SETTINGS = {setting.name: setting for kind in kinds.KINDS.values() for setting in kind.settings}
+#: Every setting but those of executors from other packages.
+SETTINGS: Mapping[str, Setting] = {
+    "target": Setting(_text, ("SCHEDULER_TARGET",)),
+    "store": Setting(_text, ("SCHEDULER_STORE",)),
+    "host": Setting(_text, ("SCHEDULER_HOST",)),
+    "port": Setting(_whole(0, 65_535), ("LEANCLOUD_APP_PORT", "LC_APP_PORT", "SCHEDULER_PORT")),
+    "environment": Setting(
+        _one_of(*ENVIRONMENTS, DEVELOPMENT),
+        ("LEANCLOUD_APP_ENV", "LC_APP_ENV", "LEANCLOUD_APP_PROD", "LC_APP_PROD", "SCHEDULER_ENVIRONMENT"),
+    ),
+    "tz": Setting(_zone, ("SCHEDULER_TZ",)),
+    "max_timers": Setting(_whole(0, 1_000_000), ("SCHEDULER_MAX_TIMERS",)),
+    "limit_s": Setting(_seconds, ("SCHEDULER_LIMIT_S",)),
+    "keep_days": Setting(_whole(1, 36_500), ("SCHEDULER_KEEP_DAYS",)),
+    "keep_runs": Setting(_whole(0, 1_000_000_000), ("SCHEDULER_KEEP_RUNS",)),
+    "log_level": Setting(_one_of(*LOG_LEVELS), ("SCHEDULER_LOG_LEVEL",)),
+    "log_format": Setting(_one_of(*LOG_FORMATS), ("SCHEDULER_LOG_FORMAT",)),
+    "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
+    "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
+    "executor": Setting(_executor, ("SCHEDULER_EXECUTOR",)),
+    "production_executor": Setting(_executor, ("SCHEDULER_PRODUCTION_EXECUTOR",)),
+    "production_target": Setting(_text, ("SCHEDULER_PRODUCTION_TARGET",)),
+    "stage_executor": Setting(_executor, ("SCHEDULER_STAGE_EXECUTOR",)),
+    "stage_target": Setting(_text, ("SCHEDULER_STAGE_TARGET",)),
+    **{name: setting for kind in kinds.KINDS.values() for name, setting in settings_of_kind(kind).items()},
+}
+
+
+def settings_with_executors(names: Iterable[object]) -> dict[str, Setting]:
+    """SETTINGS, and the settings of those of the named executors that other packages bring."""
+    table = dict(SETTINGS)
+    for name in {name for name in names if isinstance(name, str)} - kinds.KINDS.keys():
+        if name in kinds.kind_names():
+            table |= settings_of_kind(kinds.kind(name))
+    return table
