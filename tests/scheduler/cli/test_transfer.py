@@ -64,22 +64,22 @@ def read(text: str) -> list[Timer]:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(timers, max_size=4, unique_by=lambda timer: (timer.environment, timer.name)))
-def test_what_is_exported_is_what_is_imported(some: list[Timer]) -> None:
-    """Whatever a timer may be, CSV and JSON bring it back unchanged."""
+def test_an_exported_list_imports_the_same_timers(some: list[Timer]) -> None:
+    """As CSV and as JSON, for every valid timer."""
     assert read(timer_files.as_csv(some)) == some
     assert read(json.dumps([timer_files.record(timer) for timer in some], indent=2)) == some
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200) | st.text("[{\"nameron,:0 *?\n\r]}'", max_size=80))
-def test_whatever_stands_in_a_list_is_taken_or_refused(text: str) -> None:
-    """One error, never another exception."""
+def test_any_text_is_imported_or_refused(text: str) -> None:
+    """With a TimerError, never another exception."""
     with contextlib.suppress(TimerError):
         read(text)
 
 
-def test_a_list_of_leancloud_timers_is_taken_as_it_stands(command_line: CommandLine) -> None:
-    """Name, function, cron or seconds, environment: kept disabled, with a hint how to enable them."""
+def test_a_list_of_leancloud_timers_is_imported_unchanged(command_line: CommandLine) -> None:
+    """Name, function, cron or seconds, environment: added disabled, with the command that enables one."""
     command_line.write("cloud.py", CLOUD)
     said = command_line.run("timers", "import", str(command_line.write("timers.csv", CSV))).stdout
     assert said.startswith("added 3 timers: 2 in production, 1 in stage\n3 of them disabled;")
@@ -94,22 +94,22 @@ def test_a_list_of_leancloud_timers_is_taken_as_it_stands(command_line: CommandL
     ("environment", "expected"),
     [("1", "production"), ("0", "stage"), ("生产环境", "production"), ("预备环境", "stage"), (" Stage ", "stage")],
 )
-def test_an_environment_may_be_called_as_on_leancloud(environment: str, expected: str) -> None:
-    """The console's own words, and the numbers of X-LC-Prod."""
+def test_an_environment_may_have_its_name_on_leancloud(environment: str, expected: str) -> None:
+    """Those of LeanCloud's console, and the numbers of X-LC-Prod."""
     (timer,) = read(f"name,function,every,env\nt,f,60,{environment}\n")
     assert timer.environment == expected
 
 
 def test_a_csv_may_come_from_a_spreadsheet(command_line: CommandLine) -> None:
-    """A byte order mark, CRLF, empty lines, blanks after commas and short lines do no harm."""
+    """With a byte order mark, CRLF, empty lines, blanks after commas and short lines."""
     path = command_line.folder / "timers.csv"
     path.write_bytes("\ufeffName, Function, Seconds, Env\r\n\r\n周报, hello, 60\r\n,,,\r\n".encode())
     (timer,) = command_line.json("timers", "import", str(path), "--env", "stage", "--enable")
     assert (timer["name"], timer["environment"], timer["enabled"]) == ("周报", "stage", True)
 
 
-def test_every_bad_line_is_named_with_its_column(command_line: CommandLine) -> None:
-    """All at once, and nothing is kept."""
+def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLine) -> None:
+    """All at once, and no timer is added."""
     bad = (
         "name,function,cron,seconds,environment,params\ngood,hello,,60,,\nx,hello,0 75 8 ? * MON,,,\n"
         '"two\n",hello,,1,,\n'
@@ -152,13 +152,15 @@ def test_every_bad_line_is_named_with_its_column(command_line: CommandLine) -> N
         ("[" * 100_000, "no JSON: "),
     ],
 )
-def test_a_list_that_cannot_be_read_says_where(text: str, message: str, command_line: CommandLine) -> None:
-    """A typing error in a heading is not a column that is silently left out."""
+def test_a_list_that_cannot_be_read_is_refused_with_the_line(
+    text: str, message: str, command_line: CommandLine
+) -> None:
+    """Also for an unknown heading, which is not left out silently."""
     path = command_line.write("timers.txt", text)
     assert message in command_line.refusal("timers", "import", str(path))
 
 
-def test_a_file_that_is_missing_or_no_utf_8_is_refused(command_line: CommandLine) -> None:
+def test_a_file_that_is_missing_or_not_utf_8_is_refused(command_line: CommandLine) -> None:
     """Spreadsheets in China save CSV in another encoding."""
     assert "nowhere.csv: cannot be read (No such file" in command_line.refusal("timers", "import", "nowhere.csv")
     path = command_line.folder / "gbk.csv"
@@ -166,8 +168,8 @@ def test_a_file_that_is_missing_or_no_utf_8_is_refused(command_line: CommandLine
     assert "line 2 is not UTF-8; save the list as UTF-8" in command_line.refusal("timers", "import", str(path))
 
 
-def test_a_function_that_is_not_there_is_found_before_anything_is_kept(command_line: CommandLine) -> None:
-    """With its line; --no-check keeps the timers all the same."""
+def test_a_missing_function_is_reported_before_a_timer_is_added(command_line: CommandLine) -> None:
+    """With its line; --no-check adds the timers all the same."""
     command_line.write("cloud.py", CLOUD)
     path = str(command_line.write("timers.csv", CSV.replace("preview,hello", "preview,helo")))
     said = command_line.refusal("timers", "import", path)
@@ -175,8 +177,8 @@ def test_a_function_that_is_not_there_is_found_before_anything_is_kept(command_l
     assert command_line.run("timers", "import", path, "--no-check").exit_code == 0
 
 
-def test_everything_that_is_wrong_is_told_in_one_round(command_line: CommandLine) -> None:
-    """Several faults of one line, its function, its parameters, its name in the store, the quota; in order."""
+def test_all_problems_are_reported_at_once(command_line: CommandLine) -> None:
+    """Several of one line, of its function, its parameters, its name in the store and the quota; in order of lines."""
     command_line.write("cloud.py", CLOUD)
     command_line.run("timers", "add", "often", "--function", "hello", "--every", "5")
     bad = (
@@ -213,8 +215,8 @@ def test_everything_that_is_wrong_is_told_in_one_round(command_line: CommandLine
     assert [timer["name"] for timer in command_line.json("timers", "list")] == ["often"]
 
 
-def test_each_line_is_held_against_the_functions_of_its_own_environment(command_line: CommandLine) -> None:
-    """Those of a preview stand in other sources, which share no module with those here."""
+def test_each_line_is_checked_against_the_functions_of_its_environment(command_line: CommandLine) -> None:
+    """Those of a preview are in other sources, which share no module with those here."""
     command_line.write("cloud.py", CLOUD)
     (command_line.folder / "preview").mkdir()
     preview = (
@@ -240,7 +242,7 @@ def test_each_line_is_held_against_the_functions_of_its_own_environment(command_
     assert "there is no such folder" in command_line.refusal("timers", "import", good, "--stage-source", "nowhere")
 
 
-def test_a_timer_that_the_store_has_already_keeps_the_whole_list_out(command_line: CommandLine) -> None:
+def test_a_timer_that_exists_already_refuses_the_whole_list(command_line: CommandLine) -> None:
     """All or none."""
     command_line.run("timers", "add", "often", "--function", "hello", "--every", "5")
     path = str(command_line.write("timers.csv", CSV))
@@ -248,8 +250,8 @@ def test_a_timer_that_the_store_has_already_keeps_the_whole_list_out(command_lin
     assert [timer["name"] for timer in command_line.json("timers", "list")] == ["often"]
 
 
-def test_the_quota_is_respected_and_the_way_out_is_named(command_line: CommandLine) -> None:
-    """Five an environment, unless --max-timers says otherwise."""
+def test_a_list_beyond_the_quota_is_refused_with_the_option_that_raises_it(command_line: CommandLine) -> None:
+    """Five timers an environment, unless --max-timers is given."""
     many = "name,function,seconds\n" + "".join(f"t{n},hello,60\n" for n in range(7))
     path = str(command_line.write("timers.csv", many))
     said = command_line.refusal("timers", "import", path)
@@ -259,8 +261,8 @@ def test_the_quota_is_respected_and_the_way_out_is_named(command_line: CommandLi
     assert command_line.run("timers", "import", path, "--max-timers", "7").exit_code == 0
 
 
-def test_a_dry_run_keeps_nothing(command_line: CommandLine) -> None:
-    """Neither timers nor a store; what is there already is found all the same."""
+def test_a_dry_run_adds_no_timer(command_line: CommandLine) -> None:
+    """Nor does it create a store; timers that exist already are reported all the same."""
     path = str(command_line.write("timers.csv", CSV))
     said = command_line.run("timers", "import", path, "--dry-run").stdout
     assert said == "would add 3 timers: 2 in production, 1 in stage\n"
