@@ -1,11 +1,16 @@
-"""Timer, its triggers and its policies, by the names under which programs import them."""
+"""Timer, its triggers and its policies, by the names under which programs import them.
+
+Trigger, TriggerOption, TZ and DST are for packages that add a kind of trigger; see core/trigger_kinds.py.
+"""
 
 from .core.admission import OverlapPolicy
 from .core.misfire import MisfirePolicy
 from .core.timer import Delivery, Environment, Timer
-from .core.triggers import Cron, Every, Trigger, TriggerOption
+from .core.triggers import DST, TZ, Cron, Every, Trigger, TriggerOption
 
 __all__ = [
+    "DST",
+    "TZ",
     "Cron",
     "Delivery",
     "Environment",

@@ -1,6 +1,15 @@
 """The writes of one claim: gathered timer by timer, sent as a few statements.
 
-Timers that have the same trigger and are due at the same time get the same fire times, so those are computed once.
+Thousands of timers may be due at the same instant, so a claim does as little as possible for each:
+
+1. `begin` takes a timer for which one fire time is due and nothing else matters. It only appends the timer to the
+   `_SharedDue` of its rule and its next_fire_at; the fire times are computed once for all timers that share both.
+2. `add` judges any other timer by itself: misfire policy, breaker, overlap policy.
+3. `write` draws the ids of all new runs at once, and sends the rows of step 1, those of step 2, the fire times that are
+   counted in a run of an earlier claim, and the next fire times of the timers, each as one statement for many rows.
+
+A new run is a list in the order of NEW_RUN until it is written, because its id, its last fire time and its count may
+still change.
 """
 
 from __future__ import annotations
@@ -39,125 +48,121 @@ class Batch:
         self._late_before = now - grace
         self._grace = grace
         self._owner = owner
-        self._found: dict[tuple[int, Rule], _Found] = {}
+        self._shared: dict[tuple[int, Rule], _SharedDue] = {}
         self._new_runs: list[list[Any]] = []
         self._to_run: list[tuple[list[Any], CachedTimer, datetime]] = []
-        self._changed: list[_TimerUpdate] = []
+        self._updates: list[_TimerUpdate] = []
         self._counted: list[tuple[int, int, int]] = []
         self.changes: list[StateChange] = []
         #: Fire times that do not run, by environment and outcome.
         self.passed_over: Counter[tuple[str, str]] = Counter()
 
-    def begin(self, known: CachedTimer, since: int) -> bool:
-        """Let a timer run that nothing keeps from it, where one fire time is due; False where there is more to judge.
+    def begin(self, timer: CachedTimer, since: int) -> bool:
+        """Run a timer for which exactly one fire time is due; False where more is due, and `add` has to judge it.
 
-        `since` is its next_fire_at. Nothing keeps it where no run of it is open, its breaker is closed and has counted
-        no failure, and no fires of it are being counted in one row: nearly every claim of every timer.
+        `since` is its next_fire_at. The timer has no open run, its breaker is closed and has counted no failure, and no
+        run counts its fire times: nearly every claim of every timer.
         """
-        key = since, known.rule
-        found = self._found.get(key) or self._find(key)
-        if found.single is None:
+        key = since, timer.rule
+        shared = self._shared.get(key) or self._share(key)
+        if shared.single is None:
             return False
-        found.begun.append(known)
+        shared.begun.append(timer)
         return True
 
-    def add(self, row: Row[Any], known: CachedTimer, breaker: Breaker, open_runs: int) -> None:
-        """Judge what is due of one timer; `row` has its id, next_fire_at and tail."""
-        key = row.next_fire_at, known.rule
-        found = self._found.get(key) or self._find(key)
-        planned = plan_claim(known.rule.overlap, breaker, found.due, open_runs=open_runs)
-        change = _TimerUpdate(row.id, found.next_fire_at, row.counter_run_id, row.counter_outcome, planned.breaker)
-        for entry in planned.runs:
-            self._enter(change, known, entry)
-        self._changed.append(change)
-        self.changes.append((known.names[1], breaker, planned.breaker))
+    def add(self, row: Row[Any], timer: CachedTimer, breaker: Breaker, open_runs: int) -> None:
+        """Judge what is due of one timer; `row` has its id, next_fire_at, counter_run_id and counter_outcome."""
+        key = row.next_fire_at, timer.rule
+        shared = self._shared.get(key) or self._share(key)
+        plan = plan_claim(timer.rule.overlap, breaker, shared.due, open_runs=open_runs)
+        update = _TimerUpdate(row.id, shared.next_fire_at, row.counter_run_id, row.counter_outcome, plan.breaker)
+        for run in plan.runs:
+            self._enter(update, timer, run)
+        self._updates.append(update)
+        self.changes.append((timer.run_columns[1], breaker, plan.breaker))
 
     def write(self, connection: Connection) -> list[Task]:
-        """Send it all; returns the tasks to run."""
-        begun = sum(len(found.begun) for found in self._found.values())
+        """Send everything; returns the tasks to run."""
+        begun = sum(len(shared.begun) for shared in self._shared.values())
         run_ids = iter(store_of(connection).new_run_ids(connection, begun + len(self._new_runs)))
         rows, tasks = self._begun_rows_and_tasks(run_ids, new_request_ids(begun))
         for run, run_id in zip(self._new_runs, run_ids, strict=True):
             run[0] = run_id
         _BEGUN_RUNS.execute(connection, rows)
         _NEW_RUNS.execute(connection, [tuple(run) for run in self._new_runs])
-        _COUNT_IN_TAIL.execute(connection, self._counted)
+        _COUNT.execute(connection, self._counted)
         self._advance(connection)
-        _CHANGE.execute(connection, [change.row() for change in self._changed])
+        _UPDATE.execute(connection, [update.row() for update in self._updates])
         return tasks + [self._task(*to_run) for to_run in self._to_run]
 
     def _begun_rows_and_tasks(
         self, run_ids: Iterator[int], request_ids: list[str]
     ) -> tuple[list[tuple[Any, ...]], list[Task]]:
-        """The rows, and the tasks, of the timers that nothing kept from running."""
+        """The rows and the tasks of the timers that `begin` took."""
         owner, claimed_at, kind = self._owner, self._claimed_at, Kind.SCHEDULED
         rows: list[tuple[Any, ...]] = []
         tasks: list[Task] = []
         request_id = iter(request_ids)
-        for found in self._found.values():
-            if found.single is None:
+        for shared in self._shared.values():
+            if shared.single is None:
                 continue
-            fire_at, fire_time = found.single, found.due.fire_times[0]
+            fire_at, fire_time = shared.single, shared.due.fire_times[0]
             past_due = fire_time < self._late_before
-            # The timers first: where they end, nothing has been drawn from the others in vain.
-            for known, run_id, request in zip(found.begun, run_ids, request_id, strict=False):
-                _, names, params, limit_s, _ = known
-                rows.append((run_id, *names, fire_at, fire_at, request, owner, claimed_at))
-                tasks.append(Task(run_id, *names, params, limit_s, kind, fire_time, 1, request, past_due))
+            # The timers come first in zip: where they end, no id has been drawn in vain.
+            for timer, run_id, request in zip(shared.begun, run_ids, request_id, strict=False):
+                _, run_columns, params, limit_s, _ = timer
+                rows.append((run_id, *run_columns, fire_at, fire_at, request, owner, claimed_at))
+                tasks.append(Task(run_id, *run_columns, params, limit_s, kind, fire_time, 1, request, past_due))
         return rows, tasks
 
     def _advance(self, connection: Connection) -> None:
         one_by_one: list[tuple[int | None, int]] = []
-        for found in self._found.values():
-            timer_ids = [known.names[0] for known in found.begun]
+        for shared in self._shared.values():
+            timer_ids = [timer.run_columns[0] for timer in shared.begun]
             if len(timer_ids) > _TOGETHER:
-                _ADVANCE_ALL.execute(connection, timer_ids, next_fire=found.next_fire_at)
+                _ADVANCE_ALL.execute(connection, timer_ids, next_fire=shared.next_fire_at)
             else:
-                one_by_one += [(found.next_fire_at, timer_id) for timer_id in timer_ids]
+                one_by_one += [(shared.next_fire_at, timer_id) for timer_id in timer_ids]
         _ADVANCE.execute(connection, one_by_one)
 
-    def _find(self, key: tuple[int, Rule]) -> _Found:
+    def _share(self, key: tuple[int, Rule]) -> _SharedDue:
         since, rule = key
-        what = due(rule.trigger, instant(since), self._until, rule.misfire, grace=self._grace)
-        found = self._found[key] = _Found(what)
-        return found
+        what = due(rule.schedule, instant(since), self._until, rule.misfire, grace=self._grace)
+        shared = self._shared[key] = _SharedDue(what)
+        return shared
 
-    def _begin(self, run: list[Any], known: CachedTimer, fire_time: datetime) -> None:
-        self._new_runs.append(run)
-        self._to_run.append((run, known, fire_time))
-
-    def _enter(self, change: _TimerUpdate, known: CachedTimer, entry: NewRun) -> None:
-        if entry.outcome is not None:
-            self.passed_over[known.names[3], entry.outcome] += entry.count
-        if entry.outcome in _COALESCED and entry.outcome == change.counter_outcome:
-            self._count_in_tail(change, entry)
+    def _enter(self, update: _TimerUpdate, timer: CachedTimer, run: NewRun) -> None:
+        """Enter a run of a timer, or count it in the run before where both have the same outcome."""
+        if run.outcome is not None:
+            self.passed_over[timer.run_columns[3], run.outcome] += run.count
+        if run.outcome in _COALESCED and run.outcome == update.counter_outcome:
+            self._count(update, run)
             return
-        change.end_tail()
-        if entry.outcome is None and not entry.waits:
-            run = new_run(known.names, entry, self._claimed_at, owner=self._owner)
-            self._begin(run, known, entry.fire_time)
-            return
-        run = new_run(known.names, entry, self._claimed_at)
-        self._new_runs.append(run)
-        if entry.outcome in _COALESCED:
-            change.tail, change.counter_outcome = run, entry.outcome
+        update.end_counter()
+        is_begun = run.outcome is None and not run.waits
+        row = new_run(timer.run_columns, run, self._claimed_at, owner=self._owner if is_begun else None)
+        self._new_runs.append(row)
+        if is_begun:
+            self._to_run.append((row, timer, run.fire_time))
+        elif run.outcome in _COALESCED:
+            update.counter, update.counter_outcome = row, run.outcome
 
-    def _count_in_tail(self, change: _TimerUpdate, entry: NewRun) -> None:
-        last_fire_at = stamp(entry.last_fire_time)
-        # The row to count in may be one of this very claim, and then it is not in the store yet.
-        if change.tail is not None:
-            change.tail[_LAST_FIRE_AT] = last_fire_at
-            change.tail[_COUNT] += entry.count
-        elif change.counter_run_id is not None:
-            self._counted.append((last_fire_at, entry.count, change.counter_run_id))
+    def _count(self, update: _TimerUpdate, run: NewRun) -> None:
+        last_fire_at = stamp(run.last_fire_time)
+        # A counter that this claim itself has entered is not in the store yet.
+        if update.counter is not None:
+            update.counter[_LAST_FIRE_AT] = last_fire_at
+            update.counter[_COUNT_AT] += run.count
+        elif update.counter_run_id is not None:
+            self._counted.append((last_fire_at, run.count, update.counter_run_id))
 
-    def _task(self, run: list[Any], known: CachedTimer, fire_time: datetime) -> Task:
+    def _task(self, run: list[Any], timer: CachedTimer, fire_time: datetime) -> Task:
         past_due = fire_time < self._late_before
         return Task(
             run[0],
-            *known.names,
-            params=known.params,
-            limit_s=known.limit_s,
+            *timer.run_columns,
+            params=timer.params,
+            limit_s=timer.limit_s,
             kind=Kind.SCHEDULED,
             fire_time=fire_time,
             attempt=1,
@@ -166,23 +171,23 @@ class Batch:
         )
 
 
-class _Found:
-    """What is due by one rule from one instant on, and the timers that run for it, nothing keeping them."""
+class _SharedDue:
+    """What is due of all timers with one rule and one next_fire_at, and those of them that `begin` took."""
 
     __slots__ = ("begun", "due", "next_fire_at", "single")
 
-    def __init__(self, what: Due) -> None:
-        self.due = what
-        #: The one fire time, in microseconds, where it is one and nothing else.
-        self.single = _single(what)
-        self.next_fire_at = stamp_or_none(what.next_fire)
+    def __init__(self, due: Due) -> None:
+        self.due = due
+        #: The fire time in microseconds where exactly one runs and none is misfired, else None.
+        self.single = stamp(due.fire_times[0]) if due.misfired is None and len(due.fire_times) == 1 else None
+        self.next_fire_at = stamp_or_none(due.next_fire)
         self.begun: list[CachedTimer] = []
 
 
 class _TimerUpdate:
-    """The new state of a timer of which more than its next fire time changes."""
+    """The new state of a timer that `add` judged: more than its next fire time changes."""
 
-    __slots__ = ("breaker", "counter_outcome", "counter_run_id", "next_fire_at", "tail", "timer_id")
+    __slots__ = ("breaker", "counter", "counter_outcome", "counter_run_id", "next_fire_at", "timer_id")
 
     def __init__(
         self,
@@ -194,14 +199,16 @@ class _TimerUpdate:
     ) -> None:
         self.timer_id, self.next_fire_at, self.breaker = timer_id, next_fire_at, breaker
         self.counter_run_id, self.counter_outcome = counter_run_id, counter_outcome
-        #: The row that further fires are counted in, where it is a new one.
-        self.tail: list[Any] | None = None
+        #: The run in which further fire times are counted, where this claim enters it.
+        self.counter: list[Any] | None = None
 
-    def end_tail(self) -> None:
-        self.tail, self.counter_run_id, self.counter_outcome = None, None, None
+    def end_counter(self) -> None:
+        """Count no further fire times in the run before: another one comes between."""
+        self.counter, self.counter_run_id, self.counter_outcome = None, None, None
 
     def row(self) -> tuple[Any, ...]:
-        counter_run_id = self.counter_run_id if self.tail is None else self.tail[0]
+        """The parameters of _UPDATE."""
+        counter_run_id = self.counter_run_id if self.counter is None else self.counter[0]
         state = breaker_columns(self.breaker)
         return (
             self.next_fire_at,
@@ -212,12 +219,7 @@ class _TimerUpdate:
         )
 
 
-def _single(found: Due) -> int | None:
-    """One fire time, on time or made up for, and nothing else: what nearly every claim of every timer is."""
-    return stamp(found.fire_times[0]) if found.misfired is None and len(found.fire_times) == 1 else None
-
-
-_LAST_FIRE_AT, _COUNT, _REQUEST_ID = (NEW_RUN.index(name) for name in ("last_fire_at", "count", "request_id"))
+_LAST_FIRE_AT, _COUNT_AT, _REQUEST_ID = (NEW_RUN.index(name) for name in ("last_fire_at", "count", "request_id"))
 _NEW_RUNS = Bulk(insert(runs), NEW_RUN)
 _ALWAYS = {"kind": f"'{SCHEDULED}'", "count": "1", "attempt": "1", "message": "''", "lines_dropped": "0"}
 _BEGUN_RUNS = Bulk(
@@ -225,7 +227,7 @@ _BEGUN_RUNS = Bulk(
     [name for name in NEW_RUN if name not in {"ended_at", "outcome", *_ALWAYS}],
     _ALWAYS,
 )
-_COUNT_IN_TAIL = Bulk(
+_COUNT = Bulk(
     update(runs)
     .where(runs.c.id == bindparam("run"))
     .values(last_fire_at=bindparam("last"), count=runs.c.count + bindparam("more")),
@@ -238,8 +240,8 @@ _ADVANCE = Bulk(
 _ADVANCE_ALL = Among(update(timers).values(next_fire_at=bindparam("next_fire")), timers.c.id)
 #: More timers than this with the same next fire time are advanced by one statement.
 _TOGETHER = 8
-_CHANGED = ("next_fire_at", "counter_run_id", "counter_outcome", *BREAKER)
-_CHANGE = Bulk(
-    update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in _CHANGED}),
-    (*_CHANGED, "timer"),
+_UPDATED = ("next_fire_at", "counter_run_id", "counter_outcome", *BREAKER)
+_UPDATE = Bulk(
+    update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in _UPDATED}),
+    (*_UPDATED, "timer"),
 )

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     Connection,
     Select,
+    Text,
     bindparam,
+    cast,
     exists,
     func,
     insert,
@@ -37,7 +39,7 @@ from .leases import Lease, end_run, lose_probes
 from .queued_runs import BACKFILLED, IN_TURN, IS_OPEN, RETRIED, WAITS_FOR_RETRY, WAITS_FOR_TURN, begun_in_turn
 from .releases import undo
 from .results import settle, write_endings
-from .timer_cache import TimerCache
+from .timer_cache import CachedTimer, TimerCache
 from .unknown_commits import UnknownCommits
 
 #: The most timers that one claim takes: while they run, the next ones are claimed.
@@ -74,7 +76,9 @@ class Claimed(NamedTuple):
 class Claims:
     """What the daemon that holds `lease` takes from a store, and brings back.
 
-    `on_breaker(timer name, before, after)` is told of every breaker that changes its state.
+    `on_breaker(timer name, before, after)` is called for every breaker that changes its state, and
+    `on_unreadable(timer name, environment, reason)` for the first timer with each reason for which triggers cannot be
+    read here.
     """
 
     def __init__(
@@ -84,12 +88,13 @@ class Claims:
         *,
         grace: timedelta = GRACE,
         on_breaker: Callable[[str, Breaker, Breaker], None] | None = None,
+        on_unreadable: Callable[[str, str, str], None] | None = None,
     ) -> None:
         self._store = store
         self._lease = lease
         self._grace = grace
         self._on_breaker = on_breaker or (lambda *_: None)
-        self._known = TimerCache()
+        self._cache = TimerCache(on_unreadable or (lambda *_: None))
         self._doubts = UnknownCommits()
         #: Fire times that did not run, by environment and outcome, since this daemon began.
         self.passed_over: Counter[tuple[str, str]] = Counter()
@@ -99,7 +104,7 @@ class Claims:
     def agenda(self) -> Upcoming:
         """What there is to claim, and when."""
         with self._store.reading() as connection:
-            agenda = _agenda(connection)
+            agenda = self._agenda(connection)
         return replace(agenda, waits=agenda.waits or bool(self._doubts.claimed))
 
     def latest(self) -> datetime | None:
@@ -112,13 +117,13 @@ class Claims:
     def learn(self, due: datetime, *, most: int) -> None:
         """Read the timers that are due by then, so that their first claim need not."""
         with self._store.reading() as connection:
-            rows = connection.execute(_DUE, {"now": stamp(due), "limit": most, "without": ""}).all()
-            self._known.of(connection, rows)
+            self._due(connection, _DUE, {"now": stamp(due), "limit": most, "without": ""})
 
     def count_due(self, by: datetime, *, most: int) -> int:
         """How many timers are due by then, counted up to `most`."""
         with self._store.reading() as connection:
-            return int(connection.execute(_COUNT_DUE, {"now": stamp(by), "most": most}).scalar_one())
+            query = _count(self._readable(_DUE_IDS)) if self._cache.unreadable else _COUNT_DUE
+            return int(connection.execute(query, {"now": stamp(by), "most": most}).scalar_one())
 
     def claim(
         self,
@@ -144,7 +149,7 @@ class Claims:
             due = {"now": stamp(now), "limit": limit, "without": without or ""}
             tasks += self._claim_due(connection, now, _TAKE_FREE if free else _TAKE_DUE, due)
             tasks += self._begun(connection, BACKFILLED, now) if waits else []
-            agenda = _agenda(connection)
+            agenda = self._agenda(connection)
             self._doubts.claimed = tasks
         self._doubts.claimed = []
         self.passed_over.update(self._passing)
@@ -162,15 +167,14 @@ class Claims:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)
             due = {"now": stamp(until), "limit": limit, "without": without or ""}
-            due_rows = connection.execute(_TAKE_WELL, due).all()
-            known = self._known.of(connection, due_rows)
+            due_rows, known = self._due(connection, _TAKE_WELL, due)
             busy = {row[0] for row in _BUSY.rows(connection, [row[0] for row in due_rows])}
             batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace)
             for timer_id, _, since, _ in due_rows:
                 if timer_id not in busy:
                     batch.begin(known[timer_id], since)
             tasks += batch.write(connection)
-            agenda = _agenda(connection)
+            agenda = self._agenda(connection)
             self._doubts.claimed = tasks
         self._doubts.claimed = []
         return Claimed(tasks, agenda)
@@ -228,7 +232,7 @@ class Claims:
         """The tasks of a claim that the store took in without our hearing of it: none of them has begun yet."""
         tasks: list[Task] = []
         for task in self._doubts.claimed_after_all(connection, self._lease.id):
-            known = self._known.get(task.timer_id)
+            known = self._cache.get(task.timer_id)
             is_late = now - task.fire_time > self._grace
             if is_late and known is not None and not runs_late(known.rule.misfire):
                 end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
@@ -238,13 +242,34 @@ class Claims:
                 tasks.append(task._replace(past_due=is_late))
         return tasks
 
+    def _due(
+        self, connection: Connection, query: Select[Any], parameters: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], Mapping[int, CachedTimer]]:
+        """The rows of a query for due timers, and the timers by id; without those that cannot be read here."""
+        rows: Sequence[Any] = connection.execute(self._readable(query), parameters).all()
+        cached = self._cache.read(connection, rows)
+        if self._cache.unreadable:
+            rows = [row for row in rows if cached[row[0]].rule.fault is None]
+        return rows, cached
+
+    def _readable(self, query: Select[Any]) -> Select[Any]:
+        """A query for timers without those whose triggers cannot be read here: they stay due, for other daemons."""
+        if not self._cache.unreadable:
+            return query
+        unreadable = self._store.list_parameter(sorted(self._cache.unreadable))
+        return query.where(~self._store.is_among(_REVISION, "unreadable")).params(unreadable=unreadable)
+
+    def _agenda(self, connection: Connection) -> Upcoming:
+        next_fire_at, waits, retry_at = connection.execute(self._readable(_AGENDA)).one()
+        next_due_at = min((at for at in (next_fire_at, retry_at) if at is not None), default=None)
+        return Upcoming(instant_or_none(next_due_at), bool(waits), instant_or_none(retry_at))
+
     def _claim_due(
         self, connection: Connection, now: datetime, query: Select[Any], parameters: Mapping[str, Any]
     ) -> list[Task]:
-        due_rows = connection.execute(query, parameters).all()
+        due_rows, known = self._due(connection, query, parameters)
         if not due_rows:
             return []
-        known = self._known.of(connection, due_rows)
         # After the rows were locked, whatever was said before: another daemon may have claimed them in between.
         open_runs = _open_runs(connection, [row[0] for row in due_rows])
         batch = Batch(now, owner=self._lease.id, grace=self._grace)
@@ -275,9 +300,16 @@ _DUE = (
 _TAKE_DUE = _DUE.with_for_update(skip_locked=True, key_share=True)
 _TAKE_FREE = _TAKE_DUE.where(~exists().where(runs.c.timer_id == timers.c.id, IS_OPEN))
 _TAKE_WELL = _TAKE_DUE.where(_IS_WELL)
-_COUNT_DUE = select(func.count()).select_from(
-    select(timers.c.id).where(timers.c.next_fire_at <= bindparam("now")).limit(bindparam("most")).subquery()
-)
+_DUE_IDS = select(timers.c.id).where(timers.c.next_fire_at <= bindparam("now")).limit(bindparam("most"))
+
+
+def _count(query: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(query.subquery())
+
+
+_COUNT_DUE = _count(_DUE_IDS)
+#: A timer as it is now, as the cache has it: id:revision.
+_REVISION = cast(timers.c.id, Text) + ":" + cast(timers.c.revision, Text)
 #: What a claim must know of a timer where more is to be judged than its fire time, in the order of the due.
 _STATES = Among(
     select(
@@ -286,12 +318,6 @@ _STATES = Among(
     ).order_by(timers.c.next_fire_at),
     timers.c.id,
 )
-
-
-def _agenda(connection: Connection) -> Upcoming:
-    next_fire_at, waits, retry_at = connection.execute(_AGENDA).one()
-    next_due_at = min((at for at in (next_fire_at, retry_at) if at is not None), default=None)
-    return Upcoming(instant_or_none(next_due_at), bool(waits), instant_or_none(retry_at))
 
 
 # The condition says nothing new, but without it SQLite would read every timer instead of the index of the due.

@@ -1,97 +1,117 @@
-"""The timers that a daemon remembers, so that a claim need not read and parse what has not changed. Reads only."""
+"""The timers that a daemon has read, so that a claim reads and parses only those that were changed. Reads only."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from ..core.admission import OverlapPolicy
+from ..core.attributes import ATTRIBUTES
 from ..core.misfire import MisfirePolicy
-from ..core.trigger_kinds import read_trigger
+from ..core.trigger_kinds import UnreadableTrigger, read_trigger
 from ..core.triggers import Schedule, offset_s, shifted
+from ..store.rows import RunColumns
 from ..store.schema import timers
 from ..store.statements import Among
 
-#: So many timers are remembered, then all are forgotten: those that were removed must not stay for ever.
-MOST = 200_000
+#: The most timers in the cache; then all are forgotten, so that removed timers do not stay for ever.
+MAX_TIMERS = 200_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """What says which fire times there are and which of them run; timers that agree in it share one object."""
+    """What decides which fire times a timer has and which of them run; timers that agree in it share one object."""
 
-    trigger: Schedule
+    schedule: Schedule
     misfire: MisfirePolicy
     overlap: OverlapPolicy
+    #: Why this process cannot read the trigger, None where it can; it leaves such a timer alone.
+    fault: str | None = None
 
 
 class CachedTimer(NamedTuple):
-    """A timer as a claim needs it; `names` are its columns in a row of the runs table."""
+    """What a claim needs of a timer."""
 
     revision: int
-    #: timer_id, timer, function, environment
-    names: tuple[int, str, str, str]
+    run_columns: RunColumns
     params: str
     limit_s: float
     rule: Rule
 
 
 class TimerCache:
-    """Timers by id, read and parsed once for each revision."""
+    """Timers by id, read once for each revision.
 
-    def __init__(self) -> None:
+    `on_unreadable(timer name, environment, reason)` is called for the first timer with each reason.
+    """
+
+    def __init__(self, on_unreadable: Callable[[str, str, str], None]) -> None:
         self._timers: dict[int, CachedTimer] = {}
         self._rules: dict[Hashable, Rule] = {}
+        #: The timers whose triggers cannot be read here, as id:revision.
+        self.unreadable: set[str] = set()
+        self._on_unreadable = on_unreadable
+        self._reasons: set[str] = set()
 
     def get(self, timer_id: int | None) -> CachedTimer | None:
-        """A timer that is remembered, as it was when it was last due."""
+        """A timer as it was when it was last read, None where it was not."""
         return None if timer_id is None else self._timers.get(timer_id)
 
-    def of(self, connection: Connection, wanted: Collection[Any]) -> Mapping[int, CachedTimer]:
-        """The timers by id, among them all wanted ones, which are given as rows of id, revision, and what not."""
-        remembered = self._timers
-        stale = [row[0] for row in wanted if (known := remembered.get(row[0])) is None or known.revision != row[1]]
+    def read(self, connection: Connection, wanted: Collection[Any]) -> Mapping[int, CachedTimer]:
+        """Timers by id, among them the wanted ones; these are rows that begin with id and revision."""
+        cached = self._timers
+        stale = [row[0] for row in wanted if (timer := cached.get(row[0])) is None or timer.revision != row[1]]
         if not stale:
-            return remembered
-        if max(len(remembered), len(self._rules)) + len(stale) > MOST:
-            remembered.clear()
+            return cached
+        if max(len(cached), len(self._rules)) + len(stale) > MAX_TIMERS:
+            cached.clear()
             self._rules.clear()
+            self.unreadable.clear()
             stale = [row[0] for row in wanted]
-        for row in _WANTED.rows(connection, stale):
-            remembered[row.id] = self._known(row)
-        return remembered
+        for row in _TIMERS.rows(connection, stale):
+            timer = cached[row[0]] = self._timer(row)
+            if (fault := timer.rule.fault) is not None:
+                self._leave_alone(row, timer, fault)
+        return cached
 
-    def _known(self, row: Row[Any]) -> CachedTimer:
-        later_s = offset_s(row.environment, row.name, row.jitter_s)
-        key = row.trigger, row.trigger_kind, later_s, row.misfire, row.overlap
-        rule = self._rules.get(key)
-        if rule is None:
-            trigger = read_trigger(row.trigger_kind, row.trigger)
-            rule = Rule(shifted(trigger, later_s), MisfirePolicy(row.misfire), OverlapPolicy(row.overlap))
-            self._rules[row.trigger, sys.intern(row.trigger_kind), later_s, rule.misfire, rule.overlap] = rule
-        # Many timers call the same function with the same parameters: one text does for them all.
-        function, environment, params = map(sys.intern, (row.function, row.environment, row.params))
-        return CachedTimer(row.revision, (row.id, row.name, function, environment), params, row.limit_s, rule)
+    def _timer(self, row: Sequence[Any]) -> CachedTimer:
+        timer_id, revision, name, function, environment, params, limit_s, jitter_s = row[:_RULE_AT]
+        later_s = offset_s(environment, name, jitter_s)
+        rule = self._rules.get((later_s, *row[_RULE_AT:])) or self._rule(later_s, row[_RULE_AT:])
+        # Many timers call the same function with the same parameters: they share one text.
+        function, environment, params = map(sys.intern, (function, environment, params))
+        return CachedTimer(revision, (timer_id, name, function, environment), params, limit_s, rule)
+
+    def _rule(self, later_s: int, values: Sequence[Any]) -> Rule:
+        kind, text, *policies = values
+        named = dict(zip(_RULE, policies, strict=True))
+        trigger = read_trigger(kind, text)
+        rule = Rule(
+            shifted(trigger, later_s),
+            MisfirePolicy(named["misfire"]),
+            OverlapPolicy(named["overlap"]),
+            trigger.reason if isinstance(trigger, UnreadableTrigger) else None,
+        )
+        # The text of a trigger may be its own, but all rules share these few words.
+        words = [sys.intern(value) if isinstance(value, str) else value for value in policies]
+        self._rules[later_s, sys.intern(kind), text, *words] = rule
+        return rule
+
+    def _leave_alone(self, row: Sequence[Any], timer: CachedTimer, reason: str) -> None:
+        self.unreadable.add(f"{row[0]}:{row[1]}")
+        if reason not in self._reasons:
+            self._reasons.add(reason)
+            _, name, _, environment = timer.run_columns
+            self._on_unreadable(name, environment, reason)
 
 
-_WANTED = Among(
-    select(
-        timers.c.id,
-        timers.c.revision,
-        timers.c.name,
-        timers.c.function,
-        timers.c.environment,
-        timers.c.params,
-        timers.c.limit_s,
-        timers.c.trigger_kind,
-        timers.c.trigger,
-        timers.c.jitter_s,
-        timers.c.misfire,
-        timers.c.overlap,
-    ),
-    timers.c.id,
-)
+#: The attributes in a rule, besides the trigger; the jitter is in it as the seconds by which it shifts the trigger.
+_RULE = tuple(attribute.name for attribute in ATTRIBUTES if attribute.is_rule and attribute.name != "jitter_s")
+_COLUMNS = ("id", "revision", "name", "function", "environment", "params", "limit_s", "jitter_s")
+#: Where the part of a row begins that is a rule.
+_RULE_AT = len(_COLUMNS)
+_TIMERS = Among(select(*(timers.c[name] for name in (*_COLUMNS, "trigger_kind", "trigger", *_RULE))), timers.c.id)

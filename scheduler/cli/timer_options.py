@@ -10,7 +10,15 @@ import click
 
 from ..core.attributes import ATTRIBUTES
 from ..core.options import Option, json_value, number, text, trimmed, whole, word
-from ..core.trigger_kinds import TRIGGERS, chosen_kind, listed, plugin_faults, trigger_kinds, trigger_options
+from ..core.trigger_kinds import (
+    TRIGGERS,
+    UnreadableTrigger,
+    chosen_kind,
+    listed,
+    plugin_faults,
+    trigger_kinds,
+    trigger_options,
+)
 from ..core.triggers import Trigger
 from ..errors import TimerError
 
@@ -98,6 +106,8 @@ def changed_trigger(given: Mapping[str, Any], kept: Trigger, default_tz: str) ->
     changes = {option.name: given[option.name] for option in trigger_options(kinds) if given[option.name] is not None}
     if not changes:
         return None
+    if isinstance(kept, UnreadableTrigger):
+        raise TimerError(kept.reason, field="trigger")
     _refuse_others(type(kept), changes)
     return type(kept).from_options(kept.option_values() | changes)
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from ..core.timer import Environment, Timer
+from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import DuplicateTimerError, TargetError, TimerError
 from ..formats import display, timer_files
 from ..formats.json import print_json
@@ -197,6 +198,10 @@ def export_timers(environment: str | None, store: str | None, as_json: bool) -> 
     with project.open_store() as opened:
         stored = TimerTable(opened).list(Environment(environment) if environment else None)
     timers = [entry.timer for entry in stored]
+    for timer in timers:
+        if isinstance(timer.trigger, UnreadableTrigger):
+            reason = timer.trigger.reason
+            click.echo(f"{timer.name} in {timer.environment} is exported without its trigger: {reason}", err=True)
     if as_json:
         print_json([timer_files.record(timer) for timer in timers])
     else:

@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 from ..errors import TimerError
+from .attributes import ATTRIBUTES
 from .triggers import Cron, Every, Trigger, TriggerOption
 
 GROUP = "scheduler.triggers"
@@ -135,7 +136,7 @@ def plugins() -> _Plugins:
         except Exception as error:  # whatever importing the package raises
             what = error if isinstance(error, TimerError) else f"{type(error).__name__}: {error}"
             faults[entry.name] = (
-                f"the trigger kind {entry.name!r} of the package {package} ({entry.value}) cannot be used: {what}"
+                f"the trigger kind {entry.name!r} of the package {package} cannot be loaded from {entry.value}: {what}"
             )
     return _Plugins(kinds, faults)
 
@@ -152,7 +153,10 @@ def _checked(word: str, cls: Any, others: Sequence[type[Trigger]]) -> type[Trigg
         raise TimerError("there is another kind of that name")
     taken = {option.name: option for other in others for option in other.options}
     first = {other.options[0].name for other in others}
+    attributes = {attribute.name for attribute in ATTRIBUTES} | {attribute.column for attribute in ATTRIBUTES}
     for option in cls.options:
+        if {option.name, option.column} & attributes:
+            raise TimerError(f"a timer has an attribute {option.name!r}")
         if option.name in first or taken.get(option.name, option) != option:
             raise TimerError(f"another kind has an option {option.name!r}")
     return cls

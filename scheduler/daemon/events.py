@@ -45,6 +45,11 @@ def log_breaker(name: str, before: Breaker, after: Breaker) -> None:
         log.info("breaker of %s: %s → %s", name, before.state, after.state, extra={"timer": name})
 
 
+def log_unreadable(name: str, environment: str, reason: str) -> None:
+    """Log that a timer does not fire here because its trigger cannot be read; once for each reason."""
+    log.error("the timer %r in %s does not fire here: %s", name, environment, reason)
+
+
 def log_abandoned(rows: Sequence[Row[Any]]) -> None:
     """Log how many runs were abandoned, and the first of them."""
     log.warning("abandoned %d runs of daemons that are gone", len(rows))

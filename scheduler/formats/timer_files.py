@@ -32,7 +32,7 @@ class Columns:
     def __init__(self, kinds: Sequence[type[Trigger]]) -> None:
         self.kinds = kinds
         self.of_triggers = trigger_options(kinds)
-        options = {option.column: option for option in (*self.of_triggers, *ATTRIBUTES)}
+        options = {option.column: option for option in (*ATTRIBUTES, *self.of_triggers)}
         self.options: dict[str, Option] = {column: options[column] for column in dict.fromkeys((*_FIRST, *options))}
         #: Other names under which a column may come: those of `timers list --json`, of the options, and plain English.
         self.synonyms = {synonym: column for column, option in self.options.items() for synonym in option.synonyms}

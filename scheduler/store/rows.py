@@ -70,8 +70,8 @@ def breaker_of(row: Row[Any]) -> Breaker:
     )
 
 
-#: A timer's columns in a row of the runs table: timer_id, timer, function, environment.
-Names = tuple[int, str, str, str]
+#: What a row of the runs table says of its timer: timer_id, timer, function, environment.
+RunColumns = tuple[int, str, str, str]
 
 #: What a new row of the runs table is given, in this order.
 NEW_RUN = (
@@ -95,17 +95,17 @@ NEW_RUN = (
 )
 
 
-def new_run(names: Names, entry: NewRun, claimed_at: int, *, owner: int | None = None) -> list[Any]:
-    """A new row, in the order of NEW_RUN, its id still 0; one that has an outcome already has ended already."""
-    fire_at, last_fire_at = stamp(entry.fire_time), stamp(entry.last_fire_time)
-    row = [0, *names, SCHEDULED, fire_at, last_fire_at, entry.count, 1, new_request_ids(1)[0], owner, claimed_at]
-    if entry.outcome is None:
+def new_run(timer: RunColumns, run: NewRun, claimed_at: int, *, owner: int | None = None) -> list[Any]:
+    """The row of a run to enter, in the order of NEW_RUN, with 0 for its id; a run with an outcome has ended."""
+    fire_at, last_fire_at = stamp(run.fire_time), stamp(run.last_fire_time)
+    row = [0, *timer, SCHEDULED, fire_at, last_fire_at, run.count, 1, new_request_ids(1)[0], owner, claimed_at]
+    if run.outcome is None:
         return [*row, None, None, "", 0]
-    return [*row, claimed_at, entry.outcome.value, MESSAGES[entry.outcome], 0]
+    return [*row, claimed_at, run.outcome.value, MESSAGES[run.outcome], 0]
 
 
 def new_request_ids(count: int) -> list[str]:
-    """Of sixteen hexadecimal digits each, which nobody can guess."""
+    """Random request ids of sixteen hexadecimal digits."""
     digits = urandom(8 * count).hex()
     return [digits[start : start + 16] for start in range(0, 16 * count, 16)]
 

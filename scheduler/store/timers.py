@@ -17,6 +17,7 @@ from ..core.breaker import Breaker
 from ..core.run import Kind
 from ..core.timer import DEFAULT_QUOTA, Environment, Timer, check_new
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
+from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from .database import Store
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
@@ -316,6 +317,8 @@ def _ids(connection: Connection, wanted: Sequence[Timer]) -> dict[tuple[str, str
 
 def _first_fire(timer: Timer, now: datetime) -> datetime:
     first_fire = timer.schedule.next_fire(now)
+    if isinstance(timer.trigger, UnreadableTrigger):
+        raise TimerError(timer.trigger.reason, field="trigger")
     if first_fire is None:
         raise TimerError(f"{timer.trigger} never fires after {now.isoformat(timespec='seconds')}", field="expression")
     return first_fire

@@ -1,0 +1,129 @@
+"""The table of a timer's attributes: each row is in every form in which a timer is given, kept and shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from scheduler.claims import timer_cache
+from scheduler.cli.timers import add, edit_timer
+from scheduler.cli.transfer import import_timers
+from scheduler.core.attributes import ATTRIBUTES, Attribute
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Every
+from scheduler.engine import Engine
+from scheduler.formats import timer_files
+from scheduler.formats.json import timer_json
+from scheduler.store.database import Store
+from scheduler.store.declarations import declared_timers, synchronise
+from scheduler.store.schema import timers
+from scheduler.store.timers import TimerTable
+from tests.scheduler.command_line import CommandLine
+from tests.scheduler.scripted_service import START
+
+#: For each attribute a value that no other timer has; a new row needs one.
+VALUES: dict[str, Any] = {
+    "name": "other",
+    "environment": Environment.STAGE,
+    "enabled": True,
+    "function": "g",
+    "params": {"n": 3},
+    "limit_s": 2.5,
+    "misfire": "fire_all",
+    "overlap": "allow",
+    "delivery": "at_least_once",
+    "jitter_s": 7,
+    "retries": 4,
+    "retry_backoff_s": 1.5,
+    "breaker_threshold": 9,
+}
+PLAIN = Timer(name="t", function="f", trigger=Every(60, anchor=START))
+rows = pytest.mark.parametrize("row", ATTRIBUTES, ids=lambda row: row.name)
+
+
+def changed(row: Attribute) -> Timer:
+    """A timer that differs from a plain one in this attribute alone."""
+    return replace(PLAIN, **{row.name: VALUES[row.name]})
+
+
+def test_the_table_has_the_fields_of_a_timer() -> None:
+    """Each once; the trigger alone has options of its own."""
+    names = [row.name for row in ATTRIBUTES]
+    assert len(names) == len(set(names))
+    assert {*names, "trigger"} == {field.name for field in fields(Timer)}
+    assert set(VALUES) == set(names)
+
+
+@rows
+def test_an_attribute_is_a_column_of_the_store(row: Attribute, store: Store) -> None:
+    """Its value comes back from there."""
+    assert row.name in timers.c
+    (entry,) = TimerTable(store).add([changed(row)], now=START)
+    assert TimerTable(store).get(entry.timer.name, entry.timer.environment).timer == changed(row)
+
+
+@rows
+def test_an_attribute_is_a_column_of_lists(row: Attribute) -> None:
+    """In CSV and in JSON, under its name and its synonyms; the help of `timers import` names it."""
+    timer = changed(row)
+    assert row.column in timer_files.COLUMNS
+    for text in (timer_files.as_csv([timer]), json.dumps([timer_files.record(timer)])):
+        for name in (row.column, *row.synonyms):
+            read = timer_files.read(
+                text.replace(row.column, name, 1), environment=Environment.PRODUCTION, tz="UTC", limit_s=15.0
+            )
+            assert [one.anchored(START) for one in read.timers] == [timer]
+    assert row.column in (import_timers.help or "").replace("--env is", "")
+
+
+@rows
+def test_an_attribute_is_a_key_of_the_json_of_the_command_line(row: Attribute) -> None:
+    """The threshold of the breaker stands with what else there is of it."""
+    with Store("sqlite://") as store:
+        (entry,) = TimerTable(store).add([changed(row)], now=START)
+    shown = timer_json(entry, "UTC")
+    kept = shown["breaker"]["threshold"] if row.key is None else shown[row.key]
+    assert json.loads(json.dumps(kept)) == VALUES[row.name]
+
+
+@rows
+def test_an_attribute_is_an_option_of_the_command_line(row: Attribute, command_line: CommandLine) -> None:
+    """Of `timers add` and `timers edit`; the name is their argument."""
+    given = {"name": ("other",), "environment": ("t", "--env", "stage"), "enabled": ("t", "--enable")}
+    text = row.cell(VALUES[row.name])
+    words = given.get(row.name) or ("t", row.flag or "", text)
+    function = () if row.name == "function" else ("--function", "f")
+    added = command_line.json("timers", "add", *words, *function, "--every", "60")
+    kept = added["breaker"]["threshold"] if row.key is None else added[row.key]
+    assert kept == VALUES[row.name]
+    if row.flag:
+        for command in (add, edit_timer):
+            (option,) = [param for param in command.params if row.flag in param.opts]
+            assert option.name == row.name
+
+
+@rows
+def test_an_attribute_is_an_option_of_a_declaration(row: Attribute) -> None:
+    """The function is the one that is decorated; a change of it is named, that of a secret without its value."""
+    engine = Engine()
+    options = {} if row.name == "function" else {row.name: VALUES[row.name]}
+    engine.define("g" if row.name == "function" else "f")(dict)
+    engine.timer(every=60, **({"name": "t"} | options))(dict)
+    (timer,) = declared_timers(engine.registry, Environment.PRODUCTION)
+    assert timer.anchored(START) == changed(row)
+    if row.name in ("name", "environment", "enabled"):
+        return
+    with Store("sqlite://") as store:
+        synchronise(store, [PLAIN], Environment.PRODUCTION, now=START)
+        (change,) = synchronise(store, [changed(row)], Environment.PRODUCTION, now=START)
+    old, new = getattr(PLAIN, row.name), getattr(changed(row), row.name)
+    assert change.details == ((row.name,) if row.is_secret else (f"{row.name} {old} → {new}",))
+
+
+@rows
+def test_an_attribute_of_the_rule_is_in_the_cache_of_claims(row: Attribute) -> None:
+    """So timers that differ in it share no fire times; that which others decide is not in it."""
+    assert (row.name in (*timer_cache._RULE, "jitter_s")) == row.is_rule
