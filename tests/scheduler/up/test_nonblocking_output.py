@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from scheduler.up import nonblocking_output
 from scheduler.up.nonblocking_output import (
-    FLUSH_TIMEOUT_S,
     MAX_BUFFERED_BYTES,
     NonblockingOutput,
     nonblocking_stdio,
 )
+from tests.waiting import PATIENCE_S
 
 #: More than any pipe or terminal holds.
 MUCH = 300_000
@@ -114,7 +114,9 @@ def test_output_that_is_not_read_is_bounded_and_dropped_lines_are_counted(
     output.finish()
 
 
-def test_a_closed_reader_is_no_error(ends: tuple[int, int], warnings: Warnings) -> None:
+def test_a_closed_reader_is_no_error(
+    ends: tuple[int, int], warnings: Warnings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As in scheduler up | head: later output is discarded, not counted as dropped, and the end waits for no reader."""
     reads, writes = ends
     output = NonblockingOutput(writes, "stdout")
@@ -123,9 +125,10 @@ def test_a_closed_reader_is_no_error(ends: tuple[int, int], warnings: Warnings) 
     os.close(reads)
     for _ in range(300):
         assert output.write(b"x" * 999 + b"\n") == 1_000
+    monkeypatch.setattr(nonblocking_output, "FLUSH_TIMEOUT_S", PATIENCE_S)
     began = time.monotonic()
     output.finish()
-    assert time.monotonic() - began < FLUSH_TIMEOUT_S / 2
+    assert time.monotonic() - began < PATIENCE_S / 2
     assert warnings.texts == []
 
 
