@@ -50,6 +50,12 @@ def test_a_first_fire_time_needs_only_the_tables() -> None:
     assert not loaded & SLOW
 
 
+def test_reading_the_files_of_all_modules_imports_nothing() -> None:
+    """As hypothesis, reloaders and inspect do: earlier names of modules are in sys.modules too."""
+    loaded = modules_after("[getattr(module, '__file__', None) for module in list(sys.modules.values())]")
+    assert of_quartzcron(loaded) == LOADED
+
+
 def test_the_errors_are_there_before_they_are_imported() -> None:
     """By name, by `from quartzcron import`, and in dir(); other names are missing as usual."""
     assert {name: getattr(quartzcron, name) for name in quartzcron.__all__ if name != "CronExpression"} == {
