@@ -106,7 +106,7 @@ class Daemon:
                     return
                 if self._sleeper.sleep(wait_s, self._filenos()):
                     self._look_at = self._look_after_others_at = 0.0
-                    self._standby.look_again()
+                    self._standby.refresh()
         finally:
             self.close()
 
@@ -201,7 +201,7 @@ class Daemon:
             return HEAD_START_S
         if self._bell.was_rung() | self._presence.was_rung():
             self._look_at = self._look_after_others_at = 0.0
-            self._standby.look_again()
+            self._standby.refresh()
         self._collect()
         self._keep_lease(now)
         self._is_left_to_others = False

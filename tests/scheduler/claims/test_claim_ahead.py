@@ -448,7 +448,7 @@ def test_a_lead_is_bounded_whatever_the_claims_took(claims: list[tuple[int, floa
     """A stall of the machine makes no claim earlier than a quarter of a second; and more fires need no shorter lead."""
     lead = Lead()
     for found, took_s in claims:
-        lead.learn(found, took_s)
+        lead.update(found, took_s)
     assert LEAST <= lead.of(fires) <= lead.of(fires + 1) <= MOST
 
 
@@ -457,5 +457,5 @@ def test_a_lead_is_long_enough_for_claims_that_take_what_they_took(fixed_s: floa
     """Once they have been seen, small and large ones."""
     lead = Lead()
     for fires in (1, 1_000):
-        lead.learn(fires, fixed_s + fires * per_fire_s)
+        lead.update(fires, fixed_s + fires * per_fire_s)
     assert lead.of(n).total_seconds() >= min(MOST.total_seconds(), fixed_s + n * per_fire_s)
