@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from ..errors import TimerError
 from .admission import OverlapPolicy
@@ -27,7 +27,7 @@ MAX_JITTER_S = 86_400
 MAX_RETRIES = 100
 MAX_BACKOFF_S = 86_400.0
 
-Policy = TypeVar("Policy", bound=StrEnum)
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class Environment(StrEnum):
@@ -66,6 +66,8 @@ def check_name(what: str, name: object) -> str:
         raise TimerError(f"a timer needs a {what}, a text that is not blank; got {name!r}", field=what)
     if len(name) > MAX_NAME_LENGTH:
         raise TimerError(f"{what} has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed", field=what)
+    if name.isprintable():
+        return name
     for column, character in enumerate(name, start=1):
         # Cc: control, Cf: format (bidirectional overrides), Cs: lone surrogates, Zl/Zp: line separators
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
@@ -83,7 +85,7 @@ def params_text(params: Mapping[str, Any]) -> str:
         if not isinstance(key, str):
             raise TimerError(f"the names of parameters are texts, not {key!r}", field="params")
     try:
-        encoded = json.dumps(dict(params), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        encoded = _COMPACT.encode(dict(params))
         size = len(encoded.encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise TimerError(f"parameters are no JSON object: {error}", field="params") from error
@@ -114,10 +116,10 @@ def _check_limit(limit_s: object) -> float:
     return limit_s
 
 
-def _check_choice(name: str, choices: type[Policy], value: str) -> Policy:
+def _check_choice(name: str, choices: Mapping[str, StrEnum], value: str) -> StrEnum:
     try:
-        return choices(value)
-    except ValueError:
+        return choices[value]
+    except (KeyError, TypeError):
         raise TimerError(f"{name} is one of {', '.join(choices)}; not {value!r}", field=name) from None
 
 
@@ -167,11 +169,16 @@ def _environment(value: Any) -> Environment:
     return environment
 
 
+def _by_word(choices: type[StrEnum]) -> Mapping[str, StrEnum]:
+    return {choice.value: choice for choice in choices}
+
+
 def _lower(value: bool) -> str:
     return str(value).lower()
 
 
-def _as_it_is(value: Any) -> Any:
+def as_kept(value: Any) -> Any:
+    """The value of an attribute, where it has the same form everywhere."""
     return value
 
 
@@ -187,9 +194,9 @@ class Attribute(Option):
 
     check: Callable[[Any], Any]
     sql: type = str
-    to_store: Callable[[Any], Any] = _as_it_is
-    from_store: Callable[[Any], Any] = _as_it_is
-    to_json: Callable[[Any], Any] = _as_it_is
+    to_store: Callable[[Any], Any] = as_kept
+    from_store: Callable[[Any], Any] = as_kept
+    to_json: Callable[[Any], Any] = as_kept
     is_secret: bool = False
     is_rule: bool = False
 
@@ -198,7 +205,7 @@ def _policy(name: str, choices: type[StrEnum], help: str, *, is_rule: bool = Tru
     """The row of an attribute that is one of a few words."""
     return Attribute(
         name=name,
-        check=partial(_check_choice, name, choices),
+        check=partial(_check_choice, name, _by_word(choices)),
         to_store=str,
         flag=f"--{name}",
         read=word,
@@ -214,7 +221,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(name="name", check=partial(check_name, "name")),
     Attribute(
         name="environment",
-        check=partial(_check_choice, "environment", Environment),
+        check=partial(_check_choice, "environment", _by_word(Environment)),
         to_store=str,
         read=_environment,
         synonyms=("env",),

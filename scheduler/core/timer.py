@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from ..errors import TimerError
@@ -22,7 +23,9 @@ __all__ = ["DEFAULT_QUOTA", "Delivery", "Environment", "Timer", "check_new"]
 #: The specification allows five timers in each environment; a setting, 0 = no limit.
 DEFAULT_QUOTA = 5
 
-_CHECKS = tuple((attribute.name, attribute.check) for attribute in ATTRIBUTES)
+_NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
+_CHECKS = tuple(attribute.check for attribute in ATTRIBUTES)
+_VALUES = attrgetter(*_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +59,7 @@ class Timer:
     retry_backoff_s: float = 10.0
 
     def __post_init__(self) -> None:
-        for name, check in _CHECKS:
-            given = getattr(self, name)
+        for name, check, given in zip(_NAMES, _CHECKS, _VALUES(self), strict=True):
             checked = check(given)
             if checked is not given:
                 object.__setattr__(self, name, checked)

@@ -27,6 +27,7 @@ DEFAULT_TZ = "Asia/Shanghai"
 MAX_INTERVAL_S = 366 * 86_400
 
 _MICROSECOND = timedelta(microseconds=1)
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Schedule(Protocol):
@@ -131,7 +132,7 @@ class Trigger(ABC):
 
     def stored(self) -> tuple[str, str]:
         """Its kind, and its JSON as text: what the store keeps."""
-        return self.kind, json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":"))
+        return self.kind, _COMPACT.encode(self.as_json())
 
 
 #: Options that a trigger with a time zone has.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from os import urandom
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import Row
 
 from ..core import breaker
 from ..core.admission import NewRun
-from ..core.attributes import ATTRIBUTES
+from ..core.attributes import ATTRIBUTES, as_kept
 from ..core.breaker import Breaker, BreakerState
 from ..core.run import MESSAGES, Kind, Line, Outcome, Run, Task
 from ..core.timer import Timer
@@ -53,8 +54,16 @@ def breaker_columns(state: Breaker) -> dict[str, Any]:
 
 def timer_of(row: Row[Any]) -> Timer:
     """A timer, from a row that has its columns."""
-    values = {attribute.name: attribute.from_store(getattr(row, attribute.name)) for attribute in ATTRIBUTES}
+    values = dict(zip(_NAMES, _VALUES(row), strict=True))
+    for name, from_store in _CONVERTED:
+        values[name] = from_store(values[name])
     return Timer(trigger=read_trigger(row.trigger_kind, row.trigger), **values)
+
+
+_NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
+_VALUES = attrgetter(*_NAMES)
+#: The attributes that the store keeps in another form.
+_CONVERTED = tuple((row.name, row.from_store) for row in ATTRIBUTES if row.from_store is not as_kept)
 
 
 def breaker_of(row: Row[Any]) -> Breaker:
