@@ -1,4 +1,4 @@
-"""The breaker of a timer: when a function keeps failing, its timer is short-circuited for a while. Pure.
+"""The breaker of a timer: while a function keeps failing, its timer is short-circuited. Pure.
 
     state      event                          next state   what else
     closed     failure, fewer than threshold  closed       consecutive_failures + 1
@@ -33,18 +33,18 @@ class BreakerState(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a run tells its breaker."""
+    """What the end of a run means for its breaker."""
 
     GOOD = "good"
     FAILURE = "failure"
-    #: The function answered in time, with an error for its caller: its timer neither gains nor loses trust.
+    #: The function answered in time, with an error for its caller: neither a success nor a failure.
     NEUTRAL = "neutral"
-    #: Nobody knows how the run ended: the daemon died, or the run never began.
+    #: The outcome is unknown: the daemon died, or the run never began.
     LOST = "lost"
 
 
 class Admission(StrEnum):
-    """What the breaker says to a fire time."""
+    """What the breaker decides about a fire time."""
 
     PASS = "pass"
     PROBE = "probe"
@@ -61,14 +61,14 @@ class BreakerPolicy:
 
     def cool_down_after(self, openings: int) -> timedelta:
         """How long the breaker stays open after its `openings`-th opening in a row."""
-        # The exponent is bounded: a million openings must not cost a number of a million bits.
+        # The exponent is bounded, so that a million openings do not compute a number of a million bits.
         factor: int = 2 ** min(openings - 1, 30)
         return min(self.cool_down * factor, self.max_cool_down)
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """The state of one timer's breaker, kept with the timer so that it survives a restart."""
+    """The state of one timer's breaker; the store keeps it, so it survives a restart."""
 
     state: BreakerState = BreakerState.CLOSED
     consecutive_failures: int = 0
@@ -83,7 +83,7 @@ DEFAULT_POLICY = BreakerPolicy()
 
 
 def admit(breaker: Breaker, fire_time: datetime) -> tuple[Breaker, Admission]:
-    """Let a scheduled fire pass, make it the probe, or short-circuit it; the breaker as it is afterwards."""
+    """Decide whether a scheduled fire passes, is the probe, or is short-circuited; with the breaker after it."""
     if breaker.state is BreakerState.CLOSED:
         return breaker, Admission.PASS
     if breaker.state is BreakerState.OPEN and breaker.next_probe_at is not None and fire_time >= breaker.next_probe_at:
@@ -108,7 +108,7 @@ def after(
         case BreakerState.HALF_OPEN, Verdict.FAILURE:
             return _open(replace(breaker, last_error=error), fire_time, policy)
         case BreakerState.HALF_OPEN, Verdict.NEUTRAL:
-            # The probe asked whether the function answers, and it did.
+            # The probe is there to find out whether the function answers, and it did.
             return CLOSED
         case BreakerState.HALF_OPEN, Verdict.LOST:
             return lose_probe(breaker, fire_time)
@@ -119,7 +119,7 @@ def after(
 
 
 def lose_probe(breaker: Breaker, now: datetime) -> Breaker:
-    """The probe in flight was lost with its daemon: open, and the next fire from `now` on is the probe."""
+    """The breaker after its probe was lost with a daemon: open, and the next fire from `now` on is the probe."""
     if breaker.state is not BreakerState.HALF_OPEN:
         return breaker
     return replace(breaker, state=BreakerState.OPEN, next_probe_at=now)

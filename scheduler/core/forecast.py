@@ -1,4 +1,4 @@
-"""What fires in a span of time, and when, without running anything. Pure."""
+"""Which timers fire in a span of time, and when; nothing runs. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Firing(NamedTuple):
-    """A fire time, and whose it is."""
+    """A fire time, and its timer."""
 
     fire_time: datetime
     timer: Timer
 
 
 def forecast(timers: Sequence[Timer], start: datetime, end: datetime) -> Iterator[Firing]:
-    """The fire times in [start, end), in the order of time; those of one instant in the order of the timers.
+    """The fire times in [start, end), oldest first; those of one instant in the order of the timers.
 
-    They are computed as they are asked for, so a span may hold any number of them.
+    Each is computed when the iterator is advanced, so a span may hold any number of them.
 
     >>> from datetime import UTC
     >>> from scheduler.timer import Cron

@@ -1,7 +1,7 @@
 """How much time a call has: limits and deadlines as plain numbers.
 
 Lives here: the two limits of the protocol and the rule for nested calls. Never here: a clock; `now` is an argument,
-in monotonic seconds, so that a jump of the system clock gives nobody more or less time.
+in monotonic seconds, so that a jump of the system clock changes no limit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ HOOK_LIMIT_S = 3.0
 
 
 def deadline(now: float, limit_s: float, *, enclosing: float | None = None) -> float:
-    """The instant at which a call started at `now` is over its limit; a nested call never outlives the enclosing one.
+    """The instant at which a call that started at `now` reaches its limit, or the deadline of the enclosing call.
 
     All in monotonic seconds; `enclosing` is the deadline of the calling function, None for an outermost call
     (engine protocol § 4, nested limits).
@@ -26,7 +26,7 @@ def deadline(now: float, limit_s: float, *, enclosing: float | None = None) -> f
 
 
 def left_s(now: float, deadline: float) -> float:
-    """The seconds that are left of a call at `now`, never below zero.
+    """The seconds from `now` to a deadline, never below zero.
 
     >>> left_s(113.0, 115.0)
     2.0

@@ -1,4 +1,4 @@
-"""What a run prints, cut into lines and limited: 4,096 characters a line, 600 lines a minute. Touches no file."""
+"""Limits of what a run prints: it is cut into lines of 4,096 characters, of which 600 a minute are kept. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ MAX_LINES_A_MINUTE = 600
 
 
 def dropped_text(count: int) -> str:
-    """What stands at the end of a run's lines where some are missing."""
+    """The last line of a run of which lines were dropped."""
     return f"… {count} more lines were dropped: a run may print {MAX_LINES_A_MINUTE} a minute"
 
 
 class LineLimit:
-    """How many lines one run may still print; what is over the limit is counted and forgotten."""
+    """The rate limit of the lines of one run; lines over the limit are counted and dropped."""
 
     __slots__ = ("_count", "_window", "dropped")
 
@@ -26,11 +26,11 @@ class LineLimit:
 
     @property
     def used(self) -> bool:
-        """Whether any line was asked for."""
+        """Whether any line was printed."""
         return self._count > 0
 
     def allows(self, now: float) -> bool:
-        """Whether a line at `now`, in monotonic seconds, may pass; a refused one counts as dropped."""
+        """Whether a line printed at `now`, in monotonic seconds, is kept; else it counts as dropped."""
         if now - self._window >= 60:
             self._window, self._count = now, 0
         self._count += 1
@@ -41,7 +41,7 @@ class LineLimit:
 
 
 class LineCutter:
-    """Cuts a stream of text into lines and hands them on; holds one unfinished line of bounded length.
+    """Cuts a stream of text into lines and calls `emit` with each; buffers one unfinished line of bounded length.
 
     >>> lines = []
     >>> cutter = LineCutter(lines.append)
@@ -57,17 +57,17 @@ class LineCutter:
         self._unfinished = ""
 
     def feed(self, text: str) -> None:
-        """Take the next piece of the stream."""
+        """Read the next piece of the stream."""
         start = 0
         while (end := text.find("\n", start)) >= 0:
-            # Only what can be kept is ever copied: a line may have a gigabyte.
+            # Only what is kept is copied: a line may have a gigabyte.
             self._emit(self._grown(text[start : min(end, start + MAX_LINE_LENGTH)]).rstrip("\r"))
             self._unfinished = ""
             start = end + 1
         self._unfinished = self._grown(text[start : start + MAX_LINE_LENGTH])
 
     def finish(self) -> None:
-        """Hand on what stands without a line end."""
+        """Emit a last line that has no line end."""
         if self._unfinished:
             self._emit(self._unfinished)
             self._unfinished = ""

@@ -1,7 +1,7 @@
 """When a failed attempt is followed by another one. Pure.
 
-Only failures of the function are tried again, by a timer with `retries`: a time-out, an exception that nobody caught,
-an engine out of reach. An answer in time, be it LeanEngineError, is none; nor is a run that an operator asked for.
+Only scheduled runs whose breaker verdict is a failure are tried again, where their timer has `retries`: a time-out, an
+unexpected exception, an engine that cannot be reached. A LeanEngineError is an answer in time, and no failure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAX_PAUSE_S = 86_400.0
 
 
 def retry_at(timer: Timer, fire_time: datetime, attempt: int, ended_at: datetime) -> datetime | None:
-    """When to try again what failed at its `attempt`-th attempt; None where that was the last one.
+    """When a fire time that failed at its `attempt`-th attempt is tried again; None where that was the last one.
 
     The pauses are `retry_backoff_s`, then twice as long, and so on. No attempt begins at or after the next fire time.
 
@@ -33,6 +33,6 @@ def retry_at(timer: Timer, fire_time: datetime, attempt: int, ended_at: datetime
 
 
 def is_past(timer: Timer, fire_time: datetime, now: datetime) -> bool:
-    """Whether the next fire time has come, so that no attempt at this one may begin."""
+    """Whether the next fire time has come, so that no further attempt at this one may begin."""
     next_fire = timer.schedule.next_fire(fire_time)
     return next_fire is not None and next_fire <= now

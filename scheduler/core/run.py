@@ -12,7 +12,7 @@ from .breaker import Verdict
 
 
 class Outcome(StrEnum):
-    """How a run ended; every due fire time ends as exactly one of these."""
+    """How a run ended; every due fire time ends with exactly one of these."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
     BACKFILL = "backfill"
 
 
-#: What a run of each outcome logs where nothing more precise is known.
+#: The message of a run with each outcome, unless its executor gives another one.
 MESSAGES: dict[Outcome, str] = {
     Outcome.SUCCEEDED: "",
     Outcome.FAILED: FAILED,
@@ -39,7 +39,7 @@ MESSAGES: dict[Outcome, str] = {
     Outcome.SHORT_CIRCUITED: SHORT_CIRCUITED,
     Outcome.MISFIRED: "missed: the daemon was not running, or too busy",
     Outcome.SKIPPED_OVERLAP: "skipped: the last run of this timer was still going on",
-    Outcome.ABANDONED: "abandoned: the daemon stopped before the run ended; nobody knows how far it came",
+    Outcome.ABANDONED: "abandoned: the daemon stopped before the run ended, so it is unknown how far the function came",
 }
 
 
@@ -47,10 +47,11 @@ MESSAGES: dict[Outcome, str] = {
 class Run:
     """One attempt to run one fire time, or a row that stands for `count` fire times of the same outcome.
 
-    All instants are UTC. `outcome` is None while the run goes on or waits for its turn. `message` is the fixed text of
-    the outcome, `error` what went wrong in particular, `result` the beginning of what the function returned. A failed
-    run that is tried again has `retry_at`: then the next attempt is due, a run of its own of the same fire time and
-    request id, which has the same instant as `due_at`. The outcome of a fire time is that of its last attempt.
+    All instants are UTC. `outcome` is None while the run is in progress or waits. `message` is the fixed text of the
+    outcome, `error` the particular error, `result` the beginning of what the function returned. A failed run that is
+    tried again has `retry_at`, the instant at which the next attempt is due. That attempt is a run of its own with the
+    same fire time and request id, and has the same instant as `due_at`. The outcome of a fire time is that of its last
+    attempt.
     """
 
     id: int
@@ -74,24 +75,24 @@ class Run:
     lines_dropped: int = 0
     due_at: datetime | None = None
     retry_at: datetime | None = None
-    #: Whether a daemon has it: without an outcome it is running, or about to.
+    #: Whether a daemon has taken it; while it has no outcome, it is running or about to begin.
     is_claimed: bool = False
 
     @property
     def lateness_s(self) -> float | None:
-        """Seconds from the fire time to the start, None for what never started."""
+        """Seconds from the fire time to the start, None for a run that never started."""
         return None if self.started_at is None else (self.started_at - self.fire_time).total_seconds()
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds from the start to the end, None unless both are known."""
+        """Seconds from the start to the end, None unless it has both."""
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at).total_seconds()
 
 
 class Task(NamedTuple):
-    """What an executor needs to know to call a function for a run; `params` is JSON text, an object."""
+    """What an executor needs to call a function for a run; `params` is a JSON object as text."""
 
     run_id: int
     timer_id: int | None
@@ -118,7 +119,7 @@ class Line:
 
 
 class Ending(NamedTuple):
-    """How an executor saw a run end, and what its breaker makes of that."""
+    """How a run ended in its executor, and what that means for its breaker."""
 
     outcome: Outcome
     verdict: Verdict
@@ -131,5 +132,5 @@ class Ending(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The message that the run logs."""
+        """The message of the run."""
         return MESSAGES[self.outcome] if self.message is None else self.message

@@ -1,4 +1,4 @@
-"""Instants as integers, microseconds since 1970 in UTC: how they are stored, and how they travel to a worker."""
+"""Instants as integers, microseconds since 1970 in UTC: as the store keeps them and as they are sent to workers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ def instant(stamp: int) -> datetime:
 
 
 def stamp_or_none(instant: datetime | None) -> int | None:
+    """The same, None for None."""
     return None if instant is None else stamp(instant)
 
 
 def instant_or_none(stamp: int | None) -> datetime | None:
+    """The same, None for None."""
     return None if stamp is None else instant(stamp)

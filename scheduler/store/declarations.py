@@ -1,13 +1,13 @@
-"""Timers that are declared beside their functions, with @engine.timer: how the store is brought in line with them.
+"""Timers that are declared beside their functions with @engine.timer, and how the store is synchronized with them.
 
-The store remembers what was declared last, so that it can tell a changed declaration from an edit by hand:
+The store keeps what was declared last, so a changed declaration is distinguished from an edit by hand:
 
-    declared                    the store
-    for the first time          has none of that name: the timer is added, disabled unless it says `enabled=True`
-                                has one: it stays as it is, and counts as declared from now on
-    as before                   stays as it is; what was edited by hand outlives a restart
-    otherwise than before       the attributes whose declaration changed are taken over, the others stay
-    no longer                   is disabled, never removed; a later declaration sets it going again, if it was going
+    declaration         timer in the store
+    new                 none of that name: it is added, disabled unless declared with `enabled=True`
+                        one of that name: it stays as it is, and is a declared timer from then on
+    unchanged           stays as it is; an edit by hand is stored across restarts
+    changed             gets the attributes whose declaration changed; the others stay
+    gone                is disabled, never removed; if it was enabled, a later declaration enables it again
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ from ..core.triggers import DEFAULT_TZ, Every, Trigger, TriggerOption
 from ..errors import ArgumentError, TimerError
 from ..functions.binding import bind
 from ..functions.registry import Registry, TimerDeclaration
+from .claimed_fires import claimed_by_name
 from .database import Store
 from .rows import timer_columns, timer_of
 from .schema import timers
-from .timers import check_quota, claimed_by_name, edited_columns, new_columns, stored_timer
+from .timers import check_quota, edited_columns, new_columns, stored_timer_of
 
 #: The option of a trigger that `@engine.timer` takes without its name.
 POSITIONAL = "cron"
 
 
 class Effect(StrEnum):
-    """What a declaration, or its absence, did to the store."""
+    """What a declaration, or the lack of one, did to a timer of the store."""
 
     ADDED = "added"
     ADOPTED = "adopted"
@@ -50,7 +51,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one timer; `timer` is as the store has it now, `details` are the attributes that it is about."""
+    """What synchronizing did to one timer; `timer` is as the store has it now, `details` names the attributes."""
 
     effect: Effect
     timer: Timer
@@ -76,21 +77,21 @@ class Change:
 
 
 def declared_timers(registry: Registry, environment: Environment, tz: str = DEFAULT_TZ) -> list[Timer]:
-    """The timers that functions declare, in `environment` and by the clock of `tz` unless they say otherwise.
+    """The timers that functions declare, by default in `environment` and in the time zone `tz`.
 
     TimerError names the function whose declaration is wrong, or the two functions whose timers have the same name.
     """
-    found: dict[tuple[str, str], Timer] = {}
+    declared: dict[tuple[str, str], Timer] = {}
     for declaration in registry.timers:
         timer = _timer(registry, declaration, environment, tz)
-        twin = found.setdefault((timer.environment, timer.name), timer)
-        if twin is not timer:
+        other = declared.setdefault((timer.environment, timer.name), timer)
+        if other is not timer:
             raise TimerError(
-                f"@engine.timer of {timer.function!r}: {twin.function!r} declares a timer {timer.name!r} too; "
+                f"@engine.timer of {timer.function!r}: {other.function!r} declares a timer {timer.name!r} too; "
                 "give one of them another name, as in name='nightly'",
                 field="name",
             )
-    return list(found.values())
+    return list(declared.values())
 
 
 def _timer(registry: Registry, declaration: TimerDeclaration, environment: Environment, tz: str) -> Timer:
@@ -105,7 +106,7 @@ def _timer(registry: Registry, declaration: TimerDeclaration, environment: Envir
 
 
 def _trigger(schedule: str | None, options: dict[str, Any], default_tz: str) -> Trigger:
-    """The trigger of a declaration, whose options are taken out of `options`."""
+    """The trigger of a declaration; its options are removed from `options`."""
     kinds = _kinds(options)
     named = [option.name for option in trigger_options(kinds) if option.name != POSITIONAL]
     given = {name: options.pop(name) for name in named if name in options}
@@ -120,14 +121,14 @@ def _trigger(schedule: str | None, options: dict[str, Any], default_tz: str) -> 
 
 
 def _kinds(options: Mapping[str, Any]) -> Sequence[type[Trigger]]:
-    """The kinds of triggers that a declaration may mean: those of other packages where it has an option of theirs."""
+    """The built-in kinds of triggers, and those of other packages where a declaration has an unknown option."""
     built_in = list(TRIGGERS.values())
     known = {option.name for option in trigger_options(built_in)} | _KNOWN
     return built_in if options.keys() <= known else trigger_kinds()
 
 
 def _example(option: TriggerOption) -> str:
-    """An option as it stands in a declaration."""
+    """An option as it is written in a declaration."""
     return f'"{option.example}"' if option.name == POSITIONAL else f"{option.name}={option.read(option.example)!r}"
 
 
@@ -139,9 +140,9 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
-#: The attributes that are options of a declaration; its function is given by where it stands.
+#: The attributes that are options of a declaration; its function is the one that it decorates.
 _KNOWN = frozenset(attribute.name for attribute in ATTRIBUTES) - {"function"}
-#: Attributes whose values no message shows.
+#: Attributes whose values are not logged.
 _SECRET = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.is_secret)
 
 
@@ -156,71 +157,73 @@ def synchronise(
     now: datetime,
     quota: int = DEFAULT_QUOTA,
 ) -> list[Change]:
-    """Bring the store in line with what the functions of `environment` declare; returns what that changed.
+    """Synchronize the store with the timers that the functions of `environment` declare; returns the changes.
 
-    One transaction, one caller at a time: any number of daemons may start at once. Raises TimerQuotaError where an
-    environment would hold more than `quota` timers, 0 = no limit; nothing is changed then.
+    It is one transaction, which waits for that of any other caller, so daemons may start at the same time. Raises
+    TimerQuotaError where an environment would hold more than `quota` timers (0 = no limit); then nothing is changed.
     """
     wanted = list(declared)
     with store.writing_and_notifying() as connection:
         store.acquire_mutex(connection)
-        kept = {(row.environment, row.name): row for row in _concerned(connection, wanted, environment)}
-        new = [timer for timer in wanted if (timer.environment, timer.name) not in kept]
+        rows = {(row.environment, row.name): row for row in _lock_rows(connection, wanted, environment)}
+        new = [timer for timer in wanted if (timer.environment, timer.name) not in rows]
         check_quota(connection, new, quota)
         if new:
             claimed = claimed_by_name(connection, now)
-            rows = [new_columns(timer, now, claimed) | _declared(timer, environment) for timer in new]
-            connection.execute(insert(timers), rows)
+            added = [new_columns(timer, now, claimed) | _declared(timer, environment) for timer in new]
+            connection.execute(insert(timers), added)
         changes = [Change(Effect.ADDED, timer) for timer in new]
         by_key = {(timer.environment, timer.name): timer for timer in wanted}
-        for key, row in kept.items():
+        for key, row in rows.items():
             timer = by_key.get((Environment(key[0]), key[1]))
-            change = (
-                _vanished(connection, row) if timer is None else _taken_over(connection, row, timer, environment, now)
-            )
+            change = _suspend(connection, row) if timer is None else _apply(connection, row, timer, environment, now)
             changes += [change] if change else []
     return changes
 
 
-def _concerned(connection: Connection, wanted: Sequence[Timer], environment: Environment) -> Sequence[Row[Any]]:
-    """The timers of the store that are declared, or were; locked in the order of their ids, as everyone locks them."""
+def _lock_rows(connection: Connection, wanted: Sequence[Timer], environment: Environment) -> Sequence[Row[Any]]:
+    """The rows of timers that are declared, or were; locked in the order of their ids, as all transactions do it."""
     keys = [(timer.environment.value, timer.name) for timer in wanted]
     named = tuple_(timers.c.environment, timers.c.name).in_(keys)
-    found = select(timers).where(or_(named, timers.c.declared_in == environment)).order_by(timers.c.id)
-    return connection.execute(found.with_for_update(key_share=True)).all()
+    query = select(timers).where(or_(named, timers.c.declared_in == environment)).order_by(timers.c.id)
+    return connection.execute(query.with_for_update(key_share=True)).all()
 
 
-def _vanished(connection: Connection, row: Row[Any]) -> Change | None:
+def _suspend(connection: Connection, row: Row[Any]) -> Change | None:
+    """Disable a timer that is no longer declared."""
     if row.suspended is not None:
         return None
     _write(connection, row, {"suspended": row.enabled, "enabled": False, "next_fire_at": None})
     return Change(Effect.DISABLED, replace(timer_of(row), enabled=False)) if row.enabled else None
 
 
-def _taken_over(
+def _apply(
     connection: Connection, row: Row[Any], timer: Timer, environment: Environment, now: datetime
 ) -> Change | None:
-    kept, declared = timer_of(row), _declared(timer, environment)
+    """Write what a declaration changes of a timer of the store."""
+    stored, declared = timer_of(row), _declared(timer, environment)
     if row.declaration is None:
         _write(connection, row, declared)
-        differing = tuple(name for name in _differing(_attributes(kept), _attributes(timer)) if name != "enabled")
-        return Change(Effect.ADOPTED, kept, differing) if differing else None
-    changes = _changes(row, kept, timer)
+        differing = tuple(name for name in _differing(_attributes(stored), _attributes(timer)) if name != "enabled")
+        return Change(Effect.ADOPTED, stored, differing) if differing else None
+    changes = _changes(row, stored, timer)
     if changes or row.declaration != declared["declaration"] or row.suspended is not None:
-        edited = edited_columns(connection, stored_timer(row), changes, now) if changes else {}
+        edited = edited_columns(connection, stored_timer_of(row), changes, now) if changes else {}
         _write(connection, row, declared | edited)
-    details = tuple(_told(name, getattr(kept, name), value) for name, value in changes.items() if name != "enabled")
+    details = tuple(
+        _change_text(name, getattr(stored, name), value) for name, value in changes.items() if name != "enabled"
+    )
     if row.suspended is not None:
-        return Change(Effect.RESUMED, replace(kept, **changes), details)
-    return Change(Effect.CHANGED, replace(kept, **changes), details) if changes else None
+        return Change(Effect.RESUMED, replace(stored, **changes), details)
+    return Change(Effect.CHANGED, replace(stored, **changes), details) if changes else None
 
 
-def _changes(row: Row[Any], kept: Timer, timer: Timer) -> dict[str, Any]:
-    """The attributes that a timer takes over from its declaration: those that are declared otherwise than before."""
-    has, wanted = _attributes(kept), _attributes(timer)
+def _changes(row: Row[Any], stored: Timer, timer: Timer) -> dict[str, Any]:
+    """The attributes whose declaration changed, and that the timer does not have yet."""
+    has, wanted = _attributes(stored), _attributes(timer)
     redeclared = _differing(json.loads(row.declaration), wanted)
     changes = {name: getattr(timer, name) for name in redeclared if has[name] != wanted[name]}
-    if row.suspended and "enabled" not in redeclared and not kept.enabled:
+    if row.suspended and "enabled" not in redeclared and not stored.enabled:
         changes["enabled"] = True
     return changes
 
@@ -231,13 +234,13 @@ def _write(connection: Connection, row: Row[Any], values: Mapping[str, Any]) -> 
 
 
 def _declared(timer: Timer, environment: Environment) -> dict[str, Any]:
-    """The columns that say that a timer is declared, and how."""
+    """The columns that hold the declaration of a timer."""
     declaration = json.dumps(_attributes(timer), ensure_ascii=False, sort_keys=True)
     return {"declared_in": environment.value, "declaration": declaration, "suspended": None}
 
 
 def _attributes(timer: Timer) -> dict[str, Any]:
-    """What a declaration says of a timer, by attribute, as JSON has it; the anchor of an interval is the store's."""
+    """A declaration as a JSON object, by attribute; its anchor is 1970, as the store sets another one."""
     trigger = timer.trigger.anchored(EPOCH)
     columns = timer_columns(timer)
     for name in ("name", "environment", "trigger_kind", "trigger"):
@@ -245,7 +248,7 @@ def _attributes(timer: Timer) -> dict[str, Any]:
     return {"trigger": {"kind": trigger.stored()[0], **trigger.as_json()}, **columns}
 
 
-#: What a declaration of an older version, which knew fewer attributes, stands for.
+#: The values of attributes that a declaration of an older version lacks.
 _DEFAULTS = _attributes(Timer(name="t", function="f", trigger=Every(1)))
 
 
@@ -253,6 +256,5 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [name for name, value in now.items() if before.get(name, _DEFAULTS[name]) != value]
 
 
-def _told(name: str, before: Any, now: Any) -> str:
-    """A change in words."""
+def _change_text(name: str, before: Any, now: Any) -> str:
     return name if name in _SECRET else f"{name} {before} → {now}"

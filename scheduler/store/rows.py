@@ -1,4 +1,4 @@
-"""Values as rows of the store, and rows as values."""
+"""Values to rows of the store, and rows to values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def timer_columns(timer: Timer) -> dict[str, Any]:
 
 
 def storable(text: str) -> str:
-    """A text as every database takes it: PostgreSQL knows no NUL, and none of them half a surrogate pair.
+    """A text that every database can store: without NUL, which PostgreSQL refuses, and without lone surrogates.
 
     >>> storable("fine"), storable("a" + chr(0) + "b" + chr(0xD800))
     ('fine', 'a�b?')
@@ -36,12 +36,12 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-#: The columns that say what state a breaker is in.
+#: The columns of a breaker's state.
 BREAKER = ("breaker_state", "consecutive_failures", "openings", "opened_at", "next_probe_at", "last_error")
 
 
 def breaker_columns(state: Breaker) -> dict[str, Any]:
-    """The values of those columns."""
+    """A breaker's state, by column."""
     return {
         "breaker_state": state.state.value,
         "consecutive_failures": state.consecutive_failures,
@@ -79,10 +79,10 @@ def breaker_of(row: Row[Any]) -> Breaker:
     )
 
 
-#: What a row of the runs table says of its timer: timer_id, timer, function, environment.
+#: The columns of a run that describe its timer: timer_id, timer, function, environment.
 RunColumns = tuple[int, str, str, str]
 
-#: What a new row of the runs table is given, in this order.
+#: The columns of a new run, in this order.
 NEW_RUN = (
     "id",
     "timer_id",
@@ -150,7 +150,7 @@ def run_of(row: Row[Any]) -> Run:
 
 
 def task_of(row: Row[Any], *, past_due: bool) -> Task:
-    """The task of a run's row that has the params and the limit of its timer, too."""
+    """A task, from the row of a run joined with `params` and `limit_s` of its timer."""
     return Task(
         run_id=row.id,
         timer_id=row.timer_id,

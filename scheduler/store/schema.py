@@ -1,4 +1,4 @@
-"""The tables of the store, as SQLAlchemy Core sees them. Instants are integers, see core/timestamps.py."""
+"""The tables of the store, for SQLAlchemy Core. Instants are integers, see core/timestamps.py."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from sqlalchemy import (
 
 from ..core.attributes import ATTRIBUTES
 
-#: The newest migration; a store that names another one is upgraded, or refused when it is newer.
+#: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
 HEAD = "0006"
 
 metadata = MetaData()
-#: SQLite gives row ids by itself only to a column declared INTEGER.
+#: SQLite numbers rows only in a column declared INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
+#: The SQL type of an attribute of a timer.
 _TYPES: dict[type, Any] = {str: Text, int: Integer, float: Float, bool: Boolean}
 
 timers = Table(
@@ -48,13 +49,13 @@ timers = Table(
     # The run in which further fire times of the same outcome are counted, until one begins.
     Column("counter_run_id", BigInteger),
     Column("counter_outcome", Text),
-    # Grows with every edit, so that a daemon knows when the timer it remembers is stale.
+    # Grows with every edit, so that a daemon reads the timer again.
     Column("revision", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # The environment whose functions declare the timer, and what they declared last; see declarations.py.
+    # The environment whose functions declare the timer, and their last declaration; see declarations.py.
     Column("declared_in", Text),
     Column("declaration", Text),
-    # Not null once the declaration is gone: whether the timer was enabled then.
+    # Not null while the declaration is gone: whether the timer was enabled before.
     Column("suspended", Boolean),
     UniqueConstraint("environment", "name"),
 )
@@ -65,23 +66,23 @@ Index(
     postgresql_where=text("next_fire_at IS NOT NULL"),
 )
 
-# Timers whose breaker is of interest when a run ends well: few, most of the time.
+# Timers whose breaker changes when a run succeeds: mostly few.
 TROUBLED = "consecutive_failures > 0 OR breaker_state <> 'closed'"
 Index("timers_troubled", timers.c.id, sqlite_where=text(TROUBLED), postgresql_where=text(TROUBLED))
 
 daemons = Table(
     "daemons",
     metadata,
-    # Random, never used again: a daemon that lost its lease must not be mistaken for a later one.
+    # Random and never used again, so that a daemon without a lease is not taken for a later one.
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
-    # Tells a process from a later one with the same pid.
+    # Distinguishes a process from a later one with the same pid.
     Column("process_started", Text, nullable=False),
     Column("wake_port", Integer, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False),
-    # The environments whose functions run in a fleet: those runs go on without it, until another daemon adopts them.
+    # The environments whose functions run in a fleet; their runs go on when the daemon dies, and others adopt them.
     Column("fleet", Text, nullable=False, server_default=""),
 )
 
@@ -89,8 +90,8 @@ runs = Table(
     "runs",
     metadata,
     Column("id", Id, primary_key=True),
-    # The history outlives the timer, so the names are kept here too. No foreign key: to check it costs PostgreSQL a
-    # lock on the timer's row, and its end a search through the history; open runs lose the id of a timer that goes.
+    # The history outlives the timer, so it has the names too. There is no foreign key: PostgreSQL would lock the row of
+    # the timer for each run, and search the history when a timer is removed. Removing one sets timer_id of open runs NULL.
     Column("timer_id", BigInteger),
     Column("timer", Text, nullable=False),
     Column("function", Text, nullable=False),
@@ -101,7 +102,7 @@ runs = Table(
     Column("count", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("request_id", Text, nullable=False),
-    # The daemon that runs it; a row without owner and without outcome waits for its turn.
+    # The daemon that has claimed it; a run without owner and without outcome waits.
     Column("owner", BigInteger),
     Column("claimed_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
@@ -111,10 +112,10 @@ runs = Table(
     Column("error", Text),
     Column("result", Text),
     Column("lines_dropped", Integer, nullable=False),
-    # When a further attempt may begin; and of the one before, which failed, the same instant.
+    # When a further attempt is due; and in retry_at of the failed attempt before it, the same instant.
     Column("due_at", BigInteger),
     Column("retry_at", BigInteger),
-    # The process of a fleet that has begun it, and alone may end it: node/pid.
+    # The process of a fleet that has begun it, and is the only one to end it: node/pid.
     Column("worker", Text),
 )
 Index(
@@ -124,7 +125,7 @@ Index(
     postgresql_where=text("outcome IS NULL"),
 )
 
-# Runs that wait for their turn: few, most of the time, and asked for at every turn.
+# Runs that wait: mostly few, and queried at every claim.
 _WAITING = "outcome IS NULL AND owner IS NULL"
 Index("runs_waiting", runs.c.id, sqlite_where=text(_WAITING), postgresql_where=text(_WAITING))
 
@@ -139,7 +140,7 @@ lines = Table(
 )
 Index("lines_by_run", lines.c.run_id, lines.c.id)
 
-# What functions print that are called over HTTP; such a call has no row of its own.
+# Lines printed by functions that clients call over HTTP; such a call is no run.
 call_lines = Table(
     "call_lines",
     metadata,

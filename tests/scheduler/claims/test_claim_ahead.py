@@ -426,7 +426,7 @@ def test_a_daemon_that_stops_while_the_store_is_away_does_not_ask_all_the_time(
     assert service.daemon.turn() == RETRY_S
 
 
-@pytest.mark.parametrize("faulty", [(Claims, "release"), (TimerTable, "plan_afresh")])
+@pytest.mark.parametrize("faulty", [(Claims, "release"), (TimerTable, "recompute_next_fires")])
 def test_a_clock_that_is_set_back_while_the_store_is_away_plans_afresh_later(
     service: Service, monkeypatch: pytest.MonkeyPatch, faulty: tuple[type, str]
 ) -> None:

@@ -1,0 +1,83 @@
+"""Which fire times daemons have claimed already, so that a timer that is added or edited does not fire them again.
+
+A daemon claims up to a quarter of a second ahead, by a clock of its own: the latest claimed fire time of a timer may be
+later than `now`, and its run may have ended.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, func, or_, select
+
+from ..clock import MAX_LEAD_S
+from ..core.run import Kind
+from ..core.timer import Timer
+from ..core.timestamps import instant, stamp
+from .schema import runs, timers
+
+#: A fire time after `now` was claimed at most this long before `now`, clock error included.
+_CLAIMED_WITHIN = timedelta(seconds=10)
+#: A fire time later than this after `now` was claimed by a wrong clock that has been set back since.
+_MAX_LEAD = timedelta(seconds=MAX_LEAD_S)
+
+
+def claimed_by_name(connection: Connection, now: datetime) -> dict[tuple[str, str], datetime]:
+    """The latest claimed fire times after `now`, by environment and name of the timer; of removed timers too."""
+    rows = connection.execute(_CLAIMED_BY_NAME, _since(now))
+    return {(environment, name): instant(at) for environment, name, at in rows}
+
+
+def claimed_until(
+    connection: Connection, timer_id: int, timer: Timer, next_fire: datetime | None, now: datetime
+) -> datetime:
+    """The latest claimed fire time of a timer whose row is locked; `now` where there is none after it.
+
+    For an enabled timer that is the fire time before `next_fire`, whatever clock the daemon had that claimed it. For a
+    disabled one the history is read.
+    """
+    if next_fire is not None:
+        claimed = timer.schedule.prev_fire(next_fire)
+        return now if claimed is None or claimed > now + _MAX_LEAD else max(now, claimed)
+    its = {"timer": timer_id, "name": timer.name, "environment": timer.environment.value}
+    at = connection.execute(_CLAIMED, {**_since(now), **its}).scalar()
+    return now if at is None else instant(at)
+
+
+def _since(now: datetime) -> dict[str, int]:
+    """The parameters of the queries below."""
+    return {"now": stamp(now), "since": stamp(now - _CLAIMED_WITHIN), "until": stamp(now + _MAX_LEAD)}
+
+
+#: The last run that was claimed too long ago to be of a fire time after `now`: only the runs behind it are read.
+_LAST_BEFORE = (
+    select(runs.c.id)
+    # Scheduled runs have the clock of a daemon; requested ones have that of the program that requested them.
+    .where(
+        or_(runs.c.claimed_at < bindparam("since"), runs.c.claimed_at > bindparam("until")),
+        runs.c.kind == Kind.SCHEDULED,
+    )
+    .order_by(runs.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_IS_RECENT = runs.c.id > func.coalesce(_LAST_BEFORE, 0)
+_IS_AHEAD = (
+    (runs.c.last_fire_at > bindparam("now"))
+    & (runs.c.last_fire_at <= bindparam("until"))
+    & (runs.c.kind == Kind.SCHEDULED)
+    & runs.c.due_at.is_(None)
+)
+#: A run in which fire times are counted may be older than the recent ones.
+_COUNTER = select(timers.c.counter_run_id).where(timers.c.id == bindparam("timer")).scalar_subquery()
+#: Runs of the timer, whatever its name was then, and of a removed timer with its name.
+_ITS = or_(
+    runs.c.timer_id == bindparam("timer"),
+    (runs.c.timer == bindparam("name")) & (runs.c.environment == bindparam("environment")),
+)
+_CLAIMED = select(func.max(runs.c.last_fire_at)).where(_IS_AHEAD, or_(_IS_RECENT & _ITS, runs.c.id == _COUNTER))
+_CLAIMED_BY_NAME = (
+    select(runs.c.environment, runs.c.timer, func.max(runs.c.last_fire_at))
+    .where(_IS_AHEAD, _IS_RECENT)
+    .group_by(runs.c.environment, runs.c.timer)
+)
