@@ -91,7 +91,7 @@ runs = Table(
     metadata,
     Column("id", Id, primary_key=True),
     # The history outlives the timer, so it has the names too. There is no foreign key: PostgreSQL would lock the row of
-    # the timer for each run, and search the history when a timer is removed. Removing one sets timer_id of open runs NULL.
+    # the timer for each run, and search the history when a timer is removed. Its open runs lose their timer_id then.
     Column("timer_id", BigInteger),
     Column("timer", Text, nullable=False),
     Column("function", Text, nullable=False),

@@ -1,4 +1,4 @@
-"""Backfilling: every fire time of a past span has a run afterwards, one after the other, and none has two."""
+"""After a backfill, every fire time of a past time span has exactly one run; they run one after the other."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -35,7 +35,7 @@ def fill(service: Service) -> Backfill:
 
 
 def begun(service: Service) -> list[tuple[Kind, float]]:
-    """What was begun: why, and for which hour after the start."""
+    """The runs that were begun: their kind, and their hour after the start."""
     return [(task.kind, (task.fire_time - START) / HOUR) for task in service.executor.begun]
 
 
@@ -66,7 +66,7 @@ def test_what_was_missed_runs_and_what_ran_does_not(missed: Service) -> None:
 
 
 def test_runs_are_begun_one_after_the_other_and_after_what_is_due(missed: Service) -> None:
-    """The sixth hour comes while one goes on: it is queued, and goes before those that wait."""
+    """The sixth hour comes while one is running: it is queued before those that wait."""
     missed.timetable.edit("t", PRODUCTION, {"overlap": OverlapPolicy.QUEUE_ONE}, now=missed.clock.now())
     missed.executor.script = lambda _: None
     fill(missed)
@@ -88,15 +88,15 @@ def test_runs_are_begun_one_after_the_other_and_after_what_is_due(missed: Servic
 
 
 def test_backfilled_runs_that_wait_keep_no_fire_from_running(missed: Service) -> None:
-    """Only one that goes on is an overlap."""
+    """Only one that is running is an overlap."""
     fill(missed)  # no turn is taken in between
     missed.clock.advance(3540)
     missed.settle()
     assert sorted(begun(missed)) == sorted([*((Kind.BACKFILL, hour) for hour in (2, 3, 4, 5)), (Kind.SCHEDULED, 6)])
 
 
-def test_a_backfill_neither_asks_nor_moves_the_breaker(service: Service) -> None:
-    """Runs of past fire times say nothing of the present."""
+def test_a_backfill_runs_whatever_the_breaker_is_and_leaves_it_alone(service: Service) -> None:
+    """A backfilled run neither opens nor closes it."""
     service.timetable.add([Timer(**_hourly(breaker_threshold=1, enabled=True))], now=START)
     service.executor.script = lambda _: FAILURE
     service.after(3600)
@@ -122,7 +122,7 @@ def test_what_a_daemon_has_yet_to_claim_is_left_to_it(missed: Service) -> None:
 
 
 def test_a_timer_that_is_disabled_can_be_backfilled(service: Service) -> None:
-    """Its fire times are those that it would have had."""
+    """Its fire times are those of an enabled timer."""
     service.timetable.add([HOURLY], now=START)
     service.clock.advance(5 * 3600 + 60)
     assert len(fill(service).fire_times) == 5
@@ -141,8 +141,8 @@ def test_a_run_that_is_cut_is_abandoned_and_counts_as_run(missed: Service) -> No
     assert fill(missed).fire_times == ()
 
 
-def test_what_has_not_begun_can_be_taken_back(missed: Service) -> None:
-    """And be entered again later."""
+def test_runs_that_have_not_begun_can_be_cancelled(missed: Service) -> None:
+    """And requested again later."""
     missed.executor.script = lambda _: None
     fill(missed)
     missed.settle()
@@ -160,7 +160,7 @@ def test_what_has_not_begun_can_be_taken_back(missed: Service) -> None:
         (-200_000 * HOUR, 0 * HOUR, "the span holds 200,000 fire times, and 100,000 are looked at; narrow it"),
     ],
 )
-def test_a_span_that_cannot_be_is_refused(store: Store, start: timedelta, end: timedelta, message: str) -> None:
+def test_an_invalid_span_is_refused(store: Store, start: timedelta, end: timedelta, message: str) -> None:
     """And nothing is entered."""
     TimerTable(store).add([HOURLY], now=START)
     for call in (backfill, plan_backfill):
@@ -182,23 +182,23 @@ def test_a_plan_has_the_fire_times_of_the_span(start: int, length: int, jitter_s
     with Store("sqlite://") as store:
         timer = Timer(name="t", function="f", trigger=Every(seconds), jitter_s=jitter_s)
         kept = TimerTable(store).add([timer], now=START - timedelta(hours=1))[0].timer
-        found = plan_backfill(store, "t", PRODUCTION, (a, b), now=START)
+        planned = plan_backfill(store, "t", PRODUCTION, (a, b), now=START)
     expected = [
         at
         for second in range(start, min(0, start + length))
         if kept.schedule.count(at := START + timedelta(seconds=second), at + timedelta(microseconds=1))
     ]
-    assert list(found.fire_times) == expected
+    assert list(planned.fire_times) == expected
 
 
-def test_two_who_backfill_at_once_enter_each_fire_time_once(postgres: Server) -> None:
-    """The second one finds what the first has entered."""
+def test_two_backfills_at_once_request_each_fire_time_once(postgres: Server) -> None:
+    """The second one finds the runs of the first."""
     with postgres.database() as url, Store(url) as one, Store(url) as other, ThreadPoolExecutor(2) as pool:
         TimerTable(one).add([HOURLY], now=START)
-        found = list(
+        planned = list(
             pool.map(lambda store: backfill(store, "t", PRODUCTION, (START - 9 * HOUR, START), now=START), [one, other])
         )
-    assert sorted(len(each.fire_times) for each in found) == [0, 9]
+    assert sorted(len(each.fire_times) for each in planned) == [0, 9]
 
 
 def test_a_program_backfills_its_own_timers() -> None:
@@ -215,7 +215,7 @@ def test_a_program_backfills_its_own_timers() -> None:
 SPAN = ("--from", "2026-01-05T08:00", "--to", "2026-01-05T11:00")
 
 
-def test_the_command_enters_runs_and_says_so(command_line: CommandLine) -> None:
+def test_the_command_requests_runs_and_prints_how_many(command_line: CommandLine) -> None:
     """First what it would do, then that it did, then nothing more to do; and back."""
     command_line.write("cloud.py", CLOUD)
     command_line.run("timers", "add", "t", "--function", "hello", "--cron", "0 0 * * * ?")
@@ -236,8 +236,8 @@ def test_the_command_enters_runs_and_says_so(command_line: CommandLine) -> None:
     assert command_line.json("timers", "backfill", "t", "--cancel") == {"cancelled": 3}
 
 
-def test_one_run_and_none_are_told_as_such(command_line: CommandLine) -> None:
-    """One is no span, what has run is counted, and a span without fire times says why."""
+def test_one_run_and_none_are_printed_as_such(command_line: CommandLine) -> None:
+    """One run has one instant; fire times with a run are counted; a span without fire times says why."""
     command_line.write("cloud.py", CLOUD)
     command_line.run("timers", "add", "t", "--function", "hello", "--cron", "0 0 8 * * ?")
     command_line.run("timers", "add", "often", "--function", "hello", "--every", "10")
@@ -265,7 +265,7 @@ def test_one_run_and_none_are_told_as_such(command_line: CommandLine) -> None:
         ),
     ],
 )
-def test_a_command_that_cannot_be_is_refused(words: tuple[str, ...], message: str, command_line: CommandLine) -> None:
+def test_an_invalid_command_is_refused(words: tuple[str, ...], message: str, command_line: CommandLine) -> None:
     """One message."""
     command_line.run("timers", "add", "t", "--function", "hello", "--cron", "0 0 * * * ?")
     assert message in command_line.refusal("timers", "backfill", "t", *words)

@@ -51,7 +51,9 @@ def failed(times: int, *, policy: BreakerPolicy = DEFAULT_POLICY) -> Breaker:
         (HALF_OPEN, Verdict.LOST, BreakerState.OPEN),
     ],
 )
-def test_every_state_answers_every_verdict(state: Breaker, verdict: Verdict, expected: BreakerState) -> None:
+def test_every_state_and_verdict_lead_to_the_state_of_the_table(
+    state: Breaker, verdict: Verdict, expected: BreakerState
+) -> None:
     """The transition table of the module's first lines."""
     assert after(state, verdict, NOON).state is expected
 
@@ -76,7 +78,7 @@ def test_an_answer_with_an_error_for_the_caller_neither_counts_nor_forgives() ->
 
 
 def test_threshold_zero_never_opens() -> None:
-    """A breaker that was switched off only counts."""
+    """A breaker that is off only counts failures."""
     assert failed(500, policy=BreakerPolicy(threshold=0)).state is BreakerState.CLOSED
 
 
@@ -101,7 +103,7 @@ def test_the_cool_down_counts_from_the_scheduled_fire_time() -> None:
 
 
 def test_the_first_fire_at_the_end_of_the_cool_down_is_the_single_probe() -> None:
-    """Before it and while it goes on, fires are short-circuited."""
+    """Before the probe and while it runs, fires are short-circuited."""
     assert admit(OPEN, NOON + MINUTE - timedelta(microseconds=1)) == (OPEN, Admission.SHORT_CIRCUIT)
     probing, admission = admit(OPEN, NOON + MINUTE)
     assert (probing.state, admission) == (BreakerState.HALF_OPEN, Admission.PROBE)
@@ -115,7 +117,7 @@ def test_a_lost_probe_lets_the_next_fire_try() -> None:
 
 
 class AnyHistory(RuleBasedStateMachine):
-    """Fires come on schedule, end well or badly, or are lost; a model that only counts says what must happen."""
+    """Fires come on schedule and succeed, fail or are lost; a plain model of counters says what must happen."""
 
     def __init__(self) -> None:
         super().__init__()

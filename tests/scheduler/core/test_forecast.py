@@ -1,4 +1,4 @@
-"""What a span of time fires is told in order, neither more nor less than the triggers say."""
+"""A forecast has the fire times of the triggers in a span of time, in order, no more and no fewer."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from tests.strategies import timers
 
 
 def brute_force(timer: Timer, seconds: int, start_s: int) -> list[int]:
-    """The seconds of a span at which a timer's trigger fires, each asked for by itself."""
+    """The seconds of a span at which a timer's trigger fires, each computed on its own."""
     fires = []
     for second in range(start_s, start_s + seconds):
         at = START + timedelta(seconds=second)
@@ -23,7 +23,7 @@ def brute_force(timer: Timer, seconds: int, start_s: int) -> list[int]:
 
 
 @given(st.lists(timers(), max_size=4), st.integers(-100, 100), st.integers(1, 300))
-def test_a_forecast_is_what_each_second_says(kept: list[Timer], start_s: int, seconds: int) -> None:
+def test_a_forecast_has_the_fire_times_of_each_second(kept: list[Timer], start_s: int, seconds: int) -> None:
     """In the order of time, those of one instant in the order of the timers; and as many as the triggers count."""
     start = START + timedelta(seconds=start_s)
     end = start + timedelta(seconds=seconds)
@@ -31,12 +31,12 @@ def test_a_forecast_is_what_each_second_says(kept: list[Timer], start_s: int, se
         (second, rank) for rank, timer in enumerate(kept) for second in brute_force(timer, seconds, start_s)
     )
     ranks = {id(timer): rank for rank, timer in enumerate(kept)}
-    found = [((fire_time - START).total_seconds(), ranks[id(timer)]) for fire_time, timer in forecast(kept, start, end)]
-    assert found == expected
-    assert len(found) == sum(timer.schedule.count(start, end) for timer in kept)
+    fires = [((fire_time - START).total_seconds(), ranks[id(timer)]) for fire_time, timer in forecast(kept, start, end)]
+    assert fires == expected
+    assert len(fires) == sum(timer.schedule.count(start, end) for timer in kept)
 
 
-def test_an_endless_span_is_told_as_far_as_somebody_listens() -> None:
+def test_a_forecast_of_a_very_long_span_is_computed_only_as_far_as_it_is_read() -> None:
     """The first fires of 130 years of seconds cost no more than those of a minute."""
     every_second = Timer(name="t", function="f", trigger=Cron("* * * * * ?"))
     fires = forecast([every_second] * 3, START, START + timedelta(days=25_000))

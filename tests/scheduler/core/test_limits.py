@@ -1,4 +1,4 @@
-"""Time left is arithmetic."""
+"""Limits, deadlines and the seconds that are left of a call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_nested_call_has_its_own_limit_or_what_is_left(ran_s: float, limit_s: 
 @given(now=seconds, limit_s=seconds, enclosing=st.none() | seconds)
 def test_no_call_outlives_its_caller(now: float, limit_s: float, enclosing: float | None) -> None:
     """A deadline is never after the enclosing one, and never after the call's own limit."""
-    found = deadline(now, limit_s, enclosing=enclosing)
-    assert found <= now + limit_s
-    assert enclosing is None or found <= enclosing
-    assert left_s(now, found) >= 0
+    at = deadline(now, limit_s, enclosing=enclosing)
+    assert at <= now + limit_s
+    assert enclosing is None or at <= enclosing
+    assert left_s(now, at) >= 0

@@ -1,4 +1,4 @@
-"""Lines: cut from any stream of pieces, with bounded length and number."""
+"""Output is cut into lines of bounded length, and their number is limited."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ def test_how_a_stream_is_cut_into_pieces_does_not_matter(pieces: list[str]) -> N
 
 
 def test_a_line_without_end_takes_no_more_memory_than_a_line() -> None:
-    """What is over the length is forgotten at once."""
+    """What exceeds the maximum length is dropped at once."""
     lines: list[str] = []
     cutter = LineCutter(lines.append)
     for _ in range(1000):
@@ -35,7 +35,7 @@ def test_a_line_without_end_takes_no_more_memory_than_a_line() -> None:
 
 
 def test_the_limit_is_600_lines_in_each_minute() -> None:
-    """What is over it is counted."""
+    """Lines over the limit are counted."""
     limit = LineLimit()
     passed = [limit.allows(1000.0 + number / 100) for number in range(700)]
     assert passed == [True] * 600 + [False] * 100

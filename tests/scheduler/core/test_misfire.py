@@ -1,4 +1,4 @@
-"""Due fire times: divided by policy, and never one lost or doubled."""
+"""Due fire times are divided by the misfire policy; none is lost or doubled."""
 
 from datetime import timedelta
 
@@ -28,17 +28,19 @@ def at(seconds: float) -> object:
 def test_every_due_fire_time_runs_or_is_misfired_exactly_once(
     period: int, late: int, policy: MisfirePolicy, grace: int, cap: int
 ) -> None:
-    """What runs and what is accounted for together are the fire times from the first due one to now."""
+    """The fire times that run and those that are misfired are together all from the first due one to now."""
     trigger = Every(period, anchor=START)
     since = START + period * SECOND
     now = since + late * SECOND
-    found = due(trigger, since, now, policy, grace=grace * SECOND, cap=cap)
+    divided = due(trigger, since, now, policy, grace=grace * SECOND, cap=cap)
     every = [since + period * SECOND * rank for rank in range(late // period + 1)]
-    runs = list(found.fire_times)
-    misfired = [] if found.misfired is None else [t for t in every if found.misfired.first <= t <= found.misfired.last]
+    runs = list(divided.fire_times)
+    misfired = (
+        [] if divided.misfired is None else [t for t in every if divided.misfired.first <= t <= divided.misfired.last]
+    )
     assert sorted(runs + [t for t in misfired if t not in runs]) == every
-    assert (found.misfired.count if found.misfired else 0) == len(every) - len(runs)
-    assert found.next_fire == every[-1] + period * SECOND
+    assert (divided.misfired.count if divided.misfired else 0) == len(every) - len(runs)
+    assert divided.next_fire == every[-1] + period * SECOND
 
 
 @given(period=st.integers(1, 30), late=st.integers(0, 300), policy=st.sampled_from(MisfirePolicy))
@@ -47,9 +49,9 @@ def test_what_is_on_time_always_runs(period: int, late: int, policy: MisfirePoli
     trigger = Every(period, anchor=START)
     since = START + period * SECOND
     now = since + late * SECOND
-    found = due(trigger, since, now, policy, grace=5 * SECOND)
+    divided = due(trigger, since, now, policy, grace=5 * SECOND)
     on_time = [since + period * SECOND * rank for rank in range(late // period + 1)]
-    assert [t for t in on_time if now - t <= 5 * SECOND] == [t for t in found.fire_times if now - t <= 5 * SECOND]
+    assert [t for t in on_time if now - t <= 5 * SECOND] == [t for t in divided.fire_times if now - t <= 5 * SECOND]
 
 
 @pytest.mark.parametrize(
@@ -62,29 +64,29 @@ def test_what_is_on_time_always_runs(period: int, late: int, policy: MisfirePoli
 )
 def test_what_was_missed_goes_by_the_policy(policy: MisfirePolicy, runs: list[object], misfired: Missed | None) -> None:
     """A timer with a period of 10 s after 39 s without a daemon."""
-    found = due(Every(10, anchor=START), at(10), at(39), policy)
-    assert (list(found.fire_times), found.misfired, found.next_fire) == (runs, misfired, at(40))
+    divided = due(Every(10, anchor=START), at(10), at(39), policy)
+    assert (list(divided.fire_times), divided.misfired, divided.next_fire) == (runs, misfired, at(40))
 
 
 def test_fire_once_lets_a_fire_on_time_stand_in_for_the_missed_ones() -> None:
     """Yesterday's report is not sent a moment before today's."""
-    found = due(Every(10, anchor=START), at(10), at(31), MisfirePolicy.FIRE_ONCE)
-    assert list(found.fire_times) == [at(30)]
-    assert found.misfired == Missed(at(10), at(20), 2)
+    divided = due(Every(10, anchor=START), at(10), at(31), MisfirePolicy.FIRE_ONCE)
+    assert list(divided.fire_times) == [at(30)]
+    assert divided.misfired == Missed(at(10), at(20), 2)
 
 
 def test_fire_all_is_capped_at_the_latest() -> None:
-    """A year without a daemon must not become a year of runs."""
-    found = due(EVERY_SECOND, at(1), at(86_400 * 365), MisfirePolicy.FIRE_ALL, grace=timedelta(0), cap=3)
-    assert len(found.fire_times) == 4  # three missed ones, and the one on time
-    assert found.misfired is not None
-    assert found.misfired.count == 86_400 * 365 - 4
+    """After a year without a daemon, the latest few run."""
+    divided = due(EVERY_SECOND, at(1), at(86_400 * 365), MisfirePolicy.FIRE_ALL, grace=timedelta(0), cap=3)
+    assert len(divided.fire_times) == 4  # three missed ones, and the one on time
+    assert divided.misfired is not None
+    assert divided.misfired.count == 86_400 * 365 - 4
 
 
-def test_a_rule_that_changed_leaves_nothing_due_before_its_own_fire_times() -> None:
-    """A stored fire time that the trigger does not know is forgotten, and the next one is found."""
-    found = due(Every(100, anchor=START), at(7), at(50), MisfirePolicy.FIRE_ONCE)
-    assert (found.fire_times, found.misfired, found.next_fire) == ((), None, at(100))
+def test_a_trigger_that_was_changed_in_the_database_has_nothing_due_before_its_own_fire_times() -> None:
+    """A stored fire time that the trigger does not have is dropped, and the next one is computed."""
+    divided = due(Every(100, anchor=START), at(7), at(50), MisfirePolicy.FIRE_ONCE)
+    assert (divided.fire_times, divided.misfired, divided.next_fire) == ((), None, at(100))
 
 
 @given(
@@ -101,15 +103,15 @@ def test_cron_fire_times_are_divided_without_loss_across_dst(
     since = trigger.next_fire(START + timedelta(days=days))
     assert since is not None
     now = since + late * SECOND
-    found = due(trigger, since, now, policy)
+    divided = due(trigger, since, now, policy)
     walked, fire = [], since
     while fire <= now:
         walked.append(fire)
         fire = trigger.next_fire(fire)  # type: ignore[assignment]
-    count = found.misfired.count if found.misfired else 0
-    assert len(found.fire_times) + count == len(walked)
-    assert set(found.fire_times) <= set(walked)
-    if found.misfired is not None:
-        assert found.misfired.first == walked[0]
-        assert found.misfired.last in walked
-    assert found.next_fire == fire
+    count = divided.misfired.count if divided.misfired else 0
+    assert len(divided.fire_times) + count == len(walked)
+    assert set(divided.fire_times) <= set(walked)
+    if divided.misfired is not None:
+        assert divided.misfired.first == walked[0]
+        assert divided.misfired.last in walked
+    assert divided.next_fire == fire

@@ -27,7 +27,7 @@ PRODUCTION, _ = Environment
 def test_an_attempt_is_due_after_its_pause_and_before_the_next_fire_time(
     kept: Timer, retries: int, backoff_s: float, attempt: int, took_s: float
 ) -> None:
-    """The pause is the back-off, doubled for each attempt before; no timer is tried more often than it says."""
+    """The pause is the back-off, doubled for each earlier attempt; there are at most `retries` further attempts."""
     timer = Timer(name="t", function="f", trigger=kept.trigger, retries=retries, retry_backoff_s=backoff_s)
     fire_time = timer.schedule.next_fire(START)
     assert fire_time is not None
@@ -122,7 +122,7 @@ def test_no_attempt_begins_once_the_next_fire_time_has_come(service: Service) ->
 
 
 def test_an_answer_in_time_is_final_and_so_is_a_manual_run(service: Service) -> None:
-    """LeanEngineError refuses the caller; whoever runs a timer by hand looks at the outcome."""
+    """A LeanEngineError is no failure, and only scheduled runs are tried again."""
     service.add(seconds=3600, retries=3)
     ends(service, REFUSAL, FAILURE)
     service.after(3600)
@@ -152,7 +152,7 @@ def test_an_attempt_outlives_the_daemon(service: Service) -> None:
 
 
 def test_an_attempt_whose_time_passed_without_a_daemon_is_accounted_for(service: Service) -> None:
-    """Its row says so; the next fire time is not kept from running."""
+    """It is misfired, and the next fire time runs."""
     service.add(seconds=60, retries=1, retry_backoff_s=10)
     ends(service, FAILURE)
     service.after(60)
@@ -168,7 +168,7 @@ def test_an_attempt_whose_time_passed_without_a_daemon_is_accounted_for(service:
 
 @pytest.mark.parametrize(("change", "message"), [("disable", "the timer was disabled"), ("remove", "was removed")])
 def test_a_timer_that_is_stopped_is_not_tried_again(service: Service, change: str, message: str) -> None:
-    """Whoever disables or removes it wants to see no more of it."""
+    """Neither after it was disabled nor after it was removed."""
     service.add(seconds=3600, retries=1, retry_backoff_s=10)
     ends(service, FAILURE)
     service.after(3600)
@@ -179,7 +179,7 @@ def test_a_timer_that_is_stopped_is_not_tried_again(service: Service, change: st
     assert message in run.message
 
 
-def test_a_probe_that_fails_is_tried_again_before_the_breaker_hears_of_it(service: Service) -> None:
+def test_a_probe_that_fails_is_tried_again_before_the_breaker_opens_again(service: Service) -> None:
     """It stays half-open meanwhile; where the attempt is lost, the next fire is the probe."""
     service.add(seconds=3600, retries=1, retry_backoff_s=10, breaker_threshold=1)
     service.executor.script = lambda _: FAILURE
@@ -229,7 +229,7 @@ def test_an_attempt_waits_for_a_run_that_goes_on_unless_runs_may_overlap(service
 
 
 def test_a_program_retries_its_own_timers() -> None:
-    """The function is told which attempt it is in."""
+    """The function can read the number of the attempt."""
     functions, seen = Registry(), []
 
     @functions.define

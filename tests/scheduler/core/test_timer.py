@@ -1,4 +1,4 @@
-"""Timers and their triggers: what is accepted, and what is refused with which words."""
+"""Timers and their triggers: valid values are accepted, invalid ones refused with a message."""
 
 import json
 from collections import Counter
@@ -72,8 +72,10 @@ def test_a_timer_is_created_disabled_with_the_defaults_of_the_specification() ->
         ({"jitter_s": 61, "trigger": Cron("0 0,1 8 ? * MON")}, "jitter_s", "between two fires, 60 s"),
     ],
 )
-def test_what_cannot_be_is_refused_by_field(changes: dict[str, object], field: str, words: str) -> None:
-    """The error names the attribute, what it got and what is allowed."""
+def test_an_invalid_value_is_refused_with_the_name_of_its_attribute(
+    changes: dict[str, object], field: str, words: str
+) -> None:
+    """The error has the attribute, the value, and what is allowed."""
     with pytest.raises(TimerError, match=words) as refused:
         timer(**changes)
     assert refused.value.field == field
@@ -104,7 +106,7 @@ def test_a_broken_expression_or_zone_is_refused(expression: str, tz: str, field:
     assert refused.value.field == field
 
 
-def test_texts_stand_for_their_choices() -> None:
+def test_policies_may_be_given_as_texts() -> None:
     """As they come from a command line or a file."""
     assert timer(misfire="skip", environment="stage").misfire is MisfirePolicy.SKIP
 

@@ -180,7 +180,7 @@ def test_the_kinds_of_the_table_come_back_from_their_json() -> None:
 
 
 def test_an_unknown_kind_is_an_error_that_names_it() -> None:
-    """Where somebody asks for the kind itself."""
+    """trigger_kind raises it."""
     with pytest.raises(TimerError, match="no installed package has the trigger kind 'moon'"):
         trigger_kind("moon")
 

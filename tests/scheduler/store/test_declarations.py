@@ -1,4 +1,4 @@
-"""Timers that are declared beside their functions: what the store makes of a declaration, and of its end."""
+"""Timers that are declared beside their functions: the store is synchronized with new, changed and removed ones."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ NIGHTLY = Timer(name="nightly", function="clean_up", trigger=Cron("0 0 3 * * ?")
 
 
 def bring(store: Store, *declared: Timer, environment: Environment = PRODUCTION) -> list[tuple[str, str]]:
-    """Synchronise; what happened to which timer."""
+    """Synchronize; the effect on each timer that changed."""
     return [
         (change.effect.value, change.timer.name) for change in synchronised(store, *declared, environment=environment)
     ]
@@ -76,7 +76,7 @@ def test_a_changed_declaration_takes_over_what_it_changes_and_nothing_else(store
 
 
 def test_what_is_no_longer_declared_is_disabled_and_resumes_when_it_is_again(store: Store) -> None:
-    """A bad version that is rolled back leaves no timer silent; one that was disabled anyway stays so."""
+    """After a rollback of the program they are enabled again; a timer that was disabled stays disabled."""
     going, standing = replace(NIGHTLY, enabled=True), replace(NIGHTLY, name="standing")
     bring(store, going, standing)
     assert bring(store) == [("disabled", "nightly")]
@@ -92,7 +92,7 @@ def test_what_is_no_longer_declared_is_disabled_and_resumes_when_it_is_again(sto
 
 
 def test_a_timer_that_was_there_before_its_declaration_stays_as_it_is(store: Store) -> None:
-    """It counts as declared from then on, and where it differs is said."""
+    """It is declared from then on, and the change lists the attributes that differ."""
     TimerTable(store).add([replace(NIGHTLY, limit_s=2.0, enabled=True)], now=START)
     (change,) = synchronised(store, NIGHTLY)
     assert str(change) == (
@@ -103,15 +103,15 @@ def test_a_timer_that_was_there_before_its_declaration_stays_as_it_is(store: Sto
     assert bring(store) == [("disabled", "nightly")]
 
 
-def test_timers_that_nobody_ever_declared_are_left_alone(store: Store) -> None:
-    """However often the functions are served."""
+def test_timers_that_were_never_declared_are_left_alone(store: Store) -> None:
+    """However often the store is synchronized."""
     TimerTable(store).add([replace(NIGHTLY, enabled=True)], now=START)
     assert bring(store) == []
     assert TimerTable(store).get("nightly").timer.enabled
 
 
-def test_each_environment_speaks_for_its_own_declarations(store: Store) -> None:
-    """A preview from other sources ends no timer of what is live."""
+def test_each_environment_synchronizes_its_own_declarations(store: Store) -> None:
+    """A preview from other sources disables no timer of production."""
     bring(store, replace(NIGHTLY, enabled=True))
     assert bring(store, environment=STAGE) == []
     assert bring(store, replace(NIGHTLY, environment=STAGE), environment=STAGE) == [("added", "nightly")]
@@ -129,7 +129,7 @@ def test_declarations_beyond_the_quota_change_nothing(store: Store) -> None:
 
 
 def test_a_declaration_of_an_older_version_counts_as_declaring_the_defaults(store: Store) -> None:
-    """An attribute that it did not know is no change."""
+    """An attribute that it lacks has not changed."""
     bring(store, NIGHTLY)
     with store.writing() as connection:
         declaration = json.loads(connection.execute(select(timers.c.declaration)).scalar_one())
@@ -151,7 +151,7 @@ def test_daemons_that_start_at_once_add_a_declaration_once(postgres: Server) -> 
 
 
 class AnyHistory(RuleBasedStateMachine):
-    """One timer is declared, edited by hand, forgotten and declared again; the model knows what it must be."""
+    """One timer is declared, edited by hand, no longer declared and declared again; a model has what it must be."""
 
     def __init__(self, store_url: str) -> None:
         super().__init__()
@@ -191,9 +191,9 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def the_store_has_what_the_model_says(self) -> None:
-        found = TimerTable(self.store).list()
-        assert [entry.timer for entry in found] == ([replace(NIGHTLY, **self.kept)] if self.kept else [])
-        for entry in found:
+        entries = TimerTable(self.store).list()
+        assert [entry.timer for entry in entries] == ([replace(NIGHTLY, **self.kept)] if self.kept else [])
+        for entry in entries:
             assert (entry.next_fire is not None) == entry.timer.enabled
             assert entry.has_vanished == (self.suspended is not None)
 
@@ -218,8 +218,8 @@ def engine() -> Iterator[Engine]:
     return Engine()
 
 
-def test_a_decorator_says_everything_that_a_timer_is(engine: Engine) -> None:
-    """Its environment and zone are those of the place, unless it says otherwise."""
+def test_a_decorator_sets_the_attributes_of_a_timer(engine: Engine) -> None:
+    """The environment and the time zone default to those of the project."""
     engine.timer("0 0 8 ? * MON", limit_s=3, name="weekly")(len)
     engine.timer(every=60, environment="stage", enabled=True)(abs)
     assert declared_timers(engine.registry, PRODUCTION, "Europe/Berlin") == [
@@ -241,7 +241,7 @@ def test_a_decorator_says_everything_that_a_timer_is(engine: Engine) -> None:
 def test_a_wrong_declaration_names_its_function(
     engine: Engine, schedule: str | None, options: dict[str, object], message: str
 ) -> None:
-    """Whoever reads the message knows where to look."""
+    """The message names the decorator and the function."""
     engine.timer(schedule, **options)(len)
     with pytest.raises(TimerError, match=message):
         declared_timers(engine.registry, PRODUCTION)
@@ -255,7 +255,7 @@ def test_two_declarations_of_one_name_are_refused(engine: Engine) -> None:
         declared_timers(engine.registry, PRODUCTION)
 
 
-def test_a_program_brings_its_declarations_into_its_store(engine: Engine) -> None:
+def test_a_program_synchronizes_its_store_with_its_declarations(engine: Engine) -> None:
     """scheduler.synchronise() does what `scheduler up` does at its start."""
     engine.timer(every=60, enabled=True)(list)
     with ManualScheduler(engine, now=START) as scheduler:
@@ -270,7 +270,7 @@ def test_a_program_brings_its_declarations_into_its_store(engine: Engine) -> Non
 def test_parameters_that_the_function_does_not_take_are_refused(
     engine: Engine, params: dict[str, object], what: str
 ) -> None:
-    """Every fire would fail."""
+    """Such a timer would fail at every fire time."""
 
     @engine.timer(every=60, params=params)
     @engine.define

@@ -139,7 +139,7 @@ def test_a_store_of_any_version_opens_with_what_it_held(url: str, version: str) 
 
 @pytest.mark.parametrize("version", sorted(known_versions()))
 def test_a_store_of_any_version_has_the_tables_that_the_code_expects(url: str, version: str) -> None:
-    """Nothing is left that Alembic would still want to change, and lines still go with their run."""
+    """Alembic finds no difference, and lines are still removed with their run."""
     make(url, version)
     with Store(url) as store:
         with store.reading() as connection:
@@ -197,7 +197,7 @@ def test_thousands_of_timers_keep_everything_when_their_triggers_move(url: str) 
 
 
 def test_a_declared_timer_of_an_older_version_is_as_declared(url: str) -> None:
-    """What was edited by hand outlives the upgrade, and a changed declaration is still taken for one."""
+    """An edit by hand is kept, and a changed declaration is recognized."""
     declared = Timer(name="t", function="f", trigger=Cron("0 0 8 ? * MON", "UTC"), environment=Environment.STAGE)
     by_hand = {"every_s": 90, "anchor_at": 0}
     attributes = {"function": "f", "params": "{}", "enabled": False, "limit_s": 15.0, "misfire": "fire_once"}

@@ -1,4 +1,4 @@
-"""The timers of a store: kept, found, changed; each refusal leaves the store as it was."""
+"""Timers are added, read, changed and removed; a refused call leaves the store as it was."""
 
 from dataclasses import replace
 
@@ -49,8 +49,8 @@ def test_a_timer_comes_back_as_it_went_in(timetable: TimerTable, **attributes: o
     timetable.remove("t", timer.environment)
 
 
-def test_whole_and_broken_numbers_of_seconds_go_together(timetable: TimerTable) -> None:
-    """15 and 0.5 in one go; a database wants numbers of one kind."""
+def test_whole_numbers_and_fractions_of_seconds_are_added_together(timetable: TimerTable) -> None:
+    """15 and 0.5 in one call; the database gets floats only."""
     seconds = [(15, 0.5), (0.5, 10), (15, 10), (1.5, 2.5)]
     new = [
         Timer(name=f"t{rank}", function="f", trigger=Every(60), limit_s=limit_s, retry_backoff_s=backoff_s)
@@ -69,7 +69,7 @@ def test_a_second_timer_of_the_same_name_is_refused(timetable: TimerTable) -> No
 
 
 def test_both_environments_may_use_a_name(timetable: TimerTable) -> None:
-    """production and stage know nothing of each other."""
+    """Names are unique within production and within stage."""
     timetable.add([MONDAY, replace(MONDAY, environment=STAGE)], now=START)
     assert [entry.timer.environment for entry in timetable.list()] == [PRODUCTION, STAGE]
     assert [entry.timer.environment for entry in timetable.list(STAGE)] == [STAGE]
@@ -96,7 +96,7 @@ def test_adding_is_all_or_nothing(timetable: TimerTable) -> None:
 
 @pytest.mark.parametrize("name", [" t", "t ", "t\u00a0"])
 def test_blanks_at_the_ends_of_a_new_name_are_refused(timetable: TimerTable, name: str) -> None:
-    """Of the timer and of its function, in an edit too; nobody sees them, so nobody would find the timer."""
+    """In the name of the timer and in that of its function, also in an edit: they are invisible."""
     timetable.add([MONDAY], now=START)
     for what in ("name", "function"):
         with pytest.raises(TimerError, match=f"{what} '.*' has a blank at an end; leave it out: 't'"):
@@ -106,7 +106,7 @@ def test_blanks_at_the_ends_of_a_new_name_are_refused(timetable: TimerTable, nam
     assert [entry.timer for entry in timetable.list()] == [MONDAY]
 
 
-def test_an_older_name_with_blanks_can_be_put_right(timetable: TimerTable, store: Store) -> None:
+def test_an_older_name_with_blanks_can_be_corrected(timetable: TimerTable, store: Store) -> None:
     """It is shown, changed, and renamed."""
     timetable.add([MONDAY], now=START)
     with store.writing() as connection:
@@ -115,15 +115,15 @@ def test_an_older_name_with_blanks_can_be_put_right(timetable: TimerTable, store
     assert timetable.edit(" monday", PRODUCTION, {"name": "monday"}, now=START).timer.name == "monday"
 
 
-def test_an_unknown_timer_is_named_with_those_that_there_are(timetable: TimerTable) -> None:
-    """In its environment."""
+def test_the_error_for_an_unknown_timer_lists_the_known_ones(timetable: TimerTable) -> None:
+    """Those of its environment."""
     timetable.add([MONDAY], now=START)
     with pytest.raises(UnknownTimerError, match="no timer 'mnday' in production; known timers: monday"):
         timetable.get("mnday")
 
 
 def test_enabling_gives_the_next_fire_time(timetable: TimerTable) -> None:
-    """Which disabling takes away again."""
+    """Disabling removes it."""
     timetable.add([MONDAY], now=START)
     enabled = timetable.enable("monday", now=START)
     assert enabled.timer.enabled
@@ -132,7 +132,7 @@ def test_enabling_gives_the_next_fire_time(timetable: TimerTable) -> None:
 
 
 def test_a_timer_that_never_fires_again_is_refused(timetable: TimerTable) -> None:
-    """Its year is over."""
+    """Its only year is in the past."""
     with pytest.raises(TimerError, match=r"0 0 8 1 1 \? 2020.* never fires after 2026-01-01"):
         timetable.add([replace(MONDAY, trigger=Cron("0 0 8 1 1 ? 2020"))], now=START)
 
@@ -147,7 +147,7 @@ def test_editing_changes_what_is_named_and_nothing_else(timetable: TimerTable) -
     assert replace(edited.timer, trigger=MONDAY.trigger, enabled=False) == MONDAY
 
 
-def test_an_edit_that_cannot_be_changes_nothing(timetable: TimerTable) -> None:
+def test_an_invalid_edit_changes_nothing(timetable: TimerTable) -> None:
     """An attribute that does not exist, a value that is out of range, a name that is taken."""
     timetable.add([MONDAY, replace(MONDAY, name="other")], now=START)
     for changes in ({"colour": "red"}, {"limit_s": -1}, {"name": "other"}):
