@@ -36,8 +36,8 @@ class RunOutput:
         self._limit = LineLimit()
         #: Whether anything was written since the last run.
         self.has_text = False
-        self.stdout = LineStream(self, "info")
-        self.stderr = LineStream(self, "error")
+        self.stdout = RunStream(self, "info")
+        self.stderr = RunStream(self, "error")
 
     def begin(self, run_id: int) -> None:
         self._run_id, self._limit = run_id, LineLimit()
@@ -63,8 +63,8 @@ class RunOutput:
             self._send(self._run_id, now_us(), level, text.encode("utf-8", "replace").decode())
 
 
-class LineBytes(io.RawIOBase):
-    """The `buffer` of a LineStream: bytes become lines, decoded as UTF-8 with replacement."""
+class RunBytes(io.RawIOBase):
+    """The `buffer` of a RunStream: bytes become lines, decoded as UTF-8 with replacement."""
 
     def __init__(self, output: RunOutput, level: str) -> None:
         self._output = output
@@ -91,11 +91,11 @@ class LineBytes(io.RawIOBase):
         self._cutter.finish()
 
 
-class LineStream(io.TextIOWrapper):
+class RunStream(io.TextIOWrapper):
     """Replaces sys.stdout or sys.stderr; can be reconfigured, and its `buffer` wrapped, as those can."""
 
     def __init__(self, output: RunOutput, level: str) -> None:
-        self._bytes = LineBytes(output, level)
+        self._bytes = RunBytes(output, level)
         super().__init__(self._bytes, encoding="utf-8", errors="replace", write_through=True)  # type: ignore[arg-type]
 
     def finish(self) -> None:
