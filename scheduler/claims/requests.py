@@ -17,7 +17,7 @@ from ..core.admission import NewRun
 from ..core.run import Kind, Outcome
 from ..core.timer import Environment
 from ..core.timestamps import stamp
-from ..core.triggers import Schedule
+from ..core.triggers import FireTimes
 from ..errors import TimerError
 from ..store.database import Store
 from ..store.rows import NEW_RUN, new_run
@@ -116,7 +116,7 @@ def _ran(connection: Connection, kept: StoredTimer, start: datetime, end: dateti
     return set(connection.execute(query).scalars())
 
 
-def _fires(schedule: Schedule, start: datetime, end: datetime) -> Iterator[datetime]:
+def _fires(schedule: FireTimes, start: datetime, end: datetime) -> Iterator[datetime]:
     fire_time = schedule.next_fire(start - timedelta(microseconds=1))
     while fire_time is not None and fire_time < end:
         yield fire_time

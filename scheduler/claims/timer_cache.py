@@ -13,7 +13,7 @@ from ..core.admission import OverlapPolicy
 from ..core.attributes import ATTRIBUTES
 from ..core.misfire import MisfirePolicy
 from ..core.trigger_kinds import UnreadableTrigger, read_trigger
-from ..core.triggers import Schedule, offset_s, shifted
+from ..core.triggers import FireTimes, offset_s, shifted
 from ..store.rows import RunColumns
 from ..store.schema import timers
 from ..store.statements import Among
@@ -26,7 +26,7 @@ MAX_TIMERS = 200_000
 class Rule:
     """What decides which fire times a timer has and which of them run; timers that agree in it share one object."""
 
-    schedule: Schedule
+    schedule: FireTimes
     misfire: MisfirePolicy
     overlap: OverlapPolicy
     #: Why this process cannot read the trigger, None where it can; it leaves such a timer alone.

@@ -1,0 +1,1 @@
+"""The rules of the scheduler as values and pure functions: no clock, file, socket, thread, log or store."""

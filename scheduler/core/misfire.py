@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from .triggers import Schedule
+from .triggers import FireTimes
 
 #: A fire time up to this late is on time: a short stall of the machine is no misfire.
 GRACE = timedelta(seconds=5)
@@ -50,7 +50,7 @@ class Due:
 
 
 def due(
-    schedule: Schedule,
+    schedule: FireTimes,
     since: datetime,
     now: datetime,
     policy: MisfirePolicy,
@@ -78,7 +78,7 @@ def due(
     return Due(caught_up + on_time, misfired, next_fire)
 
 
-def _fires_from(schedule: Schedule, start: datetime, since: datetime, now: datetime) -> tuple[datetime, ...]:
+def _fires_from(schedule: FireTimes, start: datetime, since: datetime, now: datetime) -> tuple[datetime, ...]:
     """The fire times in [start, now]."""
     fires = [since] if start == since else []
     fire = schedule.next_fire(start - timedelta(microseconds=1)) if not fires else schedule.next_fire(since)
@@ -89,7 +89,7 @@ def _fires_from(schedule: Schedule, start: datetime, since: datetime, now: datet
 
 
 def _caught_up(
-    schedule: Schedule, since: datetime, last: datetime, policy: MisfirePolicy, *, cap: int, fires_on_time: bool
+    schedule: FireTimes, since: datetime, last: datetime, policy: MisfirePolicy, *, cap: int, fires_on_time: bool
 ) -> tuple[datetime, ...]:
     """The missed fire times that the policy runs all the same, oldest first."""
     if policy is MisfirePolicy.SKIP:
@@ -106,7 +106,7 @@ def _caught_up(
 
 
 def _misfired(
-    schedule: Schedule, since: datetime, last: datetime, missed: int, caught_up: tuple[datetime, ...]
+    schedule: FireTimes, since: datetime, last: datetime, missed: int, caught_up: tuple[datetime, ...]
 ) -> Missed | None:
     """The missed fire times before those that are caught up."""
     count = missed - len(caught_up)

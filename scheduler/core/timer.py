@@ -16,7 +16,7 @@ from .admission import OverlapPolicy
 from .attributes import ATTRIBUTES, Delivery, Environment
 from .limits import FUNCTION_LIMIT_S
 from .misfire import MisfirePolicy
-from .triggers import Schedule, Trigger, offset_s, shifted
+from .triggers import FireTimes, Trigger, offset_s, shifted
 
 __all__ = ["DEFAULT_QUOTA", "Delivery", "Environment", "Timer", "check_new"]
 
@@ -71,7 +71,7 @@ class Timer:
         _check_gap(self.jitter_s, self.trigger)
 
     @property
-    def schedule(self) -> Schedule:
+    def schedule(self) -> FireTimes:
         """What yields the fire times: the trigger, shifted by the timer's jitter."""
         return shifted(self.trigger, offset_s(self.environment, self.name, self.jitter_s))
 

@@ -30,7 +30,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-class Schedule(Protocol):
+class FireTimes(Protocol):
     """What yields fire times: a trigger, or one that is shifted."""
 
     def next_fire(self, after: datetime) -> datetime | None:
@@ -335,7 +335,7 @@ def offset_s(environment: str, name: str, jitter_s: int) -> int:
     return int.from_bytes(digest[:8], "big") % jitter_s
 
 
-def shifted(trigger: Trigger, seconds: int) -> Schedule:
+def shifted(trigger: Trigger, seconds: int) -> FireTimes:
     """A schedule that fires so many seconds after a trigger; the trigger itself where that is 0."""
     return Shifted(trigger, timedelta(seconds=seconds)) if seconds else trigger
 

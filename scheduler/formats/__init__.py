@@ -1,0 +1,1 @@
+"""Timers, runs and lines as text, JSON and CSV: what the command line and other front ends show."""

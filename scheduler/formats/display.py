@@ -1,7 +1,4 @@
-"""How things look on a terminal, and what --json prints. Nothing here decides anything.
-
-The keys of the JSON objects stay as they are; instants are ISO 8601 with the offset of the zone they are shown in.
-"""
+"""How instants, durations, numbers, outcomes and tables look on a terminal. Nothing here decides anything."""
 
 from __future__ import annotations
 
@@ -16,11 +13,11 @@ import click
 
 from ..core.timer import Timer
 
-#: Wide enough for any table; what reads a pipe must never find a name cut short.
+#: Wide enough for any table: a program that reads a pipe must get whole names.
 _PIPE_WIDTH = 1_000
-#: The last column of a table has at least so many characters, or as many as it needs.
+#: The least width of the last column of a table, in characters, unless it needs less.
 _LAST_COLUMN_WIDTH = 30
-#: Units of what takes two minutes and longer.
+#: Units of durations from two minutes on.
 _LONG = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _COLOURS = {
     "succeeded": "green",
@@ -34,29 +31,29 @@ _COLOURS = {
 
 
 def zone(name: str) -> tzinfo:
-    """A time zone by name, from the database that quartzcron uses too."""
+    """A time zone by name, from pytz like those of quartzcron."""
     from pytz import timezone
 
     return timezone(name)
 
 
 def zone_of(timer: Timer, default: str) -> tzinfo:
-    """The zone in which a timer's instants are shown."""
+    """The time zone in which a timer's instants are shown: that of its trigger, or the default."""
     return zone(timer.trigger.tz or default)
 
 
 def instant(at: datetime | None, tz: tzinfo) -> str:
-    """An instant for people: to the second, with its offset."""
+    """An instant in a time zone, to the second and with its offset; "-" for None."""
     return "-" if at is None else at.astimezone(tz).isoformat(sep=" ", timespec="seconds")
 
 
 def iso(at: datetime | None, tz: tzinfo) -> str | None:
-    """An instant for machines."""
+    """An instant in ISO 8601, with the offset of a time zone."""
     return None if at is None else at.astimezone(tz).isoformat()
 
 
 def seconds(value: float | None) -> str:
-    """A span of time, short: 3 ms, 1.25 s, 12 min, 5 h, 40 d."""
+    """A duration: 3 ms, 1.25 s, 12 min, 5 h, 40 d; "-" for None."""
     if value is None:
         return "-"
     if abs(value) < 1:
@@ -68,12 +65,12 @@ def seconds(value: float | None) -> str:
 
 
 def number(count: int, noun: str) -> str:
-    """How many there are: 1 run, 2,000 runs."""
+    """A number and a noun: 1 run, 2,000 runs."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def size(number: int) -> str:
-    """A number of bytes, short: 812 B, 4.0 kB, 1.2 GB."""
+    """A number of bytes: 812 B, 4.0 kB, 1.2 GB."""
     value, units = float(number), ["B", "kB", "MB", "GB", "TB"]
     while value >= 1000 and len(units) > 1:
         value /= 1000
@@ -82,19 +79,19 @@ def size(number: int) -> str:
 
 
 def plain(text: str) -> str:
-    """A text that cannot steer the terminal: control characters are shown instead of sent."""
+    """A text without control characters, which would control the terminal: they are shown as escapes."""
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def coloured(outcome: str, *, width: int = 0) -> str:
-    """An outcome, in its colour where the output is a terminal, and at least so wide."""
+    """An outcome, padded to a width, in its colour where the output is a terminal."""
     return click.style(outcome.ljust(width), fg=_COLOURS.get(outcome))
 
 
 def command(*words: str) -> str:
-    """A command of this program, to be copied into a shell: by its own name where the shell finds that."""
-    found = shutil.which("scheduler")
-    if found and Path(found).parent == Path(sys.executable).parent:
+    """A command of this program as it can be copied into a shell, by the name `scheduler` where that is on the PATH."""
+    installed = shutil.which("scheduler")
+    if installed and Path(installed).parent == Path(sys.executable).parent:
         return shlex.join(("scheduler", *words))
     python = Path(sys.executable)
     here = Path.cwd()
@@ -103,9 +100,10 @@ def command(*words: str) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table without lines, its last column folded where room is short; a cell that is an outcome has its colour.
+    """Print a table without lines; a cell that is an outcome has its colour.
 
-    A terminal that is too narrow for the other columns wraps the lines of the table, so that no column is missing.
+    The last column is folded where the terminal is too narrow. Where it is too narrow for the other columns, the lines
+    are wrapped, so that no column is missing.
     """
     from rich.cells import cell_len
     from rich.console import Console

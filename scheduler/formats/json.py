@@ -1,10 +1,10 @@
-"""TODO-DOC"""
+"""Timers, runs and lines as JSON objects, as --json prints them. Their keys are fixed; instants are ISO 8601."""
 
 from __future__ import annotations
 
 import json
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,23 +12,21 @@ from ..core.attributes import ATTRIBUTES
 from ..core.run import Run
 from ..core.trigger_kinds import TRIGGERS, UnreadableTrigger
 from ..core.triggers import Trigger
+from ..store.log_lines import LogLine
+from ..store.timers import StoredTimer
 from .display import (
     iso,
     zone_of,
 )
 
-if TYPE_CHECKING:
-    from ..store.log_lines import LogLine
-    from ..store.timers import StoredTimer
-
 
 def print_json(value: Any) -> None:
-    """One JSON document."""
+    """Print one JSON document."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def print_json_line(value: Any) -> None:
-    """One JSON object on a line of its own, for what goes on and on."""
+    """Print one JSON object on a line of its own, for output without an end."""
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
@@ -55,7 +53,7 @@ def timer_json(entry: StoredTimer, default_tz: str) -> dict[str, Any]:
 
 
 def _trigger_json(trigger: Trigger) -> dict[str, Any]:
-    """The options of a trigger; those of the built-in kinds are always there, null where it is of another kind."""
+    """The options of a trigger by key; those of the other built-in kinds are null."""
     options = [option for kind in TRIGGERS.values() for option in kind.options]
     values = {option.key: None for option in options if option.key}
     given = trigger.option_values()
@@ -66,7 +64,7 @@ def _trigger_json(trigger: Trigger) -> dict[str, Any]:
 
 
 def result_value(text: str | None) -> Any:
-    """What a function returned: the JSON value, or a text where that was cut, or never was one."""
+    """The result of a run: its JSON value, or the text where it is not JSON, as one that was cut."""
     try:
         return None if text is None else json.loads(text)
     except ValueError:
@@ -101,7 +99,7 @@ def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
 
 
 def line_json(line: LogLine, tz: tzinfo) -> dict[str, Any]:
-    """A line that a function printed; timer and run are null where a client called it."""
+    """A line that a function printed; `timer` and `run` are null where a client called the function."""
     return {
         "at": iso(line.at, tz),
         "timer": line.timer,

@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""A line that a function printed, as `scheduler logs` and `scheduler up` print it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from datetime import tzinfo
 import click
 
 from ..core.run import Line, Run, Task
-from ..formats.json import line_json, print_json_line
 from ..store.log_lines import LogLine
 from . import display
+from .json import line_json, print_json_line
 
 _COLOURS = {"error": "red", "critical": "red", "warning": "yellow", "debug": "bright_black"}
 
 
 def line_of_run(line: Line, run: Run | Task) -> LogLine:
-    """A line of a run, with what is known of the run."""
+    """A line of a run, with the timer, function and request id of the run."""
     return LogLine(
         line.at,
         line.level,
@@ -29,7 +29,7 @@ def line_of_run(line: Line, run: Run | Task) -> LogLine:
 
 
 def print_line(line: LogLine, tz: tzinfo, *, as_json: bool = False) -> None:
-    """One line: when, its level, which timer or function, and what it said; in its level's colour on a terminal."""
+    """Print one line: instant, level, timer or function, text; on a terminal in the colour of its level."""
     if as_json:
         print_json_line(line_json(line, tz))
         return
