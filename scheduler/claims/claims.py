@@ -167,7 +167,7 @@ class Claims:
             self._lease.check(connection)
             tasks = self._claimed_before(connection, now)
             due = {"now": stamp(until), "limit": limit, "without": without or ""}
-            due_rows, known = self._due(connection, _TAKE_WELL, due)
+            due_rows, known = self._due(connection, _TAKE_PLAIN, due)
             busy = {row[0] for row in _BUSY.rows(connection, [row[0] for row in due_rows])}
             batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace)
             for timer_id, _, since, _ in due_rows:
@@ -275,8 +275,8 @@ class Claims:
         batch = Batch(now, owner=self._lease.id, grace=self._grace)
         others = [
             timer_id
-            for timer_id, _, since, is_well in due_rows
-            if not (is_well and timer_id not in open_runs and batch.begin(known[timer_id], since))
+            for timer_id, _, since, is_plain in due_rows
+            if not (is_plain and timer_id not in open_runs and batch.begin(known[timer_id], since))
         ]
         for row in _STATES.rows(connection, others):
             batch.add(row, known[row.id], breaker_of(row), open_runs[row.id])
@@ -286,20 +286,21 @@ class Claims:
         return tasks
 
 
-_IS_WELL = (
+#: Whether nothing but its fire times decides what a claim does to a timer that has no open run.
+_IS_PLAIN = (
     (timers.c.breaker_state == breaker.BreakerState.CLOSED)
     & (timers.c.consecutive_failures == 0)
     & timers.c.counter_run_id.is_(None)
 )
 _DUE = (
-    select(timers.c.id, timers.c.revision, timers.c.next_fire_at, _IS_WELL)
+    select(timers.c.id, timers.c.revision, timers.c.next_fire_at, _IS_PLAIN)
     .where(timers.c.next_fire_at <= bindparam("now"), timers.c.environment != bindparam("without"))
     .order_by(timers.c.next_fire_at)
     .limit(bindparam("limit"))
 )
 _TAKE_DUE = _DUE.with_for_update(skip_locked=True, key_share=True)
 _TAKE_FREE = _TAKE_DUE.where(~exists().where(runs.c.timer_id == timers.c.id, IS_OPEN))
-_TAKE_WELL = _TAKE_DUE.where(_IS_WELL)
+_TAKE_PLAIN = _TAKE_DUE.where(_IS_PLAIN)
 _DUE_IDS = select(timers.c.id).where(timers.c.next_fire_at <= bindparam("now")).limit(bindparam("most"))
 
 
