@@ -41,7 +41,7 @@ def test_a_timer_fires_when_it_is_due_and_not_before(service: Service) -> None:
 
 
 def test_a_timer_that_is_disabled_does_not_fire(service: Service) -> None:
-    """And one that is enabled again counts from then on."""
+    """One that is enabled again counts from then on."""
     service.add(seconds=10)
     service.timetable.disable("t")
     service.after(100)
@@ -51,7 +51,7 @@ def test_a_timer_that_is_disabled_does_not_fire(service: Service) -> None:
 
 
 def test_the_row_is_written_before_the_function_is_called(service: Service) -> None:
-    """Whoever looks while the function runs finds its run without an outcome."""
+    """While the function runs, its row has no outcome."""
     service.executor.script = lambda task: None
     service.add(seconds=10)
     service.after(10)
@@ -59,7 +59,7 @@ def test_the_row_is_written_before_the_function_is_called(service: Service) -> N
 
 
 def test_a_fire_while_the_last_run_goes_on_is_skipped_and_counted_in_one_row(service: Service) -> None:
-    """The default overlap policy; a one-second timer does not flood the history."""
+    """The default overlap policy; an every-second timer does not flood the history."""
     service.executor.script = lambda task: None
     service.add(seconds=1)
     for _ in range(5):
@@ -70,8 +70,8 @@ def test_a_fire_while_the_last_run_goes_on_is_skipped_and_counted_in_one_row(ser
     assert service.rows() == [(1, 1, "succeeded"), (2, 4, "skipped_overlap"), (6, 1, None)]
 
 
-def test_a_time_without_the_timer_is_not_counted_over(service: Service) -> None:
-    """Disabled and enabled again while the last run goes on: the row before says nothing of the fires between."""
+def test_a_row_counts_no_fires_from_before_the_timer_was_disabled(service: Service) -> None:
+    """Disabled and enabled again while the last run goes on: a new row begins, because fires between are missing."""
     service.executor.script = lambda task: None
     service.add(seconds=1)
     service.after(1)
@@ -84,7 +84,7 @@ def test_a_time_without_the_timer_is_not_counted_over(service: Service) -> None:
 
 
 def test_queue_one_lets_one_fire_wait_for_the_last_run(service: Service) -> None:
-    """It begins when that has ended; a second one is skipped."""
+    """It begins when the last run has ended; a second one is skipped."""
     service.executor.script = lambda task: None
     service.add(seconds=1, overlap=OverlapPolicy.QUEUE_ONE)
     for _ in range(3):
@@ -106,7 +106,7 @@ def test_allow_lets_runs_overlap(service: Service) -> None:
 
 
 def test_repeated_failures_short_circuit_the_timer_and_a_probe_closes_it(service: Service) -> None:
-    """Five failures, a minute of short-circuited fires in one row, one probe, and on it goes."""
+    """Five failures, a minute of short-circuited fires in one row, one probe, and the breaker is closed."""
     service.executor.script = lambda task: FAILURE
     service.add(seconds=10)
     for _ in range(10):
@@ -120,7 +120,7 @@ def test_repeated_failures_short_circuit_the_timer_and_a_probe_closes_it(service
 
 
 def test_messages_are_those_of_the_specification(service: Service) -> None:
-    """To the letter, with what went wrong beside it."""
+    """To the letter, with the error in its own column."""
     service.executor.script = lambda task: FAILURE
     service.add(seconds=10, breaker_threshold=1)
     service.after(10)
@@ -131,7 +131,7 @@ def test_messages_are_those_of_the_specification(service: Service) -> None:
 
 
 def test_a_breaker_survives_a_restart(service: Service) -> None:
-    """The daemon that comes after goes on short-circuiting."""
+    """The next daemon goes on short-circuiting."""
     service.executor.script = lambda task: FAILURE
     service.add(seconds=10, breaker_threshold=2)
     service.after(10)
@@ -143,7 +143,7 @@ def test_a_breaker_survives_a_restart(service: Service) -> None:
 
 
 def test_enabling_a_timer_again_resets_its_breaker(service: Service) -> None:
-    """Whoever enables it has mended the function."""
+    """Enabling it says that the function was fixed."""
     service.executor.script = lambda task: FAILURE
     service.add(seconds=10, breaker_threshold=1)
     service.after(10)
@@ -168,7 +168,7 @@ def test_a_manual_run_begins_at_once_and_closes_an_open_breaker(service: Service
 
 
 def test_a_manual_run_waits_for_a_daemon_and_not_for_the_last_run(service: Service) -> None:
-    """It is kept in the store until somebody can begin it."""
+    """It waits in the store until a daemon begins it."""
     service.executor.script = lambda task: None
     service.add(seconds=10)
     service.after(10)
@@ -183,7 +183,7 @@ def test_a_manual_run_waits_for_a_daemon_and_not_for_the_last_run(service: Servi
 
 
 def test_a_killed_daemons_runs_are_abandoned_by_the_next(service: Service) -> None:
-    """At once, where the process is known to be gone."""
+    """At once, where its process is known to have ended."""
     service.executor.script = lambda task: None
     service.add(seconds=10)
     service.after(10)
@@ -195,7 +195,7 @@ def test_a_killed_daemons_runs_are_abandoned_by_the_next(service: Service) -> No
 
 
 def test_a_daemon_on_another_machine_is_dead_when_its_lease_has_run_out(service: Service) -> None:
-    """Its process cannot be asked after, so the lease decides."""
+    """Whether its process lives cannot be checked, so the lease decides."""
     service.executor.script = lambda task: None
     service.add(seconds=5)
     service.after(5)
@@ -212,8 +212,8 @@ def test_a_daemon_on_another_machine_is_dead_when_its_lease_has_run_out(service:
     release(lost)
 
 
-def test_what_a_daemon_without_a_lease_still_holds_is_not_recorded(service: Service) -> None:
-    """Its run was abandoned; that it ended well after all changes nothing."""
+def test_the_results_of_a_daemon_without_a_lease_are_not_recorded(service: Service) -> None:
+    """Its run was abandoned; that it succeeded later changes nothing."""
     service.executor.script = lambda task: None
     service.add(seconds=100)
     service.after(100)
@@ -223,7 +223,7 @@ def test_what_a_daemon_without_a_lease_still_holds_is_not_recorded(service: Serv
     service.clock.advance(SqliteStore.lease.total_seconds() + 1)
     service.start()
     service.settle()
-    # On PostgreSQL that is how long it has to have seen no sign of life.
+    # On PostgreSQL, a lease has run out when no renewal was seen for its length.
     service.after(PostgresStore.lease.total_seconds() + 1)
     assert service.rows() == [(100, 1, "abandoned")]
     its_executor.end(its_executor.going_on[0])
@@ -248,16 +248,16 @@ def test_a_lost_probe_is_tried_again_at_the_next_fire(service: Service) -> None:
     assert service.rows() == [(60, 1, "failed"), (120, 1, "abandoned"), (180, 1, "succeeded")]
 
 
-def test_a_timer_of_an_environment_that_is_not_served_fails_with_the_protocols_words(service: Service) -> None:
-    """It is accounted for like any other."""
+def test_a_timer_of_an_environment_that_is_not_served_fails_with_the_protocol_s_message(service: Service) -> None:
+    """Its fire time has a row like any other."""
     service.add(seconds=10, environment="stage")
     service.after(10)
     (run,) = service.history.runs()
     assert (run.outcome, run.error) == (Outcome.FAILED, "The cloud code isn't deployed for prod 0.")
 
 
-def test_outcomes_outlive_a_store_that_does_not_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are kept until the store is back."""
+def test_results_are_kept_while_the_store_does_not_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And recorded when it answers again."""
     service.add(seconds=10)
     service.after(5)
     record = service.daemon._claims.record  # type: ignore[union-attr]
@@ -279,7 +279,7 @@ def test_outcomes_outlive_a_store_that_does_not_answer(service: Service, monkeyp
 def test_a_store_whose_file_is_gone_is_not_written_to(
     tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture, instead: bytes | None
 ) -> None:
-    """Deleted, moved or replaced: what was written would end with the process. Nothing fires until the file is back."""
+    """Deleted, moved or replaced: rows written to it would be lost. Nothing fires until the file is back."""
     file = tmp_path / "a.db"
     with Store(str(file)) as store:
         service = Service(store, clock)
@@ -297,7 +297,7 @@ def test_a_store_whose_file_is_gone_is_not_written_to(
         service.kill()
 
 
-def test_what_a_run_prints_is_kept_with_it(service: Service) -> None:
+def test_the_lines_of_a_run_are_kept(service: Service) -> None:
     """In order, with level and time."""
     service.executor.script = lambda task: None
     service.add(seconds=10)
@@ -313,8 +313,8 @@ def test_what_a_run_prints_is_kept_with_it(service: Service) -> None:
     ]
 
 
-def test_old_runs_are_forgotten_with_their_lines(store: Store, clock: ManualClock) -> None:
-    """After as long as was set, here an hour; the daemon tidies up once an hour, the last time at 16,200 s."""
+def test_old_runs_are_deleted_with_their_lines(store: Store, clock: ManualClock) -> None:
+    """After `keep`, here an hour; the daemon prunes once an hour, the last time at 16,200 s."""
     service = Service(store, clock)
     service.kill()
     service.daemon = Daemon(store, {PRODUCTION: service.executor}, clock=clock, keep=timedelta(hours=1))
@@ -326,7 +326,7 @@ def test_old_runs_are_forgotten_with_their_lines(store: Store, clock: ManualCloc
 
 
 def test_a_timer_that_is_removed_leaves_its_history(service: Service) -> None:
-    """And what of it waits is ended, not lost."""
+    """And its waiting run is abandoned."""
     service.executor.script = lambda task: None
     service.add(seconds=1, overlap=OverlapPolicy.QUEUE_ONE)
     service.after(1)
@@ -338,7 +338,7 @@ def test_a_timer_that_is_removed_leaves_its_history(service: Service) -> None:
 
 
 def test_the_system_clock_set_forward_goes_by_the_misfire_policy(service: Service) -> None:
-    """What was jumped over is one run and one row that counts the rest."""
+    """The skipped fire times are one run and one row that counts the rest."""
     service.add(seconds=60)
     service.clock.jump(3600)
     service.settle()
@@ -365,7 +365,7 @@ def test_the_system_clock_set_back_neither_silences_nor_doubles(service: Service
 
 
 def test_a_daemon_that_starts_after_the_clock_was_set_back_is_not_silent(service: Service) -> None:
-    """It goes on from where the last one stood."""
+    """Its clock goes on from the last claim of the daemon before."""
     service.add(seconds=10)
     for _ in range(5):
         service.after(10)
@@ -380,7 +380,7 @@ def test_a_daemon_that_starts_after_the_clock_was_set_back_is_not_silent(service
 
 @pytest.mark.parametrize("is_restarted", [False, True])
 def test_a_clock_set_back_by_a_day_is_followed(service: Service, is_restarted: bool) -> None:
-    """Nobody waits for two days and a half; every timer is planned afresh."""
+    """Waiting for it would take two days and a half, so every timer is scheduled again."""
     service.add(seconds=10)
     for _ in range(5):
         service.after(10)
@@ -410,7 +410,7 @@ def test_an_unforeseen_error_does_not_end_the_daemon(service: Service, monkeypat
     assert service.rows() == [(10, 1, "succeeded")]
 
 
-def test_stopping_lets_what_runs_come_to_its_end(store: Store) -> None:
+def test_stopping_waits_for_runs_in_progress(store: Store) -> None:
     """No new run begins, the last one is recorded, and the lease is given up."""
     clock = SystemClock()
     executor = ScriptedExecutor(clock, lambda task: None)  # type: ignore[arg-type]
