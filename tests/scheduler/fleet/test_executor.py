@@ -35,7 +35,7 @@ from tests.scheduler.celery_processes import WatchedDaemon, Worker
 pytestmark = pytest.mark.slow
 
 
-class Place(NamedTuple):
+class Backend(NamedTuple):
     """The store and the broker of a fleet."""
 
     url: str
@@ -45,19 +45,19 @@ class Place(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=["pgmq", "redis", "rabbitmq"])
-def place(request: pytest.FixtureRequest, postgres: Server) -> Iterator[Place]:
+def backend(request: pytest.FixtureRequest, postgres: Server) -> Iterator[Backend]:
     with postgres.database() as url:
         if request.param == "pgmq":
-            yield Place(url, "pgmq://", None)
+            yield Backend(url, "pgmq://", None)
         else:
             broker: Redis | RabbitMQ = request.getfixturevalue(request.param)
-            yield Place(url, broker.url, broker)
+            yield Backend(url, broker.url, broker)
 
 
 @pytest.fixture(scope="module")
-def worker(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+def worker(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """One worker for all tests of this module."""
-    started = Worker(tmp_path_factory.mktemp("worker"), place.url, place.broker)
+    started = Worker(tmp_path_factory.mktemp("worker"), backend.url, backend.broker)
     try:
         yield started
         assert started.stop() == 0
@@ -67,15 +67,15 @@ def worker(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
 
 
 @pytest.fixture
-def store(place: Place) -> Iterator[Store]:
-    with Store(place.url) as store:
+def store(backend: Backend) -> Iterator[Store]:
+    with Store(backend.url) as store:
         yield store
         empty(store)
 
 
 @pytest.fixture
-def watched(store: Store, place: Place, worker: Worker) -> Iterator[WatchedDaemon]:
-    with WatchedDaemon(store, place.broker) as watched:
+def watched(store: Store, backend: Backend, worker: Worker) -> Iterator[WatchedDaemon]:
+    with WatchedDaemon(store, backend.broker) as watched:
         yield watched
 
 
@@ -206,10 +206,10 @@ def test_a_message_that_comes_again_does_nothing(watched: WatchedDaemon, tmp_pat
 
 
 def test_a_daemon_that_dies_leaves_its_runs_to_the_next(
-    store: Store, place: Place, worker: Worker, tmp_path: Path
+    store: Store, backend: Backend, worker: Worker, tmp_path: Path
 ) -> None:
     """Runs that have begun go on; those whose message was lost with the daemon are published again."""
-    dying = WatchedDaemon(store, place.broker)
+    dying = WatchedDaemon(store, backend.broker)
     dying.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 1.0})
     dying.add("unsent", "note", params={"path": str(tmp_path / "notes")})
     (slow,) = dying.begin("slow")
@@ -220,31 +220,31 @@ def test_a_daemon_that_dies_leaves_its_runs_to_the_next(
     dying.daemon.step()
     kill(dying.daemon, store)
     dying.executor._session.close()
-    with WatchedDaemon(store, place.broker) as heir:
+    with WatchedDaemon(store, backend.broker) as heir:
         runs = heir.end_of(slow, unsent)
     assert [run.outcome for run in runs] == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
     assert (tmp_path / "notes").read_text().splitlines() == ["slow 1", "unsent 1"]
 
 
 def test_a_daemon_that_stops_does_not_wait_for_the_fleet(
-    store: Store, place: Place, worker: Worker, tmp_path: Path
+    store: Store, backend: Backend, worker: Worker, tmp_path: Path
 ) -> None:
     """Its runs go on, and the next daemon reports their ends."""
-    with WatchedDaemon(store, place.broker) as first:
+    with WatchedDaemon(store, backend.broker) as first:
         first.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 1.0})
         (run_id,) = first.begin("slow")
         eventually((tmp_path / "notes").exists)
     assert first.history.run(run_id).outcome is None  # type: ignore[union-attr]
-    with WatchedDaemon(store, place.broker) as second:
+    with WatchedDaemon(store, backend.broker) as second:
         assert [run.outcome for run in second.end_of(run_id)] == [Outcome.SUCCEEDED]
 
 
 def test_children_that_are_killed_while_they_wait_block_no_others(
-    postgres: Server, place: Place, tmp_path: Path
+    postgres: Server, backend: Backend, tmp_path: Path
 ) -> None:
     """One of them held the lock of the queue; the worker goes on with new children, and ends on SIGTERM."""
-    with postgres.database() as url, Store(url) as store, WatchedDaemon(store, place.broker) as watched:
-        worker = Worker(tmp_path, url, place.broker, concurrency=2)
+    with postgres.database() as url, Store(url) as store, WatchedDaemon(store, backend.broker) as watched:
+        worker = Worker(tmp_path, url, backend.broker, concurrency=2)
         watched.add("t", "note", params={"path": str(tmp_path / "notes")})
         for _ in range(2):
             for child in children(worker.process.pid):
@@ -267,7 +267,7 @@ def test_a_worker_logs_as_json(postgres: Server, tmp_path: Path) -> None:
 
 @pytest.mark.faults
 def test_a_worker_that_is_killed_loses_no_run(
-    postgres: Server, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: Server, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its current runs are abandoned, or run again where delivery is at least once; another worker runs the rest."""
     monkeypatch.setattr(celery_executor, "LOST_S", 1.0)
@@ -277,8 +277,8 @@ def test_a_worker_that_is_killed_loses_no_run(
         # Another store has other queues, even on the same broker.
         url = stack.enter_context(postgres.database())
         store = stack.enter_context(Store(url))
-        watched = stack.enter_context(WatchedDaemon(store, place.broker))
-        killed = Worker(tmp_path, url, place.broker, concurrency=2)
+        watched = stack.enter_context(WatchedDaemon(store, backend.broker))
+        killed = Worker(tmp_path, url, backend.broker, concurrency=2)
         watched.add("once", "note", **work)
         watched.add("again", "note", delivery=Delivery.AT_LEAST_ONCE, **work)
         begun = watched.begin("once", "again")
@@ -292,7 +292,7 @@ def test_a_worker_that_is_killed_loses_no_run(
         watched.add("later", "hello")
         later = watched.begin("later")
         assert [run.outcome for run in watched.end_of(*begun)] == [Outcome.ABANDONED, Outcome.ABANDONED]
-        heir = Worker(tmp_path, url, place.broker, concurrency=2)
+        heir = Worker(tmp_path, url, backend.broker, concurrency=2)
         stack.callback(heir.kill)
         assert [run.outcome for run in watched.end_of(*taken, *later)] == [Outcome.SUCCEEDED] * 2
         eventually(
@@ -312,10 +312,10 @@ def _are_taken(watched: WatchedDaemon) -> bool:
 
 @pytest.mark.faults
 def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(
-    watched: WatchedDaemon, place: Place, tmp_path: Path
+    watched: WatchedDaemon, backend: Backend, tmp_path: Path
 ) -> None:
     """Runs wait for it, limits are enforced meanwhile, and the worker reconnects, although children were killed."""
-    if place.server is None:
+    if backend.server is None:
         pytest.skip("the broker is the store itself; test_faults.py stops that")
     notes = tmp_path / "notes"
     watched.add("hello", "hello")
@@ -324,13 +324,13 @@ def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(
     watched.run("spin", "spin", limit_s=0.5)
     going_on = watched.begin("hangs", "slow")
     eventually(lambda: notes.exists() and len(notes.read_text().splitlines()) == len(going_on))
-    place.server.stop()
+    backend.server.stop()
     try:
         hung, slow = watched.end_of(*going_on)
         (run_id,) = watched.begin("hello")
         eventually(lambda: watched.executor._publisher._error)
     finally:
-        place.server.start()
+        backend.server.start()
     assert (hung.outcome, hung.error) == (Outcome.TIMED_OUT, "over its limit of 1.5 s")
     assert slow.outcome is Outcome.SUCCEEDED
     assert [run.outcome for run in watched.end_of(run_id)] == [Outcome.SUCCEEDED]
