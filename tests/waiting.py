@@ -1,14 +1,15 @@
-"""Waiting for what another thread or process does: a message, a row, a file.
+"""Waiting for what another thread or process does: a message, a row, a file; and bounds of time on a busy machine.
 
-Tests wait here, and for a condition: never for a fixed time, which is too short on a busy machine and too long on all
-others.
+Tests wait for a condition, never for a fixed time: that is too short on a busy machine and too long on all others.
 """
 
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 Seen = TypeVar("Seen")
@@ -44,6 +45,17 @@ def eventually(
         else:
             between()
     return seen
+
+
+def slowdown() -> float:
+    """How much longer something may take than on an idle machine: the processes for each processor, at least 1."""
+    running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
+    return max(1.0, max(running, os.getloadavg()[0]) / (os.cpu_count() or 1))
+
+
+def slowed(seconds: float) -> float:
+    """A bound of time that holds on an idle machine, as it holds on this one now."""
+    return seconds * slowdown()
 
 
 def _text(look: Callable[[], object]) -> str:

@@ -5,7 +5,6 @@ Every test prints what was due, fired, doubled and lost, and asserts all four; d
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -23,7 +22,7 @@ from scheduler.errors import TimerError
 from scheduler.store.schema import timers
 from tests.scheduler.daemon_processes import SECOND, DaemonGroup, account, daemon_group
 from tests.scheduler.fault_scale import peak_mb, scaled
-from tests.waiting import eventually
+from tests.waiting import eventually, slowdown, slowed
 
 pytestmark = pytest.mark.faults
 
@@ -162,11 +161,13 @@ def check_healthy(group: DaemonGroup, on_time_s: float = ON_TIME_S) -> None:
     assert not [run for run in group.runs() if run.outcome is None], group.logs
     notes = [note for note in group.notes() if note.fire_time <= end]
     latest_s = max(note.begun_at - note.fire_time.timestamp() for note in notes)
-    due = sum(run.timer.startswith("t") and run.timer[1:].isdigit() for run in group.runs() if run.fire_time <= end)
-    print(f"{len(notes)} of {due} healthy fires, the latest by {latest_s:.3f} s")
+    healthy = [run for run in group.runs() if run.timer[0] == "t" and run.timer[1:].isdigit() and run.fire_time <= end]
+    misfired = [run for run in healthy if run.outcome is Outcome.MISFIRED]
+    print(f"{len(notes)} of {len(healthy)} healthy fires, the latest by {latest_s:.3f} s")
     assert (result.doubled, result.lost) == (0, 0)
-    assert len(notes) == due
-    assert latest_s < on_time_s
+    assert len(notes) + len(misfired) == len(healthy)
+    assert misfired == [] or slowdown() > 1
+    assert latest_s < slowed(on_time_s)
 
 
 DEADLY = {
@@ -183,7 +184,7 @@ def test_workers_that_die_take_nothing_with_them(group: DaemonGroup) -> None:
     for function in DEADLY:
         add(group, function)
     group.start(1)
-    eventually(lambda: all(len(runs_of(group, name)) >= scaled(2, 30) for name in DEADLY), within_s=PATIENCE_S)
+    eventually(lambda: all(len(runs_of(group, name)) >= scaled(2, 30) for name in DEADLY), within_s=slowed(PATIENCE_S))
     check_healthy(group)
     for name, error in DEADLY.items():
         assert {(run.outcome, run.error) for run in runs_of(group, name)} == {(Outcome.FAILED, error)}
@@ -206,15 +207,15 @@ def test_functions_that_never_return_hold_up_no_others(group: DaemonGroup) -> No
     def killed(name: str) -> list[Run]:
         return [run for run in runs_of(group, name) if run.outcome is Outcome.TIMED_OUT]
 
-    eventually(lambda: all(len(killed(name)) >= scaled(1, 10) for name in names), within_s=PATIENCE_S)
+    eventually(lambda: all(len(killed(name)) >= scaled(1, 10) for name in names), within_s=slowed(PATIENCE_S))
     began = time.monotonic()
     # Some of them spin: until the pool has grown, two cores have little time left for healthy timers.
     check_healthy(group, on_time_s=10.0)
     ended_s = time.monotonic() - began
     took_s = sorted(run.duration_s or 0 for name in names for run in killed(name))
     print(f"{len(took_s)} killed after {took_s[0]:.3f} to {took_s[-1]:.3f} s; ended {ended_s:.1f} s after SIGTERM")
-    assert took_s[-1] < 2.5
-    assert ended_s < 5
+    assert took_s[-1] < 2 + slowed(0.5)
+    assert ended_s < slowed(5)
     outcomes = {run.outcome for run in group.runs() if run.timer in names}
     assert outcomes <= {Outcome.TIMED_OUT, Outcome.SKIPPED_OVERLAP}
 
@@ -241,7 +242,7 @@ def test_oversized_output_costs_the_daemon_nothing(group: DaemonGroup, function:
     add(group, function, params={"megabytes": megabytes}, limit_s=120)
     group.start(1)
     (daemon,) = group.daemons
-    eventually(lambda: runs_of(group, function) and len(group.notes()) > 2 * HEALTHY, within_s=PATIENCE_S)
+    eventually(lambda: runs_of(group, function) and len(group.notes()) > 2 * HEALTHY, within_s=slowed(PATIENCE_S))
     memory = peak_mb(daemon.pid)
     run = runs_of(group, function)[-1]
     check_healthy(group)
@@ -265,13 +266,18 @@ def test_ten_thousand_timers_of_the_same_second_all_fire(group: DaemonGroup) -> 
         _, trigger = Every(86_400, anchor=at - timedelta(days=1)).stored()
         moved = {"enabled": True, "next_fire_at": stamp(at), "trigger": trigger}
         connection.execute(update(timers).where(timers.c.name.like("s%")).values(moved))
-    eventually(lambda: sum(note.timer.startswith("s") for note in group.notes()), lambda seen: seen >= count)
+    eventually(
+        lambda: sum(note.timer.startswith("s") for note in group.notes()),
+        lambda seen: seen >= count,
+        within_s=slowed(PATIENCE_S),
+    )
     last_s = max(note.begun_at for note in group.notes() if note.timer.startswith("s")) - at.timestamp()
     time.sleep(1)
     memory = peak_mb(daemon.pid)
     result = account(group, group.end())
     print(f"the last of {count} began {last_s:.2f} s after their second; the daemon used at most {memory:.0f} MB")
-    assert (result.doubled, result.lost, result.fired) == (0, 0, result.due)
+    assert (result.doubled, result.lost, result.fired + result.passed_over) == (0, 0, result.due)
+    assert result.passed_over == 0 or slowdown() > 1
     assert memory < MOST_MB
 
 
@@ -301,14 +307,13 @@ def test_a_daemon_that_is_stopped_under_load_leaves_no_run_open(group: DaemonGro
     time.sleep(1.3 + attempt / 10)
     (daemon,) = group.daemons
     stopped_at = time.time()
-    daemon.send_signal(signal.SIGTERM)
-    daemon.wait(20)
+    end = group.end()
     ended_s = time.time() - stopped_at
-    end = group.now() - SECOND / 2 - timedelta(seconds=ended_s)
     result = account(group, end)
     later = [note for note in group.notes() if note.begun_at > stopped_at + 0.5]
     print(f"ended {ended_s:.1f} s after SIGTERM; {len(later)} runs that had been claimed began after it")
     assert daemon.returncode == 0
-    assert (result.doubled, result.lost, result.fired) == (0, 0, result.due)
+    assert (result.doubled, result.lost, result.fired + result.passed_over) == (0, 0, result.due)
+    assert result.passed_over == 0 or slowdown() > 1
     assert {run.outcome for run in group.runs()} <= {Outcome.SUCCEEDED, Outcome.MISFIRED}
-    assert ended_s < 15
+    assert ended_s < slowed(15)

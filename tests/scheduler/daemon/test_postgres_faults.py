@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.admission import OverlapPolicy
-from scheduler.core.run import Outcome
+from scheduler.core.run import Outcome, Run
 from scheduler.core.timer import Delivery
-from tests.scheduler.daemon_processes import DaemonGroup, account, daemon_group
+from tests.scheduler.daemon_processes import DaemonGroup, Note, account, daemon_group
 from tests.scheduler.fault_scale import scaled
 from tests.scheduler.postgres_server import Server
-from tests.waiting import eventually
+from tests.waiting import eventually, slowdown, slowed
 
 pytestmark = pytest.mark.faults
 
@@ -42,19 +42,26 @@ def test_when_a_daemon_is_killed_the_others_go_on_within_a_second(
     victim = group.daemons[0]
     victim.kill()
     killed_at = time.time()
-    time.sleep(2.2)
-    eventually(lambda: [run for run in group.runs() if run.outcome is None and run.attempt == 2], lambda seen: not seen)
+
+    def later() -> list[Note]:
+        return [note for note in group.notes() if note.daemon != victim.pid and note.begun_at > killed_at]
+
+    def open_runs() -> list[Run]:
+        runs = [run for run in group.runs() if run.outcome is None]
+        return [run for run in runs if run.attempt == 2 or run.claimed_at.timestamp() < killed_at]
+
+    eventually(lambda: {note.timer for note in later()}, lambda seen: len(seen) == TIMERS)
+    eventually(open_runs, lambda seen: not seen)
     result = account(group, group.end(), attempts=attempts)
-    later = [note for note in group.notes() if note.daemon != victim.pid and note.begun_at > killed_at]
-    went_on_s = min(note.begun_at for note in later) - killed_at
+    went_on_s = min(note.begun_at for note in later()) - killed_at
     abandoned = [run for run in group.runs() if run.outcome is Outcome.ABANDONED]
     abandoned_s = max((run.ended_at.timestamp() for run in abandoned if run.ended_at), default=killed_at) - killed_at
     print(f"the others went on after {went_on_s:.3f} s; {len(abandoned)} runs were abandoned after {abandoned_s:.3f} s")
     assert (result.doubled, result.lost) == (0, 0)
-    assert result.fired >= result.due - (len(abandoned) if attempts == 1 else 0)
-    assert {note.timer for note in later} == {f"t{number}" for number in range(TIMERS)}
-    assert went_on_s < 1
-    assert abandoned_s < 1.6  # others are checked once a second, and suspects again after 0.1 s
+    assert result.fired >= result.due - result.passed_over - (len(abandoned) if attempts == 1 else 0)
+    assert result.passed_over == 0 or slowdown() > 1
+    assert went_on_s < slowed(1)
+    assert abandoned_s < slowed(1.6)  # others are checked once a second, and suspects again after 0.1 s
 
 
 def test_a_server_that_was_away_finds_its_daemons_waiting(group: DaemonGroup, postgres: Server) -> None:
@@ -65,9 +72,8 @@ def test_a_server_that_was_away_finds_its_daemons_waiting(group: DaemonGroup, po
     time.sleep(scaled(3, 10))
     postgres.start()
     back_at = time.time()
-    time.sleep(2.5)
-    end = group.end()
-    result = account(group, end)
+    eventually(lambda: {note.daemon for note in group.notes() if note.begun_at > back_at}, lambda seen: len(seen) == 2)
+    result = account(group, group.end())
     fires_again_s = min(note.begun_at for note in group.notes() if note.begun_at > back_at) - back_at
     print(f"fired again {fires_again_s:.3f} s after the return")
     assert [daemon.returncode for daemon in group.daemons] == [0, 0], group.logs
@@ -75,7 +81,7 @@ def test_a_server_that_was_away_finds_its_daemons_waiting(group: DaemonGroup, po
     assert [log.count("answers again") for log in group.logs] == [1, 1]
     assert (result.doubled, result.lost) == (0, 0)
     assert Outcome.ABANDONED not in {run.outcome for run in group.runs()}
-    assert fires_again_s < 1
+    assert fires_again_s < slowed(1)
 
 
 def test_connections_cut_at_random_moments_cost_nothing(group: DaemonGroup, postgres: Server) -> None:
@@ -89,7 +95,10 @@ def test_connections_cut_at_random_moments_cost_nothing(group: DaemonGroup, post
         cut += len(
             postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
         )
-    time.sleep(2)
+    until = group.now()
+    eventually(
+        lambda: [run for run in group.runs() if run.outcome is None and run.fire_time < until], lambda seen: not seen
+    )
     result = account(group, group.end())
     print(f"{cut} connections were cut")
     assert [daemon.returncode for daemon in group.daemons] == [0, 0], group.logs
