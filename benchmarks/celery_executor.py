@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from scheduler.claims.requests import request_run
+from scheduler.claims.requested_runs import request_run
 from scheduler.clock import SystemClock
 from scheduler.core.run import Ending, Line, Task
 from scheduler.core.timer import Environment, Timer

@@ -31,7 +31,7 @@ __all__ = ["Cron", "Every", "Scheduler", "Timer"]
 
 # What pickles, programs, settings and running daemons of version 0.1.0 name.
 _MOVED = {
-    "scheduler.backfill": "scheduler.claims.requests",
+    "scheduler.backfill": "scheduler.claims.requested_runs",
     "scheduler.breaker": "scheduler.core.breaker",
     "scheduler.cli.source": "scheduler.project.preview_sources",
     "scheduler.cli.stage": "scheduler.up.preview_program",

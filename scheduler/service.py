@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from .claims.requests import Backfill, backfill, request_run
+from .claims.requested_runs import Backfill, backfill, request_run
 from .clock import Clock, SystemClock
 from .core.run import Run
 from .core.timer import DEFAULT_QUOTA, Environment, Timer
@@ -191,7 +191,7 @@ class Scheduler:
     def backfill(
         self, name: str, start: datetime, end: datetime, environment: Environment = Environment.PRODUCTION
     ) -> Backfill:
-        """Run a timer for each fire time in [start, end) without a run, one after the other; see claims/requests.py."""
+        """Run a timer for each fire time in [start, end) without a run, one after the other; see claims/requested_runs.py."""
         return backfill(self.store, name, environment, (start, end), now=self._clock.now())
 
 

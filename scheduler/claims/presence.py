@@ -1,7 +1,7 @@
-"""A daemon's own session on PostgreSQL: changes ring on it, and the lock that it holds says that the daemon lives.
+"""A daemon's own session on PostgreSQL: it receives notifications, and holds a lock while the daemon lives.
 
-The server ends the session when the daemon's process ends, and the lock with it, so every other daemon can see it, on
-whatever machine. SQLite needs none of this: its daemons share a machine, and ask after one another's processes.
+The server ends the session when the daemon's process ends, and releases its advisory lock, so that every other daemon
+notices, on whatever machine. SQLite needs none of this: its daemons share a machine and check each other's processes.
 """
 
 from __future__ import annotations
@@ -15,57 +15,65 @@ from ..store.notify import CHANNEL
 
 
 class Presence:
-    """The session of the daemon that keeps a store; on SQLite there is none, and nothing happens here."""
+    """The session of one daemon of a store; without a server there is none, and every method does nothing."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._session = Subscription(store, CHANNEL)
-        self._shown: int | None = None
+        #: The daemon whose lock this session holds, or asked for last.
+        self._daemon_id: int | None = None
         self._holds = False
 
-    def show(self, daemon_id: int) -> bool:
-        """Hold the lock that says that a daemon lives; True when the session that held it before was lost.
+    def hold_lock(self, daemon_id: int) -> bool:
+        """Hold the lock of a daemon; True when the session that held it before was lost.
 
         Raises StoreUnavailableError while the server is out of reach.
         """
-        if not self._store.has_server or (self._holds and self._session.is_open and self._shown == daemon_id):
+        if not self._store.has_server or (self._holds and self._session.is_open and self._daemon_id == daemon_id):
             return False
-        lost = not self._session.is_open and self._shown == daemon_id
+        was_lost = not self._session.is_open and self._daemon_id == daemon_id
         try:
-            self._holds = _hold(self._session.connected(), daemon_id)
+            self._holds = _try_lock(self._session.connect(), daemon_id)
         except DBAPIError as error:
             self.close()
             self._store.raise_translated(error)
-        self._shown = daemon_id
-        return lost
+        self._daemon_id = daemon_id
+        return was_lost
+
+    def without_lock(self, connection: Connection, daemon_ids: set[int]) -> set[int]:
+        """Those of some daemons that hold no lock at this moment; without a server, none is known."""
+        if not daemon_ids or not self._store.has_server:
+            return set()
+        return daemon_ids - holders_of_locks(connection)
 
     def filenos(self) -> list[int]:
-        """What turns readable when there is news, or when the session is lost."""
+        """The descriptors that turn readable when there is a notification, or when the session is lost."""
         return self._session.filenos()
 
-    def was_rung(self) -> bool:
-        """Whether a timer changed since this was last asked; after a loss of the session nobody knows, so yes."""
-        return self._session.heard() != []
+    def was_notified(self) -> bool:
+        """Whether a timer has changed since the last call; yes after a loss of the session, when it is unknown."""
+        return self._session.receive() != []
 
     def close(self) -> None:
-        """End the session, and thereby the lock."""
+        """End the session, which releases the lock."""
         self._holds = False
         self._session.close()
 
 
-def _hold(connection: Connection, daemon_id: int) -> bool:
-    """Take the lock. False while a session of ours that the server still believes in has it; it is asked for again."""
+def _try_lock(connection: Connection, daemon_id: int) -> bool:
+    """Take the lock. False while the server still has an older session of this daemon; then it is tried again."""
     connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
-    return bool(connection.execute(_TAKE, {"id": daemon_id}).scalar())
+    return bool(connection.execute(_TRY_LOCK, {"id": daemon_id}).scalar())
 
 
-def present(connection: Connection) -> set[int]:
-    """The daemons that hold their locks at this moment."""
-    return set(connection.execute(_HELD).scalars())
+def holders_of_locks(connection: Connection) -> set[int]:
+    """The ids of the daemons that hold their locks at this moment."""
+    return set(connection.execute(_HOLDERS).scalars())
 
 
-_TAKE = text("SELECT pg_try_advisory_lock(:id)")
-_HELD = text("""
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(:id)")
+# The server shows a lock's 64-bit number as two halves; objsubid 1 marks a number that was given as one.
+_HOLDERS = text("""
     SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())

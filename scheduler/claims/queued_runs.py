@@ -1,8 +1,11 @@
-"""Runs that wait for their turn: manual, queued, backfilled ones, and further attempts. Which begin, in which order.
+"""Queued runs: rows that wait to begin. Which of them begin now, and in which order.
 
-A manual run begins at once. Another one begins when no run of its timer goes on, one for each timer, the oldest first;
-a further attempt not before it is due, and never once the next fire time has come; and a backfilled run only when its
-timer has nothing else to do. Backfilled runs and further attempts that wait keep no fire from running.
+    manual            at once
+    further attempt   when it is due, unless a run of its timer goes on; never once the next fire time has come
+    queued            when no run of its timer goes on; one for each timer, the oldest first
+    backfilled        like a queued one, but only when no other run of its timer is open
+
+Which open runs keep a timer from firing meanwhile: open_runs.py.
 """
 
 from __future__ import annotations
@@ -24,17 +27,8 @@ from ..store.database import store_of
 from ..store.rows import BREAKER, breaker_columns, breaker_of, task_of, timer_of
 from ..store.schema import runs, timers
 from ..store.statements import Bulk
-from .leases import end_run, lose_probes
-
-WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
-_IS_BACKFILLED = runs.c.kind == Kind.BACKFILL
-_HAS_TURN = runs.c.due_at.is_(None)
-#: Whether there may be runs whose turn it is.
-WAITS_FOR_TURN = WAITS & _HAS_TURN
-#: The further attempts, due or not.
-WAITS_FOR_RETRY = WAITS & runs.c.due_at.is_not(None)
-#: What keeps a timer from firing, by its overlap policy.
-IS_OPEN = runs.c.outcome.is_(None) & or_(runs.c.owner.is_not(None), ~_IS_BACKFILLED & _HAS_TURN)
+from .abandoned_runs import end_run, lose_probes
+from .open_runs import IS_BACKFILLED, WAITS, WAITS_FOR_RETRY, WAITS_FOR_TURN
 
 _WAITING: Select[Any] = (
     select(
@@ -46,91 +40,89 @@ _WAITING: Select[Any] = (
     .where(WAITS)
     .order_by(runs.c.id)
 )
-_RUNNING = select(runs.c.timer_id).where(
-    runs.c.outcome.is_(None), runs.c.owner.is_not(None), runs.c.timer_id.is_not(None)
-)
+_HAS_NO_TIMER = runs.c.timer_id.is_(None)
+#: Timers of which a run goes on.
+_RUNNING = select(runs.c.timer_id).where(runs.c.outcome.is_(None), runs.c.owner.is_not(None), ~_HAS_NO_TIMER)
+#: Timers of which a run goes on, or waits and is not a backfilled one.
 _BUSY = select(runs.c.timer_id).where(
-    runs.c.outcome.is_(None), or_(runs.c.owner.is_not(None), ~_IS_BACKFILLED), runs.c.timer_id.is_not(None)
+    runs.c.outcome.is_(None), or_(runs.c.owner.is_not(None), ~IS_BACKFILLED), ~_HAS_NO_TIMER
 )
-_FIRST = select(func.min(runs.c.id)).where(WAITS_FOR_TURN).group_by(runs.c.timer_id)
-#: The further attempts that are due.
-RETRIED = _WAITING.where(
+_FIRST_OF_TIMER = select(func.min(runs.c.id)).where(WAITS_FOR_TURN).group_by(runs.c.timer_id)
+#: The further attempts that begin now.
+RETRIES = _WAITING.where(
     WAITS_FOR_RETRY,
     runs.c.due_at <= bindparam("now"),
-    or_(runs.c.timer_id.is_(None), timers.c.overlap == OverlapPolicy.ALLOW, runs.c.timer_id.not_in(_RUNNING)),
+    or_(_HAS_NO_TIMER, timers.c.overlap == OverlapPolicy.ALLOW, runs.c.timer_id.not_in(_RUNNING)),
 )
-#: The runs whose turn it is, but for backfilled ones.
-IN_TURN = _WAITING.where(
-    ~_IS_BACKFILLED,
-    _HAS_TURN,
+#: The manual and queued runs that begin now.
+QUEUED = _WAITING.where(
+    ~IS_BACKFILLED,
+    runs.c.due_at.is_(None),
     or_(
         runs.c.kind == Kind.MANUAL,
-        runs.c.timer_id.is_(None),
-        runs.c.id.in_(_FIRST.where(~_IS_BACKFILLED)) & runs.c.timer_id.not_in(_RUNNING),
+        _HAS_NO_TIMER,
+        runs.c.id.in_(_FIRST_OF_TIMER.where(~IS_BACKFILLED)) & runs.c.timer_id.not_in(_RUNNING),
     ),
 )
-#: The backfilled runs whose turn it is.
+#: The backfilled runs that begin now.
 BACKFILLED = _WAITING.where(
-    _IS_BACKFILLED,
-    or_(
-        runs.c.timer_id.is_(None),
-        runs.c.id.in_(_FIRST.where(_IS_BACKFILLED)) & runs.c.timer_id.not_in(_BUSY),
-    ),
+    IS_BACKFILLED,
+    or_(_HAS_NO_TIMER, runs.c.id.in_(_FIRST_OF_TIMER.where(IS_BACKFILLED)) & runs.c.timer_id.not_in(_BUSY)),
 )
-_TAKE = Bulk(
+_BEGIN = Bulk(
     update(runs).where(runs.c.id == bindparam("run")).values(owner=bindparam("daemon"), claimed_at=bindparam("at")),
     ("daemon", "at", "run"),
 )
 
 
-def begun_in_turn(
+def begin_waiting(
     connection: Connection,
-    in_turn: Select[Any],
+    which: Select[Any],
     daemon_id: int,
     now: datetime,
     grace: timedelta,
     *,
     passed_over: Counter[tuple[str, str]],
 ) -> list[Task]:
-    """Begin the runs whose turn it is, for a daemon; one that is short-circuited instead gives its turn to the next.
+    """Begin waiting runs for a daemon; `which` is RETRIES, QUEUED or BACKFILLED.
 
-    Those that end instead of beginning are counted in `passed_over`, by environment and outcome.
+    A run that ends instead, because its timer is gone or short-circuited, lets the next one of its timer begin, so the
+    query is repeated until it has no rows. Those that end are counted in `passed_over`, by environment and outcome.
     """
     tasks: list[Task] = []
-    while waiting := _found(connection, in_turn, now):
+    while waiting := _locked(connection, which, now):
         begun = []
         for row in waiting:
-            outcome = _ended_instead(connection, row, now)
+            outcome = _end_instead(connection, row, now)
             if outcome is None:
                 begun.append(row)
             else:
                 passed_over[row.environment, outcome] += 1
-        _TAKE.execute(connection, [(daemon_id, stamp(now), row.id) for row in begun])
+        _BEGIN.execute(connection, [(daemon_id, stamp(now), row.id) for row in begun])
         tasks += [_task(row, now, grace) for row in begun]
     return tasks
 
 
-def _found(connection: Connection, in_turn: Select[Any], now: datetime) -> Sequence[Row[Any]]:
-    """The waiting runs whose turn has come, for this daemon alone to begin."""
-    found = connection.execute(in_turn, {"now": stamp(now)}).all()
-    if not found or store_of(connection).has_single_writer:
-        return found
-    # What was read may be changing in other hands: lock the timers, leave out those that others hold, and read again.
-    timer_ids = [row.timer_id for row in found if row.timer_id is not None]
+def _locked(connection: Connection, which: Select[Any], now: datetime) -> Sequence[Row[Any]]:
+    """The rows of a query, and their timers, locked for this transaction."""
+    rows = connection.execute(which, {"now": stamp(now)}).all()
+    if not rows or store_of(connection).has_single_writer:
+        return rows
+    # Another transaction may be changing what was just read: lock the timers that no other one holds, and read again.
+    timer_ids = [row.timer_id for row in rows if row.timer_id is not None]
     lock = select(timers.c.id).where(timers.c.id.in_(timer_ids)).with_for_update(skip_locked=True, key_share=True)
-    ours = list(connection.execute(lock).scalars())
-    mine = or_(runs.c.timer_id.is_(None), runs.c.timer_id.in_(ours))
-    locked = in_turn.where(mine).with_for_update(skip_locked=True, of=runs)
-    return connection.execute(locked, {"now": stamp(now)}).all()
+    locked = list(connection.execute(lock).scalars())
+    again = which.where(or_(_HAS_NO_TIMER, runs.c.timer_id.in_(locked))).with_for_update(skip_locked=True, of=runs)
+    return connection.execute(again, {"now": stamp(now)}).all()
 
 
-def _ended_instead(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
-    """None for a waiting run that may begin; the outcome of one that ends here, its timer gone or short-circuited."""
+def _end_instead(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
+    """End a waiting run whose timer was removed or is short-circuited, and return its outcome; None if it may begin."""
     if run.revision is None:
         end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
         return Outcome.ABANDONED
     if run.due_at is not None:
-        return _not_retried(connection, run, now)
+        return _end_instead_of_retry(connection, run, now)
     before = breaker_of(run)
     if run.kind in (Kind.MANUAL, Kind.BACKFILL) or before is breaker.CLOSED:
         return None
@@ -142,20 +134,21 @@ def _ended_instead(connection: Connection, run: Row[Any], now: datetime) -> Outc
     return None
 
 
-def _not_retried(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
-    """None for a further attempt that may begin, being due; its fire time has passed the breaker already."""
+def _end_instead_of_retry(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
+    """The same for a further attempt; its breaker is not asked, because it admitted the fire time already."""
     row = connection.execute(select(timers).where(timers.c.id == run.timer_id).with_for_update(key_share=True)).one()
     if not row.enabled:
-        outcome, why = Outcome.ABANDONED, "abandoned: the timer was disabled before the next attempt"
+        outcome, message = Outcome.ABANDONED, "abandoned: the timer was disabled before the next attempt"
     elif is_past(timer_of(row), instant(run.fire_at), now):
-        outcome, why = Outcome.MISFIRED, "missed: the next fire time came before this attempt"
+        outcome, message = Outcome.MISFIRED, "missed: the next fire time came before this attempt"
     else:
         return None
-    end_run(connection, run.id, outcome, now, why)
+    end_run(connection, run.id, outcome, now, message)
     lose_probes(connection, [row], now)
     return outcome
 
 
 def _task(run: Row[Any], now: datetime, grace: timedelta) -> Task:
     task = task_of(run, past_due=now - instant(run.fire_at) > grace)
+    # The timer may have been edited since the run was entered.
     return task._replace(function=run.timer_function)

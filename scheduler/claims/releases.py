@@ -1,7 +1,7 @@
-"""Releases: claims ahead that are undone, so that the timers fire at those times as if nobody had claimed them.
+"""Releases: claims ahead that are undone, so that their timers fire at those times as if they had not been claimed.
 
-A daemon that stood still may come too late for that: another one has gone on from there. To fire again from the earlier
-time would be to fire twice.
+A daemon that stood still may come too late for that: another one has claimed later fire times of the timer. To set
+`next_fire_at` back would fire those twice, so such a claim stays.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from ..core.timestamps import stamp
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
 
-_LOCKED = Among(select(timers.c.id).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
-#: A timer that was removed is no longer named by its runs, and its id may be another's by now.
+# Timers are locked by id, before their runs: see leases.py.
+_LOCK_TIMERS = Among(select(timers.c.id).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
+#: With the id of the timer as it is now: null for a removed one, whose former id may be another timer's by now.
 _OURS = Among(
     select(runs.c.id, runs.c.timer_id).where(runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)), runs.c.id
 )
-_LATER = (
+_LATEST_FIRES = (
     select(runs.c.timer_id, func.max(runs.c.fire_at).label("fire_at"))
     .where(runs.c.id > bindparam("first"), runs.c.kind == Kind.SCHEDULED)
     .group_by(runs.c.timer_id)
 )
-_FORGET = Bulk(delete(runs).where(runs.c.id == bindparam("run")), ("run",))
-_FIRE_AGAIN = Bulk(
+_DELETE = Bulk(delete(runs).where(runs.c.id == bindparam("run")), ("run",))
+_SET_BACK = Bulk(
     update(timers)
     .where(timers.c.id == bindparam("timer"), timers.c.enabled)
     .where(or_(timers.c.next_fire_at.is_(None), timers.c.next_fire_at > bindparam("fire_at")))
@@ -35,25 +36,27 @@ _FIRE_AGAIN = Bulk(
 )
 
 
-def undo(connection: Connection, owner: int, tasks: Sequence[Task]) -> list[Task]:
-    """Forget the runs of a daemon's tasks that were not handed out, and have their timers fire again.
+def undo_claims(connection: Connection, owner: int, tasks: Sequence[Task]) -> list[Task]:
+    """Delete the runs of tasks that were claimed but not handed out, and set their timers back to those fire times.
 
-    Returns the tasks that stay as they are, because later fire times of their timers are claimed or counted already.
+    Returns the tasks whose claim stays, because later fire times of their timers have been claimed or counted.
     """
-    _LOCKED.rows(connection, [task.timer_id for task in tasks if task.timer_id is not None])
-    found = _OURS.rows(connection, [task.run_id for task in tasks], daemon=owner)
-    named: dict[int, int | None] = {row.id: row.timer_id for row in found}
+    _LOCK_TIMERS.rows(connection, [task.timer_id for task in tasks if task.timer_id is not None])
+    rows = _OURS.rows(connection, [task.run_id for task in tasks], daemon=owner)
+    timer_ids: dict[int, int | None] = {row.id: row.timer_id for row in rows}
     first = min((task.run_id for task in tasks), default=0)
-    latest = {row.timer_id: row.fire_at for row in connection.execute(_LATER, {"first": first})}
-    ours = [task for task in tasks if task.run_id in named]
+    latest = {row.timer_id: row.fire_at for row in connection.execute(_LATEST_FIRES, {"first": first})}
+    ours = [task for task in tasks if task.run_id in timer_ids]
     stay = [
         task
         for task in ours
-        if (timer_id := named[task.run_id]) is not None and latest.get(timer_id, 0) > stamp(task.fire_time)
+        if (timer_id := timer_ids[task.run_id]) is not None and latest.get(timer_id, 0) > stamp(task.fire_time)
     ]
-    kept = {task.run_id for task in stay}
-    undone = [task for task in ours if task.run_id not in kept]
-    _FORGET.execute(connection, [(task.run_id,) for task in undone])
-    again = [(stamp(task.fire_time), timer_id) for task in undone if (timer_id := named[task.run_id]) is not None]
-    _FIRE_AGAIN.execute(connection, again)
+    staying = {task.run_id for task in stay}
+    undone = [task for task in ours if task.run_id not in staying]
+    _DELETE.execute(connection, [(task.run_id,) for task in undone])
+    _SET_BACK.execute(
+        connection,
+        [(stamp(task.fire_time), timer_id) for task in undone if (timer_id := timer_ids[task.run_id]) is not None],
+    )
     return stay

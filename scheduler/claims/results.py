@@ -1,4 +1,7 @@
-"""How runs ended, written into their rows, and what follows from it: further attempts, and moves of breakers."""
+"""Results: how runs ended, written into their rows, and what follows: further attempts, and moves of breakers.
+
+All of it in one transaction, so that no attempt is lost with a daemon.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +22,22 @@ from ..store.schema import TROUBLED, runs, timers
 from ..store.statements import Among, Bulk
 from .batch import StateChange
 
-#: In the words of the index of these few timers.
+#: Timers whose breaker is not closed, or has counted a failure; the condition is that of the index of these few.
 _TROUBLED = select(timers.c.id).where(text(TROUBLED))
-_JUDGED = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
-_MOVE = Bulk(
+# By id, as everywhere that timers are locked: see leases.py.
+_LOCK_TIMERS = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
+_WRITE_BREAKER = Bulk(
     update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in BREAKER}),
     (*BREAKER, "timer"),
 )
+#: An open run of the daemon: a result that comes too late changes nothing.
 _OUR_RUN = update(runs).where(
     runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)
 )
-_ENDING = ("started_at", "ended_at", "outcome", "message", "error", "result", "lines_dropped")
-_WRITE_ENDING = Bulk(_OUR_RUN.values({name: bindparam(name) for name in _ENDING}), (*_ENDING, "run", "daemon"))
-#: How nearly every run ends: well, with nothing to tell; the rest is in its row already.
-_WRITE_PLAIN_ENDING = Bulk(
+_RESULT = ("started_at", "ended_at", "outcome", "message", "error", "result", "lines_dropped")
+_WRITE_RESULT = Bulk(_OUR_RUN.values({name: bindparam(name) for name in _RESULT}), (*_RESULT, "run", "daemon"))
+#: How nearly every run ends: it succeeded and returned nothing, so the other columns keep what the claim wrote.
+_WRITE_PLAIN_RESULT = Bulk(
     _OUR_RUN.values(
         started_at=bindparam("started_at"),
         ended_at=bindparam("ended_at"),
@@ -42,8 +47,8 @@ _WRITE_PLAIN_ENDING = Bulk(
 )
 
 
-def write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple[Task, Ending]]) -> None:
-    """Write how runs of a daemon ended; those that are no longer its own, or have ended, are left alone."""
+def write_results(connection: Connection, daemon_id: int, ended: Sequence[tuple[Task, Ending]]) -> None:
+    """Write how runs of a daemon ended; runs that are no longer its own, or have an outcome, are left alone."""
     plain: list[tuple[Any, ...]] = []
     others: list[tuple[Any, ...]] = []
     for task, ending in ended:
@@ -53,14 +58,17 @@ def write_endings(connection: Connection, daemon_id: int, ended: Sequence[tuple[
             plain.append((*times, task.run_id, daemon_id))
             continue
         text = MESSAGES[outcome] if message is None else storable(message)
-        told = error and storable(error), result and storable(result), lines_dropped
-        others.append((*times, outcome.value, text, *told, task.run_id, daemon_id))
-    _WRITE_PLAIN_ENDING.execute(connection, plain)
-    _WRITE_ENDING.execute(connection, others)
+        details = error and storable(error), result and storable(result), lines_dropped
+        others.append((*times, outcome.value, text, *details, task.run_id, daemon_id))
+    _WRITE_PLAIN_RESULT.execute(connection, plain)
+    _WRITE_RESULT.execute(connection, others)
 
 
 def settle(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
-    """What follows from how runs ended, in the transaction that writes it: further attempts, and moves of breakers."""
+    """Enter further attempts of runs that failed, and move the breakers of their timers; returns those moves.
+
+    For the transaction that writes the results. Timers whose breakers are well, and stay so, are not read.
+    """
     failed = [pair for pair in ended if pair[1].verdict is Verdict.FAILURE]
     retried = enter_retries(connection, failed) if failed else ()
     troubled = set(connection.execute(_TROUBLED).scalars())
@@ -72,15 +80,14 @@ def settle(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list
 def _move_breakers(
     connection: Connection, ended: Sequence[tuple[Task, Ending]], troubled: Collection[int]
 ) -> list[StateChange]:
-    """Tell each timer's breaker how its runs ended, by their fire times; what was backfilled is no news to it."""
+    """Move each timer's breaker by how its runs ended, in order of their fire times; backfilled runs do not count."""
     ended = [(task, ending) for task, ending in ended if task.kind is not Kind.BACKFILL]
     judged = {
         task.timer_id
         for task, ending in ended
         if task.timer_id is not None and (ending.verdict is Verdict.FAILURE or task.timer_id in troubled)
     }
-    # Who locks timers locks them in the order of their ids.
-    rows = {row.id: row for row in _JUDGED.rows(connection, sorted(judged))}
+    rows = {row.id: row for row in _LOCK_TIMERS.rows(connection, sorted(judged))}
     if not rows:
         return []
     states = {timer_id: breaker_of(row) for timer_id, row in rows.items()}
@@ -94,42 +101,40 @@ def _move_breakers(
             )
     changes = [(row.name, breaker_of(row), states[timer_id]) for timer_id, row in rows.items()]
     moved = [(timer_id, after) for timer_id, (_, before, after) in zip(rows, changes, strict=True) if after != before]
-    _MOVE.execute(connection, [(*breaker_columns(state).values(), timer_id) for timer_id, state in moved])
+    _WRITE_BREAKER.execute(connection, [(*breaker_columns(state).values(), timer_id) for timer_id, state in moved])
     return changes
 
 
 def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> Collection[int]:
-    """Enter the next attempts of runs that failed and are to be tried again; the ids of those runs.
-
-    In the transaction that records how they ended, so that no attempt is lost with a daemon.
-    """
+    """Enter the next attempts of failed runs whose timers are to be tried again; returns the ids of those runs."""
     failed = [
         (task, ending)
         for task, ending in ended
         if ending.verdict is Verdict.FAILURE and task.kind is Kind.SCHEDULED and task.timer_id is not None
     ]
     timer_ids = {task.timer_id for task, _ in failed if task.timer_id is not None}
-    persistent = {row.id: timer_of(row) for row in _PERSISTENT.rows(connection, sorted(timer_ids))}
+    retrying = {row.id: timer_of(row) for row in _WITH_RETRIES.rows(connection, sorted(timer_ids))}
     retried = [
         (task, ending, at)
         for task, ending in failed
-        if (timer := persistent.get(task.timer_id or 0)) is not None
+        if (timer := retrying.get(task.timer_id or 0)) is not None
         and (at := retry_at(timer, task.fire_time, task.attempt, ending.ended_at)) is not None
     ]
     if retried:
-        _TRIED_AGAIN.execute(connection, [(stamp(at), task.run_id) for task, _, at in retried])
+        _SET_RETRY_AT.execute(connection, [(stamp(at), task.run_id) for task, _, at in retried])
         run_ids = store_of(connection).new_run_ids(connection, len(retried))
         connection.execute(
             insert(runs),
             [
-                _attempt(run_id, task, ending.ended_at, at)
+                _next_attempt(run_id, task, ending.ended_at, at)
                 for run_id, (task, ending, at) in zip(run_ids, retried, strict=True)
             ],
         )
     return {task.run_id for task, _, _ in retried}
 
 
-def _attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dict[str, object]:
+def _next_attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dict[str, object]:
+    """The row of a run that tries a fire time again, due at an instant."""
     fire_at = stamp(failed.fire_time)
     return {
         "id": run_id,
@@ -150,9 +155,7 @@ def _attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dict[str
     }
 
 
-_PERSISTENT = Among(select(timers).where(timers.c.retries > 0), timers.c.id)
-
-
-_TRIED_AGAIN = Bulk(
+_WITH_RETRIES = Among(select(timers).where(timers.c.retries > 0), timers.c.id)
+_SET_RETRY_AT = Bulk(
     update(runs).where(runs.c.id == bindparam("run")).values(retry_at=bindparam("retry_at")), ("retry_at", "run")
 )

@@ -1,7 +1,9 @@
-"""Transactions whose commit was not answered: the connection broke, and they may have taken place or not.
+"""Lost commits: the connection broke before the database answered, so a transaction was committed, or it was not.
 
-The store tells, once it answers again: a claim that took place left runs of ours that no executor has, and what was
-recorded is there to be read.
+The next transaction finds out from the store itself:
+
+- a claim that was committed left runs of this daemon without an outcome, and no executor has them: they begin now;
+- results that were recorded have an outcome, and printed lines are there to be read: they are not written twice.
 """
 
 from __future__ import annotations
@@ -15,53 +17,54 @@ from ..core.timestamps import stamp
 from ..store.rows import storable
 from ..store.schema import lines, runs
 
-#: Of many runs that were written together, so many tell whether all were.
+#: The number of runs that are read of those that one transaction ended: either all have an outcome, or none.
 _SAMPLE = 100
-#: How many ids go into one statement; databases limit the parameters of one.
+#: How many ids go into one statement; databases limit its parameters.
 _READ_AT_ONCE = 1_000
 
 
 class UnknownCommits:
-    """What the last claim and the last record of a daemon would have done, until their answers are known."""
+    """The claim and the results of a daemon's last transactions, until it is known that they were committed."""
 
     def __init__(self) -> None:
-        #: The tasks of the claim.
+        #: The tasks of claims that may or may not have been committed.
         self.claimed: list[Task] = []
-        #: How many endings and lines are surely in the store, and up to where the last attempt would have brought it.
-        self._sure = (0, 0)
-        self._tried = (0, 0)
+        #: How many results, and how many lines, are known to be in the store.
+        self._recorded = (0, 0)
+        #: The same, if the last transaction was committed.
+        self._attempted = (0, 0)
 
-    def claimed_after_all(self, connection: Connection, owner: int) -> list[Task]:
-        """Those tasks of the doubtful claim that are in the store, as runs of `owner` that go on."""
-        found: set[int] = set()
+    def committed_claims(self, connection: Connection, owner: int) -> list[Task]:
+        """Those of `claimed` that are in the store, as open runs of `owner`."""
+        in_store: set[int] = set()
         for start in range(0, len(self.claimed), _READ_AT_ONCE):
             run_ids = [task.run_id for task in self.claimed[start : start + _READ_AT_ONCE]]
             ours = select(runs.c.id).where(runs.c.id.in_(run_ids), runs.c.owner == owner, runs.c.outcome.is_(None))
-            found.update(connection.execute(ours).scalars())
-        return [task for task in self.claimed if task.run_id in found]
+            in_store.update(connection.execute(ours).scalars())
+        return [task for task in self.claimed if task.run_id in in_store]
 
     def unrecorded(
         self, connection: Connection, owner: int, ended: Sequence[tuple[Task, Ending]], printed: Sequence[Line]
     ) -> tuple[Sequence[tuple[Task, Ending]], Sequence[Line]]:
-        """What of a daemon's endings and lines is not in the store yet, for the transaction that will write it.
+        """The part of a daemon's results and lines that is not in the store yet, for the transaction that writes it.
 
-        Both begin with those of the attempt before, where that was not answered.
+        Where the last transaction was not answered, both begin with what it tried to write.
         """
-        ends, prints = (slice(*span) for span in zip(self._sure, self._tried, strict=True))
-        if _are_recorded(connection, owner, ended[ends], printed[prints]):
-            self._sure = self._tried
-        self._tried = len(ended), len(printed)
-        return ended[self._sure[0] :], printed[self._sure[1] :]
+        results, printed_then = (slice(*span) for span in zip(self._recorded, self._attempted, strict=True))
+        if _are_recorded(connection, owner, ended[results], printed[printed_then]):
+            self._recorded = self._attempted
+        self._attempted = len(ended), len(printed)
+        return ended[self._recorded[0] :], printed[self._recorded[1] :]
 
-    def recorded(self) -> None:
-        """The attempt was answered: it succeeded."""
-        self._sure = self._tried = 0, 0
+    def record_committed(self) -> None:
+        """Note that the transaction that wrote the results was answered."""
+        self._recorded = self._attempted = 0, 0
 
 
 def _are_recorded(
     connection: Connection, owner: int, ended: Sequence[tuple[Task, Ending]], printed: Sequence[Line]
 ) -> bool:
-    """Whether these were written; all of them were, or none."""
+    """Whether the results and lines of one transaction are in the store: all of them are, or none."""
     if ended:
         run_ids = [task.run_id for task, _ in ended[:_SAMPLE]]
         written = exists().where(runs.c.id.in_(run_ids), runs.c.owner == owner, runs.c.outcome.is_not(None))

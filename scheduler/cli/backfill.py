@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from ..claims.requests import DEFAULT_CAP, MAX_CAP, Backfill, backfill, cancel_backfill, plan_backfill
+from ..claims.requested_runs import DEFAULT_CAP, MAX_CAP, Backfill, backfill, cancel_backfill, plan_backfill
 from ..core.timer import Timer
 from ..formats import display
 from ..formats.json import print_json

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..claims.requests import request_run
+from ..claims.requested_runs import request_run
 from ..core.run import Outcome, Run
 from ..core.timer import Environment, Timer, check_new
 from ..errors import StoreUnavailableError, TimerError, UnknownTimerError

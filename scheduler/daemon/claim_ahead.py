@@ -109,7 +109,7 @@ class ClaimAhead:
         if now - due[0].fire_time <= self._grace:
             return due
         late = bisect_left(due, now - self._grace, key=_fire_time)
-        self._claims.doubt(due[:late])
+        self._claims.recheck(due[:late])
         return due[late:]
 
     @property

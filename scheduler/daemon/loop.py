@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..claims.claims import Claims, Upcoming
-from ..claims.leases import LOOK_TWICE_S, Lease
+from ..claims.leases import CHECK_SUSPECTS_S, Lease
 from ..claims.presence import Presence
 from ..clock import Clock, SteadyClock, SystemClock
 from ..core.misfire import GRACE
@@ -22,7 +22,7 @@ from ..core.timer import Environment
 from ..errors import LeaseLostError, StoreError, StoreUnavailableError
 from ..executors import Executor
 from ..store.database import Store
-from ..store.notify import Bell
+from ..store.notify import WakeSocket
 from ..store.retention import KEEP, Retention
 from ..store.timers import TimerTable
 from .claim_ahead import ClaimAhead
@@ -51,7 +51,7 @@ LEAVE_TO_OTHERS_S = 0.02
 PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.1
 
 
-_NOTHING = Upcoming(None, waits=False)
+_NOTHING = Upcoming(None, has_waiting=False)
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class Daemon:
         self._retention = Retention(store, keep, keep_runs)
         self._clock_setback = ClockSetback(self._clock, self._claim_ahead, TimerTable(store))
         self._listener = listener
-        self._bell = Bell()
+        self._wake_socket = WakeSocket()
         self._sleeper = Sleeper(store, self._clock)
         self._results = ResultBuffer()
         self._agenda = _Agenda()
@@ -135,11 +135,11 @@ class Daemon:
         """
         self._ending = self._stopping
         self._stopping = True
-        self._bell.ring()
+        self._wake_socket.wake()
 
     def wake(self) -> None:
         """Take the next turn now, and read what has changed; safe from any thread."""
-        self._bell.ring()
+        self._wake_socket.wake()
 
     @property
     def next_due(self) -> datetime | None:
@@ -179,7 +179,7 @@ class Daemon:
         except LeaseLostError as error:
             log.warning("%s; starting afresh", error)
             self._faults["lease"] += 1
-            self._claims.forget()
+            self._claims.forget_unknown_commits()
             self._claim_ahead.forget()
             self._results.forget()
             self._registered = False
@@ -243,7 +243,7 @@ class Daemon:
 
     def _check_store_and_clock(self) -> None:
         self._store.check_in_place()
-        if not self._registered and (latest := self._claims.latest()) is not None:
+        if not self._registered and (latest := self._claims.last_claimed_at()) is not None:
             # The clock may have been set back while no daemon ran.
             self._clock.continue_from(latest)
         if self._clock_setback.check():
@@ -251,7 +251,7 @@ class Daemon:
 
     def _read_wake_ups(self) -> None:
         # Both are read, so that neither wakes the next sleep.
-        if self._bell.was_rung() | self._presence.was_rung():
+        if self._wake_socket.was_woken() | self._presence.was_notified():
             self._agenda.check_everything()
             self._claim_ahead.refresh()
 
@@ -281,21 +281,21 @@ class Daemon:
         """Register or renew the lease; now and then take over from dead daemons, and prune the history."""
         agenda, monotonic = self._agenda, self._clock.monotonic()
         if not self._registered:
-            self._lease.register(now, self._bell.port)
+            self._lease.register(now, self._wake_socket.port)
             self._registered = True
             agenda.renew_lease_at = 0.0
-            self._claims.learn(now + PRELOAD, most=MAX_PRELOADED)
+            self._claims.preload(now + PRELOAD, limit=MAX_PRELOADED)
         if monotonic >= agenda.renew_lease_at:
             self._lease.renew(now)
-            agenda.renew_lease_at = monotonic + self._lease.renew_again_s
-        self._lease.show()
+            agenda.renew_lease_at = monotonic + self._lease.renew_every_s
+        self._lease.hold_lock()
         if monotonic >= agenda.check_others_at:
-            had_others = self._lease.others
+            had_others = self._lease.other_daemons
             self._take_over(now)
-            if had_others or self._lease.others:
+            if had_others or self._lease.other_daemons:
                 # They notify no one of the further attempts that they enter.
                 agenda.read_upcoming_at = 0.0
-            agenda.check_others_at = monotonic + self._lease.look_again_s
+            agenda.check_others_at = monotonic + self._lease.check_others_in_s
         if monotonic >= agenda.prune_at:
             has_more = self._retention.prune(now)
             agenda.prune_at = monotonic + (PRUNE_ON_S if has_more else PRUNE_EVERY_S)
@@ -319,16 +319,16 @@ class Daemon:
     def _claim(self, now: datetime) -> bool:
         """Claim what is due and hand it out; returns whether there was anything to run."""
         agenda, monotonic = self._agenda, self._clock.monotonic()
-        if monotonic >= agenda.read_upcoming_at or self._claims.is_in_doubt:
-            agenda.upcoming = self._claims.agenda()
+        if monotonic >= agenda.read_upcoming_at or self._claims.has_unknown_claims:
+            agenda.upcoming = self._claims.upcoming()
             agenda.read_upcoming_at = monotonic + MAX_SLEEP_S
         if self._dispatch.is_full() or not agenda.upcoming.is_due(now):
             return False
         # A run that has ended and is not recorded looks open, so skip timers with an open run until it is.
         skip_open = self._results.has_ended
-        waiting = agenda.upcoming.waits_at(now) and not skip_open
+        waiting = agenda.upcoming.has_waiting_at(now) and not skip_open
         tasks, agenda.upcoming = self._claims.claim(
-            now, waits=waiting, free=skip_open, without=self._full_environment()
+            now, waiting=waiting, skip_open=skip_open, without=self._full_environment()
         )
         agenda.is_left_to_others = not tasks and not skip_open
         ahead = [task for task in tasks if _is_ahead(task, now)]
@@ -379,7 +379,7 @@ class Daemon:
         due = self._agenda.upcoming.next_due
         if due is None or due <= now or self._dispatch.waiting + len(self._claim_ahead) >= FULL:
             return None
-        daemons, is_busy = 1 + self._lease.others, self._dispatch.running > 0
+        daemons, is_busy = 1 + self._lease.other_daemons, self._dispatch.running > 0
         return self._claim_ahead.begins_at(self._agenda.upcoming, now, daemons=daemons, is_busy=is_busy)
 
     # PREPARE
@@ -400,7 +400,7 @@ class Daemon:
         if not self._stopping:
             waits += self._next_claims_s(self._clock.now())
         if self._lease.has_suspects:
-            waits.append(LOOK_TWICE_S)
+            waits.append(CHECK_SUSPECTS_S)
         waits += self._dispatch.next_checks_s()
         if (overdue_in_s := self._results.overdue_in_s(monotonic)) is not None:
             waits.append(overdue_in_s)
@@ -427,7 +427,7 @@ class Daemon:
 
     def _filenos(self) -> list[int]:
         """The descriptors that turn readable when there is something to do."""
-        return [self._bell.fileno(), *self._presence.filenos(), *self._dispatch.filenos()]
+        return [self._wake_socket.fileno(), *self._presence.filenos(), *self._dispatch.filenos()]
 
     def close(self) -> None:
         """End runs in progress at once, abandon those without an outcome, release everything. `run` calls this."""
@@ -446,7 +446,7 @@ class Daemon:
             log.error("%s", error)
         self._sleeper.close()
         self._presence.close()
-        self._bell.close()
+        self._wake_socket.close()
 
 
 def _is_ahead(task: Task, now: datetime) -> bool:

@@ -144,10 +144,10 @@ class CeleryExecutor:
 
     def _read_notifications(self, now: float) -> None:
         """Read the rows of the runs that workers have notified: they have ended, or have to be published again."""
-        payloads = self._session.heard()
+        payloads = self._session.receive()
         if not self._session.is_open:
             try:
-                self._session.connected()
+                self._session.connect()
             except DBAPIError as error:
                 self._session.close()
                 self._store.raise_translated(error)

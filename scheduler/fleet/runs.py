@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from ..claims.leases import WITH_TIMER, abandon
+from ..claims.abandoned_runs import abandon
+from ..claims.open_runs import WITH_TIMER
 from ..claims.results import settle
 from ..core.breaker import Verdict
 from ..core.run import Ending, Line, Outcome

@@ -1,6 +1,6 @@
 """A session of one's own on PostgreSQL that listens on a channel, for threads that sleep on it.
 
-Lives here: keeping such a session, and what it hears. Never here: what the news means.
+Here: keeping such a session, and receiving its notifications. Never here: what a notification means.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from .database import Store
 
 
 class Subscription:
-    """A session that hears what is notified on `channel`; opened when first used, and again after a loss.
+    """A session that receives what is notified on `channel`; opened when first used, and again after a loss.
 
-    Not for SQLite, which has no such thing.
+    Only for a store that has a server.
     """
 
     def __init__(self, store: Store, channel: str) -> None:
         self._store = store
         self._channel = channel
         self._connection: Connection | None = None
-        #: The same, as the driver knows it: SQLAlchemy shows it no more once it is broken.
+        #: The driver's connection of the same session: SQLAlchemy does not give it any more once the session is lost.
         self._driver: Any = None
 
     @property
@@ -30,8 +30,8 @@ class Subscription:
         """Whether there is a session, as far as is known."""
         return self._connection is not None
 
-    def connected(self) -> Connection:
-        """The session, opened where there is none; it listens already. StoreUnavailableError, or the driver's error."""
+    def connect(self) -> Connection:
+        """The session, listening; it is opened if need be. StoreUnavailableError, or the driver's error."""
         if self._connection is None:
             self._connection = self._store.own_connection()
             self._driver = self._connection.connection.dbapi_connection
@@ -39,23 +39,23 @@ class Subscription:
         return self._connection
 
     def filenos(self) -> list[int]:
-        """What turns readable when there is news, or when the session is lost."""
+        """The descriptor that turns readable when there is a notification, or when the session is lost."""
         return [] if self._connection is None else [self._driver.pgconn.socket]
 
-    def heard(self) -> list[str] | None:
-        """What was notified since this was last asked; None after a loss of the session: then nobody knows."""
+    def receive(self) -> list[str] | None:
+        """The notifications since the last call; None after a loss of the session, when some may have been missed."""
         if self._connection is None:
             return []
         libpq = self._driver.pgconn
         try:
             libpq.consume_input()
-            news = []
-            while (notice := libpq.notifies()) is not None:
-                news.append(notice.extra.decode())
+            payloads = []
+            while (notification := libpq.notifies()) is not None:
+                payloads.append(notification.extra.decode())
         except self._store.driver_error:
             self.close()
             return None
-        return news
+        return payloads
 
     def close(self) -> None:
         """End the session."""

@@ -1,7 +1,8 @@
-"""Waking daemons when a timer changes: by a datagram on this machine, or by PostgreSQL's NOTIFY on all of them.
+"""Waking daemons when a timer changes: by a datagram on this machine, or by PostgreSQL's NOTIFY on all machines.
 
-Every daemon on a SQLite store listens on a port that it writes into the store; whoever changes a timer rings them all.
-On PostgreSQL they listen on a channel (presence.py). Losing a ring costs a second, no fire.
+Every daemon on a SQLite store listens on a UDP port, which stands in its row; a program that changes a timer sends a
+datagram to each. On PostgreSQL daemons listen on a channel. Which of the two: `Store.writing_and_notifying`. A lost
+datagram costs a second at most, and no fire time.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import contextlib
 import socket
 
 LOOPBACK = "127.0.0.1"
-#: What PostgreSQL carries the news on.
+#: PostgreSQL's channel of all daemons of a store.
 CHANNEL = "scheduler"
 
 
-class Bell:
-    """What a daemon sleeps on; ringing it twice wakes it once."""
+class WakeSocket:
+    """The socket that a daemon sleeps on; waking it twice wakes it once."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -28,26 +29,26 @@ class Bell:
         return port
 
     def fileno(self) -> int:
-        """The file descriptor that turns readable when the bell is rung."""
+        """The file descriptor that turns readable when the daemon is to wake."""
         return self._socket.fileno()
 
-    def ring(self) -> None:
-        """Wake the sleeper; safe from any thread and from a signal handler."""
-        ring(self.port)
+    def wake(self) -> None:
+        """Wake the daemon; safe from any thread and from a signal handler."""
+        wake(self.port)
 
-    def was_rung(self) -> bool:
-        """Whether it was rung since it was last asked."""
-        rung = False
+    def was_woken(self) -> bool:
+        """Whether a datagram has come since the last call."""
+        was_woken = False
         with contextlib.suppress(BlockingIOError):
             while self._socket.recv(16):
-                rung = True
-        return rung
+                was_woken = True
+        return was_woken
 
     def close(self) -> None:
         self._socket.close()
 
 
-def ring(port: int) -> None:
-    """Ring the bell at a port of this machine; nobody there is no error."""
+def wake(port: int) -> None:
+    """Wake the daemon at a port of this machine; it is no error if none listens there."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
         sender.sendto(b"!", (LOOPBACK, port))

@@ -22,7 +22,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import StoreUnavailableError, StoreVersionError
 from .database import BUSY_TIMEOUT_S, Store
-from .notify import ring
+from .notify import wake
 from .schema import daemons, runs
 from .statements import compiled
 
@@ -76,7 +76,7 @@ class SqliteStore(Store):
         with self.reading() as connection:
             ports = list(connection.execute(here).scalars())
         for port in ports:
-            ring(port)
+            wake(port)
 
     def acquire_mutex(self, connection: Connection) -> None:
         """Nothing to wait for: BEGIN IMMEDIATE has waited already."""

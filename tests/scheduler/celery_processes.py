@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from scheduler.claims.requests import request_run
+from scheduler.claims.requested_runs import request_run
 from scheduler.clock import SystemClock
 from scheduler.core.run import Ending, Line, Run, Task
 from scheduler.core.timer import Environment, Timer

@@ -52,7 +52,7 @@ def empty(store: Store) -> None:
 def release(daemon: Daemon) -> None:
     """Close the descriptors that the kernel closes when a process ends."""
     daemon._sleeper.close()
-    daemon._bell.close()
+    daemon._wake_socket.close()
     daemon._presence.close()
 
 

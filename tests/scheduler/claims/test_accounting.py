@@ -15,8 +15,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from scheduler.claims.leases import MAX_ATTEMPTS
-from scheduler.claims.requests import backfill, plan_backfill
+from scheduler.claims.abandoned_runs import MAX_ATTEMPTS
+from scheduler.claims.requested_runs import backfill, plan_backfill
 from scheduler.clock import ManualClock
 from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import MisfirePolicy
@@ -210,8 +210,12 @@ class AnyDay(RuleBasedStateMachine):
     @precondition(lambda self: self.daemon)
     @invariant()
     def only_what_goes_on_or_waits_has_no_outcome(self) -> None:
-        """A run may wait for another one of its timer; a backfilled one also for an attempt that is not due yet."""
+        """A run may wait for another one of its timer; a backfilled one also for an attempt that is not due yet.
+
+        A result may be held back for a quarter of a second, while many other runs go on.
+        """
         going_on = {task.run_id for task in self.executor.going_on}
+        going_on |= {task.run_id for task, _ in self.daemon._results.ended}
         open_runs = [run for run in RunHistory(self.store).runs(limit=100_000) if run.outcome is None]
         not_due = [run for run in open_runs if run.due_at is not None and run.due_at > self.clock.now()]
         stand_by = [run for run in open_runs if run.fire_time > self.clock.now()]

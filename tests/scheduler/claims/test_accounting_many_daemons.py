@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, delete, select
 
-from scheduler.claims.requests import request_run
+from scheduler.claims.requested_runs import request_run
 from scheduler.clock import ManualClock
 from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import MisfirePolicy

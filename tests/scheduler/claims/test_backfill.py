@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.claims.requests import Backfill, backfill, cancel_backfill, plan_backfill
+from scheduler.claims.requested_runs import Backfill, backfill, cancel_backfill, plan_backfill
 from scheduler.core.admission import OverlapPolicy
 from scheduler.core.breaker import BreakerState
 from scheduler.core.misfire import MisfirePolicy
@@ -157,7 +157,7 @@ def test_runs_that_have_not_begun_can_be_cancelled(missed: Service) -> None:
     [
         (-HOUR, HOUR, "a backfill is of the past, and 2026-01-01T01:00:00.00:00 is yet to come"),
         (-12 * HOUR, 0 * HOUR, "12 fire times of the span have no run, and 10 are entered at once; narrow it to end "),
-        (-200_000 * HOUR, 0 * HOUR, "the span holds 200,000 fire times, and 100,000 are looked at; narrow it"),
+        (-200_000 * HOUR, 0 * HOUR, "the span holds 200,000 fire times, and at most 100,000 are checked; narrow it"),
     ],
 )
 def test_an_invalid_span_is_refused(store: Store, start: timedelta, end: timedelta, message: str) -> None:

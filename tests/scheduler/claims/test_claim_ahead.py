@@ -284,7 +284,7 @@ def test_what_stands_by_is_handed_out_while_the_store_is_away(
         raise StoreUnavailableError("away")
 
     with monkeypatch.context() as patch:
-        for name in ("agenda", "claim", "claim_ahead", "record", "count_due"):
+        for name in ("upcoming", "claim", "claim_ahead", "record", "count_due"):
             patch.setattr(service.daemon._claims, name, away)
         service.daemon.wake()
         assert service.daemon.turn() == pytest.approx(AHEAD_S)
@@ -303,7 +303,7 @@ def test_a_claim_ahead_whose_commit_was_not_answered_is_found(service: Service) 
 
     def unanswered(*arguments: object, **options: object) -> object:
         answer = claimed(*arguments, **options)  # type: ignore[arg-type]
-        service.daemon._claims.doubt(answer.tasks)  # type: ignore[union-attr]
+        service.daemon._claims.recheck(answer.tasks)  # type: ignore[union-attr]
         service.daemon._claims.claim_ahead = claimed  # type: ignore[union-attr, method-assign]
         raise StoreUnavailableError("connection lost")
 
@@ -357,7 +357,7 @@ def test_a_daemon_hears_at_once_of_one_that_joins(service: Service) -> None:
     other.step()
     assert service.daemon is not None
     # PostgreSQL's news takes a moment.
-    eventually(lambda: service.daemon.step() is not None and service.daemon._lease.others == 1)  # type: ignore[union-attr]
+    eventually(lambda: service.daemon.step() is not None and service.daemon._lease.other_daemons == 1)  # type: ignore[union-attr]
     release(other)
 
 

@@ -15,8 +15,8 @@ from sqlalchemy import select as select_sql
 
 from scheduler.claims import leases
 from scheduler.claims.claims import _TAKE_DUE, Claims
-from scheduler.claims.presence import Presence, present
-from scheduler.claims.requests import request_run
+from scheduler.claims.presence import Presence, holders_of_locks
+from scheduler.claims.requested_runs import request_run
 from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.timer import Environment, Timer
@@ -293,9 +293,9 @@ class TestOnPostgreSQL:
         second.step()
         service.after(1)
         lose_session(second.daemon, service.store)
-        service.after(leases.LOOK_EVERY_S)
+        service.after(leases.CHECK_LOCKS_EVERY_S)
         assert second.id in registered(service.store)
-        service.after(leases.LOOK_TWICE_S)
+        service.after(leases.CHECK_SUSPECTS_S)
         assert second.id not in registered(service.store)
         assert service.rows() == [(10, 1, "abandoned")]
         second.executor.end(second.executor.going_on[0])
@@ -306,8 +306,8 @@ class TestOnPostgreSQL:
         self, service: Service, second: Second, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It was slow, and came in between the look at its row and the lock on it."""
-        for _ in range(leases.LOOKS_OF_GRACE + 1):
-            service.after(leases.LOOK_EVERY_S)
+        for _ in range(leases.CHECKS_OF_GRACE + 1):
+            service.after(leases.CHECK_LOCKS_EVERY_S)
         service.clock.advance(100)
         locked = leases._locked
         came_late = []
@@ -332,17 +332,17 @@ class TestOnPostgreSQL:
             second.daemon._lease.renew(service.clock.now() + timedelta(seconds=wrong_by_s))
             service.after(PostgresStore.lease.total_seconds() / 4)
             assert second.id in registered(service.store)
-        service.after(PostgresStore.lease.total_seconds() + leases.LOOK_EVERY_S)
+        service.after(PostgresStore.lease.total_seconds() + leases.CHECK_LOCKS_EVERY_S)
         assert second.id not in registered(service.store)
 
     def test_a_daemon_that_comes_back_with_its_lock_lives(self, service: Service, second: Second) -> None:
         """Its session was cut; it takes its lock again before anybody has looked twice."""
         service.settle()
         lose_session(second.daemon, service.store)
-        service.after(leases.LOOK_EVERY_S)
+        service.after(leases.CHECK_LOCKS_EVERY_S)
         second.step()
-        service.after(leases.LOOK_TWICE_S)
-        service.after(leases.LOOK_EVERY_S)
+        service.after(leases.CHECK_SUSPECTS_S)
+        service.after(leases.CHECK_LOCKS_EVERY_S)
         assert second.id in registered(service.store)
 
     def test_after_an_outage_the_others_have_time_to_come_back(self, service: Service, second: Second) -> None:
@@ -352,49 +352,49 @@ class TestOnPostgreSQL:
             lose_session(daemon, service.store)
         service.clock.advance(60)
         service.settle()
-        service.after(leases.LOOK_EVERY_S)
+        service.after(leases.CHECK_LOCKS_EVERY_S)
         assert second.id in registered(service.store)
         second.step()
-        service.after(leases.LOOK_EVERY_S)
-        service.after(leases.LOOK_EVERY_S)
+        service.after(leases.CHECK_LOCKS_EVERY_S)
+        service.after(leases.CHECK_LOCKS_EVERY_S)
         assert second.id in registered(service.store)
 
     def test_a_change_rings_on_every_daemon_when_it_is_committed(self, store: Store) -> None:
         """On whatever machine; and not before."""
         presences = [Presence(store), Presence(store)]
         for number, presence in enumerate(presences, 1):
-            presence.show(number)
+            presence.hold_lock(number)
         with store.writing_and_notifying():
-            assert not any(presence.was_rung() for presence in presences)
+            assert not any(presence.was_notified() for presence in presences)
         for presence in presences:
             assert select.select(presence.filenos(), [], [], 5)[0]
-            assert presence.was_rung()
-            assert not presence.was_rung()
+            assert presence.was_notified()
+            assert not presence.was_notified()
             presence.close()
 
     def test_a_lost_session_is_noticed_and_made_anew(self, store: Store) -> None:
         """The loop wakes, looks, and listens again."""
         presence = Presence(store)
-        assert not presence.show(1)
+        assert not presence.hold_lock(1)
         with store.writing() as connection:
             connection.exec_driver_sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-        eventually(presence.was_rung)
+        eventually(presence.was_notified)
         assert presence.filenos() == []
-        assert presence.show(1)
+        assert presence.hold_lock(1)
         assert presence.filenos() != []
         presence.close()
 
     def test_a_lock_that_an_old_session_still_holds_is_asked_for_again(self, store: Store) -> None:
         """The server has not noticed yet that our last connection is gone."""
         old, new = Presence(store), Presence(store)
-        old.show(1)
-        new.show(1)
+        old.hold_lock(1)
+        new.hold_lock(1)
         assert not new._holds
         old.close()
-        eventually(lambda: new._holds, between=lambda: new.show(1))
+        eventually(lambda: new._holds, between=lambda: new.hold_lock(1))
         new.close()
 
     def test_a_transaction_that_stands_still_is_given_up_by_the_server(
@@ -462,7 +462,7 @@ def lose_session(daemon: Daemon | None, store: Store) -> None:
 
     def is_gone() -> bool:
         with store.reading() as connection:
-            return daemon._lease.id not in present(connection)
+            return daemon._lease.id not in holders_of_locks(connection)
 
     eventually(is_gone)
 

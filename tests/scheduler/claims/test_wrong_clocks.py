@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from scheduler.claims.requests import backfill, request_run
+from scheduler.claims.requested_runs import backfill, request_run
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from scheduler.claims.requests import request_run
+from scheduler.claims.requested_runs import request_run
 from scheduler.clock import ManualClock
 from scheduler.core.breaker import Verdict
 from scheduler.core.run import Outcome

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scheduler.claims.requests import request_run
+from scheduler.claims.requested_runs import request_run
 from scheduler.core.breaker import CLOSED, BreakerState
 from scheduler.core.retry import retry_at
 from scheduler.core.run import Outcome, Task

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from scheduler.claims.requests import request_run
+from scheduler.claims.requested_runs import request_run
 from scheduler.clock import ManualClock, SystemClock
 from scheduler.core.admission import OverlapPolicy
 from scheduler.core.breaker import BreakerState

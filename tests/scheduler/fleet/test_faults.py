@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.claims.requests import request_run
+from scheduler.claims.requested_runs import request_run
 from scheduler.core.admission import OverlapPolicy
 from scheduler.core.run import Outcome, Run
 from scheduler.core.timer import Delivery, Environment, Timer

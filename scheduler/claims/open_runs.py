@@ -1,0 +1,48 @@
+"""Open runs: rows without an outcome. Which of them keep their timer from firing again while they go on or wait.
+
+    owner   due_at   an open run that
+    set     any      goes on: a daemon or a fleet has it
+    null    null     waits for its turn: manual, queued by the overlap policy, or backfilled
+    null    set      is a further attempt, and waits until it is due
+
+A run that goes on keeps its timer from firing, and so does a queued one; what happens then is up to the overlap policy
+(core/admission.py). Backfilled runs and further attempts that wait keep no fire time from running.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, or_, select
+
+from ..core.run import Kind
+from ..store.schema import runs, timers
+from ..store.statements import Among
+
+IS_BACKFILLED = runs.c.kind == Kind.BACKFILL
+#: A row that waits: for its turn, or, as a further attempt, until it is due.
+WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
+WAITS_FOR_TURN = WAITS & runs.c.due_at.is_(None)
+WAITS_FOR_RETRY = WAITS & runs.c.due_at.is_not(None)
+#: A row that the overlap policy of its timer counts.
+COUNTS_AS_OVERLAP = runs.c.outcome.is_(None) & or_(runs.c.owner.is_not(None), ~IS_BACKFILLED & runs.c.due_at.is_(None))
+
+#: Runs with the columns of their timers that a task needs.
+WITH_TIMER = select(runs, timers.c.params, timers.c.limit_s).join(timers, timers.c.id == runs.c.timer_id)
+
+
+def count_overlaps(connection: Connection, timer_ids: Sequence[int]) -> Counter[int]:
+    """By timer, how many runs its overlap policy has to count."""
+    return Counter({row[0]: row[1] for row in _OVERLAPS.rows(connection, timer_ids)})
+
+
+def with_open_runs(connection: Connection, timer_ids: Sequence[int]) -> set[int]:
+    """The timers of which any run is open."""
+    return {row[0] for row in _OPEN.rows(connection, timer_ids)}
+
+
+_OPEN = Among(select(runs.c.timer_id).where(runs.c.outcome.is_(None)), runs.c.timer_id)
+_OVERLAPS = Among(
+    select(runs.c.timer_id, func.count()).where(COUNTS_AS_OVERLAP).group_by(runs.c.timer_id), runs.c.timer_id
+)

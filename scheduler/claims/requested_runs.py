@@ -1,0 +1,135 @@
+"""Requested runs: one manual run of a timer, and backfills, which run the fire times of a past span that have no run.
+
+Both enter rows that wait; a daemon begins them (queued_runs.py). For a backfill, a fire time has run if a run of it
+succeeded, failed, was cut or abandoned, goes on or waits; it has not if it was misfired, skipped or short-circuited.
+Fire times that a daemon has yet to claim are left to it. Backfilled runs wait for scheduled ones, are not subject to
+misfire policy and breaker, and do not move the breaker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, insert, or_, select
+
+from ..core.admission import NewRun
+from ..core.run import Kind, Outcome
+from ..core.timer import Environment
+from ..core.timestamps import stamp
+from ..core.triggers import FireTimes
+from ..errors import TimerError
+from ..store.database import Store
+from ..store.rows import NEW_RUN, new_run
+from ..store.schema import runs
+from ..store.timers import StoredTimer, TimerTable
+from .open_runs import IS_BACKFILLED, WAITS
+
+#: The most runs that one backfill enters, unless more are asked for, and the most fire times that a span may hold.
+DEFAULT_CAP, MAX_CAP, MAX_FIRE_TIMES = 1_000, 10_000, 100_000
+
+_RAN = (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.ABANDONED)
+
+#: The first instant, and the first one after the span.
+TimeRange = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """The fire times of a span that are entered, how many have a run already, and how many are left to the daemon."""
+
+    fire_times: tuple[datetime, ...]
+    have_run: int
+    still_due: int
+
+
+def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
+    """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
+    stored = TimerTable(store).get(name, environment)
+    with store.writing_and_notifying() as connection:
+        names = (stored.id, name, stored.timer.function, environment.value)
+        row = new_run(names, NewRun(now, now, waits=True), stamp(now))
+        columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
+        (run_id,) = store.new_run_ids(connection, 1)
+        connection.execute(insert(runs).values(columns | {"id": run_id}))
+    return run_id
+
+
+def backfill(
+    store: Store, name: str, environment: Environment, span: TimeRange, *, now: datetime, cap: int = DEFAULT_CAP
+) -> Backfill:
+    """Enter a run for each fire time of a timer in a span that has none; a daemon begins them.
+
+    Raises TimerError for a span that is not past, or that would take more than `cap` runs; nothing is entered then.
+    """
+    stored = TimerTable(store).get(name, environment)
+    with store.writing_and_notifying() as connection:
+        # Another backfill of the same span, at the same time, must find these rows.
+        store.acquire_mutex(connection)
+        planned = _planned(connection, stored, span, now, cap)
+        names = (stored.id, name, stored.timer.function, environment.value)
+        run_ids = store.new_run_ids(connection, len(planned.fire_times))
+        rows = [
+            dict(zip(NEW_RUN, new_run(names, NewRun(fire_time, fire_time, waits=True), stamp(now)), strict=True))
+            | {"id": run_id, "kind": Kind.BACKFILL}
+            for run_id, fire_time in zip(run_ids, planned.fire_times, strict=True)
+        ]
+        if rows:
+            connection.execute(insert(runs), rows)
+    return planned
+
+
+def plan_backfill(
+    store: Store, name: str, environment: Environment, span: TimeRange, *, now: datetime, cap: int = DEFAULT_CAP
+) -> Backfill:
+    """What `backfill` would enter."""
+    stored = TimerTable(store).get(name, environment)
+    with store.reading() as connection:
+        return _planned(connection, stored, span, now, cap)
+
+
+def cancel_backfill(store: Store, name: str, environment: Environment) -> int:
+    """Delete the backfilled runs of a timer that have not begun; returns how many."""
+    TimerTable(store).get(name, environment)
+    theirs = IS_BACKFILLED & WAITS & (runs.c.timer == name) & (runs.c.environment == environment)
+    with store.writing_and_notifying() as connection:
+        return connection.execute(delete(runs).where(theirs)).rowcount
+
+
+def _planned(connection: Connection, stored: StoredTimer, span: TimeRange, now: datetime, cap: int) -> Backfill:
+    start, end = span
+    if start.tzinfo is None or end.tzinfo is None:
+        raise TimerError("the instants of a span need a time zone")
+    if end > now:
+        raise TimerError(f"a backfill is of the past, and {end.isoformat(timespec='seconds')} is yet to come")
+    # From its next fire time on, a daemon accounts for a timer's fire times.
+    until = end if stored.next_fire is None else min(end, stored.next_fire)
+    schedule = stored.timer.schedule
+    count = schedule.count(start, until) if start < until else 0
+    if count > MAX_FIRE_TIMES:
+        raise TimerError(f"the span holds {count:,} fire times, and at most {MAX_FIRE_TIMES:,} are checked; narrow it")
+    ran = _fire_times_with_run(connection, stored, start, until)
+    missing = [fire_time for fire_time in _fire_times(schedule, start, until) if stamp(fire_time) not in ran]
+    if len(missing) > cap:
+        raise TimerError(
+            f"{len(missing):,} fire times of the span have no run, and {cap:,} are entered at once; narrow it to end "
+            f"by {missing[cap].isoformat(timespec='seconds')}, or raise the limit (at most {MAX_CAP:,})"
+        )
+    still_due = schedule.count(max(start, until), end) if until < end else 0
+    return Backfill(tuple(missing), count - len(missing), still_due)
+
+
+def _fire_times_with_run(connection: Connection, stored: StoredTimer, start: datetime, end: datetime) -> set[int]:
+    """The fire times of a span, as stamps, that have a run in the history."""
+    theirs = (runs.c.timer == stored.timer.name) & (runs.c.environment == stored.timer.environment)
+    in_span = runs.c.fire_at.between(stamp(start), stamp(end))
+    query = select(runs.c.fire_at).where(theirs, in_span, or_(runs.c.outcome.is_(None), runs.c.outcome.in_(_RAN)))
+    return set(connection.execute(query).scalars())
+
+
+def _fire_times(schedule: FireTimes, start: datetime, end: datetime) -> Iterator[datetime]:
+    fire_time = schedule.next_fire(start - timedelta(microseconds=1))
+    while fire_time is not None and fire_time < end:
+        yield fire_time
+        fire_time = schedule.next_fire(fire_time)
