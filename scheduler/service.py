@@ -191,7 +191,7 @@ class Scheduler:
     def backfill(
         self, name: str, start: datetime, end: datetime, environment: Environment = Environment.PRODUCTION
     ) -> Backfill:
-        """Run a timer for each fire time in [start, end) without a run, one after the other; see claims/requested_runs.py."""
+        """Run a timer for each fire time in [start, end) without a run, one after the other (claims.requested_runs)."""
         return backfill(self.store, name, environment, (start, end), now=self._clock.now())
 
 

@@ -207,15 +207,14 @@ class AnyDay(RuleBasedStateMachine):
         most = MAX_ATTEMPTS if self.delivery is Delivery.AT_LEAST_ONCE else 1
         assert max(begun.values(), default=0) <= most + self.retries
 
-    @precondition(lambda self: self.daemon)
+    @precondition(lambda self: self.daemon and not self.daemon._results.ended)
     @invariant()
     def only_what_goes_on_or_waits_has_no_outcome(self) -> None:
         """A run may wait for another one of its timer; a backfilled one also for an attempt that is not due yet.
 
-        A result may be held back for a quarter of a second, while many other runs go on.
+        While many runs go on, the daemon holds a result back for a quarter of a second, and may begin nothing else.
         """
         going_on = {task.run_id for task in self.executor.going_on}
-        going_on |= {task.run_id for task, _ in self.daemon._results.ended}
         open_runs = [run for run in RunHistory(self.store).runs(limit=100_000) if run.outcome is None]
         not_due = [run for run in open_runs if run.due_at is not None and run.due_at > self.clock.now()]
         stand_by = [run for run in open_runs if run.fire_time > self.clock.now()]
