@@ -28,7 +28,7 @@ from ..store.timers import TimerTable
 from .claim_ahead import ClaimAhead
 from .clock_setback import ClockSetback
 from .dispatch import FULL, Dispatch
-from .events import Listener, log_abandoned, log_breaker
+from .events import Listener, log_abandoned, log_breaker, log_unreadable
 from .result_buffer import ResultBuffer
 from .sleeper import Sleeper
 
@@ -97,7 +97,7 @@ class Daemon:
         self._clock = SteadyClock(clock or SystemClock())
         self._presence = Presence(store)
         self._lease = Lease(store, self._presence, fleet=self._dispatch.fleets)
-        self._claims = Claims(store, self._lease, grace=grace, on_breaker=log_breaker)
+        self._claims = Claims(store, self._lease, grace=grace, on_breaker=log_breaker, on_unreadable=log_unreadable)
         self._claim_ahead = ClaimAhead(self._claims, self._clock, grace=grace)
         self._retention = Retention(store, keep, keep_runs)
         self._clock_setback = ClockSetback(self._clock, self._claim_ahead, TimerTable(store))
