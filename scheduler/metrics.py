@@ -24,7 +24,7 @@ from .core.breaker import BreakerState
 from .core.run import Ending, Line, Task
 from .errors import StoreError
 from .store.database import Store
-from .store.statistics import Statistics, take
+from .store.statistics import Statistics, read_statistics
 
 #: Upper bounds of the buckets in seconds: lateness and runs from a millisecond to an hour, calls to past their limit.
 LATENESS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
@@ -229,7 +229,7 @@ def _of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
 def _of_store(store: Store) -> Iterator[Metric]:
     now = datetime.now(UTC)
     try:
-        statistics = take(store, now)
+        statistics = read_statistics(store, now)
     except StoreError:
         statistics = None
     yield GaugeMetricFamily("scheduler_store_up", "1 if the store answers.", int(statistics is not None))
@@ -253,7 +253,7 @@ def _of_statistics(statistics: Statistics, now: datetime) -> Iterator[Metric]:
         troubled.add_metric([timer.environment, timer.name, timer.state.value], 1)
     yield troubled
     yield GaugeMetricFamily("scheduler_timers_overdue", "Enabled timers that no daemon claims.", statistics.overdue)
-    yield GaugeMetricFamily("scheduler_daemons", "Daemons with a valid lease.", len(statistics.living(now)))
+    yield GaugeMetricFamily("scheduler_daemons", "Daemons with a valid lease.", len(statistics.live_daemons(now)))
     if statistics.due_since is not None:
         yield GaugeMetricFamily(
             "scheduler_next_fire_timestamp_seconds", "The earliest fire time to come.", statistics.due_since.timestamp()

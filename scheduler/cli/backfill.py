@@ -11,7 +11,7 @@ from ..core.timer import Timer
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import Project, current_project
-from ..store.statistics import alive
+from ..store.statistics import has_live_daemon
 from ..store.timers import TimerTable
 from .arguments import parse_instant
 from .options import environment_option, json_option, store_option
@@ -66,7 +66,7 @@ def backfill_timer(
             _print_json(timer, result, project, requested=not dry_run)
             return
         _print(timer, result, project, dry_run=dry_run)
-        if result.fire_times and not dry_run and not alive(opened):
+        if result.fire_times and not dry_run and not has_live_daemon(opened):
             click.echo(f"no daemon runs on this store; the runs wait for:  {display.command('up')}", err=True)
 
 

@@ -11,7 +11,7 @@ from ..errors import StoreError
 from ..formats import display
 from ..formats.lines import line_of_run, print_line
 from ..project.project import current_project
-from ..store.log_lines import Choice, LogLines, Mark
+from ..store.log_lines import LineFilter, LinePosition, LogLines
 from ..store.runs import RunHistory
 from .options import environment_filter, json_option, store_option
 from .runs import check_timer
@@ -58,14 +58,14 @@ def command(
             return
         if timer is not None:
             check_timer(opened, timer)
-        choice = Choice(timer, function, environment, request_id)
-        lines, mark = LogLines(opened).last(choice, limit)
+        wanted = LineFilter(timer, function, environment, request_id)
+        lines, position = LogLines(opened).latest(wanted, limit)
         for line in lines:
             print_line(line, tz, as_json=as_json)
         if not (lines or follow or as_json):
             click.echo("no lines", err=True)
         if follow:
-            _follow(LogLines(opened), mark, choice, tz, as_json=as_json)
+            _follow(LogLines(opened), position, wanted, tz, as_json=as_json)
 
 
 def _print_run(history: RunHistory, run_id: int, limit: int, tz: tzinfo, *, as_json: bool) -> None:
@@ -76,11 +76,11 @@ def _print_run(history: RunHistory, run_id: int, limit: int, tz: tzinfo, *, as_j
         print_line(line_of_run(line, run), tz, as_json=as_json)
 
 
-def _follow(log_lines: LogLines, mark: Mark, choice: Choice, tz: tzinfo, *, as_json: bool) -> None:
+def _follow(log_lines: LogLines, position: LinePosition, wanted: LineFilter, tz: tzinfo, *, as_json: bool) -> None:
     try:
         while True:
             time.sleep(_POLL_S)
-            lines, mark = log_lines.after(mark, choice)
+            lines, position = log_lines.after(position, wanted)
             for line in lines:
                 print_line(line, tz, as_json=as_json)
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ from ..project.project import Project, current_project
 from ..project.suggestions import did_you_mean
 from ..store.database import Store
 from ..store.runs import RunHistory
-from ..store.statistics import alive
+from ..store.statistics import has_live_daemon
 from ..store.timers import StoredTimer, TimerTable
 from .arguments import parse_params
 from .backfill import backfill_timer
@@ -116,7 +116,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         if as_json:
             print_json(timer_json(entry, project.settings.tz))
         else:
-            _print_added(entry, project, daemon_runs=alive(store))
+            _print_added(entry, project, daemon_runs=has_live_daemon(store))
 
 
 def _print_added(entry: StoredTimer, project: Project, *, daemon_runs: bool) -> None:
@@ -188,7 +188,7 @@ def enable_timer(name: str, environment: str | None, store: str | None, as_json:
         if as_json:
             print_json(timer_json(entry, project.settings.tz))
         else:
-            _print_enabled(entry, project, daemon_runs=alive(opened))
+            _print_enabled(entry, project, daemon_runs=has_live_daemon(opened))
 
 
 @command.command("disable")
@@ -286,7 +286,7 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
         timer = TimerTable(opened).get(name, project.environment).timer
-        daemon_runs = alive(opened)
+        daemon_runs = has_live_daemon(opened)
         if wait and not daemon_runs:
             raise StoreUnavailableError(
                 f"no daemon runs on {opened}, so the run would not begin; start one: {display.command('up')}"

@@ -21,7 +21,7 @@ from ..formats.timer_files import FileProblem, Listed, TimerListError
 from ..project.function_check import FunctionProblem, ProjectFunctions, load_functions
 from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project
-from ..store.statistics import alive
+from ..store.statistics import has_live_daemon
 from ..store.timers import TimerTable
 from .options import (
     environment_filter,
@@ -169,7 +169,7 @@ def _hint(problems: Sequence[FileProblem], lines: Sequence[Listed], stage_source
 def _add(project: Project, timers: Sequence[Timer]) -> None:
     with project.open_or_create_store() as store:
         TimerTable(store).add(timers, now=datetime.now(UTC), quota=project.settings.max_timers)
-        if any(timer.enabled for timer in timers) and not alive(store):
+        if any(timer.enabled for timer in timers) and not has_live_daemon(store):
             click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 

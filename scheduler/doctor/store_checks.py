@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from ..formats import display
 from ..store.database import Store
-from ..store.statistics import Statistics, take
+from ..store.statistics import Statistics, read_statistics
 from .findings import Finding
 
 
@@ -25,7 +25,7 @@ def check_store(store: Store, file: Path | None, tz: tzinfo) -> Iterator[Finding
         yield _check_server_clock(store)
         yield _check_notifications(store)
     now = datetime.now(UTC)
-    statistics = take(store, now)
+    statistics = read_statistics(store, now)
     yield _check_daemons(statistics, now, tz)
     yield _check_timers(statistics, now, tz)
     yield _check_breakers(statistics)
@@ -109,7 +109,7 @@ def _check_notifications(store: Store) -> Finding:
 
 
 def _check_daemons(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
-    living = statistics.living(now)
+    living = statistics.live_daemons(now)
     if not living:
         enabled = _enabled(statistics)
         waiting = f", and {display.number(enabled, 'enabled timer')} will not fire: {display.command('up')}"
@@ -134,7 +134,7 @@ def _check_timers(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
         return Finding.ok("timers", f"{what}; the next fires at {display.instant(statistics.due_since, tz)}")
     late = display.seconds((now - statistics.due_since).total_seconds())
     what += f"; {statistics.overdue} overdue, the longest by {late}"
-    if statistics.living(now):
+    if statistics.live_daemons(now):
         return Finding.error(
             "timers", f"{what}, though a daemon runs: is it overloaded? scheduler runs shows what takes long"
         )

@@ -1,4 +1,4 @@
-"""The history of a store: runs, and the lines that they printed. How long it is kept stands in retention.py."""
+"""The history of a store: its runs and the lines that they printed. Reads only; retention.py deletes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .schema import lines, runs
 
 
 class RunHistory:
-    """What was run, newest first, and what it printed."""
+    """The runs of one store, and what they printed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -39,13 +39,13 @@ class RunHistory:
             return [run_of(row) for row in connection.execute(query)]
 
     def run(self, run_id: int) -> Run | None:
-        """One run."""
+        """One run; None if there is no such id."""
         with self._store.reading() as connection:
             row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
         return None if row is None else run_of(row)
 
     def lines(self, run_id: int) -> list[Line]:
-        """What one run printed, in order."""
+        """What one run printed, oldest first."""
         query = select(lines).where(lines.c.run_id == run_id).order_by(lines.c.id)
         with self._store.reading() as connection:
             return [line_of(row) for row in connection.execute(query)]
@@ -57,5 +57,5 @@ class RunHistory:
         if timer is not None:
             query = query.where(runs.c.timer == timer)
         with self._store.reading() as connection:
-            found = [(row.id, row.timer, line_of(row)) for row in connection.execute(query)]
-        return found if after else found[::-1]
+            printed = [(row.id, row.timer, line_of(row)) for row in connection.execute(query)]
+        return printed if after else printed[::-1]

@@ -106,7 +106,7 @@ class CallLogWriter:
             self._reporter.line(line)
         self._unwritten = [*self._unwritten, *taken][-MAX_UNWRITTEN:]
         try:
-            self._lines.keep(self._unwritten)
+            self._lines.add(self._unwritten)
         except StoreError as error:
             if self._store_answers:
                 log.error("lines that calls print are not stored for now: %s", error)

@@ -11,7 +11,7 @@ from scheduler.engine.capture import CapturedLine
 from scheduler.errors import StoreUnavailableError
 from scheduler.formats import display
 from scheduler.store.database import Store
-from scheduler.store.log_lines import Choice, LogLine, LogLines, Mark
+from scheduler.store.log_lines import LineFilter, LinePosition, LogLine, LogLines
 from scheduler.up.call_log import CallLogWriter
 from scheduler.up.run_reports import JsonReporter
 from tests.scheduler.command_line import CommandLine
@@ -27,53 +27,53 @@ def line(n: int, text: str = "x", *, environment: str = "production", function: 
 def test_the_last_lines_come_first_and_a_reader_goes_on_from_there(store: Store) -> None:
     """Nothing twice, nothing left out."""
     logged = LogLines(store)
-    logged.keep([line(n) for n in range(5)])
-    found, mark = logged.last(Choice(), 3)
+    logged.add([line(n) for n in range(5)])
+    found, position = logged.latest(LineFilter(), 3)
     assert found == [line(n) for n in (2, 3, 4)]
-    logged.keep([line(n) for n in range(5, 9)])
-    found, mark = logged.after(mark, Choice(), 2)
+    logged.add([line(n) for n in range(5, 9)])
+    found, position = logged.after(position, LineFilter(), 2)
     assert found == [line(5), line(6)]
-    found, mark = logged.after(mark, Choice())
+    found, position = logged.after(position, LineFilter())
     assert found == [line(7), line(8)]
-    assert logged.after(mark, Choice()) == ([], mark)
+    assert logged.after(position, LineFilter()) == ([], position)
 
 
 def test_a_store_without_lines(store: Store) -> None:
     """A reader begins at the beginning."""
-    assert LogLines(store).last(Choice(), 3) == ([], Mark())
+    assert LogLines(store).latest(LineFilter(), 3) == ([], LinePosition())
 
 
 @pytest.mark.parametrize(
     ("choice", "numbers"),
     [
-        (Choice(), [1, 2, 3]),
-        (Choice(environment="stage"), [2]),
-        (Choice(function="other"), [3]),
-        (Choice(request_id="r1"), [1]),
-        (Choice(timer="hello"), []),
-        (Choice(environment="stage", function="other"), []),
+        (LineFilter(), [1, 2, 3]),
+        (LineFilter(environment="stage"), [2]),
+        (LineFilter(function="other"), [3]),
+        (LineFilter(request_id="r1"), [1]),
+        (LineFilter(timer="hello"), []),
+        (LineFilter(environment="stage", function="other"), []),
     ],
 )
-def test_lines_are_chosen(store: Store, choice: Choice, numbers: list[int]) -> None:
+def test_lines_are_chosen(store: Store, choice: LineFilter, numbers: list[int]) -> None:
     """By environment, function, request id; a call belongs to no timer."""
     logged = LogLines(store)
-    logged.keep([line(1), line(2, environment="stage"), line(3, function="other")])
-    assert [found.request_id for found in logged.last(choice, 10)[0]] == [f"r{n}" for n in numbers]
+    logged.add([line(1), line(2, environment="stage"), line(3, function="other")])
+    assert [found.request_id for found in logged.latest(choice, 10)[0]] == [f"r{n}" for n in numbers]
 
 
 def test_old_lines_are_forgotten(store: Store) -> None:
     """By age."""
     logged = LogLines(store)
-    logged.keep([line(n) for n in range(10)])
+    logged.add([line(n) for n in range(10)])
     assert logged.prune(before=EIGHT + timedelta(seconds=7)) == 7
-    assert [found.request_id for found in logged.last(Choice(), 10)[0]] == ["r7", "r8", "r9"]
+    assert [found.request_id for found in logged.latest(LineFilter(), 10)[0]] == ["r7", "r8", "r9"]
 
 
 def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None:
     """With their level; --json has the request id that the client was told."""
     (command_line.folder / ".scheduler").mkdir()
     with Store(str(command_line.folder / ".scheduler" / "store.db")) as store:
-        LogLines(store).keep([line(1, "a call"), line(2, "of the preview", environment="stage")])
+        LogLines(store).add([line(1, "a call"), line(2, "of the preview", environment="stage")])
     assert command_line.run("logs").stdout.splitlines()[0] == "2026-01-05 08:00:01+08:00  info     hello  a call"
     (text,) = command_line.run("logs", "--env", "stage", "--json").stdout.splitlines()
     assert json.loads(text) == {
@@ -104,7 +104,7 @@ def test_calls_may_print_600_lines_a_minute(store: Store, capsys: pytest.Capture
     for n in range(1000):
         writer(captured(n))
     writer.close()
-    kept, _ = LogLines(store).last(Choice(), 2000)
+    kept, _ = LogLines(store).latest(LineFilter(), 2000)
     count = "400 lines were dropped: calls may print 600 lines a minute"
     assert sorted(found.text for found in kept) == sorted([*map(str, range(600)), count])
     assert capsys.readouterr().out.count("\n") == 601
@@ -113,36 +113,36 @@ def test_calls_may_print_600_lines_a_minute(store: Store, capsys: pytest.Capture
 def test_lines_wait_for_a_store_that_does_not_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """None is lost, none is shown twice."""
     answers = iter([False, False, True])
-    kept = LogLines.keep
+    kept = LogLines.add
 
-    def keep(self: LogLines, lines: list[LogLine]) -> None:
+    def add(self: LogLines, lines: list[LogLine]) -> None:
         if lines and not next(answers):
             raise StoreUnavailableError("away")
         kept(self, lines)
 
-    monkeypatch.setattr(LogLines, "keep", keep)
+    monkeypatch.setattr(LogLines, "add", add)
     writer = call_log_writer(store)
     writer(captured(1))
-    eventually(lambda: LogLines(store).last(Choice(), 5)[0])
+    eventually(lambda: LogLines(store).latest(LineFilter(), 5)[0])
     writer.close()
-    assert [found.text for found in LogLines(store).last(Choice(), 5)[0]] == ["1"]
+    assert [found.text for found in LogLines(store).latest(LineFilter(), 5)[0]] == ["1"]
 
 
 def test_lines_that_the_store_refuses_keep_no_others_out(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They are logged, and what is printed later is stored."""
-    kept = LogLines.keep
+    kept = LogLines.add
 
-    def keep(self: LogLines, lines: list[LogLine]) -> None:
+    def add(self: LogLines, lines: list[LogLine]) -> None:
         if any(line.text == "1" for line in lines):
             raise ValueError("an invalid line")
         kept(self, lines)
 
-    monkeypatch.setattr(LogLines, "keep", keep)
+    monkeypatch.setattr(LogLines, "add", add)
     writer = call_log_writer(store)
     writer(captured(1))
     eventually(lambda: "1 lines that calls printed could not be stored" in caplog.text)
     writer(captured(2))
     writer.close()
-    assert [found.text for found in LogLines(store).last(Choice(), 5)[0]] == ["2"]
+    assert [found.text for found in LogLines(store).latest(LineFilter(), 5)[0]] == ["2"]

@@ -24,7 +24,7 @@ from scheduler.errors import DuplicateTimerError
 from scheduler.store import schema
 from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, known_versions
 from scheduler.store.declarations import synchronise
-from scheduler.store.log_lines import Choice, LogLines
+from scheduler.store.log_lines import LineFilter, LogLines
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
 from tests.scheduler.postgres_server import Server
@@ -134,7 +134,7 @@ def test_a_store_of_any_version_opens_with_what_it_held(url: str, version: str) 
             (1, "report", Outcome.SUCCEEDED),
         ]
         assert [line.text for line in history.lines(1)] == ["line 0", "line 1", "line 2"]
-        assert LogLines(store).last(Choice(), 10)[0][0].timer == "report"
+        assert LogLines(store).latest(LineFilter(), 10)[0][0].timer == "report"
 
 
 @pytest.mark.parametrize("version", sorted(known_versions()))

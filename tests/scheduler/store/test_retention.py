@@ -103,7 +103,7 @@ def test_what_is_kept_is_young_enough_and_few_enough(
         if age_days is None or not (age_days > 30 or surplus):
             expected.append(run_id)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("MOST_RUNS", most_runs), ("MOST_LINES", most_lines)):
+        for name, value in (("MAX_RUNS", most_runs), ("MAX_LINES", most_lines)):
             patch.setattr(retention, name, value)
         prune(Retention(store, timedelta(days=30), keep_runs))
     assert kept(store) == sorted(expected)
@@ -116,7 +116,7 @@ def test_a_long_history_is_forgotten_in_portions(store: Store, monkeypatch: pyte
     (timer_id,) = add_timers(store, 1)
     for _ in range(10):
         enter(store, timer_id, NOW - timedelta(days=50))
-    monkeypatch.setattr(retention, "MOST_RUNS", 3)
+    monkeypatch.setattr(retention, "MAX_RUNS", 3)
     assert prune(Retention(store)) == 4
     assert kept(store) == []
 
