@@ -185,6 +185,15 @@ def test_the_tables_of_rooms_are_those_of_the_test_of_layers() -> None:
     assert with_tables(page) == page
 
 
+def test_the_drawing_of_a_turn_has_the_phases_of_the_daemon() -> None:
+    """In the order in which `Daemon.step` takes them."""
+    step = text_of("scheduler/daemon/loop.py").partition("def step(")[2].partition("\n    def ")[0]
+    section = ARCHITECTURE.read_text(encoding="utf-8").partition("## A turn of the daemon")[2].partition("\n## ")[0]
+    phases = re.findall(r"^ +# ([A-Z ]+)$", step, re.MULTILINE)
+    assert len(phases) == 7
+    assert re.findall(r"^   ([A-Z]+(?: [A-Z]+)*)  ", section, re.MULTILINE) == phases
+
+
 def test_the_states_of_a_run_end_in_every_outcome() -> None:
     """The drawing and the table name each."""
     section = ARCHITECTURE.read_text(encoding="utf-8").partition("## The states of a run")[2].partition("\n## ")[0]
@@ -240,7 +249,7 @@ def test_the_change_log_has_a_section_for_the_version_of_the_package() -> None:
         assert headings == [kind for kind in kinds if kind in headings]
 
 
-@pytest.mark.parametrize("check", ["ruff format", "ruff check", "mypy", "tests/test_layers.py"])
+@pytest.mark.parametrize("check", ["ruff format", "ruff check", "mypy"])
 def test_a_commit_is_checked_as_a_merge_is(check: str) -> None:
     """CONTRIBUTING.md, the hooks of pre-commit and .ci/run name the same tools."""
     for name in ("CONTRIBUTING.md", ".pre-commit-config.yaml", ".ci/run"):
