@@ -34,8 +34,9 @@ _WRITE_BREAKER = Bulk(
 _OUR_RUN = update(runs).where(
     runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)
 )
-_RESULT = ("started_at", "ended_at", "outcome", "message", "error", "result", "lines_dropped")
-_WRITE_RESULT = Bulk(_OUR_RUN.values({name: bindparam(name) for name in _RESULT}), (*_RESULT, "run", "daemon"))
+#: The columns of a run that say how it ended; `result_values` has their values.
+RESULT = ("started_at", "ended_at", "outcome", "message", "error", "result", "lines_dropped")
+_WRITE_RESULT = Bulk(_OUR_RUN.values({name: bindparam(name) for name in RESULT}), (*RESULT, "run", "daemon"))
 #: How nearly every run ends: it succeeded and returned nothing, so the other columns keep what the claim wrote.
 _WRITE_PLAIN_RESULT = Bulk(
     _OUR_RUN.values(
@@ -53,15 +54,26 @@ def write_results(connection: Connection, daemon_id: int, ended: Sequence[tuple[
     others: list[tuple[Any, ...]] = []
     for task, ending in ended:
         outcome, _, ended_at, started_at, error, result, lines_dropped, message = ending
-        times = stamp_or_none(started_at), stamp(ended_at)
         if outcome is Outcome.SUCCEEDED and result is None and error is None and message is None and not lines_dropped:
-            plain.append((*times, task.run_id, daemon_id))
-            continue
-        text = MESSAGES[outcome] if message is None else storable(message)
-        details = error and storable(error), result and storable(result), lines_dropped
-        others.append((*times, outcome.value, text, *details, task.run_id, daemon_id))
+            plain.append((stamp_or_none(started_at), stamp(ended_at), task.run_id, daemon_id))
+        else:
+            others.append((*result_values(ending), task.run_id, daemon_id))
     _WRITE_PLAIN_RESULT.execute(connection, plain)
     _WRITE_RESULT.execute(connection, others)
+
+
+def result_values(ending: Ending) -> tuple[Any, ...]:
+    """How a run ended, as the values of the columns RESULT, whichever executor it ran in."""
+    outcome, _, ended_at, started_at, error, result, lines_dropped, message = ending
+    return (
+        stamp_or_none(started_at),
+        stamp(ended_at),
+        outcome.value,
+        MESSAGES[outcome] if message is None else storable(message),
+        error and storable(error),
+        result and storable(result),
+        lines_dropped,
+    )
 
 
 def settle(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:

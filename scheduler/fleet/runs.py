@@ -15,12 +15,12 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from ..claims.abandoned_runs import abandon
 from ..claims.open_runs import WITH_TIMER
-from ..claims.results import settle
+from ..claims.results import RESULT, result_values, settle
 from ..core.breaker import Verdict
 from ..core.run import Ending, Line, Outcome
 from ..core.timestamps import instant, instant_or_none, stamp
 from ..store.database import Store
-from ..store.rows import line_columns, line_of, storable, task_of
+from ..store.rows import line_columns, line_of, task_of
 from ..store.schema import lines, runs
 
 WORKER_LOST = "abandoned: the worker was lost before the run ended; how far it came is unknown"
@@ -133,16 +133,8 @@ def _ending(row: Row[Any]) -> Ending | None:
 
 
 def _write_ending(connection: Connection, run_id: int, worker: str | None, ending: Ending) -> bool:
-    written = (
-        update(runs)
-        .where(runs.c.id == run_id, runs.c.worker.is_not_distinct_from(worker), runs.c.outcome.is_(None))
-        .values(
-            ended_at=stamp(ending.ended_at),
-            outcome=ending.outcome.value,
-            message=storable(ending.text),
-            error=ending.error and storable(ending.error),
-            result=ending.result and storable(ending.result),
-            lines_dropped=ending.lines_dropped,
-        )
-    )
-    return connection.execute(written).rowcount == 1
+    columns = dict(zip(RESULT, result_values(ending), strict=True))
+    # `begin` has written it.
+    del columns["started_at"]
+    open_run = (runs.c.id == run_id) & runs.c.worker.is_not_distinct_from(worker) & runs.c.outcome.is_(None)
+    return connection.execute(update(runs).where(open_run).values(columns)).rowcount == 1
