@@ -65,7 +65,7 @@ class Dispatch:
         return report
 
     def adopt(self, tasks: Sequence[Task]) -> None:
-        """Take over runs in fleets whose daemon is gone."""
+        """Take over runs in fleets whose daemon has ended."""
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
             self._fleets[Environment(environment)].adopt(list(theirs))
 

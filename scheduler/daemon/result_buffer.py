@@ -1,7 +1,7 @@
 """ResultBuffer: endings of runs and printed lines that are not in the store yet. `now` is in monotonic seconds.
 
 Results are written in batches, because a transaction for each run would cost more than the runs; claiming due timers
-comes first. No result waits longer than LONGEST_S before it does.
+comes first, unless a result is older than LONGEST_S.
 """
 
 from __future__ import annotations

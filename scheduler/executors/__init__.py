@@ -1,4 +1,4 @@
-"""Executors run functions for the daemon. This file says what the daemon expects of one.
+"""Executors run functions for the daemon. This file defines what the daemon expects of one.
 
     kinds.py     the table of the kinds of executors: how each is named, made and checked
     outcome.py   how the end of a function becomes an outcome and a verdict, for every executor

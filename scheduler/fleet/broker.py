@@ -105,17 +105,17 @@ def _shown(address: str) -> str:
     """A connection string as a URL without password."""
     from psycopg.conninfo import conninfo_to_dict
 
-    words = conninfo_to_dict(address)
-    host = str(words.get("host") or "localhost")
-    return f"pgmq://{'localhost' if host.startswith('/') else host}/{words.get('dbname', '')}"
+    options = conninfo_to_dict(address)
+    host = str(options.get("host") or "localhost")
+    return f"pgmq://{'localhost' if host.startswith('/') else host}/{options.get('dbname', '')}"
 
 
 def _with_keepalives(address: str) -> str:
     """The connection string with the store's options for noticing a server that is unreachable."""
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-    words: dict[str, Any] = REACH | conninfo_to_dict(address)
-    return make_conninfo(**words)
+    options: dict[str, Any] = REACH | conninfo_to_dict(address)
+    return make_conninfo(**options)
 
 
 _PGMQ: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""How a connection to the broker is opened, and how often a worker that waits for messages looks for a signal.
+"""How a connection to the broker is opened, and how often a worker that waits for messages checks for a signal.
 
 Lives here: what the daemon, the worker and the classes that Celery's settings name share. It imports nothing of ours.
 """

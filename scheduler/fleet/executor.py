@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 log = logging.getLogger("scheduler.executor")
 
-#: The name of the one task that Celery knows.
+#: The name of the fleet's only Celery task.
 TASK = "scheduler.run"
 #: Tasks of a function that takes less than this, including what is written about its run, share messages.
 FAST_S = 0.05
@@ -111,7 +111,7 @@ class CeleryExecutor:
         return sum(run.worker is None for run in self._open.values())
 
     def adopt(self, tasks: Sequence[Task]) -> None:
-        """Take over runs of a daemon that is gone; those that have not begun are published again."""
+        """Take over runs of a daemon that has ended; those that have not begun are published again."""
         # For those that have begun, another message does nothing.
         self.submit(tasks)
         self._poll_at = 0.0

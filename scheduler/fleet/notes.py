@@ -22,7 +22,7 @@ WRITE_EVERY_S, WRITE_EVERY_LINES = 1.0, 100
 
 
 class EndedRun(NamedTuple):
-    """A run that a child has ended: what its row has to be told."""
+    """A run that a child has ended, with all that is needed to write that into its row."""
 
     run_id: int
     worker: str

@@ -246,7 +246,7 @@ class WorkerProcess:
                 raise ProtocolError
 
     def _plain_successes(self, *, up_to: int | None = None) -> Iterator[tuple[Task, PackedEnding] | PlainSuccesses]:
-        """The tasks of the chunk in progress of which the progress cell says that they succeeded, up to an index."""
+        """The tasks of the chunk in progress that succeeded according to the progress cell, up to an index."""
         if not self._chunks:
             return
         chunk = self._chunks[0]
