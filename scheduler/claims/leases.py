@@ -4,14 +4,14 @@ Every file of this folder relies on these invariants:
 
 1. A fire time is claimed once. The transaction that inserts its run also advances the timer's `next_fire_at`, and holds
    the timer's row, or, on SQLite, the only write lock.
-2. A run has at most one owner, `runs.owner`, the random id of a daemon, never used twice. Only its owner ends it, or a
-   daemon that takes over from its owner, or, in a fleet, the worker that stands in its row.
+2. A run that goes on has one owner, `runs.owner`, the random id of a daemon, never used twice. Only its owner ends it,
+   or a daemon that takes over from its owner, or, in a fleet, the worker that stands in its row.
 3. A daemon's transaction that writes begins with `Lease.check`, which locks its row in `daemons`. A takeover locks the
    same row, skips it when it is locked, and removes it. So a daemon that was taken for dead cannot write any more, and
    one that is writing is not taken for dead.
 4. What ends a run names its owner and an open run in the WHERE clause, so a result that comes too late changes nothing.
 5. Locks are taken in this order, so that no two transactions wait for each other: daemons, timers by id, runs by id.
-   Whoever locks otherwise does not wait: claims skip the rows that others hold.
+   A transaction that locks in another order does not wait: claims skip rows that are locked.
 6. The outcome of a run, its further attempt and the move of its breaker are written in one transaction.
 """
 
@@ -191,8 +191,8 @@ class Lease:
 
     def _is_dead(self, row: Row[Any], now: datetime, monotonic: float, without_lock: set[int]) -> bool:
         # Containers may share a host name and not see each other's processes, so where there is a lock it decides.
-        can_tell = self._store.is_on_one_machine or row.id in without_lock
-        if can_tell and is_gone(row.host, row.pid, row.process_started):
+        is_conclusive = self._store.is_on_one_machine or row.id in without_lock
+        if is_conclusive and is_gone(row.host, row.pid, row.process_started):
             return True
         if self._grace_checks:
             return False

@@ -1,4 +1,4 @@
-"""Processes of this machine, told from later ones with the same id: whether a daemon's process still runs."""
+"""Processes of this machine: whether a daemon's process still runs, or another one with the same id."""
 
 from __future__ import annotations
 

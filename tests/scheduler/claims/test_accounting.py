@@ -126,7 +126,7 @@ class AnyDay(RuleBasedStateMachine):
 
     @rule(seconds=st.one_of(st.floats(0.1, 3), st.integers(1, 20)), ending=ENDINGS)
     def time_passes_with_the_daemon(self, seconds: float, ending: object) -> None:
-        """The daemon looks at the end only: it was busy in between."""
+        """The daemon takes its turns at the end only: it was busy in between."""
         if self.daemon is None:
             self.start_daemon()
         self.ending = ending
@@ -136,7 +136,7 @@ class AnyDay(RuleBasedStateMachine):
     @precondition(lambda self: self.daemon and self.daemon.next_due)
     @rule(seconds=st.sampled_from([0.001, 0.003]))
     def a_fire_time_is_about_to_come(self, seconds: float) -> None:
-        """What is due then is claimed already; whatever happens next, happens in between."""
+        """What is due then has been claimed; what happens next comes between claim and fire time."""
         due = self.daemon.next_due - timedelta(seconds=seconds)
         if due > self.clock.now():
             self.clock.advance_to(due)
@@ -144,13 +144,13 @@ class AnyDay(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Let the daemon take turns until it has nothing more to do at this instant."""
-        self.daemon.wake()  # PostgreSQL's news may still be on its way
+        self.daemon.wake()  # PostgreSQL's notification may still be on its way
         settle(self.daemon)
         self.expect_until(self.clock.now())
 
     @rule(seconds=st.integers(1, 300))
     def the_daemon_is_killed(self, seconds: int) -> None:
-        """Nothing is tidied up: what was going on is lost with the process."""
+        """Without any cleanup: runs in progress are lost with the process."""
         if self.daemon is not None:
             kill(self.daemon, self.store)
         self.daemon = None
@@ -175,7 +175,7 @@ class AnyDay(RuleBasedStateMachine):
     @precondition(lambda self: self.daemon)
     @rule(name=st.sampled_from(sorted(TRIGGERS)))
     def the_past_is_backfilled(self, name: str) -> None:
-        """Whatever is missing is entered once."""
+        """Each missing fire time is entered once."""
         self.settle()
         now = self.clock.now()
         backfill(self.store, name, Environment.PRODUCTION, (START, now), now=now, cap=10_000)
@@ -233,7 +233,7 @@ class AnyDay(RuleBasedStateMachine):
 
 
 def test_any_day_is_accounted_for(store_url: str) -> None:
-    """Whatever the day brings; with fewer days on the database that takes its time."""
+    """Whatever happens; with fewer examples on PostgreSQL, which is slower."""
     days = 30 if store_url.startswith("sqlite") else 6
     run_state_machine_as_test(
         partial(AnyDay, store_url), settings=settings(max_examples=days, stateful_step_count=20, deadline=None)

@@ -1,4 +1,4 @@
-"""Several daemons on one store: every due fire time stands in one row, whatever stalls, dies or is changed."""
+"""Several daemons on one store: every due fire time stands in one row, whatever stalls, dies or changes."""
 
 import itertools
 from collections import Counter
@@ -49,14 +49,14 @@ TRIGGERS = {
 NAMES = sorted(TRIGGERS)
 #: By how much the clocks of daemons are wrong, in seconds.
 SKEWS = [0.0, 0.0, 0.003, -0.003, 0.1, -0.1, 1.5, -1.5, 3.0, -3.0]
-#: How long a daemon stands still between a look at its clock and its next transaction.
+#: How long a daemon stands still between reading its clock and its next transaction.
 STALLS = [0.003, 0.3, 1.2, 4, 12]
 #: How many turns a daemon takes at most until it comes to rest.
 MOST_TURNS = 300
 
 
 class SkewedClock:
-    """A clock that is always wrong by the same."""
+    """A clock with a constant error."""
 
     def __init__(self, clock: ManualClock, skew_s: float) -> None:
         self.clock, self.skew = clock, timedelta(seconds=skew_s)
@@ -69,7 +69,7 @@ class SkewedClock:
 
 
 class FaultyStore(SqliteStore):
-    """One daemon's view of the store: before its next transaction something happens, or that fails."""
+    """One daemon's store: before its next transaction a hook is called, or the transaction fails."""
 
     before: Callable[[], None] | None = None
     fault: str = ""
@@ -91,7 +91,7 @@ class FaultyStore(SqliteStore):
 
 
 class Node:
-    """One daemon, with a clock, an executor and a view of the store of its own."""
+    """One daemon, with its own clock, executor and store."""
 
     def __init__(self, url: str, clock: ManualClock, skew_s: float, script: Callable[[Any], Any]) -> None:
         self.store = FaultyStore(url)
@@ -101,15 +101,15 @@ class Node:
         self._is_busy = False
 
     def settle(self) -> None:
-        """Let it take turns until it comes to rest, unless it stands still in the midst of one."""
+        """Let it take turns until it has nothing more to do, unless it stands still during one."""
         self.daemon.wake()
         waits: list[float] = []
-        while not (self._is_busy or (_are_restful(waits) and self.daemon.holds_lease)):
+        while not (self._is_busy or (_are_settled(waits) and self.daemon.holds_lease)):
             waits.append(self.turn())
             assert len(waits) < MOST_TURNS, waits[-6:]
 
     def turn(self) -> float:
-        """One turn; how long it wants to sleep."""
+        """Take one turn; returns how long it would sleep."""
         if self._is_busy:
             return RETRY_S
         self._is_busy = True
@@ -121,13 +121,13 @@ class Node:
             self._is_busy = False
 
 
-def _are_restful(waits: list[float]) -> bool:
-    """Whether turns that ended with these waits have come to an end, at this instant."""
+def _are_settled(waits: list[float]) -> bool:
+    """Whether, after turns that returned these waits, nothing is left to do at this instant."""
     return bool(waits) and (waits[-1] > HEAD_START_S or (len(waits) > 2 and min(waits[-3:]) > 0))
 
 
 class Daemons(RuleBasedStateMachine):
-    """Up to three daemons, whose turns and troubles are interleaved, and whoever changes timers behind their backs."""
+    """Up to three daemons, whose turns and faults are interleaved with changes of timers."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class Daemons(RuleBasedStateMachine):
         self.options = {"overlap": overlap, "misfire": misfire, "delivery": delivery, "retries": retries}
         self.begun: list[Any] = []
         self.nodes: list[Node] = []
-        #: From when on each timer that is going has to be accounted for, and the spans that ended with a change.
+        #: Since when each enabled timer has to be accounted for, and the spans before that, which ended with a change.
         self.since: dict[str, datetime] = {}
         self.must: dict[str, list[tuple[datetime, datetime]]] = {name: [] for name in NAMES}
         #: The latest reading of any clock.
@@ -180,11 +180,11 @@ class Daemons(RuleBasedStateMachine):
             node.settle()
 
     def ends(self, name: str) -> None:
-        """No fire after now needs be accounted for, by the slowest clock."""
+        """From now on, by the slowest clock, a timer need not be accounted for."""
         if name in self.since:
-            # What is due and was not claimed is forgotten with the change.
+            # A fire time that is due and not claimed is dropped by the change.
             next_fire = self.timetable.get(name).next_fire
-            # And a claim ahead of one that is disabled may be released yet.
+            # A claim ahead of a timer that was disabled may still be released.
             lowest = min([self.now(), *(n.daemon._clock.now() for n in self.nodes)])
             until = min(lowest, next_fire - timedelta(microseconds=1))
             self.must[name].append((self.since.pop(name), until))
@@ -328,7 +328,7 @@ class Daemons(RuleBasedStateMachine):
         assert max(calls.values(), default=0) <= 1, [c for c in calls.items() if c[1] > 1]
 
     def accounted(self) -> dict[tuple[str, datetime], list[Any]]:
-        """By timer and fire time, the rows that it stands in; a run that is tried again counts once."""
+        """By timer and fire time, the rows that account for it; a run that is tried again counts once."""
         with self.store.reading() as connection:
             rows = connection.execute(select(runs).where(runs.c.kind == "scheduled", runs.c.attempt == 1)).all()
         found: dict[tuple[str, datetime], list[Any]] = {}
@@ -385,7 +385,7 @@ class Daemons(RuleBasedStateMachine):
 
 
 def test_many_daemons_account_for_every_fire_time(tmp_path: Path) -> None:
-    """The same histories each time in the quick form, so that it fails for changes alone; new ones in the long one."""
+    """The quick form plays the same histories each time, so that only a change can break it; the long one, new ones."""
     run_state_machine_as_test(
         partial(Daemons, tmp_path),
         settings=settings(

@@ -1,4 +1,4 @@
-"""Claimed shortly before it is due, handed out at its time: and whatever comes between, each fire time has one row."""
+"""A fire time is claimed shortly before it is due and handed out then; whatever comes between, it has one row."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def at(seconds: float) -> datetime:
 
 
 def ahead_of_the_first_fire(service: Service, **options: Any) -> None:
-    """An every-ten-seconds timer whose first fire is claimed, and not due for two milliseconds."""
+    """A timer of ten seconds whose first fire time is claimed, and due in two milliseconds."""
     service.add(seconds=10, **options)
     service.after(10 - AHEAD_S)
     assert service.rows() == [(10, 1, None)]
@@ -44,7 +44,7 @@ def ahead_of_the_first_fire(service: Service, **options: Any) -> None:
 
 
 def test_a_fire_is_claimed_shortly_before_it_is_due_and_handed_out_then(service: Service) -> None:
-    """At the instant itself nothing is left to do but that."""
+    """At the instant itself nothing else is left to do."""
     ahead_of_the_first_fire(service)
     assert service.daemon is not None
     assert service.daemon.next_due == at(10)
@@ -58,7 +58,7 @@ def test_a_fire_is_claimed_shortly_before_it_is_due_and_handed_out_then(service:
 
 @pytest.mark.parametrize("overlap", OverlapPolicy)
 def test_what_has_to_be_judged_is_claimed_when_it_is_due(service: Service, overlap: OverlapPolicy) -> None:
-    """The last run goes on a moment before the fire time, but not at it: that is no overlap."""
+    """The last run goes on a moment before the fire time, but has ended at it: that is no overlap."""
     service.executor.script = lambda task: None
     service.add(seconds=10, overlap=overlap)
     service.after(10)
@@ -70,8 +70,8 @@ def test_what_has_to_be_judged_is_claimed_when_it_is_due(service: Service, overl
     assert len(service.executor.going_on) == 1
 
 
-def test_what_stands_by_has_a_head_start_on_what_has_to_be_judged(service: Service) -> None:
-    """Its worker may have to wait for the processor that the daemon would claim on."""
+def test_what_was_claimed_ahead_has_a_head_start_on_what_has_to_be_judged(service: Service) -> None:
+    """Its worker may need the processor on which the daemon would claim."""
     service.executor.script = lambda task: FAILURE if task.timer == "failing" else SUCCESS
     service.add("failing", seconds=10)
     service.after(10)
@@ -97,8 +97,8 @@ def test_a_timer_with_failures_is_judged_when_it_is_due(service: Service) -> Non
     assert service.timetable.get("t").breaker.state is BreakerState.OPEN
 
 
-def test_a_fire_is_not_claimed_over_the_head_of_a_further_attempt(service: Service) -> None:
-    """That is due a moment before it; a daemon that does not know of it yet looks."""
+def test_a_fire_is_not_claimed_ahead_of_a_further_attempt(service: Service) -> None:
+    """The attempt is due a moment before it; the claim checks, even if the daemon has not read of it yet."""
     outcomes = iter([FAILURE, SUCCESS, SUCCESS])
     service.executor.script = lambda task: next(outcomes)
     service.add(seconds=10, retries=1, retry_backoff_s=10 - AHEAD_S)
@@ -127,7 +127,7 @@ def test_a_daemon_that_stops_undoes_what_it_claimed_ahead(service: Service) -> N
     assert service.rows() == [(10, 1, "succeeded")]
 
 
-def test_what_is_given_back_fires_by_the_timer_as_it_is_then(service: Service) -> None:
+def test_what_is_released_fires_by_the_timer_as_it_is_then(service: Service) -> None:
     """Disabled in between, it does not."""
     ahead_of_the_first_fire(service)
     service.timetable.disable("t")
@@ -139,7 +139,7 @@ def test_what_is_given_back_fires_by_the_timer_as_it_is_then(service: Service) -
 
 
 def test_a_daemon_that_is_killed_with_fires_claimed_ahead_leaves_them_abandoned(service: Service) -> None:
-    """Nobody knows that it had not handed them out."""
+    """It is unknown whether they were handed out."""
     ahead_of_the_first_fire(service)
     service.kill()
     service.start()
@@ -148,7 +148,7 @@ def test_a_daemon_that_is_killed_with_fires_claimed_ahead_leaves_them_abandoned(
 
 
 @pytest.mark.parametrize("misfire", MisfirePolicy)
-def test_a_machine_that_slept_meanwhile_goes_by_the_misfire_policy(service: Service, misfire: MisfirePolicy) -> None:
+def test_after_the_machine_slept_the_misfire_policy_decides(service: Service, misfire: MisfirePolicy) -> None:
     """An hour later the fire is no longer on time; each fire time stands in one row all the same."""
     ahead_of_the_first_fire(service, misfire=misfire)
     service.after(3600 - 10 + AHEAD_S)
@@ -157,7 +157,7 @@ def test_a_machine_that_slept_meanwhile_goes_by_the_misfire_policy(service: Serv
     assert all(task.past_due for task in service.executor.begun if task.fire_time < at(3595))
 
 
-def test_a_clock_that_is_set_back_by_a_day_takes_the_claims_ahead_back(service: Service) -> None:
+def test_a_clock_that_is_set_back_by_a_day_releases_what_was_claimed_ahead(service: Service) -> None:
     """The fire time comes again tomorrow, and fires then, once."""
     ahead_of_the_first_fire(service)
     service.clock.jump(-86_400)
@@ -196,7 +196,7 @@ def test_a_timer_that_is_changed_too_late_fires_once_as_it_was(service: Service,
     service.after(AHEAD_S)
     assert [(task.fire_time, task.params) for task in service.executor.begun] == [(at(10), "{}"), (at(20), "{}")]
     service.after(10)
-    # One that is set going anew counts from then on: from 19.998 s, in whole seconds.
+    # A timer that is enabled anew counts from then on: from 19.998 s, in whole seconds.
     assert [fire for fire, _, _ in service.rows()] == [10, 20, 30 if change == "edited" else 29]
 
 
@@ -234,7 +234,7 @@ CHANGES_BEHIND_TIME: dict[str, Callable[[TimerTable, Timer, datetime], object]] 
 def test_a_change_that_had_to_wait_for_the_store_does_not_fire_again(
     service: Service, change: str, waited_s: float
 ) -> None:
-    """Its now is a moment before a fire; meanwhile that has run, and ended, and perhaps the next one too."""
+    """Its `now` is a moment before a fire time that has run and ended meanwhile, and perhaps the next one too."""
     timer = Timer(name="t", function="f", trigger=Cron("0/10 * * * * ?"), enabled=True)
     service.timetable.add([timer], now=service.clock.now())
     service.after(10 - AHEAD_S)
@@ -250,7 +250,7 @@ def test_a_change_that_had_to_wait_for_the_store_does_not_fire_again(
 
 
 def test_what_is_due_stays_due_when_something_else_is_changed(service: Service) -> None:
-    """Nobody has claimed it yet, because the daemon was down, or busy."""
+    """It is not claimed yet, because the daemon was down, or busy."""
     service.add(seconds=10)
     service.kill()
     service.clock.advance(25)
@@ -261,7 +261,7 @@ def test_what_is_due_stays_due_when_something_else_is_changed(service: Service) 
     assert [task.params for task in service.executor.begun] == ['{"a":1}']
 
 
-def test_a_change_does_not_go_by_fires_of_a_clock_that_was_wrong(service: Service) -> None:
+def test_a_change_ignores_fires_of_a_clock_that_was_wrong(service: Service) -> None:
     """Set forward by a year by mistake, and back."""
     ahead_of_the_first_fire(service)
     service.clock.jump(86_400 * 365)
@@ -273,10 +273,10 @@ def test_a_change_does_not_go_by_fires_of_a_clock_that_was_wrong(service: Servic
     assert timer.next_fire <= service.clock.now() + timedelta(seconds=30)
 
 
-def test_what_stands_by_is_handed_out_while_the_store_is_away(
+def test_what_was_claimed_ahead_is_handed_out_while_the_store_is_away(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At its time, and recorded when the store is back."""
+    """At its time, and it is recorded when the store answers again."""
     ahead_of_the_first_fire(service)
     assert service.daemon is not None
 
@@ -296,7 +296,7 @@ def test_what_stands_by_is_handed_out_while_the_store_is_away(
 
 
 def test_a_claim_ahead_whose_commit_was_not_answered_is_found(service: Service) -> None:
-    """It took place: the fire runs, once, and at its time."""
+    """It was committed: the fire time runs, once, when it is due."""
     service.add(seconds=10)
     service.after(5)
     claimed = service.daemon._claims.claim_ahead  # type: ignore[union-attr]
@@ -322,8 +322,10 @@ def away(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize("overlap", [OverlapPolicy.SKIP, OverlapPolicy.ALLOW])
-def test_what_another_daemon_went_on_from_is_not_fired_again(service: Service, overlap: OverlapPolicy) -> None:
-    """A daemon that stood still with a claim ahead, and then is told to stop, gives back nothing that is past."""
+def test_a_release_after_later_claims_of_another_daemon_fires_nothing_again(
+    service: Service, overlap: OverlapPolicy
+) -> None:
+    """A daemon that stood still with a claim ahead, and is stopped then, leaves the claim: its run is abandoned."""
     service.add(seconds=1, overlap=overlap)
     service.after(1 - AHEAD_S)
     other = Daemon(service.store, {PRODUCTION: (theirs := ScriptedExecutor(service.clock))}, clock=service.clock)
@@ -350,25 +352,25 @@ def test_what_another_daemon_went_on_from_is_not_fired_again(service: Service, o
     assert service.rows()[0] == (1, 1, "abandoned")
 
 
-def test_a_daemon_hears_at_once_of_one_that_joins(service: Service) -> None:
-    """So that it shares with it from the next fire on."""
+def test_a_daemon_is_notified_of_one_that_joins(service: Service) -> None:
+    """So that the two share the next fire times."""
     service.after(1)
     other = Daemon(service.store, {PRODUCTION: ScriptedExecutor(service.clock)}, clock=service.clock)
     other.step()
     assert service.daemon is not None
-    # PostgreSQL's news takes a moment.
+    # PostgreSQL's notification takes a moment.
     eventually(lambda: service.daemon.step() is not None and service.daemon._lease.other_daemons == 1)  # type: ignore[union-attr]
     release(other)
 
 
 @pytest.mark.parametrize("stands_still", [False, True])
 def test_two_daemons_share_what_is_due_at_the_same_time(service: Service, stands_still: bool) -> None:
-    """Half each; and what one leaves because it stands still, the other claims in time."""
+    """Half each; what a daemon that stands still leaves, the other one claims in time."""
     other = Daemon(service.store, {PRODUCTION: (theirs := ScriptedExecutor(service.clock))}, clock=service.clock)
     other.step()
     for number in range(11):
         service.add(f"t{number}", seconds=10)
-    # Time to hear of each other.
+    # Time to be notified of each other.
     service.after(5)
     other.step()
     service.after(5 - LEAST.total_seconds())
@@ -385,7 +387,7 @@ def test_two_daemons_share_what_is_due_at_the_same_time(service: Service, stands
     assert len(service.executor.begun) == (11 if stands_still else 6)
 
 
-def test_what_is_given_back_is_not_fired_by_a_timer_that_got_the_id_since(service: Service) -> None:
+def test_what_is_released_is_not_fired_by_a_timer_that_got_the_id_since(service: Service) -> None:
     """SQLite gives the id of a removed timer to the next one."""
     ahead_of_the_first_fire(service)
     service.timetable.remove("t")
@@ -398,8 +400,8 @@ def test_what_is_given_back_is_not_fired_by_a_timer_that_got_the_id_since(servic
     assert service.rows() == []
 
 
-def test_a_store_that_is_gone_in_between_is_not_asked_all_the_time(tmp_path: Path, clock: ManualClock) -> None:
-    """Twice a second, though the time has come of what stands by; which runs when the file is back."""
+def test_a_store_that_is_missing_is_tried_twice_a_second(tmp_path: Path, clock: ManualClock) -> None:
+    """Even though a task is due that was claimed ahead; it runs when the file is back."""
     file, elsewhere = tmp_path / "store.db", tmp_path / "moved"
     with Store(f"sqlite:///{file}") as store:
         service = Service(store, clock)
@@ -414,10 +416,10 @@ def test_a_store_that_is_gone_in_between_is_not_asked_all_the_time(tmp_path: Pat
         service.kill()
 
 
-def test_a_daemon_that_stops_while_the_store_is_away_does_not_ask_all_the_time(
+def test_a_daemon_that_stops_while_the_store_is_away_tries_it_twice_a_second(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it cannot give back need not be handed out either."""
+    """Tasks that it cannot release are not handed out either."""
     ahead_of_the_first_fire(service)
     assert service.daemon is not None
     monkeypatch.setattr(service.daemon._claims, "release", away)
@@ -427,10 +429,10 @@ def test_a_daemon_that_stops_while_the_store_is_away_does_not_ask_all_the_time(
 
 
 @pytest.mark.parametrize("faulty", [(Claims, "release"), (TimerTable, "recompute_next_fires")])
-def test_a_clock_that_is_set_back_while_the_store_is_away_plans_afresh_later(
+def test_a_clock_set_back_while_the_store_is_away_recomputes_the_next_fires_later(
     service: Service, monkeypatch: pytest.MonkeyPatch, faulty: tuple[type, str]
 ) -> None:
-    """Or the timers would stand still until the clock has caught up."""
+    """Otherwise the timers would stand still until the clock has caught up."""
     ahead_of_the_first_fire(service)
     service.clock.jump(-3 * 3600)
     assert service.daemon is not None
@@ -445,7 +447,7 @@ def test_a_clock_that_is_set_back_while_the_store_is_away_plans_afresh_later(
 
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.floats(0, 10)), max_size=20), st.integers(0, 1_000_000))
 def test_a_lead_is_bounded_whatever_the_claims_took(claims: list[tuple[int, float]], fires: int) -> None:
-    """A stall of the machine makes no claim earlier than a quarter of a second; and more fires need no shorter lead."""
+    """However long the machine stalled, at most a quarter of a second; and more fires never have a shorter lead."""
     lead = Lead()
     for found, took_s in claims:
         lead.update(found, took_s)
@@ -454,7 +456,7 @@ def test_a_lead_is_bounded_whatever_the_claims_took(claims: list[tuple[int, floa
 
 @given(st.floats(0.001, 0.04), st.floats(0.000_001, 0.000_1), st.integers(1, 1_000))
 def test_a_lead_is_long_enough_for_claims_that_take_what_they_took(fixed_s: float, per_fire_s: float, n: int) -> None:
-    """Once they have been seen, small and large ones."""
+    """Once small and large claims have been measured."""
     lead = Lead()
     for fires in (1, 1_000):
         lead.update(fires, fixed_s + fires * per_fire_s)

@@ -1,4 +1,4 @@
-"""Changes, and what is asked for, by clocks that are wrong or were set: no fire comes twice, none stays away."""
+"""Timers are changed and runs requested while clocks are wrong or set: no fire time runs twice, and none is lost."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ PRODUCTION = Environment.PRODUCTION
 
 
 def test_a_timer_with_the_id_of_a_removed_one_is_not_taken_for_it(service: Service) -> None:
-    """SQLite gives the id again, and the revision of both is 1: the daemon calls the removed timer's function."""
+    """SQLite gives the id again; the daemon must not call the removed timer's function from its cache."""
     add = service.timetable.add
     add([Timer(name="a", function="f", trigger=Cron("0/10 * * * * ?"), enabled=True)], now=service.clock.now())
     service.after(10)
@@ -57,7 +57,7 @@ def with_another(service: Service) -> None:
 
 @pytest.mark.parametrize("how", ["edited", "switched", "readded"])
 def test_backfilled_runs_that_wait_while_the_clock_is_behind_hide_no_claim(service: Service, how: str) -> None:
-    """The system clock was set back by 30 s, the daemon goes on slowly; what is entered goes by the system's clock."""
+    """The system clock was set back by 30 s: the daemon's clock slows down, and the backfill goes by the system's."""
     with_another(service)
     for _ in range(4):
         service.after(10.05)
@@ -72,7 +72,7 @@ def test_backfilled_runs_that_wait_while_the_clock_is_behind_hide_no_claim(servi
 
 @pytest.mark.parametrize("how", ["edited", "switched", "readded"])
 def test_a_run_asked_for_by_a_clock_behind_hides_no_claim_ahead(service: Service, how: str) -> None:
-    """Three seconds behind, or the command line waited so long for the store."""
+    """Three seconds behind; or the command line waited that long for the store."""
     with_another(service)
     service.after(10 - 0.002)
     request_run(service.store, "other", PRODUCTION, now=service.clock.now() - timedelta(seconds=3))
@@ -84,7 +84,7 @@ def test_a_run_asked_for_by_a_clock_behind_hides_no_claim_ahead(service: Service
 
 @pytest.mark.parametrize("how", ["edited", "switched", "readded"])
 def test_a_change_after_the_clock_was_set_back_by_hours_does_not_wait_for_it(service: Service, how: str) -> None:
-    """Three hours of right fires lie ahead of it now; a timer that is edited fires in ten minutes all the same."""
+    """Runs of the next three hours stand in the history now; a changed timer fires within ten minutes all the same."""
     timer = Timer(name="t", function="f", trigger=Cron("0 0/10 * * * ?"), enabled=True)
     service.timetable.add([timer], now=service.clock.now())
     for _ in range(24):
@@ -97,8 +97,8 @@ def test_a_change_after_the_clock_was_set_back_by_hours_does_not_wait_for_it(ser
     assert service.timetable.get("t").next_fire <= service.clock.now() + timedelta(minutes=10)
 
 
-def test_two_daemons_that_follow_a_clock_set_back_do_not_fire_twice(service: Service) -> None:
-    """The second one plans afresh when the first has claimed ahead."""
+def test_two_daemons_whose_clock_was_set_back_do_not_fire_twice(service: Service) -> None:
+    """The second one recomputes the next fires after the first has claimed ahead."""
     timer = Timer(name="t", function="f", trigger=Cron("0/10 * * * * ?"), enabled=True)
     other = Daemon(service.store, {PRODUCTION: (theirs := ScriptedExecutor(service.clock))}, clock=service.clock)
     other.step()
@@ -108,7 +108,7 @@ def test_two_daemons_that_follow_a_clock_set_back_do_not_fire_twice(service: Ser
     service.settle()
     service.after(5 - 0.002)  # the first claims ahead
     assert len(service.rows()) == 1
-    for _ in range(10):  # only now the other one looks at the clock
+    for _ in range(10):  # only now the other one notices the clock
         other.step()
     service.after(0.002)
     for _ in range(10):
@@ -132,8 +132,8 @@ def test_a_timer_that_is_removed_added_and_then_enabled_does_not_fire_again(serv
     assert fired(service) == [10, 20, 30, 40]
 
 
-def test_a_run_asked_for_by_a_clock_ahead_begins_at_once_and_is_not_given_back(service: Service) -> None:
-    """It is no claim ahead: a daemon that stops would delete it, and set the timer to that time."""
+def test_a_run_asked_for_by_a_clock_ahead_begins_at_once_and_is_not_released(service: Service) -> None:
+    """It must not count as a claim ahead: a daemon that stops would delete it, and set the timer to that time."""
     with_another(service)
     before = service.timetable.get("t").next_fire
     service.after(1)
@@ -150,7 +150,7 @@ def test_a_run_asked_for_by_a_clock_ahead_begins_at_once_and_is_not_given_back(s
 
 
 def test_a_run_asked_for_by_a_clock_ahead_does_not_set_the_clock_of_a_daemon_that_starts(service: Service) -> None:
-    """Ten minutes ahead; every fire would come as much too early."""
+    """Ten minutes ahead; every fire time would be claimed as much too early."""
     with_another(service)
     service.kill()
     request_run(service.store, "other", PRODUCTION, now=service.clock.now() + timedelta(minutes=10))
@@ -161,7 +161,7 @@ def test_a_run_asked_for_by_a_clock_ahead_does_not_set_the_clock_of_a_daemon_tha
 
 @pytest.mark.parametrize("how", ["edited", "switched"])
 def test_fires_counted_in_one_row_are_not_counted_again(service: Service, how: str) -> None:
-    """A run goes on, and what is skipped meanwhile is counted in one row; the change waited for the store."""
+    """A run goes on, and the fire times that it makes skip are counted in one row; the change waited for the store."""
     timer = Timer(name="t", function="f", trigger=Cron("* * * * * ?"), enabled=True, limit_s=300)
     service.timetable.add([timer], now=service.clock.now())
     service.executor.script = lambda _: None

@@ -1,4 +1,4 @@
-"""Opening a store: its migrations, and one clear error for each way in which a file can be wrong."""
+"""Opening a store: its migrations, and one clear error for each fault of a file or an address."""
 
 import os
 import sqlite3
@@ -29,14 +29,14 @@ from tests.scheduler.postgres_server import Server
 
 
 def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:
-    """Nothing is left that Alembic would still want to change."""
+    """Alembic finds no difference."""
     with store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "scheduler_version"})
         assert compare_metadata(context, schema.metadata) == []
 
 
 def test_the_newest_migration_is_the_one_that_the_code_names() -> None:
-    """A migration that is added must become the head."""
+    """A new migration must become the head."""
     assert max(known_versions()) == schema.HEAD
 
 
@@ -122,8 +122,8 @@ def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
 DAEMON = {"id": 1, "host": "h", "pid": 1, "process_started": "", "wake_port": 1, "started_at": 1, "lease_until": 1}
 
 
-def test_a_file_that_is_no_database_is_refused_and_not_touched(tmp_path: Path) -> None:
-    """Someone's notes are not overwritten."""
+def test_a_file_that_is_not_a_database_is_refused_and_not_changed(tmp_path: Path) -> None:
+    """A user's notes are not overwritten."""
     file = tmp_path / "notes.txt"
     file.write_text("dear diary, " * 200)
     with pytest.raises(StoreVersionError, match="not a database"):
@@ -131,8 +131,8 @@ def test_a_file_that_is_no_database_is_refused_and_not_touched(tmp_path: Path) -
     assert file.read_text() == "dear diary, " * 200
 
 
-def test_a_store_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) -> None:
-    """The error names both versions and the way out."""
+def test_a_store_of_a_newer_version_is_refused_and_not_changed(tmp_path: Path) -> None:
+    """The error names both versions and says how to upgrade."""
     file = str(tmp_path / "a.db")
     Store(file).close()
     with sqlite3.connect(file) as connection:
@@ -143,7 +143,7 @@ def test_a_store_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) -
 
 
 def test_a_database_with_tables_of_the_same_names_is_refused(tmp_path: Path) -> None:
-    """Another program's `runs` is not ours."""
+    """Another program's table `runs` is left alone."""
     file = str(tmp_path / "a.db")
     with sqlite3.connect(file) as connection:
         connection.execute("CREATE TABLE runs (id INTEGER)")
@@ -153,7 +153,7 @@ def test_a_database_with_tables_of_the_same_names_is_refused(tmp_path: Path) -> 
 
 
 def test_a_locked_store_says_so(tmp_path: Path) -> None:
-    """Another program holds the write lock for longer than we wait."""
+    """Another program holds the write lock for longer than the busy timeout."""
     file = str(tmp_path / "a.db")
     with Store(file, busy_timeout_s=0.05) as store:
         blocker = sqlite3.connect(file, isolation_level=None)
@@ -175,8 +175,8 @@ def test_a_read_only_store_says_so(tmp_path: Path) -> None:
         c.execute(insert(schema.daemons).values(**DAEMON))
 
 
-def test_whether_it_may_be_written_can_be_asked_beforehand(tmp_path: Path) -> None:
-    """Before a service says that it is ready."""
+def test_whether_a_store_can_be_written_can_be_checked_beforehand(tmp_path: Path) -> None:
+    """Before a service reports that it is ready."""
     file = tmp_path / "a.db"
     with Store(str(file)) as store:
         store.check_writable()
@@ -185,7 +185,7 @@ def test_whether_it_may_be_written_can_be_asked_beforehand(tmp_path: Path) -> No
 
 
 def test_a_store_opened_read_only_says_so(tmp_path: Path) -> None:
-    """The same for root: SQLite is asked for a read-only connection."""
+    """The same for root, by a read-only connection of SQLite."""
     file = tmp_path / "a.db"
     Store(str(file)).close()
     with (
@@ -206,7 +206,7 @@ def test_a_store_opened_read_only_says_so(tmp_path: Path) -> None:
         ("/nonexistent/folder/a.db", "cannot be opened"),
     ],
 )
-def test_an_address_that_is_no_store_is_refused(url: str, words: str) -> None:
+def test_an_invalid_address_is_refused(url: str, words: str) -> None:
     """Before anything is written."""
     with pytest.raises(StoreError, match=words):
         Store(url)

@@ -1,4 +1,4 @@
-"""A SQLite store on a disk that is really full, or really read-only: a small file system, under real daemons.
+"""A SQLite store on a disk that is really full, or really read-only: a small file system, with real daemons.
 
 Needs the right to mount one; where that lacks, test_store_faults.py makes the same faults by limits.
 """
@@ -46,7 +46,7 @@ class Disk:
         self._ballast = folder / "ballast"
 
     def fill(self) -> None:
-        """Take all the room that is left, to the last byte."""
+        """Use all the space that is left, to the last byte."""
         with self._ballast.open("ab", buffering=0) as file:
             for size in (65_536, 512, 1):
                 with suppress_full():
@@ -61,7 +61,7 @@ class Disk:
 
 
 class suppress_full(suppress):
-    """Go on when the disk is full, and only then."""
+    """Suppress the error of a full disk, and no other."""
 
     def __init__(self) -> None:
         super().__init__(OSError)
@@ -84,7 +84,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def check_soundness(file: Path) -> None:
-    """What stands in the store is whole."""
+    """SQLite finds no fault in the file."""
     connection = sqlite3.connect(file)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -92,7 +92,7 @@ def check_soundness(file: Path) -> None:
 
 
 def test_a_full_disk_costs_nothing_but_the_time_that_it_is_full(tmp_path: Path, disk: Disk) -> None:
-    """The daemon says so once, waits, and goes on within a second; its functions and their outcomes are not lost."""
+    """The daemon reports it once, waits, and goes on within a second; no function and no result is lost."""
     file = disk.folder / "a.db"
     with daemon_group(str(file), tmp_path) as group:
         group.add(TIMERS, overlap=OverlapPolicy.ALLOW)
@@ -124,7 +124,7 @@ def test_a_full_disk_costs_nothing_but_the_time_that_it_is_full(tmp_path: Path, 
 
 
 def test_a_service_does_not_start_on_a_disk_that_is_read_only(tmp_path: Path, disk: Disk) -> None:
-    """It says what to look at, and leaves the store as it was; with the disk it is well again."""
+    """It reports what to check, and leaves the store as it was; when the disk can be written, it starts."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     file = disk.folder / "a.db"
     store = ("--store", str(file))

@@ -1,4 +1,4 @@
-"""How long the history is kept: by age and by number, in portions, and never what still goes on or is counted in."""
+"""How long the history is kept: by age and by number, in portions; open runs and rows that still count are kept."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ NOW = START + timedelta(days=100)
 
 
 def enter(store: Store, timer_id: int | None, ended_at: datetime | None) -> int:
-    """A run of a timer that has ended, or goes on, and has printed two lines."""
+    """A run of a timer that has ended or goes on, and that printed two lines; returns its id."""
     at = stamp(ended_at or NOW)
     with store.writing() as connection:
         run_id = connection.execute(
@@ -64,7 +64,7 @@ def kept(store: Store) -> list[int]:
 
 
 def prune(rule: Retention) -> int:
-    """Prune portion by portion; how many it took."""
+    """Prune portion by portion; returns the number of portions."""
     portions = 1
     while rule.prune(NOW):
         portions += 1
@@ -86,10 +86,10 @@ def test_what_is_kept_is_young_enough_and_few_enough(
     most_runs: int,
     most_lines: int,
 ) -> None:
-    """However small the portions: the rule, told run by run, is the oracle. Lines go with their runs."""
+    """However small the portions. The oracle applies the rule run by run; lines are deleted with their runs."""
     empty(store)
     timer_ids = add_timers(store, 3)
-    # The oldest come first, as in life.
+    # Ids rise with time.
     entered.sort(key=lambda pair: 0 if pair[1] is None else -pair[1])
     expected, seen = [], Counter[int | None]()
     rows = []
@@ -111,8 +111,8 @@ def test_what_is_kept_is_young_enough_and_few_enough(
         assert connection.execute(select(func.count()).select_from(lines)).scalar_one() == 2 * len(expected)
 
 
-def test_a_long_history_is_forgotten_in_portions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No single transaction holds up the daemon."""
+def test_a_long_history_is_deleted_in_portions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no transaction takes long."""
     (timer_id,) = add_timers(store, 1)
     for _ in range(10):
         enter(store, timer_id, NOW - timedelta(days=50))
@@ -121,19 +121,19 @@ def test_a_long_history_is_forgotten_in_portions(store: Store, monkeypatch: pyte
     assert kept(store) == []
 
 
-def test_a_row_that_is_still_counted_in_is_kept(store: Store) -> None:
-    """Fires that are short-circuited for months stand in one row, however old its first fire is."""
+def test_a_row_that_still_counts_fire_times_is_kept(store: Store) -> None:
+    """Fire times that are short-circuited for months stand in one row, however old its first one is."""
     (timer_id,) = add_timers(store, 1)
-    counted_in = enter(store, timer_id, NOW - timedelta(days=50))
+    counting = enter(store, timer_id, NOW - timedelta(days=50))
     enter(store, timer_id, NOW - timedelta(days=50))
     with store.writing() as connection:
-        connection.execute(update(timers).values(counter_run_id=counted_in))
+        connection.execute(update(timers).values(counter_run_id=counting))
     prune(Retention(store, keep_runs=1))
-    assert kept(store) == [counted_in]
+    assert kept(store) == [counting]
 
 
-def test_the_daemon_forgets_by_itself(service: Service) -> None:
-    """A portion at a time, soon after one another; after that once an hour."""
+def test_the_daemon_prunes_by_itself(service: Service) -> None:
+    """Portion by portion, and then once an hour."""
     service.executor.script = lambda _: FAILURE
     service.add(breaker_threshold=0)
     service.after(10)
@@ -143,6 +143,6 @@ def test_the_daemon_forgets_by_itself(service: Service) -> None:
     service.clock.advance(31 * 86_400)
     service.start()
     service.settle()
-    made_up_for, missed = service.history.runs()
-    assert (made_up_for.outcome, missed.outcome) == (Outcome.FAILED, Outcome.MISFIRED)
+    late, missed = service.history.runs()
+    assert (late.outcome, missed.outcome) == (Outcome.FAILED, Outcome.MISFIRED)
     assert missed.fire_time > old.fire_time

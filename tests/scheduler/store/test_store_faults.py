@@ -1,4 +1,4 @@
-"""A SQLite store that cannot be written for a while: the daemon says so once, waits, and goes on where it was."""
+"""A SQLite store that cannot be written for a while: the daemon reports it once, waits, and goes on where it was."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIMERS = 20
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A store in a file, which a fault can befall."""
+    """A store in a file."""
     with Store(str(tmp_path / "a.db"), busy_timeout_s=0.02) as store:
         yield store
 
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def full(store: Store) -> Iterator[None]:
     """The file cannot grow."""
     with store.writing() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # which SQLite takes as: no more than there are
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite lowers it only to the number of pages in use
     yield
     with store.reading() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
@@ -45,7 +45,7 @@ def full(store: Store) -> Iterator[None]:
 
 @contextmanager
 def read_only(store: Store) -> Iterator[None]:
-    """The file may be read; a connection that is made meanwhile stays as it is."""
+    """The file can only be read; a connection that is made meanwhile stays read-only."""
 
     def refuse_to_write(connection: Any, _record: object) -> None:
         connection.execute("PRAGMA query_only = on")
@@ -58,7 +58,7 @@ def read_only(store: Store) -> Iterator[None]:
 
 @contextmanager
 def locked(store: Store) -> Iterator[None]:
-    """Another program holds the write lock, for longer than we wait."""
+    """Another program holds the write lock, for longer than the busy timeout."""
     other = sqlite3.connect(str(store.url.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     yield
@@ -66,7 +66,7 @@ def locked(store: Store) -> Iterator[None]:
 
 
 def contents(store: Store) -> list[Any]:
-    """What stands in the store, but for the lease, which may be renewed while nothing else can be written."""
+    """The rows of the store, except the lease, which may be renewed while nothing larger can be written."""
     with store.reading() as connection:
         return [connection.execute(table.select().order_by(table.c.id)).all() for table in (timers, runs, lines)]
 
@@ -86,7 +86,7 @@ def test_the_daemon_outlives_a_store_that_cannot_be_written(
     fault: Callable[[Store], AbstractContextManager[None]],
     words: str,
 ) -> None:
-    """Nothing is half-written, nothing forgotten; one line says what is wrong and one that it is over."""
+    """Nothing is half-written, nothing lost; one log line reports the fault, and one its end."""
     caplog.set_level(logging.INFO)
     service.executor.script = lambda _: None
     service.add(seconds=10)
@@ -113,7 +113,7 @@ def test_the_daemon_outlives_a_store_that_cannot_be_written(
     assert said[1].endswith("the store answers again")
 
 
-def test_fires_that_were_missed_meanwhile_go_by_their_policy(store: Store, service: Service) -> None:
+def test_the_misfire_policy_decides_about_fire_times_missed_meanwhile(store: Store, service: Service) -> None:
     """An hour without a store is one run, and a row that counts the rest."""
     service.add(seconds=60)
     service.settle()

@@ -1,0 +1,109 @@
+"""Which daemons count as dead on PostgreSQL, where they run on many machines: by their locks and leases."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Row
+
+from scheduler.claims import leases
+from scheduler.errors import LeaseLostError
+from scheduler.store.postgres import PostgresStore
+from tests.scheduler.claims.second_daemon import Second, lose_session, registered
+from tests.scheduler.scripted_service import Service
+
+pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+
+
+def test_a_daemon_in_the_midst_of_a_transaction_is_not_taken_over(service: Service, second: Second) -> None:
+    """Even if its lease ran out: the runs that it is writing would have no owner."""
+    service.settle()
+    lose_session(second.daemon, service.store)
+    service.clock.advance(100)
+    with service.store.writing() as connection:
+        second.daemon._lease.check(connection)
+        service.settle()
+        assert second.id in registered(service.store)
+    service.after(1)
+    assert second.id not in registered(service.store)
+    with service.store.writing() as connection, pytest.raises(LeaseLostError):
+        second.daemon._lease.check(connection)
+
+
+def test_a_daemon_without_its_lock_is_dead_after_two_checks(service: Service, second: Second) -> None:
+    """Long before its lease runs out; its run is abandoned, and its own result is not recorded."""
+    service.add(seconds=10)
+    service.clock.advance(10)
+    second.step()
+    service.after(1)
+    lose_session(second.daemon, service.store)
+    service.after(leases.CHECK_LOCKS_EVERY_S)
+    assert second.id in registered(service.store)
+    service.after(leases.CHECK_SUSPECTS_S)
+    assert second.id not in registered(service.store)
+    assert service.rows() == [(10, 1, "abandoned")]
+    second.executor.end(second.executor.going_on[0])
+    assert second.daemon.turn() == 0
+    assert service.rows() == [(10, 1, "abandoned")]
+
+
+def test_a_daemon_that_renews_its_lease_while_it_is_taken_for_dead_lives(
+    service: Service, second: Second, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was slow, and renewed between the read of its row and the lock on it."""
+    for _ in range(leases.CHECKS_OF_GRACE + 1):
+        service.after(leases.CHECK_LOCKS_EVERY_S)
+    service.clock.advance(100)
+    locked = leases._locked
+    came_late = []
+
+    def late(connection: Connection, daemon_ids: Collection[int]) -> list[Row[Any]]:
+        if second.id in daemon_ids:
+            came_late.append(second.id)
+            second.daemon._lease.renew(service.clock.now())
+        return locked(connection, daemon_ids)
+
+    monkeypatch.setattr(leases, "_locked", late)
+    service.settle()
+    assert second.id in registered(service.store)
+    assert came_late
+
+
+@pytest.mark.parametrize("wrong_by_s", [-3600, -60, 60, 3600])
+def test_a_daemon_lives_as_long_as_it_renews_its_lease_by_whatever_clock(
+    service: Service, second: Second, wrong_by_s: int
+) -> None:
+    """The clock of its machine is wrong; and once it stops renewing, it is dead after the length of a lease."""
+    for _ in range(8):
+        second.daemon._lease.renew(service.clock.now() + timedelta(seconds=wrong_by_s))
+        service.after(PostgresStore.lease.total_seconds() / 4)
+        assert second.id in registered(service.store)
+    service.after(PostgresStore.lease.total_seconds() + leases.CHECK_LOCKS_EVERY_S)
+    assert second.id not in registered(service.store)
+
+
+def test_a_daemon_that_comes_back_with_its_lock_lives(service: Service, second: Second) -> None:
+    """Its session was cut; it takes its lock again before the second check."""
+    service.settle()
+    lose_session(second.daemon, service.store)
+    service.after(leases.CHECK_LOCKS_EVERY_S)
+    second.step()
+    service.after(leases.CHECK_SUSPECTS_S)
+    service.after(leases.CHECK_LOCKS_EVERY_S)
+    assert second.id in registered(service.store)
+
+
+def test_after_an_outage_the_others_have_time_to_come_back(service: Service, second: Second) -> None:
+    """The daemon that connects first does not take the others for dead that have not connected yet."""
+    service.settle()
+    for daemon in (service.daemon, second.daemon):
+        lose_session(daemon, service.store)
+    service.clock.advance(60)
+    service.settle()
+    service.after(leases.CHECK_LOCKS_EVERY_S)
+    assert second.id in registered(service.store)
+    second.step()
+    service.after(leases.CHECK_LOCKS_EVERY_S)
+    service.after(leases.CHECK_LOCKS_EVERY_S)
+    assert second.id in registered(service.store)

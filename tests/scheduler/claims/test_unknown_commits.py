@@ -1,0 +1,103 @@
+"""The connection breaks before a commit is answered: nothing is lost, and nothing takes place twice."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection
+
+from scheduler.core.misfire import MisfirePolicy
+from scheduler.errors import StoreUnavailableError
+from scheduler.store.database import Store
+from tests.scheduler.claims.second_daemon import begin_runs
+from tests.scheduler.scripted_service import FAILURE, Service
+
+
+@contextmanager
+def unanswered(store: Store, monkeypatch: pytest.MonkeyPatch, *, committed: bool) -> Iterator[None]:
+    """Within the block, no commit is answered; each is carried out, or not."""
+
+    @contextmanager
+    def writing() -> Iterator[Connection]:
+        if committed:
+            with store_writing() as connection:
+                yield connection
+            raise StoreUnavailableError("the connection was lost")
+        with store_writing() as connection:
+            yield connection
+            raise StoreUnavailableError("the connection was lost")
+
+    store_writing: Callable[..., object] = store.writing
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "writing", writing)
+        yield
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_claim_whose_answer_was_lost_is_run_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    """Whether it was committed or not: its function is called once, and the history has one row."""
+    begin_runs(service)
+    assert service.daemon is not None
+    with unanswered(service.store, monkeypatch, committed=committed):
+        service.daemon.turn()
+    assert service.executor.begun == []
+    service.daemon.turn()
+    service.daemon.turn()
+    assert len(service.executor.begun) == 1
+    service.executor.end(service.executor.going_on[0])
+    service.settle()
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
+@pytest.mark.parametrize(("policy", "outcome"), [("skip", "misfired"), ("fire_once", None)])
+def test_a_claim_that_is_found_too_late_is_subject_to_the_misfire_policy(
+    service: Service, monkeypatch: pytest.MonkeyPatch, policy: str, outcome: str | None
+) -> None:
+    """The store did not answer for an hour, and then it turns out that the claim was committed."""
+    begin_runs(service, seconds=86_400, misfire=MisfirePolicy(policy))
+    assert service.daemon is not None
+    with unanswered(service.store, monkeypatch, committed=True):
+        service.daemon.turn()
+    service.clock.advance(3600)
+    service.daemon.turn()
+    assert service.rows() == [(86_400, 1, outcome)]
+    assert [task.past_due for task in service.executor.begun] == ([True] if outcome is None else [])
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_record_whose_answer_was_lost_is_written_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    """Neither a line nor a failure is counted twice."""
+    begin_runs(service)
+    service.daemon.turn()  # type: ignore[union-attr]
+    (task,) = service.executor.going_on
+    service.executor.print(task, "only once")
+    service.executor.end(task, *FAILURE)
+    with unanswered(service.store, monkeypatch, committed=committed):
+        service.daemon.turn()  # type: ignore[union-attr]
+        service.daemon.turn()  # type: ignore[union-attr]
+    service.settle()
+    assert service.rows() == [(10, 1, "failed")]
+    assert [line.text for line in service.history.lines(task.run_id)] == ["only once"]
+    assert service.timetable.get("t").breaker.consecutive_failures == 1
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_lines_whose_answer_was_lost_are_written_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    """What a run prints while it goes on, with more to come."""
+    begin_runs(service)
+    service.daemon.turn()  # type: ignore[union-attr]
+    (task,) = service.executor.going_on
+    service.executor.print(task, "one")
+    with unanswered(service.store, monkeypatch, committed=committed):
+        service.daemon.turn()  # type: ignore[union-attr]
+        service.executor.print(task, "two")
+        service.daemon.turn()  # type: ignore[union-attr]
+    service.executor.print(task, "three")
+    service.settle()
+    assert [line.text for line in service.history.lines(task.run_id)] == ["one", "two", "three"]
