@@ -49,6 +49,13 @@ def test_a_room_imports_only_what_its_row_says(package: str, name: str) -> None:
     assert not found
 
 
+@pytest.mark.parametrize(("package", "name"), rows())
+def test_a_row_names_no_room_that_is_not_imported(package: str, name: str) -> None:
+    """So that the table shows how the rooms are, not how they might be."""
+    used = {room(other) for module, others in arrows(package).items() if room(module) == name for other in others}
+    assert set(ROOMS[package]["rooms"][name]["imports"]) - {"*"} <= used
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_rows_name_rooms_further_in(package: str) -> None:
     """A row names rooms above it in the table alone, so rooms form no circle; `always` are the innermost."""
