@@ -158,7 +158,9 @@ def check_healthy(group: DaemonGroup, on_time_s: float = ON_TIME_S) -> None:
     end = group.end()
     result = account(group, end)
     assert [daemon.returncode for daemon in group.daemons] == [0], group.logs
-    assert not [run for run in group.runs() if run.outcome is None], group.logs
+    unended = [run for run in group.runs() if run.outcome is None]
+    # On a busy machine a fire time may have been missed, and its run wait for its turn: the next daemon begins it.
+    assert not [run for run in unended if run.is_claimed or slowdown() == 1], group.logs
     notes = [note for note in group.notes() if note.fire_time <= end]
     latest_s = max(note.begun_at - note.fire_time.timestamp() for note in notes)
     healthy = [run for run in group.runs() if run.timer[0] == "t" and run.timer[1:].isdigit() and run.fire_time <= end]
