@@ -171,7 +171,8 @@ class DaemonGroup:
     def notes(self) -> list[Note]:
         if not self.notes_file.exists():
             return []
-        words = (line.split() for line in self.notes_file.read_text().splitlines())
+        complete, _, _ = self.notes_file.read_text().rpartition("\n")
+        words = (line.split() for line in complete.splitlines())
         return [
             Note(name, instant(round(float(fire_time) * 1e6)), int(attempt), float(begun_at), int(daemon))
             for name, fire_time, attempt, begun_at, daemon in words
