@@ -27,7 +27,7 @@ from typing import NamedTuple
 from timers import Measured, add_every_second, functions, ours
 
 from scheduler.clock import SystemClock
-from scheduler.core.admission import OverlapPolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Ending, Line, Outcome, Task
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every

@@ -3,8 +3,8 @@
 Trigger, TriggerOption, TZ and DST are for packages that add a kind of trigger; see core/trigger_kinds.py.
 """
 
-from .core.admission import OverlapPolicy
 from .core.misfire import MisfirePolicy
+from .core.overlap import OverlapPolicy
 from .core.timer import Delivery, Environment, Timer
 from .core.triggers import DST, TZ, Cron, Every, Trigger, TriggerOption
 

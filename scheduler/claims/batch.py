@@ -21,9 +21,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
-from ..core.admission import NewRun, plan_claim
 from ..core.breaker import Breaker
 from ..core.misfire import Due, due
+from ..core.overlap import NewRun, plan_claim
 from ..core.run import Kind, Outcome, Task
 from ..core.timestamps import instant, stamp, stamp_or_none
 from ..store.database import store_of

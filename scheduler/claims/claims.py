@@ -4,7 +4,7 @@ Each is one transaction for everything that is at hand. It begins with a check o
 stand in leases.py. A claim, in order:
 
 1. runs of a claim whose commit was not answered (unknown_commits.py)
-2. waiting runs: further attempts, then manual and queued ones (queued_runs.py)
+2. waiting runs: further attempts, then manual and queued ones (waiting_runs.py)
 3. timers that are due (batch.py), judged by what their open runs (open_runs.py), breakers and policies say
 4. backfilled runs
 """
@@ -33,11 +33,11 @@ from .abandoned_runs import end_run, lose_probes
 from .batch import Batch, StateChange
 from .leases import Lease
 from .open_runs import COUNTS_AS_OVERLAP, WAITS_FOR_RETRY, WAITS_FOR_TURN, count_overlaps, with_open_runs
-from .queued_runs import BACKFILLED, QUEUED, RETRIES, begin_waiting
 from .releases import undo_claims
 from .results import settle, write_results
 from .timer_cache import CachedTimer, TimerCache
 from .unknown_commits import UnknownCommits
+from .waiting_runs import BACKFILLED, QUEUED, RETRIES, begin_waiting
 
 #: The most timers that one claim takes: while they run, the next ones are claimed.
 CLAIM_LIMIT = 500

@@ -6,7 +6,7 @@
     null    set      is a further attempt, and waits until it is due
 
 A run that goes on keeps its timer from firing, and so does a queued one; what happens then is up to the overlap policy
-(core/admission.py). Backfilled runs and further attempts that wait keep no fire time from running.
+(core/overlap.py). Backfilled runs and further attempts that wait keep no fire time from running.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..store.database import Store
 from ..store.listen import Subscription
-from ..store.notify import CHANNEL
+from ..store.wake_socket import CHANNEL
 
 
 class Presence:

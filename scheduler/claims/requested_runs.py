@@ -1,6 +1,6 @@
 """Requested runs: one manual run of a timer, and backfills, which run the fire times of a past span that have no run.
 
-Both enter rows that wait; a daemon begins them (queued_runs.py). For a backfill, a fire time has run if a run of it
+Both enter rows that wait; a daemon begins them (waiting_runs.py). For a backfill, a fire time has run if a run of it
 succeeded, failed, was cut or abandoned, goes on or waits; it has not if it was misfired, skipped or short-circuited.
 Fire times that a daemon has yet to claim are left to it. Backfilled runs wait for scheduled ones, are not subject to
 misfire policy and breaker, and do not move the breaker.
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, or_, select
 
-from ..core.admission import NewRun
+from ..core.overlap import NewRun
 from ..core.run import Kind, Outcome
 from ..core.timer import Environment
 from ..core.timestamps import stamp

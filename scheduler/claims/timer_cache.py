@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from ..core.admission import OverlapPolicy
 from ..core.attributes import ATTRIBUTES
 from ..core.misfire import MisfirePolicy
+from ..core.overlap import OverlapPolicy
 from ..core.trigger_kinds import UnreadableTrigger, read_trigger
 from ..core.triggers import FireTimes, offset_s, shifted
 from ..store.rows import RunColumns

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..core.limits import FUNCTION_LIMIT_S
+from ..core.deadlines import FUNCTION_LIMIT_S
 from ..engine.execution import Execution
 from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError
 from ..formats.json import print_json

@@ -15,28 +15,21 @@ import click
 from ..core.timer import Environment, Timer
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import DuplicateTimerError, TargetError, TimerError
-from ..formats import display, timer_files
+from ..formats import display, timer_lists
 from ..formats.json import print_json
-from ..formats.timer_files import FileProblem, Listed, TimerListError
+from ..formats.timer_lists import FileProblem, Listed, TimerListError
 from ..project.function_check import FunctionProblem, ProjectFunctions, load_functions
 from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project
 from ..store.statistics import has_live_daemon
 from ..store.timers import TimerTable
-from .options import (
-    environment_filter,
-    environment_option,
-    json_option,
-    max_timers_option,
-    store_option,
-    target_option,
-)
+from .options import environment_filter, environment_option, json_option, max_timers_option, store_option, target_option
 
 _REQUIRED = ("name", "function", "cron", "seconds")
 _IMPORT_HELP = f"""Add the timers of a CSV or JSON list, all of them or none; `-` reads the list from stdin.
 
 A CSV list begins with a header. Its columns are name, function, and cron or seconds; optional ones are
-{", ".join(column for column in timer_files.COLUMNS if column not in _REQUIRED)}. --env is the environment of lines
+{", ".join(column for column in timer_lists.COLUMNS if column not in _REQUIRED)}. --env is the environment of lines
 that name none.
 """
 
@@ -57,7 +50,7 @@ that name none.
 def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_json: bool, **given: Any) -> None:
     project = current_project(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
     settings = project.settings
-    timer_list = timer_files.read(
+    timer_list = timer_lists.read(
         _read_text(file), environment=project.environment, tz=settings.tz, limit_s=settings.limit_s
     )
     lines, stored = timer_list.lines, _stored_timers(project)
@@ -175,7 +168,7 @@ def _add(project: Project, timers: Sequence[Timer]) -> None:
 
 def _print_added(project: Project, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        print_json([timer_files.record(timer) for timer in timers])
+        print_json([timer_lists.record(timer) for timer in timers])
         return
     count = Counter(timer.environment for timer in timers)
     numbers = ", ".join(f"{number} in {environment}" for environment, number in sorted(count.items())) or "none"
@@ -203,6 +196,6 @@ def export_timers(environment: str | None, store: str | None, as_json: bool) -> 
             reason = timer.trigger.reason
             click.echo(f"{timer.name} in {timer.environment} is exported without its trigger: {reason}", err=True)
     if as_json:
-        print_json([timer_files.record(timer) for timer in timers])
+        print_json([timer_lists.record(timer) for timer in timers])
     else:
-        click.echo(timer_files.as_csv(timers), nl=False)
+        click.echo(timer_lists.as_csv(timers), nl=False)

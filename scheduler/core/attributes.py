@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any
 
 from ..errors import TimerError
-from .admission import OverlapPolicy
 from .misfire import MisfirePolicy
 from .options import Option, json_value, number, text, truth, whole, word
+from .overlap import OverlapPolicy
 
 MAX_NAME_LENGTH = 200
 MAX_PARAMS_BYTES = 65_536

@@ -12,10 +12,10 @@ from operator import attrgetter
 from typing import Any
 
 from ..errors import TimerError
-from .admission import OverlapPolicy
 from .attributes import ATTRIBUTES, Delivery, Environment
-from .limits import FUNCTION_LIMIT_S
+from .deadlines import FUNCTION_LIMIT_S
 from .misfire import MisfirePolicy
+from .overlap import OverlapPolicy
 from .triggers import FireTimes, Trigger, offset_s, shifted
 
 __all__ = ["DEFAULT_QUOTA", "Delivery", "Environment", "Timer", "check_new"]

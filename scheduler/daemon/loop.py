@@ -22,9 +22,9 @@ from ..core.timer import Environment
 from ..errors import LeaseLostError, StoreError, StoreUnavailableError
 from ..executors import Executor
 from ..store.database import Store
-from ..store.notify import WakeSocket
 from ..store.retention import KEEP, Retention
 from ..store.timers import TimerTable
+from ..store.wake_socket import WakeSocket
 from .claim_ahead import ClaimAhead
 from .clock_setback import ClockSetback
 from .dispatch import FULL, Dispatch

@@ -14,8 +14,8 @@ from ..project.project import Project, printing_to_stderr
 from ..store.declarations import declared_timers
 from ..store.timers import TimerTable
 from . import machine, store_checks
+from .executor_checks import check_workers
 from .findings import Finding
-from .workers import check_workers
 
 
 def examine(project: Project, target: str | None) -> Iterator[Finding]:

@@ -35,8 +35,8 @@ from . import cloudfunc
 from . import cloudfunc as cloud
 from .app import Engine
 from .credentials import init
-from .log_filter import RequestIdFilter
 from .redirect import HttpsRedirectMiddleware
+from .request_id_filter import RequestIdFilter
 from .typed_values import CloudObject
 
 __all__ = [

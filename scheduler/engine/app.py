@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..core.limits import FUNCTION_LIMIT_S, HOOK_LIMIT_S
+from ..core.deadlines import FUNCTION_LIMIT_S, HOOK_LIMIT_S
 from ..errors import ConfigError, LeanEngineError
 from ..functions.calling import invoke
 from ..functions.context import Call, current_call

@@ -12,7 +12,7 @@ import time
 from datetime import UTC
 from typing import Any
 
-from ..core.limits import FUNCTION_LIMIT_S, deadline, left_s
+from ..core.deadlines import FUNCTION_LIMIT_S, deadline, left_s
 from ..errors import ConfigError, LeanCloudError, UnknownFunctionError
 from ..functions.calling import complete
 from ..functions.context import TimerCall, current_call

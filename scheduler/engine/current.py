@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..core.limits import left_s
+from ..core.deadlines import left_s
 from ..functions.context import TimerCall, current_call
 
 

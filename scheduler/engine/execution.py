@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..core.limits import deadline, left_s
+from ..core.deadlines import deadline, left_s
 from ..functions.context import Call, current_call
 from . import capture
 from .threads import Pool, Work

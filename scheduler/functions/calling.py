@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from ..core.limits import left_s
+from ..core.deadlines import left_s
 from ..errors import FunctionTimedOutError
 from .binding import bind
 from .context import current_call

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..engine.environment import variable
 from ..errors import ConfigError
-from .own_folder import make_own_folder
+from .data_folder import make_own_folder
 
 #: Environment variable without its prefix → length of a generated key in bytes.
 KEY_BYTES: Mapping[str, int] = {"APP_ID": 12, "APP_KEY": 12, "APP_MASTER_KEY": 12, "APP_HOOK_KEY": 12}

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.timer import Environment
 from ..errors import StoreUnavailableError, TargetError
+from .data_folder import OWN_FOLDER, make_own_folder
 from .keys import set_missing_keys
-from .own_folder import OWN_FOLDER, make_own_folder
 from .setting_table import DEVELOPMENT
 from .settings import Settings, read_settings
 

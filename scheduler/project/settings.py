@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind, ExecutorSetting
-from .own_folder import OWN_FOLDER
+from .data_folder import OWN_FOLDER
 from .setting_table import DEVELOPMENT, ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS, Setting, settings_with_executors
 from .suggestions import did_you_mean
 

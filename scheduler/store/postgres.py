@@ -19,8 +19,8 @@ from sqlalchemy.sql.elements import BindParameter
 
 from ..errors import StoreUnavailableError
 from .database import Store
-from .notify import CHANNEL
 from .statements import compiled
+from .wake_socket import CHANNEL
 
 #: When the server ends a session that is idle within a transaction: it may hold locks on timers that are due.
 IDLE_TIMEOUT_S = 5.0

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Row
 
 from ..core import breaker
-from ..core.admission import NewRun
 from ..core.attributes import ATTRIBUTES, as_kept
 from ..core.breaker import Breaker, BreakerState
+from ..core.overlap import NewRun
 from ..core.run import MESSAGES, Kind, Line, Outcome, Run, Task
 from ..core.timer import Timer
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none

@@ -22,9 +22,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import StoreUnavailableError, StoreVersionError
 from .database import BUSY_TIMEOUT_S, Store
-from .notify import wake
 from .schema import daemons, runs
 from .statements import compiled
+from .wake_socket import wake
 
 
 class SqliteStore(Store):

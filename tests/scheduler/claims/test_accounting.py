@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 from scheduler.claims.abandoned_runs import MAX_ATTEMPTS
 from scheduler.claims.requested_runs import backfill, plan_backfill
 from scheduler.clock import ManualClock
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Kind, Outcome, Run, Task
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every, Trigger

@@ -23,8 +23,8 @@ from sqlalchemy import Connection, delete, select
 
 from scheduler.claims.requested_runs import request_run
 from scheduler.clock import ManualClock
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.timestamps import instant
 from scheduler.core.triggers import Cron

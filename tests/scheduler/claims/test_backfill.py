@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.claims.requested_runs import Backfill, backfill, cancel_backfill, plan_backfill
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.breaker import BreakerState
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Kind, Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from scheduler.claims.claims import Claims
 from scheduler.clock import ManualClock
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.breaker import BreakerState
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron

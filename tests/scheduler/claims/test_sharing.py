@@ -7,7 +7,7 @@ from sqlalchemy import select as select_sql
 
 from scheduler.claims.claims import _TAKE_DUE, Claims
 from scheduler.claims.requested_runs import request_run
-from scheduler.core.admission import OverlapPolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Environment
 from scheduler.core.timestamps import stamp
 from scheduler.store.schema import timers

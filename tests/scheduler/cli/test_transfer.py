@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.cli import program
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import TimerError
-from scheduler.formats import timer_files
+from scheduler.formats import timer_lists
 from tests.scheduler.command_line import CLOUD, CommandLine
 
 CSV = """\
@@ -59,15 +59,15 @@ timers = st.builds(
 
 
 def read(text: str) -> list[Timer]:
-    return timer_files.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0).timers
+    return timer_lists.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0).timers
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(timers, max_size=4, unique_by=lambda timer: (timer.environment, timer.name)))
 def test_an_exported_list_imports_the_same_timers(some: list[Timer]) -> None:
     """As CSV and as JSON, for every valid timer."""
-    assert read(timer_files.as_csv(some)) == some
-    assert read(json.dumps([timer_files.record(timer) for timer in some], indent=2)) == some
+    assert read(timer_lists.as_csv(some)) == some
+    assert read(json.dumps([timer_lists.record(timer) for timer in some], indent=2)) == some
 
 
 @settings(max_examples=300, deadline=None)
@@ -276,7 +276,7 @@ def test_an_export_can_be_imported_elsewhere(command_line: CommandLine, tmp_path
     command_line.run("timers", "import", str(command_line.write("timers.csv", CSV)), "--enable")
     command_line.run("timers", "edit", "often", "--limit", "2.5", "n:=[1]")
     exported = command_line.run("timers", "export").stdout
-    assert exported.splitlines()[0] == ",".join(timer_files.COLUMNS)
+    assert exported.splitlines()[0] == ",".join(timer_lists.COLUMNS)
     for number, text in enumerate((exported, command_line.run("timers", "export", "--json").stdout)):
         words = ["timers", "import", "-", "--store", str(tmp_path / f"{number}.db")]
         assert CliRunner().invoke(program, words, input=text).exit_code == 0

@@ -15,7 +15,7 @@ from scheduler.core.attributes import ATTRIBUTES, Attribute
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.engine import Engine
-from scheduler.formats import timer_files
+from scheduler.formats import timer_lists
 from scheduler.formats.json import timer_json
 from scheduler.store.database import Store
 from scheduler.store.declarations import declared_timers, synchronise
@@ -69,10 +69,10 @@ def test_an_attribute_is_a_column_of_the_store(row: Attribute, store: Store) -> 
 def test_an_attribute_is_a_column_of_lists(row: Attribute) -> None:
     """In CSV and in JSON, under its name and its synonyms; the help of `timers import` names it."""
     timer = changed(row)
-    assert row.column in timer_files.COLUMNS
-    for text in (timer_files.as_csv([timer]), json.dumps([timer_files.record(timer)])):
+    assert row.column in timer_lists.COLUMNS
+    for text in (timer_lists.as_csv([timer]), json.dumps([timer_lists.record(timer)])):
         for name in (row.column, *row.synonyms):
-            read = timer_files.read(
+            read = timer_lists.read(
                 text.replace(row.column, name, 1), environment=Environment.PRODUCTION, tz="UTC", limit_s=15.0
             )
             assert [one.anchored(START) for one in read.timers] == [timer]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import GRACE
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Timer
 from scheduler.core.triggers import Cron

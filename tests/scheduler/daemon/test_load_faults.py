@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from scheduler.core.admission import OverlapPolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome, Run
 from scheduler.core.timer import Timer
 from scheduler.core.timestamps import stamp

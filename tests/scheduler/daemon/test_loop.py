@@ -9,8 +9,8 @@ from sqlalchemy import update
 
 from scheduler.claims.requested_runs import request_run
 from scheduler.clock import ManualClock, SystemClock
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.breaker import BreakerState
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Kind, Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every

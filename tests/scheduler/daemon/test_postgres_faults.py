@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.admission import OverlapPolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome, Run
 from scheduler.core.timer import Delivery
 from tests.scheduler.daemon_processes import DaemonGroup, Note, account, daemon_group

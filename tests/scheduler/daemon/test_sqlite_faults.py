@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.clock import SystemClock
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome, Run
 from scheduler.core.timer import Delivery, Timer
 from scheduler.core.timestamps import stamp

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.claims.requested_runs import request_run
-from scheduler.core.admission import OverlapPolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome, Run
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Every

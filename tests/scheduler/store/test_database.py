@@ -15,8 +15,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, insert
 from sqlalchemy.exc import IntegrityError
 
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.admission import OverlapPolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome
 from tests.scheduler.daemon_processes import account, daemon_group
 from tests.scheduler.fault_scale import scaled

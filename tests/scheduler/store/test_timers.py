@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from scheduler.clock import ManualClock
-from scheduler.core.admission import OverlapPolicy
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError

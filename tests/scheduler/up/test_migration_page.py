@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.timer import Environment
-from scheduler.formats import timer_files
+from scheduler.formats import timer_lists
 from scheduler.project.settings import read_settings
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.migration_page import DOCS, PAGES, blocks, commands, files, variables
@@ -138,7 +138,7 @@ def test_the_commands_run_one_after_another(served: Up, project: Path) -> None:
 def test_the_json_of_the_page_is_a_list_of_timers() -> None:
     """With parameters."""
     (text,) = blocks(PAGES[0], "json")
-    (timer,) = timer_files.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0).timers
+    (timer,) = timer_lists.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0).timers
     assert (timer.name, timer.params) == ("nightly", {"days": 7})
 
 

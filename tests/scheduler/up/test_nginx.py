@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scheduler.core.limits import FUNCTION_LIMIT_S
+from scheduler.core.deadlines import FUNCTION_LIMIT_S
 from scheduler.engine.body import LIMIT_BYTES
 from tests.scheduler.migration_page import files, variables
 from tests.scheduler.up_process import up

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.limits import FUNCTION_LIMIT_S, HOOK_LIMIT_S, deadline, left_s
+from scheduler.core.deadlines import FUNCTION_LIMIT_S, HOOK_LIMIT_S, deadline, left_s
 
 seconds = st.floats(min_value=0, max_value=1e9)
 

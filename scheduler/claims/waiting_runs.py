@@ -18,8 +18,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
 
 from ..core import breaker
-from ..core.admission import OverlapPolicy
 from ..core.breaker import Admission
+from ..core.overlap import OverlapPolicy
 from ..core.retry import is_past
 from ..core.run import MESSAGES, Kind, Outcome, Task
 from ..core.timestamps import instant, stamp
