@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from ..dialects import DIALECTS, names
 from ..errors import CronError, CronSyntaxError, echoed, shortened
 from ..expression import CronExpression
+from ..text.describe import LANGUAGES
 from ..zones.dst_policies import QUARTZ, VIXIE
 from ..zones.lookup import local_zone, named_zone
 from .arguments import Parser, UsageError, count, moment, year
@@ -229,7 +230,7 @@ def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_explain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("expression", help='a Quartz expression, in quotes: "0 0 8 ? * MON"')
-    parser.add_argument("--lang", choices=["en", "zh"], default="en", help="in English or in Chinese (en)")
+    parser.add_argument("--lang", choices=list(LANGUAGES), default="en", help="the language (en)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

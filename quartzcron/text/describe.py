@@ -8,6 +8,7 @@ english.py and chinese.py, which have the same functions.
 from __future__ import annotations
 
 from ..errors import CronError, check_type, echoed
+from ..lazy import Lazy
 from ..search.calendar import calendar_of
 from ..search.compiled import CompiledExpression
 from ..wall.day_forms import simplest_days
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Final
 
 
-LANGUAGES: Final = ("en", "zh")
+#: The module that writes the sentences of a language, by its code: `NEVER`, `sentence` and `with_exception`.
+LANGUAGES: Final = {"en": Lazy("text.english"), "zh": Lazy("text.chinese")}
 
 
 def describe(expression: CompiledExpression, language: str = "en") -> str:
@@ -38,19 +40,20 @@ def describe(expression: CompiledExpression, language: str = "en") -> str:
     """
     check_type(expression, CompiledExpression, "the expression is a CronExpression")
     check_type(language, str, f"a language is {' or '.join(map(repr, LANGUAGES))}")
-    if language == "en":
-        from .english import NEVER, sentence, with_exception
-    elif language == "zh":
-        from .chinese import NEVER, sentence, with_exception
-    else:
+    if language not in LANGUAGES:
         raise CronError(f"no descriptions in {echoed(language)}; languages are {' and '.join(LANGUAGES)}")
+    text: str
+    writer = LANGUAGES[language]
     days, times = expression._days, outline(expression._pattern.times)
     zone = zone_name(expression.tz) or (str(expression.tz) if expression.tz else None)
     simplest = simplest_days(days.key)
     if simplest is not None:
-        return sentence(times, *simplest, zone)
+        text = writer.sentence(times, *simplest, zone)
+        return text
     calendar = calendar_of(expression)
     whole = simplest_days(day_rule(days.fields, days.given_years).key)
     if expression.never_fires or calendar is None or whole is None:
-        return NEVER
-    return with_exception(sentence(times, *whole, zone), calendar.name)
+        text = writer.NEVER
+    else:
+        text = writer.with_exception(writer.sentence(times, *whole, zone), calendar.name)
+    return text

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 
 from quartzcron import CronError, CronExpression
+from quartzcron.text.describe import LANGUAGES
 from quartzcron.wall.day_forms import simplest_days
 from tests.strategies import expressions, sparse_expressions
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-LANGUAGES = ("en", "zh")
 
 
 def golden(language: str) -> dict[str, str]:
