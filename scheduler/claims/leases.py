@@ -5,13 +5,14 @@ Every file of this folder relies on these invariants:
 1. A fire time is claimed once. The transaction that inserts its run also advances the timer's `next_fire_at`, and holds
    the timer's row, or, on SQLite, the only write lock.
 2. A run that goes on has one owner, `runs.owner`, the random id of a daemon, never used twice. Only its owner ends it,
-   or a daemon that takes over from its owner, or, in a fleet, the worker that stands in its row.
+   or a daemon that takes over from its owner, or, in a fleet, the worker named in `runs.worker`.
 3. A daemon's transaction that writes begins with `Lease.check`, which locks its row in `daemons`. A takeover locks the
    same row, skips it when it is locked, and removes it. So a daemon that was taken for dead cannot write any more, and
-   one that is writing is not taken for dead.
+   one that is writing is not taken for dead. Two writes do not check the lease, because they change no run that has an
+   owner: `Retention.prune` deletes ended runs, and `TimerTable.recompute_next_fires` updates timers.
 4. What ends a run names its owner and an open run in the WHERE clause, so a result that comes too late changes nothing.
 5. Locks are taken in this order, so that no two transactions wait for each other: daemons, timers by id, runs by id.
-   A transaction that locks in another order does not wait: claims skip rows that are locked.
+   Code that locks in another order uses SKIP LOCKED, as claims do.
 6. The outcome of a run, its further attempt and the move of its breaker are written in one transaction.
 """
 
@@ -148,7 +149,8 @@ class Lease:
     def take_over(self, now: datetime, monotonic: float) -> TakenOver:
         """Take over from dead daemons: adopt their runs in a fleet that is also this daemon's, abandon the others.
 
-        A daemon is dead when its process on this machine is gone, its lease ran out, or it holds no lock.
+        A daemon is dead when its process on this machine is gone, its lease ran out, or it holds no lock. Raises
+        LeaseLostError where there is one to take over from, but this daemon's own lease was taken over.
         """
         with self._store.reading() as connection:
             others = connection.execute(select(daemons).where(daemons.c.id != self.id)).all()
@@ -161,6 +163,7 @@ class Lease:
         if not dead:
             return TakenOver([], [])
         with self._store.writing() as connection:
+            self.check(connection)
             # A daemon that has renewed its lease since it was read above is alive after all.
             rows = [row for row in _locked(connection, dead) if row.lease_until == dead[row.id]]
             adopted = [task for row in rows for task in self._adopt(connection, row)]

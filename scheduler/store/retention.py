@@ -36,7 +36,10 @@ class Retention:
         self._restart_count()
 
     def prune(self, now: datetime) -> bool:
-        """Delete a portion of the runs that are too old, or too many; returns whether there may be more."""
+        """Delete a portion of the runs that are too old, or too many; returns whether there may be more.
+
+        The daemon's lease is not checked (invariant 3 in claims/leases.py).
+        """
         with self._store.writing() as connection:
             # Ids rise with time, so the oldest rows are found without an index on the end.
             oldest = _deletable(connection)

@@ -114,7 +114,7 @@ class TimerTable:
     def edit(self, name: str, environment: Environment, changes: Mapping[str, Any], *, now: datetime) -> StoredTimer:
         """Change attributes of a timer, by name of the attribute, and close its breaker.
 
-        New fire times hold from `now` on; where they are those of before, what is due stays due.
+        New fire times hold from `now` on; if the schedule is unchanged, pending fire times stay due.
 
         Raises TimerError for an unknown attribute and an invalid value.
         """
@@ -131,7 +131,8 @@ class TimerTable:
         """Compute the next fire time of every enabled timer again from `now`; returns the number of enabled timers.
 
         For a clock that was set back too far to wait for it: triggers with an anchor are counted from `now` on. A timer
-        that another daemon has done already, and may have claimed since, is left alone.
+        that another daemon has already rescheduled, and may have claimed since, is left alone. The daemon's lease is
+        not checked (invariant 3 in claims/leases.py).
         """
         with self._store.writing() as connection:
             enabled = connection.execute(select(timers).where(timers.c.enabled.is_(True))).all()
@@ -194,7 +195,7 @@ def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], d
 
 
 def _follows_clock(stored: StoredTimer, now: datetime) -> bool:
-    """Whether a next fire time follows from a clock that reads `now`: the one before it is at most a lead ahead."""
+    """Whether a next fire time follows from a clock at `now`: the one before it is at most _MOST_AHEAD after `now`."""
     if stored.next_fire is None:
         return False
     schedule = stored.timer.schedule
@@ -211,7 +212,7 @@ def edited_columns(
 ) -> dict[str, Any]:
     """The columns of a timer whose attributes change; its breaker is closed.
 
-    Where it fires at the same times as before, what is due stays due. Else its next fire time is after `now` and after
+    If the schedule is unchanged, pending fire times stay due. Else its next fire time is after `now` and after
     what daemons have claimed.
     """
     try:

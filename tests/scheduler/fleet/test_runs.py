@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete, select, update
 
+from scheduler.claims.leases import GIVEN_UP, Lease
+from scheduler.claims.presence import Presence
 from scheduler.clock import ManualClock
 from scheduler.core import breaker
 from scheduler.core.breaker import BreakerPolicy, Verdict
 from scheduler.core.run import Ending, Line, Outcome, Task
 from scheduler.core.timer import Delivery, Environment
 from scheduler.daemon.loop import Daemon
+from scheduler.errors import LeaseLostError
 from scheduler.fleet.runs import WORKER_LOST, FleetRuns
 from scheduler.store.database import Store
+from scheduler.store.schema import daemons, runs
 from tests.scheduler.scripted_service import START, ScriptedExecutor, Service, empty, kill
 
 WORKER, OTHER = "node/1", "node/2"
@@ -146,3 +153,28 @@ def test_runs_in_a_fleet_outlive_their_daemon(service: Service, clock: ManualClo
     stranger.step()
     assert {run.outcome for run in service.history.runs()} == {Outcome.ABANDONED}
     stranger.close()
+
+
+def test_a_daemon_whose_lease_is_lost_adopts_no_run(service: Service, clock: ManualClock) -> None:
+    """Its row is gone, so no daemon would take the run over from it, and the run would stay open."""
+    service.kill()
+    empty(service.store)
+    first, second = FleetDouble(clock), FleetDouble(clock)
+    service.add("afar")
+    dying = Daemon(service.store, {Environment.PRODUCTION: first}, clock=clock)
+    clock.advance(10)
+    dying.step()
+    kill(dying, service.store)
+    with closing(Presence(service.store)) as presence:
+        lost = Lease(service.store, presence, fleet=[Environment.PRODUCTION])
+        lost.register(clock.now(), 1)
+        with service.store.writing() as connection:
+            connection.execute(delete(daemons).where(daemons.c.id == lost.id))
+            connection.execute(update(daemons).values(lease_until=GIVEN_UP))
+        with pytest.raises(LeaseLostError):
+            lost.take_over(clock.now(), clock.monotonic())
+    with service.store.reading() as connection:
+        assert connection.execute(select(runs.c.owner)).scalars().all() == [dying._lease.id]
+    service.daemon = Daemon(service.store, {Environment.PRODUCTION: second}, clock=clock)
+    service.settle()
+    assert second.adopted == first.begun
