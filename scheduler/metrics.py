@@ -120,14 +120,14 @@ class Metrics(Collector):
             environment, outcome = task.environment, ending.outcome
             outcomes = timers.get((environment, task.timer)) or others.get(environment)
             if outcomes is None:
-                outcomes = self._of_timer(environment, task.timer)
+                outcomes = self._outcomes_of_timer(environment, task.timer)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             if (started_at := ending.started_at) is not None:
                 lateness, duration = seconds[environment]
                 lateness.add((started_at - task.fire_time).total_seconds())
                 duration.add((ending.ended_at - started_at).total_seconds())
 
-    def _of_timer(self, environment: str, timer: str) -> dict[str, int]:
+    def _outcomes_of_timer(self, environment: str, timer: str) -> dict[str, int]:
         """The counts of a timer's outcomes: its own, or those that all timers after the first `names` share."""
         outcomes: dict[str, int] = {}
         if environment not in self._seconds:
@@ -157,14 +157,14 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family, with the current values."""
-        yield from self._of_runs()
-        yield from self._of_engine()
+        yield from self._metrics_of_runs()
+        yield from self._metrics_of_engine()
         if self._daemon is not None:
-            yield from _of_daemon(self._daemon)
+            yield from _metrics_of_daemon(self._daemon)
         if self._store is not None:
-            yield from _of_store(self._store)
+            yield from _metrics_of_store(self._store)
 
-    def _of_runs(self) -> Iterator[Metric]:
+    def _metrics_of_runs(self) -> Iterator[Metric]:
         by_timer = CounterMetricFamily(
             "scheduler_timer_runs",
             f"Runs that ended, by timer; an empty name stands for all but the first {self._names} timers.",
@@ -193,7 +193,7 @@ class Metrics(Collector):
         yield _histogram("scheduler_run_duration_seconds", "From start to end.", "environment", duration)
         yield CounterMetricFamily("scheduler_run_lines", "Lines that runs printed.", value=self._lines)
 
-    def _of_engine(self) -> Iterator[Metric]:
+    def _metrics_of_engine(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
             "scheduler_engine_calls",
             "Calls over HTTP that were answered.",
@@ -213,7 +213,7 @@ def _histogram(name: str, text: str, label: str, histograms: Mapping[str, Histog
     return family
 
 
-def _of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
+def _metrics_of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
     waiting = daemon.waiting
     yield GaugeMetricFamily(
         "scheduler_runs_in_progress", "Claimed and not ended, those that wait included.", daemon.running
@@ -226,7 +226,7 @@ def _of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
     yield family
 
 
-def _of_store(store: Store) -> Iterator[Metric]:
+def _metrics_of_store(store: Store) -> Iterator[Metric]:
     now = datetime.now(UTC)
     try:
         statistics = read_statistics(store, now)
@@ -234,10 +234,10 @@ def _of_store(store: Store) -> Iterator[Metric]:
         statistics = None
     yield GaugeMetricFamily("scheduler_store_up", "1 if the store answers.", int(statistics is not None))
     if statistics is not None:
-        yield from _of_statistics(statistics, now)
+        yield from _metrics_of_statistics(statistics, now)
 
 
-def _of_statistics(statistics: Statistics, now: datetime) -> Iterator[Metric]:
+def _metrics_of_statistics(statistics: Statistics, now: datetime) -> Iterator[Metric]:
     timers = GaugeMetricFamily("scheduler_timers", "Timers in the store.", labels=["environment", "enabled"])
     for (environment, enabled), count in statistics.timers.items():
         timers.add_metric([environment, str(enabled).lower()], count)

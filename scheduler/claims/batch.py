@@ -108,7 +108,7 @@ class Batch:
                 continue
             fire_at, fire_time = shared.single, shared.due.fire_times[0]
             past_due = fire_time < self._late_before
-            # The timers come first in zip: where they end, no id has been drawn in vain.
+            # zip stops at the timers first, so no id is consumed and lost.
             for timer, run_id, request in zip(shared.begun, run_ids, request_id, strict=False):
                 _, run_columns, params, limit_s, _ = timer
                 rows.append((run_id, *run_columns, fire_at, fire_at, request, owner, claimed_at))

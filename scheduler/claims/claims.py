@@ -1,7 +1,7 @@
-"""Claims: taking due timers exclusively, and recording how their runs ended. What a daemon does to a store.
+"""Claims: taking due timers exclusively, and recording how their runs ended. A daemon's reads and writes.
 
-Each is one transaction for everything that is at hand. It begins with a check of the daemon's lease; the invariants
-stand in leases.py. A claim, in order:
+Each write is one transaction for everything due, or for all results so far. It begins with a check of the daemon's
+lease; the invariants stand in leases.py. A claim, in order:
 
 1. runs of a claim whose commit was not answered (unknown_commits.py)
 2. waiting runs: further attempts, then manual and queued ones (waiting_runs.py)
@@ -32,9 +32,9 @@ from ..store.statements import Among
 from .abandoned_runs import end_run, lose_probes
 from .batch import Batch, StateChange
 from .leases import Lease
-from .open_runs import COUNTS_AS_OVERLAP, WAITS_FOR_RETRY, WAITS_FOR_TURN, count_overlaps, with_open_runs
+from .open_runs import COUNTS_AS_OVERLAP, WAITS_FOR_RETRY, WAITS_FOR_TURN, count_overlaps, timers_with_open_runs
 from .releases import undo_claims
-from .results import settle, write_results
+from .results import enter_retries_and_move_breakers, write_results
 from .timer_cache import CachedTimer, TimerCache
 from .unknown_commits import UnknownCommits
 from .waiting_runs import BACKFILLED, QUEUED, RETRIES, begin_waiting
@@ -160,7 +160,7 @@ class Claims:
     def claim_ahead(
         self, now: datetime, *, until: datetime, without: Environment | None = None, limit: int = AHEAD_LIMIT
     ) -> Claimed:
-        """Take timers that are due by `until`, which is ahead, and that can simply run when their time comes.
+        """Take timers that are due by `until`, a later instant, and that can simply run when their time comes.
 
         That is: no run of the timer is open, its breaker is closed and has counted no failure, and one fire time is
         due. The tasks are handed out at their fire times, or given back by `release`.
@@ -171,7 +171,7 @@ class Claims:
             due = {"now": stamp(until), "limit": limit, "without": without or ""}
             rows, cached = self._due(connection, _TAKE_PLAIN, due)
             # After the rows were locked, as in _claim_due.
-            with_open = with_open_runs(connection, [row[0] for row in rows])
+            with_open = timers_with_open_runs(connection, [row[0] for row in rows])
             batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace)
             for timer_id, _, since, _ in rows:
                 if timer_id not in with_open:
@@ -277,14 +277,14 @@ class Claims:
             ended, printed = self._unknown.unrecorded(connection, self._lease.id, ended, printed)
             if ended:
                 write_results(connection, self._lease.id, ended)
-                changes = settle(connection, ended)
+                changes = enter_retries_and_move_breakers(connection, ended)
             if printed:
                 connection.execute(insert(lines), [line_columns(line) for line in printed])
         self._unknown.record_committed()
         self._report_breakers(changes)
 
     def forget_unknown_commits(self) -> None:
-        """After the lease was lost: another daemon has taken over whatever was committed."""
+        """After the lease was lost: another daemon has taken over the committed runs."""
         self._unknown = UnknownCommits()
 
     def _report_breakers(self, changes: Iterable[StateChange]) -> None:

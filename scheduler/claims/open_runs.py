@@ -6,7 +6,7 @@
     null    set      is a further attempt, and waits until it is due
 
 A run that goes on keeps its timer from firing, and so does a queued one; what happens then is up to the overlap policy
-(core/overlap.py). Backfilled runs and further attempts that wait keep no fire time from running.
+(core/overlap.py). Backfilled runs and further attempts that wait do not block fire times.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def count_overlaps(connection: Connection, timer_ids: Sequence[int]) -> Counter[
     return Counter({row[0]: row[1] for row in _OVERLAPS.rows(connection, timer_ids)})
 
 
-def with_open_runs(connection: Connection, timer_ids: Sequence[int]) -> set[int]:
+def timers_with_open_runs(connection: Connection, timer_ids: Sequence[int]) -> set[int]:
     """The timers of which any run is open."""
     return {row[0] for row in _OPEN.rows(connection, timer_ids)}
 

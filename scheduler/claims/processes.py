@@ -1,10 +1,13 @@
-"""Processes of this machine: whether a daemon's process still runs, or another one with the same id."""
+"""Whether a daemon's process on this machine still runs; distinguished by start time, because pids are reused."""
 
 from __future__ import annotations
 
 import os
 import socket
 from pathlib import Path
+
+#: The start of a process that runs on a system without /proc. It is in the rows of daemons, so it must not change.
+_START_UNKNOWN = "lives"
 
 
 def is_gone(host: str, pid: int, started: str) -> bool:
@@ -18,15 +21,16 @@ def process_started(pid: int) -> str:
         # The command's name may hold spaces and brackets, so count from behind its last bracket (proc(5)).
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except FileNotFoundError:
-        return "" if Path("/proc/self").exists() else _lives(pid)
+        if Path("/proc/self").exists():
+            return ""
+        return _START_UNKNOWN if _is_running(pid) else ""
 
 
-def _lives(pid: int) -> str:
-    """For systems without /proc: only whether there is such a process."""
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return ""
+        return False
     except PermissionError:
         pass
-    return "lives"
+    return True

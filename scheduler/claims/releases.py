@@ -1,7 +1,7 @@
 """Releases: claims ahead that are undone, so that their timers fire at those times as if they had not been claimed.
 
-A daemon that stood still may come too late for that: another one has claimed later fire times of the timer. To set
-`next_fire_at` back would fire those twice, so such a claim stays.
+After a pause, another daemon may have claimed later fire times of the timer. To set `next_fire_at` back would fire
+those twice; then the claim is kept.
 """
 
 from __future__ import annotations

@@ -76,10 +76,11 @@ def result_values(ending: Ending) -> tuple[Any, ...]:
     )
 
 
-def settle(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
+def enter_retries_and_move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
     """Enter further attempts of runs that failed, and move the breakers of their timers; returns those moves.
 
-    For the transaction that writes the results. Timers whose breakers are well, and stay so, are not read.
+    For the transaction that writes the results. A closed breaker without counted failures is read only where a run of
+    its timer failed.
     """
     failed = [pair for pair in ended if pair[1].verdict is Verdict.FAILURE]
     retried = enter_retries(connection, failed) if failed else ()

@@ -3,7 +3,7 @@
 The next transaction finds out from the store itself:
 
 - a claim that was committed left runs of this daemon without an outcome, and no executor has them: they begin now;
-- results that were recorded have an outcome, and printed lines are there to be read: they are not written twice.
+- results that were recorded have an outcome, and printed lines are in the table: they are not written twice.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def begin_waiting(
     while waiting := _locked(connection, which, now):
         begun = []
         for row in waiting:
-            outcome = _end_instead(connection, row, now)
+            outcome = _end_if_not_runnable(connection, row, now)
             if outcome is None:
                 begun.append(row)
             else:
@@ -116,13 +116,13 @@ def _locked(connection: Connection, which: Select[Any], now: datetime) -> Sequen
     return connection.execute(again, {"now": stamp(now)}).all()
 
 
-def _end_instead(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
+def _end_if_not_runnable(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
     """End a waiting run whose timer was removed or is short-circuited, and return its outcome; None if it may begin."""
     if run.revision is None:
         end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
         return Outcome.ABANDONED
     if run.due_at is not None:
-        return _end_instead_of_retry(connection, run, now)
+        return _end_retry_if_not_runnable(connection, run, now)
     before = breaker_of(run)
     if run.kind in (Kind.MANUAL, Kind.BACKFILL) or before is breaker.CLOSED:
         return None
@@ -134,7 +134,7 @@ def _end_instead(connection: Connection, run: Row[Any], now: datetime) -> Outcom
     return None
 
 
-def _end_instead_of_retry(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
+def _end_retry_if_not_runnable(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
     """The same for a further attempt; its breaker is not asked, because it admitted the fire time already."""
     row = connection.execute(select(timers).where(timers.c.id == run.timer_id).with_for_update(key_share=True)).one()
     if not row.enabled:

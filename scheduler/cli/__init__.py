@@ -2,6 +2,17 @@
 
 A command's module is imported when the command is called, so that `scheduler --help` imports nothing else. Exit status:
 0 done, 1 a run or a function failed, 2 the command could not be carried out; one message on stderr gives the reason.
+
+    up.py, worker.py              serving functions and firing timers; a worker of a Celery fleet
+    timers.py                     `timers`: add, list, edit, run …
+    backfill.py, transfer.py      `timers backfill`; `timers import` and `timers export`
+    runs.py, logs.py              the history, and what functions printed
+    call.py                       calling a function once
+    next.py, simulate.py          the next fire times of an expression; those of all timers
+    doctor.py                     checking what a timer needs
+    demo.py, demo_cloud.py        the demonstration, and its functions
+    options.py, timer_options.py  options that commands share; those that define a timer
+    arguments.py                  instants, time spans and parameters
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A claim of a thousand timers takes a store ten to fifty milliseconds; made at the fire time, that would be lateness.
 Only timers that nothing can keep from running are claimed ahead; all others are claimed when they are due. The claim
-is made as late as possible, at most MOST before: a timer that is changed after it fires as it was.
+is made as late as possible, at most MAX_LEAD before: a timer that is changed after it fires as it was.
 
 Of several daemons on a store, each claims its share, and what others have left only shortly before the fire time.
 """
@@ -23,11 +23,11 @@ from ..core.run import Task
 from ..core.timer import Environment
 
 #: The shortest and the longest time from a claim to the fire times it is for.
-LEAST, MOST = timedelta(milliseconds=8), timedelta(milliseconds=250)
+MIN_LEAD, MAX_LEAD = timedelta(milliseconds=8), timedelta(milliseconds=250)
 #: How long before the fire times to claim what other daemons have left.
-LAST = timedelta(milliseconds=4)
+LEFTOVER_LEAD = timedelta(milliseconds=4)
 #: Executors make ready for this many tasks with the same fire time, and more.
-CROWD = 20
+MIN_CROWD = 20
 #: More timers than this need the longest lead in any case, so they are not counted.
 MOST_COUNTED = 20_000
 
@@ -56,7 +56,7 @@ class Lead:
 
     def of(self, fires: int) -> timedelta:
         """The lead for a claim of that many fires: twice the estimated time."""
-        return min(MOST, max(LEAST, timedelta(seconds=2 * (self.fixed_s + fires * self.per_fire_s))))
+        return min(MAX_LEAD, max(MIN_LEAD, timedelta(seconds=2 * (self.fixed_s + fires * self.per_fire_s))))
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class _NextClaim:
 
     due: datetime | None = None
     #: How long before it the claim begins.
-    lead: timedelta = LEAST
+    lead: timedelta = MIN_LEAD
     #: How many timers this daemon claims before it leaves the rest to others.
     share: int = MOST_COUNTED
 
@@ -114,9 +114,9 @@ class ClaimAhead:
 
     @property
     def next_crowd(self) -> list[Task]:
-        """The tasks that are due next, if there are at least CROWD of the same fire time."""
+        """The tasks that are due next, if there are at least MIN_CROWD of the same fire time."""
         count = bisect_right(self._tasks, self._tasks[0].fire_time, key=_fire_time) if self._tasks else 0
-        return self._tasks[:count] if count >= CROWD else []
+        return self._tasks[:count] if count >= MIN_CROWD else []
 
     def refresh(self) -> None:
         """Find out again what there is to claim, because timers may have changed."""
@@ -133,8 +133,8 @@ class ClaimAhead:
         if due is None or due == self._done_for:
             return None
         if self._next.due != due:
-            if is_busy and due - now > MOST:
-                return due - MOST
+            if is_busy and due - now > MAX_LEAD:
+                return due - MAX_LEAD
             share = ceil(self._claims.count_due(due, most=MOST_COUNTED) / daemons)
             self._next = _NextClaim(due, self._lead.of(share), max(1, share))
         return due - self._next.lead
@@ -151,7 +151,7 @@ class ClaimAhead:
             self._done_for = due
         elif after.next_due == due and self._next.share <= 0:
             # Leave the rest to the other daemons until shortly before the fire time.
-            self._next = _NextClaim(due, LAST)
+            self._next = _NextClaim(due, LEFTOVER_LEAD)
         self.add(tasks)
         return after
 

@@ -13,7 +13,7 @@ from ..core.timer import Environment
 from ..executors import Executor, FleetExecutor, Preparing, Queue, Report
 
 #: When this many tasks wait for a worker, no more are claimed.
-FULL = 10_000
+MAX_WAITING = 10_000
 
 _environment = attrgetter("environment")
 
@@ -75,7 +75,7 @@ class Dispatch:
         return sum(executor.waiting for executor in self._executors if isinstance(executor, Queue))
 
     def full(self) -> list[Environment]:
-        """The environments in which FULL tasks wait: what is due there waits in the store, under its misfire policy."""
+        """The environments in which MAX_WAITING tasks wait: what is due there stays in the store until fewer wait."""
         return [environment for environment, executor in self._by_environment.items() if _is_full(executor)]
 
     def is_full(self) -> bool:
@@ -105,4 +105,4 @@ def _not_deployed(environment: str, now: datetime) -> Ending:
 
 
 def _is_full(executor: Executor) -> bool:
-    return isinstance(executor, Queue) and executor.waiting >= FULL
+    return isinstance(executor, Queue) and executor.waiting >= MAX_WAITING

@@ -27,7 +27,7 @@ from ..store.timers import TimerTable
 from ..store.wake_socket import WakeSocket
 from .claim_ahead import ClaimAhead
 from .clock_setback import ClockSetback
-from .dispatch import FULL, Dispatch
+from .dispatch import MAX_WAITING, Dispatch
 from .events import Listener, log_abandoned, log_breaker, log_unreadable
 from .result_buffer import ResultBuffer
 from .sleeper import Sleeper
@@ -293,7 +293,7 @@ class Daemon:
             had_others = self._lease.other_daemons
             self._take_over(now)
             if had_others or self._lease.other_daemons:
-                # They notify no one of the further attempts that they enter.
+                # Other daemons do not notify us of retries that they enter.
                 agenda.read_upcoming_at = 0.0
             agenda.check_others_at = monotonic + self._lease.check_others_in_s
         if monotonic >= agenda.prune_at:
@@ -345,7 +345,7 @@ class Daemon:
     def _should_record(self, now: datetime, monotonic: float) -> bool:
         # What is due and was not claimed may only wait for a run of its timer that ended and is not recorded.
         is_held_up = self._agenda.upcoming.is_due(now) and not self._dispatch.is_full()
-        # While tasks wait for a worker, the processor is theirs.
+        # While tasks wait for a worker, do not compete with workers for CPU.
         has_time = not self._dispatch.waiting and self._results.is_ripe(monotonic, running=self._dispatch.running)
         return is_held_up or has_time or self._results.is_overdue(monotonic)
 
@@ -377,7 +377,7 @@ class Daemon:
     def _claims_ahead_at(self, now: datetime) -> datetime | None:
         """When the next claim ahead begins; None where there is none."""
         due = self._agenda.upcoming.next_due
-        if due is None or due <= now or self._dispatch.waiting + len(self._claim_ahead) >= FULL:
+        if due is None or due <= now or self._dispatch.waiting + len(self._claim_ahead) >= MAX_WAITING:
             return None
         daemons, is_busy = 1 + self._lease.other_daemons, self._dispatch.running > 0
         return self._claim_ahead.begins_at(self._agenda.upcoming, now, daemons=daemons, is_busy=is_busy)

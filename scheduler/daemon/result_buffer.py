@@ -9,9 +9,9 @@ from __future__ import annotations
 from ..core.run import Ending, Line, Task
 from ..executors import PlainSuccesses, Report
 
-#: This many endings and lines, or such old ones, are recorded before anything else is claimed.
-MOST, LONGEST_S = 20_000, 0.25
-#: Otherwise endings are recorded when there is one for so many runs in progress.
+#: This many endings and lines, or results older than LONGEST_S, are recorded before anything else is claimed.
+MAX_RESULTS, LONGEST_S = 20_000, 0.25
+#: Otherwise endings are recorded when there is one ending per SHARE running runs.
 SHARE = 8
 
 
@@ -59,7 +59,7 @@ class ResultBuffer:
 
     def is_overdue(self, now: float) -> bool:
         """Whether these results must be recorded before anything else is claimed."""
-        return bool(self) and (len(self) >= MOST or now - self._since >= LONGEST_S)
+        return bool(self) and (len(self) >= MAX_RESULTS or now - self._since >= LONGEST_S)
 
     def is_ripe(self, now: float, *, running: int) -> bool:
         """Whether these results are worth a transaction while `running` runs are in progress."""

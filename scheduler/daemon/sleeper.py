@@ -39,7 +39,7 @@ class Sleeper:
     def sleep(self, seconds: float, filenos: Sequence[int]) -> bool:
         """Sleep for that long, or until one of the descriptors is readable; returns whether there was a silent change.
 
-        A sleep of up to POLL_S notices none.
+        Sleeps ≤ POLL_S do not check for silent changes.
         """
         if seconds <= POLL_S:
             self._wait(seconds, filenos)

@@ -1,6 +1,6 @@
 """HttpExecutor: functions run at a remote engine, called over HTTP, each within a total deadline.
 
-The deadline covers everything, from the connection to the last byte, so a server that drips its answer is cut as well.
+The deadline covers everything, from the connection to the last byte, so one that sends its answer slowly is cut too.
 What the function prints stays in the log of the engine; the request id connects it with the run.
 """
 

@@ -44,7 +44,7 @@ def make(deployment: Deployment) -> ThreadExecutor:
 
 
 def check(deployment: Deployment) -> Iterator[str]:
-    """Nothing can fail here."""
+    """Thread executors need no check."""
     yield f"at most {deployment.settings['max_workers']} threads; a function that hangs is not killed"
 
 

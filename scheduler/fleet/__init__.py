@@ -1,4 +1,4 @@
-"""A Celery fleet: functions run by workers on any machines, behind a broker; the row of a run is what all sides go by.
+"""A Celery fleet: functions run by workers on any machines, behind a broker; the row of a run is authoritative.
 
     kind.py               the row of the kind `celery`: made from the settings, checked by the doctor
     executor.py           CeleryExecutor: publishes tasks for the daemon and watches their rows

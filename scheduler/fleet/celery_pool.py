@@ -31,7 +31,7 @@ class _PoolWorker(asynpool.Worker):  # type: ignore[misc]
     def _ensure_messages_consumed(self, completed: int) -> bool:
         """Wait until the main process has read all results, for END_WAIT_S: how a run ended is in its row or its notes.
 
-        Celery's own waits for half a minute, in vain where a main process that ends has counted one too few.
+        Celery's own waits for half a minute, and times out if the count of an ending main process is one short.
         """
         for _ in range(int(END_WAIT_S / POLL_S)):
             if not self.on_ready_counter or self.on_ready_counter.value >= completed:

@@ -22,7 +22,7 @@ WRITE_EVERY_S, WRITE_EVERY_LINES = 1.0, 100
 
 
 class EndedRun(NamedTuple):
-    """A run that a child has ended, with all that is needed to write that into its row."""
+    """A run that a child has ended, with the values to write to its row."""
 
     run_id: int
     worker: str
@@ -31,7 +31,7 @@ class EndedRun(NamedTuple):
 
 
 class Notes:
-    """The lines of a run that the store does not have, and how it ended; in a file too, in case it is killed."""
+    """A run's lines that the store does not have, and how it ended; also in a file, in case the child is killed."""
 
     def __init__(self, path: Path, fleet: Callable[[], FleetRuns]) -> None:
         self._fleet = fleet

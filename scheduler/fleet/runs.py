@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from ..claims.abandoned_runs import abandon
 from ..claims.open_runs import WITH_TIMER
-from ..claims.results import RESULT, result_values, settle
+from ..claims.results import RESULT, enter_retries_and_move_breakers, result_values
 from ..core.breaker import Verdict
 from ..core.run import Ending, Line, Outcome
 from ..core.timestamps import instant, instant_or_none, stamp
@@ -64,10 +64,11 @@ class FleetRuns:
     ) -> bool:
         """End the run that `worker` runs, and notify `channel`; False if the run has ended otherwise."""
         with self._store.writing() as connection:
-            # Timers are locked before runs, as in every transaction. What `settle` does is undone if the run has ended.
+            # Timers are locked before runs, as in every transaction. If the run has ended, retry and breaker are
+            # rolled back.
             row = connection.execute(WITH_TIMER.where(runs.c.id == run_id)).one_or_none()
             if row is not None:
-                settle(connection, [(task_of(row, past_due=False), ending)])
+                enter_retries_and_move_breakers(connection, [(task_of(row, past_due=False), ending)])
             if not _write_ending(connection, run_id, worker, ending):
                 connection.rollback()
                 return False

@@ -1,5 +1,19 @@
 """The store: the database, its tables, and everything that is read from them or written into them.
 
+    database.py                Store: the open database and its transactions; a table of what differs
+    sqlite.py, postgres.py     SqliteStore, PostgresStore
+    schema.py, migrations/     the tables, and the steps from older ones
+    rows.py                    values to rows, and rows to values
+    statements.py              Bulk, Among: one statement for many rows
+    timers.py                  TimerTable: adding, editing and removing timers
+    declarations.py            timers that are declared beside their functions
+    claimed_fires.py           which fire times daemons have claimed already
+    runs.py                    RunHistory: runs and the lines that they printed
+    log_lines.py               the lines of runs and of calls as one sequence
+    retention.py               Retention: deleting old runs
+    statistics.py              counts of what a store holds
+    wake_socket.py, listen.py  waking daemons; a session that listens on a channel
+
 The classes of both databases are imported here, so that `Store(url)` finds them.
 """
 

@@ -9,7 +9,8 @@ only there: no other file asks which database it has.
     is_on_one_machine             yes: one clock, one process table    not for certain
     has_single_writer             yes: BEGIN IMMEDIATE                 no: rows are locked
     must_be_polled                a file: it may change unannounced    no: LISTEN hears every change
-    records_before_claims         no: free timers are found fast       yes: finding them is slow
+    records_before_claims         no: timers without an open run       yes: finding them is slow
+                                  are found fast
     lease, lease_renewals         60 s, renewed twice                  10 s, renewed four times
     files, is_in_place            the file and its journal             none; always in place
     writing_and_notifying         a datagram to each daemon            NOTIFY, sent by the commit
@@ -17,7 +18,7 @@ only there: no other file asks which database it has.
     new_run_ids                   the highest id and up                a sequence
     compile_bulk, execute_bulk    executemany, one row at a time       one statement on arrays
     is_among, list_parameter      json_each of a JSON text             = ANY of an array
-    complaints                    SQLite's messages, and what they mean for the user; PostgreSQL's
+    complaints                    SQLite's messages and meanings       PostgreSQL's messages and meanings
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ class Store:
         return error
 
     def raise_translated(self, error: DBAPIError) -> NoReturn:
-        """Raise the StoreError that a database's error amounts to; a violated constraint is raised as it is: a bug."""
+        """Translate a driver error, and raise it as a StoreError; IntegrityError is re-raised, because it is a bug."""
         message = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
         for sign, kind, meaning in self.complaints:
             if sign in message:

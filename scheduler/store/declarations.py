@@ -1,11 +1,11 @@
 """Timers that are declared beside their functions with @engine.timer, and how the store is synchronized with them.
 
-The store keeps what was declared last, so a changed declaration is distinguished from an edit by hand:
+The store keeps what was declared last, so a changed declaration is distinguished from a manual edit:
 
     declaration         timer in the store
     new                 none of that name: it is added, disabled unless declared with `enabled=True`
                         one of that name: it stays as it is, and is a declared timer from then on
-    unchanged           stays as it is; an edit by hand is stored across restarts
+    unchanged           stays as it is; manual edits survive restarts
     changed             gets the attributes whose declaration changed; the others stay
     gone                is disabled, never removed; if it was enabled, a later declaration enables it again
 """

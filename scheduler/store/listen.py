@@ -1,4 +1,4 @@
-"""A session of one's own on PostgreSQL that listens on a channel, for threads that sleep on it.
+"""A dedicated session on PostgreSQL that listens on a channel, for threads that sleep on it.
 
 Here: keeping such a session, and receiving its notifications. Never here: what a notification means.
 """

@@ -1,8 +1,8 @@
 """Waking daemons when a timer changes: by a datagram on this machine, or by PostgreSQL's NOTIFY on all machines.
 
 Every daemon on a SQLite store listens on a UDP port, which stands in its row; a program that changes a timer sends a
-datagram to each. On PostgreSQL daemons listen on a channel. Which of the two: `Store.writing_and_notifying`. A lost
-datagram costs a second at most, and no fire time.
+datagram to each. On PostgreSQL daemons listen on a channel. `Store.writing_and_notifying` chooses. A lost datagram
+costs a second at most, and no fire time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CHANNEL = "scheduler"
 
 
 class WakeSocket:
-    """The socket that a daemon sleeps on; waking it twice wakes it once."""
+    """The socket that a daemon sleeps on; wake-ups coalesce."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -65,7 +65,7 @@ def _listeners(handover: Handover) -> list[int]:
     return [listener for listener in listeners if listener is not None]
 
 
-#: How often a parent that waits for its child calls `gives_up`.
+#: How often a parent that waits for its child calls `should_abort`.
 _GIVES_UP_EVERY_S = 0.2
 _READ_SIZE = 65_536
 
@@ -103,14 +103,16 @@ class ServerProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_ready(self, timeout_s: float, *, gives_up: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
+    def wait_ready(
+        self, timeout_s: float, *, should_abort: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any] | None:
         """The facts that the child reports when it is ready; None where it is not.
 
-        A child that takes longer than `timeout_s` is killed, and so is one for which `gives_up` becomes true.
+        A child that takes longer than `timeout_s` is killed, and so is one for which `should_abort` becomes true.
         """
         give_up_at = time.monotonic() + timeout_s
         text = b""
-        while time.monotonic() < give_up_at and not gives_up():
+        while time.monotonic() < give_up_at and not should_abort():
             if select.select([self._ready], [], [], _GIVES_UP_EVERY_S)[0]:
                 piece = os.read(self._ready, _READ_SIZE)
                 if not piece:

@@ -82,7 +82,7 @@ class Supervisor:
         def is_outdated() -> bool:
             return bool(self._signals.received) or serving.exit_status() is not None or snapshot(self._folders) != now
 
-        if successor.wait_ready(READY_TIMEOUT_S, gives_up=is_outdated) is None:
+        if successor.wait_ready(READY_TIMEOUT_S, should_abort=is_outdated) is None:
             if time.monotonic() - began >= READY_TIMEOUT_S:
                 log.error(
                     "%s changed, but is not ready within %g s; the last version keeps serving", what, READY_TIMEOUT_S

@@ -37,7 +37,7 @@ def kill(process: subprocess.Popen[bytes], mark: str) -> None:
     process.wait()
     # A descendant may fork while /proc is read, so read it again until none is left.
     for _ in range(_SWEEPS):
-        if not _kill_all(pid for pid, its in _marked() if its == mark):
+        if not _kill_all(pid for pid, found in _marked() if found == mark):
             break
     _wait_until_ended(descendants)
 
@@ -81,16 +81,16 @@ def _kill_all(pids: Iterable[int]) -> bool:
 
 def _descendants(pid: int) -> list[int]:
     """The descendants of a process, as far as all processes between them still live."""
-    children: dict[int, list[int]] = {}
+    children_of: dict[int, list[int]] = {}
     for other in _pids():
         if status := _status(other):
-            children.setdefault(int(status[1]), []).append(other)
+            children_of.setdefault(int(status[1]), []).append(other)
     descendants: list[int] = []
     unseen = [pid]
     while unseen:
-        born = children.get(unseen.pop(), [])
-        descendants += born
-        unseen += born
+        children = children_of.get(unseen.pop(), [])
+        descendants += children
+        unseen += children
     return descendants
 
 

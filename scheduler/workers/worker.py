@@ -29,7 +29,7 @@ from .protocol import PackedEnding
 from .queue import LONG_S
 
 _READ_SIZE = 65_536
-#: How many pieces of raw output are read at a time, so that one loud worker cannot hold up the daemon.
+#: How many pieces of raw output are read at a time, so that a worker with much output cannot hold up the daemon.
 _READS_A_TURN = 16
 #: After a chunk was revoked, the worker may begin one more task within this time.
 SETTLED_S = 0.001

@@ -18,7 +18,7 @@ from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron
-from scheduler.daemon.claim_ahead import LAST, LEAST, MOST, Lead
+from scheduler.daemon.claim_ahead import LEFTOVER_LEAD, MAX_LEAD, MIN_LEAD, Lead
 from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
@@ -373,13 +373,13 @@ def test_two_daemons_share_what_is_due_at_the_same_time(service: Service, stands
     # Time to be notified of each other.
     service.after(5)
     other.step()
-    service.after(5 - LEAST.total_seconds())
+    service.after(5 - MIN_LEAD.total_seconds())
     for _ in range(0 if stands_still else 20):
         other.step()
-    service.after((LEAST - LAST).total_seconds())
+    service.after((MIN_LEAD - LEFTOVER_LEAD).total_seconds())
     assert len(service.rows()) == 11
     assert service.executor.begun == []
-    service.after(LAST.total_seconds())
+    service.after(LEFTOVER_LEAD.total_seconds())
     other.step()
     release(other)
     begun = Counter(task.timer for task in [*service.executor.begun, *theirs.begun])
@@ -451,7 +451,7 @@ def test_a_lead_is_bounded_whatever_the_claims_took(claims: list[tuple[int, floa
     lead = Lead()
     for found, took_s in claims:
         lead.update(found, took_s)
-    assert LEAST <= lead.of(fires) <= lead.of(fires + 1) <= MOST
+    assert MIN_LEAD <= lead.of(fires) <= lead.of(fires + 1) <= MAX_LEAD
 
 
 @given(st.floats(0.001, 0.04), st.floats(0.000_001, 0.000_1), st.integers(1, 1_000))
@@ -460,4 +460,4 @@ def test_a_lead_is_long_enough_for_claims_that_take_what_they_took(fixed_s: floa
     lead = Lead()
     for fires in (1, 1_000):
         lead.update(fires, fixed_s + fires * per_fire_s)
-    assert lead.of(n).total_seconds() >= min(MOST.total_seconds(), fixed_s + n * per_fire_s)
+    assert lead.of(n).total_seconds() >= min(MAX_LEAD.total_seconds(), fixed_s + n * per_fire_s)
