@@ -23,7 +23,7 @@ def excluding(
     expression: CronExpression, *excluded: Calendar | CronExpression | Iterable[date]
 ) -> CronExpression | Union:
     """The same as `expression.excluding(*excluded)`."""
-    check_type(expression, CronExpression, "the expression is a CronExpression")
+    check_type(expression, CronExpression, "the expression must be a CronExpression")
     return expression.excluding(*excluded)
 
 

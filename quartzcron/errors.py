@@ -41,9 +41,9 @@ def shortened(message: str) -> str:
 
 
 def check_type(value: object, kind: type | tuple[type, ...], claim: str) -> None:
-    """Raise TypeError if a value is not of this type; the claim is what is expected, as in "a key is a str"."""
+    """Raise TypeError if a value has another type; `claim` states what is expected, as in "a key must be a str"."""
     if not isinstance(value, kind):
-        raise TypeError(f"{claim}, not {type(value).__name__}")
+        raise TypeError(f"{claim}, got {type(value).__name__}")
 
 
 class CronError(ValueError):

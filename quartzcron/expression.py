@@ -80,7 +80,7 @@ class CronExpression(CompiledExpression):
         if tz is None and dst is VIXIE and cls is CronExpression and type(text) is str:
             return _known.get(text) or _make_known(text)  # type: ignore[return-value]
         if not isinstance(text, str):
-            raise TypeError(f"a cron expression is a str, not {type(text).__name__}")
+            raise TypeError(f"a cron expression must be a str, got {type(text).__name__}")
         return make(cls, text, _zone_argument(tz), _policy_argument(dst))
 
     @classmethod
@@ -355,13 +355,13 @@ def _zone_argument(tz: object) -> tzinfo | None:
         return lookup.canonical(tz)
     if isinstance(tz, str):
         return lookup.named_zone(tz)
-    raise TypeError(f"tz is a zone name or a tzinfo, not {type(tz).__name__}")
+    raise TypeError(f"tz must be a zone name or a tzinfo, got {type(tz).__name__}")
 
 
 def _policy_argument(dst: str) -> str:
     if dst is not VIXIE:
         if not isinstance(dst, str):
-            raise TypeError(f"dst is {VIXIE!r} or {dst_policies.QUARTZ!r}, not {type(dst).__name__}")
+            raise TypeError(f"dst must be {VIXIE!r} or {dst_policies.QUARTZ!r}, got {type(dst).__name__}")
         if (dst, False) not in dst_policies.POLICIES:
             raise errors.PolicyError(dst)
     return dst

@@ -70,10 +70,12 @@ class Schedule(ABC):
     def __init__(self, *parts: CompiledExpression | Schedule) -> None:
         flat: list[CompiledExpression | Schedule] = []
         for part in parts:
-            check_type(part, (CompiledExpression, Schedule), "schedules are made of expressions and schedules")
+            check_type(
+                part, (CompiledExpression, Schedule), "each part of a schedule must be an expression or a schedule"
+            )
             flat += part.parts if type(part) is type(self) else (part,)
         if not flat:
-            raise CronError(f"{self._kind} has at least one part")
+            raise CronError(f"{self._kind} needs at least one part")
         expressions = [one for part in flat for one in _expressions_of(part)]
         depth = 1 + max(part._depth if isinstance(part, Schedule) else 0 for part in flat)
         if len(expressions) > _MOST or depth > _DEEPEST:
@@ -96,11 +98,17 @@ class Schedule(ABC):
 
     @abstractmethod
     def next_fire(self, after: datetime | None = None) -> datetime | None:
-        """The first fire time strictly after `after`; None is proof that there is none up to the end of 2099."""
+        """The first fire time strictly after `after`.
+
+        None means there is none up to the end of 2099; the search is exhaustive.
+        """
 
     @abstractmethod
     def prev_fire(self, before: datetime | None = None) -> datetime | None:
-        """The last fire time strictly before `before`; None is proof that there is none from 1970 on."""
+        """The last fire time strictly before `before`.
+
+        None means there is none from 1970 on; the search is exhaustive.
+        """
 
     @abstractmethod
     def matches(self, time: datetime) -> bool:
@@ -129,7 +137,7 @@ class Schedule(ABC):
         own = next((zone for zone in self._zones if zone is not None), None)
         if time is None:
             return datetime.now(UTC).astimezone(own or local_zone())
-        check_type(time, datetime, "a time is a datetime")
+        check_type(time, datetime, "a time must be a datetime")
         if time.tzinfo is not None or own is None:
             zone_of(time.tzinfo)  # raises for a zone without an offset
             return time
@@ -208,7 +216,9 @@ class Overlap(Schedule):
     _kind = "an overlap"
 
     def next_fire(self, after: datetime | None = None) -> datetime | None:
-        """The first time strictly after `after` at which all fire; None is proof that there is none up to 2099.
+        """The first time strictly after `after` at which all fire.
+
+        None means there is none up to the end of 2099; the search is exhaustive.
 
         >>> from quartzcron import CronExpression
         >>> lunch_in_paris = CronExpression("0 0 12 * * ?", tz="Europe/Paris")
@@ -228,7 +238,10 @@ class Overlap(Schedule):
         return None
 
     def prev_fire(self, before: datetime | None = None) -> datetime | None:
-        """The last time strictly before `before` at which all fire; None is proof that there is none from 1970 on."""
+        """The last time strictly before `before` at which all fire.
+
+        None means there is none from 1970 on; the search is exhaustive.
+        """
         before = self._moment(before)
         zone = zone_of(before.tzinfo)
         instant = clamped_instant(before, zone) - (not before.microsecond)
@@ -302,10 +315,10 @@ def difference(expression: Expression, *others: CompiledExpression) -> Expressio
     >>> difference(working, lunch).canonical
     '0 0 9-11,13-17 ? * MON-FRI'
     """
-    check_type(expression, CompiledExpression, "the expression is a CronExpression")
+    check_type(expression, CompiledExpression, "the expression must be a CronExpression")
     parts = [expression]
     for other in others:
-        check_type(other, CompiledExpression, "an excluded expression is a CronExpression")
+        check_type(other, CompiledExpression, "an excluded expression must be a CronExpression")
         if other.tz is not None and zone_key(other.tz) != zone_key(expression.tz):
             raise CronError("an excluded expression is read in the zone of the other one, and has no other zone")
         parts = [left for part in parts for left in _difference(part, other)]

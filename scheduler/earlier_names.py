@@ -35,7 +35,7 @@ class EarlierNames:
         return ModuleSpec(name, self)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """None: an ordinary module object will do."""
+        """Return None to use the default module object."""
 
     def get_code(self, name: str) -> CodeType:
         """The program of the module of the new name, for `python -m`."""
@@ -45,7 +45,7 @@ class EarlierNames:
         return compile(program, f"<{name}>", "exec")
 
     def exec_module(self, module: ModuleType) -> None:
-        """Let the module hand on whatever the one of the new name has."""
+        """Delegate attribute access to the renamed module."""
         from importlib import import_module
 
         contents = import_module(self._moved[module.__name__])

@@ -50,9 +50,9 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
         self.timezone = self.expression.tz or zone or local_zone()
         self.start_date = convert_to_datetime(start_date, self.timezone, "start_date")
         self.end_date = convert_to_datetime(end_date, self.timezone, "end_date")
-        check_type(jitter, (int, float, type(None)), "jitter is a number of seconds")
+        check_type(jitter, (int, float, type(None)), "jitter must be a number of seconds")
         if jitter is not None and not 0 <= jitter < float("inf"):
-            raise CronError(f"jitter is a number of seconds from 0 on, not {jitter}")
+            raise CronError(f"jitter must be 0 or more seconds, got {jitter}")
         self.jitter = jitter
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:

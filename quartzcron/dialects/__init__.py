@@ -75,10 +75,10 @@ def read(name: str, text: str) -> tuple[str, tzinfo | None]:
     >>> read("crontab", "*/15 9-17 * * 1-5")
     ('0 0/15 9-17 ? * MON-FRI', None)
     """
-    check_type(text, str, "a schedule is a text")
+    check_type(text, str, "a schedule must be a str")
     dialect = _dialect(name)
     if dialect.read is None:
-        raise DialectError(dialect.name, None, "it can be written, but not read")
+        raise DialectError(dialect.name, None, "this dialect can be written, but not read")
     return dialect.read(text)
 
 
@@ -89,10 +89,10 @@ def write(name: str, expression: CompiledExpression) -> str:
     >>> write("oncalendar", CronExpression("0 0/20 9-17 ? * MON-FRI"))
     'Mon..Fri *-*-* 09..17:00/20:00'
     """
-    check_type(expression, CompiledExpression, "the expression is a CronExpression")
+    check_type(expression, CompiledExpression, "the expression must be a CronExpression")
     dialect = _dialect(name)
     if dialect.write is None:
-        raise DialectError(dialect.name, None, "it can be read, but not written")
+        raise DialectError(dialect.name, None, "this dialect can be read, but not written")
     return dialect.write(expression)
 
 
@@ -102,7 +102,7 @@ def names() -> list[str]:
 
 
 def _dialect(name: str) -> Dialect:
-    check_type(name, str, "the name of a dialect is a str")
+    check_type(name, str, "the name of a dialect must be a str")
     dialect = DIALECTS.get(name) or _from_outside.get(name)
     if dialect is None:
         dialect = _from_outside[name] = _load(name)
@@ -113,7 +113,7 @@ def _load(name: str) -> Dialect:
     """The dialect of an entry point. Raises DialectError if it cannot be loaded, whatever the reason."""
     points = _entry_points()
     if name not in points.names:
-        raise CronError(f"no dialect {echoed(name)}; they are {', '.join(names())}")
+        raise CronError(f"unknown dialect {echoed(name)}; use one of {', '.join(names())}")
     point = points[name]
     try:
         dialect = point.load()

@@ -59,7 +59,7 @@ def read(text: str) -> tuple[str, tzinfo | None]:
     if words and words[0].startswith("@"):
         raise DialectError(NAME, None, f"{words[0]} is not a calendar time")
     if len(words) != 5:
-        raise DialectError(NAME, None, f"it has 5 fields, not {len(text.split())}")
+        raise DialectError(NAME, None, f"expected 5 fields, got {len(text.split())}")
     minutes, hours = _MINUTES.read(NAME, words[0]), _HOURS.read(NAME, words[1])
     months = _MONTHS.read(NAME, words[3])
     by_month = (months, _MONTH_DAYS.read(NAME, words[2]), (), 0, None)

@@ -46,7 +46,7 @@ def read(text: str) -> tuple[str, tzinfo | None]:
         bare = rest[:-1]
     words = bare.split(None, 6)
     if len(words) != 6:
-        raise DialectError(NAME, None, f"it has 6 fields, not {len(bare.split())}")
+        raise DialectError(NAME, None, f"expected 6 fields, got {len(bare.split())}")
     try:
         expression = make(CompiledExpression, " ".join(["0", *words]), None, VIXIE)
     except CronSyntaxError as error:

@@ -33,8 +33,8 @@ def to_rrule(expression: CompiledExpression, start: datetime | None = None) -> r
     DTSTART:20260101T000000
     RRULE:FREQ=MONTHLY;UNTIL=20991231T235959;BYSETPOS=-1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=8;BYMINUTE=0;BYSECOND=0
     """
-    check_type(expression, CompiledExpression, "the expression is a CronExpression")
-    check_type(start, (datetime, type(None)), "the start of a rule is a datetime")
+    check_type(expression, CompiledExpression, "the expression must be a CronExpression")
+    check_type(start, (datetime, type(None)), "the start of a rule must be a datetime")
     days, years = simplest_of(expression, NAME)
     start = datetime(FIRST_YEAR, 1, 1) if start is None else start
     if start.tzinfo is not None:

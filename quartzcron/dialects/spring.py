@@ -59,7 +59,7 @@ def read(text: str) -> tuple[str, tzinfo | None]:
     """
     words = _MACROS.get(text.strip().lower(), text).split(None, 6)
     if len(words) != 6:
-        raise DialectError(NAME, None, f"it has 6 fields, not {len(text.split())}")
+        raise DialectError(NAME, None, f"expected 6 fields, got {len(text.split())}")
     months = _MONTHS.read(NAME, words[4])
     reading = Reading(
         seconds=_SECONDS.read(NAME, words[0]),

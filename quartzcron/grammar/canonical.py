@@ -56,7 +56,7 @@ def _without_exclusion(days: DayRule) -> DayRule:
         return day_rule(days.fields, days.given_years)
     simplest = simplest_days(days.key)
     if simplest is None:
-        raise CronError("no cron expression has the days that are left without those of the calendar")
+        raise CronError("the days that are left without those of the calendar cannot be written as a cron expression")
     return day_rule(*simplest)
 
 

@@ -24,8 +24,8 @@ def hashed_text(text: str, key: str) -> str:
     >>> hashed_text("0 H H ? * SUN", "backup"), hashed_text("0 H/15 * * * ?", "backup")
     ('0 55 17 ? * SUN', '0 10/15 * * * ?')
     """
-    check_type(text, str, "a schedule is a text")
-    check_type(key, str, "a key is a str")
+    check_type(text, str, "a schedule must be a str")
+    check_type(key, str, "a key must be a str")
     place = 0
     parts = []
     for index, word in enumerate(text.split()):

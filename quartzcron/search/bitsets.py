@@ -37,7 +37,7 @@ BitTable = list[tuple[int, int]]
 
 
 class DaySpan:
-    """Days of UTC, as ordinals from `start` up to, and without, `end`, all in one year.
+    """Days of UTC, as ordinals in [start, end), all in one year.
 
     `in_transition` are the zones of which a transition matters on them; if there are any, the span is a single day.
     """

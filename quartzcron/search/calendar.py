@@ -44,10 +44,10 @@ class Calendar:
 
     def __init__(self, dates: Iterable[date] = (), *, name: str | None = None) -> None:
         masks = [0] * len(_YEARS)
-        check_type(name, (str, type(None)), "the name of a calendar is a text")
-        check_type(dates, Iterable, "a calendar is made of a list of dates")
+        check_type(name, (str, type(None)), "the name of a calendar must be a str")
+        check_type(dates, Iterable, "the dates of a calendar must be an iterable")
         for day in dates:
-            check_type(day, date, "a calendar is made of dates")
+            check_type(day, date, "each day of a calendar must be a date")
             if FIRST_YEAR <= day.year <= LAST_YEAR:
                 masks[day.year - FIRST_YEAR] |= 1 << day.toordinal() - FIRST_DAYS[day.year]
         put(self, "_masks", tuple(masks))
@@ -62,11 +62,11 @@ class Calendar:
         True
         """
         for day in week_days:
-            check_type(day, str, 'a day of the week is a text such as "MON"')
+            check_type(day, str, 'a day of the week must be a str such as "MON"')
             if len(day.split()) != 1:
                 raise CronError(f'{echoed(day)} is not a day of the week; write "MON" or "MON-FRI"')
         if not week_days:
-            raise CronError("a weekly calendar has at least one day of the week")
+            raise CronError("a weekly calendar needs at least one day of the week")
         return cls.of(make(CompiledExpression, f"0 0 0 ? * {','.join(week_days)}", None, VIXIE), name=name)
 
     @classmethod
@@ -78,7 +78,7 @@ class Calendar:
         >>> date(2028, 12, 25) in Calendar.of(CronExpression("0 0 0 25,26 12 ?"))
         True
         """
-        check_type(expression, CompiledExpression, "the days of a calendar are those of a CronExpression")
+        check_type(expression, CompiledExpression, "the days of a calendar must be a CronExpression")
         return cls._of_masks((expression._days.mask(year) for year in _YEARS), name)
 
     @classmethod
@@ -89,9 +89,9 @@ class Calendar:
 
     def mask(self, year: int) -> int:
         """The days of a year from 1970 to 2099, bit 0 being 1 January."""
-        check_type(year, int, "a year is an int")
+        check_type(year, int, "a year must be an int")
         if not FIRST_YEAR <= year <= LAST_YEAR:
-            raise CronError(f"the years of a calendar go from {FIRST_YEAR} to {LAST_YEAR}")
+            raise CronError(f"a year of a calendar must be from {FIRST_YEAR} to {LAST_YEAR}")
         return self._masks[year - FIRST_YEAR]
 
     def inverted(self) -> Calendar:

@@ -89,7 +89,7 @@ class ExpressionSlots:
     _tally: Any  # the Tally of rank.py, once it was needed
 
 
-put = object.__setattr__  # the class's own refuses
+put = object.__setattr__  # bypasses the class's `__setattr__`
 _set_ahead = vars(ExpressionSlots)["_ahead"].__set__
 _set_times = vars(ExpressionSlots)["_times"].__set__
 _set_first = vars(ExpressionSlots)["_first"].__set__

@@ -36,7 +36,7 @@ _day_deltas: dict[TimeRule, tuple[Deltas, Deltas]] = {}
 def fires(expression: CompiledExpression, start: datetime | None, end: datetime | None) -> Iterator[datetime]:
     """The fire times strictly after `start` up to and including `end`."""
     for time in (start, end):
-        check_type(time, (datetime, type(None)), "a time is a datetime")
+        check_type(time, (datetime, type(None)), "a time must be a datetime")
     if end is None:
         return chain.from_iterable(_batches(expression, start, None, None))
     if expression.tz is None and (start is not None and start.tzinfo is None) != (end.tzinfo is None):

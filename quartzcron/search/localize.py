@@ -57,9 +57,9 @@ def now_in(tz: tzinfo | None) -> datetime:
 
 def not_a_datetime(time: object) -> TypeError:
     """The error for a value that is not a datetime."""
-    return TypeError(f"a time is a datetime, not {type(time).__name__}")
+    return TypeError(f"a time must be a datetime, got {type(time).__name__}")
 
 
 def mixed_times() -> TypeError:
     """The error for a naive and an aware time that would have to be compared; a missing start is now, and aware."""
-    return TypeError("of start and end, one is naive and the other is not")
+    return TypeError("start and end must be both naive or both aware")

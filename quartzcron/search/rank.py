@@ -184,9 +184,9 @@ def count(expression: CompiledExpression, start: datetime, end: datetime) -> int
 
 def nth(expression: CompiledExpression, n: int, after: datetime | None) -> datetime | None:
     """The n-th fire strictly after a time (default: now), n from 1; None if there are fewer."""
-    check_type(n, int, "n is an int")
+    check_type(n, int, "n must be an int")
     if n < 1:
-        raise CronError(f"n counts fire times from 1, not {echoed(n)}")
+        raise CronError(f"n must be at least 1, got {echoed(n)}")
     if after is None:
         after = now_in(expression.tz)
     tally: Tally | None = expression._tally

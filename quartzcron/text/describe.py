@@ -1,5 +1,5 @@
 """describe(expression, language): an expression in words. It is made from the sets that next_fire uses, never from the
-text, so that the two cannot disagree.
+text, so they are consistent.
 
 Here is what to describe: the days in their simplest form, and the times of a day as an outline. The wording is in
 english.py and chinese.py, which have the same functions.
@@ -38,8 +38,8 @@ def describe(expression: CompiledExpression, language: str = "en") -> str:
     >>> describe(CronExpression("0 0/30 9-17 ? * MON-FRI"), "zh")
     '每周一至周五 09:00 至 17:30，每 30 分钟一次'
     """
-    check_type(expression, CompiledExpression, "the expression is a CronExpression")
-    check_type(language, str, f"a language is {' or '.join(map(repr, LANGUAGES))}")
+    check_type(expression, CompiledExpression, "the expression must be a CronExpression")
+    check_type(language, str, f"a language must be {' or '.join(map(repr, LANGUAGES))}")
     if language not in LANGUAGES:
         raise CronError(f"no descriptions in {echoed(language)}; languages are {' and '.join(LANGUAGES)}")
     text: str

@@ -25,7 +25,7 @@ def read(value: object) -> tuple[str, Any, Any]:
         return value, None, VIXIE
     if isinstance(value, dict) and isinstance(value.get("expression"), str) and set(value) <= set(PARTS):
         return value["expression"], value.get("tz"), value.get("dst", VIXIE)
-    raise CronError("a cron expression is a text, or an object of expression, tz and dst")
+    raise CronError("a cron expression must be a text, or an object of expression, tz and dst")
 
 
 def write(expression: CompiledExpression) -> str | dict[str, str]:

@@ -120,7 +120,7 @@ def fires_at(pattern: WallPattern, zone: Zone, policy: DstPolicy, instant: int) 
 
 
 def any_within(pattern: WallPattern, start: int, end: int) -> bool:
-    """Whether a wall time from `start` up to, and without, `end` fires."""
+    """Whether a wall time in [start, end) fires."""
     wall = pattern.at_or_after(start)
     return wall is not None and wall < end
 

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# No clock ever jumped by more than a day; two transitions this near each other may affect the same wall time.
+# Offset changes are at most one day; two transitions this near each other may affect the same wall time.
 NEAR = 3 * DAY
 
 # (instant, offset before it, offset from it on)
@@ -154,7 +154,7 @@ class NamedZone(Zone):
         return [ours + _DAYS_OF_YEAR[i] if marks[i] and marks[i + 1] else None for i in range(length)]
 
     def has_transition(self, transition: Transition) -> bool:  # noqa: ARG002
-        """Not known, so never relied on."""
+        """Unknown; return False."""
         return False
 
 

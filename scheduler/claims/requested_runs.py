@@ -102,7 +102,7 @@ def _planned(connection: Connection, stored: StoredTimer, span: TimeRange, now: 
     if start.tzinfo is None or end.tzinfo is None:
         raise TimerError("the instants of a span need a time zone")
     if end > now:
-        raise TimerError(f"a backfill is of the past, and {end.isoformat(timespec='seconds')} is yet to come")
+        raise TimerError(f"a backfill must end in the past; {end.isoformat(timespec='seconds')} is in the future")
     # From its next fire time on, a daemon accounts for a timer's fire times.
     until = end if stored.next_fire is None else min(end, stored.next_fire)
     schedule = stored.timer.schedule

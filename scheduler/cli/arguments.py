@@ -82,5 +82,5 @@ def _object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"--params {text!r} is not JSON ({error})") from None
     if not isinstance(params, dict):
-        raise click.BadParameter(f"--params is a JSON object as in '{{\"n\": 3}}', not {text!r}")
+        raise click.BadParameter(f"--params must be a JSON object as in '{{\"n\": 3}}', got {text!r}")
     return params

@@ -191,7 +191,7 @@ def missing_outcomes(demo_timer: DemoTimer, runs: list[Run]) -> list[str]:
         for outcome, least in demo_timer.expected.items()
         if counts[outcome] < least
     ] + [
-        f"{name}: {run.outcome} says {run.message!r}"
+        f"{name}: {run.outcome}: unexpected message {run.message!r}"
         for run in runs
         if run.timer == name and run.message != _MESSAGES.get(run.outcome, run.message)
     ]

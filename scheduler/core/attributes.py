@@ -57,13 +57,13 @@ ENVIRONMENTS = {
 }
 
 
-# What each attribute may be: TimerError where a value is something else, or the value as a timer keeps it
+# Validators: each returns the normalised value or raises TimerError
 
 
 def check_name(what: str, name: object) -> str:
-    """Refuse a name that is empty, too long, or has characters that would spoil a terminal or a log."""
+    """Refuse a name that is empty, too long, or contains control characters."""
     if not isinstance(name, str) or not name.strip():
-        raise TimerError(f"a timer needs a {what}, a text that is not blank; got {name!r}", field=what)
+        raise TimerError(f"a timer needs a {what}: expected text that is not blank, got {name!r}", field=what)
     if len(name) > MAX_NAME_LENGTH:
         raise TimerError(f"{what} has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed", field=what)
     if name.isprintable():
@@ -80,15 +80,15 @@ def check_name(what: str, name: object) -> str:
 def params_text(params: Mapping[str, Any]) -> str:
     """The parameters as JSON text; TimerError unless they are a JSON object of at most 64 KiB."""
     if not isinstance(params, Mapping):
-        raise TimerError(f"parameters are a JSON object, not {type(params).__name__}", field="params")
+        raise TimerError(f"parameters must be a JSON object, got {type(params).__name__}", field="params")
     for key in params:
         if not isinstance(key, str):
-            raise TimerError(f"the names of parameters are texts, not {key!r}", field="params")
+            raise TimerError(f"parameter names must be strings, got {key!r}", field="params")
     try:
         encoded = _COMPACT.encode(dict(params))
         size = len(encoded.encode())
     except (TypeError, ValueError, RecursionError) as error:
-        raise TimerError(f"parameters are no JSON object: {error}", field="params") from error
+        raise TimerError(f"parameters cannot be encoded as JSON: {error}", field="params") from error
     if size > MAX_PARAMS_BYTES:
         raise TimerError(
             f"parameters take {size} bytes, at most {MAX_PARAMS_BYTES} are allowed; store them and pass a reference",
@@ -104,14 +104,15 @@ def _check_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _check_enabled(enabled: object) -> bool:
     if not isinstance(enabled, bool):
-        raise TimerError(f"enabled is True or False, not {enabled!r}", field="enabled")
+        raise TimerError(f"enabled must be True or False, got {enabled!r}", field="enabled")
     return enabled
 
 
 def _check_limit(limit_s: object) -> float:
     if isinstance(limit_s, bool) or not isinstance(limit_s, int | float) or not 0 < limit_s <= MAX_LIMIT_S:
         raise TimerError(
-            f"a time limit is more than 0 s and at most {MAX_LIMIT_S:.0f} s, not {_plain(limit_s)}", field="limit_s"
+            f"a time limit must be more than 0 s and at most {MAX_LIMIT_S:.0f} s, got {_plain(limit_s)}",
+            field="limit_s",
         )
     return limit_s
 
@@ -120,27 +121,27 @@ def _check_choice(name: str, choices: Mapping[str, StrEnum], value: str) -> StrE
     try:
         return choices[value]
     except (KeyError, TypeError):
-        raise TimerError(f"{name} is one of {', '.join(choices)}; not {value!r}", field=name) from None
+        raise TimerError(f"{name} must be one of {', '.join(choices)}; got {value!r}", field=name) from None
 
 
 def _check_jitter(jitter_s: object) -> int:
     if isinstance(jitter_s, bool) or not isinstance(jitter_s, int) or not 0 <= jitter_s <= MAX_JITTER_S:
         raise TimerError(
-            f"a jitter is a whole number of seconds from 0 to {MAX_JITTER_S}, not {jitter_s!r}", field="jitter_s"
+            f"a jitter must be a whole number of seconds from 0 to {MAX_JITTER_S}, got {jitter_s!r}", field="jitter_s"
         )
     return jitter_s
 
 
 def _check_retries(retries: object) -> int:
     if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= MAX_RETRIES:
-        raise TimerError(f"a run is tried again 0 to {MAX_RETRIES} times, not {retries!r}", field="retries")
+        raise TimerError(f"retries must be a whole number from 0 to {MAX_RETRIES}, got {retries!r}", field="retries")
     return retries
 
 
 def _check_backoff(backoff_s: object) -> float:
     if isinstance(backoff_s, bool) or not isinstance(backoff_s, int | float) or not 0 < backoff_s <= MAX_BACKOFF_S:
         raise TimerError(
-            f"a back-off is more than 0 s and at most {MAX_BACKOFF_S:.0f} s, not {_plain(backoff_s)}",
+            f"a back-off must be more than 0 s and at most {MAX_BACKOFF_S:.0f} s, got {_plain(backoff_s)}",
             field="retry_backoff_s",
         )
     return backoff_s
@@ -149,7 +150,8 @@ def _check_backoff(backoff_s: object) -> float:
 def _check_threshold(threshold: int) -> int:
     if not 0 <= threshold <= 1_000_000:
         raise TimerError(
-            f"a breaker opens after 1 to 1,000,000 failures, or 0 = never; not {threshold}", field="breaker_threshold"
+            f"a breaker threshold must be from 1 to 1,000,000 failures, or 0 = never; got {threshold}",
+            field="breaker_threshold",
         )
     return threshold
 
@@ -165,7 +167,7 @@ def _plain(number: object) -> str:
 def _environment(value: Any) -> Environment:
     environment = ENVIRONMENTS.get(str(value).strip().lower())
     if environment is None:
-        raise ValueError(f"it is production or stage, not {value!r:.40}")
+        raise ValueError(f"expected production or stage, got {value!r:.40}")
     return environment
 
 

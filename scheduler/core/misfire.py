@@ -19,7 +19,7 @@ FIRE_ALL_CAP = 100
 
 
 class MisfirePolicy(StrEnum):
-    """What becomes of fire times that were missed."""
+    """How missed fire times are handled."""
 
     FIRE_ONCE = "fire_once"
     FIRE_ALL = "fire_all"
@@ -91,11 +91,11 @@ def _fires_from(schedule: FireTimes, start: datetime, since: datetime, now: date
 def _caught_up(
     schedule: FireTimes, since: datetime, last: datetime, policy: MisfirePolicy, *, cap: int, fires_on_time: bool
 ) -> tuple[datetime, ...]:
-    """The missed fire times that the policy runs all the same, oldest first."""
+    """The missed fire times that the policy still runs, oldest first."""
     if policy is MisfirePolicy.SKIP:
         return ()
     if policy is MisfirePolicy.FIRE_ONCE:
-        # A fire time on time in the same claim stands for the one that was missed.
+        # An on-time fire in this claim replaces the missed one.
         return () if fires_on_time else (last,)
     latest: list[datetime] = []
     fire: datetime | None = last

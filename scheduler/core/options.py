@@ -14,13 +14,13 @@ from typing import Any
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-# Readers: from a cell, or a JSON value, to a Python value; ValueError where it is something else
+# Readers: each turns a cell or a JSON value into a Python value, or raises ValueError
 
 
 def text(value: Any) -> str:
-    """A text as it is given."""
+    """A text, unchanged."""
     if not isinstance(value, str):
-        raise ValueError(f"it is a text, not {json.dumps(value)[:40]}")
+        raise ValueError(f"expected text, got {json.dumps(value)[:40]}")
     return value
 
 
@@ -41,7 +41,7 @@ def whole(value: Any) -> int:
             return int(value)
         except ValueError:
             pass
-    raise ValueError(f"it is a whole number, not {value!r:.40}")
+    raise ValueError(f"expected a whole number, got {value!r:.40}")
 
 
 def number(value: Any) -> float:
@@ -51,25 +51,25 @@ def number(value: Any) -> float:
             return float(value)
         except (ValueError, OverflowError):
             pass
-    raise ValueError(f"it is a number of seconds, not {value!r:.40}")
+    raise ValueError(f"expected a number of seconds, got {value!r:.40}")
 
 
 def truth(value: Any) -> bool:
     """True or False, as true, yes, 1, false, no or 0."""
     read = _TRUTH.get(str(value).strip().lower())
     if read is None:
-        raise ValueError(f"it is true or false, not {value!r:.40}")
+        raise ValueError(f"expected true or false, got {value!r:.40}")
     return read
 
 
 def json_value(value: Any) -> Any:
-    """What JSON text holds; a value that is no text as it is."""
+    """The value of a JSON text; any other value is returned unchanged."""
     if not isinstance(value, str):
         return value
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is a JSON object ({error})") from None
+        raise ValueError(f"invalid JSON: {error}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from .run import Outcome
 
 
 class OverlapPolicy(StrEnum):
-    """What becomes of a fire time while an earlier run of its timer is still open."""
+    """How a fire time is handled while an earlier run of its timer is still open."""
 
     SKIP = "skip"
     ALLOW = "allow"
@@ -47,7 +47,7 @@ class ClaimPlan:
 
 
 def plan_claim(overlap: OverlapPolicy, breaker: Breaker, due: Due, *, open_runs: int) -> ClaimPlan:
-    """Decide what becomes of the due fire times of a timer that has `open_runs` runs begun or waiting."""
+    """Decide how to handle the due fire times of a timer that has `open_runs` runs begun or waiting."""
     runs: list[NewRun] = []
     if due.misfired is not None:
         missed = due.misfired
@@ -55,7 +55,7 @@ def plan_claim(overlap: OverlapPolicy, breaker: Breaker, due: Due, *, open_runs:
     has_begun = False
     for fire_time in due.fire_times:
         if has_begun and overlap is not OverlapPolicy.ALLOW:
-            # These are due together only because the claim is late, which is no overlap: they take turns.
+            # These are due together only because the claim is late, not an overlap, so later ones wait.
             runs.append(NewRun(fire_time, fire_time, waits=True))
             continue
         admitted, admission = admit(breaker, fire_time)

@@ -65,7 +65,7 @@ class Timer:
                 object.__setattr__(self, name, checked)
         if not isinstance(self.trigger, Trigger):
             raise TimerError(
-                f"a trigger is Cron('0 0 8 ? * MON') or Every(60), not {self.trigger!r}",
+                f"a trigger must be a Trigger such as Cron('0 0 8 ? * MON') or Every(60), got {self.trigger!r}",
                 field="trigger",
             )
         _check_gap(self.jitter_s, self.trigger)
@@ -82,10 +82,10 @@ class Timer:
 
 
 def check_new(timer: Timer) -> None:
-    """Refuse blanks at the ends of names, which are invisible. Of new timers only: a store may hold older ones."""
+    """Refuse names with leading or trailing whitespace. For new timers only: a store may hold older ones."""
     for what, name in (("name", timer.name), ("function", timer.function)):
         if name != name.strip():
-            raise TimerError(f"{what} {name!r} has a blank at an end; leave it out: {name.strip()!r}", field=what)
+            raise TimerError(f"{what} {name!r} has leading or trailing whitespace; use {name.strip()!r}", field=what)
 
 
 def _check_gap(jitter_s: int, trigger: Trigger) -> None:

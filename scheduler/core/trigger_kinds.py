@@ -142,21 +142,21 @@ def plugins() -> _Plugins:
 
 
 def _checked(word: str, cls: Any, others: Sequence[type[Trigger]]) -> type[Trigger]:
-    """The class of an entry point; TimerError where it is no kind of trigger, or takes the place of another."""
+    """The class of an entry point; TimerError where it is not a trigger kind, or conflicts with another."""
     if not (isinstance(cls, type) and issubclass(cls, Trigger)):
-        raise TimerError("it is no subclass of scheduler.timer.Trigger")
+        raise TimerError("it is not a subclass of scheduler.timer.Trigger")
     if getattr(cls, "kind", None) != word:
-        raise TimerError(f"its kind is {getattr(cls, 'kind', None)!r}, and its entry point has another name")
+        raise TimerError(f"its kind {getattr(cls, 'kind', None)!r} differs from the name of its entry point")
     if not getattr(cls, "options", ()):
-        raise TimerError("it has no options, of which the first chooses it")
+        raise TimerError("it has no options; the first option must select the kind")
     if word in {other.kind for other in others}:
-        raise TimerError("there is another kind of that name")
+        raise TimerError("another kind has the same name")
     taken = {option.name: option for other in others for option in other.options}
     first = {other.options[0].name for other in others}
     attributes = {attribute.name for attribute in ATTRIBUTES} | {attribute.column for attribute in ATTRIBUTES}
     for option in cls.options:
         if {option.name, option.column} & attributes:
-            raise TimerError(f"a timer has an attribute {option.name!r}")
+            raise TimerError(f"its option {option.name!r} is already an attribute of timers")
         if option.name in first or taken.get(option.name, option) != option:
-            raise TimerError(f"another kind has an option {option.name!r}")
+            raise TimerError(f"its option {option.name!r} already belongs to another kind")
     return cls

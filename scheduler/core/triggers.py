@@ -249,10 +249,10 @@ class Every(Trigger):
 
     def __post_init__(self) -> None:
         if isinstance(self.seconds, bool) or not isinstance(self.seconds, int):
-            raise TimerError(f"an interval is a whole number of seconds, not {self.seconds!r}", field="every")
+            raise TimerError(f"an interval must be a whole number of seconds, got {self.seconds!r}", field="every")
         if not 1 <= self.seconds <= MAX_INTERVAL_S:
             raise TimerError(
-                f"an interval of {self.seconds} s is out of range: 1 to {MAX_INTERVAL_S} (366 days)", field="every"
+                f"an interval must be from 1 to {MAX_INTERVAL_S} s (366 days), got {self.seconds}", field="every"
             )
 
     def next_fire(self, after: datetime) -> datetime | None:

@@ -46,5 +46,5 @@ class ClockSetback:
     def _reschedule(self) -> None:
         self._claim_ahead.release()
         count = self._timers.recompute_next_fires(now=self._clock.now())
-        log.warning("the system clock was set back by %.0f s; planned %d timers afresh", self._set_back_s, count)
+        log.warning("the system clock was set back by %.0f s; rescheduled %d timers", self._set_back_s, count)
         self._set_back_s = 0.0

@@ -177,7 +177,7 @@ class Daemon:
         try:
             wait_s = self.step()
         except LeaseLostError as error:
-            log.warning("%s; starting afresh", error)
+            log.warning("%s; registering again under a new id", error)
             self._faults["lease"] += 1
             self._claims.forget_unknown_commits()
             self._claim_ahead.forget()
@@ -194,7 +194,7 @@ class Daemon:
         except Exception:
             # A fault of this program must not stop other timers.
             self._faults["unforeseen"] += 1
-            log.exception("unforeseen; going on in %g s", RETRY_S)
+            log.exception("unexpected error in the daemon; retrying in %g s", RETRY_S)
             self._agenda.read_upcoming_at = 0.0
             return RETRY_S
         self._log_store("")

@@ -9,7 +9,7 @@ from enum import StrEnum
 class Severity(StrEnum):
     """How serious a finding is; the values are those that --json prints.
 
-    A warning deserves a look and keeps nothing from working; an error does.
+    A warning: works, but review it. An error: something does not work.
     """
 
     OK = "well"

@@ -65,7 +65,7 @@ _WARNING_SKEW = timedelta(seconds=1)
 
 
 def _check_server_clock(store: Store) -> Finding:
-    """The server is taken to have read its clock halfway between question and answer."""
+    """Assumes the server read its clock at the midpoint of the round trip."""
     with store.reading() as connection:
         before = datetime.now(UTC)
         server_time: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
@@ -121,7 +121,7 @@ def _check_daemons(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding
     what = f"{display.number(len(living), 'daemon')}: {_listed(named)}"
     expired = len(statistics.daemons) - len(living)
     if expired:
-        return Finding.warning("daemons", f"{what}; {display.number(expired, 'expired lease')} besides")
+        return Finding.warning("daemons", f"{what}, and {display.number(expired, 'expired lease')}")
     return Finding.ok("daemons", what)
 
 

@@ -76,7 +76,7 @@ def error_text(error: BaseException) -> str:
         code = f" [{error.code}]" if isinstance(error, LeanEngineError) else ""
         return _storable(f"{type(error).__name__}{code}: {error}")
     except Exception:
-        return f"{type(error).__name__}, whose text raises"
+        return f"{type(error).__name__} (str() of the exception failed)"
 
 
 def result_text(result: object) -> str:

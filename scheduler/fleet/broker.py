@@ -29,7 +29,7 @@ def celery_app(broker: str, store: Store) -> Celery:
     """The Celery app of a store's fleet; ConfigError for an unusable broker or store, or without Celery."""
     scheme = broker.partition("://")[0]
     if scheme not in SCHEMES or "://" not in broker:
-        raise ConfigError(f"broker: {scheme!r} does not serve; it is one of {', '.join(f'{s}://…' for s in SCHEMES)}")
+        raise ConfigError(f"unsupported broker scheme {scheme!r}; use one of {', '.join(f'{s}://…' for s in SCHEMES)}")
     if not store.has_server:
         raise ConfigError(
             f"a Celery fleet needs a store that its workers share: store = postgresql://user@host/database, not {store}"

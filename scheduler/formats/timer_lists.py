@@ -205,7 +205,7 @@ def _csv_rows(text: str) -> _FileRows:
                 filled = {column: cell for column, cell in zip(header, cells, strict=False) if cell.strip()}
                 rows.append(_FileRow(line, filled))
     except csv.Error as error:
-        raise TimerListError([FileProblem(reader.line_num, None, f"no CSV: {error}")]) from error
+        raise TimerListError([FileProblem(reader.line_num, None, f"invalid CSV: {error}")]) from error
     if header is None:
         raise TimerError(f"the list is empty; its first line names the columns, as in {','.join(COLUMNS[:5])}")
     return _FileRows(columns, rows, problems)
@@ -228,17 +228,19 @@ def _json_rows(text: str) -> _FileRows:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
-        raise TimerListError([FileProblem(error.lineno, f"column {error.colno}", f"no JSON: {error.msg}")]) from error
+        raise TimerListError(
+            [FileProblem(error.lineno, f"column {error.colno}", f"invalid JSON: {error.msg}")]
+        ) from error
     except RecursionError as error:
-        raise TimerError("no JSON: it is nested too deeply") from error
+        raise TimerError("invalid JSON: nested too deeply") from error
     if not isinstance(values, list):
-        raise TimerError('a list of timers in JSON is an array: [{"name": …, "function": …, "cron": …}]')
+        raise TimerError('expected a JSON array of timers: [{"name": …, "function": …, "cron": …}]')
     columns = Columns.of_names({key for value in values if isinstance(value, dict) for key in value})
     rows: list[_FileRow] = []
     problems: list[FileProblem] = []
     for line, value in _elements(text):
         if not isinstance(value, dict):
-            problems.append(FileProblem(line, None, f"a timer is an object, not {json.dumps(value)[:40]}"))
+            problems.append(FileProblem(line, None, f"expected a timer as an object, got {json.dumps(value)[:40]}"))
             continue
         problems += [FileProblem(line, None, fault) for key in value if (fault := columns.unknown(key))]
         filled = {columns.column(key): held for key, held in value.items() if held is not None}

@@ -81,7 +81,7 @@ def check_function(project: Project, timer: Timer, target: str | None) -> None:
         if functions is not None:
             functions.check(timer.function, timer.params)
     except FunctionError as error:
-        raise FunctionError(f"{error} (--no-check adds the timer all the same)") from error
+        raise FunctionError(f"{error} (use --no-check to add it anyway)") from error
 
 
 def missing_functions(

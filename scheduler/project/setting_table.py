@@ -31,7 +31,7 @@ class Setting:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("expected a text that is not blank")
+        raise ValueError("expected text that is not blank")
     return value
 
 

@@ -64,7 +64,7 @@ class Change:
             case Effect.ADDED:
                 return f"added the timer {name}, {state}"
             case Effect.ADOPTED:
-                return f"the timer {name} was there before its declaration, and stays as it is: it differs in {details}"
+                return f"the timer {name} already existed and was not changed; the declaration differs in {details}"
             case Effect.CHANGED:
                 return f"changed the timer {name}, {state}: {details}"
             case Effect.DISABLED:

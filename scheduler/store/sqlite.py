@@ -141,7 +141,7 @@ class SqliteStore(Store):
             "the file cannot be opened; does its folder exist, and may it be written?",
         ),
         ("disk is full", StoreUnavailableError, "the disk is full; free some space"),
-        ("disk I/O", StoreUnavailableError, "the disk does not answer as it should"),
+        ("disk I/O", StoreUnavailableError, "disk I/O error"),
     )
 
 

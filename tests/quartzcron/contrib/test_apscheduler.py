@@ -100,9 +100,9 @@ def test_a_scheduler_takes_it() -> None:
     [
         ({"timezone": "Asia/Shangai"}, "did you mean 'Asia/Shanghai'"),
         ({"timezone": 3}, "tzinfo"),
-        ({"jitter": "60"}, "jitter is a number of seconds, not str"),
-        ({"jitter": -1}, "from 0 on"),
-        ({"jitter": float("nan")}, "from 0 on"),
+        ({"jitter": "60"}, "jitter must be a number of seconds, got str"),
+        ({"jitter": -1}, "0 or more seconds"),
+        ({"jitter": float("nan")}, "0 or more seconds"),
     ],
 )
 def test_wrong_options_are_refused_at_once(options: dict[str, Any], message: str) -> None:

@@ -139,9 +139,9 @@ def test_crontab_lines_are_read(crontab: str, quartz: str) -> None:
         ("0 8 13 * 5", "days", "no Quartz expression has days of month 13 or days of week 5"),
         ("0 8 */2 * 5", "days", "days of month */2 and days of week 5"),
         ("0 8 30 2 *", "days", "never fires"),
-        ("0 8 * *", None, "5 fields, not 4"),
-        ("0 0 8 * * ?", None, "5 fields, not 6"),
-        ("", None, "5 fields, not 0"),
+        ("0 8 * *", None, "5 fields, got 4"),
+        ("0 0 8 * * ?", None, "5 fields, got 6"),
+        ("", None, "5 fields, got 0"),
         ("@reboot", None, "is not a calendar time"),
         ("0/15 * * * *", "minute", "write 0-59/15"),
         ("60 * * * *", "minute", "60 is not within 0 to 59"),
@@ -242,7 +242,7 @@ def test_spring_is_read(spring: str, quartz: str) -> None:
         ("0 0 0 * * L", "not a value"),
         ("0 0 0 WL * *", "not a value"),
         ("0 0 0 15WX * *", "not a value"),
-        ("0 0 0 * * * *", "6 fields, not 7"),
+        ("0 0 0 * * * *", "6 fields, got 7"),
         ("0 0 25 * * *", "25 is not within 0 to 23"),
         ("0 0 23-1 * * *", "runs backwards"),
     ],
@@ -303,7 +303,7 @@ def test_eventbridge_is_read(eventbridge: str, quartz: str) -> None:
         ("rate(5 minutes)", "counts from the creation of its rule"),
         ("at(2026-01-01T00:00:00)", "is not cron(…)"),
         ("cron(0 8 ? * MON-FRI *", "is not cron(…)"),
-        ("0 8 * * 3#1", "6 fields, not 5"),
+        ("0 8 * * 3#1", "6 fields, got 5"),
         ("0 8 * * * *", "both day fields are given"),
         ("0 8 ? * MON 2026-2199", "years go from 1970 to 2099"),
     ],
@@ -461,5 +461,5 @@ def test_zone_and_policy_are_passed_on() -> None:
 @pytest.mark.parametrize("reader", ["from_crontab", "from_spring", "from_eventbridge", "from_oncalendar"])
 def test_what_is_no_text_is_a_type_error(reader: str, wrong: object) -> None:
     """With the type of the argument."""
-    with pytest.raises(TypeError, match=f"a schedule is a text, not {type(wrong).__name__}"):
+    with pytest.raises(TypeError, match=f"a schedule must be a str, got {type(wrong).__name__}"):
         getattr(CronExpression, reader)(wrong)

@@ -77,5 +77,5 @@ def test_an_h_that_means_nothing_is_refused(text: str, column: int, message: str
 
 def test_a_key_is_a_str() -> None:
     """An int would be hashed by its digits in one version and its bytes in another."""
-    with pytest.raises(TypeError, match="a key is a str"):
+    with pytest.raises(TypeError, match="a key must be a str"):
         CronExpression.hashed("0 H * * * ?", key=5)  # type: ignore[arg-type]

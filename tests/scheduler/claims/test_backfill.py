@@ -155,7 +155,7 @@ def test_runs_that_have_not_begun_can_be_cancelled(missed: Service) -> None:
 @pytest.mark.parametrize(
     ("start", "end", "message"),
     [
-        (-HOUR, HOUR, "a backfill is of the past, and 2026-01-01T01:00:00.00:00 is yet to come"),
+        (-HOUR, HOUR, "a backfill must end in the past; 2026-01-01T01:00:00.00:00 is in the future"),
         (-12 * HOUR, 0 * HOUR, "12 fire times of the span have no run, and 10 are entered at once; narrow it to end "),
         (-200_000 * HOUR, 0 * HOUR, "the span holds 200,000 fire times, and at most 100,000 are checked; narrow it"),
     ],
@@ -257,7 +257,7 @@ def test_one_run_and_none_are_printed_as_such(command_line: CommandLine) -> None
     [
         ((), "give either the beginning of the time span, as in --from 2026-01-05T00:00, or --cancel"),
         (("--from", "2026-01-05", "--cancel"), "give either the beginning of the time span"),
-        (("--from", "2026-01-05", "--to", "2098-01-05"), "a backfill is of the past, and 2098-01-05T00:00:00+08:00"),
+        (("--from", "2026-01-05", "--to", "2098-01-05"), "a backfill must end in the past; 2098-01-05T00:00:00+08:00"),
         (("--from", "monday"), "'monday' is not an instant"),
         (
             (*SPAN, "--limit", "2"),

@@ -67,4 +67,4 @@ def test_the_demo_checks_the_messages_to_the_letter() -> None:
     """A wrong word in a message is listed too."""
     _, _, primes, _ = demo_timers()
     runs = [run_of("primes", Outcome.TIMED_OUT, 2), run_of("primes", Outcome.SHORT_CIRCUITED, 3, "short-circuited.")]
-    assert missing_outcomes(primes, runs) == ["primes: short_circuited says 'short-circuited.'"]
+    assert missing_outcomes(primes, runs) == ["primes: short_circuited: unexpected message 'short-circuited.'"]

@@ -120,11 +120,11 @@ def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLin
     for expected in (
         "line 3, cron: minutes, column 3: 75 is out of range",
         "line 4, name: name 'two\\n' has the control character U+000A",
-        "line 6, seconds: it is a whole number, not 'soon'",
-        "line 6, environment: it is production or stage, not 'prodction'",
+        "line 6, seconds: expected a whole number, got 'soon'",
+        "line 6, environment: expected production or stage, got 'prodction'",
         "line 7, cron: a timer has an expression or an interval: fill one of the columns cron and seconds",
         "line 8, name: production has 'good' twice, on line 2 too",
-        "line 9, params: it is a JSON object",
+        "line 9, params: invalid JSON: ",
     ):
         assert expected in said
     assert not (command_line.folder / ".scheduler").exists()
@@ -139,17 +139,23 @@ def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLin
         ("", "the list is empty; its first line names the columns"),
         ("name,functoin,cron\n", "there is no column 'functoin'; did you mean 'function'?"),
         ("name,function,every,seconds\n", "line 1: the column 'seconds' comes twice"),
-        ('name,function\n"x,y\n', "no CSV: "),
-        ("[\n{", "line 2, column 2: no JSON: "),
-        ('{"name": "t"}', "a list of timers in JSON is an array"),
+        ('name,function\n"x,y\n', "invalid CSV: "),
+        ("[\n{", "line 2, column 2: invalid JSON: "),
+        ('{"name": "t"}', "expected a JSON array of timers"),
         ('[\n\n{"name": "t", "function": "f", "cronn": "x"}]', "line 3: there is no column 'cronn'"),
-        ('[{"name": "t", "function": "f", "seconds": 1},\n3]', "line 2: a timer is an object, not 3"),
-        ('[\n{"name": 1, "function": "f", "seconds": 1}]', "line 2, name: it is a text, not 1"),
-        ('[{"name": "t", "function": "f", "seconds": 1, "params": [1]}]', "line 1, params: parameters are a JSON obj"),
-        ('[{"name": " t", "function": "f", "seconds": 1}]', "line 1, name: name ' t' has a blank at an end"),
-        ('[{"name": "t", "function": "f", "seconds": 0}]', "line 1, seconds: an interval of 0 s is out of range"),
+        ('[{"name": "t", "function": "f", "seconds": 1},\n3]', "line 2: expected a timer as an object, got 3"),
+        ('[\n{"name": 1, "function": "f", "seconds": 1}]', "line 2, name: expected text, got 1"),
+        (
+            '[{"name": "t", "function": "f", "seconds": 1, "params": [1]}]',
+            "line 1, params: parameters must be a JSON obj",
+        ),
+        (
+            '[{"name": " t", "function": "f", "seconds": 1}]',
+            "line 1, name: name ' t' has leading or trailing",
+        ),
+        ('[{"name": "t", "function": "f", "seconds": 0}]', "line 1, seconds: an interval must be from 1 to"),
         ('[{"name": "t", "function": "f", "cron": "0 0 8 * * ?", "tz": "Mars"}]', "line 1, tz: "),
-        ("[" * 100_000, "no JSON: "),
+        ("[" * 100_000, "invalid JSON: "),
     ],
 )
 def test_a_list_that_cannot_be_read_is_refused_with_the_line(
@@ -169,7 +175,7 @@ def test_a_file_that_is_missing_or_not_utf_8_is_refused(command_line: CommandLin
 
 
 def test_a_missing_function_is_reported_before_a_timer_is_added(command_line: CommandLine) -> None:
-    """With its line; --no-check adds the timers all the same."""
+    """With its line; --no-check adds the timers anyway."""
     command_line.write("cloud.py", CLOUD)
     path = str(command_line.write("timers.csv", CSV.replace("preview,hello", "preview,helo")))
     said = command_line.refusal("timers", "import", path)
@@ -206,7 +212,7 @@ def test_all_problems_are_reported_at_once(command_line: CommandLine) -> None:
         "line 5, params",
         "line 6",
         "line 8, environment",
-        "(--no-check adds the timers all the same)",
+        "(use --no-check to add them anyway)",
     ]
     assert "Mars" in lines[3]
     assert "summer" in lines[4]

@@ -253,8 +253,8 @@ def test_a_program_retries_its_own_timers() -> None:
 def test_retries_are_options_of_a_timer(command_line: CommandLine) -> None:
     """Given, changed, listed, refused."""
     add = ("timers", "add", "t", "--function", "f", "--every", "60")
-    assert "0 to 100 times, not 101" in command_line.refusal(*add, "--retries", "101")
-    assert "a back-off is more than 0 s" in command_line.refusal(*add, "--retry-backoff", "0")
+    assert "from 0 to 100, got 101" in command_line.refusal(*add, "--retries", "101")
+    assert "a back-off must be more than 0 s" in command_line.refusal(*add, "--retry-backoff", "0")
     added = command_line.json(*add, "--retries", "3")
     assert (added["retries"], added["retry_backoff_s"]) == (3, 10.0)
     edited = command_line.json("timers", "edit", "t", "--retry-backoff", "2.5")

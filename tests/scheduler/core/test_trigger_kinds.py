@@ -43,7 +43,7 @@ MINUTE = timedelta(minutes=1)
 
 def read(value):
     if not all(part.isdigit() for part in str(value).split(",")):
-        raise ValueError(f"it is a list of minutes, not {value!r}")
+        raise ValueError(f"expected a list of minutes, got {value!r}")
     return str(value)
 
 
@@ -189,7 +189,7 @@ def test_an_unknown_kind_is_an_error_that_names_it() -> None:
     ("kind", "text", "reason"),
     [
         ("moon", '{"phase":"full"}', "no installed package has the trigger kind 'moon'"),
-        ("every", '{"seconds":0,"anchor_at":0}', "an interval of 0 s is out of range"),
+        ("every", '{"seconds":0,"anchor_at":0}', "an interval must be from 1 to"),
         ("cron", '{"tz":"UTC"}', """the trigger {"tz":"UTC"} cannot be read as 'cron': KeyError('expression')"""),
         ("cron", "{", "the trigger { cannot be read as 'cron'"),
         ("every", "null", "the trigger null cannot be read as 'every'"),
@@ -245,7 +245,7 @@ def test_the_command_line_adds_shows_and_edits_it_with_its_own_option(command_li
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--minutes", "five"), "it is a list of minutes, not 'five'"),
+        (("--minutes", "five"), "expected a list of minutes, got 'five'"),
         (("--minutes", "5", "--dst", "quartz"), "a list of minutes has no time zone: --tz and --dst go with --cron"),
         (("--minutes", "5", "--every", "5"), "--cron '0 0 8 ? * MON', --every 60 and --minutes 5,25"),
         (("--every", "5", "--tz", "UTC"), "an interval has no time zone: --tz and --dst go with --cron or --minutes"),
@@ -272,7 +272,7 @@ def test_it_is_exported_and_imported(command_line: CommandLine, tmp_path: Path) 
     command_line.run("timers", "rm", "t")
     assert command_line.run("timers", "export").stdout.splitlines()[0] == ",".join(timer_lists.COLUMNS)
     path = command_line.write("bad.csv", "name,function,at_minutes\nt,hello,five\n")
-    assert "line 2, at_minutes: it is a list of minutes" in command_line.refusal("timers", "import", str(path))
+    assert "line 2, at_minutes: expected a list of minutes" in command_line.refusal("timers", "import", str(path))
 
 
 @pytest.mark.usefixtures("hourly")
@@ -401,10 +401,16 @@ def test_the_command_line_shows_a_timer_that_it_cannot_read(command_line: Comman
             "broken",
             "cannot be loaded from no_such_module:Broken: ModuleNotFoundError: No module named 'no_such_module'",
         ),
-        ("number", "cannot be loaded from hourly.triggers:MINUTE: it is no subclass of scheduler.timer.Trigger"),
-        ("nameless", "cannot be loaded from hourly.triggers:Nameless: its kind is 'minutes', and its entry point"),
-        ("greedy", "cannot be loaded from hourly.triggers:Greedy: another kind has an option 'every'"),
-        ("taking", "cannot be loaded from hourly.triggers:Taking: a timer has an attribute 'limit_s'"),
+        ("number", "cannot be loaded from hourly.triggers:MINUTE: it is not a subclass of scheduler.timer.Trigger"),
+        (
+            "nameless",
+            "cannot be loaded from hourly.triggers:Nameless: its kind 'minutes' differs from the name of its entry",
+        ),
+        ("greedy", "cannot be loaded from hourly.triggers:Greedy: its option 'every' already belongs to another kind"),
+        (
+            "taking",
+            "cannot be loaded from hourly.triggers:Taking: its option 'limit_s' is already an attribute of timers",
+        ),
         ("empty", "cannot be loaded from hourly.triggers:Empty: it has no options"),
     ],
 )

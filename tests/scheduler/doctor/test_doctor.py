@@ -142,7 +142,7 @@ def test_an_expired_lease_is_a_warning(store: Store) -> None:
     found = findings_of(store)["daemons"]
     assert found.severity is Severity.WARNING
     assert "1 daemon: elsewhere (process 1" in found.text
-    assert "; 1 expired lease besides" in found.text
+    assert ", and 1 expired lease" in found.text
 
 
 def test_clock_and_notifications_of_a_postgresql_store_are_checked(postgres: Server) -> None:

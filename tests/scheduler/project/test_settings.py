@@ -56,7 +56,7 @@ def test_a_store_is_a_path_or_a_url(tmp_path: Path, given: str, opened: str) -> 
         ("port = 70000", "port = 70000 is invalid: expected a whole number from 0 to 65,535"),
         ("port = true", "port = True is invalid"),
         ("port = [1]", "port = [1] is invalid"),
-        ("store = ' '", "expected a text that is not blank"),
+        ("store = ' '", "expected text that is not blank"),
         ("limit_s = 0", "expected a number of seconds, more than 0 and at most 86400"),
         ("environment = 'prod'", "expected production or stage or development"),
         ("tz = 'Asia/Shangai'", "did you mean 'Asia/Shanghai'?"),

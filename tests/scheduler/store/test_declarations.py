@@ -96,7 +96,7 @@ def test_a_timer_that_was_there_before_its_declaration_stays_as_it_is(store: Sto
     TimerTable(store).add([replace(NIGHTLY, limit_s=2.0, enabled=True)], now=START)
     (change,) = synchronised(store, NIGHTLY)
     assert str(change) == (
-        "the timer 'nightly' was there before its declaration, and stays as it is: it differs in limit_s"
+        "the timer 'nightly' already existed and was not changed; the declaration differs in limit_s"
     )
     assert bring(store, NIGHTLY) == []
     assert TimerTable(store).get("nightly").timer == replace(NIGHTLY, limit_s=2.0, enabled=True)
@@ -234,7 +234,7 @@ def test_a_decorator_sets_the_attributes_of_a_timer(engine: Engine) -> None:
         (None, {}, "@engine.timer of 'len': give an expression or an interval"),
         ("0 0 8 ? * MON", {"every": 60}, "@engine.timer of 'len': give an expression or an interval"),
         ("0 0 8 ? * MON", {"limit": 60}, "there is no option 'limit'; options are every, tz, dst, breaker_threshold"),
-        ("0 0 8 ? * MON", {"limit_s": 0}, "@engine.timer of 'len': a time limit is more than 0 s"),
+        ("0 0 8 ? * MON", {"limit_s": 0}, "@engine.timer of 'len': a time limit must be more than 0 s"),
         ("0 75 8 ? * MON", {}, "@engine.timer of 'len': .*75 is out of range"),
     ],
 )

@@ -99,9 +99,9 @@ def test_blanks_at_the_ends_of_a_new_name_are_refused(timetable: TimerTable, nam
     """In the name of the timer and in that of its function, also in an edit: they are invisible."""
     timetable.add([MONDAY], now=START)
     for what in ("name", "function"):
-        with pytest.raises(TimerError, match=f"{what} '.*' has a blank at an end; leave it out: 't'"):
+        with pytest.raises(TimerError, match=f"{what} '.*' has leading or trailing whitespace; use 't'"):
             timetable.add([replace(MONDAY, **{"name": "x", what: name})], now=START)
-        with pytest.raises(TimerError, match="has a blank at an end"):
+        with pytest.raises(TimerError, match="has leading or trailing whitespace"):
             timetable.edit("monday", PRODUCTION, {what: name}, now=START)
     assert [entry.timer for entry in timetable.list()] == [MONDAY]
 

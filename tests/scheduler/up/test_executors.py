@@ -76,7 +76,7 @@ def test_functions_at_a_remote_engine_are_called_there(tmp_path: Path) -> None:
     ("settings", "words"),
     [
         ('executor = "celery"', "a Celery fleet needs a store that its workers share: store = postgresql://user@host/"),
-        ('executor = "celery"\nbroker = "sqs://x"', "broker: 'sqs' does not serve; it is one of pgmq://…, amqp://…"),
+        ('executor = "celery"\nbroker = "sqs://x"', "unsupported broker scheme 'sqs'; use one of pgmq://…, amqp://…"),
         ('executor = "http"', 'executor = "http" needs remote_engine = "https://…", the engine to call'),
         ('executor = "http"\nremote_engine = "engine:3000"', "a remote engine is an address like https://example.com"),
         ('[stage]\nexecutor = "http"', 'executor = "http" needs remote_engine'),
