@@ -31,13 +31,14 @@ from ..core.misfire import GRACE
 from ..core.run import Task
 from ..core.timestamps import stamp
 from ..errors import LeaseLostError
+from ..process_start import process_started
 from ..store.database import Store
 from ..store.rows import task_of
 from ..store.schema import daemons, runs, timers
 from .abandoned_runs import abandon
 from .open_runs import WITH_TIMER
 from .presence import Presence
-from .processes import is_gone, process_started
+from .processes import is_gone
 
 #: The end of a lease whose daemon has left, but left runs of a fleet behind for another daemon to adopt.
 GIVEN_UP = 0

@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 
+from ..process_start import process_started
+
 #: The environment variable of the mark; descendants inherit it, even one that left the process group.
 MARK = "SCHEDULER_WORKER"
 _F_SETSIG = getattr(fcntl, "F_SETSIG", 10)
@@ -21,7 +23,7 @@ _SWEEPS = 5
 
 def new_mark() -> str:
     """A mark for a new worker: pid and start time of this process, and a random number."""
-    return f"{os.getpid()}.{started(os.getpid())}.{secrets.token_hex(8)}"
+    return f"{os.getpid()}.{process_started(os.getpid())}.{secrets.token_hex(8)}"
 
 
 def kill(process: subprocess.Popen[bytes], mark: str) -> None:
@@ -47,11 +49,6 @@ def sweep_orphans() -> None:
     _kill_all(pid for pid, mark in _marked() if _is_orphaned(mark))
 
 
-def started(pid: int) -> str:
-    """When a process of this machine started, as in proc(5)'s stat; empty when there is no such process."""
-    return _status(pid)[19] if _status(pid) else ""
-
-
 def _wait_until_ended(pids: list[int]) -> None:
     """Wait until killed processes have ended: a moment, or 0.1 s for one that the kernel cannot end."""
     give_up_at = time.monotonic() + 0.1
@@ -67,7 +64,7 @@ def _lives(pid: int) -> bool:
 def _is_orphaned(mark: str) -> bool:
     pid, _, rest = mark.partition(".")
     began, _, _ = rest.partition(".")
-    return pid.isdigit() and began.isdigit() and started(int(pid)) != began
+    return pid.isdigit() and began.isdigit() and process_started(int(pid)) != began
 
 
 def _kill_all(pids: Iterable[int]) -> bool:
