@@ -144,7 +144,7 @@ class PolicyError(CronError):
         self.policy = policy
 
     def __str__(self) -> str:
-        return f"unknown daylight-saving policy {echoed(self.policy)}; it is 'vixie' or 'quartz'"
+        return f"unknown daylight-saving policy {echoed(self.policy)}; use 'vixie' or 'quartz'"
 
 
 class DialectError(CronError):

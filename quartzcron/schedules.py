@@ -308,7 +308,7 @@ def difference(expression: Expression, *others: CompiledExpression) -> Expressio
     """The fires of an expression without those of the others: an expression if one can express them, else a Union.
 
     The others are read in the zone of the first; what they take away are wall times, not whole days. Raises CronError
-    if one of them has another zone, or if what is left would take more than 1,000 expressions.
+    if one of them has another zone, or if the remaining fire times need more than 1,000 expressions.
 
     >>> from quartzcron import CronExpression
     >>> working, lunch = CronExpression("0 0 9-17 ? * MON-FRI"), CronExpression("* * 12 * * ?")
@@ -320,10 +320,10 @@ def difference(expression: Expression, *others: CompiledExpression) -> Expressio
     for other in others:
         check_type(other, CompiledExpression, "an excluded expression must be a CronExpression")
         if other.tz is not None and zone_key(other.tz) != zone_key(expression.tz):
-            raise CronError("an excluded expression is read in the zone of the other one, and has no other zone")
+            raise CronError("an excluded expression must have the zone of the other one, or none")
         parts = [left for part in parts for left in _difference(part, other)]
         if len(parts) > _MOST:
-            raise CronError(f"what is left would take more than {_MOST:,} expressions")
+            raise CronError(f"the remaining fire times need more than {_MOST:,} expressions")
     return parts[0] if len(parts) == 1 else Union(*parts)
 
 

@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with status 2."""
-        hint = "" if "unrecognized arguments: -" in message else "; an expression stands in quotes, as one argument"
+        hint = "" if "unrecognized arguments: -" in message else "; put an expression in quotes, as one argument"
         super().error(shortened(message) + hint * ("unrecognized arguments" in message))
 
 

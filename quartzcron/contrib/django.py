@@ -75,7 +75,7 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
         if expression.calendar is not None:
             raise CronError("an expression that leaves out the days of a calendar cannot be stored as a text")
         if (zone_key(expression.tz), expression.dst) != (zone_key(expected.tz), expected.dst):
-            raise CronError(f"{expression!r} has another zone or policy than its field")
+            raise CronError(f"{expression!r} has a different zone or policy from its field")
         return expression.text
 
     def formfield(self, **options: Any) -> Any:

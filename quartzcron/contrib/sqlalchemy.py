@@ -62,7 +62,7 @@ class CronType(TypeDecorator[CronExpression]):
             raise CronError("an expression that leaves out the days of a calendar cannot be stored as a text")
         expected = self._read(expression.text)
         if (zone_key(expression.tz), expression.dst) != (zone_key(expected.tz), expected.dst):
-            raise CronError(f"{expression!r} has another zone or policy than its column")
+            raise CronError(f"{expression!r} has a different zone or policy from its column")
         return expression.text
 
     def process_result_value(self, value: str | None, dialect: Dialect | None) -> CronExpression | None:  # noqa: ARG002

@@ -47,7 +47,7 @@ def parse_time_span(start: str | None, end: str | None, tz: str, *, length: time
     finish = begin + length if end is None else parse_instant(end, tz)
     if not begin < finish:
         raise TimerError(
-            f"the time span from {begin.isoformat()} to {finish.isoformat()} is empty: --from comes before --to"
+            f"the time span from {begin.isoformat()} to {finish.isoformat()} is empty: --from must be before --to"
         )
     return TimeSpan(max(begin.astimezone(UTC), _FIRST), min(finish.astimezone(UTC), _END))
 

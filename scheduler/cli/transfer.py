@@ -141,9 +141,9 @@ def _over_quota(stored: Sequence[Timer], lines: Sequence[Listed], quota: int) ->
         new = [listed.line for listed in lines if listed.values.get("environment") is environment]
         if new and (total := before[environment] + len(new)) > quota:
             text = (
-                f"{environment} would have {total} timers, {len(new)} of them from the list, and may have {quota}; "
-                f"raise the limit with --max-timers {total} (0 = no limit), or for good in scheduler.toml: "
-                f"max_timers = {total}"
+                f"{environment} would have {total} timers, {len(new)} of them from the list; "
+                f"at most {quota} are allowed; raise the limit with --max-timers {total} (0 = no limit), "
+                f"or for good in scheduler.toml: max_timers = {total}"
             )
             problems.append(FileProblem(new[max(0, quota - before[environment])], "environment", text))
     return problems

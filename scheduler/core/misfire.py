@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from .triggers import FireTimes
 
-#: A fire time up to this late is on time: a short stall of the machine is no misfire.
+#: A fire time up to this late is on time: a short stall of the machine is not a misfire.
 GRACE = timedelta(seconds=5)
 #: fire_all runs at most this many missed fire times, the latest ones; the others are recorded as misfired.
 FIRE_ALL_CAP = 100
@@ -71,7 +71,7 @@ def due(
     missed = schedule.count(since, end)
     last = schedule.prev_fire(end)
     if missed == 0 or last is None:
-        # `since` is no fire time: the row was changed outside this program. Nothing is due before the grace.
+        # `since` is not a fire time: the row was changed outside this program. Nothing is due before the grace.
         return Due(on_time, None, next_fire)
     caught_up = _caught_up(schedule, since, last, policy, cap=cap, fires_on_time=bool(on_time))
     misfired = _misfired(schedule, since, last, missed, caught_up)

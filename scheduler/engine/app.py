@@ -122,7 +122,7 @@ class Engine:
     def register(self, engine: Engine) -> None:
         """Take over the functions, hooks and timers of another engine; RuntimeError for a name that both have."""
         if not isinstance(engine, Engine):
-            raise TypeError(f"register takes an Engine, not {type(engine).__name__}")
+            raise TypeError(f"register expects an Engine, got {type(engine).__name__}")
         self.registry.update(engine.registry)
         default_engine.withdraw(engine)
 

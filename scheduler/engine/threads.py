@@ -24,7 +24,7 @@ class Pool:
 
     def __init__(self, size: int) -> None:
         if size < 1:
-            raise ValueError(f"a pool needs at least 1 thread, not {size}")
+            raise ValueError(f"a pool needs at least 1 thread, got {size}")
         self.size = size
         self._reset()
         os.register_at_fork(after_in_child=functools.partial(_reset_in_child, weakref.ref(self)))

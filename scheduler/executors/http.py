@@ -61,7 +61,7 @@ class HttpExecutor:
         clock: Clock | None = None,
     ) -> None:
         if not url.startswith(("http://", "https://")):
-            raise ConfigError(f"a remote engine is an address like https://example.com, not {url!r}")
+            raise ConfigError(f"expected the address of a remote engine, as in https://example.com, got {url!r}")
         self._url = url.rstrip("/")
         self._headers = {"X-LC-Id": app_id, "X-LC-Key": app_key, "Content-Type": "application/json"}
         self._max_concurrency = max_concurrency

@@ -141,7 +141,7 @@ class _FileRows(NamedTuple):
 def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> TimerList:
     """A list of timers: JSON where it begins with a bracket, else CSV with a header.
 
-    `environment`, `tz` and `limit_s` are for lines that name none. TimerError for a text that is no list at all.
+    `environment`, `tz` and `limit_s` are for lines that name none. TimerError where the text cannot be read as a list.
     """
     columns, rows, problems = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
     defaults = {"environment": environment, "tz": tz, "limit_s": limit_s, "params": {}}

@@ -325,7 +325,7 @@ def parse_url(text: str) -> URL:
         shown = re.sub(r"(?<=://)[^/@]*@", "…@", text)
         raise StoreError(f"{shown!r} is no store: expected a path, sqlite:///FILE or postgresql://…") from error
     if backend not in ("sqlite", "postgresql"):
-        raise StoreError(f"{text!r}: a store is SQLite or PostgreSQL, not {backend!r}")
+        raise StoreError(f"{text!r}: a store must be SQLite or PostgreSQL, got {backend!r}")
     if url.drivername == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     return url

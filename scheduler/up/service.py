@@ -47,7 +47,7 @@ def as_production(project: Project) -> Project:
     """The project as environment production, which it is beside a preview; ConfigError where stage was asked for."""
     if project.only_environment is Environment.STAGE:
         origin = project.settings.origin("environment")
-        raise ConfigError(f"{origin}: beside a preview (--stage PORT), what is served here is production")
+        raise ConfigError(f"{origin}: with a preview (--stage PORT), the environment must be production")
     return Project(replace(project.settings, environment=Environment.PRODUCTION.value))
 
 

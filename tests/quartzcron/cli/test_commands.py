@@ -143,7 +143,7 @@ def test_forgotten_quotes_are_noticed(capsys: pytest.CaptureFixture[str]) -> Non
     """The fields are separate arguments, which a shell may have expanded to file names."""
     with pytest.raises(SystemExit):
         main(["next", "0", "0", "8", "*", "*", "?"])
-    assert "an expression stands in quotes" in capsys.readouterr().err
+    assert "put an expression in quotes" in capsys.readouterr().err
 
 
 def test_check_reads_what_a_shell_calls_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,7 @@ def test_register_takes_over_another_engine(engine: Engine, client: Client) -> N
         ("before_save", r'@engine.before_save\("Review"\)'),
         ("after_delete", r'@engine.after_delete\("Review"\)'),
         ("timer", r'@engine.timer\("0 0 8 \? \* MON"\) or @engine.timer\(every=60\)'),
-        ("register", "takes an Engine, not function"),
+        ("register", "expects an Engine, got function"),
     ],
 )
 def test_a_decorator_without_its_brackets_is_refused(engine: Engine, decorator: str, message: str) -> None:
@@ -162,7 +162,7 @@ def test_the_request_id_is_in_log_lines(engine: Engine, client: Client, caplog: 
 
 def test_an_engine_needs_a_thread() -> None:
     """One that could run nothing is refused when it is made."""
-    with pytest.raises(ValueError, match="needs at least 1 thread, not 0"):
+    with pytest.raises(ValueError, match="needs at least 1 thread, got 0"):
         Engine(max_concurrency=0)
 
 

@@ -191,5 +191,5 @@ def test_an_engine_that_is_not_there_is_a_failure() -> None:
 
 def test_an_invalid_address_is_refused() -> None:
     """Before anything is called."""
-    with pytest.raises(ConfigError, match="an address like https"):
+    with pytest.raises(ConfigError, match="as in https"):
         HttpExecutor("example.com", app_id="i", app_key="k")

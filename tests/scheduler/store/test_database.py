@@ -199,7 +199,7 @@ def test_a_store_opened_read_only_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("mysql://localhost/x", "SQLite or PostgreSQL, not 'mysql'"),
+        ("mysql://localhost/x", "SQLite or PostgreSQL, got 'mysql'"),
         ("sqlite:/oops://", "no store"),
         ("sqlite:///x.db?timeout=abc", "a setting in the address is wrong"),
         ("postgresql://me:secret@host:notaport/x", "'postgresql://…@host:notaport/x' is no store"),

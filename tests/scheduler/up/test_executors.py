@@ -78,7 +78,10 @@ def test_functions_at_a_remote_engine_are_called_there(tmp_path: Path) -> None:
         ('executor = "celery"', "a Celery fleet needs a store that its workers share: store = postgresql://user@host/"),
         ('executor = "celery"\nbroker = "sqs://x"', "unsupported broker scheme 'sqs'; use one of pgmq://…, amqp://…"),
         ('executor = "http"', 'executor = "http" needs remote_engine = "https://…", the engine to call'),
-        ('executor = "http"\nremote_engine = "engine:3000"', "a remote engine is an address like https://example.com"),
+        (
+            'executor = "http"\nremote_engine = "engine:3000"',
+            "expected the address of a remote engine, as in https://example.com",
+        ),
         ('[stage]\nexecutor = "http"', 'executor = "http" needs remote_engine'),
         ('executor = "rocket"', "executor = 'rocket' is invalid: expected process or thread or http or celery"),
         ('[stage]\nexecuter = "http"', "unknown setting 'stage_executer'; did you mean 'stage_executor'?"),

@@ -195,7 +195,7 @@ def _hangs(url: str) -> None:
     [
         (("--stage-source", "."), "--stage-source needs --stage PORT"),
         (("--stage", "0", "--stage-source", "nowhere"), "--stage-source nowhere: there is no such folder"),
-        (("--stage", "0", "--env", "stage"), "beside a preview (--stage PORT), what is served here is production"),
+        (("--stage", "0", "--env", "stage"), "with a preview (--stage PORT), the environment must be production"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(

@@ -301,7 +301,7 @@ def test_an_environment_that_is_set_is_the_only_one_served(tmp_path: Path) -> No
         (CLOUD, ("--port", "70000"), "a whole number from 0 to 65,535"),
         (CLOUD, ("--tz", "Mars/Phobos"), "unknown time zone 'Mars/Phobos'"),
         (CLOUD, ("--store", "cloud.py"), "not a database"),
-        (CLOUD, ("--store", "mysql://host/timers"), "a store is SQLite or PostgreSQL"),
+        (CLOUD, ("--store", "mysql://host/timers"), "a store must be SQLite or PostgreSQL"),
     ],
 )
 def test_a_service_that_cannot_start_prints_the_reason(
