@@ -1,9 +1,11 @@
-"""Every import of a package as an arrow from module to module, whenever it is carried out."""
+"""The imports of a package as arrows from module to module, including late and type-only ones."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -16,15 +18,15 @@ def module_name(path: Path) -> str:
 
 
 def modules(package: str) -> dict[str, Path]:
-    """The files of a package by module name; migrations are not imported but run."""
+    """The files of a package by module name, except migrations, which Alembic runs."""
     paths = (path for path in sorted((ROOT / package).rglob("*.py")) if "migrations" not in path.parts)
     return {module_name(path): path for path in paths}
 
 
 def imported(path: Path) -> Iterator[tuple[str, str]]:
-    """Each imported name as (module, name), relative ones resolved: at the top, within functions, for type checking.
+    """Each imported name as (module, name), with relative imports resolved.
 
-    A module's name as a text counts too, such as that of a program that is run with `python -m`.
+    A string with a module's name counts as well, such as the program of `python -m`.
     """
     own = module_name(path)
     package = own if path.name == "__init__.py" else own.rpartition(".")[0]
@@ -39,25 +41,26 @@ def imported(path: Path) -> Iterator[tuple[str, str]]:
             yield node.value.partition(":")[0], ""
 
 
-def arrows(package: str) -> Mapping[str, set[str]]:
-    """For each module of a package the modules of the same package that it imports; every one is a key."""
+@cache
+def arrows(package: str) -> Mapping[str, frozenset[str]]:
+    """Each module of a package, with the modules of the same package that it imports."""
     known = modules(package)
     return {
-        name: {found for pair in imported(path) if (found := _module(pair, known)) and found != name}
+        name: frozenset(other for pair in imported(path) if (other := _module(pair, known)) and other != name)
         for name, path in known.items()
     }
 
 
 def _module(pair: tuple[str, str], known: Mapping[str, Path]) -> str | None:
-    """The module behind `from module import name`: the name itself may be one."""
+    """The module that `from module import name` imports: `module.name` if that is a module."""
     module, name = pair
     inner = f"{module}.{name}"
     return inner if inner in known else module if module in known else None
 
 
-def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
-    """The groups of modules that import each other, directly or round about (Tarjan's strongly connected parts)."""
-    found: list[list[str]] = []
+def circles(graph: Mapping[str, AbstractSet[str]]) -> list[list[str]]:
+    """The groups of modules that import each other, directly or not (Tarjan's strongly connected components)."""
+    groups: list[list[str]] = []
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -74,9 +77,9 @@ def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
             part = stack[stack.index(node) :]
             del stack[stack.index(node) :]
             if len(part) > 1:
-                found.append(sorted(part))
+                groups.append(sorted(part))
 
     for node in graph:
         if node not in index:
             visit(node)
-    return found
+    return groups

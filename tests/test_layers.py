@@ -1,4 +1,4 @@
-"""Who may import whom: the table in rooms.toml, held against every import, late and type-only ones too."""
+"""Every import is allowed by the table in rooms.toml, late and type-only imports included."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.imports import ROOT, arrows, circles, imported, modules
 
 ROOMS: dict[str, Any] = tomllib.loads((ROOT / "tests" / "rooms.toml").read_text(encoding="utf-8"))
 PACKAGES = sorted(ROOMS)
-#: What the pure core may not touch: clocks, files, sockets, threads, the store.
+#: Modules with clocks, files, sockets, threads or databases, which the pure core does not import.
 IMPURE_MODULES = {"time", "os", "socket", "threading", "logging", "subprocess", "pathlib", "sqlite3", "sqlalchemy"}
-#: What stands at a package's door, and may import whatever is inside.
+#: The modules of a package that may import every room.
 DOORS = {"__init__", "__main__"}
 
 
@@ -30,35 +30,35 @@ def rows() -> list[Any]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_room_is_in_the_table(package: str) -> None:
-    """A new folder, or file beside the folders, is given its place before it can be tested; no row is left over."""
+    """So is every file beside the folders; and every row is a folder or file."""
     assert {room(module) for module in modules(package)} - DOORS == set(ROOMS[package]["rooms"])
 
 
 @pytest.mark.parametrize(("package", "name"), rows())
 def test_a_room_imports_only_what_its_row_says(package: str, name: str) -> None:
-    """Whenever the import is carried out: at the top of a file, within a function, for type checking."""
+    """At the top of a file, within a function, and for type checking."""
     table = ROOMS[package]
     allowed = {*table["rooms"][name]["imports"], *table["always"], name}
-    found = {
+    forbidden = {
         f"{module} imports {other}"
         for module, others in arrows(package).items()
         if room(module) == name
         for other in others
         if room(other) not in allowed and "*" not in allowed
     }
-    assert not found
+    assert not forbidden
 
 
 @pytest.mark.parametrize(("package", "name"), rows())
 def test_a_row_names_no_room_that_is_not_imported(package: str, name: str) -> None:
-    """So that the table shows how the rooms are, not how they might be."""
+    """A row lists only rooms that are imported."""
     used = {room(other) for module, others in arrows(package).items() if room(module) == name for other in others}
     assert set(ROOMS[package]["rooms"][name]["imports"]) - {"*"} <= used
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_rows_name_rooms_further_in(package: str) -> None:
-    """A row names rooms above it in the table alone, so rooms form no circle; `always` are the innermost."""
+    """A row lists only rows above it, so rooms form no circle; the rooms of `always` come first."""
     names = list(ROOMS[package]["rooms"])
     for place, name in enumerate(names):
         assert set(ROOMS[package]["rooms"][name]["imports"]) - {"*"} <= set(names[:place]), name
@@ -67,7 +67,7 @@ def test_rows_name_rooms_further_in(package: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
-    """Neither at the top, nor late, nor for type checking; the door apart, which hands on what is inside."""
+    """Including late and type-only imports; `__init__` and `__main__` are left out, since they import every room."""
     inside = {
         module: {other for other in others if room(other) not in DOORS}
         for module, others in arrows(package).items()
@@ -77,7 +77,7 @@ def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
 
 
 def test_a_circle_is_found() -> None:
-    """Of two, of three, and none where there is none."""
+    """Of two modules, of three, and no circle in a graph without one."""
     assert circles({"a": {"b"}, "b": {"a"}, "c": {"a"}}) == [["a", "b"]]
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == [["a", "b", "c"]]
     assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
