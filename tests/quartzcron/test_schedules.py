@@ -111,10 +111,10 @@ def test_an_overlap_of_many_unions_costs_what_its_parts_do() -> None:
     """Nine unions of four would be 262,144 overlaps; that none of them ever fires is found at once."""
     texts = [[f"* * * {1 + (5 * n + 7 * k) % 28},{1 + (3 * n + 11 * k) % 28} * ?" for k in range(4)] for n in range(9)]
     never = overlap(*(union(*map(CronExpression, four)) for four in texts))
-    began = time.perf_counter()
+    began = time.process_time()
     assert never.next_fire(datetime(1970, 1, 2, tzinfo=UTC)) is None
     assert never.prev_fire(datetime(2099, 12, 30)) is None
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_deep_and_wide_schedules_are_answered_or_refused() -> None:
@@ -158,10 +158,10 @@ def test_that_two_never_meet_is_proved_in_bounded_time(
 ) -> None:
     """130 years, most of them full of fires."""
     never = overlap(CronExpression(one, tz=zones[0]), CronExpression(other, tz=zones[1]))
-    began = time.perf_counter()
+    began = time.process_time()
     assert never.next_fire(datetime(1970, 1, 2, tzinfo=UTC)) is None
     assert never.prev_fire(datetime(2099, 12, 30, tzinfo=UTC)) is None
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_a_meeting_at_the_end_of_a_gap_is_found() -> None:

@@ -1,4 +1,4 @@
-"""An empty store of each kind, a clock that the test moves, and a daemon between them."""
+"""Fixtures: an empty store on each database, a clock that the test sets, a daemon between them, and servers."""
 
 from collections.abc import Iterator
 
@@ -18,28 +18,28 @@ def clock() -> ManualClock:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """A PostgreSQL server; nothing is started where no test asks for it."""
+    """A PostgreSQL server, started when the first test needs it."""
     with postgres_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    """A Redis server; whoever stops it starts it again."""
+    """A Redis server; a test that stops it starts it again."""
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """A RabbitMQ server, which takes four seconds to start; whoever stops it starts it again."""
+    """A RabbitMQ server, which takes four seconds to start; a test that stops it starts it again."""
     with rabbitmq_server(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of an empty store; whatever asks for it, or for `store`, is tested on both databases."""
+    """The URL of an empty store; a test that uses it, or `store`, runs on both databases."""
     if request.param == "sqlite":
         yield "sqlite://"
         return

@@ -13,12 +13,12 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, slowed
 
 
 class Up:
@@ -100,7 +100,7 @@ def cli(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProces
         env=clean_environ() | environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=slowed(PATIENCE_S),
     )
 
 
@@ -142,8 +142,12 @@ def _state(pid: int) -> str:
 
 
 def count_of(folder: Path, query: str) -> int:
-    """A number from the store, asked without the store's own code, which would take its time to start."""
-    connection = sqlite3.connect(folder / ".scheduler" / "store.db")
-    (count,) = connection.execute(query).fetchone()
-    connection.close()
+    """The number that a query of the folder's store returns, without the start-up time of the store's own code."""
+    return count_in(folder / ".scheduler" / "store.db", query)
+
+
+def count_in(file: Path, query: str) -> int:
+    """The number that a query of a SQLite store returns."""
+    with closing(sqlite3.connect(file)) as connection:
+        (count,) = connection.execute(query).fetchone()
     return int(count)

@@ -433,11 +433,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["0 0 0 " + "1W," * 30_000 + "1W * *", "* * * * " + "1," * 50_000, "Mon," * 25_000])
 def test_long_texts_take_no_long_time(text: str) -> None:
     """Linear in the length of the text, whatever repeats in it."""
-    began = time.perf_counter()
+    began = time.process_time()
     for dialect in DIALECTS:
         with contextlib.suppress(CronError):
             read(dialect, text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_dialect_error_is_a_cron_error_and_pickles() -> None:

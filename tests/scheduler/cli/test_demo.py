@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.cli.demo import demo_timers, missing_outcomes
 from scheduler.core.run import MESSAGES, Kind, Outcome, Run
+from tests.waiting import slowed
 
 
 @pytest.mark.slow
@@ -22,10 +23,10 @@ def test_the_demo_shows_every_expected_outcome(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=slowed(60),
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < slowed(30)
     assert "timerAction timed-out and no fallback available. (over its limit of 1 s)" in done.stdout
     assert "timerAction short-circuited and no fallback available." in done.stdout
     assert "timerAction failed and no fallback available. (KeyError: 'nobody')" in done.stdout

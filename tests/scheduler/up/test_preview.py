@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.scheduler.command_line import CommandLine
-from tests.scheduler.up_process import Up, children, cli, count_of, fetch, living, up
-from tests.waiting import eventually
+from tests.scheduler.up_process import Up, children, cli, count_in, count_of, fetch, living, up
+from tests.waiting import eventually, slowed
 
 KEYS = {
     "LEANCLOUD_APP_ID": "shop",
@@ -175,13 +175,13 @@ def test_a_second_signal_waits_for_no_request(trees: tuple[Path, Path], tmp_path
     with up(live, *words, **KEYS) as running:
         client = threading.Thread(target=lambda: _hangs(running.facts["stage"]), daemon=True)
         client.start()
-        eventually(lambda: "hanging" in cli(live, "logs", "--env", "stage", "--store", words[-1]).stdout)
+        eventually(lambda: count_in(tmp_path / "store.db", "SELECT count(*) FROM call_lines WHERE text = 'hanging'"))
         running.process.terminate()
-        time.sleep(0.3)
+        eventually(lambda: running.stderr, lambda seen: "stopping" in seen)
         started = time.monotonic()
         status, stderr = running.stop()
         assert status == 128 + signal.SIGTERM, stderr
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < slowed(5)
         client.join(5)
 
 
