@@ -9,8 +9,7 @@ only there: no other file asks which database it has.
     is_on_one_machine             yes: one clock, one process table    not for certain
     has_single_writer             yes: BEGIN IMMEDIATE                 no: rows are locked
     must_be_polled                a file: it may change unannounced    no: LISTEN hears every change
-    records_before_claims         no: timers without an open run       yes: finding them is slow
-                                  are found fast
+    records_before_claims         no: idle timers are found fast       yes: finding them is slow
     lease, lease_renewals         60 s, renewed twice                  10 s, renewed four times
     files, is_in_place            the file and its journal             none; always in place
     writing_and_notifying         a datagram to each daemon            NOTIFY, sent by the commit

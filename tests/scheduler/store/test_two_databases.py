@@ -19,7 +19,7 @@ MAY_ASK = ("scheduler/store/database.py", "scheduler/store/sqlite.py", "schedule
 #: Ways to ask a store, a connection or an address which database it has.
 QUESTIONS = re.compile(
     r"is_sqlite|is_postgres|dialect\.name|get_backend_name|drivername ==|\.backend\b"
-    r"|\w+, \(?(SqliteStore|PostgresStore)"
+    r"|is(instance|subclass)\(.*(Sqlite|Postgres)Store|\) is (not )?(Sqlite|Postgres)Store"
 )
 
 
@@ -37,7 +37,7 @@ def test_no_other_file_asks_which_database_it_has() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["if store.is_sqlite:", 'if connection.dialect.name == "sqlite":', "isinstance(store, SqliteStore)"],
+    ["if store.is_sqlite:", 'if connection.dialect.name == "sqlite":', "isinstance(store, (SqliteStore, X))"],
 )
 def test_a_question_is_found(line: str) -> None:
     """The test above would see it."""
