@@ -30,15 +30,9 @@ _WEEKLY = ((1 << 7 * 54) - 1) // ((1 << 7) - 1)
 _NO_SHAPE = 14
 _RULES = 1024
 
-FIRST_DAYS = {year: date(year, 1, 1).toordinal() for year in range(FIRST_YEAR, LAST_YEAR + 2)}
-
-
-def _shape(year: int) -> int:
-    leap = FIRST_DAYS[year + 1] - FIRST_DAYS[year] == 366
-    return FIRST_DAYS[year] % 7 + 7 * leap
-
-
-SHAPES = {year: _shape(year) for year in range(FIRST_YEAR, LAST_YEAR + 1)}
+# Plain arithmetic, because the import of the package waits for it: from 1901 to 2099 every fourth year is a leap year.
+FIRST_DAYS = {year: 719_163 + (year - 1970) * 365 + (year - 1969) // 4 for year in range(FIRST_YEAR, LAST_YEAR + 2)}
+SHAPES = {year: FIRST_DAYS[year] % 7 + (0 if year % 4 else 7) for year in range(FIRST_YEAR, LAST_YEAR + 1)}
 YEARS_OF_SHAPE = [0] * 14
 for _year, _its_shape in SHAPES.items():
     YEARS_OF_SHAPE[_its_shape] |= 1 << (_year - FIRST_YEAR)
