@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 from ..errors import StoreUnavailableError
@@ -12,7 +14,9 @@ OWN_FOLDER = ".scheduler"
 def make_own_folder(path: Path) -> None:
     """Create the folder, readable by its owner only, with a .gitignore that keeps it out of version control."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.is_dir():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_entries(path.parent)
         ignore = path / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
@@ -20,3 +24,13 @@ def make_own_folder(path: Path) -> None:
         raise StoreUnavailableError(
             f"{path}: the folder for the store cannot be created ({error.strerror}); name another store with --store"
         ) from error
+
+
+def sync_entries(folder: Path) -> None:
+    """Have the names in a folder written to the disk: syncing a new file does not make its name survive a power cut."""
+    with contextlib.suppress(OSError):  # some file systems of other machines sync no folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

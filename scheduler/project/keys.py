@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..engine.environment import variable
 from ..errors import ConfigError
-from .data_folder import make_own_folder
+from .data_folder import make_own_folder, sync_entries
 
 #: Environment variable without its prefix → length of a generated key in bytes.
 KEY_BYTES: Mapping[str, int] = {"APP_ID": 12, "APP_KEY": 12, "APP_MASTER_KEY": 12, "APP_HOOK_KEY": 12}
@@ -40,11 +40,20 @@ def save_keys(keys: Mapping[str, str], path: Path) -> None:
     text = json.dumps({f"LEANCLOUD_{name}": value for name, value in {**saved, **keys}.items()}, indent=2)
     new = path.with_suffix(f".{os.getpid()}")
     try:
-        new.touch(mode=0o600, exist_ok=False)
-        new.write_text(text + "\n", encoding="utf-8")
+        _write_durably(new, text + "\n")
         new.replace(path)
+        sync_entries(path.parent)
     except OSError as error:
         raise ConfigError(f"{path}: the keys cannot be saved ({error.strerror})") from error
+
+
+def _write_durably(path: Path, text: str) -> None:
+    """Write a new file to the disk; renamed before that, it could be empty after a power cut."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _read(path: Path) -> dict[str, str]:

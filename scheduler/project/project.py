@@ -63,7 +63,7 @@ class Project:
                 f"there is no store at {path}{named}; `scheduler up` and `scheduler timers add` create one, "
                 "--store names another"
             )
-        return Store(self.settings.store_url)
+        return Store(self.settings.store_url, durability=self.settings.durability)
 
     def open_or_create_store(self) -> Store:
         """Open the store; create it where it is missing."""
@@ -71,7 +71,7 @@ class Project:
 
         if self.settings.origin("store") == "the default":
             make_own_folder(self.settings.folder / OWN_FOLDER)
-        return Store(self.settings.store_url)
+        return Store(self.settings.store_url, durability=self.settings.durability)
 
     @property
     def store_file(self) -> Path | None:

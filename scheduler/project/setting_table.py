@@ -13,6 +13,7 @@ from typing import Any
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind
 
+DURABILITIES = ("power", "process")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 ENVIRONMENTS = ("production", "stage")
@@ -101,6 +102,7 @@ EXECUTOR_SETTINGS = {setting.name: setting for kind in kinds.KINDS.values() for 
 SETTINGS: Mapping[str, Setting] = {
     "target": Setting(_text, ("SCHEDULER_TARGET",)),
     "store": Setting(_text, ("SCHEDULER_STORE",)),
+    "durability": Setting(_one_of(*DURABILITIES), ("SCHEDULER_DURABILITY",)),
     "host": Setting(_text, ("SCHEDULER_HOST",)),
     "port": Setting(_whole(0, 65_535), ("LEANCLOUD_APP_PORT", "LC_APP_PORT", "SCHEDULER_PORT")),
     "environment": Setting(

@@ -51,6 +51,7 @@ class Settings:
     folder: Path
     target: str | None = None
     store: str = f"{OWN_FOLDER}/store.db"
+    durability: str = "power"
     host: str = "127.0.0.1"
     port: int = 3000
     environment: str = DEVELOPMENT

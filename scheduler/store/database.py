@@ -46,6 +46,8 @@ from . import schema
 
 #: How long a write waits for another writer before the store counts as locked.
 BUSY_TIMEOUT_S = 5.0
+#: What a commit to a SQLite file survives: `power`, that the machine loses power; `process`, that processes are killed.
+DURABILITIES = ("power", "process")
 #: Alembic's version table has a name of our own, so that an application may keep its migrations in the same database.
 VERSION_TABLE = "scheduler_version"
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -55,7 +57,8 @@ class Store:
     """An open store; safe to share between threads, never between processes.
 
     `url` is `sqlite:///path/to/file.db`, `sqlite://` (in memory, for tests), a bare path, or
-    `postgresql://user@host/database`. Opening creates an empty store, or migrates an older one.
+    `postgresql://user@host/database`. Opening creates an empty store, or migrates an older one. `durability` is
+    `power`, which has a SQLite file synced to the disk at each commit, or `process`, which leaves that to the system.
 
     Raises StoreVersionError for a store of a newer version and for a file that is not a store; StoreUnavailableError
     for one that is locked, read-only or out of reach.
@@ -91,9 +94,12 @@ class Store:
         """An instance of the class of the database that `url` names."""
         return super().__new__(cls._classes[parse_url(url).get_backend_name()] if cls is Store else cls)
 
-    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S, durability: str = "power") -> None:
+        if durability not in DURABILITIES:
+            raise StoreError(f"durability must be {' or '.join(DURABILITIES)}, got {durability!r}")
         self.url = parse_url(url)
         self._busy_timeout_s = busy_timeout_s
+        self._durability = durability
         #: Held for the length of each transaction.
         self._guard: AbstractContextManager[Any] = nullcontext()
         try:

@@ -1,6 +1,7 @@
 """A store in a SQLite file, or in memory. How it differs from PostgreSQL stands in a table in database.py.
 
 Every program that uses the file runs on one machine. One program writes at a time; readers do not wait for it (WAL).
+A commit is synced to the disk, unless `durability` says otherwise; PostgreSQL has a setting of its own for that.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from socket import gethostname
 from typing import Any
@@ -21,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import StoreUnavailableError, StoreVersionError
-from .database import BUSY_TIMEOUT_S, Store
+from .database import Store
 from .schema import daemons, runs
 from .statements import compiled
 from .wake_socket import wake
@@ -39,8 +41,8 @@ class SqliteStore(Store):
     lease = timedelta(seconds=60)
     lease_renewals = 2
 
-    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        super().__init__(url, busy_timeout_s=busy_timeout_s)
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, **options)
         self._opened = _identity(self._file)
 
     def _make_engine(self) -> Engine:
@@ -53,7 +55,7 @@ class SqliteStore(Store):
             self._guard = threading.RLock()
             options["poolclass"] = StaticPool
         engine = self._create_engine(**options)
-        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "connect", partial(_prepare, _SYNCS[self._durability]))
         event.listen(engine, "begin", _begin)
         return engine
 
@@ -148,12 +150,23 @@ class SqliteStore(Store):
 _LAST_RUN_ID = select(func.max(runs.c.id))
 
 
-def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+#: Durability → when SQLite has the system write the journal to the disk. FULL: at each commit, and the folder's entry
+#: of a new journal with it. NORMAL: before and after a checkpoint, so that what a power cut undoes is undone in order.
+#: Only macOS knows fullfsync: its fsync leaves data in the cache of the drive.
+_SYNCS = {
+    "power": ("synchronous = FULL", "fullfsync = ON", "checkpoint_fullfsync = ON"),
+    "process": ("synchronous = NORMAL",),
+}
+
+
+def _prepare(syncs: Iterable[str], connection: sqlite3.Connection, _record: object) -> None:
     """Set up a new connection."""
     connection.isolation_level = None  # transactions are begun by _begin, not by the driver's guess
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA synchronous = NORMAL")
+    # Before the journal's mode, so that the file itself is created durably, too.
+    for sync in syncs:
+        cursor.execute(f"PRAGMA {sync}")
     try:
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA cache_size = -32000")
