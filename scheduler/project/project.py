@@ -53,8 +53,6 @@ class Project:
 
     def open_store(self) -> Store:
         """Open the store; StoreUnavailableError where its file is missing, so that a wrong folder is noticed."""
-        from ..store.database import Store
-
         path = self.store_file
         if path is not None and not path.exists():
             origin = self.settings.origin("store")
@@ -63,15 +61,19 @@ class Project:
                 f"there is no store at {path}{named}; `scheduler up` and `scheduler timers add` create one, "
                 "--store names another"
             )
-        return Store(self.settings.store_url, durability=self.settings.durability)
+        return self._store()
 
     def open_or_create_store(self) -> Store:
         """Open the store; create it where it is missing."""
-        from ..store.database import Store
-
         if self.settings.origin("store") == "the default":
             make_own_folder(self.settings.folder / OWN_FOLDER)
-        return Store(self.settings.store_url, durability=self.settings.durability)
+        return self._store()
+
+    def _store(self) -> Store:
+        from ..store.database import Store
+
+        settings = self.settings
+        return Store(settings.store_url, timeout_s=settings.store_timeout_s, durability=settings.durability)
 
     @property
     def store_file(self) -> Path | None:

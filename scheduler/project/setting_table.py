@@ -103,6 +103,7 @@ SETTINGS: Mapping[str, Setting] = {
     "target": Setting(_text, ("SCHEDULER_TARGET",)),
     "store": Setting(_text, ("SCHEDULER_STORE",)),
     "durability": Setting(_one_of(*DURABILITIES), ("SCHEDULER_DURABILITY",)),
+    "store_timeout_s": Setting(_seconds, ("SCHEDULER_STORE_TIMEOUT_S",)),
     "host": Setting(_text, ("SCHEDULER_HOST",)),
     "port": Setting(_whole(0, 65_535), ("LEANCLOUD_APP_PORT", "LC_APP_PORT", "SCHEDULER_PORT")),
     "environment": Setting(

@@ -52,6 +52,7 @@ class Settings:
     target: str | None = None
     store: str = f"{OWN_FOLDER}/store.db"
     durability: str = "power"
+    store_timeout_s: float = 10.0
     host: str = "127.0.0.1"
     port: int = 3000
     environment: str = DEVELOPMENT

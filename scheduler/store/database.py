@@ -13,6 +13,7 @@ only there: no other file asks which database it has.
     lease, lease_renewals         60 s, renewed twice                  10 s, renewed four times
     files, is_in_place            the file and its journal             none; always in place
     writing_and_notifying         a datagram to each daemon            NOTIFY, sent by the commit
+    cut                           an interrupt                         nothing: answers have a time limit
     acquire_mutex                 nothing: writers are alone           an advisory lock
     new_run_ids                   the highest id and up                a sequence
     compile_bulk, execute_bulk    executemany, one row at a time       one statement on arrays
@@ -25,9 +26,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Protocol, Self
 
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, inspect
 from sqlalchemy.engine import URL, Dialect, make_url
@@ -48,17 +50,50 @@ from . import schema
 BUSY_TIMEOUT_S = 5.0
 #: What a commit to a SQLite file survives: `power`, that the machine loses power; `process`, that processes are killed.
 DURABILITIES = ("power", "process")
+#: How long a server may take to answer; a statement that takes longer has failed, and its connection is closed.
+TIMEOUT_S = 10.0
 #: Alembic's version table has a name of our own, so that an application may keep its migrations in the same database.
 VERSION_TABLE = "scheduler_version"
 MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class TransactionWatch(Protocol):
+    """Is told when a thread turns to the store, which may keep it waiting, and when it is back."""
+
+    def begins(self) -> None:
+        """The thread turns to the store."""
+        ...
+
+    def uses(self, connection: Connection) -> None:
+        """It has a connection, whose statements `Store.cut` ends."""
+        ...
+
+    def ends(self) -> None:
+        """It is back, with or without an error."""
+        ...
+
+
+class _Unwatched:
+    def begins(self) -> None:
+        pass
+
+    def uses(self, connection: Connection) -> None:
+        pass
+
+    def ends(self) -> None:
+        pass
+
+
+_UNWATCHED = _Unwatched()
 
 
 class Store:
     """An open store; safe to share between threads, never between processes.
 
     `url` is `sqlite:///path/to/file.db`, `sqlite://` (in memory, for tests), a bare path, or
-    `postgresql://user@host/database`. Opening creates an empty store, or migrates an older one. `durability` is
-    `power`, which has a SQLite file synced to the disk at each commit, or `process`, which leaves that to the system.
+    `postgresql://user@host/database`. Opening creates an empty store, or migrates an older one. A server that takes
+    longer than `timeout_s` to answer counts as out of reach. `durability` is `power`, which has a SQLite file synced to
+    the disk at each commit, or `process`, which leaves that to the system.
 
     Raises StoreVersionError for a store of a newer version and for a file that is not a store; StoreUnavailableError
     for one that is locked, read-only or out of reach.
@@ -94,12 +129,22 @@ class Store:
         """An instance of the class of the database that `url` names."""
         return super().__new__(cls._classes[parse_url(url).get_backend_name()] if cls is Store else cls)
 
-    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S, durability: str = "power") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        timeout_s: float = TIMEOUT_S,
+        durability: str = "power",
+    ) -> None:
         if durability not in DURABILITIES:
             raise StoreError(f"durability must be {' or '.join(DURABILITIES)}, got {durability!r}")
         self.url = parse_url(url)
-        self._busy_timeout_s = busy_timeout_s
+        self.timeout_s = timeout_s
+        self._busy_timeout_s = min(busy_timeout_s, timeout_s)
         self._durability = durability
+        #: Told of the transactions of this view of the store, see `watched_by`.
+        self._watch: TransactionWatch | None = None
         #: Held for the length of each transaction.
         self._guard: AbstractContextManager[Any] = nullcontext()
         try:
@@ -150,16 +195,30 @@ class Store:
         """Like `writing`; once it is committed, every daemon is woken: a timer or a run has changed."""
         raise NotImplementedError
 
+    def watched_by(self, watch: TransactionWatch) -> Self:
+        """The same open store, for one thread whose transactions are watched; it is closed with this one."""
+        view = copy(self)
+        view._watch = watch
+        return view
+
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        watch = self._watch or _UNWATCHED
+        watch.begins()
         try:
             with self._guard, self._engine.connect() as connection:
+                watch.uses(connection)
                 self._set_transaction_options(connection, writes=writes)
                 with connection.begin():
                     yield connection
         except DBAPIError as error:
             self._recover(error)
             self.raise_translated(error)
+        finally:
+            watch.ends()
+
+    def cut(self, connection: Connection) -> None:
+        """From another thread: have the statement that a connection runs fail, where that can be done."""
 
     def _set_transaction_options(self, connection: Connection, *, writes: bool) -> None:
         """Say how the next transaction of a connection begins."""
@@ -170,12 +229,16 @@ class Store:
 
     def own_connection(self) -> Connection:
         """A connection for its caller alone, in which each statement is a transaction; closing it ends its session."""
+        watch = self._watch or _UNWATCHED
+        watch.begins()
         try:
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             connection.detach()
             return connection
         except DBAPIError as error:
             self.raise_translated(error)
+        finally:
+            watch.ends()
 
     def acquire_mutex(self, connection: Connection) -> None:
         """Within a transaction that writes: wait until no other transaction that acquired the mutex is open."""
@@ -294,12 +357,16 @@ class Store:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self.writing() as connection:
+            self._wait_without_bound(connection)
             self.acquire_mutex(connection)
             # Another process may have created or migrated the store since its version was read.
             if _version(connection) is None:
                 self._refuse_foreign_tables(connection)
             config.attributes.update(connection=connection, version_table=VERSION_TABLE)
             command.upgrade(config, "head")
+
+    def _wait_without_bound(self, connection: Connection) -> None:
+        """Let the statements of a transaction take as long as they need, as those of a migration."""
 
     def _refuse_foreign_tables(self, connection: Connection) -> None:
         tables = set(inspect(connection).get_table_names())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from math import ceil
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, bindparam, column, event, func, select
@@ -24,9 +25,11 @@ from .wake_socket import CHANNEL
 
 #: When the server ends a session that is idle within a transaction: it may hold locks on timers that are due.
 IDLE_TIMEOUT_S = 5.0
+#: How long a connection may take, unless `timeout_s` is shorter, in whole seconds.
+CONNECT_S = 5
 #: How libpq finds out that a server is out of reach, in seconds; without these it waits for hours.
 REACH = {
-    "connect_timeout": 5,
+    "connect_timeout": CONNECT_S,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 2,
@@ -48,14 +51,23 @@ class PostgresStore(Store):
     lease_renewals = 4
 
     def _make_engine(self) -> Engine:
-        reach = {name: value for name, value in REACH.items() if name not in self.url.query}
+        reach = {**REACH, "connect_timeout": max(1, min(CONNECT_S, ceil(self.timeout_s)))}
+        reach = {name: value for name, value in reach.items() if name not in self.url.query}
         engine = self._create_engine(pool_pre_ping=True, connect_args=reach)
+
+        def connect(_dialect: object, _record: object, arguments: Any, named: dict[str, Any]) -> Any:
+            from .bounded_connection import BoundedConnection
+
+            connection = BoundedConnection.connect(*arguments, **named)
+            connection.timeout_s = self.timeout_s
+            return connection
 
         def prepare(connection: Any, _record: object) -> None:
             connection.execute(f"SET lock_timeout = {int(self._busy_timeout_s * 1000)}")
             connection.execute(f"SET idle_in_transaction_session_timeout = {int(IDLE_TIMEOUT_S * 1000)}")
             connection.commit()
 
+        event.listen(engine, "do_connect", connect)
         event.listen(engine, "connect", prepare)
         return engine
 
@@ -74,6 +86,12 @@ class PostgresStore(Store):
     def acquire_mutex(self, connection: Connection) -> None:
         # The number is ours: "quartz" in ASCII. The lock is released by the end of the transaction.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(124748960003194)")
+
+    def _wait_without_bound(self, connection: Connection) -> None:
+        driver: Any = connection.connection.dbapi_connection
+        driver.timeout_s = None
+        # So that no other transaction gets this connection afterwards.
+        connection.detach()
 
     # Statements
 

@@ -69,6 +69,11 @@ class SqliteStore(Store):
         if self._file is not None and "readonly" in str(error.orig):
             self._engine.dispose()
 
+    def cut(self, connection: Connection) -> None:
+        # A statement that waits for a lock ends by itself, and one that waits for a disk cannot be ended.
+        driver: Any = connection.connection.dbapi_connection
+        driver.interrupt()
+
     @contextmanager
     def writing_and_notifying(self) -> Iterator[Connection]:
         with self.writing() as connection:
@@ -135,6 +140,7 @@ class SqliteStore(Store):
             StoreUnavailableError,
             "the store is read-only; check the permissions of the file, its -wal and -shm, and their folder",
         ),
+        ("interrupted", StoreUnavailableError, "a statement took too long"),
         ("not a database", StoreVersionError, "the file is not a database; name another file with --store"),
         ("malformed", StoreVersionError, "the database file is damaged; restore it from a backup"),
         (

@@ -5,11 +5,13 @@ It listens on a socket in a temporary folder, and ends with the process that sta
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -65,6 +67,19 @@ class Server:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             self._process.wait(PATIENCE_S)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Within the block, no process of the server runs; connections stay open, as those to a machine that hangs."""
+        assert self._process is not None
+        stopped = _descendants(self._process.pid)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement as administrator, outside every store."""
@@ -149,3 +164,16 @@ def _binaries(folder: Path) -> Path:
     if libraries.exists():
         shutil.copytree(libraries, folder / libraries.name)
     return folder / package.name / installed.name / "bin"
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes that a process started, and those that they started."""
+    parents: dict[int, int] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found, generation = [], [pid]
+    while generation:
+        generation = [child for child, parent in parents.items() if parent in generation]
+        found += generation
+    return found
