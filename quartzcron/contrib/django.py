@@ -17,6 +17,15 @@ from ..zones.lookup import zone_key, zone_name
 _LENGTH = 255
 
 
+def validate_expression(value: object) -> None:
+    """Refuse a text that is no expression: for what validates without to_python, such as Django REST framework."""
+    if not isinstance(value, CronExpression):
+        try:
+            CronExpression(str(value))
+        except CronError as error:
+            raise ValidationError(str(error), code="invalid") from None
+
+
 class CronFormField(forms.CharField):  # type: ignore[misc, unused-ignore]
     """The form field: it edits the text, and counts any other text as changed, even one with the same meaning."""
 
@@ -33,6 +42,7 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
     """
 
     description = "Quartz cron expression"
+    default_validators = (validate_expression,)
 
     def __init__(self, *args: Any, tz: str | tzinfo | None = None, dst: str = VIXIE, **options: Any) -> None:
         CronExpression("* * * * * ?", tz=tz, dst=dst)  # raises for an invalid zone or policy

@@ -10,8 +10,9 @@ from typing import Protocol, Self
 
 from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
+from ..errors import CronError, CronSyntaxError
 from ..zones.dst_policies import QUARTZ, VIXIE
 
 _TEXT = {"type": "string", "format": "quartz-cron", "examples": ["0 0 8 ? * MON-FRI"]}
@@ -32,10 +33,26 @@ def schema_of(cls: type[FromJson]) -> core_schema.CoreSchema:
     """How pydantic validates and serializes an expression of this class."""
 
     def validated(value: object) -> FromJson:
-        return value if isinstance(value, cls) else cls.from_json(value)
+        if isinstance(value, cls):
+            return value
+        try:
+            return cls.from_json(value)
+        except CronError as error:
+            raise _refusal(error) from None
 
     serialization = core_schema.plain_serializer_function_ser_schema(cls.to_json, when_used="json")
     return core_schema.no_info_plain_validator_function(validated, serialization=serialization)
+
+
+def _refusal(error: CronError) -> PydanticCustomError:
+    """The error as pydantic's own value_error, but with plain values: web frameworks write its context as JSON.
+
+    `error` is last in the context, since pydantic puts one value after another into the template.
+    """
+    context: dict[str, object] = {}
+    if isinstance(error, CronSyntaxError):
+        context = {"field": error.field, "column": error.column, "fix": error.fix}
+    return PydanticCustomError("value_error", "Value error, {error}", {**context, "error": str(error)})
 
 
 def json_schema_of(schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:  # noqa: ARG001

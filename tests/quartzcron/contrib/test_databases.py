@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from quartzcron import CronError, CronExpression
+from tests.quartzcron.contrib.django_project import set_up
 
 MONDAYS = CronExpression("0 0 8 ? * MON", tz="Asia/Shanghai")
 
@@ -161,13 +162,7 @@ def test_sqlalchemy_keeps_columns_of_different_zones_apart() -> None:
 @pytest.fixture(scope="module")
 def timer_model() -> Iterator[Any]:
     """A model with a CronField, and its table in memory."""
-    django = pytest.importorskip("django")
-    from django.conf import settings
-
-    if not settings.configured:
-        databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-        settings.configure(DATABASES=databases, USE_TZ=True, INSTALLED_APPS=[])
-        django.setup()
+    set_up()
     from django.db import connection, models
 
     from quartzcron.contrib.django import CronField
