@@ -1,4 +1,4 @@
-"""The diagnosis of an invalid text: every problem with its column, and a fix where one is likely.
+"""The diagnosis of an invalid text: every problem with its column; the fix is that of likely_fix.py.
 
 It runs only after the parser has raised FieldFault, so it need not be fast, but its time is linear in the text.
 """
@@ -6,25 +6,24 @@ It runs only after the parser has raised FieldFault, so it need not be fast, but
 from __future__ import annotations
 
 from ..errors import CronSyntaxError, Problem, echoed
-from ..fields import FIELDS, WEEK_DAY_NAMES
-from .parser import FieldFault, parse, read_field
+from ..fields import FIELDS
+from .likely_fix import (
+    COMMENT,
+    QUOTES,
+    ZONES,
+    day_in_quartz,
+    day_in_spring,
+    first_number,
+    is_eventbridge,
+    likely_fix,
+    may_lack_seconds,
+    named_week_days,
+    trailing_zone,
+)
+from .parser import FieldFault, read_field
 
 _SHAPE = "seconds minutes hours day-of-month month day-of-week [year]"
 _MONTH_DAY, _MONTH, _WEEK_DAY = 3, 4, 5
-
-_MACROS = {
-    "@yearly": "0 0 0 1 1 ?",
-    "@annually": "0 0 0 1 1 ?",
-    "@monthly": "0 0 0 1 * ?",
-    "@weekly": "0 0 0 ? * SUN",
-    "@daily": "0 0 0 * * ?",
-    "@midnight": "0 0 0 * * ?",
-    "@hourly": "0 0 * * * ?",
-}
-
-# Copied along with an expression from a shell, a program or a crontab.
-_QUOTES = "\"'`"
-_ZONES = ("TZ=", "CRON_TZ=")
 
 Word = tuple[int, str]
 
@@ -32,14 +31,14 @@ Word = tuple[int, str]
 def syntax_error(text: str) -> CronSyntaxError:
     """The error for a text for which parse raises FieldFault."""
     words = _words(text)
-    problem = _foreign_problem(words)
+    problem = _foreign_problem(words) or _comment_problem(text)
     if problem is not None:
         problems = [problem]
     elif len(words) in (6, 7):
         problems = sorted(_field_problems(words), key=lambda problem: problem.column)
     else:
         problems = [_count_problem(text, words)]
-    return CronSyntaxError(text, tuple(problems), _fix(text))
+    return CronSyntaxError(text, tuple(problems), likely_fix(text))
 
 
 def _foreign_problem(words: list[Word]) -> Problem | None:
@@ -47,10 +46,10 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
     if not words:
         return None
     column, first = words[0]
-    if first[0] in _QUOTES:
+    if first[0] in QUOTES:
         message = "quotes are not part of the expression"
         return Problem(field=None, text=first[0], column=column, message=message, hint="remove them")
-    if first.upper().startswith(_ZONES):
+    if first.upper().startswith(ZONES):
         message, zone = "a time zone is not part of the expression", first.partition("=")[2]
         return Problem(field=None, text=first, column=column, message=message, hint=f"pass it as tz={echoed(zone)}")
     if first.startswith("@"):
@@ -59,10 +58,25 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
     if first.lower().startswith(("cron(", "rate(")):
         message, hint = "this is an EventBridge schedule", f"fields are {_SHAPE}, without brackets"
         return Problem(field=None, text=first[:5], column=column, message=message, hint=hint)
-    if len(words) == 6 and "?" in (words[2][1], words[4][1]) and "?" not in (words[3][1], words[5][1]):
+    last = trailing_zone([word for _, word in words])
+    if last is not None:
+        message, hint = "a time zone is not part of the expression", f"pass it as tz={echoed(last)}"
+        return Problem(field=None, text=last, column=words[-1][0], message=message, hint=hint)
+    if is_eventbridge([word for _, word in words]):
         message, hint = "minutes come first, as in an EventBridge schedule", "seconds field missing"
         return Problem(field="seconds", text="", column=column, message=message, hint=hint)
     return None
+
+
+def _comment_problem(text: str) -> Problem | None:
+    """What stands behind a blank and `#`; without the blank it is a day of the week, as in FRI#3."""
+    found = COMMENT.search(text)
+    if found is None:
+        return None
+    message, hint = "a comment is not part of the expression", "remove it"
+    return Problem(
+        field=None, text=text[found.start(1) :].rstrip(), column=found.start(1) + 1, message=message, hint=hint
+    )
 
 
 def _words(text: str) -> list[Word]:
@@ -109,6 +123,8 @@ def _field_problems(words: list[Word]) -> list[Problem]:
 def _day_problems(words: list[Word]) -> list[Problem]:
     """Exactly one of the two day fields has to be `?`."""
     (by_month_at, by_month), (by_week_at, by_week) = words[_MONTH_DAY], words[_WEEK_DAY]
+    if _is_broken(by_month) or _is_broken(by_week):
+        return []
     if (by_month == "?") != (by_week == "?"):
         return []
     if by_month == "?":
@@ -116,10 +132,20 @@ def _day_problems(words: list[Word]) -> list[Problem]:
         return [Problem(field=FIELDS[_MONTH_DAY].name, text="?", column=by_month_at, message=message, hint=hint)]
     message = "both day fields are given"
     if by_week == "*" or by_month != "*":
-        hint = "put ? here" if by_week == "*" else "put ? in one of them; for days of either kind use two expressions"
+        first = "; seconds come first" if may_lack_seconds([word for _, word in words]) else ""
+        hint = (
+            f"put ? here{first}"
+            if by_week == "*"
+            else "put ? in one of them; for days of either kind use two expressions"
+        )
         return [Problem(field=FIELDS[_WEEK_DAY].name, text=by_week, column=by_week_at, message=message, hint=hint)]
     hint = "put ? here" if not _has_digit(by_week) else f"put ? here; {_numbering(words)}"
     return [Problem(field=FIELDS[_MONTH_DAY].name, text=by_month, column=by_month_at, message=message, hint=hint)]
+
+
+def _is_broken(word: str) -> bool:
+    """Whether a word was to be `?`: in the wide form of Chinese and Japanese keyboards, or with something behind it."""
+    return word != "?" and word[0] in "?\N{FULLWIDTH QUESTION MARK}"
 
 
 def _has_digit(text: str) -> bool:
@@ -129,103 +155,9 @@ def _has_digit(text: str) -> bool:
 def _numbering(words: list[Word]) -> str:
     """Spring and crontab number the days of the week from Sunday = 0, Quartz from Sunday = 1."""
     by_week = words[_WEEK_DAY][1]
-    named = _named_week_days(by_week)
-    return f"1 is Sunday: if it was Monday, as in Spring, write {named}" if named else "1 is Sunday"
-
-
-def _fix(text: str) -> str | None:
-    """A valid expression that was probably meant; None if it would be a guess."""
-    if len(text) > 500:
-        return None
-    bare = _narrow(text).strip().strip(_QUOTES).strip()
-    if bare.upper().startswith(_ZONES):
-        bare = bare.partition(" ")[2].strip()
-    if bare.lower() in _MACROS:
-        return _MACROS[bare.lower()]
-    if bare.lower().startswith("cron(") and bare.endswith(")"):
-        bare = bare[5:-1]
-    words = bare.split()
-    candidate = _completed(words) if len(words) in (5, 6, 7) else None
-    if candidate is None or candidate == text:
-        return None
-    try:
-        parse_quietly(candidate)
-    except FieldFault:
-        return None
-    return candidate
-
-
-def _narrow(text: str) -> str:
-    """The text without the wide forms that Chinese and Japanese keyboards produce: `？` for `?`, `１` for `1`."""
-    if text.isascii():
-        return text
-    from unicodedata import normalize
-
-    return normalize("NFKC", text)
-
-
-def parse_quietly(text: str) -> None:
-    """Raise FieldFault unless every field of the text reads well and exactly one day field is `?`."""
-    words = _words(text)
-    if len(words) not in (6, 7) or _field_problems(words):
-        raise FieldFault("not an expression", text, 0)
-    parse(text)
-
-
-def _completed(words: list[str]) -> str | None:
-    if len(words) == 5:
-        return _from_crontab(words)
-    if len(words) == 6 and "?" in (words[2], words[4]):
-        return " ".join(["0", *words])  # EventBridge: minutes hours day-of-month month day-of-week year
-    by_month, by_week = words[_MONTH_DAY], words[_WEEK_DAY]
-    if by_month == by_week == "?":
-        return _with_days(words, "*", "?")
-    if "?" in (by_month, by_week):
-        # A week that begins with 0 is crontab's: it numbers the days from Sunday = 0.
-        named = _named_week_days(by_week) if by_week[0] == "0" else None
-        return _with_days(words, by_month, named) if named else " ".join(words)
-    if by_week == "*":
-        return _with_days(words, by_month, "?")
-    if by_month == "*" and not _has_digit(by_week):
-        return _with_days(words, "?", by_week)
-    return None
-
-
-def _with_days(words: list[str], by_month: str, by_week: str) -> str:
-    return " ".join([*words[:_MONTH_DAY], by_month, words[_MONTH], by_week, *words[_WEEK_DAY + 1 :]])
-
-
-def _from_crontab(words: list[str]) -> str | None:
-    """An expression of the five fields of a crontab line; None if both day fields are given, which Quartz lacks."""
-    minutes, hours, by_month, months, by_week = words
-    if "?" in (by_month, by_week):
-        return " ".join(["0", *words])
-    if by_week == "*":
-        return f"0 {minutes} {hours} {by_month} {months} ?"
-    named = _named_week_days(by_week)
-    if by_month != "*" or named is None:
-        return None
-    return f"0 {minutes} {hours} ? {months} {named}"
-
-
-def _named_week_days(text: str) -> str | None:
-    """Days of the week numbered from Sunday = 0 or 7, by name; None if names cannot express them."""
-    items = [_named_item(item) for item in text.split(",")]
-    return None if None in items else ",".join(item for item in items if item)
-
-
-def _named_item(item: str) -> str | None:
-    base, slash, step = item.partition("/")
-    first, dash, last = base.partition("-")
-    if (first, last) == ("0", "7") and not slash:
-        return "*"
-    if (slash and not dash and base != "*") or not base or (dash and not (first and last)):
-        return None
-    names = [_day_name(day) for day in (first, last) if day]
-    return None if None in names else "-".join(name for name in names if name) + slash + step
-
-
-def _day_name(day: str) -> str | None:
-    if len(day) == 1 and day in "01234567":
-        return WEEK_DAY_NAMES[int(day) % 7]
-    return None if _has_digit(day) else day
+    named, number = named_week_days(by_week), first_number(by_week)
+    if number == 0:
+        return f"0 is Sunday in Spring and crontab; write {named}" if named else "1 is Sunday"
+    if named is None or number is None or number > 7:
+        return "1 is Sunday"
+    return f"{number} is {day_in_quartz(number)}: if it was {day_in_spring(number)}, as in Spring, write {named}"

@@ -49,7 +49,7 @@ def test_a_wrong_expression_is_refused_by_is_valid(serializer: Any, field: str, 
     assert not checked.is_valid()
     with pytest.raises(ValueError, match=" ") as refused:
         CronExpression(text)
-    assert [str(problem) for problem in checked.errors[field]][0] == str(refused.value)
+    assert next(str(problem) for problem in checked.errors[field]) == str(refused.value)
 
 
 def test_a_right_expression_is_saved_and_shown_as_its_text(serializer: Any) -> None:

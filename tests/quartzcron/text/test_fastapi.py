@@ -33,7 +33,7 @@ class Timers(pydantic.BaseModel):  # type: ignore[misc, unused-ignore]
     """A body with expressions further down."""
 
     schedules: list[CronExpression | None]
-    by_name: dict[str, CronExpression] = {}
+    by_name: dict[str, CronExpression] = pydantic.Field(default_factory=dict)
 
 
 def _application() -> Any:

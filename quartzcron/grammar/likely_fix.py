@@ -1,0 +1,248 @@
+"""The expression that was probably meant by an invalid text, where every reading of the text leads to the same one.
+
+A text with five fields is a crontab line, one in `cron(…)` is Amazon EventBridge's; both number fields differently from
+Quartz. Where two readings differ, such as `cron(0 8 * * 1 *)` (Sunday there, Monday in a crontab), there is no fix.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..fields import WEEK_DAY_NAMES, WEEK_DAYS
+from .parser import FieldFault, parse, read_field
+
+_LONGEST = 500
+_MONTH_DAY, _MONTH, _WEEK_DAY = 3, 4, 5
+
+_MACROS = {
+    "@yearly": "0 0 0 1 1 ?",
+    "@annually": "0 0 0 1 1 ?",
+    "@monthly": "0 0 0 1 * ?",
+    "@weekly": "0 0 0 ? * SUN",
+    "@daily": "0 0 0 * * ?",
+    "@midnight": "0 0 0 * * ?",
+    "@hourly": "0 0 * * * ?",
+}
+
+# Copied along with an expression from a shell, a program or a crontab.
+QUOTES = "\"'`"
+ZONES = ("TZ=", "CRON_TZ=")
+COMMENT = re.compile(r"(?:^|\s)(#)")
+
+# A zone as a last word: `Asia/Shanghai`, `UTC`, `+08:00`. A year or a day of the week never looks like one.
+_ZONE = re.compile(r"[A-Za-z]+/[A-Za-z][\w/+-]*|(?:UTC|GMT)(?:[+-]\d\d?(?::?\d\d)?)?|Z|[+-]\d\d:?\d\d", re.ASCII)
+
+_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+
+
+def likely_fix(text: str) -> str | None:
+    """A valid expression that was probably meant; None if it would be a guess.
+
+    >>> likely_fix("0 8 * * 1-5"), likely_fix("cron(0 8 * * * *)"), likely_fix("cron(0 8 * * 1 *)")
+    ('0 0 8 ? * MON-FRI', '0 0 8 * * ? *', None)
+    """
+    if len(text) > _LONGEST:
+        return None
+    bare = _narrow(COMMENT.split(text, maxsplit=1)[0]).strip().strip(QUOTES).strip()
+    if bare.upper().startswith(ZONES):
+        bare = bare.partition(" ")[2].strip()
+    if bare.lower() in _MACROS:
+        return _MACROS[bare.lower()]
+    if bare.lower().startswith("cron(") and bare.endswith(")"):
+        candidate = _from_eventbridge(bare[5:-1].split())
+    else:
+        words = bare.split()
+        candidate = _completed(words if trailing_zone(words) is None else words[:-1])
+    return candidate if candidate is not None and candidate != text and _is_right(candidate) else None
+
+
+def trailing_zone(words: list[str]) -> str | None:
+    """The last word of at least six if it is a time zone."""
+    return words[-1] if len(words) > _WEEK_DAY and _ZONE.fullmatch(words[-1]) else None
+
+
+def is_eventbridge(words: list[str]) -> bool:
+    """Whether six words without brackets are EventBridge's: minutes, hours, day of month, month, day of week, year.
+
+    `0 0 8 * ? *` is not: it is the 8th of each month there, but may be Quartz's 8 o'clock with the ? in a wrong place.
+    """
+    if len(words) != 6 or "?" in (words[_MONTH_DAY], words[_WEEK_DAY]):
+        return False
+    return words[2] == "?" or (words[4] == "?" and words[2] == "*")
+
+
+def _narrow(text: str) -> str:
+    """The text without the wide forms that Chinese and Japanese keyboards produce: `？` for `?`, `１` for `1`."""
+    if text.isascii():
+        return text
+    from unicodedata import normalize
+
+    return normalize("NFKC", text)
+
+
+def _is_right(text: str) -> bool:
+    try:
+        parse(text)
+    except FieldFault:
+        return False
+    return True
+
+
+def _completed(words: list[str]) -> str | None:
+    """Words without brackets around them, with what is missing or not Quartz's."""
+    if len(words) == 5:
+        return _from_crontab(words)
+    if len(words) not in (6, 7):
+        return None
+    if is_eventbridge(words):
+        return " ".join(["0", *words])
+    if may_lack_seconds(words):
+        return None
+    return _with_a_question_mark(words)
+
+
+def _with_a_question_mark(words: list[str]) -> str | None:
+    """Six or seven fields from the seconds on, in which exactly one of the day fields becomes `?`."""
+    by_month, by_week = words[_MONTH_DAY], words[_WEEK_DAY]
+    if by_month == by_week == "?":
+        return _with_days(words, "*", "?")
+    # Only a week that counts from Sunday = 0, as in crontab and Spring, has a day 0.
+    named = named_week_days(by_week) if "0" in _numbers(by_week) else None
+    if "?" in (by_month, by_week):
+        return _with_days(words, by_month, named) if named else " ".join(words)
+    if by_week == "*":
+        return _with_days(words, by_month, "?")
+    if by_month == "*":
+        by_name = by_week if not _has_digit(by_week) else named
+        return _with_days(words, "?", by_name) if by_name else None
+    return None
+
+
+def may_lack_seconds(words: list[str]) -> bool:
+    """Whether six fields may begin with minutes: `0 8 * * * *`, at 8 past every hour in Spring, may mean 8 o'clock."""
+    if len(words) != 6 or "?" in words:
+        return False
+    minutes, hours, months = words[1], words[2], words[_MONTH]
+    if hours != "*" or (minutes == "0" and months == "*"):
+        return False
+    numbers = _numbers(minutes)
+    return bool(numbers) and not set("*/") & set(minutes) and all(int(number[-9:]) < 24 for number in numbers)
+
+
+def _from_eventbridge(words: list[str]) -> str | None:
+    """The fields of `cron(…)`, which begin with minutes; Quartz's own if only so the ? is in a day field."""
+    if len(words) == 5:
+        return None if _has_digit(words[4]) else _from_crontab(words)
+    if len(words) != 6:
+        return _completed(words)
+    if "?" in (words[3], words[5]) and "?" not in (words[2], words[4]):
+        return " ".join(words)
+    return _with_a_question_mark(["0", *words])
+
+
+def _from_crontab(words: list[str]) -> str | None:
+    """An expression of the five fields of a crontab line; None if both day fields are given, which Quartz lacks."""
+    minutes, hours, by_month, months, by_week = words
+    named = named_week_days(by_week)
+    if "?" in (by_month, by_week):
+        # With a ? the fields may be Quartz's without the seconds, which counts days from Sunday = 1.
+        return None if named is not None and _has_digit(by_week) else " ".join(["0", *words])
+    if by_week == "*":
+        return f"0 {minutes} {hours} {by_month} {months} ?"
+    if by_month != "*" or named is None:
+        return None
+    return f"0 {minutes} {hours} ? {months} {named}"
+
+
+def _with_days(words: list[str], by_month: str, by_week: str) -> str:
+    return " ".join([*words[:_MONTH_DAY], by_month, words[_MONTH], by_week, *words[_WEEK_DAY + 1 :]])
+
+
+# -- days of the week, numbered from Sunday = 0 or 7 --
+
+
+def named_week_days(text: str) -> str | None:
+    """Days of the week numbered from Sunday = 0 or 7, by name; None if names cannot express them.
+
+    >>> named_week_days("1-5"), named_week_days("0-7/2"), named_week_days("5L")
+    ('MON-FRI', 'SUN,TUE,THU,SAT', None)
+    """
+    days, names = 0, []
+    for item in text.split(","):
+        mask = _days_of(item)
+        if mask is None:
+            return None
+        days |= mask
+        names.append(_named_item(item))
+    named = ",".join(names)
+    if _reads_as(named, days):
+        return named
+    return ",".join(name for day, name in enumerate(WEEK_DAY_NAMES, 1) if days >> day & 1)
+
+
+def _days_of(item: str) -> int | None:
+    """The days of an item as Quartz's set; None if it is none of a crontab."""
+    base, slash, step = item.partition("/")
+    first_text, dash, last_text = base.partition("-")
+    if (slash and not step.isdigit()) or (slash and not dash and base != "*") or len(step) > 2 or step in ("0", "00"):
+        return None
+    if base == "*":
+        first, last = 0, 6
+    else:
+        start, end = _day(first_text), _day(last_text) if dash else _day(first_text)
+        if start is None or end is None:
+            return None
+        first, last = start, end if end >= start else end + 7
+    return sum({1 << day % 7 + 1 for day in range(first, last + 1, int(step or 1))})
+
+
+def _day(text: str) -> int | None:
+    if len(text) == 1 and text in "01234567":
+        return int(text)
+    number = WEEK_DAYS.names.get(text.upper())
+    return None if number is None else number - 1
+
+
+def _named_item(item: str) -> str:
+    """An item with names for its numbers, not for that of its step."""
+    base, slash, step = item.partition("/")
+    if base == "0-7" and not slash:
+        return "*"
+    first, dash, last = base.partition("-")
+    return "-".join(_day_name(day) for day in (first, last) if day) + slash + step if base != "*" or dash else item
+
+
+def _day_name(day: str) -> str:
+    return WEEK_DAY_NAMES[int(day) % 7] if day.isdigit() else day
+
+
+def _reads_as(text: str, days: int) -> bool:
+    try:
+        return bool(read_field(_WEEK_DAY, text) == (days, None))
+    except FieldFault:
+        return False
+
+
+def first_number(text: str) -> int | None:
+    """The first day that is given as a number."""
+    numbers = _numbers(text)
+    return int(numbers[0]) if numbers and len(numbers[0]) < 9 else None
+
+
+def day_in_quartz(number: int) -> str:
+    """The day of a number in Quartz, where Sunday is 1."""
+    return _DAYS[number - 1]
+
+
+def day_in_spring(number: int) -> str:
+    """The day of a number in Spring and crontab, where Sunday is 0 or 7."""
+    return _DAYS[number % 7]
+
+
+def _numbers(text: str) -> list[str]:
+    """The numbers of a list of values and ranges, without those of steps, of # and of names."""
+    return re.findall(r"(?<![\w#/])\d+(?!\w)", text, re.ASCII)
+
+
+def _has_digit(text: str) -> bool:
+    return any(char in "0123456789" for char in text)

@@ -1,0 +1,167 @@
+"""Did you mean …? Only where every reading of the text means the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quartzcron import CronError, CronExpression, CronSyntaxError
+from quartzcron.dialects import DialectError
+
+
+def fix_of(text: str) -> str | None:
+    """The fix of an invalid text; of a valid one, itself."""
+    try:
+        CronExpression(text)
+    except CronSyntaxError as error:
+        return error.fix
+    return text
+
+
+def items(low: int, high: int, *names: str) -> st.SearchStrategy[str]:
+    """Lists as people write them."""
+    value = number = st.integers(low, high).map(str)
+    if names:
+        value |= st.sampled_from(names)
+    span = st.tuples(number, number).map("-".join)
+    steps = st.integers(1, 7).map(str)
+    item = st.one_of(value, span, st.tuples(span | st.just("*"), steps).map("/".join))
+    return st.just("*") | st.lists(item, min_size=1, max_size=2).map(",".join)
+
+
+MINUTES, HOURS, MONTH_DAYS = items(0, 59), items(0, 23), items(1, 31)
+MONTHS, SPRING_WEEK = items(1, 12, "JAN", "dec"), items(0, 7, "MON", "fri")
+WEEK, NAMED_WEEK = items(1, 7, "MON", "fri"), st.sampled_from(["MON", "MON-FRI", "sat,SUN", "*"])
+FIVE = st.tuples(MINUTES, HOURS, MONTH_DAYS, MONTHS, SPRING_WEEK).map(" ".join)
+
+
+@given(st.one_of(FIVE, st.tuples(MINUTES, HOURS, st.just("*"), st.just("*"), SPRING_WEEK).map(" ".join)))
+@settings(max_examples=300)
+def test_the_fix_of_a_crontab_line_fires_when_the_line_does(text: str) -> None:
+    """Or there is none."""
+    fix = fix_of(text)
+    try:
+        meant = CronExpression.from_crontab(text)
+    except DialectError:
+        return  # a step such as 5/15, or a range that runs backwards: not every cron takes it
+    assert fix is None or CronExpression(fix) == meant
+
+
+@given(st.tuples(MINUTES, HOURS, MONTH_DAYS, MONTHS, SPRING_WEEK).map(lambda five: f"0 {' '.join(five)}"))
+@settings(max_examples=300)
+def test_the_fix_of_six_fields_fires_when_spring_does(text: str) -> None:
+    """Which numbers the days of the week from Sunday = 0: numbers that mean something else in Quartz get no fix."""
+    fix = fix_of(text)
+    try:
+        meant = CronExpression.from_spring(text)
+    except DialectError:
+        return
+    assert fix is None or CronExpression(fix) == meant
+
+
+@given(
+    st.tuples(MINUTES, HOURS, MONTH_DAYS, MONTHS, NAMED_WEEK | WEEK),
+    st.booleans(),
+    st.sampled_from(["*", "2026", "2026-2030"]),
+)
+@settings(max_examples=300)
+def test_the_fix_of_an_eventbridge_schedule_has_its_order_of_fields(
+    five: tuple[str, ...], right: bool, year: str
+) -> None:
+    """The seconds are added; a ? where it belongs, or none at all, which Amazon refuses, changes nothing."""
+    minutes, hours, by_month, months, by_week = five
+    if right:
+        by_month, by_week = (by_month, "?") if by_month != "*" else ("?", by_week)
+    text = f"cron({minutes} {hours} {by_month} {months} {by_week} {year})"
+    fix = fix_of(text)
+    if right:
+        assert fix is not None
+        try:
+            assert CronExpression(fix) == CronExpression.from_eventbridge(text)
+        except DialectError:
+            return
+    elif fix is not None:
+        days = (by_month, "?") if by_week == "*" else ("?", by_week)
+        assert CronExpression(fix) == CronExpression(f"0 {minutes} {hours} {days[0]} {months} {days[1]} {year}")
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        # both day fields in cron(…): minutes come first all the same
+        ("cron(0 8 * * * *)", "0 0 8 * * ? *"),
+        ("cron(55 7-23 * * * *)", "0 55 7-23 * * ? *"),
+        ("CRON(34 12 * * SAT *)", "0 34 12 ? * SAT *"),
+        ("cron(0 8 1 * * *)", "0 0 8 1 * ? *"),
+        ("cron(0 12 * * 1 *)", None),
+        ("cron(0 8 * * 2-6)", None),
+        ("cron(0 8 * * MON-FRI)", "0 0 8 ? * MON-FRI"),
+        ("cron(0 0 8 ? * MON)", "0 0 8 ? * MON"),
+        # 8 o'clock with a field too many, or hourly in Spring
+        ("0 8 * * * *", None),
+        ("0 8 * * 1 *", None),
+        ("0 9-17 * * * *", None),
+        ("0 0 * * 1 *", None),
+        ("0 0 * * * *", "0 0 * * * ?"),
+        ("0 30 * * * *", "0 30 * * * ?"),
+        ("0 0/5 * * * *", "0 0/5 * * * ?"),
+        # the 8th of each month there, or 8 o'clock here
+        ("0 0 8 * ? *", None),
+        ("0 8 * * ? *", "0 0 8 * * ? *"),
+        # Sunday with crontab's numbers, Monday with Quartz's
+        ("0 8 ? * 2", None),
+        ("0 8 ? * MON", "0 0 8 ? * MON"),
+        ("0 8 * * L", None),
+        ("0 8 * * 0-7/2", "0 0 8 ? * SUN,TUE,THU,SAT"),
+        ("0 0 8 * * 0", "0 0 8 ? * SUN"),
+        ("0 0 8 ? * 6,0", "0 0 8 ? * SAT,SUN"),
+        ("0 0 8 * * 7", None),
+        # a zone or a comment behind the fields
+        ("0 1 * * * ? UTC", "0 1 * * * ?"),
+        ("0 0 8 ? * MON America/New_York", "0 0 8 ? * MON"),
+        ("0 8 * * * Asia/Shanghai", "0 0 8 * * ?"),
+        ("0 0 8 ? * TUE  # tuesday", "0 0 8 ? * TUE"),
+        ("0 8 * * 1 #", "0 0 8 ? * MON"),
+        ("# nothing", None),
+    ],
+)
+def test_a_fix_is_offered_where_there_is_one_reading(text: str, fix: str | None) -> None:
+    """And none where there are two."""
+    assert fix_of(text) == fix
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Z", "+08:00", "GMT+8", "America/Argentina/Buenos_Aires"])
+@pytest.mark.parametrize("text", ["0 1 * * * ?", "0 0 8 ? * MON", "0 0 8 ? * MON 2026", "0 8 * * 1"])
+def test_a_zone_behind_the_fields_is_told_from_a_field(text: str, zone: str) -> None:
+    """In one problem, which says where a zone belongs."""
+    with pytest.raises(CronSyntaxError, match="a time zone is not part of the expression") as refused:
+        CronExpression(f"{text} {zone}")
+    assert len(refused.value.problems) == 1
+    assert refused.value.hint == f"pass it as tz={zone!r}"
+
+
+@pytest.mark.parametrize(
+    ("week", "hint"),
+    [
+        ("7", "7 is Saturday: if it was Sunday, as in Spring, write SUN"),
+        ("1", "1 is Sunday: if it was Monday, as in Spring, write MON"),
+        ("5-6", "5 is Thursday: if it was Friday, as in Spring, write FRI-SAT"),
+        ("0", "0 is Sunday in Spring and crontab; write SUN"),
+        ("1#2", "1 is Sunday"),
+    ],
+)
+def test_the_hint_on_numbers_speaks_of_the_day_that_was_written(week: str, hint: str) -> None:
+    """Not of Sunday and Monday, whatever it was."""
+    with pytest.raises(CronSyntaxError) as refused:
+        CronExpression(f"0 0 4 * * {week}")
+    assert str(refused.value.problems[0].hint).endswith(hint)
+
+
+@pytest.mark.parametrize("text", ["0 0 * * * ?h", "0 0 8 ？ * MON", "0 0 8 ?? * MON", "0 0 8 * * ？"])
+def test_a_broken_question_mark_is_one_problem(text: str) -> None:
+    """That both day fields are given is not another one."""
+    with pytest.raises(CronError) as refused:
+        CronExpression(text)
+    assert isinstance(refused.value, CronSyntaxError)
+    assert len(refused.value.problems) == 1
