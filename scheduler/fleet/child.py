@@ -27,6 +27,7 @@ from ..workers import process_tree
 from ..workers.program import run_order
 from ..workers.protocol import Order, PackedEnding, PackedLine
 from ..workers.run_output import RunLogHandler, RunOutput
+from ..workers.worker_clock import wall_us
 from .executor import CHUNK_S
 from .notes import EndedRun, Notes
 from .runs import FleetRuns
@@ -62,7 +63,7 @@ class FunctionProcess:
         with contextlib.suppress(StoreUnavailableError):
             self._opened()
         self._notes = Notes(self._folder / str(os.getpid()), self._opened)
-        self._output = RunOutput(self._notes.print)
+        self._output = RunOutput(self._notes.print, wall_us)
         sys.stdout, sys.stderr = self._output.stdout, self._output.stderr
         logging.getLogger().handlers = [RunLogHandler(self._output)]
 

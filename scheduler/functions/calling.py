@@ -60,10 +60,13 @@ def _loop_is_running() -> bool:
     return True
 
 
-async def _until(deadline: float | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
+async def _until(
+    deadline: float | None, coroutine: Coroutine[Any, Any, Any], *, monotonic: Callable[[], float] = time.monotonic
+) -> Any:
     import asyncio
 
-    limit_s = None if deadline is None else left_s(time.monotonic(), deadline)
+    # Bound when this module was loaded: a function may leave another clock in the module `time`.
+    limit_s = None if deadline is None else left_s(monotonic(), deadline)
     try:
         async with asyncio.timeout(limit_s) as scope:
             return await coroutine

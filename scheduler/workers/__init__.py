@@ -5,9 +5,14 @@
     queue.py          TaskQueue: the tasks that no worker has yet, by how long their functions take
     pool_size.py      PoolSize: how many workers there should be
     worker.py         WorkerProcess: the daemon's side of one process: what was sent to it, what it reported
-    protocol.py       the messages between daemon and worker
+    chunk.py          Chunk: tasks that were sent together
+    silence.py        for how long a worker has not answered although it could have
+    raw_output.py     what child processes and C code of a worker print
+    protocol.py       the orders that a worker is sent
+    worker_messages.py  what a worker tells the daemon, and why that can be believed
     progress_cell.py  the shared memory in which a worker shows how far it is
     program.py        the worker's side: the program that calls the functions
+    worker_clock.py   the clocks of that program, which no function can set
     run_output.py     what a run prints, cut into lines
     process_tree.py   killing a process with all its descendants; dying with the daemon
     niceness.py       lower priority for workers that start or run for long

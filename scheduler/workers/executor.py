@@ -22,8 +22,11 @@ from ..errors import TargetError
 from ..executors import PlainSuccesses, Report, outcome
 from . import process_tree, protocol
 from .pool_size import PoolSize
+from .protocol import PackedEnding
 from .queue import LONG_S, SLOW_WAITS_S, TaskQueue
-from .worker import SETTLED_S, ProtocolError, WorkerProcess
+from .silence import ANSWER_S, LOOK_EVERY_S, SUSPECT_S, Silence
+from .worker import BREACH, SETTLED_S, WorkerProcess
+from .worker_messages import ProtocolError
 
 log = logging.getLogger("scheduler.executor")
 
@@ -100,7 +103,7 @@ class ProcessExecutor:
 
     def prepare(self, tasks: Sequence[Task]) -> None:
         """Pack the orders for tasks as they will be handed out, and have the idle workers warm up with some of them."""
-        idle = [worker for worker in self._workers if worker.ready and not worker.chunks]
+        idle = [worker for worker in self._workers if worker.takes_tasks and not worker.chunks]
         if self._queue or not idle:
             return
         trial = TaskQueue(self._typical_s.get)
@@ -119,7 +122,7 @@ class ProcessExecutor:
         now = self._clock.monotonic()
         self._collect_from_all()
         for worker in list(self._workers):
-            if self._enforce_limit(worker, now):
+            if self._enforce_limit(worker, now) or self._enforce_answer(worker, now) or self._retire(worker, now):
                 # A kill takes milliseconds: what became due meanwhile comes before the next one.
                 break
         self._dispatch()
@@ -136,7 +139,7 @@ class ProcessExecutor:
         if self._report or self._is_short:
             return 0.0
         now = self._clock.monotonic()
-        checks = [_next_check_s(worker, task, now) for worker in self._workers if (task := worker.current)]
+        checks = [check_s for worker in self._workers if (check_s := _next_check_s(worker, now)) is not None]
         if self._queue.long:
             checks.append(SLOW_WAITS_S)
         count, is_waited_for = len(self._workers), bool(self._queue)
@@ -175,7 +178,9 @@ class ProcessExecutor:
 
     def _read_results(self, worker: WorkerProcess) -> None:
         for ended in worker.results():
-            if isinstance(ended, PlainSuccesses):
+            if worker.breached_by:
+                self._end_breached(worker, ended)
+            elif isinstance(ended, PlainSuccesses):
                 self._end_plainly(ended)
             else:
                 task, packed = ended
@@ -187,6 +192,14 @@ class ProcessExecutor:
         for task, (started_at, ended_at) in zip(*ended, strict=True):
             self._learn_duration(task, (ended_at - started_at) / 1_000_000)
         self._report.plain_successes.append(ended)
+
+    def _end_breached(self, worker: WorkerProcess, ended: PlainSuccesses | tuple[Task, PackedEnding]) -> None:
+        """End runs of a worker to whose descriptors a function wrote: the run of that function has failed."""
+        endings = ended.endings() if isinstance(ended, PlainSuccesses) else [(ended[0], ended[1].unpacked())]
+        for task, ending in endings:
+            is_blamed = task.run_id == worker.breached_by and ending.outcome is Outcome.SUCCEEDED
+            failed = ending._replace(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, error=BREACH, result=None)
+            self._end(task, failed if is_blamed else ending, 0.0)
 
     def _end(self, task: Task, ending: Ending, took_s: float) -> None:
         self._learn_duration(task, took_s)
@@ -243,7 +256,7 @@ class ProcessExecutor:
         self, worker: WorkerProcess, end: outcome.CallOutcome, started_at: datetime, took_s: float
     ) -> None:
         """End the current task of a worker that is dead."""
-        worker.read_raw_output(to_the_end=True)
+        worker.read_raw_output()
         self._take_lines(worker)
         task, dropped = worker.end_current()
         ending = end.ending(started_at, self._clock.now())._replace(lines_dropped=dropped)
@@ -251,6 +264,15 @@ class ProcessExecutor:
 
     def _handle_death(self, worker: WorkerProcess, reason: str) -> None:
         """A worker died by itself: its run has failed, the tasks that it had not begun go to other workers."""
+        self._end_with_reason(worker, reason)
+        if not worker.has_begun_any:
+            # What kills a worker before its first task will probably kill the next one too.
+            self._pool_size.delay_growth(self._clock.monotonic() + RETRY_S)
+        if not worker.ready:
+            self._handle_load_error(worker.load_error or f"{reason} while it loaded {self._target}")
+        self._remove(worker)
+
+    def _end_with_reason(self, worker: WorkerProcess, reason: str) -> None:
         self._collect_from(worker)
         # Its children may live.
         worker.kill()
@@ -260,12 +282,43 @@ class ProcessExecutor:
             end = outcome.CallOutcome(Outcome.FAILED, Verdict.FAILURE, reason)
             self._end_with_worker(worker, end, started_at, running_s)
         self._queue.put_back(worker.take_unbegun())
-        if not worker.has_begun_any:
-            # What kills a worker before its first task will probably kill the next one too.
-            self._pool_size.delay_growth(self._clock.monotonic() + RETRY_S)
-        if not worker.ready:
-            self._handle_load_error(worker.load_error or f"{reason} while it loaded {self._target}")
+
+    # Workers that are not as they should be
+
+    def _retire(self, worker: WorkerProcess, now: float) -> bool:
+        """End a worker to whose descriptors a function wrote, as soon as its run has ended; returns whether it did."""
+        if worker.breached_by is None or not worker.ready:
+            return False
+        self._queue.put_back(worker.take_back(now))
+        if worker.chunks:
+            return False
+        worker.kill()
         self._remove(worker)
+        return True
+
+    def _enforce_answer(self, worker: WorkerProcess, now: float) -> bool:
+        """Take back the tasks of a worker that does not begin them, and kill it later; returns whether it did.
+
+        It is stopped, or a thread that a function left behind holds its GIL: it will perhaps never begin any.
+        """
+        silent_s = worker.silent_s(now)
+        if silent_s is None or silent_s < SUSPECT_S:
+            worker.silence = None
+            return False
+        self._queue.put_back(worker.take_back(now))
+        if worker.silence is None:
+            worker.silence = Silence(worker.pid, now)
+            worker.ask_for_answer()
+            return False
+        if worker.silence.counted_s(now) < ANSWER_S:
+            return False
+        text = "worker %d has not begun what it was sent for %.1f s, and is killed; its tasks go to other workers"
+        log.warning(text, worker.pid, silent_s)
+        # It can begin nothing now, so what it has begun is final.
+        worker.kill()
+        self._end_with_reason(worker, "the worker process did not answer and was killed")
+        self._remove(worker)
+        return True
 
     def _handle_load_error(self, error: str) -> None:
         """The functions do not load; the waiting tasks fail, unless there are workers that loaded them earlier."""
@@ -290,7 +343,7 @@ class ProcessExecutor:
         While the pool grows, the last idle worker is reserved for functions that do not take long.
         """
         now = self._clock.monotonic()
-        ready = [worker for worker in self._workers if worker.ready]
+        ready = [worker for worker in self._workers if worker.takes_tasks]
         sharing = sum((worker.running_s(now) or 0.0) < BLOCKED_S for worker in ready)
         spares = sum(not worker.chunks for worker in ready)
         grows = len(ready) < len(self._workers) or self._pool_size.may_grow(len(self._workers), now)
@@ -325,7 +378,9 @@ class ProcessExecutor:
 
     def _resize_pool(self, now: float) -> None:
         """Start or stop one worker where the pool has too few or too many."""
-        blocked = sum((worker.running_s(now) or 0.0) >= BLOCKED_S for worker in self._workers)
+        blocked = sum(
+            worker.silence is not None or (worker.running_s(now) or 0.0) >= BLOCKED_S for worker in self._workers
+        )
         starting = sum(not worker.ready for worker in self._workers)
         held_up = blocked + self._queue.long
         change = self._pool_size.change(len(self._workers), starting=starting, held_up=held_up, now=now)
@@ -347,11 +402,14 @@ class ProcessExecutor:
         self._pool_size.tried_to_shrink(now)
 
 
-def _next_check_s(worker: WorkerProcess, task: Task, now: float) -> float:
-    """Seconds until a busy worker may be blocked, or over its limit, or its revoked chunk settled."""
-    running_s = worker.running_s(now)
-    if running_s is None:
-        return BLOCKED_S
+def _next_check_s(worker: WorkerProcess, now: float) -> float | None:
+    """Seconds until a busy worker may be blocked, over its limit, or silent, or its revoked chunk settled."""
+    running_s, task = worker.running_s(now), worker.current
+    if running_s is None or task is None:
+        silent_s = worker.silent_s(now)
+        if silent_s is None:
+            return None
+        return LOOK_EVERY_S if worker.silence else BLOCKED_S if task else max(0.0, SUSPECT_S - silent_s)
     if running_s < BLOCKED_S:
         return max(0.0, min(BLOCKED_S, task.limit_s) - running_s)
     if worker.has_more_behind() or not worker.can_begin_no_other(now):

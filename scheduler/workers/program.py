@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from contextvars import copy_context
@@ -30,7 +29,9 @@ from ..functions.registry import Registry
 from ..functions.tracebacks import from_users_frame
 from . import process_tree, protocol
 from .progress_cell import ProgressCell
-from .run_output import RunLogHandler, RunOutput, now_us
+from .run_output import RunLogHandler, RunOutput
+from .worker_clock import monotonic_us
+from .worker_messages import Sender
 
 
 def main() -> None:
@@ -39,34 +40,36 @@ def main() -> None:
     process_tree.die_with_parent(lifeline)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tasks, results = socket.socket(fileno=tasks_fd), socket.socket(fileno=results_fd)
-    for descriptor in (tasks_fd, results_fd, progress_fd, lifeline):
+    for descriptor in (tasks_fd, results_fd, lifeline):
         os.set_inheritable(descriptor, False)
-    output = RunOutput(lambda *line: results.send(protocol.pack((protocol.LINE, *line))))
+    progress = ProgressCell.shielded(progress_fd)
+    sender = Sender(results, progress.tag)
+    output = RunOutput(sender.line, monotonic_us)
     sys.stdout, sys.stderr = output.stdout, output.stderr
     try:
         registry = load(target).registry
     except SchedulerError as error:
-        results.send(protocol.pack((protocol.BROKEN, str(error)[: outcome.MAX_SHOWN])))
+        sender.broken(str(error))
         return
     if not logging.getLogger().handlers:
         logging.getLogger().addHandler(RunLogHandler(output))
-    results.send(protocol.pack((protocol.READY,)))
-    _serve(tasks, results, ProgressCell(progress_fd), registry, output)
+    sender.ready()
+    _serve(tasks, sender, progress, registry, output)
 
 
-def _serve(
-    tasks: socket.socket, results: socket.socket, progress: ProgressCell, registry: Registry, output: RunOutput
-) -> None:
+def _serve(tasks: socket.socket, sender: Sender, progress: ProgressCell, registry: Registry, output: RunOutput) -> None:
     own_pid = os.getpid()
     while message := tasks.recv(protocol.MAX_MESSAGE):
         chunk, orders = protocol.chunk_number(message), protocol.orders_in(message)
         if chunk == protocol.WARM_UP:
             _warm_up(orders, output)
+            progress.warmed_up()
             continue
         for index, order in enumerate(orders):
+            progress.begin(chunk, index, monotonic_us())
             if progress.is_revoked(chunk):
+                progress.withdraw(chunk, index)
                 break
-            progress.begin(chunk, index, time.monotonic())
             ending = run_order(registry, output, order)
             if os.getpid() != own_pid:
                 # A function forked and both processes returned: only the parent is the worker.
@@ -74,8 +77,8 @@ def _serve(
             if ending[2:] == _PLAIN_SUCCESS:
                 progress.end(chunk, index, ending[0], ending[1])
             else:
-                results.send(protocol.pack((protocol.END, chunk, index, *ending)))
-        results.send(protocol.pack((protocol.DONE, chunk)))
+                sender.ended(chunk, index, ending)
+        sender.done(chunk)
 
 
 def _warm_up(orders: list[protocol.Order], output: RunOutput) -> None:
@@ -103,15 +106,16 @@ _PLAIN_SUCCESS = (Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None, 0)
 def run_order(registry: Registry, output: RunOutput, order: protocol.Order) -> tuple[Any, ...]:
     """Call the function of an order, and return the fields of a PackedEnding, as a plain tuple because that is faster.
 
-    Raises nothing, whatever the function raises.
+    Its instants are by the clock of `output`. Raises nothing, whatever the function raises.
     """
     output.begin(order.run_id)
     call = Call(
         function=order.function,
         request_id=order.request_id,
-        deadline=time.monotonic() + order.limit_s,
+        deadline=monotonic_us() / 1_000_000 + order.limit_s,
         timer=TimerCall(order.timer, instant(order.fire_at), order.attempt, order.past_due),
     )
+    now_us = output.now_us
     started_at = now_us()
     end = copy_context().run(_call, registry, output, order, call)
     return started_at, now_us(), *end, output.end()

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import mmap
+import os
+import secrets
 from collections.abc import Iterator
 from itertools import takewhile
 from operator import itemgetter
 from typing import Final
 
-from .protocol import CHUNK_TASKS
+from .protocol import CHUNK_TASKS, TAG_SIZE
 
 
 class ProgressCell:
     """How far a worker is, readable even after it was killed.
 
-    Words of eight bytes: [0] the task begun last, [1] the revoked chunk, of which no further task may begin, then two
-    banks, used by chunks in turn, of two words a task: when it started, and when it ended as a plain success. An
-    aligned store of eight bytes is never seen half done; `struct.pack_into` would clear the bytes first.
+    Words of eight bytes: [0] the task begun last, [1] the revoked chunk, of which no further task may begin, [2] how
+    many warm-ups were gone through, [3] the tag of the worker's messages, then two banks, used by chunks in turn, of
+    two words a task: when it started, and when it ended as a plain success. An aligned store of eight bytes is never
+    seen half done; `struct.pack_into` would clear the bytes first.
 
-        word 0:  bits 48-63 the chunk, modulo 2**16 · bits 32-47 the task's index · bits 0-31 milliseconds, monotonic
+        word 0:           bits 48-63 the chunk, modulo 2**16 · bits 32-47 the task's index · bits 0-31 milliseconds
+        end of a task:    microseconds with bit 0 set, so that it differs from "not ended" whatever the clock shows
+
+    All instants are monotonic. The worker shows that it begins a task first, and then looks whether the chunk is
+    revoked: so what is neither begun nor ended after a revocation never begins, wherever the kernel interrupts it.
     """
 
     SIZE: Final = 8_192
     _BANKS: Final = 8
     _MILLISECONDS: Final = 0xFFFF_FFFF
+    #: The index of a begun task that is none.
+    _NO_TASK: Final = 0xFFFF
 
     def __init__(self, fileno: int) -> None:
         self._map = mmap.mmap(fileno, self.SIZE)
@@ -34,21 +43,58 @@ class ProgressCell:
 
     # The worker's side
 
-    def begin(self, chunk: int, index: int, now: float) -> None:
-        """Show that a task begins at `now`, in monotonic seconds."""
-        self._words[0] = (chunk & 0xFFFF) << 48 | index << 32 | (int(now * 1000) & self._MILLISECONDS)
+    @classmethod
+    def shielded(cls, fileno: int) -> ProgressCell:
+        """The cell of a descriptor, which is closed, so that no function can write to it by a wrong number."""
+        # The map keeps a duplicate, with the lowest number that is free.
+        duplicate = os.dup(fileno)
+        os.close(duplicate)
+        cell = cls(fileno)
+        if os.path.sameopenfile(fileno, duplicate):
+            nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            os.dup2(nowhere, duplicate, inheritable=False)
+            os.close(nowhere)
+        os.close(fileno)
+        return cell
 
-    def end(self, chunk: int, index: int, started_at: int, ended_at: int) -> None:
+    def begin(self, chunk: int, index: int, now_us: int) -> None:
+        """Show that a task begins, unless `is_revoked` says otherwise afterwards."""
+        self._words[0] = (chunk & 0xFFFF) << 48 | index << 32 | (now_us // 1000 & self._MILLISECONDS)
+
+    def withdraw(self, chunk: int, index: int) -> None:
+        """Show that the task that was to begin does not."""
+        last = index - 1 if index else self._NO_TASK
+        self._words[0] = ((chunk if index else chunk - 1) & 0xFFFF) << 48 | last << 32
+
+    def end(self, chunk: int, index: int, started_us: int, ended_us: int) -> None:
         """Show that a task succeeded, returned None and printed nothing."""
         slot = self._slot(chunk, index)
-        self._words[slot] = started_at
-        self._words[slot + 1] = ended_at
+        self._words[slot] = started_us
+        self._words[slot + 1] = ended_us | 1
 
     def is_revoked(self, chunk: int) -> bool:
         """Whether the daemon has taken back the rest of a chunk."""
         return self._words[1] == chunk
 
+    def warmed_up(self) -> None:
+        """Show that one more warm-up was gone through."""
+        self._words[2] += 1
+
     # The daemon's side
+
+    def new_tag(self) -> bytes:
+        """Give the worker the tag of its messages, a random one."""
+        self._words[3] = secrets.randbits(8 * TAG_SIZE)
+        return self.tag
+
+    @property
+    def tag(self) -> bytes:
+        return self._words[3:4].tobytes()
+
+    @property
+    def warm_ups(self) -> int:
+        """How many warm-ups the worker has gone through."""
+        return self._words[2]
 
     def clear(self, chunk: int) -> None:
         """Clear the bank of a chunk that is about to be sent."""

@@ -1,11 +1,10 @@
 """The messages between the daemon and a worker process.
 
-Both ends are the same Python, so messages are tuples in the marshal format, which holds data only. Each message is one
-datagram: a worker that is killed leaves no half-written one, and the daemon can take back one that was not read yet.
+Each message is one datagram: a worker that is killed leaves no half-written one, and the daemon can take back one that
+was not read yet.
 
-    daemon → worker   chunk_message(number, orders): the tasks to run, one after the other
-    worker → daemon   ("ready",) · ("broken", why) · ("line", *PackedLine) · ("done", chunk) ·
-                      ("end", chunk, index, *PackedEnding)
+    daemon → worker   chunk_message(number, orders): the tasks to run, one after the other, in the marshal format
+    worker → daemon   worker_messages.py
 
 A run that succeeds, returns None and prints nothing sends no message: its slot in the ProgressCell says so.
 """
@@ -16,7 +15,7 @@ import marshal
 import socket
 from collections.abc import Sequence
 from struct import Struct
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ..core.breaker import Verdict
 from ..core.run import Ending, Line, Outcome, Task
@@ -31,11 +30,8 @@ MAX_MESSAGE = 400_000
 CHUNK_TASKS = 250
 CHUNK_BYTES = 65_536
 
-READY: Final = "ready"
-BROKEN: Final = "broken"
-LINE: Final = "line"
-END: Final = "end"
-DONE: Final = "done"
+#: The length of the tag with which every message of a worker begins; each worker has its own.
+TAG_SIZE: Final = 8
 
 
 class Order(NamedTuple):
@@ -136,12 +132,3 @@ def orders_in(message: bytes) -> list[Order]:
 _NUMBER = Struct("<Q")
 #: In place of a chunk's number: go through the orders without calling a function.
 WARM_UP: Final = 0
-
-
-def pack(message: tuple[Any, ...]) -> bytes:
-    return marshal.dumps(tuple(message))
-
-
-def unpack(data: bytes) -> tuple[Any, ...]:
-    message: tuple[Any, ...] = marshal.loads(data)
-    return message

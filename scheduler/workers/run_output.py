@@ -11,11 +11,11 @@ import contextlib
 import io
 import logging
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..core.log_limits import LineCutter, LineLimit
+from .worker_clock import monotonic_us
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -27,11 +27,13 @@ _PIECE = 65_536
 class RunOutput:
     """The lines of one run after another, each sent at once, so that a run that is killed keeps its lines.
 
-    `send(run_id, at, level, text)` takes a line; `at` is in microseconds since 1970, and `run_id` is 0 between runs.
+    `send(run_id, at, level, text)` takes a line; `at` is in microseconds of the clock `now_us`, and `run_id` is 0
+    between runs.
     """
 
-    def __init__(self, send: Callable[[int, int, str, str], object]) -> None:
+    def __init__(self, send: Callable[[int, int, str, str], object], now_us: Callable[[], int]) -> None:
         self._send = send
+        self.now_us = now_us
         self._run_id = 0
         self._limit = LineLimit()
         #: Whether anything was written since the last run.
@@ -59,8 +61,8 @@ class RunOutput:
 
     def add_line(self, level: str, text: str) -> None:
         """Send a line, unless the run has printed too many."""
-        if self._limit.allows(time.monotonic()):
-            self._send(self._run_id, now_us(), level, text.encode("utf-8", "replace").decode())
+        if self._limit.allows(monotonic_us() / 1_000_000):
+            self._send(self._run_id, self.now_us(), level, text.encode("utf-8", "replace").decode())
 
 
 class RunBytes(io.RawIOBase):
@@ -114,8 +116,3 @@ class RunLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         for text in self.format(record).splitlines():
             self._output.add_line(record.levelname.lower(), text)
-
-
-def now_us() -> int:
-    """The time, in microseconds since 1970."""
-    return time.time_ns() // 1000

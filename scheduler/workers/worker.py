@@ -7,46 +7,36 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..clock import Clock
 from ..core.breaker import Verdict
-from ..core.log_limits import LineCutter, LineLimit
+from ..core.log_limits import LineLimit
 from ..core.run import Line, Outcome, Task
 from ..core.timestamps import instant
 from ..executors import PlainSuccesses
-from . import niceness, process_tree, protocol
+from . import niceness, process_tree, protocol, worker_messages
+from .chunk import Chunk, wall_offset_us
 from .progress_cell import ProgressCell
-from .protocol import PackedEnding
+from .protocol import PackedEnding, PackedLine
 from .queue import LONG_S
+from .raw_output import RawOutput
+from .silence import Silence
+from .worker_messages import Broken, Done, Ended, ProtocolError, Ready
 
-_READ_SIZE = 65_536
-#: How many pieces of raw output are read at a time, so that a worker with much output cannot hold up the daemon.
-_READS_A_TURN = 16
+#: How many messages are read at a time, and after how many that are none the worker is killed at once.
+_MESSAGES_A_TURN, _MOST_NOISE = 1_000, 100
+#: The error of a run whose function wrote to the worker's own descriptors.
+BREACH = "the worker broke its protocol and was killed: a function wrote to descriptors that are not its own"
 #: After a chunk was revoked, the worker may begin one more task within this time.
 SETTLED_S = 0.001
-
-
-class ProtocolError(Exception):
-    """A message that no worker sends: a function of the user wrote to the worker's own descriptors."""
-
-
-@dataclass(slots=True)
-class Chunk:
-    """Tasks that were sent together; the first `ended` of them have ended."""
-
-    number: int
-    tasks: list[Task]
-    ended: int = 0
-    revoked_at: float | None = None
 
 
 class WorkerProcess:
@@ -58,32 +48,39 @@ class WorkerProcess:
     def __init__(self, target: str, environ: Mapping[str, str], folder: Path | None, clock: Clock) -> None:
         self.mark = process_tree.new_mark()
         self.ready = False
+        self.started_at = clock.monotonic()
         #: Why it could not load the functions.
         self.load_error: str | None = None
         #: Lines of runs, and with `run_id` 0 those that belong to no run.
         self.lines: list[Line] = []
         #: Tasks of a revoked chunk that the worker has not begun.
         self.given_back: list[Task] = []
+        #: The run during which something came that is no message, 0 for none; the worker gets no more tasks.
+        self.breached_by: int | None = None
+        #: Of a worker that is suspected because it does not answer.
+        self.silence: Silence | None = None
         self._clock = clock
         self._chunks: deque[Chunk] = deque()
         self._last_number = 0
+        self._has_ended_any = False
+        #: How many warm-ups were sent, and when the worker answered last or was sent something after a pause.
+        self._warm_ups = 0
+        self._heard_at = self.started_at
+        self._has_hung_up = False
+        self._noise = 0
         self._broke_protocol = False
         self._is_low_priority = False
         self._limit = LineLimit()
         # The daemon keeps the reading end of the tasks too, and takes back from it what the worker has not read.
         self._tasks, self._tasks_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
         self._results, results_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
-        out, out_far = os.pipe()
-        err, err_far = os.pipe()
-        #: What child processes and C code write past sys.stdout and sys.stderr.
-        self._raw_outputs = {
-            out: LineCutter(lambda text: self._add_raw_line("info", text)),
-            err: LineCutter(lambda text: self._add_raw_line("error", text)),
-        }
+        self._raw_output = RawOutput(self._add_raw_line)
         lifeline_far, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as shared:
             shared.truncate(ProgressCell.SIZE)
             self._progress = ProgressCell(shared.fileno())
+            self._tag = self._progress.new_tag()
+            out_far, err_far = self._raw_output.far_ends
             passed = (self._tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "scheduler.workers.program", target, *map(str, passed)],
@@ -96,13 +93,11 @@ class WorkerProcess:
                 env={**environ, process_tree.MARK: self.mark},
             )
         results_far.close()
-        for descriptor in (out_far, err_far, lifeline_far):
-            os.close(descriptor)
+        self._raw_output.close_far_ends()
+        os.close(lifeline_far)
         # Not the reading end of the tasks: the flag is shared with the worker, which has to block on it.
         self._tasks.setblocking(False)
         self._results.setblocking(False)
-        for descriptor in self._raw_outputs:
-            os.set_blocking(descriptor, False)
         # Shows that the worker ended even while a forked child keeps the sockets open.
         self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else -1
 
@@ -113,7 +108,7 @@ class WorkerProcess:
     @property
     def current(self) -> Task | None:
         """The task that the worker runs, or runs next."""
-        return self._chunks[0].tasks[self._chunks[0].ended] if self._chunks and self._left(self._chunks[0]) else None
+        return self._chunks[0].tasks[self._chunks[0].ended] if self._chunks and self._chunks[0].left else None
 
     @property
     def chunks(self) -> int:
@@ -123,19 +118,22 @@ class WorkerProcess:
     @property
     def has_begun_any(self) -> bool:
         """Whether the worker has begun any task."""
-        return self._progress.begun() != (0, 0, 0)
+        return self._has_ended_any or self.running_s(self._clock.monotonic()) is not None
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether the worker may be sent tasks."""
+        return self.ready and self.silence is None and self.breached_by is None
 
     def has_more_behind(self) -> bool:
         """Whether other tasks wait behind the current one."""
-        return sum(self._left(chunk) for chunk in self._chunks) > 1
-
-    @staticmethod
-    def _left(chunk: Chunk) -> int:
-        return len(chunk.tasks) - chunk.ended
+        return sum(chunk.left for chunk in self._chunks) > 1
 
     def filenos(self) -> list[int]:
         """The descriptors that turn readable when the worker has sent something or has ended."""
-        watched = [self._results.fileno(), *self._raw_outputs]
+        watched = self._raw_output.filenos()
+        if not self._has_hung_up:
+            watched.append(self._results.fileno())
         return [*watched, self._pidfd] if self._pidfd >= 0 else watched
 
     # Sending tasks
@@ -144,15 +142,37 @@ class WorkerProcess:
         """Send tasks and their packed orders as a chunk, at most two at a time; False where it cannot be sent now."""
         number = self._last_number + 1
         self._progress.clear(number)
+        now = self._begin_to_wait()
         if not self._send(protocol.chunk_message(number, orders)):
             return False
         self._last_number = number
-        self._chunks.append(Chunk(number, tasks))
+        self._chunks.append(Chunk(number, tasks, now))
         return True
 
     def warm_up(self, orders: bytes) -> None:
-        """Have the worker go through orders without calling a function."""
-        self._send(protocol.chunk_message(protocol.WARM_UP, orders))
+        """Have the worker go through orders without calling a function, and show that it answers."""
+        self._begin_to_wait()
+        self._warm_ups += self._send(protocol.chunk_message(protocol.WARM_UP, orders))
+
+    def ask_for_answer(self) -> None:
+        """Have a suspected worker show that it answers."""
+        self._warm_ups += self._send(protocol.chunk_message(protocol.WARM_UP, protocol.pack_orders([])))
+
+    def _begin_to_wait(self) -> float:
+        """Wait for an answer from now on, unless one is waited for already; returns the time."""
+        now = self._clock.monotonic()
+        if not self._owes_answer():
+            self._heard_at = now
+        return now
+
+    def _owes_answer(self) -> bool:
+        return bool(self._chunks) or self._progress.warm_ups != self._warm_ups
+
+    def silent_s(self, now: float) -> float | None:
+        """For how long the worker has not begun what it was sent; None where nothing is to begin, or a run goes on."""
+        if not self.ready or not self._owes_answer() or self.running_s(now) is not None:
+            return None
+        return now - self._heard_at
 
     def _send(self, message: bytes) -> bool:
         try:
@@ -172,6 +192,7 @@ class WorkerProcess:
             while data := self._tasks_far.recv(protocol.MAX_MESSAGE, socket.MSG_DONTWAIT):
                 unread = protocol.chunk_number(data)
                 if unread == protocol.WARM_UP:
+                    self._warm_ups -= 1
                     continue
                 back += next(chunk.tasks for chunk in self._chunks if chunk.number == unread)
                 self._chunks = deque(chunk for chunk in self._chunks if chunk.number != unread)
@@ -198,52 +219,81 @@ class WorkerProcess:
         if len(self._chunks) != 1:
             return not self._chunks
         revoked_at = self._chunks[0].revoked_at
-        return revoked_at is not None and now - revoked_at >= SETTLED_S and self._left(self._chunks[0]) <= 1
+        return revoked_at is not None and now - revoked_at >= SETTLED_S and self._chunks[0].left <= 1
 
     # Reading results
 
     def results(self) -> Iterator[tuple[Task, PackedEnding] | PlainSuccesses]:
         """Read what the worker sent; yields the tasks that ended, oldest first. `lines` and `given_back` grow as well.
 
-        Raises ProtocolError for a message that no worker sends.
+        Raises ProtocolError for a message that no worker sends now. What is no message at all is not read further.
         """
-        while not self._broke_protocol and (data := self._received()) is not None:
-            try:
-                message = protocol.unpack(data)
-            except (EOFError, ValueError, TypeError) as error:
-                raise ProtocolError from error
-            yield from self._handle(message)
+        for _ in range(_MESSAGES_A_TURN):
+            if self._broke_protocol or (data := self._received()) is None:
+                break
+            if (message := self._understood(data)) is not None:
+                yield from self._handle(message)
         yield from self._plain_successes()
-        self.read_raw_output()
+        self._raw_output.read()
 
     def _received(self) -> bytes | None:
         try:
-            return self._results.recv(protocol.MAX_MESSAGE) or None
+            data = self._results.recv(protocol.MAX_MESSAGE)
         except (BlockingIOError, ConnectionResetError):
             return None
+        if not data and self._is_closed():
+            # It has ended, or a function has closed its descriptors: the descriptor would be readable for ever.
+            self._has_hung_up = self._pidfd >= 0
+            return None
+        return data
 
-    def _handle(self, message: object) -> Iterator[tuple[Task, PackedEnding] | PlainSuccesses]:
+    def _is_closed(self) -> bool:
+        """Whether nobody can send results any more; a message may be empty too."""
+        poller = select.poll()
+        poller.register(self._results, 0)
+        return any(events & select.POLLHUP for _, events in poller.poll(0))
+
+    def _understood(self, data: bytes) -> worker_messages.Message | None:
+        try:
+            return worker_messages.received(data, self._tag)
+        except ProtocolError:
+            self._noise += 1
+            if self._noise > _MOST_NOISE:
+                raise
+            if self.breached_by is None:
+                self.breached_by = self.current.run_id if self.current else 0
+            return None
+
+    def _handle(self, message: worker_messages.Message) -> Iterator[tuple[Task, PackedEnding] | PlainSuccesses]:
         head = self._chunks[0] if self._chunks else None
         match message:
-            case (protocol.READY,):
+            case Ready() if not self.ready:
                 self.ready = True
-            case (protocol.BROKEN, str(why)):
+            case Broken(why) if not self.ready:
                 self.load_error = why
-            case (protocol.LINE, int(run_id), int(at), str(level), str(text)):
-                is_ours = head is not None and any(task.run_id == run_id for task in head.tasks)
-                self.lines.append(Line(run_id if is_ours else 0, instant(at), level, text))
-            case (protocol.END, number, int(index), *ending) if head and number == head.number and len(ending) == 7:
+            case PackedLine():
+                self._add_line(message)
+            case Ended(number, index, ending) if head and number == head.number:
                 yield from self._plain_successes(up_to=index)
-                if index != head.ended or not self._left(head):
+                if index != head.ended or not head.left:
                     raise ProtocolError
-                self.read_raw_output(to_the_end=True)
-                yield self._ended(*ending)
-            case (protocol.DONE, number) if head and number == head.number:
+                self._raw_output.read(to_the_end=True)
+                yield self._ended(ending)
+            case Done(number) if head and number == head.number:
                 yield from self._plain_successes()
-                self.given_back += head.tasks[head.ended :]
-                self._chunks.popleft()
+                self._finish(head)
             case _:
                 raise ProtocolError
+
+    def _finish(self, chunk: Chunk) -> None:
+        """The worker begins no more of a chunk: what it has not begun comes back."""
+        number, index, _ = self._progress.begun()
+        if number == chunk.number & 0xFFFF and chunk.ended <= index < len(chunk.tasks):
+            # It says that this one has begun, so it must not run again.
+            raise ProtocolError
+        self.given_back += chunk.tasks[chunk.ended :]
+        self._chunks.popleft()
+        self._heard_at = self._clock.monotonic()
 
     def _plain_successes(self, *, up_to: int | None = None) -> Iterator[tuple[Task, PackedEnding] | PlainSuccesses]:
         """The tasks of the chunk in progress that succeeded according to the progress cell, up to an index."""
@@ -251,11 +301,11 @@ class WorkerProcess:
             return
         chunk = self._chunks[0]
         first, last = chunk.ended, len(chunk.tasks) if up_to is None else up_to
-        times = list(self._progress.ended(chunk.number, first, last))
+        times = chunk.wall_times(list(self._progress.ended(chunk.number, first, last)), self._clock)
         if not times:
             return
         # Read once for all of them: the raw output of fast functions that share a chunk goes to the first.
-        self.read_raw_output(to_the_end=True)
+        self._raw_output.read(to_the_end=True)
         task, dropped = self.end_current()
         chunk.ended = first + len(times)
         if dropped:
@@ -263,16 +313,19 @@ class WorkerProcess:
             first, times = first + 1, times[1:]
         yield PlainSuccesses(chunk.tasks[first : chunk.ended], times)
 
-    def _ended(self, *ending: Any) -> tuple[Task, PackedEnding]:
+    def _ended(self, ending: PackedEnding) -> tuple[Task, PackedEnding]:
         """The current task, and its ending with the raw lines that were dropped."""
+        ((started_at, ended_at),) = self._chunks[0].wall_times([(ending.started_at, ending.ended_at)], self._clock)
         task, raw_dropped = self.end_current()
-        packed = PackedEnding(*ending)
-        return task, packed._replace(lines_dropped=packed.lines_dropped + raw_dropped) if raw_dropped else packed
+        dropped = ending.lines_dropped + raw_dropped
+        return task, ending._replace(started_at=started_at, ended_at=ended_at, lines_dropped=dropped)
 
     def end_current(self) -> tuple[Task, int]:
         """Count the current task as ended; returns it, with the number of raw lines that were dropped."""
         chunk = self._chunks[0]
         chunk.ended += 1
+        self._has_ended_any = True
+        self._heard_at = self._clock.monotonic()
         dropped = self._limit.dropped
         if self._limit.used:
             self._limit = LineLimit()
@@ -283,9 +336,9 @@ class WorkerProcess:
         if not self._chunks:
             return None
         chunk, (number, index, began_ms) = self._chunks[0], self._progress.begun()
-        if number != chunk.number & 0xFFFF or index != chunk.ended or not self._left(chunk):
+        if number != chunk.number & 0xFFFF or index != chunk.ended or not chunk.left:
             return None
-        return self._progress.elapsed_s(began_ms, now)
+        return min(self._progress.elapsed_s(began_ms, now), now - chunk.sent_at)
 
     def take_unbegun(self) -> list[Task]:
         """Of a dead worker whose current task was counted as ended: the tasks that it never began."""
@@ -303,7 +356,7 @@ class WorkerProcess:
         if status is None:
             return None
         if self._broke_protocol:
-            return "the worker broke its protocol and was killed: a function wrote to descriptors that are not its own"
+            return BREACH
         return process_tree.exit_text(status)
 
     def yields_to_others(self, now: float) -> bool:
@@ -324,22 +377,24 @@ class WorkerProcess:
         """Release everything; a worker that still lives ends because its lifeline closes."""
         for channel in (self._tasks, self._tasks_far, self._results):
             channel.close()
-        for descriptor in (*self._raw_outputs, self._lifeline, self._pidfd):
+        self._raw_output.close()
+        for descriptor in (self._lifeline, self._pidfd):
             if descriptor >= 0:
                 os.close(descriptor)
         self._progress.close()
 
-    def read_raw_output(self, *, to_the_end: bool = False) -> None:
-        """Read what was written to the descriptors 1 and 2; `to_the_end` of a run, its unfinished line counts too."""
-        for descriptor, cutter in self._raw_outputs.items():
-            with contextlib.suppress(BlockingIOError):
-                for _ in range(_READS_A_TURN):
-                    data = os.read(descriptor, _READ_SIZE)
-                    if not data:
-                        break
-                    cutter.feed(data.decode("utf-8", "replace"))
-            if to_the_end:
-                cutter.finish()
+    # What it prints
+
+    def read_raw_output(self) -> None:
+        """Read what was written to the descriptors 1 and 2 until the worker died."""
+        self._raw_output.read(to_the_end=True)
+
+    def _add_line(self, line: PackedLine) -> None:
+        """Add a line that the worker sent: to a run that it was given, else to none."""
+        is_ours = bool(self._chunks) and any(task.run_id == line.run_id for task in self._chunks[0].tasks)
+        now_us, offset_us = wall_offset_us(self._clock)
+        at = instant(min(max(line.at, int(self.started_at * 1_000_000)), now_us) + offset_us)
+        self.lines.append(Line(line.run_id if is_ours else 0, at, line.level, line.text))
 
     def _add_raw_line(self, level: str, text: str) -> None:
         """Add a line of a child process or of C code to the run in progress."""

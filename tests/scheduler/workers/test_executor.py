@@ -577,7 +577,7 @@ def test_a_run_that_began_after_the_clock_was_read_has_run_for_0_s(now: float, e
     with tempfile.TemporaryFile() as file:
         file.truncate(ProgressCell.SIZE)
         progress = ProgressCell(file.fileno())
-        progress.begin(1, 0, max(0.0, now - elapsed_s))
+        progress.begin(1, 0, int(max(0.0, now - elapsed_s) * 1_000_000))
         _, _, began_ms = progress.begun()
         assert progress.elapsed_s(began_ms, now) == pytest.approx(max(0.0, min(now, elapsed_s)), abs=0.002)
         progress.close()

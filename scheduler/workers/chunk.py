@@ -1,0 +1,53 @@
+"""Chunk: tasks that were sent to a worker together, and when they ran by the clocks of the daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..clock import Clock
+from ..core.run import Task
+from ..core.timestamps import stamp
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Tasks that were sent together; the first `ended` of them have ended."""
+
+    number: int
+    tasks: list[Task]
+    #: In monotonic seconds.
+    sent_at: float
+    ended: int = 0
+    revoked_at: float | None = None
+
+    @property
+    def left(self) -> int:
+        """How many of its tasks have not ended."""
+        return len(self.tasks) - self.ended
+
+    def wall_times(self, times: list[tuple[int, int]], clock: Clock) -> list[tuple[int, int]]:
+        """Starts and ends by the wall clock, from those that the worker shows by the monotonic one.
+
+        They lie between the instant when the chunk was sent and now, whatever the worker shows.
+        """
+        if not times:
+            return times
+        now_us, offset_us = wall_offset_us(clock)
+        sent_us = int(self.sent_at * 1_000_000)
+        return [
+            (start + offset_us, end + offset_us)
+            if sent_us <= start <= end <= now_us
+            else _clamped(start, end, sent_us, now_us, offset_us)
+            for start, end in times
+        ]
+
+
+def _clamped(start: int, end: int, first: int, last: int, offset_us: int) -> tuple[int, int]:
+    start = min(max(start, first), last)
+    return start + offset_us, min(max(end, start), last) + offset_us
+
+
+def wall_offset_us(clock: Clock) -> tuple[int, int]:
+    """The monotonic clock in microseconds, and what is to be added to it for those since 1970."""
+    now_us = int(clock.monotonic() * 1_000_000)
+    return now_us, stamp(clock.now()) - now_us

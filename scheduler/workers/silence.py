@@ -1,0 +1,69 @@
+"""Silence: for how long a worker has not answered although it could have: it is stopped, or something holds its GIL.
+
+The time that it waits for a processor, or for memory to be read back from disk, does not count: on a busy machine every
+worker is slow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+#: After how long a worker is suspected: what it was sent and has not begun goes to other workers.
+SUSPECT_S = 0.2
+#: For how long a suspected worker may be silent although it could answer; then it is killed.
+ANSWER_S = 1.0
+#: How often a suspected worker is looked at.
+LOOK_EVERY_S = 0.1
+#: The most that counts between two looks: the daemon may have been stopped itself, together with the worker.
+_MOST_A_LOOK_S = 0.25
+#: How much of the silence a busy machine may explain.
+_MOST_EXCUSED_S = 15.0
+
+
+class Silence:
+    """The silence of one suspected worker, from `now` on, in monotonic seconds."""
+
+    def __init__(self, pid: int, now: float) -> None:
+        self._pid = pid
+        self._looked_at = now
+        self._scheduled = _scheduled(pid)
+        self._counted_s = 0.0
+        self._excused_s = 0.0
+
+    def counted_s(self, now: float) -> float:
+        """How long the worker has been silent although it could have answered."""
+        passed_s = min(now - self._looked_at, _MOST_A_LOOK_S)
+        before, self._scheduled, self._looked_at = self._scheduled, _scheduled(self._pid), now
+        excused_s = min(passed_s, self._excuse_s(before, passed_s), _MOST_EXCUSED_S - self._excused_s)
+        self._excused_s += excused_s
+        self._counted_s += passed_s - excused_s
+        return self._counted_s
+
+    def _excuse_s(self, before: _Scheduled | None, passed_s: float) -> float:
+        after = self._scheduled
+        if before is None or after is None:
+            # No /proc: the load of the machine stands for that of the worker.
+            busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+            return passed_s * (1 - 1 / max(1.0, busy))
+        # What a process waits for a processor is added when it gets one.
+        waits = after.state == "R" and after.ran_ns == before.ran_ns
+        return passed_s if waits or after.state == "D" else (after.waited_ns - before.waited_ns) / 1e9
+
+
+class _Scheduled(NamedTuple):
+    """What the kernel's scheduler says of a process, or of its main thread."""
+
+    state: str
+    ran_ns: int
+    waited_ns: int
+
+
+def _scheduled(pid: int) -> _Scheduled | None:
+    with contextlib.suppress(OSError, ValueError):
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+        ran_ns, waited_ns, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+        return _Scheduled(state, int(ran_ns), int(waited_ns))
+    return None
