@@ -37,6 +37,8 @@ The files of this folder:
     credentials.py                          init; who may call
     endpoints.py                            how each endpoint is answered
     execution.py, threads.py                running a function in a thread, within its limit
+    call_end.py                             its result as JSON, or its failure, made in that thread
+    forks.py                                what a forked child process must not keep
     current.py                              engine.current
     hooks.py                                the table of hooks
     typed_values.py                         JSON values with a `__type`

@@ -1,4 +1,4 @@
-"""How each endpoint is answered: from a request to a JSON value.
+"""How each endpoint is answered: from a request to the JSON of its answer.
 
 Lives here: one short function per endpoint, and the checks before all of them (method, credentials, environment).
 Never here: paths, headers, how an exception becomes a status. `Service` is the part of an engine that they need.
@@ -17,13 +17,13 @@ from typing import Any
 from ..errors import ArgumentError, LeanCloudError, LeanEngineError, UnknownFunctionError
 from ..functions.binding import bind
 from ..functions.calling import run
+from ..functions.context import Call
 from ..functions.registry import Registry
-from ..functions.tracebacks import from_users_frame
-from . import capture, failures, hooks, response, typed_values
+from . import call_end, capture, failures, hooks, response, typed_values
 from .credentials import Level, is_hook, level, our_keys
 from .environment import PRODUCTION, STAGE, app_environment
 from .execution import Execution
-from .failures import Failure, RefusedError
+from .failures import Failure, RefusedError, encode
 from .request import Request
 from .response import Response
 from .routes import METHODS, Match, Needs
@@ -74,11 +74,12 @@ def _answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Res
         return response.success(_value(service, matched, request), environ, request.id)
     except Exception as error:
         failed = failures.failure_of(error, expose_errors=service.expose_errors)
-        _log(failed, error, matched, request)
+        if not getattr(error, "is_logged", False):
+            call_end.log(_name(matched), request.id, failed, error)
         return response.failure(failed, environ, request.id)
 
 
-def _value(service: Service, matched: Match, request: Request) -> Any:
+def _value(service: Service, matched: Match, request: Request) -> bytes:
     endpoint = matched.endpoint
     if request.method not in METHODS:
         raise RefusedError(failures.METHOD_NOT_ALLOWED)
@@ -109,32 +110,27 @@ def _warn_of_missing_keys() -> None:
     )
 
 
-def _ping(_: Service, __: Request) -> Any:
-    return {"runtime": f"cpython-{platform.python_version()}", "version": _version()}
+def _ping(_: Service, __: Request) -> bytes:
+    return encode({"runtime": f"cpython-{platform.python_version()}", "version": _version()})
 
 
-def _metadatas(service: Service, _: Request) -> Any:
+def _metadatas(service: Service, _: Request) -> bytes:
     system_names = [hooks.system_name(*hook) for hook in service.registry.hook_names()]
-    return {"result": sorted(service.registry.names() + system_names)}
+    return encode({"result": sorted(service.registry.names() + system_names)})
 
 
-def _function(service: Service, request: Request) -> Any:
+def _function(service: Service, request: Request) -> bytes:
     (name,) = request.names
     if name in hooks.REALTIME:
-        return {"result": _realtime(service, request, name)}
-    return {"result": _run_function(service, request, name, request.params)}
+        return _realtime(service, request, name)
+    return _run_function(service, request, request.params, answer=_result)
 
 
-def _rpc(service: Service, request: Request) -> Any:
-    (name,) = request.names
-    result = _run_function(service, request, name, _decoded(request.params))
-    try:
-        return {"result": typed_values.encode(result)}
-    except Exception as error:  # a value that contains itself, or an instant out of range
-        raise RefusedError(failures.not_json(error)) from error
+def _rpc(service: Service, request: Request) -> bytes:
+    return _run_function(service, request, _decoded(request.params), answer=_encoded_result)
 
 
-def _hook(service: Service, request: Request) -> Any:
+def _hook(service: Service, request: Request) -> bytes:
     event, class_name = hooks.event_at(*request.names)
     _check_environment(service, request)
     hook = _looked_up(service.registry.get_hook, class_name, event.name)
@@ -143,33 +139,39 @@ def _hook(service: Service, request: Request) -> Any:
     call.user = user = hooks.user_of(request.fields)
     if user and not call.session_token:
         call.session_token = user.get("sessionToken")
-    work = functools.partial(run, functools.partial(hook, *arguments), {})
-    try:
-        result = service.execution.bounded(call, work, service.hook_limit_s)
-    except (LeanEngineError, LeanCloudError) as error:
-        if event.logs_refusals:
-            extra = {capture.CALL: (call.function, request.id)}
-            logger.error(
-                "%s refused an object that is already saved: %s [request %s]",
-                call.function,
-                error,
-                request.id,
-                extra=extra,
-            )
-        raise
-    return event.answer(arguments, result)
+
+    def work() -> Any:
+        return event.answer(arguments, run(functools.partial(hook, *arguments), {}))
+
+    def fail(error: BaseException) -> Failure:
+        failed = call_end.fail(call, error, expose_errors=service.expose_errors)
+        if event.logs_refusals and isinstance(error, LeanEngineError | LeanCloudError):
+            _log_refusal(call, failed)
+        return failed
+
+    return _bounded(service, call, functools.partial(call_end.json_of, work, fail), service.hook_limit_s)
 
 
-def _realtime(service: Service, request: Request, name: str) -> Any:
+def _log_refusal(call: Call, failed: Failure) -> None:
+    message = "%s refused an object that is already saved: %s [request %s]"
+    extra = {capture.CALL: (call.function, call.request_id)}
+    logger.error(message, call.function, failed.error, call.request_id, extra=extra)
+
+
+def _realtime(service: Service, request: Request, name: str) -> bytes:
     if service.auth and not is_hook(request.credentials, our_keys()):
         raise RefusedError(failures.UNAUTHORIZED)
     _check_environment(service, request)
     hook = _looked_up(service.registry.get_hook, hooks.REALTIME_CLASS, name)
-    work = functools.partial(run, hook, _bound(hook, request.params))
-    return service.execution.bounded(request.call(name), work, service.hook_limit_s)
+    arguments, call = _bound(hook, request.params), request.call(name)
+    work = functools.partial(call_end.json_of, lambda: _result(run(hook, arguments)), _fail(service, call))
+    return _bounded(service, call, work, service.hook_limit_s)
 
 
-def _run_function(service: Service, request: Request, name: str, params: Mapping[str, Any]) -> Any:
+def _run_function(
+    service: Service, request: Request, params: Mapping[str, Any], *, answer: Callable[[Any], Any]
+) -> bytes:
+    (name,) = request.names
     _check_environment(service, request)
     function = _looked_up(service.registry.get, name)
     arguments = _bound(function, params)
@@ -179,9 +181,30 @@ def _run_function(service: Service, request: Request, name: str, params: Mapping
     def work() -> Any:
         if fetch_user and token:
             call.user = fetch_user(token)
-        return run(function, arguments)
+        return answer(run(function, arguments))
 
-    return service.execution.bounded(call, work, service.function_limit_s)
+    work_to_json = functools.partial(call_end.json_of, work, _fail(service, call))
+    return _bounded(service, call, work_to_json, service.function_limit_s)
+
+
+def _fail(service: Service, call: Call) -> call_end.Fail:
+    return functools.partial(call_end.fail, call, expose_errors=service.expose_errors)
+
+
+def _bounded(service: Service, call: Call, work: Callable[[], bytes], limit_s: float) -> bytes:
+    body: bytes = service.execution.bounded(call, work, limit_s)
+    return body
+
+
+def _result(result: Any) -> Any:
+    return {"result": result}
+
+
+def _encoded_result(result: Any) -> Any:
+    try:
+        return {"result": typed_values.encode(result)}
+    except Exception as error:  # a value that contains itself, or an instant out of range
+        raise RefusedError(failures.not_json(error)) from error
 
 
 def _check_environment(service: Service, request: Request) -> None:
@@ -220,17 +243,6 @@ def _hook_arguments(event: hooks.Event, class_name: str, request: Request) -> tu
         raise RefusedError(failures.MALFORMED) from None
 
 
-def _log(failed: Failure, error: Exception, matched: Match, request: Request) -> None:
-    name = _name(matched)
-    extra = {capture.CALL: (name, request.id)}
-    if isinstance(error, RefusedError) and failed.unforeseen:  # the function has returned: no traceback would help
-        logger.error("%r failed: %s [request %s]", name, failed.error, request.id, extra=extra)
-    elif failed.unforeseen:
-        logger.error("%r failed [request %s]", name, request.id, exc_info=from_users_frame(error), extra=extra)
-    elif failed.status == 503:
-        logger.warning("%r was not answered: %s [request %s]", name, failed.error, request.id, extra=extra)
-
-
 def _name(matched: Match) -> str:
     """The name of a function or a hook in log lines, as `_ops/metadatas` lists it."""
     if matched.endpoint.name != "hook":
@@ -254,7 +266,7 @@ def _version() -> str:
 
 _PROD = {PRODUCTION: 1, STAGE: 0}
 
-ANSWERS: dict[str, Callable[[Service, Request], Any]] = {
+ANSWERS: dict[str, Callable[[Service, Request], bytes]] = {
     "ping": _ping,
     "metadatas": _metadatas,
     "function": _function,

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core.deadlines import deadline, left_s
 from ..functions.context import Call, current_call
-from . import capture
+from . import capture, forks
 from .threads import Pool, Work
 
 logger = logging.getLogger(__package__)
@@ -52,7 +52,7 @@ class Execution:
     def _within(self, call: Call, work: Work) -> Any:
         self._prepare()
         current_call.set(call)
-        return work()
+        return forks.within_process(work)
 
     def _guarded(self, call: Call, work: Work) -> Any:
         try:

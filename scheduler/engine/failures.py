@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 from ..errors import EngineBusyError, FunctionTimedOutError, LeanEngineError
 
+#: So many characters of an error's text are sent.
+MAX_TEXT = 65_536
+
 
 class Failure(NamedTuple):
     """The answer to a failed call: HTTP status, code and text of the body; an `unforeseen` one is logged as error."""
@@ -24,11 +27,12 @@ class Failure(NamedTuple):
 
 
 class RefusedError(Exception):
-    """The engine itself refuses a request, as `failure` says; never raised by a user's function."""
+    """A request is answered with a failure: of the engine, or of a function, which is logged already."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, *, is_logged: bool = False) -> None:
         super().__init__(failure.error)
         self.failure = failure
+        self.is_logged = is_logged
 
 
 UNAUTHORIZED = Failure(401, 401, "Unauthorized.")
@@ -52,11 +56,17 @@ def not_json(error: BaseException) -> Failure:
 
 
 def failure_of(error: BaseException, *, expose_errors: bool = True) -> Failure:
-    """The failure for an exception; with `expose_errors=False`, the text of an unforeseen one is left out."""
-    for applies, failure in _TABLE:
-        if applies(error):
-            return failure(error)
-    return Failure(500, 1, _text(error), unforeseen=True) if expose_errors else HIDDEN
+    """The failure for an exception; with `expose_errors=False`, the text of an unforeseen one is left out.
+
+    Plain values, whatever the code of the exception's class does instead: it may raise, exit, or return 50 MB.
+    """
+    try:
+        for applies, failure in _TABLE:
+            if applies(error):
+                return failure(error)
+    except BaseException:  # an attribute of the exception is a property, which raises or exits
+        return Failure(500, 1, _UNPRINTABLE, unforeseen=True) if expose_errors else HIDDEN
+    return Failure(500, 1, _unforeseen_text(error), unforeseen=True) if expose_errors else HIDDEN
 
 
 def encode(value: Any) -> bytes:
@@ -72,8 +82,8 @@ def encode(value: Any) -> bytes:
 
 
 def _of_engine_error(error: Any) -> Failure:
-    status = error.status if error.status in range(400, 600) else 400
-    return Failure(status, _code(error.code), _text(error.message))
+    status = _whole(error.status, 400)
+    return Failure(status if 400 <= status < 600 else 400, _code(error.code), _text(error.message))
 
 
 def _of_cloud_error(error: Any) -> Failure:
@@ -100,17 +110,38 @@ _TABLE: tuple[tuple[Callable[[BaseException], bool], Callable[[Any], Failure]], 
 
 
 def _code(code: Any) -> int:
+    return _whole(code, 1)
+
+
+def _whole(value: Any, otherwise: int) -> int:
+    """A number of the user's as an int, and none of a subclass: its methods would be the user's, too."""
     try:
-        return int(code)
+        return int.__add__(int(value), 0)
     except (TypeError, ValueError, OverflowError):
-        return 1
+        return otherwise
+
+
+def _unforeseen_text(error: BaseException) -> str:
+    # sys.exit() in a function must end neither the thread nor the server.
+    return _text(error) if isinstance(error, Exception) else f"the function ended by {_name(error)}: {_text(error)}"
 
 
 def _text(value: object) -> str:
     try:
-        return str(value)
-    except Exception:  # a __str__ that raises must not cost the caller their answer
-        return f"unprintable {type(value).__name__}"
+        text = str(value)
+        # Methods of str itself, because a subclass may have others.
+        cut = str.__getitem__(text, slice(0, MAX_TEXT))
+        return cut if str.__len__(text) <= MAX_TEXT else f"{cut}…"
+    except BaseException:  # a __str__ that raises or exits must not cost the caller their answer
+        return f"unprintable {_name(value)}"
+
+
+def _name(value: object) -> str:
+    name: str = type.__dict__["__name__"].__get__(type(value))  # a metaclass may have a __name__ of its own
+    return name
+
+
+_UNPRINTABLE = "unprintable exception"
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode

@@ -18,6 +18,7 @@ from waitress.utilities import BadRequest, RequestEntityTooLarge  # type: ignore
 
 from . import response
 from .failures import TOO_LARGE, Failure
+from .forks import within_process
 from .request import request_id
 
 # What waitress does not document and this file relies on; test_waitress.py fails when it changes.
@@ -28,7 +29,7 @@ from .request import request_id
 #                     body_rcv                     a ChunkedReceiver has control_line, trailer, and the content's length
 # ErrorTask           execute                      overridden; `complete` is set, so that `write` may be called at once
 #                     status, response_headers, content_length, set_close_on_finish
-# HTTPChannel         writable, _flush_some, received   overridden
+# HTTPChannel         writable, _flush_some, received, service   overridden
 #                     parser_class, error_task_class    replaced by ours
 #                     request                      the request that is arriving, None between two
 #                     outbuf_lock                  reentrant; held by a thread that writes
@@ -147,6 +148,10 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         # waitress's loop takes no lock while no request is answered, though another thread may send a 100 Continue.
         with self.outbuf_lock:
             return bool(super()._flush_some(do_close=do_close))
+
+    def service(self) -> None:
+        """Answer the next request; a child process that the site forked ends, instead of waiting for another one."""
+        within_process(super().service)
 
     @property
     def _is_stuck(self) -> bool:

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from .body import LIMIT_BYTES
+from .forks import close_in_children
 
 # What waitress does not document and this file relies on; test_waitress.py fails when it changes.
 #
@@ -61,6 +62,8 @@ def bounded_server(
         ident=None,
         clear_untrusted_proxy_headers=False,
     )
+    listener.set_inheritable(False)  # that of a parent process is, and a program started by a function would keep it
+    close_in_children(server)
     server.channel_class = import_module("scheduler.engine.http_connection").Connection
     return server
 

@@ -44,9 +44,9 @@ class Response(NamedTuple):
     body: bytes
 
 
-def success(value: Any, environ: Mapping[str, Any], request_id: str) -> Response:
-    """A 200 with a value as its JSON body; RefusedError if the value cannot be encoded as JSON."""
-    return _json("200 OK", encode(value), environ, request_id)
+def success(body: bytes, environ: Mapping[str, Any], request_id: str) -> Response:
+    """A 200 with a body of JSON."""
+    return _json("200 OK", body, environ, request_id)
 
 
 def failure(refused: Failure, environ: Mapping[str, Any], request_id: str) -> Response:

@@ -77,7 +77,7 @@ class JsonFormatter(logging.Formatter):
             **_context(record),
         }
         if record.exc_info:
-            shown["exception"] = self.formatException(record.exc_info)
+            shown["exception"] = record.exc_text or self.formatException(record.exc_info)
         if record.stack_info:
             shown["stack"] = self.formatStack(record.stack_info)
         # A function may print half of a surrogate pair, which UTF-8 cannot encode.
