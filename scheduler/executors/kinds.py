@@ -109,6 +109,13 @@ KINDS: Mapping[str, ExecutorKind] = {
                 metavar="N",
             ),
             _MAX_WORKERS,
+            ExecutorSetting(
+                name="load_timeout_s",
+                default=300,
+                bounds=(1, 86_400),
+                help="Seconds that a worker process may take to load the functions (default 300).",
+                metavar="SECONDS",
+            ),
         ),
         can_preview=True,
     ),

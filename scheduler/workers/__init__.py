@@ -2,6 +2,8 @@
 
     kind.py           the row of the kind `process`: made from the settings, checked by the doctor
     executor.py       ProcessExecutor: the pool, which task goes to which worker, the limits
+    results.py        Results: what the workers have reported, how long functions take
+    loading.py        for how long a worker may load the functions
     queue.py          TaskQueue: the tasks that no worker has yet, by how long their functions take
     pool_size.py      PoolSize: how many workers there should be
     worker.py         WorkerProcess: the daemon's side of one process: what was sent to it, what it reported

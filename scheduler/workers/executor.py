@@ -16,16 +16,16 @@ from pathlib import Path
 
 from ..clock import Clock, SystemClock
 from ..core.breaker import Verdict
-from ..core.log_limits import dropped_text
-from ..core.run import Ending, Line, Outcome, Task
+from ..core.run import Ending, Outcome, Task
 from ..errors import TargetError
-from ..executors import PlainSuccesses, Report, outcome
+from ..executors import Report, outcome
 from . import process_tree, protocol
+from .loading import LOAD_TIMEOUT_S
 from .pool_size import PoolSize
-from .protocol import PackedEnding
 from .queue import LONG_S, SLOW_WAITS_S, TaskQueue
+from .results import Results
 from .silence import ANSWER_S, LOOK_EVERY_S, SUSPECT_S, Silence
-from .worker import BREACH, SETTLED_S, WorkerProcess
+from .worker import SETTLED_S, WorkerProcess
 from .worker_messages import ProtocolError
 
 log = logging.getLogger("scheduler.executor")
@@ -45,7 +45,8 @@ RETRY_S = 2.0
 class ProcessExecutor:
     """Runs the functions of `target` (a cloud.py, or module:attribute) in a pool of worker processes.
 
-    `workers` are kept free, and at most `max_workers` run at a time. `environ` is added to their environment variables,
+    `workers` are kept free, and at most `max_workers` run at a time; one that has not loaded the functions after
+    `load_timeout_s` is killed. `environ` is added to their environment variables,
     `folder` is their working folder.
     """
 
@@ -55,6 +56,7 @@ class ProcessExecutor:
         *,
         workers: int = 2,
         max_workers: int = 32,
+        load_timeout_s: float = LOAD_TIMEOUT_S,
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
@@ -68,37 +70,35 @@ class ProcessExecutor:
         self._environ = {**os.environ, **(environ or {})}
         self._folder = folder
         self._workers: list[WorkerProcess] = []
-        #: How long functions usually take, by name.
-        self._typical_s: dict[str, float] = {}
-        self._queue = TaskQueue(self._typical_s.get)
+        self._load_timeout_s = load_timeout_s
+        self._results = Results()
+        self._queue = TaskQueue(self._results.typical_s.get)
         #: Chunks that `prepare` packed, by the id of their first run.
         self._packed: dict[int, tuple[list[Task], bytes]] = {}
-        self._report = Report()
         #: Why the functions could not be loaded the last time.
         self._load_error: str | None = None
         #: Whether more workers are to be started in the next turns.
         self._is_short = False
 
-    def start(self, *, timeout_s: float = 30.0) -> None:
+    def start(self) -> None:
         """Start the workers and wait until one has loaded the functions; TargetError where it cannot."""
         process_tree.sweep_orphans()
         while len(self._workers) < self._pool_size.workers:
             self._start_worker()
-        give_up_at = self._clock.monotonic() + timeout_s
         while not any(worker.ready for worker in self._workers):
             select.select(self.filenos(), [], [], 0.1)
             self._collect_from_all()
+            now = self._clock.monotonic()
+            for worker in list(self._workers):
+                self._enforce_load(worker, now)
             if self._load_error:
                 raise TargetError(self._load_error)
-            if self._clock.monotonic() > give_up_at:
-                raise TargetError(f"{self._target} was not loaded within {timeout_s:.0f} s")
 
     def submit(self, tasks: Sequence[Task]) -> None:
         room = MAX_PENDING - len(self._queue)
         self._queue.add(tasks[:room], self._clock.monotonic())
-        now = self._clock.now()
-        for task in tasks[room:]:
-            self._report.ended.append((task, outcome.not_queued(now)))
+        if refused := tasks[room:]:
+            self._results.end_unbegun(refused, outcome.not_queued(self._clock.now()))
         self._dispatch()
 
     def prepare(self, tasks: Sequence[Task]) -> None:
@@ -106,7 +106,7 @@ class ProcessExecutor:
         idle = [worker for worker in self._workers if worker.takes_tasks and not worker.chunks]
         if self._queue or not idle:
             return
-        trial = TaskQueue(self._typical_s.get)
+        trial = TaskQueue(self._results.typical_s.get)
         trial.add(tasks, now := self._clock.monotonic())
         shares = [len(idle) - served for _ in range(CHUNKS_AT_ONCE) for served in range(len(idle))]
         self._packed.clear()
@@ -122,21 +122,25 @@ class ProcessExecutor:
         now = self._clock.monotonic()
         self._collect_from_all()
         for worker in list(self._workers):
-            if self._enforce_limit(worker, now) or self._enforce_answer(worker, now) or self._retire(worker, now):
+            if (
+                self._enforce_limit(worker, now)
+                or self._enforce_answer(worker, now)
+                or self._enforce_load(worker, now)
+                or self._retire(worker, now)
+            ):
                 # A kill takes milliseconds: what became due meanwhile comes before the next one.
                 break
         self._dispatch()
         self._resize_pool(now)
         for worker in self._workers:
             worker.update_priority(now)
-        report, self._report = self._report, Report()
-        return report
+        return self._results.taken()
 
     def filenos(self) -> list[int]:
         return [fileno for worker in self._workers for fileno in worker.filenos()]
 
     def next_check(self) -> float | None:
-        if self._report or self._is_short:
+        if self._results or self._is_short:
             return 0.0
         now = self._clock.monotonic()
         checks = [check_s for worker in self._workers if (check_s := _next_check_s(worker, now)) is not None]
@@ -169,56 +173,12 @@ class ProcessExecutor:
 
     def _collect_from(self, worker: WorkerProcess) -> None:
         try:
-            self._read_results(worker)
+            self._results.read(worker)
         except ProtocolError:
             worker.kill()
             worker.ignore_messages()
         self._queue.put_back(worker.given_back)
         worker.given_back.clear()
-
-    def _read_results(self, worker: WorkerProcess) -> None:
-        for ended in worker.results():
-            if worker.breached_by:
-                self._end_breached(worker, ended)
-            elif isinstance(ended, PlainSuccesses):
-                self._end_plainly(ended)
-            else:
-                task, packed = ended
-                self._end(task, packed.unpacked(), packed.took_s)
-        if worker.lines:
-            self._take_lines(worker)
-
-    def _end_plainly(self, ended: PlainSuccesses) -> None:
-        for task, (started_at, ended_at) in zip(*ended, strict=True):
-            self._learn_duration(task, (ended_at - started_at) / 1_000_000)
-        self._report.plain_successes.append(ended)
-
-    def _end_breached(self, worker: WorkerProcess, ended: PlainSuccesses | tuple[Task, PackedEnding]) -> None:
-        """End runs of a worker to whose descriptors a function wrote: the run of that function has failed."""
-        endings = ended.endings() if isinstance(ended, PlainSuccesses) else [(ended[0], ended[1].unpacked())]
-        for task, ending in endings:
-            is_blamed = task.run_id == worker.breached_by and ending.outcome is Outcome.SUCCEEDED
-            failed = ending._replace(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, error=BREACH, result=None)
-            self._end(task, failed if is_blamed else ending, 0.0)
-
-    def _end(self, task: Task, ending: Ending, took_s: float) -> None:
-        self._learn_duration(task, took_s)
-        self._report.ended.append((task, ending))
-        if ending.lines_dropped:
-            text = dropped_text(ending.lines_dropped)
-            self._report.lines.append(Line(task.run_id, ending.ended_at, "warning", text))
-
-    def _learn_duration(self, task: Task, took_s: float) -> None:
-        # One slow run outweighs several fast ones: a task behind a slow one waits longer than in a chunk of its own.
-        self._typical_s[task.function] = (took_s + self._typical_s.get(task.function, took_s)) / 2
-
-    def _take_lines(self, worker: WorkerProcess) -> None:
-        lines, worker.lines = worker.lines, []
-        for line in lines:
-            if line.run_id:
-                self._report.lines.append(line)
-            else:
-                log.info("worker %d: %s", worker.pid, line.text)
 
     # Limits: how a function that hangs is killed
 
@@ -232,7 +192,7 @@ class ProcessExecutor:
         if running_s is None or task is None:
             return False
         if running_s >= min(BLOCKED_S, task.limit_s):
-            self._typical_s[task.function] = max(running_s, self._typical_s.get(task.function, 0.0))
+            self._results.runs_for(task, running_s)
             self._queue.put_back(worker.take_back(now))
         if running_s < task.limit_s or not worker.can_begin_no_other(now):
             return False
@@ -257,10 +217,10 @@ class ProcessExecutor:
     ) -> None:
         """End the current task of a worker that is dead."""
         worker.read_raw_output()
-        self._take_lines(worker)
+        self._results.take_lines(worker)
         task, dropped = worker.end_current()
         ending = end.ending(started_at, self._clock.now())._replace(lines_dropped=dropped)
-        self._end(task, ending, took_s)
+        self._results.end(task, ending, took_s)
 
     def _handle_death(self, worker: WorkerProcess, reason: str) -> None:
         """A worker died by itself: its run has failed, the tasks that it had not begun go to other workers."""
@@ -320,6 +280,19 @@ class ProcessExecutor:
         self._remove(worker)
         return True
 
+    def _enforce_load(self, worker: WorkerProcess, now: float) -> bool:
+        """Kill a worker that takes too long to load the functions; returns whether it did."""
+        if worker.ready:
+            return False
+        worker.loading.say(now)
+        if (error := worker.loading.error(now)) is None:
+            return False
+        worker.kill()
+        self._pool_size.delay_growth(now + RETRY_S)
+        self._remove(worker)
+        self._handle_load_error(error)
+        return True
+
     def _handle_load_error(self, error: str) -> None:
         """The functions do not load; the waiting tasks fail, unless there are workers that loaded them earlier."""
         self._load_error = error
@@ -327,9 +300,8 @@ class ProcessExecutor:
         if any(worker.ready for worker in self._workers):
             return
         now = self._clock.now()
-        for task in self._queue.clear():
-            ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=error)
-            self._report.ended.append((task, ending))
+        ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=now, error=error)
+        self._results.end_unbegun(self._queue.clear(), ending)
 
     def _remove(self, worker: WorkerProcess) -> None:
         self._workers.remove(worker)
@@ -392,7 +364,8 @@ class ProcessExecutor:
             self._stop_idle_worker(now)
 
     def _start_worker(self) -> None:
-        self._workers.append(WorkerProcess(self._target, self._environ, self._folder, self._clock))
+        worker = WorkerProcess(self._target, self._environ, self._folder, self._clock, self._load_timeout_s)
+        self._workers.append(worker)
 
     def _stop_idle_worker(self, now: float) -> None:
         idle = next((worker for worker in self._workers if worker.ready and not worker.chunks), None)
@@ -403,7 +376,9 @@ class ProcessExecutor:
 
 
 def _next_check_s(worker: WorkerProcess, now: float) -> float | None:
-    """Seconds until a busy worker may be blocked, over its limit, or silent, or its revoked chunk settled."""
+    """Seconds until a worker may be blocked, silent or over a limit, or its revoked chunk settled."""
+    if not worker.ready:
+        return worker.loading.next_check_s(now)
     running_s, task = worker.running_s(now), worker.current
     if running_s is None or task is None:
         silent_s = worker.silent_s(now)

@@ -23,6 +23,7 @@ def make(deployment: Deployment) -> ProcessExecutor:
         deployment.target(),
         workers=deployment.settings["workers"],
         max_workers=deployment.settings["max_workers"],
+        load_timeout_s=deployment.settings["load_timeout_s"],
         environ=deployment.environ,
         folder=deployment.folder,
     )
@@ -30,7 +31,7 @@ def make(deployment: Deployment) -> ProcessExecutor:
 
 def check(deployment: Deployment) -> Iterator[str]:
     """Start a worker as the daemon does, and have it answer a call of a function that does not exist."""
-    executor = ProcessExecutor(deployment.target(), workers=1)
+    executor = ProcessExecutor(deployment.target(), workers=1, load_timeout_s=deployment.settings["load_timeout_s"])
     function = f"doctor {secrets.token_hex(8)}"
     began = time.perf_counter()
     try:

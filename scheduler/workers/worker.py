@@ -24,6 +24,7 @@ from ..core.timestamps import instant
 from ..executors import PlainSuccesses
 from . import niceness, process_tree, protocol, worker_messages
 from .chunk import Chunk, wall_offset_us
+from .loading import Loading
 from .progress_cell import ProgressCell
 from .protocol import PackedEnding, PackedLine
 from .queue import LONG_S
@@ -45,7 +46,9 @@ class WorkerProcess:
     `now` is a reading of `clock` in monotonic seconds throughout.
     """
 
-    def __init__(self, target: str, environ: Mapping[str, str], folder: Path | None, clock: Clock) -> None:
+    def __init__(
+        self, target: str, environ: Mapping[str, str], folder: Path | None, clock: Clock, load_timeout_s: float
+    ) -> None:
         self.mark = process_tree.new_mark()
         self.ready = False
         self.started_at = clock.monotonic()
@@ -98,6 +101,8 @@ class WorkerProcess:
         # Not the reading end of the tasks: the flag is shared with the worker, which has to block on it.
         self._tasks.setblocking(False)
         self._results.setblocking(False)
+        #: Of a worker that is not ready.
+        self.loading = Loading(self._process.pid, target, self.started_at, load_timeout_s)
         # Shows that the worker ended even while a forked child keeps the sockets open.
         self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else -1
 

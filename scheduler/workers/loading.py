@@ -1,0 +1,39 @@
+"""Loading: for how long a worker has been loading the functions, said now and then, and for how long it may."""
+
+from __future__ import annotations
+
+import logging
+
+log = logging.getLogger("scheduler.executor")
+
+#: How long a worker may load the functions, by default.
+LOAD_TIMEOUT_S = 300.0
+#: How often the log says that a worker is still loading.
+SAY_EVERY_S = 5.0
+
+
+class Loading:
+    """The loading of `target` by one worker, since `began`; `now` is in monotonic seconds."""
+
+    def __init__(self, pid: int, target: str, began: float, timeout_s: float) -> None:
+        self._pid = pid
+        self._target = target
+        self._began = began
+        self._timeout_s = timeout_s
+        self._say_at = began + SAY_EVERY_S
+
+    def say(self, now: float) -> None:
+        """Log every few seconds what is waited for."""
+        if now >= self._say_at:
+            self._say_at = now + SAY_EVERY_S
+            log.info("worker %d has been loading %s for %.0f s", self._pid, self._target, now - self._began)
+
+    def error(self, now: float) -> str | None:
+        """That it takes too long."""
+        if now < self._began + self._timeout_s:
+            return None
+        return f"{self._target} was not loaded within {self._timeout_s:g} s (the setting load_timeout_s)"
+
+    def next_check_s(self, now: float) -> float:
+        """Seconds until there is something to say or to end."""
+        return max(0.0, min(self._say_at, self._began + self._timeout_s) - now)
