@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import select
 import signal
 import subprocess
 import sys
@@ -151,7 +152,11 @@ def die_with_parent(lifeline: int) -> None:
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(lifeline, _F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-    if os.getppid() == 1:  # the holder died before the pipe was armed
+    # The holder may have died before the pipe was armed. The parent's pid does not tell: in a container, the holder may
+    # be process 1.
+    pipe = select.poll()
+    pipe.register(lifeline, 0)
+    if pipe.poll(0):
         os.killpg(0, signal.SIGKILL)
 
 

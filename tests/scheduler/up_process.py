@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -22,12 +22,15 @@ from tests.waiting import PATIENCE_S, slowed
 
 
 class Up:
-    """One `scheduler up` in a folder; `facts` is what it printed when it was ready."""
+    """One `scheduler up` in a folder; `facts` is what it printed when it was ready.
 
-    def __init__(self, folder: Path, *options: str, **environ: str) -> None:
+    `under` are the words of a program that starts it, as in `nice scheduler up`.
+    """
+
+    def __init__(self, folder: Path, *options: str, under: Sequence[str] = (), **environ: str) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "scheduler", "up", "--port", "0", "--json", *options],
+            [*under, sys.executable, "-m", "scheduler", "up", "--port", "0", "--json", *options],
             cwd=folder,
             env=clean_environ() | environ,
             stdout=subprocess.PIPE,
@@ -77,8 +80,8 @@ class Up:
 
 
 @contextmanager
-def up(folder: Path, *options: str, **environ: str) -> Iterator[Up]:
-    running = Up(folder, *options, **environ)
+def up(folder: Path, *options: str, under: Sequence[str] = (), **environ: str) -> Iterator[Up]:
+    running = Up(folder, *options, under=under, **environ)
     try:
         yield running
     finally:
