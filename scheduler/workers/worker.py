@@ -30,7 +30,6 @@ from .protocol import PackedEnding, PackedLine
 from .queue import LONG_S
 from .raw_output import RawOutput
 from .silence import Silence
-from .unended import unended
 from .worker_messages import Broken, Done, Ended, ProtocolError, Ready
 
 #: How many messages are read at a time, and after how many that are none the worker is killed at once.
@@ -42,7 +41,7 @@ SETTLED_S = 0.001
 
 
 class WorkerProcess:
-    """One worker process of a pool. No method blocks but `kill`, which waits a moment for the kernel.
+    """One worker process of a pool. No method blocks but `kill`, which waits for the kernel.
 
     `now` is a reading of `clock` in monotonic seconds throughout.
     """
@@ -376,9 +375,8 @@ class WorkerProcess:
             self._is_low_priority = is_low
 
     def kill(self) -> None:
-        """Kill the worker and its descendants now; one that the kernel cannot end yet is waited for later."""
-        if not process_tree.kill(self._process, self.mark):
-            unended.add(self._process, self._clock.monotonic())
+        """Kill the worker and its descendants now."""
+        process_tree.kill(self._process, self.mark)
 
     def close(self) -> None:
         """Release everything; a worker that still lives ends because its lifeline closes."""
