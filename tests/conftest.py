@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import waiting
+
 if TYPE_CHECKING:
     from tests.scheduler.command_line import CommandLine
 
@@ -46,6 +48,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[_LEFT_OUT] = len(slow)
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def pytest_runtest_setup() -> None:
+    waiting.begin_test()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -18,6 +18,8 @@ Seen = TypeVar("Seen")
 PATIENCE_S = 60.0
 #: The pause between two looks doubles from the first of these up to the second.
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.001, 0.05
+#: The most processes that wanted a processor at once, in any look at the machine since the test began.
+_busiest = 0.0
 
 
 def eventually(
@@ -38,6 +40,7 @@ def eventually(
     give_up_at = time.monotonic() + within_s
     pause_s = _FIRST_PAUSE_S
     while not is_enough(seen := look()):
+        _look_at_the_load()
         assert time.monotonic() < give_up_at, f"waited {within_s:g} s for: {_text(look)}; last saw {seen!r:.2000}"
         if between is None:
             time.sleep(pause_s)
@@ -48,13 +51,29 @@ def eventually(
 
 
 def slowdown() -> float:
-    """How much longer something may take than on an idle machine: the processes for each processor, at least 1."""
+    """How much longer something may have taken than on an idle machine: the processes for each processor, at least 1.
+
+    As it was when the machine was busiest since the test began, as far as `eventually` has seen: the processes of a
+    test, which end before it asserts, are a part of its load.
+    """
+    _look_at_the_load()
+    return max(1.0, _busiest / (os.cpu_count() or 1))
+
+
+def begin_test() -> None:
+    """Forget how busy the machine was during earlier tests."""
+    global _busiest  # noqa: PLW0603
+    _busiest = 0.0
+
+
+def _look_at_the_load() -> None:
+    global _busiest  # noqa: PLW0603
     running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
-    return max(1.0, max(running, os.getloadavg()[0]) / (os.cpu_count() or 1))
+    _busiest = max(_busiest, running, os.getloadavg()[0])
 
 
 def slowed(seconds: float) -> float:
-    """A bound of time that holds on an idle machine, as it holds on this one now."""
+    """A bound of time that holds on an idle machine, as it holds on this one."""
     return seconds * slowdown()
 
 

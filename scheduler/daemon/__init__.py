@@ -7,6 +7,7 @@
     sleeper.py         Sleeper: until when the daemon sleeps, and what wakes it
     linux_wakeups.py   descriptors of Linux that wake it: the clock was set, a file was changed
     clock_setback.py   ClockSetback: what happens when the system clock is set back
+    store_outage.py    StoreOutage: what is logged when the store does not answer, and answers again
     events.py          listeners, and log messages about breakers and abandoned runs
 
 It knows executors by their protocols only (executors/__init__.py).

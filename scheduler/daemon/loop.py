@@ -31,6 +31,7 @@ from .dispatch import MAX_WAITING, Dispatch
 from .events import Listener, log_abandoned, log_breaker, log_unreadable
 from .result_buffer import ResultBuffer
 from .sleeper import Sleeper
+from .store_outage import StoreOutage
 
 log = logging.getLogger("scheduler.daemon")
 
@@ -112,8 +113,7 @@ class Daemon:
         #: Whether this daemon has a row in the store.
         self._registered = False
         self._faults: Counter[str] = Counter()
-        #: The last error of the store; empty while it answers.
-        self._store_error = ""
+        self._store_outage = StoreOutage(store, self._clock, retry_s=RETRY_S)
 
     def run(self) -> None:
         """Take turns until `stop` is called; then wait for the runs in progress, and give up the lease."""
@@ -160,7 +160,7 @@ class Daemon:
     @property
     def holds_lease(self) -> bool:
         """Whether this daemon has a row in the store, as of the last turn."""
-        return self._registered and not self._store_error
+        return self._registered and not self._store_outage.is_on
 
     @property
     def faults(self) -> Mapping[str, int]:
@@ -185,7 +185,7 @@ class Daemon:
             self._registered = False
             return 0.0
         except StoreUnavailableError as error:
-            self._log_store(str(error))
+            self._store_outage.failed(str(error))
             self._faults["store"] += 1
             self._agenda.read_upcoming_at = 0.0
             # Tasks that were claimed ahead are handed out at their time all the same. One that is due already and was
@@ -197,16 +197,8 @@ class Daemon:
             log.exception("unexpected error in the daemon; retrying in %g s", RETRY_S)
             self._agenda.read_upcoming_at = 0.0
             return RETRY_S
-        self._log_store("")
+        self._store_outage.answered()
         return wait_s
-
-    def _log_store(self, error: str) -> None:
-        """Log once that the store does not answer, not twice a second, and once that it answers again."""
-        if error and not self._store_error:
-            log.error("%s; trying again every %g s", error, RETRY_S)
-        elif self._store_error and not error:
-            log.info("%s: the store answers again", self._store)
-        self._store_error = error
 
     def step(self) -> float:
         """One turn; returns the seconds until there may be something to do again.
@@ -439,6 +431,7 @@ class Daemon:
         except StoreError as error:
             log.error("%s", error)
         self._dispatch.stop()
+        self._store_outage.close()
         try:
             if self._registered:
                 self._lease.leave(self._clock.now())

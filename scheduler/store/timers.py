@@ -43,13 +43,15 @@ class TimerTable:
 
     >>> from datetime import UTC, datetime
     >>> from scheduler.timer import Cron
-    >>> timetable = TimerTable(Store("sqlite://"))
+    >>> store = Store("sqlite://")
+    >>> timetable = TimerTable(store)
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> _ = timetable.add([Timer(name="report", function="send_report", trigger=Cron("0 0 8 ? * MON"))], now=now)
     >>> timetable.get("report").next_fire is None       # timers are created disabled
     True
     >>> timetable.enable("report", now=now).next_fire.isoformat()
     '2026-01-05T00:00:00+00:00'
+    >>> store.close()
     """
 
     def __init__(self, store: Store) -> None:

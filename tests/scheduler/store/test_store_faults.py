@@ -17,6 +17,7 @@ from sqlalchemy import event
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome
 from scheduler.daemon.loop import RETRY_S
+from scheduler.daemon.store_outage import STEADY_S
 from scheduler.store.database import Store
 from scheduler.store.schema import lines, runs, timers
 from tests.scheduler.daemon_processes import account, daemon_group
@@ -107,6 +108,8 @@ def test_the_daemon_outlives_a_store_that_cannot_be_written(
     service.after(10)
     assert service.rows() == [(10, 1, "succeeded"), (20, 1, None)]
     assert len(service.history.lines(task.run_id)) == 100
+    service.clock.advance(STEADY_S)
+    service.daemon.turn()
     said = [record.getMessage() for record in caplog.records if record.name == "scheduler.daemon"]
     assert len(said) == 2
     assert words in said[0]

@@ -12,8 +12,9 @@ from scheduler.core.run import Outcome
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from scheduler.up.reload import changed_names, snapshot
+from tests.scheduler.daemon_processes import PASSED_OVER
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, living, up
-from tests.waiting import eventually
+from tests.waiting import eventually, slowdown
 
 CLOUD = """
 from scheduler.engine import Engine
@@ -51,7 +52,7 @@ def answer(running: Up) -> object:
 
 @pytest.mark.slow
 def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) -> None:
-    """Three saves, one of them broken: every second has its run, every call a response."""
+    """Three saves, one of them broken: every second has a row, every call a response."""
     save(tmp_path, 1)
     with up(tmp_path, "--reload") as running:
         cli(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
@@ -72,10 +73,10 @@ def test_a_change_is_served_without_a_call_or_a_fire_being_lost(tmp_path: Path) 
     assert "Error: cloud.py raised while it was imported: NameError: name 'nonsense' is not defined" in stderr
     with Store(str(tmp_path / ".scheduler" / "store.db")) as store:
         runs = RunHistory(store).runs()[::-1]
-    assert {run.outcome for run in runs} == {Outcome.SUCCEEDED}
-    first = runs[0].fire_time
-    assert [run.fire_time for run in runs] == [first + timedelta(seconds=n) for n in range(len(runs))]
-    assert runs[-1].result == "3"
+    assert {run.outcome for run in runs} <= {Outcome.SUCCEEDED, *(PASSED_OVER if slowdown() > 1 else ())}
+    due = [run.fire_time + timedelta(seconds=n) for run in runs for n in range(run.count)]
+    assert due == [due[0] + timedelta(seconds=n) for n in range(len(due))]
+    assert [run.result for run in runs if run.result][-1] == "3"
 
 
 @pytest.mark.slow
