@@ -42,6 +42,8 @@ class ObservedDaemon(Protocol):
     @property
     def waiting(self) -> int: ...
     @property
+    def oldest_unbegun_s(self) -> float: ...
+    @property
     def holds_lease(self) -> bool: ...
     @property
     def faults(self) -> Mapping[str, int]: ...
@@ -219,6 +221,11 @@ def _metrics_of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
         "scheduler_runs_in_progress", "Claimed and not ended, those that wait included.", daemon.running
     )
     yield GaugeMetricFamily("scheduler_runs_queued", "Claimed, and waiting for a worker.", waiting)
+    yield GaugeMetricFamily(
+        "scheduler_oldest_unbegun_seconds",
+        "How long the oldest run that was handed out has been waiting to begin.",
+        daemon.oldest_unbegun_s,
+    )
     yield GaugeMetricFamily("scheduler_daemon_lease", "1 while this daemon holds its lease.", int(daemon.holds_lease))
     family = CounterMetricFamily("scheduler_faults", "Turns that a fault ended, by kind.", labels=["kind"])
     for kind, count in dict(daemon.faults).items():

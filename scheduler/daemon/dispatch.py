@@ -10,7 +10,7 @@ from operator import attrgetter
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..core.timer import Environment
-from ..executors import Executor, FleetExecutor, Preparing, Queue, Report
+from ..executors import Executor, FleetExecutor, Handing, Preparing, Queue, Report
 
 #: When this many tasks wait for a worker, no more are claimed.
 MAX_WAITING = 10_000
@@ -73,6 +73,11 @@ class Dispatch:
     def waiting(self) -> int:
         """How many tasks wait for a worker."""
         return sum(executor.waiting for executor in self._executors if isinstance(executor, Queue))
+
+    @property
+    def oldest_unbegun_s(self) -> float:
+        """For how long the oldest task that was handed out has not begun."""
+        return max((each.oldest_unbegun_s for each in self._executors if isinstance(each, Handing)), default=0.0)
 
     def full(self) -> list[Environment]:
         """The environments in which MAX_WAITING tasks wait: what is due there stays in the store until fewer wait."""

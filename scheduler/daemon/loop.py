@@ -158,6 +158,11 @@ class Daemon:
         return self._dispatch.waiting
 
     @property
+    def oldest_unbegun_s(self) -> float:
+        """For how long the oldest run that was handed out has not begun."""
+        return self._dispatch.oldest_unbegun_s
+
+    @property
     def holds_lease(self) -> bool:
         """Whether this daemon has a row in the store, as of the last turn."""
         return self._registered and not self._store_outage.is_on

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from ..formats import display
 from ..store.database import Store
-from ..store.statistics import Statistics, read_statistics
+from ..store.statistics import Statistics, held_up_runs, read_statistics
 from .findings import Finding
 
 
@@ -28,6 +28,7 @@ def check_store(store: Store, file: Path | None, tz: tzinfo) -> Iterator[Finding
     statistics = read_statistics(store, now)
     yield _check_daemons(statistics, now, tz)
     yield _check_timers(statistics, now, tz)
+    yield _check_runs(store, now)
     yield _check_breakers(statistics)
 
 
@@ -139,6 +140,24 @@ def _check_timers(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
             "timers", f"{what}, though a daemon runs: is it overloaded? scheduler runs shows what takes long"
         )
     return Finding.warning("timers", f"{what}; the next daemon applies their misfire policies")
+
+
+#: A run that was claimed longer ago than its limit and this has probably not been begun: no worker takes it.
+_UNBEGUN = timedelta(minutes=2)
+
+
+def _check_runs(store: Store, now: datetime) -> Finding:
+    """Runs that a daemon has claimed and that neither end nor are ended at their limit."""
+    rows = held_up_runs(store, now - _UNBEGUN)
+    if not rows:
+        return Finding.ok("runs", "none is held up")
+    since = display.seconds((now - rows[0].claimed_at).total_seconds())
+    named = list(dict.fromkeys(f"{row.timer} ({row.environment})" for row in rows))
+    return Finding.warning(
+        "runs",
+        f"{display.number(len(rows), 'run')} should have ended by its limit, the first was claimed {since} ago: "
+        f"{_listed(named)}; too few workers, or none that loads the functions? the daemon's log says what it waits for",
+    )
 
 
 def _enabled(statistics: Statistics) -> int:

@@ -103,6 +103,16 @@ class Queue(Protocol):
 
 
 @runtime_checkable
+class Handing(Protocol):
+    """An executor that knows for how long tasks have been waiting to begin, in its queue or at a worker."""
+
+    @property
+    def oldest_unbegun_s(self) -> float:
+        """Seconds since the oldest task came that has not begun; 0.0 where all have. Safe from any thread."""
+        ...
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """An executor that starts tasks sooner when it was prepared for them."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 
@@ -12,7 +13,7 @@ from ..core.breaker import BreakerState
 from ..core.misfire import GRACE
 from ..core.timestamps import instant, instant_or_none, stamp
 from .database import Store
-from .schema import daemons, timers
+from .schema import daemons, runs, timers
 
 #: The most timers with an open breaker that are listed; all are counted.
 MAX_LISTED = 100
@@ -92,6 +93,27 @@ def read_statistics(store: Store, now: datetime, *, grace: timedelta = GRACE) ->
             DaemonLease(row.host, row.pid, instant(row.started_at), instant(row.lease_until)) for row in daemon_rows
         ),
     )
+
+
+class HeldUpRun(NamedTuple):
+    """A run that was claimed and should have ended by its limit."""
+
+    timer: str
+    environment: str
+    claimed_at: datetime
+
+
+def held_up_runs(store: Store, since: datetime) -> list[HeldUpRun]:
+    """The open runs that were claimed longer before `since` than their limit; the oldest first."""
+    overdue = runs.c.claimed_at + timers.c.limit_s * 1_000_000 < stamp(since)
+    query = (
+        select(runs.c.timer, runs.c.environment, runs.c.claimed_at)
+        .join(timers, timers.c.id == runs.c.timer_id)
+        .where(runs.c.outcome.is_(None), runs.c.owner.is_not(None), overdue)
+        .order_by(runs.c.claimed_at)
+    )
+    with store.reading() as connection:
+        return [HeldUpRun(row.timer, row.environment, instant(row.claimed_at)) for row in connection.execute(query)]
 
 
 def has_live_daemon(store: Store) -> bool:

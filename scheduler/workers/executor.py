@@ -7,6 +7,7 @@ out to be slow, the tasks behind it are moved to other workers. The pool grows w
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -161,6 +162,18 @@ class ProcessExecutor:
     @property
     def waiting(self) -> int:
         return len(self._queue)
+
+    @property
+    def oldest_unbegun_s(self) -> float:
+        now = self._clock.monotonic()
+        oldest_s = 0.0
+        # Another thread asks, while workers are closed and tasks are taken.
+        with contextlib.suppress(IndexError, ValueError):
+            oldest_s = self._queue.oldest_s(self._clock.now(), now)
+        for worker in list(self._workers):
+            with contextlib.suppress(IndexError, ValueError):
+                oldest_s = max(oldest_s, worker.unbegun_s(now))
+        return max(0.0, oldest_s)
 
     # Reading from the workers
 

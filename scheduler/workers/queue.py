@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from ..core.run import Task
 from . import protocol
@@ -37,6 +38,8 @@ class TaskQueue:
         self._fast: deque[Task] = deque()
         self._slow: deque[Task] = deque()
         self._long: deque[Task] = deque()
+        #: Since when there have been tasks.
+        self._filled_at = 0.0
         #: When a slow task, or a long one, was taken last, or began to wait.
         self._slow_since = 0.0
         self._long_since = 0.0
@@ -56,6 +59,8 @@ class TaskQueue:
 
     def add(self, tasks: Iterable[Task], now: float) -> None:
         """Put tasks at the end of their queues."""
+        if not self:
+            self._filled_at = now
         if not self._slow:
             self._slow_since = now
         if not self._long:
@@ -99,6 +104,11 @@ class TaskQueue:
                 break
             taken.append(self._fast.popleft())
         return taken
+
+    def oldest_s(self, wall_now: datetime, now: float) -> float:
+        """For how long the oldest task has been waiting, at most since its fire time; 0.0 where there is none."""
+        first = [queue[0].fire_time for queue in (self._fast, self._slow, self._long) if queue]
+        return min((wall_now - min(first)).total_seconds(), now - self._filled_at) if first else 0.0
 
     def clear(self) -> list[Task]:
         """Remove all tasks; returns them."""

@@ -345,6 +345,15 @@ class WorkerProcess:
             return None
         return min(self._progress.elapsed_s(began_ms, now), now - chunk.sent_at)
 
+    def unbegun_s(self, now: float) -> float:
+        """How long ago the oldest task was sent that has not begun; 0.0 where there is none."""
+        is_running = self.running_s(now) is not None
+        for chunk in list(self._chunks):
+            if chunk.left > is_running:
+                return now - chunk.sent_at
+            is_running = False
+        return 0.0
+
     def take_unbegun(self) -> list[Task]:
         """Of a dead worker whose current task was counted as ended: the tasks that it never began."""
         left = [task for chunk in self._chunks for task in chunk.tasks[chunk.ended :]]

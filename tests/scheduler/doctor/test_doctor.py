@@ -16,7 +16,7 @@ from scheduler.core.timestamps import stamp
 from scheduler.doctor import machine, store_checks
 from scheduler.doctor.findings import Finding, Severity
 from scheduler.store.database import Store
-from scheduler.store.schema import daemons, timers
+from scheduler.store.schema import daemons, runs, timers
 from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.scheduler.postgres_server import Server
 
@@ -36,6 +36,7 @@ def test_a_project_in_order_has_no_error(command_line: CommandLine) -> None:
             "store",
             "daemons",
             "timers",
+            "runs",
             "breakers",
             "functions",
             "workers",
@@ -121,6 +122,36 @@ def test_overdue_timers_are_an_error_where_a_daemon_runs(store: Store) -> None:
     found = findings_of(store)["timers"]
     assert found.severity is Severity.ERROR
     assert "1 timer, 1 enabled; 1 overdue, the longest by 5 min, though a daemon runs" in found.text
+
+
+def test_runs_that_should_have_ended_long_ago_are_named(store: Store) -> None:
+    """A run that was claimed and that no worker begins; one within its limit is in order."""
+    now = datetime.now(UTC)
+    run = {
+        "timer": "stuck",
+        "function": "hello",
+        "environment": "production",
+        "kind": "scheduled",
+        "fire_at": 0,
+        "last_fire_at": 0,
+        "count": 1,
+        "attempt": 1,
+        "request_id": "r",
+        "message": "",
+        "lines_dropped": 0,
+        "owner": 7,
+    }
+    with store.writing() as connection:
+        row = timer_row("stuck", limit_s=60.0)
+        timer_id = connection.execute(insert(timers).values(row).returning(timers.c.id)).scalar_one()
+        claimed_at = stamp(now - timedelta(minutes=2))
+        connection.execute(insert(runs).values(**run, timer_id=timer_id, claimed_at=claimed_at))
+    assert findings_of(store)["runs"].severity is Severity.OK
+    with store.writing() as connection:
+        connection.execute(update(runs).values(claimed_at=stamp(now - timedelta(minutes=5))))
+    found = findings_of(store)["runs"]
+    assert found.severity is Severity.WARNING
+    assert "1 run should have ended by its limit, the first was claimed 5 min ago: stuck (production);" in found.text
 
 
 def test_an_open_breaker_is_listed_with_its_error(store: Store) -> None:

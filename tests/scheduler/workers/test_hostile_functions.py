@@ -293,9 +293,12 @@ def test_when_all_workers_are_stopped_others_take_over(executor: ProcessExecutor
     path = tmp_path / "begun"
     runs = set(range(1, 21))
     executor.submit([task("plain", run_id, params=f'{{"path": "{path}"}}') for run_id in runs])
+    pass_time(executor, 0.1)
+    assert 0.1 <= executor.oldest_unbegun_s < slowed(5)
     endings = endings_of(executor, runs, within_s=slowed(15))
     assert {ending.outcome for ending in endings.values()} == {Outcome.SUCCEEDED}
     assert len(path.read_text().splitlines()) == 20
+    assert executor.oldest_unbegun_s == 0.0
 
 
 def test_a_worker_that_goes_on_after_its_tasks_were_taken_back_begins_none_of_them(
