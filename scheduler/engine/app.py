@@ -16,7 +16,7 @@ from ..functions.context import Call, current_call
 from ..functions.registry import Registry
 from . import body, default_engine
 from .current import Current
-from .endpoints import Service, answer
+from .endpoints import Service, answer, body_limit
 from .environment import ENVIRONMENTS, variable
 from .execution import Execution
 from .failures import NOT_FOUND
@@ -95,6 +95,14 @@ class Engine:
             return self._app(environ, start_response)
         missing = failure(NOT_FOUND, environ, request_id(environ.get("HTTP_X_REQUEST_ID")))
         return _send(missing, environ, start_response)
+
+    def body_limit(self, environ: WSGIEnvironment) -> int:
+        """How many bytes of its body a request may send, judged by its headers; 0 if it is answered without it.
+
+        Our own server asks this when the headers are complete, so that a stranger cannot have it take megabytes.
+        """
+        matched = match(environ.get("PATH_INFO", ""))
+        return self.max_body_bytes if matched is None else body_limit(self._service, matched, environ)
 
     @property
     def current_user(self) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -138,6 +139,12 @@ def of_body(fields: Mapping[str, Any], headers: Credentials) -> Credentials:
     if headers.production:
         values["production"] = headers.production
     return Credentials(**values)
+
+
+def may_be_in(body: bytes, keys: Keys) -> bool:
+    """Whether a body may hold credentials of ours; parsing it costs far more than this look."""
+    app_id = json.dumps(keys.app_id or "")[1:-1].encode()
+    return bool(app_id) and b"_ApplicationId" in body and app_id in body
 
 
 def level(presented: Credentials, keys: Keys, *, now_ms: float = 0.0, max_age_s: float | None = None) -> Level:

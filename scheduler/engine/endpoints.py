@@ -19,12 +19,12 @@ from ..functions.binding import bind
 from ..functions.calling import run
 from ..functions.context import Call
 from ..functions.registry import Registry
-from . import call_end, capture, failures, hooks, response, typed_values
-from .credentials import Level, is_hook, level, our_keys
+from . import call_end, capture, credentials, failures, hooks, response, typed_values
+from .credentials import Credentials, Level, is_hook, level, our_keys
 from .environment import PRODUCTION, STAGE, app_environment
 from .execution import Execution
 from .failures import Failure, RefusedError, encode
-from .request import Request
+from .request import Request, form_limit
 from .response import Response
 from .routes import METHODS, Match, Needs
 
@@ -88,18 +88,33 @@ def _value(service: Service, matched: Match, request: Request) -> bytes:
     return ANSWERS[endpoint.name](service, request)
 
 
-def _authorize(service: Service, request: Request, needs: Needs) -> None:
-    presented = request.identify()
+def body_limit(service: Service, matched: Match, environ: Mapping[str, Any]) -> int:
+    """How many bytes of its body a request may send, judged by its headers alone; 0 if it is answered without it."""
+    needs, method = matched.endpoint.needs, environ["REQUEST_METHOD"]
+    if method not in METHODS or method == "OPTIONS" or needs is Needs.NOTHING:
+        return 0
     if not service.auth:
-        return
+        return service.max_body_bytes
+    presented = credentials.of_headers(environ)
+    if presented.are_absent:
+        return form_limit(environ, service.max_body_bytes)
+    return service.max_body_bytes if _is_admitted(service, needs, presented) else 0
+
+
+def _authorize(service: Service, request: Request, needs: Needs) -> None:
+    presented = request.identify(our_keys() if service.auth else None)
+    if service.auth and not _is_admitted(service, needs, presented):
+        raise RefusedError(failures.UNAUTHORIZED)
+
+
+def _is_admitted(service: Service, needs: Needs, presented: Credentials) -> bool:
     keys = our_keys()
     if not keys.suffice:
         _warn_of_missing_keys()
     proven = level(presented, keys, now_ms=time.time() * 1000, max_age_s=service.max_age_s)
     if proven is Level.NONE or (needs is Needs.MASTER and proven is not Level.MASTER):
-        raise RefusedError(failures.UNAUTHORIZED)
-    if needs is Needs.HOOK and not is_hook(presented, keys):
-        raise RefusedError(failures.UNAUTHORIZED)
+        return False
+    return needs is not Needs.HOOK or is_hook(presented, keys)
 
 
 @functools.cache

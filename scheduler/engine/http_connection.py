@@ -1,7 +1,8 @@
-"""One connection to our HTTP server: how much a client may send, how slowly, and how a bad request is refused.
+"""One connection to our HTTP server: how much a client may send, and how a bad or a stranger's request is refused.
 
 Lives here: what differs from waitress's own connections. A request that never reaches the engine (invalid, too large)
-is refused as the engine refuses: in JSON, open to other origins. Never here: threads and listening, see http_server.py.
+is refused as the engine refuses: in JSON, open to other origins. Never here: how slowly, see http_arrival.py; which
+connections are dropped when there are too many, see http_listener.py.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
@@ -19,30 +21,36 @@ from waitress.utilities import BadRequest, RequestEntityTooLarge  # type: ignore
 from . import response
 from .failures import TOO_LARGE, Failure
 from .forks import within_process
+from .http_arrival import Arrival
 from .request import request_id
 
 # What waitress does not document and this file relies on; test_waitress.py fails when it changes.
 #
 # HTTPRequestParser   received, parse_header       overridden; `received` returns how many bytes belong to the request
 #                     completed, error, empty      a completed request with an error goes to the error task
+#                     headers, headers_finished, command, adj.max_request_body_size
 #                     expect_continue, chunked, content_length, path, body_bytes_received, header_bytes_received
 #                     body_rcv                     a ChunkedReceiver has control_line, trailer, and the content's length
 # ErrorTask           execute                      overridden; `complete` is set, so that `write` may be called at once
 #                     status, response_headers, content_length, set_close_on_finish
-# HTTPChannel         writable, _flush_some, received, service   overridden
-#                     parser_class, error_task_class    replaced by ours
+# HTTPChannel         writable, _flush_some, received, service   overridden too
+#                     handle_close, readable       overridden; called in the loop's thread only
+#                     parser_class, error_task_class    replaced by ours; the first is called with `adj`
+#                     requests, server.application      the requests that wait for their answer
 #                     request                      the request that is arriving, None between two
 #                     outbuf_lock                  reentrant; held by a thread that writes
 #                     total_outbufs_len, last_activity, will_close, adj.channel_timeout, socket
 
-#: A request may take GRACE_S seconds, and longer as long as it keeps up MIN_SPEED, in bytes per second.
-GRACE_S, MIN_SPEED = 30.0, 500
 #: Of a body that is too large, so many bytes are read and dropped: most clients read the refusal only after sending.
 MAX_DROPPED = 256 * 1024 * 1024
 #: waitress scans an unfinished chunk size, or trailer, from its start whenever more of it arrives.
 MAX_BETWEEN_CHUNKS = 8 * 1024
 #: Bytes of a body that may be chunk sizes, at least five bytes each: half a million chunks cost most of a second.
 MAX_CHUNK_SIZES = 2 * 1024 * 1024
+
+#: After a request was refused before all of it had come, what comes is dropped for LINGER_S seconds and so many bytes:
+#: closed at once, the connection would be reset, and the client might never read why.
+LINGER_S, MAX_LINGERING = 5.0, 20 * 1024 * 1024
 
 FAILURES = {
     400: Failure(400, 400, "The request is not HTTP/1.1."),
@@ -54,13 +62,25 @@ FAILURES = {
 
 
 class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
-    """A request while it arrives; a body that is too large is not kept."""
+    """A request while it arrives; a body that is too large, or from a stranger, is not kept.
+
+    `body_limit` is asked once the headers are complete, as `Engine.body_limit` describes; None keeps every body up to
+    the server's limit.
+    """
 
     expect_continue: bool
     error: Any
+    body_rcv: Any
     #: waitress logs it, also for a request whose first line could not be parsed.
     path = ""
+    #: It is answered, and some of it has not come yet.
+    is_unread = False
     _to_drop = 0
+
+    def __init__(self, adj: Any, body_limit: Callable[[dict[str, str]], int | None] | None = None) -> None:
+        super().__init__(adj)
+        self._body_limit = body_limit
+        self._limit: int = adj.max_request_body_size - 1
 
     def received(self, data: bytes) -> int:
         """Take the next bytes of the connection; returns how many of them belong to this request."""
@@ -70,18 +90,46 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
             self.body_bytes_received += dropped
             self.completed = not self._to_drop
             return dropped
+        headers_were_finished = self.headers_finished
         taken: int = super().received(data)
+        if self.headers_finished and not headers_were_finished and not self.completed and self._is_refused():
+            return len(data)
         if self.chunked and self.error is None and self._between_chunks > MAX_BETWEEN_CHUNKS:
             self.error, self.completed = BadRequest("a chunk without an end to its size"), True
         elif self.chunked and self.error is None and self._chunk_sizes > MAX_CHUNK_SIZES:
             self.error, self.completed = RequestEntityTooLarge("too many small chunks"), True
+        elif self.error is None and self.body_bytes_received > self._limit:
+            self.error, self.completed = RequestEntityTooLarge("larger than its limit"), True
         if self.error is not None:
             # A client that waits for 100 Continue is refused: waitress would send it, and parse the body as headers.
             waits, self.expect_continue = self.expect_continue, False
             too_large = isinstance(self.error, RequestEntityTooLarge) and self.body_bytes_received == 0
             if too_large and not waits and self.content_length <= MAX_DROPPED:
                 self._to_drop, self.completed = self.content_length, False
+            else:
+                self.is_unread = True
         return taken
+
+    def _is_refused(self) -> bool:
+        """Whether the headers decide the answer; then it is made at once, and the connection is closed."""
+        limit = None if self._body_limit is None else self._body_limit(self._environ())
+        if limit is None:
+            return False
+        self._limit = min(self._limit, limit)
+        if limit and self.content_length <= self._limit:
+            return False
+        if limit:
+            self.error = RequestEntityTooLarge("larger than its limit")
+        # The application refuses it by its headers, as it would in any other server.
+        self.body_rcv, self.headers["CONNECTION"] = None, "close"
+        self.completed, self.is_unread, self.expect_continue = True, True, False
+        return True
+
+    def _environ(self) -> dict[str, str]:
+        """What a WSGI application would get of the headers."""
+        environ = {f"HTTP_{name}": value for name, value in self.headers.items()}
+        environ["CONTENT_TYPE"] = self.headers.get("CONTENT_TYPE", "")
+        return environ | {"REQUEST_METHOD": self.command, "PATH_INFO": self.path}
 
     def parse_header(self, header_plus: bytes) -> None:
         """Parse the first line and the headers; ParsingError if they are invalid."""
@@ -105,6 +153,11 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
         """The bytes of the request so far."""
         return int(self.header_bytes_received + self.body_bytes_received)
 
+    @property
+    def held(self) -> int:
+        """The bytes of it that are kept, in memory or in a temporary file."""
+        return 0 if self._to_drop or self.body_rcv is None else self.size
+
 
 class RefusalTask(ErrorTask):  # type: ignore[misc]
     """The answer to a request that no application sees."""
@@ -125,16 +178,50 @@ class RefusalTask(ErrorTask):  # type: ignore[misc]
 class Connection(HTTPChannel):  # type: ignore[misc]
     """A connection that is closed when a request arrives too slowly, or when the client does not read the answer."""
 
-    parser_class = IncomingRequest
     error_task_class = RefusalTask
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, server: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(server, *arguments, **options)
+        self._body_limit = getattr(server.application, "body_limit", None)
+        self._arrival: Arrival | None = None
         self._arriving: IncomingRequest | None = None
-        self._began = 0.0
+        self._waits_since = time.time()
+        self._has_answered = False
+        self._refused = False
+        self._lingers_until: float | None = None
+        self._lingering = 0
+
+    def parser_class(self, adj: Any) -> IncomingRequest:
+        """A new request, whose headers the application judges."""
+        return IncomingRequest(adj, self._body_limit)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the connection waits for its client, so that closing it interrupts no answer."""
+        return not (self.requests or self.total_outbufs_len or self.will_close)
+
+    @property
+    def worth(self) -> tuple[bool, float]:
+        """The lower, the sooner it is dropped: half a request before an idle client, and the oldest first."""
+        return self._has_answered and self.request is None, self._waits_since
+
+    @property
+    def held(self) -> int:
+        """The bytes of requests that it keeps."""
+        requests = [*self.requests, self.request]  # a copy, because another thread removes those that it has answered
+        return sum(request.held for request in requests if request is not None)
+
+    def drop(self) -> None:
+        """Close it in the next turn of the loop; in this turn, its number may not be given to another connection."""
+        self._lingers_until = 0.0
+        self.will_close = True
 
     def writable(self) -> bool:
         """Whether bytes wait to be sent; called in each turn of the loop."""
+        if self.request is not None:
+            self._time_arrival(self.request)
+        if self._lingers_until is not None and time.monotonic() > self._lingers_until:
+            self.will_close = True
         # A thread that is about to send its first bytes holds the lock.
         if self._is_stuck and self.outbuf_lock.acquire(blocking=False):
             try:
@@ -144,6 +231,32 @@ class Connection(HTTPChannel):  # type: ignore[misc]
                 self.outbuf_lock.release()
         return bool(super().writable())
 
+    def _time_arrival(self, request: IncomingRequest) -> None:
+        if self._arriving is not request or self.requests:  # one that waits for the answer to another is not read on
+            self._arrival, self._arriving, self._waits_since = Arrival(time.monotonic()), request, time.time()
+            return
+        assert self._arrival is not None
+        now = time.monotonic()
+        if self._arrival.is_too_slow(now, request.size, headers_are_complete=request.headers_finished):
+            self.drop()
+
+    def handle_close(self) -> None:
+        """Close the connection; if some of a refused request has not come yet, drop that first."""
+        if self._refused and self._lingers_until is None:
+            self._lingers_until = time.monotonic() + LINGER_S
+            self.will_close = False
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:  # the client is gone
+                self._close()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        super().handle_close()
+        if self.request is not None:  # half of a body may be in a temporary file
+            self.request.close()
+
     def _flush_some(self, do_close: bool = True) -> bool:
         # waitress's loop takes no lock while no request is answered, though another thread may send a 100 Continue.
         with self.outbuf_lock:
@@ -151,7 +264,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         """Answer the next request; a child process that the site forked ends, instead of waiting for another one."""
+        self._refused = self.requests[0].is_unread
         within_process(super().service)
+        self._has_answered, self._waits_since = True, time.time()
 
     @property
     def _is_stuck(self) -> bool:
@@ -163,11 +278,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def received(self, data: bytes) -> bool:
-        """Take the next bytes; a request that is too slow closes the connection."""
+        """Take the next bytes of the client."""
+        if self._lingers_until is not None:
+            self._lingering += len(data)
+            if self._lingering > MAX_LINGERING:
+                self.will_close = True
+            return False
         taken: bool = super().received(data)
-        now = time.monotonic()
-        if self.request is not self._arriving:
-            self._arriving, self._began = self.request, now
-        elif self._arriving is not None and now - self._began > GRACE_S + self._arriving.size / MIN_SPEED:
-            self.will_close = True
+        self.server.count_received(len(data))
         return taken

@@ -17,8 +17,8 @@ from .forks import close_in_children
 
 # What waitress does not document and this file relies on; test_waitress.py fails when it changes.
 #
-# server.create_server   `map` and `_dispatcher`, and that one socket makes a TcpWSGIServer
-# TcpWSGIServer          channel_class, effective_host, effective_port, task_dispatcher, pull_trigger
+# Adjustments            the options of `create_server`; checks them
+# TcpWSGIServer          see http_listener.py; effective_host, effective_port, task_dispatcher, pull_trigger
 # wasyncore              loop, with `count`; close_all, with `ignore_all`
 
 #: Threads beyond those that wait for functions, so that the site is answered while every worker is busy.
@@ -48,12 +48,9 @@ def bounded_server(
     app: Callable[..., Any], listener: socket.socket, capacity: Capacity, *, of_loop: dict[int, Any]
 ) -> Any:
     """A server of waitress on a listening socket; `of_loop` is the map of file descriptors that its loop polls."""
-    create_server = import_module("waitress.server").create_server  # slow to import, and few programs need it
-    server = create_server(
-        app,
-        map=of_loop,
+    # waitress is slow to import, and few programs need it.
+    adjustments = import_module("waitress.adjustments").Adjustments(
         sockets=[listener],
-        _dispatcher=import_module("scheduler.engine.http_dispatcher").Dispatcher(capacity.threads),
         connection_limit=_connection_limit(),
         channel_timeout=CHANNEL_TIMEOUT_S,
         cleanup_interval=CLEANUP_INTERVAL_S,
@@ -62,9 +59,12 @@ def bounded_server(
         ident=None,
         clear_untrusted_proxy_headers=False,
     )
+    threads = import_module("scheduler.engine.http_dispatcher").Dispatcher(capacity.threads)
+    server = import_module("scheduler.engine.http_listener").Listener(
+        app, listener, adjustments, of_loop=of_loop, threads=threads
+    )
     listener.set_inheritable(False)  # that of a parent process is, and a program started by a function would keep it
     close_in_children(server)
-    server.channel_class = import_module("scheduler.engine.http_connection").Connection
     return server
 
 

@@ -31,6 +31,11 @@ class HttpsRedirectMiddleware:
     def __init__(self, wsgi_app: WSGIApplication) -> None:
         self._app = wsgi_app
 
+    def body_limit(self, environ: WSGIEnvironment) -> int | None:
+        """That of the wrapped app, None if it has no limit of its own; see `Engine.body_limit`."""
+        limit = getattr(self._app, "body_limit", None)
+        return None if limit is None else limit(environ)
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Redirect a request, or pass it on."""
         location = _location(environ) if _is_plain(environ) and app_environment() == PRODUCTION else None

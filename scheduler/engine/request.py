@@ -14,11 +14,13 @@ from urllib.parse import unquote
 
 from ..functions.context import Call, TimerCall
 from . import body, credentials
-from .credentials import Credentials
+from .credentials import Credentials, Keys
 from .routes import decoded
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@=+-]{1,128}", re.ASCII)
 _OLD_BROWSER_TYPE = "text/plain"
+#: A body that has to be parsed before its sender is known: 64 kB of JSON cost a millisecond.
+FORM_LIMIT_BYTES = 64 * 1024
 
 
 class Request:
@@ -35,17 +37,23 @@ class Request:
         self._limit = limit
         self._fields: dict[str, Any] | None = None
 
-    def identify(self) -> Credentials:
-        """Read the credentials from the headers, or else from the text/plain body of an old browser SDK."""
+    def identify(self, keys: Keys | None) -> Credentials:
+        """Read the credentials from the headers, or else from the text/plain body of an old browser SDK.
+
+        With `keys`, such a body is short, and is parsed only if it mentions our application at all.
+        """
         presented = credentials.of_headers(self.environ)
-        if presented.are_absent and self._is_from_old_browser:
-            presented = credentials.of_body(self.fields, presented)
+        if presented.are_absent and _is_from_old_browser(self.environ):
+            if keys is None:
+                presented = credentials.of_body(self.fields, presented)
+            else:
+                content = body.read(self.environ, min(FORM_LIMIT_BYTES, self._limit))
+                if not credentials.may_be_in(content, keys):
+                    return presented
+                self._fields = body.parse(content)
+                presented = credentials.of_body(self._fields, presented)
         self.credentials = presented
         return presented
-
-    @property
-    def _is_from_old_browser(self) -> bool:
-        return str(self.environ.get("CONTENT_TYPE", "")).lower().startswith(_OLD_BROWSER_TYPE)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -72,6 +80,15 @@ class Request:
             session_token=self.credentials.session or None,
             meta={"remote_address": remote_address(self.environ)},
         )
+
+
+def form_limit(environ: Mapping[str, Any], limit: int) -> int:
+    """How many bytes of its body a request without credentials in its headers may send; 0 if none can be there."""
+    return min(FORM_LIMIT_BYTES, limit) if _is_from_old_browser(environ) else 0
+
+
+def _is_from_old_browser(environ: Mapping[str, Any]) -> bool:
+    return str(environ.get("CONTENT_TYPE", "")).lower().startswith(_OLD_BROWSER_TYPE)
 
 
 def request_id(given: str | None) -> str:

@@ -29,6 +29,10 @@ METHODS = {
     "channel.HTTPChannel.writable": "d0cbd4ae1b3b",
     "channel.HTTPChannel.handle_write": "6c900f395b30",
     "channel.HTTPChannel._flush_some": "fe7a9a752a41",
+    "channel.HTTPChannel.handle_close": "8f59b9aaa455",
+    "channel.HTTPChannel.service": "f73afa13748e",
+    "server.BaseWSGIServer.handle_accept": "69bfcf0fc140",
+    "server.BaseWSGIServer.readable": "4eea9c1036b5",
     "parser.HTTPRequestParser.received": "b466c02de37d",
     "parser.HTTPRequestParser.parse_header": "c2c093b90178",
     "receiver.ChunkedReceiver.received": "ce28c1acbffe",
@@ -76,10 +80,11 @@ def missing(owner: object, names: str) -> str:
 
 
 def test_a_server_has_what_ours_uses(server: Any) -> None:
-    """`create_server` takes our dispatcher and our map of descriptors; one socket makes one server, not several."""
+    """It is made as `create_server` makes one for a socket that listens."""
     assert missing(server, SERVER) == ""
     assert isinstance(server.task_dispatcher, Dispatcher)
-    assert {"map", "_dispatcher"} <= inspect.signature(import_module("waitress.server").create_server).parameters.keys()
+    options = {"map", "_start", "_sock", "dispatcher", "adj", "bind_socket", "sockinfo"}
+    assert options <= inspect.signature(import_module("waitress.server").TcpWSGIServer).parameters.keys()
 
 
 def test_a_connection_has_what_ours_uses(server: Any) -> None:
