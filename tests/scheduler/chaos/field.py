@@ -92,7 +92,8 @@ class Member:
 
     def revive(self) -> None:
         """Start it again where it has ended before it was ready, as a service manager does: the store was away."""
-        if self.process.poll() not in (None, 0) and not self._has_come_up.is_set() and not self.is_replaced():
+        # Asked in this order, because the process is another one when the replacement is over.
+        if not self.is_replaced() and self.process.poll() not in (None, 0) and not self._has_come_up.is_set():
             self.start()
 
     def is_replaced(self) -> bool:
