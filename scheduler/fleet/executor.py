@@ -49,8 +49,10 @@ CHUNK_TASKS, SPREAD = 50, 8
 CHUNK_S = 1.0
 #: How long a child may need to write the begin and the end of a run, in addition to the function's limit.
 WRITE_S = 0.2
-#: After how long a run that has not begun is published again; then after twice as long each time.
-REPUBLISH_S = 5.0
+#: After how long a run that has not begun is published again; then after twice as long each time, up to the second.
+REPUBLISH_S, LONGEST_REPUBLISH_S = 5.0, 20.0
+#: When to try to publish it again, where the queue held messages, which may be this run's.
+RECHECK_S = 2.0
 #: How long a run may wait for a worker.
 MAX_QUEUED_S = 600.0
 #: A worker whose run has not ended this long after its limit is lost: Celery kills within two seconds.
@@ -205,9 +207,12 @@ class CeleryExecutor:
             elif now >= run.give_up_at:
                 self._give_up(run.task)
             elif now >= run.republish_at:
+                run.republish_at = now + RECHECK_S
                 unbegun.append(run)
         if unbegun:
-            self._publisher.put_again(list(self._chunks(self._postponed(unbegun, now))))
+            self._publisher.put_again(list(self._chunks([run.task for run in unbegun])))
+        published = self._publisher.published_again()
+        self._postponed([self._open[run_id] for run_id in published if run_id in self._open], now)
 
     def _give_up(self, task: Task) -> None:
         error = f"no worker began it within {MAX_QUEUED_S:.0f} s"
@@ -217,9 +222,9 @@ class CeleryExecutor:
         self._poll_at = 0.0
 
     def _postponed(self, unbegun: Sequence[_OpenRun], now: float) -> list[Task]:
-        """The tasks of runs that are about to be published again; the time until the next repetition doubles."""
+        """The tasks of runs that are published again; the time until the next repetition doubles."""
         for run in unbegun:
-            run.republish_after_s *= 2
+            run.republish_after_s = min(2 * run.republish_after_s, LONGEST_REPUBLISH_S)
             run.republish_at = now + run.republish_after_s
         return [run.task for run in unbegun]
 
@@ -272,6 +277,8 @@ class Publisher:
         self._queues = queues
         self._channel = channel
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        #: The runs of messages that were sent again, until the executor reads them.
+        self._sent_again: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._producer: Any = None
         #: The last error of the broker; empty while it answers.
         self._error = ""
@@ -286,6 +293,10 @@ class Publisher:
     def put_again(self, chunks: Sequence[Sequence[Task]]) -> None:
         """Send messages again, except where the queue holds messages: those of these tasks may be among them."""
         self._jobs.put(lambda: self._send_again(chunks))
+
+    def published_again(self) -> list[int]:
+        """The runs of the messages that were sent again since the last call."""
+        return [self._sent_again.get_nowait() for _ in range(self._sent_again.qsize())]
 
     def stop(self) -> None:
         """Send what is left, unless the broker does not answer."""
@@ -341,6 +352,8 @@ class Publisher:
         for chunk in chunks:
             if not has_messages[chunk[0].environment]:
                 self._send(chunk)
+                for task in chunk:
+                    self._sent_again.put(task.run_id)
 
     def _has_messages(self, queue: str) -> bool:
         """Whether messages wait in a queue; False where the broker has deleted it because it is empty."""

@@ -170,6 +170,8 @@ class Field:
         (folder / "cloud.py").write_text(timetable.CLOUD)
         self.store = Store(url)
         self.daemons, self.ups, self.fleet = list[Member](), list[Member](), list[Member]()
+        #: Within how many seconds timers are on time again; in a fleet, a lost worker's runs are found by their limit.
+        self.return_s = 10.0 + (timetable.WORK_LIMIT_S + 6.0 if broker else 0.0)
         #: Within which time what was claimed has an outcome: its limit, and in a fleet until it is published once more.
         self.outcomes_s = 60.0 if broker else 15.0
         self.violations: list[str] = []

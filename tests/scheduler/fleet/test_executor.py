@@ -302,6 +302,28 @@ def test_a_worker_that_is_killed_loses_no_run(
     assert sorted(notes.read_text().splitlines()) == ["again 1", "again 2", "once 1"]
 
 
+def test_a_lost_message_is_sent_again_soon_after_the_queue_is_empty(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While messages wait, which may be those of the run, it is asked again and again, and the pause does not grow."""
+    monkeypatch.setattr(celery_executor, "RECHECK_S", 0.1)
+    with postgres.database() as url, Store(url) as store, WatchedDaemon(store, "pgmq://") as watched:
+        publisher = watched.executor._publisher
+        watched.add("t", "hello")
+        (run_id,) = watched.begin("t")
+        run = eventually(lambda: watched.executor._open.get(run_id))
+        assert run is not None
+        for _ in range(3):
+            run.republish_at = 0.0
+            eventually(lambda: run.republish_at > 0.0)
+        assert not _are_taken(watched)
+        assert run.republish_after_s == celery_executor.REPUBLISH_S
+        name = publisher._queues["production"]
+        publisher._jobs.put(lambda: publisher._producer.channel.queue_purge(name))
+        eventually(lambda: run.republish_after_s, lambda seen: seen == 2 * celery_executor.REPUBLISH_S)
+        assert not _are_taken(watched)
+
+
 def _are_taken(watched: WatchedDaemon) -> bool:
     """Whether all messages that were published have been taken by workers."""
     publisher = watched.executor._publisher
