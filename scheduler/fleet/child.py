@@ -24,6 +24,7 @@ from ..errors import StoreUnavailableError
 from ..functions.registry import Registry
 from ..store.database import Store
 from ..workers import process_tree
+from ..workers.process_state import ProcessState
 from ..workers.program import run_order
 from ..workers.protocol import Order, PackedEnding, PackedLine
 from ..workers.run_output import RunLogHandler, RunOutput
@@ -65,6 +66,7 @@ class FunctionProcess:
         self._notes = Notes(self._folder / str(os.getpid()), self._opened)
         self._output = RunOutput(self._notes.print, wall_us)
         sys.stdout, sys.stderr = self._output.stdout, self._output.stderr
+        self._state = ProcessState()
         logging.getLogger().handlers = [RunLogHandler(self._output)]
 
     def run(self, node: str, orders: Sequence[Order], channel: str) -> None:
@@ -82,6 +84,8 @@ class FunctionProcess:
         if not self._begin(order, worker):
             return
         ending = PackedEnding(*run_order(self._registry, self._output, order))
+        self._state.restore()
+        self._state.restore_rest()
         ended = EndedRun(order.run_id, worker, channel, ending)
         if ending.lines_dropped:
             text = dropped_text(ending.lines_dropped)

@@ -25,14 +25,12 @@ class Chunk:
         """How many of its tasks have not ended."""
         return len(self.tasks) - self.ended
 
-    def wall_times(self, times: list[tuple[int, int]], clock: Clock) -> list[tuple[int, int]]:
+    def wall_times(self, times: list[tuple[int, int]], now_us: int, offset_us: int) -> list[tuple[int, int]]:
         """Starts and ends by the wall clock, from those that the worker shows by the monotonic one.
 
-        They lie between the instant when the chunk was sent and now, whatever the worker shows.
+        They lie between the instant when the chunk was sent and now, whatever the worker shows. `offset_us` is what the
+        wall clock shows more.
         """
-        if not times:
-            return times
-        now_us, offset_us = wall_offset_us(clock)
         sent_us = int(self.sent_at * 1_000_000)
         return [
             (start + offset_us, end + offset_us)
@@ -47,7 +45,6 @@ def _clamped(start: int, end: int, first: int, last: int, offset_us: int) -> tup
     return start + offset_us, min(max(end, start), last) + offset_us
 
 
-def wall_offset_us(clock: Clock) -> tuple[int, int]:
-    """The monotonic clock in microseconds, and what is to be added to it for those since 1970."""
-    now_us = int(clock.monotonic() * 1_000_000)
-    return now_us, stamp(clock.now()) - now_us
+def wall_offset_us(clock: Clock) -> int:
+    """What is to be added to microseconds of the monotonic clock for those since 1970."""
+    return stamp(clock.now()) - int(clock.monotonic() * 1_000_000)

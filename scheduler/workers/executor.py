@@ -26,6 +26,7 @@ from .pool_size import PoolSize
 from .queue import LONG_S, SLOW_WAITS_S, TaskQueue
 from .results import Results
 from .silence import ANSWER_S, LOOK_EVERY_S, SUSPECT_S, Silence
+from .unended import SAY_AFTER_S, unended
 from .worker import SETTLED_S, WorkerProcess
 from .worker_messages import ProtocolError
 
@@ -131,6 +132,8 @@ class ProcessExecutor:
             ):
                 # A kill takes milliseconds: what became due meanwhile comes before the next one.
                 break
+        if unended:
+            unended.look(now)
         self._dispatch()
         self._resize_pool(now)
         for worker in self._workers:
@@ -147,6 +150,8 @@ class ProcessExecutor:
         checks = [check_s for worker in self._workers if (check_s := _next_check_s(worker, now)) is not None]
         if self._queue.long:
             checks.append(SLOW_WAITS_S)
+        if unended:
+            checks.append(SAY_AFTER_S)
         count, is_waited_for = len(self._workers), bool(self._queue)
         if (change_s := self._pool_size.next_change_s(count, is_waited_for=is_waited_for, now=now)) is not None:
             checks.append(change_s)

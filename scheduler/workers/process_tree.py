@@ -20,6 +20,8 @@ from ..process_start import process_started
 MARK = "SCHEDULER_WORKER"
 _F_SETSIG = getattr(fcntl, "F_SETSIG", 10)
 _SWEEPS = 5
+#: How long to wait for the end of killed processes.
+_ENDS_S = 0.2
 
 
 def new_mark() -> str:
@@ -27,22 +29,32 @@ def new_mark() -> str:
     return f"{os.getpid()}.{process_started(os.getpid())}.{secrets.token_hex(8)}"
 
 
-def kill(process: subprocess.Popen[bytes], mark: str) -> None:
-    """Kill a worker and its descendants; returns when all of them have ended."""
-    # While it is stopped, it can start no further children.
+def kill(process: subprocess.Popen[bytes], mark: str) -> bool:
+    """Kill a worker and its descendants, and wait a moment for their end; returns whether the worker has ended.
+
+    One that has not ended by then is held up in the kernel, and runs no more of its program.
+    """
+    # While it is stopped, it can start no further children; and as their reaper, it keeps those that lose their parent.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(process.pid, signal.SIGSTOP)
-    descendants = _descendants(process.pid)
-    _kill_all(descendants)
+    give_up_at = time.monotonic() + _ENDS_S
+    descendants: set[int] = set()
+    while living := [pid for pid in _descendants(process.pid) if _lives(pid)]:
+        descendants.update(living)
+        _kill_all(living)
+        if time.monotonic() > give_up_at:
+            break
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
-    process.wait()
-    # A descendant may fork while /proc is read, so read it again until none is left.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_ENDS_S)
+    # Where the worker is no reaper, a descendant may fork while /proc is read: read it again until none is left.
     for _ in range(_SWEEPS):
         if not _kill_all(pid for pid, found in _marked() if found == mark):
             break
     _wait_until_ended(descendants)
+    return process.returncode is not None
 
 
 def sweep_orphans() -> None:
@@ -50,9 +62,9 @@ def sweep_orphans() -> None:
     _kill_all(pid for pid, mark in _marked() if _is_orphaned(mark))
 
 
-def _wait_until_ended(pids: list[int]) -> None:
-    """Wait until killed processes have ended: a moment, or 0.1 s for one that the kernel cannot end."""
-    give_up_at = time.monotonic() + 0.1
+def _wait_until_ended(pids: Iterable[int]) -> None:
+    """Wait until killed processes have ended: a moment, or longer for one that the kernel cannot end."""
+    give_up_at = time.monotonic() + _ENDS_S
     while any(_lives(pid) for pid in pids) and time.monotonic() < give_up_at:
         time.sleep(0.001)
 

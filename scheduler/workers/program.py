@@ -28,7 +28,9 @@ from ..functions.loading import load
 from ..functions.registry import Registry
 from ..functions.tracebacks import from_users_frame
 from . import process_tree, protocol
+from .process_state import ProcessState
 from .progress_cell import ProgressCell
+from .reaper import LOOK_EVERY_US, Reaper, become_reaper
 from .run_output import RunLogHandler, RunOutput
 from .worker_clock import monotonic_us
 from .worker_messages import Sender
@@ -38,6 +40,7 @@ def main() -> None:
     """Serve until the daemon closes the channel."""
     target, tasks_fd, results_fd, progress_fd, lifeline = sys.argv[1], *map(int, sys.argv[2:6])
     process_tree.die_with_parent(lifeline)
+    become_reaper()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tasks, results = socket.socket(fileno=tasks_fd), socket.socket(fileno=results_fd)
     for descriptor in (tasks_fd, results_fd, lifeline):
@@ -59,6 +62,8 @@ def main() -> None:
 
 def _serve(tasks: socket.socket, sender: Sender, progress: ProgressCell, registry: Registry, output: RunOutput) -> None:
     own_pid = os.getpid()
+    reaper, look_at = Reaper(), 0
+    state = ProcessState()
     while message := tasks.recv(protocol.MAX_MESSAGE):
         chunk, orders = protocol.chunk_number(message), protocol.orders_in(message)
         if chunk == protocol.WARM_UP:
@@ -78,7 +83,12 @@ def _serve(tasks: socket.socket, sender: Sender, progress: ProgressCell, registr
                 progress.end(chunk, index, ending[0], ending[1])
             else:
                 sender.ended(chunk, index, ending)
+            state.restore()
+        state.restore_rest()
         sender.done(chunk)
+        if (now_us := monotonic_us()) >= look_at:
+            reaper.look()
+            look_at = now_us + LOOK_EVERY_US
 
 
 def _warm_up(orders: list[protocol.Order], output: RunOutput) -> None:

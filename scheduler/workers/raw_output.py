@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 
@@ -41,19 +40,23 @@ class RawOutput:
 
     def read(self, *, to_the_end: bool = False) -> None:
         """Read what was written; `to_the_end` of a run, its unfinished line counts too."""
-        for descriptor, cutter in list(self._cutters.items()):
-            with contextlib.suppress(BlockingIOError):
+        closed = []
+        for descriptor, cutter in self._cutters.items():
+            try:
                 for _ in range(_READS_A_TURN):
                     data = os.read(descriptor, _READ_SIZE)
                     if not data:
                         # Every writer has closed it: it would be readable for ever.
-                        cutter.finish()
-                        del self._cutters[descriptor]
-                        os.close(descriptor)
+                        closed.append(descriptor)
                         break
                     cutter.feed(data.decode("utf-8", "replace"))
-            if to_the_end:
+            except BlockingIOError:
+                pass
+            if to_the_end or closed:
                 cutter.finish()
+        for descriptor in closed:
+            del self._cutters[descriptor]
+            os.close(descriptor)
 
     def close(self) -> None:
         for descriptor in self._cutters:

@@ -30,6 +30,7 @@ from .protocol import PackedEnding, PackedLine
 from .queue import LONG_S
 from .raw_output import RawOutput
 from .silence import Silence
+from .unended import unended
 from .worker_messages import Broken, Done, Ended, ProtocolError, Ready
 
 #: How many messages are read at a time, and after how many that are none the worker is killed at once.
@@ -41,7 +42,7 @@ SETTLED_S = 0.001
 
 
 class WorkerProcess:
-    """One worker process of a pool. No method blocks but `kill`, which waits for the kernel.
+    """One worker process of a pool. No method blocks but `kill`, which waits a moment for the kernel.
 
     `now` is a reading of `clock` in monotonic seconds throughout.
     """
@@ -70,6 +71,8 @@ class WorkerProcess:
         self._warm_ups = 0
         self._heard_at = self.started_at
         self._has_hung_up = False
+        #: What the wall clock shows more than the monotonic one, read once for all results that come together.
+        self._offset_us: int | None = None
         self._noise = 0
         self._broke_protocol = False
         self._is_low_priority = False
@@ -233,6 +236,7 @@ class WorkerProcess:
 
         Raises ProtocolError for a message that no worker sends now. What is no message at all is not read further.
         """
+        self._offset_us = None
         for _ in range(_MESSAGES_A_TURN):
             if self._broke_protocol or (data := self._received()) is None:
                 break
@@ -306,9 +310,10 @@ class WorkerProcess:
             return
         chunk = self._chunks[0]
         first, last = chunk.ended, len(chunk.tasks) if up_to is None else up_to
-        times = chunk.wall_times(list(self._progress.ended(chunk.number, first, last)), self._clock)
+        times = list(self._progress.ended(chunk.number, first, last))
         if not times:
             return
+        times = self._wall_times(times)
         # Read once for all of them: the raw output of fast functions that share a chunk goes to the first.
         self._raw_output.read(to_the_end=True)
         task, dropped = self.end_current()
@@ -320,10 +325,15 @@ class WorkerProcess:
 
     def _ended(self, ending: PackedEnding) -> tuple[Task, PackedEnding]:
         """The current task, and its ending with the raw lines that were dropped."""
-        ((started_at, ended_at),) = self._chunks[0].wall_times([(ending.started_at, ending.ended_at)], self._clock)
+        ((started_at, ended_at),) = self._wall_times([(ending.started_at, ending.ended_at)])
         task, raw_dropped = self.end_current()
         dropped = ending.lines_dropped + raw_dropped
         return task, ending._replace(started_at=started_at, ended_at=ended_at, lines_dropped=dropped)
+
+    def _wall_times(self, times: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        if self._offset_us is None:
+            self._offset_us = wall_offset_us(self._clock)
+        return self._chunks[0].wall_times(times, int(self._clock.monotonic() * 1_000_000), self._offset_us)
 
     def end_current(self) -> tuple[Task, int]:
         """Count the current task as ended; returns it, with the number of raw lines that were dropped."""
@@ -384,8 +394,9 @@ class WorkerProcess:
             self._is_low_priority = is_low
 
     def kill(self) -> None:
-        """Kill the worker and its descendants now."""
-        process_tree.kill(self._process, self.mark)
+        """Kill the worker and its descendants now; one that the kernel cannot end yet is waited for later."""
+        if not process_tree.kill(self._process, self.mark):
+            unended.add(self._process, self._clock.monotonic())
 
     def close(self) -> None:
         """Release everything; a worker that still lives ends because its lifeline closes."""
@@ -406,8 +417,10 @@ class WorkerProcess:
     def _add_line(self, line: PackedLine) -> None:
         """Add a line that the worker sent: to a run that it was given, else to none."""
         is_ours = bool(self._chunks) and any(task.run_id == line.run_id for task in self._chunks[0].tasks)
-        now_us, offset_us = wall_offset_us(self._clock)
-        at = instant(min(max(line.at, int(self.started_at * 1_000_000)), now_us) + offset_us)
+        if self._offset_us is None:
+            self._offset_us = wall_offset_us(self._clock)
+        now_us = int(self._clock.monotonic() * 1_000_000)
+        at = instant(min(max(line.at, int(self.started_at * 1_000_000)), now_us) + self._offset_us)
         self.lines.append(Line(line.run_id if is_ours else 0, at, line.level, line.text))
 
     def _add_raw_line(self, level: str, text: str) -> None:

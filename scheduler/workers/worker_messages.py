@@ -29,6 +29,7 @@ _DONE_HEAD = Struct("<8sBQ")
 _LINE_HEAD = Struct("<8sBqqB")
 #: tag, kind, chunk, index, started, ended, outcome, verdict, dropped lines, bytes of error and of result; -1 for None
 _ENDED_HEAD = Struct("<8sBQHqqBBIii")
+_ENDED_SIZE: Final = _ENDED_HEAD.size
 _MAX_LEVEL: Final = 32
 #: Most bytes of one character in UTF-8.
 _UTF_8 = 4
@@ -137,12 +138,14 @@ def _read_ended(data: bytes) -> Ended:
     _, _, chunk, index, started_at, ended_at, outcome, verdict, dropped, error_size, result_size = (
         _ENDED_HEAD.unpack_from(data)
     )
-    result_at = _ENDED_HEAD.size + max(0, error_size)
-    _demand(min(error_size, result_size) >= -1 and len(data) == result_at + max(0, result_size))
-    error = None if error_size < 0 else _decoded(data[_ENDED_HEAD.size : result_at], MAX_SHOWN)
+    result_at = _ENDED_SIZE + (error_size if error_size > 0 else 0)
+    whole = result_at + (result_size if result_size > 0 else 0)
+    if error_size < -1 or result_size < -1 or len(data) != whole:
+        raise ProtocolError
+    error = None if error_size < 0 else _decoded(data[_ENDED_SIZE:result_at], MAX_SHOWN)
     result = None if result_size < 0 else _decoded(data[result_at:], MAX_SHOWN)
-    names = _OUTCOMES[outcome], _VERDICTS[verdict]
-    return Ended(chunk, index, PackedEnding(started_at, ended_at, *names, error, result, dropped))
+    ending = PackedEnding(started_at, ended_at, _OUTCOMES[outcome], _VERDICTS[verdict], error, result, dropped)
+    return Ended(chunk, index, ending)
 
 
 def _read_done(data: bytes) -> Done:
@@ -164,7 +167,6 @@ def _encoded(text: str) -> bytes:
 
 def _decoded(data: bytes, most: int) -> str:
     """Text of at most so many characters, as UTF-8."""
-    _demand(len(data) <= _UTF_8 * most)
-    text = data.decode()
-    _demand(len(text) <= most)
+    if len(data) > _UTF_8 * most or len(text := data.decode()) > most:
+        raise ProtocolError
     return text

@@ -1,0 +1,130 @@
+"""ProcessState: what the process has in one copy, put back after a run as it was when the functions were loaded.
+
+Otherwise the next run, of another timer, would begin in another folder, with another time zone, or be hit by an alarm.
+What a run reads, and is read back in a microsecond, is put back after each run; all else after those that were sent
+together, which take milliseconds. What a function changes in modules and objects stays changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
+
+#: What is read by one function and set by another.
+_SETTINGS: Final[tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...]] = (
+    (sys.gettrace, sys.settrace),
+    (sys.getprofile, sys.setprofile),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (sys.getswitchinterval, sys.setswitchinterval),
+    (socket.getdefaulttimeout, socket.setdefaulttimeout),
+    (gc.isenabled, lambda is_enabled: gc.enable() if is_enabled else gc.disable()),
+)
+_SIGNALS: Final = (
+    signal.SIGALRM,
+    signal.SIGCHLD,
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGPIPE,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+#: signal.getsignal without the conversion into an enumeration, which takes ten times as long.
+_handler_of: Final = import_module("_signal").getsignal
+_SIGNAL_NUMBERS: Final = tuple(map(int, _SIGNALS))
+_INTERVAL_TIMERS: Final = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+#: The limits that keep later runs from opening, writing, computing or allocating.
+_LIMITS: Final = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CPU, resource.RLIMIT_AS)
+
+
+class ProcessState:
+    """The state of this process now, to which `restore` returns."""
+
+    def __init__(self) -> None:
+        self._path = os.getcwd()  # noqa: PTH109 - a text is all that is needed
+        self._folder = _opened(self._path)
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
+        self._environ = os.environ
+        self._variables = dict(_data(os.environ))
+        self._zone_names = time.tzname
+        self._stdout, self._stderr = sys.stdout, sys.stderr
+        self._settings = tuple((read, put, read()) for read, put in _SETTINGS)
+        self._handlers = [_handler_of(number) for number in _SIGNAL_NUMBERS]
+        #: Those that the functions' own module has set stay.
+        self._timers = tuple(timer for timer in _INTERVAL_TIMERS if signal.getitimer(timer) == (0.0, 0.0))
+        self._limits = tuple((limit, resource.getrlimit(limit)) for limit in _LIMITS)
+
+    def restore(self) -> None:
+        """Put back folder, umask, variables, time zone and streams."""
+        self._restore_folder()
+        os.umask(self._umask)
+        if os.environ is not self._environ or _data(self._environ) != self._variables:
+            self._restore_variables()
+        if time.tzname is not self._zone_names:
+            time.tzset()
+            self._zone_names = time.tzname
+        sys.stdout, sys.stderr = self._stdout, self._stderr
+
+    def restore_rest(self) -> None:
+        """Put back hooks, alarms, signal handlers and limits."""
+        for read, put, value in self._settings:
+            if read() != value:
+                put(value)
+        for timer in self._timers:
+            signal.setitimer(timer, 0)
+        if [_handler_of(number) for number in _SIGNAL_NUMBERS] != self._handlers:
+            self._restore_handlers()
+        for limit, value in self._limits:
+            if resource.getrlimit(limit) != value:
+                # One that was lowered for good can only be raised again by root.
+                with contextlib.suppress(OSError, ValueError):
+                    resource.setrlimit(limit, value)
+
+    def _restore_folder(self) -> None:
+        try:
+            os.fchdir(self._folder)
+        except OSError:
+            # A function has closed the descriptor, or put something else in its place.
+            with contextlib.suppress(OSError):
+                os.chdir(self._path)
+            self._folder = _opened(self._path)
+
+    def _restore_variables(self) -> None:
+        os.environ = environ = self._environ
+        decode = os.fsdecode
+        had_zone = _data(environ).get(b"TZ")
+        for name in _data(environ).keys() - self._variables.keys():
+            del environ[decode(name)]
+        for name, value in self._variables.items():
+            if _data(environ).get(name) != value:
+                environ[decode(name)] = decode(value)
+        if had_zone != self._variables.get(b"TZ"):
+            time.tzset()
+            self._zone_names = time.tzname
+
+    def _restore_handlers(self) -> None:
+        for number, handler in zip(_SIGNALS, self._handlers, strict=True):
+            if handler is not None and _handler_of(number) != handler:
+                signal.signal(number, handler)
+
+
+def _opened(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def _data(environ: os._Environ[str]) -> dict[bytes, bytes]:
+    """The dictionary behind `os.environ`, which is compared in a fraction of the time."""
+    return environ._data  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,59 @@
+"""The worker as the reaper of its descendants: whoever loses its parent becomes a child of the worker.
+
+So a process that left the group and the session by forking twice, with an environment of its own, is found by its
+parent when the worker is killed. In return the worker has to wait for those of them that end, as process 1 would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+_PR_SET_CHILD_SUBREAPER: Final = 36
+#: How often ended processes are looked for, in microseconds.
+LOOK_EVERY_US: Final = 1_000_000
+#: How many looks at an ended process whether the function that started it waits for it; then the worker does.
+_LOOKS: Final = 10
+
+
+def become_reaper() -> None:
+    """Make this process the parent of its descendants that lose theirs; does nothing where the kernel cannot."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class Reaper:
+    """Waits for ended children of the main thread that nobody else waits for; `look` is called between runs."""
+
+    def __init__(self) -> None:
+        self._children = Path(f"/proc/self/task/{os.getpid()}/children")
+        #: How often each ended child was seen.
+        self._seen: dict[int, int] = {}
+
+    def look(self) -> None:
+        """Wait for the children that ended at least ten looks ago."""
+        ended = [pid for pid in self._pids() if _has_ended(pid)]
+        self._seen = {pid: self._seen.get(pid, 0) + 1 for pid in ended}
+        for pid, looks in self._seen.items():
+            if looks > _LOOKS:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+    def _pids(self) -> list[int]:
+        with contextlib.suppress(OSError, ValueError):
+            return [int(pid) for pid in self._children.read_text().split()]
+        return []
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child is a zombie; it is left as it is."""
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return False
