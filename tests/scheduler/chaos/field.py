@@ -47,11 +47,14 @@ class Member:
         self._environ = clean_environ() | {_MARK: mark}
         self._threads: list[threading.Thread] = []
         self._has_come_up = threading.Event()
+        #: Whether a fault has killed it and will start it again.
+        self._is_killed = False
         self.start()
 
     def start(self) -> None:
         """Start the process; does not wait until it is ready."""
         self._has_come_up.clear()
+        self._is_killed = False
         with (self._folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
@@ -93,7 +96,12 @@ class Member:
     def revive(self) -> None:
         """Start it again where it has ended before it was ready, as a service manager does: the store was away."""
         # Asked in this order, because the process is another one when the replacement is over.
-        if not self.is_replaced() and self.process.poll() not in (None, 0) and not self._has_come_up.is_set():
+        if (
+            not self.is_replaced()
+            and not self._is_killed
+            and self.process.poll() not in (None, 0)
+            and not self._has_come_up.is_set()
+        ):
             self.start()
 
     def is_replaced(self) -> bool:
@@ -101,7 +109,9 @@ class Member:
         return any(thread.is_alive() for thread in self._threads)
 
     def kill(self) -> None:
+        """Kill it; it is started again later."""
         self._check_runs()
+        self._is_killed = True
         self.process.kill()
         self.process.wait(PATIENCE_S)
 
