@@ -6,6 +6,8 @@ A fault is a context: it is made when the context is entered, and is over when i
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import signal
 import sqlite3
 import threading
@@ -19,6 +21,7 @@ from sqlalchemy import make_url
 from tests.scheduler.chaos.field import Field, Member, signal_to
 from tests.scheduler.chaos.plan import Fault, Range
 from tests.scheduler.fault_scale import IS_LONG
+from tests.scheduler.up_process import curl
 
 Make = Callable[[Field, Fault], AbstractContextManager[None]]
 
@@ -33,8 +36,11 @@ class Kind(NamedTuple):
 
 
 #: Faults that the service does not survive yet, each with what happens.
-NOT_YET: dict[str, str] = {}
-
+NOT_YET: dict[str, str] = {
+    "hold_gil over HTTP": "functions that clients call run in the process of the daemon",
+    "exit over HTTP": "functions that clients call run in the process of the daemon",
+    "stop_itself over HTTP": "functions that clients call run in the process of the daemon",
+}
 #: The members that live as long as a long run does, so that it shows whether they grow.
 SPARED = ("daemon-0", "fleet-0")
 
@@ -177,11 +183,36 @@ def _set_clock(field: Field, fault: Fault) -> Iterator[None]:
         field.set_clock(number, 0.0)
 
 
+def _calling(deed: str) -> Make:
+    """A client calls a function of a `scheduler up` that harms what runs it, and does not wait for the answer."""
+
+    @contextmanager
+    def make(field: Field, fault: Fault) -> Iterator[None]:
+        member = _of(field.ups, fault)
+        assert member.is_ready(), "it is not up"
+        call = json.loads(member.first_line)["call"]
+
+        def do() -> None:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                curl(call, instead="over_http", body=json.dumps({"deed": deed}))
+
+        threading.Thread(target=do, daemon=True).start()
+        yield
+
+    return make
+
+
 PROCESSES: dict[str, Kind] = {
     **_of_members("daemon", lambda field: field.daemons),
     "set clock": Kind(_set_clock, Range(0.5, 4.0, "clock", True), Range(0.5, 20.0, "clock", True)),
 }
-UPS = _of_members("up", lambda field: field.ups)
+UPS = {
+    **_of_members("up", lambda field: field.ups),
+    **{
+        f"{deed} over HTTP": Kind(_calling(deed), Range(0.0, 0.1, "http"), Range(0.0, 0.1, "http"))
+        for deed in ("hold_gil", "exit", "stop_itself")
+    },
+}
 FLEETS = _of_members("fleet", lambda field: field.fleet)
 
 # A SQLite file

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -72,7 +71,7 @@ class Member:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
-                if not self._has_come_up.is_set():
+                if process is self.process and not self._has_come_up.is_set():
                     self.first_line = line.decode(errors="replace")
                     self._has_come_up.set()
 
@@ -278,11 +277,6 @@ class Field:
     def wait_until_ready(self) -> None:
         for member in self.members:
             eventually(member.is_ready, within_s=slowed(PATIENCE_S))
-
-    def http(self) -> dict[str, Any]:
-        """What the first `scheduler up` printed when it was ready."""
-        facts: dict[str, Any] = json.loads(self.ups[0].first_line)
-        return facts
 
     def all_violations(self) -> list[str]:
         """Those of the members, and what faults found."""

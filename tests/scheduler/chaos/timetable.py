@@ -97,8 +97,8 @@ def misbehave(path, deeds):
 
 
 @engine.define
-def hold_gil_over_http():
-    hold_gil()
+def over_http(deed):
+    DEEDS[deed]()
 """
 #: What the misbehaving timer's function does, one deed after another.
 DEEDS = (
