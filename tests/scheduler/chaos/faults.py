@@ -20,7 +20,7 @@ from sqlalchemy import make_url
 
 from tests.scheduler.chaos.field import Field, Member, signal_to
 from tests.scheduler.chaos.plan import Fault, Range
-from tests.scheduler.fault_scale import IS_LONG
+from tests.scheduler.fault_scale import IS_LONG, scaled
 from tests.scheduler.up_process import curl
 
 Make = Callable[[Field, Fault], AbstractContextManager[None]]
@@ -176,7 +176,7 @@ def _of_members(word: str, members: Members) -> dict[str, Kind]:
 def _set_clock(field: Field, fault: Fault) -> Iterator[None]:
     """The clock of a daemon is wrong for a while."""
     number = fault.target % len(field.daemons)
-    field.set_clock(number, 1.5 * fault.amount)
+    field.set_clock(number, scaled(1.5, 20.0) * fault.amount)
     try:
         yield
     finally:

@@ -35,7 +35,7 @@ from tests.scheduler.postgres_server import Server
 pytestmark = pytest.mark.faults
 
 #: Seconds of faults in a round, and how many begin in a second.
-ROUND_S, PER_SECOND = scaled(12.0, 40.0), scaled(1.6, 0.8)
+ROUND_S, PER_SECOND = scaled(10.0, 40.0), scaled(1.6, 0.8)
 TARGETS = 2
 MINUTES = float(os.environ.get("SCHEDULER_CHAOS_MINUTES", "30"))
 TRIES = int(os.environ.get("SCHEDULER_CHAOS_TRIES", "0"))
