@@ -36,7 +36,7 @@ from .wall.days import day_rule
 from .wall.pattern import WallPattern
 from .wall.times import DAY, time_rule
 from .zones.dst_policies import VIXIE
-from .zones.lookup import local_zone, zone_key, zone_of
+from .zones.lookup import local_zone, same_zone, zone_of
 from .zones.zone import Zone
 
 TYPE_CHECKING = False
@@ -319,7 +319,7 @@ def difference(expression: Expression, *others: CompiledExpression) -> Expressio
     parts = [expression]
     for other in others:
         check_type(other, CompiledExpression, "an excluded expression must be a CronExpression")
-        if other.tz is not None and zone_key(other.tz) != zone_key(expression.tz):
+        if other.tz is not None and not same_zone(other.tz, expression.tz):
             raise CronError("an excluded expression must have the zone of the other one, or none")
         parts = [left for part in parts for left in _difference(part, other)]
         if len(parts) > _MOST:
@@ -370,7 +370,7 @@ def _without_repetition(zones: Iterable[tzinfo | None]) -> tuple[tzinfo | None, 
     """The zones without repetition; not a set, since some of them do not hash."""
     different: list[tzinfo | None] = []
     for zone in zones:
-        if not any(zone is known or zone_key(zone) == zone_key(known) for known in different):
+        if not any(same_zone(zone, known) for known in different):
             different.append(zone)
     return tuple(different)
 

@@ -12,7 +12,7 @@ from django.db import models  # type: ignore[import-untyped, import-not-found, u
 from ..errors import CronError
 from ..expression import CronExpression
 from ..zones.dst_policies import VIXIE
-from ..zones.lookup import zone_key, zone_name
+from ..zones.lookup import same_name_or_zone, zone_name
 
 _LENGTH = 255
 
@@ -84,7 +84,7 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
         expected = CronExpression(expression.text, tz=self.tz, dst=self.dst)
         if expression.calendar is not None:
             raise CronError("an expression that leaves out the days of a calendar cannot be stored as a text")
-        if (zone_key(expression.tz), expression.dst) != (zone_key(expected.tz), expected.dst):
+        if expression.dst != expected.dst or not same_name_or_zone(expression.tz, expected.tz):
             raise CronError(f"{expression!r} has a different zone or policy from its field")
         return expression.text
 

@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from ..errors import CronError
 from ..expression import CronExpression
 from ..zones.dst_policies import VIXIE
-from ..zones.lookup import zone_key, zone_name
+from ..zones.lookup import same_name_or_zone, zone_name
 
 _COMPARISONS: set[Any] = {
     *(operators.eq, operators.ne, operators.lt, operators.le, operators.gt, operators.ge),
@@ -61,7 +61,7 @@ class CronType(TypeDecorator[CronExpression]):
         if expression.calendar is not None:
             raise CronError("an expression that leaves out the days of a calendar cannot be stored as a text")
         expected = self._read(expression.text)
-        if (zone_key(expression.tz), expression.dst) != (zone_key(expected.tz), expected.dst):
+        if expression.dst != expected.dst or not same_name_or_zone(expression.tz, expected.tz):
             raise CronError(f"{expression!r} has a different zone or policy from its column")
         return expression.text
 

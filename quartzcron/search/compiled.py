@@ -389,15 +389,16 @@ class CompiledExpression(ExpressionSlots):
     @property
     def _key(self) -> tuple[object, ...]:
         times = (self._seconds.mask, self._minutes.mask, self._hours.mask, self._interval)
-        return (*(times if self._days.firing_years else ()), *self._days.key, lookup.zone_key(self._tz), self.dst)
+        return (*(times if self._days.firing_years else ()), *self._days.key, self.dst)
 
     def __eq__(self, other: object) -> bool:
         """Whether both fire at the same times in every year, in the same zone and under the same policy."""
-        return self._key == other._key if isinstance(other, CompiledExpression) else NotImplemented
+        if not isinstance(other, CompiledExpression):
+            return NotImplemented
+        return self._key == other._key and (self._tz is other._tz or lookup.same_zone(self._tz, other._tz))
 
     def __hash__(self) -> int:
-        *key, zone, dst = self._key
-        return hash((*key, zone if isinstance(zone, str) else None, dst))
+        return hash((*self._key, None if self._tz is None else lookup.zone_hash(self._tz)))
 
     def __repr__(self) -> str:
         zone = "" if self._tz is None else f", tz={lookup.zone_name(self._tz) or self._tz!r}"

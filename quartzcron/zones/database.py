@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import re
+from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
 import pytz
 
 from ..errors import UnknownZoneError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
 _NAME_LENGTH = 64
-_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])([01]?\d|2[0-3])(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII)
-_BEIJING = ("beijing", "北京", "上海", "china")
+_REMEMBERED = 2048
 
 _loaded: dict[str, NamedZoneInfo] = {}
+_identities: dict[str, object] = {}
 
 
 class NamedZoneInfo(ZoneInfo):
@@ -36,7 +40,9 @@ def load_zone(name: str) -> NamedZoneInfo:
         try:
             zone = _read_zone(name)
         except (OSError, ValueError):
-            nearest = nearest_name(name)
+            from .zone_hints import zone_meant
+
+            nearest = zone_meant(name)
             raise UnknownZoneError(name, f"did you mean {nearest!r}?" if nearest else None) from None
         zone = _loaded.setdefault(name, zone)
     return zone
@@ -44,28 +50,26 @@ def load_zone(name: str) -> NamedZoneInfo:
 
 def _read_zone(name: str) -> NamedZoneInfo:
     """Read a zone file; raises OSError or ValueError if there is no such file."""
-    if not name.isascii() or not name.isprintable() or len(name) > _NAME_LENGTH or name != name.strip():
-        raise ValueError(name)
-    with pytz.open_resource(name) as file:  # type: ignore[attr-defined]
+    with _open(name) as file:
         return NamedZoneInfo.from_file(file, key=name)
 
 
-def nearest_name(name: str) -> str | None:
-    """The most similar name in the database, None if no name is similar.
+def _open(name: str) -> BinaryIO:
+    if not name.isascii() or not name.isprintable() or len(name) > _NAME_LENGTH or name != name.strip():
+        raise ValueError(name)
+    return pytz.open_resource(name)  # type: ignore[attr-defined,no-any-return]
 
-    For `GMT+8` it is +08:00, which is what people mean: Etc/GMT+8 is eight hours behind UTC. For Beijing, which is not
-    in the database, it is Asia/Shanghai.
-    """
-    from difflib import get_close_matches
 
-    offset = _OFFSET.fullmatch(name)
-    if offset is not None:
-        sign, hours, minutes = offset.groups()
-        return f"{sign}{int(hours):02}:{minutes or '00'}"
-    if name.rpartition("/")[2].lower() in _BEIJING:
-        return "Asia/Shanghai"
-    by_lower = {known.lower(): known for known in pytz.all_timezones}
-    wanted = name.strip().lower().replace(" ", "_")[:_NAME_LENGTH]
-    city = next((known for lower, known in by_lower.items() if wanted and lower.endswith(f"/{wanted}")), None)
-    close = get_close_matches(wanted, by_lower, 1)
-    return city or (by_lower[close[0]] if close else None)
+def identity(name: str) -> object:
+    """Equal for the names of one zone, such as Asia/Calcutta and Asia/Kolkata, whose files are the same."""
+    known = _identities.get(name)
+    if known is None:
+        try:
+            with _open(name) as file:
+                known = blake2b(file.read(), digest_size=16).digest()
+        except (OSError, ValueError):
+            known = name
+        if len(_identities) >= _REMEMBERED:
+            _identities.clear()
+        _identities[name] = known
+    return known

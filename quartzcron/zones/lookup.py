@@ -24,6 +24,7 @@ _zones: dict[int, tuple[tzinfo | None, Zone]] = {}
 _named: dict[str, tzinfo] = {}
 _pytz_zones: dict[str, PytzZone] = {}
 _fixed_zones: dict[tuple[timezone, str], timezone] = {}
+_rules: dict[int, tuple[tzinfo, object]] = {}
 
 
 def canonical(info: tzinfo | None) -> tzinfo | None:
@@ -64,10 +65,61 @@ def _make_zone(info: tzinfo | None) -> Zone:
     return zone
 
 
-def zone_key(info: tzinfo | None) -> object:
-    """Equal for two tzinfo objects of the same zone: the name, the offset, or the object itself."""
+def same_name_or_zone(one: tzinfo | None, other: tzinfo | None) -> bool:
+    """Whether what is stored by its name, and read back by the database, is still called the same."""
+    name = zone_name(one)
+    return (name is not None and name == zone_name(other)) or same_zone(one, other)
+
+
+def same_zone(one: tzinfo | None, other: tzinfo | None) -> bool:
+    """Whether two tzinfo objects have the same clock from 1970 to 2099, by whatever names: links are the same zone.
+
+    A zoneinfo object goes by its own rules, a name by pytz's database. Where one of them is older, they may differ.
+
+    >>> same_zone(named_zone("Asia/Calcutta"), named_zone("Asia/Kolkata")), same_zone(UTC, named_zone("Etc/UTC"))
+    (True, True)
+    """
+    return one is other or (one is not None and other is not None and bool(_rules_of(one) == _rules_of(other)))
+
+
+def zone_hash(info: tzinfo | None) -> object:
+    """Equal for objects that are the same zone."""
     name = zone_name(info)
-    return info if name is None else name
+    return None if info is None or name is None else _fixed_zoneinfo_name(info) or database.identity(name)
+
+
+def _rules_of(info: tzinfo) -> object:
+    """Equal for objects that are the same zone; cached for zoneinfo objects, whose rules have to be computed."""
+    name = zone_name(info)
+    if name is None:
+        return info
+    fixed = _fixed_zoneinfo_name(info)
+    if fixed is not None:
+        return fixed
+    if not _is_zoneinfo(info) or isinstance(info, database.NamedZoneInfo):
+        return database.identity(name)
+    known = _rules.get(id(info))
+    if known is None:
+        if len(_rules) >= _REMEMBERED:
+            _rules.clear()
+        known = _rules[id(info)] = info, _rules_of_zoneinfo(info, name)
+    return known[1]
+
+
+def _rules_of_zoneinfo(info: tzinfo, name: str) -> object:
+    """Those of the name in the database if the object agrees with it, else its own: every change of its offset."""
+    from ..errors import UnknownZoneError
+
+    zone = zone_of(info)
+    try:
+        return database.identity(name) if zone.agrees_with(zone_of(named_zone(name))) else zone.rules_in_full
+    except UnknownZoneError:
+        return zone.rules_in_full
+
+
+def _fixed_zoneinfo_name(info: tzinfo) -> str | None:
+    """The offset of a zoneinfo object or another one without any change, such as Etc/UTC."""
+    return _fixed_name(info) if _is_zoneinfo(info) or _fixed(info) else None
 
 
 def zone_name(info: tzinfo | None) -> str | None:

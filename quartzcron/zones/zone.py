@@ -30,6 +30,7 @@ TransitionDay = tuple[int, int, datetime, datetime]
 _DAYS_OF_YEAR = tuple(map(timedelta, range(366)))
 _LEAP_YEAR = timedelta(days=366)
 _SECOND = timedelta(seconds=1)
+_WEEK = 7 * DAY
 _UNKNOWN = (None,) * 367
 _ZONE_YEARS = 512
 
@@ -54,6 +55,33 @@ class Zone:
     def is_simple(self) -> bool:
         """Whether the tzinfo itself converts correctly in every year."""
         return self.tzinfo is self.rules
+
+    @property
+    def rules_in_full(self) -> tuple[object, ...]:
+        """The first offset, and every change of it that matters to a fire."""
+        changes = [change for year in range(FIRST_YEAR - 1, LAST_YEAR + 2) for change in self.transitions(year)]
+        return self.offset(datetime(FIRST_YEAR - 1, 1, 1).toordinal() * DAY), *changes
+
+    def agrees_with(self, other: Zone) -> bool:
+        """Whether another zone has the same offset in each week of all years, and at each change from week to week."""
+        weeks = range(
+            datetime(FIRST_YEAR - 1, 1, 1).toordinal() * DAY, datetime(LAST_YEAR + 2, 1, 1).toordinal() * DAY, _WEEK
+        )
+        before, earlier = self._utcoffset(weeks[0]), weeks[0]
+        for later in weeks:
+            after = self._utcoffset(later)
+            if after != other._utcoffset(later):
+                return False
+            if after != before:
+                change, _, _ = self._transition(earlier, later, before // _SECOND, after // _SECOND)
+                if self.offset(change) != other.offset(change) or self.offset(change - 1) != other.offset(change - 1):
+                    return False
+            before, earlier = after, later
+        return True
+
+    def _utcoffset(self, instant: int) -> timedelta:
+        time = datetime.fromordinal(instant // DAY).replace(tzinfo=self.rules)
+        return timedelta(0) if self.rules is None else self.rules.fromutc(time) - time
 
     def offset(self, instant: int) -> int:
         """The offset from UTC, in seconds, at an instant of the years 1969 to 2100; positive east of Greenwich."""
