@@ -1,6 +1,6 @@
 """Days taken out of an expression, by the names that programs import: Calendar and excluding.
 
-Calendar is defined in search/calendar.py, what remains without the fires of other expressions in schedules.py.
+Calendar is defined in search/calendar.py, what remains without the fires of other expressions in schedules/.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 
 from .lazy import Lazy
+from .search import compiled
 from .search.compiled import VIXIE, CompiledExpression, make
 
 TYPE_CHECKING = False
@@ -327,6 +328,8 @@ class CronExpression(CompiledExpression):
         excluded = () if self._days.excluded is None else (self._days.excluded,)
         return _make, (type(self), self.text, self._tz, self.dst, *excluded)
 
+
+compiled.users_class = CronExpression
 
 _known: dict[str, CronExpression] = {}
 

@@ -16,12 +16,13 @@ from apscheduler.util import (  # type: ignore[import-untyped, import-not-found,
 
 from ..errors import CronError, check_type
 from ..expression import CronExpression
+from ..schedules import Schedule
 from ..zones.dst_policies import VIXIE
 from ..zones.lookup import local_zone, named_zone
 
 
 class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
-    """Fires when a Quartz expression does.
+    """Fires when a Quartz expression, or a schedule of several, does.
 
     Its zone is that of the expression, else `timezone`, for which APScheduler passes the scheduler's. `start_date` and
     `end_date` bound the fire times, both included; `jitter` delays each by up to that many seconds. Raises CronError
@@ -31,11 +32,13 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
     <QuartzTrigger ('0 0 8 ? * MON', timezone='Asia/Shanghai')>
     """
 
+    expression: CronExpression | Schedule
+
     __slots__ = ("end_date", "expression", "jitter", "start_date", "timezone")
 
     def __init__(
         self,
-        expression: str | CronExpression,
+        expression: str | CronExpression | Schedule,
         *,
         timezone: str | tzinfo | None = None,
         dst: str = VIXIE,
@@ -43,9 +46,12 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
         end_date: datetime | str | None = None,
         jitter: float | None = None,
     ) -> None:
-        if isinstance(expression, CronExpression) and dst != VIXIE:
-            raise TypeError("an expression has its own policy; pass dst only with a text")
-        self.expression = expression if isinstance(expression, CronExpression) else CronExpression(expression, dst=dst)
+        if isinstance(expression, (CronExpression, Schedule)):
+            if dst != VIXIE:
+                raise TypeError("an expression has its own policy; pass dst only with a text")
+            self.expression = expression
+        else:
+            self.expression = CronExpression(expression, dst=dst)
         zone = named_zone(timezone) if isinstance(timezone, str) else astimezone(timezone)
         self.timezone = self.expression.tz or zone or local_zone()
         self.start_date = convert_to_datetime(start_date, self.timezone, "start_date")
@@ -77,7 +83,7 @@ class QuartzTrigger(BaseTrigger):  # type: ignore[misc, unused-ignore]
             setattr(self, name, state[name])
 
     def __str__(self) -> str:
-        return f"quartz[{self.expression}]"
+        return f"quartz[{self.expression.text}]"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({self.expression.text!r}, timezone='{self.timezone}')>"

@@ -11,17 +11,19 @@ from django.db import models  # type: ignore[import-untyped, import-not-found, u
 
 from ..errors import CronError
 from ..expression import CronExpression
+from ..schedules import Schedule
 from ..zones.dst_policies import VIXIE
-from ..zones.lookup import same_name_or_zone, zone_name
+from ..zones.lookup import zone_name
+from .stored_text import read, stored_text
 
 _LENGTH = 255
 
 
 def validate_expression(value: object) -> None:
     """Refuse a text that is no expression: for what validates without to_python, such as Django REST framework."""
-    if not isinstance(value, CronExpression):
+    if not isinstance(value, (CronExpression, Schedule)):
         try:
-            CronExpression(str(value))
+            read(str(value), tz=None, dst=VIXIE)
         except CronError as error:
             raise ValidationError(str(error), code="invalid") from None
 
@@ -37,6 +39,8 @@ class CronFormField(forms.CharField):  # type: ignore[misc, unused-ignore]
 
 class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
     """Stores an expression as its text; zone and policy are the field's. Raises CronError for invalid ones.
+
+    A schedule of several expressions is stored as `0 0 8 ? * SAT#1 || 0 0 8 ? * SAT#3`.
 
     Forms and full_clean() refuse an invalid expression with a ValidationError that names column and fix.
     """
@@ -63,30 +67,27 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
             options["dst"] = self.dst
         return name, path, args, options
 
-    def to_python(self, value: object) -> CronExpression | str | None:
+    def to_python(self, value: object) -> CronExpression | Schedule | str | None:
         """The expression of a text from a form or a fixture."""
-        if value is None or value == "" or isinstance(value, CronExpression):
+        if value is None or value == "" or isinstance(value, (CronExpression, Schedule)):
             return value
         try:
-            return CronExpression(str(value), tz=self.tz, dst=self.dst)
+            return read(str(value), tz=self.tz, dst=self.dst)
         except CronError as error:
             raise ValidationError(str(error), code="invalid") from None
 
-    def from_db_value(self, value: str | None, _expression: object, _connection: object) -> CronExpression | str | None:
+    def from_db_value(
+        self, value: str | None, _expression: object, _connection: object
+    ) -> CronExpression | Schedule | str | None:
         """The expression of a text from the database."""
-        return CronExpression(value, tz=self.tz, dst=self.dst) if value else value
+        return read(value, tz=self.tz, dst=self.dst) if value else value
 
     def get_prep_value(self, value: object) -> str | None:
         """The text of an expression; raises CronError for one of another zone or policy."""
         expression = self.to_python(value)
-        if not isinstance(expression, CronExpression):
+        if not isinstance(expression, (CronExpression, Schedule)):
             return expression
-        expected = CronExpression(expression.text, tz=self.tz, dst=self.dst)
-        if expression.calendar is not None:
-            raise CronError("an expression that leaves out the days of a calendar cannot be stored as a text")
-        if expression.dst != expected.dst or not same_name_or_zone(expression.tz, expected.tz):
-            raise CronError(f"{expression!r} has a different zone or policy from its field")
-        return expression.text
+        return stored_text(expression, tz=self.tz, dst=self.dst, where="field")
 
     def formfield(self, **options: Any) -> Any:
         """The form field of a ModelForm."""
@@ -94,7 +95,7 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
 
     def run_validators(self, value: object) -> None:
         """Validators get the text."""
-        super().run_validators(value.text if isinstance(value, CronExpression) else value)
+        super().run_validators(value.text if isinstance(value, (CronExpression, Schedule)) else value)
 
     def value_to_string(self, obj: models.Model) -> str:
         """The text for a fixture."""

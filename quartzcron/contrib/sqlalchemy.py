@@ -10,10 +10,11 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from ..errors import CronError
 from ..expression import CronExpression
+from ..schedules import Schedule
 from ..zones.dst_policies import VIXIE
-from ..zones.lookup import same_name_or_zone, zone_name
+from ..zones.lookup import zone_name
+from .stored_text import read, stored_text
 
 _COMPARISONS: set[Any] = {
     *(operators.eq, operators.ne, operators.lt, operators.le, operators.gt, operators.ge),
@@ -31,11 +32,12 @@ class _Comparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
         return super().operate(op, *other, **options)
 
 
-class CronType(TypeDecorator[CronExpression]):
+class CronType(TypeDecorator[CronExpression | Schedule]):
     """Stores an expression as its text; zone and policy are the column's.
 
-    Texts are accepted and validated too. Raises CronError for an invalid text, and for an expression of another zone or
-    policy, which the column could not return. The database compares texts: `0 0 8 ? * 2` differs from `0 0 8 ? * MON`,
+    A schedule of several expressions is stored as `0 0 8 ? * SAT#1 || 0 0 8 ? * SAT#3`. Texts are accepted and
+    validated too. Raises CronError for an invalid text, and for an expression of another zone or policy, which the
+    column could not return. The database compares texts: `0 0 8 ? * 2` differs from `0 0 8 ? * MON`,
     also when the ORM looks for changes. LIKE and similar operators take any text.
 
     >>> CronType(tz="Asia/Shanghai").process_result_value("0 0 8 ? * MON", None)
@@ -53,19 +55,15 @@ class CronType(TypeDecorator[CronExpression]):
         self.tz = zone_name(tz) or tz if isinstance(tz, tzinfo) else tz  # a name hashes, dateutil's zones do not
         self._read("* * * * * ?")  # raises for an invalid zone or policy
 
-    def process_bind_param(self, value: CronExpression | str | None, dialect: Dialect | None) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: CronExpression | Schedule | str | None, dialect: Dialect | None) -> str | None:  # noqa: ARG002
         """The text of an expression."""
         if value is None:
             return None
-        expression = value if isinstance(value, CronExpression) else self._read(value)
-        if expression.calendar is not None:
-            raise CronError("an expression that leaves out the days of a calendar cannot be stored as a text")
-        expected = self._read(expression.text)
-        if expression.dst != expected.dst or not same_name_or_zone(expression.tz, expected.tz):
-            raise CronError(f"{expression!r} has a different zone or policy from its column")
-        return expression.text
+        if not isinstance(value, (CronExpression, Schedule)):
+            value = self._read(value)
+        return stored_text(value, tz=self.tz, dst=self.dst, where="column")
 
-    def process_result_value(self, value: str | None, dialect: Dialect | None) -> CronExpression | None:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect | None) -> CronExpression | Schedule | None:  # noqa: ARG002
         """The expression of a text."""
         return None if value is None else self._read(value)
 
@@ -82,5 +80,11 @@ class CronType(TypeDecorator[CronExpression]):
         """CronExpression."""
         return CronExpression
 
-    def _read(self, text: str) -> CronExpression:
-        return CronExpression(text, tz=self.tz, dst=self.dst)
+    def __repr__(self) -> str:
+        """As a migration writes it."""
+        tz = "" if self.tz is None else f", tz={self.tz!r}"
+        dst = "" if self.dst == VIXIE else f", dst={self.dst!r}"
+        return f"CronType(length={self.length}{tz}{dst})"
+
+    def _read(self, text: str) -> CronExpression | Schedule:
+        return read(text, tz=self.tz, dst=self.dst)

@@ -29,7 +29,7 @@ LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() + 1
 BEFORE_ALL = FIRST_DAY * DAY - 1
 AFTER_ALL = (LAST_DAY + 1) * DAY
 
-_TIMES = 64
+_TIMES = 512
 _times: dict[TimeRule, int] = {}
 
 # Classes of days that fire at the same seconds: (days, times), neither empty, no day in two classes.

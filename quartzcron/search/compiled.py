@@ -89,6 +89,9 @@ class ExpressionSlots:
     _tally: Any  # the Tally of rank.py, once it was needed
 
 
+# The class whose objects users hold: expression.py puts it here, for the rooms that make such objects and are below it.
+users_class: Any = None
+
 put = object.__setattr__  # bypasses the class's `__setattr__`
 _set_ahead = vars(ExpressionSlots)["_ahead"].__set__
 _set_times = vars(ExpressionSlots)["_times"].__set__

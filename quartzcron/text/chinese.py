@@ -241,3 +241,8 @@ def _listed(items: Sequence[str]) -> str:
 
 
 _MONDAY_TO_SATURDAY = WEEK_DAYS.full & ~2
+
+
+def joined(texts: list[str], how: str) -> str:
+    """The parts of a union or of an overlap as one text."""
+    return f"{'以下任一' if how == 'union' else '以下同时满足'}：{'；'.join(texts)}"

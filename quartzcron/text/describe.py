@@ -57,3 +57,13 @@ def describe(expression: CompiledExpression, language: str = "en") -> str:
     else:
         text = writer.with_exception(writer.sentence(times, *whole, zone), calendar.name)
     return text
+
+
+def joined(texts: list[str], how: str, language: str) -> str:
+    """The descriptions of the parts of a schedule in one: `how` is "union" or "overlap".
+
+    >>> joined(["At 08:00 on Mondays", "Every hour, every day"], "union", "en")
+    'Any of: at 08:00 on Mondays; every hour, every day'
+    """
+    text: str = LANGUAGES[language].joined(texts, how)
+    return text

@@ -367,3 +367,9 @@ def _grouped(
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
+
+
+def joined(texts: list[str], how: str) -> str:
+    """The parts of a union or of an overlap as one text."""
+    parts = "; ".join(text[0].lower() + text[1:] for text in texts)
+    return f"{'Any of' if how == 'union' else 'All of'}: {parts}"

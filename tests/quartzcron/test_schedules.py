@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import time
-from datetime import UTC, datetime, timedelta, timezone
-from itertools import islice
+from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression
-from quartzcron.schedules import Overlap, Schedule, Union, difference, overlap, union
+from quartzcron.schedules import Overlap, Schedule, Union, difference, from_json, from_text, overlap, union
 from tests.strategies import ZONE_NAMES, expressions, sparse_expressions
 
 NEW_YEAR = datetime(2026, 1, 1)
@@ -257,3 +258,156 @@ def test_times_far_away_are_answered() -> None:
         assert schedule.prev_fire(last) is not None
         assert next(schedule.fires(first, last)) == schedule.next_fire(first)
         assert not schedule.matches(first)
+
+
+# -- what an expression has as well --
+
+MANY = st.lists(expressions() | sparse_expressions(), min_size=1, max_size=8)
+
+
+@given(
+    texts=MANY,
+    zones=st.lists(SOME_ZONES, min_size=8, max_size=8),
+    given=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Africa/Cairo"]),
+    day=st.integers(0, 364) | st.sampled_from([66, 87, 302, 297, 304]),
+    hours=st.sampled_from([1, 6, 49, 24 * 20]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_union_is_the_merge_of_its_parts(
+    texts: list[str], zones: list[str | None], given: str, day: int, hours: int
+) -> None:
+    """Its fires, their number and the n-th, also where clocks change."""
+    start = datetime(2026, 1, 1, tzinfo=ZoneInfo(given)) + timedelta(days=day)
+    parts = [CronExpression(text, tz=zone) for text, zone in zip(texts, zones, strict=False)]
+    parts = [part for part in parts if part.count(start, start + timedelta(days=1)) < 10_000] or [
+        CronExpression("0 0 8 * * ?")
+    ]
+    end = (start.astimezone(UTC) + timedelta(hours=hours)).astimezone(start.tzinfo)
+    joint = union(*parts)
+    expected = sorted({fire.astimezone(UTC) for part in parts for fire in part.fires(start, end)})
+    assert [fire.astimezone(UTC) for fire in joint.between(start, end)] == expected
+    assert joint.count(start, end) == len(expected)
+    assert [fire.astimezone(UTC) for fire in islice(joint.fires(start), 3)][: len(expected)] == expected[:3]
+    if expected:
+        last = joint.nth(len(expected), start)
+        assert last is not None
+        assert last.astimezone(UTC) == expected[-1]
+        assert last.tzinfo is start.tzinfo
+
+
+@pytest.mark.parametrize(
+    "text", ["* * * * * ?", "0/7 * 9-17 ? * MON-FRI", "0 0 8 29 2 ?", "0 0 8 L * ?", "0 30 1,2 * * ?"]
+)
+@pytest.mark.parametrize("zone", [None, "America/New_York", "Australia/Lord_Howe"])
+def test_a_schedule_of_one_expression_counts_as_the_expression_does(text: str, zone: str | None) -> None:
+    """By the tables of many years, and near clock changes."""
+    one = CronExpression(text, tz=zone)
+    starts = [datetime(1969, 5, 1), datetime(2025, 11, 2, 1, 30), datetime(2026, 3, 8, 1, 59, 59), datetime(2098, 6, 1)]
+    for start in [edge if zone is None else edge.replace(tzinfo=UTC) for edge in starts]:
+        end = start + timedelta(days=800, seconds=5)
+        for schedule in (union(one), overlap(one), union(one, overlap(one, one))):
+            assert schedule.count(start, end) == one.count(start, end)
+            for n in (1, 40, 5_000, 200_000):
+                if start.year > 2000 or n < 1_000:
+                    assert schedule.nth(n, start) == one.nth(n, start)
+        assert union(one).count(end, start) == 0
+
+
+@given(one=sparse_expressions(), other=sparse_expressions())
+@settings(max_examples=20, deadline=None)
+def test_gaps_are_those_between_its_fires(one: str, other: str) -> None:
+    """By wall clock: the shortest and the longest of all years."""
+    left, right = CronExpression(one), CronExpression(other)
+    for schedule in (union(left, right), overlap(left, right)):
+        fires = schedule.between(datetime(1969, 1, 1), datetime(2100, 1, 1))
+        steps = [later - earlier for earlier, later in pairwise(fires)]
+        assert schedule.min_gap == min(steps, default=None)
+        assert schedule.max_gap == max(steps, default=None)
+        assert schedule.never_fires == (not fires)
+    assert union(left).min_gap == left.min_gap
+    assert union(left).max_gap == left.max_gap
+
+
+def test_gaps_need_one_wall_clock() -> None:
+    """Expressions of different zones have none in common."""
+    zoned = [CronExpression("0 0 8 * * ?", tz=zone) for zone in ("Asia/Shanghai", "Asia/Chongqing", "Europe/Paris")]
+    assert union(*zoned[:2]).max_gap == timedelta(days=1)
+    with pytest.raises(CronError, match="wall clock"):
+        union(*zoned).min_gap  # noqa: B018 - reading it is the test
+
+
+@given(schedule=nested())
+@settings(max_examples=40, deadline=None)
+def test_texts_and_json_lead_back_to_the_schedule(schedule: Overlap) -> None:
+    """Nested ones too; the text leaves out zone and policy, which JSON has."""
+    assert from_json(json.loads(json.dumps(schedule.to_json()))) == schedule
+    assert type(schedule).from_json(schedule.to_json()) == schedule
+    alike = from_text(schedule.text, tz="UTC", dst="quartz")
+    assert alike.canonical == from_text(schedule.canonical, tz="UTC", dst="quartz").canonical
+    for language in ("en", "zh"):
+        assert schedule.describe(language)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("0 0 8 * * ? ||", "empty"),
+        ("|| 0 0 8 * * ?", "empty"),
+        ("(0 0 8 * * ?", "not closed"),
+        ("0 0 8 * * ?)", "not expected"),
+        ("0 0 8 * * ? || 0 0 9 * * ? && 0 0 10 * * ?", "needs brackets"),
+        ("0 0 8 * * ? || 0 75 9 * * ?", "75 is out of range"),
+        ("(" * 80 + "0 0 8 * * ?" + ")" * 80, "nested"),
+    ],
+)
+def test_a_wrong_text_of_a_schedule_is_refused(text: str, message: str) -> None:
+    """With the problem of the part, or of what joins them."""
+    with pytest.raises(CronError, match=message):
+        from_text(text)
+
+
+def test_a_schedule_in_words() -> None:
+    """The parts after what joins them; of one part, that part alone."""
+    saturdays = [CronExpression(f"0 0 8 ? * SAT#{n}") for n in (1, 3)]
+    meeting_day = overlap(union(*saturdays), CronExpression("0 0 8 1-20 * ?"))
+    assert union(*saturdays).describe() == (
+        "Any of: at 08:00 on the first Saturday of every month; at 08:00 on the third Saturday of every month"
+    )
+    assert union(saturdays[0]).describe() == saturdays[0].describe()
+    assert "(Any of: " in meeting_day.describe()
+    assert meeting_day.describe("zh").startswith("以下同时满足：(以下任一：")
+    with pytest.raises(CronError, match="no descriptions"):
+        union(*saturdays).describe("fr")
+
+
+def test_days_and_times_are_taken_out_of_schedules() -> None:
+    """As out of expressions, so that excluding goes on working on what it returned."""
+    rest = CronExpression("0 0 8-10 * * ?").excluding(CronExpression("0 0 9 ? * MON"))
+    assert isinstance(rest, Union)
+    again = rest.excluding([date(2026, 1, 6)], CronExpression("0 0 10 * * ?"))
+    start = datetime(2026, 1, 5)
+    assert [f"{fire:%a %H}" for fire in again.between(start, datetime(2026, 1, 8))] == ["Mon 08", "Wed 08", "Wed 09"]
+    both = overlap(rest, CronExpression("0 0 8 * * ?")).excluding([date(2026, 1, 5)])
+    assert both.next_fire(start) == datetime(2026, 1, 6, 8)
+
+
+@pytest.mark.parametrize("count", [10, 100, 400])
+@pytest.mark.parametrize(("zone", "asked_in"), [("Europe/Berlin", "UTC"), ("Europe/Berlin", "Europe/Berlin")])
+def test_a_union_of_many_costs_no_more_than_its_parts(count: int, zone: str, asked_in: str) -> None:
+    """Six hours of 400 parts took 450 times as long when every part was asked anew after each fire."""
+    parts = [CronExpression(f"{i % 60} {i % 59}/7 {i % 5}-{i % 5 + 15} ? * MON-FRI", tz=zone) for i in range(count)]
+    start = datetime(2026, 1, 5, tzinfo=ZoneInfo(asked_in))
+    end = start + timedelta(hours=6)
+    joint = union(*parts)
+    for part in parts:
+        part.next_fire(start)
+    costs = []
+    for _ in range(3):
+        began = time.process_time()
+        fires = {fire for part in parts for fire in part.fires(start, end)}
+        middle = time.process_time()
+        assert set(joint.between(start, end)) == fires
+        assert joint.count(start, end) == len(fires)
+        costs.append((time.process_time() - middle) / (middle - began))
+    assert min(costs) < 8

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from quartzcron import CronError, CronExpression
+from quartzcron.dialects import DialectError
+from quartzcron.schedules import union
 
 celery = pytest.importorskip("celery")
 
@@ -95,3 +97,56 @@ def test_a_zone_beside_an_expression_is_refused_rather_than_dropped(more: dict[s
     """The expression has its own."""
     with pytest.raises(TypeError, match="its own zone and policy"):
         quartz(CronExpression("0 0 8 ? * MON"), **more)
+
+
+def _now() -> datetime:
+    return MONDAY
+
+
+def test_a_pickle_keeps_the_clock() -> None:
+    """As Celery's own schedules do."""
+    made = pickle.loads(pickle.dumps(quartz("0 0 8 ? * MON", nowfun=_now)))
+    assert made.nowfun is _now
+    assert made.now() == MONDAY
+
+
+def test_a_schedule_of_several_expressions_is_due_when_any_is() -> None:
+    """In the zone of the app or their own, and through pickles."""
+    saturdays = union(CronExpression("0 0 8 ? * SAT#1"), CronExpression("0 0 8 ? * SAT#3"))
+    schedule = quartz(saturdays, nowfun=_now, app=app())
+    assert tuple(schedule.is_due(MONDAY - timedelta(hours=1))) == (False, 12 * 86_400 + 8 * 3600.0)
+    assert pickle.loads(pickle.dumps(quartz(saturdays))) == quartz(saturdays)
+    assert repr(quartz(saturdays)) == "<quartz: 0 0 8 ? * SAT#1 || 0 0 8 ? * SAT#3>"
+    with pytest.raises(TypeError, match="its own zone"):
+        quartz(saturdays, tz="UTC")
+
+
+@pytest.mark.parametrize(
+    ("expression", "fields"),
+    [
+        ("0 0 8 ? * MON", ("0", "8", "*", "*", "1")),
+        ("0 0/15 9-17 1,15 1-3 ?", ("*/15", "9-17", "1,15", "1-3", "*")),
+        ("0 0 8 L 12 ?", ("0", "8", "31", "12", "*")),
+    ],
+)
+def test_it_is_a_crontab_to_those_who_know_only_celerys_own(expression: str, fields: tuple[str, ...]) -> None:
+    """With the same wall times."""
+    schedule = quartz(expression, app=app())
+    names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+    assert isinstance(schedule, celery.schedules.crontab)
+    assert tuple(getattr(schedule, f"_orig_{name}") for name in names) == fields
+
+
+@pytest.mark.parametrize(
+    ("schedule", "reason"),
+    [
+        (lambda: quartz("30 0 8 ? * MON", app=app()), "whole minutes"),
+        (lambda: quartz("0 0 8 LW * ?", app=app()), "no L and no W"),
+        (lambda: quartz("0 0 8 * * ?", tz="Asia/Shanghai", app=app()), "not the app's"),
+        (lambda: quartz(union(CronExpression("0 0 8 * * ?")), app=app()), "several expressions"),
+    ],
+)
+def test_what_is_no_crontab_is_refused_with_the_reason(schedule: Any, reason: str) -> None:
+    """Rather than stored as something else."""
+    with pytest.raises(DialectError, match=reason):
+        schedule()._orig_minute  # noqa: B018 - reading it is the test

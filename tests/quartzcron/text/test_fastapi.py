@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression
+from quartzcron.schedules import Schedule, union
 
 pytest.importorskip("httpx")
 fastapi = pytest.importorskip("fastapi")
@@ -30,10 +31,11 @@ class Timer(pydantic.BaseModel):  # type: ignore[misc, unused-ignore]
 
 
 class Timers(pydantic.BaseModel):  # type: ignore[misc, unused-ignore]
-    """A body with expressions further down."""
+    """A body with expressions further down, and with a schedule of several."""
 
     schedules: list[CronExpression | None]
     by_name: dict[str, CronExpression] = pydantic.Field(default_factory=dict)
+    joint: Schedule | None = None
 
 
 def _application() -> Any:
@@ -76,8 +78,9 @@ def test_a_right_expression_is_taken_everywhere(client: Any) -> None:
     assert client.get("/query", params={"schedule": MONDAYS}).json() == MONDAYS
     assert client.get("/queries", params={"schedule": [MONDAYS, "0 0 9 * * ?"]}).json() == [MONDAYS, "0 0 9 * * ?"]
     assert client.get("/path/0 0 8 ! * MON".replace("!", "%3F")).json() == MONDAYS
-    answer = client.post("/bodies", json={"schedules": [MONDAYS, None]})
-    assert answer.json() == {"schedules": [MONDAYS, None], "by_name": {}}
+    joint = union(CronExpression(MONDAYS), CronExpression("0 0 9 L * ?")).to_json()
+    answer = client.post("/bodies", json={"schedules": [MONDAYS, None], "joint": joint})
+    assert answer.json() == {"schedules": [MONDAYS, None], "by_name": {}, "joint": joint}
 
 
 @pytest.mark.parametrize(
@@ -141,3 +144,11 @@ def test_the_api_is_described(client: Any) -> None:
     """An expression is a text, or an object."""
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     assert [form["type"] for form in schemas["Timer"]["properties"]["schedule"]["anyOf"]] == ["string", "object"]
+
+
+@pytest.mark.parametrize(
+    "joint", [{"union": []}, {"union": [MONDAYS, "x"]}, {"union": 5}, MONDAYS, {}, {"overlap": {}}]
+)
+def test_a_wrong_schedule_of_several_is_answered_with_422(client: Any, joint: object) -> None:
+    """Like a wrong expression."""
+    assert client.post("/bodies", json={"schedules": [], "joint": joint}).status_code == 422

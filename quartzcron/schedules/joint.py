@@ -1,0 +1,284 @@
+"""Union and Overlap: a union fires when any of its parts does, an overlap when all do; what is left of an expression
+without the fires of others, which may be a union.
+
+A union is merged from the fires of its parts. An overlap is found exactly and in bounded time with the bit sets of
+search/bitsets.py: a year without a common fire is skipped as a whole, never from fire to fire, and the cost depends on
+the number of expressions alone.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import reduce
+
+from ..errors import CronError, check_type
+from ..fields import FIRST_YEAR, LAST_YEAR
+from ..grammar.canonical import canonical_text
+from ..search.bitsets import (
+    AFTER_ALL,
+    BEFORE_ALL,
+    FIRST_DAY,
+    LAST_DAY,
+    BitTable,
+    DaySpan,
+    both,
+    clamped_instant,
+    either,
+    first_in,
+    last_in,
+)
+from ..search.calendar import Calendar, calendar_of, without_days
+from ..search.compiled import CompiledExpression, make, put
+from ..search.joint_fires import instant_of, merged
+from ..wall.days import day_rule
+from ..wall.pattern import WallPattern
+from ..wall.times import DAY, time_rule
+from ..zones.dst_policies import VIXIE
+from ..zones.lookup import same_zone, zone_of
+from .schedule import MOST, Schedule, table_of_part
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..search.compiled import Expression
+    from .schedule import ZoneFor
+
+# A union with fewer fires than this is counted one by one.
+_SHORT = 20_000
+# Fires a day for each expression from which on tables pay, and the fires that cost as much as the table of a year.
+_OFTEN, _FEW_A_DAY, _TABLE = 0.9, 50, 200
+
+
+class Union(Schedule):
+    """A schedule that fires whenever one of its parts does; see `union`."""
+
+    __slots__ = ("_next_parts",)
+
+    _kind, _word, _joint = "a union", "union", "||"
+    _next_parts: tuple[CompiledExpression | Schedule, ...]
+
+    def __init__(self, *parts: CompiledExpression | Schedule) -> None:
+        super().__init__(*parts)
+        # Under dst="quartz", an expression that is passed a time in the first pass of an overlap skips earlier wall
+        # times in the second pass (see dst_policies.at_or_after); an Overlap of it alone does not.
+        exact = (part if isinstance(part, Schedule) or part.dst == VIXIE else Overlap(part) for part in self.parts)
+        put(self, "_next_parts", tuple(exact))
+
+    def next_fire(self, after: datetime | None = None) -> datetime | None:
+        """The first fire time strictly after `after` of any part.
+
+        >>> from quartzcron import CronExpression
+        >>> weekly, monthly = CronExpression("0 0 8 ? * MON"), CronExpression("0 0 9 L * ?")
+        >>> union(weekly, monthly).next_fire(datetime(2026, 1, 30))
+        datetime.datetime(2026, 1, 31, 9, 0)
+        """
+        after = self._moment(after)
+        return min((fire for part in self._next_parts if (fire := part.next_fire(after))), key=instant_of, default=None)
+
+    def prev_fire(self, before: datetime | None = None) -> datetime | None:
+        """The last fire time strictly before `before` of any part."""
+        before = self._moment(before)
+        return max((fire for part in self.parts if (fire := part.prev_fire(before))), key=instant_of, default=None)
+
+    def matches(self, time: datetime) -> bool:
+        """Whether the whole second of `time` is a fire time of any part."""
+        time = self._moment(time)
+        return any(part.matches(time) for part in self.parts)
+
+    def _without(self, days: Calendar, others: tuple[CompiledExpression, ...]) -> Union:
+        return Union(*(_without(part, days, others) for part in self.parts))
+
+    def _batches(self, start: datetime, last: int | None) -> Iterator[list[datetime]]:
+        """Merged; but read from tables once there are so many that tables cost less."""
+        until, per_day, many = AFTER_ALL if last is None else last, self._per_day(start), len(self.expressions)
+        most_a_day = sum(one._pattern.times.count for one in self.expressions)
+        batches = merged(self._next_parts, start, until, per_day=per_day, most_a_day=most_a_day)
+        if not self._is_dense(start):
+            yield from batches
+            return
+        low = instant_of(start) + 1
+        left = 0 if last is not None and (last - low) / DAY * per_day > _TABLE * many else _TABLE * many
+        for fires in batches if left else ():
+            yield fires
+            left -= len(fires)
+            if left < 0:
+                low = instant_of(fires[-1]) + 1
+                break
+        if left <= 0:
+            yield from self._joint_fires(start).batches(low, until)
+
+    def _is_dense(self, time: datetime) -> bool:
+        return self._per_day(time) > max(len(self.expressions), _FEW_A_DAY) * _OFTEN
+
+    def _is_short(self, first: datetime, last: int) -> bool:
+        return (last - instant_of(first)) / DAY * self._per_day(first) < _SHORT
+
+    def _per_day(self, time: datetime) -> float:
+        """The fires of all parts, on the average of the year of a time; never zero."""
+        year = min(max(time.year, FIRST_YEAR), LAST_YEAR)
+        fires = sum(one._pattern.times.count * one._days.mask(year).bit_count() for one in self.expressions)
+        return max(fires, 1) / 366
+
+    def _table(self, span: DaySpan, zone_for: ZoneFor) -> BitTable:
+        return reduce(either, (table_of_part(part, span, zone_for) for part in self.parts))
+
+
+class Overlap(Schedule):
+    """A schedule that fires when all of its parts do; see `overlap`."""
+
+    __slots__ = ()
+
+    _kind, _word, _joint = "an overlap", "overlap", "&&"
+
+    def next_fire(self, after: datetime | None = None) -> datetime | None:
+        """The first time strictly after `after` at which all fire.
+
+        None means there is none up to the end of 2099; the search is exhaustive.
+
+        >>> from quartzcron import CronExpression
+        >>> from datetime import UTC
+        >>> lunch_in_paris = CronExpression("0 0 12 * * ?", tz="Europe/Paris")
+        >>> evening_in_shanghai = CronExpression("0 0 18 * * ?", tz="Asia/Shanghai")
+        >>> print(overlap(lunch_in_paris, evening_in_shanghai).next_fire(datetime(2026, 1, 1, tzinfo=UTC)))
+        2026-03-29 10:00:00+00:00
+        """
+        after = self._moment(after)
+        zone = zone_of(after.tzinfo)
+        instant = clamped_instant(after, zone) + 1
+        while instant < AFTER_ALL:
+            span, table = self._around(max(instant // DAY, FIRST_DAY), after.tzinfo)
+            first = first_in(table, span, instant)
+            if first is not None:
+                return zone.at(first)
+            instant = span.end * DAY
+        return None
+
+    def prev_fire(self, before: datetime | None = None) -> datetime | None:
+        """The last time strictly before `before` at which all fire.
+
+        None means there is none from 1970 on; the search is exhaustive.
+        """
+        before = self._moment(before)
+        zone = zone_of(before.tzinfo)
+        instant = clamped_instant(before, zone) - (not before.microsecond)
+        while instant > BEFORE_ALL:
+            span, table = self._around(min(instant // DAY, LAST_DAY), before.tzinfo)
+            last = last_in(table, span, instant)
+            if last is not None:
+                return zone.at(last)
+            instant = span.start * DAY - 1
+        return None
+
+    def matches(self, time: datetime) -> bool:
+        """Whether all parts fire at the whole second of `time`."""
+        time = self._moment(time)
+        return all(part.matches(time) for part in self.parts)
+
+    def _without(self, days: Calendar, others: tuple[CompiledExpression, ...]) -> Overlap:
+        return Overlap(_without(self.parts[0], days, others), *self.parts[1:])
+
+    def _batches(self, start: datetime, last: int | None) -> Iterator[list[datetime]]:
+        return self._joint_fires(start).batches(instant_of(start) + 1, AFTER_ALL if last is None else last)
+
+    def _is_dense(self, time: datetime) -> bool:  # noqa: ARG002 - its fires are read from tables, be they many or few
+        return True
+
+    def _is_short(self, first: datetime, last: int) -> bool:  # noqa: ARG002 - its fires are read from the same tables
+        return False
+
+    def _table(self, span: DaySpan, zone_for: ZoneFor) -> BitTable:
+        table = table_of_part(self.parts[0], span, zone_for)
+        for part in self.parts[1:]:
+            if not table:
+                break
+            table = both(table, table_of_part(part, span, zone_for))
+        return table
+
+
+def union(*schedules: CompiledExpression | Schedule) -> Union:
+    """A schedule that fires whenever one of these does, once where several do.
+
+    >>> from quartzcron import CronExpression
+    >>> both = union(CronExpression("0 0 8 13 * ?"), CronExpression("0 0 8 ? * FRI"))
+    >>> [fire.day for fire in both.between(datetime(2026, 1, 1), datetime(2026, 1, 20))]
+    [2, 9, 13, 16]
+    """
+    return Union(*schedules)
+
+
+def overlap(*schedules: CompiledExpression | Schedule) -> Overlap:
+    """A schedule that fires only when all of these do.
+
+    >>> from quartzcron import CronExpression
+    >>> friday_13th = overlap(CronExpression("0 0 8 13 * ?"), CronExpression("0 0 8 ? * FRI"))
+    >>> friday_13th.next_fire(datetime(2026, 3, 14))
+    datetime.datetime(2026, 11, 13, 8, 0)
+    >>> never = overlap(CronExpression("0 0 8 ? * MON"), CronExpression("0 0 8 ? * TUE"))
+    >>> print(never.next_fire(datetime(2026, 1, 1)))
+    None
+    """
+    return Overlap(*schedules)
+
+
+# -- differences --
+
+
+def difference(expression: Expression, *others: CompiledExpression) -> Expression | Union:
+    """The fires of an expression without those of the others: an expression if one can express them, else a Union.
+
+    The others are read in the zone of the first; what they take away are wall times, not whole days. Raises CronError
+    if one of them has another zone, or if the remaining fire times need more than 1,000 expressions.
+
+    >>> from quartzcron import CronExpression
+    >>> working, lunch = CronExpression("0 0 9-17 ? * MON-FRI"), CronExpression("* * 12 * * ?")
+    >>> difference(working, lunch).canonical
+    '0 0 9-11,13-17 ? * MON-FRI'
+    """
+    check_type(expression, CompiledExpression, "the expression must be a CronExpression")
+    parts = [expression]
+    for other in others:
+        check_type(other, CompiledExpression, "an excluded expression must be a CronExpression")
+        if other.tz is not None and not same_zone(other.tz, expression.tz):
+            raise CronError("an excluded expression must have the zone of the other one, or none")
+        parts = [left for part in parts for left in _difference(part, other)]
+        if len(parts) > MOST:
+            raise CronError(f"the remaining fire times need more than {MOST:,} expressions")
+    return parts[0] if len(parts) == 1 else Union(*parts)
+
+
+def _difference(expression: Expression, other: CompiledExpression) -> list[Expression]:
+    """What is left of an expression without the wall times of another, as expressions that have no time in common.
+
+    The first has the days on which the other does not fire. The rest have the days on which it does: with the hours
+    that the other lacks; with the common hours, and the minutes that it lacks; with the common hours and minutes, and
+    the seconds that it lacks.
+    """
+    times, taken = expression._pattern.times, other._pattern.times
+    ours = (times.hours, times.minutes, times.seconds)
+    theirs = (taken.hours, taken.minutes, taken.seconds)
+    common = tuple(one & two for one, two in zip(ours, theirs, strict=True))
+    if not all(common):
+        return [expression]
+    days, excluded = Calendar.of(other), calendar_of(expression) or Calendar()
+    parts = [without_days(expression, days)]
+    for place in range(3):
+        left = (*common[:place], ours[place] & ~theirs[place], *ours[place + 1 :])
+        if left[place]:
+            parts.append(without_days(_with_times(expression, *left), excluded | days.inverted()))
+    return [part for part in parts if not part.never_fires] or parts[:1]
+
+
+def _with_times(expression: Expression, hours: int, minutes: int, seconds: int) -> Expression:
+    """An expression with the same day fields, zone and policy at other times of day; it excludes no days."""
+    days = day_rule(expression._days.fields, expression._days.given_years)
+    text = canonical_text(WallPattern(days, time_rule(seconds, minutes, hours)), interval=expression._interval)
+    return make(type(expression), text, expression.tz, expression.dst)
+
+
+def _without(
+    part: CompiledExpression | Schedule, days: Calendar, others: tuple[CompiledExpression, ...]
+) -> CompiledExpression | Schedule:
+    if isinstance(part, Schedule):
+        return part._without(days, others)
+    return difference(without_days(part, days), *others)
