@@ -1,6 +1,6 @@
 """Lateness of timers, the share of their fire times that ran, and the CPU of each: every-second timers of a no-op.
 
-    python benchmarks/timers.py [--seconds 5] [--rounds 3] [--timers 100 1000 10000]
+    python benchmarks/timers.py [--seconds 5] [--rounds 3] [--timers 100 1000 10000] [--durability]
 
 Ours records every run in a durable SQLite store and runs functions in two worker processes; APScheduler 3 has its jobs
 in memory and runs them in threads of this process. Rounds alternate, and their medians count. A missed goal is printed
@@ -26,7 +26,7 @@ from scheduler.core.run import Ending, Line, Task
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
-from scheduler.store.database import Store
+from scheduler.store.database import DURABILITIES, Store
 from scheduler.store.timers import TimerTable
 from scheduler.workers.executor import ProcessExecutor
 
@@ -46,7 +46,7 @@ class Measured(NamedTuple):
     cpu: float
 
 
-def ours(timers: int, seconds: int, url: str = "") -> Measured:
+def ours(timers: int, seconds: int, url: str = "", *, durability: str = "power") -> Measured:
     """Measure every-second timers on an empty store: SQLite in a folder of its own, or the store at `url`."""
     late: list[float] = []
 
@@ -57,13 +57,17 @@ def ours(timers: int, seconds: int, url: str = "") -> Measured:
             if ending.started_at is not None
         )
 
-    with tempfile.TemporaryDirectory() as folder, Store(url or str(Path(folder) / "store.db")) as store:
+    with tempfile.TemporaryDirectory() as folder, _store(url, folder, durability) as store:
         executor = ProcessExecutor(functions(folder), workers=2)
         executor.start()
         add_every_second(store, timers)
         daemon = Daemon(store, {Environment.PRODUCTION: executor}, listener=listen)
         thread = threading.Thread(target=daemon.run)
         return _measured(late, timers * seconds, lambda: _run_daemon(daemon, thread, seconds))
+
+
+def _store(url: str, folder: str, durability: str) -> Store:
+    return Store(url or str(Path(folder) / "store.db"), durability=durability)
 
 
 def functions(folder: str, source: str = NOTHING) -> str:
@@ -128,6 +132,17 @@ def _cpu_s() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
+def compare_durabilities(numbers: list[int], seconds: int, rounds: int) -> None:
+    """Print how late timers are on a store that is synced at each commit, and on one that is not, in turn."""
+    for timers in numbers:
+        measured: dict[str, list[Measured]] = {durability: [] for durability in DURABILITIES}
+        for _ in range(rounds):
+            for durability, so_far in measured.items():
+                so_far.append(ours(timers, seconds, durability=durability))
+        for durability, all_rounds in measured.items():
+            show(str(timers), durability, median(all_rounds))
+
+
 def median(rounds: list[Measured]) -> Measured:
     return Measured(*map(statistics.median, zip(*rounds, strict=True)))
 
@@ -143,9 +158,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timers", type=int, nargs="+", default=[100, 1_000, 10_000])
     parser.add_argument("--alone", action="store_true", help="measure ours only")
+    parser.add_argument("--durability", action="store_true", help="compare both values of durability, and nothing else")
     options = parser.parse_args()
     missed = 0
     print(f"{'timers':>7} {'':12} {'p50 ms':>9} {'p99 ms':>9} {'done':>6} {'CPU per run':>11}")
+    if options.durability:
+        return compare_durabilities(options.timers, options.seconds, options.rounds)
     for timers in options.timers:
         rounds = [
             (ours(timers, options.seconds), None if options.alone else apscheduler(timers, options.seconds))
