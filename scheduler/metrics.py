@@ -9,6 +9,7 @@ timers and functions are counted under an empty name.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from bisect import bisect_left
 from collections import Counter
@@ -45,6 +46,10 @@ class ObservedDaemon(Protocol):
     def oldest_unbegun_s(self) -> float: ...
     @property
     def holds_lease(self) -> bool: ...
+    @property
+    def store_answers(self) -> bool: ...
+    @property
+    def turn_s(self) -> float: ...
     @property
     def faults(self) -> Mapping[str, int]: ...
     @property
@@ -164,7 +169,8 @@ class Metrics(Collector):
         if self._daemon is not None:
             yield from _metrics_of_daemon(self._daemon)
         if self._store is not None:
-            yield from _metrics_of_store(self._store)
+            # A scrape does not wait for a store for which the daemon waits already.
+            yield from _metrics_of_store(self._store, ask=self._daemon is None or self._daemon.store_answers)
 
     def _metrics_of_runs(self) -> Iterator[Metric]:
         by_timer = CounterMetricFamily(
@@ -227,18 +233,20 @@ def _metrics_of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
         daemon.oldest_unbegun_s,
     )
     yield GaugeMetricFamily("scheduler_daemon_lease", "1 while this daemon holds its lease.", int(daemon.holds_lease))
+    yield GaugeMetricFamily(
+        "scheduler_daemon_turn_seconds", "How long the current turn has taken; 0 while it sleeps.", daemon.turn_s
+    )
     family = CounterMetricFamily("scheduler_faults", "Turns that a fault ended, by kind.", labels=["kind"])
     for kind, count in dict(daemon.faults).items():
         family.add_metric([kind], count)
     yield family
 
 
-def _metrics_of_store(store: Store) -> Iterator[Metric]:
+def _metrics_of_store(store: Store, *, ask: bool) -> Iterator[Metric]:
     now = datetime.now(UTC)
-    try:
-        statistics = read_statistics(store, now)
-    except StoreError:
-        statistics = None
+    statistics = None
+    with contextlib.suppress(StoreError):
+        statistics = read_statistics(store, now) if ask else None
     yield GaugeMetricFamily("scheduler_store_up", "1 if the store answers.", int(statistics is not None))
     if statistics is not None:
         yield from _metrics_of_statistics(statistics, now)

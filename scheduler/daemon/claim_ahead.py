@@ -83,6 +83,8 @@ class ClaimAhead:
         #: The fire time for which there is nothing more to claim ahead.
         self._done_for: datetime | None = None
         self._next = _NextClaim()
+        #: Whether these tasks may have been released already.
+        self._is_releasing = False
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -111,6 +113,21 @@ class ClaimAhead:
         late = bisect_left(due, now - self._grace, key=_fire_time)
         self._claims.recheck(due[:late])
         return due[late:]
+
+    def due_meanwhile(self, now: datetime, *, without: Collection[str]) -> list[Task]:
+        """Remove and return the tasks that are due and may begin while the store does not answer.
+
+        Those that are late by more than the grace are left for `due`, and so are those of some environments, and those
+        that are being released: the store may have them back already.
+        """
+        if self._is_releasing or not self._tasks or self._tasks[0].fire_time > now:
+            return []
+        latest = now - self._grace
+        due = [task for task in self._tasks if latest <= task.fire_time <= now and task.environment not in without]
+        if due:
+            taken = {task.run_id for task in due}
+            self._tasks = [task for task in self._tasks if task.run_id not in taken]
+        return due
 
     @property
     def next_crowd(self) -> list[Task]:
@@ -158,10 +175,13 @@ class ClaimAhead:
     def release(self) -> None:
         """Undo the claims of these tasks, as if they had never been made."""
         if self._tasks:
+            self._is_releasing = True
             self._claims.release(self._tasks)
             self._tasks = []
+        self._is_releasing = False
 
     def forget(self) -> None:
         """Drop these tasks, because other daemons have taken them over."""
         self._tasks = []
+        self._is_releasing = False
         self.refresh()

@@ -11,6 +11,7 @@ from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..core.timer import Environment
 from ..executors import Executor, FleetExecutor, Handing, Preparing, Queue, Report
+from .store_calls import StoreCalls
 
 #: When this many tasks wait for a worker, no more are claimed.
 MAX_WAITING = 10_000
@@ -21,13 +22,16 @@ _environment = attrgetter("environment")
 class Dispatch:
     """Hands tasks to the executors, and collects from all of them."""
 
-    def __init__(self, executors: Mapping[Environment, Executor]) -> None:
+    def __init__(self, executors: Mapping[Environment, Executor], calls: StoreCalls) -> None:
         self._by_environment = executors
+        self._calls = calls
         self._executors = list(dict.fromkeys(executors.values()))
         #: In these, runs go on without this daemon, and their ends are written to the store.
         self._fleets = {
             environment: executor for environment, executor in executors.items() if isinstance(executor, FleetExecutor)
         }
+        self._local = [executor for executor in self._executors if not isinstance(executor, FleetExecutor)]
+        self._is_stopped = False
         #: How many tasks were handed out and have not ended, except those of a fleet.
         self.running = 0
 
@@ -38,7 +42,16 @@ class Dispatch:
 
     def collect(self) -> Iterator[Report]:
         """The report of each executor since the last call."""
-        for executor in self._executors:
+        yield from self.collect_local()
+        for executor in dict.fromkeys(self._fleets.values()):
+            # It reads from the store.
+            with self._calls:
+                report = executor.collect()
+            yield report
+
+    def collect_local(self) -> Iterator[Report]:
+        """The same, except of fleets; it enforces the limits, and never waits for the store."""
+        for executor in self._local if not self._is_stopped else ():
             report = executor.collect()
             self.running -= len(report)
             yield report
@@ -89,18 +102,28 @@ class Dispatch:
 
     def next_checks_s(self) -> Iterator[float]:
         """In how many seconds each executor must be collected from, even if nothing turns readable."""
-        for executor in self._executors:
+        for executor in () if self._is_stopped else self._executors:
             if (check_s := executor.next_check()) is not None:
                 yield check_s
 
     def filenos(self) -> list[int]:
         """The descriptors that turn readable when there is something to collect."""
-        return [fileno for executor in self._executors for fileno in executor.filenos()]
+        executors = () if self._is_stopped else self._executors
+        return [fileno for executor in executors for fileno in executor.filenos()]
 
     def stop(self) -> None:
         """End every run at once, except those of a fleet, and release everything."""
-        for executor in self._executors:
-            executor.stop()
+        self.stop_local()
+        for executor in dict.fromkeys(self._fleets.values()):
+            with self._calls:
+                executor.stop()
+
+    def stop_local(self) -> None:
+        """End every run at once, except those of a fleet; never waits for the store."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            for executor in self._local:
+                executor.stop()
 
 
 def _not_deployed(environment: str, now: datetime) -> Ending:

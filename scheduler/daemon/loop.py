@@ -1,37 +1,42 @@
 """The daemon: the loop that waits, claims what is due, has it run, and records how it ended.
 
-One thread does it all, so that nothing here needs a lock. `step` is one turn and takes no longer than its work; `run`
-takes turns until it is stopped.
+One thread takes the turns, and it has the lock of store_calls.py except while it waits for the store, so nothing here
+needs another one. `step` is one turn and takes no longer than its work; `run` has turns taken until it is stopped, and
+watches over them (watch.py).
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from ..claims.claims import Claims, Upcoming
+from ..claims.claims import Claims
 from ..claims.leases import CHECK_SUSPECTS_S, Lease
 from ..claims.presence import Presence
 from ..clock import Clock, SteadyClock, SystemClock
 from ..core.misfire import GRACE
-from ..core.run import Kind, Outcome, Task
+from ..core.run import Kind, Task
 from ..core.timer import Environment
 from ..errors import LeaseLostError, StoreError, StoreUnavailableError
-from ..executors import Executor
+from ..executors import Executor, Report
 from ..store.database import Store
 from ..store.retention import KEEP, Retention
 from ..store.timers import TimerTable
 from ..store.wake_socket import WakeSocket
+from .agenda import Agenda
 from .claim_ahead import ClaimAhead
 from .clock_setback import ClockSetback
 from .dispatch import MAX_WAITING, Dispatch
-from .events import Listener, log_abandoned, log_breaker, log_unreadable
+from .events import Listener, log_breaker, log_unreadable
+from .health import Health
 from .result_buffer import ResultBuffer
 from .sleeper import Sleeper
-from .store_outage import StoreOutage
+from .store_calls import StoreCalls
+from .upkeep import Upkeep
+from .watch import Watch
 
 log = logging.getLogger("scheduler.daemon")
 
@@ -39,47 +44,19 @@ log = logging.getLogger("scheduler.daemon")
 MAX_SLEEP_S = 30.0
 #: How long to wait before asking a store again that did not answer.
 RETRY_S = 0.5
-#: A daemon that starts caches the timers that are due this soon, up to a limit, so that their first claims are fast.
-PRELOAD = timedelta(minutes=1)
-MAX_PRELOADED = 10_000
 #: How long to wait where the executors are full.
 FULL_S = 0.01
 #: How long tasks that were handed out may begin before more is claimed: a worker may need the daemon's processor.
 HEAD_START_S = 0.001
 #: How long to leave due timers to another daemon that is about to claim them.
 LEAVE_TO_OTHERS_S = 0.02
-#: How often the history is pruned, and how soon again where one portion was not enough.
-PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.1
-
-
-_NOTHING = Upcoming(None, has_waiting=False)
-
-
-@dataclass(slots=True)
-class _Agenda:
-    """When the daemon does what it does not do in every turn, in monotonic seconds; 0.0 is in the next turn."""
-
-    renew_lease_at: float = 0.0
-    check_others_at: float = 0.0
-    prune_at: float = 0.0
-    #: When to read again from the store when timers are due next, and what was read the last time.
-    read_upcoming_at: float = 0.0
-    upcoming: Upcoming = _NOTHING
-    #: The last claim found nothing although timers are due: another daemon is about to claim them.
-    is_left_to_others: bool = False
-    #: The fire time for which the executors have made ready.
-    prepared_for: datetime | None = None
-
-    def check_everything(self) -> None:
-        """Timers or daemons may have changed: read them in the next turn."""
-        self.read_upcoming_at = self.check_others_at = 0.0
 
 
 class Daemon:
     """Fires the timers of a store, each on the executor of its environment.
 
     The history keeps runs that ended less than `keep` ago, and of each timer the latest `keep_runs`, 0 = all.
-    `listener(ended, lines)` is called, on the daemon's thread, with everything that was just recorded.
+    `listener(ended, lines)` is called, on the loop's thread, with everything that was just recorded.
     """
 
     def __init__(
@@ -93,48 +70,64 @@ class Daemon:
         keep_runs: int = 0,
         listener: Listener | None = None,
     ) -> None:
-        self._store = store
-        self._dispatch = Dispatch(executors)
+        self._calls = StoreCalls()
+        self._store = store = store.watched_by(self._calls)
+        self._dispatch = Dispatch(executors, self._calls)
         self._clock = SteadyClock(clock or SystemClock())
         self._presence = Presence(store)
         self._lease = Lease(store, self._presence, fleet=self._dispatch.fleets)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=log_breaker, on_unreadable=log_unreadable)
         self._claim_ahead = ClaimAhead(self._claims, self._clock, grace=grace)
-        self._retention = Retention(store, keep, keep_runs)
+        retention = Retention(store, keep, keep_runs)
+        self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock)
         self._clock_setback = ClockSetback(self._clock, self._claim_ahead, TimerTable(store))
         self._listener = listener
         self._wake_socket = WakeSocket()
         self._sleeper = Sleeper(store, self._clock)
         self._results = ResultBuffer()
-        self._agenda = _Agenda()
-        #: `stop` was called once: no more runs begin. It was called twice: runs in progress are ended.
-        self._stopping = False
-        self._ending = False
-        #: Whether this daemon has a row in the store.
-        self._registered = False
-        self._faults: Counter[str] = Counter()
-        self._store_outage = StoreOutage(store, self._clock, retry_s=RETRY_S)
+        self._agenda = Agenda()
+        self._health = Health(store, self._clock, retry_s=RETRY_S)
+        self._watch = Watch(self._calls, store, self._clock, self._health)
+        self._watch.guard(self._dispatch, self._claim_ahead)
 
     def run(self) -> None:
-        """Take turns until `stop` is called; then wait for the runs in progress, and give up the lease."""
+        """Take turns until `stop` is called; then wait for the runs in progress, and give up the lease.
+
+        The turns are taken by a thread of their own. Returns in bounded time even where the store never answers: then
+        that thread is left behind, and does nothing more.
+        """
+        self._watch.run(self._take_turns, self.stop)
+
+    def _take_turns(self) -> None:
         try:
             while True:
+                self._health.turn_begins()
                 wait_s = self.turn()
-                if self._ending or (self._stopping and not self._dispatch.running):
+                if self._watch.is_ending or (self._watch.is_stopping and not self._dispatch.running):
                     return
-                if self._sleeper.sleep(wait_s, self._filenos()):
-                    self._agenda.check_everything()
-                    self._claim_ahead.refresh()
+                self._health.turn_ended()
+                self._sleep(wait_s)
         finally:
             self.close()
+
+    def _sleep(self, seconds: float) -> None:
+        self._watch.sleeps_until(time.monotonic() + seconds)
+        try:
+            has_changed = self._sleeper.sleep(seconds, self._filenos())
+        except Exception as error:
+            self._health.sleep_failed(error)
+            threading.Event().wait(min(seconds, RETRY_S))
+            has_changed = True
+        if has_changed:
+            self._agenda.check_everything()
+            self._claim_ahead.refresh()
 
     def stop(self) -> None:
         """Begin no more runs, and end when those in progress have ended; called again, end them at once.
 
         Safe from any thread and from a signal handler.
         """
-        self._ending = self._stopping
-        self._stopping = True
+        self._watch.stop()
         self._wake_socket.wake()
 
     def wake(self) -> None:
@@ -165,12 +158,22 @@ class Daemon:
     @property
     def holds_lease(self) -> bool:
         """Whether this daemon has a row in the store, as of the last turn."""
-        return self._registered and not self._store_outage.is_on
+        return self._upkeep.is_registered and self._health.store_answers
+
+    @property
+    def store_answers(self) -> bool:
+        """Whether the store answered in the last turn, and does not keep the current one waiting for long."""
+        return self._health.store_answers
+
+    @property
+    def turn_s(self) -> float:
+        """How long the current turn has taken, in seconds; 0 while the loop sleeps."""
+        return self._health.turn_s
 
     @property
     def faults(self) -> Mapping[str, int]:
-        """How many turns a fault cut short: `store`, `lease`, `unforeseen`."""
-        return self._faults
+        """How many turns a fault cut short: `store`, `lease`, `unforeseen`, `sleep`."""
+        return self._health.faults
 
     @property
     def passed_over(self) -> Mapping[tuple[str, str], int]:
@@ -183,26 +186,28 @@ class Daemon:
             wait_s = self.step()
         except LeaseLostError as error:
             log.warning("%s; registering again under a new id", error)
-            self._faults["lease"] += 1
+            self._health.faults["lease"] += 1
             self._claims.forget_unknown_commits()
             self._claim_ahead.forget()
             self._results.forget()
-            self._registered = False
+            self._upkeep.is_registered = False
             return 0.0
         except StoreUnavailableError as error:
-            self._store_outage.failed(str(error))
-            self._faults["store"] += 1
+            self._health.store_failed(str(error))
             self._agenda.read_upcoming_at = 0.0
+            # The turn may have ended before it came to that: limits hold whatever the store does.
+            self._collect_locally()
             # Tasks that were claimed ahead are handed out at their time all the same. One that is due already and was
             # not handed out (0.0) is tried again after RETRY_S, not at once.
-            return min([RETRY_S, *filter(None, self._next_hand_out_s(self._clock.now()))])
+            waits = [*self._next_hand_out_s(self._clock.now()), *self._dispatch.next_checks_s()]
+            return min([RETRY_S, *filter(None, waits)])
         except Exception:
             # A fault of this program must not stop other timers.
-            self._faults["unforeseen"] += 1
+            self._health.faults["unforeseen"] += 1
             log.exception("unexpected error in the daemon; retrying in %g s", RETRY_S)
             self._agenda.read_upcoming_at = 0.0
             return RETRY_S
-        self._store_outage.answered()
+        self._health.store_answered()
         return wait_s
 
     def step(self) -> float:
@@ -220,17 +225,17 @@ class Daemon:
         # COLLECT
         self._collect()
         # LEASE
-        self._keep_lease(now)
+        self._upkeep.keep_lease(self._agenda, now, self._wake_socket.port)
         self._agenda.is_left_to_others = False
         monotonic = self._clock.monotonic()
         # CLAIM
-        if not self._stopping and self._may_claim(monotonic) and self._claim(now):
+        if not self._watch.is_stopping and self._may_claim(monotonic) and self._claim(now):
             return 0.0
         # RECORD
         if self._should_record(now, monotonic) and self._record():
-            return 0.0 if not self._stopping else self._sleep_s()
+            return 0.0 if not self._watch.is_stopping else self._sleep_s()
         # CLAIM AHEAD
-        if not self._stopping and self._claim_upcoming(now):
+        if not self._watch.is_stopping and self._claim_upcoming(now):
             return 0.0
         # PREPARE
         self._prepare()
@@ -240,7 +245,7 @@ class Daemon:
 
     def _check_store_and_clock(self) -> None:
         self._store.check_in_place()
-        if not self._registered and (latest := self._claims.last_claimed_at()) is not None:
+        if not self._upkeep.is_registered and (latest := self._claims.last_claimed_at()) is not None:
             # The clock may have been set back while no daemon ran.
             self._clock.continue_from(latest)
         if self._clock_setback.check():
@@ -256,7 +261,7 @@ class Daemon:
 
     def _hand_out_due(self, now: datetime) -> bool:
         """Hand out the tasks that were claimed ahead and are due; returns whether there were any."""
-        if self._stopping:
+        if self._watch.is_stopping:
             self._claim_ahead.release()
         due = self._claim_ahead.due(now)
         self._hand_out(due, now)
@@ -269,42 +274,16 @@ class Daemon:
     # COLLECT
 
     def _collect(self) -> None:
-        for report in self._dispatch.collect():
+        self._add_results(self._watch.take_reports())
+        self._add_results(self._dispatch.collect())
+
+    def _collect_locally(self) -> None:
+        self._add_results(self._watch.take_reports())
+        self._add_results(self._dispatch.collect_local())
+
+    def _add_results(self, reports: Iterable[Report]) -> None:
+        for report in reports:
             self._results.add(report, self._clock.monotonic())
-
-    # LEASE
-
-    def _keep_lease(self, now: datetime) -> None:
-        """Register or renew the lease; now and then take over from dead daemons, and prune the history."""
-        agenda, monotonic = self._agenda, self._clock.monotonic()
-        if not self._registered:
-            self._lease.register(now, self._wake_socket.port)
-            self._registered = True
-            agenda.renew_lease_at = 0.0
-            self._claims.preload(now + PRELOAD, limit=MAX_PRELOADED)
-        if monotonic >= agenda.renew_lease_at:
-            self._lease.renew(now)
-            agenda.renew_lease_at = monotonic + self._lease.renew_every_s
-        self._lease.hold_lock()
-        if monotonic >= agenda.check_others_at:
-            had_others = self._lease.other_daemons
-            self._take_over(now)
-            if had_others or self._lease.other_daemons:
-                # Other daemons do not notify us of retries that they enter.
-                agenda.read_upcoming_at = 0.0
-            agenda.check_others_at = monotonic + self._lease.check_others_in_s
-        if monotonic >= agenda.prune_at:
-            has_more = self._retention.prune(now)
-            agenda.prune_at = monotonic + (PRUNE_ON_S if has_more else PRUNE_EVERY_S)
-
-    def _take_over(self, now: datetime) -> None:
-        abandoned, adopted = self._lease.take_over(now, self._clock.monotonic())
-        if abandoned:
-            log_abandoned(abandoned)
-            self._claims.passed_over.update((row.environment, Outcome.ABANDONED) for row in abandoned)
-        if adopted:
-            log.info("adopted %d runs of daemons that are gone", len(adopted))
-            self._dispatch.adopt(adopted)
 
     # CLAIM
 
@@ -355,7 +334,9 @@ class Daemon:
         ended, printed = self._results.take_all()
         self._agenda.read_upcoming_at = 0.0
         if self._listener is not None:
-            self._listener(ended, printed)
+            # It may take its time, and read from the store.
+            with self._calls.of("a listener"):
+                self._listener(ended, printed)
         return True
 
     # CLAIM AHEAD
@@ -394,7 +375,7 @@ class Daemon:
     def _sleep_s(self) -> float:
         agenda, monotonic = self._agenda, self._clock.monotonic()
         waits = [MAX_SLEEP_S, agenda.renew_lease_at - monotonic, agenda.check_others_at - monotonic]
-        if not self._stopping:
+        if not self._watch.is_stopping:
             waits += self._next_claims_s(self._clock.now())
         if self._lease.has_suspects:
             waits.append(CHECK_SUSPECTS_S)
@@ -428,23 +409,34 @@ class Daemon:
 
     def close(self) -> None:
         """End runs in progress at once, abandon those without an outcome, release everything. `run` calls this."""
-        try:
-            self._collect()
-            if self._registered:
-                self._claim_ahead.release()
-                self._record()
-        except StoreError as error:
-            log.error("%s", error)
+        answers = self._try_to_finish()
         self._dispatch.stop()
-        self._store_outage.close()
-        try:
-            if self._registered:
+        self._health.close()
+        # A store that does not answer is tried once: the next daemon sees that this process has ended.
+        if answers and self._upkeep.is_registered:
+            try:
                 self._lease.leave(self._clock.now())
-        except StoreError as error:
-            log.error("%s", error)
+            except StoreError as error:
+                log.error("%s", error)
         self._sleeper.close()
         self._presence.close()
         self._wake_socket.close()
+
+    def _try_to_finish(self) -> bool:
+        """Release what was claimed ahead and record what has ended; False where the store does not answer."""
+        self._collect_locally()
+        try:
+            if self._upkeep.is_registered:
+                # What stands in the place of the file is not written to.
+                self._store.check_in_place()
+                self._claim_ahead.release()
+                self._record()
+        except StoreUnavailableError as error:
+            log.error("%s", error)
+            return False
+        except StoreError as error:
+            log.error("%s", error)
+        return True
 
 
 def _is_ahead(task: Task, now: datetime) -> bool:

@@ -110,6 +110,10 @@ class _FileChanges:
         """A number that differs after a change by another program."""
         if not self._has_file:
             return 0
+        with self._store.watch:
+            return self._version()
+
+    def _version(self) -> int:
         if not self._store.is_in_place:
             return -1
         if self._connection is None:

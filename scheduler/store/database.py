@@ -26,7 +26,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from copy import copy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Protocol, Self
@@ -60,7 +59,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 class TransactionWatch(Protocol):
     """Is told when a thread turns to the store, which may keep it waiting, and when it is back."""
 
-    def begins(self) -> None:
+    def __enter__(self) -> None:
         """The thread turns to the store."""
         ...
 
@@ -68,23 +67,20 @@ class TransactionWatch(Protocol):
         """It has a connection, whose statements `Store.cut` ends."""
         ...
 
-    def ends(self) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         """It is back, with or without an error."""
         ...
 
 
 class _Unwatched:
-    def begins(self) -> None:
+    def __enter__(self) -> None:
         pass
 
     def uses(self, connection: Connection) -> None:
         pass
 
-    def ends(self) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         pass
-
-
-_UNWATCHED = _Unwatched()
 
 
 class Store:
@@ -143,8 +139,8 @@ class Store:
         self.timeout_s = timeout_s
         self._busy_timeout_s = min(busy_timeout_s, timeout_s)
         self._durability = durability
-        #: Told of the transactions of this view of the store, see `watched_by`.
-        self._watch: TransactionWatch | None = None
+        #: Told of everything for which a thread may have to wait, see `watched_by`.
+        self.watch: TransactionWatch = _Unwatched()
         #: Held for the length of each transaction.
         self._guard: AbstractContextManager[Any] = nullcontext()
         try:
@@ -197,25 +193,22 @@ class Store:
 
     def watched_by(self, watch: TransactionWatch) -> Self:
         """The same open store, for one thread whose transactions are watched; it is closed with this one."""
-        view = copy(self)
-        view._watch = watch
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view.watch = watch
         return view
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
-        watch = self._watch or _UNWATCHED
-        watch.begins()
         try:
-            with self._guard, self._engine.connect() as connection:
-                watch.uses(connection)
+            with self.watch, self._guard, self._engine.connect() as connection:
+                self.watch.uses(connection)
                 self._set_transaction_options(connection, writes=writes)
                 with connection.begin():
                     yield connection
         except DBAPIError as error:
             self._recover(error)
             self.raise_translated(error)
-        finally:
-            watch.ends()
 
     def cut(self, connection: Connection) -> None:
         """From another thread: have the statement that a connection runs fail, where that can be done."""
@@ -229,16 +222,13 @@ class Store:
 
     def own_connection(self) -> Connection:
         """A connection for its caller alone, in which each statement is a transaction; closing it ends its session."""
-        watch = self._watch or _UNWATCHED
-        watch.begins()
         try:
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            connection.detach()
-            return connection
+            with self.watch:
+                connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                connection.detach()
+                return connection
         except DBAPIError as error:
             self.raise_translated(error)
-        finally:
-            watch.ends()
 
     def acquire_mutex(self, connection: Connection) -> None:
         """Within a transaction that writes: wait until no other transaction that acquired the mutex is open."""
@@ -324,7 +314,9 @@ class Store:
         The file that stands in its place is not opened, because SQLite would mix it with the journal of the one that
         is gone.
         """
-        if not self.is_in_place:
+        with self.watch:
+            is_in_place = self.is_in_place
+        if not is_in_place:
             raise StoreUnavailableError(
                 f"{self}: the file was deleted, moved or replaced while in use, so nothing fires; put it back, "
                 "or stop, put a backup in its place, remove its -wal and -shm, and start again"

@@ -22,18 +22,14 @@ class WakeSocket:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind((LOOPBACK, 0))
-
-    @property
-    def port(self) -> int:
-        port: int = self._socket.getsockname()[1]
-        return port
+        self.port: int = self._socket.getsockname()[1]
 
     def fileno(self) -> int:
         """The file descriptor that turns readable when the daemon is to wake."""
         return self._socket.fileno()
 
     def wake(self) -> None:
-        """Wake the daemon; safe from any thread and from a signal handler."""
+        """Wake the daemon, if it has not ended; safe from any thread and from a signal handler."""
         wake(self.port)
 
     def was_woken(self) -> bool:

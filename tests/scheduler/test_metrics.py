@@ -121,10 +121,10 @@ def test_a_store_that_does_not_answer_is_a_metric(
 ) -> None:
     """The scrape is answered nevertheless."""
 
-    def unavailable() -> NoReturn:
+    def unavailable(_: object) -> NoReturn:
         raise StoreUnavailableError("the store is locked")
 
-    monkeypatch.setattr(service.store, "reading", unavailable)
+    monkeypatch.setattr(type(service.store), "reading", unavailable)
     assert service.daemon is not None
     service.daemon.turn()
     scrape = scraped(metrics)

@@ -1,0 +1,104 @@
+"""Health: what a daemon tells of itself: faults, whether the store answers, how long its turn takes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+from collections import Counter
+
+from ..clock import Clock
+from ..store.database import Store
+from .store_outage import StoreOutage
+
+log = logging.getLogger("scheduler.daemon")
+
+#: A store that has not answered for this long is reported, and so is a turn that takes this long.
+SLOW_STORE_S, SLOW_TURN_S = 2.0, 5.0
+
+
+class Health:
+    """Logs each trouble once when it begins, and once when it has ended."""
+
+    def __init__(self, store: Store, clock: Clock, *, retry_s: float) -> None:
+        self._store = store
+        self._outage = StoreOutage(store, clock, retry_s=retry_s)
+        #: How many turns a fault cut short: `store`, `lease`, `unforeseen`, `sleep`.
+        self.faults: Counter[str] = Counter()
+        self._is_slow = False
+        self._is_waiting = False
+        self._sleep_error = ""
+        #: Since when the loop takes its turn, in monotonic seconds; None while it sleeps.
+        self._turn_since: float | None = None
+        self._is_turn_slow = False
+
+    @property
+    def store_answers(self) -> bool:
+        """Whether the last turn had its answers from the store, and the current one does not wait for one for long."""
+        return not self._outage.is_on and not self._is_slow
+
+    # The store
+
+    def store_failed(self, error: str) -> None:
+        """A turn ended with an error of the store."""
+        self.faults["store"] += 1
+        self._outage.failed(error)
+        self._is_slow = self._is_waiting = False
+
+    def is_waiting(self, away_s: float, subject: str) -> None:
+        """The loop has been waiting for that long, for the store unless `subject` says otherwise."""
+        if away_s < SLOW_STORE_S or self._is_waiting or not self.store_answers:
+            return
+        self._is_waiting = True
+        self._is_slow = not subject
+        meanwhile = "limits are kept, and what was claimed fires, but nothing more"
+        if subject:
+            log.warning("%s of the daemon has not returned for %.0f s; %s", subject, away_s, meanwhile)
+        else:
+            log.warning("%s: no answer for %.0f s; %s", self._store, away_s, meanwhile)
+
+    def store_answered(self) -> None:
+        """A turn had all its answers."""
+        if self._is_slow:
+            log.info("%s: the store answers again", self._store)
+        self._is_slow = self._is_waiting = False
+        self._outage.answered()
+
+    def close(self) -> None:
+        """The daemon ends."""
+        self._outage.close()
+
+    # The loop
+
+    def sleep_failed(self, error: Exception) -> None:
+        """The system did not let the loop sleep as it should; it goes on, but notices less."""
+        self.faults["sleep"] += 1
+        if str(error) != self._sleep_error:
+            self._sleep_error = str(error)
+            log.error("the daemon cannot sleep until there is something to do (%s); looking twice a second", error)
+
+    def turn_begins(self) -> None:
+        self._turn_since = time.monotonic()
+
+    def turn_ended(self) -> None:
+        self._turn_since = None
+        if self._is_turn_slow:
+            self._is_turn_slow = False
+            log.info("the daemon goes on")
+
+    @property
+    def turn_s(self) -> float:
+        """How long the current turn has taken; 0 while the loop sleeps."""
+        since = self._turn_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def turn_is_slow(self, thread_id: int) -> None:
+        """Report a turn that takes long although the loop waits for nothing; `thread_id` is the loop's."""
+        if self.turn_s < SLOW_TURN_S or self._is_turn_slow:
+            return
+        self._is_turn_slow = True
+        frame = sys._current_frames().get(thread_id)
+        where = traceback.extract_stack(frame)[-1] if frame else None
+        place = f"{where.filename}, line {where.lineno}, in {where.name}" if where else "an unknown place"
+        log.error("the daemon has been busy for %.0f s in %s; nothing fires meanwhile", self.turn_s, place)

@@ -1,0 +1,68 @@
+"""Upkeep: what a daemon does beside firing timers: its lease, the runs of dead daemons, and pruning the history."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from ..claims.claims import Claims
+from ..claims.leases import Lease
+from ..clock import Clock
+from ..core.run import Outcome
+from ..store.retention import Retention
+from .agenda import Agenda
+from .dispatch import Dispatch
+from .events import log_abandoned
+
+log = logging.getLogger("scheduler.daemon")
+
+#: A daemon that starts caches the timers that are due this soon, up to a limit, so that their first claims are fast.
+PRELOAD = timedelta(minutes=1)
+MAX_PRELOADED = 10_000
+#: How often the history is pruned, and how soon again where one portion was not enough.
+PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.1
+
+
+class Upkeep:
+    """Keeps the lease of one daemon, whose wake-up socket has `wake_port`."""
+
+    def __init__(self, lease: Lease, claims: Claims, dispatch: Dispatch, retention: Retention, clock: Clock) -> None:
+        self._lease = lease
+        self._claims = claims
+        self._dispatch = dispatch
+        self._retention = retention
+        self._clock = clock
+        #: Whether this daemon has a row in the store.
+        self.is_registered = False
+
+    def keep_lease(self, agenda: Agenda, now: datetime, wake_port: int) -> None:
+        """Register or renew the lease; now and then take over from dead daemons, and prune the history."""
+        monotonic = self._clock.monotonic()
+        if not self.is_registered:
+            self._lease.register(now, wake_port)
+            self.is_registered = True
+            agenda.renew_lease_at = 0.0
+            self._claims.preload(now + PRELOAD, limit=MAX_PRELOADED)
+        if monotonic >= agenda.renew_lease_at:
+            self._lease.renew(now)
+            agenda.renew_lease_at = monotonic + self._lease.renew_every_s
+        self._lease.hold_lock()
+        if monotonic >= agenda.check_others_at:
+            had_others = self._lease.other_daemons
+            self._take_over(now)
+            if had_others or self._lease.other_daemons:
+                # Other daemons do not notify us of retries that they enter.
+                agenda.read_upcoming_at = 0.0
+            agenda.check_others_at = monotonic + self._lease.check_others_in_s
+        if monotonic >= agenda.prune_at:
+            has_more = self._retention.prune(now)
+            agenda.prune_at = monotonic + (PRUNE_ON_S if has_more else PRUNE_EVERY_S)
+
+    def _take_over(self, now: datetime) -> None:
+        abandoned, adopted = self._lease.take_over(now, self._clock.monotonic())
+        if abandoned:
+            log_abandoned(abandoned)
+            self._claims.passed_over.update((row.environment, Outcome.ABANDONED) for row in abandoned)
+        if adopted:
+            log.info("adopted %d runs of daemons that are gone", len(adopted))
+            self._dispatch.adopt(adopted)

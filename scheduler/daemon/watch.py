@@ -1,0 +1,201 @@
+"""Watch: does what must not wait, while the daemon's loop waits for the store.
+
+A server that stands still, a lock or a disk may keep the loop waiting. The watch is the thread that called
+`Daemon.run`, and it never uses the store. When the loop has been away for ACT_AFTER_S, the watch keeps the limits of
+runs, hands out the tasks that were claimed ahead, and ends the runs in progress when it is told to. What the executors
+report meanwhile it keeps for the loop. When the daemon stops, it ends with the loop or, in bounded time, without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from ..clock import Clock
+from ..executors import Report
+from ..store.database import Store
+from .claim_ahead import ClaimAhead
+from .dispatch import Dispatch
+from .health import SLOW_TURN_S, Health
+from .store_calls import ACT_AFTER_S, StoreCalls
+
+log = logging.getLogger("scheduler.daemon")
+
+#: How long a call of the store may take beyond its deadline, before the loop of a daemon that stops is given up: on a
+#: server a call ends by itself, on a disk that hangs it does not.
+GIVE_UP_S = 10.0
+#: How long it has after a stop in any case, also after a second one: to record what has ended, where the store answers.
+LAST_CALL_S = 1.0
+#: How long after a second stop the loop is given up whatever it does.
+STUCK_S = 30.0
+
+
+class Watch:
+    """The watch of one loop, and whether it was told to stop."""
+
+    def __init__(self, calls: StoreCalls, store: Store, clock: Clock, health: Health) -> None:
+        self._calls = calls
+        self._store = store
+        self._clock = clock
+        self._health = health
+        self._stops = 0
+        #: When `stop` was called last.
+        self._stopped_at = 0.0
+        self._sleeps_until = 0.0
+        self._reports: list[Report] = []
+        self._cut_call: float | None = None
+        self._next_act_s = ACT_AFTER_S
+        self._has_ended = False
+
+    def guard(self, dispatch: Dispatch, claim_ahead: ClaimAhead) -> None:
+        """Act on these while the loop is away."""
+        self._dispatch = dispatch
+        self._claim_ahead = claim_ahead
+
+    # Told by any thread
+
+    def stop(self) -> None:
+        """Safe from a signal handler."""
+        self._stops += 1
+        self._stopped_at = time.monotonic()
+        self._calls.wake()
+
+    @property
+    def is_stopping(self) -> bool:
+        """`stop` was called: no more runs begin."""
+        return self._stops > 0
+
+    @property
+    def is_ending(self) -> bool:
+        """`stop` was called twice: runs in progress are ended."""
+        return self._stops > 1
+
+    # The loop's side
+
+    def take_reports(self) -> list[Report]:
+        """What the executors reported while the loop was away, oldest first."""
+        reports, self._reports = self._reports, []
+        return reports
+
+    def sleeps_until(self, instant: float) -> None:
+        """The loop is about to sleep; `instant` is in monotonic seconds."""
+        self._sleeps_until = instant
+
+    # The watch's side
+
+    def run(self, loop: Callable[[], None], stop: Callable[[], None]) -> None:
+        """Run the loop in a thread of its own until it has ended, or has to be given up; `stop` stops it."""
+        self._calls.open()
+        errors: list[BaseException] = []
+        thread = threading.Thread(
+            target=self._run_loop, args=(loop, errors), name=f"{threading.current_thread().name} loop", daemon=True
+        )
+        thread.start()
+        try:
+            self._watch_over(thread)
+        except BaseException:
+            # Such as KeyboardInterrupt, which only this thread receives.
+            stop()
+            stop()
+            self._watch_over(thread)
+            raise
+        if errors:
+            raise errors[0]
+
+    def _run_loop(self, loop: Callable[[], None], errors: list[BaseException]) -> None:
+        try:
+            loop()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            self._has_ended = True
+            self._calls.wake()
+
+    def _watch_over(self, thread: threading.Thread) -> None:
+        while not self._has_ended:
+            try:
+                self._calls.sleep(self._pause_s())
+            except OSError:
+                threading.Event().wait(ACT_AFTER_S)
+            if self._calls.since is not None:
+                self._act_if_away()
+                if self._must_give_up() and self._give_up():
+                    return
+            else:
+                self._health.turn_is_slow(thread.ident or 0)
+                if self.is_ending and time.monotonic() - self._stopped_at > STUCK_S:
+                    log.error("the daemon is ending without its loop, which has not come to an end in %g s", STUCK_S)
+                    return
+        thread.join()
+        self._calls.close()
+
+    def _pause_s(self) -> float:
+        """How long to sleep before the next look; a call of the store that begins earlier wakes the watch."""
+        away_s = self._calls.away_s()
+        if away_s:
+            return self._next_act_s if away_s >= ACT_AFTER_S else ACT_AFTER_S - away_s
+        if self._health.turn_s:
+            return ACT_AFTER_S
+        return max(ACT_AFTER_S, self._sleeps_until + SLOW_TURN_S - time.monotonic())
+
+    def _act_if_away(self) -> None:
+        away_s = self._calls.away_s()
+        if away_s < ACT_AFTER_S:
+            return
+        self._health.is_waiting(away_s, self._calls.subject)
+        with self._calls.in_its_place() as is_away:
+            if is_away:
+                try:
+                    self._act()
+                except Exception:
+                    self._next_act_s = ACT_AFTER_S
+                    log.exception("unexpected error while the store does not answer")
+        if away_s >= self._store.timeout_s:
+            self._cut()
+
+    def _act(self) -> None:
+        """Collect, which keeps the limits, and hand out what is due; with the lock."""
+        if self.is_ending:
+            self._dispatch.stop_local()
+            return
+        self._reports += self._dispatch.collect_local()
+        now = self._clock.now()
+        if not self.is_stopping and (due := self._claim_ahead.due_meanwhile(now, without=self._dispatch.fleets)):
+            self._reports.append(self._dispatch.hand_out(due, now))
+        next_due = self._claim_ahead.next_due
+        due_in_s = ACT_AFTER_S if next_due is None else (next_due - now).total_seconds()
+        wait_s = min(ACT_AFTER_S, due_in_s, *self._dispatch.next_checks_s())
+        # What cannot be handed out meanwhile stays due.
+        self._next_act_s = wait_s if wait_s > 0 else ACT_AFTER_S
+
+    def _cut(self) -> None:
+        """End the statement that the loop waits for, once; a server's answer has its own time limit."""
+        since, connection = self._calls.since, self._calls.connection
+        if since is not None and connection is not None and since != self._cut_call:
+            self._cut_call = since
+            # The loop may be about to close it.
+            with contextlib.suppress(Exception):
+                self._store.cut(connection)
+
+    # When the daemon stops
+
+    def _must_give_up(self) -> bool:
+        away_s = self._calls.away_s()
+        if not self.is_stopping or min(away_s, time.monotonic() - self._stopped_at) <= LAST_CALL_S:
+            return False
+        return self.is_ending or (not self._dispatch.running and away_s > self._store.timeout_s + GIVE_UP_S)
+
+    def _give_up(self) -> bool:
+        """End without the loop; False if it has just come back."""
+        if not self._calls.keep_out():
+            return False
+        self._dispatch.stop_local()
+        log.error(
+            "%s: no answer for %.0f s; ending without it. The next daemon records the runs that are open as abandoned",
+            self._store,
+            self._calls.away_s(),
+        )
+        return True
