@@ -31,14 +31,13 @@ from ..core.misfire import GRACE
 from ..core.run import Task
 from ..core.timestamps import stamp
 from ..errors import LeaseLostError
-from ..process_start import process_started
 from ..store.database import Store
 from ..store.rows import task_of
 from ..store.schema import daemons, runs, timers
 from .abandoned_runs import abandon
 from .open_runs import WITH_TIMER
 from .presence import Presence
-from .processes import is_gone
+from .processes import is_gone, own_identity
 
 #: The end of a lease whose daemon has left, but left runs of a fleet behind for another daemon to adopt.
 GIVEN_UP = 0
@@ -72,8 +71,9 @@ class Lease:
         self.id = 0
         #: Daemons that held no lock at the last check.
         self._suspects: set[int] = set()
-        #: By daemon, the end of its lease as it was last seen, and since when, in monotonic seconds.
+        #: By daemon, the end of its lease as it was last seen, and for how long it has been seen so, in seconds.
         self._seen: dict[int, tuple[int, float]] = {}
+        self._looked_at = 0.0
         #: The number of other daemon rows, including dead ones not yet removed.
         self.other_daemons = 0
         self._grace_checks = 0
@@ -107,7 +107,7 @@ class Lease:
                     id=self.id,
                     host=socket.gethostname(),
                     pid=os.getpid(),
-                    process_started=process_started(os.getpid()),
+                    process_started=own_identity(),
                     wake_port=wake_port,
                     started_at=stamp(now),
                     lease_until=stamp(now + self._store.lease),
@@ -158,7 +158,7 @@ class Lease:
             without_lock = self._presence.without_lock(connection, {row.id for row in others})
         self.other_daemons = len(others)
         self._note_leases(others, monotonic)
-        dead = {row.id: row.lease_until for row in others if self._is_dead(row, now, monotonic, without_lock)}
+        dead = {row.id: row.lease_until for row in others if self._is_dead(row, without_lock)}
         self._suspects = without_lock - set(dead) if self._grace_checks == 0 else set()
         self._grace_checks = max(0, self._grace_checks - 1)
         if not dead:
@@ -184,33 +184,38 @@ class Lease:
         return [task_of(row, past_due=row.claimed_at - row.fire_at > late) for row in rows]
 
     def _note_leases(self, others: Sequence[Row[Any]], monotonic: float) -> None:
-        """Note since when, by this process's own clock, each lease has not been renewed."""
+        """Note for how long, by this process's own clock, each lease has not been renewed.
+
+        The time between two checks counts up to a bound: when this daemon could not look, because the store was locked
+        or the machine stood still, the others could not renew.
+        """
+        every_s = CHECK_LOCKS_EVERY_S if self._store.has_server else CHECK_ROWS_EVERY_S
+        passed_s = min(monotonic - self._looked_at, CHECKS_OF_GRACE * every_s)
+        self._looked_at = monotonic
         before = self._seen
         self._seen = {
-            row.id: seen
+            row.id: (row.lease_until, seen[1] + passed_s)
             if (seen := before.get(row.id)) is not None and seen[0] == row.lease_until
-            else (row.lease_until, monotonic)
+            else (row.lease_until, 0.0)
             for row in others
         }
 
-    def _is_dead(self, row: Row[Any], now: datetime, monotonic: float, without_lock: set[int]) -> bool:
+    def _is_dead(self, row: Row[Any], without_lock: set[int]) -> bool:
         # Containers may share a host name and not see each other's processes, so where there is a lock it decides.
         is_conclusive = self._store.is_on_one_machine or row.id in without_lock
         if is_conclusive and is_gone(row.host, row.pid, row.process_started):
             return True
         if self._grace_checks:
             return False
-        return self._has_run_out(row, now, monotonic) or row.id in without_lock & self._suspects
+        return self._has_run_out(row) or row.id in without_lock & self._suspects
 
-    def _has_run_out(self, row: Row[Any], now: datetime, monotonic: float) -> bool:
-        """By the clock on one machine; else by how long the lease has not been renewed.
+    def _has_run_out(self, row: Row[Any]) -> bool:
+        """By how long the lease was seen without a renewal, never by the time in the row.
 
-        The clocks of two machines may differ by more than a lease.
+        The clocks of two machines may differ by more than a lease, and the clock of one may be set.
         """
-        lease_until: int = row.lease_until
-        if self._store.is_on_one_machine or lease_until == GIVEN_UP:
-            return lease_until < stamp(now)
-        return monotonic - self._seen[row.id][1] > self._store.lease.total_seconds()
+        lease_until, unrenewed_s = self._seen[row.id]
+        return lease_until == GIVEN_UP or unrenewed_s > self._store.lease.total_seconds()
 
 
 # FOR KEY SHARE: it blocks a takeover, which locks the row FOR UPDATE, but not the renewal of the lease.

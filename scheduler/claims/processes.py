@@ -1,12 +1,40 @@
-"""Whether a daemon's process on this machine still runs; distinguished by start time, because pids are reused."""
+"""Whether a daemon's process on this machine still runs: by its pid, when it started, and where pids are counted.
+
+Pids are used again, also after a reboot, and each container may count its own. A process of another pid namespace
+cannot be seen from here, so it is never taken for one that has ended.
+"""
 
 from __future__ import annotations
 
+import os
 import socket
+from functools import cache
+from pathlib import Path
 
 from ..process_start import process_started
 
 
-def is_gone(host: str, pid: int, started: str) -> bool:
-    """Whether a process ran on this machine, and has ended; `started` is what `process_started` returned for it."""
-    return host == socket.gethostname() and process_started(pid) != started
+def own_identity() -> str:
+    """What `is_gone` needs to know of this process, besides its host and pid."""
+    return f"{process_started(os.getpid())} {_pids_of()}"
+
+
+def is_gone(host: str, pid: int, identity: str) -> bool:
+    """Whether a process ran on this machine, and has ended; `identity` is what `own_identity` returned to it."""
+    if host != socket.gethostname():
+        return False
+    started, _, pids_of = identity.partition(" ")
+    if pids_of and pids_of != _pids_of():
+        boot, _, _ = pids_of.partition(".")
+        return boot != _pids_of().partition(".")[0]
+    return process_started(pid) != started
+
+
+@cache
+def _pids_of() -> str:
+    """The boot of the machine, and the namespace of this process's pids; empty on a system without both."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""

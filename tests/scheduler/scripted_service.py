@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, update
 
+from scheduler.claims.leases import CHECK_LOCKS_EVERY_S, CHECK_ROWS_EVERY_S
 from scheduler.clock import ManualClock
 from scheduler.core.breaker import Verdict
 from scheduler.core.run import Ending, Line, Outcome, Task
@@ -92,6 +93,12 @@ class Service:
         """Let time pass, then let the daemon take its turns."""
         self.clock.advance(seconds)
         self.settle()
+
+    def after_a_lease(self) -> None:
+        """Let more than the length of a lease pass, in which the daemon looks at the others as often as usual."""
+        every_s = CHECK_LOCKS_EVERY_S if self.store.has_server else CHECK_ROWS_EVERY_S
+        for _ in range(int(self.store.lease.total_seconds() / every_s) + 2):
+            self.after(every_s)
 
     def rows(self) -> list[tuple[int, int, str | None]]:
         """The history, oldest first: fire time in seconds after START, count, outcome."""

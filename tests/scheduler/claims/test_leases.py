@@ -1,4 +1,4 @@
-"""Which daemons count as dead on PostgreSQL, where they run on many machines: by their locks and leases."""
+"""Which daemons count as dead where their processes cannot be seen: by their locks and leases."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Row
 
 from scheduler.claims import leases
 from scheduler.errors import LeaseLostError
-from scheduler.store.postgres import PostgresStore
-from tests.scheduler.claims.second_daemon import Second, lose_session, registered
+from tests.scheduler.claims.second_daemon import Second, begin_runs, lose_session, registered
 from tests.scheduler.scripted_service import Service
 
-pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+ON_A_SERVER = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
 
+@ON_A_SERVER
 def test_a_daemon_in_the_midst_of_a_transaction_is_not_taken_over(service: Service, second: Second) -> None:
     """Even if its lease ran out: the runs that it is writing would have no owner."""
     service.settle()
@@ -31,6 +31,7 @@ def test_a_daemon_in_the_midst_of_a_transaction_is_not_taken_over(service: Servi
         second.daemon._lease.check(connection)
 
 
+@ON_A_SERVER
 def test_a_daemon_without_its_lock_is_dead_after_two_checks(service: Service, second: Second) -> None:
     """Long before its lease runs out; its run is abandoned, and its own result is not recorded."""
     service.add(seconds=10)
@@ -48,13 +49,13 @@ def test_a_daemon_without_its_lock_is_dead_after_two_checks(service: Service, se
     assert service.rows() == [(10, 1, "abandoned")]
 
 
+@ON_A_SERVER
 def test_a_daemon_that_renews_its_lease_while_it_is_taken_for_dead_lives(
     service: Service, second: Second, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was slow, and renewed between the read of its row and the lock on it."""
     for _ in range(leases.CHECKS_OF_GRACE + 1):
         service.after(leases.CHECK_LOCKS_EVERY_S)
-    service.clock.advance(100)
     locked = leases._locked
     came_late = []
 
@@ -65,7 +66,7 @@ def test_a_daemon_that_renews_its_lease_while_it_is_taken_for_dead_lives(
         return locked(connection, daemon_ids)
 
     monkeypatch.setattr(leases, "_locked", late)
-    service.settle()
+    service.after_a_lease()
     assert second.id in registered(service.store)
     assert came_late
 
@@ -77,12 +78,13 @@ def test_a_daemon_lives_as_long_as_it_renews_its_lease_by_whatever_clock(
     """The clock of its machine is wrong; and once it stops renewing, it is dead after the length of a lease."""
     for _ in range(8):
         second.daemon._lease.renew(service.clock.now() + timedelta(seconds=wrong_by_s))
-        service.after(PostgresStore.lease.total_seconds() / 4)
+        service.after(service.store.lease.total_seconds() / 4)
         assert second.id in registered(service.store)
-    service.after(PostgresStore.lease.total_seconds() + leases.CHECK_LOCKS_EVERY_S)
+    service.after_a_lease()
     assert second.id not in registered(service.store)
 
 
+@ON_A_SERVER
 def test_a_daemon_that_comes_back_with_its_lock_lives(service: Service, second: Second) -> None:
     """Its session was cut; it takes its lock again before the second check."""
     service.settle()
@@ -94,6 +96,7 @@ def test_a_daemon_that_comes_back_with_its_lock_lives(service: Service, second: 
     assert second.id in registered(service.store)
 
 
+@ON_A_SERVER
 def test_after_an_outage_the_others_have_time_to_come_back(service: Service, second: Second) -> None:
     """The daemon that connects first does not take the others for dead that have not connected yet."""
     service.settle()
@@ -107,3 +110,26 @@ def test_after_an_outage_the_others_have_time_to_come_back(service: Service, sec
     service.after(leases.CHECK_LOCKS_EVERY_S)
     service.after(leases.CHECK_LOCKS_EVERY_S)
     assert second.id in registered(service.store)
+
+
+@pytest.mark.parametrize("how", ["locked", "clock"])
+def test_daemons_that_live_do_not_bury_each_other(service: Service, second: Second, how: str) -> None:
+    """After the store was locked, or the machine asleep, for longer than a lease; after the clock was set forward."""
+    begin_runs(service, seconds=10_000)
+    service.settle()
+    (task,) = service.executor.going_on
+    long_s = 2 * service.store.lease.total_seconds()
+    if how == "clock":
+        service.clock.jump(long_s)
+    else:
+        service.clock.advance(long_s)
+    # Whoever comes first finds that the other has not renewed its lease.
+    second.step()
+    assert service.daemon is not None
+    assert registered(service.store) == {service.daemon._lease.id, second.id}
+    service.settle()
+    second.step()
+    assert registered(service.store) == {service.daemon._lease.id, second.id}
+    service.executor.end(task)
+    service.settle()
+    assert service.rows()[0][2] == "succeeded"

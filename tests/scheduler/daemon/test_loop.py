@@ -17,9 +17,7 @@ from scheduler.core.triggers import Every
 from scheduler.daemon.loop import RETRY_S, Daemon
 from scheduler.errors import FAILED, SHORT_CIRCUITED, StoreUnavailableError
 from scheduler.store.database import Store
-from scheduler.store.postgres import PostgresStore
 from scheduler.store.schema import daemons
-from scheduler.store.sqlite import SqliteStore
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
 from tests.waiting import eventually
@@ -206,7 +204,7 @@ def test_a_daemon_on_another_machine_is_dead_when_its_lease_has_run_out(service:
     service.executor.script = lambda task: SUCCESS
     service.settle()
     assert service.rows() == [(5, 1, None)]
-    service.after(SqliteStore.lease.total_seconds() + 1)
+    service.after_a_lease()
     assert service.rows()[0] == (5, 1, "abandoned")
     assert lost is not None
     release(lost)
@@ -220,11 +218,9 @@ def test_the_results_of_a_daemon_without_a_lease_are_not_recorded(service: Servi
     frozen, its_executor = service.daemon, service.executor
     with service.store.writing() as connection:
         connection.execute(update(daemons).values(host="elsewhere"))
-    service.clock.advance(SqliteStore.lease.total_seconds() + 1)
     service.start()
     service.settle()
-    # On PostgreSQL, a lease has run out when no renewal was seen for its length.
-    service.after(PostgresStore.lease.total_seconds() + 1)
+    service.after_a_lease()
     assert service.rows() == [(100, 1, "abandoned")]
     its_executor.end(its_executor.going_on[0])
     assert frozen is not None
