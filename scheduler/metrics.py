@@ -107,6 +107,7 @@ class Metrics(Collector):
         self._calls: Counter[tuple[str, str, str]] = Counter()
         self._functions: set[str] = set()
         self._call_s: dict[str, Histogram] = {}
+        self._replaced: Counter[str] = Counter()
         #: Calls end in many threads; runs are reported in one.
         self._calls_lock = threading.Lock()
         self._daemon: ObservedDaemon | None = None
@@ -150,6 +151,10 @@ class Metrics(Collector):
             if endpoint not in self._call_s:
                 self._call_s[endpoint] = Histogram(CALL_S)
             self._call_s[endpoint].add(seconds)
+
+    def replaced(self, process: str) -> None:
+        """Count a process of `scheduler up` that was replaced because it ended, hung or grew."""
+        self._replaced[process] += 1
 
     def _function(self, name: str, status: int) -> str:
         # Calls of random names must not make a label of each: a function exists if the answer is neither 401 nor 404.
@@ -212,6 +217,12 @@ class Metrics(Collector):
                 family.add_metric(key, count)
             yield family
             yield _histogram("scheduler_engine_call_seconds", "From request to answer.", "endpoint", self._call_s)
+        replaced = CounterMetricFamily(
+            "scheduler_processes_replaced", "Processes that ended, hung or grew, and were replaced.", labels=["process"]
+        )
+        for process, count in list(self._replaced.items()):
+            replaced.add_metric([process], count)
+        yield replaced
 
 
 def _histogram(name: str, text: str, label: str, histograms: Mapping[str, Histogram]) -> Metric:

@@ -22,6 +22,7 @@ import importlib
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -126,10 +127,18 @@ def main() -> None:
         # The reader, `head` for instance, has closed the pipe. Without this the interpreter would report it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
+        if not _is_of_output(error):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"Error: the output cannot be written ({error.strerror or error})", file=sys.stderr)
         status = 2
     _end(status)
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether an error was raised where output is written; any other one is a fault, and shown with its traceback."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].f_globals.get("__name__", "").partition(".")[0] in ("click", "rich")
 
 
 def _open_missing_streams() -> None:

@@ -1,21 +1,20 @@
-"""scheduler up: engine and daemon in one process, on one port, with one store."""
+"""scheduler up: engine and daemon, on one port, with one store."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from ..project.preview_sources import PreviewSource
-from ..project.project import current_project
+from ..project.keys import set_missing_keys
 from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
-from ..up.handover import received_handover
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio
-from ..up.reload import supervise
-from ..up.service import UpRequest, as_production, serve
-from ..up.sockets import bind_sockets, inherited_sockets
+from ..up.request import UpRequest
+from ..up.sockets import bind_sockets
+from ..up.supervisor import supervise
 from .options import executor_options, json_option, max_timers_option, served_environment_option, store_option
 
 
@@ -39,6 +38,8 @@ from .options import executor_options, json_option, max_timers_option, served_en
 )
 @click.option("--stage-source", metavar="DIR", help="Folder of the preview's sources (default: this folder).")
 @click.option("--reload", is_flag=True, help="Serve changed sources as soon as they are saved.")
+@click.option("--web-processes", type=int, metavar="N", help="Processes that answer HTTP (default 1).")
+@click.option("--one-process", is_flag=True, help="Answer HTTP and fire timers in one process, where memory is short.")
 @store_option
 @json_option
 @nonblocking_stdio()
@@ -48,6 +49,7 @@ def command(
     stage_port: int | None,
     stage_source: str | None,
     reload: bool,
+    one_process: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -56,21 +58,25 @@ def command(
     Without an argument, the folder's wsgi.py or cloud.py is served. Without --env, the code runs as `development` and
     the timers of both environments fire. Ctrl-C waits for runs in progress; a second one stops at once.
 
-    With --stage, this process is production, and a second process serves the sources of --stage-source as environment
-    stage.
+    Functions that are called over HTTP run in a process of their own, those of timers in worker processes.
+
+    With --stage, the sources of --stage-source are served as environment stage, and those of this folder as production.
     """
-    handover = received_handover()
-    project = current_project(**options)
-    log_to_stderr(project.settings)
-    if stage_port is not None:
-        project = as_production(project)
-    elif stage_source is not None:
+    if one_process:
+        options["processes"] = "one"
+    if stage_port is None and stage_source is not None:
         raise click.UsageError("--stage-source needs --stage PORT")
-    preview_source = PreviewSource.find(project, stage_source, target) if stage_port is not None else None
-    request = UpRequest(project, project.required_target_name(target), preview_source, as_json)
+    request = UpRequest(options, target, stage_port is not None, stage_source, as_json)
+    project = request.project()
+    log_to_stderr(project.settings)
+    request.target_name(project)
+    preview_source = request.preview_source(project)
     with ExitStack() as stack:
-        sockets = inherited_sockets(handover, stack) if handover else bind_sockets(project.settings, stage_port, stack)
-        if reload and handover is None:
-            folders = [project.settings.folder, *([preview_source.folder] if preview_source else [])]
-            raise SystemExit(supervise(folders, sockets))
-        raise SystemExit(serve(request, sockets, handover))
+        sockets = bind_sockets(project.settings, stage_port, stack)
+        request = replace(request, generated_keys=set_missing_keys(project.keys_file))
+        if project.settings.processes == "one" and not (reload or preview_source):
+            from ..up.service import serve_alone
+
+            raise SystemExit(serve_alone(request, sockets))
+        folders = [project.settings.folder, *([preview_source.folder] if preview_source else [])]
+        raise SystemExit(supervise(request, sockets, folders if reload else []))

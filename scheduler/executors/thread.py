@@ -45,7 +45,10 @@ def make(deployment: Deployment) -> ThreadExecutor:
 
 def check(deployment: Deployment) -> Iterator[str]:
     """Thread executors need no check."""
-    yield f"at most {deployment.settings['max_workers']} threads; a function that hangs is not killed"
+    yield (
+        f"at most {deployment.settings['max_workers']} threads of the daemon; a function that hangs is not killed, and "
+        "one that holds the interpreter delays every timer"
+    )
 
 
 class ThreadExecutor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,12 +12,14 @@ from ..core.attributes import ATTRIBUTES
 from ..core.run import Run
 from ..core.trigger_kinds import TRIGGERS, UnreadableTrigger
 from ..core.triggers import Trigger
-from ..store.log_lines import LogLine
-from ..store.timers import StoredTimer
 from .display import (
     iso,
     zone_of,
 )
+
+if TYPE_CHECKING:
+    from ..store.log_lines import LogLine
+    from ..store.timers import StoredTimer
 
 
 def print_json(value: Any) -> None:

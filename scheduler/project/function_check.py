@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -12,9 +12,11 @@ from ..core.timer import Environment, Timer
 from ..errors import ArgumentError, FunctionError, TargetError
 from ..functions.binding import bind
 from ..functions.registry import Registry
-from ..store.timers import StoredTimer
 from .project import Project, printing_to_stderr
 from .suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from ..store.timers import StoredTimer
 
 
 class FunctionProblem(NamedTuple):

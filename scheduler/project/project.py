@@ -114,17 +114,25 @@ class Project:
         """Load the functions to inspect or try them: as `development`, unless LEANCLOUD_APP_ENV is set."""
         from ..functions.loading import load
 
+        self._set_environ()
+        return load(name)
+
+    def load_to_serve(self, name: str) -> Target:
+        """Load the functions as those of the environment in the settings."""
+        self.set_environ_to_serve()
+        return self.load(name)
+
+    def set_environ_to_serve(self) -> None:
+        """Set the environment variables that functions see which this process, or one that it starts, serves."""
+        os.environ["LEANCLOUD_APP_ENV"] = self.settings.environment
+        self._set_environ()
+
+    def _set_environ(self) -> None:
         set_missing_keys(self.keys_file)
         # LeanEngine sets these variables, so an old wsgi.py expects them.
         os.environ.setdefault("LEANCLOUD_APP_ENV", DEVELOPMENT)
         os.environ.setdefault("LEANCLOUD_APP_PORT", str(self.settings.port))
         os.environ.setdefault("LEANCLOUD_APP_INSTANCE", platform.node())
-        return load(name)
-
-    def load_to_serve(self, name: str) -> Target:
-        """Load the functions as those of the environment in the settings."""
-        os.environ["LEANCLOUD_APP_ENV"] = self.settings.environment
-        return self.load(name)
 
 
 @contextlib.contextmanager

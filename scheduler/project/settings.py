@@ -65,6 +65,10 @@ class Settings:
     log_format: str = "text"
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    processes: str = "several"
+    web_processes: int = 1
+    web_memory_mb: int = 2_000
+    stop_timeout_s: float = 60.0
     executor: str = "process"
     production_executor: str | None = None
     production_target: str | None = None

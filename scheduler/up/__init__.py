@@ -1,10 +1,15 @@
-"""`scheduler up`: engine and daemon in one process. service.py starts the parts, in the order that it shows.
+"""`scheduler up`: a supervisor, and the processes that it keeps running; architecture.md draws them.
 
 | files | part |
 |---|---|
-| service, announcement, banner, example_call | the start, and what is printed when all is ready |
-| http_server, sockets, stop_signals, application, metrics_endpoint | serving until a stop signal |
-| executors, declared_timers | what the daemon needs of the project |
-| preview, preview_program, reload, handover | further processes: the stage's preview, and changed sources |
-| run_reports, call_log, log_setup, nonblocking_output | what is printed and logged meanwhile |
+| supervisor, generation, place, launch, stopping | which processes run: their start, replacement and end |
+| process, handover, orders, orphans | one process, as the supervisor sees it, and as it sees the supervisor |
+| reload | changed sources |
+| request, announcement, banner, example_call | what is asked for, and what is printed when all is ready |
+| program | the program of the processes: web, daemon, stage, or the service, which is web and daemon in one |
+| web, application, call_log, declared_timers | the process that answers HTTP |
+| daemon, executors, metrics_endpoint | the process that fires timers |
+| service | both in one process |
+| http_server, sockets, stop_signals | serving until an order to stop |
+| run_reports, log_setup, nonblocking_output | what is printed and logged meanwhile |
 """

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..formats import display
-from ..store.timers import StoredTimer
+
+if TYPE_CHECKING:
+    from ..store.timers import StoredTimer
 
 _MAX_LISTED = 12
 _INDENT = " " * 13
 
 
-def print_banner(facts: dict[str, Any], stored: Sequence[StoredTimer], call: str | None, default_tz: str) -> None:
+def timers_shown(stored: Sequence[StoredTimer], default_tz: str) -> dict[str, Any]:
+    """What the banner shows of the timers, as values that JSON knows."""
+    return {
+        "count": len(stored),
+        "enabled": sum(entry.timer.enabled for entry in stored),
+        "lines": [_timer_line(entry, default_tz) for entry in stored[:_MAX_LISTED]],
+    }
+
+
+def print_banner(facts: dict[str, Any], timers: dict[str, Any], call: str | None) -> None:
     """Print it; `call` is a line for the shell, None where there is no function."""
     for name, value in facts.items():
         shown = _listed(value) if isinstance(value, list) else str(value)
         click.echo(f"{_label(name)}{display.plain(shown)}")
-    enabled = sum(entry.timer.enabled for entry in stored)
-    click.echo(f"{_label('timers')}{len(stored)}, {enabled} of them enabled")
-    for entry in stored[:_MAX_LISTED]:
-        click.echo(f"{_INDENT}{display.plain(_timer_line(entry, default_tz))}")
-    if (more := len(stored) - _MAX_LISTED) > 0:
+    click.echo(f"{_label('timers')}{timers['count']}, {timers['enabled']} of them enabled")
+    for line in timers["lines"]:
+        click.echo(f"{_INDENT}{display.plain(line)}")
+    if (more := timers["count"] - len(timers["lines"])) > 0:
         click.echo(f"{_INDENT}and {more} more")
     if call:
         click.echo(f"\nCall a function:\n\n{call}\n")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from ..core.timer import Environment
-from ..engine.credentials import our_keys
 from ..executors import Executor, Starting
 from ..executors.kinds import Deployment
-from ..functions.loading import Target, load
+from ..functions.loading import load
 from ..functions.registry import Registry
 from ..project.preview_sources import PreviewSource
 from ..project.project import Project
@@ -16,22 +17,33 @@ from ..project.settings import EnvironmentSettings
 from ..store.database import Store
 
 
+@dataclass(frozen=True, slots=True)
+class ServedFunctions:
+    """The functions that are served over HTTP, as the process that fires timers knows them.
+
+    `registry` loads them into this process, which only an executor that runs them in threads asks for.
+    """
+
+    target: str
+    keys: tuple[str, str]
+    registry: Callable[[], Registry]
+
+
 def executors(
-    project: Project, loaded: Target, preview: PreviewSource | None, store: Store, stack: ExitStack
+    project: Project, served: ServedFunctions, preview: PreviewSource | None, store: Store, stack: ExitStack
 ) -> dict[Environment, Executor]:
     """An executor for each environment that is served; environments with the same settings share theirs.
 
-    `loaded` are the functions that `up` itself serves, `preview` the sources of a stage beside it. All executors stop
-    when the stack is closed.
+    `preview` are the sources of a stage beside it. All executors stop when the stack is closed.
     """
-    served = list(Environment) if preview or project.only_environment is None else [project.only_environment]
+    environments = list(Environment) if preview or project.only_environment is None else [project.only_environment]
     made: dict[EnvironmentSettings | PreviewSource, Executor] = {}
     by_environment: dict[Environment, Executor] = {}
-    for environment in served:
+    for environment in environments:
         settings = project.settings.for_environment(environment)
         sources = preview if environment is Environment.STAGE and settings.kind.can_preview else None
         if (sources or settings) not in made:
-            executor = settings.kind.make(_deployment(environment, settings, sources, loaded, store))
+            executor = settings.kind.make(_deployment(environment, settings, sources, served, store))
             stack.callback(executor.stop)
             made[sources or settings] = executor
         by_environment[environment] = made[sources or settings]
@@ -46,27 +58,22 @@ def _deployment(
     environment: Environment,
     settings: EnvironmentSettings,
     sources: PreviewSource | None,
-    loaded: Target,
+    served: ServedFunctions,
     store: Store,
 ) -> Deployment:
     own_target = sources.target if sources else settings.target
 
     def registry() -> Registry:
-        return (load(own_target) if own_target else loaded).registry
+        return load(own_target).registry if own_target else served.registry()
 
     return Deployment(
         environment=environment,
         settings=dict(settings.executor_settings),
-        target=lambda: own_target or loaded.name,
+        target=lambda: own_target or served.target,
         registry=registry,
         store=lambda: store,
-        keys=_keys,
+        keys=lambda: served.keys,
         # The functions that `up` serves see the environment that `up` was started in.
         environ={"LEANCLOUD_APP_ENV": environment.value} if own_target else {},
         folder=sources.folder if sources else None,
     )
-
-
-def _keys() -> tuple[str, str]:
-    keys = our_keys()
-    return keys.app_id or "", keys.app_key or ""

@@ -1,20 +1,18 @@
-"""The HTTP server of `scheduler up`: waitress in the main thread, a background service, the daemon, in another."""
+"""The server of a process of `scheduler up`: waitress in the main thread, a background service in another."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 from waitress.wasyncore import close_all, dispatcher, loop  # type: ignore[import-untyped]
 
 from ..engine.http_server import Capacity, bounded_server
-from .stop_signals import SECOND_SIGNAL, StopSignals
-
-log = logging.getLogger("scheduler.up")
 
 #: How long the loop of waitress sleeps at most; any event wakes it.
 _SLEEP_S = 1.0
@@ -25,17 +23,20 @@ _ONE_AT_A_TIME = Capacity(threads=1, max_body_bytes=65_536)
 class BackgroundService(Protocol):
     """Runs in a thread beside the server and ends with it."""
 
-    @property
-    def running(self) -> int:
-        """How many runs are in progress."""
-        ...
-
     def run(self) -> None:
         """Work until `stop` is called."""
         ...
 
     def stop(self) -> None:
-        """Begin no further run, and return from `run` when those in progress have ended; called again, at once."""
+        """Begin nothing more, and return from `run` when what is in progress has ended; called again, at once."""
+        ...
+
+    def log_stopping(self, *, is_retiring: bool) -> None:
+        """Log that it begins nothing more, and what it waits for."""
+        ...
+
+    def log_stopping_at_once(self) -> None:
+        """Log that what is in progress is not waited for."""
         ...
 
 
@@ -46,32 +47,60 @@ class Site(NamedTuple):
     application: Callable[..., Any]
 
 
-class UpServer:
-    """Serves one site or two while a background service runs in a thread of its own.
+class Stops(Protocol):
+    """Where the orders to stop come from: signals of this process, or its supervisor."""
 
-    `supervised`: another process started this one and sends it the stop signals.
+    received: list[int]
+
+    @property
+    def is_retiring(self) -> bool:
+        """Whether another process has taken this one's place."""
+        ...
+
+    def passed_to(self, on_stop: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
+        """Within the block, `on_stop` is called after each order to stop."""
+        ...
+
+
+class UpServer:
+    """Serves one site, two or none while a background service runs in a thread of its own.
+
+    The second site is served to the very end, and by one thread.
     """
 
     def __init__(
-        self, site: Site, *, capacity: Capacity, second_site: Site | None = None, supervised: bool = False
+        self,
+        stops: Stops,
+        site: Site | None = None,
+        *,
+        capacity: Capacity | None = None,
+        second_site: Site | None = None,
     ) -> None:
         self._map: dict[int, Any] = {}
-        self._server = bounded_server(site.application, site.listener, capacity, of_loop=self._map)
-        self._second_server = second_site and bounded_server(
-            second_site.application, second_site.listener, _ONE_AT_A_TIME, of_loop=self._map
-        )
-        self._signals = StopSignals(self._server.pull_trigger)
+        self._stops = stops
+        self._server = site and self._made(site, capacity or _ONE_AT_A_TIME)
+        self._second_server = second_site and self._made(second_site, _ONE_AT_A_TIME)
+        #: Wakes a loop without a server; an object that a signal handler may use at any time.
+        self._woken: SimpleQueue[None] = SimpleQueue()
         self._accepting = True
-        self._supervised = supervised
+        self._turned_at = time.monotonic()
 
-    def signals_recorded(self) -> contextlib.AbstractContextManager[None]:
-        """Within the block, stop signals are recorded, also before `serve` is called."""
-        return self._signals.recorded()
+    @property
+    def is_turning(self) -> bool:
+        """Whether the loop takes its turns, without which no request is read."""
+        return time.monotonic() - self._turned_at < 3 * _SLEEP_S
+
+    def _made(self, site: Site, capacity: Capacity) -> Any:
+        return bounded_server(site.application, site.listener, capacity, of_loop=self._map)
+
+    def stops_recorded(self) -> contextlib.AbstractContextManager[None]:
+        """Within the block, orders to stop are recorded, also before `serve` is called."""
+        return self._stops.passed_to(self._wake)
 
     def serve(self, background: BackgroundService) -> int:
-        """Serve until a stop signal; exit status 0, or 128 + the number of the second signal.
+        """Serve until an order to stop; exit status 0, or 128 + the number of the second signal.
 
-        To be called within `signals_recorded`. The second site is served to the very end.
+        To be called within `stops_recorded`.
         """
         errors: list[BaseException] = []
         ended = threading.Event()
@@ -80,19 +109,34 @@ class UpServer:
         thread.start()
         handled = 0
         while not ended.is_set() or (self._is_answering() and handled < 2):
-            loop(timeout=_SLEEP_S, use_poll=True, map=self._map, count=1)
-            for _ in self._signals.received[handled:2]:
+            self._turned_at = time.monotonic()
+            self._wait()
+            for _ in self._stops.received[handled:2]:
                 handled += 1
-                self._handle_signal(background, is_second=handled > 1)
+                self._handle_stop(background, is_second=handled > 1)
         thread.join()
         if errors:
             raise errors[0]
         if handled > 1:
-            return 128 + self._signals.received[1]
+            return 128 + self._stops.received[1]
         for server in filter(None, (self._server, self._second_server)):
             server.task_dispatcher.shutdown(timeout=_SLEEP_S)
         close_all(self._map, ignore_all=True)
         return 0
+
+    def _wait(self) -> None:
+        if self._map:
+            loop(timeout=_SLEEP_S, use_poll=True, map=self._map, count=1)
+        else:
+            with contextlib.suppress(Empty):
+                self._woken.get(timeout=_SLEEP_S)
+
+    def _wake(self) -> None:
+        server = self._server or self._second_server
+        if server:
+            server.pull_trigger()
+        else:
+            self._woken.put(None)
 
     def _run_background(
         self, background: BackgroundService, errors: list[BaseException], ended: threading.Event
@@ -103,30 +147,25 @@ class UpServer:
             errors.append(error)
         finally:
             ended.set()
-            self._server.pull_trigger()
+            self._wake()
 
-    def _handle_signal(self, background: BackgroundService, *, is_second: bool) -> None:
+    def _handle_stop(self, background: BackgroundService, *, is_second: bool) -> None:
         if is_second:
-            log.info("stopping at once; runs in progress are killed and recorded as abandoned")
+            background.log_stopping_at_once()
         else:
-            self._log_stopping(background.running)
+            background.log_stopping(is_retiring=self._stops.is_retiring)
             self._stop_accepting()
         background.stop()
 
-    def _log_stopping(self, running: int) -> None:
-        waits = f"waiting for {running} in progress" if running else "none in progress"
-        if not self._supervised:
-            log.info("stopping: no further runs, %s; %s", waits, SECOND_SIGNAL)
-        elif running:
-            log.info("the previous version begins no further runs, %s", waits)
-
     def _stop_accepting(self) -> None:
         # Not server.close(): that also closes the trigger, which wakes the loop when a response is ready.
-        if self._accepting:
+        if self._accepting and self._server:
             self._accepting = False
             dispatcher.close(self._server)
 
     def _is_answering(self) -> bool:
         """Whether a request is in progress; a connection that is only kept alive does not count."""
+        if not self._server:
+            return False
         channels = list(self._server.active_channels.values())
         return any(channel.requests or channel.total_outbufs_len for channel in channels)

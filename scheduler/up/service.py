@@ -1,109 +1,96 @@
-"""The service of `scheduler up`: engine and daemon in one process, on one port, with one store."""
+"""`scheduler up` with `processes = "one"`: engine and daemon in one process, where memory is short.
+
+A function that is called over HTTP then shares the interpreter with the daemon: one that holds it delays timers.
+"""
 
 from __future__ import annotations
 
-import logging
 import os
-from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
 
-from ..core.timer import Environment
-from ..daemon.events import combined
-from ..daemon.loop import Daemon
 from ..engine.credentials import our_keys
-from ..errors import ConfigError
-from ..project.keys import save_keys, set_missing_keys
-from ..project.preview_sources import PreviewSource
-from ..project.project import Project, printing_to_stderr
-from ..store.runs import RunHistory
-from .announcement import Started, announce
+from .announcement import announce, report_of_functions, report_of_timers, warn
 from .application import application, capacity
 from .call_log import call_log
-from .declared_timers import log_changes, synchronise_declared
-from .executors import executors
-from .handover import Handover
-from .http_server import Site, UpServer
-from .log_setup import json_handler
+from .daemon import DaemonInBackground, log, make_daemon
+from .declared_timers import log_changes
+from .executors import ServedFunctions, executors
+from .handover import Channel, Handover
+from .http_server import Site, Stops, UpServer
 from .metrics_endpoint import collected_metrics, metrics_app
-from .preview import DaemonAndPreview, Preview, preview
-from .run_reports import ReportingListener, make_reporter
-from .sockets import Sockets
+from .orders import Orders
+from .request import UpRequest
+from .run_reports import make_reporter
+from .sockets import Sockets, inherited_sockets
+from .stop_signals import StopSignals
+from .web import load_and_declare, save_used_keys
 
-log = logging.getLogger("scheduler.up")
-
-
-@dataclass(frozen=True, slots=True)
-class UpRequest:
-    """What the command line asks for: the target of a project, and beside it the sources of a preview or None."""
-
-    project: Project
-    target: str
-    preview_source: PreviewSource | None
-    as_json: bool
+Values = dict[str, Any]
 
 
-def as_production(project: Project) -> Project:
-    """The project as environment production, which it is beside a preview; ConfigError where stage was asked for."""
-    if project.only_environment is Environment.STAGE:
-        origin = project.settings.origin("environment")
-        raise ConfigError(f"{origin}: with a preview (--stage PORT), the environment must be production")
-    return Project(replace(project.settings, environment=Environment.PRODUCTION.value))
+def serve_alone(request: UpRequest, sockets: Sockets) -> int:
+    """Serve and fire timers in this very process until a stop signal; returns the exit status."""
+
+    def ready(functions: Values, timers: Values) -> None:
+        announce(request, sockets, functions, timers)
+        warn(timers)
+
+    return _serve(request, sockets, StopSignals(), lambda functions: functions, ready, declares=True)
 
 
-def serve(request: UpRequest, sockets: Sockets, handover: Handover | None) -> int:
-    """Serve and fire timers until a stop signal; returns the exit status.
+def serve_all(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
+    """The same for a supervisor: beside a preview, or while sources are watched."""
 
-    `handover` is that of the parent process, None where a user started this one.
-    """
-    project, settings = request.project, request.project.settings
+    def begin(functions: Values) -> Values:
+        channel.send(loaded=functions)
+        return orders.wait_for_start()
+
+    with ExitStack() as stack:
+        sockets = inherited_sockets(handover, stack)
+        return _serve(
+            request,
+            sockets,
+            orders,
+            begin,
+            lambda _, timers: channel.send(ready=timers),
+            declares=handover.declares,
+        )
+
+
+def _serve(
+    request: UpRequest,
+    sockets: Sockets,
+    stops: Stops,
+    begin: Callable[[Values], Values],
+    ready: Callable[[Values, Values], None],
+    *,
+    declares: bool,
+) -> int:
+    """Serve; `begin` is called with what was loaded and adds the functions of the preview, `ready` at the end."""
+    project = request.project()
     with ExitStack() as stack:
         os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
         store = stack.enter_context(project.open_or_create_store())
         store.check_writable()
-        set_keys = set_missing_keys(project.keys_file)
-        reporter = make_reporter(settings, as_json=request.as_json)
+        reporter = make_reporter(project.settings, as_json=request.as_json)
         stack.enter_context(call_log(store, project, reporter))
-        with printing_to_stderr() if request.as_json or json_handler() else nullcontext():
-            loaded = project.load_to_serve(request.target)
-        changes = synchronise_declared(store, loaded.registry, project)
-        keys_from = _save_used_keys(project, set_keys)
-        beside = _start_preview(request, sockets, stack)
-        running = executors(project, loaded, request.preview_source, store, stack)
+        target = request.target_name(project)
+        loaded, changes = load_and_declare(request, project, store, target, declares=declares)
+        functions = begin(report_of_functions(loaded, save_used_keys(project, request.generated_keys or {})))
+        keys = our_keys()
+        served = ServedFunctions(target, (keys.app_id or "", keys.app_key or ""), lambda: loaded.registry)
+        running = executors(project, served, request.preview_source(project), store, stack)
         metrics = stack.enter_context(collected_metrics()) if sockets.metrics else None
         server = UpServer(
+            stops,
             Site(sockets.live, application(loaded)),
             capacity=capacity(loaded),
             second_site=Site(sockets.metrics, metrics_app(metrics)) if sockets.metrics and metrics else None,
-            supervised=handover is not None,
         )
-        reports = ReportingListener(RunHistory(store), reporter)
-        daemon = Daemon(
-            store,
-            running,
-            keep=timedelta(days=settings.keep_days),
-            keep_runs=settings.keep_runs,
-            listener=combined(reports, metrics) if metrics else reports,
-        )
-        if metrics:
-            metrics.watch(daemon, store)
-        stack.enter_context(server.signals_recorded())
-        started = Started(project, loaded, store, sockets, keys_from, beside, request.preview_source)
-        announce(started, handover, as_json=request.as_json)
-        log_changes(changes, request.target, log)
-        return server.serve(DaemonAndPreview(daemon, beside) if beside else daemon)
-
-
-def _start_preview(request: UpRequest, sockets: Sockets, stack: ExitStack) -> Preview | None:
-    if request.preview_source is None or sockets.stage is None:
-        return None
-    return stack.enter_context(preview(request.preview_source, sockets.stage, request.project, as_json=request.as_json))
-
-
-def _save_used_keys(project: Project, set_keys: dict[str, str]) -> str:
-    """Save the generated keys if the engine uses them; returns where the keys come from."""
-    ours = our_keys()
-    if {ours.app_id, ours.app_key, ours.master_key, ours.hook_key} & set(set_keys.values()):
-        save_keys(set_keys, project.keys_file)
-        return str(project.keys_file)
-    return "from the code" if set_keys else "from the environment"
+        daemon = make_daemon(project, store, running, reporter, metrics)
+        stack.enter_context(server.stops_recorded())
+        ready(functions, report_of_timers(request, project, store, functions))
+        log_changes(changes, target, log)
+        return server.serve(DaemonInBackground(daemon))

@@ -38,13 +38,11 @@ def bind_sockets(settings: Settings, stage_port: int | None, stack: ExitStack) -
 
 
 def inherited_sockets(handover: Handover, stack: ExitStack) -> Sockets:
-    """The sockets of the parent process; they close with the stack."""
+    """The sockets of the supervisor that this process accepts on; they close with the stack."""
+    assert handover.listener is not None
     live = stack.enter_context(socket.socket(fileno=handover.listener))
-    stage, metrics = (
-        None if fileno is None else stack.enter_context(socket.socket(fileno=fileno))
-        for fileno in (handover.stage_listener, handover.metrics_listener)
-    )
-    return Sockets(live, stage, metrics)
+    fileno = handover.metrics_listener
+    return Sockets(live, None, None if fileno is None else stack.enter_context(socket.socket(fileno=fileno)))
 
 
 @contextlib.contextmanager

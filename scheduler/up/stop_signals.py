@@ -16,13 +16,17 @@ SECOND_SIGNAL = "a second signal stops at once"
 class StopSignals:
     """Records the stop signals of this process, in the order in which they arrive."""
 
-    def __init__(self, on_signal: Callable[[], None] = lambda: None) -> None:
+    #: No other process takes this one's place.
+    is_retiring = False
+
+    def __init__(self) -> None:
         self.received: list[int] = []
-        self._on_signal = on_signal
+        self._on_signal: Callable[[], None] = lambda: None
 
     @contextlib.contextmanager
-    def recorded(self) -> Iterator[None]:
-        """Within the block, stop signals are recorded instead of ending the process."""
+    def passed_to(self, on_signal: Callable[[], None]) -> Iterator[None]:
+        """Within the block, stop signals are recorded instead of ending the process, and `on_signal` is called."""
+        self._on_signal = on_signal
         before = {number: signal.signal(number, self._record) for number in _stop_signals()}
         try:
             yield

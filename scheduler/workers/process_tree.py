@@ -25,8 +25,16 @@ _ENDS_S = 0.2
 
 
 def new_mark() -> str:
-    """A mark for a new worker: pid and start time of this process, and a random number."""
-    return f"{os.getpid()}.{process_started(os.getpid())}.{secrets.token_hex(8)}"
+    """A mark for a new worker: pid, start time and pid namespace of this process, and a random number."""
+    return f"{os.getpid()}.{process_started(os.getpid())}.{_namespace()}.{secrets.token_hex(8)}"
+
+
+def _namespace() -> str:
+    """The pid namespace, in which a pid has its meaning; `0` where there are none."""
+    try:
+        return str(os.stat("/proc/self/ns/pid").st_ino)  # noqa: PTH116 - a bare number is all that is wanted
+    except OSError:
+        return "0"
 
 
 def kill(process: subprocess.Popen[bytes], mark: str) -> bool:
@@ -75,8 +83,10 @@ def _lives(pid: int) -> bool:
 
 
 def _is_orphaned(mark: str) -> bool:
-    pid, _, rest = mark.partition(".")
-    began, _, _ = rest.partition(".")
+    pid, began, *namespace, _ = mark.split(".") if mark.count(".") >= 2 else ("", "", "")
+    # A daemon in a container has a pid of its own, which means another process here.
+    if namespace and namespace[0] != _namespace():
+        return False
     return pid.isdigit() and began.isdigit() and process_started(int(pid)) != began
 
 

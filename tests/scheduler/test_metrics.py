@@ -167,10 +167,14 @@ def test_up_serves_metrics_on_a_separate_port(tmp_path: Path) -> None:
             key = ("scheduler_timer_runs_total", "production", "succeeded", "tick")
             return samples(fetch(address)[1]).get(key, 0) >= 2
 
+        def calls() -> dict[tuple[str, ...], float]:
+            scrape = samples(fetch(address)[1])
+            return {key[2:]: value for key, value in scrape.items() if key[0] == "scheduler_engine_calls_total"}
+
         eventually(ticks)
+        # The process that answers calls reports them once a second to the one that serves metrics.
+        eventually(calls, lambda seen: seen == {("hello", "200"): 1, ("fails", "500"): 1, ("", "404"): 1})
         scrape = samples(fetch(address)[1])
-        calls = {key[2:]: value for key, value in scrape.items() if key[0] == "scheduler_engine_calls_total"}
-        assert calls == {("hello", "200"): 1, ("fails", "500"): 1, ("", "404"): 1}
         assert scrape["scheduler_daemons",] == scrape["scheduler_daemon_lease",] == scrape["scheduler_store_up",] == 1
         assert scrape["process_resident_memory_bytes",] > 1e7
         accepted = {"Accept": "application/openmetrics-text; version=1.0.0"}

@@ -13,12 +13,12 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tests.waiting import PATIENCE_S, slowed
+from tests.waiting import PATIENCE_S, eventually, slowed
 
 
 class Up:
@@ -55,6 +55,15 @@ class Up:
     def stderr(self) -> str:
         """The text of stderr so far."""
         return "".join(self._stderr_lines)
+
+    def processes(self, role: str) -> list[int]:
+        """The living child processes in a role: web, daemon, stage or service."""
+        return [pid for pid in living(*children(self.process.pid)) if _role(pid) == role]
+
+    def only(self, role: str) -> int:
+        """The one process in a role."""
+        (pid,) = eventually(lambda: self.processes(role), lambda seen: len(seen) == 1)
+        return pid
 
     def stop(self) -> tuple[int, str]:
         """Send SIGTERM; returns the exit status and the text of stderr."""
@@ -126,9 +135,21 @@ def curl(call: str, *, instead: str = "hello", body: str = "{}") -> tuple[int, s
     return fetch(words[-1].replace("/hello", f"/{instead}"), headers, body.encode())
 
 
+def _role(pid: int) -> str:
+    """The last word of its command line."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").rpartition(b"\0")[2].decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    """The child processes of a process; none of one that is gone."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(child) for child in task.read_text().split()]
+    return found
 
 
 def living(*pids: int) -> list[int]:

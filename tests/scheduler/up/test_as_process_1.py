@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.workers.process_tree import sweep_orphans
 from tests.scheduler.command_line import CLOUD
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, living, up
 from tests.waiting import eventually
@@ -48,3 +49,43 @@ def test_it_serves_fires_and_ends(tmp_path: Path) -> None:
         os.kill(pid, signal.SIGTERM)
         status, stderr = running.ended()
     assert status == 0, stderr
+
+
+ORPHAN = """
+
+@engine.define
+def orphan():
+    import subprocess
+
+    subprocess.run(["sh", "-c", "setsid sleep 3 &"], check=True)
+"""
+
+
+def test_it_takes_note_of_the_end_of_orphans(tmp_path: Path) -> None:
+    """A process that a function left behind does not stay as a zombie."""
+    (tmp_path / "cloud.py").write_text(CLOUD + ORPHAN)
+    with as_process_1(tmp_path) as (running, pid):
+        before = children(pid)
+        assert curl(running.facts["call"], instead="orphan")[0] == 200
+        eventually(lambda: len(children(pid)), lambda seen: seen == len(before) + 1)
+        eventually(lambda: children(pid), lambda seen: seen == before)
+
+
+def test_it_ends_although_a_process_stands_still(tmp_path: Path) -> None:
+    """Nobody else would end process 1; a second signal is not needed."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    with as_process_1(tmp_path) as (running, pid):
+        for child in children(pid):
+            os.kill(child, signal.SIGSTOP)
+        os.kill(pid, signal.SIGTERM)
+        assert running.ended()[0] == 0
+
+
+def test_a_daemon_outside_leaves_its_workers_alone(tmp_path: Path) -> None:
+    """It kills the workers of daemons that have ended, but here the pid in their mark means another process."""
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    with as_process_1(tmp_path) as (_, pid):
+        workers = [worker for child in children(pid) for worker in children(child)]
+        assert workers
+        sweep_orphans()
+        assert living(*workers) == workers

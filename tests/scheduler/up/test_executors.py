@@ -44,16 +44,17 @@ def ran(folder: Path, environment: str = "production", *options: str) -> tuple[s
 
 @pytest.mark.slow
 def test_each_environment_has_an_executor_and_a_target_of_its_own(tmp_path: Path) -> None:
-    """Production in threads of `up` itself, stage in worker processes with functions of another file."""
+    """Production in threads of the daemon, stage in worker processes with functions of another file."""
     write(tmp_path, "preview.py")
     write(tmp_path, settings='executor = "thread"\n[stage]\nexecutor = "process"\ntarget = "preview.py"\n')
     with up(tmp_path, "cloud.py") as running:
-        assert ran(tmp_path) == ("succeeded", f"cloud.py {running.process.pid}")
+        daemon = running.only("daemon")
+        assert ran(tmp_path) == ("succeeded", f"cloud.py {daemon}")
         outcome, result = ran(tmp_path, "stage")
         assert outcome == "succeeded"
         name, pid = result.split()
         assert name == "preview.py"
-        assert int(pid) != running.process.pid
+        assert int(pid) != daemon
 
 
 @pytest.mark.slow
@@ -69,7 +70,7 @@ def test_functions_at_a_remote_engine_are_called_there(tmp_path: Path) -> None:
         up(there, "remote.py", **keys) as remote,
         up(here, "cloud.py", "--executor", "http", "--remote-engine", remote.url, **keys),
     ):
-        assert ran(here) == ("succeeded", {"result": f"remote.py {remote.process.pid}"})
+        assert ran(here) == ("succeeded", {"result": f"remote.py {remote.only('web')}"})
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_the_previous_version_reports_what_it_waits_for(tmp_path: Path) -> None:
             lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), lambda seen: seen == 1
         )
         _, stderr = running.stop()
-    before, _, _ = stderr.partition("stopping; ")
+    before, _, _ = stderr.partition("stopping: ")
     assert "the previous version begins no further runs, waiting for 1 in progress" in before
     assert "a second signal stops at once" not in before
 
@@ -107,11 +107,11 @@ def test_a_version_that_hangs_while_it_loads_blocks_nothing(tmp_path: Path) -> N
     save(tmp_path, 1)
     with up(tmp_path, "--reload") as running:
         save(tmp_path, "__import__('time').sleep(50)")
-        eventually(lambda: len(children(running.process.pid)), lambda seen: seen == 2)
+        eventually(lambda: running.processes("web"), lambda seen: len(seen) == 2)
         save(tmp_path, 2)
         eventually(lambda: answer(running), lambda seen: seen == 2)
         save(tmp_path, "__import__('time').sleep(50)")
-        eventually(lambda: len(children(running.process.pid)), lambda seen: seen == 2)
+        eventually(lambda: running.processes("web"), lambda seen: len(seen) == 2)
         status, _ = running.stop()
     assert status == 0
 
@@ -130,11 +130,11 @@ def test_the_serving_process_and_its_workers_end_with_the_command(tmp_path: Path
     """Even when the command is killed."""
     save(tmp_path, 1)
     with up(tmp_path, "--reload") as running:
-        (serving,) = children(running.process.pid)
-        workers = children(serving)
+        serving = children(running.process.pid)
+        workers = children(running.only("daemon"))
         assert workers
         running.kill()
-        eventually(lambda: living(serving, *workers), lambda seen: not seen)
+        eventually(lambda: living(*serving, *workers), lambda seen: not seen)
 
 
 def test_sources_are_python_files_and_settings(tmp_path: Path) -> None:

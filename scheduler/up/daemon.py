@@ -1,0 +1,127 @@
+"""The process of `scheduler up` that fires timers. No code of the user runs here, unless an executor uses threads."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..core.timer import Environment
+from ..daemon.events import combined
+from ..daemon.loop import Daemon
+from ..executors import Executor
+from ..executors.thread import ThreadExecutor
+from ..project.project import Project
+from ..store.database import Store
+from ..store.runs import RunHistory
+from .announcement import report_of_timers
+from .executors import ServedFunctions, executors
+from .handover import Channel, Handover
+from .http_server import Site, UpServer
+from .metrics_endpoint import collected_metrics, metrics_app
+from .orders import Orders
+from .request import UpRequest
+from .run_reports import ReportingListener, RunReporter, make_reporter
+from .stop_signals import SECOND_SIGNAL
+
+if TYPE_CHECKING:
+    from ..metrics import Metrics
+
+log = logging.getLogger("scheduler.up")
+
+
+def serve_timers(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
+    """Fire timers until an order to stop; returns the exit status."""
+    project = request.project()
+    with ExitStack() as stack:
+        store = stack.enter_context(project.open_or_create_store())
+        store.check_writable()
+        project.set_environ_to_serve()
+        functions = orders.wait_for_start()
+        served = ServedFunctions(
+            functions["target"],
+            (functions["app_id"] or "", functions["app_key"] or ""),
+            lambda: project.load_to_serve(functions["target"]).registry,
+        )
+        running = executors(project, served, request.preview_source(project), store, stack)
+        warn_of_threads(running)
+        metrics = stack.enter_context(collected_metrics()) if handover.metrics_listener is not None else None
+        endpoint = None
+        if metrics and handover.metrics_listener is not None:
+            orders.on_message = lambda message: _count(metrics, message)
+            listener = stack.enter_context(socket.socket(fileno=handover.metrics_listener))
+            endpoint = Site(listener, metrics_app(metrics))
+        daemon = make_daemon(project, store, running, make_reporter(project.settings, as_json=request.as_json), metrics)
+        server = UpServer(orders, second_site=endpoint)
+        stack.enter_context(server.stops_recorded())
+        channel.send(ready=report_of_timers(request, project, store, functions))
+        return server.serve(DaemonInBackground(daemon))
+
+
+def warn_of_threads(running: Mapping[Environment, Executor]) -> None:
+    """Log that functions of the user run in this process, where they do."""
+    environments = [environment for environment, executor in running.items() if isinstance(executor, ThreadExecutor)]
+    if environments:
+        log.warning(
+            "timers of %s run in threads of the daemon: a function that holds the interpreter delays every timer",
+            " and ".join(environments),
+        )
+
+
+def make_daemon(
+    project: Project,
+    store: Store,
+    running: Mapping[Environment, Executor],
+    reporter: RunReporter,
+    metrics: Metrics | None,
+) -> Daemon:
+    """The daemon with the settings of a project; it reports to a reporter, and to metrics where they are served."""
+    settings = project.settings
+    reports = ReportingListener(RunHistory(store), reporter)
+    daemon = Daemon(
+        store,
+        running,
+        keep=timedelta(days=settings.keep_days),
+        keep_runs=settings.keep_runs,
+        listener=combined(reports, metrics) if metrics else reports,
+    )
+    if metrics:
+        metrics.watch(daemon, store)
+    return daemon
+
+
+def _count(metrics: Metrics, message: dict[str, Any]) -> None:
+    # What a web process has sent is not to be trusted: the user's code runs there.
+    with contextlib.suppress(TypeError, ValueError):
+        for endpoint, function, status, seconds in message.get("answered", ()):
+            metrics.answered(str(endpoint), str(function), int(status), float(seconds))
+    for process in message.get("replaced", ()):
+        metrics.replaced(process)
+
+
+class DaemonInBackground:
+    """The daemon as the background service of a server."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def run(self) -> None:
+        self._daemon.run()
+
+    def stop(self) -> None:
+        self._daemon.stop()
+
+    def log_stopping(self, *, is_retiring: bool) -> None:
+        running = self._daemon.running
+        waits = f"waiting for {running} in progress" if running else "none in progress"
+        if not is_retiring:
+            log.info("stopping: no further runs, %s; %s", waits, SECOND_SIGNAL)
+        elif running:
+            log.info("the previous version begins no further runs, %s", waits)
+
+    def log_stopping_at_once(self) -> None:
+        log.info("stopping at once; runs in progress are killed and recorded as abandoned")

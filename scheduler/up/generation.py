@@ -1,0 +1,126 @@
+"""The processes that serve one version of the sources, started in their order.
+
+    web, web 2 …, preview     load the functions, and wait
+    daemon                    opens the store meanwhile; when it is known which functions there are, its workers start
+    web, web 2 …, preview     accept connections once the daemon is ready
+
+So that clients and timers move to a new version together, and a version that does not start is never seen. With
+`processes = "one"`, the web process and the daemon are one, the service.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .place import Place
+from .process import ChildProcess
+
+#: How long the start waits for a preview.
+PREVIEW_S = 60.0
+
+
+class Generation:
+    """One version: the place that fires timers, those that load the functions for HTTP, and that of a preview.
+
+    The first of `webs` begins; the others follow when its code has loaded, so that an error is told once. The service
+    is both `webs[0]` and `daemon`.
+    """
+
+    def __init__(self, webs: Sequence[Place], daemon: Place, preview: Place | None) -> None:
+        self._webs = webs
+        self._daemon = daemon
+        self._preview = preview
+        self.is_ready = False
+        self._began_at = time.monotonic()
+        self._others = [*webs[1:], *([preview] if preview else [])]
+        self._has_begun_others = False
+        #: What the daemon is told of the functions, once they are known.
+        self._functions: dict[str, Any] | None = None
+        self.places = list({id(place): place for place in (webs[0], daemon)}.values())
+        for place in self.places:
+            place.begin()
+
+    @property
+    def processes(self) -> list[ChildProcess]:
+        """All that run."""
+        return [process for place in self.places for process in place.processes]
+
+    @property
+    def functions(self) -> dict[str, Any]:
+        """What was reported of the functions, with those of the preview: None where that does not start."""
+        preview = self._preview.report("loaded").get("functions") if self._preview else None
+        return {**self._webs[0].report("loaded"), "preview_functions": preview}
+
+    @property
+    def timers(self) -> dict[str, Any]:
+        """What the daemon has reported."""
+        return self._daemon.report("ready")
+
+    @property
+    def waits_for(self) -> str:
+        """The processes that a start waits for."""
+        webs = [*self._webs, *filter(None, [self._preview])]
+        loading = [place for place in webs if place.coming is not None and not place.coming.loaded]
+        return ", ".join(place.care.name for place in loading or [self._daemon])
+
+    @property
+    def failed(self) -> ChildProcess | None:
+        """A process without which this version cannot serve, and that does not start."""
+        if self.is_ready:
+            return None
+        processes = [process for place in self._needed for process in place.processes]
+        return next((process for process in processes if process.exit_status() is not None), None)
+
+    def is_late(self, now: float) -> bool:
+        """Whether a process without which it cannot serve takes too long to be ready."""
+        if self.is_ready:
+            return False
+        coming = [(place, place.coming) for place in self._needed if place.coming is not None]
+        # One that waits for the others is not the late one.
+        working = [(place, one) for place, one in coming if one.may_start or not (one.loaded or place is self._daemon)]
+        return any(now - one.began_at > place.care.load_s for place, one in working)
+
+    @property
+    def _needed(self) -> list[Place]:
+        return [place for place in self.places if place is not self._preview]
+
+    def tick(self, now: float, retire: Callable[[ChildProcess], None]) -> None:
+        """Start what can be started; once all are ready, keep them so."""
+        for place in self.places:
+            is_coming = place.coming is not None and place.coming.ready is not None
+            if self.is_ready or place is self._preview or is_coming:
+                place.tick(now, retire)
+        if not self._has_begun_others and self._webs[0].report("loaded"):
+            self._has_begun_others = True
+            self.places += self._others
+            for place in self._others:
+                place.begin()
+        self._let_go_on(now)
+        if not self.is_ready:
+            self.is_ready = self._has_begun_others and all(place.current is not None for place in self._needed)
+
+    def _let_go_on(self, now: float) -> None:
+        """Tell processes that wait for others, and those that take their places later, to go on."""
+        if self._functions is None and self._has_begun_others and self._all_have_loaded(now):
+            self._functions = self.functions
+        if self._functions is not None:
+            _let_start(self._daemon, self._functions)
+        if self.is_ready or self._daemon.report("ready"):
+            for place in [*self._webs, *filter(None, [self._preview])]:
+                if place.report("loaded"):
+                    _let_start(place, {})
+
+    def _all_have_loaded(self, now: float) -> bool:
+        """Whether nothing is to be waited for: live functions must have loaded, a preview had its time to."""
+        preview = self._preview
+        has_preview = preview is None or preview.has_loaded or now - self._began_at > PREVIEW_S
+        return has_preview and all(place.has_loaded for place in self._webs)
+
+
+def _let_start(place: Place, message: dict[str, Any]) -> None:
+    process = place.coming
+    if process is not None and not process.may_start:
+        process.may_start, process.began_at = True, time.monotonic()
+        process.send(start=message)

@@ -1,0 +1,111 @@
+"""Which processes a generation has, and how each is started and watched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.timer import Environment
+from ..project.settings import Settings
+from .generation import Generation
+from .place import Care, Place
+from .process import ChildProcess
+from .request import UpRequest
+from .sockets import Sockets
+
+#: How long a process may leave pings without an answer. The daemon runs no code of the user, so it only hangs with the
+#: machine, or when it was stopped; replacing it ends its runs.
+WEB_SILENCE_S, DAEMON_SILENCE_S = 5.0, 30.0
+#: The same for a process that is to end.
+_ENDING_SILENCE_S = {"daemon": 10.0, "service": 10.0}
+_MB = 1_000_000
+
+
+class Launch:
+    """Starts the processes of a request, on the supervisor's sockets."""
+
+    def __init__(self, request: UpRequest, sockets: Sockets, settings: Settings) -> None:
+        self._request = request
+        self._sockets = sockets
+        self._settings = settings
+
+    def generation(self) -> Generation:
+        """Start a generation."""
+        preview = self._preview() if self._request.has_preview else None
+        if self._settings.processes == "one":
+            service = self._service()
+            return Generation([service], service, preview)
+        webs = [self._web(number) for number in range(1, self._settings.web_processes + 1)]
+        return Generation(webs, self._daemon(), preview)
+
+    def silence_s(self, role: str) -> float:
+        """How long a process that is to end may leave pings without an answer."""
+        return _ENDING_SILENCE_S.get(role, WEB_SILENCE_S)
+
+    @property
+    def _load_s(self) -> float:
+        """How long the functions may take to load."""
+        return float(self._settings.executor_setting("load_timeout_s"))
+
+    def _web(self, number: int) -> Place:
+        name = "the web process" if self._settings.web_processes == 1 else f"the web process {number}"
+
+        def start(is_first: bool) -> ChildProcess:
+            return self._process(
+                "web",
+                listener=self._sockets.live,
+                declares=is_first and number == 1,
+                counts_calls=self._sockets.metrics is not None,
+            )
+
+        grown = self._settings.web_memory_mb * _MB
+        return Place(Care(name, WEB_SILENCE_S, self._load_s, grown_bytes=grown), start)
+
+    def _daemon(self) -> Place:
+        care = Care("the daemon", DAEMON_SILENCE_S, self._daemon_load_s, overlaps=False)
+        return Place(care, lambda _: self._process("daemon", metrics_listener=self._sockets.metrics))
+
+    def _service(self) -> Place:
+        def start(is_first: bool) -> ChildProcess:
+            return self._process(
+                "service",
+                listener=self._sockets.live,
+                metrics_listener=self._sockets.metrics,
+                declares=is_first,
+            )
+
+        care = Care("the service", DAEMON_SILENCE_S, self._load_s + self._daemon_load_s, overlaps=False)
+        return Place(care, start)
+
+    @property
+    def _daemon_load_s(self) -> float:
+        """Its executors have bounds of their own for a worker that loads the functions, and give a reason."""
+        return self._load_s + 30.0
+
+    def _process(self, role: str, **about: Any) -> ChildProcess:
+        environ = {"LEANCLOUD_APP_PORT": str(self._sockets.live.getsockname()[1])}
+        return ChildProcess(role, self._request.as_values(), environ=environ, **about)
+
+    def _preview(self) -> Place:
+        settings, listener = self._settings, self._sockets.stage
+        assert listener is not None
+        environ = {
+            "LEANCLOUD_APP_ENV": Environment.STAGE.value,
+            "LEANCLOUD_APP_PORT": str(listener.getsockname()[1]),
+            "SCHEDULER_STORE": settings.store_url,
+            "SCHEDULER_DURABILITY": settings.durability,
+            "SCHEDULER_STORE_TIMEOUT_S": str(settings.store_timeout_s),
+            "SCHEDULER_TZ": settings.tz,
+            "SCHEDULER_MAX_TIMERS": str(settings.max_timers),
+            "SCHEDULER_KEEP_DAYS": str(settings.keep_days),
+            "SCHEDULER_LOG_LEVEL": settings.log_level,
+            "SCHEDULER_LOG_FORMAT": settings.log_format,
+        }
+
+        def start(_is_first: bool) -> ChildProcess:
+            source = self._request.preview_source(self._request.project())
+            assert source is not None
+            own = UpRequest({}, source.target, as_json=self._request.as_json, is_preview=True)
+            return ChildProcess("stage", own.as_values(), listener=listener, cwd=source.folder, environ=environ)
+
+        grown = settings.web_memory_mb * _MB
+        return Place(Care("the preview", WEB_SILENCE_S, self._load_s, grown_bytes=grown), start)

@@ -1,0 +1,20 @@
+"""Processes that process 1 of a container inherits: it takes note of their end, so that they do not stay as zombies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+
+
+def reap_orphans(own: Collection[int]) -> None:
+    """Take note of the ends of processes that others started; `own` are reaped by whoever started them."""
+    if os.getpid() != 1:
+        return
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid in own:
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)
+        except ChildProcessError:
+            return

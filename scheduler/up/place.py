@@ -1,0 +1,173 @@
+"""A place in a generation that one process fills: it is started, watched, and replaced when it ends or hangs.
+
+Lives here: when a process is replaced, and how long the next attempt waits. Never here: what the process does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .process import ChildProcess
+
+log = logging.getLogger("scheduler.up")
+
+#: The pauses before a process is started again that ended: after the first end, the second in a row, and so on.
+AFTER_END_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
+#: The same for one that does not start: its code is probably broken.
+AFTER_REFUSAL_S = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+#: One that has been ready for this long ended for the first time.
+IS_SOUND_AFTER_S = 30.0
+#: A loaded machine explains silence of up to this many times the bound, or of this many seconds.
+_MOST_PATIENCE, _MOST_PATIENCE_S = 4.0, 60.0
+_MEMORY_EVERY_S, _MEMORY_NOT_AGAIN_S = 10.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """How a process is watched: `grown_bytes` is how much more memory it may take than when it was ready, 0 = no bound.
+
+    `overlaps`: the next one may start while this one still runs.
+    """
+
+    name: str
+    silence_s: float
+    load_s: float
+    overlaps: bool = True
+    grown_bytes: int = 0
+
+
+class Place:
+    """One place; `start` starts a process for it, told whether it is the first there."""
+
+    def __init__(self, care: Care, start: Callable[[bool], ChildProcess]) -> None:
+        self.care = care
+        self._start = start
+        #: The process that serves, and the one that is about to.
+        self.current: ChildProcess | None = None
+        self.coming: ChildProcess | None = None
+        self._replaced = 0
+        self._is_first = True
+        self._start_at = 0.0
+        self._ends_in_a_row = 0
+        self._refusals_in_a_row = 0
+        self._wants_another = False
+        self._memory_at = 0.0
+        self._memory_when_ready = 0
+
+    @property
+    def processes(self) -> list[ChildProcess]:
+        """Those that run."""
+        return [process for process in (self.current, self.coming) if process is not None]
+
+    def report(self, what: str) -> dict[str, Any]:
+        """What a process here has reported when it was `loaded` or `ready`, the one that serves first; else empty."""
+        reports = [report for process in self.processes if (report := getattr(process, what))]
+        return reports[0] if reports else {}
+
+    @property
+    def has_loaded(self) -> bool:
+        """Whether the functions have been loaded here, or did not load at the first try."""
+        return bool(self.report("loaded")) or (not self._is_first and self.coming is None)
+
+    def take_replaced(self) -> int:
+        """How often a process here was replaced since the last call."""
+        taken, self._replaced = self._replaced, 0
+        return taken
+
+    def begin(self) -> None:
+        """Start the first process."""
+        self.coming, self._is_first = self._start(True), False
+
+    def tick(self, now: float, retire: Callable[[ChildProcess], None]) -> None:
+        """See what has become of the processes, and start what is missing; `retire` takes over one to be ended."""
+        if self.current is not None and not self._is_sound(self.current, now):
+            retire(self.current)
+            self.current = None
+        if self.coming is not None:
+            self._look_at_coming(self.coming, now, retire)
+        elif self._needs_another and now >= self._start_at:
+            self.coming = self._start(False)
+
+    @property
+    def _needs_another(self) -> bool:
+        """Whether a process is to be started; one that must not overlap waits until the last has ended."""
+        if self._is_first or (self.current is not None and not self.care.overlaps):
+            return False
+        return self.current is None or self._wants_another
+
+    def _is_sound(self, process: ChildProcess, now: float) -> bool:
+        """Whether a process may go on; one that overlaps goes on until the next is ready."""
+        if (status := process.exit_status()) is not None:
+            self._after_end(now, process)
+            if not self._wants_another:
+                log.error("%s ended with status %d; starting another one%s", self.care.name, status, self._when(now))
+            return False
+        if process.cannot_be_killed(now):
+            log.error("%s was killed, but the kernel has not ended it; going on without it", self.care.name)
+            self._start_at = now
+            return False
+        if self._wants_another:
+            return True
+        if process.silent_s > min(_MOST_PATIENCE_S, self.care.silence_s * _patience()):
+            log.error("%s has not answered for %.0f s; starting another one", self.care.name, process.silent_s)
+            self._wants_another, self._start_at = True, now
+            if self.care.overlaps:
+                self._replaced += 1
+            else:
+                process.kill()
+        elif self._has_grown(process, now):
+            self._wants_another, self._start_at = True, now
+            self._replaced += 1
+        return True
+
+    def _after_end(self, now: float, process: ChildProcess) -> None:
+        self._replaced += 1
+        if now - process.ready_at >= IS_SOUND_AFTER_S:
+            self._ends_in_a_row = 0
+        self._start_at = now + _of(AFTER_END_S, self._ends_in_a_row)
+        self._ends_in_a_row += 1
+
+    def _when(self, now: float) -> str:
+        return f" in {self._start_at - now:.0f} s" if self._start_at > now else ""
+
+    def _has_grown(self, process: ChildProcess, now: float) -> bool:
+        if not self.care.grown_bytes or now < self._memory_at:
+            return False
+        self._memory_at = now + _MEMORY_EVERY_S
+        grown = process.memory_bytes - self._memory_when_ready
+        if grown <= self.care.grown_bytes:
+            return False
+        self._memory_at = now + _MEMORY_NOT_AGAIN_S
+        log.warning("%s has taken %d MB more since it was ready; replacing it", self.care.name, grown // 1_000_000)
+        return True
+
+    def _look_at_coming(self, process: ChildProcess, now: float, retire: Callable[[ChildProcess], None]) -> None:
+        if process.ready is not None:
+            if self.current is not None:
+                retire(self.current)
+            self.current, self.coming, self._wants_another = process, None, False
+            self._refusals_in_a_row, self._memory_when_ready = 0, process.memory_bytes
+            return
+        is_late = now - process.began_at > self.care.load_s
+        if is_late:
+            process.kill()
+        if is_late or process.exit_status() is not None:
+            self.coming = None
+            retire(process)
+            self._start_at = now + _of(AFTER_REFUSAL_S, self._refusals_in_a_row)
+            self._refusals_in_a_row += 1
+            why = f"is not ready within {self.care.load_s:g} s" if is_late else "does not start"
+            log.error("%s %s; trying again%s", self.care.name, why, self._when(now))
+
+
+def _of(pauses: tuple[float, ...], count: int) -> float:
+    return pauses[min(count, len(pauses) - 1)]
+
+
+def _patience() -> float:
+    """By how much the load of the machine may lengthen an answer."""
+    return min(_MOST_PATIENCE, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))

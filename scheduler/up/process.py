@@ -1,0 +1,216 @@
+"""One child process of the supervisor: its start, the messages between the two, its signs of life, and its end.
+
+Lives here: the supervisor's end of what handover.py describes. Never here: when a process is started or replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .handover import VARIABLE, Handover
+
+#: How often a process is asked for a sign of life.
+PING_EVERY_S = 1.0
+#: How long a killed process is waited for.
+KILL_TIMEOUT_S = 5.0
+#: The supervisor itself may stand still, in a suspended machine say: a pause of its own counts as silence up to this.
+_LONGEST_LOOK_S = 1.5
+_READ_SIZE = 65_536
+#: The longest message, and the most that waits to be sent.
+_MOST_BYTES = 16_000_000
+#: The messages that are tables.
+_REPORTS = ("loaded", "ready")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class ChildProcess:
+    """A process that serves on sockets of the supervisor, and dies with it; `role` is that of program.py."""
+
+    def __init__(
+        self,
+        role: str,
+        request: Mapping[str, Any],
+        *,
+        listener: socket.socket | None = None,
+        metrics_listener: socket.socket | None = None,
+        declares: bool = True,
+        counts_calls: bool = False,
+        cwd: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.role = role
+        self._channel, far = socket.socketpair()
+        lifeline_far, self._lifeline = os.pipe()
+        handover = Handover(
+            channel=far.fileno(),
+            lifeline=lifeline_far,
+            request=request,
+            listener=listener.fileno() if listener else None,
+            metrics_listener=metrics_listener.fileno() if metrics_listener else None,
+            declares=declares,
+            counts_calls=counts_calls,
+        )
+        # With -P: no file of the user's folder is to take the place of a module that this program imports.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "scheduler.up.program", role],
+            pass_fds=handover.descriptors,
+            start_new_session=True,
+            cwd=cwd,
+            env={**os.environ, **(environ or {}), VARIABLE: handover.as_text()},
+        )
+        far.close()
+        os.close(lifeline_far)
+        self._channel.setblocking(False)
+        self._text = self._unsent = b""
+        #: Whether it is out of reach: its end of the channel is closed, or what comes from there is not a message.
+        self.is_cut = False
+        self._messages: list[dict[str, Any]] = []
+        #: When it began to do what it is waited for.
+        self.began_at = time.monotonic()
+        #: What it reported when it had loaded the functions, when it was ready, and why it cannot start.
+        self.loaded: dict[str, Any] | None = None
+        self.ready: dict[str, Any] | None = None
+        self.refusal: str | None = None
+        self.ready_at = 0.0
+        #: Whether it was told to go on with its start.
+        self.may_start = False
+        #: How often it was told to stop: once, or twice for at once.
+        self.told = 0
+        #: For how long its answer to a ping has been missing.
+        self.silent_s = 0.0
+        self._ping_at = 0.0
+        self._awaits_answer = False
+        self._status: int | None = None
+        self._killed_at: float | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def fileno(self) -> int:
+        """The channel, readable when there is a message."""
+        return self._channel.fileno()
+
+    # Messages
+
+    def send(self, **message: Any) -> None:
+        """Send a message without waiting; what does not fit now is sent with the next look."""
+        self._unsent += json.dumps(message).encode() + b"\n"
+        self._send_rest()
+
+    def _send_rest(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._unsent:
+                self._unsent = self._unsent[self._channel.send(self._unsent, socket.MSG_NOSIGNAL) :]
+        if len(self._unsent) > _MOST_BYTES:  # one that reads nothing hangs, and is replaced for that
+            self._unsent = b""
+
+    def receive(self) -> None:
+        """Take in what it has sent. A function may have written to the channel, or closed it, by accident."""
+        while not self.is_cut:
+            try:
+                piece = self._channel.recv(_READ_SIZE)
+            except OSError:
+                return
+            *lines, self._text = (self._text + piece).split(b"\n")
+            try:
+                for line in lines:
+                    self._take(json.loads(line))
+            except (ValueError, TypeError, RecursionError):
+                self.is_cut = True
+            self.is_cut = self.is_cut or not piece or len(self._text) > _MOST_BYTES
+
+    def _take(self, message: Any) -> None:
+        if not isinstance(message, dict) or not all(isinstance(message.get(name, {}), dict) for name in _REPORTS):
+            raise TypeError("not a message of ours")
+        if "pong" in message:
+            self.silent_s, self._awaits_answer = 0.0, False
+        if "loaded" in message:
+            self.loaded = message["loaded"]
+        if "ready" in message:
+            self.ready, self.ready_at = message["ready"], time.monotonic()
+        if "refusal" in message:
+            self.refusal = str(message["refusal"])
+        self._messages.append(message)
+
+    def taken_messages(self) -> list[dict[str, Any]]:
+        """What it has sent since the last call."""
+        self.receive()
+        taken, self._messages = self._messages, []
+        return taken
+
+    def look(self, now: float, elapsed_s: float) -> None:
+        """Ask for a sign of life once a second; count how long one has been missing."""
+        self._send_rest()
+        if self._awaits_answer or self.is_cut:
+            self.silent_s += min(elapsed_s, _LONGEST_LOOK_S)
+        elif now >= self._ping_at:
+            self._ping_at, self._awaits_answer = now + PING_EVERY_S, True
+            self.send(ping=0)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it has in memory; 0 where that cannot be told."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+        return 0
+
+    # The end
+
+    def exit_status(self) -> int | None:
+        """The return code, negative for a signal; None while the process runs.
+
+        What a process has started, and that shares its group, ends with it unless it ended in order.
+        """
+        if self._status is None and self._has_ended():
+            # Before it is reaped, so that its pid still is the number of its group.
+            if self.is_killed or not self.told:
+                self._signal_group()
+            self._status = self._process.poll()
+            self.receive()
+            self._channel.close()
+            os.close(self._lifeline)
+        return self._status
+
+    def _has_ended(self) -> bool:
+        if self._process.returncode is not None:
+            return True
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
+
+    def tell_to_stop(self, how: str) -> None:
+        """Order it to stop: `stop` or `replaced` at most once, then `at once`."""
+        wanted = 2 if how == "at once" else 1
+        if self.told < wanted:
+            self.told = wanted
+            self.send(stop=how)
+
+    def kill(self) -> None:
+        """Send SIGKILL to it and its group, once; the end shows in `exit_status`."""
+        if self._status is None and self._killed_at is None:
+            self._killed_at = time.monotonic()
+            self._signal_group()
+
+    @property
+    def is_killed(self) -> bool:
+        return self._killed_at is not None
+
+    def cannot_be_killed(self, now: float) -> bool:
+        """Whether the kernel has not ended it in time: it hangs in a disk, say, and will run no more code of ours."""
+        return self._killed_at is not None and self._status is None and now - self._killed_at > KILL_TIMEOUT_S
+
+    def _signal_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)

@@ -1,0 +1,66 @@
+"""The program of the processes of `scheduler up`: `python -m scheduler.up.program ROLE`, started by the supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+
+from quartzcron import CronError
+
+from ..errors import SchedulerError
+from ..formats.error_text import explained
+from .handover import Channel, Handover, received_handover
+from .log_setup import log_to_stderr
+from .nonblocking_output import nonblocking_stdio
+from .orders import Orders
+from .request import UpRequest
+
+#: Role → the function that serves it, imported when it is known which one this process has.
+ROLES: Mapping[str, str] = {
+    "web": "web:serve_live",
+    "daemon": "daemon:serve_timers",
+    "stage": "web:serve_stage",
+    "service": "service:serve_all",
+}
+
+
+def main() -> None:
+    """Serve in the role that the arguments name, and end."""
+    handover = received_handover()
+    if handover is None:
+        sys.exit("only scheduler up starts this program")
+    try:
+        status = _run(ROLES[sys.argv[1]], handover)
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Threads that the user's code has started are not waited for.
+    os._exit(status)
+
+
+@nonblocking_stdio()
+def _run(role: str, handover: Handover) -> int:
+    channel = Channel(handover.channel)
+    orders = Orders(channel)
+    orders.follow()
+    request = UpRequest(**handover.request)
+    try:
+        log_to_stderr(request.project().settings)
+        module, _, function = role.partition(":")
+        serve: Callable[[Handover, UpRequest, Channel, Orders], int]
+        serve = getattr(importlib.import_module(f".{module}", __package__), function)
+        return serve(handover, request, channel, orders)
+    except (SchedulerError, CronError) as error:
+        channel.send(refusal=explained(error))
+        return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What the command line asks of `scheduler up`, as the supervisor hands it to its processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..core.timer import Environment
+from ..errors import ConfigError
+from ..project.preview_sources import PreviewSource
+from ..project.project import Project, current_project
+
+
+@dataclass(frozen=True, slots=True)
+class UpRequest:
+    """The options of the command line, the target, and whether there is a preview.
+
+    Each process makes the project from it anew, so that one that is started later sees the settings as they are then.
+    `generated_keys` are the keys that the supervisor found or made; all processes have them in their environment.
+    `is_preview`: it is the preview's own, in the folder of its sources.
+    """
+
+    options: Mapping[str, Any]
+    target: str | None = None
+    has_preview: bool = False
+    preview_folder: str | None = None
+    as_json: bool = False
+    generated_keys: Mapping[str, str] | None = None
+    is_preview: bool = False
+
+    def as_values(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    def project(self) -> Project:
+        """The project; beside a preview it is production."""
+        project = current_project(**self.options)
+        return _as_production(project) if self.has_preview else project
+
+    def target_name(self, project: Project) -> str:
+        """The target that is served; TargetError where there is none."""
+        return project.required_target_name(self.target)
+
+    def preview_source(self, project: Project) -> PreviewSource | None:
+        """The sources of the preview, None where there is none."""
+        return PreviewSource.find(project, self.preview_folder, self.target) if self.has_preview else None
+
+
+def _as_production(project: Project) -> Project:
+    """The project as environment production; ConfigError where stage was asked for."""
+    if project.only_environment is Environment.STAGE:
+        origin = project.settings.origin("environment")
+        raise ConfigError(f"{origin}: with a preview (--stage PORT), the environment must be production")
+    return Project(replace(project.settings, environment=Environment.PRODUCTION.value))

@@ -1,0 +1,229 @@
+"""The supervisor of `scheduler up`: signals, listening sockets, the banner, and processes that are kept running.
+
+No code of the user runs here, nothing reads the store, and nothing waits without a bound. When a source file changes
+under --reload, a whole new generation of processes replaces the present one once it is ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .announcement import announce, warn
+from .generation import Generation
+from .launch import Launch
+from .orphans import reap_orphans
+from .process import ChildProcess
+from .reload import Sources
+from .request import UpRequest
+from .sockets import Sockets
+from .stop_signals import StopSignals
+from .stopping import DRAIN_S, Stopping, has_gone, kill_named
+
+log = logging.getLogger("scheduler.up")
+
+#: The longest sleep; a message of a process, or a signal, wakes it.
+_LOOK_EVERY_S = 0.25
+#: How often is said what a start waits for.
+_SAY_WAITING_EVERY_S = 5.0
+
+
+def supervise(request: UpRequest, sockets: Sockets, folders: Sequence[Path]) -> int:
+    """Keep processes serving until a stop signal; returns the exit status. `folders` are watched for changes."""
+    return Supervisor(request, sockets, folders).run()
+
+
+class Supervisor:
+    """Keeps one generation of processes serving."""
+
+    def __init__(self, request: UpRequest, sockets: Sockets, folders: Sequence[Path]) -> None:
+        self._request = request
+        self._sockets = sockets
+        self._settings = request.project().settings
+        self._sources = Sources(folders) if folders else None
+        self._launch = Launch(request, sockets, self._settings)
+        self._signals = StopSignals()
+        self._serving: Generation | None = None
+        self._coming: Generation | None = None
+        #: What is being loaded, for the log, and since when.
+        self._coming_is, self._coming_since = "", 0.0
+        self._said_waiting_at = 0.0
+        #: Processes that end, and when each is killed; None: its runs have their own limits.
+        self._retiring: dict[ChildProcess, float | None] = {}
+        self._refusals: set[str] = set()
+        self._woken, self._waker = os.pipe()
+        os.set_blocking(self._waker, False)
+        os.set_blocking(self._woken, False)
+        self._looked_at = time.monotonic()
+
+    def run(self) -> int:
+        """Serve until a stop signal; the exit status."""
+        with self._signals.passed_to(self._wake):
+            self._begin("")
+            while not self._signals.received:
+                now = self._look()
+                self._end_retired(now)
+                if self._coming is not None and (status := self._look_at_coming(self._coming, now)) is not None:
+                    return self._end(status)
+                if self._serving is not None:
+                    self._serving.tick(now, self._retire)
+                    self._report_replaced(self._serving)
+                    self._look_at_sources(now)
+            return self._end(None)
+
+    # One look at everything
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._waker, b"x")
+
+    def _look(self) -> float:
+        """Sleep until there is something to do; take in messages, ends and signs of life."""
+        processes = self._processes()
+        _select([self._woken, *(process for process in processes if not process.is_cut)])
+        now = time.monotonic()
+        elapsed_s, self._looked_at = now - self._looked_at, now
+        for process in processes:
+            self._take_messages(process)
+            if process.exit_status() is None and (process.ready is not None or process.told):
+                process.look(now, elapsed_s)
+        reap_orphans({process.pid for process in processes})
+        return now
+
+    def _processes(self) -> list[ChildProcess]:
+        of_generations = [generation.processes for generation in (self._serving, self._coming) if generation]
+        return [*(process for some in of_generations for process in some), *self._retiring]
+
+    def _take_messages(self, process: ChildProcess) -> None:
+        for message in process.taken_messages():
+            refusal = message.get("refusal")
+            if refusal and refusal not in self._refusals:
+                self._refusals.add(refusal)
+                stage = "stage: " if process.role == "stage" else ""
+                click.echo(f"Error: {stage}{refusal}", err=True)
+            elif message.get("answered"):
+                self._tell_daemon(answered=message["answered"])
+
+    def _tell_daemon(self, **message: Any) -> None:
+        for process in self._serving.processes if self._serving else ():
+            if process.role == "daemon" and process.ready is not None:
+                process.send(**message)
+
+    # Generations
+
+    def _begin(self, what: str) -> None:
+        """Start a generation; `what` names the files that have changed."""
+        self._coming_is, self._coming_since = what, time.monotonic()
+        self._said_waiting_at = self._coming_since
+        self._refusals.clear()
+        self._coming = self._launch.generation()
+
+    def _look_at_coming(self, coming: Generation, now: float) -> int | None:
+        """Go on with a generation that starts; the exit status where the first one cannot serve."""
+        coming.tick(now, self._retire)
+        if coming.is_ready:
+            self._promote(coming, now)
+        elif coming.is_late(now) or coming.failed:
+            status = self._failure(coming)
+            self._abort(coming)
+            return None if self._serving else status
+        elif now - self._said_waiting_at >= _SAY_WAITING_EVERY_S:
+            self._said_waiting_at = now
+            log.info("not ready yet, after %.0f s: %s", now - self._coming_since, coming.waits_for)
+        return None
+
+    def _promote(self, coming: Generation, now: float) -> None:
+        before, self._serving, self._coming = self._serving, coming, None
+        if before is None:
+            announce(self._request, self._sockets, coming.functions, coming.timers)
+        else:
+            for process in before.processes:
+                self._retire(process)
+            log.info("%s changed; reloaded in %.1f s", self._coming_is, now - self._coming_since)
+        warn(coming.timers)
+
+    def _failure(self, coming: Generation) -> int:
+        """Log why a generation does not serve, after what its processes have said; returns the exit status."""
+        keeps = "the last good version keeps serving"
+        failed = coming.failed
+        for process in coming.processes:
+            self._take_messages(process)
+        if failed is None:
+            log.error("%s is not ready in time: %s", self._coming_is or "the functions", coming.waits_for)
+        elif self._serving:
+            log.error("%s changed, but does not start; %s", self._coming_is, keeps)
+        elif not failed.refusal:
+            log.error("%s ended before it was ready, with status %s", failed.role, failed.exit_status())
+        status = failed.exit_status() if failed and not failed.refusal else 2
+        return 2 if status is None else status if status >= 0 else 128 - status
+
+    def _abort(self, coming: Generation) -> None:
+        self._coming = None
+        for process in coming.processes:
+            process.kill()
+            self._retiring[process] = None
+
+    def _look_at_sources(self, now: float) -> None:
+        names = self._sources.changed(now) if self._sources else []
+        if names:
+            if self._coming:
+                self._abort(self._coming)
+            self._begin(", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else ""))
+
+    def _report_replaced(self, serving: Generation) -> None:
+        names = [place.care.name for place in serving.places for _ in range(place.take_replaced())]
+        if names:
+            self._tell_daemon(replaced=names)
+
+    # The end of processes
+
+    def _retire(self, process: ChildProcess) -> None:
+        """Have a process end that another one has replaced; one that serves HTTP has a bound of time for that."""
+        if process.ready is None:
+            process.kill()
+        process.tell_to_stop("replaced")
+        bounded = process.role in ("web", "stage")
+        self._retiring[process] = time.monotonic() + DRAIN_S if bounded else None
+
+    def _end_retired(self, now: float) -> None:
+        """Forget retired processes that have ended, and kill those whose time has passed, or that hang."""
+        for process, kill_at in list(self._retiring.items()):
+            if has_gone(process, now):
+                del self._retiring[process]
+            elif now >= kill_at if kill_at is not None else process.silent_s > self._launch.silence_s(process.role):
+                kill_named(process)
+
+    def _end(self, status: int | None) -> int:
+        """End all processes; the exit status, unless one is given already."""
+        processes = self._processes()
+        self._serving = self._coming = None
+        self._retiring = dict.fromkeys(processes)
+        # So that no client connects to a port at which nobody answers any more; metrics are served to the end.
+        for listener in filter(None, (self._sockets.live, self._sockets.stage)):
+            listener.close()
+        stopping = Stopping(processes, self._signals.received, self._settings.stop_timeout_s, self._launch.silence_s)
+        if status is not None:
+            stopping.at_once()
+        while not stopping.is_over:
+            stopping.look(self._look())
+        return stopping.status if status is None else status
+
+
+def _select(sources: Sequence[Any]) -> None:
+    """Sleep until there is something to read from one of them, or for a moment."""
+    try:
+        ready, _, _ = select.select(sources, [], [], _LOOK_EVERY_S)
+    except (OSError, ValueError):  # a channel was closed with its process
+        time.sleep(0.01)
+        return
+    for source in ready:
+        if isinstance(source, int):
+            os.read(source, 1024)

@@ -1,0 +1,143 @@
+"""The end of scheduler up: runs in progress may end, nothing else is waited for without a bound."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.scheduler.up.test_isolation import CLOUD, calls
+from tests.scheduler.up_process import children, clean_environ, cli, count_of, curl, living, up
+from tests.waiting import PATIENCE_S, eventually, slowed
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "cloud.py").write_text(CLOUD)
+    return tmp_path
+
+
+def run_slow(folder: Path) -> None:
+    """Begin a run of eight seconds."""
+    cli(folder, "timers", "add", "slow", "--function", "slow", "--every", "3600")
+    cli(folder, "timers", "run", "slow")
+    eventually((folder / "begun").exists)
+
+
+def outcomes(folder: Path, outcome: str) -> int:
+    return count_of(folder, f"SELECT count(*) FROM runs WHERE outcome = '{outcome}'")
+
+
+@pytest.mark.parametrize("options", [(), ("--one-process",)])
+def test_one_signal_after_a_reload_waits_for_the_run_of_the_previous_version(
+    folder: Path, options: tuple[str, ...]
+) -> None:
+    """A process that retires has been told once already; that is not the second time."""
+    with up(folder, "--reload", *options) as running:
+        run_slow(folder)
+        (folder / "cloud.py").write_text(CLOUD + "\n# changed\n")
+        eventually(lambda: running.stderr, lambda seen: "reloaded in" in seen)
+        status, stderr = running.stop()
+    assert (status, outcomes(folder, "succeeded")) == (0, 1), stderr
+
+
+def test_a_signal_to_every_process_counts_once(folder: Path) -> None:
+    """As when a service manager or a terminal sends one to all; the workers are not among them."""
+    with up(folder) as running:
+        run_slow(folder)
+        processes = [running.process.pid, *children(running.process.pid)]
+        for number in (signal.SIGINT, signal.SIGTERM):
+            for pid in processes[1:]:
+                os.kill(pid, number)
+        running.process.send_signal(signal.SIGTERM)
+        status, stderr = running.ended()
+    assert (status, outcomes(folder, "succeeded")) == (0, 1), stderr
+
+
+def test_ctrl_c_reaches_the_supervisor_only(folder: Path) -> None:
+    """Its children are no members of the foreground process group; the first Ctrl-C waits, the second does not."""
+    with up(folder) as running:
+        run_slow(folder)
+        assert {os.getpgid(pid) for pid in children(running.process.pid)}.isdisjoint({os.getpgid(running.process.pid)})
+        running.process.send_signal(signal.SIGINT)
+        eventually(lambda: running.stderr, lambda seen: "waiting for 1 in progress" in seen)
+        running.process.send_signal(signal.SIGINT)
+        status, stderr = running.ended()
+    assert (status, outcomes(folder, "abandoned")) == (128 + signal.SIGINT, 1), stderr
+
+
+def test_a_run_that_takes_longer_than_the_time_for_stopping_is_abandoned(folder: Path) -> None:
+    """`stop_timeout_s`; the log says what was not waited for."""
+    with up(folder, SCHEDULER_STOP_TIMEOUT_S="1") as running:
+        run_slow(folder)
+        status, stderr = running.stop()
+    assert (status, outcomes(folder, "abandoned")) == (0, 1), stderr
+    assert "still in progress, and ended now: daemon" in stderr
+
+
+@pytest.mark.parametrize("role", ["web", "daemon"])
+def test_it_ends_although_a_process_stands_still(folder: Path, role: str) -> None:
+    """One that was stopped by SIGSTOP is killed, by one signal, and named."""
+    with up(folder) as running:
+        processes = children(running.process.pid)
+        stopped = running.only(role)
+        os.kill(stopped, signal.SIGSTOP)
+        started = time.monotonic()
+        status, stderr = running.stop()
+        assert time.monotonic() - started < slowed(30)
+    assert status == 0
+    assert f"killed, since it does not end: {role} (process {stopped})" in stderr
+    assert living(*processes) == []
+
+
+def test_it_ends_although_a_function_holds_the_interpreter(folder: Path) -> None:
+    """The web process is killed; the daemon records its runs first."""
+    with up(folder) as running:
+        calls(running, "hold")
+        run_slow(folder)
+        status, stderr = running.stop()
+    assert (status, outcomes(folder, "succeeded")) == (0, 1), stderr
+
+
+def test_two_signals_end_it_at_once_although_everything_stands_still(folder: Path) -> None:
+    """Every process was stopped by SIGSTOP."""
+    with up(folder) as running:
+        processes = children(running.process.pid)
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        started = time.monotonic()
+        status, _ = running.stop()
+        assert time.monotonic() - started < slowed(15)
+    assert status == 128 + signal.SIGTERM
+    assert living(*processes) == []
+
+
+def test_a_signal_while_the_functions_load_ends_it(folder: Path) -> None:
+    """Nothing is in progress yet, so nothing is waited for."""
+    (folder / "cloud.py").write_text("open('loading', 'w').close()\n__import__('time').sleep(100)\n")
+    words = [sys.executable, "-m", "scheduler", "up", "--port", "0"]
+    process = subprocess.Popen(words, cwd=folder, env=clean_environ())
+    eventually((folder / "loading").exists)
+    processes = children(process.pid)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    assert living(*processes) == []
+
+
+def test_an_import_of_half_a_minute_is_waited_for(folder: Path) -> None:
+    """What is waited for is said; there is no limit of half a minute."""
+    (folder / "cloud.py").write_text("import os\nif 'web' in open('/proc/self/cmdline').read():\n    "
+                                     "__import__('time').sleep(12)\n" + CLOUD)  # fmt: skip
+    with up(folder) as running:
+        assert curl(running.facts["call"])[0] == 200
+        assert "not ready yet, after 5 s: the web process" in running.stderr
+        running.stop()
