@@ -17,6 +17,8 @@ from .broker_connection import SIGNAL_S, connect
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   celery.worker.consumer.Consumer.ensure_connected(conn)   called for every connection; sets first_connection_attempt
 #   celery.worker.consumer.Consumer.register_with_event_loop(hub)   called once the event loop exists
+#   celery.worker.consumer.Consumer.call_soon_ack(p, *args, **kwargs)   calls p at once without an event loop,
+#       and logs the traceback of what it raises
 #   celery.worker.state.maybe_shutdown()   raises where a signal has asked the worker to end
 #   kombu's hub: call_repeatedly, call_later, create_loop; the pool's register_with_event_loop(hub)
 
@@ -50,6 +52,16 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         super().register_with_event_loop(hub)
         # The loop checks for signals whenever it wakes up; Celery's own wakes up every five seconds.
         hub.call_repeatedly(SIGNAL_S, int)
+
+    def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.hub is not None:
+            return super().call_soon_ack(p, *args, **kwargs)
+        try:
+            return p(*args, **kwargs)
+        except Exception as error:
+            # The broker is gone. It will deliver the message once more, and the rows of its runs refuse it then.
+            log.info("a message could not be acknowledged (%s)", error)
+            return None
 
     def _watch_children(self) -> None:
         """Register the children with the event loop again; Celery has unregistered them with the connection."""

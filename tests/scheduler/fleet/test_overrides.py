@@ -23,6 +23,7 @@ pytest.importorskip("pgmq")
 METHODS = {
     # celery_consumer.py
     "celery.worker.consumer.consumer:Consumer.ensure_connected": "3f79cf3bb6d6",
+    "celery.worker.consumer.consumer:Consumer.call_soon_ack": "39f8579d0762",
     "celery.worker.consumer.consumer:Consumer.register_with_event_loop": "aacc1dedab42",
     "celery.worker.state:maybe_shutdown": "e15d0ed41e2c",
     # celery_pool.py
