@@ -75,8 +75,8 @@ def error_text(error: BaseException) -> str:
     try:
         code = f" [{error.code}]" if isinstance(error, LeanEngineError) else ""
         return _storable(f"{type(error).__name__}{code}: {error}")
-    except Exception:
-        return f"{type(error).__name__} (str() of the exception failed)"
+    except BaseException:  # whatever the exception's own code raises
+        return _storable(f"{type(error).__name__[: MAX_SHOWN // 2]} (str() of the exception failed)")
 
 
 def result_text(result: object) -> str:
@@ -91,7 +91,7 @@ def result_text(result: object) -> str:
             if length > MAX_SHOWN:
                 break
         return _storable("".join(pieces))
-    except Exception:  # not JSON, or an object whose own code raises
+    except BaseException:  # not JSON, or an object whose own code raises
         return _repr(result)
 
 
@@ -104,8 +104,8 @@ def _repr(result: object) -> str:
     limited.maxlist = limited.maxtuple = limited.maxdict = limited.maxset = 20
     try:
         return _storable(limited.repr(result))
-    except Exception as error:
-        return f"<{type(result).__name__}, whose repr raises {type(error).__name__}>"
+    except BaseException as error:
+        return _storable(f"<{type(result).__name__}, whose repr raises {type(error).__name__}>")
 
 
 def _storable(text: str) -> str:

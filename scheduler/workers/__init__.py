@@ -9,6 +9,7 @@
     worker.py         WorkerProcess: the daemon's side of one process: what was sent to it, what it reported
     chunk.py          Chunk: tasks that were sent together
     silence.py        for how long a worker has not answered although it could have
+    worker_lines.py   what a worker prints, by run, within the limits
     raw_output.py     what child processes and C code of a worker print
     protocol.py       the orders that a worker is sent
     worker_messages.py  what a worker tells the daemon, and why that can be believed
@@ -19,6 +20,7 @@
     process_state.py  what the process has in one copy, put back after each run
     reaper.py         the worker as the reaper of its descendants
     unended.py        killed processes that the kernel cannot end yet
+    run_threads.py    which run a thread belongs to
     process_tree.py   killing a process with all its descendants; dying with the daemon
     niceness.py       lower priority for workers that start or run for long
 

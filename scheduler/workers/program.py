@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from contextvars import copy_context
@@ -48,6 +49,7 @@ def main() -> None:
     progress = ProgressCell.shielded(progress_fd)
     sender = Sender(results, progress.tag)
     output = RunOutput(sender.line, monotonic_us)
+    output.threads.follow()
     sys.stdout, sys.stderr = output.stdout, output.stderr
     try:
         registry = load(target).registry
@@ -89,6 +91,7 @@ def _serve(tasks: socket.socket, sender: Sender, progress: ProgressCell, registr
         if (now_us := monotonic_us()) >= look_at:
             reaper.look()
             look_at = now_us + LOOK_EVERY_US
+        progress.show_left_over(threading.active_count() > 1 or reaper.has_children)
 
 
 def _warm_up(orders: list[protocol.Order], output: RunOutput) -> None:

@@ -17,7 +17,8 @@ class ProgressCell:
     """How far a worker is, readable even after it was killed.
 
     Words of eight bytes: [0] the task begun last, [1] the revoked chunk, of which no further task may begin, [2] how
-    many warm-ups were gone through, [3] the tag of the worker's messages, then two banks, used by chunks in turn, of
+    many warm-ups were gone through, [3] the tag of the worker's messages, [4] whether earlier runs left threads or
+    processes behind, then two banks, used by chunks in turn, of
     two words a task: when it started, and when it ended as a plain success. An aligned store of eight bytes is never
     seen half done; `struct.pack_into` would clear the bytes first.
 
@@ -80,7 +81,16 @@ class ProgressCell:
         """Show that one more warm-up was gone through."""
         self._words[2] += 1
 
+    def show_left_over(self, is_left_over: bool) -> None:
+        """Show whether earlier runs have left threads or processes behind, which may print."""
+        self._words[4] = is_left_over
+
     # The daemon's side
+
+    @property
+    def has_left_over(self) -> bool:
+        """Whether earlier runs have left threads or processes behind."""
+        return bool(self._words[4])
 
     def new_tag(self) -> bytes:
         """Give the worker the tag of its messages, a random one."""

@@ -36,10 +36,14 @@ class Reaper:
         self._children = Path(f"/proc/self/task/{os.getpid()}/children")
         #: How often each ended child was seen.
         self._seen: dict[int, int] = {}
+        #: Whether there were children at the last look.
+        self.has_children = False
 
     def look(self) -> None:
         """Wait for the children that ended at least ten looks ago."""
-        ended = [pid for pid in self._pids() if _has_ended(pid)]
+        pids = self._pids()
+        ended = [pid for pid in pids if _has_ended(pid)]
+        self.has_children = len(pids) > len(ended)
         self._seen = {pid: self._seen.get(pid, 0) + 1 for pid in ended}
         for pid, looks in self._seen.items():
             if looks > _LOOKS:

@@ -41,8 +41,7 @@ class Results:
             else:
                 task, packed = ended
                 self.end(task, packed.unpacked(), packed.took_s)
-        if worker.lines:
-            self.take_lines(worker)
+        self.take_lines(worker)
 
     def _end_plainly(self, ended: PlainSuccesses) -> None:
         for task, (started_at, ended_at) in zip(*ended, strict=True):
@@ -79,8 +78,7 @@ class Results:
 
     def take_lines(self, worker: WorkerProcess) -> None:
         """Take the lines of a worker: those of a run go to the history, others to the log."""
-        lines, worker.lines = worker.lines, []
-        for line in lines:
+        for line in worker.lines.taken():
             if line.run_id:
                 self._report.lines.append(line)
             else:

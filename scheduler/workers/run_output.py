@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..core.log_limits import LineCutter, LineLimit
+from .run_threads import RunThreads
 from .worker_clock import monotonic_us
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: How many bytes are decoded at a time.
 _PIECE = 65_536
+#: Of how many ended runs whose threads go on unfinished lines are kept.
+_MOST_LEFT_OVER = 100
 
 
 class RunOutput:
@@ -36,6 +39,9 @@ class RunOutput:
         self.now_us = now_us
         self._run_id = 0
         self._limit = LineLimit()
+        self.threads = RunThreads(lambda: self._run_id)
+        #: For the lines of threads that outlive their runs; it does not begin anew with each run.
+        self._left_over_limit = LineLimit()
         #: Whether anything was written since the last run.
         self.has_text = False
         self.stdout = RunStream(self, "info")
@@ -61,8 +67,15 @@ class RunOutput:
 
     def add_line(self, level: str, text: str) -> None:
         """Send a line, unless the run has printed too many."""
-        if self._limit.allows(monotonic_us() / 1_000_000):
-            self._send(self._run_id, self.now_us(), level, text.encode("utf-8", "replace").decode())
+        run_id = self.threads.run_of_thread()
+        limit = self._limit if run_id == self._run_id else self._left_over_limit
+        if limit.allows(monotonic_us() / 1_000_000):
+            self._send(run_id, self.now_us(), level, text.encode("utf-8", "replace").decode())
+
+    def left_over_run(self) -> int:
+        """The run of the calling thread if that has ended, else 0."""
+        run_id = self.threads.run_of_thread()
+        return 0 if run_id == self._run_id else run_id
 
 
 class RunBytes(io.RawIOBase):
@@ -72,14 +85,27 @@ class RunBytes(io.RawIOBase):
         self._output = output
         self._cutter = LineCutter(lambda text: output.add_line(level, text))
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        #: Of threads that outlive their runs, so that their lines do not mix with those of the run in progress.
+        self._left_over: dict[int, LineCutter] = {}
+        self._level = level
 
     def write(self, data: ReadableBuffer) -> int:
+        if run_id := self._output.left_over_run():
+            return self._write_left_over(run_id, bytes(memoryview(data)))
         self._output.has_text = True
         with memoryview(data).cast("B") as view:
             # In pieces, because a line of a gigabyte must not be copied as a whole.
             for start in range(0, len(view), _PIECE):
                 self._cutter.feed(self._decoder.decode(view[start : start + _PIECE]))
             return len(view)
+
+    def _write_left_over(self, run_id: int, data: bytes) -> int:
+        if run_id not in self._left_over and len(self._left_over) >= _MOST_LEFT_OVER:
+            self._left_over.clear()
+        if run_id not in self._left_over:
+            self._left_over[run_id] = LineCutter(lambda text: self._output.add_line(self._level, text))
+        self._left_over[run_id].feed(data.decode("utf-8", "replace"))
+        return len(data)
 
     def writable(self) -> bool:
         return True

@@ -18,9 +18,7 @@ from pathlib import Path
 
 from ..clock import Clock
 from ..core.breaker import Verdict
-from ..core.log_limits import LineLimit
-from ..core.run import Line, Outcome, Task
-from ..core.timestamps import instant
+from ..core.run import Outcome, Task
 from ..executors import PlainSuccesses
 from . import niceness, process_tree, protocol, worker_messages
 from .chunk import Chunk, wall_offset_us
@@ -28,9 +26,9 @@ from .loading import Loading
 from .progress_cell import ProgressCell
 from .protocol import PackedEnding, PackedLine
 from .queue import LONG_S
-from .raw_output import RawOutput
 from .silence import Silence
 from .unended import unended
+from .worker_lines import WorkerLines
 from .worker_messages import Broken, Done, Ended, ProtocolError, Ready
 
 #: How many messages are read at a time, and after how many that are none the worker is killed at once.
@@ -55,8 +53,6 @@ class WorkerProcess:
         self.started_at = clock.monotonic()
         #: Why it could not load the functions.
         self.load_error: str | None = None
-        #: Lines of runs, and with `run_id` 0 those that belong to no run.
-        self.lines: list[Line] = []
         #: Tasks of a revoked chunk that the worker has not begun.
         self.given_back: list[Task] = []
         #: The run during which something came that is no message, 0 for none; the worker gets no more tasks.
@@ -76,11 +72,11 @@ class WorkerProcess:
         self._noise = 0
         self._broke_protocol = False
         self._is_low_priority = False
-        self._limit = LineLimit()
         # The daemon keeps the reading end of the tasks too, and takes back from it what the worker has not read.
         self._tasks, self._tasks_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
         self._results, results_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
-        self._raw_output = RawOutput(self._add_raw_line)
+        self.lines = WorkerLines(clock, lambda: self.current, lambda: self._progress.has_left_over)
+        self._raw_output = self.lines.raw_output
         lifeline_far, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as shared:
             shared.truncate(ProgressCell.SIZE)
@@ -281,7 +277,8 @@ class WorkerProcess:
             case Broken(why) if not self.ready:
                 self.load_error = why
             case PackedLine():
-                self._add_line(message)
+                is_ours = head is not None and any(task.run_id == message.run_id for task in head.tasks)
+                self.lines.add(message, self._wall_offset_us(), is_ours=is_ours)
             case Ended(number, index, ending) if head and number == head.number:
                 yield from self._plain_successes(up_to=index)
                 if index != head.ended or not head.left:
@@ -331,9 +328,12 @@ class WorkerProcess:
         return task, ending._replace(started_at=started_at, ended_at=ended_at, lines_dropped=dropped)
 
     def _wall_times(self, times: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        return self._chunks[0].wall_times(times, int(self._clock.monotonic() * 1_000_000), self._wall_offset_us())
+
+    def _wall_offset_us(self) -> int:
         if self._offset_us is None:
             self._offset_us = wall_offset_us(self._clock)
-        return self._chunks[0].wall_times(times, int(self._clock.monotonic() * 1_000_000), self._offset_us)
+        return self._offset_us
 
     def end_current(self) -> tuple[Task, int]:
         """Count the current task as ended; returns it, with the number of raw lines that were dropped."""
@@ -341,10 +341,7 @@ class WorkerProcess:
         chunk.ended += 1
         self._has_ended_any = True
         self._heard_at = self._clock.monotonic()
-        dropped = self._limit.dropped
-        if self._limit.used:
-            self._limit = LineLimit()
-        return chunk.tasks[chunk.ended - 1], dropped
+        return chunk.tasks[chunk.ended - 1], self.lines.end_run()
 
     def running_s(self, now: float) -> float | None:
         """Seconds that the current task has been running, None if it has not begun."""
@@ -398,6 +395,10 @@ class WorkerProcess:
         if not process_tree.kill(self._process, self.mark):
             unended.add(self._process, self._clock.monotonic())
 
+    def read_raw_output(self) -> None:
+        """Read what was written to the descriptors 1 and 2 until the worker died."""
+        self._raw_output.read(to_the_end=True)
+
     def close(self) -> None:
         """Release everything; a worker that still lives ends because its lifeline closes."""
         for channel in (self._tasks, self._tasks_far, self._results):
@@ -407,25 +408,3 @@ class WorkerProcess:
             if descriptor >= 0:
                 os.close(descriptor)
         self._progress.close()
-
-    # What it prints
-
-    def read_raw_output(self) -> None:
-        """Read what was written to the descriptors 1 and 2 until the worker died."""
-        self._raw_output.read(to_the_end=True)
-
-    def _add_line(self, line: PackedLine) -> None:
-        """Add a line that the worker sent: to a run that it was given, else to none."""
-        is_ours = bool(self._chunks) and any(task.run_id == line.run_id for task in self._chunks[0].tasks)
-        if self._offset_us is None:
-            self._offset_us = wall_offset_us(self._clock)
-        now_us = int(self._clock.monotonic() * 1_000_000)
-        at = instant(min(max(line.at, int(self.started_at * 1_000_000)), now_us) + self._offset_us)
-        self.lines.append(Line(line.run_id if is_ours else 0, at, line.level, line.text))
-
-    def _add_raw_line(self, level: str, text: str) -> None:
-        """Add a line of a child process or of C code to the run in progress."""
-        # The minute of the limit begins with each run, so the time does not matter.
-        if self._limit.allows(0.0):
-            current = self.current
-            self.lines.append(Line(current.run_id if current else 0, self._clock.now(), level, text))

@@ -35,6 +35,12 @@ def pid():
 
 
 @registry.define
+def slow_pid():
+    time.sleep(0.02)
+    return os.getpid()
+
+
+@registry.define
 def pauses(seconds):
     time.sleep(seconds)
 """
@@ -164,8 +170,8 @@ def test_long_tasks_leave_a_worker_to_others_while_the_pool_grows(gated: Process
     """Two that are known to be long do not take both workers; when there are more workers, each has one."""
     gated.submit([task("pauses", 1, params='{"seconds": 60}', limit_s=0.6), task("pid", 2)])
     collect(gated, 2)
-    # The replacement of the killed worker still starts.
-    eventually(lambda: {ending.result for _, ending in run_twice(gated, "pid")}, lambda seen: len(seen) == 2)
+    # The replacement of the killed worker still starts. Two runs of a fast function would share a worker.
+    eventually(lambda: {ending.result for _, ending in run_twice(gated, "slow_pid")}, lambda seen: len(seen) == 2)
     gate.unlink()
     gated.submit([task("pauses", number, params='{"seconds": 60}', limit_s=2) for number in (3, 4, 5)])
     gated.submit([task("pid", 6)])
