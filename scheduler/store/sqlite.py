@@ -41,6 +41,9 @@ class SqliteStore(Store):
     lease = timedelta(seconds=60)
     lease_renewals = 2
 
+    #: What distinguishes the file that it opened, None until then.
+    _opened: tuple[int, int] | None = None
+
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, **options)
         self._opened = _identity(self._file)
@@ -57,7 +60,14 @@ class SqliteStore(Store):
         engine = self._create_engine(**options)
         event.listen(engine, "connect", partial(_prepare, _SYNCS[self._durability]))
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "do_connect", self._keep_from_creating)
         return engine
+
+    def _keep_from_creating(self, _dialect: object, _record: object, given: list[Any], options: dict[str, Any]) -> None:
+        """Let a store that is open make no file anew: the journal of one that was moved away would be put into it."""
+        if self._opened is not None and self._file is not None:
+            given[0] = f"{self._file.as_uri()}?mode=rw"
+            options["uri"] = True
 
     # Transactions
 

@@ -106,8 +106,9 @@ def _slowing(members: Members, find: Find) -> Make:
     return make
 
 
-def _check_life(member: Member) -> None:
-    """Refuse to end a member that is ending, and, in the long form, the one whose memory is watched."""
+def _check_life(field: Field, member: Member) -> None:
+    """Refuse to end a member that is ending, or while the file is away, or, in the long form, one that is watched."""
+    assert not field.is_away, "the file is away"
     assert not member.is_replaced(), "it is ending"
     assert not (IS_LONG and member.name in SPARED), "it is spared"
 
@@ -118,7 +119,7 @@ def _killing(members: Members) -> Make:
     @contextmanager
     def make(field: Field, fault: Fault) -> Iterator[None]:
         member = _of(members(field), fault)
-        _check_life(member)
+        _check_life(field, member)
         member.kill()
         try:
             yield
@@ -134,7 +135,7 @@ def _ending(members: Members) -> Make:
     @contextmanager
     def make(field: Field, fault: Fault) -> Iterator[None]:
         member = _of(members(field), fault)
-        _check_life(member)
+        _check_life(field, member)
         member.replace_at_its_end()
         yield
 
@@ -253,13 +254,16 @@ def _checkpointed(field: Field, fault: Fault) -> Iterator[None]:
 
 @contextmanager
 def _moved_away(field: Field, fault: Fault) -> Iterator[None]:
-    """The file has another name for a while."""
+    """The file has another name for a while, in which nobody starts: the first who did would make a new one."""
     file = _file(field)
+    assert all(member.is_ready() and not member.is_replaced() for member in field.members), "somebody starts"
     away = file.with_name("away.db")
     file.rename(away)
+    field.is_away = True
     try:
         yield
     finally:
+        field.is_away = False
         if file.exists():
             field.violations.append("a file was made anew where the store had been moved away")
         away.rename(file)

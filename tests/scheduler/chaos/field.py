@@ -183,6 +183,8 @@ class Field:
         self.return_s = 10.0 + (timetable.WORK_LIMIT_S + 6.0 if broker else 0.0)
         #: Within which time what was claimed has an outcome: its limit, and in a fleet until it is published once more.
         self.outcomes_s = 60.0 if broker else 15.0
+        #: Whether the file of the store has another name at the moment.
+        self.is_away = False
         self.violations: list[str] = []
         self._mark = uuid.uuid4().hex
         self._notes: list[Note] = []

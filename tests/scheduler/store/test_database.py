@@ -111,6 +111,22 @@ def test_a_store_opens_twice(tmp_path: Path) -> None:
             assert connection.execute(schema.timers.select()).all() == []
 
 
+def test_an_open_store_does_not_make_a_file_that_was_moved_away_anew(tmp_path: Path) -> None:
+    """Its next connection fails; when the file is back, it finds what it held. The name may hold any character."""
+    file, away = tmp_path / "a ?#%41é.db", tmp_path / "away.db"
+    with Store(str(file)) as store:
+        with store.writing() as connection:
+            connection.exec_driver_sql("CREATE TABLE t (n)")
+        store.close()
+        file.rename(away)
+        with pytest.raises(StoreUnavailableError, match="cannot be opened"), store.reading():
+            pass
+        assert not file.exists()
+        away.rename(file)
+        with store.reading() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 0
+
+
 def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
     """All or nothing."""
     with pytest.raises(IntegrityError), store.writing() as connection:
