@@ -33,15 +33,14 @@ def claimed_until(
 ) -> datetime:
     """The latest claimed fire time of a timer whose row is locked; `now` where there is none after it.
 
-    For an enabled timer that is the fire time before `next_fire`, whatever clock the daemon had that claimed it. For a
-    disabled one the history is read.
+    Of an enabled timer, the fire time before `next_fire` is claimed, whatever clock the daemon had that claimed it. The
+    history is read as well: where the schedule was changed meanwhile, later fire times may have been claimed by it.
     """
-    if next_fire is not None:
-        claimed = timer.schedule.prev_fire(next_fire)
-        return now if claimed is None or claimed > now + _MAX_LEAD else max(now, claimed)
     its = {"timer": timer_id, "name": timer.name, "environment": timer.environment.value}
     at = connection.execute(_CLAIMED, {**_since(now), **its}).scalar()
-    return now if at is None else instant(at)
+    claimed = now if at is None else instant(at)
+    before = timer.schedule.prev_fire(next_fire) if next_fire is not None else None
+    return claimed if before is None or before > now + _MAX_LEAD else max(claimed, before)
 
 
 def _since(now: datetime) -> dict[str, int]:

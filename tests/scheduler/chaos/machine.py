@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.scheduler.chaos import oracle
 from tests.scheduler.chaos.editor import Editor
@@ -60,6 +60,15 @@ class Report:
         )
 
 
+class _GoingOn(NamedTuple):
+    """A fault that was made, and when it ends."""
+
+    ends_at: float
+    number: int
+    resource: str
+    made: contextlib.ExitStack
+
+
 class Machine:
     """One run: rounds of faults on a field, and what was seen."""
 
@@ -96,23 +105,34 @@ class Machine:
     def _make(self, faults: Sequence[Fault], seconds: float) -> None:
         """Begin and end each fault at its time."""
         began_at = time.monotonic()
-        ends: list[tuple[float, int, contextlib.ExitStack]] = []
+        going_on: list[_GoingOn] = []
         waiting = list(faults)
         with contextlib.ExitStack() as whatever_goes_on:
-            while waiting or ends:
-                next_begin = waiting[0].at_s if waiting else float("inf")
-                next_end = ends[0][0] if ends else float("inf")
-                time.sleep(max(0.0, min(next_begin, next_end) - (time.monotonic() - began_at)))
+            while waiting or going_on:
+                begin_at = waiting[0].at_s if waiting else inf
+                end_at = going_on[0].ends_at if going_on else inf
+                time.sleep(max(0.0, min(begin_at, end_at) - (time.monotonic() - began_at)))
                 self._revive()
-                if next_end <= next_begin:
-                    heapq.heappop(ends)[2].close()
+                if end_at <= begin_at:
+                    heapq.heappop(going_on).made.close()
                     continue
-                fault = waiting.pop(0)
-                made = contextlib.ExitStack()
+                fault, made = waiting.pop(0), contextlib.ExitStack()
+                self._end_those_of(self._resource(fault), going_on)
                 whatever_goes_on.push(made)
                 self._begin(fault, made)
-                heapq.heappush(ends, (time.monotonic() - began_at + fault.lasts_s, fault.number, made))
+                now = time.monotonic() - began_at
+                heapq.heappush(going_on, _GoingOn(now + fault.lasts_s, fault.number, self._resource(fault), made))
         time.sleep(max(0.0, seconds - (time.monotonic() - began_at)))
+
+    def _resource(self, fault: Fault) -> str:
+        return self._kinds[fault.kind].range.resource_of(fault.target)
+
+    def _end_those_of(self, resource: str, going_on: list[_GoingOn]) -> None:
+        """End the fault of a resource that goes on, because it began late."""
+        for other in [other for other in going_on if resource and other.resource == resource]:
+            other.made.close()
+            going_on.remove(other)
+        heapq.heapify(going_on)
 
     def _begin(self, fault: Fault, made: contextlib.ExitStack) -> None:
         at = f"{time.strftime('%H:%M:%S')} {fault}"

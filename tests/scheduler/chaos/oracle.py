@@ -120,16 +120,16 @@ class _Comparison:
         return self._result
 
     def _covered(self, row: Row) -> list[int]:
-        """The fire times that a row stands for; all of them must have been due."""
-        fires = sorted(
-            {at for phase in self._phases[row.timer] for at in self._allowed(phase, row.fire_at - 1, row.last_fire_at)}
-        )
-        if row.fire_at not in fires or row.last_fire_at not in fires:
+        """The fire times that a row stands for: of one phase, in which all of them were due."""
+        candidates = [self._allowed(phase, row.fire_at - 1, row.last_fire_at) for phase in self._phases[row.timer]]
+        fitting = [fires for fires in candidates if fires[:1] == [row.fire_at] and fires[-1] == row.last_fire_at]
+        if not fitting:
             self._find("in a row, but never due", row.timer, row.fire_at)
             return [row.fire_at]
-        if len(fires) != row.covers:
-            self._find(f"in a row that counts {row.covers} instead of {len(fires)}", row.timer, row.fire_at)
-        return fires
+        exact = [fires for fires in fitting if len(fires) == row.covers]
+        if not exact:
+            self._find(f"in a row that counts {row.covers} instead of {len(fitting[0])}", row.timer, row.fire_at)
+        return (exact or fitting)[0]
 
     def _allowed(self, phase: Phase, after: int, until: int) -> list[int]:
         """The fire times of a phase in (after, until] that a daemon may have claimed."""

@@ -37,6 +37,10 @@ class Range(NamedTuple):
     #: How many resources of that name there are: as many as targets, or one.
     is_per_target: bool = False
 
+    def resource_of(self, target: int) -> str:
+        """The resource that a fault of a target needs."""
+        return f"{self.resource} {target}" if self.resource and self.is_per_target else self.resource
+
 
 def drawn(seed: int, kinds: Mapping[str, Range], *, seconds: float, targets: int, per_second: float) -> list[Fault]:
     """Faults in the order in which they begin; all of them end within `seconds`."""
@@ -49,7 +53,7 @@ def drawn(seed: int, kinds: Mapping[str, Range], *, seconds: float, targets: int
         span = kinds[kind]
         lasts_s = dice.uniform(span.shortest_s, span.longest_s)
         fault = Fault(len(faults), kind, at_s, lasts_s, dice.randrange(targets), dice.random(), dice.uniform(-1.0, 1.0))
-        resource = f"{span.resource} {fault.target if span.is_per_target else ''}" if span.resource else ""
+        resource = span.resource_of(fault.target)
         fits = at_s + lasts_s <= seconds and free_from.get(resource, 0.0) <= at_s
         if fits:
             faults.append(fault)

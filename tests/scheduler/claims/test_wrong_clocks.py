@@ -172,3 +172,20 @@ def test_fires_counted_in_one_row_are_not_counted_again(service: Service, how: s
     service.after(1)
     fires = sorted(fire + rank for fire, count, _ in service.rows() for rank in range(count))
     assert len(fires) == len(set(fires)), service.rows()
+
+
+def test_a_timer_whose_schedule_is_changed_twice_while_the_clock_is_behind_fires_nothing_again(
+    service: Service,
+) -> None:
+    """The first change leaves a gap behind the last claimed fire time, which the second must not fire into."""
+    with_another(service)
+    for _ in range(4):
+        service.after(10.05)
+    service.clock.jump(-30)
+    for expression in ("0 * * * * ?", "0/5 * * * * ?", "0/10 * * * * ?"):
+        service.timetable.edit("t", PRODUCTION, {"trigger": Cron(expression)}, now=service.clock.now())
+    for _ in range(8):
+        service.after(5)
+    fires = fired(service)
+    assert fires[:4] == [10, 20, 30, 40]
+    assert len(fires) == len(set(fires)), fires
