@@ -109,11 +109,21 @@ def is_captured(record: logging.LogRecord) -> bool:
 
 
 class _CallLogHandler(logging.Handler):
+    def handle(self, record: logging.LogRecord) -> bool:
+        # Without the handler's lock: an argument whose __str__ hangs would keep every other thread from logging.
+        self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         if not is_captured(record):
             return
         level, output = record.levelname.lower(), _output.get()
-        for text in self.format(record).splitlines():
+        try:
+            lines = self.format(record).splitlines()
+        except Exception:
+            self.handleError(record)
+            return
+        for text in lines:
             if output is not None:
                 output.line(level, text)
             elif _sinks:

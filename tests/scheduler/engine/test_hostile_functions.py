@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scheduler.engine import Engine, LeanEngineError, call_end, failures
+from scheduler.engine import Engine, LeanEngineError, call_end, capture, failures
 from scheduler.engine.typed_values import CloudObject
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, WITH_KEY, Client
@@ -181,6 +181,26 @@ def test_no_handler_of_logs_waits_for_a_text_that_hangs(engine: Engine) -> None:
     began = time.monotonic()
     logging.getLogger("scheduler.engine").error("another line")
     assert time.monotonic() - began < 4
+
+
+def test_what_a_function_logs_is_formatted_under_no_lock(engine: Engine) -> None:
+    """One logs an object whose text hangs; another one is answered, and its line is captured."""
+    logger = logging.getLogger("user")
+    engine.define("hangs")(lambda: logger.error("%s", error("__str__", hang)))
+    engine.define("logs")(lambda: logger.error("a line"))
+    engine.define("breaks")(lambda: logger.error("%s", error("__str__", fail)))
+    lines: list[capture.CapturedLine] = []
+    root, handlers = logging.getLogger(), logging.getLogger().handlers
+    root.handlers = []  # pytest's own handlers format under their lock
+    try:
+        with capture.capturing(lines.append):
+            client = Client(engine)
+            assert client.call("hangs").failure == TIMED_OUT
+            assert client.call("logs").json == {"result": None}
+            assert client.call("breaks").status == 200
+    finally:
+        root.handlers = handlers
+    assert [line.text for line in lines if line.function == "logs"] == ["a line"]
 
 
 def test_the_threads_of_a_server_outlive_all_of_it(engine: Engine) -> None:
