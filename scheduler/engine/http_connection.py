@@ -8,8 +8,11 @@ connections are dropped when there are too many, see http_listener.py.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
+import termios
 import time
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +24,7 @@ from waitress.utilities import BadRequest, RequestEntityTooLarge  # type: ignore
 from . import response
 from .failures import TOO_LARGE, Failure
 from .forks import within_process
-from .http_arrival import Arrival
+from .http_arrival import Arrival, Progress
 from .request import request_id
 
 # What waitress does not document and this file relies on; test_waitress.py fails when it changes.
@@ -34,7 +37,8 @@ from .request import request_id
 # ErrorTask           execute                      overridden; `complete` is set, so that `write` may be called at once
 #                     status, response_headers, content_length, set_close_on_finish
 # HTTPChannel         writable, _flush_some, received, service   overridden too
-#                     handle_close, readable       overridden; called in the loop's thread only
+#                     handle_close                 overridden; called in the loop's thread only
+#                     send                         overridden; returns how many bytes the socket took
 #                     parser_class, error_task_class    replaced by ours; the first is called with `adj`
 #                     requests, server.application      the requests that wait for their answer
 #                     request                      the request that is arriving, None between two
@@ -186,6 +190,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         self._arrival: Arrival | None = None
         self._arriving: IncomingRequest | None = None
         self._waits_since = time.time()
+        self._reading: Progress | None = None
+        self._sent = 0
         self._has_answered = False
         self._refused = False
         self._lingers_until: float | None = None
@@ -222,6 +228,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self._time_arrival(self.request)
         if self._lingers_until is not None and time.monotonic() > self._lingers_until:
             self.will_close = True
+        self._time_reading()
         # A thread that is about to send its first bytes holds the lock.
         if self._is_stuck and self.outbuf_lock.acquire(blocking=False):
             try:
@@ -237,8 +244,31 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             return
         assert self._arrival is not None
         now = time.monotonic()
-        if self._arrival.is_too_slow(now, request.size, headers_are_complete=request.headers_finished):
+        if self._arrival.is_late(now, request.size, headers_are_complete=request.headers_finished):
             self.drop()
+
+    def _time_reading(self) -> None:
+        if not self.total_outbufs_len:
+            self._reading = None
+        elif self._reading is None:
+            self._reading = Progress(time.monotonic(), self._read_by_client)
+        elif self._reading.is_too_slow(time.monotonic(), self._read_by_client):
+            self.drop()
+            self._shut_down()
+
+    @property
+    def _read_by_client(self) -> int:
+        """The bytes that have left this machine; those that the system holds for the client have not."""
+        waiting = array("i", [0])
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self.socket.fileno(), termios.TIOCOUTQ, waiting)
+        return self._sent - waiting[0]
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        """Send some bytes; returns how many the system took."""
+        sent: int = super().send(data, do_close=do_close)
+        self._sent += sent
+        return sent
 
     def handle_close(self) -> None:
         """Close the connection; if some of a refused request has not come yet, drop that first."""
@@ -254,6 +284,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def _close(self) -> None:
         super().handle_close()
+        self._forget_arriving()
+
+    def close(self) -> None:
+        """Close the connection when the server stops."""
+        super().close()
+        self._forget_arriving()
+
+    def _forget_arriving(self) -> None:
         if self.request is not None:  # half of a body may be in a temporary file
             self.request.close()
 

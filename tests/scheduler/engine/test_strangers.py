@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -22,6 +25,7 @@ from scheduler.engine import (
     http_server,
 )
 from scheduler.engine.http_arrival import HEAD_S, WHOLE_S, WINDOW_S, Arrival
+from scheduler.engine.http_server import Capacity, EngineServer
 from scheduler.engine.request import FORM_LIMIT_BYTES
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.test_http_connection import connected, read, wire
@@ -214,7 +218,7 @@ def slow(pieces: list[tuple[float, int]], *, headers_are_complete: bool) -> floa
     arrival, size = Arrival(0.0), 0
     for second in range(1_000):
         size += sum(count for at, count in pieces if second - 1 < at <= second)
-        if arrival.is_too_slow(float(second), size, headers_are_complete=headers_are_complete):
+        if arrival.is_late(float(second), size, headers_are_complete=headers_are_complete):
             return float(second)
     return None
 
@@ -235,11 +239,11 @@ def test_how_slowly_a_request_may_arrive() -> None:
 def test_a_server_that_stood_still_cuts_nobody() -> None:
     """What arrived meanwhile is read between the two looks that it takes to cut."""
     arrival = Arrival(0.0)
-    assert not arrival.is_too_slow(1_000.0, 10, headers_are_complete=True)
-    assert arrival.is_too_slow(1_001.0, 20_000_000, headers_are_complete=True)  # it took longer than any may
+    assert not arrival.is_late(1_000.0, 10, headers_are_complete=True)
+    assert arrival.is_late(1_001.0, 20_000_000, headers_are_complete=True)  # it took longer than any may
     arrival = Arrival(0.0)
-    assert not arrival.is_too_slow(100.0, 10, headers_are_complete=True)
-    assert not arrival.is_too_slow(100.1, 100_000, headers_are_complete=True)
+    assert not arrival.is_late(100.0, 10, headers_are_complete=True)
+    assert not arrival.is_late(100.1, 100_000, headers_are_complete=True)
 
 
 def test_half_requests_without_number_never_keep_ping_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,16 +264,18 @@ def test_half_requests_without_number_never_keep_ping_out(monkeypatch: pytest.Mo
 def test_an_idle_client_is_kept_where_half_requests_can_be_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its connection is the same after hundreds of others were opened."""
     monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 100)
-    ping = b"GET /__engine/1/ping HTTP/1.1\r\nHost: x\r\n\r\n"
     with serving(Engine(), threads=2) as url, contextlib.ExitStack() as stack:
-        idle = stack.enter_context(connected(url))
-        idle.sendall(ping)
-        assert b" 200 OK" in idle.recv(1000)
-        for _ in range(200):
-            stack.enter_context(connected(url)).sendall(b"GET / HT")
-        httpx.get(f"{url}/__engine/1/ping", timeout=60)
-        idle.sendall(ping)
-        assert b" 200 OK" in idle.recv(1000)
+        address = urlsplit(url)
+        idle = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        stack.callback(idle.close)
+        for _ in range(2):
+            idle.request("GET", "/__engine/1/ping")
+            assert idle.getresponse().read()
+            used = idle.sock
+            for _ in range(200):
+                stack.enter_context(connected(url)).sendall(b"GET / HT")
+            httpx.get(f"{url}/__engine/1/ping", timeout=60)
+            assert idle.sock is used
 
 
 def test_what_bodies_hold_together_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,6 +301,41 @@ def _is_open(client: socket.socket) -> bool:
         return True
     except ConnectionError:
         return False
+
+
+def test_an_answer_is_read_as_fast_as_a_request_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that reads a byte now and then holds neither a thread of the site nor what was written for it."""
+    monkeypatch.setattr(http_arrival, "WINDOW_S", 0.3)
+    monkeypatch.setattr(http_arrival, "MIN_SPEED", 100_000)
+
+    def site(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"x" * 30_000_000]
+
+    server = EngineServer(Engine(site), host="127.0.0.1", port=0, capacity=Capacity(2))
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    channels = server._server.active_channels
+    try:
+        clients = [connected(server.url) for _ in range(4)]
+        for client in clients:
+            client.sendall(head("/", {}, "GET"))
+
+        def read_slowly() -> None:
+            time.sleep(0.02)
+            for client in clients:
+                with contextlib.suppress(ConnectionError):
+                    client.recv(1)
+
+        eventually(lambda: len(channels), lambda seen: seen == 4)
+        eventually(lambda: not channels, between=read_slowly)
+        monkeypatch.undo()
+        assert len(httpx.get(f"{server.url}/", timeout=60).content) == 30_000_000
+        for client in clients:
+            client.close()
+    finally:
+        server.stop()
+        thread.join(5)
 
 
 def test_a_slow_body_is_cut_by_the_server(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
