@@ -21,6 +21,7 @@ from .announcement import announce, warn
 from .generation import Generation
 from .launch import Launch
 from .orphans import reap_orphans
+from .priority import Priorities
 from .process import ChildProcess
 from .reload import Sources
 from .request import UpRequest
@@ -51,6 +52,7 @@ class Supervisor:
         self._sources = Sources(folders) if folders else None
         self._launch = Launch(request, sockets, self._settings)
         self._signals = StopSignals()
+        self._priorities = Priorities()
         self._serving: Generation | None = None
         self._coming: Generation | None = None
         #: What is being loaded, for the log, and since when.
@@ -75,6 +77,7 @@ class Supervisor:
                     return self._end(status)
                 if self._serving is not None:
                     self._serving.tick(now, self._retire)
+                    self._priorities.look(now, [one for one in self._processes() if one.role in ("web", "stage")])
                     self._report_replaced(self._serving)
                     self._look_at_sources(now)
             return self._end(None)
