@@ -63,6 +63,7 @@ from .lazy import Lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    __version__: str
     from .errors import CronError, CronSyntaxError, PolicyError, Problem, UnknownZoneError
 
 __all__ = ["CronError", "CronExpression", "CronSyntaxError", "PolicyError", "Problem", "UnknownZoneError"]
@@ -72,6 +73,7 @@ __all__ = ["CronError", "CronExpression", "CronSyntaxError", "PolicyError", "Pro
 _MOVED = {
     "contrib.pydantic": "text.pydantic_schema",
     "dialects.errors": "errors",
+    "heatmap": "cli.heatmap",
     "value": "search.compiled",
     "zone_names": "zones.lookup",
 }
@@ -79,7 +81,11 @@ sys.modules.update({f"{__name__}.{old}": Lazy(new) for old, new in _MOVED.items(
 
 
 def __getattr__(name: str) -> object:
-    """Import the errors when one is first used (PEP 562)."""
+    """Import the errors when one is first used (PEP 562), and find out the version."""
+    if name == "__version__":
+        from .version import version
+
+        return globals().setdefault(name, version())
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import errors

@@ -306,10 +306,10 @@ class CronExpression(CompiledExpression):
     def to_rrule(self, start: datetime | None = None) -> rrule:
         """The recurrence rule (RFC 5545) with the same wall times; raises DialectError if there is no exact one.
 
-        `start` is a naive time, 1970 by default.
+        `start` is a naive time, 1970 by default; the rule begins at the first fire from then on, and has no zone.
 
         >>> print(CronExpression("0 0 8 ? * MON#1").to_rrule())
-        DTSTART:19700101T000000
+        DTSTART:19700105T080000
         RRULE:FREQ=MONTHLY;UNTIL=20991231T235959;BYDAY=+1MO;BYHOUR=8;BYMINUTE=0;BYSECOND=0
         """
         return rrule_dialect.to_rrule(self, start)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 import warnings
 from datetime import datetime, timedelta, tzinfo
 from typing import NoReturn
 
 from ..errors import echoed, shortened
 from ..fields import FIRST_YEAR, LAST_YEAR
+
+# A time as the commands print it: after the offset, the zone's name says nothing more.
+_OWN_FORM = re.compile(r"(.*\d\d:\d\d(?::\d\d)?[+-]\d\d:\d\d(?::\d\d)?) +[A-Za-z+-][\w+:-]*\Z", re.ASCII)
 
 
 class UsageError(Exception):
@@ -22,6 +26,17 @@ class Parser(argparse.ArgumentParser):
         """Print the message and exit with status 2."""
         hint = "" if "unrecognized arguments: -" in message else "; put an expression in quotes, as one argument"
         super().error(shortened(message) + hint * ("unrecognized arguments" in message))
+
+
+def with_joined_offsets(arguments: list[str]) -> list[str]:
+    """The arguments with `--tz -05:00` as `--tz=-05:00`: argparse takes a word with a minus for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--tz" and argument[:1] == "-" and argument[1:2].isdigit():
+            joined[-1] = f"--tz={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def count(text: str) -> int:
@@ -52,6 +67,7 @@ def moment(text: str | None, zone: tzinfo) -> datetime:
     words["yesterday"] = _midnight(now) - timedelta(days=1)
     if text.strip().lower() in words:
         return words[text.strip().lower()]
+    text = _OWN_FORM.sub(r"\1", text.strip())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # dateutil only warns of a zone abbreviation that it does not know

@@ -1,6 +1,6 @@
 """The results of the command check: for each expression or line of a file, its problems and the likely fix.
 
-A file has one expression per line. Empty lines, lines that begin with `#`, and everything after a tab are ignored.
+A file has one expression per line. Empty lines, and everything after a tab or after a blank and `#`, are ignored.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from ..errors import CronSyntaxError, shortened
 from ..expression import CronExpression
+from ..grammar.likely_fix import COMMENT
 
 _LONG = 2_000
 _WIDTH = 40
@@ -61,8 +62,8 @@ def lines_of(argument: str) -> list[str]:
 def check_lines(name: str, lines: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The result for each line with an expression, and the file and the line number."""
     for number, line in enumerate(lines, 1):
-        text = line.partition("\t")[0].rstrip()
-        if text and not text.lstrip().startswith("#"):
+        text = COMMENT.split(line.partition("\t")[0], maxsplit=1)[0].rstrip()
+        if text:
             yield {"file": name, "line": number, **check_text(text)}
 
 

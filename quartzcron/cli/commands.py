@@ -23,14 +23,15 @@ from ..dialects import DIALECTS, names
 from ..errors import CronError, CronSyntaxError, echoed, shortened
 from ..expression import CronExpression
 from ..text.describe import LANGUAGES
+from ..version import version
 from ..zones.dst_policies import QUARTZ, VIXIE
 from ..zones.lookup import local_zone, named_zone
-from .arguments import Parser, UsageError, count, moment, year
+from .arguments import Parser, UsageError, count, moment, with_joined_offsets, year
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(with_joined_offsets(sys.argv[1:] if arguments is None else arguments))
     try:
         status: int = options.run(options)
     except CronSyntaxError as error:
@@ -186,7 +187,7 @@ def diff(options: argparse.Namespace) -> int:
         for fire, sign in sorted(signed, key=lambda pair: pair[0].timestamp()):
             print(f"{sign} {_line(fire)}")
         if not signed:
-            print("they are equal" if answer["equal"] else "the same wall times from then on, but they are not equal")
+            print("they are equal" if answer["equal"] else "the same fire times from then on, but they are not equal")
     return 0 if answer["equal"] else 1
 
 
@@ -261,6 +262,7 @@ COMMANDS = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="quartzcron", description="Quartz cron expressions and their fire times.")
+    parser.add_argument("--version", action="version", version=f"quartzcron {version()}")
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(name, help=command.help, description=command.run.__doc__)

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta, tzinfo
 from html import escape
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 from ..expression import CronExpression
 from ..fields import MONTH_NAMES
+from ..wall.times import DAY
+from ..zones.lookup import zone_of
+from ..zones.zone import Zone
 
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = tuple(name.title() for name in MONTH_NAMES)
@@ -35,10 +40,10 @@ class Heatmap:
 
     def __init__(self, expression: CronExpression, year: int, zone: tzinfo) -> None:
         self.expression, self.year, self.zone = expression, year, zone
-        edge = datetime(year, 1, 1, tzinfo=zone) - timedelta(seconds=1)
         length = (date(year + 1, 1, 1) - date(year, 1, 1)).days
-        edges = [edge + timedelta(days=day) for day in range(length + 1)]
-        self.counts = [expression.count(*edges[day : day + 2]) for day in range(length)]
+        self.counts = [0] * length
+        for day, first, last in _days_of(zone_of(zone), year):
+            self.counts[day] += expression.count(first, last)
         self._most = max(self.counts)
 
     @property
@@ -72,6 +77,28 @@ class Heatmap:
         for place, count in enumerate(self.counts):
             column, row = divmod(place + first.weekday(), 7)
             yield first + timedelta(days=place), column, row, count
+
+
+def _days_of(zone: Zone, year: int) -> Iterator[tuple[int, datetime, datetime]]:
+    """The days of a year by the clock of a zone, as spans of time from after the first to the last.
+
+    A day has several spans if another day comes between, as where the clock goes back over midnight; and none if the
+    clock skips it.
+    """
+    start = date(year, 1, 1).toordinal()
+    length = date(year + 1, 1, 1).toordinal() - start
+    changes = [change for near in (year - 1, year, year + 1) for change in zone.transitions(near)]
+    edges = [start * DAY - 2 * DAY, *(change[0] for change in changes), (start + length + 2) * DAY]
+    spans: list[tuple[int, int, int]] = []
+    for begin, end in pairwise(sorted({edge for edge in edges if edges[0] <= edge <= edges[-1]})):
+        offset = zone.offset(begin)
+        for day in range((begin + offset) // DAY - start, (end + offset - 1) // DAY - start + 1):
+            first, last = (start + day) * DAY - offset, (start + day + 1) * DAY - offset
+            spans.append((day, max(first, begin), min(last, end)))
+    for day, group in groupby(sorted(spans, key=itemgetter(1)), key=itemgetter(0)):
+        parts = list(group)
+        if 0 <= day < length:
+            yield day, zone.at(parts[0][1] - 1), zone.at(parts[-1][2] - 1)
 
 
 def as_text(heatmap: Heatmap, *, coloured: bool) -> str:

@@ -44,6 +44,8 @@ _FULL_NAMES = ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY",
 _WEEK_NAMES = {**WEEK_NAMES, **{name: day for day, name in enumerate(_FULL_NAMES)}}
 _SHORT = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
+_FROM_END = 28
+
 _WORDS = {
     "minutely": "*-*-* *:*:00",
     "hourly": "*-*-* *:00:00",
@@ -52,6 +54,7 @@ _WORDS = {
     "monthly": "*-*-01 00:00:00",
     "quarterly": "*-01,04,07,10-01 00:00:00",
     "semiannually": "*-01,07-01 00:00:00",
+    "semi-annually": "*-01,07-01 00:00:00",
     "yearly": "*-01-01 00:00:00",
     "annually": "*-01-01 00:00:00",
 }
@@ -93,6 +96,8 @@ def write(expression: CompiledExpression) -> str:
     if specials and month_days:
         raise DialectError(NAME, "day of month", "a list has days from the end or from the beginning, not both")
     day = "-" + (_MONTH_DAYS.write(month_days) if month_days else "*")
+    if any(n >= _FROM_END for _, n, _ in specials):
+        raise DialectError(NAME, "day of month", f"it counts up to {_FROM_END} days from the end")
     if specials:
         day = "~" + _MONTH_DAYS.write(sum(1 << n + 1 for _, n, _ in specials), ranges=False)
     if nth is not None:
@@ -119,7 +124,12 @@ def _zone_text(expression: CompiledExpression) -> str:
 def _zone(words: list[str]) -> tzinfo | None:
     """Remove the zone from the end of the words, if there is one, and return it."""
     last = words[-1] if words else ""
-    if not last[:1].isalpha() or ":" in last or _is_week(last):
+    if (
+        not last[:1].isalpha()
+        or ":" in last
+        or _is_week(last.partition("/")[0])
+        or (len(words) == 1 and "/" not in last)
+    ):
         return None
     try:
         return named_zone(words.pop())
@@ -177,12 +187,25 @@ def _read_date(text: str) -> tuple[int, DayFields, int]:
 
 
 def _from_end(item: str) -> range:
-    """`~03` is the third last day, `~07/2` the seventh last and every other one after it."""
-    first_text, slash, step = item.partition("/")
-    first = _MONTH_DAYS.value(NAME, first_text)
-    if slash and not (step.isascii() and step.isdigit() and 0 < len(step) < 4 and int(step)):
-        raise DialectError(NAME, _MONTH_DAYS.name, f"{step!r} is not a step")
-    return range(first, 0, -int(step)) if slash else range(first, first + 1)
+    """`~03` is the third last day, `~01..03` the last three, `~07/2` the seventh last and every other one after it."""
+    base, slash, step_text = item.partition("/")
+    first_text, dots, last_text = base.partition("..")
+    first, last = _day_from_end(first_text), _day_from_end(last_text) if dots else 0
+    if slash and not (step_text.isascii() and step_text.isdigit() and 0 < len(step_text) < 4 and int(step_text)):
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{step_text!r} is not a step")
+    step = int(step_text) if slash else 1
+    if dots:
+        if last < first:
+            raise DialectError(NAME, _MONTH_DAYS.name, f"{base} runs backwards")
+        return range(first, last + 1, step)
+    return range(first, 0, -step) if slash else range(first, first + 1)
+
+
+def _day_from_end(text: str) -> int:
+    day = _MONTH_DAYS.value(NAME, text)
+    if day > _FROM_END:
+        raise DialectError(NAME, _MONTH_DAYS.name, f"{text} is not within 1 to {_FROM_END} from the end")
+    return day
 
 
 def _read_time(text: str) -> tuple[int, int, int, bool]:

@@ -5,18 +5,20 @@ A rule has the wall times of an expression, from 1970 or a given start to the en
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dateutil import rrule
 
 from ..errors import DialectError, check_type
 from ..fields import FIRST_YEAR, MONTHS, WEEK_DAYS, DayFields, Special
-from ..search.compiled import CompiledExpression
+from ..search.compiled import CompiledExpression, make
 from ..wall.times import TimeRule, members
 from .slots import simplest_of
 
 NAME = "RRULE"
+
+_SECOND = timedelta(seconds=1)
 
 _DAYS = (rrule.SU, rrule.MO, rrule.TU, rrule.WE, rrule.TH, rrule.FR, rrule.SA)
 _WORKING = (rrule.MO, rrule.TU, rrule.WE, rrule.TH, rrule.FR)
@@ -26,11 +28,14 @@ _MOST_PLACES = 366  # BYSETPOS goes no further
 def to_rrule(expression: CompiledExpression, start: datetime | None = None) -> rrule.rrule:
     """The rule with the wall times of an expression from `start` on, a naive time (default: 1970).
 
+    Its DTSTART is the first of them: calendars show an event at DTSTART, also where the rule has none. The rule has no
+    zone; a program that writes a calendar adds the expression's as the TZID of DTSTART.
+
     Raises DialectError for what no single rule can express: `15W`, unevenly spaced years, weekdays next to L.
 
     >>> from quartzcron import CronExpression
     >>> print(to_rrule(CronExpression("0 0 8 LW * ?"), datetime(2026, 1, 1)))
-    DTSTART:20260101T000000
+    DTSTART:20260130T080000
     RRULE:FREQ=MONTHLY;UNTIL=20991231T235959;BYSETPOS=-1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=8;BYMINUTE=0;BYSECOND=0
     """
     check_type(expression, CompiledExpression, "the expression must be a CronExpression")
@@ -41,6 +46,10 @@ def to_rrule(expression: CompiledExpression, start: datetime | None = None) -> r
         raise DialectError(NAME, "start", "a rule of wall times starts at a naive time")
     times = expression._pattern.times
     begin, until, interval = _span(years, start)
+    naive = make(CompiledExpression, expression.text, None, expression.dst)
+    first = naive.next_fire(begin - _SECOND)
+    if first is None:
+        raise _never()
     options = _options(days, times)
     if interval > 1:
         if "bysetpos" in options:
@@ -50,7 +59,7 @@ def to_rrule(expression: CompiledExpression, start: datetime | None = None) -> r
         options = {"bymonth": members(MONTHS.full), **every_day, **options, "freq": rrule.YEARLY}
     hours, minutes, seconds = members(times.hours), members(times.minutes), members(times.seconds)
     return rrule.rrule(
-        dtstart=begin, until=until, interval=interval, byhour=hours, byminute=minutes, bysecond=seconds, **options
+        dtstart=first, until=until, interval=interval, byhour=hours, byminute=minutes, bysecond=seconds, **options
     )
 
 
@@ -63,12 +72,16 @@ def _span(years: int, start: datetime) -> tuple[datetime, datetime, int]:
     """The start and the end of a rule, and its interval in years."""
     listed = [year for year in (FIRST_YEAR + place for place in members(years)) if year >= start.year]
     if not listed:
-        raise DialectError(NAME, "start", "the expression never fires from then on, which a rule cannot express")
+        raise _never()
     step = listed[1] - listed[0] if len(listed) > 1 else 1
     if listed != list(range(listed[0], listed[-1] + 1, step)):
         raise DialectError(NAME, "year", "the years of a rule are evenly spaced")
     begin = start if start.year == listed[0] else datetime(listed[0], 1, 1)
     return begin, datetime(listed[-1], 12, 31, 23, 59, 59), step
+
+
+def _never() -> DialectError:
+    return DialectError(NAME, "start", "the expression never fires from then on, which a rule cannot express")
 
 
 def _options(days: DayFields, times: TimeRule) -> dict[str, Any]:

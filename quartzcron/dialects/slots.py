@@ -131,6 +131,19 @@ class Slot:
             return f"*/{step}"
         return f"{start}/{step}" if self.open_step else f"{start}-{self.high}/{step}"
 
+    def write_stepped(self, values: int) -> str:
+        """The text of at least two values, with a step between the first of them."""
+        listed = members(values)
+        step, count = listed[1] - listed[0], 2
+        while count < len(listed) and listed[count] == listed[count - 1] + step:
+            count += 1
+        rest = listed[count:]
+        if rest and listed[count - 1] + step <= self.high:
+            run = f"{self._number(listed[0])}{self.dash}{self._number(listed[count - 1])}/{step}"
+        else:
+            run = self._run(listed[0], listed[count - 1], step)
+        return ",".join([run, *map(self._number, rest)])
+
     def _number(self, value: int) -> str:
         return f"{value:0{self.width}}"
 
@@ -189,8 +202,11 @@ def times_of(expression: CompiledExpression, dialect: str, slots: Sequence[Slot]
         del values[0]
     texts = [slot.write(value, ranges=interval) for slot, value in zip(slots, values, strict=True)]
     if interval and not is_interval(*texts):
-        first, _, rest = texts[-1].partition(",")
-        texts[-1] = f"{first}-{first}" + (f",{rest}" if rest else "")
+        for place in range(len(slots) - 1, -1, -1):
+            if "," in texts[place]:
+                texts[place] = slots[place].write_stepped(values[place])
+                return texts
+        texts[-1] = f"{texts[-1]}-{texts[-1]}"
     return texts
 
 

@@ -42,12 +42,34 @@ def canonical_text(pattern: WallPattern, *, interval: bool) -> str:
         for field, values in ((SECONDS, times.seconds), (MINUTES, times.minutes), (HOURS, times.hours))
     ]
     if interval and not any(char in "*-/" for part in parts for char in part):
-        first, _, rest = parts[2].partition(",")
-        parts[2] = f"{first}-{first}" + (f",{rest}" if rest else "")
+        _mark_as_interval(parts)
     parts += _day_texts(days.fields)
     if days.given_years != YEARS.full:
         parts.append(_text(YEARS, days.given_years))
     return " ".join(parts)
+
+
+def _mark_as_interval(parts: list[str]) -> None:
+    """Write a step, or if all three are single values a range, where no values are regular enough to have one."""
+    for place, field in ((2, HOURS), (1, MINUTES), (0, SECONDS)):
+        if "," in parts[place]:
+            parts[place] = stepped([int(value) for value in parts[place].split(",")], field.high)
+            return
+    parts[2] = f"{parts[2]}-{parts[2]}"
+
+
+def stepped(values: Sequence[int], high: int) -> str:
+    """At least two values with a step: `0/12` for 0 and 12, `8-16/4` for 8, 12 and 16, `0-3/3,7` for 0, 3 and 7.
+
+    >>> stepped([0, 12], 23), stepped([8, 12, 16], 23), stepped([0, 3, 7], 59)
+    ('0/12', '8-16/4', '0-3/3,7')
+    """
+    step, last = values[1] - values[0], values[1]
+    rest = list(values[2:])
+    while rest and rest[0] == last + step:
+        last = rest.pop(0)
+    first = f"{values[0]}/{step}" if last + step > high and not rest else f"{values[0]}-{last}/{step}"
+    return ",".join([first, *map(str, rest)])
 
 
 def _without_exclusion(days: DayRule) -> DayRule:

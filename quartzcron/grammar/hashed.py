@@ -1,8 +1,9 @@
 """H, a value picked by a key: a thousand timers with `0 H H(0-7) * * ?` are spread out, and each keeps its time.
 
-The forms are Jenkins': `H`, `H(0-7)`, `H/15`, `H(0-29)/10`, alone or in a list. `H` in the day of month goes from 1 to
-28, so that every month fires. The pick is a keyed 128-bit hash of key and field, modulo the number of values: the same
-on every machine and in every version, and no value is likelier than another by more than 2^-120.
+The forms are Jenkins': `H`, `H(0-7)`, `H/15`, `H(0-29)/10`, alone or in a list; `H(22-4)` goes past midnight. `H` in
+the day of month goes from 1 to 28, so that every month fires. The pick is a keyed 128-bit hash of key and field, modulo
+the number of values: the same on every machine and in every version, and no value is likelier than another by more than
+2^-120.
 """
 
 from __future__ import annotations
@@ -51,14 +52,20 @@ def _picked(text: str, start: int, item: str, index: int, key: str) -> str:
     low = _bound(text, start, item, field, first) if first else field.low
     high = _bound(text, start, item, field, last) if last else high
     if high < low:
-        raise _error(text, start, item, field, f"{first}-{last} runs backwards", f"write H({last}-{first})")
+        if not field.wraps or field is MONTH_DAYS:  # from the 25th to the 5th has no certain length
+            raise _error(text, start, item, field, f"{first}-{last} runs backwards", "a range here does not wrap")
+        high += field.size
     if step is None:
-        return str(low + _pick(key, index, high - low + 1))
+        return str(_wrapped(low + _pick(key, index, high - low + 1), field))
     if len(step) > _DIGITS or not 1 <= int(step) <= high - low + 1:
         hint = f"steps here go from 1 to {high - low + 1}"
         raise _error(text, start, item, field, f"step {step[:24]} is out of range", hint)
     begin = low + _pick(key, index, int(step))
-    return f"{begin}-{high}/{step}" if last else f"{begin}/{step}"
+    return f"{_wrapped(begin, field)}-{_wrapped(high, field)}/{step}" if last else f"{begin}/{step}"
+
+
+def _wrapped(value: int, field: Field) -> int:
+    return value - field.size if value > field.high else value
 
 
 def _bound(text: str, start: int, item: str, field: Field, word: str) -> int:

@@ -30,6 +30,7 @@ from ..search.bitsets import (
 from ..search.calendar import Calendar, calendar_of, without_days
 from ..search.compiled import CompiledExpression, make, put
 from ..search.joint_fires import instant_of, merged
+from ..search.transition_days import is_whole
 from ..wall.days import day_rule
 from ..wall.pattern import WallPattern
 from ..wall.times import DAY, time_rule
@@ -161,7 +162,7 @@ class Overlap(Schedule):
         """
         before = self._moment(before)
         zone = zone_of(before.tzinfo)
-        instant = clamped_instant(before, zone) - (not before.microsecond)
+        instant = clamped_instant(before, zone) - is_whole(before)
         while instant > BEFORE_ALL:
             span, table = self._around(min(instant // DAY, LAST_DAY), before.tzinfo)
             last = last_in(table, span, instant)

@@ -13,7 +13,7 @@ from ..search.bitsets import BitTable, DaySpan, span_at, table_of
 from ..search.calendar import Calendar
 from ..search.compiled import CompiledExpression, put
 from ..search.joint_fires import JointFires, instant_of, wall_gaps
-from ..search.localize import mixed_times
+from ..search.localize import mixed_times, not_a_datetime
 from ..text import describe, json_form, pydantic_schema
 from ..zones.lookup import local_zone, same_zone, zone_of
 from ..zones.zone import Zone
@@ -278,6 +278,8 @@ class Schedule(ABC):
         if time is None:
             return datetime.now(UTC).astimezone(own or local_zone())
         check_type(time, datetime, "a time must be a datetime")
+        if time.year != time.year:  # pandas.NaT
+            raise not_a_datetime(time)
         if time.tzinfo is not None or own is None:
             zone_of(time.tzinfo)  # raises for a zone without an offset
             return time

@@ -94,6 +94,14 @@ def both(one: BitTable, other: BitTable) -> BitTable:
     return [(d, t) for days, times in one for more, others in other if (d := days & more) and (t := times & others)]
 
 
+def without(one: BitTable, other: BitTable) -> BitTable:
+    """What is left of a table without another one of the same span."""
+    for days, times in other:
+        left = [(mask & ~days, own) for mask, own in one] + [(mask & days, own & ~times) for mask, own in one]
+        one = [(mask, own) for mask, own in left if mask and own]
+    return one
+
+
 def first_in(table: BitTable, span: DaySpan, instant: int) -> int | None:
     """The first instant of a table that is not before another one."""
     place, time = max(divmod(instant - span.start * DAY, DAY), (0, 0))

@@ -237,7 +237,11 @@ class CompiledExpression(ExpressionSlots):
                 if hours[hour] == hour:
                     minute = before.minute
                     if minutes[minute] == minute:
-                        second = seconds[before.second if before.microsecond else before.second - 1]
+                        # A datetime has no finer fraction; that of a pandas.Timestamp has nanoseconds.
+                        whole = not before.microsecond and (
+                            type(before) is datetime or transition_days.is_whole(before)
+                        )
+                        second = seconds[before.second - whole]
                         if second is not None:
                             return midnight + deltas[hour * 60 + minute] + second
                     minute = minutes[minute - 1]

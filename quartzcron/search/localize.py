@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timezone, tzinfo
 
 from ..zones.lookup import canonical, local_zone, zone_of
 from ..zones.zone import Zone
-from .transition_days import bounded_instant
+from .transition_days import bounded_instant, is_whole
 
 _UTC = Zone(UTC, UTC)
 
@@ -19,7 +19,7 @@ def localized(tz: tzinfo | None, time: datetime) -> tuple[datetime, Zone | None]
 
     Raises TypeError for a value that is not a datetime.
     """
-    if not isinstance(time, datetime):
+    if not isinstance(time, datetime) or time.year != time.year:  # pandas.NaT is a datetime whose year is not a number
         raise not_a_datetime(time)
     if tz is None and type(time.tzinfo) is not timezone:
         return time, None
@@ -29,7 +29,7 @@ def localized(tz: tzinfo | None, time: datetime) -> tuple[datetime, Zone | None]
     if zone is None or zone is answer_in:
         return time if given is time.tzinfo else time.replace(tzinfo=given), None
     instant = bounded_instant(answer_in or zone, time)
-    return zone.at(instant).replace(microsecond=time.microsecond), answer_in
+    return zone.at(instant).replace(microsecond=time.microsecond or not is_whole(time)), answer_in
 
 
 def astimezone_is_exact(tz: tzinfo | None, given: tzinfo | None) -> bool:

@@ -83,7 +83,7 @@ def prev_from(pattern: WallPattern, policy: DstPolicy, today: int, before: datet
     if transition is not None and pattern.days.mask(before.year) >> today & 1:
         start, end, earlier, later = transition
         time = seconds_of(before) % DAY
-        latest = time if before.microsecond else time - 1
+        latest = time - is_whole(before)
         preceding = pattern.times.at_or_before(latest) if latest >= 0 else None
         if preceding is not None and time < start and before.tzinfo is earlier.tzinfo:
             return earlier + timedelta(0, preceding)
@@ -102,7 +102,7 @@ def next_exactly(pattern: WallPattern, policy: DstPolicy, after: datetime) -> da
 def prev_exactly(pattern: WallPattern, policy: DstPolicy, before: datetime) -> datetime | None:
     """The last fire before any time."""
     zone = zone_of(before.tzinfo)
-    instant = at_or_before(pattern, zone, policy, bounded_instant(zone, before) - (not before.microsecond))
+    instant = at_or_before(pattern, zone, policy, bounded_instant(zone, before) - is_whole(before))
     return None if instant is None else zone.at(instant)
 
 
@@ -110,6 +110,11 @@ def matches_exactly(pattern: WallPattern, policy: DstPolicy, time: datetime) -> 
     """Whether the whole second of any time fires."""
     zone = zone_of(time.tzinfo)
     return fires_at(pattern, zone, policy, bounded_instant(zone, time))
+
+
+def is_whole(time: datetime) -> bool:
+    """Whether a time is a whole second: without microseconds, and without the nanoseconds of a pandas.Timestamp."""
+    return not time.microsecond and not getattr(time, "nanosecond", 0)
 
 
 def bounded_instant(zone: Zone, time: datetime) -> int:

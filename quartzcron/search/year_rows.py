@@ -38,6 +38,8 @@ class Rows(dict[int, "Row"]):
         self.days, self.zone, self.tzinfo = days, zone, given
 
     def __missing__(self, year: int) -> Row:
+        if type(year) is not int:  # pandas.NaT
+            raise TypeError("a time must be a datetime, got NaT")
         if not FIRST_YEAR <= year <= LAST_YEAR:
             return date(year, 1, 1).toordinal(), _NO_DAYS, _NO_MIDNIGHTS, _NO_MIDNIGHTS, None
         zone_year = self.zone.year(year)

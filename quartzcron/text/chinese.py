@@ -60,7 +60,7 @@ def _spans(spans: TimeSpans) -> str:
     texts = []
     for first, last in spans.runs:
         start, end = (clock(time, to_the_second=spans.to_the_second) for time in (first, last))
-        texts.append(start if first == last else f"{start} 至 {end}")
+        texts.append(start if first == last else f"{start} 至 {end}" if first < last else f"{start} 至次日 {end}")
     if all(first == last for first, last in spans.runs):
         return _listed(texts)
     if all(first != last for first, last in spans.runs):

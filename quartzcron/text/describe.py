@@ -7,12 +7,17 @@ english.py and chinese.py, which have the same functions.
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import gcd
+
 from ..errors import CronError, check_type, echoed
+from ..fields import MONTH_DAYS, MONTHS, WEEK_DAYS, YEARS, DayFields
 from ..lazy import Lazy
 from ..search.calendar import calendar_of
 from ..search.compiled import CompiledExpression
 from ..wall.day_forms import simplest_days
 from ..wall.days import day_rule
+from ..wall.times import members
 from ..zones.lookup import zone_name
 from .outline import outline
 
@@ -44,19 +49,37 @@ def describe(expression: CompiledExpression, language: str = "en") -> str:
         raise CronError(f"no descriptions in {echoed(language)}; languages are {' and '.join(LANGUAGES)}")
     text: str
     writer = LANGUAGES[language]
-    days, times = expression._days, outline(expression._pattern.times)
+    days, times = expression._days, expression._pattern.times
     zone = zone_name(expression.tz) or (str(expression.tz) if expression.tz else None)
     simplest = simplest_days(days.key)
     if simplest is not None:
-        text = writer.sentence(times, *simplest, zone)
+        fields, years = simplest[0], _regular_years(*simplest)
+        text = writer.sentence(outline(times, every_day=_is_every_day(*simplest)), fields, years, zone)
         return text
     calendar = calendar_of(expression)
     whole = simplest_days(day_rule(days.fields, days.given_years).key)
     if expression.never_fires or calendar is None or whole is None:
         text = writer.NEVER
     else:
-        text = writer.with_exception(writer.sentence(times, *whole, zone), calendar.name)
+        text = writer.with_exception(writer.sentence(outline(times), *whole, zone), calendar.name)
     return text
+
+
+def _is_every_day(fields: DayFields, years: int) -> bool:
+    months, month_days, _, week_days, _ = fields
+    every = month_days == MONTH_DAYS.full or week_days == WEEK_DAYS.full
+    return every and months == MONTHS.full and years == YEARS.full
+
+
+def _regular_years(fields: DayFields, years: int) -> int:
+    """Every other year, say, for those of them that have such a day; else the years themselves."""
+    listed = members(years)
+    steps = {later - earlier for earlier, later in pairwise(listed)}
+    if len(steps) < 2:
+        return years
+    step = gcd(*steps)
+    regular = sum(1 << year for year in range(listed[0], YEARS.size, step))
+    return regular if step > 1 and regular & day_rule(fields, YEARS.full).firing_years == years else years
 
 
 def joined(texts: list[str], how: str, language: str) -> str:

@@ -12,6 +12,8 @@ from ..wall.times import TimeRule, members
 _FEW_TIMES = 3
 _FEW_SPANS = 4
 _FEW_HOURS = 2
+_DAY = 86_400
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
 class RoundTheClock:
@@ -45,13 +47,31 @@ class FieldTimes:
 Outline = RoundTheClock | TimeSpans | FieldTimes
 
 
-def outline(times: TimeRule) -> Outline:
-    """The shortest outline that describes times of day completely."""
+def outline(times: TimeRule, *, every_day: bool = False) -> Outline:
+    """The shortest outline that describes times of day completely; on every day, a span may go on past midnight."""
     for attempt in (_round_the_clock, _a_few, _by_hours, _by_minutes, _by_seconds):
         result = attempt(times)
         if result is not None:
+            if every_day and isinstance(result, TimeSpans):
+                _join_at_midnight(result)
             return result
     return FieldTimes(times)
+
+
+def _join_at_midnight(spans: TimeSpans) -> None:
+    """Let the span at the end of the day go on with the one at its beginning: from 22:00 to 02:00."""
+    step = _SECONDS[spans.unit] * spans.step
+    joined: list[tuple[int, int]] = []
+    for first, last in spans.runs:
+        if joined and joined[-1][1] + step == first:
+            joined[-1] = joined[-1][0], last
+        else:
+            joined.append((first, last))
+    head, tail = joined[0], joined[-1]
+    values = (head[1] - head[0] + tail[1] - tail[0]) // step + 2
+    if len(joined) > 1 and tail[1] + step == head[0] + _DAY and values > _FEW_TIMES:
+        between = [run for run in spans.runs if head[1] < run[0] < tail[0]]
+        spans.runs = [*between, (tail[0], head[1])]
 
 
 def _round_the_clock(times: TimeRule) -> RoundTheClock | None:
@@ -94,6 +114,8 @@ def _by_minutes(times: TimeRule) -> TimeSpans | None:
     if step:
         minutes = members(times.minutes)
         blocks = runs(members(times.hours), steps=False, pairs=True)
+        if len(minutes) == 2 and len(blocks) <= _FEW_SPANS and all(first == last for first, last, _ in blocks):
+            return TimeSpans("hour", 1, _points(times))
         spans = [(a * 3600 + minutes[0] * 60 + second, b * 3600 + minutes[-1] * 60 + second) for a, b, _ in blocks]
         return TimeSpans("minute", step, spans) if len(spans) <= _FEW_SPANS else None
     minute_runs = runs(members(times.minutes))

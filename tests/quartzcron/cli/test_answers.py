@@ -80,7 +80,7 @@ def test_diff_of_equals_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
     """Status 0; expressions that differ only where clocks change are not equal."""
     assert output(capsys, "diff", "0 0 8 ? * 2", "0 0 8 ? * MON *") == (0, "they are equal\n")
     status, text = output(capsys, "diff", "0 0 8 * * ?", "0 0 8-8 * * ?")
-    assert (status, text) == (1, "the same wall times from then on, but they are not equal\n")
+    assert (status, text) == (1, "the same fire times from then on, but they are not equal\n")
 
 
 @given(one=sparse_expressions(), other=sparse_expressions())
@@ -98,3 +98,29 @@ def test_differences_are_those_of_the_sets_of_fires(one: str, other: str) -> Non
 def test_every_reader_has_a_writer() -> None:
     """What can be read can be written."""
     assert all(dialect.write for dialect in DIALECTS.values() if dialect.read)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "line"),
+    [
+        ("0 0,30 2 * * ?", "0 0/30 2 * * ?", "- Sun 2026-03-08 03:00:00-04:00 EDT"),
+        ("0 30 1 * * ?", "0 30-30 1 * * ?", "+ Sun 2026-11-01 01:30:00-05:00 EST"),
+        ("0 0 8 * * ?", "0 0 8 ? * MON-FRI", "- Sun 2026-03-01 08:00:00-05:00 EST"),
+    ],
+)
+def test_diff_finds_what_differs_only_where_clocks_change(
+    one: str, other: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the zone that is given; in one without clock changes there is no difference."""
+    arguments = ("--from", "2026-03-01", "-n", "1")
+    assert output(capsys, "diff", one, other, "--tz", "America/New_York", *arguments) == (1, f"{line}\n")
+    if "MON" not in other:
+        text = output(capsys, "diff", one, other, "--tz", "UTC", *arguments)[1]
+        assert text == "the same fire times from then on, but they are not equal\n"
+
+
+def test_diff_goes_by_the_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    """Under Quartz's, an interval expression fires in the second pass alone, as a fixed time does."""
+    arguments = ("--tz", "America/New_York", "--from", "2026-10-30", "--dst", "quartz")
+    text = output(capsys, "diff", "0 30 1 * * ?", "0 30-30 1 * * ?", *arguments)[1]
+    assert text == "the same fire times from then on, but they are not equal\n"

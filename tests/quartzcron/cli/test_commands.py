@@ -6,10 +6,12 @@ import contextlib
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import quartzcron
 from quartzcron.cli.commands import main
 
 MONDAYS = "0 0 8 ? * MON"
@@ -158,3 +160,36 @@ def test_it_runs_as_a_module() -> None:
     """python -m quartzcron."""
     command = [sys.executable, "-m", "quartzcron", "next", MONDAYS, *SHANGHAI, "-n", "1"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("Mon 2026-01-05")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/St_Johns", "UTC", "+05:45", "America/Sao_Paulo"])
+def test_a_time_is_read_as_it_was_printed(zone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the name of the zone behind the offset."""
+    main(["next", "0 0 8 L * ?", "--tz", zone, "--from", "2026-01-01", "-n", "2"])
+    first, second = capsys.readouterr().out.splitlines()
+    assert main(["next", "0 0 8 L * ?", "--tz", zone, "--from", first, "-n", "1"]) == 0
+    assert capsys.readouterr().out.splitlines() == [second]
+
+
+def test_an_offset_to_the_west_is_a_zone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Although it begins like an option."""
+    for option in (["--tz", "-05:00"], ["--tz=-05:00"]):
+        assert main(["next", "0 0 8 * * ?", *option, "--from", "2026-01-01", "-n", "1"]) == 0
+        assert "2026-01-01 08:00:00-05:00" in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the program and by the package."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"quartzcron {quartzcron.__version__}\n"
+    assert quartzcron.__version__ == version("quartzcron")
+
+
+def test_a_comment_in_a_file_is_none_of_an_expression(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Behind a blank; without one, # belongs to the day."""
+    path = tmp_path / "crons.txt"
+    path.write_text("0 0 8 ? * TUE  # tuesday\n0 0 8 ? * FRI#3\n   # nothing\n0 0 9 * * ?\t# daily\n", encoding="utf-8")
+    assert main(["check", str(path)]) == 0
+    assert "3 expressions, none wrong" in capsys.readouterr().err

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections import Counter
+from datetime import date, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -84,3 +85,28 @@ def test_json_and_failures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["next", "0 0 8 1 1 ?", *SHANGHAI, "--svg", str(tmp_path / "no" / "year.svg")]) == 2
     with pytest.raises(SystemExit):
         main(["next", "0 0 8 1 1 ?", "--year", "2100"])
+
+
+@pytest.mark.parametrize(
+    ("zone", "year"),
+    [
+        ("Africa/Cairo", 2026),
+        ("Africa/Cairo", 2028),
+        ("Pacific/Apia", 2011),
+        ("Atlantic/Azores", 2026),
+        ("America/Havana", 2026),
+        ("Europe/Berlin", 2026),
+        ("America/St_Johns", 2006),
+        ("Asia/Kathmandu", 1986),
+    ],
+)
+@pytest.mark.parametrize("text", ["0 0/15 * * * ?", "0 0/30 23,0 ? * THU,FRI,SUN", "0 0 8 * * ?"])
+@pytest.mark.parametrize("dst", ["vixie", "quartz"])
+def test_each_day_has_the_fires_that_the_clock_shows_on_it(zone: str, year: int, text: str, dst: str) -> None:
+    """Days that end in a repeated hour, or begin in one, and days that do not exist."""
+    tz = named_zone(zone)
+    expression = CronExpression(text, tz=zone, dst=dst)
+    start, end = datetime(year - 1, 12, 31, 23, 59, 59, tzinfo=tz), datetime(year, 12, 31, 23, 59, 59, tzinfo=tz)
+    expected = Counter(fire.date() for fire in expression.fires(start, end))
+    counted = {day: fires for day, _, _, fires in Heatmap(expression, year, tz).days() if fires}
+    assert counted == expected

@@ -363,6 +363,9 @@ def test_what_eventbridge_cannot_say_is_refused(quartz: str) -> None:
         ("*-02~03 12:00", "0 0 12 L-2 2 ?"),
         ("*-*~01,03 12:00", "0 0 12 L,L-2 * ?"),
         ("Fri *-*~07/1 18:00", "0 0 18 ? * FRIL"),
+        ("*-*~01..03", "0 0 0 L-2,L-1,L * ?"),
+        ("*-*~02..06/2", "0 0 0 L-1,L-3,L-5 * ?"),
+        ("semi-annually", "0 0 0 1 1,7 ?"),
         ("Mon *-*-01..07 09:00", "0 0 9 ? * MON#1"),
         ("05-05", "0 0 0 5 5 ?"),
     ],
@@ -398,6 +401,11 @@ def test_oncalendar_carries_its_zone() -> None:
         "tomorrow",
         "*-02~x",
         "*-02~07/0",
+        "*-*~31",
+        "*-*~29..31",
+        "*-*~03..01",
+        "Mon/14",
+        "fortnightly",
         "a b c d e f",
         "1-2-3-4",
         "*-02-30",
@@ -463,3 +471,41 @@ def test_what_is_no_text_is_a_type_error(reader: str, wrong: object) -> None:
     """With the type of the argument."""
     with pytest.raises(TypeError, match=f"a schedule must be a str, got {type(wrong).__name__}"):
         getattr(CronExpression, reader)(wrong)
+
+
+@pytest.mark.parametrize("text", ["0 0 0 L-28 * ?", "0 0 0 L,L-29 * ?", "0 0 0 L,L-30 * ?"])
+def test_oncalendar_counts_28_days_from_the_end(text: str) -> None:
+    """systemd parses no more."""
+    with pytest.raises(DialectError, match="up to 28 days"):
+        CronExpression(text).to_oncalendar()
+    assert CronExpression("0 0 0 L-27 * ?").to_oncalendar() == "*-*~28 00:00:00"
+
+
+@pytest.mark.parametrize("word", ["Mon/14", "fortnightly"])
+def test_a_word_that_is_no_zone_is_not_called_one(word: str) -> None:
+    """It was to be a date, or a word such as daily."""
+    with pytest.raises(DialectError) as refused:
+        CronExpression.from_oncalendar(word)
+    assert "time zone" not in str(refused.value)
+
+
+HOURS = st.sets(st.integers(0, 23), min_size=1, max_size=6)
+SIXTY = st.sets(st.integers(0, 59), min_size=1, max_size=4)
+
+
+@given(hours=HOURS, minutes=SIXTY, seconds=SIXTY)
+@settings(max_examples=200)
+def test_an_interval_keeps_a_step_in_every_form(hours: set[int], minutes: set[int], seconds: set[int]) -> None:
+    """Irregular values too; a range from a value to itself is written only where all three fields have one value."""
+    texts = [",".join(map(str, sorted(values))) for values in (seconds, minutes, hours)]
+    texts[2] = f"{min(hours)}-{min(hours)}" + "".join(f",{hour}" for hour in sorted(hours)[1:])
+    expression = CronExpression(f"{' '.join(texts)} * * ?")
+    forms = [expression.canonical, CronExpression(expression.canonical).to_spring()]
+    if seconds == {0}:
+        forms += [expression.to_crontab(), expression.to_eventbridge()]
+        assert CronExpression.from_crontab(expression.to_crontab()) == expression
+        assert CronExpression.from_eventbridge(expression.to_eventbridge()) == expression
+    assert CronExpression(expression.canonical) == expression
+    assert CronExpression.from_spring(expression.to_spring()) == expression
+    alone = max(map(len, (hours, minutes, seconds))) == 1
+    assert alone or not any(re.search(r"\b(\d+)-\1\b", form) for form in forms)

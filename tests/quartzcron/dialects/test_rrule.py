@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
@@ -50,7 +50,9 @@ def test_a_rule_recurs_when_the_expression_fires(text: str) -> None:
 )
 def test_rules_are_written_as_calendars_write_them(text: str, rule: str) -> None:
     """With the shortest frequency that suffices."""
-    assert str(CronExpression(text).to_rrule(NEW_YEAR)) == f"DTSTART:20260101T000000\nRRULE:{rule}"
+    expression = CronExpression(text)
+    begin = f"DTSTART:{expression.next_fire(NEW_YEAR - timedelta(seconds=1)):%Y%m%dT%H%M%S}"
+    assert str(expression.to_rrule(NEW_YEAR)) == f"{begin}\nRRULE:{rule}"
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,15 @@ def test_a_rule_begins_with_a_naive_time() -> None:
     assert next(iter(CronExpression("0 0 8 * * ?").to_rrule())) == datetime(1970, 1, 1, 8)
     with pytest.raises(DialectError, match="naive"):
         CronExpression("0 0 8 * * ?").to_rrule(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@given(convertible_expressions())
+@settings(max_examples=60, deadline=None)
+def test_a_rule_begins_at_its_first_time(text: str) -> None:
+    """Calendars show an event at DTSTART even where the rule has none."""
+    try:
+        rule = CronExpression(text).to_rrule(NEW_YEAR)
+    except DialectError:
+        return
+    begin = datetime.strptime(str(rule).splitlines()[0], "DTSTART:%Y%m%dT%H%M%S")
+    assert begin == next(iter(rule)) == first(CronExpression(text), 1)[0]

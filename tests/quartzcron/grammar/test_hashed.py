@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 
 import pytest
 
@@ -15,6 +16,8 @@ PICKED = {
     ("0 H H(0-7) ? * MON-FRI", "backup"): "0 55 1 ? * MON-FRI",
     ("H/15 H(0-29)/10 * ? * H", "报表"): "10/15 4-29/10 * ? * 3",
 }
+
+NIGHT, DAY_AFTER = datetime(2026, 1, 1), datetime(2026, 1, 3)
 
 
 @pytest.mark.parametrize(("text", "key"), PICKED)
@@ -60,7 +63,7 @@ def test_names_that_begin_with_no_h_are_left_alone() -> None:
     ("text", "column", "message"),
     [
         ("0 H(0-99) * * * ?", 3, "99 is out of range"),
-        ("0 H(7-0) * * * ?", 3, "runs backwards"),
+        ("0 0 0 H(25-5) * ?", 7, "runs backwards"),
         ("0 H/0 * * * ?", 3, "step 0 is out of range"),
         ("0 H/99 * * * ?", 3, "step 99 is out of range"),
         ("0 5,HX * * * ?", 5, "HX is not valid"),
@@ -79,3 +82,27 @@ def test_a_key_is_a_str() -> None:
     """An int would be hashed by its digits in one version and its bytes in another."""
     with pytest.raises(TypeError, match="a key must be a str"):
         CronExpression.hashed("0 H * * * ?", key=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "window"),
+    [
+        ("0 H H(22-4) * * ?", 2, {"22", "23", "0", "1", "2", "3", "4"}),
+        ("0 H(50-9) 8 * * ?", 1, {*map(str, range(50, 60)), *map(str, range(10))}),
+        ("0 0 8 1 H(NOV-FEB) ?", 4, {"11", "12", "1", "2"}),
+        ("0 0 8 ? * H(FRI-MON)", 5, {"6", "7", "1", "2"}),
+    ],
+)
+def test_a_range_of_h_wraps_where_a_plain_one_does(text: str, place: int, window: set[str]) -> None:
+    """Each of its values is picked by some key, and no other."""
+    picked = {str(CronExpression.hashed(text, key=f"job {n}")).split()[place] for n in range(400)}
+    assert picked == window
+
+
+def test_a_wrapped_range_of_h_with_a_step_stays_within_it() -> None:
+    """Every second hour of the night, from one of the first two on."""
+    for n in range(20):
+        hours = {
+            fire.hour for fire in CronExpression.hashed("0 0 H(22-4)/2 * * ?", key=f"{n}").between(NIGHT, DAY_AFTER)
+        }
+        assert hours in ({22, 0, 2, 4}, {23, 1, 3})
