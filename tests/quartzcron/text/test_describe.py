@@ -159,3 +159,36 @@ def test_another_language_is_refused() -> None:
     """The error lists the languages."""
     with pytest.raises(CronError, match="languages are en and zh"):
         CronExpression("0 0 8 ? * MON").describe("fr")
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "chinese"),
+    [
+        (
+            "0 0,30 9,12,15 ? * MON",
+            "At 09:00, 09:30, 12:00, 12:30, 15:00 and 15:30 on Mondays",
+            "每周一 09:00、09:30、12:00、12:30、15:00、15:30",
+        ),
+        ("0 0 22-2 * * ?", "Every hour from 22:00 to 02:00 every day", "每天 22:00 至次日 02:00，每小时一次"),
+        (
+            "0 0/10 23-0 * * ?",
+            "Every 10 minutes from 23:00 to 00:50 every day",
+            "每天 23:00 至次日 00:50，每 10 分钟一次",
+        ),
+        (
+            "0 0 22-2 ? * MON",
+            "Every hour from 00:00 to 02:00, and at 22:00 and 23:00, on Mondays",
+            "每周一 00:00 至 02:00（每小时一次）、22:00、23:00",
+        ),
+        (
+            "0 0 0 ? 1/6 7#5 2026/2",
+            "At 00:00 on the fifth Saturday of January and July, when there is one, "
+            "in every other year from 2026 to 2098",
+            "2026 年至 2098 年（每 2 年）1 月、7 月的第五个星期六（如有）00:00",
+        ),
+    ],
+)
+def test_what_is_regular_is_said_so(text: str, english: str, chinese: str) -> None:
+    """A night goes past midnight on every day; on Mondays it does not, since those hours are all Monday's."""
+    expression = CronExpression(text)
+    assert (expression.describe(), expression.describe("zh")) == (english, chinese)
