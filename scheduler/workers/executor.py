@@ -136,8 +136,10 @@ class ProcessExecutor:
             unended.look(now)
         self._dispatch()
         self._resize_pool(now)
+        # Where no other one serves, a worker that starts has nobody to yield to.
+        serves = any(worker.takes_tasks for worker in self._workers)
         for worker in self._workers:
-            worker.update_priority(now)
+            worker.update_priority(now, others_serve=serves)
         return self._results.taken()
 
     def filenos(self) -> list[int]:

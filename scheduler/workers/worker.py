@@ -380,13 +380,12 @@ class WorkerProcess:
             return BREACH
         return process_tree.exit_text(status)
 
-    def yields_to_others(self, now: float) -> bool:
-        """Whether the worker should have low priority: it still starts, or its run takes long."""
-        return not self.ready or (self.running_s(now) or 0.0) >= LONG_S
+    def update_priority(self, now: float, *, others_serve: bool) -> None:
+        """Have the worker yield to others while it starts, if any serve, or while its run takes long.
 
-    def update_priority(self, now: float) -> None:
-        """Give the worker the priority that it should have; tried again the next time where the kernel refuses."""
-        is_low = self.yields_to_others(now)
+        It is tried again the next time where the kernel refuses.
+        """
+        is_low = (self.running_s(now) or 0.0) >= LONG_S if self.ready else others_serve
         if is_low != self._is_low_priority and (niceness.lower if is_low else niceness.restore)(self.pid):
             self._is_low_priority = is_low
 
