@@ -72,11 +72,6 @@ class RunOutput:
         if limit.allows(monotonic_us() / 1_000_000):
             self._send(run_id, self.now_us(), level, text.encode("utf-8", "replace").decode())
 
-    def left_over_run(self) -> int:
-        """The run of the calling thread if that has ended, else 0."""
-        run_id = self.threads.run_of_thread()
-        return 0 if run_id == self._run_id else run_id
-
 
 class RunBytes(io.RawIOBase):
     """The `buffer` of a RunStream: bytes become lines, decoded as UTF-8 with replacement."""
@@ -85,26 +80,27 @@ class RunBytes(io.RawIOBase):
         self._output = output
         self._cutter = LineCutter(lambda text: output.add_line(level, text))
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        #: Of threads that outlive their runs, so that their lines do not mix with those of the run in progress.
-        self._left_over: dict[int, LineCutter] = {}
+        #: Of other threads than the main one, by their run: one that outlives it must not touch the next one's line.
+        self._of_threads: dict[int, LineCutter] = {}
         self._level = level
 
     def write(self, data: ReadableBuffer) -> int:
-        if run_id := self._output.left_over_run():
-            return self._write_left_over(run_id, bytes(memoryview(data)))
         self._output.has_text = True
+        if not self._output.threads.is_main():
+            return self._write_in_thread(bytes(memoryview(data)))
         with memoryview(data).cast("B") as view:
             # In pieces, because a line of a gigabyte must not be copied as a whole.
             for start in range(0, len(view), _PIECE):
                 self._cutter.feed(self._decoder.decode(view[start : start + _PIECE]))
             return len(view)
 
-    def _write_left_over(self, run_id: int, data: bytes) -> int:
-        if run_id not in self._left_over and len(self._left_over) >= _MOST_LEFT_OVER:
-            self._left_over.clear()
-        if run_id not in self._left_over:
-            self._left_over[run_id] = LineCutter(lambda text: self._output.add_line(self._level, text))
-        self._left_over[run_id].feed(data.decode("utf-8", "replace"))
+    def _write_in_thread(self, data: bytes) -> int:
+        run_id = self._output.threads.run_of_thread()
+        if (cutter := self._of_threads.get(run_id)) is None:
+            if len(self._of_threads) >= _MOST_LEFT_OVER:
+                self._of_threads.clear()
+            cutter = self._of_threads[run_id] = LineCutter(lambda text: self._output.add_line(self._level, text))
+        cutter.feed(data.decode("utf-8", "replace"))
         return len(data)
 
     def writable(self) -> bool:
@@ -114,7 +110,9 @@ class RunBytes(io.RawIOBase):
         """Stay open: a wrapper of the user's code closes this when it is collected, and the next run prints too."""
 
     def finish(self) -> None:
-        """Send an unfinished line."""
+        """Send unfinished lines of the run in progress."""
+        if cutter := self._of_threads.pop(self._output.threads.run_of_thread(), None):
+            cutter.finish()
         self._cutter.feed(self._decoder.decode(b"", final=True))
         self._cutter.finish()
 

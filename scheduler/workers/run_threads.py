@@ -38,9 +38,13 @@ class RunThreads:
 
         threading.Thread.start = start_in_run  # type: ignore[assignment, method-assign]
 
+    def is_main(self) -> bool:
+        """Whether the calling thread is the one that runs the functions."""
+        return threading.get_ident() == self._main
+
     def run_of_thread(self) -> int:
         """The run that the calling thread belongs to: the one in progress, unless it was started in an earlier one."""
-        if threading.get_ident() == self._main:
+        if self.is_main():
             return self._current()
         return getattr(threading.current_thread(), _RUN, 0) or self._current()
 
