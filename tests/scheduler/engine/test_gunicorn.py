@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -63,3 +65,23 @@ def test_calls_behind_gunicorn(url: str) -> None:
         assert client.post(path + "hangs").json()["code"] == 124
         assert client.post(path + "echo", content=b"x" * (20 * 1024 * 1024 + 1)).status_code == 413
         assert client.get(url + "/__engine/1/ping").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content_type", "length", "status"),
+    [("application/json", 20_000_000, b"401"), ("text/plain", 20_000_000, b"413")],
+)
+def test_a_stranger_behind_gunicorn_is_refused_before_its_body_comes(
+    url: str, content_type: str, length: int, status: bytes
+) -> None:
+    """By its headers, which is all that the engine reads."""
+    address = urlsplit(url)
+    lines = (
+        "POST /1.1/functions/echo HTTP/1.1",
+        "Host: x",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {length}",
+    )
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as client:
+        client.sendall("\r\n".join((*lines, "", "")).encode())
+        assert client.recv(100).split()[1] == status
