@@ -110,7 +110,7 @@ class _FileChanges:
         """A number that differs after a change by another program."""
         if not self._has_file:
             return 0
-        with self._store.watch:
+        with self._store.watch, self._store.own_statements:
             return self._version()
 
     def _version(self) -> int:
@@ -122,16 +122,20 @@ class _FileChanges:
         try:
             number: int = self._driver.execute("PRAGMA data_version").fetchone()[0]
         except self._store.driver_error:
-            # Locked, or gone: the next statement of the daemon raises that.
+            # Locked, or gone: the next statement of the daemon raises that. Or the store was opened anew.
+            self._disconnect()
             return -1
         return number
 
-    def close(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._driver.close()
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+    def close(self) -> None:
+        self._disconnect()
         if self._watch is not None:
             self._watch.close()
             self._watch = None

@@ -2,6 +2,8 @@
 
     database.py                Store: the open database and its transactions; a table of what differs
     sqlite.py, postgres.py     SqliteStore, PostgresStore
+    sqlite_files.py            OpenFiles: whether a SQLite file and its journal are still those that are open
+    bounded_connection.py      a connection to PostgreSQL that waits for a bounded time
     schema.py, migrations/     the tables, and the steps from older ones
     rows.py                    values to rows, and rows to values
     statements.py              Bulk, Among: one statement for many rows

@@ -12,6 +12,9 @@ only there: no other file asks which database it has.
     records_before_claims         no: idle timers are found fast       yes: finding them is slow
     lease, lease_renewals         60 s, renewed twice                  10 s, renewed four times
     files, is_in_place            the file and its journal             none; always in place
+    check_in_place                saves a journal that was deleted     nothing to check
+    own_connection                closed when a journal was saved      a session of its own
+    close                         leaves a journal of others           nothing more
     writing_and_notifying         a datagram to each daemon            NOTIFY, sent by the commit
     cut                           an interrupt                         nothing: answers have a time limit
     acquire_mutex                 nothing: writers are alone           an advisory lock
@@ -141,6 +144,8 @@ class Store:
         self._durability = durability
         #: Told of everything for which a thread may have to wait, see `watched_by`.
         self.watch: TransactionWatch = _Unwatched()
+        #: To be held for the length of each statement on an `own_connection`.
+        self.own_statements: AbstractContextManager[Any] = nullcontext()
         #: Held for the length of each transaction.
         self._guard: AbstractContextManager[Any] = nullcontext()
         try:
@@ -201,11 +206,13 @@ class Store:
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         try:
-            with self.watch, self._guard, self._engine.connect() as connection:
-                self.watch.uses(connection)
-                self._set_transaction_options(connection, writes=writes)
-                with connection.begin():
-                    yield connection
+            with self.watch, self._guard:
+                self._check_journal()
+                with self._engine.connect() as connection:
+                    self.watch.uses(connection)
+                    self._set_transaction_options(connection, writes=writes)
+                    with connection.begin():
+                        yield connection
         except DBAPIError as error:
             self._recover(error)
             self.raise_translated(error)
@@ -321,6 +328,9 @@ class Store:
                 f"{self}: the file was deleted, moved or replaced while in use, so nothing fires; put it back, "
                 "or stop, put a backup in its place, remove its -wal and -shm, and start again"
             )
+
+    def _check_journal(self) -> None:
+        """Before a transaction: see that what it commits does not go to a journal that nobody else finds."""
 
     # The version of the tables
 

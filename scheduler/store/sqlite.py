@@ -6,9 +6,12 @@ A commit is synced to the disk, unless `durability` says otherwise; PostgreSQL h
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -25,8 +28,11 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from ..errors import StoreUnavailableError, StoreVersionError
 from .database import Store
 from .schema import daemons, runs
+from .sqlite_files import OpenFiles
 from .statements import compiled
 from .wake_socket import wake
+
+log = logging.getLogger("scheduler.sqlite")
 
 
 class SqliteStore(Store):
@@ -41,12 +47,17 @@ class SqliteStore(Store):
     lease = timedelta(seconds=60)
     lease_renewals = 2
 
-    #: What distinguishes the file that it opened, None until then.
-    _opened: tuple[int, int] | None = None
-
     def __init__(self, url: str, **options: Any) -> None:
+        #: Sessions of their own, which are closed when the journal was lost.
+        self._own: weakref.WeakSet[Connection] = weakref.WeakSet()
+        #: The driver's connections.
+        self._drivers: list[sqlite3.Connection] = []
+        self._repair_lock = threading.RLock()
+        #: None for a store in memory, and for an address with `file:`; known once it is open.
+        self._open_files: OpenFiles | None = None
         super().__init__(url, **options)
-        self._opened = _identity(self._file)
+        self.own_statements = self._repair_lock
+        self._open_files = OpenFiles(self._file) if self._file is not None else None
 
     def _make_engine(self) -> Engine:
         in_memory = self.url.database in (None, "", ":memory:")
@@ -61,12 +72,13 @@ class SqliteStore(Store):
         event.listen(engine, "connect", partial(_prepare, _SYNCS[self._durability]))
         event.listen(engine, "begin", _begin)
         event.listen(engine, "do_connect", self._keep_from_creating)
+        event.listen(engine, "connect", self._note_driver)
         return engine
 
     def _keep_from_creating(self, _dialect: object, _record: object, given: list[Any], options: dict[str, Any]) -> None:
         """Let a store that is open make no file anew: the journal of one that was moved away would be put into it."""
-        if self._opened is not None and self._file is not None:
-            given[0] = f"{self._file.as_uri()}?mode=rw"
+        if self._open_files is not None:
+            given[0] = f"{self._open_files.file.as_uri()}?mode=rw"
             options["uri"] = True
 
     # Transactions
@@ -129,15 +141,80 @@ class SqliteStore(Store):
     @property
     def files(self) -> tuple[Path, ...]:
         """The file and the journal beside it; empty for a store in memory, and for an address with `file:`."""
-        if self._file is None:
-            return ()
-        # SQLite puts the journal where a symbolic link leads to.
-        file = self._file.resolve()
-        return file, file.with_name(f"{file.name}-wal")
+        return self._open_files.paths if self._open_files is not None else ()
 
     @property
     def is_in_place(self) -> bool:
-        return _identity(self._file) == self._opened
+        return self._open_files is None or (self._open_files.is_in_place and not self._open_files.has_lost_journal())
+
+    def check_in_place(self) -> None:
+        with self.watch:
+            self._check_journal()
+        super().check_in_place()
+
+    def _check_journal(self) -> None:
+        """Save what is in a journal that was deleted or replaced, and open the store anew; an error if that cannot be.
+
+        Called before every transaction, so that what is committed can be found by others, and by the next process.
+        """
+        files = self._open_files
+        if files is None or not files.has_lost_journal():
+            return
+        with self._repair_lock:
+            if not files.is_in_place or not files.has_lost_journal():
+                return
+            is_saved = files.is_saved()
+            if not is_saved and files.is_alone() and self._copy_journal():
+                files.retire()
+                is_saved = True
+            if not is_saved:
+                raise StoreUnavailableError(
+                    f"{self}: its -wal or -shm was deleted while in use, and another program has begun a new one, so "
+                    "nothing fires here; stop every program that uses the store, and start again"
+                )
+            self._let_go(files)
+            files.learn()
+            log.warning("%s: its -wal or -shm was deleted while in use; what was in it has been saved", self)
+
+    def _let_go(self, files: OpenFiles) -> None:
+        """Close every connection, and leave a journal that another program has begun where it is."""
+        try:
+            with files.held():
+                for connection in list(self._own):
+                    with contextlib.suppress(Exception):
+                        connection.connection.dbapi_connection.close()  # type: ignore[union-attr]
+                self._engine.dispose()
+        except OSError as error:
+            raise StoreUnavailableError(f"{self}: the store cannot be opened anew ({error})") from error
+
+    def own_connection(self) -> Connection:
+        connection = super().own_connection()
+        self._own.add(connection)
+        return connection
+
+    def close(self) -> None:
+        if self._open_files is not None and self._open_files.has_lost_journal():
+            with contextlib.suppress(StoreUnavailableError):
+                self._check_journal()
+            if self._open_files.has_lost_journal():
+                self._let_go(self._open_files)
+        super().close()
+
+    def _copy_journal(self) -> bool:
+        """Copy the journal to the file, through a connection that has it open; False where that was not possible.
+
+        A new connection would open a new journal.
+        """
+        for driver in self._drivers:
+            with contextlib.suppress(sqlite3.Error):
+                is_busy, frames, copied = driver.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+                if not is_busy and frames == copied:
+                    return True
+        return False
+
+    def _note_driver(self, driver: sqlite3.Connection, _record: object) -> None:
+        # In place, because it is shared with views of this store.
+        self._drivers[:] = [each for each in self._drivers if _is_open(each)] + [driver]
 
     complaints = (
         (
@@ -205,12 +282,8 @@ def _file(database: str | None) -> Path | None:
     return None if database == ":memory:" or database.startswith("file:") else Path(database).absolute()
 
 
-def _identity(file: Path | None) -> tuple[int, int] | None:
-    """What distinguishes a file from another of the same name, None for a missing one."""
-    if file is None:
-        return None
+def _is_open(driver: sqlite3.Connection) -> bool:
     try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+        return driver.total_changes >= 0
+    except sqlite3.ProgrammingError:
+        return False

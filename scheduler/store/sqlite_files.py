@@ -1,0 +1,142 @@
+"""OpenFiles: the file of a SQLite store and its journal (-wal, -shm), as this process has them open.
+
+A file that was deleted or replaced goes on to exist for those who have it open. What SQLite commits then goes to a
+journal that nobody else finds, so it would be gone with this process. Here it is noticed, and whether it can be saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+Identity = tuple[int, int]
+
+# The bytes that a reader of a SQLite file locks (https://sqlite.org/src/file/src/os.h).
+_SHARED, _SHARED_LENGTH = 0x4000_0002, 510
+
+_DESCRIPTORS = "/proc/self/fd" if Path("/proc/self/fd").is_dir() else "/dev/fd"
+
+# The header of a -shm (https://sqlite.org/walformat.html), in 32-bit numbers of this machine: how many frames the
+# journal has; that and its checksums and salts, which differ after every commit; how many are copied to the file.
+_HEADER = 136
+_FRAMES, _STATE, _COPIED = 4, slice(4, 10), 24
+
+
+class OpenFiles:
+    """The files of one store; they are open when this is made."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._opened = identity(file)
+        # SQLite puts the journal where a symbolic link leads to.
+        target = file.resolve()
+        self.paths = target, target.with_name(f"{target.name}-wal"), target.with_name(f"{target.name}-shm")
+        self._journal = self._found()
+        self._holder: int | None = None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to the file that is open."""
+        return identity(self.file) == self._opened
+
+    def has_lost_journal(self) -> bool:
+        """Whether a file of the journal that is open here has been deleted or replaced."""
+        found = self._found()
+        if found == self._journal:
+            return False
+        changed = {old for old, new in zip(self._journal, found, strict=True) if old is not None and old != new}
+        if changed & set(_open_here()):
+            return True
+        # The last connection to a file deletes its journal, the next one makes a new one.
+        self._journal = found
+        return False
+
+    def is_alone(self) -> bool:
+        """Whether no other program has written to a new journal in the place of the one that was lost."""
+        (wal, shm), (new_wal, new_shm) = self._journal, self._found()
+        if new_wal != wal:
+            return new_wal is None or self.paths[1].stat().st_size == 0
+        return new_shm in (None, shm) or self._frames() == _numbers(self.paths[2].read_bytes())[_STATE]
+
+    def _frames(self) -> list[int]:
+        """Which frames the journal that is open here has."""
+        descriptor = _open_here().get(self._journal[1]) if self._journal[1] is not None else None
+        # Through the descriptor of SQLite: closing another one would release its locks.
+        return _numbers(os.pread(descriptor, _HEADER, 0))[_STATE] if descriptor is not None else []
+
+    def is_saved(self) -> bool:
+        """Whether another program has copied all of the lost journal to the file; only where the -shm was lost too."""
+        shm, found = self._journal[1], self._found()[1]
+        descriptor = None if shm is None or shm == found else _open_here().get(shm)
+        if descriptor is None:
+            return False
+        numbers = _numbers(os.pread(descriptor, _HEADER, 0))
+        return numbers[_FRAMES] == numbers[_COPIED]
+
+    def retire(self) -> None:
+        """Remove what is left of a journal that was copied to the file, so that nobody goes on with it."""
+        found = self._found()
+        if found[1] in (None, self._journal[1]):
+            for path, old, new in zip(self.paths[1:], self._journal, found, strict=True):
+                if new is not None and new == old:
+                    path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Within the block, closing a connection removes no journal, not even that of another program.
+
+        The last connection that closes copies its journal and removes the file of that name. It is the last one if it
+        can lock the whole file, so here a lock is held that is not SQLite's. BlockingIOError where that cannot be had.
+        """
+        if not hasattr(fcntl, "F_OFD_SETLK"):
+            yield
+            return
+        if self._holder is None:
+            # It stays open: closing it would release the locks of SQLite in this process.
+            self._holder = os.open(self.paths[0], os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.fcntl(self._holder, fcntl.F_OFD_SETLK, _lock(fcntl.F_RDLCK))
+        try:
+            yield
+        finally:
+            fcntl.fcntl(self._holder, fcntl.F_OFD_SETLK, _lock(fcntl.F_UNLCK))
+
+    def learn(self) -> None:
+        """Take the journal as it is now for the one that is open here."""
+        self._journal = self._found()
+
+    def _found(self) -> tuple[Identity | None, Identity | None]:
+        return identity(self.paths[1]), identity(self.paths[2])
+
+
+def identity(file: Path | None) -> Identity | None:
+    """What distinguishes a file from another of the same name, None for a missing one."""
+    if file is None:
+        return None
+    try:
+        status = os.stat(file)  # noqa: PTH116  it is called for every transaction
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _lock(kind: int) -> bytes:
+    """A struct flock of those bytes."""
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, _SHARED, _SHARED_LENGTH, 0)
+
+
+def _numbers(header: bytes) -> list[int]:
+    return list(memoryview(header[:_HEADER].ljust(_HEADER, b"\0")).cast("I"))
+
+
+def _open_here() -> dict[Identity, int]:
+    """The files that this process has open, and a descriptor of each."""
+    found: dict[Identity, int] = {}
+    for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208
+        with contextlib.suppress(OSError):
+            status = os.fstat(int(name))
+            found[status.st_dev, status.st_ino] = int(name)
+    return found
