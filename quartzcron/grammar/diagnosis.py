@@ -51,7 +51,7 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
         return Problem(field=None, text=first[0], column=column, message=message, hint="remove them")
     if first.upper().startswith(ZONES):
         message, zone = "a time zone is not part of the expression", first.partition("=")[2]
-        return Problem(field=None, text=first, column=column, message=message, hint=f"pass it as tz={echoed(zone)}")
+        return Problem(field=None, text=first, column=column, message=message, hint=f"give it as tz={echoed(zone)}")
     if first.startswith("@"):
         message, hint = f"{first} is a macro of crontab", f"fields are {_SHAPE}"
         return Problem(field=None, text=first, column=column, message=message, hint=hint)
@@ -60,7 +60,7 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
         return Problem(field=None, text=first[:5], column=column, message=message, hint=hint)
     last = trailing_zone([word for _, word in words])
     if last is not None:
-        message, hint = "a time zone is not part of the expression", f"pass it as tz={echoed(last)}"
+        message, hint = "a time zone is not part of the expression", f"give it as tz={echoed(last)}"
         return Problem(field=None, text=last, column=words[-1][0], message=message, hint=hint)
     if is_eventbridge([word for _, word in words]):
         message, hint = "minutes come first, as in an EventBridge schedule", "seconds field missing"
@@ -160,4 +160,6 @@ def _numbering(words: list[Word]) -> str:
         return f"0 is Sunday in Spring and crontab; write {named}" if named else "1 is Sunday"
     if named is None or number is None or number > 7:
         return "1 is Sunday"
-    return f"{number} is {day_in_quartz(number)}: if it was {day_in_spring(number)}, as in Spring, write {named}"
+    return (
+        f"mind that {number} is {day_in_quartz(number)}: if it was {day_in_spring(number)}, as in Spring, write {named}"
+    )

@@ -138,7 +138,7 @@ def test_a_zone_behind_the_fields_is_told_from_a_field(text: str, zone: str) -> 
     with pytest.raises(CronSyntaxError, match="a time zone is not part of the expression") as refused:
         CronExpression(f"{text} {zone}")
     assert len(refused.value.problems) == 1
-    assert refused.value.hint == f"pass it as tz={zone!r}"
+    assert refused.value.hint == f"give it as tz={zone!r}"
 
 
 @pytest.mark.parametrize(

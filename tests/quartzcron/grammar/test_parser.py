@@ -167,7 +167,7 @@ def test_a_neighbouring_dialect_is_recognised_and_the_fix_offered(text: str, fix
         ("@daily", "macro of crontab"),
         ("0 8 * * 1", "seconds field missing, as in a crontab line"),
         ('"0 0 8 ? * MON"', "quotes are not part"),
-        ("TZ=Asia/Shanghai 0 0 8 * * ?", "pass it as tz='Asia/Shanghai'"),
+        ("TZ=Asia/Shanghai 0 0 8 * * ?", "give it as tz='Asia/Shanghai'"),
         ("0 H 8 * * ?", "CronExpression.hashed"),
     ],
 )
