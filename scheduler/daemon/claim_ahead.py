@@ -19,7 +19,7 @@ from operator import attrgetter
 from ..claims.claims import AHEAD_LIMIT, Claims, Upcoming
 from ..clock import Clock
 from ..core.misfire import GRACE
-from ..core.run import Task
+from ..core.run import Kind, Task
 from ..core.timer import Environment
 
 #: The shortest and the longest time from a claim to the fire times it is for.
@@ -185,3 +185,8 @@ class ClaimAhead:
         self._tasks = []
         self._is_releasing = False
         self.refresh()
+
+
+def is_ahead(task: Task, now: datetime) -> bool:
+    """Whether a task was claimed ahead. A requested run begins at once, even if the requester's clock is ahead."""
+    return task.fire_time > now and task.kind is Kind.SCHEDULED and task.attempt == 1

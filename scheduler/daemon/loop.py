@@ -18,7 +18,7 @@ from ..claims.leases import CHECK_SUSPECTS_S, Lease
 from ..claims.presence import Presence
 from ..clock import Clock, SteadyClock, SystemClock
 from ..core.misfire import GRACE
-from ..core.run import Kind, Task
+from ..core.run import Task
 from ..core.timer import Environment
 from ..errors import LeaseLostError, StoreError, StoreUnavailableError
 from ..executors import Executor, Report
@@ -27,7 +27,7 @@ from ..store.retention import KEEP, Retention
 from ..store.timers import TimerTable
 from ..store.wake_socket import WakeSocket
 from .agenda import Agenda
-from .claim_ahead import ClaimAhead
+from .claim_ahead import ClaimAhead, is_ahead
 from .clock_setback import ClockSetback
 from .dispatch import MAX_WAITING, Dispatch
 from .events import Listener, log_breaker, log_unreadable
@@ -307,9 +307,9 @@ class Daemon:
             now, waiting=waiting, skip_open=skip_open, without=self._full_environment()
         )
         agenda.is_left_to_others = not tasks and not skip_open
-        ahead = [task for task in tasks if _is_ahead(task, now)]
+        ahead = [task for task in tasks if is_ahead(task, now)]
         self._claim_ahead.add(ahead)
-        self._hand_out([task for task in tasks if not _is_ahead(task, now)] if ahead else tasks, now)
+        self._hand_out([task for task in tasks if not is_ahead(task, now)] if ahead else tasks, now)
         return bool(tasks)
 
     def _full_environment(self) -> Environment | None:
@@ -429,6 +429,7 @@ class Daemon:
             if self._upkeep.is_registered:
                 # What stands in the place of the file is not written to.
                 self._store.check_in_place()
+                self._collect()
                 self._claim_ahead.release()
                 self._record()
         except StoreUnavailableError as error:
@@ -437,8 +438,3 @@ class Daemon:
         except StoreError as error:
             log.error("%s", error)
         return True
-
-
-def _is_ahead(task: Task, now: datetime) -> bool:
-    """Whether a task was claimed ahead. A requested run begins at once, even if the requester's clock is ahead."""
-    return task.fire_time > now and task.kind is Kind.SCHEDULED and task.attempt == 1
