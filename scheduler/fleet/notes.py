@@ -83,11 +83,11 @@ class Notes:
 def read_notes(path: Path, run_id: int | None) -> tuple[list[PackedLine], EndedRun | None]:
     """What a killed child had not written to the store of a run: lines, and how it ended where it had.
 
-    The last note may be cut short and is ignored then.
+    The last note may be cut short and is ignored then, and so is what a function has written into the file.
     """
     lines: list[PackedLine] = []
     ended: EndedRun | None = None
-    with contextlib.suppress(FileNotFoundError, ValueError):
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError, IndexError):
         for text in path.read_bytes().splitlines():
             kind, *fields = json.loads(text)
             if fields[0] != run_id:

@@ -150,6 +150,17 @@ def sets_the_clocks_to_2099():
 
 
 @define
+def freezes_the_clocks_in_all_modules():
+    # As libraries do that freeze the time of a test, and that were left on.
+    real = {name: getattr(time, name) for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter")}
+    frozen = {id(value): (lambda: 0) if name.endswith("_ns") else (lambda: 0.0) for name, value in real.items()}
+    for module in list(sys.modules.values()):
+        for name, value in list(vars(module).items()):
+            if id(value) in frozen:
+                setattr(module, name, frozen[id(value)])
+
+
+@define
 def makes_the_clocks_raise():
     del time.time_ns, time.monotonic, time.time, time.monotonic_ns
 
@@ -194,6 +205,7 @@ HOSTILE: dict[str, set[Outcome]] = {
     "writes_nothing": FAILED,
     "sets_the_clocks_to_nothing": ENDED_WELL,
     "sets_the_clocks_to_2099": ENDED_WELL,
+    "freezes_the_clocks_in_all_modules": ENDED_WELL,
     "makes_the_clocks_raise": ENDED_WELL,
     "clears_the_modules": ENDED_WELL | FAILED,
     "leaves_tiny_limits": ENDED_WELL,
