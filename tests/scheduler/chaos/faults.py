@@ -36,11 +36,7 @@ class Kind(NamedTuple):
 
 
 #: Faults that the service does not survive yet, each with what happens.
-NOT_YET: dict[str, str] = {
-    "hold_gil over HTTP": "functions that clients call run in the process of the daemon",
-    "exit over HTTP": "functions that clients call run in the process of the daemon",
-    "stop_itself over HTTP": "functions that clients call run in the process of the daemon",
-}
+NOT_YET: dict[str, str] = {}
 #: The members that live as long as a long run does, so that it shows whether they grow.
 SPARED = ("daemon-0", "fleet-0")
 

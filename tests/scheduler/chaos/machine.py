@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from tests.scheduler.chaos.field import Field
 from tests.scheduler.chaos.oracle import Account, Row
 from tests.scheduler.chaos.plan import Fault
 from tests.scheduler.chaos.timetable import HEALTHY
-from tests.scheduler.up_process import cli
+from tests.scheduler.up_process import cli, curl
 from tests.waiting import PATIENCE_S, eventually, slowdown, slowed
 
 #: How late a healthy timer may be after the last fault.
@@ -91,6 +92,8 @@ class Machine:
         self._since = time.time()
         self._wait_for_return(self._since)
         self._wait_for_outcomes(self._since)
+        self._field.wait_until_ready()
+        self._call_over_http()
         self._ask_doctor()
 
     def end(self) -> Report:
@@ -192,9 +195,26 @@ class Machine:
         for member in self._field.members:
             member.revive()
 
+    def _call_over_http(self) -> None:
+        """Every `scheduler up` answers."""
+        for member in self._field.ups:
+            call = json.loads(member.first_line)["call"]
+
+            def answer(call: str = call) -> tuple[int, str]:
+                try:
+                    return curl(call, instead="hello")
+                except (OSError, HTTPException) as error:
+                    return 0, str(error)
+
+            try:
+                # One that does not answer is replaced after five seconds.
+                eventually(answer, lambda seen: seen == (200, '{"result":"hello"}'), within_s=self._bound_s(15.0))
+            except AssertionError as error:
+                self._break(f"{member.name} does not answer over HTTP: {error}")
+        self._raise_if_broken()
+
     def _ask_doctor(self) -> None:
         """`scheduler doctor` finds no error, once every member is up."""
-        self._field.wait_until_ready()
         words = ("doctor", "--target", "cloud.py", "--store", self._field.url, "--json")
 
         def is_wrong(finding: dict[str, Any]) -> bool:

@@ -97,6 +97,11 @@ def misbehave(path, deeds):
 
 
 @engine.define
+def hello():
+    return "hello"
+
+
+@engine.define
 def over_http(deed):
     DEEDS[deed]()
 """
