@@ -38,7 +38,7 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
     """Fire timers until an order to stop; returns the exit status."""
     project = request.project()
     with ExitStack() as stack:
-        store = stack.enter_context(project.open_or_create_store())
+        store = stack.enter_context(request.open_store(project))
         store.check_writable()
         project.set_environ_to_serve()
         functions = orders.wait_for_start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..core.timer import Environment
@@ -27,15 +28,17 @@ class Launch:
         self._request = request
         self._sockets = sockets
         self._settings = settings
+        self._is_first_generation = True
 
     def generation(self) -> Generation:
         """Start a generation."""
         preview = self._preview() if self._request.has_preview else None
+        is_new, self._is_first_generation = self._is_first_generation, False
         if self._settings.processes == "one":
-            service = self._service()
+            service = self._service(is_new)
             return Generation([service], service, preview)
-        webs = [self._web(number) for number in range(1, self._settings.web_processes + 1)]
-        return Generation(webs, self._daemon(), preview)
+        webs = [self._web(number, is_new) for number in range(1, self._settings.web_processes + 1)]
+        return Generation(webs, self._daemon(is_new), preview)
 
     def silence_s(self, role: str) -> float:
         """How long a process that is to end may leave pings without an answer."""
@@ -46,12 +49,13 @@ class Launch:
         """How long the functions may take to load."""
         return float(self._settings.executor_setting("load_timeout_s"))
 
-    def _web(self, number: int) -> Place:
+    def _web(self, number: int, is_new: bool) -> Place:
         name = "the web process" if self._settings.web_processes == 1 else f"the web process {number}"
 
         def start(is_first: bool) -> ChildProcess:
             return self._process(
                 "web",
+                creates_store=is_new and is_first,
                 listener=self._sockets.live,
                 declares=is_first and number == 1,
                 counts_calls=self._sockets.metrics is not None,
@@ -60,14 +64,17 @@ class Launch:
         grown = self._settings.web_memory_mb * _MB
         return Place(Care(name, WEB_SILENCE_S, self._load_s, grown_bytes=grown), start)
 
-    def _daemon(self) -> Place:
-        care = Care("the daemon", DAEMON_SILENCE_S, self._daemon_load_s, overlaps=False)
-        return Place(care, lambda _: self._process("daemon", metrics_listener=self._sockets.metrics))
+    def _daemon(self, is_new: bool) -> Place:
+        def start(is_first: bool) -> ChildProcess:
+            return self._process("daemon", creates_store=is_new and is_first, metrics_listener=self._sockets.metrics)
 
-    def _service(self) -> Place:
+        return Place(Care("the daemon", DAEMON_SILENCE_S, self._daemon_load_s, overlaps=False), start)
+
+    def _service(self, is_new: bool) -> Place:
         def start(is_first: bool) -> ChildProcess:
             return self._process(
                 "service",
+                creates_store=is_new and is_first,
                 listener=self._sockets.live,
                 metrics_listener=self._sockets.metrics,
                 declares=is_first,
@@ -81,9 +88,10 @@ class Launch:
         """Its executors have bounds of their own for a worker that loads the functions, and give a reason."""
         return self._load_s + 30.0
 
-    def _process(self, role: str, **about: Any) -> ChildProcess:
+    def _process(self, role: str, *, creates_store: bool, **about: Any) -> ChildProcess:
+        request = replace(self._request, has_store=not creates_store)
         environ = {"LEANCLOUD_APP_PORT": str(self._sockets.live.getsockname()[1])}
-        return ChildProcess(role, self._request.as_values(), environ=environ, **about)
+        return ChildProcess(role, request.as_values(), environ=environ, **about)
 
     def _preview(self) -> Place:
         settings, listener = self._settings, self._sockets.stage

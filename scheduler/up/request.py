@@ -10,6 +10,7 @@ from ..core.timer import Environment
 from ..errors import ConfigError
 from ..project.preview_sources import PreviewSource
 from ..project.project import Project, current_project
+from ..store.database import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class UpRequest:
 
     Each process makes the project from it anew, so that one that is started later sees the settings as they are then.
     `generated_keys` are the keys that the supervisor found or made; all processes have them in their environment.
-    `is_preview`: it is the preview's own, in the folder of its sources.
+    `is_preview`: it is the preview's own, in the folder of its sources. `has_store`: the store was there before.
     """
 
     options: Mapping[str, Any]
@@ -28,6 +29,7 @@ class UpRequest:
     as_json: bool = False
     generated_keys: Mapping[str, str] | None = None
     is_preview: bool = False
+    has_store: bool = False
 
     def as_values(self) -> dict[str, Any]:
         """For JSON."""
@@ -37,6 +39,10 @@ class UpRequest:
         """The project; beside a preview it is production."""
         project = current_project(**self.options)
         return _as_production(project) if self.has_preview else project
+
+    def open_store(self, project: Project) -> Store:
+        """The store; a process that takes another one's place must not make a file that was moved away anew."""
+        return project.open_store() if self.has_store else project.open_or_create_store()
 
     def target_name(self, project: Project) -> str:
         """The target that is served; TargetError where there is none."""

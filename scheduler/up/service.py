@@ -72,7 +72,7 @@ def _serve(
     project = request.project()
     with ExitStack() as stack:
         os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
-        store = stack.enter_context(project.open_or_create_store())
+        store = stack.enter_context(request.open_store(project))
         store.check_writable()
         reporter = make_reporter(project.settings, as_json=request.as_json)
         stack.enter_context(call_log(store, project, reporter))

@@ -39,7 +39,7 @@ def serve_live(handover: Handover, request: UpRequest, channel: Channel, orders:
     """Serve the live version until an order to stop; returns the exit status."""
     project = request.project()
     with ExitStack() as stack:
-        store = stack.enter_context(project.open_or_create_store())
+        store = stack.enter_context(request.open_store(project))
         store.check_writable()
         return _serve(handover, request, project, store, channel, orders, stack, logging.getLogger("scheduler.up"))
 
