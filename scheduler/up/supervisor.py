@@ -166,7 +166,7 @@ class Supervisor:
         elif not failed.refusal:
             log.error("%s ended before it was ready, with status %s", failed.role, failed.exit_status())
         status = failed.exit_status() if failed and not failed.refusal else 2
-        return 2 if status is None else status if status >= 0 else 128 - status
+        return status_of_failure(status)
 
     def _abort(self, coming: Generation) -> None:
         self._coming = None
@@ -230,3 +230,11 @@ def _select(sources: Sequence[Any]) -> None:
     for source in ready:
         if isinstance(source, int):
             os.read(source, 1024)
+
+
+def status_of_failure(ended_with: int | None) -> int:
+    """The exit status of `scheduler up`, of which a process ended before it was ready: never that of a success."""
+    # One that ended with status 0 was told to by somebody else: a service manager is to start this one again.
+    if not ended_with:
+        return 2
+    return ended_with if ended_with > 0 else 128 - ended_with

@@ -1,4 +1,4 @@
-"""The file of the store is moved away while processes of `scheduler up` end: the next ones make no new file."""
+"""Processes of `scheduler up` end while they start, or while the file of the store is moved away."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.up.supervisor import status_of_failure
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, up
 from tests.waiting import eventually
 
@@ -59,3 +60,9 @@ def _answer(running: Up) -> tuple[int, str]:
     with contextlib.suppress(OSError, HTTPException):
         return curl(running.facts["call"])
     return 0, ""
+
+
+@pytest.mark.parametrize(("ended_with", "expected"), [(None, 2), (0, 2), (7, 7), (-9, 137)])
+def test_processes_that_end_before_they_are_ready_are_no_success(ended_with: int | None, expected: int) -> None:
+    """Nothing is served then, so a service manager is to start it again; 0 is that of one that somebody else ended."""
+    assert status_of_failure(ended_with) == expected
