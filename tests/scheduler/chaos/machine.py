@@ -92,7 +92,7 @@ class Machine:
         self._since = time.time()
         self._wait_for_return(self._since)
         self._wait_for_outcomes(self._since)
-        self._field.wait_until_ready()
+        self._wait_until_ready()
         self._call_over_http()
         self._ask_doctor()
 
@@ -194,6 +194,19 @@ class Machine:
     def _revive(self) -> None:
         for member in self._field.members:
             member.revive()
+
+    def _wait_until_ready(self) -> None:
+        """Every member is up."""
+
+        def waited_for() -> list[str]:
+            self._revive()
+            return [member.name for member in self._field.members if not member.is_ready()]
+
+        try:
+            eventually(waited_for, lambda seen: not seen, within_s=self._bound_s(PATIENCE_S))
+        except AssertionError as error:
+            self._break(f"not ready: {error}")
+        self._raise_if_broken()
 
     def _call_over_http(self) -> None:
         """Every `scheduler up` answers."""
