@@ -48,6 +48,11 @@ class Generation:
         return [process for place in self.places for process in place.processes]
 
     @property
+    def is_changing(self) -> bool:
+        """Whether a place is empty, or a process is about to take one over."""
+        return any(place.current is None or place.coming is not None for place in self.places)
+
+    @property
     def functions(self) -> dict[str, Any]:
         """What was reported of the functions, with those of the preview: None where that does not start."""
         preview = self._preview.report("loaded").get("functions") if self._preview else None

@@ -31,8 +31,8 @@ from .stopping import DRAIN_S, Stopping, has_gone, kill_named
 
 log = logging.getLogger("scheduler.up")
 
-#: The longest sleep; a message of a process, or a signal, wakes it.
-_LOOK_EVERY_S = 0.25
+#: The longest sleep while something is going on, and otherwise; a message of a process, its end, or a signal wakes it.
+_LOOK_EVERY_S, _REST_S = 0.25, 1.0
 #: How often is said what a start waits for.
 _SAY_WAITING_EVERY_S = 5.0
 
@@ -91,7 +91,9 @@ class Supervisor:
     def _look(self) -> float:
         """Sleep until there is something to do; take in messages, ends and signs of life."""
         processes = self._processes()
-        _select([self._woken, *(process for process in processes if not process.is_cut)])
+        is_busy = self._coming or self._retiring or self._sources or self._serving is None or self._serving.is_changing
+        in_reach = [process for process in processes if not process.is_cut]
+        _select([self._woken, *in_reach], _LOOK_EVERY_S if is_busy else _REST_S)
         now = time.monotonic()
         elapsed_s, self._looked_at = now - self._looked_at, now
         for process in processes:
@@ -220,10 +222,10 @@ class Supervisor:
         return stopping.status if status is None else status
 
 
-def _select(sources: Sequence[Any]) -> None:
-    """Sleep until there is something to read from one of them, or for a moment."""
+def _select(sources: Sequence[Any], timeout_s: float) -> None:
+    """Sleep until there is something to read from one of them, or for some time."""
     try:
-        ready, _, _ = select.select(sources, [], [], _LOOK_EVERY_S)
+        ready, _, _ = select.select(sources, [], [], timeout_s)
     except (OSError, ValueError):  # a channel was closed with its process
         time.sleep(0.01)
         return
