@@ -33,14 +33,22 @@ class Generation:
         self._daemon = daemon
         self._preview = preview
         self.is_ready = False
+        #: Why the machine starts no process; empty where it does.
+        self.start_error = ""
         self._began_at = time.monotonic()
         self._others = [*webs[1:], *([preview] if preview else [])]
         self._has_begun_others = False
         #: What the daemon is told of the functions, once they are known.
         self._functions: dict[str, Any] | None = None
         self.places = list({id(place): place for place in (webs[0], daemon)}.values())
-        for place in self.places:
-            place.begin()
+        self._begin(self.places)
+
+    def _begin(self, places: Sequence[Place]) -> None:
+        try:
+            for place in places:
+                place.begin()
+        except OSError as error:
+            self.start_error = str(error)
 
     @property
     def processes(self) -> list[ChildProcess]:
@@ -100,8 +108,7 @@ class Generation:
         if not self._has_begun_others and self._webs[0].report("loaded"):
             self._has_begun_others = True
             self.places += self._others
-            for place in self._others:
-                place.begin()
+            self._begin(self._others)
         self._let_go_on(now)
         if not self.is_ready:
             self.is_ready = self._has_begun_others and all(place.current is not None for place in self._needed)

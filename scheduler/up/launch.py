@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.timer import Environment
+from ..project.preview_sources import PreviewSource
 from ..project.settings import Settings
 from .generation import Generation
 from .place import Care, Place
@@ -28,11 +29,12 @@ class Launch:
         self._request = request
         self._sockets = sockets
         self._settings = settings
+        self._preview_source = request.preview_source(request.project())
         self._is_first_generation = True
 
     def generation(self) -> Generation:
         """Start a generation."""
-        preview = self._preview() if self._request.has_preview else None
+        preview = self._preview(self._preview_source) if self._preview_source else None
         is_new, self._is_first_generation = self._is_first_generation, False
         if self._settings.processes == "one":
             service = self._service(is_new)
@@ -93,7 +95,7 @@ class Launch:
         environ = {"LEANCLOUD_APP_PORT": str(self._sockets.live.getsockname()[1])}
         return ChildProcess(role, request.as_values(), environ=environ, **about)
 
-    def _preview(self) -> Place:
+    def _preview(self, source: PreviewSource) -> Place:
         settings, listener = self._settings, self._sockets.stage
         assert listener is not None
         environ = {
@@ -110,8 +112,6 @@ class Launch:
         }
 
         def start(_is_first: bool) -> ChildProcess:
-            source = self._request.preview_source(self._request.project())
-            assert source is not None
             own = UpRequest({}, source.target, as_json=self._request.as_json, is_preview=True)
             return ChildProcess("stage", own.as_values(), listener=listener, cwd=source.folder, environ=environ)
 

@@ -79,7 +79,7 @@ class Place:
         return taken
 
     def begin(self) -> None:
-        """Start the first process."""
+        """Start the first process; OSError where the machine starts none."""
         self.coming, self._is_first = self._start(True), False
 
     def tick(self, now: float, retire: Callable[[ChildProcess], None]) -> None:
@@ -90,7 +90,7 @@ class Place:
         if self.coming is not None:
             self._look_at_coming(self.coming, now, retire)
         elif self._needs_another and now >= self._start_at:
-            self.coming = self._start(False)
+            self._start_another(now)
 
     @property
     def _needs_another(self) -> bool:
@@ -98,6 +98,17 @@ class Place:
         if self._is_first or (self.current is not None and not self.care.overlaps):
             return False
         return self.current is None or self._wants_another
+
+    def _start_another(self, now: float) -> None:
+        try:
+            self.coming = self._start(False)
+        except OSError as error:
+            self._after_refusal(now)
+            log.error("%s cannot be started (%s); trying again%s", self.care.name, error, self._when(now))
+
+    def _after_refusal(self, now: float) -> None:
+        self._start_at = now + _of(AFTER_REFUSAL_S, self._refusals_in_a_row)
+        self._refusals_in_a_row += 1
 
     def _is_sound(self, process: ChildProcess, now: float) -> bool:
         """Whether a process may go on; one that overlaps goes on until the next is ready."""
@@ -158,8 +169,7 @@ class Place:
         if is_late or process.exit_status() is not None:
             self.coming = None
             retire(process)
-            self._start_at = now + _of(AFTER_REFUSAL_S, self._refusals_in_a_row)
-            self._refusals_in_a_row += 1
+            self._after_refusal(now)
             why = f"is not ready within {self.care.load_s:g} s" if is_late else "does not start"
             log.error("%s %s; trying again%s", self.care.name, why, self._when(now))
 
@@ -170,4 +180,8 @@ def _of(pauses: tuple[float, ...], count: int) -> float:
 
 def _patience() -> float:
     """By how much the load of the machine may lengthen an answer."""
-    return min(_MOST_PATIENCE, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+    try:
+        load = os.getloadavg()[0]
+    except OSError:  # the system does not tell
+        load = 0.0
+    return min(_MOST_PATIENCE, max(1.0, load / (os.cpu_count() or 1)))

@@ -34,7 +34,10 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class ChildProcess:
-    """A process that serves on sockets of the supervisor, and dies with it; `role` is that of program.py."""
+    """A process that serves on sockets of the supervisor, and dies with it; `role` is that of program.py.
+
+    OSError where the machine starts no process: it has no memory, say, or the folder `cwd` is gone.
+    """
 
     def __init__(
         self,
@@ -60,16 +63,22 @@ class ChildProcess:
             declares=declares,
             counts_calls=counts_calls,
         )
-        # With -P: no file of the user's folder is to take the place of a module that this program imports.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "scheduler.up.program", role],
-            pass_fds=handover.descriptors,
-            start_new_session=True,
-            cwd=cwd,
-            env={**os.environ, **(environ or {}), VARIABLE: handover.as_text()},
-        )
-        far.close()
-        os.close(lifeline_far)
+        try:
+            # With -P: no file of the user's folder is to take the place of a module that this program imports.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "scheduler.up.program", role],
+                pass_fds=handover.descriptors,
+                start_new_session=True,
+                cwd=cwd,
+                env={**os.environ, **(environ or {}), VARIABLE: handover.as_text()},
+            )
+        except OSError:
+            self._channel.close()
+            os.close(self._lifeline)
+            raise
+        finally:
+            far.close()
+            os.close(lifeline_far)
         self._channel.setblocking(False)
         self._text = self._unsent = b""
         #: Whether it is out of reach: its end of the channel is closed, or what comes from there is not a message.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.timer import Environment
 from ..errors import ConfigError
 from ..project.preview_sources import PreviewSource
 from ..project.project import Project, current_project
-from ..store.database import Store
+
+if TYPE_CHECKING:
+    from ..store.database import Store
 
 
 @dataclass(frozen=True, slots=True)

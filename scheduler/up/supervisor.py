@@ -33,6 +33,7 @@ log = logging.getLogger("scheduler.up")
 
 #: The longest sleep while something is going on, and otherwise; a message of a process, its end, or a signal wakes it.
 _LOOK_EVERY_S, _REST_S = 0.25, 1.0
+_AFTER_FAULT_S = 0.5
 #: How often is said what a start waits for.
 _SAY_WAITING_EVERY_S = 5.0
 
@@ -71,16 +72,29 @@ class Supervisor:
         with self._signals.passed_to(self._wake):
             self._begin("")
             while not self._signals.received:
-                now = self._look()
-                self._end_retired(now)
-                if self._coming is not None and (status := self._look_at_coming(self._coming, now)) is not None:
+                try:
+                    status = self._turn()
+                except Exception:
+                    # A fault of this program must not stop the processes that serve.
+                    log.exception("unexpected error in the supervisor; going on in %g s", _AFTER_FAULT_S)
+                    time.sleep(_AFTER_FAULT_S)
+                    continue
+                if status is not None:
                     return self._end(status)
-                if self._serving is not None:
-                    self._serving.tick(now, self._retire)
-                    self._priorities.look(now, [one for one in self._processes() if one.role in ("web", "stage")])
-                    self._report_replaced(self._serving)
-                    self._look_at_sources(now)
             return self._end(None)
+
+    def _turn(self) -> int | None:
+        """Look at everything once; the exit status where the first generation cannot serve."""
+        now = self._look()
+        self._end_retired(now)
+        if self._coming is not None and (status := self._look_at_coming(self._coming, now)) is not None:
+            return status
+        if self._serving is not None:
+            self._serving.tick(now, self._retire)
+            self._priorities.look(now, [one for one in self._processes() if one.role in ("web", "stage")])
+            self._report_replaced(self._serving)
+            self._look_at_sources(now)
+        return None
 
     # One look at everything
 
@@ -136,7 +150,7 @@ class Supervisor:
         coming.tick(now, self._retire)
         if coming.is_ready:
             self._promote(coming, now)
-        elif coming.is_late(now) or coming.failed:
+        elif coming.is_late(now) or coming.failed or coming.start_error:
             status = self._failure(coming)
             self._abort(coming)
             return None if self._serving else status
@@ -161,7 +175,9 @@ class Supervisor:
         failed = coming.failed
         for process in coming.processes:
             self._take_messages(process)
-        if failed is None:
+        if coming.start_error:
+            log.error("no process can be started (%s)", coming.start_error)
+        elif failed is None:
             log.error("%s is not ready in time: %s", self._coming_is or "the functions", coming.waits_for)
         elif self._serving:
             log.error("%s changed, but does not start; %s", self._coming_is, keeps)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
 import signal
 import threading
 import time
@@ -149,6 +151,22 @@ def test_the_live_version_starts_beside_a_preview_that_does_not(trees: tuple[Pat
         assert call(running.url, "version", 1)[0] == 200
         _, stderr = running.stop()
     assert "Error: stage: cloud.py raised while it was imported: ZeroDivisionError" in stderr
+
+
+@pytest.mark.slow
+def test_a_preview_whose_folder_is_gone_is_started_when_it_is_back(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    """The live version goes on meanwhile, although no process can be started there."""
+    live, preview = trees
+    folder, store = tmp_path / "preview", str(tmp_path / "store.db")
+    shutil.copytree(preview, folder)
+    with up(live, "--stage", "0", "--stage-source", str(folder), "--store", store, **KEYS) as running:
+        folder.rename(tmp_path / "moved")
+        os.kill(running.only("stage"), signal.SIGKILL)
+        eventually(lambda: running.stderr, lambda seen: "the preview cannot be started" in seen)
+        assert call(running.url, "version", 1)[0] == 200
+        (tmp_path / "moved").rename(folder)
+        assert eventually(lambda: _answers(running.facts["stage"]))
+        assert running.stop()[0] == 0
 
 
 @pytest.mark.slow
