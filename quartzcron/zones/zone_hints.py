@@ -7,6 +7,7 @@ a name has to be so in its city, within its region. CST, IST and BST, which are 
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from difflib import SequenceMatcher
 
 import pytz
@@ -140,5 +141,14 @@ def _similar(wanted: str) -> str | None:
     if region == "etc":  # Etc/GMT8 is near to Etc/GMT+8, which is eight hours behind UTC
         return None
     near = {lower[len(region) + 1 :]: known for lower, known in by_lower.items() if lower.startswith(f"{region}/")}
-    best = max(near, key=lambda known: SequenceMatcher(None, known, city).ratio(), default="")
-    return near[best] if best and SequenceMatcher(None, best, city).ratio() >= _SIMILAR else None
+    likeness = {known: SequenceMatcher(None, lower, city).ratio() for lower, known in near.items()}
+    close = [known for known, ratio in likeness.items() if ratio >= _SIMILAR]
+    if not close or len({_offsets(known) for known in close}) > 1:  # Tomsk and Omsk are an hour apart
+        return None
+    return max(close, key=likeness.__getitem__)
+
+
+def _offsets(name: str) -> tuple[timedelta | None, ...]:
+    """The offsets of a zone in January and in July."""
+    zone = pytz.timezone(name)
+    return tuple(zone.utcoffset(datetime(2026, month, 10, 12)) for month in (1, 7))

@@ -81,5 +81,8 @@ def test_a_slip_of_the_pen_leads_to_the_same_time_or_nowhere(name: str, data: st
     city = name.rpartition("/")[2]
     place = len(name) - len(city) + data.draw(st.integers(0, len(city) - 1))
     change = data.draw(st.sampled_from(["", name[place] * 2, "e", "_"]))
-    meant = zone_meant(name[:place] + change + name[place + 1 :])
+    slip = name[:place] + change + name[place + 1 :]
+    if slip.lower() in {known.lower() for known in pytz.all_timezones}:
+        return  # Tomsk without its first letter is Omsk
+    meant = zone_meant(slip)
     assert meant is None or hours(meant) == hours(name)
