@@ -3,7 +3,7 @@
 | files | part |
 |---|---|
 | supervisor, generation, place, launch, stopping | which processes run: their start, replacement and end |
-| process, handover, orders, orphans, priority | one process, as the supervisor sees it, and as it sees the supervisor |
+| process, handover, orders, orphans | one process, as the supervisor sees it, and as it sees the supervisor |
 | reload | changed sources |
 | request, announcement, banner, example_call | what is asked for, and what is printed when all is ready |
 | program | the program of the processes: web, daemon, stage, or the service, which is web and daemon in one |

@@ -21,7 +21,6 @@ from .announcement import announce, warn
 from .generation import Generation
 from .launch import Launch
 from .orphans import reap_orphans
-from .priority import Priorities
 from .process import ChildProcess
 from .reload import Sources
 from .request import UpRequest
@@ -53,7 +52,6 @@ class Supervisor:
         self._sources = Sources(folders) if folders else None
         self._launch = Launch(request, sockets, self._settings)
         self._signals = StopSignals()
-        self._priorities = Priorities()
         self._serving: Generation | None = None
         self._coming: Generation | None = None
         #: What is being loaded, for the log, and since when.
@@ -91,7 +89,6 @@ class Supervisor:
             return status
         if self._serving is not None:
             self._serving.tick(now, self._retire)
-            self._priorities.look(now, [one for one in self._processes() if one.role in ("web", "stage")])
             self._report_replaced(self._serving)
             self._look_at_sources(now)
         return None

@@ -85,13 +85,6 @@ def close_everything():
 
 
 @engine.define
-def compute():
-    open("computing", "w").close()
-    while not os.path.exists("enough"):
-        pass
-
-
-@engine.define
 def slow():
     open("begun", "w").close()
     time.sleep(8)
@@ -212,23 +205,6 @@ def test_a_process_that_grows_is_replaced(folder: Path) -> None:
         eventually(lambda: running.processes("web"), lambda seen: seen and web not in seen, within_s=2 * PATIENCE_S)
         assert "replacing it" in running.stderr
         assert answers(running)
-
-
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not schedule by session")
-def test_a_process_that_computes_has_low_priority_meanwhile(folder: Path) -> None:
-    """Timers go first; afterwards it has the priority of all others again."""
-    with up(folder) as running:
-        group = Path(f"/proc/{running.only('web')}/autogroup")
-        calls(running, "compute")
-        eventually((folder / "computing").exists)
-        eventually(lambda: niceness_in(group) > 0)
-        (folder / "enough").touch()
-        eventually(lambda: niceness_in(group) == 0)
-        assert answers(running)
-
-
-def niceness_in(group: Path) -> int:
-    return int(group.read_text().rpartition("nice")[2])
 
 
 def test_several_web_processes_share_the_port(folder: Path) -> None:
