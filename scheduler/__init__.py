@@ -34,7 +34,6 @@ _MOVED = {
     "scheduler.backfill": "scheduler.claims.requested_runs",
     "scheduler.breaker": "scheduler.core.breaker",
     "scheduler.cli.source": "scheduler.project.preview_sources",
-    "scheduler.cli.stage": "scheduler.up.preview_program",
     "scheduler.declarations": "scheduler.store.declarations",
     "scheduler.demo_cloud": "scheduler.cli.demo_cloud",
     "scheduler.executors.celery": "scheduler.fleet.executor",
