@@ -1,7 +1,7 @@
 """The connection breaks before a commit is answered: nothing is lost, and nothing takes place twice."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from sqlalchemy import Connection
@@ -18,18 +18,19 @@ def unanswered(store: Store, monkeypatch: pytest.MonkeyPatch, *, committed: bool
     """Within the block, no commit is answered; each is carried out, or not."""
 
     @contextmanager
-    def writing() -> Iterator[Connection]:
+    def writing(self: Store) -> Iterator[Connection]:
         if committed:
-            with store_writing() as connection:
+            with store_writing(self) as connection:
                 yield connection
             raise StoreUnavailableError("the connection was lost")
-        with store_writing() as connection:
+        with store_writing(self) as connection:
             yield connection
             raise StoreUnavailableError("the connection was lost")
 
-    store_writing: Callable[..., object] = store.writing
+    # Of the class: the daemon has a view of the store.
+    store_writing: Callable[..., AbstractContextManager[Connection]] = type(store).writing
     with monkeypatch.context() as patch:
-        patch.setattr(store, "writing", writing)
+        patch.setattr(type(store), "writing", writing)
         yield
 
 
