@@ -59,6 +59,7 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
         server = UpServer(orders, second_site=endpoint)
         stack.enter_context(server.stops_recorded())
         channel.send(ready=report_of_timers(request, project, store, functions))
+        orders.wait_to_fire()
         return server.serve(DaemonInBackground(daemon))
 
 

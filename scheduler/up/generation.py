@@ -3,6 +3,7 @@
     web, web 2 …, preview     load the functions, and wait
     daemon                    opens the store meanwhile; when it is known which functions there are, its workers start
     web, web 2 …, preview     accept connections once the daemon is ready
+    daemon                    fires once this version is announced, or takes the place of another
 
 So that clients and timers move to a new version together, and a version that does not start is never seen. With
 `processes = "one"`, the web process and the daemon are one, the service.
@@ -33,6 +34,7 @@ class Generation:
         self._daemon = daemon
         self._preview = preview
         self.is_ready = False
+        self._is_announced = False
         #: Why the machine starts no process; empty where it does.
         self.start_error = ""
         self._began_at = time.monotonic()
@@ -112,6 +114,17 @@ class Generation:
         self._let_go_on(now)
         if not self.is_ready:
             self.is_ready = self._has_begun_others and all(place.current is not None for place in self._needed)
+
+        if self._is_announced:
+            self.let_fire()
+
+    def let_fire(self) -> None:
+        """Let this version fire timers from now on: what it prints of them comes after its announcement."""
+        self._is_announced = True
+        process = self._daemon.current
+        if process is not None and not process.may_fire:
+            process.may_fire = True
+            process.send(fire=True)
 
     def _let_go_on(self, now: float) -> None:
         """Tell processes that wait for others, and those that take their places later, to go on."""

@@ -36,6 +36,7 @@ class Orders:
         self.on_message: Callable[[dict[str, Any]], None] = lambda _: None
         self._on_stop: Callable[[], None] = lambda: None
         self._started: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._may_fire = threading.Event()
 
     def follow(self) -> None:
         """Begin to follow; to be called before the user's code is loaded, which may change what threads are."""
@@ -48,6 +49,12 @@ class Orders:
     def wait_for_start(self) -> dict[str, Any]:
         """Wait for the message that lets this process go on, and return what it says."""
         return self._started.get()
+
+    def wait_to_fire(self) -> None:
+        """Wait until this version is announced, before anything is printed of its timers; or for an order to stop."""
+        # Not for an event alone: a handler of signals must not set one for which its own thread waits.
+        while not self.received and not self._may_fire.wait(_LOOK_AGAIN_S):
+            pass
 
     @contextlib.contextmanager
     def passed_to(self, on_stop: Callable[[], None]) -> Iterator[None]:
@@ -69,6 +76,8 @@ class Orders:
                 self._stop(signal.SIGTERM, 2 if message["stop"] == "at once" else 1)
             elif "start" in message:
                 self._started.put(message["start"])
+            elif "fire" in message:
+                self._may_fire.set()
             else:
                 self.on_message(message)
 

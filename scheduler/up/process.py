@@ -93,6 +93,8 @@ class ChildProcess:
         self.ready_at = 0.0
         #: Whether it was told to go on with its start.
         self.may_start = False
+        #: Whether it was told to fire timers.
+        self.may_fire = False
         #: How often it was told to stop: once, or twice for at once.
         self.told = 0
         #: For how long its answer to a ping has been missing.

@@ -47,6 +47,10 @@ def serve_all(handover: Handover, request: UpRequest, channel: Channel, orders: 
         channel.send(loaded=functions)
         return orders.wait_for_start()
 
+    def ready(_: Values, timers: Values) -> None:
+        channel.send(ready=timers)
+        orders.wait_to_fire()
+
     with ExitStack() as stack:
         sockets = inherited_sockets(handover, stack)
         return _serve(
@@ -54,7 +58,7 @@ def serve_all(handover: Handover, request: UpRequest, channel: Channel, orders: 
             sockets,
             orders,
             begin,
-            lambda _, timers: channel.send(ready=timers),
+            ready,
             declares=handover.declares,
         )
 

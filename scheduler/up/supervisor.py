@@ -164,6 +164,7 @@ class Supervisor:
             for process in before.processes:
                 self._retire(process)
             log.info("%s changed; reloaded in %.1f s", self._coming_is, now - self._coming_since)
+        coming.let_fire()
         warn(coming.timers)
 
     def _failure(self, coming: Generation) -> int:
