@@ -40,7 +40,9 @@ TARGETS = 2
 MINUTES = float(os.environ.get("SCHEDULER_CHAOS_MINUTES", "30"))
 TRIES = int(os.environ.get("SCHEDULER_CHAOS_TRIES", "0"))
 #: What Celery's own processes do not survive: they trust what comes through their pipes.
-NOT_IN_A_FLEET = {"write_everywhere"}
+#: To be mended: a fleet's worker whose server stops while it connects anew may hang, and does not end on SIGTERM then.
+NOT_YET_IN_A_FLEET = {"stop the server"}
+NOT_IN_A_FLEET = {"write_everywhere", *NOT_YET_IN_A_FLEET}
 
 
 class Setting(NamedTuple):
