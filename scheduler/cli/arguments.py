@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from ..core.zones import at_wall_time, zone
 from ..errors import TimerError
-from ..formats import display
 
 #: The years of cron expressions.
 FIRST_YEAR, LAST_YEAR = 1970, 2099
@@ -34,8 +34,7 @@ def parse_instant(text: str, tz: str) -> datetime:
         raise TimerError(f"{text} is out of range: the years {FIRST_YEAR} to {LAST_YEAR}")
     if instant.tzinfo is not None:
         return instant
-    # Only zones of pytz have localize; display.zone returns one, from the database that quartzcron uses.
-    return display.zone(tz).localize(instant)  # type: ignore[attr-defined, no-any-return]
+    return at_wall_time(instant, zone(tz))
 
 
 def parse_time_span(start: str | None, end: str | None, tz: str, *, length: timedelta = timedelta(days=1)) -> TimeSpan:

@@ -19,6 +19,7 @@ import click
 from ..core.run import Outcome, Run
 from ..core.timer import Environment, Timer
 from ..core.triggers import Cron, Every
+from ..core.zones import zone
 from ..daemon.loop import Daemon
 from ..errors import SHORT_CIRCUITED, TIMED_OUT
 from ..formats import display
@@ -101,7 +102,7 @@ def command(*, as_json: bool) -> None:
             {
                 "ok": not missing,
                 "missing": missing,
-                "runs": [run_json(run, display.zone(tz)) for run in runs[::-1]],
+                "runs": [run_json(run, zone(tz)) for run in runs[::-1]],
             }
         )
     else:
@@ -171,7 +172,7 @@ def _print_new(runs: list[Run], shown: set[int], tz: str, echo: Callable[[str], 
         if run.outcome is None or run.id in shown:
             continue
         shown.add(run.id)
-        at = display.instant(run.ended_at, display.zone(tz))
+        at = display.instant(run.ended_at, zone(tz))
         outcome = display.coloured(run.outcome, width=16)
         echo(f"{at}  {run.timer:<9} {outcome} {display.plain(_message(run))}".rstrip())
 

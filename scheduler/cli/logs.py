@@ -7,8 +7,8 @@ from datetime import tzinfo
 
 import click
 
+from ..core.zones import zone
 from ..errors import StoreError
-from ..formats import display
 from ..formats.lines import line_of_run, print_line
 from ..project.project import current_project
 from ..store.log_lines import LineFilter, LinePosition, LogLines
@@ -51,7 +51,7 @@ def command(
     Functions print when a timer runs them, and when a client calls them over HTTP.
     """
     project = current_project(store=store)
-    tz = display.zone(project.settings.tz)
+    tz = zone(project.settings.tz)
     with project.open_store() as opened:
         if run_id is not None:
             _print_run(RunHistory(opened), run_id, limit, tz, as_json=as_json)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from ..core.triggers import Cron
+from ..core.zones import zone
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import current_project
@@ -31,14 +32,14 @@ def command(*, expression: str, tz: str | None, dst: str, count: int, start: str
     """Show the next fire times of a Quartz expression, as in '0 0 8 ? * MON'."""
     settings = current_project(tz=tz).settings
     cron = Cron(expression, settings.tz, dst)
-    zone = display.zone(settings.tz)
+    shown_in = zone(settings.tz)
     after = parse_instant(start, settings.tz) if start is not None else datetime.now(UTC)
-    fires = _fires(cron, after.astimezone(zone), count)
+    fires = _fires(cron, after.astimezone(shown_in), count)
     if as_json:
         print_json([fire.isoformat() for fire in fires])
         return
     for fire in fires:
-        click.echo(display.instant(fire, zone) + fire.strftime("  %a"))
+        click.echo(display.instant(fire, shown_in) + fire.strftime("  %a"))
     if not fires:
         click.echo(f"{cron} never fires again", err=True)
         raise SystemExit(1)

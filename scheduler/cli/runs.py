@@ -8,6 +8,7 @@ import click
 
 from ..core.run import Outcome, Run
 from ..core.timer import Environment
+from ..core.zones import zone
 from ..errors import TimerError
 from ..formats import display
 from ..formats.json import print_json, run_json
@@ -25,7 +26,7 @@ class TimerZones:
     """The time zone in which the runs of each timer are shown; the default one for a timer that was removed."""
 
     def __init__(self, store: Store, project: Project) -> None:
-        self._default = display.zone(project.settings.tz)
+        self._default = zone(project.settings.tz)
         self._of_timers = {
             (entry.timer.environment.value, entry.timer.name): display.zone_of(entry.timer, project.settings.tz)
             for entry in TimerTable(store).list()

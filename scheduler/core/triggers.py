@@ -21,6 +21,7 @@ from quartzcron import CronError, CronExpression
 from ..errors import TimerError
 from .options import Option, trimmed, whole, word
 from .timestamps import EPOCH, instant, stamp
+from .zones import named
 
 #: The specification's runtime is UTC+8, and so is the time zone of a timer that names none.
 DEFAULT_TZ = "Asia/Shanghai"
@@ -186,6 +187,8 @@ class Cron(Trigger):
     dst: str = "vixie"
 
     def __post_init__(self) -> None:
+        if type(self.tz) is not str:
+            object.__setattr__(self, "tz", named(self.tz))
         try:
             parsed = _parsed(self.expression, self.tz, self.dst)
         except CronError as error:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.timer import Environment
+from ..core.zones import zone
 from ..errors import SchedulerError
-from ..formats import display
 from ..project.function_check import missing_functions
 from ..project.project import Project, printing_to_stderr
 from ..store.declarations import declared_timers
@@ -22,7 +22,7 @@ def examine(project: Project, target: str | None) -> Iterator[Finding]:
     """Run every check; one that fails does not keep the next one from running."""
     yield machine.check_versions()
     yield _check_settings(project)
-    yield machine.check_clock(display.zone(project.settings.tz))
+    yield machine.check_clock(zone(project.settings.tz))
     yield machine.check_zone_databases(datetime.now(UTC).date())
     if project.store_file is not None:
         yield machine.check_disk(_nearest_folder(project.store_file.parent))
@@ -51,7 +51,7 @@ def _nearest_folder(folder: Path) -> Path:
 
 def _check_store(project: Project) -> Iterator[Finding]:
     with project.open_store() as store:
-        yield from store_checks.check_store(store, project.store_file, display.zone(project.settings.tz))
+        yield from store_checks.check_store(store, project.store_file, zone(project.settings.tz))
 
 
 def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:

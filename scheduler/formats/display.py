@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from ..core.timer import Timer
+from ..core.zones import zone
 
 #: Wide enough for any table: a program that reads a pipe must get whole names.
 _PIPE_WIDTH = 1_000
@@ -28,13 +29,6 @@ _COLOURS = {
     "skipped_overlap": "yellow",
     "abandoned": "yellow",
 }
-
-
-def zone(name: str) -> tzinfo:
-    """A time zone by name, from pytz like those of quartzcron."""
-    from pytz import timezone
-
-    return timezone(name)
 
 
 def zone_of(timer: Timer, default: str) -> tzinfo:

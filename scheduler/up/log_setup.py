@@ -16,6 +16,7 @@ from datetime import datetime, tzinfo
 from typing import Any, TextIO
 
 from ..core.log_limits import LineCutter
+from ..core.zones import zone
 from ..engine.capture import CALL, is_captured
 from ..formats import display
 from ..functions.context import current_call
@@ -27,7 +28,7 @@ def log_to_stderr(settings: Settings) -> None:
 
     Where the format is JSON, everything else that is printed to stderr becomes a record too.
     """
-    tz, level = display.zone(settings.tz), settings.log_level
+    tz, level = zone(settings.tz), settings.log_level
     handler: logging.StreamHandler[TextIO]
     if settings.log_format == "json":
         handler = JsonHandler(sys.stderr, tz)

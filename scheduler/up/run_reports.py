@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import click
 
 from ..core.run import Ending, Line, Outcome, Run, Task
+from ..core.zones import zone
 from ..formats import display
 from ..formats.json import print_json_line, result_value
 from ..formats.lines import line_of_run, print_line
@@ -32,7 +33,7 @@ class RunReporter(Protocol):
 
 def make_reporter(settings: Settings, *, as_json: bool) -> RunReporter:
     """To the log where that is JSON, else to stdout: as JSON under --json, else as text."""
-    tz = display.zone(settings.tz)
+    tz = zone(settings.tz)
     if (handler := json_handler()) is not None:
         return LogReporter(handler, tz)
     return JsonReporter(tz) if as_json else TextReporter(tz)

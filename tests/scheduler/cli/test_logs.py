@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from scheduler.core.zones import zone
 from scheduler.engine.capture import CapturedLine
 from scheduler.errors import StoreUnavailableError
-from scheduler.formats import display
 from scheduler.store.database import Store
 from scheduler.store.log_lines import LineFilter, LinePosition, LogLine, LogLines
 from scheduler.up.call_log import CallLogWriter
@@ -90,7 +90,7 @@ def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None
 
 
 def call_log_writer(store: Store) -> CallLogWriter:
-    reporter = JsonReporter(display.zone("Asia/Shanghai"))
+    reporter = JsonReporter(zone("Asia/Shanghai"))
     return CallLogWriter(store, "production", keep=timedelta(days=30), reporter=reporter)
 
 

@@ -1,0 +1,50 @@
+"""The names of time zones: every one that the calculator takes is a zone everywhere else, too."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from quartzcron import CronError
+from quartzcron.zones.lookup import named_zone, zone_name
+
+from ..errors import TimerError
+
+
+def zone(name: str) -> tzinfo:
+    """The zone of a name such as `Asia/Shanghai`, or of an offset such as `+08:00`; TimerError where it is unknown.
+
+    >>> zone("+08:00"), str(zone("Asia/Shanghai"))
+    (datetime.timezone(datetime.timedelta(seconds=28800)), 'Asia/Shanghai')
+    """
+    try:
+        return named_zone(name)
+    except CronError as error:
+        raise TimerError(str(error), field="tz") from error
+
+
+def named(tz: object) -> str:
+    """A zone as it is stored: the name, or the name of a zoneinfo, pytz or dateutil object; TimerError without one.
+
+    >>> from datetime import timedelta, timezone
+    >>> named("Europe/Berlin"), named(timezone(timedelta(hours=8)))
+    ('Europe/Berlin', '+08:00')
+    """
+    name = zone_name(tz) if isinstance(tz, tzinfo) else tz
+    if not isinstance(name, str):
+        raise TimerError(
+            f"a timer's time zone must be a name such as 'Asia/Shanghai', or an offset such as '+08:00', got {tz!r}",
+            field="tz",
+        )
+    zone(name)
+    return name
+
+
+def at_wall_time(wall: datetime, tz: tzinfo) -> datetime:
+    """A wall time in a zone: in standard time where the clock reads it twice, or never."""
+    # The offset of standard time is the smaller one.
+    return min(wall.replace(tzinfo=tz, fold=0), wall.replace(tzinfo=tz, fold=1), key=_offset)
+
+
+def _offset(time: datetime) -> float:
+    offset = time.utcoffset()
+    return 0.0 if offset is None else offset.total_seconds()
