@@ -35,6 +35,10 @@ class CallOutcome(NamedTuple):
         return Ending(self.outcome, self.verdict, ended_at, started_at, self.error, self.result)
 
 
+#: How most calls end; one object, because many fire at a time.
+RETURNED_NONE = CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD)
+
+
 def over_limit(limit_s: float) -> CallOutcome:
     """The end of a run that was cut at its limit."""
     return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, f"over its limit of {limit_s:g} s")
@@ -58,7 +62,7 @@ def of_call(call: Callable[[], Any]) -> CallOutcome:
     except BaseException as error:
         # SystemExit too: sys.exit() in a function ends the run, not the process that calls it.
         return CallOutcome(Outcome.FAILED, Verdict.FAILURE, error_text(error))
-    return CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, None if returned is None else result_text(returned))
+    return RETURNED_NONE if returned is None else CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, result_text(returned))
 
 
 def of_status(status: int, body: str) -> CallOutcome:

@@ -29,6 +29,8 @@ def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, A
     {'item': 'tea', 'count': 2}
     """
     accepted = _accepted(function)
+    if not params and not accepted.required:
+        return {}
     given = params.keys()
     if missing := accepted.required - given:
         raise _argument_error("missing", missing, function)

@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import lru_cache
 from typing import Any
 
 from ..core.breaker import Verdict
@@ -112,8 +113,12 @@ def _no_op() -> None:
 
 
 _NO_OPS = _NoOpRegistry()
-#: What follows the two instants in the PackedEnding of a run that succeeded, returned None and dropped no line.
-_PLAIN_SUCCESS = (Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None, 0)
+#: How a run ended that succeeded and returned None, as fields of a PackedEnding.
+_RETURNED_NONE = (Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None)
+#: What follows the two instants in the PackedEnding of such a run that dropped no line.
+_PLAIN_SUCCESS = (*_RETURNED_NONE, 0)
+#: Runs that are due at a time share their fire time.
+_fire_time = lru_cache(maxsize=16)(instant)
 
 
 def run_order(registry: Registry, output: RunOutput, order: protocol.Order) -> tuple[Any, ...]:
@@ -126,7 +131,7 @@ def run_order(registry: Registry, output: RunOutput, order: protocol.Order) -> t
         function=order.function,
         request_id=order.request_id,
         deadline=monotonic_us() / 1_000_000 + order.limit_s,
-        timer=TimerCall(order.timer, instant(order.fire_at), order.attempt, order.past_due),
+        timer=TimerCall(order.timer, _fire_time(order.fire_at), order.attempt, order.past_due),
     )
     now_us = output.now_us
     started_at = now_us()
@@ -139,6 +144,8 @@ def _call(
 ) -> tuple[str, str, str | None, str | None]:
     current_call.set(call)
     end = outcome.of_call(lambda: _invoke(registry, order))
+    if end is outcome.RETURNED_NONE:
+        return _RETURNED_NONE
     if end.verdict is Verdict.NEUTRAL:
         output.add_line("warning", str(end.error))
     return end.outcome.value, end.verdict.value, end.error, end.result

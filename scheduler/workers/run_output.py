@@ -48,7 +48,9 @@ class RunOutput:
         self.stderr = RunStream(self, "error")
 
     def begin(self, run_id: int) -> None:
-        self._run_id, self._limit = run_id, LineLimit()
+        self._run_id = run_id
+        if self._limit.used:
+            self._limit = LineLimit()
 
     def end(self) -> int:
         """Send unfinished lines; returns how many lines of the run were dropped."""
