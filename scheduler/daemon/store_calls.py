@@ -47,7 +47,7 @@ class StoreCalls:
         if self._depth == 1:
             self.since = now = monotonic()
             self._lock.release()
-            if self.looks_at - now > ACT_AFTER_S:
+            if self.looks_at - now > 2 * ACT_AFTER_S:
                 self.wake()
 
     def uses(self, connection: Connection) -> None:

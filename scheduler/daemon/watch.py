@@ -19,7 +19,7 @@ from ..executors import Report
 from ..store.database import Store
 from .claim_ahead import ClaimAhead
 from .dispatch import Dispatch
-from .health import SLOW_TURN_S, Health
+from .health import Health
 from .store_calls import ACT_AFTER_S, StoreCalls
 
 log = logging.getLogger("scheduler.daemon")
@@ -139,7 +139,8 @@ class Watch:
             return self._next_act_s if away_s >= ACT_AFTER_S else ACT_AFTER_S - away_s
         if self._health.turn_s:
             return ACT_AFTER_S
-        return max(ACT_AFTER_S, self._sleeps_until + SLOW_TURN_S - time.monotonic())
+        # The loop's first call after its sleep finds that the watch looks soon, and need not wake it.
+        return max(0.0, self._sleeps_until - time.monotonic()) + ACT_AFTER_S
 
     def _act_if_away(self) -> None:
         away_s = self._calls.away_s()

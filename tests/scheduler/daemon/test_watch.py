@@ -252,7 +252,6 @@ def test_a_turn_that_takes_long_is_reported_with_its_place(
 ) -> None:
     """Once when it has taken long, and once when it has ended."""
     monkeypatch.setattr(health, "SLOW_TURN_S", 0.2)
-    monkeypatch.setattr(watch, "SLOW_TURN_S", 0.2)
     caplog.set_level("INFO")
     goes_on = threading.Event()
 
