@@ -62,7 +62,9 @@ def of_call(call: Callable[[], Any]) -> CallOutcome:
     except BaseException as error:
         # SystemExit too: sys.exit() in a function ends the run, not the process that calls it.
         return CallOutcome(Outcome.FAILED, Verdict.FAILURE, error_text(error))
-    return RETURNED_NONE if returned is None else CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, result_text(returned))
+    if returned is None:
+        return RETURNED_NONE
+    return CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, result_text(returned))
 
 
 def of_status(status: int, body: str) -> CallOutcome:
