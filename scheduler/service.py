@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 from .claims.requested_runs import Backfill, backfill, request_run
 from .clock import Clock, SystemClock
 from .core.run import Run
-from .core.timer import DEFAULT_QUOTA, Environment, Timer
+from .core.timer import Environment, Timer
 from .daemon.events import Listener, combined
 from .daemon.loop import Daemon
-from .errors import ConfigError, StoreError
+from .errors import ConfigError, StoreError, TimerError
 from .executors import Executor
 from .executors.thread import ThreadExecutor
 from .functions.binding import bind
 from .functions.loading import registry_of
 from .functions.registry import Registry
+from .rules import assumed_zone
 from .store.database import Store
-from .store.declarations import Change, declared_timers, synchronise
+from .store.declarations import Change, synchronise
+from .store.declared import read_declarations
 from .store.retention import KEEP
 from .store.runs import RunHistory
 from .store.timers import StoredTimer, TimerTable
@@ -39,9 +41,10 @@ class Scheduler:
 
     `store` is a Store, a path or an address. `functions` is an Engine or a Registry, whose functions run in threads of
     this program, or a text such as `cloud.py`, whose functions run in worker processes and are killed at their limit;
-    `executors` gives an Executor for each environment instead. An environment may hold `quota` timers, 0 = no limit.
-    Runs are kept for `keep`, and of each timer at most the latest `keep_runs`, 0 = all. `listener(ended, lines)` is
-    called with the runs and lines that were recorded, and `metrics` counts them for Prometheus.
+    `executors` gives an Executor for each environment instead. An environment may hold `quota` timers, 0 = no limit;
+    without it, there is a limit under LeanCloud's rules only (rules.py). Runs are kept for `keep`, and of each timer at
+    most the latest `keep_runs`, 0 = all. `listener(ended, lines)` is called with the runs and lines that were recorded,
+    and `metrics` counts them for Prometheus.
 
     >>> from scheduler.functions import Registry
     >>> from scheduler.timer import Every, Timer
@@ -62,7 +65,7 @@ class Scheduler:
         *,
         executors: Mapping[Environment, Executor] | None = None,
         clock: Clock | None = None,
-        quota: int = DEFAULT_QUOTA,
+        quota: int | None = None,
         keep: timedelta = KEEP,
         keep_runs: int = 0,
         listener: Listener | None = None,
@@ -148,12 +151,15 @@ class Scheduler:
         """Bring the declared timers (`@engine.timer`) to the store; returns the changes.
 
         A newly declared timer is added, one whose declaration changed is changed, and one that is no longer declared is
-        disabled, see store/declarations.py. ConfigError unless `functions` is an Engine or a Registry.
+        disabled, see store/declarations.py. TimerError where one is wrong; then nothing is changed. ConfigError unless
+        `functions` is an Engine or a Registry.
         """
         if self._registry is None:
             raise ConfigError("declared timers are read from an Engine or a Registry; give the Scheduler that")
-        declared = declared_timers(self._registry, environment)
-        return synchronise(self.store, declared, environment, now=self._clock.now(), quota=self._quota)
+        declared = read_declarations(self._registry, environment, assumed_zone())
+        for fault in declared.faults:
+            raise TimerError(str(fault))
+        return synchronise(self.store, declared.timers, environment, now=self._clock.now(), quota=self._quota)
 
     def timers(self, environment: Environment | None = None) -> list[StoredTimer]:
         """The timers in the store, of one environment or of all."""

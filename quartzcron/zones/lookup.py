@@ -151,22 +151,59 @@ def named_zone(name: str) -> tzinfo:
 
 
 def local_zone() -> tzinfo:
-    """The zone of this machine: TZ if it is set, else /etc/localtime, else dateutil's tzlocal (the C library's)."""
-    import os
-    from pathlib import Path
+    """The zone of this machine: TZ if it is set, else /etc/localtime, else dateutil's tzlocal (the C library's).
 
+    Where /etc/localtime is a copy of a zone file, /etc/timezone names the zone.
+    """
     from ..errors import UnknownZoneError
 
-    name = os.environ.get("TZ", "").removeprefix(":")
-    path = str(Path("/etc/localtime").resolve())
-    if not name and "zoneinfo/" in path:
-        name = path.partition("zoneinfo/")[2]
     try:
-        return named_zone(name)
+        return named_zone(_local_name())
     except UnknownZoneError:
         from dateutil.tz import tzlocal
 
         return tzlocal()
+
+
+def local_zone_name() -> tuple[str, bool]:
+    """The name of `local_zone`, or its fixed offset, and whether that is certain: else it is UTC for want of a name."""
+    import os
+
+    zone = local_zone()
+    name = zone_name(zone)
+    is_guess = not _is_zoneinfo(zone) and type(zone) is not timezone
+    if name is None or (is_guess and name == "UTC" and os.environ.get("TZ")):
+        return "UTC", False
+    return name, True
+
+
+def _local_name() -> str:
+    """What this machine calls its zone; empty where it names none."""
+    import os
+    from pathlib import Path
+
+    name = os.environ.get("TZ", "").removeprefix(":")
+    if name:
+        return _in_database(name)
+    path = str(Path("/etc/localtime").resolve())
+    if "zoneinfo/" in path:
+        return _in_database(path)
+    try:
+        return Path("/etc/timezone").read_text(encoding="utf-8")[:_LONGEST_NAME].strip()
+    except (OSError, ValueError):
+        return ""
+
+
+#: More than any name of a zone has.
+_LONGEST_NAME = 200
+
+
+def _in_database(path: str) -> str:
+    """The name of a zone that is given by the path of its file."""
+    if not path.startswith("/"):
+        return path
+    name = path.partition("zoneinfo/")[2]
+    return name.removeprefix("posix/").removeprefix("right/")
 
 
 def _offset_zone(name: str) -> timezone | None:

@@ -11,13 +11,14 @@ from ..core.zones import zone
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import current_project
+from ..rules import DEFAULT_TZ_HELP
 from .arguments import parse_instant
 from .options import json_option
 
 
 @click.command("next")
 @click.argument("expression")
-@click.option("--tz", metavar="ZONE", help="Time zone (default Asia/Shanghai).")
+@click.option("--tz", metavar="ZONE", help=f"Time zone ({DEFAULT_TZ_HELP}).")
 @click.option(
     "--dst", type=click.Choice(("vixie", "quartz")), default="vixie", help="Rule for clock changes (default vixie)."
 )
@@ -35,6 +36,8 @@ def command(*, expression: str, tz: str | None, dst: str, count: int, start: str
     shown_in = zone(settings.tz)
     after = parse_instant(start, settings.tz) if start is not None else datetime.now(UTC)
     fires = _fires(cron, after.astimezone(shown_in), count)
+    if settings.default_zone.whose:
+        click.echo(f"in {settings.default_zone}", err=True)
     if as_json:
         print_json([fire.isoformat() for fire in fires])
         return

@@ -9,6 +9,7 @@ import click
 
 from ..executors import kinds
 from ..project.setting_table import ENVIRONMENTS
+from ..rules import DEFAULT_QUOTA_HELP
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,7 +74,10 @@ def served_environment_option(command: F) -> F:
 def max_timers_option(command: F) -> F:
     """--max-timers, the quota of an environment."""
     return click.option(
-        "--max-timers", type=int, metavar="N", help="Most timers an environment may have; 0 = no limit (default 5)."
+        "--max-timers",
+        type=int,
+        metavar="N",
+        help=f"Most timers an environment may have; 0 = no limit ({DEFAULT_QUOTA_HELP}).",
     )(command)
 
 

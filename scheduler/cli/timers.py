@@ -116,12 +116,21 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         if as_json:
             print_json(timer_json(entry, project.settings.tz))
         else:
-            _print_added(entry, project, daemon_runs=has_live_daemon(store))
+            assumed = given["tz"] in (None, "")
+            _print_added(entry, project, assumed=assumed, daemon_runs=has_live_daemon(store))
 
 
-def _print_added(entry: StoredTimer, project: Project, *, daemon_runs: bool) -> None:
+def _with_zone(schedule: str, entry: StoredTimer, project: Project, *, assumed: bool) -> str:
+    """A schedule, with whose zone it is in where none was given."""
+    zone = project.settings.default_zone
+    shows = assumed and zone.whose and entry.timer.trigger.tz is not None
+    return schedule.replace(f"({zone.name})", f"({zone})") if shows else schedule
+
+
+def _print_added(entry: StoredTimer, project: Project, *, assumed: bool, daemon_runs: bool) -> None:
     timer = entry.timer
-    click.echo(f"added {timer.name}: calls {timer.function} in {timer.environment}, {timer.schedule}")
+    schedule = _with_zone(str(timer.schedule), entry, project, assumed=assumed)
+    click.echo(f"added {timer.name}: calls {timer.function} in {timer.environment}, {schedule}")
     if not timer.enabled:
         click.echo(f"it is disabled; enable it with:  {_enable_command(timer, project)}")
         return

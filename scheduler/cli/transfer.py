@@ -22,7 +22,7 @@ from ..project.function_check import FunctionProblem, ProjectFunctions, load_fun
 from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project
 from ..store.statistics import has_live_daemon
-from ..store.timers import TimerTable
+from ..store.timers import StoredTimer, TimerTable
 from .options import environment_filter, environment_option, json_option, max_timers_option, store_option, target_option
 
 _REQUIRED = ("name", "function", "cron", "seconds")
@@ -65,6 +65,7 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     if not dry_run:
         _add(project, timers)
     _print_added(project, timers, dry_run=dry_run, as_json=as_json)
+    _print_zones(lines)
 
 
 def _read_text(file: str) -> str:
@@ -113,17 +114,17 @@ def _load_functions(project: Project, target: str | None) -> ProjectFunctions | 
         return None
 
 
-def _stored_timers(project: Project) -> list[Timer]:
+def _stored_timers(project: Project) -> list[StoredTimer]:
     """The timers of the store; none where there is no store yet."""
     if project.store_file is not None and not project.store_file.exists():
         return []
     with project.open_store() as store:
-        return [entry.timer for entry in TimerTable(store).list()]
+        return TimerTable(store).list()
 
 
-def _duplicates(stored: Sequence[Timer], lines: Sequence[Listed]) -> list[FileProblem]:
+def _duplicates(stored: Sequence[StoredTimer], lines: Sequence[Listed]) -> list[FileProblem]:
     """The lines whose names are in the store; one that is added at the same time fails in the transaction."""
-    taken = {(timer.environment, timer.name) for timer in stored}
+    taken = {(entry.timer.environment, entry.timer.name) for entry in stored}
     return [
         FileProblem(listed.line, "name", str(DuplicateTimerError(listed.key[1], listed.key[0])))
         for listed in lines
@@ -131,12 +132,12 @@ def _duplicates(stored: Sequence[Timer], lines: Sequence[Listed]) -> list[FilePr
     ]
 
 
-def _over_quota(stored: Sequence[Timer], lines: Sequence[Listed], quota: int) -> list[FileProblem]:
+def _over_quota(stored: Sequence[StoredTimer], lines: Sequence[Listed], quota: int) -> list[FileProblem]:
     """For each environment that would exceed its quota, the first line that does."""
     if not quota:
         return []
     problems = []
-    before = Counter(timer.environment for timer in stored)
+    before = Counter(entry.timer.environment for entry in stored if entry.timer.enabled or not entry.has_vanished)
     for environment in Environment:
         new = [listed.line for listed in lines if listed.values.get("environment") is environment]
         if new and (total := before[environment] + len(new)) > quota:
@@ -179,6 +180,17 @@ def _print_added(project: Project, timers: Sequence[Timer], *, dry_run: bool, as
         stage = ["--env", example.environment] if example.environment != project.environment else []
         enable = display.command("timers", "enable", example.name, *stage)
         click.echo(f"{len(disabled)} of them disabled; enable each one that is to fire here:  {enable}")
+
+
+def _print_zones(lines: Sequence[Listed]) -> None:
+    """Say on stderr in which zones the timers are whose lines name none."""
+    assumed = Counter(
+        listed.timer.trigger.tz
+        for listed in lines
+        if not listed.names_zone and listed.timer and listed.timer.trigger.tz
+    )
+    for tz, number in sorted(assumed.items()):
+        click.echo(f"{display.number(number, 'timer')} whose line names no zone: {tz}", err=True)
 
 
 @click.command("export", short_help="Print all timers as CSV or JSON.")

@@ -10,6 +10,7 @@ import click
 
 from ..project.keys import set_missing_keys
 from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
+from ..rules import DEFAULT_TZ_HELP
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio
 from ..up.request import UpRequest
@@ -25,7 +26,7 @@ from .options import executor_options, json_option, max_timers_option, served_en
 @executor_options
 @max_timers_option
 @click.option(
-    "--tz", metavar="ZONE", help="Time zone of output, and of declared timers that name none (default Asia/Shanghai)."
+    "--tz", metavar="ZONE", help=f"Time zone of output, and of declared timers that name none ({DEFAULT_TZ_HELP})."
 )
 @click.option("--keep-days", type=int, metavar="N", help="Days that runs and log lines are kept (default 30).")
 @click.option("--keep-runs", type=int, metavar="N", help="Most runs kept of each timer; 0 = all (default 0).")

@@ -55,6 +55,8 @@ ENVIRONMENTS = {
     "0": Environment.STAGE,
     "预备环境": Environment.STAGE,
 }
+#: Those of them that stand in LeanCloud's console: a list that has them comes from there.
+CONSOLE_WORDS = frozenset({"生产环境", "预备环境"})
 
 
 # Validators: each returns the normalised value or raises TimerError

@@ -18,10 +18,7 @@ from .misfire import MisfirePolicy
 from .overlap import OverlapPolicy
 from .triggers import FireTimes, Trigger, offset_s, shifted
 
-__all__ = ["DEFAULT_QUOTA", "Delivery", "Environment", "Timer", "check_new"]
-
-#: The specification allows five timers in each environment; a setting, 0 = no limit.
-DEFAULT_QUOTA = 5
+__all__ = ["Delivery", "Environment", "Timer", "check_new"]
 
 _NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
 _CHECKS = tuple(attribute.check for attribute in ATTRIBUTES)

@@ -10,7 +10,7 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -19,12 +19,11 @@ from typing import Any, ClassVar, Protocol, Self
 from quartzcron import CronError, CronExpression
 
 from ..errors import TimerError
+from ..rules import DEFAULT_TZ_HELP, assumed_tz
 from .options import Option, trimmed, whole, word
 from .timestamps import EPOCH, instant, stamp
 from .zones import named
 
-#: The specification's runtime is UTC+8, and so is the time zone of a timer that names none.
-DEFAULT_TZ = "Asia/Shanghai"
 MAX_INTERVAL_S = 366 * 86_400
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -142,7 +141,7 @@ TZ = TriggerOption(
     flag="--tz",
     read=trimmed,
     metavar="ZONE",
-    help="Time zone of the expression (default Asia/Shanghai).",
+    help=f"Time zone of the expression ({DEFAULT_TZ_HELP}).",
     synonyms=("timezone",),
     noun="time zone",
 )
@@ -160,8 +159,12 @@ DST = TriggerOption(
 class Cron(Trigger):
     """Fire when a Quartz expression says so, in a time zone.
 
+    Without `tz` it is the zone of this machine when the value is made: that of the variable TZ, else of /etc/localtime,
+    else UTC. Under LeanCloud's rules, which its environment variables or SCHEDULER_RULES=leancloud choose, it is
+    Asia/Shanghai.
+
     >>> from datetime import UTC
-    >>> Cron("0 0 8 ? * MON").next_fire(datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
+    >>> Cron("0 0 8 ? * MON", tz="Asia/Shanghai").next_fire(datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
     '2026-01-05T00:00:00+00:00'
     """
 
@@ -183,7 +186,7 @@ class Cron(Trigger):
     )
 
     expression: str
-    tz: str = DEFAULT_TZ
+    tz: str = field(default_factory=assumed_tz)
     dst: str = "vixie"
 
     def __post_init__(self) -> None:
@@ -302,7 +305,7 @@ class Shifted:
     """Fire when a trigger does, always the same time later; a timer's jitter, and no kind of trigger.
 
     >>> from datetime import UTC
-    >>> monday = Shifted(Cron("0 0 8 ? * MON"), timedelta(seconds=17))
+    >>> monday = Shifted(Cron("0 0 8 ? * MON", tz="Asia/Shanghai"), timedelta(seconds=17))
     >>> monday.next_fire(datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
     '2026-01-05T00:00:17+00:00'
     """

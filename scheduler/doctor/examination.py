@@ -9,9 +9,14 @@ from pathlib import Path
 from ..core.timer import Environment
 from ..core.zones import zone
 from ..errors import SchedulerError
+from ..formats import display
+from ..functions.registry import Registry
 from ..project.function_check import missing_functions
 from ..project.project import Project, printing_to_stderr
-from ..store.declarations import declared_timers
+from ..project.settings import rules_shown
+from ..store.database import Store
+from ..store.declarations import declaration_faults
+from ..store.declared import read_declarations
 from ..store.timers import TimerTable
 from . import machine, store_checks
 from .executor_checks import check_workers
@@ -22,6 +27,7 @@ def examine(project: Project, target: str | None) -> Iterator[Finding]:
     """Run every check; one that fails does not keep the next one from running."""
     yield machine.check_versions()
     yield _check_settings(project)
+    yield _check_rules(project)
     yield machine.check_clock(zone(project.settings.tz))
     yield machine.check_zone_databases(datetime.now(UTC).date())
     if project.store_file is not None:
@@ -44,6 +50,12 @@ def _check_settings(project: Project) -> Finding:
     return Finding.ok("settings", ", ".join(given) or "all defaults")
 
 
+def _check_rules(project: Project) -> Finding:
+    text = rules_shown(project.settings)
+    is_known = project.settings.default_zone.is_known
+    return Finding.ok("rules", text) if is_known else Finding.warning("rules", text)
+
+
 def _nearest_folder(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists, where it would be created."""
     return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
@@ -59,7 +71,7 @@ def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:
     with printing_to_stderr():
         registry = project.load(name).registry
     known = registry.names()
-    declared_timers(registry, project.environment, project.settings.tz)  # raises for an invalid declaration
+    yield from _check_declarations(project, registry)
     if project.store_file is None or project.store_file.exists():
         with project.open_store() as store:
             served = [env for env in Environment if project.settings.for_environment(env).runs_what_is_served]
@@ -68,3 +80,18 @@ def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:
             yield Finding.error("functions", "; ".join(missing))
             return
     yield Finding.ok("functions", f"{name}: {', '.join(known) or 'none'}")
+
+
+def _check_declarations(project: Project, registry: Registry) -> Iterator[Finding]:
+    """What `scheduler up` would leave out of the declared timers; in a store in memory where there is none yet."""
+    settings, environment = project.settings, project.environment
+    declared = read_declarations(registry, environment, settings.default_zone)
+    if not declared.timers and not declared.faults:
+        return
+    exists = project.store_file is None or project.store_file.exists()
+    with project.open_store() if exists else Store("sqlite://") as store:
+        faults = declaration_faults(store, declared, environment, now=datetime.now(UTC), quota=settings.max_timers)
+    for fault in faults:
+        yield Finding.error("declarations", f"{fault}; scheduler up leaves it out, and serves everything else")
+    if not faults:
+        yield Finding.ok("declarations", f"{display.number(len(declared.timers), 'timer')} declared with @engine.timer")

@@ -12,12 +12,13 @@ import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..core.attributes import ATTRIBUTES
+from ..core.attributes import ATTRIBUTES, CONSOLE_WORDS
 from ..core.options import Option
 from ..core.timer import Environment, Timer, check_new
 from ..core.trigger_kinds import TRIGGERS, chosen_kind, listed, plugin_faults, trigger_kinds, trigger_options
 from ..core.triggers import Every, Trigger
 from ..errors import TimerError
+from ..rules import LEANCLOUD_TZ
 
 #: The columns of version 0.1.0, in its order; further ones follow in the order of their tables.
 _FIRST = (
@@ -103,6 +104,7 @@ class Listed(NamedTuple):
     line: int
     values: Mapping[str, Any]
     timer: Timer | None
+    names_zone: bool = True
 
     @property
     def key(self) -> tuple[Environment, str] | None:
@@ -141,16 +143,24 @@ class _FileRows(NamedTuple):
 def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> TimerList:
     """A list of timers: JSON where it begins with a bracket, else CSV with a header.
 
-    `environment`, `tz` and `limit_s` are for lines that name none. TimerError where the text cannot be read as a list.
+    `environment`, `tz` and `limit_s` are for lines that name none; but a line with the words of LeanCloud's console for
+    its environment was written for LeanCloud's zone. TimerError where the text cannot be read as a list.
     """
     columns, rows, problems = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
     defaults = {"environment": environment, "tz": tz, "limit_s": limit_s, "params": {}}
     lines = []
     for row in rows:
-        line, faults = _listed(columns, row, defaults)
+        line, faults = _listed(columns, row, defaults | _of_console(row))
         lines.append(line)
         problems += faults
     return TimerList(lines, problems + _doubles(lines))
+
+
+def _of_console(row: _FileRow) -> dict[str, Any]:
+    """What a line that comes from LeanCloud's console stands for where it does not say so."""
+    environment = row.values.get("environment")
+    is_of_console = isinstance(environment, str) and environment.strip() in CONSOLE_WORDS
+    return {"tz": LEANCLOUD_TZ} if is_of_console else {}
 
 
 def as_csv(timers: Sequence[Timer]) -> str:
@@ -281,7 +291,7 @@ def _listed(columns: Columns, row: _FileRow, defaults: Mapping[str, Any]) -> tup
                 break
             wrong.add(column)
             values.pop(column, None)
-    return Listed(row.line, values, None if problems else timer), problems
+    return Listed(row.line, values, None if problems else timer, names_zone="tz" in row.values), problems
 
 
 def _read_cells(columns: Columns, row: _FileRow) -> tuple[dict[str, Any], list[FileProblem]]:

@@ -5,9 +5,11 @@ Lives here: defining and looking up. Never here: calling a function, see calling
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import ArgumentError, DuplicateFunctionError, UnknownFunctionError
@@ -22,6 +24,8 @@ class TimerDeclaration:
     function: str
     schedule: str | None
     options: Mapping[str, Any]
+    #: The file and line of the function, as in `cloud.py:12`.
+    place: str = ""
 
 
 class Registry:
@@ -54,7 +58,8 @@ class Registry:
             name = _name_of(function)
             self.define(function)
             self._implied.add(name)
-        self.timers.append(TimerDeclaration(name, schedule, types.MappingProxyType(dict(options))))
+        declared = TimerDeclaration(name, schedule, types.MappingProxyType(dict(options)), _place_of(function))
+        self.timers.append(declared)
         return function
 
     def define_hook(self, function: F, class_name: str, event: str) -> F:
@@ -103,6 +108,14 @@ class Registry:
 
 def _name_of(function: Callable[..., Any]) -> str:
     return _checked(getattr(function, "__name__", ""))
+
+
+def _place_of(function: Callable[..., Any]) -> str:
+    try:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+    except ValueError:  # it wraps itself
+        return ""
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if isinstance(code, types.CodeType) else ""
 
 
 def _checked(name: str) -> str:

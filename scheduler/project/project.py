@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.timer import Environment
 from ..errors import StoreUnavailableError, TargetError
+from ..rules import VARIABLE
 from .data_folder import OWN_FOLDER, make_own_folder
 from .keys import set_missing_keys
 from .setting_table import DEVELOPMENT
@@ -31,8 +32,14 @@ DEFAULT_TARGETS = ("wsgi.py", "cloud.py")
 
 
 def current_project(**options: Any) -> Project:
-    """The project in the working directory; `options` are those of the command line, None for one that is not given."""
-    return Project(read_settings(Path.cwd(), os.environ, options))
+    """The project in the working directory; `options` are those of the command line, None for one that is not given.
+
+    The rules in force are handed on to the user's code and to further processes: LeanCloud's variables, which this
+    program sets, no longer tell there whether LeanCloud's rules hold.
+    """
+    project = Project(read_settings(Path.cwd(), os.environ, options))
+    os.environ[VARIABLE] = project.settings.rules
+    return project
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,14 @@ from typing import Any
 
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind
+from ..rules import LEANCLOUD, STANDARD
+from ..rules import VARIABLE as RULES_VARIABLE
 
 DURABILITIES = ("power", "process")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 ENVIRONMENTS = ("production", "stage")
+RULES = (LEANCLOUD, STANDARD)
 #: On a developer's machine: LEANCLOUD_APP_ENV has this value, as under LeanCloud's tools, and the timers of both
 #: environments fire.
 DEVELOPMENT = "development"
@@ -110,6 +113,7 @@ SETTINGS: Mapping[str, Setting] = {
         _one_of(*ENVIRONMENTS, DEVELOPMENT),
         ("LEANCLOUD_APP_ENV", "LC_APP_ENV", "LEANCLOUD_APP_PROD", "LC_APP_PROD", "SCHEDULER_ENVIRONMENT"),
     ),
+    "rules": Setting(_one_of(*RULES), (RULES_VARIABLE,)),
     "tz": Setting(_zone, ("SCHEDULER_TZ",)),
     "max_timers": Setting(_whole(0, 1_000_000), ("SCHEDULER_MAX_TIMERS",)),
     "limit_s": Setting(_seconds, ("SCHEDULER_LIMIT_S",)),

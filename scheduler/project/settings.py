@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind, ExecutorSetting
+from ..rules import STANDARD, DefaultZone, assumed_quota, assumed_zone, rules_in_force
 from .data_folder import OWN_FOLDER
 from .setting_table import DEVELOPMENT, ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS, Setting, settings_with_executors
 from .suggestions import did_you_mean
@@ -56,8 +57,13 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 3000
     environment: str = DEVELOPMENT
-    tz: str = "Asia/Shanghai"
-    max_timers: int = 5
+    rules: str = STANDARD
+    #: Why these rules hold, where no setting names any.
+    rules_because: str = ""
+    tz: str = "UTC"
+    #: What `tz` follows from where no setting names it.
+    assumed_zone: DefaultZone | None = None
+    max_timers: int = 0
     limit_s: float = 15.0
     keep_days: int = 30
     keep_runs: int = 0
@@ -98,6 +104,11 @@ class Settings:
         return self.executor_settings.get(f"{environment}_{setting.name}", both)
 
     @property
+    def default_zone(self) -> DefaultZone:
+        """The zone of a timer that names none."""
+        return self.assumed_zone or DefaultZone(self.tz)
+
+    @property
     def store_url(self) -> str:
         """The URL as it is, or the absolute path; a relative path starts at the folder of the settings."""
         if "://" in self.store:
@@ -128,10 +139,31 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
         origins[name] = origin
     own = {name: value for name, value in values.items() if name in Settings.__dataclass_fields__}
     of_executors = MappingProxyType({name: value for name, value in values.items() if name not in own})
+    own |= _by_rules(own, environ)
     settings = Settings(folder=folder, **own, executor_settings=of_executors, origins=MappingProxyType(origins))
     _check_needed(settings)
     _check_workers(settings)
     return settings
+
+
+def rules_shown(settings: Settings) -> str:
+    """Whose rules hold and why, and what follows from them, in one line."""
+    why = settings.rules_because or settings.origin("rules")
+    limit = f"at most {settings.max_timers} timers in an environment" if settings.max_timers else "no limit of timers"
+    return f"{settings.rules} ({why}): timers that name no zone are in {settings.default_zone}; {limit}"
+
+
+def _by_rules(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that follow from the rules in force, where they are not given themselves."""
+    found, because = rules_in_force(environ)
+    rules = given.get("rules", found)
+    values: dict[str, Any] = {} if "rules" in given else {"rules": rules, "rules_because": because}
+    if "tz" not in given:
+        zone = assumed_zone(rules)
+        values |= {"tz": zone.name, "assumed_zone": zone}
+    if "max_timers" not in given:
+        values["max_timers"] = assumed_quota(rules)
+    return values
 
 
 #: The settings that name an executor.

@@ -8,35 +8,32 @@ The store keeps what was declared last, so a changed declaration is distinguishe
     unchanged           stays as it is; manual edits survive restarts
     changed             gets the attributes whose declaration changed; the others stay
     gone                is disabled, never removed; if it was enabled, a later declaration enables it again
+    wrong               stays as it is, or is not added; the others are brought to the store all the same
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert, or_, select, tuple_, update
 
 from ..core.attributes import ATTRIBUTES
-from ..core.timer import DEFAULT_QUOTA, Environment, Timer
+from ..core.timer import Environment, Timer
 from ..core.timestamps import EPOCH
-from ..core.trigger_kinds import TRIGGERS, chosen_kind, listed, plugin_faults, trigger_kinds, trigger_options
-from ..core.triggers import DEFAULT_TZ, Every, Trigger, TriggerOption
-from ..errors import ArgumentError, TimerError
-from ..functions.binding import bind
-from ..functions.registry import Registry, TimerDeclaration
+from ..core.triggers import Every
+from ..errors import TimerError
 from .claimed_fires import claimed_by_name
 from .database import Store
+from .declared import DeclarationFault, Declared, DeclaredTimer
 from .rows import timer_columns, timer_of
 from .schema import timers
 from .timers import check_quota, edited_columns, new_columns, stored_timer_of
-
-#: The option of a trigger that `@engine.timer` takes without its name.
-POSITIONAL = "cron"
 
 
 class Effect(StrEnum):
@@ -47,6 +44,7 @@ class Effect(StrEnum):
     CHANGED = "changed"
     DISABLED = "disabled"
     RESUMED = "resumed"
+    ZONE_KEPT = "zone kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Change:
         state = "enabled" if self.timer.enabled else "disabled"
         match self.effect:
             case Effect.ADDED:
-                return f"added the timer {name}, {state}"
+                return f"added the timer {name}, {state}" + (f", in {details}" if details else "")
             case Effect.ADOPTED:
                 return f"the timer {name} already existed and was not changed; the declaration differs in {details}"
             case Effect.CHANGED:
@@ -71,77 +69,13 @@ class Change:
                 return f"disabled the timer {name}: it is no longer declared"
             case Effect.RESUMED:
                 return f"the timer {name} is declared again, {state}" + (f": {details}" if details else "")
+            case Effect.ZONE_KEPT:
+                return (
+                    f"the timer {name} stays in {self.timer.trigger.tz}, as it was declared first; now it would be in "
+                    f"{details}: name its zone in @engine.timer, as in tz={self.timer.trigger.tz!r}"
+                )
 
 
-# From decorators to timers
-
-
-def declared_timers(registry: Registry, environment: Environment, tz: str = DEFAULT_TZ) -> list[Timer]:
-    """The timers that functions declare, by default in `environment` and in the time zone `tz`.
-
-    TimerError names the function whose declaration is wrong, or the two functions whose timers have the same name.
-    """
-    declared: dict[tuple[str, str], Timer] = {}
-    for declaration in registry.timers:
-        timer = _timer(registry, declaration, environment, tz)
-        other = declared.setdefault((timer.environment, timer.name), timer)
-        if other is not timer:
-            raise TimerError(
-                f"@engine.timer of {timer.function!r}: {other.function!r} declares a timer {timer.name!r} too; "
-                "give one of them another name, as in name='nightly'",
-                field="name",
-            )
-    return list(declared.values())
-
-
-def _timer(registry: Registry, declaration: TimerDeclaration, environment: Environment, tz: str) -> Timer:
-    options: dict[str, Any] = {"name": declaration.function, "environment": environment, **declaration.options}
-    try:
-        trigger = _trigger(declaration.schedule, options, tz)
-        timer = Timer(function=declaration.function, trigger=trigger, **_options(options))
-        bind(registry.get(declaration.function), timer.params)
-        return timer
-    except (TypeError, TimerError, ArgumentError) as error:
-        raise TimerError(f"@engine.timer of {declaration.function!r}: {error}") from error
-
-
-def _trigger(schedule: str | None, options: dict[str, Any], default_tz: str) -> Trigger:
-    """The trigger of a declaration; its options are removed from `options`."""
-    kinds = _kinds(options)
-    named = [option.name for option in trigger_options(kinds) if option.name != POSITIONAL]
-    given = {name: options.pop(name) for name in named if name in options}
-    values = {"tz": default_tz, POSITIONAL: schedule, **given}
-    kind = chosen_kind(values, kinds)
-    if kind is None:
-        raise TimerError(
-            f"give {listed([kind.options[0].noun for kind in kinds], 'or')}, "
-            f"as in {listed([_example(kind.options[0]) for kind in kinds], 'or')}"
-        )
-    return kind.from_options(values)
-
-
-def _kinds(options: Mapping[str, Any]) -> Sequence[type[Trigger]]:
-    """The built-in kinds of triggers, and those of other packages where a declaration has an unknown option."""
-    built_in = list(TRIGGERS.values())
-    known = {option.name for option in trigger_options(built_in)} | _KNOWN
-    return built_in if options.keys() <= known else trigger_kinds()
-
-
-def _example(option: TriggerOption) -> str:
-    """An option as it is written in a declaration."""
-    return f'"{option.example}"' if option.name == POSITIONAL else f"{option.name}={option.read(option.example)!r}"
-
-
-def _options(options: Mapping[str, Any]) -> dict[str, Any]:
-    if unknown := options.keys() - _KNOWN:
-        of_triggers = [option.name for option in trigger_options(trigger_kinds()) if option.name != POSITIONAL]
-        message = f"there is no option {min(unknown)!r}; options are {', '.join([*of_triggers, *sorted(_KNOWN)])}"
-        raise TimerError("; ".join([message, *plugin_faults()]))
-    return dict(options)
-
-
-#: The attributes that are options of a declaration; its function is the one that it decorates.
-_KNOWN = frozenset(attribute.name for attribute in ATTRIBUTES) - {"function"}
 #: Attributes whose values are not logged.
 _SECRET = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.is_secret)
 
@@ -149,63 +83,155 @@ _SECRET = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.is_s
 # From timers to the store
 
 
+class Synchronised(NamedTuple):
+    """What synchronizing has done, and the declarations that it left out; their timers stay as they are."""
+
+    changes: list[Change]
+    faults: list[DeclarationFault]
+
+
+#: Takes what a declaration makes and why the store refuses it, or raises that.
+Refuse = Callable[[DeclaredTimer, TimerError], None]
+
+
 def synchronise(
     store: Store,
-    declared: Iterable[Timer],
+    declared: Iterable[Timer | DeclaredTimer],
     environment: Environment,
     *,
     now: datetime,
-    quota: int = DEFAULT_QUOTA,
+    quota: int | None = None,
 ) -> list[Change]:
     """Synchronize the store with the timers that the functions of `environment` declare; returns the changes.
 
     It is one transaction, which waits for that of any other caller, so daemons may start at the same time. Raises
-    TimerQuotaError where an environment would hold more than `quota` timers (0 = no limit); then nothing is changed.
+    TimerQuotaError where an environment would hold more than `quota` timers (0 = no limit, None = that of the rules in
+    force), and TimerError where one never fires again; then nothing is changed.
     """
-    wanted = list(declared)
+
+    def refuse(_: DeclaredTimer, error: TimerError) -> None:
+        raise error
+
+    wanted = [entry if isinstance(entry, DeclaredTimer) else DeclaredTimer(entry) for entry in declared]
     with store.writing_and_notifying() as connection:
         store.acquire_mutex(connection)
-        rows = {(row.environment, row.name): row for row in _lock_rows(connection, wanted, environment)}
-        new = [timer for timer in wanted if (timer.environment, timer.name) not in rows]
-        check_quota(connection, new, quota)
-        if new:
-            claimed = claimed_by_name(connection, now)
-            added = [new_columns(timer, now, claimed) | _declared(timer, environment) for timer in new]
-            connection.execute(insert(timers), added)
-        changes = [Change(Effect.ADDED, timer) for timer in new]
-        by_key = {(timer.environment, timer.name): timer for timer in wanted}
-        for key, row in rows.items():
-            timer = by_key.get((Environment(key[0]), key[1]))
-            change = _suspend(connection, row) if timer is None else _apply(connection, row, timer, environment, now)
-            changes += [change] if change else []
+        return _synchronise(connection, Declared(wanted, []), environment, now, quota, refuse)
+
+
+def synchronise_valid(
+    store: Store, declared: Declared, environment: Environment, *, now: datetime, quota: int | None
+) -> Synchronised:
+    """The same, but a declaration that is wrong, or one timer too many, is left out and does not stop the others."""
+    faults = list(declared.faults)
+    with store.writing_and_notifying() as connection:
+        store.acquire_mutex(connection)
+        changes = _synchronise(connection, declared, environment, now, quota, _collecting(faults))
+    return Synchronised(changes, faults)
+
+
+def declaration_faults(
+    store: Store, declared: Declared, environment: Environment, *, now: datetime, quota: int | None
+) -> list[DeclarationFault]:
+    """What `synchronise_valid` would leave out; nothing is changed."""
+    faults = list(declared.faults)
+    with contextlib.suppress(_UndoneError), store.writing() as connection:
+        _synchronise(connection, declared, environment, now, quota, _collecting(faults))
+        raise _UndoneError
+    return faults
+
+
+class _UndoneError(Exception):
+    """Ends a transaction whose writes are not wanted."""
+
+
+def _collecting(faults: list[DeclarationFault]) -> Refuse:
+    return lambda declared, error: faults.append(DeclarationFault.of(declared, str(error)))
+
+
+def _synchronise(
+    connection: Connection,
+    declared: Declared,
+    environment: Environment,
+    now: datetime,
+    quota: int | None,
+    refuse: Refuse,
+) -> list[Change]:
+    wanted = {(entry.timer.environment.value, entry.timer.name): entry for entry in declared.timers}
+    rows = _lock_rows(connection, wanted, environment)
+    present = {(row.environment, row.name) for row in rows}
+    changes: list[Change] = []
+    # What is no longer declared goes first: it makes room for a function that was renamed.
+    for row in rows:
+        if (row.environment, row.name) not in wanted and not _may_be_faulty(row, declared.faults):
+            changes += _suspend(connection, row)
+    new = [entry for key, entry in wanted.items() if key not in present]
+    added = _add(connection, new, environment, now, quota, refuse)
+    for row in rows:
+        if entry := wanted.get((row.environment, row.name)):
+            try:
+                changes += _apply(connection, row, entry, environment, now)
+            except TimerError as error:
+                refuse(entry, error)
+    return [*added, *changes]
+
+
+def _may_be_faulty(row: Row[Any], faults: Iterable[DeclarationFault]) -> bool:
+    """Whether a timer without a declaration may be one whose declaration is wrong: it goes on as it was."""
+    return any((row.environment, row.name) == (fault.environment, fault.name) for fault in faults) or any(
+        row.function == fault.function for fault in faults
+    )
+
+
+def _add(
+    connection: Connection,
+    new: Sequence[DeclaredTimer],
+    environment: Environment,
+    now: datetime,
+    quota: int | None,
+    refuse: Refuse,
+) -> list[Change]:
+    changes = []
+    claimed = claimed_by_name(connection, now) if new else {}
+    for entry in new:
+        try:
+            row = new_columns(entry.timer, now, claimed) | _declared(entry.timer, environment)
+            check_quota(connection, [entry.timer], quota)
+        except TimerError as error:
+            refuse(entry, error)
+            continue
+        connection.execute(insert(timers), row)
+        changes.append(Change(Effect.ADDED, entry.timer, (str(entry.assumed),) if entry.assumed else ()))
     return changes
 
 
-def _lock_rows(connection: Connection, wanted: Sequence[Timer], environment: Environment) -> Sequence[Row[Any]]:
+def _lock_rows(connection: Connection, keys: Iterable[tuple[str, str]], environment: Environment) -> Sequence[Row[Any]]:
     """The rows of timers that are declared, or were; locked in the order of their ids, as all transactions do it."""
-    keys = [(timer.environment.value, timer.name) for timer in wanted]
-    named = tuple_(timers.c.environment, timers.c.name).in_(keys)
+    named = tuple_(timers.c.environment, timers.c.name).in_(list(keys))
     query = select(timers).where(or_(named, timers.c.declared_in == environment)).order_by(timers.c.id)
     return connection.execute(query.with_for_update(key_share=True)).all()
 
 
-def _suspend(connection: Connection, row: Row[Any]) -> Change | None:
+def _suspend(connection: Connection, row: Row[Any]) -> list[Change]:
     """Disable a timer that is no longer declared."""
     if row.suspended is not None:
-        return None
+        return []
     _write(connection, row, {"suspended": row.enabled, "enabled": False, "next_fire_at": None})
-    return Change(Effect.DISABLED, replace(timer_of(row), enabled=False)) if row.enabled else None
+    return [Change(Effect.DISABLED, replace(timer_of(row), enabled=False))] if row.enabled else []
 
 
 def _apply(
-    connection: Connection, row: Row[Any], timer: Timer, environment: Environment, now: datetime
-) -> Change | None:
+    connection: Connection, row: Row[Any], entry: DeclaredTimer, environment: Environment, now: datetime
+) -> list[Change]:
     """Write what a declaration changes of a timer of the store."""
-    stored, declared = timer_of(row), _declared(timer, environment)
+    stored = timer_of(row)
     if row.declaration is None:
-        _write(connection, row, declared)
+        timer = entry.timer
+        _write(connection, row, _declared(timer, environment))
         differing = tuple(name for name in _differing(_attributes(stored), _attributes(timer)) if name != "enabled")
-        return Change(Effect.ADOPTED, stored, differing) if differing else None
+        return [Change(Effect.ADOPTED, stored, differing)] if differing else []
+    timer = _in_its_zone(row, entry)
+    declared = _declared(timer, environment)
+    kept_zone = [] if timer is entry.timer else [Change(Effect.ZONE_KEPT, timer, (str(entry.assumed),))]
     changes = _changes(row, stored, timer)
     if changes or row.declaration != declared["declaration"] or row.suspended is not None:
         edited = edited_columns(connection, stored_timer_of(row), changes, now) if changes else {}
@@ -214,8 +240,21 @@ def _apply(
         _change_text(name, getattr(stored, name), value) for name, value in changes.items() if name != "enabled"
     )
     if row.suspended is not None:
-        return Change(Effect.RESUMED, replace(stored, **changes), details)
-    return Change(Effect.CHANGED, replace(stored, **changes), details) if changes else None
+        return [Change(Effect.RESUMED, replace(stored, **changes), details), *kept_zone]
+    return [*([Change(Effect.CHANGED, replace(stored, **changes), details)] if changes else []), *kept_zone]
+
+
+def _in_its_zone(row: Row[Any], entry: DeclaredTimer) -> Timer:
+    """The declared timer; where only the zone of this machine is assumed for it, in the zone that it was given once.
+
+    So a store that is moved to another machine, or was written by a version that assumed another zone, fires as before.
+    """
+    timer = entry.timer
+    tz = json.loads(row.declaration).get("trigger", {}).get("tz")
+    if entry.assumed is None or not entry.assumed.is_of_machine or not tz or tz == timer.trigger.tz:
+        return timer
+    trigger = timer.trigger
+    return replace(timer, trigger=type(trigger).from_options({**trigger.option_values(), "tz": tz}))
 
 
 def _changes(row: Row[Any], stored: Timer, timer: Timer) -> dict[str, Any]:

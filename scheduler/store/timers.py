@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 from secrets import randbits
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..core import breaker
 from ..core.breaker import Breaker
-from ..core.timer import DEFAULT_QUOTA, Environment, Timer, check_new
+from ..core.timer import Environment, Timer, check_new
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
+from ..rules import assumed_quota
 from .claimed_fires import claimed_by_name, claimed_until
 from .database import Store
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
@@ -57,11 +58,11 @@ class TimerTable:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, new: Iterable[Timer], *, now: datetime, quota: int = DEFAULT_QUOTA) -> list[StoredTimer]:
+    def add(self, new: Iterable[Timer], *, now: datetime, quota: int | None = None) -> list[StoredTimer]:
         """Add timers, all or none.
 
         Raises DuplicateTimerError for a name that exists in its environment, and TimerQuotaError where an environment
-        would hold more than `quota` timers (0 = no limit).
+        would hold more than `quota` timers (0 = no limit, None = the limit of the rules in force, see rules.py).
         """
         wanted = list(new)
         with self._store.writing_and_notifying() as connection:
@@ -267,15 +268,23 @@ def _first_fire(timer: Timer, now: datetime) -> datetime:
     return first_fire
 
 
-def check_quota(connection: Connection, wanted: Sequence[Timer], quota: int) -> None:
-    """TimerQuotaError where an environment would hold more than `quota` timers; 0 = no limit."""
+def check_quota(connection: Connection, wanted: Sequence[Timer], quota: int | None) -> None:
+    """TimerQuotaError where an environment would hold more than `quota` timers; 0 = no limit, None = that of the rules.
+
+    A declared timer that is disabled because it is no longer declared does not count.
+    """
+    quota = assumed_quota() if quota is None else quota
     if not quota:
         return
     for environment in sorted({timer.environment for timer in wanted}):
         new = sum(timer.environment == environment for timer in wanted)
-        query = select(func.count()).select_from(timers).where(timers.c.environment == environment)
+        query = select(func.count()).select_from(timers).where(timers.c.environment == environment, _COUNTS)
         if connection.execute(query).scalar_one() + new > quota:
             raise TimerQuotaError(environment, quota)
+
+
+#: Whether a timer counts for the quota.
+_COUNTS = or_(timers.c.suspended.is_(None), timers.c.enabled)
 
 
 def _get(connection: Connection, name: str, environment: Environment, *, is_locked: bool = False) -> StoredTimer:

@@ -18,6 +18,7 @@ from ..engine.credentials import Keys, our_keys
 from ..formats.json import print_json_line
 from ..project.function_check import missing_functions
 from ..project.project import Project
+from ..project.settings import rules_shown
 from .banner import print_banner, timers_shown
 from .example_call import curl, curl_without_key, example_function
 from .log_setup import json_handler
@@ -106,6 +107,7 @@ def _facts(request: UpRequest, project: Project, sockets: Sockets, functions: Re
         "store": timers["store"],
         "keys": functions["keys"],
         "environment": settings.environment,
+        "rules": settings.rules if request.as_json else rules_shown(settings),
         "tz": settings.tz,
         "log_level": settings.log_level,
     }

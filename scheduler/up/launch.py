@@ -104,7 +104,7 @@ class Launch:
             "SCHEDULER_STORE": settings.store_url,
             "SCHEDULER_DURABILITY": settings.durability,
             "SCHEDULER_STORE_TIMEOUT_S": str(settings.store_timeout_s),
-            "SCHEDULER_TZ": settings.tz,
+            **({} if settings.assumed_zone else {"SCHEDULER_TZ": settings.tz}),
             "SCHEDULER_MAX_TIMERS": str(settings.max_timers),
             "SCHEDULER_KEEP_DAYS": str(settings.keep_days),
             "SCHEDULER_LOG_LEVEL": settings.log_level,

@@ -15,7 +15,7 @@ from .announcement import announce, report_of_functions, report_of_timers, warn
 from .application import application, capacity
 from .call_log import call_log
 from .daemon import DaemonInBackground, log, make_daemon
-from .declared_timers import log_changes
+from .declared_timers import log_synchronised
 from .executors import ServedFunctions, executors
 from .handover import Channel, Handover
 from .http_server import Site, Stops, UpServer
@@ -81,7 +81,7 @@ def _serve(
         reporter = make_reporter(project.settings, as_json=request.as_json)
         stack.enter_context(call_log(store, project, reporter))
         target = request.target_name(project)
-        loaded, changes = load_and_declare(request, project, store, target, declares=declares)
+        loaded, done = load_and_declare(request, project, store, target, declares=declares)
         functions = begin(report_of_functions(loaded, save_used_keys(project, request.generated_keys or {})))
         keys = our_keys()
         served = ServedFunctions(target, (keys.app_id or "", keys.app_key or ""), lambda: loaded.registry)
@@ -96,5 +96,5 @@ def _serve(
         daemon = make_daemon(project, store, running, reporter, metrics)
         stack.enter_context(server.stops_recorded())
         ready(functions, report_of_timers(request, project, store, functions))
-        log_changes(changes, target, log)
+        log_synchronised(done, target, log)
         return server.serve(DaemonInBackground(daemon))

@@ -19,11 +19,11 @@ from ..functions.loading import Target
 from ..project.keys import save_keys
 from ..project.project import Project, printing_to_stderr
 from ..store.database import Store
-from ..store.declarations import Change
+from ..store.declarations import Synchronised
 from .announcement import report_of_functions
 from .application import application, capacity
 from .call_log import call_log
-from .declared_timers import log_changes, synchronise_declared
+from .declared_timers import log_synchronised, synchronise_declared
 from .handover import Channel, Handover
 from .http_server import Site, UpServer
 from .log_setup import json_handler
@@ -67,7 +67,7 @@ def _serve(
     reporter = make_reporter(project.settings, as_json=request.as_json)
     stack.enter_context(call_log(store, project, reporter))
     target = request.target_name(project)
-    loaded, changes = load_and_declare(request, project, store, target, declares=handover.declares)
+    loaded, done = load_and_declare(request, project, store, target, declares=handover.declares)
     keys_from = save_used_keys(project, request.generated_keys or {})
     served = application(loaded)
     channel.send(loaded=report_of_functions(loaded, keys_from))
@@ -77,17 +77,18 @@ def _serve(
     orders.report = stack.enter_context(_calls_counted()) if handover.counts_calls else dict
     orders.is_alive = lambda: server.is_turning or bool(orders.received)
     channel.send(ready={})
-    log_changes(changes, target, logger)
+    log_synchronised(done, target, logger)
     return server.serve(_Nothing())
 
 
 def load_and_declare(
     request: UpRequest, project: Project, store: Store, target: str, *, declares: bool
-) -> tuple[Target, list[Change]]:
+) -> tuple[Target, Synchronised]:
     """Load the functions, and bring the timers that they declare to the store."""
     with printing_to_stderr() if request.as_json or json_handler() else nullcontext():
         loaded = project.load_to_serve(target)
-    return loaded, synchronise_declared(store, loaded.registry, project) if declares else []
+    nothing = Synchronised([], [])
+    return loaded, synchronise_declared(store, loaded.registry, project) if declares else nothing
 
 
 def save_used_keys(project: Project, generated: Mapping[str, str]) -> str:

@@ -11,6 +11,12 @@ from tests.scheduler.postgres_server import Server, postgres_server
 from tests.scheduler.scripted_service import START, Service
 
 
+@pytest.fixture(autouse=True)
+def _machine_in_shanghai(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The zone of this machine is that of a timer that names none; a test that means another one sets it."""
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(START)

@@ -162,13 +162,14 @@ def test_a_name_is_unique_in_an_environment(command_line: CommandLine) -> None:
     assert command_line.run("timers", "add", "t", *EVERY, "--env", "stage").exit_code == 0
 
 
-def test_an_environment_holds_five_timers_unless_set_otherwise(command_line: CommandLine) -> None:
+def test_an_environment_holds_five_timers_under_leanclouds_rules(command_line: CommandLine) -> None:
     """The sixth is refused until an option or a setting allows it."""
+    command_line.write("scheduler.toml", 'rules = "leancloud"\n')
     for number in range(5):
         assert command_line.run("timers", "add", f"t{number}", *EVERY).exit_code == 0
     assert "production has 5 timers already" in command_line.refusal("timers", "add", "t5", *EVERY)
     assert command_line.run("timers", "add", "t5", *EVERY, "--max-timers", "6").exit_code == 0
-    command_line.write("scheduler.toml", "max_timers = 0\n")
+    command_line.write("scheduler.toml", 'rules = "leancloud"\nmax_timers = 0\n')
     assert command_line.run("timers", "add", "t6", *EVERY).exit_code == 0
 
 

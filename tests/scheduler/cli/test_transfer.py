@@ -110,6 +110,7 @@ def test_a_csv_may_come_from_a_spreadsheet(command_line: CommandLine) -> None:
 
 def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLine) -> None:
     """All at once, and no timer is added."""
+    command_line.write("scheduler.toml", 'rules = "leancloud"\n')
     bad = (
         "name,function,cron,seconds,environment,params\ngood,hello,,60,,\nx,hello,0 75 8 ? * MON,,,\n"
         '"two\n",hello,,1,,\n'
@@ -186,6 +187,7 @@ def test_a_missing_function_is_reported_before_a_timer_is_added(command_line: Co
 def test_all_problems_are_reported_at_once(command_line: CommandLine) -> None:
     """Several of one line, of its function, its parameters, its name in the store and the quota; in order of lines."""
     command_line.write("cloud.py", CLOUD)
+    command_line.write("scheduler.toml", 'rules = "leancloud"\n')
     command_line.run("timers", "add", "often", "--function", "hello", "--every", "5")
     bad = (
         "name,function,cron,seconds,environment,params,tz,dst,limit_s,misfire,breaker\n"
@@ -257,7 +259,8 @@ def test_a_timer_that_exists_already_refuses_the_whole_list(command_line: Comman
 
 
 def test_a_list_beyond_the_quota_is_refused_with_the_option_that_raises_it(command_line: CommandLine) -> None:
-    """Five timers an environment, unless --max-timers is given."""
+    """Five timers an environment under LeanCloud's rules, unless --max-timers is given."""
+    command_line.write("scheduler.toml", 'rules = "leancloud"\n')
     many = "name,function,seconds\n" + "".join(f"t{n},hello,60\n" for n in range(7))
     path = str(command_line.write("timers.csv", many))
     said = command_line.refusal("timers", "import", path)

@@ -18,7 +18,8 @@ from scheduler.engine import Engine
 from scheduler.formats import timer_lists
 from scheduler.formats.json import timer_json
 from scheduler.store.database import Store
-from scheduler.store.declarations import declared_timers, synchronise
+from scheduler.store.declarations import synchronise
+from scheduler.store.declared import declared_timers
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CommandLine

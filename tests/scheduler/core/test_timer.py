@@ -16,7 +16,7 @@ from scheduler.errors import TimerError
 from tests.scheduler.scripted_service import START
 from tests.strategies import timers
 
-MONDAY = Cron("0 0 8 ? * MON")
+MONDAY = Cron("0 0 8 ? * MON", "Asia/Shanghai")
 
 
 def timer(**changes: object) -> Timer:

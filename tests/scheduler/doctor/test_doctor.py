@@ -30,6 +30,7 @@ def test_a_project_in_order_has_no_error(command_line: CommandLine) -> None:
         [
             "versions",
             "settings",
+            "rules",
             "clock",
             "zones",
             "disk",
@@ -77,13 +78,14 @@ def test_a_timer_without_its_function_is_an_error(command_line: CommandLine) -> 
     assert "timer 't' calls 'helo', which cloud.py does not define; did you mean 'hello'?" in result.stdout
 
 
-def test_a_declaration_with_which_up_would_not_start_is_an_error(command_line: CommandLine) -> None:
+def test_a_declaration_that_up_leaves_out_is_an_error(command_line: CommandLine) -> None:
     """One with an unknown option."""
     declared = "\n\n@engine.timer(every_s=5)\n@engine.define\ndef tick():\n    pass\n"
     command_line.write("cloud.py", CLOUD + declared)
     result = command_line.run("doctor")
     assert result.exit_code == 1
-    assert "@engine.timer of 'tick': give an expression or an interval" in result.stdout
+    assert "@engine.timer of 'tick' (cloud.py:" in result.stdout
+    assert "give an expression or an interval" in result.stdout
 
 
 @pytest.fixture

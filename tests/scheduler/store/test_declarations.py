@@ -27,7 +27,8 @@ from scheduler.engine import Engine
 from scheduler.errors import ConfigError, TimerError, TimerQuotaError
 from scheduler.service import Scheduler
 from scheduler.store.database import Store
-from scheduler.store.declarations import Change, Effect, declared_timers, synchronise
+from scheduler.store.declarations import Change, Effect, synchronise
+from scheduler.store.declared import declared_timers
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler
@@ -124,7 +125,7 @@ def test_declarations_beyond_the_quota_change_nothing(store: Store) -> None:
     """All or none."""
     six = [replace(NIGHTLY, name=f"t{number}") for number in range(6)]
     with pytest.raises(TimerQuotaError):
-        bring(store, *six)
+        synchronise(store, six, PRODUCTION, now=START, quota=5)
     assert TimerTable(store).list() == []
 
 
@@ -251,7 +252,7 @@ def test_two_declarations_of_one_name_are_refused(engine: Engine) -> None:
     """Both functions are named."""
     engine.timer(every=60, name="t")(len)
     engine.timer(every=60, name="t")(abs)
-    with pytest.raises(TimerError, match=r"@engine.timer of 'abs': 'len' declares a timer 't' too"):
+    with pytest.raises(TimerError, match=r"@engine.timer of 'abs', timer 't': 'len' declares a timer 't' too"):
         declared_timers(engine.registry, PRODUCTION)
 
 
@@ -277,5 +278,5 @@ def test_parameters_that_the_function_does_not_take_are_refused(
     def tidy(days: int = 7) -> None:
         raise AssertionError(days)
 
-    with pytest.raises(TimerError, match=f"@engine.timer of 'tidy': .*{what}"):
+    with pytest.raises(TimerError, match=rf"@engine.timer of 'tidy' \(test_declarations.py:\d+\): .*{what}"):
         declared_timers(engine.registry, Environment.PRODUCTION)

@@ -1,0 +1,153 @@
+"""Reading what @engine.timer declares: each declaration becomes a timer, or a fault that names its place.
+
+Never here: what the store makes of them, see declarations.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..core.attributes import ATTRIBUTES
+from ..core.timer import Environment, Timer
+from ..core.trigger_kinds import TRIGGERS, chosen_kind, listed, plugin_faults, trigger_kinds, trigger_options
+from ..core.triggers import Trigger, TriggerOption
+from ..errors import TimerError
+from ..functions.binding import bind
+from ..functions.registry import Registry, TimerDeclaration
+from ..rules import DefaultZone, assumed_zone
+
+#: The option of a trigger that `@engine.timer` takes without its name.
+POSITIONAL = "cron"
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTimer:
+    """A timer as it is declared; `assumed` is its zone where the declaration names none, `place` its file and line."""
+
+    timer: Timer
+    place: str = ""
+    assumed: DefaultZone | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclarationFault:
+    """A declaration that no timer can be made of, and why; `keys` are the timers that it may mean."""
+
+    function: str
+    name: str
+    environment: str
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = f" ({self.place})" if self.place else ""
+        named = f", timer {self.name!r}" if self.name != self.function else ""
+        return f"@engine.timer of {self.function!r}{named}{where}: {self.reason}"
+
+    @classmethod
+    def of(cls, declared: DeclaredTimer, reason: str) -> DeclarationFault:
+        """Of a declaration that makes a timer, which the store refuses."""
+        timer = declared.timer
+        return cls(timer.function, timer.name, timer.environment.value, declared.place, reason)
+
+
+class Declared(NamedTuple):
+    """What a registry declares: the timers, and the declarations that are wrong."""
+
+    timers: Sequence[DeclaredTimer]
+    faults: Sequence[DeclarationFault]
+
+
+def declared_timers(registry: Registry, environment: Environment, tz: str | None = None) -> list[Timer]:
+    """The timers that functions declare, by default in `environment` and in the time zone `tz`.
+
+    TimerError names the function whose declaration is wrong, or the two functions whose timers have the same name.
+    """
+    declared = read_declarations(registry, environment, assumed_zone() if tz is None else DefaultZone(tz))
+    for fault in declared.faults:
+        raise TimerError(str(fault))
+    return [entry.timer for entry in declared.timers]
+
+
+def read_declarations(registry: Registry, environment: Environment, zone: DefaultZone) -> Declared:
+    """The timers that functions declare, by default in `environment` and in a zone; one that is wrong is a fault."""
+    declared: dict[tuple[str, str], DeclaredTimer] = {}
+    faults: list[DeclarationFault] = []
+    for declaration in registry.timers:
+        try:
+            read = _declared(registry, declaration, environment, zone)
+        except Exception as error:  # options are any values, and kinds of triggers come from other packages too
+            faults.append(_fault(declaration, environment, str(error) or type(error).__name__))
+            continue
+        other = declared.setdefault((read.timer.environment, read.timer.name), read)
+        if other is not read:
+            reason = (
+                f"{other.timer.function!r} declares a timer {read.timer.name!r} too; "
+                "give one of them another name, as in name='nightly'"
+            )
+            faults.append(DeclarationFault.of(read, reason))
+    return Declared(list(declared.values()), faults)
+
+
+def _fault(declaration: TimerDeclaration, environment: Environment, reason: str) -> DeclarationFault:
+    name, its = (declaration.options.get(key) for key in ("name", "environment"))
+    return DeclarationFault(
+        declaration.function,
+        name if isinstance(name, str) else declaration.function,
+        str(its) if isinstance(its, str) else environment.value,
+        declaration.place,
+        reason,
+    )
+
+
+def _declared(
+    registry: Registry, declaration: TimerDeclaration, environment: Environment, zone: DefaultZone
+) -> DeclaredTimer:
+    options: dict[str, Any] = {"name": declaration.function, "environment": environment, **declaration.options}
+    names_none = options.get("tz") is None
+    trigger = _trigger(declaration.schedule, options, zone.name)
+    timer = Timer(function=declaration.function, trigger=trigger, **_options(options))
+    bind(registry.get(declaration.function), timer.params)
+    assumed = zone if names_none and zone.whose and trigger.tz is not None else None
+    return DeclaredTimer(timer, declaration.place, assumed)
+
+
+def _trigger(schedule: str | None, options: dict[str, Any], default_tz: str) -> Trigger:
+    """The trigger of a declaration; its options are removed from `options`."""
+    kinds = _kinds(options)
+    named = [option.name for option in trigger_options(kinds) if option.name != POSITIONAL]
+    given = {name: options.pop(name) for name in named if name in options}
+    values = {"tz": default_tz, POSITIONAL: schedule, **given}
+    kind = chosen_kind(values, kinds)
+    if kind is None:
+        raise TimerError(
+            f"give {listed([kind.options[0].noun for kind in kinds], 'or')}, "
+            f"as in {listed([_example(kind.options[0]) for kind in kinds], 'or')}"
+        )
+    return kind.from_options(values)
+
+
+def _kinds(options: Mapping[str, Any]) -> Sequence[type[Trigger]]:
+    """The built-in kinds of triggers, and those of other packages where a declaration has an unknown option."""
+    built_in = list(TRIGGERS.values())
+    known = {option.name for option in trigger_options(built_in)} | _KNOWN
+    return built_in if options.keys() <= known else trigger_kinds()
+
+
+def _example(option: TriggerOption) -> str:
+    """An option as it is written in a declaration."""
+    return f'"{option.example}"' if option.name == POSITIONAL else f"{option.name}={option.read(option.example)!r}"
+
+
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := options.keys() - _KNOWN:
+        of_triggers = [option.name for option in trigger_options(trigger_kinds()) if option.name != POSITIONAL]
+        message = f"there is no option {min(unknown)!r}; options are {', '.join([*of_triggers, *sorted(_KNOWN)])}"
+        raise TimerError("; ".join([message, *plugin_faults()]))
+    return dict(options)
+
+
+#: The attributes that are options of a declaration; its function is the one that it decorates.
+_KNOWN = frozenset(attribute.name for attribute in ATTRIBUTES) - {"function"}
