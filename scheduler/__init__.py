@@ -2,10 +2,11 @@
 
 What programs import:
 
-    scheduler             Scheduler, the service inside a program; Timer and its triggers, Cron and Every
+    scheduler             Scheduler, the service inside a program; Timer, its triggers, Cron and Every, and the enums of
+                          its attributes: MisfirePolicy, OverlapPolicy, Delivery, Environment
     scheduler.engine      Engine, the WSGI adapter of the LeanEngine protocol, with its errors and its middleware
     scheduler.functions   Registry: cloud functions without HTTP
-    scheduler.timer       the attributes of a timer: MisfirePolicy, OverlapPolicy, Delivery, Environment
+    scheduler.timer       the same but for Scheduler, and what packages that add a kind of trigger import
     scheduler.core.run    what a Scheduler returns: Run, its Kind and its Outcome; Line
     scheduler.metrics     Metrics for Prometheus
     scheduler.testing     ManualScheduler, a Scheduler whose clock a test moves
@@ -23,11 +24,13 @@ from typing import TYPE_CHECKING, Any
 from .earlier_names import EarlierNames
 
 if TYPE_CHECKING:
-    from .core.timer import Timer
+    from .core.misfire import MisfirePolicy
+    from .core.overlap import OverlapPolicy
+    from .core.timer import Delivery, Environment, Timer
     from .core.triggers import Cron, Every
     from .service import Scheduler
 
-__all__ = ["Cron", "Every", "Scheduler", "Timer"]
+__all__ = ["Cron", "Delivery", "Environment", "Every", "MisfirePolicy", "OverlapPolicy", "Scheduler", "Timer"]
 
 # What pickles, programs, settings and running daemons of version 0.1.0 name.
 _MOVED = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
+from .install import install_command
+
 #: Packages of the extra `scheduler` without which no command runs.
 _REQUIRED = ("click", "rich", "sqlalchemy", "alembic", "waitress", "httpx")
 
@@ -14,7 +16,7 @@ def main() -> None:
     missing = [name for name in _REQUIRED if find_spec(name) is None]
     if missing:
         packages = ", ".join(missing)
-        install = "pip install 'quartzcron[scheduler]'"
+        install = install_command("scheduler")
         print(f"Error: {packages} missing; install the timer service with: {install}", file=sys.stderr)
         sys.exit(2)
     from .cli import main as run

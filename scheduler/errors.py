@@ -7,6 +7,7 @@ SchedulerError
 │   └── TimerQuotaError             the environment has as many timers as its quota
 ├── FunctionError
 │   ├── UnknownFunctionError        no function of that name is defined
+│   │   └── UnknownCloudFunctionError(LeanEngineError)  the same, of a call by `cloud.run` in a function
 │   ├── DuplicateFunctionError(RuntimeError)
 │   ├── ArgumentError(ValueError)   an argument is missing, superfluous or of the wrong type
 │   ├── FunctionTimedOutError(TimeoutError)  a call is over its limit
@@ -178,6 +179,33 @@ class LeanEngineError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+class UnknownCloudFunctionError(UnknownFunctionError, LeanEngineError):
+    """`cloud.run` calls a function that is not defined: a LeanEngineError with code 404, as LeanCloud's SDK raises it.
+
+    Its `message`, which a client gets, lists no names of other functions; `str()` does.
+    """
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        UnknownFunctionError.__init__(self, name, known)
+        self.detail = self.message
+        self.code = self.status = 404
+        self.message = self.error = f"cloud func named '{name}' not found."
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a function refused its caller: by LeanEngineError or LeanCloudError, ours or those of LeanCloud's SDK."""
+    return is_named(error, "LeanEngineError", "code", "message") or is_named(error, "LeanCloudError", "code", "error")
+
+
+def is_named(error: BaseException, name: str, *attributes: str) -> bool:
+    """Whether an exception is of a class of that name, whose module need not be installed, with these attributes."""
+    is_named = any(cls.__name__ == name for cls in type(error).__mro__)
+    return is_named and all(hasattr(error, attribute) for attribute in attributes)
 
 
 def _listed(what: str, names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .claims.requested_runs import Backfill, backfill, request_run
 from .clock import Clock, SystemClock
@@ -44,7 +44,8 @@ class Scheduler:
     `executors` gives an Executor for each environment instead. An environment may hold `quota` timers, 0 = no limit;
     without it, there is a limit under LeanCloud's rules only (rules.py). Runs are kept for `keep`, and of each timer at
     most the latest `keep_runs`, 0 = all. `listener(ended, lines)` is called with the runs and lines that were recorded,
-    and `metrics` counts them for Prometheus.
+    and `metrics` counts them for Prometheus. `history` reads what has run: `scheduler.history.runs(timer="greeting")`
+    returns the latest runs first.
 
     >>> from scheduler.functions import Registry
     >>> from scheduler.timer import Every, Timer
@@ -87,7 +88,7 @@ class Scheduler:
         self._daemon: Daemon | None = None
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Scheduler:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import TimerError
 from .attributes import ATTRIBUTES, Delivery, Environment
@@ -30,7 +30,10 @@ class Timer:
     """A named trigger of a function in an environment, with everything that decides how its runs go.
 
     `params` is a JSON object of at most 64 KiB, the function's keyword arguments. `limit_s` is the time limit of a
-    run in seconds. `breaker_threshold` is the number of consecutive failures that opens the breaker, 0 = never.
+    run in seconds. `misfire` decides which missed fire times run (`fire_once`, `fire_all`, `skip`), `overlap` what a
+    fire does while the last run is going on (`skip`, `allow`, `queue_one`), and `delivery` whether a run that a crash
+    interrupted is run again (`at_most_once`, `at_least_once`). `breaker_threshold` is the number of consecutive
+    failures that opens the breaker, 0 = never.
     With `jitter_s`, all fire times are later by a whole number of seconds from 0 to `jitter_s` - 1, which follows from
     environment and name; so timers with the same trigger need not all fire at once.
     `retries` is how often a failed run is tried again before the next fire time: after `retry_backoff_s` seconds, then
@@ -54,6 +57,27 @@ class Timer:
     jitter_s: int = 0
     retries: int = 0
     retry_backoff_s: float = 10.0
+
+    if TYPE_CHECKING:  # for type checkers: the texts that are checked and converted below, besides the enums
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            function: str,
+            trigger: Trigger,
+            params: Mapping[str, Any] = ...,
+            environment: Environment | Literal["production", "stage"] = ...,
+            enabled: bool = ...,
+            limit_s: float = ...,
+            misfire: MisfirePolicy | Literal["fire_once", "fire_all", "skip"] = ...,
+            overlap: OverlapPolicy | Literal["skip", "allow", "queue_one"] = ...,
+            delivery: Delivery | Literal["at_most_once", "at_least_once"] = ...,
+            breaker_threshold: int = ...,
+            jitter_s: int = ...,
+            retries: int = ...,
+            retry_backoff_s: float = ...,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         for name, check, given in zip(_NAMES, _CHECKS, _VALUES(self), strict=True):

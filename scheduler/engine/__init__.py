@@ -47,6 +47,8 @@ The files of this folder:
     cloudfunc.py, default_engine.py         calling functions by name; the engine that does so locally
     environment.py                          the environment variables of the LeanEngine runtime
     redirect.py                             HttpsRedirectMiddleware
+    wsgi_apps.py                            which sites can be served beside the functions
+    not_included.py                         names of LeanCloud's SDK that have no counterpart
     http_server.py                          an HTTP server for programs without one
     http_connection.py, http_dispatcher.py  its connections and its threads
     http_listener.py, http_arrival.py       how many connections it holds, and how slowly a request may arrive
@@ -57,6 +59,7 @@ from . import cloudfunc
 from . import cloudfunc as cloud
 from .app import Engine
 from .credentials import init
+from .not_included import NOT_IN_ENGINE, import_error
 from .redirect import HttpsRedirectMiddleware
 from .request_id_filter import RequestIdFilter
 from .typed_values import CloudObject
@@ -72,3 +75,5 @@ __all__ = [
     "cloudfunc",
     "init",
 ]
+
+__getattr__ = import_error(__name__, NOT_IN_ENGINE)

@@ -22,9 +22,11 @@ from .execution import Execution
 from .failures import NOT_FOUND
 from .hooks import REALTIME, REALTIME_CLASS, VERIFIED_KINDS
 from .http_server import Capacity, EngineServer
+from .not_included import attribute_error
 from .request import request_id
 from .response import Response, failure
 from .routes import match
+from .wsgi_apps import checked_app
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -69,7 +71,7 @@ class Engine:
         self.current = Current()
         self.max_concurrency = max_concurrency
         self.max_body_bytes = max_body_bytes
-        self._app = wsgi_app
+        self._app = checked_app(wsgi_app) if wsgi_app is not None else None
         self._server: EngineServer | None = None
         self._execution = Execution(max_concurrency, prepare=functools.partial(default_engine.current_engine.set, self))
         self._service = Service(
@@ -121,11 +123,20 @@ class Engine:
         )
 
     def wrap(self, wsgi_app: WSGIApplication) -> Engine:
-        """Give a site to an engine that was made without one, and return the engine; RuntimeError if it has one."""
+        """Give a site to an engine that was made without one, and return the engine.
+
+        RuntimeError if it has one; ConfigError for an ASGI app (FastAPI, Starlette, Quart …), which no WSGI server can
+        call.
+        """
         if self._app is not None:
             raise RuntimeError("this engine wraps an app already")
-        self._app = wsgi_app
+        self._app = checked_app(wsgi_app)
         return self
+
+    if not TYPE_CHECKING:  # mypy would take every attribute for one of an engine
+
+        def __getattr__(self, name: str) -> Any:
+            raise attribute_error(self, name)
 
     def register(self, engine: Engine) -> None:
         """Take over the functions, hooks and timers of another engine; RuntimeError for a name that both have."""

@@ -13,14 +13,16 @@ from datetime import UTC
 from typing import Any
 
 from ..core.deadlines import FUNCTION_LIMIT_S, deadline, left_s
-from ..errors import ConfigError, LeanCloudError, UnknownFunctionError
+from ..errors import ConfigError, LeanCloudError, LeanEngineError, UnknownCloudFunctionError
 from ..functions.calling import complete
 from ..functions.context import TimerCall, current_call
 from . import body, typed_values
 from .credentials import our_keys
-from .default_engine import default_engine
+from .default_engine import LocalEngine, default_engine
 from .environment import STAGE, app_environment, variable
-from .failures import TIMED_OUT, encode
+from .failures import TIMED_OUT, UNAUTHORIZED, encode
+from .hooks import REALTIME
+from .not_included import NOT_IN_CLOUD, import_error
 
 CONNECTION_FAILED = 100  # LeanCloud's code for a server that cannot be reached
 
@@ -33,19 +35,22 @@ class CloudFunction:
         self._decodes = decodes
 
     def __call__(self, name: str, /, **params: Any) -> Any:
-        """The result of a function; UnknownFunctionError if the name is not local and no server is configured."""
+        """The result of a function; UnknownCloudFunctionError if the name is not local and no server is configured."""
         engine = default_engine()
         if engine is not None and name in engine.registry:
             return engine.call(name, **params)
         if variable("API_SERVER"):
             return self.remote(name, **params)
-        raise UnknownFunctionError(name, engine.registry.names() if engine else ())
+        raise _not_found(name, engine)
 
     def local(self, name: str, /, **params: Any) -> Any:
-        """The result of a function of the default engine; raises what the function raises."""
+        """The result of a function of the default engine; raises what the function raises.
+
+        UnknownCloudFunctionError for a name that it has not; a realtime hook is refused without the hook key.
+        """
         engine = default_engine()
-        if engine is None:
-            raise UnknownFunctionError(name)
+        if engine is None or name not in engine.registry:
+            raise _not_found(name, engine)
         return engine.call(name, **params)
 
     def remote(self, name: str, /, **params: Any) -> Any:
@@ -67,6 +72,13 @@ class CloudFunction:
         return typed_values.decode(result) if self._decodes else result
 
 
+def _not_found(name: str, engine: LocalEngine | None) -> LeanEngineError:
+    if name in REALTIME:
+        return LeanEngineError(UNAUTHORIZED.code, UNAUTHORIZED.error)
+    return UnknownCloudFunctionError(name, engine.registry.names() if engine else ())
+
+
+__getattr__ = import_error(__name__, NOT_IN_CLOUD)
 run = CloudFunction("functions", decodes=False)
 rpc = CloudFunction("call", decodes=True)
 

@@ -6,9 +6,14 @@ Lives here: the names, the old names, and which environment this process serves.
 from __future__ import annotations
 
 import os
+from collections.abc import MutableMapping
 
 PREFIXES = ("LEANCLOUD_", "LC_")
 ENVIRONMENTS = DEVELOPMENT, STAGE, PRODUCTION = "development", "stage", "production"
+#: The variables that a function sees, without their prefixes.
+NAMES = ("APP_ID", "APP_KEY", "APP_MASTER_KEY", "APP_HOOK_KEY", "APP_ENV", "APP_PORT", "APP_INSTANCE")
+_PROD_CODES = {PRODUCTION: "1", STAGE: "0"}
+_ENVIRONMENTS_OF_CODES = {code: environment for environment, code in _PROD_CODES.items()}
 
 
 def variable(name: str) -> str | None:
@@ -19,6 +24,22 @@ def variable(name: str) -> str | None:
     return None
 
 
+def set_under_both_prefixes(environ: MutableMapping[str, str]) -> None:
+    """Give each variable of the runtime that is set its other name, too; old code reads those, and `LC_APP_PROD`."""
+    for name in NAMES:
+        if value := environ.get(PREFIXES[0] + name) or environ.get(PREFIXES[1] + name):
+            environ.update({prefix + name: value for prefix in PREFIXES})
+    if code := _PROD_CODES.get(environ.get("LC_APP_ENV", "")):
+        environ["LC_APP_PROD"] = code
+
+
+def variables_of(environment: str) -> dict[str, str]:
+    """The variables that tell a process which environment's functions it runs, under both prefixes."""
+    variables = {"LEANCLOUD_APP_ENV": environment}
+    set_under_both_prefixes(variables)
+    return variables
+
+
 def app_environment() -> str | None:
     """`development`, `stage` or `production` from `APP_ENV`, else from the old `LC_APP_PROD` (1 or 0), else None."""
-    return variable("APP_ENV") or {"1": PRODUCTION, "0": STAGE}.get(variable("APP_PROD") or "")
+    return variable("APP_ENV") or _ENVIRONMENTS_OF_CODES.get(variable("APP_PROD") or "")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ..errors import EngineBusyError, FunctionTimedOutError, LeanEngineError
+from ..errors import EngineBusyError, FunctionTimedOutError, is_named
 
 #: So many characters of an error's text are sent.
 MAX_TEXT = 65_536
@@ -90,9 +90,8 @@ def _of_cloud_error(error: Any) -> Failure:
     return Failure(400, _code(error.code), _text(error.error))
 
 
-def _is_cloud_error(error: BaseException) -> bool:
-    named = any(cls.__name__ == "LeanCloudError" for cls in type(error).__mro__)
-    return named and hasattr(error, "code") and hasattr(error, "error")
+def _is_named(name: str, *attributes: str) -> Callable[[BaseException], bool]:
+    return lambda error: is_named(error, name, *attributes)
 
 
 def _is(cls: type[BaseException]) -> Callable[[BaseException], bool]:
@@ -102,8 +101,9 @@ def _is(cls: type[BaseException]) -> Callable[[BaseException], bool]:
 #: The first row whose test holds makes the failure; an exception without a row is answered with 500.
 _TABLE: tuple[tuple[Callable[[BaseException], bool], Callable[[Any], Failure]], ...] = (
     (_is(RefusedError), lambda error: error.failure),
-    (_is(LeanEngineError), _of_engine_error),
-    (_is_cloud_error, _of_cloud_error),
+    # By their names: those of LeanCloud's SDK are refusals, too.
+    (_is_named("LeanEngineError", "code", "message", "status"), _of_engine_error),
+    (_is_named("LeanCloudError", "code", "error"), _of_cloud_error),
     (_is(FunctionTimedOutError), lambda _: TIMED_OUT),
     (_is(EngineBusyError), lambda _: BUSY),
 )

@@ -7,6 +7,7 @@ Types without a Python value (GeoPoint, File, Relation …) stay dictionaries.
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -111,7 +112,18 @@ def encode(value: Any) -> Any:
         return {"__type": "Date", "iso": iso(value)}
     if isinstance(value, bytes):
         return {"__type": "Bytes", "base64": base64.b64encode(value).decode()}
-    return value
+    return _encoded_by_the_sdk(value)
+
+
+def _encoded_by_the_sdk(value: Any) -> Any:
+    """An Object, User, GeoPoint, File … of LeanCloud's SDK as it encodes them itself; any other value as it is.
+
+    Only code that uses the SDK has such values, and then it is loaded.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value
+    sdk = sys.modules.get("leancloud.utils")
+    return value if sdk is None else sdk.encode(value, dump_objects=True)
 
 
 def iso(instant: datetime) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome
-from ..errors import NOT_QUEUED, ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError, SchedulerError
+from ..errors import NOT_QUEUED, ArgumentError, FunctionTimedOutError, SchedulerError, is_named, is_refusal
 
 #: How many characters of a result or an error the history keeps.
 MAX_SHOWN = 1_000
@@ -53,7 +53,7 @@ def of_call(call: Callable[[], Any]) -> CallOutcome:
     """Call a function and return how that ended; raises nothing, whatever the function raises."""
     try:
         returned = call()
-    except (LeanEngineError, LeanCloudError, ArgumentError) as error:
+    except ArgumentError as error:
         return CallOutcome(Outcome.FAILED, Verdict.NEUTRAL, error_text(error))
     except FunctionTimedOutError as error:
         return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, error_text(error))
@@ -61,10 +61,19 @@ def of_call(call: Callable[[], Any]) -> CallOutcome:
         return CallOutcome(Outcome.FAILED, Verdict.FAILURE, str(error)[:MAX_SHOWN])
     except BaseException as error:
         # SystemExit too: sys.exit() in a function ends the run, not the process that calls it.
-        return CallOutcome(Outcome.FAILED, Verdict.FAILURE, error_text(error))
+        verdict = Verdict.NEUTRAL if refuses(error) else Verdict.FAILURE
+        return CallOutcome(Outcome.FAILED, verdict, error_text(error))
     if returned is None:
         return RETURNED_NONE
     return CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, result_text(returned))
+
+
+def refuses(error: BaseException) -> bool:
+    """Whether a function has answered in time with a refusal; attributes of an exception may be code that raises."""
+    try:
+        return is_refusal(error)
+    except BaseException:
+        return False
 
 
 def of_status(status: int, body: str) -> CallOutcome:
@@ -79,8 +88,11 @@ def of_status(status: int, body: str) -> CallOutcome:
 def error_text(error: BaseException) -> str:
     """An exception in one line of bounded length."""
     try:
-        code = f" [{error.code}]" if isinstance(error, LeanEngineError) else ""
-        return _storable(f"{type(error).__name__}{code}: {error}")
+        if is_named(error, "LeanEngineError", "code", "message"):
+            # By its attributes: the one of LeanCloud's SDK has no text.
+            refusal: Any = error
+            return _storable(f"{type(error).__name__} [{refusal.code}]: {refusal.message}")
+        return _storable(f"{type(error).__name__}: {error}")
     except BaseException:  # whatever the exception's own code raises
         return _storable(f"{type(error).__name__[: MAX_SHOWN // 2]} (str() of the exception failed)")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.timer import Environment
 from ..errors import ConfigError, StoreUnavailableError
+from ..install import install_command
 from ..store.database import Store
 from ..store.postgres import REACH
 from .broker_connection import CONNECT_S, connect
@@ -37,7 +38,7 @@ def celery_app(broker: str, store: Store) -> Celery:
     try:
         from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError as error:
-        raise ConfigError(f"Celery is not installed: pip install 'quartzcron[celery]' ({error})") from error
+        raise ConfigError(f"Celery is not installed: {install_command('celery')} ({error})") from error
     app = Celery("scheduler", set_as_current=False)
     app.conf.update(_SETTINGS, broker_url=broker)
     if scheme == "pgmq":
@@ -80,7 +81,7 @@ def prepare(broker: str, store: Store) -> None:
         import psycopg
         from pgmq.install import PGMQInstallError, install_pgmq_from_sql
     except ImportError as error:
-        raise ConfigError(f"pgmq is not installed: pip install 'quartzcron[celery]' ({error})") from error
+        raise ConfigError(f"pgmq is not installed: {install_command('celery')} ({error})") from error
     try:
         with store.writing() as connection:
             store.acquire_mutex(connection)

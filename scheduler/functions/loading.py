@@ -71,10 +71,28 @@ def _import(name: str, shown: str, file: Path | None) -> ModuleType:
     except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name and file is None:
             raise TargetError(f"{shown}: no module of that name in {Path.cwd()} or on the import path") from error
-        raise TargetError(f"{shown} raised while it was imported: {_place(error, file)}") from error
+        raise TargetError(f"{shown} raised while it was imported: {_place(error, file)}{_advice(error)}") from error
     if file is not None and Path(getattr(module, "__file__", None) or "").resolve() != file:
         raise TargetError(f"{shown}: another module is named {name!r} too; rename the file")
     return module
+
+
+_LEANCLOUD = (
+    "; change the line to `from scheduler.engine import …`, or install LeanCloud's SDK beside this package: "
+    "docs/migrating-from-leancloud.md says how"
+)
+_GEVENT = (
+    "; if the module calls gevent's monkey.patch_all(), remove that: functions run in threads and processes, which it "
+    "replaces"
+)
+
+
+def _advice(error: BaseException) -> str:
+    """What a project of LeanCloud has to change, where the error comes of that."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "leancloud":
+        return _LEANCLOUD
+    patched = getattr(sys.modules.get("gevent.monkey"), "is_module_patched", None)
+    return _GEVENT if patched is not None and patched("threading") else ""
 
 
 def _place(error: BaseException, file: Path | None) -> str:

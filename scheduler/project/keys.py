@@ -19,6 +19,10 @@ from .data_folder import make_own_folder, sync_entries
 #: Environment variable without its prefix → length of a generated key in bytes.
 KEY_BYTES: Mapping[str, int] = {"APP_ID": 12, "APP_KEY": 12, "APP_MASTER_KEY": 12, "APP_HOOK_KEY": 12}
 
+#: The name of the file of generated keys.
+KEYS_FILE = "keys.json"
+KEY_VARIABLES = tuple(f"LEANCLOUD_{name}" for name in KEY_BYTES)
+
 
 def set_missing_keys(path: Path) -> dict[str, str]:
     """Set the keys that the environment lacks, from the file or generated; returns those that were set."""

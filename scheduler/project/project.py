@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.timer import Environment
+from ..engine.environment import app_environment, set_under_both_prefixes
 from ..errors import StoreUnavailableError, TargetError
 from ..rules import VARIABLE
 from .data_folder import OWN_FOLDER, make_own_folder
-from .keys import set_missing_keys
+from .keys import KEYS_FILE, set_missing_keys
 from .setting_table import DEVELOPMENT
 from .settings import Settings, read_settings
 
@@ -95,7 +96,7 @@ class Project:
     def keys_file(self) -> Path:
         """The file of generated keys, in a folder `.scheduler` beside the store."""
         beside = self.store_file.parent if self.store_file else self.settings.folder
-        return (beside if beside.name == OWN_FOLDER else beside / OWN_FOLDER) / "keys.json"
+        return (beside if beside.name == OWN_FOLDER else beside / OWN_FOLDER) / KEYS_FILE
 
     def target_name(self, given: str | None = None) -> str | None:
         """The target: the given one, else that of the settings, else the folder's wsgi.py or cloud.py, else None."""
@@ -137,9 +138,10 @@ class Project:
     def _set_environ(self) -> None:
         set_missing_keys(self.keys_file)
         # LeanEngine sets these variables, so an old wsgi.py expects them.
-        os.environ.setdefault("LEANCLOUD_APP_ENV", DEVELOPMENT)
+        os.environ.setdefault("LEANCLOUD_APP_ENV", app_environment() or DEVELOPMENT)
         os.environ.setdefault("LEANCLOUD_APP_PORT", str(self.settings.port))
         os.environ.setdefault("LEANCLOUD_APP_INSTANCE", platform.node())
+        set_under_both_prefixes(os.environ)
 
 
 @contextlib.contextmanager

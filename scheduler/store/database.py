@@ -46,6 +46,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import StoreError, StoreUnavailableError, StoreVersionError
+from ..install import install_command
 from . import schema
 
 #: How long a write waits for another writer before the store counts as locked.
@@ -154,7 +155,7 @@ class Store:
             self._engine.connect().close()
         except (ImportError, NoSuchModuleError) as error:
             driver = self.url.drivername
-            raise StoreError(f"no driver for {driver}: pip install 'quartzcron[postgres]' ({error})") from error
+            raise StoreError(f"no driver for {driver}: {install_command('postgres')} ({error})") from error
         except (TypeError, ValueError) as error:
             raise StoreError(f"{self}: a setting in the address is wrong: {error}") from error
         except DBAPIError as error:
@@ -347,7 +348,7 @@ class Store:
         if version is not None and version not in known_versions():
             raise StoreVersionError(
                 f"{self}: the store was written by a newer version of scheduler (its schema is {version!r}, this "
-                f"version knows {schema.HEAD!r}); upgrade the package: pip install -U 'quartzcron[scheduler]'"
+                f"version knows {schema.HEAD!r}); upgrade the package: {install_command('scheduler', upgrade=True)}"
             )
         self._migrate()
 

@@ -17,6 +17,7 @@ from ..core.timer import Environment
 from ..engine.credentials import Keys, our_keys
 from ..formats.json import print_json_line
 from ..project.function_check import missing_functions
+from ..project.keys import KEY_VARIABLES, KEYS_FILE
 from ..project.project import Project
 from ..project.settings import rules_shown
 from .banner import print_banner, timers_shown
@@ -85,7 +86,14 @@ def announce(request: UpRequest, sockets: Sockets, functions: Report, timers: Re
     if request.as_json:
         print_json_line({**facts, "call": call})
     else:
-        print_banner(facts, timers["timers"], call)
+        print_banner(facts | {"keys": _keys_shown(facts["keys"])}, timers["timers"], call)
+
+
+def _keys_shown(source: str) -> str:
+    """For people: keys that were made here fit no other machine, and a container loses them with its files."""
+    if not source.endswith(KEYS_FILE):
+        return source
+    return f"{source}, made for this folder; to share them with other machines, set {', '.join(KEY_VARIABLES)} there"
 
 
 def warn(timers: Report) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..engine.http_server import Capacity
+from ..engine.wsgi_apps import checked_app
 from ..errors import TargetError
 from ..functions.loading import Target
 
@@ -12,7 +13,7 @@ from ..functions.loading import Target
 def application(loaded: Target) -> Any:
     """The module's `application`, the name that WSGI servers look for, else the engine."""
     named = getattr(loaded.module, "application", None)
-    app = named if callable(named) else loaded.application
+    app = checked_app(named) if callable(named) else loaded.application
     if not callable(app):
         raise TargetError(f"{loaded.name} has functions but no engine to serve them; it needs: engine = Engine()")
     return app

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ..core.timer import Environment
+from ..engine.environment import variables_of
 from ..executors import Executor, Starting
 from ..executors.kinds import Deployment
 from ..functions.loading import load
@@ -74,6 +75,6 @@ def _deployment(
         store=lambda: store,
         keys=lambda: served.keys,
         # The functions that `up` serves see the environment that `up` was started in.
-        environ={"LEANCLOUD_APP_ENV": environment.value} if own_target else {},
+        environ=variables_of(environment.value) if own_target else {},
         folder=sources.folder if sources else None,
     )

@@ -22,7 +22,7 @@ from typing import Any
 from ..core.breaker import Verdict
 from ..core.run import Outcome
 from ..core.timestamps import instant
-from ..errors import LeanCloudError, LeanEngineError, SchedulerError
+from ..errors import SchedulerError
 from ..executors import outcome
 from ..functions.calling import invoke
 from ..functions.context import Call, TimerCall, current_call
@@ -154,10 +154,11 @@ def _call(
 def _invoke(registry: Registry, order: protocol.Order) -> Any:
     try:
         return invoke(registry.get(order.function), json.loads(order.params) if order.params != "{}" else {})
-    except (LeanEngineError, LeanCloudError, SchedulerError):
+    except SchedulerError:
         raise
     except BaseException as error:
-        _print_traceback(error)
+        if not outcome.refuses(error):
+            _print_traceback(error)
         raise
 
 

@@ -27,10 +27,12 @@ class Up:
     `under` are the words of a program that starts it, as in `nice scheduler up`.
     """
 
-    def __init__(self, folder: Path, *options: str, under: Sequence[str] = (), **environ: str) -> None:
+    def __init__(
+        self, folder: Path, *options: str, under: Sequence[str] = (), python: str = sys.executable, **environ: str
+    ) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [*under, sys.executable, "-m", "scheduler", "up", "--port", "0", "--json", *options],
+            [*under, python, "-m", "scheduler", "up", "--port", "0", "--json", *options],
             cwd=folder,
             env=clean_environ() | environ,
             stdout=subprocess.PIPE,
@@ -89,8 +91,10 @@ class Up:
 
 
 @contextmanager
-def up(folder: Path, *options: str, under: Sequence[str] = (), **environ: str) -> Iterator[Up]:
-    running = Up(folder, *options, under=under, **environ)
+def up(
+    folder: Path, *options: str, under: Sequence[str] = (), python: str = sys.executable, **environ: str
+) -> Iterator[Up]:
+    running = Up(folder, *options, under=under, python=python, **environ)
     try:
         yield running
     finally:

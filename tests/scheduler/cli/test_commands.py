@@ -18,6 +18,7 @@ from scheduler.cli import COMMANDS, program
 from scheduler.core.timer import Timer
 from scheduler.core.triggers import Cron
 from scheduler.executors.kinds import KINDS
+from scheduler.install import install_command
 from scheduler.project.settings import Settings
 from tests.scheduler.command_line import CommandLine
 
@@ -116,7 +117,7 @@ def test_without_its_extra_the_script_says_how_to_install_it(
     assert ended.value.code == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1
-    assert "pip install 'quartzcron[scheduler]'" in message
+    assert install_command("scheduler") in message
 
 
 def test_the_module_runs_as_the_script_does() -> None:

@@ -53,6 +53,33 @@ def test_an_unknown_name_without_a_server_is_an_error(engine: Engine) -> None:
         cloudfunc.run.remote("hello")
 
 
+@pytest.mark.parametrize("call", [cloudfunc.run, cloudfunc.run.local, cloudfunc.rpc.local])
+def test_an_unknown_name_is_the_error_of_leanclouds_sdk(call: Any, engine: Engine, client: Client) -> None:
+    """`except LeanEngineError` sees it; a client gets its code, and no name of another function."""
+    engine.define("hello")(lambda: None)
+    engine.define("f")(lambda: call("helo"))
+    with pytest.raises(LeanEngineError) as raised:
+        call("helo")
+    assert (raised.value.code, raised.value.status) == (404, 404)
+    assert client.call("f").failure == (404, 404, "cloud func named 'helo' not found.")
+    with pytest.raises(LeanEngineError, match=r"^Unauthorized\.$") as raised:
+        call("_messageReceived")
+    assert raised.value.code == 401
+
+
+def test_what_a_function_raises_locally_is_its_own(engine: Engine) -> None:
+    """The exception itself, not a copy."""
+    error = KeyError("x")
+
+    @engine.define
+    def fails() -> None:
+        raise error
+
+    with pytest.raises(KeyError) as raised:
+        cloudfunc.run.local("fails")
+    assert raised.value is error
+
+
 def test_in_a_program_without_an_engine_every_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also to `run.local`."""
     monkeypatch.setattr(default_engine, "_engines", [])

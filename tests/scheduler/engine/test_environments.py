@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler.engine import Engine
+from scheduler.engine.environment import set_under_both_prefixes, variables_of
 from scheduler.errors import ConfigError
 from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, Client
 
@@ -72,3 +73,25 @@ def test_an_unknown_environment_is_refused() -> None:
     """An engine with a misspelt one would serve both."""
     with pytest.raises(ConfigError, match="unknown environment 'prod'; use one of development, stage, production, or"):
         Engine(environment="prod")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        ({"LEANCLOUD_APP_ID": "a"}, {"LEANCLOUD_APP_ID": "a", "LC_APP_ID": "a"}),
+        ({"LC_APP_KEY": "k", "LEANCLOUD_APP_KEY": ""}, {"LEANCLOUD_APP_KEY": "k", "LC_APP_KEY": "k"}),
+        ({"LC_APP_PORT": "1", "LEANCLOUD_APP_PORT": "2"}, {"LEANCLOUD_APP_PORT": "2", "LC_APP_PORT": "2"}),
+        (
+            {"LEANCLOUD_APP_ENV": "production", "LC_APP_PROD": "0"},
+            {"LEANCLOUD_APP_ENV": "production", "LC_APP_ENV": "production", "LC_APP_PROD": "1"},
+        ),
+        (variables_of("stage"), {"LEANCLOUD_APP_ENV": "stage", "LC_APP_ENV": "stage", "LC_APP_PROD": "0"}),
+        (variables_of("development"), {"LEANCLOUD_APP_ENV": "development", "LC_APP_ENV": "development"}),
+    ],
+)
+def test_code_of_2016_finds_its_names(given: dict[str, str], expected: dict[str, str]) -> None:
+    """Where both names are set, the newer one counts for both."""
+    environ = dict(given)
+    set_under_both_prefixes(environ)
+    assert environ == expected

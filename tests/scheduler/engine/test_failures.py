@@ -23,6 +23,9 @@ class SDK:
     class LeanCloudError(Exception):
         code, error = 211, "Could not find user."
 
+    class LeanEngineError(Exception):
+        code, message, status = 123, "no", 422
+
 
 class Unprintable(Exception):
     def __str__(self) -> str:
@@ -41,6 +44,7 @@ RAISED: list[tuple[BaseException, int, int, str]] = [
     (LeanEngineError(status=599, code=1, message="x"), 599, 1, "x"),
     (LeanCloudError(211, "m"), 400, 211, "m"),
     (SDK.LeanCloudError(), 400, 211, "Could not find user."),
+    (SDK.LeanEngineError(), 422, 123, "no"),
     (ValueError("oh no"), 500, 1, "oh no"),
     (ValueError("坏了\r\nX-Evil: 1"), 500, 1, "坏了\r\nX-Evil: 1"),
     (KeyError("k"), 500, 1, "'k'"),

@@ -1,0 +1,83 @@
+"""The names of LeanCloud's SDK for Python that have no counterpart here, and what to use instead of each.
+
+Lives here: the table, and the errors that say so. Never here: names that both have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+_PAGE = "docs/migrating-from-leancloud.md, “What is not included”"
+_STORAGE = (
+    "the data storage is not included: import it from leancloud while LeanCloud is in service (its SDK may be "
+    "installed beside this package), and move the data to a database of your own"
+)
+_OBJECT = f"hooks and RPC get a scheduler.engine.CloudObject, and {_STORAGE}"
+_PUSH = "push is not included: call APNs, FCM or the phone makers' services"
+_MESSAGING = "instant messaging is not included: use an XMPP, Matrix or MQTT server"
+_SMS = "SMS are not included: call your carrier's or cloud's API"
+_CLIENT = "remove the line: no call to LeanCloud is made, and cloud.run reaches the server in LEANCLOUD_API_SERVER"
+_HOOK = "it is a method of an engine, as in @engine.{}(…)"
+
+#: What `from leancloud import …` and `from leancloud.engine import …` may name.
+NOT_IN_ENGINE: dict[str, str] = {
+    **dict.fromkeys(("Object", "User", "GeoPoint", "File", "Relation", "ACL", "Role"), _OBJECT),
+    **dict.fromkeys(("Query", "FriendshipQuery", "InboxQuery", "Status"), _STORAGE),
+    **dict.fromkeys(("acl", "file_", "geo_point", "object_", "operation", "query", "relation", "role"), _STORAGE),
+    **dict.fromkeys(("push", "Installation", "Notification"), _PUSH),
+    **dict.fromkeys(("Conversation", "Message", "SysMessage", "conversation", "message", "sys_message"), _MESSAGING),
+    **dict.fromkeys(("client", "use_master_key", "use_production", "use_region"), _CLIENT),
+    **dict.fromkeys(("AuthorizationMiddleware", "CORSMiddleware", "LeanEngineApplication"), "Engine does what it did"),
+    "CookieSessionMiddleware": "use the sessions of your web framework, and Engine(fetch_user=…) for session tokens",
+    "LeanCloudWarning": "no warning of that class is given; remove the line",
+    "errors": "use scheduler.engine.LeanEngineError and scheduler.engine.LeanCloudError",
+    "leanengine": "use scheduler.engine.Engine and its methods",
+    "user": "use engine.current.user",
+    "context": "use engine.current",
+    **{name: _HOOK.format(name) for name in ("before_save", "after_save", "before_update", "after_update")},
+    **{name: _HOOK.format(name) for name in ("before_delete", "after_delete")},
+}
+
+#: What `cloud.…` may name.
+NOT_IN_CLOUD: dict[str, str] = {
+    **dict.fromkeys(("request_sms_code", "verify_sms_code"), _SMS),
+    **dict.fromkeys(
+        ("request_captcha", "verify_captcha", "Captcha"), "captchas are not included: use a provider's API"
+    ),
+    "get_server_time": "use datetime.now(UTC): the functions run on your own server",
+}
+
+#: What `engine.…` may name.
+NOT_OF_AN_ENGINE: dict[str, str] = {
+    "run": "run `scheduler up`, which serves the engine and fires its timers; engine.start() only serves it",
+    "app": "the engine is the WSGI application itself",
+    "cloud_app": "the engine is the WSGI application itself",
+    "origin_app": "keep the app that you gave to Engine(app) or engine.wrap(app)",
+    **{name: advice for name, advice in NOT_IN_ENGINE.items() if name[0].isupper()},
+}
+
+
+def import_error(module: str, table: dict[str, str]) -> Callable[[str], NoReturn]:
+    """A module's `__getattr__`: ImportError with advice for a name in the table, else AttributeError.
+
+    `from module import name` would replace an AttributeError by an ImportError without its text.
+    """
+
+    def missing(name: str) -> NoReturn:
+        if name in table:
+            raise ImportError(_text(module, name, table), name=module)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return missing
+
+
+def attribute_error(instance: Any, name: str) -> AttributeError:
+    """The error of an engine that lacks an attribute, with advice for one that LeanCloud's has."""
+    if name in NOT_OF_AN_ENGINE:
+        return AttributeError(_text("Engine", name, NOT_OF_AN_ENGINE), name=name, obj=instance)
+    return AttributeError(f"{type(instance).__name__!r} object has no attribute {name!r}", name=name, obj=instance)
+
+
+def _text(owner: str, name: str, table: dict[str, str]) -> str:
+    return f"{owner} has no {name}, which LeanCloud's SDK has; {table[name]} ({_PAGE})"

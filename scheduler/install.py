@@ -1,0 +1,39 @@
+"""The command that installs more of this distribution, for error messages: from where it was installed itself."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+_NAME = "quartzcron"
+
+
+def install_command(extra: str, *, upgrade: bool = False) -> str:
+    """`pip install '…[extra]'`, with the folder, file or repository that this installation came from, if no index.
+
+    >>> install_command("scheduler").startswith("pip install ")
+    True
+    """
+    return f"pip install {'-U ' if upgrade else ''}{shlex.quote(_requirement(extra))}"
+
+
+def _requirement(extra: str) -> str:
+    from importlib.metadata import PackageNotFoundError, distribution  # slow to import, and needed for errors only
+
+    try:
+        recorded = distribution(_NAME).read_text("direct_url.json")
+        return _direct(json.loads(recorded), extra) if recorded else f"{_NAME}[{extra}]"
+    except (PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError, OSError):
+        return f"{_NAME}[{extra}]"
+
+
+def _direct(recorded: dict[str, object], extra: str) -> str:
+    """The requirement for what pip records of an installation from elsewhere than an index (PEP 610)."""
+    url = str(recorded["url"])
+    if "vcs_info" in recorded:
+        return f"{_NAME}[{extra}] @ git+{url}"
+    if "dir_info" in recorded and url.startswith("file://"):
+        from urllib.request import url2pathname
+
+        return f"{url2pathname(url.removeprefix('file://'))}[{extra}]"
+    return f"{_NAME}[{extra}] @ {url}"
