@@ -1,6 +1,8 @@
-"""Days taken out of an expression, by the names that programs import: Calendar and excluding.
+"""Calendars by the names that programs import: Calendar and excluding, for days that are taken out of an expression,
+and WorkingDays, for fires that move to working days.
 
-Calendar is defined in search/calendar.py, what remains without the fires of other expressions in schedules/.
+Calendar is defined in search/calendar.py, WorkingDays in search/working_days.py, what remains without the fires of
+other expressions in schedules/.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from .errors import check_type
 from .expression import CronExpression
 from .search.calendar import Calendar
+from .search.working_days import WorkingDays
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
     from .schedules import Union
 
-__all__ = ["Calendar", "excluding"]
+__all__ = ["Calendar", "WorkingDays", "excluding"]
 
 
 def excluding(

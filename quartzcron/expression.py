@@ -27,14 +27,18 @@ if TYPE_CHECKING:
     from .schedules import Union
     from .search import calendar as calendars
     from .search import iterate, rank
+    from .search import working_days as working
     from .search.calendar import Calendar
+    from .search.working_days import WorkingDays
     from .text import describe, json_form, pydantic_schema
     from .wall import pattern
+    from .wall.days import Layer
     from .zones import dst_policies, lookup
 else:
     dialects, errors, schedules = Lazy("dialects"), Lazy("errors"), Lazy("schedules")
     rrule_dialect, hashed = Lazy("dialects.rrule"), Lazy("grammar.hashed")
     calendars, iterate, rank = Lazy("search.calendar"), Lazy("search.iterate"), Lazy("search.rank")
+    working = Lazy("search.working_days")
     pattern = Lazy("wall.pattern")
     describe, json_form = Lazy("text.describe"), Lazy("text.json_form")
     pydantic_schema = Lazy("text.pydantic_schema")
@@ -171,7 +175,7 @@ class CronExpression(CompiledExpression):
         gaps = pattern.wall_gaps(self._pattern)
         return None if gaps is None else timedelta(seconds=gaps[1])
 
-    # -- exclusions --
+    # -- calendars --
 
     @overload
     def excluding(self, *excluded: Calendar | Iterable[date]) -> Self: ...
@@ -197,6 +201,33 @@ class CronExpression(CompiledExpression):
                 days |= item if isinstance(item, calendars.Calendar) else calendars.Calendar(item)
         rest = calendars.without_days(self, days)
         return schedules.difference(rest, *others) if others else rest
+
+    def on(self, working_days: WorkingDays, roll: str = "skip") -> Self:
+        """The expression by a calendar of working days: what becomes of a fire on a day off, by the terms of finance.
+
+        `roll` is "skip": it is left out; "following" or "preceding": it moves to the next or the last working day, at
+        its time of day; "modified_following" or "modified_preceding": likewise, but the other way where that would be
+        in another month; "only_off": only days off fire. Several fires that move to one time are one. The masks that
+        next_fire reads are changed, so it is as fast as before. Raises CronError for another `roll`.
+
+        >>> from datetime import date, datetime
+        >>> from quartzcron.calendars import WorkingDays
+        >>> firm = WorkingDays(holidays=[date(2026, 12, 31)])
+        >>> CronExpression("0 0 17 L * ?").on(firm, roll="preceding").next_fire(datetime(2026, 12, 1))
+        datetime.datetime(2026, 12, 30, 17, 0)
+        """
+        return working.on_working_days(self, working_days, roll)
+
+    @property
+    def known_until(self) -> date | None:
+        """The last day up to which its calendars of working days are known; None without such a calendar.
+
+        >>> from datetime import date
+        >>> from quartzcron.calendars import WorkingDays
+        >>> CronExpression("0 0 17 L * ?").on(WorkingDays(holidays=[date(2026, 10, 1)])).known_until
+        datetime.date(2026, 12, 31)
+        """
+        return working.known_until(self) if self._days.layers else None
 
     # -- descriptions and other forms --
 
@@ -224,16 +255,20 @@ class CronExpression(CompiledExpression):
         >>> CronExpression.from_json({"expression": "0 0 8 ? * MON", "tz": "Asia/Shanghai"})
         CronExpression('0 0 8 ? * MON', tz='Asia/Shanghai')
         """
-        text, tz, dst = json_form.read(value)
+        text, tz, dst, rolls = json_form.read(value)
         try:
-            return cls(text, tz=tz, dst=dst)
+            made = cls(text, tz=tz, dst=dst)
         except TypeError as error:
             raise errors.CronError(str(error)) from None
+        for working_days, roll in rolls:
+            made = made.on(working_days, roll)
+        return made
 
-    def to_json(self) -> str | dict[str, str]:
+    def to_json(self) -> str | dict[str, Any]:
         """The value that json.dumps is to write: `json.dumps(data, default=CronExpression.to_json)`.
 
-        It is the text, or an object if the expression has a zone or a policy. Raises CronError for excluded days.
+        It is the text, or an object if the expression has a zone, a policy or a calendar of working days. Raises
+        CronError for excluded days.
 
         >>> import json
         >>> json.dumps({"schedule": CronExpression("0 0 8 ? * MON")}, default=CronExpression.to_json)
@@ -325,8 +360,10 @@ class CronExpression(CompiledExpression):
         return pydantic_schema.json_schema_of(schema, handler)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        excluded = () if self._days.excluded is None else (self._days.excluded,)
-        return _make, (type(self), self.text, self._tz, self.dst, *excluded)
+        layers = self._days.layers
+        if layers and not (len(layers) == 1 and isinstance(layers[0], calendars.Calendar)):
+            return _make_layered, (type(self), self.text, self._tz, self.dst, layers)
+        return _make, (type(self), self.text, self._tz, self.dst, *layers)
 
 
 compiled.users_class = CronExpression
@@ -349,6 +386,13 @@ def _make(
     """Called by pickles, which hold its name; version 0.1.0 has it too, without `calendar`."""
     made = make(cls, text, tz, dst)
     return made if calendar is None else calendars.without_days(made, calendar)
+
+
+def _make_layered(
+    cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str, layers: tuple[Layer, ...]
+) -> CronExpression:
+    """Called by pickles of expressions with a calendar of working days."""
+    return compiled.with_layers(make(cls, text, tz, dst), layers)
 
 
 def _zone_argument(tz: object) -> tzinfo | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -105,6 +105,24 @@ def invalid_texts() -> st.SearchStrategy[str]:
     junk = st.text(alphabet="0123456789*?-/,LWC#MONFRIlwx.:;!\u00b2\u0131\u017f\u3000 \t", max_size=6)
     near = st.builds(spoil, expressions(), st.integers(0, 200), junk, st.integers(0, 8))
     return st.one_of(near, st.text(max_size=40), st.lists(junk, max_size=8).map(" ".join))
+
+
+# -- quartzcron: calendars of working days --
+
+
+@st.composite
+def working_weeks(draw: st.DrawFn, first: int = 1970, last: int = 2099) -> dict[str, Any]:
+    """The arguments of a calendar of working days: a week, holidays and worked days, often in runs and at year ends."""
+    week = draw(st.sampled_from(["MON-FRI", "SUN-THU", "MON-SAT", "SAT-WED", "FRI", "TUE,THU", "1-7"]))
+    any_day = st.dates(date(first, 1, 1), date(last, 12, 31))
+    day = any_day | any_day.map(lambda day: day.replace(month=12, day=31)) | any_day.map(lambda day: day.replace(day=1))
+
+    def run(start: date, length: int) -> list[date]:
+        return [start + timedelta(days=n) for n in range(min(length, (date(last, 12, 31) - start).days + 1))]
+
+    holidays = {one for days in draw(st.lists(st.builds(run, day, st.integers(1, 40)), max_size=6)) for one in days}
+    worked = set(draw(st.lists(day, max_size=6))) - holidays
+    return {"week": week, "holidays": holidays, "worked": worked}
 
 
 # -- quartzcron: zones and times --

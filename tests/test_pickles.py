@@ -69,7 +69,8 @@ def test_a_pickle_of_the_first_version_is_the_value_that_was_pickled(
     for pickled in (base64.b64decode(row["pickle"]), pickle.dumps(expected)):
         value = pickle.loads(pickled)
         assert comparable(value) == comparable(expected)
-        assert repr(value) == repr(expected)
+        if pickled == pickle.dumps(expected) or ".excluding(" not in row.get("value", ""):
+            assert repr(value) == repr(expected)  # the first version pickled calendars without their names
 
 
 def test_a_zone_is_one_object_however_it_came_here() -> None:

@@ -23,8 +23,9 @@ def stored_text(value: CronExpression | Schedule, *, tz: str | tzinfo | None, ds
     """The text of a value; raises CronError for one that a column or field of this zone and policy could not return."""
     own = CronExpression("* * * * * ?", tz=tz, dst=dst)
     for one in value.expressions if isinstance(value, Schedule) else (value,):
-        if one._days.excluded is not None:
-            raise CronError("an expression that leaves out the days of a calendar cannot be stored as a text")
+        if one._days.layers:
+            what = "goes by working days" if one._days.is_rolled else "leaves out the days of a calendar"
+            raise CronError(f"an expression that {what} cannot be stored as a text")
         if one.dst != own.dst or not same_name_or_zone(one.tz, own.tz):
             raise CronError(f"{one!r} has a different zone or policy from its {where}")
     return value.text

@@ -182,7 +182,8 @@ def simplest_of(expression: CompiledExpression, dialect: str) -> tuple[DayFields
     """The days and years of an expression in their simplest form; raises DialectError if there is none."""
     simplest = simplest_days(expression._days.key)
     if simplest is None:
-        what = "never fires" if expression.never_fires else "leaves out the days of a calendar"
+        what = "goes by working days" if expression._days.is_rolled else "leaves out the days of a calendar"
+        what = "never fires" if expression.never_fires else what
         raise DialectError(dialect, None, f"the expression {what}, which it cannot express")
     return simplest
 

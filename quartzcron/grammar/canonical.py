@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 def canonical_text(pattern: WallPattern, *, interval: bool) -> str:
     """The normal form of a pattern, written as an interval expression or as one of fixed times.
 
-    Raises CronError if days are excluded and no expression without an exclusion has the same days.
+    Raises CronError if calendars change the days and no expression without a calendar has the same ones.
     """
     times = pattern.times
-    days = pattern.days if pattern.days.excluded is None else _without_exclusion(pattern.days)
+    days = _without_calendars(pattern.days) if pattern.days.layers else pattern.days
     parts = [
         _text(field, values, ranges=interval)
         for field, values in ((SECONDS, times.seconds), (MINUTES, times.minutes), (HOURS, times.hours))
@@ -72,13 +72,14 @@ def stepped(values: Sequence[int], high: int) -> str:
     return ",".join([first, *map(str, rest)])
 
 
-def _without_exclusion(days: DayRule) -> DayRule:
+def _without_calendars(days: DayRule) -> DayRule:
     """The plain rule that has the same days."""
     if not days.firing_years:
         return day_rule(days.fields, days.given_years)
     simplest = simplest_days(days.key)
     if simplest is None:
-        raise CronError("the days that are left without those of the calendar cannot be written as a cron expression")
+        what = "by its calendar of working days" if days.is_rolled else "that are left without those of the calendar"
+        raise CronError(f"the days {what} cannot be written as a cron expression")
     return day_rule(*simplest)
 
 

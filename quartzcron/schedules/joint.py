@@ -27,8 +27,8 @@ from ..search.bitsets import (
     first_in,
     last_in,
 )
-from ..search.calendar import Calendar, calendar_of, without_days
-from ..search.compiled import CompiledExpression, make, put
+from ..search.calendar import Calendar, without_days
+from ..search.compiled import CompiledExpression, make, put, with_layers
 from ..search.joint_fires import instant_of, merged
 from ..search.transition_days import is_whole
 from ..wall.days import day_rule
@@ -261,20 +261,21 @@ def _difference(expression: Expression, other: CompiledExpression) -> list[Expre
     common = tuple(one & two for one, two in zip(ours, theirs, strict=True))
     if not all(common):
         return [expression]
-    days, excluded = Calendar.of(other), calendar_of(expression) or Calendar()
+    days = Calendar.of(other)
     parts = [without_days(expression, days)]
     for place in range(3):
         left = (*common[:place], ours[place] & ~theirs[place], *ours[place + 1 :])
         if left[place]:
-            parts.append(without_days(_with_times(expression, *left), excluded | days.inverted()))
+            parts.append(without_days(_with_times(expression, *left), days.inverted()))
     return [part for part in parts if not part.never_fires] or parts[:1]
 
 
 def _with_times(expression: Expression, hours: int, minutes: int, seconds: int) -> Expression:
-    """An expression with the same day fields, zone and policy at other times of day; it excludes no days."""
+    """An expression with the same days, zone and policy at other times of day."""
     days = day_rule(expression._days.fields, expression._days.given_years)
     text = canonical_text(WallPattern(days, time_rule(seconds, minutes, hours)), interval=expression._interval)
-    return make(type(expression), text, expression.tz, expression.dst)
+    made = make(type(expression), text, expression.tz, expression.dst)
+    return with_layers(made, expression._days.layers) if expression._days.layers else made
 
 
 def _without(

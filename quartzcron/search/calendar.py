@@ -1,6 +1,6 @@
 """Calendar, a set of days that expressions can exclude: holidays and other dates, weekends, the days of an expression.
 
-A calendar is a mask of 366 bits for each year, as in wall/days.py; wall/excluded_days.py removes its days from those of
+A calendar is a mask of 366 bits for each year, as in wall/days.py; wall/layered_days.py removes its days from those of
 an expression.
 """
 
@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from functools import reduce
+from operator import or_
 
 from ..errors import CronError, check_type, echoed
 from ..fields import FIRST_YEAR, LAST_YEAR
 from ..wall.days import FIRST_DAYS
-from .compiled import VIXIE, CompiledExpression, make, put, with_excluded
+from .compiled import VIXIE, CompiledExpression, make, put, with_layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from ..wall.days import Layer
     from .compiled import Expression
 
 _ALL_DAYS = (1 << 366) - 1
@@ -137,13 +140,16 @@ class Calendar:
 
 
 def calendar_of(expression: CompiledExpression) -> Calendar | None:
-    """The calendar whose days an expression excludes."""
-    excluded: Any = expression._days.excluded
-    return excluded  # type: ignore[no-any-return]
+    """The calendar whose days an expression excludes; None if there is none."""
+    excluded: Any = [layer for layer in expression._days.layers if isinstance(layer, Calendar)]
+    return reduce(or_, excluded) if excluded else None
 
 
 def without_days(expression: Expression, calendar: Calendar) -> Expression:
     """The expression without the days of a calendar, in addition to those that it excludes already."""
-    already = calendar_of(expression)
-    excluded = calendar if already is None else already | calendar
-    return with_excluded(expression, excluded) if excluded else expression
+    if not calendar:
+        return expression
+    layers: tuple[Layer, ...] = expression._days.layers
+    if layers and isinstance(layers[-1], Calendar):
+        return with_layers(expression, (*layers[:-1], layers[-1] | calendar))
+    return with_layers(expression, (*layers, calendar))

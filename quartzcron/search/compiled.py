@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar
 
     from ..grammar import canonical, diagnosis
-    from ..wall import excluded_days, pattern
-    from ..wall.days import ExcludedDays
+    from ..wall import layered_days, pattern
+    from ..wall.days import Layer
     from ..wall.pattern import WallPattern
     from ..zones import dst_policies, lookup
     from ..zones.dst_policies import DstPolicy
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 else:
     canonical, diagnosis = Lazy("grammar.canonical"), Lazy("grammar.diagnosis")
     dst_policies, lookup = Lazy("zones.dst_policies"), Lazy("zones.lookup")
-    excluded_days, pattern = Lazy("wall.excluded_days"), Lazy("wall.pattern")
+    layered_days, pattern = Lazy("wall.layered_days"), Lazy("wall.pattern")
     localize, transition_days = Lazy("search.localize"), Lazy("search.transition_days")
 
 # The tables that find the next time within a day: of seconds (as timedeltas from the first second of a minute that
@@ -119,10 +119,10 @@ def make(cls: type[Expression], text: str, tz: tzinfo | None, dst: str) -> Expre
         return self
 
 
-def with_excluded(expression: Expression, excluded: ExcludedDays) -> Expression:
-    """The same expression without the excluded days, which replace those that it excluded before."""
+def with_layers(expression: Expression, layers: tuple[Layer, ...]) -> Expression:
+    """The same expression with these layers of calendars, which replace those that it had."""
     self = make(type(expression), expression.text, expression._tz, expression.dst)
-    put(self, "_days", excluded_days.rule_without(self._days, excluded))
+    put(self, "_days", layered_days.rule_with(self._days, layers))
     return self
 
 
@@ -385,7 +385,7 @@ class CompiledExpression(ExpressionSlots):
     def canonical(self) -> str:
         """The same expression in normal form: upper case, values sorted, weekdays by name, no year unless one is given.
 
-        Raises CronError if days are excluded and no expression without an exclusion fires at the same times.
+        Raises CronError if calendars change the days and no expression without a calendar fires at the same times.
 
         >>> from quartzcron import CronExpression
         >>> CronExpression("0 */15 8-8,9,10 ? jan,2,3 6,2-4").canonical
@@ -410,9 +410,8 @@ class CompiledExpression(ExpressionSlots):
     def __repr__(self) -> str:
         zone = "" if self._tz is None else f", tz={lookup.zone_name(self._tz) or self._tz!r}"
         dst = "" if self.dst == VIXIE else f", dst={self.dst!r}"
-        excluded = self._days.excluded
-        excluding = "" if excluded is None else f".excluding({excluded!r})"
-        return f"CronExpression({self.text!r}{zone}{dst}){excluding}"
+        layers = "".join([f".{layered_days.method_of(layer)}({layer!r})" for layer in self._days.layers])
+        return f"CronExpression({self.text!r}{zone}{dst}){layers}"
 
     def __str__(self) -> str:
         return self.text

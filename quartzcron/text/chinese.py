@@ -20,6 +20,14 @@ _MONDAY_TO_FRIDAY = "（周一至周五）"
 _WEEKDAY = f"工作日{_MONDAY_TO_FRIDAY}"
 _IF_ANY = "（如有）"
 _EVERY_SO_MANY = "（每 "
+_ROLLS = {
+    "skip": "仅工作日",
+    "following": "遇休息日顺延至下一个工作日",
+    "preceding": "遇休息日提前至上一个工作日",
+    "modified_following": "遇休息日顺延至下一个工作日，跨月则提前至上一个工作日",
+    "modified_preceding": "遇休息日提前至上一个工作日，跨月则顺延至下一个工作日",
+    "only_off": "仅休息日",
+}
 _FEW = 4
 _LISTED = 6
 
@@ -38,6 +46,11 @@ def with_exception(text: str, name: str | None) -> str:
     """A description with the name of the calendar whose days are excluded."""
     name = name or "其日历中的日期"
     return f"{text}（{name}{' ' if name[-1].isascii() else ''}除外）"
+
+
+def with_roll(text: str, convention: str, name: str | None) -> str:
+    """A description with what becomes of a fire on a day off, and the name of the calendar of working days."""
+    return f"{text}（{_ROLLS[convention]}{f'，{name}' if name else ''}）"
 
 
 # -- times --

@@ -13,10 +13,10 @@ from math import gcd
 from ..errors import CronError, check_type, echoed
 from ..fields import MONTH_DAYS, MONTHS, WEEK_DAYS, YEARS, DayFields
 from ..lazy import Lazy
-from ..search.calendar import calendar_of
 from ..search.compiled import CompiledExpression
 from ..wall.day_forms import simplest_days
 from ..wall.days import day_rule
+from ..wall.rolls import Roll
 from ..wall.times import members
 from ..zones.lookup import zone_name
 from .outline import outline
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 
-#: The module that writes the sentences of a language, by its code: `NEVER`, `sentence` and `with_exception`.
+#: The module that writes the sentences of a language, by its code: `NEVER`, `sentence`, `with_exception`, `with_roll`.
 LANGUAGES: Final = {"en": Lazy("text.english"), "zh": Lazy("text.chinese")}
 
 
@@ -34,8 +34,8 @@ def describe(expression: CompiledExpression, language: str = "en") -> str:
     """An expression in words, in English ("en") or 简体中文 ("zh").
 
     Expressions that fire at the same wall times have the same description, all others different ones. If the
-    expression has a zone, the description ends with it; if it excludes days that no expression without an exclusion
-    leaves out, with the name of their calendar. Raises CronError for another language.
+    expression has a zone, the description ends with it; if calendars change its days to those of no expression without
+    a calendar, with what each does and its name. Raises CronError for another language.
 
     >>> from quartzcron import CronExpression
     >>> describe(CronExpression("0 0/30 9-17 ? * MON-FRI"))
@@ -56,12 +56,16 @@ def describe(expression: CompiledExpression, language: str = "en") -> str:
         fields, years = simplest[0], _regular_years(*simplest)
         text = writer.sentence(outline(times, every_day=_is_every_day(*simplest)), fields, years, zone)
         return text
-    calendar = calendar_of(expression)
     whole = simplest_days(day_rule(days.fields, days.given_years).key)
-    if expression.never_fires or calendar is None or whole is None:
+    if expression.never_fires or whole is None:
         text = writer.NEVER
-    else:
-        text = writer.with_exception(writer.sentence(outline(times), *whole, zone), calendar.name)
+        return text
+    text = writer.sentence(outline(times), *whole, zone)
+    for layer in days.layers:
+        if isinstance(layer, Roll):
+            text = writer.with_roll(text, layer.convention, layer.name)
+        else:
+            text = writer.with_exception(text, layer.name)
     return text
 
 

@@ -33,6 +33,14 @@ _MONTHS = (
 _WEEK_DAYS = ("", "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _NTH = ("last", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
+_ROLLS = {
+    "skip": "on working days only",
+    "following": "or the working day after it",
+    "preceding": "or the working day before it",
+    "modified_following": "or the working day after it, or before it where that is in another month",
+    "modified_preceding": "or the working day before it, or after it where that is in another month",
+    "only_off": "on days off only",
+}
 _FEW = 4
 _LEAP_DAY = 29
 
@@ -50,6 +58,11 @@ def sentence(outline: Outline, days: DayFields, years: int, zone: str | None) ->
 def with_exception(text: str, name: str | None) -> str:
     """A description with the name of the calendar whose days are excluded."""
     return f"{text}, except on {name or 'the days of its calendar'}"
+
+
+def with_roll(text: str, convention: str, name: str | None) -> str:
+    """A description with what becomes of a fire on a day off, and the name of the calendar of working days."""
+    return f"{text}, {_ROLLS[convention]}{f' ({name})' if name else ''}"
 
 
 def _has_comma(outline: Outline, text: str, day: str) -> bool:

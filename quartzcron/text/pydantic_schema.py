@@ -13,8 +13,16 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
 from ..errors import CronError, CronSyntaxError
+from ..wall.rolls import CONVENTIONS
 from ..zones.dst_policies import QUARTZ, VIXIE
 
+_ROLL = {
+    "type": "object",
+    "properties": {"working_days": {"type": "object"}, "roll": {"enum": list(CONVENTIONS), "default": CONVENTIONS[0]}},
+    "required": ["working_days"],
+    "additionalProperties": False,
+}
+_ON = {"type": "array", "items": _ROLL, "description": "calendars of working days, and what becomes of days off"}
 _TEXT = {"type": "string", "format": "quartz-cron", "examples": ["0 0 8 ? * MON-FRI"]}
 
 
@@ -56,8 +64,8 @@ def _refusal(error: CronError) -> PydanticCustomError:
 
 
 def json_schema_of(schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:  # noqa: ARG001
-    """The JSON schema of a field: the text, or the object with zone and policy."""
+    """The JSON schema of a field: the text, or the object with zone, policy and calendars."""
     tz = {"type": "string", "description": "a time zone, such as Asia/Shanghai"}
-    properties = {"expression": _TEXT, "tz": tz, "dst": {"enum": [VIXIE, QUARTZ], "default": VIXIE}}
+    properties = {"expression": _TEXT, "tz": tz, "dst": {"enum": [VIXIE, QUARTZ], "default": VIXIE}, "on": _ON}
     long = {"type": "object", "properties": properties, "required": ["expression"], "additionalProperties": False}
     return {"title": "Quartz cron expression", "anyOf": [_TEXT, long]}

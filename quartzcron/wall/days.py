@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     Made = TypeVar("Made")
 
-    class ExcludedDays(Protocol):
-        """Days that do not fire, as excluded_days.py needs them; a Calendar is one."""
+    class Layer(Protocol):
+        """What a calendar does to the days of an expression, see layered_days.py; a Calendar is one, and a Roll."""
 
-        def mask(self, year: int) -> int:
-            """The days of a year as a mask."""
+        @property
+        def name(self) -> str | None:
+            """What descriptions call the calendar."""
 
 
 # "No more such day in this year": an index past the last day of any year.
@@ -73,8 +74,10 @@ class DayRule:
         "rows_ahead",
         "rows_behind",
     )
-    #: The days that excluded_days.py takes out; none here.
-    excluded: ExcludedDays | None = None
+    #: What calendars change, in this order, see layered_days.py; nothing here.
+    layers: tuple[Layer, ...] = ()
+    #: Whether one of them moves fires to working days.
+    is_rolled = False
 
     def __init__(self, fields: DayFields, years: int) -> None:
         self.fields = fields
