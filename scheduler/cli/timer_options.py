@@ -65,7 +65,7 @@ class DefinitionCommand(click.Command):
         further = [option for option in trigger_options(trigger_kinds()) if option not in built_in and option.flag]
         return [
             *super().get_params(ctx),
-            *(click.Option([str(option.flag), option.name], **_settings(option)) for option in further),
+            *(click.Option([*option.flags, option.name], **_settings(option)) for option in further),
         ]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -80,7 +80,7 @@ class DefinitionCommand(click.Command):
 def definition_options(command: F) -> F:
     """The options that define a timer, by name of the attribute; each is None where it was not given."""
     for option in reversed(_definition()):
-        command = click.option(str(option.flag), option.name, **_settings(option))(command)
+        command = click.option(*option.flags, option.name, **_settings(option))(command)
     return command
 
 

@@ -307,5 +307,6 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         read=whole,
         metavar="N",
         help="Failures in a row that open the breaker; 0 = never (default 5).",
+        synonyms=("breaker_threshold",),
     ),
 )

@@ -78,7 +78,8 @@ class Option:
 
     `name` is its keyword in a program and in `@engine.timer`, `column` its column in CSV and JSON lists (where
     `synonyms` are understood too), `key` its key in what `timers list --json` prints, `flag` its option on the command
-    line. An empty `column` or `key` stands for `name`; `key` or `flag` None means that it is not given there as such.
+    line, besides one that is spelled as the name. An empty `column` or `key` stands for `name`; `key` or `flag` None
+    means that it is not given there as such.
     `read` turns a cell or a JSON value into a value, `cell` a value into a cell.
     """
 
@@ -92,6 +93,17 @@ class Option:
     metavar: str | None = None
     help: str = ""
     synonyms: tuple[str, ...] = ()
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Its options on the command line: the flag, and one that is spelled as the name."""
+        spelled = f"--{self.name.replace('_', '-')}"
+        return () if self.flag is None else (self.flag,) if self.flag == spelled else (self.flag, spelled)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a list and a declaration may call it: the name, the column, and the synonyms."""
+        return tuple(dict.fromkeys((self.name, self.column, *self.synonyms)))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "column", self.column or self.name)

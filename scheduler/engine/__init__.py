@@ -47,6 +47,7 @@ The files of this folder:
     cloudfunc.py, default_engine.py         calling functions by name; the engine that does so locally
     environment.py                          the environment variables of the LeanEngine runtime
     redirect.py                             HttpsRedirectMiddleware
+    timer_options.py                        the options of @engine.timer, for type checkers
     wsgi_apps.py                            which sites can be served beside the functions
     not_included.py                         names of LeanCloud's SDK that have no counterpart
     http_server.py                          an HTTP server for programs without one

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from ..core.deadlines import FUNCTION_LIMIT_S, HOOK_LIMIT_S
 from ..errors import ConfigError, LeanEngineError
@@ -30,6 +30,8 @@ from .wsgi_apps import checked_app
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .timer_options import TimerOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_PORT = 3000
@@ -171,6 +173,12 @@ class Engine:
             return self._define(function, None)
         return functools.partial(self._define, name=function)
 
+    @overload
+    def timer(self, schedule: str | None = None, /, **options: Unpack[TimerOptions]) -> Callable[[F], F]: ...
+    @overload
+    def timer(
+        self, schedule: str | None = None, /, **options: Any
+    ) -> Callable[[F], F]: ...  # of other packages' triggers
     def timer(self, schedule: str | None = None, /, **options: Any) -> Callable[[F], F]:
         """Declare a timer beside its function: `@engine.timer("0 0 8 ? * MON", tz="Asia/Shanghai")`, or `every=60`.
 

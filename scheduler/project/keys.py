@@ -21,7 +21,6 @@ KEY_BYTES: Mapping[str, int] = {"APP_ID": 12, "APP_KEY": 12, "APP_MASTER_KEY": 1
 
 #: The name of the file of generated keys.
 KEYS_FILE = "keys.json"
-KEY_VARIABLES = tuple(f"LEANCLOUD_{name}" for name in KEY_BYTES)
 
 
 def set_missing_keys(path: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from ..executors import kinds
 from ..executors.kinds import ExecutorKind, ExecutorSetting
 from ..rules import STANDARD, DefaultZone, assumed_quota, assumed_zone, rules_in_force
 from .data_folder import OWN_FOLDER
+from .misspelt_variables import check_variables, is_of_a_service
 from .setting_table import DEVELOPMENT, ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS, Setting, settings_with_executors
 from .suggestions import did_you_mean
 
@@ -128,6 +129,7 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
         if given.name not in table:
             hint = did_you_mean(given.name, table) or f"the settings are {', '.join(table)}"
             raise ConfigError(f"{given.origin}: unknown setting {given.name!r}; {hint}")
+    check_variables(environ, (variable for setting in table.values() for variable in setting.variables))
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     # The weakest origin first: each later value replaces an earlier one.
@@ -247,7 +249,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {"LEANCLOUD_APP_PROD": _PROD, "LC_A
 def _from_environment(table: Mapping[str, Setting], environ: Mapping[str, str]) -> Iterator[GivenValue]:
     for name, setting in table.items():
         for variable in reversed(setting.variables):
-            if value := environ.get(variable):
+            if (value := environ.get(variable)) and not is_of_a_service(variable, value):
                 meaning = _MEANINGS.get(variable, {}).get(value, value)
                 yield GivenValue(name, meaning, f"the environment variable {variable}")
 

@@ -105,7 +105,10 @@ def _fault(declaration: TimerDeclaration, environment: Environment, reason: str)
 def _declared(
     registry: Registry, declaration: TimerDeclaration, environment: Environment, zone: DefaultZone
 ) -> DeclaredTimer:
-    options: dict[str, Any] = {"name": declaration.function, "environment": environment, **declaration.options}
+    given = {_SYNONYMS.get(name, name): value for name, value in declaration.options.items()}
+    if len(given) < len(declaration.options):
+        raise TimerError(f"an option is given twice, under two names: {', '.join(sorted(declaration.options))}")
+    options: dict[str, Any] = {"name": declaration.function, "environment": environment, **given}
     names_none = options.get("tz") is None
     trigger = _trigger(declaration.schedule, options, zone.name)
     timer = Timer(function=declaration.function, trigger=trigger, **_options(options))
@@ -151,3 +154,5 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 #: The attributes that are options of a declaration; its function is the one that it decorates.
 _KNOWN = frozenset(attribute.name for attribute in ATTRIBUTES) - {"function"}
+#: What lists call them: `limit`, `breaker`, `jitter` …
+_SYNONYMS = {name: attribute.name for attribute in ATTRIBUTES for name in attribute.names}

@@ -17,7 +17,7 @@ from ..core.timer import Environment
 from ..engine.credentials import Keys, our_keys
 from ..formats.json import print_json_line
 from ..project.function_check import missing_functions
-from ..project.keys import KEY_VARIABLES, KEYS_FILE
+from ..project.keys import KEYS_FILE
 from ..project.project import Project
 from ..project.settings import rules_shown
 from .banner import print_banner, timers_shown
@@ -93,7 +93,7 @@ def _keys_shown(source: str) -> str:
     """For people: keys that were made here fit no other machine, and a container loses them with its files."""
     if not source.endswith(KEYS_FILE):
         return source
-    return f"{source}, made for this folder; to share them with other machines, set {', '.join(KEY_VARIABLES)} there"
+    return f"{source}, made for this folder; other machines that serve the same clients need a copy of it"
 
 
 def warn(timers: Report) -> None:

@@ -1,6 +1,9 @@
 """Timers and their triggers: valid values are accepted, invalid ones refused with a message."""
 
+import dataclasses
+import inspect
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -208,3 +211,9 @@ def test_counting_cron_fires_agrees_with_walking_them(
     while fire is not None and fire < end:
         walked, fire = walked + 1, trigger.next_fire(fire)
     assert trigger.count(start, end) == walked
+
+
+def test_type_checkers_know_the_fields_of_a_timer() -> None:
+    """What they are told of its arguments has each field."""
+    source = inspect.getsource(Timer).partition("def __init__(")[2].partition(") -> None")[0]
+    assert re.findall(r"^ +(\w+):", source, re.MULTILINE) == [field.name for field in dataclasses.fields(Timer)]

@@ -11,8 +11,11 @@ import httpx
 import pytest
 
 import scheduler.engine
+from scheduler.core.attributes import ATTRIBUTES
+from scheduler.core.trigger_kinds import TRIGGERS, trigger_options
 from scheduler.engine import Engine, LeanEngineError, RequestIdFilter, cloudfunc
 from scheduler.engine.environment import variable
+from scheduler.engine.timer_options import TimerOptions
 from scheduler.errors import ArgumentError, DuplicateFunctionError, UnknownFunctionError
 from tests.scheduler.engine.wsgi_client import WITH_KEY, Client
 
@@ -178,3 +181,9 @@ def test_the_newest_engine_is_the_default() -> None:
     sub.define("sub")(lambda: 1)
     newer.register(sub)
     assert cloudfunc.run("who") == "newer"
+
+
+def test_type_checkers_know_the_options_of_a_declared_timer() -> None:
+    """Those of the built-in triggers, and every attribute but the function."""
+    triggers = {option.name for option in trigger_options(list(TRIGGERS.values()))} - {"cron"}
+    assert set(TimerOptions.__annotations__) == triggers | {attribute.name for attribute in ATTRIBUTES} - {"function"}

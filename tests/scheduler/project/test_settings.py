@@ -7,6 +7,8 @@ import pytest
 
 from scheduler.errors import ConfigError
 from scheduler.project.settings import EnvironmentSettings, Settings, read_settings
+from scheduler.up.handover import VARIABLE as HANDOVER
+from scheduler.workers.process_tree import MARK
 
 
 def write(folder: Path, text: str) -> None:
@@ -135,3 +137,33 @@ def test_an_environment_may_have_settings_of_its_own(tmp_path: Path) -> None:
     assert settings.for_environment("stage") == EnvironmentSettings("http", "s.py", (("remote_engine", "http://b"),))
     assert [settings.for_environment(name).runs_what_is_served for name in ("production", "stage")] == [True, False]
     assert settings.origin("stage_target") == str(tmp_path / "scheduler.toml")
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("SCHEDULER_PROT", "did you mean 'SCHEDULER_PORT'?"),
+        ("SCHEDULER_STAGE_EXECUTER", "did you mean 'SCHEDULER_STAGE_EXECUTOR'?"),
+        ("SCHEDULER_QQQ", "docs/settings.md lists the settings"),
+        ("SCHEDULER_", "docs/settings.md lists the settings"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_as_in_the_file(tmp_path: Path, variable: str, hint: str) -> None:
+    """Also an empty one: it would be overlooked when it gets a value."""
+    for value in ("3", ""):
+        with pytest.raises(ConfigError) as refused:
+            read_settings(tmp_path, {variable: value}, {})
+        assert str(refused.value).startswith(f"the environment variable {variable}: unknown setting; {hint}")
+
+
+def test_variables_of_ours_and_of_a_service_called_scheduler_are_no_settings(tmp_path: Path) -> None:
+    """A container beside a service of that name has these from Kubernetes or Docker, SCHEDULER_PORT among them."""
+    address = "tcp://10.0.0.11:80"
+    environ = {
+        **dict.fromkeys(("SCHEDULER_SERVICE_HOST", "SCHEDULER_SERVICE_PORT_HTTP", "SCHEDULER_NAME"), "x"),
+        **dict.fromkeys(("SCHEDULER_PORT", "SCHEDULER_PORT_80_TCP", "SCHEDULER_PORT_80_TCP_ADDR"), address),
+        **dict.fromkeys((HANDOVER, MARK, "SCHEDULER_DEMO_FOLDER"), "x"),
+        "MY_SCHEDULER_PROT": "x",
+    }
+    assert read_settings(tmp_path, environ, {}).port == 3000
+    assert read_settings(tmp_path, {**environ, "SCHEDULER_PORT": "8080"}, {}).port == 8080

@@ -234,7 +234,7 @@ def test_a_decorator_sets_the_attributes_of_a_timer(engine: Engine) -> None:
     [
         (None, {}, "@engine.timer of 'len': give an expression or an interval"),
         ("0 0 8 ? * MON", {"every": 60}, "@engine.timer of 'len': give an expression or an interval"),
-        ("0 0 8 ? * MON", {"limit": 60}, "there is no option 'limit'; options are every, tz, dst, breaker_threshold"),
+        ("0 0 8 ? * MON", {"limits": 60}, "there is no option 'limits'; options are every, tz, dst, breaker_threshold"),
         ("0 0 8 ? * MON", {"limit_s": 0}, "@engine.timer of 'len': a time limit must be more than 0 s"),
         ("0 75 8 ? * MON", {}, "@engine.timer of 'len': .*75 is out of range"),
     ],
@@ -246,6 +246,16 @@ def test_a_wrong_declaration_names_its_function(
     engine.timer(schedule, **options)(len)
     with pytest.raises(TimerError, match=message):
         declared_timers(engine.registry, PRODUCTION)
+
+
+def test_an_option_may_be_spelled_as_in_a_list_or_on_the_command_line(engine: Engine) -> None:
+    """But not under two names at a time."""
+    engine.timer(every=60, limit=5, breaker=2, jitter=3, env="stage")(len)
+    (timer,) = declared_timers(engine.registry, PRODUCTION, "UTC")
+    assert (timer.limit_s, timer.breaker_threshold, timer.jitter_s, timer.environment) == (5, 2, 3, STAGE)
+    engine.timer(every=60, limit=5, limit_s=6)(max)
+    with pytest.raises(TimerError, match="of 'max': an option is given twice, under two names: every, limit, limit_s"):
+        declared_timers(engine.registry, PRODUCTION, "UTC")
 
 
 def test_two_declarations_of_one_name_are_refused(engine: Engine) -> None:

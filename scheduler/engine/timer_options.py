@@ -1,0 +1,30 @@
+"""The options of `@engine.timer`, for editors and type checkers; a table of attributes decides when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
+
+from ..core.attributes import Delivery, Environment
+from ..core.misfire import MisfirePolicy
+from ..core.overlap import OverlapPolicy
+
+
+class TimerOptions(TypedDict, total=False):
+    """Every option of the built-in triggers, and every attribute of a Timer but its function."""
+
+    every: float
+    tz: str
+    dst: Literal["vixie", "quartz"]
+    name: str
+    environment: Environment | Literal["production", "stage"]
+    enabled: bool
+    params: Mapping[str, Any]
+    limit_s: float
+    misfire: MisfirePolicy | Literal["fire_once", "fire_all", "skip"]
+    overlap: OverlapPolicy | Literal["skip", "allow", "queue_one"]
+    delivery: Delivery | Literal["at_most_once", "at_least_once"]
+    jitter_s: int
+    retries: int
+    retry_backoff_s: float
+    breaker_threshold: int

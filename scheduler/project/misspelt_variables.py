@@ -1,0 +1,45 @@
+"""Environment variables that look like a setting and are none: refused, as a misspelt name in the file is.
+
+Never here: variables that are settings; see settings.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from ..errors import ConfigError
+from ..executors import kinds
+from .setting_table import settings_with_executors
+from .suggestions import did_you_mean
+
+_PREFIX = "SCHEDULER_"
+#: Set by processes of ours for those that they start.
+_OWN = {"SCHEDULER_HANDOVER", "SCHEDULER_WORKER", "SCHEDULER_DEMO_FOLDER"}
+#: Kubernetes and Docker set these in containers beside a service that is called `scheduler`.
+_OF_A_SERVICE = re.compile(r"SCHEDULER_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?|NAME|ENV_\w+)")
+
+
+def is_of_a_service(variable: str, value: str) -> bool:
+    """Whether a variable describes another service: `SCHEDULER_PORT` itself then has an address as its value."""
+    if variable == f"{_PREFIX}PORT":
+        return re.match(r"(tcp|udp|sctp)://", value) is not None
+    return _OF_A_SERVICE.fullmatch(variable) is not None
+
+
+def check_variables(environ: Mapping[str, str], known: Iterable[str]) -> None:
+    """Raise ConfigError for a variable `SCHEDULER_…` that no setting has; `known` are the variables of the settings."""
+    known = set(known)
+    unknown = [name for name in environ if name.startswith(_PREFIX) and name not in known | _OWN]
+    unknown = [name for name in unknown if not is_of_a_service(name, environ[name])]
+    if not unknown:
+        return
+    # Settings of an executor from another package: it may be named in another folder's scheduler.toml.
+    for setting in settings_with_executors(kinds.kind_names()).values():
+        known.update(setting.variables)
+    for name in sorted(set(unknown) - known):
+        # Without the prefix, which would make any two names similar.
+        bare = {variable.removeprefix(_PREFIX): variable for variable in known}
+        similar = did_you_mean(name.removeprefix(_PREFIX), bare).replace("'", f"'{_PREFIX}", 1)
+        hint = similar or "docs/settings.md lists the settings; unset it, or rename another program's"
+        raise ConfigError(f"the environment variable {name}: unknown setting; {hint}")
