@@ -33,7 +33,7 @@ from .abandoned_runs import end_run, lose_probes
 from .batch import Batch, StateChange
 from .leases import Lease
 from .open_runs import COUNTS_AS_OVERLAP, WAITS_FOR_RETRY, WAITS_FOR_TURN, count_overlaps, timers_with_open_runs
-from .releases import undo_claims
+from .releases import give_back, undo_claims
 from .results import enter_retries_and_move_breakers, write_results
 from .timer_cache import CachedTimer, TimerCache
 from .unknown_commits import UnknownCommits
@@ -191,6 +191,16 @@ class Claims:
             self._lease.check(connection)
             stay = undo_claims(connection, self._lease.id, tasks)
         self.recheck(stay)
+
+    def give_back(self, tasks: Sequence[Task], now: datetime) -> None:
+        """Give back tasks that have not begun, because this daemon stops; others are told, and may begin them at once.
+
+        After an error, pass the same again: what was given back is not touched again.
+        """
+        with self._store.writing_and_notifying() as connection:
+            self._lease.check(connection)
+            give_back(connection, self._lease.id, [*tasks, *self._unknown.claimed], now)
+        self._unknown.claimed = []
 
     def recheck(self, tasks: Sequence[Task]) -> None:
         """Let the next claim look up whether tasks that were not handed out are still this daemon's."""

@@ -1,28 +1,35 @@
-"""Releases: claims ahead that are undone, so that their timers fire at those times as if they had not been claimed.
+"""Releases: claims of runs that have not begun are undone, so that their timers fire at those times after all.
 
-After a pause, another daemon may have claimed later fire times of the timer. To set `next_fire_at` back would fire
-those twice; then the claim is kept.
+To set `next_fire_at` back would fire later fire times twice, where they have been claimed or counted meanwhile. Then
+the claim of a daemon that goes on is kept, and a run of one that stops waits for the next daemon.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, null, or_, select, update
 
 from ..core.run import Kind, Task
 from ..core.timestamps import stamp
+from ..store.database import store_of
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
+from .abandoned_runs import lose_probes
 
 # Timers are locked by id, before their runs: see leases.py.
-_LOCK_TIMERS = Among(select(timers.c.id).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
+_LOCKED_TIMERS = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
 #: With the id of the timer as it is now: null for a removed one, whose former id may be another timer's by now.
 _OURS = Among(
-    select(runs.c.id, runs.c.timer_id).where(runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)), runs.c.id
+    select(*(runs.c[name] for name in ("id", "timer_id", "kind", "attempt", "fire_at", "last_fire_at"))).where(
+        runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)
+    ),
+    runs.c.id,
 )
 _LATEST_FIRES = (
-    select(runs.c.timer_id, func.max(runs.c.fire_at).label("fire_at"))
+    select(runs.c.timer_id, func.max(runs.c.last_fire_at).label("fire_at"))
     .where(runs.c.id > bindparam("first"), runs.c.kind == Kind.SCHEDULED)
     .group_by(runs.c.timer_id)
 )
@@ -36,27 +43,72 @@ _SET_BACK = Bulk(
 )
 
 
+_LET_WAIT = Bulk(update(runs).where(runs.c.id == bindparam("run")).values(owner=null()), ("run",))
+
+
 def undo_claims(connection: Connection, owner: int, tasks: Sequence[Task]) -> list[Task]:
     """Delete the runs of tasks that were claimed but not handed out, and set their timers back to those fire times.
 
     Returns the tasks whose claim stays, because later fire times of their timers have been claimed or counted.
     """
-    _LOCK_TIMERS.rows(connection, [task.timer_id for task in tasks if task.timer_id is not None])
-    rows = _OURS.rows(connection, [task.run_id for task in tasks], daemon=owner)
-    timer_ids: dict[int, int | None] = {row.id: row.timer_id for row in rows}
-    first = min((task.run_id for task in tasks), default=0)
-    latest = {row.timer_id: row.fire_at for row in connection.execute(_LATEST_FIRES, {"first": first})}
-    ours = [task for task in tasks if task.run_id in timer_ids]
-    stay = [
-        task
-        for task in ours
-        if (timer_id := timer_ids[task.run_id]) is not None and latest.get(timer_id, 0) > stamp(task.fire_time)
+    _lock_timers(connection, tasks)
+    ours = _ours(connection, owner, tasks)
+    latest = _latest_other_fires(connection, list(ours))
+    staying = {
+        row.id for row in ours.values() if row.timer_id is not None and latest.get(row.timer_id, 0) > row.fire_at
+    }
+    _undo(connection, [row for row in ours.values() if row.id not in staying])
+    return [task for task in tasks if task.run_id in staying]
+
+
+def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: datetime) -> None:
+    """Give back tasks that have not begun, and will not, because their daemon stops; handed out or not.
+
+    The fire times of enabled timers are due again. What cannot be undone (see above), and runs that were requested,
+    wait for the next daemon.
+    """
+    timer_rows = _lock_timers(connection, tasks)
+    ours = _ours(connection, owner, tasks)
+    latest = _latest_other_fires(connection, list(ours))
+    enabled = {timer_id for timer_id, timer in timer_rows.items() if timer.enabled}
+    undone = [
+        row
+        for row in ours.values()
+        if row.kind == Kind.SCHEDULED
+        and row.attempt == 1
+        and latest.get(row.timer_id, 0) <= row.fire_at == row.last_fire_at
+        # What has come of a timer that was disabled or removed since keeps its run.
+        and (row.timer_id in enabled or row.fire_at > stamp(now))
     ]
-    staying = {task.run_id for task in stay}
-    undone = [task for task in ours if task.run_id not in staying]
-    _DELETE.execute(connection, [(task.run_id,) for task in undone])
-    _SET_BACK.execute(
-        connection,
-        [(stamp(task.fire_time), timer_id) for task in undone if (timer_id := timer_ids[task.run_id]) is not None],
-    )
-    return stay
+    _undo(connection, undone)
+    _LET_WAIT.execute(connection, [(run_id,) for run_id in ours.keys() - {row.id for row in undone}])
+    lose_probes(connection, timer_rows.values(), now)
+
+
+def _lock_timers(connection: Connection, tasks: Sequence[Task]) -> dict[int, Row[Any]]:
+    timer_ids = {task.timer_id for task in tasks if task.timer_id is not None}
+    return {row.id: row for row in _LOCKED_TIMERS.rows(connection, sorted(timer_ids))}
+
+
+def _ours(connection: Connection, owner: int, tasks: Sequence[Task]) -> dict[int, Row[Any]]:
+    """The open runs among those of the tasks that this daemon has, by id."""
+    return {row.id: row for row in _OURS.rows(connection, [task.run_id for task in tasks], daemon=owner)}
+
+
+def _latest_other_fires(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
+    """By timer, the latest fire time that was claimed or counted since the first of these runs, except in them."""
+    if not run_ids:
+        return {}
+    store = store_of(connection)
+    others = _LATEST_FIRES.where(~store.is_among(runs.c.id, "these"))
+    values = {"first": min(run_ids), "these": store.list_parameter(run_ids)}
+    return {row.timer_id: row.fire_at for row in connection.execute(others, values) if row.timer_id is not None}
+
+
+def _undo(connection: Connection, rows: Sequence[Row[Any]]) -> None:
+    _DELETE.execute(connection, [(row.id,) for row in rows])
+    earliest: dict[int, int] = {}
+    for row in rows:
+        if row.timer_id is not None:
+            earliest[row.timer_id] = min(row.fire_at, earliest.get(row.timer_id, row.fire_at))
+    _SET_BACK.execute(connection, [(fire_at, timer_id) for timer_id, fire_at in earliest.items()])

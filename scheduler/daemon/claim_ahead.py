@@ -10,7 +10,7 @@ Of several daemons on a store, each claims its share, and what others have left 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -177,6 +177,14 @@ class ClaimAhead:
         if self._tasks:
             self._is_releasing = True
             self._claims.release(self._tasks)
+            self._tasks = []
+        self._is_releasing = False
+
+    def give_back(self, others: Sequence[Task], now: datetime) -> None:
+        """Give back these tasks and others that have not begun, because the daemon stops."""
+        if others or self._tasks or self._claims.has_unknown_claims:
+            self._is_releasing = True
+            self._claims.give_back([*self._tasks, *others], now)
             self._tasks = []
         self._is_releasing = False
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..core.timer import Environment
-from ..executors import Executor, FleetExecutor, Handing, Preparing, Queue, Report
+from ..executors import Executor, FleetExecutor, Handing, Preparing, Queue, Report, Withdrawing
 from .store_calls import StoreCalls
 
 #: When this many tasks wait for a worker, no more are claimed.
@@ -32,6 +32,8 @@ class Dispatch:
         }
         self._local = [executor for executor in self._executors if not isinstance(executor, FleetExecutor)]
         self._is_stopped = False
+        #: Tasks that were withdrawn, or not handed out, until they are given back.
+        self.unbegun: list[Task] = []
         #: How many tasks were handed out and have not ended, except those of a fleet.
         self.running = 0
 
@@ -76,6 +78,21 @@ class Dispatch:
             self.running += 0 if environment in self._fleets else len(submitted)
             executor.submit(submitted)
         return report
+
+    def withdraw(self) -> None:
+        """Have local executors begin nothing more; adds what they have not begun to `unbegun`. To be called again."""
+        for executor in self._local if not self._is_stopped else ():
+            if isinstance(executor, Withdrawing):
+                withdrawn = executor.withdraw()
+                self.running -= len(withdrawn)
+                self.unbegun += withdrawn
+
+    @property
+    def begun(self) -> int:
+        """How many tasks go on, except those of a fleet; in executors that do not tell, also those that wait."""
+        if not all(isinstance(executor, Withdrawing) for executor in self._local):
+            return self.running
+        return sum(executor.begun for executor in self._local if isinstance(executor, Withdrawing))
 
     def adopt(self, tasks: Sequence[Task]) -> None:
         """Take over runs in fleets whose daemon has ended."""

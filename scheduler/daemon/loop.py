@@ -48,6 +48,8 @@ RETRY_S = 0.5
 FULL_S = 0.01
 #: How long tasks that were handed out may begin before more is claimed: a worker may need the daemon's processor.
 HEAD_START_S = 0.001
+#: How long executors may take to withdraw what has not begun.
+SETTLE_S = 0.005
 #: How long to leave due timers to another daemon that is about to claim them.
 LEAVE_TO_OTHERS_S = 0.02
 
@@ -146,6 +148,11 @@ class Daemon:
         return self._dispatch.running
 
     @property
+    def begun(self) -> int:
+        """How many runs go on, except those of a fleet; safe from any thread."""
+        return self._dispatch.begun
+
+    @property
     def waiting(self) -> int:
         """How many of the runs wait for a worker."""
         return self._dispatch.waiting
@@ -189,6 +196,7 @@ class Daemon:
             self._health.faults["lease"] += 1
             self._claims.forget_unknown_commits()
             self._claim_ahead.forget()
+            self._dispatch.unbegun.clear()
             self._results.forget()
             self._upkeep.is_registered = False
             return 0.0
@@ -262,14 +270,27 @@ class Daemon:
     def _hand_out_due(self, now: datetime) -> bool:
         """Hand out the tasks that were claimed ahead and are due; returns whether there were any."""
         if self._watch.is_stopping:
-            self._claim_ahead.release()
+            self._give_back(now)
+            return False
         due = self._claim_ahead.due(now)
         self._hand_out(due, now)
         return bool(due)
 
     def _hand_out(self, tasks: Sequence[Task], now: datetime) -> None:
-        if tasks:
+        if self._watch.is_stopping:
+            self._dispatch.unbegun += tasks
+        elif tasks:
             self._results.add(self._dispatch.hand_out(tasks, now), self._clock.monotonic())
+
+    def _give_back(self, now: datetime) -> None:
+        """Give back every task that has not begun, because the daemon stops."""
+        self._dispatch.withdraw()
+        # The watch may withdraw more while the store keeps this thread waiting.
+        unbegun = list(self._dispatch.unbegun)
+        self._claim_ahead.give_back(unbegun, now)
+        if unbegun:
+            del self._dispatch.unbegun[: len(unbegun)]
+            log.info("%d runs that had not begun are given back", len(unbegun))
 
     # COLLECT
 
@@ -429,8 +450,8 @@ class Daemon:
             if self._upkeep.is_registered:
                 # What stands in the place of the file is not written to.
                 self._store.check_in_place()
+                self._give_back_at_once()
                 self._collect()
-                self._claim_ahead.release()
                 self._record()
         except StoreUnavailableError as error:
             log.error("%s", error)
@@ -438,3 +459,9 @@ class Daemon:
         except StoreError as error:
             log.error("%s", error)
         return True
+
+    def _give_back_at_once(self) -> None:
+        """The same as `_give_back`, also for what takes executors a moment to withdraw."""
+        self._dispatch.withdraw()
+        time.sleep(SETTLE_S)
+        self._give_back(self._clock.now())

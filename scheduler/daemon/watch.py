@@ -162,6 +162,8 @@ class Watch:
         if self.is_ending:
             self._dispatch.stop_local()
             return
+        if self.is_stopping:
+            self._dispatch.withdraw()
         self._reports += self._dispatch.collect_local()
         now = self._clock.now()
         if not self.is_stopping and (due := self._claim_ahead.due_meanwhile(now, without=self._dispatch.fleets)):

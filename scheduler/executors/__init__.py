@@ -113,6 +113,23 @@ class Handing(Protocol):
 
 
 @runtime_checkable
+class Withdrawing(Protocol):
+    """An executor that gives up tasks which have not begun, when its daemon stops."""
+
+    def withdraw(self) -> list[Task]:
+        """From now on begin no task; return those that have not begun, and are not reported.
+
+        To be called again until every task has been returned or has ended: some may take a moment.
+        """
+        ...
+
+    @property
+    def begun(self) -> int:
+        """How many tasks go on. Safe from any thread."""
+        ...
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """An executor that starts tasks sooner when it was prepared for them."""
 

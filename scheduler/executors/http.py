@@ -73,11 +73,15 @@ class HttpExecutor:
         self._slots = asyncio.Semaphore(max_concurrency)
         #: How many tasks were submitted, and how many of them no longer wait for a slot; each has one writing thread.
         self._submitted = self._admitted = 0
+        #: The tasks that wait for a slot, by run; whoever removes one decides what becomes of it.
+        self._unbegun: dict[int, Task] = {}
+        self._begun = 0
         self._thread.start()
 
     def submit(self, tasks: Sequence[Task]) -> None:
         self._submitted += len(tasks)
         for task in tasks:
+            self._unbegun[task.run_id] = task
             asyncio.run_coroutine_threadsafe(self._run(task), self._loop)
 
     def collect(self) -> Report:
@@ -92,6 +96,14 @@ class HttpExecutor:
     @property
     def waiting(self) -> int:
         return self._submitted - self._admitted
+
+    def withdraw(self) -> list[Task]:
+        # The thread of the loop begins tasks meanwhile.
+        return [task for run_id in list(self._unbegun) if (task := self._unbegun.pop(run_id, None)) is not None]
+
+    @property
+    def begun(self) -> int:
+        return self._begun
 
     def stop(self) -> None:
         """Cut every call in progress."""
@@ -111,10 +123,16 @@ class HttpExecutor:
 
     async def _run(self, task: Task) -> None:
         started_at = self._clock.now()
+        has_begun = False
         try:
             async with asyncio.timeout(task.limit_s), self._slot():
+                has_begun = self._unbegun.pop(task.run_id, None) is not None
+                if not has_begun:
+                    return
                 end = await self._call(task)
         except TimeoutError:
+            if not has_begun and self._unbegun.pop(task.run_id, None) is None:
+                return
             end = outcome.over_limit(task.limit_s)
         except asyncio.CancelledError:
             raise
@@ -135,6 +153,13 @@ class HttpExecutor:
             self._slots.release()
 
     async def _call(self, task: Task) -> outcome.CallOutcome:
+        self._begun += 1
+        try:
+            return await self._answer(task)
+        finally:
+            self._begun -= 1
+
+    async def _answer(self, task: Task) -> outcome.CallOutcome:
         client = self._opened_client()
         address = f"{self._url}/1.1/functions/{quote(task.function, safe='')}"
         headers = {**self._headers, **_headers_of(task)}

@@ -97,6 +97,15 @@ class ThreadExecutor:
     def waiting(self) -> int:
         return len(self._pending)
 
+    def withdraw(self) -> list[Task]:
+        withdrawn = list(self._pending)
+        self._pending.clear()
+        return withdrawn
+
+    @property
+    def begun(self) -> int:
+        return len(self._running)
+
     def stop(self) -> None:
         """Report no more runs; threads end when their functions return, or with the program."""
         self._pending.clear()

@@ -117,7 +117,7 @@ class DaemonInBackground:
         self._daemon.stop()
 
     def log_stopping(self, *, is_retiring: bool) -> None:
-        running = self._daemon.running
+        running = self._daemon.begun
         waits = f"waiting for {running} in progress" if running else "none in progress"
         if not is_retiring:
             log.info("stopping: no further runs, %s; %s", waits, SECOND_SIGNAL)

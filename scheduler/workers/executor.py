@@ -81,6 +81,7 @@ class ProcessExecutor:
         self._load_error: str | None = None
         #: Whether more workers are to be started in the next turns.
         self._is_short = False
+        self._begins_no_more = False
 
     def start(self) -> None:
         """Start the workers and wait until one has loaded the functions; TargetError where it cannot."""
@@ -152,12 +153,31 @@ class ProcessExecutor:
         checks = [check_s for worker in self._workers if (check_s := _next_check_s(worker, now)) is not None]
         if self._queue.long:
             checks.append(SLOW_WAITS_S)
+        if self._begins_no_more and (self._queue or any(worker.has_more_behind() for worker in self._workers)):
+            checks.append(SETTLED_S)
         if unended:
             checks.append(SAY_AFTER_S)
         count, is_waited_for = len(self._workers), bool(self._queue)
         if (change_s := self._pool_size.next_change_s(count, is_waited_for=is_waited_for, now=now)) is not None:
             checks.append(change_s)
         return min(checks, default=None)
+
+    def withdraw(self) -> list[Task]:
+        self._begins_no_more = True
+        now = self._clock.monotonic()
+        for worker in self._workers:
+            self._queue.put_back(worker.take_back(now))
+        return self._queue.clear()
+
+    @property
+    def begun(self) -> int:
+        now = self._clock.monotonic()
+        count = 0
+        # Another thread asks, while workers are closed.
+        for worker in list(self._workers):
+            with contextlib.suppress(IndexError, ValueError):
+                count += worker.running_s(now) is not None
+        return count
 
     def stop(self) -> None:
         for worker in self._workers:
@@ -334,6 +354,8 @@ class ProcessExecutor:
 
         While the pool grows, the last idle worker is reserved for functions that do not take long.
         """
+        if self._begins_no_more:
+            return
         now = self._clock.monotonic()
         ready = [worker for worker in self._workers if worker.takes_tasks]
         sharing = sum((worker.running_s(now) or 0.0) < BLOCKED_S for worker in ready)

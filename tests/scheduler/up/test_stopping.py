@@ -141,3 +141,46 @@ def test_an_import_of_half_a_minute_is_waited_for(folder: Path) -> None:
         assert curl(running.facts["call"])[0] == 200
         assert "not ready yet, after 5 s: the web process" in running.stderr
         running.stop()
+
+
+@pytest.mark.parametrize("executor", ["process", "thread"])
+@pytest.mark.parametrize("signals", [1, 2])
+def test_what_waits_for_a_worker_begins_no_more_after_a_signal(folder: Path, signals: int, executor: str) -> None:
+    """It is given back, not abandoned; the next service runs it."""
+    (folder / "cloud.py").write_text(CLOUD + WAITS)
+    settings = f'executor = "{executor}"\nmax_workers = 2\nworkers = 1\nmax_timers = 0\n'
+    (folder / "scheduler.toml").write_text(settings)
+    for number in range(6):
+        cli(folder, "timers", "add", f"t{number}", "--function", "waits", "--every", "3600", "--limit", "60")
+    with up(folder) as running:
+        for number in range(6):
+            cli(folder, "timers", "run", f"t{number}")
+        eventually(lambda: (folder / "begun").exists() and len((folder / "begun").read_text()) == 2)
+        eventually(lambda: count_of(folder, f"SELECT count(*) FROM runs WHERE {HELD}") == 6)
+        running.process.send_signal(signal.SIGTERM)
+        eventually(lambda: count_of(folder, f"SELECT count(*) FROM runs WHERE {HELD}") == 2)
+        if signals == 2:
+            running.process.send_signal(signal.SIGTERM)
+        else:
+            (folder / "go").touch()
+        _, stderr = running.ended()
+    assert "waiting for 2 in progress" in stderr
+    assert "4 runs that had not begun are given back" in stderr
+    assert len((folder / "begun").read_text()) == 2
+    assert outcomes(folder, "succeeded" if signals == 1 else "abandoned") == 2
+    (folder / "go").touch()
+    with up(folder):
+        eventually(lambda: outcomes(folder, "succeeded") == (6 if signals == 1 else 4))
+
+
+#: Runs that a daemon has.
+HELD = "owner IS NOT NULL AND outcome IS NULL"
+WAITS = """
+
+@engine.define
+def waits():
+    with open("begun", "a") as begun:
+        begun.write("x")
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+"""
