@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 
@@ -13,6 +14,9 @@ _REQUIRED = ("click", "rich", "sqlalchemy", "alembic", "waitress", "httpx")
 
 def main() -> None:
     """Run the command line and end the program; exit status 2 where the extra is not installed."""
+    if sys.path and not sys.flags.safe_path and sys.path[0] == os.getcwd():  # noqa: PTH109
+        # `python -m` puts the working folder first: its files are not to take the place of what we import.
+        del sys.path[0]
     missing = [name for name in _REQUIRED if find_spec(name) is None]
     if missing:
         packages = ", ".join(missing)

@@ -49,6 +49,22 @@ def rules_in_force(environ: Mapping[str, str]) -> tuple[str, str]:
     return (LEANCLOUD, f"{found[0]} is set") if found else (STANDARD, "no variable of LeanCloud is set")
 
 
+#: Why the rules hold that this process has handed on.
+_because: dict[str, str] = {}
+
+
+def hand_on_rules(rules: str, because: str) -> None:
+    """Have the user's code, and the processes that this one starts, go by these rules."""
+    os.environ[VARIABLE] = rules
+    if because:
+        _because[rules] = because
+
+
+def why_handed_on(rules: str) -> str | None:
+    """Why these rules hold, where this process itself has set the variable."""
+    return _because.get(rules)
+
+
 def assumed_zone(rules: str | None = None) -> DefaultZone:
     """The zone of a timer that names none, under these rules or those in force; that of this machine is read anew."""
     if (rules or rules_in_force(os.environ)[0]) == LEANCLOUD:

@@ -90,7 +90,9 @@ def command(*words: str) -> str:
     python = Path(sys.executable)
     here = Path.cwd()
     shown = python.relative_to(here) if python.is_relative_to(here) else python
-    return shlex.join((str(shown), "-m", "scheduler", *words))
+    # Without -P, Python would run a file or folder of that name in the working folder.
+    safely = ("-P",) if (here / "scheduler.py").exists() or (here / "scheduler" / "__main__.py").exists() else ()
+    return shlex.join((str(shown), *safely, "-m", "scheduler", *words))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import TargetError
+from .own_modules import hidden_file, put_first
 from .registry import Registry
 
 
@@ -46,17 +46,13 @@ def load(name: str) -> Target:
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"{path}: no such file; name a cloud.py with your functions, or package.module:attribute")
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    put_first(str(path.resolve().parent), path.stem)
     # Under its own name, so that an `import cloud` in another file of the project gets the same module.
     return _import(path.stem, str(path), path.resolve())
 
 
 def _from_module(name: str) -> ModuleType:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    put_first(str(Path.cwd()), name.partition(".")[0])
     return _import(name, name, None)
 
 
@@ -71,7 +67,11 @@ def _import(name: str, shown: str, file: Path | None) -> ModuleType:
     except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name and file is None:
             raise TargetError(f"{shown}: no module of that name in {Path.cwd()} or on the import path") from error
-        raise TargetError(f"{shown} raised while it was imported: {_place(error, file)}{_advice(error)}") from error
+        hidden = hidden_file(error, file.parent if file is not None else Path.cwd())
+        rename = f"; {hidden.name} has the name of a module that is loaded already: rename it" if hidden else ""
+        raise TargetError(
+            f"{shown} raised while it was imported: {_place(error, file)}{rename or _advice(error)}"
+        ) from error
     if file is not None and Path(getattr(module, "__file__", None) or "").resolve() != file:
         raise TargetError(f"{shown}: another module is named {name!r} too; rename the file")
     return module

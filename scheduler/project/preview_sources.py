@@ -48,7 +48,7 @@ class PreviewSource:
         Another process loads the sources: two source trees that both have a module `cloud` cannot share one.
         """
         process = subprocess.Popen(
-            [sys.executable, "-m", "scheduler.project.preview_sources", self.target],
+            [sys.executable, "-P", "-m", "scheduler.project.preview_sources", self.target],
             cwd=self.folder,
             env={
                 **os.environ,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.timer import Environment
 from ..engine.environment import app_environment, set_under_both_prefixes
 from ..errors import StoreUnavailableError, TargetError
-from ..rules import VARIABLE
+from ..rules import hand_on_rules
 from .data_folder import OWN_FOLDER, make_own_folder
 from .keys import KEYS_FILE, set_missing_keys
 from .setting_table import DEVELOPMENT
@@ -38,9 +38,9 @@ def current_project(**options: Any) -> Project:
     The rules in force are handed on to the user's code and to further processes: LeanCloud's variables, which this
     program sets, no longer tell there whether LeanCloud's rules hold.
     """
-    project = Project(read_settings(Path.cwd(), os.environ, options))
-    os.environ[VARIABLE] = project.settings.rules
-    return project
+    settings = read_settings(Path.cwd(), os.environ, options)
+    hand_on_rules(settings.rules, settings.rules_because)
+    return Project(settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind, ExecutorSetting
-from ..rules import STANDARD, DefaultZone, assumed_quota, assumed_zone, rules_in_force
+from ..rules import STANDARD, VARIABLE, DefaultZone, assumed_quota, assumed_zone, rules_in_force, why_handed_on
 from .data_folder import OWN_FOLDER
 from .misspelt_variables import check_variables, is_of_a_service
 from .setting_table import DEVELOPMENT, ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS, Setting, settings_with_executors
@@ -150,7 +150,8 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
 
 def rules_shown(settings: Settings) -> str:
     """Whose rules hold and why, and what follows from them, in one line."""
-    why = settings.rules_because or settings.origin("rules")
+    is_handed_on = settings.origin("rules").endswith(VARIABLE)
+    why = settings.rules_because or (is_handed_on and why_handed_on(settings.rules)) or settings.origin("rules")
     limit = f"at most {settings.max_timers} timers in an environment" if settings.max_timers else "no limit of timers"
     return f"{settings.rules} ({why}): timers that name no zone are in {settings.default_zone}; {limit}"
 

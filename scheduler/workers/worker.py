@@ -84,8 +84,9 @@ class WorkerProcess:
             self._tag = self._progress.new_tag()
             out_far, err_far = self._raw_output.far_ends
             passed = (self._tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far)
+            # With -P: no file of the user's folder is to take the place of a module that this program imports.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "scheduler.workers.program", target, *map(str, passed)],
+                [sys.executable, "-P", "-m", "scheduler.workers.program", target, *map(str, passed)],
                 stdin=subprocess.DEVNULL,
                 stdout=out_far,
                 stderr=err_far,

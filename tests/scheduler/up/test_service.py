@@ -56,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(project: Path) -> Iterator[Up]:
     """A project that is up for all tests of this file that change nothing."""
-    with up(project) as running:
+    with up(project, TZ="Asia/Shanghai") as running:
         yield running
 
 
@@ -294,9 +294,6 @@ def test_an_environment_that_is_set_is_the_only_one_served(tmp_path: Path) -> No
         ("x = 1\n", (), "cloud.py has no engine; it needs a line like: engine = Engine()"),
         (None, (), "there is neither a wsgi.py nor a cloud.py in"),
         (CLOUD, ("nowhere.py",), "nowhere.py: no such file"),
-        (CLOUD + "\n\nengine.timer('0 75 8 ? * MON')(hello)\n", (), "@engine.timer of 'hello': minutes, column 3: 75"),
-        (CLOUD + "\n\nengine.timer(evry=3)(hello)\n", (), "@engine.timer of 'hello': give an expression"),
-        (CLOUD + "\n\nengine.timer(every=3, limt=3)(hello)\n", (), "there is no option 'limt'"),
         (CLOUD, ("cloud:motor",), "the module has no attribute 'motor'"),
         (CLOUD, ("--host", "256.1.1.1"), "no address to listen on: --host 256.1.1.1"),
         (CLOUD, ("--port", "70000"), "a whole number from 0 to 65,535"),
@@ -335,6 +332,36 @@ def test_a_timer_whose_function_is_missing_is_a_warning_at_the_start(tmp_path: P
     with up(tmp_path) as running:
         _, stderr = running.stop()
     assert "Warning: timer 't' calls 'helo', which cloud.py does not define; did you mean 'hello'?" in stderr
+
+
+@pytest.mark.slow
+def test_wrong_declarations_are_left_out_and_everything_else_is_served(tmp_path: Path) -> None:
+    """Each is one line of the log that names function, timer and place; the service ends with status 0 later."""
+    wrong = (
+        "\n\nengine.timer('0 75 8 ? * MON')(hello)\nengine.timer(evry=3)(add)\nengine.timer(every=3, limt=3)(bad)\n"
+        "engine.timer('0 0 8 1 1 ? 2020', name='once')(hello)\n"
+    )
+    five = "".join(f"engine.timer(every=60, name='t{number}')(hello)\n" for number in range(6))
+    (tmp_path / "cloud.py").write_text(CLOUD + wrong + five)
+    with up(tmp_path, SCHEDULER_RULES="leancloud") as running:
+        assert curl(running.facts["call"]) == (200, '{"result":"hello, world"}')
+        status, stderr = running.stop()
+    assert status == 0
+    for expected in (
+        "@engine.timer of 'hello' (cloud.py:",
+        "minutes, column 3: 75",
+        "@engine.timer of 'add' (cloud.py:",
+        "there is no option 'limt'",
+        "timer 'once' (cloud.py:",
+        "never fires after",
+        "timer 't5' (cloud.py:",
+        "production has 5 timers already",
+    ):
+        assert expected in stderr
+    assert stderr.count("everything else is served") == 5
+    assert [timer["name"] for timer in json.loads(cli(tmp_path, "timers", "list", "--json").stdout)] == [
+        f"t{number}" for number in range(5)
+    ]
 
 
 @pytest.mark.slow

@@ -1,0 +1,87 @@
+"""A folder of the user's on the import path, without its files taking the place of modules that others import.
+
+A `token.py` or `queue.py` beside cloud.py would be found instead of Python's own by whatever imports that name first: a
+package, or this program when a function has failed. So a finder serves the names of Python's library and of our
+dependencies from everywhere but the user's folder, unless a file of that folder imports them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import FrameType, ModuleType
+
+#: What our packages and those that they need are imported as, and packages that these use where they are installed.
+DEPENDENCIES = frozenset((
+    "alembic", "amqp", "anyio", "bcrypt", "billiard", "celery", "certifi", "chardet", "charset_normalizer", "click",
+    "click_didyoumean", "click_plugins", "click_repl", "cryptography", "dateutil", "exceptiongroup", "greenlet",
+    "h11", "h2", "httpcore", "httpx", "idna", "kombu", "mako", "markdown_it", "markupsafe", "mdurl", "packaging",
+    "pgmq", "prometheus_client", "prompt_toolkit", "psycopg", "psycopg_binary", "psycopg_c", "psycopg_pool",
+    "pydantic", "pydantic_core", "pygments", "pytz", "quartzcron", "redis", "rich", "scheduler", "setuptools", "six",
+    "sniffio", "socksio", "sqlalchemy", "tblib", "typing_extensions", "tzdata", "tzlocal", "vine", "waitress",
+    "wcwidth", "werkzeug", "yaml", "zstandard",
+))  # fmt: skip
+NOT_THE_USERS = DEPENDENCIES | sys.stdlib_module_names
+
+
+class OwnModules:
+    """A finder for NOT_THE_USERS: those that a file in `folder` imports are left to the finders behind it."""
+
+    def __init__(self, folder: str, target: str) -> None:
+        self.folder = folder
+        self._target = target
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if path is not None or name not in NOT_THE_USERS or name == self._target:
+            return None
+        if _is_in(_importing_file(), self.folder):
+            return None
+        elsewhere = [entry for entry in sys.path if entry and Path(entry) != Path(self.folder)]
+        return PathFinder.find_spec(name, elsewhere, target)
+
+
+def put_first(folder: str, target: str = "") -> None:
+    """Put the folder of the user's module `target` to the front of the import path, as `python cloud.py` does it."""
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    if not any(isinstance(finder, OwnModules) and finder.folder == folder for finder in sys.meta_path):
+        # Behind the finders of built-in and frozen modules, which no file hides anyway.
+        place = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
+        sys.meta_path.insert(place, OwnModules(folder, target))
+
+
+def hidden_file(error: BaseException, folder: Path) -> Path | None:
+    """The user's file that an import did not get, because another module of its name was loaded before."""
+    module = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
+    name = module.__name__ if isinstance(module, ModuleType) else getattr(error, "name", None)
+    if not isinstance(name, str) or not isinstance(error, ImportError | AttributeError):
+        return None
+    top = name.partition(".")[0]
+    loaded = getattr(sys.modules.get(top), "__file__", None)
+    for file in (folder / f"{top}.py", folder / top / "__init__.py", folder / top):
+        if file.exists() and top in sys.modules and (loaded is None or not _is_in(loaded, str(folder))):
+            return file
+    return None
+
+
+_OF_IMPORT = (importlib.__file__, __file__)
+
+
+def _importing_file() -> str:
+    """The file whose import statement, or call of import_module, led here."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and (
+        frame.f_code.co_filename in _OF_IMPORT or frame.f_code.co_filename.startswith("<frozen ")
+    ):
+        frame = frame.f_back
+    return frame.f_code.co_filename if frame else ""
+
+
+def _is_in(file: str, folder: str) -> bool:
+    path = Path(file)
+    return path.is_relative_to(folder) and "site-packages" not in path.relative_to(folder).parts
