@@ -1,6 +1,6 @@
 """A folder of the user's on the import path, without its files taking the place of modules that others import.
 
-A `token.py` or `queue.py` beside cloud.py would be found instead of Python's own by whatever imports that name first: a
+A file `token` or `queue` beside cloud.py would be found instead of the module of Python by whatever imports it first: a
 package, or this program when a function has failed. So a finder serves the names of Python's library and of our
 dependencies from everywhere but the user's folder, unless a file of that folder imports them.
 """

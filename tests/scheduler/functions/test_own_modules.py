@@ -110,7 +110,7 @@ def test_a_file_that_the_user_cannot_import_is_named(tmp_path: Path, name: str) 
 
 
 def test_python_m_scheduler_does_not_import_files_of_the_working_folder(tmp_path: Path) -> None:
-    """But for a scheduler.py, which Python runs itself."""
+    """But for one of the name `scheduler`, which Python runs itself."""
     (tmp_path / "click.py").write_text("raise RuntimeError('the file click.py was imported')\n")
     (tmp_path / "cloud.py").write_text(CLOUD.replace("import mine\n", "").replace("mine.NAME, colorsys.NAME", "1"))
     words = [sys.executable, "-m", "scheduler", "call", "hello"]
