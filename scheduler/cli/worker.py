@@ -55,6 +55,7 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
         app,
         settings.store_url,
         loaded.registry,
-        [names[environment] for environment in environments],
+        {environment: names[environment] for environment in environments},
         ["--concurrency", str(workers), "--loglevel", settings.log_level, "--hostname", node or "%d-%h"],
+        stop_timeout_s=settings.stop_timeout_s,
     )

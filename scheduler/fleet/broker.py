@@ -14,7 +14,7 @@ from ..errors import ConfigError, StoreUnavailableError
 from ..install import install_command
 from ..store.database import Store
 from ..store.postgres import REACH
-from .broker_connection import CONNECT_S, connect
+from .broker_connection import ANSWER_S, CONNECT_S, connect
 
 if TYPE_CHECKING:
     from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -47,10 +47,16 @@ def celery_app(broker: str, store: Store) -> Celery:
         app.conf.update(
             broker_url=_shown(address),
             broker_transport="scheduler.fleet.pgmq_transport:Transport",
-            broker_transport_options=_PGMQ | {"address": _with_keepalives(address)},
+            broker_transport_options=_PGMQ | {"address": _with_keepalives(address), "timeout_s": store.timeout_s},
         )
     elif scheme.startswith("redis"):
-        app.conf.broker_transport_options = {"visibility_timeout": VISIBILITY_S, "socket_connect_timeout": CONNECT_S}
+        app.conf.broker_transport_options = {
+            "visibility_timeout": VISIBILITY_S,
+            "socket_connect_timeout": CONNECT_S,
+            "socket_timeout": ANSWER_S,
+        }
+    else:
+        app.conf.broker_transport_options = {"read_timeout": ANSWER_S, "write_timeout": ANSWER_S}
     return app
 
 

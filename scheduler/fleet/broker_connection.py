@@ -9,6 +9,8 @@ from typing import Any
 
 #: How long connecting to a broker may take.
 CONNECT_S = 5
+#: How long Redis and RabbitMQ may take to answer; more than a blocking read of Redis takes, which is six seconds.
+ANSWER_S = 10
 #: How often a worker that waits for messages checks whether it was asked to end: a signal does not end the wait.
 SIGNAL_S = 0.25
 

@@ -1,4 +1,4 @@
-"""Celery's consumer of messages, with short retries of a broker that does not answer, and one line of log about it.
+"""Celery's consumer of messages: it drops what is no message of ours, and tries a broker that is away again soon.
 
 Named in Celery's settings (broker.py); nothing else imports it.
 """
@@ -13,6 +13,7 @@ from celery.worker import consumer, state  # type: ignore[import-untyped, import
 from kombu.exceptions import OperationalError  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from .broker_connection import SIGNAL_S, connect
+from .message import MessageError, cleaned, dropped
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   celery.worker.consumer.Consumer.ensure_connected(conn)   called for every connection; sets first_connection_attempt
@@ -20,6 +21,9 @@ from .broker_connection import SIGNAL_S, connect
 #   celery.worker.consumer.Consumer.call_soon_ack(p, *args, **kwargs)   calls p at once without an event loop,
 #       and logs the traceback of what it raises
 #   celery.worker.state.maybe_shutdown()   raises where a signal has asked the worker to end
+#   celery.worker.consumer.Consumer.create_task_handler()   returns what takes each message
+#   celery.worker.consumer.Consumer.on_decode_error(message, exc)
+#   kombu.Connection: transport_cls, the scheme; _transport, its transport, made when first used
 #   kombu's hub: call_repeatedly, call_later, create_loop; the pool's register_with_event_loop(hub)
 
 log = logging.getLogger("scheduler.worker")
@@ -32,6 +36,12 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
     """Enforces limits and reads from children while the broker does not answer; Celery's own only sleeps then."""
 
     def ensure_connected(self, conn: Any) -> Any:
+        if conn.transport_cls in ("redis", "rediss"):
+            # Imported here because only a worker of such a broker has Redis's client.
+            from .redis_transport import Transport
+
+            transport: Any = Transport
+            conn._transport = transport(client=conn)
         logged = False
         while True:
             # Raises where a signal has asked the worker to end.
@@ -52,6 +62,25 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         super().register_with_event_loop(hub)
         # The loop checks for signals whenever it wakes up; Celery's own wakes up every five seconds.
         hub.call_repeatedly(SIGNAL_S, int)
+
+    def create_task_handler(self, *arguments: Any, **options: Any) -> Any:
+        take = super().create_task_handler(*arguments, **options)
+
+        def take_cleaned(message: Any) -> Any:
+            try:
+                cleaned(message)
+            except MessageError as error:
+                dropped.add(error)
+                self.call_soon_ack(message.reject_log_error, log, self.connection_errors)
+                return None
+            return take(message)
+
+        return take_cleaned
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Called instead of the handler, for a message that Kombu could not unpack."""
+        dropped.add(f"it cannot be unpacked ({type(exc).__name__})")
+        self.call_soon_ack(message.reject_log_error, log, self.connection_errors)
 
     def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
         if self.hub is not None:

@@ -20,18 +20,20 @@ from typing import Any
 from celery.exceptions import Ignore  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from ..core.log_limits import dropped_text
+from ..core.run import Task
 from ..errors import StoreUnavailableError
 from ..functions.registry import Registry
 from ..store.database import Store
-from ..workers import process_tree
+from ..workers import process_tree, protocol
 from ..workers.process_state import ProcessState
 from ..workers.program import run_order
 from ..workers.protocol import Order, PackedEnding, PackedLine
 from ..workers.run_output import RunLogHandler, RunOutput
 from ..workers.worker_clock import wall_us
-from .executor import CHUNK_S
+from .message import CHUNK_S, Message, RunKey
 from .notes import EndedRun, Notes
 from .runs import FleetRuns
+from .stopping import is_stopping
 
 #: How often a store that did not answer is asked again.
 RETRY_S = 0.5
@@ -46,10 +48,11 @@ class UnwrittenError(Ignore):  # type: ignore[misc]
 class FunctionProcess:
     """A process that runs functions, made by forking; in the main process it only waits to be forked."""
 
-    def __init__(self, store_url: str, registry: Registry, folder: Path) -> None:
+    def __init__(self, store_url: str, registry: Registry, folder: Path, environments: Sequence[str]) -> None:
         self._store_url = store_url
         self._registry = registry
         self._folder = folder
+        self._environments = environments
         self._fleet: FleetRuns | None = None
         #: The main process holds the other end; the children die when it closes.
         self._lifeline, self._held = os.pipe()
@@ -69,20 +72,26 @@ class FunctionProcess:
         self._state = ProcessState()
         logging.getLogger().handlers = [RunLogHandler(self._output)]
 
-    def run(self, node: str, orders: Sequence[Order], channel: str) -> None:
-        """Run the orders of a message; those not begun within CHUNK_S are handed back for another message."""
+    def run(self, node: str, message: Message) -> None:
+        """Run what a message asks for; runs not begun within CHUNK_S, or before a signal, are handed back."""
         worker = f"{node}/{os.getpid()}"
         stop_at = time.monotonic() + CHUNK_S
-        for index, order in enumerate(orders):
-            if index and time.monotonic() >= stop_at:
-                with contextlib.suppress(StoreUnavailableError):
-                    self._opened().announce_unbegun([order.run_id for order in orders[index:]], channel)
+        for index, key in enumerate(message.runs):
+            if is_stopping(self._folder) or (index and time.monotonic() >= stop_at):
+                self._hand_back(message.run_ids[index:], message.channel)
                 return
-            self._run(order, worker, channel)
+            task = self._begin(key, message.limit_s, worker)
+            if task is None:
+                # It has begun elsewhere, or its timer's limit is no longer that of the message.
+                self._hand_back([key.run_id], message.channel)
+                continue
+            self._run(protocol.order_of(task), worker, message.channel)
+
+    def _hand_back(self, run_ids: Sequence[int], channel: str) -> None:
+        with contextlib.suppress(StoreUnavailableError):
+            self._opened().announce_unbegun(run_ids, channel)
 
     def _run(self, order: Order, worker: str, channel: str) -> None:
-        if not self._begin(order, worker):
-            return
         ending = PackedEnding(*run_order(self._registry, self._output, order))
         self._state.restore()
         self._state.restore_rest()
@@ -101,15 +110,15 @@ class FunctionProcess:
         finally:
             self._notes.clear()
 
-    def _begin(self, order: Order, worker: str) -> bool:
+    def _begin(self, key: RunKey, limit_s: float, worker: str) -> Task | None:
         started_at = datetime.now(UTC)
         give_up_at = time.monotonic() + BEGIN_S
         while True:
             try:
-                return self._opened().begin(order.run_id, order.request_id, worker, started_at)
+                return self._opened().begin(*key, worker, started_at, limit_s=limit_s, environments=self._environments)
             except StoreUnavailableError:
-                if time.monotonic() >= give_up_at:
-                    return False
+                if time.monotonic() >= give_up_at or is_stopping(self._folder):
+                    return None
                 time.sleep(RETRY_S)
 
     def _opened(self) -> FleetRuns:

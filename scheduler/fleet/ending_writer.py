@@ -19,7 +19,7 @@ from ..errors import StoreUnavailableError
 from ..store.database import Store
 from ..workers.protocol import PackedLine
 from .notes import EndedRun, read_notes
-from .runs import FleetRuns
+from .runs import WORKER_STOPPED, FleetRuns
 
 log = logging.getLogger("scheduler.worker")
 
@@ -39,6 +39,8 @@ class EndingWriter:
         self._store_url = store_url
         self._folder = folder
         self._fleet: FleetRuns | None = None
+        #: Whether children die because the worker kills them in order to end at once.
+        self._abandons = False
         #: The last error of the store; empty while it answers.
         self._error = ""
         self._jobs: queue.SimpleQueue[Callable[[FleetRuns], None] | None] = queue.SimpleQueue()
@@ -49,10 +51,11 @@ class EndingWriter:
         self, pid: int, worker: str, run_ids: Sequence[int], channel: str, outcome: Outcome, error: str
     ) -> None:
         """End the run of a dead child with `outcome`, and hand back the runs that it had not begun."""
+        if self._abandons:
+            self.child_was_killed(pid, worker)
+            return
         ending = Ending(outcome=outcome, verdict=Verdict.FAILURE, ended_at=datetime.now(UTC), error=error)
-        # Kill what the function started.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+        _kill_group(pid)
 
         def write(fleet: FleetRuns) -> None:
             run_id = fleet.run_of(worker, run_ids)
@@ -63,6 +66,29 @@ class EndingWriter:
                 how = ending if ended is None else ended.ending.unpacked()
                 fleet.end(run_id, worker, how, [line.unpacked() for line in lines])
             fleet.announce_unbegun(run_ids, channel)
+
+        self._jobs.put(write)
+
+    def abandon_from_now_on(self) -> None:
+        """Abandon the runs of children that die from now on: the worker kills them."""
+        self._abandons = True
+
+    def child_was_killed(self, pid: int, worker: str) -> None:
+        """Kill a child with what its function started; abandon its run, unless that had ended."""
+        _kill_group(pid)
+
+        def write(fleet: FleetRuns) -> None:
+            run_id = fleet.run_of(worker)
+            if run_id is None:
+                return
+            lines, ended = read_notes(self._folder / str(pid), run_id)
+            printed = [line.unpacked() for line in lines]
+            if ended is not None:
+                fleet.end(run_id, worker, ended.ending.unpacked(), printed, channel=ended.channel)
+                return
+            if printed:
+                fleet.add_lines(printed)
+            fleet.abandon(run_id, worker, datetime.now(UTC), WORKER_STOPPED)
 
         self._jobs.put(write)
 
@@ -78,10 +104,10 @@ class EndingWriter:
 
         self._jobs.put(write)
 
-    def close(self) -> None:
-        """Write what is left, for STOP_S at most."""
+    def close(self, timeout_s: float = STOP_S) -> None:
+        """Write what is left, for so long at most."""
         self._jobs.put(None)
-        self._thread.join(STOP_S)
+        self._thread.join(timeout_s)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -103,3 +129,9 @@ class EndingWriter:
             log.info("the store answers again")
             self._error = ""
         return True
+
+
+def _kill_group(pid: int) -> None:
+    """Kill a child, and what its function started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)

@@ -27,10 +27,10 @@ from ..errors import NOT_QUEUED
 from ..executors import Report
 from ..store.database import Store
 from ..store.listen import Subscription
-from ..workers import protocol
 from .broker import celery_app, prepare, queues
 from .broker_connection import CONNECT_S, connect
-from .runs import FleetRuns, RunProgress
+from .message import CHUNK_S, TASK, arguments, hard_limit_s
+from .runs import TIMER_REMOVED, FleetRuns, RunProgress
 
 if TYPE_CHECKING:
     from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -39,16 +39,10 @@ T = TypeVar("T")
 
 log = logging.getLogger("scheduler.executor")
 
-#: The name of the fleet's only Celery task.
-TASK = "scheduler.run"
 #: Tasks of a function that takes less than this, including what is written about its run, share messages.
 FAST_S = 0.05
 #: How many tasks share a message at most, and over how many messages they are spread first.
 CHUNK_TASKS, SPREAD = 50, 8
-#: For how long a child begins further runs of one message; the hard limit of the message is longer by this.
-CHUNK_S = 1.0
-#: How long a child may need to write the begin and the end of a run, in addition to the function's limit.
-WRITE_S = 0.2
 #: After how long a run that has not begun is published again; then after twice as long each time, up to the second.
 REPUBLISH_S, LONGEST_REPUBLISH_S = 5.0, 20.0
 #: When to try to publish it again, where the queue held messages, which may be this run's.
@@ -155,11 +149,10 @@ class CeleryExecutor:
                 self._store.raise_translated(error)
             # Notifications may have been missed meanwhile.
             self._poll_at = 0.0
-        notified = {int(run_id) for payload in payloads or () for run_id in payload.split(",")}
-        notified &= self._open.keys()
+        notified = _run_ids(payloads or ()) & self._open.keys()
         if notified:
             begun = self._read_progress(notified)
-            self._publish(self._postponed([self._open[run_id] for run_id in notified - begun], now))
+            self._publish(self._postponed(self._renewed([self._open[run_id] for run_id in notified - begun]), now))
 
     def _read_progress(self, run_ids: Collection[int]) -> set[int]:
         """Read from the store how far runs are; returns those that have begun or ended."""
@@ -210,7 +203,7 @@ class CeleryExecutor:
                 run.republish_at = now + RECHECK_S
                 unbegun.append(run)
         if unbegun:
-            self._publisher.put_again(list(self._chunks([run.task for run in unbegun])))
+            self._publisher.put_again(list(self._chunks([run.task for run in self._renewed(unbegun)])))
         published = self._publisher.published_again()
         self._postponed([self._open[run_id] for run_id in published if run_id in self._open], now)
 
@@ -220,6 +213,20 @@ class CeleryExecutor:
         ending = Ending(outcome=Outcome.FAILED, verdict=Verdict.NEUTRAL, ended_at=now, message=NOT_QUEUED, error=error)
         self._fleet.give_up(task.run_id, ending)
         self._poll_at = 0.0
+
+    def _renewed(self, unbegun: Sequence[_OpenRun]) -> list[_OpenRun]:
+        """These runs with the limits that their timers have now; those whose timers are gone are abandoned."""
+        limits = self._fleet.limits([run.task.run_id for run in unbegun])
+        for run in unbegun:
+            limit_s = limits.get(run.task.run_id)
+            if limit_s is not None:
+                run.task = run.task._replace(limit_s=limit_s)
+                continue
+            ended_at = self._clock.now()
+            ending = Ending(Outcome.ABANDONED, Verdict.NEUTRAL, ended_at, error=TIMER_REMOVED)
+            self._fleet.give_up(run.task.run_id, ending)
+            self._poll_at = 0.0
+        return [run for run in unbegun if run.task.run_id in limits]
 
     def _postponed(self, unbegun: Sequence[_OpenRun], now: float) -> list[Task]:
         """The tasks of runs that are published again; the time until the next repetition doubles."""
@@ -244,8 +251,7 @@ class CeleryExecutor:
                 yield [task]
         for alike in together.values():
             most = min(CHUNK_TASKS, -(-len(alike) // SPREAD))
-            for chunk in _parts(alike, most):
-                yield from _of_bounded_size(chunk)
+            yield from _parts(alike, most)
 
 
 def _parts(items: Collection[T], most: int) -> Iterator[list[T]]:
@@ -255,18 +261,10 @@ def _parts(items: Collection[T], most: int) -> Iterator[list[T]]:
         yield part
 
 
-def _of_bounded_size(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
-    """The tasks in order, split where their parameters grow too large for one message."""
-    chunk: list[Task] = []
-    size = 0
-    for task in tasks:
-        size += len(task.params)
-        if chunk and size > protocol.CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], len(task.params)
-        chunk.append(task)
-    if chunk:
-        yield chunk
+def _run_ids(payloads: Sequence[str]) -> set[int]:
+    """The ids in notifications, "7,8": anybody who can connect to the database may notify anything."""
+    words = {word for payload in payloads for word in payload.split(",")}
+    return {int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 20}
 
 
 class Publisher:
@@ -335,10 +333,10 @@ class Publisher:
         first = chunk[0]
         self._app.send_task(
             TASK,
-            ([protocol.order_of(task) for task in chunk], self._channel),
+            arguments(chunk, self._channel),
             producer=self._connected(),
             queue=self._queues[first.environment],
-            time_limit=first.limit_s + WRITE_S + (CHUNK_S if len(chunk) > 1 else 0),
+            time_limit=hard_limit_s(first.limit_s, len(chunk)),
             ignore_result=True,
             retry=False,
         )

@@ -10,28 +10,35 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import Empty
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from kombu.transport import pgmq  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from pgmq import PGMQueue
 
+from ..store.bounded_connection import BoundedConnection
+from .arriving import NO_ENVELOPE, Arriving
 from .broker_connection import SIGNAL_S
+from .message import dropped, is_envelope
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   kombu.transport.pgmq.Channel: basic_consume(queue, …), _new_queue(queue, **kwargs), _size(queue),
-#       _maybe_enable_notify(queue, queue_name); relies on _queue_name, pgmq and connection (the Transport)
+#       _maybe_enable_notify(queue, queue_name), _pgmq_messages_to_python(messages, queue); relies on _queue_name, pgmq
+#       and connection (the Transport); marks properties.delivery_info with pgmq_queue and pgmq_msg_id
 #   kombu.transport.pgmq.Transport: drain_events(connection, timeout), close_connection(connection),
 #       _create_pgmq_client(), _get_notify_waiter(); relies on _register_notify_queue, _deliver, cycle, _pgmq_client,
 #       _notify_waiter, client.transport_options, and a channel's qos.can_consume()
 #   kombu.transport.pgmq._NotifyWaiter(dsn): wait(timeout)
 #   pgmq.PGMQueue(vt, init_extension, pool): create_queue, enable_notify, metrics; takes connections from
 #       pool.connection() alone, and has each statement in a transaction of its own
+#   kombu.transport.pgmq._NotifyWaiter(dsn): _ensure_conn() sets _conn, listening on _channels by _listen(conn, channel)
 
 #: How often to ask for messages in case a notification was lost.
 POLL_S = 1.0
 #: How often a worker that has enough messages checks whether it may take more.
 FULL_S = 0.002
+#: How long a worker that ends waits for an answer of the server.
+END_S = 1.0
 #: Only one process at a time creates queues. The number spells "queue" in ASCII.
 _LOCK = "SELECT pg_advisory_xact_lock(487300887909)"
 #: Whether a queue exists and notifies of its messages.
@@ -42,6 +49,9 @@ _EXISTS = """
         AND tgname = 'trigger_notify_queue_insert_listeners'
     )
 """
+
+
+_Connection = TypeVar("_Connection", bound="_BrokerConnection")
 
 
 class Channel(pgmq.Channel):
@@ -72,11 +82,20 @@ class Channel(pgmq.Channel):
         size: int = self.pgmq.metrics(self._queue_name(queue)).queue_visible_length
         return size
 
+    def _pgmq_messages_to_python(self, messages: Any, queue: str) -> list[Any]:
+        """The payloads that are envelopes; others are removed from the queue, or they would come again and again."""
+        envelopes = [message for message in messages if is_envelope(message.message)]
+        for message in messages:
+            if not is_envelope(message.message):
+                dropped.add(NO_ENVELOPE)
+                self.pgmq.delete(self._queue_name(queue), message.msg_id)
+        return super()._pgmq_messages_to_python(envelopes, queue)  # type: ignore[no-untyped-call, no-any-return, unused-ignore]
+
     def _maybe_enable_notify(self, *_: Any, **__: Any) -> None:
         """Nothing: `_new_queue` has enabled it."""
 
 
-class Transport(pgmq.Transport):
+class Transport(Arriving, pgmq.Transport):
     """Waits for the notification of a message only while it may take one; Kombu's own waits in any case, too long."""
 
     Channel = Channel
@@ -110,12 +129,12 @@ class Transport(pgmq.Transport):
             pool.close()
 
     def _create_pgmq_client(self) -> PGMQueue:
-        pool: Any = OneConnection(self._options["address"])
+        pool: Any = OneConnection(self._options["address"], self._options["timeout_s"])
         return PGMQueue(vt=self._options["visibility_timeout"], init_extension=False, pool=pool)
 
     def _get_notify_waiter(self) -> Any:
         if self._notify_waiter is None:
-            self._notify_waiter = pgmq._NotifyWaiter(self._options["address"])
+            self._notify_waiter = _NotificationWaiter(self._options["address"], self._options["timeout_s"])
         return self._notify_waiter
 
     @property
@@ -135,11 +154,13 @@ def _is_shutting_down() -> bool:
 class OneConnection:
     """Replaces psycopg's pool, which after a loss would try its dead connections one by one, with pauses.
 
-    `address` is a connection string of libpq. The connection is opened here, and again after a loss, which is raised.
+    `address` is a connection string of libpq; a server that does not answer a statement within `timeout_s` counts as
+    lost. The connection is opened here, and again after a loss, which is raised; but not by a worker that ends.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, timeout_s: float) -> None:
         self._address = address
+        self._timeout_s = timeout_s
         self._connection: _Statements | None = None
         self._lock = threading.RLock()
         self._connected()
@@ -164,11 +185,19 @@ class OneConnection:
 
     def _connected(self) -> _Statements:
         if self._connection is None:
-            self._connection = _Statements.connect(self._address, autocommit=True)
+            self._connection = _connected(_Statements, self._address, self._timeout_s)
         return self._connection
 
 
-class _Statements(psycopg.Connection[Any]):
+class _BrokerConnection(BoundedConnection):
+    """A connection whose server has at most a second for each answer once the worker has been asked to end."""
+
+    def _timeout_s_now(self) -> float:
+        timeout_s = super()._timeout_s_now()
+        return min(timeout_s, END_S) if _is_shutting_down() else timeout_s
+
+
+class _Statements(_BrokerConnection):
     """A connection in autocommit mode whose `transaction` does nothing: PGMQ's client sends one statement in each."""
 
     def multi_statement_transaction(self) -> AbstractContextManager[Any]:
@@ -177,3 +206,34 @@ class _Statements(psycopg.Connection[Any]):
 
     def transaction(self, *_: Any, **__: Any) -> Any:
         return nullcontext()
+
+
+class _NotificationWaiter(pgmq._NotifyWaiter):
+    """Listens on a connection on which no wait is without a bound; Kombu's own may wait for LISTEN for hours."""
+
+    _conn: Any
+
+    def __init__(self, address: str, timeout_s: float) -> None:
+        super().__init__(address)
+        self._timeout_s = timeout_s
+
+    def _ensure_conn(self) -> None:
+        if self._conn is not None:
+            return
+        connection = _connected(_BrokerConnection, self._dsn, self._timeout_s)
+        try:
+            for channel in self._channels:
+                self._listen(connection, channel)
+        except BaseException:
+            connection.close()
+            raise
+        self._conn = connection
+
+
+def _connected(kind: type[_Connection], address: str, timeout_s: float) -> _Connection:
+    """A new connection in autocommit mode; OperationalError in a worker that ends, which has no need for one."""
+    if _is_shutting_down():
+        raise psycopg.OperationalError("the connection is lost, and the worker ends")
+    connection = kind.connect(address, autocommit=True)
+    connection.timeout_s = timeout_s
+    return connection

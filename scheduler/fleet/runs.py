@@ -1,14 +1,15 @@
 """FleetRuns: the rows of runs in a fleet: what a worker writes into them, and what a daemon reads there.
 
-The row decides, not the message. A worker begins a run by writing its name into the row, which only one can do, once,
-while the run is open; and only the worker named there can end it, while it has no outcome. So a message that comes
-twice or too late does nothing. An ending moves the breaker in the same transaction, so it needs no particular daemon.
+The row decides, not the message, which only names the run: function and parameters are here. A worker begins a run by
+writing its name into the row, which only one can do, once, while the run is open; and only the worker named there can
+end it, while it has no outcome. So a message that comes twice or too late does nothing. An ending moves the breaker in
+the same transaction, so it needs no particular daemon.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
@@ -17,13 +18,18 @@ from ..claims.abandoned_runs import abandon
 from ..claims.open_runs import WITH_TIMER
 from ..claims.results import RESULT, enter_retries_and_move_breakers, result_values
 from ..core.breaker import Verdict
-from ..core.run import Ending, Line, Outcome
+from ..core.misfire import GRACE
+from ..core.run import Ending, Line, Outcome, Task
 from ..core.timestamps import instant, instant_or_none, stamp
 from ..store.database import Store
 from ..store.rows import line_columns, line_of, task_of
-from ..store.schema import lines, runs
+from ..store.schema import lines, runs, timers
 
+#: Limits that differ by less are the same.
+_SAME_S = 0.01
 WORKER_LOST = "abandoned: the worker was lost before the run ended; how far it came is unknown"
+TIMER_REMOVED = "abandoned: its timer was removed before a worker began it"
+WORKER_STOPPED = "abandoned: the worker was stopped at once before the run ended"
 
 
 class RunProgress(NamedTuple):
@@ -42,17 +48,44 @@ class FleetRuns:
 
     # A worker's side
 
-    def begin(self, run_id: int, request_id: str, worker: str, now: datetime) -> bool:
-        """Begin a run; False if it has begun or ended. With the same arguments again, the answer is the same."""
+    def begin(
+        self,
+        run_id: int,
+        request_id: str,
+        worker: str,
+        now: datetime,
+        *,
+        limit_s: float | None = None,
+        environments: Collection[str] | None = None,
+    ) -> Task | None:
+        """Begin a run; None if it has begun or ended, or is no run with this limit in one of these environments.
+
+        With the same arguments again, the answer is the same.
+        """
         # The request id is random: it keeps apart the runs of two stores on the same broker.
         mine = runs.c.worker.is_(None) | ((runs.c.worker == worker) & (runs.c.started_at == stamp(now)))
-        begun = (
-            update(runs)
-            .where(runs.c.id == run_id, runs.c.request_id == request_id, runs.c.outcome.is_(None), mine)
-            .values(worker=worker, started_at=stamp(now))
-        )
+        timer = select(timers.c.id).where(timers.c.id == runs.c.timer_id)
+        if limit_s is not None:
+            timer = timer.where(timers.c.limit_s.between(limit_s - _SAME_S, limit_s + _SAME_S))
+        which = [runs.c.id == run_id, runs.c.request_id == request_id, runs.c.outcome.is_(None), mine, timer.exists()]
+        if environments is not None:
+            which.append(runs.c.environment.in_(environments))
         with self._store.writing() as connection:
-            return connection.execute(begun).rowcount == 1
+            begun = connection.execute(update(runs).where(*which).values(worker=worker, started_at=stamp(now)))
+            if begun.rowcount != 1:
+                return None
+            row = connection.execute(WITH_TIMER.where(runs.c.id == run_id)).one_or_none()
+            if row is None:
+                # The timer was removed in these microseconds.
+                connection.rollback()
+                return None
+        return task_of(row, past_due=row.claimed_at - row.fire_at > GRACE // timedelta(microseconds=1))
+
+    def limits(self, run_ids: Collection[int]) -> dict[int, float]:
+        """The limits of these runs in seconds, as their timers have them now; without those whose timers are gone."""
+        found = select(runs.c.id, timers.c.limit_s).join(timers, timers.c.id == runs.c.timer_id)
+        with self._store.reading() as connection:
+            return {row.id: row.limit_s for row in connection.execute(found.where(runs.c.id.in_(run_ids)))}
 
     def add_lines(self, printed: Sequence[Line]) -> None:
         """Write what runs print while they go on."""
@@ -78,9 +111,11 @@ class FleetRuns:
                 connection.execute(select(func.pg_notify(channel, str(run_id))))
         return True
 
-    def run_of(self, worker: str, run_ids: Collection[int]) -> int | None:
-        """The open run among these that a worker has begun."""
-        theirs = select(runs.c.id).where(runs.c.id.in_(run_ids), runs.c.worker == worker, runs.c.outcome.is_(None))
+    def run_of(self, worker: str, run_ids: Collection[int] | None = None) -> int | None:
+        """The open run that a worker has begun, among these unless `run_ids` is None."""
+        theirs = select(runs.c.id).where(runs.c.worker == worker, runs.c.outcome.is_(None))
+        if run_ids is not None:
+            theirs = theirs.where(runs.c.id.in_(run_ids))
         with self._store.reading() as connection:
             return connection.execute(theirs.order_by(runs.c.started_at.desc()).limit(1)).scalar()
 
@@ -104,11 +139,11 @@ class FleetRuns:
         with self._store.reading() as connection:
             return [line_of(row) for row in connection.execute(query)]
 
-    def abandon(self, run_id: int, worker: str, now: datetime) -> None:
-        """End an open run whose worker is lost; enter it again where its timer delivers at least once."""
+    def abandon(self, run_id: int, worker: str, now: datetime, error: str = WORKER_LOST) -> None:
+        """End an open run whose worker is gone; enter it again where its timer delivers at least once."""
         with self._store.writing() as connection:
             which = (runs.c.id == run_id) & (runs.c.worker == worker) & runs.c.outcome.is_(None)
-            abandon(connection, which, now, WORKER_LOST)
+            abandon(connection, which, now, error)
 
     def give_up(self, run_id: int, ending: Ending) -> None:
         """End a run that no worker has begun."""

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from ..core.run import Outcome
 from ..executors import outcome
 from ..functions.registry import Registry
 from ..workers import process_tree
-from ..workers.protocol import Order
 from .child import FunctionProcess, UnwrittenError
 from .ending_writer import EndingWriter
-from .executor import TASK
+from .message import TASK, Message, parsed
+from .stopping import Stopping
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   celery.worker.request.Request.on_timeout(soft, timeout)   called when Celery has killed a child at the hard limit
@@ -48,22 +48,37 @@ _LOG_LEVELS = {
 _OPTIONS = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
-def serve(app: Celery, store_url: str, registry: Registry, queues: Sequence[str], options: Sequence[str]) -> None:
-    """Take messages from the queues until a signal; `options` are those of Celery's own worker command."""
+def serve(
+    app: Celery,
+    store_url: str,
+    registry: Registry,
+    queues: Mapping[str, str],
+    options: Sequence[str],
+    *,
+    stop_timeout_s: float,
+) -> None:
+    """Take messages from the queues of environments until a signal; `options` are those of Celery's worker command.
+
+    Functions in progress then have `stop_timeout_s`, or their limit if it is shorter.
+    """
     for name, level in _LOG_LEVELS.items():
         logging.getLogger(name).setLevel(level)
     setup_logging.connect(_set_up_logging, weak=False)
     with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
         writer = EndingWriter(store_url, Path(folder))
-        child = FunctionProcess(store_url, registry, Path(folder))
+        Stopping(writer, Path(folder), stop_timeout_s)
+        environments = list(queues)
+        child = FunctionProcess(store_url, registry, Path(folder), environments)
 
-        def run(task: Any, orders: list[list[Any]], channel: str) -> None:
-            child.run(task.request.hostname, [Order(*order) for order in orders], channel)
+        def run(task: Any, *arguments: Any) -> None:
+            child.run(task.request.hostname, parsed(arguments, task.request.timelimit))
 
         app.task(run, name=TASK, bind=True, Request=_request_class(writer))
         worker_process_init.connect(child.start, weak=False)
         try:
-            app.worker_main(["--quiet", "worker", "--pool", "prefork", "-Q", ",".join(queues), *_OPTIONS, *options])
+            app.worker_main(
+                ["--quiet", "worker", "--pool", "prefork", "-Q", ",".join(queues.values()), *_OPTIONS, *options]
+            )
         finally:
             writer.close()
 
@@ -85,8 +100,7 @@ def _request_class(writer: EndingWriter) -> type[Request]:
                 # It had died by itself: Celery may notice that seconds after the limit.
                 self._end_run(Outcome.FAILED, error)
                 return
-            limit_s = Order(*self.args[0][0]).limit_s
-            end = outcome.over_limit(limit_s)
+            end = outcome.over_limit(self._content().limit_s)
             self._end_run(end.outcome, str(end.error))
 
         def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
@@ -95,18 +109,19 @@ def _request_class(writer: EndingWriter) -> type[Request]:
                 error = error.exc
             if isinstance(error, UnwrittenError):
                 ended, lines = error.args[0]
-                writer.add(ended, lines, self._run_ids())
+                writer.add(ended, lines, self._content().run_ids)
             elif isinstance(error, WorkerLostError | SystemExit):
                 self._end_run(Outcome.FAILED, _exit_text_from(str(error)))
             super().on_failure(exc_info, send_failed_event, return_ok)
 
         def _end_run(self, how: Outcome, error: str) -> None:
             worker = f"{self.hostname}/{self.worker_pid}"
-            writer.child_died(self.worker_pid, worker, self._run_ids(), self.args[1], how, error)
+            message = self._content()
+            writer.child_died(self.worker_pid, worker, message.run_ids, message.channel, how, error)
 
-        def _run_ids(self) -> list[int]:
-            """The runs that the message asks for."""
-            return [Order(*order).run_id for order in self.args[0]]
+        def _content(self) -> Message:
+            """What the message says, which was looked at when it came."""
+            return parsed(self.args, self.time_limits)
 
     return FleetRequest
 

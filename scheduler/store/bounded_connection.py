@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from math import inf
 from typing import Any
 
 import psycopg
@@ -25,16 +26,20 @@ class BoundedConnection(psycopg.Connection[Any]):
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for an exchange with the server; OperationalError when it takes longer than `timeout_s`."""
         if self.timeout_s is not None:
-            gen = self._bounded(gen, self.timeout_s)
+            gen = self._bounded(gen)
         return super().wait(gen, *args, **kwargs)
 
-    def _bounded(self, exchange: Any, timeout_s: float) -> Generator[Any, Any, Any]:
-        gives_up_at = time.monotonic() + timeout_s
+    def _timeout_s_now(self) -> float:
+        """How long a wait may take that goes on; asked some ten times a second while nothing comes."""
+        return inf if self.timeout_s is None else self.timeout_s
+
+    def _bounded(self, exchange: Any) -> Generator[Any, Any, Any]:
+        since = time.monotonic()
         try:
             awaited = next(exchange)
             while True:
                 ready = yield awaited
-                if ready == _NOT_READY and time.monotonic() >= gives_up_at:
+                if ready == _NOT_READY and time.monotonic() - since >= (timeout_s := self._timeout_s_now()):
                     # Without a farewell, which the server would not read.
                     self.pgconn.finish()
                     raise psycopg.OperationalError(f"no answer within {timeout_s:g} s")

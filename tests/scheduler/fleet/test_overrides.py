@@ -25,7 +25,10 @@ METHODS = {
     "celery.worker.consumer.consumer:Consumer.ensure_connected": "3f79cf3bb6d6",
     "celery.worker.consumer.consumer:Consumer.call_soon_ack": "39f8579d0762",
     "celery.worker.consumer.consumer:Consumer.register_with_event_loop": "aacc1dedab42",
+    "celery.worker.consumer.consumer:Consumer.create_task_handler": "292c5a681f10",
     "celery.worker.state:maybe_shutdown": "e15d0ed41e2c",
+    # stopping.py
+    "celery.apps.worker:_shutdown_handler": "901e0a5a2b3d",
     # celery_pool.py
     "billiard.pool:Worker._ensure_messages_consumed": "2349f7e1103d",
     "billiard.pool:Pool._join_exited_workers": "c9b857c8a798",
@@ -42,7 +45,12 @@ METHODS = {
     "kombu.transport.pgmq:Transport._create_pgmq_client": "77327d15612a",
     "kombu.transport.pgmq:Transport._get_notify_waiter": "426df11add56",
     "kombu.transport.pgmq:Transport._register_notify_queue": "24ac52998ef3",
+    "kombu.transport.pgmq:Channel._pgmq_messages_to_python": "17163e1bbb7c",
     "kombu.transport.pgmq:_NotifyWaiter.wait": "9a792136e7c6",
+    "kombu.transport.pgmq:_NotifyWaiter._ensure_conn": "ae81cce2e25d",
+    # redis_transport.py, arriving.py
+    "kombu.transport.redis:Channel._brpop_read": "c42518699709",
+    "kombu.transport.virtual.base:Transport._deliver": "799e242f3ec5",
     # worker.py
     "celery.worker.request:Request.on_timeout": "3d26ce896008",
     "celery.worker.request:Request.on_failure": "21736ec661cd",
@@ -79,6 +87,8 @@ ATTRIBUTES = {
     "kombu.transport.pgmq:Channel": "pgmq _queue_name",
     "kombu.transport.pgmq:Transport": "_pgmq_client _notify_waiter _get_pgmq_client",
     "kombu.transport.virtual.base:Transport": "cycle _deliver",
+    "kombu.connection:Connection": "transport_cls _transport",
+    "kombu.message:Message": "_decoded_cache",
     "kombu.asynchronous.hub:Hub": "call_repeatedly call_later create_loop",
 }
 
