@@ -310,6 +310,8 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
     else:
         # Without --wait no outcome is printed, even of a run that has ended: a script always gets the same line.
         _print_requested(run, daemon_runs=daemon_runs)
+    if wait and run.outcome is None:
+        click.echo(_why_not_ended(run, timer, project), err=True)
     if wait and run.outcome is not Outcome.SUCCEEDED:
         raise SystemExit(1)
 
@@ -323,6 +325,17 @@ def _wait_for_end(store: Store, run_id: int, timer: Timer) -> Run | None:
         time.sleep(_POLL_S)
         run = history.run(run_id)
     return run
+
+
+def _why_not_ended(run: Run, timer: Timer, project: Project) -> str:
+    """Why `--wait` has waited in vain, as far as the store shows."""
+    waited = f"run {run.id} has not ended after {display.seconds(timer.limit_s + _BEGIN_TIMEOUT_S)}"
+    if not run.is_claimed:
+        return f"{waited}: no daemon took it; its turn has not come, or the daemon is busy"
+    kind = project.settings.for_environment(Environment(run.environment)).kind
+    if run.started_at is None and kind.shows_begins:
+        return f"{waited}: no worker of the fleet took it; start one: {display.command('worker')}"
+    return f"{waited}: no worker is free, or it goes on; see {display.command('doctor')}"
 
 
 def _print_requested(run: Run, *, daemon_runs: bool) -> None:

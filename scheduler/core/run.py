@@ -38,7 +38,7 @@ MESSAGES: dict[Outcome, str] = {
     Outcome.TIMED_OUT: TIMED_OUT,
     Outcome.SHORT_CIRCUITED: SHORT_CIRCUITED,
     Outcome.MISFIRED: "missed: the daemon was not running, or too busy",
-    Outcome.SKIPPED_OVERLAP: "skipped: the last run of this timer was still going on",
+    Outcome.SKIPPED_OVERLAP: "skipped: the last run of this timer was still going on, or waiting for a free worker",
     Outcome.ABANDONED: "abandoned: the daemon stopped before the run ended, so it is unknown how far the function came",
 }
 

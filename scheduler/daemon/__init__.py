@@ -13,7 +13,6 @@ and a second one that keeps their limits while the first one waits for the store
     store_calls.py     StoreCalls: when the loop waits for the store, and the lock that the watch has meanwhile
     watch.py           Watch: does what must not wait then, and ends the daemon in bounded time
     health.py          Health: what the daemon tells of itself
-    store_outage.py    StoreOutage: what is logged when the store does not answer, and answers again
     events.py          listeners, and log messages about breakers and abandoned runs
 
 It knows executors by their protocols only (executors/__init__.py).

@@ -10,12 +10,14 @@ from collections import Counter
 
 from ..clock import Clock
 from ..store.database import Store
-from .store_outage import StoreOutage
+from ..store.outage import Outage
 
 log = logging.getLogger("scheduler.daemon")
 
 #: A store that has not answered for this long is reported, and so is a turn that takes this long.
 SLOW_STORE_S, SLOW_TURN_S = 2.0, 5.0
+#: Runs that have waited for this long to begin are reported.
+LONG_WAIT_S = 10.0
 
 
 class Health:
@@ -23,11 +25,12 @@ class Health:
 
     def __init__(self, store: Store, clock: Clock, *, retry_s: float) -> None:
         self._store = store
-        self._outage = StoreOutage(store, clock, retry_s=retry_s)
+        self._outage = Outage(f"{store}: the store", log, clock, retry_s=retry_s)
         #: How many turns a fault cut short: `store`, `lease`, `unforeseen`, `sleep`.
         self.faults: Counter[str] = Counter()
         self._is_slow = False
         self._is_waiting = False
+        self._do_runs_wait = False
         self._sleep_error = ""
         #: Since when the loop takes its turn, in monotonic seconds; None while it sleeps.
         self._turn_since: float | None = None
@@ -64,6 +67,21 @@ class Health:
             log.info("%s: the store answers again", self._store)
         self._is_slow = self._is_waiting = False
         self._outage.answered()
+
+    # Workers
+
+    def runs_wait(self, waiting: int, oldest_s: float) -> None:
+        """So many runs wait to begin, the oldest for that long."""
+        if oldest_s >= LONG_WAIT_S and not self._do_runs_wait:
+            self._do_runs_wait = True
+            log.warning(
+                "no worker is free: %d runs wait, the oldest for %.0f s; are there enough workers?",
+                waiting,
+                oldest_s,
+            )
+        elif oldest_s < LONG_WAIT_S / 2 and self._do_runs_wait:
+            self._do_runs_wait = False
+            log.info("runs begin in time again")
 
     def close(self) -> None:
         """The daemon ends."""

@@ -46,6 +46,8 @@ MAX_SLEEP_S = 30.0
 RETRY_S = 0.5
 #: How long to wait where the executors are full.
 FULL_S = 0.01
+#: How often the daemon looks for how long runs have been waiting to begin.
+LOOK_AT_WAITING_S = 2.0
 #: How long tasks that were handed out may begin before more is claimed: a worker may need the daemon's processor.
 HEAD_START_S = 0.001
 #: How long executors may take to withdraw what has not begun.
@@ -236,6 +238,9 @@ class Daemon:
         self._upkeep.keep_lease(self._agenda, now, self._wake_socket.port)
         self._agenda.is_left_to_others = False
         monotonic = self._clock.monotonic()
+        if monotonic >= self._agenda.look_at_waiting:
+            self._agenda.look_at_waiting = monotonic + LOOK_AT_WAITING_S
+            self._health.runs_wait(self._dispatch.waiting, self._dispatch.oldest_unbegun_s)
         # CLAIM
         if not self._watch.is_stopping and self._may_claim(monotonic) and self._claim(now):
             return 0.0

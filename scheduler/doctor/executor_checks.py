@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..core.timer import Environment
 from ..engine.credentials import our_keys
@@ -21,12 +21,13 @@ def check_workers(project: Project, target: str | None) -> Iterator[Finding]:
         settings = project.settings.for_environment(environment)
         if settings not in checked:
             checked.add(settings)
-            for text in settings.kind.check(_deployment(project, target, environment, settings)):
+            alike = [other for other in served if project.settings.for_environment(other) == settings]
+            for text in settings.kind.check(_deployment(project, target, alike, settings)):
                 yield Finding.ok("workers", text)
 
 
 def _deployment(
-    project: Project, target: str | None, environment: Environment, settings: EnvironmentSettings
+    project: Project, target: str | None, environments: Sequence[Environment], settings: EnvironmentSettings
 ) -> Deployment:
     def target_name() -> str:
         return settings.target or project.required_target_name(target)
@@ -36,7 +37,8 @@ def _deployment(
         return known.app_id or "", known.app_key or ""
 
     return Deployment(
-        environment=environment,
+        environment=environments[0],
+        also=tuple(environments[1:]),
         settings=dict(settings.executor_settings),
         target=target_name,
         registry=lambda: load(target_name()).registry,

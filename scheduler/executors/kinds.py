@@ -65,6 +65,13 @@ class Deployment:
     #: Environment variables for processes that load the functions, and their working folder.
     environ: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    #: Further environments with the same settings, which share the executor.
+    also: tuple[Environment, ...] = ()
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        """All environments whose functions the executor runs."""
+        return (self.environment, *self.also)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +86,8 @@ class ExecutorKind:
     has_own_functions: bool = False
     #: Whether it can run functions from another folder, as those of a preview are.
     can_preview: bool = False
+    #: Whether the store shows at once that a run has begun, not only when it ends.
+    shows_begins: bool = False
 
 
 def _late(name: str) -> Callable[[Deployment], Any]:
@@ -147,6 +156,7 @@ KINDS: Mapping[str, ExecutorKind] = {
                 metavar="URL",
             ),
         ),
+        shows_begins=True,
     ),
 }
 

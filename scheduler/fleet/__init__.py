@@ -9,6 +9,7 @@
     worker.py             the main process of a worker: takes messages, handles children that died
     child.py              a child process of a worker, in which functions run
     notes.py              what a child has printed and ended and not yet written to the store
+    presence.py           which workers serve which environment
     ending_writer.py      writes the endings that children could not write
     stopping.py           ends a worker in bounded time after a signal
     celery_consumer.py    ⎫

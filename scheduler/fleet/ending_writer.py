@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..clock import SystemClock
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome
 from ..errors import StoreUnavailableError
 from ..store.database import Store
+from ..store.outage import Outage
 from ..workers.protocol import PackedLine
 from .notes import EndedRun, read_notes
 from .runs import WORKER_STOPPED, FleetRuns
@@ -41,8 +43,7 @@ class EndingWriter:
         self._fleet: FleetRuns | None = None
         #: Whether children die because the worker kills them in order to end at once.
         self._abandons = False
-        #: The last error of the store; empty while it answers.
-        self._error = ""
+        self._outage = Outage("the store", log, SystemClock(), retry_s=RETRY_S)
         self._jobs: queue.SimpleQueue[Callable[[FleetRuns], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ending writer", daemon=True)
         self._thread.start()
@@ -110,24 +111,28 @@ class EndingWriter:
         self._thread.join(timeout_s)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next_job()) is not None:
             while not self._try(job):
                 time.sleep(RETRY_S)
+
+    def _next_job(self) -> Callable[[FleetRuns], None] | None:
+        """The next job; meanwhile, an outage of the store ends when it has answered for long enough."""
+        while (over_in_s := self._outage.over_in_s) is not None:
+            with contextlib.suppress(queue.Empty):
+                return self._jobs.get(timeout=over_in_s + 0.01)
+            self._outage.answered()
+        return self._jobs.get()
 
     def _try(self, job: Callable[[FleetRuns], None]) -> bool:
         try:
             self._fleet = self._fleet or FleetRuns(Store(self._store_url))
             job(self._fleet)
         except StoreUnavailableError as error:
-            if not self._error:
-                self._error = str(error)
-                log.error("%s; trying again every %g s", error, RETRY_S)
+            self._outage.failed(str(error))
             return False
         except Exception:
             log.exception("an ending is not written; its daemon will abandon the run")
-        if self._error:
-            log.info("the store answers again")
-            self._error = ""
+        self._outage.answered()
         return True
 
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,13 +24,16 @@ from sqlalchemy.exc import DBAPIError
 from ..clock import Clock, SystemClock
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
+from ..core.timer import Environment
 from ..errors import NOT_QUEUED
 from ..executors import Report
 from ..store.database import Store
 from ..store.listen import Subscription
+from ..store.outage import Outage
 from .broker import celery_app, prepare, queues
 from .broker_connection import CONNECT_S, connect
 from .message import CHUNK_S, TASK, arguments, hard_limit_s
+from .presence import no_worker_serves, unserved
 from .runs import TIMER_REMOVED, FleetRuns, RunProgress
 
 if TYPE_CHECKING:
@@ -53,6 +57,8 @@ MAX_QUEUED_S = 600.0
 LOST_S = 5.0
 #: How often the rows of all runs are read; most changes are notified.
 POLL_S = 1.0
+#: When to look whether workers serve, after the start, and again while runs wait.
+LOOK_S = 5.0
 #: How long to wait before trying again to publish when the broker did not answer.
 RETRY_S = 0.5
 #: How long `stop` waits for what is still to be published.
@@ -66,6 +72,7 @@ class _OpenRun:
     """A run that has not ended, as far as this executor knows; instants are monotonic seconds."""
 
     task: Task
+    since: float
     give_up_at: float
     republish_at: float
     republish_after_s: float = REPUBLISH_S
@@ -78,10 +85,17 @@ class CeleryExecutor:
     """Publishes tasks to the workers of a fleet, through `broker` (`pgmq://`, `amqp://…`, `redis://…`).
 
     `pgmq://` alone is a queue in the store's own database, which must be a PostgreSQL. ConfigError for an unusable
-    broker or store.
+    broker or store. Where no worker serves one of the `environments`, that is logged.
     """
 
-    def __init__(self, store: Store, broker: str, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        broker: str,
+        *,
+        environments: Sequence[Environment] = tuple(Environment),
+        clock: Clock | None = None,
+    ) -> None:
         app = celery_app(broker, store)
         prepare(broker, store)
         self._store = store
@@ -90,6 +104,12 @@ class CeleryExecutor:
         self._open: dict[int, _OpenRun] = {}
         self._typical_s: dict[str, float] = {}
         self._poll_at = 0.0
+        #: Since when the oldest run waits that no worker has begun, in monotonic seconds.
+        self._oldest_since: float | None = None
+        self._environments = [str(environment) for environment in environments]
+        #: Those without a worker, as was logged; and when to look again.
+        self._unserved: list[str] = []
+        self._look_at = self._clock.monotonic() + LOOK_S
         self._report = Report()
         self._channel = f"scheduler_{token_hex(8)}"
         self._session = Subscription(store, self._channel)
@@ -98,13 +118,19 @@ class CeleryExecutor:
     def submit(self, tasks: Sequence[Task]) -> None:
         now = self._clock.monotonic()
         for task in tasks:
-            self._open[task.run_id] = _OpenRun(task, now + MAX_QUEUED_S, now + REPUBLISH_S)
+            self._open[task.run_id] = _OpenRun(task, now, now + MAX_QUEUED_S, now + REPUBLISH_S)
         self._publish(tasks)
 
     @property
     def waiting(self) -> int:
         """How many runs no worker has begun, as far as this executor knows."""
         return sum(run.worker is None for run in self._open.values())
+
+    @property
+    def oldest_unbegun_s(self) -> float:
+        """For how long a run has been waiting for a worker, as of the last second."""
+        since = self._oldest_since
+        return 0.0 if since is None else max(0.0, self._clock.monotonic() - since)
 
     def adopt(self, tasks: Sequence[Task]) -> None:
         """Take over runs of a daemon that has ended; those that have not begun are published again."""
@@ -119,6 +145,10 @@ class CeleryExecutor:
             self._read_progress(self._open)
             self._poll_at = now + POLL_S
             self._handle_overdue(now)
+        if not self._open:
+            self._oldest_since = None
+        if now >= self._look_at:
+            self._look_for_workers(now)
         report, self._report = self._report, Report()
         return report
 
@@ -128,7 +158,8 @@ class CeleryExecutor:
     def next_check(self) -> float | None:
         if self._report.recorded:
             return 0.0
-        return max(0.0, self._poll_at - self._clock.monotonic()) if self._open else None
+        at = min(self._poll_at if self._open else inf, self._look_at)
+        return None if at == inf else max(0.0, at - self._clock.monotonic())
 
     def stop(self) -> None:
         """Publish what is still to be published, within STOP_S; runs in the fleet go on."""
@@ -192,6 +223,9 @@ class CeleryExecutor:
     def _handle_overdue(self, now: float) -> None:
         """Abandon runs whose workers are lost, fail those that waited too long, publish others again."""
         unbegun: list[_OpenRun] = []
+        self._oldest_since = min((run.since for run in self._open.values() if run.worker is None), default=None)
+        if self._oldest_since is not None and self._oldest_since <= now - LOOK_S:
+            self._look_at = min(self._look_at, now)
         for run in self._open.values():
             if run.worker is not None:
                 if now >= run.lost_at:
@@ -206,6 +240,18 @@ class CeleryExecutor:
             self._publisher.put_again(list(self._chunks([run.task for run in self._renewed(unbegun)])))
         published = self._publisher.published_again()
         self._postponed([self._open[run_id] for run_id in published if run_id in self._open], now)
+
+    def _look_for_workers(self, now: float) -> None:
+        """Log which environments no worker serves, when that begins and when it is over."""
+        unserved_now = unserved(self._store, self._environments)
+        if new := [name for name in unserved_now if name not in self._unserved]:
+            log.warning("%s", no_worker_serves(new))
+        if over := [name for name in self._unserved if name not in unserved_now]:
+            log.info("a worker serves %s", " and ".join(over))
+        self._unserved = unserved_now
+        # Asked again only while something waits: an idle store is not polled.
+        is_waiting = bool(unserved_now) or self._oldest_since is not None
+        self._look_at = now + LOOK_S if is_waiting else inf
 
     def _give_up(self, task: Task) -> None:
         error = f"no worker began it within {MAX_QUEUED_S:.0f} s"
@@ -278,8 +324,7 @@ class Publisher:
         #: The runs of messages that were sent again, until the executor reads them.
         self._sent_again: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._producer: Any = None
-        #: The last error of the broker; empty while it answers.
-        self._error = ""
+        self._outage = Outage("the broker", log, SystemClock(), retry_s=RETRY_S)
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._thread.start()
@@ -303,13 +348,21 @@ class Publisher:
         self._thread.join(STOP_S)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next_job()) is not None:
             while not self._try(job) and not self._stopping:
                 time.sleep(RETRY_S)
         if self._producer is not None:
             with contextlib.suppress(Exception):
                 # An orderly close, so that what was sent last arrives.
                 self._producer.connection.release()
+
+    def _next_job(self) -> Callable[[], None] | None:
+        """The next job; meanwhile, an outage of the broker ends when it has answered for long enough."""
+        while (over_in_s := self._outage.over_in_s) is not None:
+            with contextlib.suppress(queue.Empty):
+                return self._jobs.get(timeout=over_in_s + 0.01)
+            self._outage.answered()
+        return self._jobs.get()
 
     def _try(self, job: Callable[[], None]) -> bool:
         was_connected = self._producer is not None
@@ -320,13 +373,9 @@ class Publisher:
             if was_connected:
                 # The connection may have been lost long ago, so try once more with a new one.
                 return self._try(job)
-            if not self._error:
-                self._error = str(error) or type(error).__name__
-                log.error("the broker does not answer (%s); trying again every %g s", self._error, RETRY_S)
+            self._outage.failed(f"the broker does not answer ({str(error) or type(error).__name__})")
             return False
-        if self._error:
-            log.info("the broker answers again")
-            self._error = ""
+        self._outage.answered()
         return True
 
     def _send(self, chunk: Sequence[Task]) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..errors import SchedulerError
 from ..executors.kinds import Deployment
 from .broker import celery_app, check_broker
 from .executor import CeleryExecutor
+from .presence import no_worker_serves, serving_workers, unserved
 
 
 def make(deployment: Deployment) -> CeleryExecutor:
-    return CeleryExecutor(deployment.store(), deployment.settings["broker"])
+    return CeleryExecutor(deployment.store(), deployment.settings["broker"], environments=deployment.environments)
 
 
 def check(deployment: Deployment) -> Iterator[str]:
-    """Connect to the broker."""
+    """Connect to the broker, and count the workers."""
     broker = deployment.settings["broker"]
     with deployment.store() as store:
         check_broker(celery_app(broker, store))
-    yield f"the broker {broker.partition('://')[0]}:// answers"
+        yield f"the broker {broker.partition('://')[0]}:// answers"
+        with store.reading() as connection:
+            workers = serving_workers(connection)
+        if without := unserved(store, deployment.environments):
+            raise SchedulerError(no_worker_serves(without))
+        yield ", ".join(f"workers that serve {name}: {workers[name]}" for name in deployment.environments)

@@ -27,6 +27,7 @@ from ..workers import process_tree
 from .child import FunctionProcess, UnwrittenError
 from .ending_writer import EndingWriter
 from .message import TASK, Message, parsed
+from .presence import WorkerPresence
 from .stopping import Stopping
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
@@ -67,6 +68,7 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
         writer = EndingWriter(store_url, Path(folder))
         Stopping(writer, Path(folder), stop_timeout_s)
+        WorkerPresence(store_url, list(queues))
         environments = list(queues)
         child = FunctionProcess(store_url, registry, Path(folder), environments)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -38,16 +38,20 @@ def executors(
     `preview` are the sources of a stage beside it. All executors stop when the stack is closed.
     """
     environments = list(Environment) if preview or project.only_environment is None else [project.only_environment]
-    made: dict[EnvironmentSettings | PreviewSource, Executor] = {}
-    by_environment: dict[Environment, Executor] = {}
+    alike: dict[EnvironmentSettings | PreviewSource, list[Environment]] = {}
     for environment in environments:
         settings = project.settings.for_environment(environment)
         sources = preview if environment is Environment.STAGE and settings.kind.can_preview else None
-        if (sources or settings) not in made:
-            executor = settings.kind.make(_deployment(environment, settings, sources, served, store))
-            stack.callback(executor.stop)
-            made[sources or settings] = executor
-        by_environment[environment] = made[sources or settings]
+        alike.setdefault(sources or settings, []).append(environment)
+    made: dict[EnvironmentSettings | PreviewSource, Executor] = {}
+    by_environment: dict[Environment, Executor] = {}
+    for made_of, theirs in alike.items():
+        settings = project.settings.for_environment(theirs[0])
+        sources = preview if made_of == preview else None
+        executor = settings.kind.make(_deployment(theirs, settings, sources, served, store))
+        stack.callback(executor.stop)
+        made[made_of] = executor
+        by_environment |= dict.fromkeys(theirs, executor)
     for made_of, executor in made.items():
         # Do not wait for a preview: where it does not load, the live functions start all the same.
         if isinstance(executor, Starting) and made_of != preview:
@@ -56,7 +60,7 @@ def executors(
 
 
 def _deployment(
-    environment: Environment,
+    environments: Sequence[Environment],
     settings: EnvironmentSettings,
     sources: PreviewSource | None,
     served: ServedFunctions,
@@ -68,13 +72,14 @@ def _deployment(
         return load(own_target).registry if own_target else served.registry()
 
     return Deployment(
-        environment=environment,
+        environment=environments[0],
+        also=tuple(environments[1:]),
         settings=dict(settings.executor_settings),
         target=lambda: own_target or served.target,
         registry=registry,
         store=lambda: store,
         keys=lambda: served.keys,
         # The functions that `up` serves see the environment that `up` was started in.
-        environ=variables_of(environment.value) if own_target else {},
+        environ=variables_of(environments[0].value) if own_target else {},
         folder=sources.folder if sources else None,
     )

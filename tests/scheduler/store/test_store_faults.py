@@ -17,8 +17,8 @@ from sqlalchemy import event
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome
 from scheduler.daemon.loop import RETRY_S
-from scheduler.daemon.store_outage import STEADY_S
 from scheduler.store.database import Store
+from scheduler.store.outage import STEADY_S
 from scheduler.store.schema import lines, runs, timers
 from tests.scheduler.daemon_processes import account, daemon_group
 from tests.scheduler.scripted_service import Service

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 from scheduler.clock import ManualClock
-from scheduler.daemon.store_outage import STEADY_S, StoreOutage
-from scheduler.store.database import Store
+from scheduler.store.outage import STEADY_S, Outage
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    with Store("sqlite://") as store:
-        yield store
-
-
-@pytest.fixture
-def outage(store: Store, clock: ManualClock) -> StoreOutage:
-    return StoreOutage(store, clock, retry_s=0.5)
+def outage(clock: ManualClock) -> Outage:
+    return Outage("sqlite://: the store", logging.getLogger("scheduler.daemon"), clock, retry_s=0.5)
 
 
 @pytest.fixture
@@ -29,9 +21,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_a_store_that_answers_is_no_news(
-    outage: StoreOutage, clock: ManualClock, logged: pytest.LogCaptureFixture
-) -> None:
+def test_a_store_that_answers_is_no_news(outage: Outage, clock: ManualClock, logged: pytest.LogCaptureFixture) -> None:
     """Nothing is logged, also when the daemon stops."""
     for _ in range(3):
         outage.answered()
@@ -41,7 +31,7 @@ def test_a_store_that_answers_is_no_news(
 
 
 def test_an_outage_is_over_when_the_store_has_answered_for_seconds(
-    outage: StoreOutage, clock: ManualClock, logged: pytest.LogCaptureFixture
+    outage: Outage, clock: ManualClock, logged: pytest.LogCaptureFixture
 ) -> None:
     """A line for its beginning, with the first error, and one for its end."""
     outage.failed("the server is gone")
@@ -56,7 +46,7 @@ def test_an_outage_is_over_when_the_store_has_answered_for_seconds(
 
 
 def test_a_store_that_comes_and_goes_is_one_outage(
-    outage: StoreOutage, clock: ManualClock, logged: pytest.LogCaptureFixture
+    outage: Outage, clock: ManualClock, logged: pytest.LogCaptureFixture
 ) -> None:
     """However long it does so, the log does not grow; whether it answered last is known all the time."""
     for _ in range(1_000):
@@ -74,7 +64,7 @@ def test_a_store_that_comes_and_goes_is_one_outage(
     assert [record.levelname for record in logged.records] == ["ERROR", "INFO", "ERROR"]
 
 
-def test_a_daemon_that_stops_says_how_it_left_the_store(outage: StoreOutage, logged: pytest.LogCaptureFixture) -> None:
+def test_a_daemon_that_stops_says_how_it_left_the_store(outage: Outage, logged: pytest.LogCaptureFixture) -> None:
     """It does not wait, and says nothing of a store that still does not answer."""
     outage.failed("refused")
     outage.close()

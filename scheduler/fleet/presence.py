@@ -1,0 +1,106 @@
+"""Which workers of a fleet serve which environment: each holds a lock on PostgreSQL for as long as it takes messages.
+
+The server releases the locks when the worker's process or its machine is gone, so nothing has to be cleaned up. Daemons
+and `scheduler doctor` count them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select, text, union
+from sqlalchemy.exc import DBAPIError
+
+from ..core.timer import Environment
+from ..errors import StoreUnavailableError
+from ..store.database import Store
+from ..store.schema import runs, timers
+
+#: How often a worker checks that its session is not lost.
+CHECK_S = 5.0
+#: The first half of the locks' numbers: "flee" in ASCII. The second is that of the environment.
+_FLEET = 0x666C6565
+_NUMBERS = {environment.value: number for number, environment in enumerate(Environment, start=1)}
+
+
+class WorkerPresence:
+    """Holds the locks of the environments that this worker serves, on a session and a thread of its own.
+
+    From when Celery says that the worker is ready until it is asked to end.
+    """
+
+    def __init__(self, store_url: str, environments: Sequence[str]) -> None:
+        self._store_url = store_url
+        self._environments = environments
+        self._is_over = threading.Event()
+        # Imported here because daemons, which only count, do not need it.
+        from celery.signals import (  # type: ignore[import-untyped, import-not-found, unused-ignore]
+            worker_ready,
+            worker_shutting_down,
+        )
+
+        worker_ready.connect(self._begin, weak=False)
+        worker_shutting_down.connect(self._end, weak=False)
+
+    def _begin(self, **_: Any) -> None:
+        threading.Thread(target=self._hold, name="presence", daemon=True).start()
+
+    def _end(self, **_: Any) -> None:
+        self._is_over.set()
+
+    def _hold(self) -> None:
+        while not self._is_over.is_set():
+            # An outage of the store is logged by those who write to it.
+            with contextlib.suppress(DBAPIError, StoreUnavailableError), Store(self._store_url) as store:
+                self._hold_on(store)
+            self._is_over.wait(CHECK_S)
+
+    def _hold_on(self, store: Store) -> None:
+        """Hold the locks until the session is lost or the worker ends."""
+        session = store.own_connection()
+        try:
+            for environment in self._environments:
+                session.execute(_LOCK, {"fleet": _FLEET, "environment": _NUMBERS[environment]})
+            while not self._is_over.wait(CHECK_S):
+                session.exec_driver_sql("SELECT 1")
+        finally:
+            session.invalidate()
+            session.close()
+
+
+def serving_workers(connection: Connection) -> Counter[str]:
+    """How many workers serve each environment at this moment."""
+    names = {number: environment for environment, number in _NUMBERS.items()}
+    rows = connection.execute(_COUNT, {"fleet": _FLEET}).all()
+    return Counter({names[row.objid]: row.workers for row in rows if row.objid in names})
+
+
+def unserved(store: Store, environments: Collection[str]) -> list[str]:
+    """Those of some environments that have enabled timers or open runs, and no worker."""
+    with store.reading() as connection:
+        workers = serving_workers(connection)
+        needing = set(connection.execute(_NEEDING).scalars())
+    return [name for name in environments if not workers[name] and name in needing]
+
+
+def no_worker_serves(environments: Collection[str]) -> str:
+    """What to say then, with the fix."""
+    return f"no worker serves {' and '.join(environments)}, so runs wait; start one: scheduler worker"
+
+
+_NEEDING = union(
+    select(timers.c.environment).where(timers.c.next_fire_at.is_not(None)),
+    select(runs.c.environment).where(runs.c.outcome.is_(None)),
+)
+_LOCK = text("SELECT pg_advisory_lock_shared(:fleet, :environment)")
+# objsubid 2 marks a lock whose number was given in two parts.
+_COUNT = text("""
+    SELECT objid::int, count(*) AS workers FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid = :fleet
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    GROUP BY objid
+""")
