@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..core.timer import Environment
-from ..fleet.broker import celery_app, prepare, queues
+from ..fleet.broker import celery_app, check_installed, prepare, queues
 from ..formats.json import print_json_line
 from ..project.project import current_project
 from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
@@ -33,16 +33,17 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     A function is killed at its limit, with the processes that it started. Ctrl-C waits for functions in progress; a
     second one stops at once.
     """
-    from ..fleet.worker import serve
-
     project = current_project(**options)
     settings = project.settings
     log_to_stderr(settings)
     broker, workers = settings.executor_setting("broker"), settings.executor_setting("workers")
+    check_installed(broker)
     with project.open_or_create_store() as store:
         app = celery_app(broker, store)
         prepare(broker, store)
         names = queues(store)
+    from ..fleet.worker import serve
+
     loaded = project.load_to_serve(project.required_target_name(target))
     environments = [project.only_environment] if project.only_environment else list(Environment)
     functions = loaded.registry.names()

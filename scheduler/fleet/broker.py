@@ -7,6 +7,7 @@ the contents of a message (executor.py writes them, worker.py reads them).
 from __future__ import annotations
 
 import hashlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..core.timer import Environment
@@ -58,6 +59,13 @@ def celery_app(broker: str, store: Store) -> Celery:
     else:
         app.conf.broker_transport_options = {"read_timeout": ANSWER_S, "write_timeout": ANSWER_S}
     return app
+
+
+def check_installed(broker: str) -> None:
+    """ConfigError where a package is not installed that a fleet with this broker needs, with what installs it."""
+    needed = ["celery", "psycopg", *_PACKAGES.get(broker.partition("://")[0], ())]
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise ConfigError(f"{', '.join(missing)} missing; install what a fleet needs with: {install_command('celery')}")
 
 
 def check_broker(app: Celery) -> None:
@@ -125,6 +133,8 @@ def _with_keepalives(address: str) -> str:
     return make_conninfo(**options)
 
 
+#: The packages of brokers, by the scheme of the address.
+_PACKAGES = {"pgmq": ("pgmq",), "redis": ("redis",), "rediss": ("redis",)}
 _PGMQ: dict[str, Any] = {
     "visibility_timeout": VISIBILITY_S,
     # A notification for each message, not polling by the server, which asks ten times a second.

@@ -9,10 +9,13 @@ import logging
 import os
 import re
 import tempfile
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from billiard import active_children  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from billiard.exceptions import WorkerLostError  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from billiard.util import get_logger  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -24,6 +27,7 @@ from ..core.run import Outcome
 from ..executors import outcome
 from ..functions.registry import Registry
 from ..workers import process_tree
+from ..workers.reaper import LOOK_EVERY_US, Reaper
 from .child import FunctionProcess, UnwrittenError
 from .ending_writer import EndingWriter
 from .message import TASK, Message, parsed
@@ -69,6 +73,8 @@ def serve(
         writer = EndingWriter(store_url, Path(folder))
         Stopping(writer, Path(folder), stop_timeout_s)
         WorkerPresence(store_url, list(queues))
+        if os.getpid() == 1:
+            threading.Thread(target=_reap_orphans, name="orphans", daemon=True).start()
         environments = list(queues)
         child = FunctionProcess(store_url, registry, Path(folder), environments)
 
@@ -83,6 +89,14 @@ def serve(
             )
         finally:
             writer.close()
+
+
+def _reap_orphans() -> None:
+    """Wait for processes that process 1 of a container inherits, so that they do not stay as zombies."""
+    reaper = Reaper(lambda: {child.pid for child in active_children()})
+    while True:
+        time.sleep(LOOK_EVERY_US / 1_000_000)
+        reaper.look()
 
 
 def _set_up_logging(**_: Any) -> None:

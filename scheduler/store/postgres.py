@@ -133,6 +133,12 @@ class PostgresStore(Store):
         return list(values)
 
     complaints = (
+        (
+            "idle-in-transaction timeout",
+            StoreUnavailableError,
+            f"this program stood still for {IDLE_TIMEOUT_S:g} s within a transaction, so the server has ended that; "
+            "is the machine overloaded, or was it suspended?",
+        ),
         ("lock timeout", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
         ("read-only transaction", StoreUnavailableError, "the store is read-only; is this the primary server?"),
         ("No space left", StoreUnavailableError, "the disk is full; free some space"),

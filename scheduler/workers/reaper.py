@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,9 @@ def become_reaper() -> None:
 class Reaper:
     """Waits for ended children of the main thread that nobody else waits for; `look` is called between runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Callable[[], Collection[int]] = frozenset) -> None:
+        """`own` are children that somebody waits for, however long after their end."""
+        self._own = own
         self._children = Path(f"/proc/self/task/{os.getpid()}/children")
         #: How often each ended child was seen.
         self._seen: dict[int, int] = {}
@@ -46,7 +49,7 @@ class Reaper:
         self.has_children = len(pids) > len(ended)
         self._seen = {pid: self._seen.get(pid, 0) + 1 for pid in ended}
         for pid, looks in self._seen.items():
-            if looks > _LOOKS:
+            if looks > _LOOKS and pid not in self._own():
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from scheduler.fleet.executor import CeleryExecutor
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
+from tests.scheduler.lifeline import ending_with_tests, lifeline
 from tests.scheduler.up_process import clean_environ
 from tests.waiting import PATIENCE_S
 
@@ -94,13 +96,21 @@ class Worker:
     """One `scheduler worker` in a folder, with the functions of `cloud`; made when it takes messages."""
 
     def __init__(
-        self, folder: Path, url: str, broker: str, *more: str, concurrency: int = 3, cloud: str = CLOUD
+        self,
+        folder: Path,
+        url: str,
+        broker: str,
+        *more: str,
+        concurrency: int = 3,
+        cloud: str = CLOUD,
+        under: Sequence[str] = (),
     ) -> None:
         (folder / "cloud.py").write_text(cloud)
         words = ["worker", "cloud.py", "--store", url, "--broker", broker, "-c", str(concurrency), *more]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "scheduler", *words],
+            ending_with_tests(*under, sys.executable, "-m", "scheduler", *words),
             cwd=folder,
+            pass_fds=[lifeline()],
             env=clean_environ(),
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

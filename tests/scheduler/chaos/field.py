@@ -22,6 +22,7 @@ from scheduler.store.database import Store
 from tests.scheduler.chaos import timetable
 from tests.scheduler.chaos.oracle import Note, Row
 from tests.scheduler.daemon_processes import PROGRAM
+from tests.scheduler.lifeline import ending_with_tests, lifeline
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.up_process import children, clean_environ
 from tests.waiting import PATIENCE_S, eventually, slowed
@@ -56,8 +57,9 @@ class Member:
         self._is_killed = False
         with (self._folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self._command,
+                ending_with_tests(*self._command),
                 cwd=self._folder,
+                pass_fds=[lifeline()],
                 env=self._environ,
                 stdout=subprocess.PIPE,
                 stderr=log,
