@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ..clock import Clock, SystemClock
+from ..core.addresses import hide_passwords, without_password
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..core.timer import Environment
@@ -39,13 +40,29 @@ def check(deployment: Deployment) -> Iterator[str]:
     """Ping the remote engine."""
     import httpx
 
-    url = deployment.settings["remote_engine"]
+    url = _checked(deployment.settings["remote_engine"])
     address = f"{url.rstrip('/')}/__engine/1/ping"
+    shown = without_password(url)
     try:
         httpx.get(address, timeout=5, trust_env=False).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ConfigError(f"{address}: the remote engine does not answer ({error})") from error
-    yield f"{url} answers"
+        raise ConfigError(f"{shown}: the remote engine does not answer ({hide_passwords(str(error), url)})") from None
+    yield f"{shown} answers"
+
+
+def _checked(url: str) -> str:
+    """The address of an engine; ConfigError where it is none, or where a password makes it another one."""
+    try:
+        parts = urlsplit(url)
+        is_sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_sound = False
+    if not is_sound or url.count("@") > ("@" in parts.netloc):
+        raise ConfigError(
+            f"expected the address of a remote engine, as in https://example.com, got {without_password(url)!r}; "
+            "in a password, write @ as %40, / as %2F and : as %3A"
+        )
+    return url
 
 
 class HttpExecutor:
@@ -60,9 +77,7 @@ class HttpExecutor:
         max_concurrency: int = 100,
         clock: Clock | None = None,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError(f"expected the address of a remote engine, as in https://example.com, got {url!r}")
-        self._url = url.rstrip("/")
+        self._url = _checked(url).rstrip("/")
         self._headers = {"X-LC-Id": app_id, "X-LC-Key": app_key, "Content-Type": "application/json"}
         self._max_concurrency = max_concurrency
         self._clock = clock or SystemClock()

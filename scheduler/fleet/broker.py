@@ -10,6 +10,7 @@ import hashlib
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ..core.addresses import hide_passwords
 from ..core.timer import Environment
 from ..errors import ConfigError, StoreUnavailableError
 from ..install import install_command
@@ -74,7 +75,8 @@ def check_broker(app: Celery) -> None:
         try:
             connect(connection)
         except Exception as error:  # each transport has errors of its own
-            raise StoreUnavailableError(f"the broker {connection.as_uri()} does not answer ({error})") from error
+            why = hide_passwords(str(error), str(app.conf.broker_url))
+            raise StoreUnavailableError(f"the broker {connection.as_uri()} does not answer ({why})") from None
 
 
 def queues(store: Store) -> dict[str, str]:

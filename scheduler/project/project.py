@@ -22,6 +22,7 @@ from .data_folder import OWN_FOLDER, make_own_folder
 from .keys import KEYS_FILE, set_missing_keys
 from .setting_table import DEVELOPMENT
 from .settings import Settings, read_settings
+from .withheld import variables, withhold
 
 if TYPE_CHECKING:
     from ..functions.loading import Target
@@ -32,13 +33,17 @@ if TYPE_CHECKING:
 DEFAULT_TARGETS = ("wsgi.py", "cloud.py")
 
 
+#: SQLite's addresses of a database in memory, without slashes at their ends.
+_IN_MEMORY = (":memory:", "sqlite:", "sqlite:///:memory:")
+
+
 def current_project(**options: Any) -> Project:
     """The project in the working directory; `options` are those of the command line, None for one that is not given.
 
     The rules in force are handed on to the user's code and to further processes: LeanCloud's variables, which this
     program sets, no longer tell there whether LeanCloud's rules hold.
     """
-    settings = read_settings(Path.cwd(), os.environ, options)
+    settings = read_settings(Path.cwd(), variables(), options)
     hand_on_rules(settings.rules, settings.rules_because)
     return Project(settings)
 
@@ -81,6 +86,10 @@ class Project:
         from ..store.database import Store
 
         settings = self.settings
+        if settings.store.rstrip("/") in _IN_MEMORY:
+            raise StoreUnavailableError(
+                f"{settings.origin('store')}: a store in memory is gone with the command that made it; name a file"
+            )
         return Store(settings.store_url, timeout_s=settings.store_timeout_s, durability=settings.durability)
 
     @property
@@ -136,6 +145,7 @@ class Project:
         self._set_environ()
 
     def _set_environ(self) -> None:
+        withhold()
         set_missing_keys(self.keys_file)
         # LeanEngine sets these variables, so an old wsgi.py expects them.
         os.environ.setdefault("LEANCLOUD_APP_ENV", app_environment() or DEVELOPMENT)

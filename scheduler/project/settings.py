@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from ..core.addresses import hide_passwords, without_password
 from ..errors import ConfigError
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind, ExecutorSetting
@@ -52,7 +53,8 @@ class Settings:
 
     folder: Path
     target: str | None = None
-    store: str = f"{OWN_FOLDER}/store.db"
+    #: It may hold a password, and so may settings of executors.
+    store: str = field(default=f"{OWN_FOLDER}/store.db", repr=False)
     durability: str = "power"
     store_timeout_s: float = 10.0
     host: str = "127.0.0.1"
@@ -82,7 +84,7 @@ class Settings:
     stage_executor: str | None = None
     stage_target: str | None = None
     #: The values that were given for settings of executors, by their full names, such as `stage_remote_engine`.
-    executor_settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    executor_settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def origin(self, name: str) -> str:
@@ -137,7 +139,9 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
         try:
             values[name] = table[name].parse(value)
         except ValueError as error:
-            raise ConfigError(f"{origin}: {name} = {value!r} is invalid: {error}") from error
+            shown = without_password(value) if isinstance(value, str) else value
+            why = hide_passwords(str(error), str(value))
+            raise ConfigError(f"{origin}: {name} = {shown!r} is invalid: {why}") from None
         origins[name] = origin
     own = {name: value for name, value in values.items() if name in Settings.__dataclass_fields__}
     of_executors = MappingProxyType({name: value for name, value in values.items() if name not in own})

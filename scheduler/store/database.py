@@ -45,6 +45,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from ..core.addresses import hide_passwords, without_password
 from ..errors import StoreError, StoreUnavailableError, StoreVersionError
 from ..install import install_command
 from . import schema
@@ -156,9 +157,11 @@ class Store:
         except (ImportError, NoSuchModuleError) as error:
             driver = self.url.drivername
             raise StoreError(f"no driver for {driver}: {install_command('postgres')} ({error})") from error
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"{self}: a setting in the address is wrong: {error}") from error
+        except (TypeError, ValueError, ArgumentError) as error:
+            raise StoreError(f"{self}: a setting in the address is wrong: {self._shown(error)}") from None
         except DBAPIError as error:
+            if isinstance(error.orig, self._engine.dialect.loaded_dbapi.ProgrammingError):
+                raise StoreError(f"{self}: a setting in the address is wrong: {self._shown(error.orig)}") from None
             self.raise_translated(error)
         try:
             self._bring_up_to_date()
@@ -167,7 +170,7 @@ class Store:
             raise
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        return without_password(self.url.render_as_string(hide_password=False))
 
     def __enter__(self) -> Store:
         return self
@@ -291,13 +294,26 @@ class Store:
 
     def raise_translated(self, error: DBAPIError) -> NoReturn:
         """Translate a driver error, and raise it as a StoreError; IntegrityError is re-raised, because it is a bug."""
-        message = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+        message = self._shown(error.orig)
+        if meaning := self._missing_right(error.orig):
+            raise StoreUnavailableError(f"{self}: {meaning} ({message})") from error
         for sign, kind, meaning in self.complaints:
             if sign in message:
                 raise kind(f"{self}: {meaning} ({message})") from error
         if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError, InternalError)):
             raise StoreUnavailableError(f"{self}: the store does not answer ({message})") from error
         raise error
+
+    def _missing_right(self, error: BaseException | None) -> str | None:  # noqa: ARG002
+        """What an administrator has to do about an error of the driver, None where that is nothing."""
+        return None
+
+    def _shown(self, error: BaseException | None) -> str:
+        """A driver's message in one line, without passwords."""
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        # Where a host has several addresses, the first line says only that none of them works.
+        line = " ".join(map(str.strip, lines)) if lines[0].endswith(":") else lines[0]
+        return hide_passwords(line, self.url.render_as_string(hide_password=False))
 
     def check_writable(self) -> None:
         """Raise StoreUnavailableError for a store that is locked or read-only, before anything depends on it."""
@@ -389,20 +405,35 @@ def store_of(connection: Connection) -> Store:
     return store
 
 
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
+
+
 def parse_url(text: str) -> URL:
     """The database's address; a bare path means a SQLite file. StoreError for an address of no store."""
     if "://" not in text:
         return URL.create("sqlite", database=text)
+    shown = without_password(text)
+    # A name of the scheme that other programs use.
+    address = re.sub(r"^postgres(?=(\+\w+)?://)", "postgresql", text)
     try:
-        url = make_url(text)
+        url = make_url(address)
         backend = url.get_backend_name()
-    except (ArgumentError, ValueError) as error:
-        shown = re.sub(r"(?<=://)[^/@]*@", "…@", text)
-        raise StoreError(f"{shown!r} is no store: expected a path, sqlite:///FILE or postgresql://…") from error
+    except (ArgumentError, ValueError):
+        raise StoreError(f"{shown!r} is no store: expected a path, sqlite:///FILE or postgresql://…") from None
     if backend not in ("sqlite", "postgresql"):
-        raise StoreError(f"{text!r}: a store must be SQLite or PostgreSQL, got {backend!r}")
+        raise StoreError(f"{shown!r}: a store must be SQLite or PostgreSQL, got {backend!r}")
+    if backend == "sqlite" and (url.host or url.username or url.port):
+        raise StoreError(f"{shown!r}: the address of a file has three slashes before the path: sqlite:///FILE")
+    # An @ of a password would make a part of it a host, which messages show.
+    if backend == "postgresql" and text.count("@") > 1:
+        raise StoreError(f"{shown!r}: in a user name or a password, write @ as %40, / as %2F and : as %3A")
+    if url.drivername not in _DRIVERS:
+        raise StoreError(f"{shown!r}: the driver {url.drivername!r} is not used here; write {backend}://…")
     if url.drivername == "postgresql":
-        return url.set(drivername="postgresql+psycopg")
+        url = url.set(drivername="postgresql+psycopg")
+    if isinstance(password := url.query.get("password"), str):
+        # Where SQLAlchemy knows it for a password, it does not show it.
+        url = url.difference_update_query(["password"]).set(password=url.password or password)
     return url
 
 

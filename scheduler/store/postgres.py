@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import BindParameter
 
 from ..errors import StoreUnavailableError
 from .database import Store
+from .postgres_rights import missing_right
 from .statements import compiled
 from .wake_socket import CHANNEL
 
@@ -132,6 +133,9 @@ class PostgresStore(Store):
     def list_parameter(self, values: Sequence[int | str]) -> list[int | str]:
         return list(values)
 
+    def _missing_right(self, error: BaseException | None) -> str | None:
+        return missing_right(str(error), getattr(error, "sqlstate", None), self.url.username)
+
     complaints = (
         (
             "idle-in-transaction timeout",
@@ -139,6 +143,13 @@ class PostgresStore(Store):
             f"this program stood still for {IDLE_TIMEOUT_S:g} s within a transaction, so the server has ended that; "
             "is the machine overloaded, or was it suspended?",
         ),
+        ("password authentication failed", StoreUnavailableError, "the server refuses this user or this password"),
+        (
+            "no password supplied",
+            StoreUnavailableError,
+            "the server wants a password: postgresql://USER:PASSWORD@HOST/DATABASE, or PGPASSWORD",
+        ),
+        ("no pg_hba.conf entry", StoreUnavailableError, "the server takes no connection from here by this user"),
         ("lock timeout", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
         ("read-only transaction", StoreUnavailableError, "the store is read-only; is this the primary server?"),
         ("No space left", StoreUnavailableError, "the disk is full; free some space"),

@@ -218,7 +218,7 @@ def test_a_store_opened_read_only_says_so(tmp_path: Path) -> None:
         ("mysql://localhost/x", "SQLite or PostgreSQL, got 'mysql'"),
         ("sqlite:/oops://", "no store"),
         ("sqlite:///x.db?timeout=abc", "a setting in the address is wrong"),
-        ("postgresql://me:secret@host:notaport/x", "'postgresql://…@host:notaport/x' is no store"),
+        ("postgresql://me:secret@host:notaport/x", "'postgresql://me:...@host:notaport/x' is no store"),
         ("/nonexistent/folder/a.db", "cannot be opened"),
     ],
 )

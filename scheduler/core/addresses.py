@@ -1,0 +1,62 @@
+"""Addresses of databases, brokers and engines as messages show them: without what nobody else may read."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+HIDDEN = "***"
+#: In these addresses a token may stand in the place of the user.
+_TAKE_TOKENS = ("http", "https")
+#: Parameters of an address that are secrets, and those of libpq's `key=value` form.
+_SECRET = re.compile(r"([?&;\s][^=&;\s]*(?:pass|pwd|secret|token|credential|key)[^=&;\s]*=)[^&;\s]*", re.IGNORECASE)
+
+
+def without_password(address: str) -> str:
+    """An address without its password, whatever characters that has; a text that is no address is returned as it is.
+
+    >>> without_password("postgresql://app:pass/word@db.example:5432/d?sslpassword=x")
+    'postgresql://app:***@db.example:5432/d?sslpassword=***'
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return address
+    if rest.count("@") > 1:
+        # A password that is not encoded may hold any character, so it is not known where it ends.
+        return f"{scheme}://{HIDDEN}"
+    user_info, at, location = rest.rpartition("@")
+    user, colon, _ = user_info.partition(":")
+    if at and scheme.lower() in _TAKE_TOKENS:
+        shown = f"{HIDDEN}@{location}"
+    elif colon:
+        shown = f"{user}:{HIDDEN}@{location}"
+    else:
+        shown = rest
+    return f"{scheme}://" + _SECRET.sub(_hidden, shown)
+
+
+def _hidden(parameter: re.Match[str]) -> str:
+    return f"{parameter.group(1)}{HIDDEN}"
+
+
+def hide_passwords(text: str, address: str) -> str:
+    """A message of another program without the address and the password that it may quote.
+
+    >>> hide_passwords('cannot connect to "redis://:s3cret@h"', "redis://:s3cret@h")
+    'cannot connect to "redis://:***@h"'
+    """
+    text = text.replace(address, without_password(address))
+    for secret in sorted(_secrets(address), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _secrets(address: str) -> set[str]:
+    """Every form in which an address holds a secret."""
+    scheme, _, rest = address.partition("://")
+    user_info = rest.rpartition("@")[0]
+    parameters = {match.group(0)[len(match.group(1)) :] for match in _SECRET.finditer(rest)}
+    found = {user_info.partition(":")[2], *parameters}
+    if scheme.lower() in _TAKE_TOKENS:
+        found.add(user_info)
+    return {form for secret in found for form in (secret, unquote(secret)) if len(form) > 2}
