@@ -40,6 +40,55 @@ class LineLimit:
         return False
 
 
+#: Of the lines that all calls together may print in a minute, so many are kept for functions that print little: these
+#: may print so many lines each, when one that prints much has used up all else.
+RESERVED_LINES, FIRST_LINES = 100, 20
+#: So many functions are told apart in a minute.
+_MOST_FUNCTIONS = 1_000
+
+
+class SharedLineLimit:
+    """The rate limit of the lines of all calls, which no function can use up alone; what is dropped is counted."""
+
+    __slots__ = ("_by_function", "_count", "_dropped", "_window")
+
+    def __init__(self) -> None:
+        self._window = 0.0
+        self._count = 0
+        self._by_function: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}
+
+    def allows(self, now: float, function: str) -> bool:
+        """Whether a line that a function printed at `now`, in monotonic seconds, is kept; else it counts as dropped."""
+        if now - self._window >= 60:
+            self._window, self._count = now, 0
+            self._by_function.clear()
+        if self._is_allowed(function):
+            self._count += 1
+            return True
+        self.add_dropped(function, 1)
+        return False
+
+    def _is_allowed(self, function: str) -> bool:
+        printed = self._by_function.get(function, 0)
+        if printed or len(self._by_function) < _MOST_FUNCTIONS:
+            self._by_function[function] = printed + 1
+        if self._count < MAX_LINES_A_MINUTE - RESERVED_LINES:
+            return True
+        is_known = function in self._by_function
+        return is_known and printed < FIRST_LINES and self._count < MAX_LINES_A_MINUTE
+
+    def add_dropped(self, function: str, count: int) -> None:
+        """Count lines that were dropped elsewhere."""
+        if function in self._dropped or len(self._dropped) < _MOST_FUNCTIONS:
+            self._dropped[function] = self._dropped.get(function, 0) + count
+
+    def take_dropped(self) -> dict[str, int]:
+        """How many lines of each function were dropped since the last call."""
+        taken, self._dropped = self._dropped, {}
+        return taken
+
+
 class LineCutter:
     """Cuts a stream of text into lines and calls `emit` with each; buffers one unfinished line of bounded length.
 

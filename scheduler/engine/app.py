@@ -24,8 +24,8 @@ from .hooks import REALTIME, REALTIME_CLASS, VERIFIED_KINDS
 from .http_server import Capacity, EngineServer
 from .not_included import attribute_error
 from .request import request_id
-from .response import Response, failure
-from .routes import match
+from .response import Response, failure, preflight
+from .routes import Refusal, match, refusal
 from .wsgi_apps import checked_app
 
 if TYPE_CHECKING:
@@ -92,21 +92,25 @@ class Engine:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request: the engine's own paths here, every other path by the site (engine protocol § 1)."""
-        matched = match(environ.get("PATH_INFO", ""))
+        path = environ.get("PATH_INFO", "")
+        matched = match(path)
         if matched is not None:
             return _send(answer(self._service, matched, environ), environ, start_response)
-        if self._app is not None:
+        refused = refusal(path)
+        if refused is None and self._app is not None:
             return self._app(environ, start_response)
-        missing = failure(NOT_FOUND, environ, request_id(environ.get("HTTP_X_REQUEST_ID")))
-        return _send(missing, environ, start_response)
+        return _send(_missing(refused, environ), environ, start_response)
 
     def body_limit(self, environ: WSGIEnvironment) -> int:
         """How many bytes of its body a request may send, judged by its headers; 0 if it is answered without it.
 
         Our own server asks this when the headers are complete, so that a stranger cannot have it take megabytes.
         """
-        matched = match(environ.get("PATH_INFO", ""))
-        return self.max_body_bytes if matched is None else body_limit(self._service, matched, environ)
+        path = environ.get("PATH_INFO", "")
+        matched = match(path)
+        if matched is not None:
+            return body_limit(self._service, matched, environ)
+        return self.max_body_bytes if refusal(path) is None else 0
 
     @property
     def current_user(self) -> Any:
@@ -254,6 +258,14 @@ def _nested_call(name: str) -> Call:
     if outer is None:
         return Call(name, request_id(None))
     return Call(name, outer.request_id, None, outer.timer, outer.user, outer.session_token, dict(outer.meta))
+
+
+def _missing(refused: Refusal | None, environ: WSGIEnvironment) -> Response:
+    """The answer to a path that is neither the engine's nor the site's; to a page of another origin, too."""
+    if refused is not None and environ["REQUEST_METHOD"] == "OPTIONS":
+        return preflight(environ)
+    missing = NOT_FOUND if refused is None else NOT_FOUND._replace(error=refused.value)
+    return failure(missing, environ, request_id(environ.get("HTTP_X_REQUEST_ID")))
 
 
 def _send(response: Response, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -111,6 +111,8 @@ def _headers() -> dict[str, str]:
         "Content-Type": "application/json",
         "X-LC-Id": keys.app_id,
         "X-LC-Key": key,
+        # Without it, the timer and the id of its run are not believed.
+        "X-LC-Hook-Key": keys.hook_key if call and call.timer else None,
         "X-LC-Prod": "0" if app_environment() == STAGE else "1",
         "X-LC-Session": call.session_token if call else None,
         "X-Request-Id": call.request_id if call else None,

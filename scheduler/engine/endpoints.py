@@ -105,13 +105,19 @@ def _authorize(service: Service, request: Request, needs: Needs) -> None:
     presented = request.identify(our_keys() if service.auth else None)
     if service.auth and not _is_admitted(service, needs, presented):
         raise RefusedError(failures.UNAUTHORIZED)
+    if not service.auth or is_hook(presented, our_keys()) or _proven(service, presented) is Level.MASTER:
+        request.trust()
+
+
+def _proven(service: Service, presented: Credentials) -> Level:
+    return level(presented, our_keys(), now_ms=time.time() * 1000, max_age_s=service.max_age_s)
 
 
 def _is_admitted(service: Service, needs: Needs, presented: Credentials) -> bool:
     keys = our_keys()
     if not keys.suffice:
         _warn_of_missing_keys()
-    proven = level(presented, keys, now_ms=time.time() * 1000, max_age_s=service.max_age_s)
+    proven = _proven(service, presented)
     if proven is Level.NONE or (needs is Needs.MASTER and proven is not Level.MASTER):
         return False
     return needs is not Needs.HOOK or is_hook(presented, keys)

@@ -24,6 +24,7 @@ from waitress.utilities import BadRequest, RequestEntityTooLarge  # type: ignore
 from . import response
 from .failures import TOO_LARGE, Failure
 from .forks import within_process
+from .host import is_host
 from .http_arrival import Arrival, Progress
 from .request import request_id
 
@@ -31,7 +32,7 @@ from .request import request_id
 #
 # HTTPRequestParser   received, parse_header       overridden; `received` returns how many bytes belong to the request
 #                     completed, error, empty      a completed request with an error goes to the error task
-#                     headers, headers_finished, command, adj.max_request_body_size
+#                     headers, headers_finished, command, version, adj.max_request_body_size
 #                     expect_continue, chunked, content_length, path, body_bytes_received, header_bytes_received
 #                     body_rcv                     a ChunkedReceiver has control_line, trailer, and the content's length
 # ErrorTask           execute                      overridden; `complete` is set, so that `write` may be called at once
@@ -141,6 +142,22 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
             super().parse_header(header_plus)
         except ValueError as error:  # an address or a length that the standard library refuses
             raise ParsingError(str(error)) from error
+        if fault := self._fault():
+            raise ParsingError(fault)
+
+    def _fault(self) -> str:
+        """What waitress takes, though a server before this one may read it in another way; empty if nothing."""
+        if self.version not in ("1.0", "1.1") or self.command == "CONNECT":
+            return "neither HTTP/1.0 nor HTTP/1.1"
+        host = self.headers.get("HOST")
+        if host is None:
+            return "no Host" if self.version == "1.1" else ""
+        if not is_host(host):
+            return "not exactly one Host, or an invalid one"
+        # Which of the two is the length is a matter of opinion.
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            return "Content-Length and Transfer-Encoding"
+        return ""
 
     @property
     def _between_chunks(self) -> int:

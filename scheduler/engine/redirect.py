@@ -5,12 +5,15 @@ Lives here: that decision, made from X-Forwarded-Proto as LeanEngine's load bala
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .environment import PRODUCTION, app_environment
+from .failures import Failure
+from .host import is_host
+from .request import request_id
+from .response import failure
 from .routes import match
 
 if TYPE_CHECKING:
@@ -19,13 +22,11 @@ if TYPE_CHECKING:
 #: Endpoints that monitors and the platform call over plain HTTP.
 EXEMPT = ("ping", "metadatas")
 
-_HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
-
 
 class HttpsRedirectMiddleware:
     """Redirect plain HTTP to HTTPS when LEANCLOUD_APP_ENV is `production`: 301 for GET and HEAD, else 308.
 
-    Ping and `_ops/metadatas` are not redirected (engine protocol § 5).
+    Ping and `_ops/metadatas` are not redirected (engine protocol § 5). A request without one sound Host is refused.
     """
 
     def __init__(self, wsgi_app: WSGIApplication) -> None:
@@ -38,9 +39,14 @@ class HttpsRedirectMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Redirect a request, or pass it on."""
-        location = _location(environ) if _is_plain(environ) and app_environment() == PRODUCTION else None
-        if location is None:
+        if not (_is_plain(environ) and app_environment() == PRODUCTION):
             return self._app(environ, start_response)
+        host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+        if not is_host(host):  # it must not reach a header, and what cannot be redirected is not served plainly
+            refused = failure(_INVALID_HOST, environ, request_id(None))
+            start_response(refused.status, refused.headers)
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [refused.body]
+        location = _location(host, environ)
         status = "301 Moved Permanently" if environ["REQUEST_METHOD"] in ("GET", "HEAD") else "308 Permanent Redirect"
         start_response(status, [("Location", location), ("Content-Type", "text/plain"), ("Content-Length", "0")])
         return []
@@ -53,10 +59,7 @@ def _is_plain(environ: WSGIEnvironment) -> bool:
     return matched is None or matched.endpoint.name not in EXEMPT
 
 
-def _location(environ: WSGIEnvironment) -> str | None:
-    host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-    if not _HOST.fullmatch(host):  # an invalid host must not reach a header
-        return None
+def _location(host: str, environ: WSGIEnvironment) -> str:
     path = quote(
         environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), safe="/;=,:@!$&'()*+~", encoding="latin-1"
     )
@@ -65,3 +68,4 @@ def _location(environ: WSGIEnvironment) -> str | None:
 
 
 _QUERY = "%/?:@!$&'()*+,;=~[]"
+_INVALID_HOST = Failure(400, 400, "The Host of the request is invalid.")

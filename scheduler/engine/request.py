@@ -12,21 +12,28 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from ..core.attributes import check_name
+from ..errors import TimerError
 from ..functions.context import Call, TimerCall
 from . import body, credentials
 from .credentials import Credentials, Keys
 from .routes import decoded
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@=+-]{1,128}", re.ASCII)
+#: The request id of a timer's run: lines of a client's call must not stand under it.
+_OF_A_RUN = re.compile(r"[0-9a-f]{16}", re.ASCII | re.IGNORECASE)
 _OLD_BROWSER_TYPE = "text/plain"
 #: A body that has to be parsed before its sender is known: 64 kB of JSON cost a millisecond.
 FORM_LIMIT_BYTES = 64 * 1024
 
 
 class Request:
-    """A request at one of the engine's endpoints; its body is read when first needed."""
+    """A request at one of the engine's endpoints; its body is read when first needed.
 
-    __slots__ = ("_fields", "_limit", "credentials", "environ", "id", "method", "names")
+    One that is trusted (it has proved the master or the hook key) may speak for a timer, and go on with a run's id.
+    """
+
+    __slots__ = ("_fields", "_limit", "credentials", "environ", "id", "is_trusted", "method", "names")
 
     def __init__(self, environ: Mapping[str, Any], names: tuple[str, ...], limit: int) -> None:
         self.environ = environ
@@ -34,6 +41,7 @@ class Request:
         self.method: str = environ["REQUEST_METHOD"]
         self.id = request_id(environ.get("HTTP_X_REQUEST_ID"))
         self.credentials = Credentials()
+        self.is_trusted = False
         self._limit = limit
         self._fields: dict[str, Any] | None = None
 
@@ -54,6 +62,11 @@ class Request:
                 presented = credentials.of_body(self._fields, presented)
         self.credentials = presented
         return presented
+
+    def trust(self) -> None:
+        """Believe what it says of itself."""
+        self.is_trusted = True
+        self.id = request_id(self.environ.get("HTTP_X_REQUEST_ID"), is_trusted=True)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -76,7 +89,7 @@ class Request:
         return Call(
             function,
             self.id,
-            timer=timer_of(self.environ) if "HTTP_X_TIMER_NAME" in self.environ else None,
+            timer=timer_of(self.environ) if self.is_trusted and "HTTP_X_TIMER_NAME" in self.environ else None,
             session_token=self.credentials.session or None,
             meta={"remote_address": remote_address(self.environ)},
         )
@@ -91,9 +104,9 @@ def _is_from_old_browser(environ: Mapping[str, Any]) -> bool:
     return str(environ.get("CONTENT_TYPE", "")).lower().startswith(_OLD_BROWSER_TYPE)
 
 
-def request_id(given: str | None) -> str:
-    """The given id if it is safe in a log line and a header, else a new one."""
-    if given and _REQUEST_ID.fullmatch(given):
+def request_id(given: str | None, *, is_trusted: bool = False) -> str:
+    """The given id if it is safe in a log line and a header, else a new one; a run's id from who is trusted only."""
+    if given and _REQUEST_ID.fullmatch(given) and (is_trusted or not _OF_A_RUN.fullmatch(given)):
         return given
     return f"{random.getrandbits(96):024x}"
 
@@ -111,10 +124,18 @@ def timer_of(environ: Mapping[str, Any]) -> TimerCall | None:
     """The timer in the X-Timer headers; None if one is missing or invalid."""
     try:
         scheduled_at = datetime.fromisoformat(environ["HTTP_X_TIMER_SCHEDULED_TIME"])
-        attempt = int(environ.get("HTTP_X_TIMER_ATTEMPT", "1"))
-    except (KeyError, ValueError):
+        attempt = _attempt(environ.get("HTTP_X_TIMER_ATTEMPT", "1"))
+        name = check_name("name", unquote(decoded(environ["HTTP_X_TIMER_NAME"])))
+    except (KeyError, ValueError, TimerError):
         return None
     if scheduled_at.tzinfo is None:
         scheduled_at = scheduled_at.replace(tzinfo=UTC)
     past_due = environ.get("HTTP_X_TIMER_PAST_DUE", "").lower() == "true"
-    return TimerCall(unquote(decoded(environ["HTTP_X_TIMER_NAME"])), scheduled_at, attempt, past_due)
+    return TimerCall(name, scheduled_at, attempt, past_due)
+
+
+def _attempt(text: str) -> int:
+    """The number of an attempt; ValueError for anything but 1, 2 …"""
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+        raise ValueError(text)
+    return int(text)

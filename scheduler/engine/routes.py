@@ -1,12 +1,15 @@
-"""The table of the engine's paths, and the search in it. Every other path belongs to the site.
+"""The table of the engine's paths, and the search in it; and which other paths are refused instead of the site's.
 
-Lives here: paths, and the credentials that each endpoint needs. Never here: answering, see endpoints.py.
+Lives here: paths, and the credentials that each endpoint needs. Never here: answering, see endpoints.py. A path that is
+almost one of the engine's is answered with a 404: a site that answers every path would have a client take an unknown
+function for a success.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import NamedTuple
+from urllib.parse import unquote
 
 
 class Needs(Enum):
@@ -48,6 +51,17 @@ ENDPOINTS = (
 )
 
 _FIRST_SEGMENTS = (PREFIX, *VERSIONS)
+_FUNCTIONS = frozenset(endpoint.path[0] for endpoint in (PING, *ENDPOINTS))
+
+#: What follows /1.1/ in the paths of LeanCloud's data storage, and of its other services.
+STORAGE = frozenset((
+    "batch", "bigquery", "classes", "cloudquery", "date", "exportdata", "files", "filetokens", "fileurl", "followees",
+    "followers", "friendshiprequests", "installations", "leaderboard", "login", "logout", "push", "qiniu",
+    "refreshsessiontoken", "requestchangephonenumber", "requestemailverify", "requestloginsmscode",
+    "requestmobilephoneverify", "requestpasswordreset", "requestpasswordresetbysmscode", "requestsmscode",
+    "resetpasswordbysmscode", "roles", "rtm", "scan", "schemas", "search", "statuses", "subscribe", "users",
+    "usersbymobilephone", "verifymobilephone", "verifysmscode",
+))  # fmt: skip
 
 
 def match(path: str) -> Match | None:
@@ -72,6 +86,52 @@ def match(path: str) -> Match | None:
         if (names := _names(endpoint.path, rest)) is not None:
             return Match(endpoint, names)
     return None
+
+
+class Refusal(Enum):
+    """Why a path that is none of the engine's is not the site's either."""
+
+    NO_ENDPOINT = "Not found: functions are called at /1.1/functions/NAME."
+    NO_STORAGE = "Not found: the data storage of LeanCloud is not here; this engine serves functions and hooks."
+
+
+def refusal(path: str) -> Refusal | None:
+    """Why a PATH_INFO without an endpoint is refused; None for a path of the site.
+
+    Slashes, dots, case, blanks, backslashes, parameters and a second percent-encoding make no difference here.
+
+    >>> refusal("/1.1//Functions/hello;v=1").name, refusal("/1.1/classes/Todo").name, refusal("/1.1/functionsX")
+    ('NO_ENDPOINT', 'NO_STORAGE', None)
+    """
+    segments = _normal(path)
+    if segments[:1] == [PREFIX]:
+        return Refusal.NO_ENDPOINT
+    if len(segments) < 2 or segments[0] not in VERSIONS:
+        return None
+    if segments[1] in _FUNCTIONS:
+        return Refusal.NO_ENDPOINT
+    # Version 1 is too short a name to be taken from a site.
+    return Refusal.NO_STORAGE if segments[0] == "1.1" and segments[1] in STORAGE else None
+
+
+def _normal(path: str) -> list[str]:
+    """The segments of a path, as a careless program might read them."""
+    for _ in range(3):
+        if "%" not in path:
+            break
+        path = unquote(path)
+    segments: list[str] = []
+    for raw in path.replace("\\", "/").lower().split("/"):
+        segment = raw.partition(";")[0].partition("?")[0].partition("#")[0].strip(_BLANK)
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in ("", "."):
+            segments.append(segment)
+    return segments
+
+
+#: Controls and blanks, in Latin-1.
+_BLANK = "".join(map(chr, [*range(0x21), *range(0x7F, 0xA1)]))
 
 
 def _names(pattern: tuple[str, ...], segments: list[str]) -> tuple[str, ...] | None:

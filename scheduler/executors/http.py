@@ -33,7 +33,8 @@ MAX_READ = 65_536
 
 def make(deployment: Deployment) -> HttpExecutor:
     app_id, app_key = deployment.keys()
-    return HttpExecutor(deployment.settings["remote_engine"], app_id=app_id, app_key=app_key)
+    url, hook_key = deployment.settings["remote_engine"], deployment.hook_key()
+    return HttpExecutor(url, app_id=app_id, app_key=app_key, hook_key=hook_key)
 
 
 def check(deployment: Deployment) -> Iterator[str]:
@@ -66,7 +67,10 @@ def _checked(url: str) -> str:
 
 
 class HttpExecutor:
-    """Calls `POST <url>/1.1/functions/<name>` with the keys of the application, at most `max_concurrency` at a time."""
+    """Calls `POST <url>/1.1/functions/<name>` with the keys of the application, at most `max_concurrency` at a time.
+
+    Without the hook key, the engine does not believe that a timer calls, and its functions see none.
+    """
 
     def __init__(
         self,
@@ -74,11 +78,14 @@ class HttpExecutor:
         *,
         app_id: str,
         app_key: str,
+        hook_key: str | None = None,
         max_concurrency: int = 100,
         clock: Clock | None = None,
     ) -> None:
         self._url = _checked(url).rstrip("/")
         self._headers = {"X-LC-Id": app_id, "X-LC-Key": app_key, "Content-Type": "application/json"}
+        if hook_key:
+            self._headers["X-LC-Hook-Key"] = hook_key
         self._max_concurrency = max_concurrency
         self._clock = clock or SystemClock()
         self._ended: Mailbox[tuple[Task, Ending]] = Mailbox()

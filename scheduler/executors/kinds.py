@@ -62,6 +62,8 @@ class Deployment:
     store: Callable[[], Any]
     #: The application's id and key.
     keys: Callable[[], tuple[str, str]]
+    #: Its hook key, which proves that a call comes from the application itself.
+    hook_key: Callable[[], str | None] = lambda: None
     #: Environment variables for processes that load the functions, and their working folder.
     environ: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None

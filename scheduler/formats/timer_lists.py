@@ -9,6 +9,7 @@ import csv
 import difflib
 import io
 import json
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -163,6 +164,11 @@ def _of_console(row: _FileRow) -> dict[str, Any]:
     return {"tz": LEANCLOUD_TZ} if is_of_console else {}
 
 
+#: A spreadsheet would compute such a cell: it is exported with a quote before it, which import takes off.
+_FORMULA = re.compile(r"\s*'*\s*[=+\-@\t\r]")
+_QUOTED_FORMULA = re.compile(r"'" + _FORMULA.pattern)
+
+
 def as_csv(timers: Sequence[Timer]) -> str:
     """Timers as CSV with every column; a cell that has no meaning for a timer is empty."""
     text = io.StringIO()
@@ -174,6 +180,7 @@ def as_csv(timers: Sequence[Timer]) -> str:
     for timer in timers:
         values = _values(timer)
         cells = [option.cell(values[column]) if column in values else "" for column, option in columns.options.items()]
+        cells = [f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells]
         (quoted if any(cell[:1] == " " for cell in cells) else plain).writerow(cells)
     return text.getvalue()
 
@@ -212,7 +219,8 @@ def _csv_rows(text: str) -> _FileRows:
             elif len(cells) > len(header):
                 problems.append(FileProblem(line, None, f"{len(cells)} cells under {len(header)} columns"))
             else:
-                filled = {column: cell for column, cell in zip(header, cells, strict=False) if cell.strip()}
+                read = [cell[1:] if _QUOTED_FORMULA.match(cell) else cell for cell in cells]
+                filled = {column: cell for column, cell in zip(header, read, strict=False) if cell.strip()}
                 rows.append(_FileRow(line, filled))
     except csv.Error as error:
         raise TimerListError([FileProblem(reader.line_num, None, f"invalid CSV: {error}")]) from error

@@ -6,7 +6,8 @@ Never here: what the store makes of them, see declarations.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from ..core.attributes import ATTRIBUTES
@@ -17,6 +18,7 @@ from ..errors import TimerError
 from ..functions.binding import bind
 from ..functions.registry import Registry, TimerDeclaration
 from ..rules import DefaultZone, assumed_zone
+from .rows import timer_columns, timer_of
 
 #: The option of a trigger that `@engine.timer` takes without its name.
 POSITIONAL = "cron"
@@ -89,6 +91,23 @@ def read_declarations(registry: Registry, environment: Environment, zone: Defaul
             )
             faults.append(DeclarationFault.of(read, reason))
     return Declared(list(declared.values()), faults)
+
+
+def as_data(declared: Declared) -> dict[str, Any]:
+    """What is declared as values that JSON knows, for another process."""
+    return {
+        "timers": [[timer_columns(entry.timer), entry.place, entry.assumed] for entry in declared.timers],
+        "faults": [asdict(fault) for fault in declared.faults],
+    }
+
+
+def from_data(values: Mapping[str, Any]) -> Declared:
+    """What another process has declared."""
+    entries = [
+        DeclaredTimer(timer_of(SimpleNamespace(**columns)), place, assumed and DefaultZone(*assumed))
+        for columns, place, assumed in values["timers"]
+    ]
+    return Declared(entries, [DeclarationFault(**fault) for fault in values["faults"]])
 
 
 def _fault(declaration: TimerDeclaration, environment: Environment, reason: str) -> DeclarationFault:

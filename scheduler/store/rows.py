@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from operator import attrgetter
 from os import urandom
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Row
@@ -52,7 +53,7 @@ def breaker_columns(state: Breaker) -> dict[str, Any]:
     }
 
 
-def timer_of(row: Row[Any]) -> Timer:
+def timer_of(row: Row[Any] | SimpleNamespace) -> Timer:
     """A timer, from a row that has its columns."""
     values = dict(zip(_NAMES, _VALUES(row), strict=True))
     for name, from_store in _CONVERTED:

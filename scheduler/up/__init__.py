@@ -7,8 +7,10 @@
 | reload | changed sources |
 | request, announcement, banner, example_call | what is asked for, and what is printed when all is ready |
 | program | the program of the processes: web, daemon, stage, or the service, which is web and daemon in one |
-| web, application, call_log, declared_timers | the process that answers HTTP |
+| web, application, call_lines | the process that answers HTTP, and knows no store |
+| line_relay | the lines of all processes that answer HTTP, in the supervisor |
 | daemon, executors, metrics_endpoint | the process that fires timers |
+| told, call_log, declared_timers | what it writes to the store for those that answer HTTP |
 | service | both in one process |
 | http_server, sockets, stop_signals | serving until an order to stop |
 | run_reports, log_setup, nonblocking_output | what is printed and logged meanwhile |

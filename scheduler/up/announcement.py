@@ -35,8 +35,8 @@ log = logging.getLogger("scheduler.up")
 Report = Mapping[str, Any]
 
 
-def report_of_functions(loaded: Target, keys_from: str) -> dict[str, Any]:
-    """Of the process that has loaded the functions."""
+def report_of_functions(loaded: Target, keys_from: str, declared: dict[str, Any]) -> dict[str, Any]:
+    """Of the process that has loaded the functions, with the timers that they declare."""
     registry, keys = loaded.registry, our_keys()
     return {
         "target": loaded.name,
@@ -45,7 +45,9 @@ def report_of_functions(loaded: Target, keys_from: str) -> dict[str, Any]:
         "keys": keys_from,
         "app_id": keys.app_id,
         "app_key": keys.app_key,
+        "hook_key": keys.hook_key,
         "example": example_function(registry),
+        "declared": declared,
     }
 
 

@@ -1,4 +1,4 @@
-"""The log of calls over HTTP: what their functions print is written to the store and shown on the terminal."""
+"""The log of calls over HTTP in the process that has the store: what their functions print is written, and pruned."""
 
 from __future__ import annotations
 
@@ -6,73 +6,88 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
-from ..core.log_limits import MAX_LINES_A_MINUTE, LineLimit
-from ..engine.capture import CapturedLine, capturing
 from ..errors import StoreError
 from ..project.project import Project
 from ..store.database import Store
 from ..store.log_lines import PRUNE_LIMIT, LogLine, LogLines
+from .call_lines import BATCH_S, Batch, as_message, call_lines
+from .line_relay import LineRelay, log_line
 from .run_reports import RunReporter
 
 log = logging.getLogger("scheduler.up")
 
-#: How long lines are collected before they are written together.
-BATCH_S = 0.2
-#: How many lines are kept for a store that does not answer; the oldest are dropped.
-MAX_UNWRITTEN = 10_000
 _MINUTE_S, _PRUNE_EVERY_S = 60.0, 3600.0
 
 
 @contextlib.contextmanager
-def call_log(store: Store, project: Project, reporter: RunReporter) -> Iterator[None]:
-    """Within the block, lines of calls are captured, written to the store and passed to the reporter."""
-    keep = timedelta(days=project.settings.keep_days)
-    writer = CallLogWriter(store, project.environment.value, keep=keep, reporter=reporter)
+def call_log(store: Store, project: Project) -> Iterator[CallLogWriter]:
+    """Within the block, lines of calls are written by a thread."""
+    writer = CallLogWriter(store, keep=timedelta(days=project.settings.keep_days))
     try:
-        with capturing(writer):
-            yield
+        yield writer
     finally:
         writer.close()
 
 
-class CallLogWriter:
-    """Takes lines from any thread and writes them from one of its own, so that no call waits for the store.
+@contextlib.contextmanager
+def own_lines(writer: CallLogWriter, reporter: RunReporter, environment: str) -> Iterator[None]:
+    """Within the block, lines of calls in this very process are captured, reported, and written to the store."""
+    here = _Here(writer, reporter, environment)
+    with call_lines(here.take):
+        yield
+    here.finish()
 
-    All calls together may print 600 lines a minute, as on LeanEngine; further lines are counted, and the count is
-    reported once a minute.
-    """
 
-    def __init__(self, store: Store, environment: str, *, keep: timedelta, reporter: RunReporter) -> None:
-        self._lines = LogLines(store)
+class _Here:
+    """The relay of a process that has the store itself."""
+
+    def __init__(self, writer: CallLogWriter, reporter: RunReporter, environment: str) -> None:
+        self._writer = writer
         self._environment = environment
+        self._relay = LineRelay(reporter)
+
+    def take(self, batch: Batch) -> None:
+        self._relay.take(as_message(batch), self._environment)
+        self._relay.report_dropped()
+        self._relay.pass_on(self)
+
+    def send(self, **message: Any) -> None:
+        self._writer.add(message["lines"], partial(self._stored, message["number"]))
+
+    def _stored(self, number: int) -> None:
+        self._relay.stored(number)
+        self._relay.pass_on(self)
+
+    def finish(self) -> None:
+        self._relay.report_dropped(at_the_end=True)
+        self._relay.pass_on(self)
+
+
+class CallLogWriter:
+    """Writes lines from a thread of its own, since the store may not answer for a while."""
+
+    def __init__(self, store: Store, *, keep: timedelta) -> None:
+        self._lines = LogLines(store)
         self._keep = keep
-        self._reporter = reporter
-        self._limit = LineLimit()
         self._lock = threading.Lock()
-        self._new: list[LogLine] = []
-        #: Reported, but not yet in the store.
-        self._unwritten: list[LogLine] = []
+        self._unwritten: list[tuple[Sequence[LogLine], Callable[[], object]]] = []
         self._store_answers = True
         self._has_work = threading.Event()
         self._stopping = False
-        self._reported_dropped = 0
-        self._report_dropped_at = self._prune_at = time.monotonic()
+        self._prune_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="call-log", daemon=True)
         self._thread.start()
 
-    def __call__(self, captured: CapturedLine) -> None:
+    def add(self, lines: Sequence[list[Any]], stored: Callable[[], object]) -> None:
+        """Have lines written; `stored` is called when they are."""
         with self._lock:
-            if self._limit.allows(time.monotonic()):
-                self._new.append(self._log_line(captured))
+            self._unwritten.append(([log_line(values) for values in lines], stored))
         self._has_work.set()
-
-    def _log_line(self, captured: CapturedLine) -> LogLine:
-        return LogLine(
-            captured.at, captured.level, captured.text, captured.function, self._environment, captured.request_id
-        )
 
     def close(self) -> None:
         """Write all lines, and end the thread."""
@@ -86,36 +101,35 @@ class CallLogWriter:
             self._has_work.clear()
             if not self._stopping:
                 time.sleep(BATCH_S)
-            self._write(self._take_new())
+            self._write()
             self._prune()
-        # Lines that came between the last round and the end.
-        self._write(self._take_new())
+        # Lines that came between the last round and the end, and those that these made room for.
+        while self._write():
+            pass
 
-    def _take_new(self) -> list[LogLine]:
+    def _write(self) -> bool:
+        """Write what waits; returns whether there was something, and it need not be tried again."""
         with self._lock:
-            taken, self._new = self._new, []
-            dropped, now = self._limit.dropped - self._reported_dropped, time.monotonic()
-            if dropped and (now >= self._report_dropped_at or self._stopping):
-                self._reported_dropped, self._report_dropped_at = self._limit.dropped, now + _MINUTE_S
-                text = f"{dropped} lines were dropped: calls may print {MAX_LINES_A_MINUTE} lines a minute"
-                taken.append(self._log_line(CapturedLine(datetime.now(UTC), "warning", text, "-", "-")))
-        return taken
-
-    def _write(self, taken: list[LogLine]) -> None:
-        for line in taken:
-            self._reporter.line(line)
-        self._unwritten = [*self._unwritten, *taken][-MAX_UNWRITTEN:]
+            taken = list(self._unwritten)
+        if not taken:
+            return False
+        lines = [line for some, _ in taken for line in some]
         try:
-            self._lines.add(self._unwritten)
+            self._lines.add(lines)
         except StoreError as error:
             if self._store_answers:
                 log.error("lines that calls print are not stored for now: %s", error)
             self._store_answers = False
             self._has_work.set()
-            return
+            return False
         except Exception:  # lines that the store refuses must not keep later ones out
-            log.exception("%d lines that calls printed could not be stored", len(self._unwritten))
-        self._unwritten, self._store_answers = [], True
+            log.exception("%d lines that calls printed could not be stored", len(lines))
+        self._store_answers = True
+        with self._lock:
+            del self._unwritten[: len(taken)]
+        for _, stored in taken:
+            stored()
+        return True
 
     def _prune(self) -> None:
         if time.monotonic() >= self._prune_at:

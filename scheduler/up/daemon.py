@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.timer import Environment
 from ..daemon.events import combined
@@ -19,6 +18,8 @@ from ..project.project import Project
 from ..store.database import Store
 from ..store.runs import RunHistory
 from .announcement import report_of_timers
+from .call_log import call_log
+from .declared_timers import apply_all
 from .executors import ServedFunctions, executors
 from .handover import Channel, Handover
 from .http_server import Site, UpServer
@@ -27,6 +28,7 @@ from .orders import Orders
 from .request import UpRequest
 from .run_reports import ReportingListener, RunReporter, make_reporter
 from .stop_signals import SECOND_SIGNAL
+from .told import Told
 
 if TYPE_CHECKING:
     from ..metrics import Metrics
@@ -46,21 +48,27 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
             functions["target"],
             (functions["app_id"] or "", functions["app_key"] or ""),
             lambda: project.load_to_serve(functions["target"]).registry,
+            functions["hook_key"],
         )
         running = executors(project, served, request.preview_source(project), store, stack)
         warn_of_threads(running)
         metrics = stack.enter_context(collected_metrics()) if handover.metrics_listener is not None else None
+        told = Told(store, project, stack.enter_context(call_log(store, project)), channel, metrics)
+        orders.on_message = told.take
         endpoint = None
         if metrics and handover.metrics_listener is not None:
-            orders.on_message = lambda message: _count(metrics, message)
             listener = stack.enter_context(socket.socket(fileno=handover.metrics_listener))
-            endpoint = Site(listener, metrics_app(metrics))
+            endpoint = Site(listener, metrics_app(metrics, project.settings.metrics_host))
         daemon = make_daemon(project, store, running, make_reporter(project.settings, as_json=request.as_json), metrics)
         server = UpServer(orders, second_site=endpoint)
         stack.enter_context(server.stops_recorded())
+        log_changes = apply_all(store, functions, project) if handover.declares else lambda: None
         channel.send(ready=report_of_timers(request, project, store, functions))
         orders.wait_to_fire()
-        return server.serve(DaemonInBackground(daemon))
+        log_changes()
+        status = server.serve(DaemonInBackground(daemon))
+        told.wait_for_last_lines(orders)
+        return status
 
 
 def warn_of_threads(running: Mapping[Environment, Executor]) -> None:
@@ -93,15 +101,6 @@ def make_daemon(
     if metrics:
         metrics.watch(daemon, store)
     return daemon
-
-
-def _count(metrics: Metrics, message: dict[str, Any]) -> None:
-    # What a web process has sent is not to be trusted: the user's code runs there.
-    with contextlib.suppress(TypeError, ValueError):
-        for endpoint, function, status, seconds in message.get("answered", ()):
-            metrics.answered(str(endpoint), str(function), int(status), float(seconds))
-    for process in message.get("replaced", ()):
-        metrics.replaced(process)
 
 
 class DaemonInBackground:

@@ -1,23 +1,66 @@
-"""Timers that functions declare: added to the store when `scheduler up` starts, and what changed is logged."""
+"""Timers that functions declare: added to the store when `scheduler up` starts, and what changed is logged.
+
+The process that has loaded the functions reports its declarations; the one that has the store applies them.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
+from ..core.timer import Environment
+from ..errors import SchedulerError
 from ..formats import display
+from ..formats.error_text import explained
 from ..functions.registry import Registry
 from ..project.project import Project
 from ..store.database import Store
 from ..store.declarations import Change, Effect, Synchronised, synchronise_valid
-from ..store.declared import read_declarations
+from ..store.declared import as_data, from_data, read_declarations
+
+#: Declarations as values that JSON knows.
+Reported = Mapping[str, Any]
 
 
-def synchronise_declared(store: Store, registry: Registry, project: Project) -> Synchronised:
+def reported(registry: Registry, project: Project) -> dict[str, Any]:
+    """The declarations of the functions, for another process."""
+    return as_data(read_declarations(registry, project.environment, project.settings.default_zone))
+
+
+def apply(store: Store, declared: Reported, project: Project, environment: Environment) -> Synchronised:
     """Add, change and disable timers of the store as the functions declare them; a wrong declaration is left out."""
-    settings, environment = project.settings, project.environment
-    declared = read_declarations(registry, environment, settings.default_zone)
-    return synchronise_valid(store, declared, environment, now=datetime.now(UTC), quota=settings.max_timers)
+    now, quota = datetime.now(UTC), project.settings.max_timers
+    return synchronise_valid(store, from_data(declared), environment, now=now, quota=quota)
+
+
+def apply_all(store: Store, functions: Mapping[str, Any], project: Project) -> Callable[[], None]:
+    """Apply what was reported of the functions and of those of a preview; the result logs what has changed.
+
+    What is wrong with the declarations of a preview is logged, and is no error.
+    """
+    done = apply(store, functions["declared"], project, project.environment)
+    log_preview = apply_preview(store, functions.get("preview_declared"), project, functions.get("preview_target"))
+
+    def log_all() -> None:
+        log_synchronised(done, functions["target"], logging.getLogger("scheduler.up"))
+        log_preview()
+
+    return log_all
+
+
+def apply_preview(store: Store, declared: Reported | None, project: Project, target: str | None) -> Callable[[], None]:
+    """The same for a preview alone, None for one that has not loaded."""
+    log = logging.getLogger("scheduler.stage")
+    if declared is None:
+        return lambda: None
+    try:
+        done = apply(store, declared, project, Environment.STAGE)
+    except SchedulerError as error:
+        text = explained(error)
+        return lambda: log.error("the timers that %s declares are not in the store: %s", target, text)
+    return lambda: log_synchronised(done, str(target), log)
 
 
 def log_synchronised(done: Synchronised, target: str, log: logging.Logger) -> None:

@@ -28,6 +28,7 @@ class ServedFunctions:
     target: str
     keys: tuple[str, str]
     registry: Callable[[], Registry]
+    hook_key: str | None = None
 
 
 def executors(
@@ -79,6 +80,7 @@ def _deployment(
         registry=registry,
         store=lambda: store,
         keys=lambda: served.keys,
+        hook_key=lambda: served.hook_key,
         # The functions that `up` serves see the environment that `up` was started in.
         environ=variables_of(environments[0].value) if own_target else {},
         folder=sources.folder if sources else None,

@@ -65,8 +65,9 @@ class Generation:
     @property
     def functions(self) -> dict[str, Any]:
         """What was reported of the functions, with those of the preview: None where that does not start."""
-        preview = self._preview.report("loaded").get("functions") if self._preview else None
-        return {**self._webs[0].report("loaded"), "preview_functions": preview}
+        preview = self._preview.report("loaded") if self._preview else {}
+        of_preview = {f"preview_{name}": preview.get(name) for name in ("functions", "declared", "target")}
+        return {**self._webs[0].report("loaded"), **of_preview}
 
     @property
     def timers(self) -> dict[str, Any]:

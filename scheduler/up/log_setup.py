@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 import threading
 from datetime import datetime, tzinfo
@@ -58,6 +59,11 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s  %(levelname)s  %(name)s: %(message)s")
         self._tz = tz
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, in which nobody can control the terminal, or begin a line that looks like another record."""
+        first, *others = super().format(record).split("\n")
+        return "\n".join([display.plain(first), *(f"    {display.plain(line)}" for line in others)])
+
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002
         return display.instant(datetime.fromtimestamp(record.created, self._tz), self._tz)
 
@@ -82,7 +88,12 @@ class JsonFormatter(logging.Formatter):
         if record.stack_info:
             shown["stack"] = self.formatStack(record.stack_info)
         # A function may print half of a surrogate pair, which UTF-8 cannot encode.
-        return json.dumps(shown, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+        text = json.dumps(shown, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+        return _CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+#: What JSON leaves as it is, although it controls a terminal: C1, separators of lines, directions.
+_CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 #: The attributes of a record that say which run or call it belongs to, in the order in which they are shown.

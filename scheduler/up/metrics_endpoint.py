@@ -6,10 +6,12 @@ Not on the engine's port, which is open to clients: they must not see the names 
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..engine import endpoints
+from ..engine.host import is_local
 
 if TYPE_CHECKING:
     from ..metrics import Metrics
@@ -33,8 +35,22 @@ def collected_metrics() -> Iterator[Metrics]:
         endpoints.watchers.remove(metrics.answered)
 
 
-def metrics_app(metrics: Metrics) -> Any:
-    """A WSGI app that answers every path with the metrics, in the format that the scraper accepts."""
+def metrics_app(metrics: Metrics, metrics_host: str) -> Any:
+    """A WSGI app that answers every path with the metrics, in the format that the scraper accepts.
+
+    Only by an address or a name of this machine: a page in a browser could read them by a name of its own.
+    """
     from prometheus_client import make_wsgi_app
 
-    return make_wsgi_app(metrics.registry)
+    app, own_names = make_wsgi_app(metrics.registry), frozenset((socket.gethostname().lower(), metrics_host.lower()))
+
+    def checked(environ: dict[str, Any], start_response: Any) -> Any:
+        host = environ.get("HTTP_HOST", "localhost")
+        if is_local(host, own_names):
+            return app(environ, start_response)
+        text = "The Host is not this machine's: use its address, its name, or the name in metrics_host.\n"
+        headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))]
+        start_response("403 Forbidden", headers)
+        return [text.encode()]
+
+    return checked

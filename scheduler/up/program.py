@@ -21,9 +21,9 @@ from .request import UpRequest
 
 #: Role → the function that serves it, imported when it is known which one this process has.
 ROLES: Mapping[str, str] = {
-    "web": "web:serve_live",
+    "web": "web:serve",
     "daemon": "daemon:serve_timers",
-    "stage": "web:serve_stage",
+    "stage": "web:serve",
     "service": "service:serve_all",
 }
 

@@ -13,9 +13,9 @@ from typing import Any
 from ..engine.credentials import our_keys
 from .announcement import announce, report_of_functions, report_of_timers, warn
 from .application import application, capacity
-from .call_log import call_log
-from .daemon import DaemonInBackground, log, make_daemon
-from .declared_timers import log_synchronised
+from .call_log import call_log, own_lines
+from .daemon import DaemonInBackground, make_daemon
+from .declared_timers import apply_all
 from .executors import ServedFunctions, executors
 from .handover import Channel, Handover
 from .http_server import Site, Stops, UpServer
@@ -25,76 +25,107 @@ from .request import UpRequest
 from .run_reports import make_reporter
 from .sockets import Sockets, inherited_sockets
 from .stop_signals import StopSignals
+from .told import Told
 from .web import load_and_declare, save_used_keys
 
 Values = dict[str, Any]
 
 
-def serve_alone(request: UpRequest, sockets: Sockets) -> int:
-    """Serve and fire timers in this very process until a stop signal; returns the exit status."""
+class _Alone:
+    """What happens beside serving where there is no supervisor."""
 
-    def ready(functions: Values, timers: Values) -> None:
-        announce(request, sockets, functions, timers)
+    def __init__(self, request: UpRequest, sockets: Sockets) -> None:
+        self._request = request
+        self._sockets = sockets
+
+    def begin(self, functions: Values) -> Values:
+        """The functions have loaded; returns them with those of a preview."""
+        return functions
+
+    def follow(self, told: Callable[[Channel], Told]) -> None:
+        """The store can take what others have to tell."""
+
+    def ready(self, functions: Values, timers: Values) -> None:
+        """All is ready; returns when timers may fire."""
+        announce(self._request, self._sockets, functions, timers)
         warn(timers)
 
-    return _serve(request, sockets, StopSignals(), lambda functions: functions, ready, declares=True)
+    def end(self) -> None:
+        """Nothing is served any more; returns when the store may be closed."""
+
+
+class _Supervised(_Alone):
+    """The same for a supervisor, which is told, and which tells of a preview."""
+
+    def __init__(self, request: UpRequest, sockets: Sockets, channel: Channel, orders: Orders) -> None:
+        super().__init__(request, sockets)
+        self._channel = channel
+        self._orders = orders
+        self._told: Told | None = None
+
+    def begin(self, functions: Values) -> Values:
+        self._channel.send(loaded=functions)
+        return self._orders.wait_for_start()
+
+    def follow(self, told: Callable[[Channel], Told]) -> None:
+        self._told = told(self._channel)
+        self._orders.on_message = self._told.take
+
+    def ready(self, functions: Values, timers: Values) -> None:  # noqa: ARG002
+        self._channel.send(ready=timers)
+        self._orders.wait_to_fire()
+
+    def end(self) -> None:
+        if self._told:
+            self._told.wait_for_last_lines(self._orders)
+
+
+def serve_alone(request: UpRequest, sockets: Sockets) -> int:
+    """Serve and fire timers in this very process until a stop signal; returns the exit status."""
+    return _serve(request, sockets, StopSignals(), _Alone(request, sockets), declares=True)
 
 
 def serve_all(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
     """The same for a supervisor: beside a preview, or while sources are watched."""
-
-    def begin(functions: Values) -> Values:
-        channel.send(loaded=functions)
-        return orders.wait_for_start()
-
-    def ready(_: Values, timers: Values) -> None:
-        channel.send(ready=timers)
-        orders.wait_to_fire()
-
     with ExitStack() as stack:
         sockets = inherited_sockets(handover, stack)
-        return _serve(
-            request,
-            sockets,
-            orders,
-            begin,
-            ready,
-            declares=handover.declares,
-        )
+        beside = _Supervised(request, sockets, channel, orders)
+        return _serve(request, sockets, orders, beside, declares=handover.declares)
 
 
-def _serve(
-    request: UpRequest,
-    sockets: Sockets,
-    stops: Stops,
-    begin: Callable[[Values], Values],
-    ready: Callable[[Values, Values], None],
-    *,
-    declares: bool,
-) -> int:
-    """Serve; `begin` is called with what was loaded and adds the functions of the preview, `ready` at the end."""
+def _serve(request: UpRequest, sockets: Sockets, stops: Stops, beside: _Alone, *, declares: bool) -> int:
     project = request.project()
     with ExitStack() as stack:
         os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
         store = stack.enter_context(request.open_store(project))
         store.check_writable()
         reporter = make_reporter(project.settings, as_json=request.as_json)
-        stack.enter_context(call_log(store, project, reporter))
+        writer = stack.enter_context(call_log(store, project))
+        stack.enter_context(own_lines(writer, reporter, project.environment.value))
         target = request.target_name(project)
-        loaded, done = load_and_declare(request, project, store, target, declares=declares)
-        functions = begin(report_of_functions(loaded, save_used_keys(project, request.generated_keys or {})))
+        loaded, declared = load_and_declare(request, project, target)
+        keys_from = save_used_keys(project, request.generated_keys or {})
+        functions = beside.begin(report_of_functions(loaded, keys_from, declared))
         keys = our_keys()
-        served = ServedFunctions(target, (keys.app_id or "", keys.app_key or ""), lambda: loaded.registry)
+        served = ServedFunctions(
+            target, (keys.app_id or "", keys.app_key or ""), lambda: loaded.registry, keys.hook_key
+        )
         running = executors(project, served, request.preview_source(project), store, stack)
         metrics = stack.enter_context(collected_metrics()) if sockets.metrics else None
         server = UpServer(
             stops,
             Site(sockets.live, application(loaded)),
             capacity=capacity(loaded),
-            second_site=Site(sockets.metrics, metrics_app(metrics)) if sockets.metrics and metrics else None,
+            second_site=Site(sockets.metrics, metrics_app(metrics, project.settings.metrics_host))
+            if sockets.metrics and metrics
+            else None,
         )
         daemon = make_daemon(project, store, running, reporter, metrics)
         stack.enter_context(server.stops_recorded())
-        ready(functions, report_of_timers(request, project, store, functions))
-        log_synchronised(done, target, log)
-        return server.serve(DaemonInBackground(daemon))
+        log_changes = apply_all(store, functions, project) if declares else lambda: None
+        beside.follow(lambda channel: Told(store, project, writer, channel, metrics))
+        beside.ready(functions, report_of_timers(request, project, store, functions))
+        log_changes()
+        status = server.serve(DaemonInBackground(daemon))
+        beside.end()
+        return status

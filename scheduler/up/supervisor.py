@@ -1,6 +1,6 @@
 """The supervisor of `scheduler up`: signals, listening sockets, the banner, and processes that are kept running.
 
-No code of the user runs here, nothing reads the store, and nothing waits without a bound. When a source file changes
+No code of the user runs here, nothing opens the store, and nothing waits without a bound. When a source file changes
 under --reload, a whole new generation of processes replaces the present one once it is ready.
 """
 
@@ -17,13 +17,16 @@ from typing import Any
 
 import click
 
+from ..core.timer import Environment
 from .announcement import announce, warn
 from .generation import Generation
 from .launch import Launch
+from .line_relay import LineRelay
 from .orphans import reap_orphans
 from .process import ChildProcess
 from .reload import Sources
 from .request import UpRequest
+from .run_reports import make_reporter
 from .sockets import Sockets
 from .stop_signals import StopSignals
 from .stopping import DRAIN_S, Stopping, has_gone, kill_named
@@ -33,6 +36,10 @@ log = logging.getLogger("scheduler.up")
 #: The longest sleep while something is going on, and otherwise; a message of a process, its end, or a signal wakes it.
 _LOOK_EVERY_S, _REST_S = 0.25, 1.0
 _AFTER_FAULT_S = 0.5
+#: How long the store may take for the last lines of calls.
+_LAST_LINES_S = 2.0
+#: The processes that have the store.
+_WITH_STORE = ("daemon", "service")
 #: How often is said what a start waits for.
 _SAY_WAITING_EVERY_S = 5.0
 
@@ -60,6 +67,10 @@ class Supervisor:
         #: Processes that end, and when each is killed; None: its runs have their own limits.
         self._retiring: dict[ChildProcess, float | None] = {}
         self._refusals: set[str] = set()
+        #: The process that has the store, once all processes are told to end.
+        self._last_daemon: ChildProcess | None = None
+        self._last_lines_until = float("-inf")
+        self._lines = LineRelay(make_reporter(self._settings, as_json=request.as_json))
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         os.set_blocking(self._woken, False)
@@ -112,6 +123,8 @@ class Supervisor:
             if process.exit_status() is None and (process.ready is not None or process.told):
                 process.look(now, elapsed_s)
         reap_orphans({process.pid for process in processes})
+        self._lines.report_dropped()
+        self._lines.pass_on(self._daemon)
         return now
 
     def _processes(self) -> list[ChildProcess]:
@@ -125,13 +138,36 @@ class Supervisor:
                 self._refusals.add(refusal)
                 stage = "stage: " if process.role == "stage" else ""
                 click.echo(f"Error: {stage}{refusal}", err=True)
-            elif message.get("answered"):
+            elif "lines" in message:
+                self._take_lines(message, process)
+            elif "stored" in message and process.role in _WITH_STORE:
+                self._lines.stored(int(message["stored"]))
+            elif "loaded" in message:
+                self._tell_of_preview(process)
+            if message.get("answered"):
                 self._tell_daemon(answered=message["answered"])
 
+    def _take_lines(self, message: dict[str, Any], process: ChildProcess) -> None:
+        is_stage = process.role == "stage"
+        environment = Environment.STAGE if is_stage else self._request.project().environment
+        with contextlib.suppress(TypeError, ValueError, KeyError):  # a function has forged it
+            self._lines.take(message, environment.value)
+
+    def _tell_of_preview(self, process: ChildProcess) -> None:
+        """A preview has loaded after the process with the store was told of the functions."""
+        if process.role == "stage" and self._serving and process in self._serving.processes:
+            self._tell_daemon(preview=process.loaded)
+
+    @property
+    def _daemon(self) -> ChildProcess | None:
+        """The process that has the store and is ready; None while there is none."""
+        processes = self._serving.processes if self._serving else ()
+        with_store = (process for process in processes if process.role in _WITH_STORE and process.ready is not None)
+        return next(with_store, self._last_daemon)
+
     def _tell_daemon(self, **message: Any) -> None:
-        for process in self._serving.processes if self._serving else ():
-            if process.role == "daemon" and process.ready is not None:
-                process.send(**message)
+        if (daemon := self._daemon) is not None:
+            daemon.send(**message)
 
     # Generations
 
@@ -216,13 +252,14 @@ class Supervisor:
         """Forget retired processes that have ended, and kill those whose time has passed, or that hang."""
         for process, kill_at in list(self._retiring.items()):
             if has_gone(process, now):
+                self._take_messages(process)
                 del self._retiring[process]
             elif now >= kill_at if kill_at is not None else process.silent_s > self._launch.silence_s(process.role):
                 kill_named(process)
 
     def _end(self, status: int | None) -> int:
         """End all processes; the exit status, unless one is given already."""
-        processes = self._processes()
+        processes, self._last_daemon = self._processes(), self._daemon
         self._serving = self._coming = None
         self._retiring = dict.fromkeys(processes)
         # So that no client connects to a port at which nobody answers any more; metrics are served to the end.
@@ -231,9 +268,30 @@ class Supervisor:
         stopping = Stopping(processes, self._signals.received, self._settings.stop_timeout_s, self._launch.silence_s)
         if status is not None:
             stopping.at_once()
+        has_all_lines = False
         while not stopping.is_over:
-            stopping.look(self._look())
+            now = self._look()
+            stopping.look(now)
+            has_all_lines = has_all_lines or self._passes_on_last_lines(processes, now)
+        for process in processes:
+            self._take_messages(process)
+        self._lines.end()
         return stopping.status if status is None else status
+
+    def _passes_on_last_lines(self, processes: Sequence[ChildProcess], now: float) -> bool:
+        """Pass on the lines of processes that answer HTTP when these have ended; returns whether that is done."""
+        others = [process for process in processes if process is not self._last_daemon]
+        if not all(has_gone(process, now) for process in others):
+            self._last_lines_until = now + _LAST_LINES_S
+            return False
+        for process in others:
+            self._take_messages(process)
+        self._lines.report_dropped(at_the_end=True)
+        self._lines.pass_on(self._last_daemon)
+        if not self._lines.is_passed_on and now < self._last_lines_until:
+            return False
+        self._tell_daemon(last_lines=True)
+        return True
 
 
 def _select(sources: Sequence[Any], timeout_s: float) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from scheduler.core.zones import zone
+from scheduler.engine import capture
 from scheduler.engine.capture import CapturedLine
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.log_lines import LineFilter, LinePosition, LogLine, LogLines
-from scheduler.up.call_log import CallLogWriter
+from scheduler.up.call_log import CallLogWriter, own_lines
 from scheduler.up.run_reports import JsonReporter
 from tests.scheduler.command_line import CommandLine
 from tests.waiting import eventually
@@ -89,25 +92,31 @@ def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None
     assert command_line.run("logs", "--request", "r1").stdout.count("\n") == 1
 
 
-def call_log_writer(store: Store) -> CallLogWriter:
+@contextmanager
+def lines_kept(store: Store) -> Iterator[Callable[[int, str], None]]:
+    """Within the block, the function prints a number as a line of a function."""
     reporter = JsonReporter(zone("Asia/Shanghai"))
-    return CallLogWriter(store, "production", keep=timedelta(days=30), reporter=reporter)
+    with (
+        closing(CallLogWriter(store, keep=timedelta(days=30))) as writer,
+        own_lines(writer, reporter, "production"),
+    ):
+        yield lambda n, function: capture._sinks[-1](CapturedLine(datetime.now(UTC), "info", str(n), function, f"r{n}"))
 
 
-def captured(n: int) -> CapturedLine:
-    return CapturedLine(datetime.now(UTC), "info", str(n), "hello", f"r{n}")
+def texts(store: Store) -> list[str]:
+    return [found.text for found in LogLines(store).latest(LineFilter(), 2000)[0]]
 
 
 def test_calls_may_print_600_lines_a_minute(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """Further ones are counted, and the count is a line of its own."""
-    writer = call_log_writer(store)
-    for n in range(1000):
-        writer(captured(n))
-    writer.close()
-    kept, _ = LogLines(store).latest(LineFilter(), 2000)
-    count = "400 lines were dropped: calls may print 600 lines a minute"
-    assert sorted(found.text for found in kept) == sorted([*map(str, range(600)), count])
-    assert capsys.readouterr().out.count("\n") == 601
+    """Of which one function may not print the last hundred; further ones are counted, and the count is a line."""
+    with lines_kept(store) as print_line:
+        for n in range(1000):
+            print_line(n, "loud")
+        for n in range(1000, 1030):
+            print_line(n, "quiet")
+    count = "510 lines were dropped, 500 of them of loud, since calls may print 600 lines a minute"
+    assert sorted(texts(store)) == sorted([*map(str, [*range(500), *range(1000, 1020)]), count])
+    assert capsys.readouterr().out.count("\n") == 521
 
 
 def test_lines_wait_for_a_store_that_does_not_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,11 +130,10 @@ def test_lines_wait_for_a_store_that_does_not_answer(store: Store, monkeypatch: 
         kept(self, lines)
 
     monkeypatch.setattr(LogLines, "add", add)
-    writer = call_log_writer(store)
-    writer(captured(1))
-    eventually(lambda: LogLines(store).latest(LineFilter(), 5)[0])
-    writer.close()
-    assert [found.text for found in LogLines(store).latest(LineFilter(), 5)[0]] == ["1"]
+    with lines_kept(store) as print_line:
+        print_line(1, "hello")
+        eventually(lambda: texts(store))
+    assert texts(store) == ["1"]
 
 
 def test_lines_that_the_store_refuses_keep_no_others_out(
@@ -140,9 +148,8 @@ def test_lines_that_the_store_refuses_keep_no_others_out(
         kept(self, lines)
 
     monkeypatch.setattr(LogLines, "add", add)
-    writer = call_log_writer(store)
-    writer(captured(1))
-    eventually(lambda: "1 lines that calls printed could not be stored" in caplog.text)
-    writer(captured(2))
-    writer.close()
-    assert [found.text for found in LogLines(store).latest(LineFilter(), 5)[0]] == ["2"]
+    with lines_kept(store) as print_line:
+        print_line(1, "hello")
+        eventually(lambda: "1 lines that calls printed could not be stored" in caplog.text)
+        print_line(2, "hello")
+    assert texts(store) == ["2"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -68,6 +70,19 @@ def test_an_exported_list_imports_the_same_timers(some: list[Timer]) -> None:
     """As CSV and as JSON, for every valid timer."""
     assert read(timer_lists.as_csv(some)) == some
     assert read(json.dumps([timer_lists.record(timer) for timer in some], indent=2)) == some
+
+
+@pytest.mark.parametrize(
+    "name",
+    ['=HYPERLINK("http://evil.example")', "+1", "-1", "@SUM(A1)", "'=1", "''=1", "'quoted", "'", " =1".strip(), "a=1"],
+)
+def test_a_spreadsheet_computes_nothing_of_an_exported_list(name: str) -> None:
+    """A cell that it would take for a formula begins with a quote, which import takes off again."""
+    timer = Timer(name=name, function="f", trigger=Every(60))
+    text = timer_lists.as_csv([timer])
+    (_, row) = csv.reader(io.StringIO(text))
+    assert row[0][0] not in "=+-@"
+    assert read(text) == [timer]
 
 
 @settings(max_examples=300, deadline=None)

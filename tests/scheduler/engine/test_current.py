@@ -100,7 +100,7 @@ def test_the_timer_of_a_call(engine: Engine, client: Client, headers: dict[str, 
     """It is in the headers, never in the body; an invalid header counts as none."""
     seen: list[Any] = []
     engine.define("f")(lambda: seen.append(engine.current.timer))
-    client.call("f", headers=WITH_KEY | headers)
+    client.call("f", headers=WITH_HOOK_KEY | headers)
     assert seen == [timer]
 
 

@@ -159,6 +159,17 @@ def test_what_stands_between_chunks_is_short(start: str) -> None:
         (HEAD + "Transfer-Encoding: gzip\n\n", 501),
         (HEAD + "Transfer-Encoding: chunked\n\nzz\n", 400),
         ("GET http://[ HTTP/1.1\n\n", 400),
+        ("GET /__engine/1/ping HTTP/1.1\n\n", 400),
+        ("GET /__engine/1/ping HTTP/1.1\nHost:\n\n", 400),
+        ("GET /__engine/1/ping HTTP/1.1\nHost: x\nHost: x\n\n", 400),
+        ("GET /__engine/1/ping HTTP/1.1\nHost: x, y\n\n", 400),
+        ("GET /__engine/1/ping HTTP/1.1\nHost: a@b/c\n\n", 400),
+        ("GET /__engine/1/ping HTTP/1.0\nHost: a@b/c\n\n", 400),
+        ("GET /__engine/1/ping HTTP/1.9\nHost: x\n\n", 400),
+        ("GET /__engine/1/ping HTTP/2.0\nHost: x\n\n", 400),
+        ("PRI * HTTP/2.0\n\nSM\n\n", 400),
+        ("CONNECT x:443 HTTP/1.1\nHost: x:443\n\n", 400),
+        (HEAD + "Content-Length: 5\nTransfer-Encoding: chunked\n\n0\n\nGET / HTTP/1.1\nHost: x\n\n", 400),
         (HEAD + f"Content-Length: {'9' * 5_000}\n\n", 400),
         (HEAD + f"Content-Length: {'9' * 4_000}\n\n", 413),
         (HEAD + f"X: {'x' * MAX_HEADER_BYTES}\n\n", 431),
@@ -176,6 +187,16 @@ def test_a_request_that_is_no_http_is_refused_in_json(request_text: str, status:
     assert json.loads(body).keys() == {"code", "error", "requestId"}
     assert json.loads(body)["error"] == http_connection.FAILURES[status].error
     assert APP_KEY.encode() not in body
+
+
+@pytest.mark.parametrize(
+    "head", ["HTTP/1.0\n", "HTTP/1.0\nHost: x\n", "HTTP/1.1\nHost: [::1]:3000\nConnection: close\n"]
+)
+def test_a_request_with_a_sound_host_is_answered(head: str) -> None:
+    """HTTP/1.0, which probes speak, knows none."""
+    with serving(engine()) as url, connected(url) as client:
+        client.sendall(wire(f"GET /__engine/1/ping {head}\n"))
+        assert read(client)[0].split()[1] == b"200"
 
 
 @pytest.mark.parametrize("start", [HEAD, HEAD + "Content-Length: 1000\n\n"])
@@ -244,7 +265,7 @@ def test_the_failure_of_a_site_is_answered_in_json() -> None:
         raise ZeroDivisionError("the fault of the site")
 
     with serving(Engine(site)) as url, connected(url) as client:
-        client.sendall(wire("GET / HTTP/1.1\nConnection: close\n\n"))
+        client.sendall(wire("GET / HTTP/1.1\nHost: x\nConnection: close\n\n"))
         head, body = read(client)
     assert head.startswith(b"HTTP/1.1 500 ")
     assert json.loads(body)["error"] == "Internal server error."

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
+from typing import Any
 
 import pytest
 
 from scheduler.engine import Engine
-from scheduler.engine.routes import match
+from scheduler.engine.routes import match, refusal
 from tests.scheduler.engine.wsgi_client import Client
 
 
@@ -39,38 +41,109 @@ def test_the_engine_answers_its_paths(path: str, answer: str, names: tuple[str, 
     assert (matched.endpoint.name, matched.names) == (answer, names)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "",
-        "/",
-        "/1.1",
-        "/1.1/",
-        "/1.1/functions",
-        "/1.1/functions/",
-        "/1.1/functions/hello/",
-        "/1.1/functions//hello",
-        "/1.1/functions/a/b/c",
-        "/1.1/functionsX",
-        "/1.1/functionsX/hello",
-        "/1.1/call/a/b",
-        "/1.1/ping",
-        "/1.2/functions/hello",
-        "/1.10/functions/hello",
-        "/functions/hello",
-        "/x/1.1/functions/hello",
-        "/__engine",
-        "/__engine/ping",
-        "/__engine/1/pingX",
-        "/__engine/1/ping//",
-        "/__engineX/1/ping",
-        "/1.1//functions/hello",
-        "/1.1/Functions/hello",
-    ],
-)
+OF_THE_SITE = [
+    "",
+    "/",
+    "/1",
+    "/1.1",
+    "/1.1/",
+    "/1.1/functionsX",
+    "/1.1/functionsX/hello",
+    "/1.1/pages/functions",
+    "/1.2/functions/hello",
+    "/1.10/functions/hello",
+    "/functions/hello",
+    "/x/1.1/functions/hello",
+    "/1/users",
+    "/1/classes/Todo",
+    "/users",
+    "/__engineX/1/ping",
+    "/%",
+    "/%zz/%e4%bd",
+]
+REFUSED = [
+    "/1.1/functions",
+    "/1.1/functions/",
+    "//1.1/functions",
+    "/1/functions",
+    "/1.1/functions/hello/",
+    "/1.1/functions//hello",
+    "/1.1//functions/hello",
+    "/1.1//functions//hello",
+    "/1.1/functions/a/b/c",
+    "/1.1/call",
+    "/1.1/call/",
+    "/1.1/call/a/b",
+    "/1/call/",
+    "/1.1/ping",
+    "/1.1/Functions/hello",
+    "/1.1/FUNCTIONS/hello",
+    "/__ENGINE/1.1/functions/hello",
+    "/__engine",
+    "/__engine/",
+    "/__engine/ping",
+    "/__engine/1.1",
+    "/__engine//1.1/functions/hello",
+    "/__engine/1/pingX",
+    "/__engine/1/ping//",
+    "/1.1/./functions/hello",
+    "/./1.1/functions/hello",
+    "/x/../1.1/functions/hello",
+    "/../1.1/functions/hello",
+    "/1.1/x/../functions/hello",
+    "/1.1/functions;v=1/hello",
+    "/1.1;v=1/functions/hello",
+    "/1.1\\functions\\hello",
+    "\\1.1\\functions\\hello",
+    "/1.1 /functions/hello",
+    "/1.1/functions /hello",
+    "/ 1.1/functions/hello",
+    "/1.1/functions\t/hello",
+    "/1.1/functions\0/hello",
+    "/1.1/functions\xa0/hello",
+    "/1.1%2Ffunctions%2Fhello",
+    "/1.1/%66unctions/hello",
+    "/1.1/%2566unctions/hello",
+    "/1.1/%252e%252e/1.1/functions/hello",
+    "/1.1/functions?/hello",
+]
+
+
+@pytest.mark.parametrize("path", OF_THE_SITE)
 def test_every_other_path_is_the_sites(path: str) -> None:
     """Whole segments are compared, so that similar paths belong to the site."""
-    assert match(path) is None
+    assert (match(path), refusal(path)) == (None, None)
+
+
+@pytest.mark.parametrize("path", REFUSED)
+def test_what_begins_like_an_engine_path_never_reaches_the_site(path: str) -> None:
+    """A site that answers every path would have a client take an unknown function for a success."""
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path}
+    started: list[str] = []
+    (body,) = Engine(_reached)(environ, lambda status, headers: started.append(status) or _no_write)  # type: ignore[func-returns-value]
+    assert started == ["404 Not Found"]
+    assert json.loads(body)["error"] == "Not found: functions are called at /1.1/functions/NAME."
+    assert Engine(_reached).body_limit(environ) == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["classes/Todo", "users", "login", "roles/1", "files", "push", "installations", "Classes/Todo", "batch"]
+)
+def test_the_data_storage_is_not_here(path: str) -> None:
+    """A 404 says so, and no client takes a page of the site for its objects; a page of another origin reads it."""
+    client = Client(Engine(_reached))
+    sentence = "Not found: the data storage of LeanCloud is not here; this engine serves functions and hooks."
+    assert client.post(f"/1.1/{path}").failure == (404, 404, sentence)
+    preflight = client.request("OPTIONS", f"/1.1/{path}", headers={"Origin": "https://shop.example"})
+    assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (204, "https://shop.example")
+
+
+def _reached(environ: Any, start_response: Any) -> Any:
+    raise AssertionError(f"the site got {environ['PATH_INFO']}")
+
+
+def _no_write(_: bytes) -> None:
+    raise AssertionError
 
 
 def test_a_name_in_the_path_is_utf_8() -> None:

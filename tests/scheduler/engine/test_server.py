@@ -333,7 +333,7 @@ def test_ping_answers_while_every_page_of_the_site_hangs() -> None:
             thread.start()
         assert all(hanging.acquire(timeout=5) for _ in range(2))
         assert httpx.get(url + "/__engine/1/ping", timeout=5).status_code == 200
-        answers = raw(url, "GET //__engine/1.1/ping/ HTTP/1.1\r\n\r\n" * 3)
+        answers = raw(url, "GET //__engine/1.1/ping/ HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
         assert answers.count(b" 200 OK") == 3
         release.set()
         for thread in threads:

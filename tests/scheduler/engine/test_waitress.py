@@ -102,7 +102,7 @@ def test_a_connection_has_what_ours_uses(server: Any) -> None:
 def test_a_request_has_what_ours_uses(server: Any) -> None:
     """Also a chunked one, whose unfinished sizes are bounded."""
     request = IncomingRequest(server.adj)
-    request.received(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    request.received(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     assert missing(request, PARSER) == ""
     assert missing(request.body_rcv, "control_line trailer __len__") == ""
 
