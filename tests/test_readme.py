@@ -1,4 +1,4 @@
-"""The examples of both READMEs run: the Python ones line by line, the shell ones as far as they end by themselves."""
+"""The examples of both READMEs and of the page on the timer service run: Python line by line, commands if they end."""
 
 import re
 import shlex
@@ -13,6 +13,7 @@ from tests.scheduler.command_line import CommandLine
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.zh-CN.md")
+PAGES = (*READMES, "docs/timer-service.md")
 #: Commands that go on until they are stopped, or need a daemon; tests of their own run them.
 ENDLESS = ("up", "demo", "-f", "run")
 
@@ -26,7 +27,7 @@ def examples(name: str) -> list[Example]:
     return list(Sybil([PythonCodeBlockParser()]).parse(ROOT / name).examples())
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_the_python_examples_print_what_they_say(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Python block runs, in the order of the page, and what it writes stays in a folder of its own."""
     found = examples(name)
@@ -36,7 +37,7 @@ def test_the_python_examples_print_what_they_say(name: str, tmp_path: Path, monk
         example.evaluate()
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_the_commands_of_the_first_five_minutes_work(name: str, command_line: CommandLine) -> None:
     """Whoever copies the README's cloud.py and its commands gets no error."""
     cloud = next(block for block in blocks(name, "python") if "@engine.define" in block)
@@ -49,8 +50,14 @@ def test_the_commands_of_the_first_five_minutes_work(name: str, command_line: Co
 
 
 def test_both_readmes_begin_with_the_same_two_commands() -> None:
-    """The first block is the demo and the tests, each complete on one line."""
+    """The demo, which installs nothing but what it needs, and the tests; each complete on one line."""
     first, second = (blocks(name, "sh")[0] for name in READMES)
     assert first == second
-    install = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m "
-    assert first.splitlines() == [f"{install}scheduler demo", f"{install}pytest -q"]
+    venv = "python3 -m venv .venv && .venv/bin/pip install -e '.[{}]' && .venv/bin/python -m {}"
+    assert first.splitlines() == [venv.format("scheduler", "scheduler demo"), venv.format("test", "pytest -q")]
+
+
+def test_both_readmes_are_short() -> None:
+    """What there is more to say stands on the pages that they link."""
+    for name in READMES:
+        assert len((ROOT / name).read_text().splitlines()) <= 160, name

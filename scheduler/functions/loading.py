@@ -73,6 +73,8 @@ def _import(name: str, shown: str, file: Path | None) -> ModuleType:
         raise TargetError(
             f"{shown} raised while it was imported: {_place(error, file)}{rename or _advice(error)}"
         ) from error
+    if _threads_are_patched():
+        raise TargetError(f"{shown}: {_PATCHED}")
     if file is not None and Path(getattr(module, "__file__", None) or "").resolve() != file:
         raise TargetError(f"{shown}: another module is named {name!r} too; rename the file")
     return module
@@ -82,9 +84,9 @@ _LEANCLOUD = (
     "; change the line to `from scheduler.engine import …`, or install LeanCloud's SDK beside this package: "
     "docs/migrating-from-leancloud.md says how"
 )
-_GEVENT = (
-    "; if the module calls gevent's monkey.patch_all(), remove that: functions run in threads and processes, which it "
-    "replaces"
+_PATCHED = (
+    "it replaces Python's threads by gevent's (monkey.patch_all), with which limits and workers cannot work; remove "
+    "that line"
 )
 
 
@@ -92,8 +94,12 @@ def _advice(error: BaseException) -> str:
     """What a project of LeanCloud has to change, where the error comes of that."""
     if isinstance(error, ModuleNotFoundError) and error.name == "leancloud":
         return _LEANCLOUD
+    return f"; {_PATCHED}" if _threads_are_patched() else ""
+
+
+def _threads_are_patched() -> bool:
     patched = getattr(sys.modules.get("gevent.monkey"), "is_module_patched", None)
-    return _GEVENT if patched is not None and patched("threading") else ""
+    return patched is not None and bool(patched("threading"))
 
 
 def _place(error: BaseException, file: Path | None) -> str:

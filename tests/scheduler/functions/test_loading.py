@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -122,3 +123,22 @@ def test_a_file_with_the_name_of_another_module_is_refused(tmp_path: Path) -> No
     with pytest.raises(TargetError, match="another module is named 'json' too; rename the file"):
         load(str(tmp_path / "json.py"))
     sys.path.remove(str(tmp_path))
+
+
+def test_patched_threads_are_refused(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the wsgi.py of LeanCloud's sample project patches them; also where that makes the import fail."""
+    monkey = types.ModuleType("gevent.monkey")
+    monkey.is_module_patched = lambda name: name == "threading"  # type: ignore[attr-defined]
+    for text in (ENGINE, "1 / 0\n"):
+        monkeypatch.setitem(sys.modules, "gevent.monkey", monkey)
+        with pytest.raises(TargetError, match=r"gevent's \(monkey\.patch_all\), .*; remove that line"):
+            load(str(write(text)))
+
+
+def test_a_line_that_imports_leancloud_is_to_be_changed(
+    write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its SDK is not installed."""
+    monkeypatch.setitem(sys.modules, "leancloud", None)
+    with pytest.raises(TargetError, match="change the line to `from scheduler"):
+        load(str(write("from leancloud import Engine\n")))

@@ -1,4 +1,4 @@
-"""nginx in front of the service, by the block of the page on moving from LeanCloud, with TLS."""
+"""nginx in front of the service, by the block of the page on deployment, with TLS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from scheduler.core.deadlines import FUNCTION_LIMIT_S
 from scheduler.engine.body import LIMIT_BYTES
-from tests.scheduler.migration_page import files, variables
+from tests.scheduler.migration_page import deployment_files, files, variables
 from tests.scheduler.up_process import up
 from tests.waiting import PATIENCE_S, eventually
 
@@ -89,7 +89,7 @@ class _nginx:
         _make_certificate(folder)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
-        server = files()["shop.conf"]
+        server = deployment_files()["shop.conf"]
         for before, after in (
             ("listen 443 ssl;", f"listen 127.0.0.1:{self._port} ssl;"),
             ("/etc/ssl/", f"{folder}/"),
