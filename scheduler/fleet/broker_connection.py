@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-#: How long connecting to a broker may take.
-CONNECT_S = 5
-#: How long Redis and RabbitMQ may take to answer; more than a blocking read of Redis takes, which is six seconds.
-ANSWER_S = 10
+#: How long connecting to a broker may take, and how long Redis and RabbitMQ may take to answer. A worker that has an
+#: event loop keeps no limits meanwhile, and its daemon takes it for lost LOST_S after a limit (executor.py).
+CONNECT_S, ANSWER_S = 4, 4
 #: How often a worker that waits for messages checks whether it was asked to end: a signal does not end the wait.
 SIGNAL_S = 0.25
 

@@ -5,6 +5,7 @@ Named in Celery's settings (broker.py); nothing else imports it.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -145,10 +146,9 @@ class Transport(Arriving, pgmq.Transport):
 
 def _is_shutting_down() -> bool:
     """Whether a signal has asked this worker to end."""
-    # Imported here because daemons, which only send, do not need it.
-    from celery.worker import state  # type: ignore[import-untyped, import-not-found, unused-ignore]
-
-    return state.should_stop is not None
+    # Not imported: daemons, which only send, have no need for it.
+    state = sys.modules.get("celery.worker.state")
+    return state is not None and state.should_stop is not None
 
 
 class OneConnection:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import queue
+import shutil
 import signal
 import threading
 import time
@@ -59,7 +60,8 @@ class Stopping:
 
     def _watch(self) -> None:
         node, _ = self._signals.get()
-        (self._folder / _STOPPING).touch()
+        with contextlib.suppress(OSError):
+            (self._folder / _STOPPING).touch()
         if state.active_requests:
             log.info("stopping: %s; a second signal ends it at once", _what_goes_on())
         give_up_at = time.monotonic() + self._longest_s() + END_S
@@ -88,6 +90,7 @@ class Stopping:
                 self._writer.child_was_killed(child.pid, f"{node}/{child.pid}")
             self._writer.close(AT_ONCE_S)
         finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
             os._exit(status)
 
 

@@ -132,16 +132,27 @@ def test_a_worker_goes_on_when_its_database_does(database: str, relay: Relay, tm
 
 
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-@pytest.mark.parametrize("moment", ["consuming", "connecting"])
+@pytest.mark.parametrize("moment", ["consuming", "connecting", "running"])
 def test_a_broker_that_stands_still(
     request: pytest.FixtureRequest, database: str, broker: str, moment: str, tmp_path: Path
 ) -> None:
-    """While a worker waits for messages, and while it connects."""
+    """While a worker waits for messages, while it connects, and while a function runs, whose limit holds."""
     url = make_url(request.getfixturevalue(broker).url)
     assert url.port is not None
     with relay_to(url.port) as relay:
         address = url.set(port=relay.port).render_as_string(hide_password=False)
         with worker_on(tmp_path, database, address) as worker:
+            if moment == "running":
+                with (
+                    Store(database) as store,
+                    WatchedDaemon(store, url.render_as_string(hide_password=False)) as watched,
+                ):
+                    path = tmp_path / "pids"
+                    watched.add("sleep", "sleep", limit_s=2.0, params={"path": str(path)})
+                    (run_id,) = watched.begin("sleep")
+                    eventually(path.exists)
+                    relay.stand_still()
+                    assert watched.end_of(run_id)[0].outcome is Outcome.TIMED_OUT
             relay.stand_still()
             if moment == "connecting":
                 relay.cut()
