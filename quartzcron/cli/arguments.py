@@ -11,6 +11,7 @@ from typing import NoReturn
 from ..errors import echoed, shortened
 from ..fields import FIRST_YEAR, LAST_YEAR
 
+_LONGEST_TIME = 200
 # A time as the commands print it: after the offset, the zone's name says nothing more.
 _OWN_FORM = re.compile(r"(.*\d\d:\d\d(?::\d\d)?[+-]\d\d:\d\d(?::\d\d)?) +[A-Za-z+-][\w+:-]*\Z", re.ASCII)
 
@@ -28,15 +29,28 @@ class Parser(argparse.ArgumentParser):
         super().error(shortened(message) + hint * ("unrecognized arguments" in message))
 
 
-def with_joined_offsets(arguments: list[str]) -> list[str]:
-    """The arguments with `--tz -05:00` as `--tz=-05:00`: argparse takes a word with a minus for an option."""
+def with_joined_values(arguments: list[str]) -> list[str]:
+    """The arguments with the values of two options joined to them, which argparse would not take as they are.
+
+    `--tz -05:00` becomes `--tz=-05:00`, since a word with a minus is an option elsewhere. `--calendar cn` becomes
+    `--calendar=cn`; without a value, or before an expression, which has blanks, `--calendar` becomes `--calendar=`.
+    """
     joined: list[str] = []
-    for argument in arguments:
-        if joined and joined[-1] == "--tz" and argument[:1] == "-" and argument[1:2].isdigit():
+    for place, argument in enumerate(arguments):
+        last = joined[-1] if joined else ""
+        if last == "--tz" and argument[:1] == "-" and argument[1:2].isdigit():
             joined[-1] = f"--tz={argument}"
+        elif last == "--calendar=" and arguments[place - 1] == "--calendar" and _is_calendar(argument):
+            joined[-1] = f"--calendar={argument}"
         else:
-            joined.append(argument)
+            joined.append("--calendar=" if argument == "--calendar" else argument)
     return joined
+
+
+def _is_calendar(argument: str) -> bool:
+    """Whether a word after --calendar is a name: a file, or a word that is neither an option nor an expression."""
+    is_file = argument.lower().endswith((".ics", ".csv"))
+    return is_file or (argument[:1] != "-" and len(argument.split()) == 1)
 
 
 def count(text: str) -> int:
@@ -67,8 +81,10 @@ def moment(text: str | None, zone: tzinfo) -> datetime:
     words["yesterday"] = _midnight(now) - timedelta(days=1)
     if text.strip().lower() in words:
         return words[text.strip().lower()]
-    text = _OWN_FORM.sub(r"\1", text.strip())
     try:
+        if len(text) > _LONGEST_TIME:  # the pattern takes minutes for a long text
+            raise ValueError(text)
+        text = _OWN_FORM.sub(r"\1", text.strip())
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # dateutil only warns of a zone abbreviation that it does not know
             time = parser.parse(text, default=_midnight(now).replace(tzinfo=None))

@@ -1,6 +1,7 @@
 """The commands: python -m quartzcron next "0 0 8 ? * MON" --tz Asia/Shanghai -n 5
 
-    python -m quartzcron next "0 0 8 ? * MON" --year 2026 --calendar [--svg year.svg]
+    python -m quartzcron next "0 0 8 ? * MON" --year 2026 [--svg year.svg]
+    python -m quartzcron next "0 0 17 L * ?" --calendar cn --roll preceding
     python -m quartzcron check crons.txt
 
 A command is a function and a row in COMMANDS. Results go to stdout, as text or, with --json, as one JSON value; errors
@@ -24,14 +25,15 @@ from ..errors import CronError, CronSyntaxError, echoed, shortened
 from ..expression import CronExpression
 from ..text.describe import LANGUAGES
 from ..version import version
+from ..wall.rolls import CONVENTIONS
 from ..zones.dst_policies import QUARTZ, VIXIE
 from ..zones.lookup import local_zone, named_zone
-from .arguments import Parser, UsageError, count, moment, with_joined_offsets, year
+from .arguments import Parser, UsageError, count, moment, with_joined_values, year
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    options = _parser().parse_args(with_joined_offsets(sys.argv[1:] if arguments is None else arguments))
+    options = _parser().parse_args(with_joined_values(sys.argv[1:] if arguments is None else arguments))
     try:
         status: int = options.run(options)
     except CronSyntaxError as error:
@@ -48,13 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def next_fires(options: argparse.Namespace) -> int:
     """The next fire times after a moment, or a year of them as a calendar."""
-    if options.calendar or options.svg or options.year:
+    if options.calendar == "" or options.svg or options.year:
         return _print_calendar(options)
     return _print_fires(options, CronExpression.next_fire)
 
 
 def previous_fires(options: argparse.Namespace) -> int:
     """The last fire times before a moment, latest first."""
+    if options.calendar == "":
+        raise UsageError("--calendar needs a name: cn, de-by, FILE.ics or FILE.csv")
     return _print_fires(options, CronExpression.prev_fire)
 
 
@@ -62,7 +66,7 @@ def _print_fires(
     options: argparse.Namespace, step: Callable[[CronExpression, datetime | None], datetime | None]
 ) -> int:
     zone = _zone(options)
-    expression = CronExpression(options.expression, tz=zone, dst=options.dst)
+    expression = _expression(options, zone)
     fires: list[datetime] = []
     fire = step(expression, moment(options.moment, zone))
     while fire is not None and len(fires) < options.n:
@@ -75,14 +79,36 @@ def _print_fires(
     else:
         why = "the expression never fires" if expression.never_fires else "there is no such fire time in 1970-2099"
         print(f"quartzcron: {why}", file=sys.stderr)
+    _print_caution(expression, fires)
     return 0 if fires else 1
+
+
+def _expression(options: argparse.Namespace, zone: tzinfo) -> CronExpression:
+    """The expression, by the calendar of working days if one is given."""
+    expression = CronExpression(options.expression, tz=zone, dst=options.dst)
+    if not options.calendar:
+        if options.roll:
+            raise UsageError("--roll needs --calendar: cn, de-by, FILE.ics or FILE.csv")
+        return expression
+    from .working_days import calendar_of
+
+    return expression.on(calendar_of(options.calendar), options.roll or "skip")
+
+
+def _print_caution(expression: CronExpression, times: list[datetime]) -> None:
+    if expression.known_until is not None:
+        from .working_days import caution
+
+        text = caution(expression, times)
+        if text:
+            print(f"quartzcron: {text}", file=sys.stderr)
 
 
 def _print_calendar(options: argparse.Namespace) -> int:
     from .heatmap import Heatmap, as_svg, as_text
 
     zone = _zone(options)
-    expression = CronExpression(options.expression, tz=zone, dst=options.dst)
+    expression = _expression(options, zone)
     heatmap = Heatmap(expression, options.year or moment(options.moment, zone).year, zone)
     if options.svg and options.svg != "-":
         try:
@@ -95,6 +121,7 @@ def _print_calendar(options: argparse.Namespace) -> int:
         print(json.dumps({str(day): fires for day, _, _, fires in heatmap.days() if fires}))
     else:
         print(as_text(heatmap, coloured=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    _print_caution(expression, [datetime(heatmap.year, 12, 31)])
     return 0 if any(heatmap.counts) else 1
 
 
@@ -216,11 +243,24 @@ def _add_fire_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _add_calendar_arguments(parser: argparse.ArgumentParser, *, alone: str) -> None:
+    what = f"calendar of working days: a country, such as cn or de-by, FILE.ics or FILE.csv{alone}"
+    parser.add_argument("--calendar", metavar="NAME", help=what)
+    parser.add_argument(
+        "--roll", choices=CONVENTIONS, metavar="HOW", help=f"fires on days off: {', '.join(CONVENTIONS)}"
+    )
+
+
+def _add_previous_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_fire_arguments(parser)
+    _add_calendar_arguments(parser, alone="")
+
+
 def _add_next_arguments(parser: argparse.ArgumentParser) -> None:
     _add_fire_arguments(parser)
-    parser.add_argument("--calendar", action="store_true", help="print a year as a calendar, shaded by fires per day")
-    parser.add_argument("--year", type=year, help="year of the calendar, 1970 to 2099 (this one)")
-    parser.add_argument("--svg", metavar="FILE", help="write the calendar to a file as SVG, - for standard output")
+    _add_calendar_arguments(parser, alone="; alone, print a year as a calendar, shaded by fires per day")
+    parser.add_argument("--year", type=year, help="year to print as a calendar, 1970 to 2099 (this one)")
+    parser.add_argument("--svg", metavar="FILE", help="write the year to a file as SVG, - for standard output")
 
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
@@ -252,7 +292,7 @@ _OTHER_DIALECTS = ", ".join(dialect.name for name, dialect in DIALECTS.items() i
 
 COMMANDS = {
     "next": Command(next_fires, _add_next_arguments, "the next fire times, or a year of them as a calendar"),
-    "prev": Command(previous_fires, _add_fire_arguments, "the last fire times"),
+    "prev": Command(previous_fires, _add_previous_arguments, "the last fire times"),
     "explain": Command(explain, _add_explain_arguments, "an expression in words"),
     "convert": Command(convert, _add_convert_arguments, f"to and from {_OTHER_DIALECTS}"),
     "diff": Command(diff, _add_diff_arguments, "where two expressions differ"),

@@ -14,6 +14,7 @@ from operator import itemgetter
 
 from ..expression import CronExpression
 from ..fields import MONTH_NAMES
+from ..wall.rolls import Roll
 from ..wall.times import DAY
 from ..zones.lookup import zone_of
 from ..zones.zone import Zone
@@ -48,8 +49,11 @@ class Heatmap:
 
     @property
     def title(self) -> str:
-        """Year, expression and zone."""
-        return f"{self.year} · {self.expression.text} · {self.zone}"
+        """Year, expression, its calendar of working days if it has one, and zone."""
+        rolls = [
+            f"{layer.name}, {layer.convention}" for layer in self.expression._days.layers if isinstance(layer, Roll)
+        ]
+        return " · ".join([str(self.year), self.expression.text, *rolls, str(self.zone)])
 
     @property
     def summary(self) -> str:

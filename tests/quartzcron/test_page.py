@@ -14,7 +14,7 @@ from quartzcron import CronExpression
 from quartzcron.cli.commands import COMMANDS, main
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "quartzcron.md"
-HOSTS = ("pydantic", "celery", "apscheduler", "sqlalchemy", "django")
+HOSTS = ("pydantic", "celery", "apscheduler", "sqlalchemy", "django", "holidays")
 TEXT = PAGE.read_text(encoding="utf-8")
 
 

@@ -193,3 +193,72 @@ def test_a_comment_in_a_file_is_none_of_an_expression(tmp_path: Path, capsys: py
     path.write_text("0 0 8 ? * TUE  # tuesday\n0 0 8 ? * FRI#3\n   # nothing\n0 0 9 * * ?\t# daily\n", encoding="utf-8")
     assert main(["check", str(path)]) == 0
     assert "3 expressions, none wrong" in capsys.readouterr().err
+
+
+# -- by a calendar of working days --
+
+
+@pytest.fixture
+def firm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of days off in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("firm.csv").write_text("2026-01-30,closed\n2026-01-31,,work\n2026-02-27\n", encoding="utf-8")
+
+
+LAST_DAY = ["0 0 17 L * ?", "--tz", "UTC", "--from", "2026-01-01", "-n", "2", "--calendar", "firm.csv"]
+
+
+@pytest.mark.usefixtures("firm")
+def test_fires_move_to_working_days(capsys: pytest.CaptureFixture[str]) -> None:
+    """A Saturday that is worked, and a Thursday before a day off and a weekend."""
+    assert main(["next", *LAST_DAY, "--roll", "preceding"]) == 0
+    out, err = capsys.readouterr()
+    assert [line[:14] for line in out.splitlines()] == ["Sat 2026-01-31", "Thu 2026-02-26"]
+    assert err == ""
+    assert main(["prev", *LAST_DAY[:4], "2026-03-01", *LAST_DAY[5:], "--roll", "preceding", "--json"]) == 0
+    assert capsys.readouterr().out == '["2026-02-26T17:00:00+00:00", "2026-01-31T17:00:00+00:00"]\n'
+
+
+@pytest.mark.usefixtures("firm")
+def test_what_is_beyond_the_knowledge_of_a_calendar_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, so that JSON stays JSON."""
+    said = "quartzcron: the calendar is known until 2026-12-31; later days are those of its working week, "
+    said += "without holidays\n"
+    assert main(["next", *LAST_DAY, "--from", "2026-12-01", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert (len(json.loads(out)), err) == (2, said)
+    assert main(["next", *LAST_DAY, "--year", "2027"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("2027 · 0 0 17 L * ? · firm, skip · UTC\n")
+    assert err == said
+
+
+@pytest.mark.usefixtures("firm")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["next", "0 0 17 L * ?", "--calendar", "none.csv"], "cannot read 'none.csv': No such file or directory"),
+        (["next", "0 0 17 L * ?", "--calendar", "a/b"], "'a/b' is neither a country, such as cn or de-by, nor an"),
+        (["next", "0 0 17 L * ?", "--roll", "skip"], "--roll needs --calendar"),
+        (["prev", "0 0 17 L * ?", "--calendar"], "--calendar needs a name"),
+    ],
+)
+def test_a_calendar_that_is_not_there_is_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With status 2 and one line."""
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_calendar_alone_prints_a_year(capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever it stands."""
+    for arguments in (
+        ["next", "0 0 8 1 * ?", "--calendar", "--tz", "UTC", "--from", "2026-05-05"],
+        ["next", "--calendar", "0 0 8 1 * ?", "--tz", "UTC", "--from", "2026-05-05"],
+        ["next", "--tz", "UTC", "--from", "2026-05-05", "0 0 8 1 * ?", "--calendar"],
+    ):
+        assert main(arguments) == 0
+        assert capsys.readouterr().out.startswith("2026 · 0 0 8 1 * ? · UTC\n")

@@ -1,0 +1,272 @@
+"""Calendars of working days from files: iCalendar (extra `calendars`) and CSV.
+
+Files may come from anywhere, so their size is limited, and so is the work that recurrence rules may cause.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ..errors import CronError, check_type, echoed, shortened
+from ..fields import FIRST_YEAR, LAST_YEAR
+from ..search.working_days import WorkingDays
+
+MOST_BYTES = 2_000_000
+MOST_RULES = 200
+MOST_DAYS = 100_000
+_LONGEST = 366
+_DAY = timedelta(days=1)
+_FIRST, _LAST = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
+
+# Days that are worked instead of others, by their titles: those of Chinese calendars, and of Apple's.
+WORKED = re.compile(r"补班|补上班|调休上班|上班|[（(]班[）)]|work(?:ed|ing) day|workday", re.IGNORECASE)
+_APPLES_WORKED = "ALTERNATE-WORKDAY"
+# Four hundred years are whole weeks, so dates 7,600 years later have the same days of the week. Recurrence rules are
+# evaluated there: dateutil looks for an occurrence until the year 9999, however impossible the rule is.
+_LATER = 7_600
+_RULE_PARTS = {
+    *("FREQ", "UNTIL", "COUNT", "INTERVAL", "WKST"),
+    *("BYMONTH", "BYMONTHDAY", "BYDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS"),
+}
+_DATE_PARTS = {"DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE"}
+_FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
+
+_KINDS = {
+    **dict.fromkeys(("", "off", "holiday", "day off", "休", "休息日", "假日", "节假日"), False),
+    **dict.fromkeys(("work", "worked", "workday", "working", "班", "补班", "工作日"), True),
+}
+_COLUMNS = ("date", "name", "kind")
+_DATE = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})", re.ASCII)
+
+
+def from_csv(
+    path: str | Path, *, week: str = "MON-FRI", name: str | None = None, known_until: date | None = None
+) -> WorkingDays:
+    """The calendar of a CSV file with a date in each line, and optionally a name and whether it is `off` or `work`.
+
+    The first line may name the columns `date`, `name` and `kind`, in any order. Dates are written 2026-12-31 or
+    2026/12/31. `week`, `known_until` and `name` are those of WorkingDays; the name is that of the file by default.
+    Raises CronError with the line, and OSError if the file cannot be read.
+    """
+    path = Path(path)
+    days: dict[date, tuple[str | None, bool]] = {}
+    try:
+        rows = csv.reader(StringIO(_text_of(path), newline=""), strict=True)
+        columns: tuple[str, ...] = ()
+        for row in rows:
+            cells, where = [cell.strip() for cell in row], f"{path.name}, line {rows.line_num}"
+            if not any(cells) or cells[0].startswith("#"):
+                continue
+            if not columns and "date" in map(str.lower, cells):
+                columns = _header(cells, where)
+                continue
+            columns = columns or _COLUMNS
+            _add_row(days, cells, columns, where)
+    except csv.Error as error:
+        raise CronError(f"{path.name}, line {rows.line_num}: {error}") from None
+    if not days:
+        raise CronError(f"{path.name} has no dates")
+    return _calendar(days, week, name or path.stem, known_until)
+
+
+def _header(cells: list[str], where: str) -> tuple[str, ...]:
+    columns = tuple(cell.lower() for cell in cells)
+    if not set(columns) <= {*_COLUMNS, ""} or len(set(columns)) < len(columns):
+        raise CronError(f"{where}: the columns are date, name and kind, got {echoed(', '.join(cells))}")
+    return columns
+
+
+def _add_row(days: dict[date, tuple[str | None, bool]], cells: list[str], columns: tuple[str, ...], where: str) -> None:
+    if len(cells) > len(columns) and any(cells[len(columns) :]):
+        raise CronError(f"{where}: more than {len(columns)} columns; put a name with a comma in quotes")
+    row = dict(zip(columns, cells, strict=False))
+    kind = row.get("kind", "").lower()
+    if kind not in _KINDS:
+        raise CronError(f"{where}: {echoed(row['kind'])} is neither off nor work")
+    day = _date_of(row.get("date", ""), where)
+    if day in days and days[day][1] != _KINDS[kind]:
+        raise CronError(f"{where}: {day} cannot be both a holiday and a worked day")
+    days[day] = (row.get("name") or None, _KINDS[kind])
+
+
+def _date_of(text: str, where: str) -> date:
+    found = _DATE.fullmatch(text)
+    try:
+        if found:
+            return date(int(found[1]), int(found[3]), int(found[4]))
+    except ValueError:
+        pass
+    raise CronError(f"{where}: {echoed(text)} is not a date such as 2026-12-31")
+
+
+def from_ics(
+    path: str | Path, *, week: str = "MON-FRI", name: str | None = None, known_until: date | None = None
+) -> WorkingDays:
+    """The calendar of an iCalendar file (RFC 5545), whose events of whole days are days off.
+
+    Events that Apple marks as worked days, and those with a title such as 补班 or "working day", are worked. `name` is
+    the file's X-WR-CALNAME by default, or its file name. `known_until` is the end of the last year with an event
+    without an endless rule by default, since such a rule does not know the days of the lunar calendar. Raises CronError
+    for another file, and OSError if it cannot be read. Needs the package icalendar.
+    """
+    import icalendar
+
+    path = Path(path)
+    data = _bytes_of(path)
+    try:
+        calendars: list[Any] = icalendar.Calendar.from_ical(data, multiple=True)  # type: ignore[assignment, unused-ignore]
+    except (ValueError, IndexError, KeyError, RecursionError) as error:
+        raise CronError(f"{path.name} is not an iCalendar file: {shortened(str(error))}") from None
+    reading = _Reading(path.name)
+    for calendar in calendars:
+        for event in calendar.subcomponents:
+            if event.name == "VEVENT" and str(event.get("STATUS", "")).upper() != "CANCELLED":
+                reading.add(event)
+    if not reading.days:
+        raise CronError(f"{path.name} has no event that lasts whole days")
+    called = next((str(title) for one in calendars if (title := one.get("X-WR-CALNAME"))), None)
+    until = known_until or date(reading.last_year or LAST_YEAR, 12, 31)
+    days = {day: what for day, what in reading.days.items() if day <= until}
+    return _calendar(days, week, name or called or path.stem, until)
+
+
+class _Reading:
+    """The days of the events of a file: for each day its title, and whether it is worked."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.days: dict[date, tuple[str | None, bool]] = {}
+        self.last_year = 0  # of the events without an endless rule
+        self._rules = self._count = 0
+
+    def add(self, event: Any) -> None:
+        """Add the days of an event, if it lasts whole days."""
+        title = str(event.get("SUMMARY", "")) or None
+        where = f"{self.file}, event {echoed(title or 'without a title')}"
+        start, length = _span(event, where)
+        if start is None:
+            return
+        worked = str(event.get("X-APPLE-SPECIAL-DAY", "")).upper() == _APPLES_WORKED
+        worked = worked or bool(title and WORKED.search(title))
+        rule = event.get("RRULE")
+        endless = rule is not None and "UNTIL" not in rule and "COUNT" not in rule
+        for first in self._firsts(event, start, where):
+            if not endless and first <= _LAST:
+                self.last_year = max(self.last_year, first.year)
+            for day in (first + n * _DAY for n in range(length)):
+                self._count += 1
+                if self._count > MOST_DAYS:
+                    raise CronError(f"{self.file} names more than {MOST_DAYS:,} days")
+                if _FIRST <= day <= _LAST and (worked or not self.days.get(day, (None, False))[1]):
+                    self.days[day] = (title, worked)
+
+    def _firsts(self, event: Any, start: date, where: str) -> Iterator[date]:
+        """The first day of each occurrence of an event."""
+        rule = event.get("RRULE")
+        added, removed = (_listed(event, part, where) for part in ("RDATE", "EXDATE"))
+        if rule is not None:
+            self._rules += 1
+            if self._rules > MOST_RULES:
+                raise CronError(f"{self.file} has more than {MOST_RULES} recurrence rules")
+        found = [start] if rule is None else _occurrences(rule, start, where)
+        yield from (day for day in found if day not in removed)
+        yield from (day for day in sorted(added) if day not in removed)
+
+
+def _span(event: Any, where: str) -> tuple[date | None, int]:
+    """The first day of an event and its length in days; no first day if it does not last whole days."""
+    _check_dates(event, where)
+    start, end, duration = (getattr(event.get(part), "dt", None) for part in ("DTSTART", "DTEND", "DURATION"))
+    if start is None:
+        raise CronError(f"{where}: it has no date that can be read")
+    if isinstance(start, datetime):
+        if start.time() != datetime.min.time() or not isinstance(end, datetime) or end.time() != start.time():
+            return None, 0
+        start, end = start.date(), end.date()
+    end = end.date() if isinstance(end, datetime) else end
+    length = (end - start).days if end is not None else duration.days if isinstance(duration, timedelta) else 1
+    if not 0 <= length <= _LONGEST:
+        raise CronError(f"{where}: it lasts {length} days; {_LONGEST} at most are a holiday")
+    return start, max(length, 1)
+
+
+def _check_dates(event: Any, where: str) -> None:
+    """Raise CronError for a date or a rule that the package icalendar could not read."""
+    for part, reason in event.errors:
+        if part in _DATE_PARTS:
+            raise CronError(f"{where}: {part} cannot be read: {shortened(str(reason))}")
+
+
+def _listed(event: Any, part: str, where: str) -> set[date]:
+    """The dates of RDATE or EXDATE, of which an event may have several."""
+    values = event.get(part, [])
+    found = set()
+    for value in values if isinstance(values, list) else [values]:
+        for one in getattr(value, "dts", ()):
+            day = one.dt.date() if isinstance(one.dt, datetime) else one.dt
+            if not isinstance(day, date):
+                raise CronError(f"{where}: {part} has a span of time, where a date is wanted")
+            found.add(day)
+    return found
+
+
+def _occurrences(rule: Any, start: date, where: str) -> Iterator[date]:
+    """The dates of a recurrence rule up to the end of 2099."""
+    from dateutil.rrule import rrulestr
+
+    if isinstance(rule, list) or not _is_of_days(rule):
+        raise CronError(f"{where}: its recurrence rule is not a yearly, monthly, weekly or daily one of whole days")
+    until = rule.get("UNTIL", [_LAST])[0]
+    until = min(until.date() if isinstance(until, datetime) else until, _LAST)
+    text = ";".join(
+        f"{part}={','.join(str(value) for value in values)}" for part, values in rule.items() if part != "UNTIL"
+    )
+    if not FIRST_YEAR - 400 <= start.year <= LAST_YEAR:
+        return
+    try:
+        later = datetime(start.year + _LATER, start.month, start.day)
+        for occurrence in rrulestr(text, dtstart=later):
+            day = date(occurrence.year - _LATER, occurrence.month, occurrence.day)
+            if day > until:
+                return
+            yield day
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise CronError(f"{where}: its recurrence rule cannot be read: {shortened(str(error))}") from None
+
+
+def _is_of_days(rule: Any) -> bool:
+    """Whether a rule is one that this module evaluates: a daily one with conditions may be looked for too long."""
+    frequency, interval = rule.get("FREQ", [""])[0], rule.get("INTERVAL", [1])[0]
+    if frequency == "DAILY" and any(part.startswith("BY") for part in rule):
+        return False
+    return set(rule) <= _RULE_PARTS and frequency in _FREQUENCIES and isinstance(interval, int) and interval > 0
+
+
+def _calendar(days: dict[date, tuple[str | None, bool]], week: str, name: str, known_until: date | None) -> WorkingDays:
+    holidays, worked = (
+        {day: called for day, (called, is_worked) in days.items() if is_worked is kind} for kind in (False, True)
+    )
+    return WorkingDays(week, holidays=holidays, worked=worked, known_until=known_until, name=name)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return _bytes_of(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise CronError(f"{path.name}, line {line}: it is not UTF-8; save it as UTF-8") from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    check_type(path, Path, "a path must be a str or a Path")
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise CronError(f"{path.name} has more than {MOST_BYTES // 1_000_000} MB, more than any calendar of holidays")
+    return data
