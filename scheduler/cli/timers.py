@@ -18,6 +18,7 @@ from ..formats import display
 from ..formats.json import print_json, run_json, timer_json
 from ..project.function_check import check_function
 from ..project.project import Project, current_project
+from ..project.serving import outdated_services
 from ..project.suggestions import did_you_mean
 from ..store.database import Store
 from ..store.runs import RunHistory
@@ -51,6 +52,12 @@ def command() -> None:
 command.add_command(backfill_timer)
 command.add_command(import_timers)
 command.add_command(export_timers)
+
+
+def warn_of_outdated_services(project: Project) -> None:
+    """Say that a service of this project does not know what this command has just loaded."""
+    for sentence in outdated_services(project):
+        click.echo(f"Warning: {sentence}", err=True)
 
 
 def _now() -> datetime:
@@ -118,6 +125,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         else:
             assumed = given["tz"] in (None, "")
             _print_added(entry, project, assumed=assumed, daemon_runs=has_live_daemon(store))
+    warn_of_outdated_services(project)
 
 
 def _with_zone(schedule: str, entry: StoredTimer, project: Project, *, assumed: bool) -> str:

@@ -13,6 +13,7 @@ from ..formats import display
 from ..functions.registry import Registry
 from ..project.function_check import missing_functions
 from ..project.project import Project, printing_to_stderr
+from ..project.serving import outdated_services
 from ..project.settings import rules_shown
 from ..store.database import Store
 from ..store.declarations import declaration_faults
@@ -79,6 +80,9 @@ def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:
         if missing:
             yield Finding.error("functions", "; ".join(missing))
             return
+    if outdated := outdated_services(project):
+        yield Finding.warning("functions", "; ".join(outdated))
+        return
     yield Finding.ok("functions", f"{name}: {', '.join(known) or 'none'}")
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import TargetError
 from .own_modules import hidden_file, put_first
 from .registry import Registry
+from .source_snapshot import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ def load(name: str) -> Target:
 
 
 def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    snapshot = current()
+    if not path.is_file() and (snapshot is None or str(path.resolve()) not in snapshot):
         raise TargetError(f"{path}: no such file; name a cloud.py with your functions, or package.module:attribute")
     put_first(str(path.resolve().parent), path.stem)
     # Under its own name, so that an `import cloud` in another file of the project gets the same module.

@@ -14,6 +14,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import FrameType, ModuleType
 
+from .source_snapshot import SnapshotFinder
+
 #: What our packages and those that they need are imported as, and packages that these use where they are installed.
 DEPENDENCIES = frozenset((
     "alembic", "amqp", "anyio", "bcrypt", "billiard", "celery", "certifi", "chardet", "charset_normalizer", "click",
@@ -51,8 +53,9 @@ def put_first(folder: str, target: str = "") -> None:
         sys.path.insert(0, folder)
     if not any(isinstance(finder, OwnModules) and finder.folder == folder for finder in sys.meta_path):
         # Behind the finders of built-in and frozen modules, which no file hides anyway.
-        place = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
-        sys.meta_path.insert(place, OwnModules(folder, target))
+        before = [PathFinder, *(finder for finder in sys.meta_path if isinstance(finder, SnapshotFinder))]
+        places = [sys.meta_path.index(finder) for finder in before if finder in sys.meta_path]
+        sys.meta_path.insert(min(places, default=len(sys.meta_path)), OwnModules(folder, target))
 
 
 def hidden_file(error: BaseException, folder: Path) -> Path | None:

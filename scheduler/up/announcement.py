@@ -16,6 +16,7 @@ import click
 from ..core.timer import Environment
 from ..engine.credentials import Keys, our_keys
 from ..formats.json import print_json_line
+from ..functions.source_snapshot import current
 from ..project.function_check import missing_functions
 from ..project.keys import KEYS_FILE
 from ..project.project import Project
@@ -48,6 +49,7 @@ def report_of_functions(loaded: Target, keys_from: str, declared: dict[str, Any]
         "hook_key": keys.hook_key,
         "example": example_function(registry),
         "declared": declared,
+        "sources": snapshot.loaded() if (snapshot := current()) else {},
     }
 
 

@@ -36,11 +36,13 @@ class Handover:
     metrics_listener: int | None = None
     declares: bool = True
     counts_calls: bool = False
+    #: The file of the SourceSnapshot that it loads the user's modules from.
+    sources: int | None = None
 
     @property
     def descriptors(self) -> list[int]:
         """All that are inherited."""
-        given = (self.channel, self.lifeline, self.listener, self.metrics_listener)
+        given = (self.channel, self.lifeline, self.listener, self.metrics_listener, self.sources)
         return [descriptor for descriptor in given if descriptor is not None]
 
     def as_text(self) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..core.timer import Environment
+from ..functions.source_snapshot import SourceSnapshot, take_snapshot
 from ..project.preview_sources import PreviewSource
 from ..project.settings import Settings
 from .generation import Generation
@@ -21,6 +24,8 @@ WEB_SILENCE_S, DAEMON_SILENCE_S = 5.0, 30.0
 _ENDING_SILENCE_S = {"daemon": 10.0, "service": 10.0}
 _MB = 1_000_000
 
+log = logging.getLogger("scheduler.up")
+
 
 class Launch:
     """Starts the processes of a request, on the supervisor's sockets."""
@@ -31,16 +36,29 @@ class Launch:
         self._settings = settings
         self._preview_source = request.preview_source(request.project())
         self._is_first_generation = True
+        self._has_warned = False
 
     def generation(self) -> Generation:
         """Start a generation."""
-        preview = self._preview(self._preview_source) if self._preview_source else None
+        sources = take_snapshot(self._folders())
+        if sources is None and not self._has_warned:
+            self._has_warned = True
+            log.warning("the folder holds too many files: a process that is started later loads what is saved then")
+        preview = self._preview(self._preview_source, sources) if self._preview_source else None
         is_new, self._is_first_generation = self._is_first_generation, False
         if self._settings.processes == "one":
-            service = self._service(is_new)
+            service = self._service(is_new, sources)
             return Generation([service], service, preview)
-        webs = [self._web(number, is_new) for number in range(1, self._settings.web_processes + 1)]
-        return Generation(webs, self._daemon(is_new), preview)
+        webs = [self._web(number, is_new, sources) for number in range(1, self._settings.web_processes + 1)]
+        return Generation(webs, self._daemon(is_new, sources), preview)
+
+    def _folders(self) -> list[Path]:
+        """Where the user's modules are."""
+        target = self._request.target or self._settings.target or ""
+        folders = [self._settings.folder]
+        if target.endswith(".py"):
+            folders.append((self._settings.folder / target).parent)
+        return folders + ([self._preview_source.folder] if self._preview_source else [])
 
     def silence_s(self, role: str) -> float:
         """How long a process that is to end may leave pings without an answer."""
@@ -51,13 +69,14 @@ class Launch:
         """How long the functions may take to load."""
         return float(self._settings.executor_setting("load_timeout_s"))
 
-    def _web(self, number: int, is_new: bool) -> Place:
+    def _web(self, number: int, is_new: bool, sources: SourceSnapshot | None) -> Place:
         name = "the web process" if self._settings.web_processes == 1 else f"the web process {number}"
 
         def start(is_first: bool) -> ChildProcess:
             return self._process(
                 "web",
                 creates_store=is_new and is_first,
+                sources=sources,
                 listener=self._sockets.live,
                 declares=is_first and number == 1,
                 counts_calls=self._sockets.metrics is not None,
@@ -66,17 +85,23 @@ class Launch:
         grown = self._settings.web_memory_mb * _MB
         return Place(Care(name, WEB_SILENCE_S, self._load_s, grown_bytes=grown), start)
 
-    def _daemon(self, is_new: bool) -> Place:
+    def _daemon(self, is_new: bool, sources: SourceSnapshot | None) -> Place:
         def start(is_first: bool) -> ChildProcess:
-            return self._process("daemon", creates_store=is_new and is_first, metrics_listener=self._sockets.metrics)
+            return self._process(
+                "daemon",
+                creates_store=is_new and is_first,
+                sources=sources,
+                metrics_listener=self._sockets.metrics,
+            )
 
         return Place(Care("the daemon", DAEMON_SILENCE_S, self._daemon_load_s, overlaps=False), start)
 
-    def _service(self, is_new: bool) -> Place:
+    def _service(self, is_new: bool, sources: SourceSnapshot | None) -> Place:
         def start(is_first: bool) -> ChildProcess:
             return self._process(
                 "service",
                 creates_store=is_new and is_first,
+                sources=sources,
                 listener=self._sockets.live,
                 metrics_listener=self._sockets.metrics,
                 declares=is_first,
@@ -90,12 +115,13 @@ class Launch:
         """Its executors have bounds of their own for a worker that loads the functions, and give a reason."""
         return self._load_s + 30.0
 
-    def _process(self, role: str, *, creates_store: bool, **about: Any) -> ChildProcess:
+    def _process(self, role: str, *, creates_store: bool, sources: SourceSnapshot | None, **about: Any) -> ChildProcess:
         request = replace(self._request, has_store=not creates_store)
         environ = {"LEANCLOUD_APP_PORT": str(self._sockets.live.getsockname()[1])}
-        return ChildProcess(role, request.as_values(), environ=environ, **about)
+        fileno = sources.fileno if sources else None
+        return ChildProcess(role, request.as_values(), environ=environ, sources=fileno, **about)
 
-    def _preview(self, source: PreviewSource) -> Place:
+    def _preview(self, source: PreviewSource, sources: SourceSnapshot | None) -> Place:
         settings, listener = self._settings, self._sockets.stage
         assert listener is not None
         environ = {
@@ -113,7 +139,10 @@ class Launch:
 
         def start(_is_first: bool) -> ChildProcess:
             own = UpRequest({}, source.target, as_json=self._request.as_json, is_preview=True)
-            return ChildProcess("stage", own.as_values(), listener=listener, cwd=source.folder, environ=environ)
+            fileno = sources.fileno if sources else None
+            return ChildProcess(
+                "stage", own.as_values(), listener=listener, sources=fileno, cwd=source.folder, environ=environ
+            )
 
         grown = settings.web_memory_mb * _MB
         return Place(Care("the preview", WEB_SILENCE_S, self._load_s, grown_bytes=grown), start)

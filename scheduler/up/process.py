@@ -48,6 +48,7 @@ class ChildProcess:
         metrics_listener: socket.socket | None = None,
         declares: bool = True,
         counts_calls: bool = False,
+        sources: int | None = None,
         cwd: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -62,6 +63,7 @@ class ChildProcess:
             metrics_listener=metrics_listener.fileno() if metrics_listener else None,
             declares=declares,
             counts_calls=counts_calls,
+            sources=sources,
         )
         try:
             # With -P: no file of the user's folder is to take the place of a module that this program imports.

@@ -13,6 +13,7 @@ from quartzcron import CronError
 
 from ..errors import SchedulerError
 from ..formats.error_text import explained
+from ..functions.source_snapshot import SourceSnapshot, load_from
 from .handover import Channel, Handover, received_handover
 from .log_setup import log_to_stderr
 from .nonblocking_output import nonblocking_stdio
@@ -26,6 +27,8 @@ ROLES: Mapping[str, str] = {
     "stage": "web:serve",
     "service": "service:serve_all",
 }
+#: The roles that hand the sources on to workers.
+_START_WORKERS = (ROLES["daemon"], ROLES["service"])
 
 
 def main() -> None:
@@ -51,6 +54,10 @@ def _run(role: str, handover: Handover) -> int:
     orders = Orders(channel)
     orders.follow()
     request = UpRequest(**handover.request)
+    if handover.sources is not None:
+        load_from(snapshot := SourceSnapshot(handover.sources))
+        if role not in _START_WORKERS:
+            snapshot.close()
     try:
         log_to_stderr(request.project().settings)
         module, _, function = role.partition(":")

@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..engine.credentials import our_keys
+from ..functions.source_snapshot import current, load_from, take_snapshot
+from ..project.serving import ServingRecord
 from .announcement import announce, report_of_functions, report_of_timers, warn
 from .application import application, capacity
 from .call_log import call_log, own_lines
@@ -37,6 +39,7 @@ class _Alone:
     def __init__(self, request: UpRequest, sockets: Sockets) -> None:
         self._request = request
         self._sockets = sockets
+        self.record = ServingRecord(request.project(), reloads=False)
 
     def begin(self, functions: Values) -> Values:
         """The functions have loaded; returns them with those of a preview."""
@@ -49,6 +52,7 @@ class _Alone:
         """All is ready; returns when timers may fire."""
         announce(self._request, self._sockets, functions, timers)
         warn(timers)
+        self.record.write(functions["sources"])
 
     def end(self) -> None:
         """Nothing is served any more; returns when the store may be closed."""
@@ -82,7 +86,11 @@ class _Supervised(_Alone):
 
 def serve_alone(request: UpRequest, sockets: Sockets) -> int:
     """Serve and fire timers in this very process until a stop signal; returns the exit status."""
-    return _serve(request, sockets, StopSignals(), _Alone(request, sockets), declares=True)
+    beside = _Alone(request, sockets)
+    try:
+        return _serve(request, sockets, StopSignals(), beside, declares=True)
+    finally:
+        beside.record.remove()
 
 
 def serve_all(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
@@ -95,6 +103,8 @@ def serve_all(handover: Handover, request: UpRequest, channel: Channel, orders: 
 
 def _serve(request: UpRequest, sockets: Sockets, stops: Stops, beside: _Alone, *, declares: bool) -> int:
     project = request.project()
+    if current() is None and (sources := take_snapshot([project.settings.folder])) is not None:
+        load_from(sources)
     with ExitStack() as stack:
         os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
         store = stack.enter_context(request.open_store(project))

@@ -27,6 +27,7 @@ from .process import ChildProcess
 from .reload import Sources
 from .request import UpRequest
 from .run_reports import make_reporter
+from .served_sources import ServedSources
 from .sockets import Sockets
 from .stop_signals import StopSignals
 from .stopping import DRAIN_S, Stopping, has_gone, kill_named
@@ -58,6 +59,7 @@ class Supervisor:
         self._settings = request.project().settings
         self._sources = Sources(folders) if folders else None
         self._launch = Launch(request, sockets, self._settings)
+        self._served = ServedSources(request.project(), reloads=bool(folders))
         self._signals = StopSignals()
         self._serving: Generation | None = None
         self._coming: Generation | None = None
@@ -102,6 +104,7 @@ class Supervisor:
             self._serving.tick(now, self._retire)
             self._report_replaced(self._serving)
             self._look_at_sources(now)
+            self._served.look(now)
         return None
 
     # One look at everything
@@ -201,6 +204,7 @@ class Supervisor:
                 self._retire(process)
             log.info("%s changed; reloaded in %.1f s", self._coming_is, now - self._coming_since)
         coming.let_fire()
+        self._served.loaded(coming.functions.get("sources", {}))
         warn(coming.timers)
 
     def _failure(self, coming: Generation) -> int:
@@ -265,6 +269,7 @@ class Supervisor:
         # So that no client connects to a port at which nobody answers any more; metrics are served to the end.
         for listener in filter(None, (self._sockets.live, self._sockets.stage)):
             listener.close()
+        self._served.ended()
         stopping = Stopping(processes, self._signals.received, self._settings.stop_timeout_s, self._launch.silence_s)
         if status is not None:
             stopping.at_once()

@@ -20,6 +20,7 @@ from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..errors import TargetError
 from ..executors import Report, outcome
+from ..functions.source_snapshot import SourceSnapshot, current, sources_of
 from . import process_tree, protocol
 from .loading import LOAD_TIMEOUT_S
 from .pool_size import PoolSize
@@ -77,6 +78,9 @@ class ProcessExecutor:
         self._queue = TaskQueue(self._results.typical_s.get)
         #: Chunks that `prepare` packed, by the id of their first run.
         self._packed: dict[int, tuple[list[Task], bytes]] = {}
+        #: The sources as they were when the first worker was started; every worker loads these.
+        self._sources: SourceSnapshot | None = None
+        self._has_sources = False
         #: Why the functions could not be loaded the last time.
         self._load_error: str | None = None
         #: Whether more workers are to be started in the next turns.
@@ -185,6 +189,9 @@ class ProcessExecutor:
             worker.close()
         self._workers.clear()
         self._queue.clear()
+        if self._sources is not None and self._sources is not current():
+            self._sources.close()
+        self._sources, self._has_sources = None, False
 
     @property
     def waiting(self) -> int:
@@ -406,7 +413,10 @@ class ProcessExecutor:
             self._stop_idle_worker(now)
 
     def _start_worker(self) -> None:
-        worker = WorkerProcess(self._target, self._environ, self._folder, self._clock, self._load_timeout_s)
+        if not self._has_sources:
+            self._sources, self._has_sources = sources_of(self._target, self._folder), True
+        fileno = self._sources.fileno if self._sources else None
+        worker = WorkerProcess(self._target, self._environ, self._folder, self._clock, self._load_timeout_s, fileno)
         self._workers.append(worker)
 
     def _stop_idle_worker(self, now: float) -> None:

@@ -22,12 +22,13 @@ from typing import Any
 from ..core.breaker import Verdict
 from ..core.run import Outcome
 from ..core.timestamps import instant
-from ..errors import SchedulerError
+from ..errors import FunctionError, SchedulerError, UnknownFunctionError
 from ..executors import outcome
 from ..functions.calling import invoke
 from ..functions.context import Call, TimerCall, current_call
 from ..functions.loading import load
 from ..functions.registry import Registry
+from ..functions.source_snapshot import SourceSnapshot, changed_names, current, have_changed, load_from
 from ..functions.tracebacks import from_users_frame
 from . import process_tree, protocol
 from .process_state import ProcessState
@@ -51,6 +52,10 @@ def main() -> None:
     sender = Sender(results, progress.tag)
     output = RunOutput(sender.line, monotonic_us)
     output.threads.follow()
+    if len(sys.argv) > 6:
+        snapshot = SourceSnapshot(int(sys.argv[6]))
+        snapshot.close()
+        load_from(snapshot)
     sys.stdout, sys.stderr = output.stdout, output.stderr
     try:
         registry = load(target).registry
@@ -151,9 +156,20 @@ def _call(
     return end.outcome.value, end.verdict.value, end.error, end.result
 
 
+def _unknown(error: UnknownFunctionError) -> FunctionError:
+    """That there is no such function, and whether the sources have changed since they were loaded."""
+    snapshot = current()
+    if snapshot is None or not (names := changed_names(snapshot.loaded())):
+        return error
+    what = f"{have_changed(names)} since the functions were loaded"
+    return FunctionError(f"{error}; {what}: restart `scheduler up`, or use --reload")
+
+
 def _invoke(registry: Registry, order: protocol.Order) -> Any:
     try:
         return invoke(registry.get(order.function), json.loads(order.params) if order.params != "{}" else {})
+    except UnknownFunctionError as error:
+        raise _unknown(error) from None
     except SchedulerError:
         raise
     except BaseException as error:

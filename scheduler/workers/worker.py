@@ -46,7 +46,13 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, target: str, environ: Mapping[str, str], folder: Path | None, clock: Clock, load_timeout_s: float
+        self,
+        target: str,
+        environ: Mapping[str, str],
+        folder: Path | None,
+        clock: Clock,
+        load_timeout_s: float,
+        sources: int | None = None,
     ) -> None:
         self.mark = process_tree.new_mark()
         self.ready = False
@@ -83,7 +89,8 @@ class WorkerProcess:
             self._progress = ProgressCell(shared.fileno())
             self._tag = self._progress.new_tag()
             out_far, err_far = self._raw_output.far_ends
-            passed = (self._tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far)
+            passed = [self._tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far]
+            passed += [] if sources is None else [sources]
             # With -P: no file of the user's folder is to take the place of a module that this program imports.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "scheduler.workers.program", target, *map(str, passed)],

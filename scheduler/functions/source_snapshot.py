@@ -1,0 +1,246 @@
+"""One version of the user's sources: what they were at one moment, kept in a file without a name, and loaded from it.
+
+Processes that are started later, in the place of one that was killed say, load what those before them have loaded,
+whatever has been saved since, half of a file included. Modules keep their `__file__`, so files beside them are found.
+
+Only modules in the project's folders are served from it; one that was not there then is loaded from the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import marshal
+import mmap
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, NamedTuple
+
+#: A folder with more than this is no project's: its modules are loaded from the disk.
+MOST_FILES, MOST_BYTES = 50_000, 100_000_000
+#: How many files a message names.
+_MOST_NAMED = 3
+_SKIPPED = {"__pycache__", "node_modules"}
+
+
+class Stamp(NamedTuple):
+    """What tells that a file was saved: the time in ns, and the size."""
+
+    mtime_ns: int
+    size: int
+
+
+class _Entry(NamedTuple):
+    stamp: Stamp
+    offset: int
+
+
+class SourceSnapshot:
+    """The Python files of some folders; `fileno` is of the open file that holds them, which can be read only.
+
+    It is mapped into memory: user code that closes every descriptor takes nothing away from it.
+    """
+
+    def __init__(self, fileno: int) -> None:
+        self.fileno = fileno
+        self._data = mmap.mmap(fileno, 0, prot=mmap.PROT_READ)
+        self._begin = 8 + int.from_bytes(self._data[:8], "big")
+        index = marshal.loads(self._data[8 : self._begin])
+        self._entries = {path: _Entry(Stamp(mtime, size), offset) for path, (mtime, size, offset) in index.items()}
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._entries
+
+    def stamp(self, path: str) -> Stamp:
+        return self._entries[path].stamp
+
+    def source(self, path: str) -> bytes:
+        """What the file held."""
+        entry = self._entries[path]
+        begin = self._begin + entry.offset
+        return self._data[begin : begin + entry.stamp.size]
+
+    def loaded(self) -> dict[str, Stamp]:
+        """The files of which this process has loaded modules."""
+        files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+        return {path: self.stamp(path) for path in sorted(filter(None, files)) if path in self}
+
+    def close(self) -> None:
+        """Close the file; what it holds can still be loaded."""
+        fileno, self.fileno = self.fileno, -1
+        if fileno >= 0:
+            os.close(fileno)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            self.close()
+
+
+def take_snapshot(folders: Iterable[Path]) -> SourceSnapshot | None:
+    """What the Python files below these folders hold now; None where there are too many files."""
+    index: dict[str, tuple[int, int, int]] = {}
+    parts: list[bytes] = []
+    total = 0
+    try:
+        paths = list(dict.fromkeys(path for folder in folders for path in python_files(folder)))
+    except _TooManyError:
+        return None
+    for path in paths:
+        with contextlib.suppress(OSError):  # removed in the meantime, or not ours to read
+            mtime_ns, data = _read(path, MOST_BYTES - total)
+            index[path] = mtime_ns, len(data), total
+            parts.append(data)
+            total += len(data)
+        if total >= MOST_BYTES:
+            return None
+    return SourceSnapshot(_written(index, parts))
+
+
+def _read(path: str, most: int) -> tuple[int, bytes]:
+    """The time and the content of a regular file; OSError for a pipe, which would block, or a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(path)
+        return status.st_mtime_ns, file.read(most)
+
+
+def _written(index: dict[str, tuple[int, int, int]], parts: Sequence[bytes]) -> int:
+    """The descriptor, for reading only, of a new file without a name."""
+    packed = marshal.dumps(index)
+    with tempfile.NamedTemporaryFile(prefix="scheduler-sources-") as file:
+        file.write(len(packed).to_bytes(8, "big") + packed)
+        file.writelines(parts)
+        file.flush()
+        return os.open(file.name, os.O_RDONLY)
+
+
+class _TooManyError(Exception):
+    """There are more files than a project has."""
+
+
+def python_files(folder: Path) -> Iterator[str]:
+    """Every Python file of a project: none of a virtual environment, of a hidden folder, or of a cache."""
+    seen = 0
+    for parent, names, files in os.walk(folder.resolve()):
+        names[:] = [name for name in names if _is_source(Path(parent, name))]
+        seen += len(names) + len(files)
+        if seen > MOST_FILES:
+            raise _TooManyError
+        yield from (os.path.join(parent, name) for name in files if name.endswith(".py"))  # noqa: PTH118
+
+
+def _is_source(folder: Path) -> bool:
+    return folder.name not in _SKIPPED and folder.name[:1] != "." and not (folder / "pyvenv.cfg").exists()
+
+
+def changed(stamps: Mapping[str, Stamp]) -> list[str]:
+    """Those of some files that are not what they were."""
+    return [path for path, stamp in stamps.items() if _stamp_now(path) != stamp]
+
+
+def changed_names(stamps: Mapping[str, Stamp]) -> list[str]:
+    """The names of those, without their folders."""
+    return sorted({os.path.basename(path) for path in changed(stamps)})  # noqa: PTH119
+
+
+def have_changed(names: Sequence[str]) -> str:
+    """That files have changed, as the beginning of a sentence."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more} {'has' if len(names) == 1 else 'have'} changed"
+
+
+def _stamp_now(path: str) -> Stamp | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return Stamp(status.st_mtime_ns, status.st_size)
+
+
+# Importing from it
+
+_current: list[SourceSnapshot] = []
+
+
+def current() -> SourceSnapshot | None:
+    """The snapshot that this process loads the user's modules from; the workers that it starts do so, too."""
+    return _current[-1] if _current else None
+
+
+def sources_of(target: str, folder: Path | None) -> SourceSnapshot | None:
+    """The snapshot that this process loads modules from; else the sources beside a target as they are now."""
+    if (snapshot := current()) is not None:
+        return snapshot
+    return take_snapshot([Path(target).parent if target.endswith(".py") else folder or Path.cwd()])
+
+
+def load_from(snapshot: SourceSnapshot) -> None:
+    """From now on, load modules from a snapshot."""
+    _current.append(snapshot)
+    place = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
+    sys.meta_path.insert(place, SnapshotFinder(snapshot))
+
+
+class SnapshotFinder:
+    """Finds modules in a snapshot, where the import path leads to a folder of it first."""
+
+    def __init__(self, snapshot: SourceSnapshot) -> None:
+        self._snapshot = snapshot
+        self._real: dict[str, str] = {}
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        entries = [entry for entry in (sys.path if path is None else path) if isinstance(entry, str)]
+        last = name.rpartition(".")[2]
+        for place, entry in enumerate(entries):
+            if file := self._file(entry, last):
+                # What the import path leads to before is not for this finder.
+                if place and PathFinder.find_spec(name, entries[:place], target) is not None:
+                    return None
+                loader = SnapshotLoader(name, file, self._snapshot)
+                folders = [os.path.dirname(file)] if file.endswith("__init__.py") else None  # noqa: PTH120
+                return spec_from_file_location(name, file, loader=loader, submodule_search_locations=folders)
+        return None
+
+    def _file(self, entry: str, name: str) -> str | None:
+        """The file of a module in a folder, by what the folder held."""
+        folder = self._real.get(entry) or self._real.setdefault(entry, os.path.realpath(entry))
+        files = f"{folder}/{name}/__init__.py", f"{folder}/{name}.py"
+        return next((file for file in files if file in self._snapshot), None)
+
+
+class SnapshotLoader(SourceFileLoader):
+    """Loads a module from a snapshot; its lines are those that tracebacks show."""
+
+    def __init__(self, name: str, path: str, snapshot: SourceSnapshot) -> None:
+        super().__init__(name, path)
+        self._snapshot = snapshot
+
+    def path_stats(self, path: Any) -> Mapping[str, Any]:
+        stamp = self._snapshot.stamp(str(path))
+        return {"mtime": stamp.mtime_ns / 1_000_000_000, "size": stamp.size}
+
+    def get_data(self, path: Any) -> bytes:
+        return self._snapshot.source(str(path)) if str(path) in self._snapshot else super().get_data(path)
+
+    def set_data(self, path: Any, data: Any, *, _mode: int = 0o666) -> None:
+        """Cache the code where the file is still what it was."""
+        if not changed({self.path: self._snapshot.stamp(self.path)}):
+            super().set_data(path, data, _mode=_mode)
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        code = super().get_code(fullname)
+        # Without a time, the module linecache does not ask whether the file has changed.
+        lines = self._snapshot.source(self.path).decode("utf-8", "replace").splitlines(keepends=True)
+        linecache.cache[self.path] = (self._snapshot.stamp(self.path).size, None, lines, self.path)
+        return code
