@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..project.keys import set_missing_keys
+from ..project.keys import make_missing_keys
 from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
 from ..rules import DEFAULT_TZ_HELP
 from ..up.log_setup import log_to_stderr
@@ -74,7 +74,9 @@ def command(
     preview_source = request.preview_source(project)
     with ExitStack() as stack:
         sockets = bind_sockets(project.settings, stage_port, stack)
-        request = replace(request, generated_keys=set_missing_keys(project.keys_file))
+        project.check_owner_of_keys()
+        made = make_missing_keys(project.keys_file)
+        request = replace(request, generated_keys=made.keys, has_made_keys=made.is_new_file)
         if project.settings.processes == "one" and not (reload or preview_source):
             from ..up.service import serve_alone
 

@@ -15,11 +15,14 @@ def make_own_folder(path: Path) -> None:
     """Create the folder, readable by its owner only, with a .gitignore that keeps it out of version control."""
     try:
         if not path.is_dir():
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(mode=0o700)
+                path.chmod(0o700)  # whatever the umask takes away
             sync_entries(path.parent)
         ignore = path / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+        with contextlib.suppress(FileExistsError), ignore.open("x", encoding="utf-8") as file:
+            file.write("*\n")
     except OSError as error:
         raise StoreUnavailableError(
             f"{path}: the folder for the store cannot be created ({error.strerror}); name another store with --store"

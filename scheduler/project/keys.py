@@ -6,53 +6,124 @@ them there. Keys that the code passes to `init` are the engine's own business.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from ..engine.environment import variable
-from ..errors import ConfigError
+from ..errors import ConfigError, StoreUnavailableError
 from .data_folder import make_own_folder, sync_entries
 
 #: Environment variable without its prefix → length of a generated key in bytes.
 KEY_BYTES: Mapping[str, int] = {"APP_ID": 12, "APP_KEY": 12, "APP_MASTER_KEY": 12, "APP_HOOK_KEY": 12}
 
+_LOCK_TIMEOUT_S = 2.0
 #: The name of the file of generated keys.
 KEYS_FILE = "keys.json"
 
 
 def set_missing_keys(path: Path) -> dict[str, str]:
     """Set the keys that the environment lacks, from the file or generated; returns those that were set."""
-    missing = [name for name in KEY_BYTES if variable(name) is None]
+    missing = _missing()
     if not missing:
         return {}
+    return _set({**_generated(missing), **_known(path, missing)})
+
+
+class MadeKeys(NamedTuple):
+    """The keys that were set, and whether a new file holds them."""
+
+    keys: dict[str, str]
+    is_new_file: bool
+
+
+def make_missing_keys(path: Path) -> MadeKeys:
+    """The same for a service, which saves what it generates before any code is loaded.
+
+    So several that start at once in a new folder have the same keys: those of the first. Where nothing can be saved,
+    they stay in memory; whether that is an error shows when it is known which keys the code uses.
+    """
+    missing = _missing()
+    if not missing:
+        return MadeKeys({}, is_new_file=False)
+    is_new_file = not path.exists()
+    with contextlib.suppress(ConfigError, StoreUnavailableError):
+        save_keys(_generated(missing), path)
+    known = _known(path, missing)
+    is_complete = len(known) == len(missing)
+    return MadeKeys(_set({**_generated(missing), **known}), is_new_file=is_new_file and is_complete)
+
+
+def save_keys(keys: Mapping[str, str], path: Path) -> None:
+    """Add generated keys to a file that only its owner can read; a key that it has already stays as it is."""
+    if keys.keys() <= _read(path).keys():
+        return
+    make_own_folder(path.parent)
+    new = path.with_suffix(f".{os.getpid()}")
+    try:
+        with _locked(path.parent):
+            saved = _read(path)
+            text = json.dumps({f"LEANCLOUD_{name}": value for name, value in {**keys, **saved}.items()}, indent=2)
+            new.unlink(missing_ok=True)
+            _write_durably(new, text + "\n")
+            new.replace(path)
+            sync_entries(path.parent)
+    except OSError as error:
+        raise ConfigError(f"{path}: the keys cannot be saved ({error.strerror})") from error
+
+
+def remove_unused_keys(path: Path, keys: Mapping[str, str]) -> None:
+    """Remove the file of keys again that this program has made, and whose keys the code does not use."""
+    with contextlib.suppress(OSError, ConfigError):
+        if _read(path) == keys:
+            path.unlink()
+
+
+def _missing() -> list[str]:
+    return [name for name in KEY_BYTES if variable(name) is None]
+
+
+def _generated(names: Iterable[str]) -> dict[str, str]:
+    return {name: secrets.token_hex(KEY_BYTES[name]) for name in names}
+
+
+def _known(path: Path, names: Iterable[str]) -> dict[str, str]:
     saved = _read(path)
-    keys = {name: saved.get(name) or secrets.token_hex(KEY_BYTES[name]) for name in missing}
+    return {name: saved[name] for name in names if name in saved}
+
+
+def _set(keys: dict[str, str]) -> dict[str, str]:
     os.environ.update({f"LEANCLOUD_{name}": value for name, value in keys.items()})
     return keys
 
 
-def save_keys(keys: Mapping[str, str], path: Path) -> None:
-    """Write generated keys to a file that only its owner can read, so that the next start uses them too."""
-    saved = _read(path)
-    if all(saved.get(name) == value for name, value in keys.items()):
-        return
-    make_own_folder(path.parent)
-    text = json.dumps({f"LEANCLOUD_{name}": value for name, value in {**saved, **keys}.items()}, indent=2)
-    new = path.with_suffix(f".{os.getpid()}")
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Within the block, no other service changes the keys in a folder; one that hangs is waited for no longer."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    give_up_at = time.monotonic() + _LOCK_TIMEOUT_S
     try:
-        _write_durably(new, text + "\n")
-        new.replace(path)
-        sync_entries(path.parent)
-    except OSError as error:
-        raise ConfigError(f"{path}: the keys cannot be saved ({error.strerror})") from error
+        while time.monotonic() < give_up_at:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write_durably(path: Path, text: str) -> None:
     """Write a new file to the disk; renamed before that, it could be empty after a power cut."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.fchmod(descriptor, 0o600)  # whatever the umask takes away
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

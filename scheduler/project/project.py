@@ -20,6 +20,7 @@ from ..errors import StoreUnavailableError, TargetError
 from ..rules import hand_on_rules
 from .data_folder import OWN_FOLDER, make_own_folder
 from .keys import KEYS_FILE, set_missing_keys
+from .owners import check_owners
 from .setting_table import DEVELOPMENT
 from .settings import Settings, read_settings
 from .withheld import variables, withhold
@@ -90,6 +91,8 @@ class Project:
             raise StoreUnavailableError(
                 f"{settings.origin('store')}: a store in memory is gone with the command that made it; name a file"
             )
+        if (path := self.store_file) is not None:
+            check_owners(settings.folder, path, *([path.parent] if path.parent.name == OWN_FOLDER else []))
         return Store(settings.store_url, timeout_s=settings.store_timeout_s, durability=settings.durability)
 
     @property
@@ -106,6 +109,10 @@ class Project:
         """The file of generated keys, in a folder `.scheduler` beside the store."""
         beside = self.store_file.parent if self.store_file else self.settings.folder
         return (beside if beside.name == OWN_FOLDER else beside / OWN_FOLDER) / KEYS_FILE
+
+    def check_owner_of_keys(self) -> None:
+        """ConfigError for a file of keys that somebody else has put there: they would let him call functions."""
+        check_owners(self.settings.folder, self.keys_file.parent, self.keys_file)
 
     def target_name(self, given: str | None = None) -> str | None:
         """The target: the given one, else that of the settings, else the folder's wsgi.py or cloud.py, else None."""
@@ -146,6 +153,7 @@ class Project:
 
     def _set_environ(self) -> None:
         withhold()
+        self.check_owner_of_keys()
         set_missing_keys(self.keys_file)
         # LeanEngine sets these variables, so an old wsgi.py expects them.
         os.environ.setdefault("LEANCLOUD_APP_ENV", app_environment() or DEVELOPMENT)

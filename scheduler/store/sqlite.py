@@ -28,7 +28,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from ..errors import StoreUnavailableError, StoreVersionError
 from .database import Store
 from .schema import daemons, runs
-from .sqlite_files import OpenFiles
+from .sqlite_files import OpenFiles, create_for_owner
 from .statements import compiled
 from .wake_socket import wake
 
@@ -77,7 +77,10 @@ class SqliteStore(Store):
 
     def _keep_from_creating(self, _dialect: object, _record: object, given: list[Any], options: dict[str, Any]) -> None:
         """Let a store that is open make no file anew: the journal of one that was moved away would be put into it."""
-        if self._open_files is not None:
+        if self._open_files is None:
+            if self._file is not None:
+                create_for_owner(self._file)
+        else:
             given[0] = f"{self._open_files.file.as_uri()}?mode=rw"
             options["uri"] = True
 

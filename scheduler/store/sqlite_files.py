@@ -112,6 +112,15 @@ class OpenFiles:
         return identity(self.paths[1]), identity(self.paths[2])
 
 
+def create_for_owner(file: Path) -> None:
+    """Create a missing file, empty, that only its owner can read; SQLite gives its journal the same rights."""
+    # What keeps it from being created, SQLite reports.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, 0o600)  # whatever the umask takes away
+        os.close(descriptor)
+
+
 def identity(file: Path | None) -> Identity | None:
     """What distinguishes a file from another of the same name, None for a missing one."""
     if file is None:

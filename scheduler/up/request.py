@@ -21,6 +21,7 @@ class UpRequest:
 
     Each process makes the project from it anew, so that one that is started later sees the settings as they are then.
     `generated_keys` are the keys that the supervisor found or made; all processes have them in their environment.
+    `has_made_keys`: it made the file that holds them.
     `is_preview`: it is the preview's own, in the folder of its sources. `has_store`: the store was there before.
     """
 
@@ -30,6 +31,7 @@ class UpRequest:
     preview_folder: str | None = None
     as_json: bool = False
     generated_keys: Mapping[str, str] | None = None
+    has_made_keys: bool = False
     is_preview: bool = False
     has_store: bool = False
 

@@ -114,7 +114,7 @@ def _serve(request: UpRequest, sockets: Sockets, stops: Stops, beside: _Alone, *
         stack.enter_context(own_lines(writer, reporter, project.environment.value))
         target = request.target_name(project)
         loaded, declared = load_and_declare(request, project, target)
-        keys_from = save_used_keys(project, request.generated_keys or {})
+        keys_from = save_used_keys(project, request)
         functions = beside.begin(report_of_functions(loaded, keys_from, declared))
         keys = our_keys()
         served = ServedFunctions(

@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
 from ..engine import endpoints
 from ..engine.credentials import our_keys
 from ..functions.loading import Target
-from ..project.keys import save_keys
+from ..project.keys import remove_unused_keys, save_keys
 from ..project.project import Project, printing_to_stderr
 from .announcement import report_of_functions
 from .application import application, capacity
@@ -40,7 +40,7 @@ def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orde
         listener = stack.enter_context(socket.socket(fileno=handover.listener))
         stack.enter_context(call_lines(lambda batch: channel.send(**as_message(batch))))
         loaded, declared = load_and_declare(request, project, request.target_name(project))
-        keys_from = save_used_keys(project, request.generated_keys or {})
+        keys_from = save_used_keys(project, request)
         served = application(loaded)
         channel.send(loaded=report_of_functions(loaded, keys_from, declared))
         orders.wait_for_start()
@@ -59,12 +59,14 @@ def load_and_declare(request: UpRequest, project: Project, target: str) -> tuple
     return loaded, reported(loaded.registry, project)
 
 
-def save_used_keys(project: Project, generated: Mapping[str, str]) -> str:
-    """Save the generated keys if the engine uses them; returns where the keys come from."""
-    ours = our_keys()
+def save_used_keys(project: Project, request: UpRequest) -> str:
+    """See that the generated keys are saved if the engine uses them, else not; returns where the keys come from."""
+    ours, generated = our_keys(), dict(request.generated_keys or {})
     if {ours.app_id, ours.app_key, ours.master_key, ours.hook_key} & set(generated.values()):
-        save_keys(dict(generated), project.keys_file)
+        save_keys(generated, project.keys_file)
         return str(project.keys_file)
+    if request.has_made_keys:
+        remove_unused_keys(project.keys_file, generated)
     return "from the code" if generated else "from the environment"
 
 
