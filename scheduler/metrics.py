@@ -279,6 +279,9 @@ def _metrics_of_statistics(statistics: Statistics, now: datetime) -> Iterator[Me
         troubled.add_metric([timer.environment, timer.name, timer.state.value], 1)
     yield troubled
     yield GaugeMetricFamily("scheduler_timers_overdue", "Enabled timers that no daemon claims.", statistics.overdue)
+    yield GaugeMetricFamily(
+        "scheduler_timers_finished", "Enabled timers that will not fire again.", statistics.finished
+    )
     yield GaugeMetricFamily("scheduler_daemons", "Daemons with a valid lease.", len(statistics.live_daemons(now)))
     if statistics.due_since is not None:
         yield GaugeMetricFamily(

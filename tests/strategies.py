@@ -244,6 +244,16 @@ def timers() -> st.SearchStrategy[Timer]:
     return st.builds(timer, st.text("abc", min_size=1, max_size=5), _triggers, st.integers(0, 5_000))
 
 
+def windows() -> st.SearchStrategy[tuple[datetime | None, datetime | None]]:
+    """Bounds near the fire times of `timers`, at least one of them, the first before the second."""
+    bound = st.none() | st.integers(-300_000_000, 300_000_000).map(
+        lambda microseconds: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    )
+    return st.tuples(bound, bound).filter(
+        lambda pair: pair != (None, None) and (pair[0] is None or pair[1] is None or pair[0] < pair[1])
+    )
+
+
 # -- the engine: requests as old or hostile clients may send them --
 
 _segments = st.sampled_from(

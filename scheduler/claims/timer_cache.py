@@ -12,8 +12,10 @@ from sqlalchemy import Connection, select
 from ..core.attributes import ATTRIBUTES
 from ..core.misfire import MisfirePolicy
 from ..core.overlap import OverlapPolicy
+from ..core.timestamps import instant_or_none
 from ..core.trigger_kinds import UnreadableTrigger, read_trigger
 from ..core.triggers import FireTimes, offset_s, shifted
+from ..core.window import windowed
 from ..store.rows import RunColumns
 from ..store.schema import timers
 from ..store.statements import Among
@@ -91,7 +93,7 @@ class TimerCache:
         named = dict(zip(_RULE, policies, strict=True))
         trigger = read_trigger(kind, text)
         rule = Rule(
-            shifted(trigger, later_s),
+            windowed(shifted(trigger, later_s), instant_or_none(named["starts_at"]), instant_or_none(named["ends_at"])),
             MisfirePolicy(named["misfire"]),
             OverlapPolicy(named["overlap"]),
             trigger.reason if isinstance(trigger, UnreadableTrigger) else None,

@@ -184,7 +184,7 @@ def _row(entry: StoredTimer, default_tz: str) -> tuple[str, ...]:
     return (
         timer.name,
         timer.environment,
-        "enabled" if timer.enabled else "disabled, no longer declared" if entry.has_vanished else "disabled",
+        entry.state,
         entry.breaker.state,
         display.instant(entry.next_fire, display.zone_of(timer, default_tz)),
         timer.function,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ from ..errors import TimerError
 from .misfire import MisfirePolicy
 from .options import Option, json_value, number, text, truth, whole, word
 from .overlap import OverlapPolicy
+from .timestamps import instant_or_none, stamp_or_none
+from .window import check_instant, read_instant
 
 MAX_NAME_LENGTH = 200
 MAX_PARAMS_BYTES = 65_536
@@ -26,6 +29,8 @@ MAX_LIMIT_S = 86_400.0
 MAX_JITTER_S = 86_400
 MAX_RETRIES = 100
 MAX_BACKOFF_S = 86_400.0
+MAX_DESCRIPTION_LENGTH = 2_000
+MAX_TAGS, MAX_TAG_LENGTH = 20, 100
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -68,15 +73,62 @@ def check_name(what: str, name: object) -> str:
         raise TimerError(f"a timer needs a {what}: expected text that is not blank, got {name!r}", field=what)
     if len(name) > MAX_NAME_LENGTH:
         raise TimerError(f"{what} has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed", field=what)
-    if name.isprintable():
-        return name
-    for column, character in enumerate(name, start=1):
+    return _check_printable(what, name, what)
+
+
+def _check_printable(what: str, text: str, field: str) -> str:
+    if text.isprintable():
+        return text
+    for column, character in enumerate(text, start=1):
         # Cc: control, Cf: format (bidirectional overrides), Cs: lone surrogates, Zl/Zp: line separators
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
             raise TimerError(
-                f"{what} {name!r} has the control character U+{ord(character):04X} at column {column}", field=what
+                f"{what} {text!r:.80} has the control character U+{ord(character):04X} at column {column}", field=field
             )
-    return name
+    return text
+
+
+def _check_description(text: object) -> str:
+    if not isinstance(text, str):
+        raise TimerError(f"a description must be text, got {text!r:.80}", field="description")
+    if len(text) > MAX_DESCRIPTION_LENGTH:
+        raise TimerError(
+            f"a description has {len(text):,} characters; at most {MAX_DESCRIPTION_LENGTH:,} are allowed",
+            field="description",
+        )
+    for line in text.split("\n"):
+        _check_printable("description", line, "description")
+    return text
+
+
+def _check_tags(tags: object) -> tuple[str, ...]:
+    """Tags as a sorted tuple without duplicates."""
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise TimerError(f"tags must be a list of texts, got {tags!r:.80}", field="tags")
+    given = sorted({_check_tag(tag) for tag in tags})
+    if len(given) > MAX_TAGS:
+        raise TimerError(f"a timer has at most {MAX_TAGS} tags, got {len(given)}", field="tags")
+    # The same object where nothing changes, so that a timer is as it was given.
+    return tags if tags == (checked := tuple(given)) and isinstance(tags, tuple) else checked
+
+
+def _check_tag(tag: object) -> str:
+    if not isinstance(tag, str) or not tag.strip():
+        raise TimerError(f"a tag must be text that is not blank, got {tag!r:.80}", field="tags")
+    if len(tag) > MAX_TAG_LENGTH:
+        raise TimerError(f"a tag has {len(tag)} characters; at most {MAX_TAG_LENGTH} are allowed", field="tags")
+    if "," in tag:
+        raise TimerError(f"the tag {tag!r} has a comma, which separates tags", field="tags")
+    return _check_printable("the tag", tag, "tags").strip()
+
+
+def _read_tags(value: Any) -> tuple[str, ...]:
+    """Tags of a list, or of a text in which commas separate them."""
+    if isinstance(value, str):
+        return tuple(tag.strip() for tag in value.split(",") if tag.strip())
+    if isinstance(value, list) and all(isinstance(tag, str) for tag in value):
+        return tuple(value)
+    raise ValueError(f"expected tags as in 'billing, nightly', got {value!r:.40}")
 
 
 def params_text(params: Mapping[str, Any]) -> str:
@@ -193,7 +245,7 @@ class Attribute(Option):
     `check` returns a value as the timer keeps it. The store has a column of the attribute's name and of the type `sql`;
     `to_store` and `from_store` turn a value into what stands there, and back, `to_json` into what JSON shows. One that
     `is_secret` may be long or confidential, so messages name it without its value. One that `is_rule` decides which
-    fire times there are, or which of them run.
+    fire times there are, or which of them run. One that `is_optional` may be None.
     """
 
     check: Callable[[Any], Any]
@@ -203,6 +255,7 @@ class Attribute(Option):
     to_json: Callable[[Any], Any] = as_kept
     is_secret: bool = False
     is_rule: bool = False
+    is_optional: bool = False
 
 
 def _policy(name: str, choices: type[StrEnum], help: str, *, is_rule: bool = True) -> Attribute:
@@ -217,6 +270,34 @@ def _policy(name: str, choices: type[StrEnum], help: str, *, is_rule: bool = Tru
         help=help,
         is_rule=is_rule,
     )
+
+
+def _bound(name: str, help: str) -> Attribute:
+    """The row of an instant that bounds the window of a timer."""
+    return Attribute(
+        name=name,
+        check=partial(check_instant, name),
+        sql=datetime,
+        to_store=stamp_or_none,
+        from_store=instant_or_none,
+        to_json=_iso,
+        flag=f"--{name.replace('_', '-')}",
+        # A command line has no other word for None.
+        read=_read_bound,
+        cell=lambda instant: _iso(instant) or "",
+        metavar="TIME",
+        help=help,
+        is_rule=True,
+        is_optional=True,
+    )
+
+
+def _read_bound(value: Any) -> datetime | str:
+    return read_instant(value) or ""
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()
 
 
 #: In the order in which the command line offers them; lists and JSON keep the order of version 0.1.0 and go on with it.
@@ -308,5 +389,27 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         metavar="N",
         help="Failures in a row that open the breaker; 0 = never (default 5).",
         synonyms=("breaker_threshold",),
+    ),
+    _bound("starts_at", "Fire from this time on; without an offset, a time of the timer's zone; empty for none."),
+    _bound("ends_at", "Fire before this time only; the timer is finished then; empty for none."),
+    Attribute(
+        name="description",
+        check=_check_description,
+        flag="--description",
+        read=text,
+        metavar="TEXT",
+        help="What it is for.",
+    ),
+    Attribute(
+        name="tags",
+        check=_check_tags,
+        to_store=lambda tags: _COMPACT.encode(list(tags)),
+        from_store=lambda kept: tuple(json.loads(kept)),
+        to_json=list,
+        flag="--tags",
+        read=_read_tags,
+        cell=", ".join,
+        metavar="TAG,TAG",
+        help="Up to 20 tags, separated by commas.",
     ),
 )

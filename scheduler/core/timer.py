@@ -17,6 +17,8 @@ from .deadlines import FUNCTION_LIMIT_S
 from .misfire import MisfirePolicy
 from .overlap import OverlapPolicy
 from .triggers import FireTimes, Trigger, offset_s, shifted
+from .window import check_window, in_utc, windowed
+from .zones import zone
 
 __all__ = ["Delivery", "Environment", "Timer", "check_new"]
 
@@ -38,6 +40,8 @@ class Timer:
     environment and name; so timers with the same trigger need not all fire at once.
     `retries` is how often a failed run is tried again before the next fire time: after `retry_backoff_s` seconds, then
     after twice as many, and so on.
+    It fires in [`starts_at`, `ends_at`) only; a bound without an offset is a wall time of the trigger's zone. A timer
+    that will not fire again is finished. `description` is free text, `tags` are up to 20 words.
     A timer is created disabled (the specification's rule); the store keeps whether it is `enabled`.
 
     Raises TimerError, whose `field` names the attribute that is wrong.
@@ -57,6 +61,10 @@ class Timer:
     jitter_s: int = 0
     retries: int = 0
     retry_backoff_s: float = 10.0
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
     if TYPE_CHECKING:  # for type checkers: the texts that are checked and converted below, besides the enums
 
@@ -90,15 +98,24 @@ class Timer:
                 field="trigger",
             )
         _check_gap(self.jitter_s, self.trigger)
+        if self.starts_at is not None or self.ends_at is not None:
+            self._check_window()
+
+    def _check_window(self) -> None:
+        tz = None if self.trigger.tz is None else zone(self.trigger.tz)
+        for name in ("starts_at", "ends_at"):
+            object.__setattr__(self, name, in_utc(name, getattr(self, name), tz))
+        check_window(self.starts_at, self.ends_at)
 
     @property
     def schedule(self) -> FireTimes:
-        """What yields the fire times: the trigger, shifted by the timer's jitter."""
-        return shifted(self.trigger, offset_s(self.environment, self.name, self.jitter_s))
+        """What yields the fire times: the trigger, shifted by the timer's jitter, in the timer's window."""
+        later_s = offset_s(self.environment, self.name, self.jitter_s)
+        return windowed(shifted(self.trigger, later_s), self.starts_at, self.ends_at)
 
     def anchored(self, now: datetime) -> Timer:
-        """The timer as it begins at `now`: a trigger with an anchor is counted from then on."""
-        trigger = self.trigger.anchored(now)
+        """The timer as it begins at `now`, or with its window: a trigger with an anchor is counted from then on."""
+        trigger = self.trigger.anchored(now if self.starts_at is None else max(now, self.starts_at))
         return self if trigger is self.trigger else replace(self, trigger=trigger)
 
 

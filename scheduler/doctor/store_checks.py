@@ -129,6 +129,8 @@ def _check_daemons(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding
 def _check_timers(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
     total = sum(statistics.timers.values())
     what = f"{display.number(total, 'timer')}, {_enabled(statistics)} enabled"
+    if statistics.finished:
+        what += f", {statistics.finished} of them finished"
     if statistics.due_since is None:
         return Finding.ok("timers", what)
     if not statistics.overdue:

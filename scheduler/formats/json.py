@@ -40,6 +40,7 @@ def timer_json(entry: StoredTimer, default_tz: str) -> dict[str, Any]:
         **{name: attributes.pop(name) for name in ("name", "environment", "function", "params")},
         **_trigger_json(timer.trigger),
         "enabled": attributes.pop("enabled"),
+        "state": entry.state,
         "next_fire": iso(entry.next_fire, tz),
         **attributes,
         "breaker": {

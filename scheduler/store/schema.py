@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -22,20 +23,20 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0006"
+HEAD = "0007"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 #: The SQL type of an attribute of a timer.
-_TYPES: dict[type, Any] = {str: Text, int: Integer, float: Float, bool: Boolean}
+_TYPES: dict[type, Any] = {str: Text, int: Integer, float: Float, bool: Boolean, datetime: BigInteger}
 
 timers = Table(
     "timers",
     metadata,
     Column("id", Id, primary_key=True),
-    *(Column(attribute.name, _TYPES[attribute.sql], nullable=False) for attribute in ATTRIBUTES),
+    *(Column(attribute.name, _TYPES[attribute.sql], nullable=attribute.is_optional) for attribute in ATTRIBUTES),
     # The word for the kind, and the trigger as a JSON object.
     Column("trigger_kind", Text, nullable=False),
     Column("trigger", Text, nullable=False),

@@ -46,13 +46,15 @@ class Statistics:
 
     `timers` counts by environment and whether they are enabled, `breakers` by state; `troubled` lists timers whose
     breaker is not closed, up to MAX_LISTED. `overdue` counts timers whose fire time passed more than the misfire grace
-    ago and was not claimed; `due_since` is the earliest fire time that is not claimed.
+    ago and was not claimed; `due_since` is the earliest fire time that is not claimed. `finished` counts enabled timers
+    that will not fire again.
     """
 
     timers: Mapping[tuple[str, bool], int]
     breakers: Mapping[BreakerState, int]
     troubled: tuple[TroubledTimer, ...]
     overdue: int
+    finished: int
     due_since: datetime | None
     daemons: tuple[DaemonLease, ...]
 
@@ -69,12 +71,14 @@ def read_statistics(store: Store, now: datetime, *, grace: timedelta = GRACE) ->
     not_closed = timers.c.breaker_state != BreakerState.CLOSED
     by_state = select(timers.c.breaker_state, func.count()).where(not_closed).group_by(timers.c.breaker_state)
     listed = select(timers).where(not_closed).order_by(timers.c.environment, timers.c.name).limit(MAX_LISTED)
+    ended = select(func.count()).where(timers.c.enabled.is_(True), timers.c.next_fire_at.is_(None))
     late = select(func.count()).where(timers.c.next_fire_at < stamp(now - grace))
     with store.reading() as connection:
         kinds = {(environment, bool(enabled)): count for environment, enabled, count in connection.execute(by_kind)}
         states = {BreakerState(state): count for state, count in connection.execute(by_state)}
         rows = connection.execute(listed).all()
         overdue = connection.execute(late).scalar_one()
+        finished = connection.execute(ended).scalar_one()
         earliest = connection.execute(select(func.min(timers.c.next_fire_at))).scalar()
         daemon_rows = connection.execute(select(daemons).order_by(daemons.c.started_at)).all()
     states[BreakerState.CLOSED] = sum(kinds.values()) - sum(states.values())
@@ -88,6 +92,7 @@ def read_statistics(store: Store, now: datetime, *, grace: timedelta = GRACE) ->
             for row in rows
         ),
         overdue=overdue,
+        finished=finished,
         due_since=instant_or_none(earliest),
         daemons=tuple(
             DaemonLease(row.host, row.pid, instant(row.started_at), instant(row.lease_until)) for row in daemon_rows

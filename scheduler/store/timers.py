@@ -38,6 +38,13 @@ class StoredTimer:
     declared_in: str | None = None
     has_vanished: bool = False
 
+    @property
+    def state(self) -> str:
+        """Whether it fires: `enabled`, `finished` where it will not fire again, or `disabled`, and why."""
+        if self.timer.enabled:
+            return "enabled" if self.next_fire is not None else "finished"
+        return "disabled, no longer declared" if self.has_vanished else "disabled"
+
 
 class TimerTable:
     """The timers of one store.
@@ -226,14 +233,16 @@ def edited_columns(
         check_new(timer)
     if timer.trigger != stored.timer.trigger or (timer.enabled and not stored.timer.enabled):
         timer = timer.anchored(now)
-    if stored.next_fire is not None and timer.enabled and timer.schedule == stored.timer.schedule:
+    first_fire: datetime | None
+    if stored.timer.enabled and timer.enabled and timer.schedule == stored.timer.schedule:
+        # None where it is finished.
         first_fire = stored.next_fire
     else:
         first_fire = _first_fire(timer, claimed_until(connection, stored.id, stored.timer, stored.next_fire, now))
     return {
         **timer_columns(timer),
         **breaker_columns(breaker.CLOSED),
-        "next_fire_at": stamp(first_fire) if timer.enabled else None,
+        "next_fire_at": stamp_or_none(first_fire) if timer.enabled else None,
         **_NO_COUNTER,
     }
 
@@ -264,7 +273,7 @@ def _first_fire(timer: Timer, now: datetime) -> datetime:
     if isinstance(timer.trigger, UnreadableTrigger):
         raise TimerError(timer.trigger.reason, field="trigger")
     if first_fire is None:
-        raise TimerError(f"{timer.trigger} never fires after {now.isoformat(timespec='seconds')}", field="expression")
+        raise TimerError(f"{timer.schedule} never fires after {now.isoformat(timespec='seconds')}", field="expression")
     return first_fire
 
 

@@ -53,5 +53,5 @@ def _listed(names: list[str]) -> str:
 def _timer_line(entry: StoredTimer, default_tz: str) -> str:
     timer = entry.timer
     next_fire = display.instant(entry.next_fire, display.zone_of(timer, default_tz))
-    state = f"next at {next_fire}" if timer.enabled else "disabled"
+    state = f"next at {next_fire}" if entry.next_fire is not None else entry.state
     return f"{timer.name} ({timer.environment}): {timer.function}, {timer.schedule}, {state}"

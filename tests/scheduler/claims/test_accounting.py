@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,6 +25,7 @@ from scheduler.core.run import Kind, Outcome, Run, Task
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.daemon.loop import Daemon
+from scheduler.errors import TimerError
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
@@ -57,9 +59,16 @@ class AnyDay(RuleBasedStateMachine):
         delivery=st.sampled_from(Delivery),
         jitters=st.booleans(),
         retries=st.sampled_from([0, 0, 2]),
+        window=st.sampled_from([(None, None), (None, None), (2, 40), (9, None), (None, 15.5), (3, 3.5)]),
     )
     def start(
-        self, misfire: MisfirePolicy, overlap: OverlapPolicy, delivery: Delivery, jitters: bool, retries: int
+        self,
+        misfire: MisfirePolicy,
+        overlap: OverlapPolicy,
+        delivery: Delivery,
+        jitters: bool,
+        retries: int,
+        window: tuple[float | None, float | None],
     ) -> None:
         self.clock = ManualClock(START)
         self.store = Store(self.store_url)
@@ -71,6 +80,7 @@ class AnyDay(RuleBasedStateMachine):
         self.expected: Counter[tuple[str, datetime]] = Counter()
         self.enabled_at: dict[str, datetime] = {}
         self.claimed_ahead: set[tuple[str, datetime]] = set()
+        starts_at, ends_at = (None if bound is None else START + timedelta(seconds=bound) for bound in window)
         self.timetable.add(
             [
                 Timer(
@@ -84,6 +94,8 @@ class AnyDay(RuleBasedStateMachine):
                     jitter_s=JITTERS[name] if jitters else 0,
                     retries=retries,
                     retry_backoff_s=1.5,
+                    starts_at=starts_at,
+                    ends_at=ends_at,
                 )
                 for name, trigger in TRIGGERS.items()
             ],
@@ -101,6 +113,12 @@ class AnyDay(RuleBasedStateMachine):
         )
 
     def enable(self, name: str) -> None:
+        timer = self.timetable.get(name).timer.anchored(self.clock.now())
+        if timer.schedule.next_fire(self.clock.now()) is None:
+            # Its window is over.
+            with pytest.raises(TimerError, match="never fires after"):
+                self.timetable.enable(name, now=self.clock.now())
+            return
         self.timetable.enable(name, now=self.clock.now())
         self.enabled_at[name] = self.clock.now()
 
@@ -108,7 +126,7 @@ class AnyDay(RuleBasedStateMachine):
         for name, since in self.enabled_at.items():
             schedule = self.timetable.get(name).timer.schedule
             fire_time = schedule.next_fire(since)
-            while fire_time <= now:
+            while fire_time is not None and fire_time <= now:
                 self.expected[name, fire_time] = 1
                 fire_time = schedule.next_fire(fire_time)
             self.enabled_at[name] = max(since, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -40,6 +41,10 @@ VALUES: dict[str, Any] = {
     "retries": 4,
     "retry_backoff_s": 1.5,
     "breaker_threshold": 9,
+    "starts_at": START,  # an interval is counted from then on
+    "ends_at": datetime(2099, 1, 5, 8, tzinfo=UTC),
+    "description": "Weekly figures",
+    "tags": ("billing", "nightly"),
 }
 PLAIN = Timer(name="t", function="f", trigger=Every(60, anchor=START))
 rows = pytest.mark.parametrize("row", ATTRIBUTES, ids=lambda row: row.name)
@@ -87,7 +92,7 @@ def test_an_attribute_is_a_key_of_the_json_of_the_command_line(row: Attribute) -
         (entry,) = TimerTable(store).add([changed(row)], now=START)
     shown = timer_json(entry, "UTC")
     kept = shown["breaker"]["threshold"] if row.key is None else shown[row.key]
-    assert json.loads(json.dumps(kept)) == VALUES[row.name]
+    assert json.loads(json.dumps(kept)) == row.to_json(VALUES[row.name])
 
 
 @rows
@@ -99,7 +104,7 @@ def test_an_attribute_is_an_option_of_the_command_line(row: Attribute, command_l
     function = () if row.name == "function" else ("--function", "f")
     added = command_line.json("timers", "add", *words, *function, "--every", "60")
     kept = added["breaker"]["threshold"] if row.key is None else added[row.key]
-    assert kept == VALUES[row.name]
+    assert kept == row.to_json(VALUES[row.name])
     if row.flag:
         for command in (add, edit_timer):
             (option,) = [param for param in command.params if row.flag in param.opts]
