@@ -5,8 +5,8 @@ What each attribute may be stands in attributes.py, what yields the fire times i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
@@ -85,6 +85,10 @@ class Timer:
             jitter_s: int = ...,
             retries: int = ...,
             retry_backoff_s: float = ...,
+            starts_at: datetime | str | None = ...,
+            ends_at: datetime | str | None = ...,
+            description: str = ...,
+            tags: Iterable[str] = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -100,6 +104,13 @@ class Timer:
         _check_gap(self.jitter_s, self.trigger)
         if self.starts_at is not None or self.ends_at is not None:
             self._check_window()
+
+    def __setstate__(self, values: Sequence[Any]) -> None:
+        """Unpickle: a pickle of an earlier version lacks the attributes that were added since, at the end."""
+        for attribute, value in zip(fields(self), values, strict=False):
+            object.__setattr__(self, attribute.name, value)
+        for attribute in fields(self)[len(values) :]:
+            object.__setattr__(self, attribute.name, attribute.default)
 
     def _check_window(self) -> None:
         tz = None if self.trigger.tz is None else zone(self.trigger.tz)

@@ -59,7 +59,7 @@ class AnyDay(RuleBasedStateMachine):
         delivery=st.sampled_from(Delivery),
         jitters=st.booleans(),
         retries=st.sampled_from([0, 0, 2]),
-        window=st.sampled_from([(None, None), (None, None), (2, 40), (9, None), (None, 15.5), (3, 3.5)]),
+        window=st.sampled_from([(None, None), (None, None), (2, 40), (9, None), (None, 15.5), (3, 40)]),
     )
     def start(
         self,

@@ -52,7 +52,7 @@ def test_a_bound_without_an_offset_is_a_wall_time_of_the_zone() -> None:
         function="f",
         trigger=Cron("0 0 8 * * ?", "Europe/Berlin"),
         starts_at=datetime(2026, 7, 1, 8),
-        ends_at="2026-10-25 02:30",  # type: ignore[arg-type]
+        ends_at="2026-10-25 02:30",
     )
     assert timer.starts_at == datetime(2026, 7, 1, 6, tzinfo=UTC)
     assert timer.ends_at == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
@@ -72,7 +72,7 @@ def test_a_bound_without_an_offset_is_a_wall_time_of_the_zone() -> None:
 def test_a_window_that_is_none_is_refused(window: dict[str, object], said: str) -> None:
     """With what is wrong, and where."""
     with pytest.raises(TimerError, match=said) as error:
-        Timer(name="t", function="f", trigger=Every(60), **window)  # type: ignore[arg-type]
+        Timer(name="t", function="f", trigger=Every(60), **window)
     assert error.value.field in window
 
 
@@ -113,7 +113,7 @@ def test_the_command_line_sets_clears_and_shows_a_window(command_line: CommandLi
 
 def test_tags_and_description_are_kept_in_order(store: Store) -> None:
     """Tags without duplicates, sorted; control characters are refused."""
-    timer = Timer(name="t", function="f", trigger=Every(60), tags=["b", "a", "b"], description="one\ntwo")  # type: ignore[arg-type]
+    timer = Timer(name="t", function="f", trigger=Every(60), tags=["b", "a", "b"], description="one\ntwo")
     (entry,) = TimerTable(store).add([timer], now=NEW_YEAR)
     assert entry.timer.tags == ("a", "b")
     assert TimerTable(store).get("t").timer.description == "one\ntwo"
