@@ -64,6 +64,11 @@ def environment_filter(command: F) -> F:
     )(command)
 
 
+def tag_filter(command: F) -> F:
+    """--tag where it restricts what is shown."""
+    return click.option("--tag", help="Timers with this tag only.")(command)
+
+
 def served_environment_option(command: F) -> F:
     """--env of a process that serves functions."""
     return click.option(

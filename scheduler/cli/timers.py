@@ -32,6 +32,7 @@ from .options import (
     json_option,
     max_timers_option,
     store_option,
+    tag_filter,
     target_option,
 )
 from .timer_options import DefinitionCommand, attributes, changed_trigger, definition_options, new_trigger
@@ -163,15 +164,18 @@ def _enable_command(timer: Timer, project: Project) -> str:
 
 @command.command("list", short_help="List the timers.")
 @environment_filter
+@tag_filter
 @store_option
 @json_option
-def list_timers(environment: str | None, store: str | None, as_json: bool) -> None:
+def list_timers(environment: str | None, tag: str | None, store: str | None, as_json: bool) -> None:
     """List the timers with state, next fire time, function and schedule."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
-        entries = TimerTable(opened).list(Environment(environment) if environment else None)
+        entries = TimerTable(opened).list(Environment(environment) if environment else None, tag=tag)
     if as_json:
         print_json([timer_json(entry, project.settings.tz) for entry in entries])
+    elif not entries and tag is not None:
+        click.echo(f"no timer has the tag {tag!r}")
     elif not entries:
         click.echo("no timers yet; add one with:  " + display.command(*_EXAMPLE))
     else:

@@ -23,7 +23,15 @@ from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project
 from ..store.statistics import has_live_daemon
 from ..store.timers import StoredTimer, TimerTable
-from .options import environment_filter, environment_option, json_option, max_timers_option, store_option, target_option
+from .options import (
+    environment_filter,
+    environment_option,
+    json_option,
+    max_timers_option,
+    store_option,
+    tag_filter,
+    target_option,
+)
 
 _REQUIRED = ("name", "function", "cron", "seconds")
 _IMPORT_HELP = f"""Add the timers of a CSV or JSON list, all of them or none; `-` reads the list from stdin.
@@ -195,13 +203,14 @@ def _print_zones(lines: Sequence[Listed]) -> None:
 
 @click.command("export", short_help="Print all timers as CSV or JSON.")
 @environment_filter
+@tag_filter
 @store_option
 @json_option
-def export_timers(environment: str | None, store: str | None, as_json: bool) -> None:
+def export_timers(environment: str | None, tag: str | None, store: str | None, as_json: bool) -> None:
     """Print all timers as a list that `timers import` reads: CSV, or JSON under --json."""
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
-        stored = TimerTable(opened).list(Environment(environment) if environment else None)
+        stored = TimerTable(opened).list(Environment(environment) if environment else None, tag=tag)
     timers = [entry.timer for entry in stored]
     for timer in timers:
         if isinstance(timer.trigger, UnreadableTrigger):

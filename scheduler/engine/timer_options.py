@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 from ..core.attributes import Delivery, Environment
@@ -28,3 +29,7 @@ class TimerOptions(TypedDict, total=False):
     retries: int
     retry_backoff_s: float
     breaker_threshold: int
+    starts_at: datetime | str | None
+    ends_at: datetime | str | None
+    description: str
+    tags: Iterable[str]

@@ -91,13 +91,14 @@ class TimerTable:
             for timer, row in zip(wanted, rows, strict=True)
         ]
 
-    def list(self, environment: Environment | None = None) -> list[StoredTimer]:
-        """All timers, or those of one environment, sorted by environment and name."""
+    def list(self, environment: Environment | None = None, *, tag: str | None = None) -> list[StoredTimer]:
+        """All timers, or those of one environment or with a tag, sorted by environment and name."""
         query = select(timers).order_by(timers.c.environment, timers.c.name)
         if environment is not None:
             query = query.where(timers.c.environment == environment)
         with self._store.reading() as connection:
-            return [stored_timer_of(row) for row in connection.execute(query)]
+            stored = [stored_timer_of(row) for row in connection.execute(query)]
+        return stored if tag is None else [entry for entry in stored if tag in entry.timer.tags]
 
     def get(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
         """One timer; UnknownTimerError where the environment has none of that name."""

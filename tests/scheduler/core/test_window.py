@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
@@ -22,6 +22,7 @@ NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 SPAN = NEW_YEAR - timedelta(minutes=7), NEW_YEAR + timedelta(minutes=7)
 
 
+@settings(deadline=None)
 @given(strategies.timers(), strategies.windows())
 def test_a_window_keeps_exactly_the_fire_times_in_it(
     timer: Timer, window: tuple[datetime | None, datetime | None]
