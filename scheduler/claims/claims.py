@@ -199,7 +199,7 @@ class Claims:
         """
         with self._store.writing_and_notifying() as connection:
             self._lease.check(connection)
-            give_back(connection, self._lease.id, [*tasks, *self._unknown.claimed], now)
+            give_back(connection, self._lease.id, [*tasks, *self._unknown.claimed], now, self._cache)
         self._unknown.claimed = []
 
     def recheck(self, tasks: Sequence[Task]) -> None:

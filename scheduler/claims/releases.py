@@ -7,17 +7,19 @@ the claim of a daemon that goes on is kept, and a run of one that stops waits fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, null, or_, select, update
 
 from ..core.run import Kind, Task
-from ..core.timestamps import stamp
+from ..core.timestamps import instant, stamp
+from ..core.triggers import FireTimes
 from ..store.database import store_of
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
 from .abandoned_runs import lose_probes
+from .timer_cache import TimerCache
 
 # Timers are locked by id, before their runs: see leases.py.
 _LOCKED_TIMERS = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
@@ -61,28 +63,49 @@ def undo_claims(connection: Connection, owner: int, tasks: Sequence[Task]) -> li
     return [task for task in tasks if task.run_id in staying]
 
 
-def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: datetime) -> None:
+def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: datetime, cache: TimerCache) -> None:
     """Give back tasks that have not begun, and will not, because their daemon stops; handed out or not.
 
-    The fire times of enabled timers are due again. What cannot be undone (see above), and runs that were requested,
-    wait for the next daemon.
+    The fire times of enabled timers are due again. What cannot be undone (see above), what has come of a timer that was
+    changed since, and runs that were requested, wait for the next daemon.
     """
     timer_rows = _lock_timers(connection, tasks)
     ours = _ours(connection, owner, tasks)
     latest = _latest_other_fires(connection, list(ours))
-    enabled = {timer_id for timer_id, timer in timer_rows.items() if timer.enabled}
-    undone = [
-        row
-        for row in ours.values()
-        if row.kind == Kind.SCHEDULED
-        and row.attempt == 1
-        and latest.get(row.timer_id, 0) <= row.fire_at == row.last_fire_at
-        # What has come of a timer that was disabled or removed since keeps its run.
-        and (row.timer_id in enabled or row.fire_at > stamp(now))
-    ]
+    scheduled: dict[int | None, list[Row[Any]]] = {}
+    for row in ours.values():
+        is_first = row.kind == Kind.SCHEDULED and row.attempt == 1
+        if is_first and latest.get(row.timer_id, 0) <= row.fire_at == row.last_fire_at:
+            scheduled.setdefault(row.timer_id, []).append(row)
+    enabled = {timer_id: timer for timer_id, timer in timer_rows.items() if timer.enabled}
+    known = cache.read(connection, [(timer.id, timer.revision) for timer in enabled.values()])
+    undone: list[Row[Any]] = []
+    for timer_id, theirs in scheduled.items():
+        if timer_id is not None and timer_id in enabled:
+            undone += _still_planned(theirs, known[timer_id].rule.schedule, enabled[timer_id].next_fire_at)
+        else:
+            # What has come of a timer that was disabled or removed since keeps its run.
+            undone += [row for row in theirs if row.fire_at > stamp(now)]
     _undo(connection, undone)
     _LET_WAIT.execute(connection, [(run_id,) for run_id in ours.keys() - {row.id for row in undone}])
     lose_probes(connection, timer_rows.values(), now)
+
+
+def _still_planned(rows: Sequence[Row[Any]], schedule: FireTimes, next_fire_at: int | None) -> list[Row[Any]]:
+    """Those of a timer's runs whose fire times its schedule still has, with none between them and its next one.
+
+    If the timer was changed since the claim, or was disabled for a while, the others would be counted wrongly.
+    """
+    planned: list[Row[Any]] = []
+    for row in sorted(rows, key=lambda row: row.fire_at, reverse=True):
+        fire_time = instant(row.fire_at)
+        following = schedule.next_fire(fire_time)
+        has_it = schedule.next_fire(fire_time - timedelta(microseconds=1)) == fire_time
+        if not has_it or (None if following is None else stamp(following)) != next_fire_at:
+            break
+        planned.append(row)
+        next_fire_at = row.fire_at
+    return planned
 
 
 def _lock_timers(connection: Connection, tasks: Sequence[Task]) -> dict[int, Row[Any]]:

@@ -11,6 +11,7 @@ from scheduler.claims.requested_runs import request_run
 from scheduler.clock import ManualClock
 from scheduler.core.run import Task
 from scheduler.core.timer import Environment
+from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
 from scheduler.store.database import Store
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service
@@ -125,6 +126,28 @@ def test_a_fire_whose_timer_was_disabled_meanwhile_waits(one_at_a_time: OneAtATi
     one_at_a_time.stop()
     one_at_a_time.next_daemon()
     assert one_at_a_time.rows() == 2 * [(10, 1, "succeeded")]
+
+
+@pytest.mark.parametrize("schedule", ["interval", "cron"])
+def test_a_fire_whose_timer_was_disabled_for_a_while_waits(one_at_a_time: OneAtATimeService, schedule: str) -> None:
+    """An interval is counted from when it is enabled, and neither fires for the time in between."""
+    one_at_a_time.add("a", seconds=3600)
+    one_at_a_time.add("b")
+    if schedule == "cron":
+        one_at_a_time.timetable.edit(
+            "b", Environment.PRODUCTION, {"trigger": Cron("0/10 * * * * ?", tz="UTC")}, now=one_at_a_time.clock.now()
+        )
+    request_run(one_at_a_time.store, "a", Environment.PRODUCTION, now=one_at_a_time.clock.now())
+    one_at_a_time.after(10)
+    assert [task.timer for task in one_at_a_time.executor.waiting_tasks] == ["b"]
+    one_at_a_time.timetable.disable("b")
+    one_at_a_time.after(13)
+    one_at_a_time.timetable.enable("b", now=one_at_a_time.clock.now())
+    planned = one_at_a_time.timetable.get("b").next_fire
+    one_at_a_time.stop()
+    assert one_at_a_time.timetable.get("b").next_fire == planned
+    one_at_a_time.next_daemon()
+    assert sorted(one_at_a_time.rows()) == [(0, 1, "succeeded"), (10, 1, "succeeded")]
 
 
 def test_a_fire_after_which_others_were_counted_waits(one_at_a_time: OneAtATimeService) -> None:
