@@ -150,9 +150,13 @@ def operation_goals(rounds: int) -> list[Goal]:
                 at_most(f"nth, slowest, {where}", operations.slowest_nth(zone, few), 5, "µs"),
                 at_most(f"matches, mean, {where}", mean(operations.of_each(zone, "matches", few)), 0.5, "µs"),
                 at_most(f"prev_fire ÷ next_fire, {where}", operations.prev_beside_next(zone, few), 1.3, "×"),
+                at_most(
+                    f"next_fire on working days ÷ without, {where}", operations.on_working_days(zone, few), 1.3, "×"
+                ),
                 at_most(f"iteration ÷ d += td, slowest, {where}", operations.iteration(zone, rounds), 2, "×"),
             )
         ),
+        at_most("a calendar of working days and its masks", operations.calendar_ms(rounds), 5, "ms"),
         at_most("next_fire ÷ astimezone", astimezone_ratio(few), 1.7, "×"),
         at_most("import", operations.import_ms(operations.IMPORT, rounds), 5, "ms"),
         at_most("import and a first answer", operations.import_ms(operations.FIRST_ANSWER, rounds), 5, "ms"),

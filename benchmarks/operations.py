@@ -16,14 +16,16 @@ import time
 import tracemalloc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from itertools import islice
 from zoneinfo import ZoneInfo
 
 from contenders import QUESTIONS
 
 from quartzcron import CronExpression, expression
+from quartzcron.calendars import WorkingDays
 from quartzcron.grammar import parser
+from quartzcron.wall import layered_days
 
 NEW_YORK = ZoneInfo("America/New_York")
 TEXTS = [question.quartz for question in QUESTIONS]
@@ -105,6 +107,54 @@ def of_each(zone: tzinfo | None, name: str, rounds: int) -> list[float]:
         deque(map(ask, times), 0)
         medians.append(median(lambda ask=ask: per_call(lambda: deque(map(ask, times), 0), len(times)), rounds))  # type: ignore[misc]
     return medians
+
+
+def on_working_days(zone: tzinfo | None, rounds: int) -> float:
+    """next_fire of expressions on working days ÷ next_fire of the same without, mean of the in-round ratios."""
+    times, ratios, calendar = starts(zone, 1_000), [], holidays()
+    for text in TEXTS:
+        plain = CronExpression(text)
+        moved = plain.on(calendar, "modified_following")
+        if moved.never_fires:
+            continue
+        asks = moved.next_fire, plain.next_fire
+        for ask in asks:
+            deque(map(ask, times), 0)
+
+        def once(asks: tuple[Callable[[datetime], object], ...] = asks) -> float:
+            with_calendar, without = (per_call(lambda ask=ask: deque(map(ask, times), 0), 1) for ask in asks)  # type: ignore[misc]
+            return with_calendar / without
+
+        ratios.append(median(once, rounds))
+    return mean(ratios)
+
+
+def holidays() -> WorkingDays:
+    """A calendar with 20 holidays and 6 worked Saturdays in each of the 130 years."""
+    draw = random.Random(6)
+    off, worked = set(), set()
+    for year in range(1970, 2100):
+        off |= {date(year, 1, 1) + timedelta(days=draw.randrange(365)) for _ in range(20)}
+        days = [date(year, 1, 1) + timedelta(days=draw.randrange(365)) for _ in range(40)]
+        worked |= {day for day in days if day.weekday() == 5 and day not in off}
+    return WorkingDays(holidays=off, worked=worked - off)
+
+
+def calendar_ms(rounds: int) -> float:
+    """ms for a calendar of 130 years, and the masks of an expression on it in all of them."""
+    calendar, plain = holidays(), CronExpression("0 0 17 L * ?")
+    off, worked = list(calendar.holidays), list(calendar.worked)
+    plain.count(datetime(1970, 1, 1), datetime(2100, 1, 1))
+
+    def once() -> float:
+        layered_days._rules.clear()
+        began = time.process_time()
+        moved = plain.on(WorkingDays(holidays=off, worked=worked), "modified_preceding")
+        for year in range(1970, 2100):
+            moved._days.mask(year)
+        return (time.process_time() - began) * 1e3
+
+    return median(once, rounds)
 
 
 def prev_beside_next(zone: tzinfo | None, rounds: int) -> float:
