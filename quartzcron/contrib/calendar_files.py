@@ -92,7 +92,7 @@ def _add_row(days: dict[date, tuple[str | None, bool]], cells: list[str], column
     day = _date_of(row.get("date", ""), where)
     if day in days and days[day][1] != _KINDS[kind]:
         raise CronError(f"{where}: {day} cannot be both a holiday and a worked day")
-    days[day] = (row.get("name") or None, _KINDS[kind])
+    days[day] = (shortened(row.get("name", "")) or None, _KINDS[kind])
 
 
 def _date_of(text: str, where: str) -> date:
@@ -130,7 +130,7 @@ def from_ics(
                 reading.add(event)
     if not reading.days:
         raise CronError(f"{path.name} has no event that lasts whole days")
-    called = next((str(title) for one in calendars if (title := one.get("X-WR-CALNAME"))), None)
+    called = next((shortened(str(title)) for one in calendars if (title := one.get("X-WR-CALNAME"))), None)
     until = known_until or date(reading.last_year or LAST_YEAR, 12, 31)
     days = {day: what for day, what in reading.days.items() if day <= until}
     return _calendar(days, week, name or called or path.stem, until)
@@ -147,7 +147,7 @@ class _Reading:
 
     def add(self, event: Any) -> None:
         """Add the days of an event, if it lasts whole days."""
-        title = str(event.get("SUMMARY", "")) or None
+        title = shortened(str(event.get("SUMMARY", ""))) or None
         where = f"{self.file}, event {echoed(title or 'without a title')}"
         start, length = _span(event, where)
         if start is None:
@@ -252,7 +252,7 @@ def _calendar(days: dict[date, tuple[str | None, bool]], week: str, name: str, k
     holidays, worked = (
         {day: called for day, (called, is_worked) in days.items() if is_worked is kind} for kind in (False, True)
     )
-    return WorkingDays(week, holidays=holidays, worked=worked, known_until=known_until, name=name)
+    return WorkingDays(week, holidays=holidays, worked=worked, known_until=known_until, name=shortened(name))
 
 
 def _text_of(path: Path) -> str:

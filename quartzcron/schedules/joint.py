@@ -31,6 +31,7 @@ from ..search.calendar import Calendar, without_days
 from ..search.compiled import CompiledExpression, make, put, with_layers
 from ..search.joint_fires import instant_of, merged
 from ..search.transition_days import is_whole
+from ..search.working_days import WorkingDays, on_working_days
 from ..wall.days import day_rule
 from ..wall.pattern import WallPattern
 from ..wall.times import DAY, time_rule
@@ -89,6 +90,9 @@ class Union(Schedule):
 
     def _without(self, days: Calendar, others: tuple[CompiledExpression, ...]) -> Union:
         return Union(*(_without(part, days, others) for part in self.parts))
+
+    def _on(self, working_days: WorkingDays, roll: str) -> Union:
+        return Union(*(_on(part, working_days, roll) for part in self.parts))
 
     def _batches(self, start: datetime, last: int | None) -> Iterator[list[datetime]]:
         """Merged; but read from tables once there are so many that tables cost less."""
@@ -178,6 +182,12 @@ class Overlap(Schedule):
 
     def _without(self, days: Calendar, others: tuple[CompiledExpression, ...]) -> Overlap:
         return Overlap(_without(self.parts[0], days, others), *self.parts[1:])
+
+    def _on(self, working_days: WorkingDays, roll: str) -> Overlap:
+        first = _on(self.parts[0], working_days, roll)
+        if roll not in ("skip", "only_off"):
+            raise CronError("the fires of an overlap do not move; move those of its parts before they are overlapped")
+        return Overlap(first, *self.parts[1:])
 
     def _batches(self, start: datetime, last: int | None) -> Iterator[list[datetime]]:
         return self._joint_fires(start).batches(instant_of(start) + 1, AFTER_ALL if last is None else last)
@@ -284,3 +294,7 @@ def _without(
     if isinstance(part, Schedule):
         return part._without(days, others)
     return difference(without_days(part, days), *others)
+
+
+def _on(part: CompiledExpression | Schedule, working_days: WorkingDays, roll: str) -> CompiledExpression | Schedule:
+    return part._on(working_days, roll) if isinstance(part, Schedule) else on_working_days(part, working_days, roll)

@@ -14,6 +14,7 @@ from ..search.calendar import Calendar
 from ..search.compiled import CompiledExpression, put
 from ..search.joint_fires import JointFires, instant_of, wall_gaps
 from ..search.localize import mixed_times, not_a_datetime
+from ..search.working_days import WorkingDays, known_until
 from ..text import describe, json_form, pydantic_schema
 from ..zones.lookup import local_zone, same_zone, zone_of
 from ..zones.zone import Zone
@@ -190,6 +191,19 @@ class Schedule(ABC):
                 days |= item if isinstance(item, Calendar) else Calendar(item)
         return self._without(days, others)
 
+    def on(self, working_days: WorkingDays, roll: str = "skip") -> Schedule:
+        """The schedule by a calendar of working days, as `on` of an expression.
+
+        Raises CronError for an overlap whose fires would move: those of its parts can, before it is made.
+        """
+        return self._on(working_days, roll)
+
+    @property
+    def known_until(self) -> date | None:
+        """The last day up to which the calendars of working days of all parts are known; None without any."""
+        days = [known for one in self.expressions if (known := known_until(one)) is not None]
+        return min(days, default=None)
+
     # -- other forms --
 
     @property
@@ -295,6 +309,10 @@ class Schedule(ABC):
     @abstractmethod
     def _without(self, days: Calendar, others: tuple[CompiledExpression, ...]) -> Schedule:
         """What is left without the days of a calendar, and without the fires of other expressions."""
+
+    @abstractmethod
+    def _on(self, working_days: WorkingDays, roll: str) -> Schedule:
+        """The schedule by a calendar of working days."""
 
     @abstractmethod
     def _is_dense(self, time: datetime) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Dates = Iterable[date] | Mapping[date, str | None]
 
 _PARTS = ("name", "week", "holidays", "worked", "known_until")
+_LONGEST_NAME = 200
 _LAST = date(LAST_YEAR, 12, 31)
 _ON, _OFF = b"1", b"0"
 _EVERY_DAY = "SUN-SAT"
@@ -36,7 +37,7 @@ class WorkingDays:
     although the week has them off, such as the Saturdays before China's Spring Festival: dates, or a mapping from dates
     to names. After `known_until` the working week alone is assumed; it is the end of the year of the last such date by
     default, and None for a calendar without any. Dates outside 1970-2099 are left out. `name` is what descriptions call
-    the calendar.
+    the calendar, up to 200 printable characters. Raises CronError for what makes no sense.
 
     Two are equal if they have the same working days, the same week and the same `known_until`.
 
@@ -70,6 +71,8 @@ class WorkingDays:
     ) -> None:
         check_type(name, (str, type(None)), "the name of a calendar must be a str")
         check_type(known_until, (date, type(None)), "known_until must be a date")
+        if name is not None and not (name.isprintable() and len(name) <= _LONGEST_NAME):
+            raise CronError(f"the name of a calendar is up to {_LONGEST_NAME} printable characters, got {echoed(name)}")
         put(self, "name", name)
         put(self, "_week", _week_of(week))
         put(self, "week", _week_text(self._week))

@@ -119,6 +119,8 @@ def test_json_gives_back_the_same_calendar(arguments: dict[str, Any]) -> None:
         ({"week": "MON-FRY"}, "is not a working week"),
         ({"week": "FRI#1"}, "is not a working week"),
         ({"week": "FRIL"}, "is not a working week"),
+        ({"name": "two\nlines"}, "up to 200 printable characters"),
+        ({"name": "x" * 201}, "up to 200 printable characters"),
         ({"week": "?"}, "is not a working week"),
         (
             {"holidays": [NEW_YEAR], "worked": [date(2026, 1, 1)]},
@@ -410,6 +412,24 @@ def test_schedules_take_expressions_on_working_days() -> None:
     assert common.between(*year) == [datetime(2026, 2, 28, 17)]
     assert both.describe().startswith("Any of: at 17:00 on the last day of every month, or the working day before it")
     assert pickle.loads(pickle.dumps(both)) == both
+    assert (both.known_until, union(weekly, weekly).known_until) == (date(2026, 12, 31), None)
+
+
+@pytest.mark.parametrize("roll", ROLLS)
+def test_schedules_move_to_working_days(roll: str) -> None:
+    """A union by its parts; an overlap does not move, since its parts would move to different days."""
+    parts = CronExpression("0 0 17 L * ?"), CronExpression("0 0 17 ? * SAT#2")
+    year = (NEW_YEAR, datetime(2027, 1, 1))
+    moved = union(union(*parts), overlap(parts[0])).on(CHINA, roll) if roll in ("skip", "only_off") else None
+    expected = sorted({fire for part in parts for fire in part.on(CHINA, roll).between(*year)})
+    assert union(*parts).on(CHINA, roll).between(*year) == expected
+    if moved is None:
+        with pytest.raises(CronError, match="the fires of an overlap do not move"):
+            overlap(*parts).on(CHINA, roll)
+    else:
+        assert moved.between(*year) == expected
+        common = overlap(CronExpression("0 0 17 * * ?"), parts[0]).on(CHINA, roll)
+        assert common.between(*year) == parts[0].on(CHINA, roll).between(*year)
 
 
 def test_a_roll_that_does_not_exist_is_refused() -> None:
