@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -243,10 +244,14 @@ def reset_timer(name: str, environment: str | None, store: str | None, as_json: 
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @definition_options
 @click.option("--rename", metavar="NAME", help="New name of the timer.")
+@target_option
+@click.option("--no-check", is_flag=True, help="Do not check a new function, and new parameters.")
 @environment_option
 @store_option
 @json_option
-def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json: bool, **given: Any) -> None:
+def edit_timer(
+    *, name: str, pairs: tuple[str, ...], rename: str | None, no_check: bool, as_json: bool, **given: Any
+) -> None:
     """Change the attributes of a timer that are given; parameters are replaced as a whole.
 
     The breaker is closed. A changed schedule counts from now on; otherwise a fire time that is due stays due.
@@ -263,6 +268,9 @@ def edit_timer(*, name: str, pairs: tuple[str, ...], rename: str | None, as_json
             changes["name"] = rename
         if not changes:
             raise click.UsageError("nothing to change; give at least one option, as in --limit 30")
+        if not no_check and changes.keys() & {"function", "params"}:
+            named = {key: value for key, value in changes.items() if key in ("function", "params")}
+            check_function(project, replace(kept, **named), given["target"], instead="change it")
         entry = TimerTable(opened).edit(name, project.environment, changes, now=_now())
         _print_timer(
             entry, f"changed {entry.timer.name}: {', '.join(changes)}{_next_fire(entry, project)}", project, as_json

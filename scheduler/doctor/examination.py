@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.timer import Environment
 from ..core.zones import zone
-from ..errors import SchedulerError
+from ..errors import SchedulerError, StoreError
 from ..formats import display
 from ..functions.registry import Registry
 from ..project.function_check import missing_functions
@@ -67,23 +68,35 @@ def _check_store(project: Project) -> Iterator[Finding]:
         yield from store_checks.check_store(store, project.store_file, zone(project.settings.tz))
 
 
+@contextmanager
+def _store_or_none(project: Project) -> Iterator[Store | None]:
+    """The store; None where it cannot be read, of which the check of the store tells."""
+    try:
+        store = project.open_store()
+    except StoreError:
+        yield None
+        return
+    with store:
+        yield store
+
+
 def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:
     name = project.required_target_name(target)
     with printing_to_stderr():
         registry = project.load(name).registry
     known = registry.names()
     yield from _check_declarations(project, registry)
-    if project.store_file is None or project.store_file.exists():
-        with project.open_store() as store:
-            served = [env for env in Environment if project.settings.for_environment(env).runs_what_is_served]
-            missing = missing_functions(TimerTable(store).list(), dict.fromkeys(served, (known, name)))
-        if missing:
-            yield Finding.error("functions", "; ".join(missing))
-            return
+    with _store_or_none(project) as store:
+        served = [env for env in Environment if project.settings.for_environment(env).runs_what_is_served]
+        stored = TimerTable(store).list() if store else []
+    if missing := missing_functions(stored, dict.fromkeys(served, (known, name))):
+        yield Finding.error("functions", "; ".join(missing))
+        return
     if outdated := outdated_services(project):
         yield Finding.warning("functions", "; ".join(outdated))
         return
-    yield Finding.ok("functions", f"{name}: {', '.join(known) or 'none'}")
+    unchecked = "" if store else "; no timer was checked against them, because there is no store to read"
+    yield Finding.ok("functions", f"{name}: {', '.join(known) or 'none'}{unchecked}")
 
 
 def _check_declarations(project: Project, registry: Registry) -> Iterator[Finding]:
@@ -92,8 +105,7 @@ def _check_declarations(project: Project, registry: Registry) -> Iterator[Findin
     declared = read_declarations(registry, environment, settings.default_zone)
     if not declared.timers and not declared.faults:
         return
-    exists = project.store_file is None or project.store_file.exists()
-    with project.open_store() if exists else Store("sqlite://") as store:
+    with _store_or_none(project) as opened, nullcontext(opened) if opened else Store("sqlite://") as store:
         faults = declaration_faults(store, declared, environment, now=datetime.now(UTC), quota=settings.max_timers)
     for fault in faults:
         yield Finding.error("declarations", f"{fault}; scheduler up leaves it out, and serves everything else")

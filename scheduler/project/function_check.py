@@ -67,10 +67,10 @@ def load_functions(project: Project, target: str | None) -> ProjectFunctions | N
         return ProjectFunctions(name, project.load(name).registry)
 
 
-def check_function(project: Project, timer: Timer, target: str | None) -> None:
+def check_function(project: Project, timer: Timer, target: str | None, *, instead: str = "add it") -> None:
     """FunctionError where the timer's function is missing, or does not take the timer's parameters.
 
-    A target that does not load is only a warning, unless it was given.
+    A target that does not load is only a warning, unless it was given. `instead` is what --no-check would do.
     """
     try:
         functions = load_functions(project, target)
@@ -83,7 +83,7 @@ def check_function(project: Project, timer: Timer, target: str | None) -> None:
         if functions is not None:
             functions.check(timer.function, timer.params)
     except FunctionError as error:
-        raise FunctionError(f"{error} (use --no-check to add it anyway)") from error
+        raise FunctionError(f"{error} (use --no-check to {instead} anyway)") from error
 
 
 def missing_functions(

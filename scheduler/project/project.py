@@ -66,7 +66,10 @@ class Project:
         return None if self.settings.environment == DEVELOPMENT else Environment(self.settings.environment)
 
     def open_store(self) -> Store:
-        """Open the store; StoreUnavailableError where its file is missing, so that a wrong folder is noticed."""
+        """Open the store as it is; StoreUnavailableError where it is missing, so that a wrong folder is noticed.
+
+        StoreVersionError for one of an earlier version: whoever only looks at a store must not end another program.
+        """
         path = self.store_file
         if path is not None and not path.exists():
             origin = self.settings.origin("store")
@@ -75,15 +78,15 @@ class Project:
                 f"there is no store at {path}{named}; `scheduler up` and `scheduler timers add` create one, "
                 "--store names another"
             )
-        return self._store()
+        return self._store(brings_up_to_date=False)
 
     def open_or_create_store(self) -> Store:
-        """Open the store; create it where it is missing."""
+        """Open the store; create it where it is missing, and migrate one of an earlier version."""
         if self.settings.origin("store") == "the default":
             make_own_folder(self.settings.folder / OWN_FOLDER)
-        return self._store()
+        return self._store(brings_up_to_date=True)
 
-    def _store(self) -> Store:
+    def _store(self, *, brings_up_to_date: bool) -> Store:
         from ..store.database import Store
 
         settings = self.settings
@@ -93,7 +96,12 @@ class Project:
             )
         if (path := self.store_file) is not None:
             check_owners(settings.folder, path, *([path.parent] if path.parent.name == OWN_FOLDER else []))
-        return Store(settings.store_url, timeout_s=settings.store_timeout_s, durability=settings.durability)
+        return Store(
+            settings.store_url,
+            timeout_s=settings.store_timeout_s,
+            durability=settings.durability,
+            brings_up_to_date=brings_up_to_date,
+        )
 
     @property
     def store_file(self) -> Path | None:

@@ -26,6 +26,7 @@ only there: no other file asks which database it has.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -56,6 +57,8 @@ BUSY_TIMEOUT_S = 5.0
 DURABILITIES = ("power", "process")
 #: How long a server may take to answer; a statement that takes longer has failed, and its connection is closed.
 TIMEOUT_S = 10.0
+log = logging.getLogger("scheduler.store")
+
 #: Alembic's version table has a name of our own, so that an application may keep its migrations in the same database.
 VERSION_TABLE = "scheduler_version"
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -94,7 +97,8 @@ class Store:
     `url` is `sqlite:///path/to/file.db`, `sqlite://` (in memory, for tests), a bare path, or
     `postgresql://user@host/database`. Opening creates an empty store, or migrates an older one. A server that takes
     longer than `timeout_s` to answer counts as out of reach. `durability` is `power`, which has a SQLite file synced to
-    the disk at each commit, or `process`, which leaves that to the system.
+    the disk at each commit, or `process`, which leaves that to the system. Unless it `brings_up_to_date`, nothing is
+    created and nothing migrated: a store without the tables of this version is refused.
 
     Raises StoreVersionError for a store of a newer version and for a file that is not a store; StoreUnavailableError
     for one that is locked, read-only or out of reach.
@@ -137,6 +141,7 @@ class Store:
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         timeout_s: float = TIMEOUT_S,
         durability: str = "power",
+        brings_up_to_date: bool = True,
     ) -> None:
         if durability not in DURABILITIES:
             raise StoreError(f"durability must be {' or '.join(DURABILITIES)}, got {durability!r}")
@@ -164,7 +169,7 @@ class Store:
                 raise StoreError(f"{self}: a setting in the address is wrong: {self._shown(error.orig)}") from None
             self.raise_translated(error)
         try:
-            self._bring_up_to_date()
+            self._bring_up_to_date(brings_up_to_date)
         except BaseException:
             self._engine.dispose()
             raise
@@ -356,17 +361,29 @@ class Store:
         with self.reading() as connection:
             return str(_version(connection))
 
-    def _bring_up_to_date(self) -> None:
+    def _bring_up_to_date(self, brings_up_to_date: bool) -> None:
+        """Create or migrate the tables, or refuse a store without those of this version."""
         with self.reading() as connection:
             version = _version(connection)
         if version == schema.HEAD:
             return
+        commands = "`scheduler up` and `scheduler timers add`"
+        if version is None and not brings_up_to_date:
+            raise StoreUnavailableError(f"{self}: there is no store yet; {commands} create one")
         if version is not None and version not in known_versions():
             raise StoreVersionError(
                 f"{self}: the store was written by a newer version of scheduler (its schema is {version!r}, this "
                 f"version knows {schema.HEAD!r}); upgrade the package: {install_command('scheduler', upgrade=True)}"
             )
+        if not brings_up_to_date:
+            raise StoreVersionError(
+                f"{self}: the store was written by an earlier version of scheduler (its schema is {version!r}, this "
+                f"version uses {schema.HEAD!r}); {commands} bring it up to date, after which that version refuses it"
+            )
         self._migrate()
+        if version is not None:
+            text = "%s: brought from schema %s to %s; earlier versions of scheduler refuse it from now on"
+            log.warning(text, self, version, schema.HEAD)
 
     def _migrate(self) -> None:
         # Alembic takes a quarter of a second to import, so only a store that is not up to date does it.

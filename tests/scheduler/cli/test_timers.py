@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.run import Outcome
+from scheduler.store.database import VERSION_TABLE, Store
 from scheduler.store.runs import RunHistory
 from tests.scheduler.command_line import CLOUD, CommandLine
 
@@ -269,3 +270,43 @@ def test_a_locked_store_is_refused_after_some_seconds(command_line: CommandLine)
     other.execute("BEGIN EXCLUSIVE")
     assert "locked by another program" in command_line.refusal("timers", "enable", "t")
     other.close()
+
+
+def test_an_edit_is_checked_as_a_new_timer_is(command_line: CommandLine) -> None:
+    """A new function and new parameters, unless --no-check is given; what stays is not checked."""
+    command_line.write("cloud.py", CLOUD)
+    command_line.run("timers", "add", "t", "--function", "hello", "--every", "60")
+    said = command_line.refusal("timers", "edit", "t", "--function", "gone")
+    assert "cloud.py has no function 'gone'" in said
+    assert "(use --no-check to change it anyway)" in said
+    assert "superfluous argument 'x'" in command_line.refusal("timers", "edit", "t", "x=1")
+    assert "missing argument 'a'" in command_line.refusal("timers", "edit", "t", "--function", "add", "b:=1")
+    assert "(use --no-check to change it anyway)" in command_line.refusal("timers", "edit", "t", "--function", "add")
+    assert command_line.run("timers", "edit", "t", "--function", "add", "a:=1", "b:=2").exit_code == 0
+    assert command_line.run("timers", "edit", "t", "--function", "gone", "--no-check").exit_code == 0
+    assert command_line.run("timers", "edit", "t", "--limit", "3").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("timers", "list"),
+        ("timers", "export"),
+        ("timers", "enable", "t"),
+        ("runs",),
+        ("logs",),
+        ("simulate",),
+        ("doctor",),
+    ],
+)
+def test_only_up_and_add_bring_a_store_up_to_date(command_line: CommandLine, words: tuple[str, ...]) -> None:
+    """The others say which command does, in one line; doctor too."""
+    command_line.write("cloud.py", CLOUD)
+    command_line.run("timers", "add", "t", "--function", "hello", "--every", "60")
+    with Store(str(command_line.folder / ".scheduler" / "store.db")) as store, store.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0005'")
+    result = command_line.run(*words)
+    assert result.exit_code != 0
+    assert "was written by an earlier version of scheduler (its schema is '0005'" in result.output
+    assert "`scheduler up` and `scheduler timers add` bring it up to date" in result.output
+    assert "Traceback" not in result.output

@@ -13,14 +13,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, func, insert, select
+from sqlalchemy import MetaData, func, insert, inspect, select
 from sqlalchemy.schema import CreateIndex
 
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.timestamps import EPOCH, instant
 from scheduler.core.triggers import Cron, Every
-from scheduler.errors import DuplicateTimerError
+from scheduler.errors import DuplicateTimerError, StoreUnavailableError, StoreVersionError
 from scheduler.store import schema
 from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, known_versions
 from scheduler.store.declarations import synchronise
@@ -210,3 +210,30 @@ def test_a_declared_timer_of_an_older_version_is_as_declared(url: str) -> None:
         changed = replace(declared, trigger=Every(60))
         (change,) = synchronise(store, [changed], Environment.STAGE, now=instant(AT))
         assert str(change) == "changed the timer 't', disabled: trigger every 90 s → every 60 s"
+
+
+@pytest.mark.parametrize("version", ["0001", "0005"])
+def test_a_store_that_is_only_read_is_not_migrated(url: str, version: str) -> None:
+    """It is refused with the commands that bring it up to date; what does so says it."""
+    make(url, version)
+    with pytest.raises(StoreVersionError, match=rf"earlier version .*'{version}'.*`scheduler up` and"):
+        Store(url, brings_up_to_date=False)
+    with patch.object(Store, "_bring_up_to_date"), Store(url) as store, store.reading() as connection:
+        assert connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar() == version
+
+
+def test_a_migration_is_told(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, because earlier versions refuse the store from then on."""
+    make(url, "0005")
+    Store(url).close()
+    Store(url, brings_up_to_date=False).close()
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "scheduler.store"]
+    assert f"brought from schema 0005 to {schema.HEAD}; earlier versions of scheduler refuse it from now on" in told
+
+
+def test_a_store_that_is_only_read_is_not_created(url: str) -> None:
+    """An empty database stays empty."""
+    with pytest.raises(StoreUnavailableError, match="there is no store yet; `scheduler up` and"):
+        Store(url, brings_up_to_date=False)
+    with patch.object(Store, "_bring_up_to_date"), Store(url) as store, store.reading() as connection:
+        assert inspect(connection).get_table_names() == []
