@@ -57,11 +57,12 @@ BUSY_TIMEOUT_S = 5.0
 DURABILITIES = ("power", "process")
 #: How long a server may take to answer; a statement that takes longer has failed, and its connection is closed.
 TIMEOUT_S = 10.0
-log = logging.getLogger("scheduler.store")
-
 #: Alembic's version table has a name of our own, so that an application may keep its migrations in the same database.
 VERSION_TABLE = "scheduler_version"
 MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+log = logging.getLogger("scheduler.migration")
 
 
 class TransactionWatch(Protocol):

@@ -227,7 +227,7 @@ def test_a_migration_is_told(url: str, caplog: pytest.LogCaptureFixture) -> None
     make(url, "0005")
     Store(url).close()
     Store(url, brings_up_to_date=False).close()
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "scheduler.store"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "scheduler.migration"]
     assert f"brought from schema 0005 to {schema.HEAD}; earlier versions of scheduler refuse it from now on" in told
 
 
