@@ -36,6 +36,7 @@ from .options import (
     tag_filter,
     target_option,
 )
+from .show import show_timer
 from .timer_options import DefinitionCommand, attributes, changed_trigger, definition_options, new_trigger
 from .transfer import export_timers, import_timers
 
@@ -51,6 +52,7 @@ def command() -> None:
     """Add, change and run timers."""
 
 
+command.add_command(show_timer)
 command.add_command(backfill_timer)
 command.add_command(import_timers)
 command.add_command(export_timers)
