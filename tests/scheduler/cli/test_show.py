@@ -71,7 +71,7 @@ def test_the_last_runs_of_this_timer_are_shown(command_line: CommandLine) -> Non
     shown = command_line.json("timers", "show", "t", "-n", "2")
     assert [run["id"] for run in shown["runs"]] == known[:2]
     text = command_line.run("timers", "show", "t", "-n", "2").stdout
-    assert text.count("failed") == 2
+    assert text.count("timerAction failed") == 2
     assert "TIMER" not in text
     assert "failures in a row" in text
 
