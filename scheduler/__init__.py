@@ -22,6 +22,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .earlier_names import EarlierNames
+from .install import explained
 
 if TYPE_CHECKING:
     from .core.misfire import MisfirePolicy
@@ -52,8 +53,8 @@ sys.meta_path.append(EarlierNames(_MOVED))
 def __getattr__(name: str) -> Any:
     """Import a name when it is first used: a cloud.py needs the engine only, and no database."""
     if name == "Scheduler":
-        from .service import Scheduler
-
+        with explained("scheduler"):
+            from .service import Scheduler
         return Scheduler
     if name in __all__:
         from . import timer

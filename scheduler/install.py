@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _NAME = "quartzcron"
 
@@ -15,6 +17,17 @@ def install_command(extra: str, *, upgrade: bool = False) -> str:
     True
     """
     return f"pip install {'-U ' if upgrade else ''}{shlex.quote(_requirement(extra))}"
+
+
+@contextmanager
+def explained(extra: str) -> Iterator[None]:
+    """Within the block, the error for a missing package says which command installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("quartzcron", "scheduler"):
+            raise
+        raise ModuleNotFoundError(f"{error}; {install_command(extra)}", name=error.name) from error
 
 
 def _requirement(extra: str) -> str:

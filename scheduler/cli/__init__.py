@@ -71,9 +71,16 @@ class Program(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and (hint := did_you_mean(args[0], COMMANDS)):
-            ctx.fail(f"no such command {args[0]!r}; {hint}")
+        if args and args[0] not in COMMANDS:
+            ctx.fail(f"no such command {args[0]!r}; {self._hint(ctx, args[0])}")
         return super().resolve_command(ctx, args)
+
+    def _hint(self, ctx: click.Context, name: str) -> str:
+        """A command of `timers` with that very name, else a similar command, else all."""
+        timers = self.get_command(ctx, "timers")
+        if isinstance(timers, click.Group) and name in timers.commands:
+            return f"did you mean 'timers {name}'?"
+        return did_you_mean(name, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ..core.attributes import ATTRIBUTES
-from ..core.options import Option, json_value, number, text, trimmed, whole, word
+from ..core.options import Option, json_value, text, trimmed, word
 from ..core.trigger_kinds import (
     TRIGGERS,
     UnreadableTrigger,
@@ -26,14 +26,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: How click reads an option, by how the same is read from a list.
 _TYPES: Mapping[Callable[[Any], Any], Any] = {
-    whole: int,
-    number: float,
     **dict.fromkeys((text, trimmed, word, json_value), str),
 }
 
 
 def _converting(read: Callable[[Any], Any]) -> Callable[[str], Any]:
-    """How click reads an option of another package."""
+    """How click reads any other option: its own message says what is expected."""
 
     def value(given: str) -> Any:
         try:

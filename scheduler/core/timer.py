@@ -42,7 +42,7 @@ class Timer:
     after twice as many, and so on.
     It fires in [`starts_at`, `ends_at`) only; a bound without an offset is a wall time of the trigger's zone. A timer
     that will not fire again is finished. `description` is free text, `tags` are up to 20 words.
-    A timer is created disabled (the specification's rule); the store keeps whether it is `enabled`.
+    A timer is created disabled; the store keeps whether it is `enabled`.
 
     Raises TimerError, whose `field` names the attribute that is wrong.
     """

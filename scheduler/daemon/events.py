@@ -36,7 +36,7 @@ def log_breaker(name: str, before: Breaker, after: Breaker) -> None:
             "breaker of %s: %s → open until %s after %d failures in a row (%s)",
             name,
             before.state,
-            after.next_probe_at and after.next_probe_at.isoformat(timespec="seconds"),
+            after.next_probe_at and after.next_probe_at.astimezone().isoformat(timespec="seconds"),  # as log lines are
             after.consecutive_failures,
             after.last_error,
             extra={"timer": name},

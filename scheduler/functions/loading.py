@@ -73,7 +73,7 @@ def _import(name: str, shown: str, file: Path | None) -> ModuleType:
         hidden = hidden_file(error, file.parent if file is not None else Path.cwd())
         rename = f"; {hidden.name} has the name of a module that is loaded already: rename it" if hidden else ""
         raise TargetError(
-            f"{shown} raised while it was imported: {_place(error, file)}{rename or _advice(error)}"
+            f"{shown} raised while it was imported: {_place(error, file)}{rename or _advice(error, file)}"
         ) from error
     if _threads_are_patched():
         raise TargetError(f"{shown}: {_PATCHED}")
@@ -92,8 +92,11 @@ _PATCHED = (
 )
 
 
-def _advice(error: BaseException) -> str:
-    """What a project of LeanCloud has to change, where the error comes of that."""
+def _advice(error: BaseException, file: Path | None) -> str:
+    """What has to change, where the error comes of a common mistake."""
+    if isinstance(error, ImportError) and "no known parent package" in str(error) and file is not None:
+        module = f"{file.parent.name}.{file.stem}"
+        return f"; a module of a package is named as one, from the folder above: scheduler up {module}"
     if isinstance(error, ModuleNotFoundError) and error.name == "leancloud":
         return _LEANCLOUD
     return f"; {_PATCHED}" if _threads_are_patched() else ""

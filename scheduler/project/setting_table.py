@@ -41,9 +41,10 @@ def _text(value: object) -> str:
 
 def _one_of(*choices: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
-        if value not in choices:
+        word = value.lower() if isinstance(value, str) else value
+        if word not in choices:
             raise ValueError(f"expected {' or '.join(choices)}")
-        return str(value)
+        return str(word)
 
     return parse
 

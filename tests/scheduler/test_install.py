@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.install import install_command
+from scheduler.install import explained, install_command
 
 
 class Installed:
@@ -54,3 +54,15 @@ def test_a_source_tree_that_was_never_installed_is_named_by_its_name(monkeypatch
 
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
     assert install_command("scheduler", upgrade=True) == "pip install -U 'quartzcron[scheduler]'"
+
+
+def test_a_missing_package_is_named_with_the_command() -> None:
+    """But a missing module of ours is a fault of ours."""
+    with (
+        pytest.raises(ModuleNotFoundError, match=r"No module named 'sqlalchemy'; pip install ") as raised,
+        explained("a"),
+    ):
+        raise ModuleNotFoundError("No module named 'sqlalchemy'", name="sqlalchemy.orm")
+    assert raised.value.name == "sqlalchemy.orm"
+    with pytest.raises(ModuleNotFoundError, match="x"), explained("a"):
+        raise ModuleNotFoundError("x", name="scheduler.nonesuch")

@@ -107,6 +107,25 @@ def test_an_unknown_command_is_refused_with_a_similar_one(command_line: CommandL
     assert "did you mean 'timers'?" in command_line.refusal("tiners")
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("run", "timers run"), ("enable", "timers enable"), ("log", "logs"), ("status", "the commands are up, ")],
+)
+def test_a_command_of_another_name_is_hinted_at(name: str, hint: str, command_line: CommandLine) -> None:
+    """One of `timers` with that very name comes first."""
+    assert f"no such command '{name}'; " in (message := command_line.refusal(name, "x"))
+    assert hint in message
+
+
+@pytest.mark.parametrize(("option", "value"), [("--every", "5m"), ("--every", "0.5"), ("--limit", "1m")])
+def test_a_wrong_number_is_refused_with_what_is_expected(option: str, value: str, command_line: CommandLine) -> None:
+    """Seconds, whose unit is not written."""
+    kind = "whole number" if option == "--every" else "number of seconds"
+    message = command_line.refusal("timers", "add", "t", "--function", "f", option, value)
+    assert f"Invalid value for '{option}'" in message
+    assert f"expected a {kind}, got '{value}'" in " ".join(message.split())
+
+
 def test_without_its_extra_the_script_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,7 +149,7 @@ def test_the_module_runs_as_the_script_does() -> None:
 
 def test_a_closed_pipe_is_no_error() -> None:
     """scheduler next … | head -1 ends quietly."""
-    command = f"{sys.executable} -m scheduler next '* * * * * ?' -n 10000 | head -1"
+    command = f"{sys.executable} -m scheduler next '* * * * * ?' --tz UTC -n 10000 | head -1"
     output = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
     assert output.stdout.count("\n") == 1
     assert output.stderr == ""

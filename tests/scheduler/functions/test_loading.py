@@ -142,3 +142,11 @@ def test_a_line_that_imports_leancloud_is_to_be_changed(
     monkeypatch.setitem(sys.modules, "leancloud", None)
     with pytest.raises(TargetError, match="change the line to `from scheduler"):
         load(str(write("from leancloud import Engine\n")))
+
+
+def test_a_module_of_a_package_is_to_be_named_as_one(tmp_path: Path) -> None:
+    """A relative import fails in a file that is named by its path."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "cloud_in_package.py").write_text("from . import prices\n")
+    with pytest.raises(TargetError, match=r"from the folder above: scheduler up shop\.cloud_in_package$"):
+        load(str(tmp_path / "shop" / "cloud_in_package.py"))

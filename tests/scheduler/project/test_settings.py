@@ -101,6 +101,13 @@ def test_an_invalid_value_is_reported_with_its_origin(
         read_settings(tmp_path, environ, options)
 
 
+def test_a_word_may_be_in_capitals(tmp_path: Path) -> None:
+    """As levels of logs often are."""
+    write(tmp_path, 'log_level = "INFO"\ndurability = "Process"')
+    settings = read_settings(tmp_path, {}, {})
+    assert (settings.log_level, settings.durability) == ("info", "process")
+
+
 def test_the_settings_are_frozen(tmp_path: Path) -> None:
     """No part of the program can change a setting for the others."""
     settings = read_settings(tmp_path, {}, {})
