@@ -56,6 +56,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
                     self._watch_children()
             self._wait()
         self.first_connection_attempt = False
+        is_pgmq = self.app.conf.broker_url.startswith("pgmq:")
+        log.info("connected to the broker %s", self.app.conf.broker_url if is_pgmq else conn.as_uri())
         return conn
 
     def register_with_event_loop(self, hub: Any) -> None:

@@ -166,6 +166,8 @@ class Dropped:
     def __init__(self) -> None:
         self.count = 0
         self._said_at = 0.0
+        #: How many the last line has told of.
+        self._said = 0
         self._lock = threading.Lock()
 
     def add(self, reason: object) -> None:
@@ -175,8 +177,13 @@ class Dropped:
             now = time.monotonic()
             if self.count > 1 and now - self._said_at < _SAY_EVERY_S:
                 return
-            self._said_at = now
+            self._said_at, self._said = now, self.count
         log.warning("a message of the broker is dropped, %d so far: %s", self.count, reason)
+
+    def close(self) -> None:
+        """Log how many there were, unless the last line has."""
+        if self.count > self._said:
+            log.warning("%d messages of the broker were dropped in all", self.count)
 
 
 #: Those of this process.

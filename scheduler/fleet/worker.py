@@ -11,6 +11,7 @@ import re
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from billiard.einfo import ExceptionWithTraceback  # type: ignore[import-untyped
 from billiard.exceptions import WorkerLostError  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from billiard.util import get_logger  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from celery.platforms import SecurityWarning  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.signals import setup_logging, worker_process_init  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.worker.request import Request  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
@@ -30,7 +32,7 @@ from ..workers import process_tree
 from ..workers.reaper import LOOK_EVERY_US, Reaper
 from .child import FunctionProcess, UnwrittenError
 from .ending_writer import EndingWriter
-from .message import TASK, Message, parsed
+from .message import TASK, Message, dropped, parsed
 from .presence import WorkerPresence
 from .stopping import Stopping
 
@@ -46,6 +48,8 @@ from .stopping import Stopping
 #: killed, and for each acknowledgement lost with a connection: such a message comes again and does nothing.
 _LOG_LEVELS = {
     "celery.worker.strategy": logging.WARNING,
+    # Shows the transport's class; celery_consumer.py logs the address.
+    "celery.worker.consumer.connection": logging.WARNING,
     "celery.app.trace": logging.WARNING,
     "celery.worker.request": logging.CRITICAL + 1,
     "multiprocessing": logging.WARNING,
@@ -68,6 +72,8 @@ def serve(
     """
     for name, level in _LOG_LEVELS.items():
         logging.getLogger(name).setLevel(level)
+    # It advises an option of Celery's own command, which is not there.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     setup_logging.connect(_set_up_logging, weak=False)
     with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
         writer = EndingWriter(store_url, Path(folder))
@@ -88,6 +94,7 @@ def serve(
                 ["--quiet", "worker", "--pool", "prefork", "-Q", ",".join(queues.values()), *_OPTIONS, *options]
             )
         finally:
+            dropped.close()
             writer.close()
 
 

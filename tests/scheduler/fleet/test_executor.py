@@ -350,7 +350,7 @@ def test_a_broker_that_is_away_for_a_while_costs_time_and_no_run(
     try:
         hung, slow = watched.end_of(*going_on)
         (run_id,) = watched.begin("hello")
-        eventually(lambda: watched.executor._publisher._error)
+        eventually(lambda: watched.executor._publisher._outage.is_on)
     finally:
         backend.server.start()
     assert (hung.outcome, hung.error) == (Outcome.TIMED_OUT, "over its limit of 1.5 s")

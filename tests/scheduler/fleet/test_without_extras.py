@@ -10,6 +10,8 @@ import pytest
 
 from tests.scheduler.up_process import clean_environ
 
+pytestmark = pytest.mark.slow
+
 #: Runs a command as if some packages were not there.
 PROGRAM = """
 import sys
