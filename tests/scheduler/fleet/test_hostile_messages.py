@@ -37,6 +37,8 @@ ARGUMENTS: list[Any] = [
 LIMITS: list[Any] = [[15.2, None], None, ["a", "b"], [1e308, 1e308], [-1, None], [], {}, [[], []], 10**400]
 BODIES = [json.dumps([some, {}, {}]) for some in ARGUMENTS]
 BODIES += ["[]", "null", "{}", "word", '"word"', "[[],[],[]]", '{"a":1}', "[" * 50_000, "1" * 6_000]
+#: So many of the messages are in order, but name a run that there is not.
+NAME_NO_RUN = 4
 #: Texts in place of the whole message, for brokers where it is one.
 TEXTS = ["word", "null", "[]", "{}", "7", '"word"', "[[],[],[]]", '{"body": "x", "headers": {}, "properties": {}}']
 TEXTS += ['{"__type__": "datetime", "__value__": 7}', '{"__type__": ["a"], "__value__": {}}', "[" * 50_000]
@@ -176,7 +178,7 @@ def test_messages_that_are_not_ours_are_dropped_and_counted(
             status = worker.stop() if worker.process.poll() is None else worker.process.returncode
             print(*worker.log, sep="")
         assert status == 0
-        assert f"{count} messages of the broker were dropped in all" in "".join(worker.log)
+        assert f"{count - NAME_NO_RUN} messages of the broker were dropped in all" in "".join(worker.log)
 
 
 def test_a_message_with_another_function_calls_the_one_of_the_row(postgres: Server, tmp_path: Path) -> None:
