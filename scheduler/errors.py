@@ -198,8 +198,16 @@ class UnknownCloudFunctionError(UnknownFunctionError, LeanEngineError):
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether a function refused its caller: by LeanEngineError or LeanCloudError, ours or those of LeanCloud's SDK."""
-    return is_named(error, "LeanEngineError", "code", "message") or is_named(error, "LeanCloudError", "code", "error")
+    """Whether a function refused its caller: by LeanEngineError or LeanCloudError, ours or those of LeanCloud's SDK.
+
+    False for an exception whose attributes are code that raises.
+    """
+    try:
+        return is_named(error, "LeanEngineError", "code", "message") or is_named(
+            error, "LeanCloudError", "code", "error"
+        )
+    except BaseException:
+        return False
 
 
 def is_named(error: BaseException, name: str, *attributes: str) -> bool:

@@ -11,8 +11,8 @@ import click
 
 from ..core.deadlines import FUNCTION_LIMIT_S
 from ..engine.execution import Execution
-from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError
-from ..executors.outcome import error_text, refuses
+from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError, is_refusal
+from ..executors.outcome import error_text
 from ..formats.json import print_json
 from ..functions.binding import bind
 from ..functions.calling import run
@@ -73,7 +73,7 @@ def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float
     except ArgumentError:
         raise
     except Exception as error:
-        if refuses(error):  # of LeanCloud's SDK
+        if is_refusal(error):  # of LeanCloud's SDK
             _fail(error_text(error))
         click.echo("".join(traceback.format_exception(from_users_frame(error))), err=True, nl=False)
         _fail(f"{name} raised {type(error).__name__}: {error}")

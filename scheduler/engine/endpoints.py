@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ArgumentError, LeanCloudError, LeanEngineError, UnknownFunctionError
+from ..errors import ArgumentError, UnknownFunctionError, is_refusal
 from ..functions.binding import bind
 from ..functions.calling import run
 from ..functions.context import Call
@@ -166,7 +166,7 @@ def _hook(service: Service, request: Request) -> bytes:
 
     def fail(error: BaseException) -> Failure:
         failed = call_end.fail(call, error, expose_errors=service.expose_errors)
-        if event.logs_refusals and isinstance(error, LeanEngineError | LeanCloudError):
+        if event.logs_refusals and is_refusal(error):
             _log_refusal(call, failed)
         return failed
 

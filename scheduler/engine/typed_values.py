@@ -60,7 +60,7 @@ class CloudObject:
 
     def dump(self) -> dict[str, Any]:
         """The fields as JSON values, the marks `__before`, `__after` and `__ignore_hooks` included."""
-        return {key: encode(value) for key, value in self._fields.items()}
+        return {key: _encode(value, within_object=True) for key, value in self._fields.items()}
 
     def disable_before_hook(self) -> None:
         """Ask the storage to save this object without calling its before-hooks."""
@@ -102,28 +102,32 @@ def decode_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def encode(value: Any) -> Any:
     """The inverse of `decode`: a datetime becomes a Date in UTC, an object its fields, `__type` and `className`."""
+    return _encode(value, within_object=False)
+
+
+def _encode(value: Any, *, within_object: bool) -> Any:
     if isinstance(value, dict):
-        return {key: encode(item) for key, item in value.items()}
+        return {key: _encode(item, within_object=within_object) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [encode(item) for item in value]
+        return [_encode(item, within_object=within_object) for item in value]
     if isinstance(value, CloudObject):
         return {"__type": value.kind, "className": value.class_name} | value.dump()
     if isinstance(value, datetime):
         return {"__type": "Date", "iso": iso(value)}
     if isinstance(value, bytes):
         return {"__type": "Bytes", "base64": base64.b64encode(value).decode()}
-    return _encoded_by_the_sdk(value)
+    return _encoded_by_the_sdk(value, within_object=within_object)
 
 
-def _encoded_by_the_sdk(value: Any) -> Any:
+def _encoded_by_the_sdk(value: Any, *, within_object: bool) -> Any:
     """An Object, User, GeoPoint, File … of LeanCloud's SDK as it encodes them itself; any other value as it is.
 
-    Only code that uses the SDK has such values, and then it is loaded.
+    Only code that uses the SDK has such values, and then it is loaded. Within another object, an object is a pointer.
     """
     if value is None or isinstance(value, str | int | float):
         return value
     sdk = sys.modules.get("leancloud.utils")
-    return value if sdk is None else sdk.encode(value, dump_objects=True)
+    return value if sdk is None else sdk.encode(value, dump_objects=not within_object)
 
 
 def iso(instant: datetime) -> str:

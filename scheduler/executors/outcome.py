@@ -61,19 +61,11 @@ def of_call(call: Callable[[], Any]) -> CallOutcome:
         return CallOutcome(Outcome.FAILED, Verdict.FAILURE, str(error)[:MAX_SHOWN])
     except BaseException as error:
         # SystemExit too: sys.exit() in a function ends the run, not the process that calls it.
-        verdict = Verdict.NEUTRAL if refuses(error) else Verdict.FAILURE
+        verdict = Verdict.NEUTRAL if is_refusal(error) else Verdict.FAILURE
         return CallOutcome(Outcome.FAILED, verdict, error_text(error))
     if returned is None:
         return RETURNED_NONE
     return CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, result_text(returned))
-
-
-def refuses(error: BaseException) -> bool:
-    """Whether a function has answered in time with a refusal; attributes of an exception may be code that raises."""
-    try:
-        return is_refusal(error)
-    except BaseException:
-        return False
 
 
 def of_status(status: int, body: str) -> CallOutcome:

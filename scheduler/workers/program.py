@@ -22,7 +22,7 @@ from typing import Any
 from ..core.breaker import Verdict
 from ..core.run import Outcome
 from ..core.timestamps import instant
-from ..errors import FunctionError, SchedulerError, UnknownFunctionError
+from ..errors import FunctionError, SchedulerError, UnknownFunctionError, is_refusal
 from ..executors import outcome
 from ..functions.calling import invoke
 from ..functions.context import Call, TimerCall, current_call
@@ -173,7 +173,7 @@ def _invoke(registry: Registry, order: protocol.Order) -> Any:
     except SchedulerError:
         raise
     except BaseException as error:
-        if not outcome.refuses(error):
+        if not is_refusal(error):
             _print_traceback(error)
         raise
 

@@ -90,6 +90,7 @@ def unsaved():
 @engine.before_save("Review")
 def before_review(obj):
     obj.set("place", leancloud.GeoPoint(1, 2))
+    obj.set("authors", [leancloud.Object.extend("Author").create_without_data("a1")])
 """
 
 
@@ -158,9 +159,11 @@ def test_an_rpc_returns_objects_of_the_sdk(served: Up) -> None:
 
 
 def test_a_hook_sets_values_of_the_sdk(served: Up) -> None:
-    """They are in the object that is saved."""
+    """They are in the object that is saved; another object is a pointer there."""
     answer = call(served, "functions/Review/beforeSave", {"object": {"comment": "c"}}, **{"X-LC-Hook-Key": "hook"})
-    assert answer == (200, {"comment": "c", "place": {"__type": "GeoPoint", "latitude": 1, "longitude": 2}})
+    place = {"__type": "GeoPoint", "latitude": 1, "longitude": 2}
+    author = {"__type": "Pointer", "className": "Author", "objectId": "a1"}
+    assert answer == (200, {"comment": "c", "place": place, "authors": [author]})
 
 
 def test_a_timer_whose_function_the_data_storage_refuses_has_not_failed_for_the_breaker(served: Up) -> None:
