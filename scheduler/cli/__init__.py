@@ -99,6 +99,10 @@ class Program(click.Group):
             if not _is_cron_error(error):
                 raise
             raise RefusalError(explained(error)) from error
+        except PermissionError as error:
+            if error.filename is None:
+                raise
+            raise RefusalError(f"{error.filename}: closed to the user of this program ({error.strerror})") from error
 
 
 def _is_extra_timer_name(error: click.UsageError) -> bool:
@@ -156,11 +160,13 @@ def _open_missing_streams() -> None:
 
 
 def _end(status: int | str | None) -> None:
-    """End the program, also where threads that a cloud.py started still run."""
+    """End the program, also where threads or processes that a cloud.py started still run."""
     running = [
         thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon
     ]
-    if not running:
+    # multiprocessing would wait for them.
+    multiprocessing = sys.modules.get("multiprocessing")
+    if not running and not (multiprocessing and multiprocessing.active_children()):
         sys.exit(status)
     with contextlib.suppress(OSError):
         sys.stdout.flush()

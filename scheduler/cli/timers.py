@@ -47,7 +47,26 @@ _BEGIN_TIMEOUT_S = 30.0
 _EXAMPLE = ("timers", "add", "NAME", "--function", "FUNCTION", "--cron", "0 0 8 ? * MON")
 
 
-@click.group("timers")
+#: What other programs call a command.
+_OTHER_WORDS = {"remove": "rm", "delete": "rm", "del": "rm", "ls": "list", "create": "add", "pause": "disable"}
+_OTHER_WORDS |= {"resume": "enable", "trigger": "run", "update": "edit"}
+
+
+class _Commands(click.Group):
+    """The group; a command that there is not is answered with the one that was probably meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            meant = _OTHER_WORDS.get(args[0])
+            hint = f"did you mean {meant!r}?" if meant else did_you_mean(args[0], self.commands)
+            if hint:
+                ctx.fail(f"no such command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group("timers", cls=_Commands)
 def command() -> None:
     """Add, change and run timers."""
 
@@ -158,11 +177,13 @@ def _print_enabled(entry: StoredTimer, project: Project, *, daemon_runs: bool) -
 
 def _enable_command(timer: Timer, project: Project) -> str:
     """The command that enables a timer, with the options by which this command names its store and environment."""
-    words = ["timers", "enable", timer.name]
+    options = []
     for option, value in (("store", project.settings.store), ("environment", timer.environment)):
         if project.settings.origin(option).startswith("the option"):
-            words += ["--store" if option == "store" else "--env", value]
-    return display.command(*words)
+            options += ["--store" if option == "store" else "--env", value]
+    # A name may look like an option.
+    named = (*options, "--", timer.name) if timer.name.startswith("-") else (timer.name, *options)
+    return display.command("timers", "enable", *named)
 
 
 @command.command("list", short_help="List the timers.")
@@ -313,7 +334,10 @@ def _print_timer(entry: StoredTimer, text: str, project: Project, as_json: bool)
 @store_option
 @json_option
 def run_timer(*, name: str, wait: bool, environment: str | None, store: str | None, as_json: bool) -> None:
-    """Run a timer once, now, outside its schedule; it runs even if its breaker is open."""
+    """Run a timer once, now, outside its schedule; it runs even if its breaker is open.
+
+    Without --wait, exit status 0 says that the run was requested, whatever becomes of it.
+    """
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
         timer = TimerTable(opened).get(name, project.environment).timer
@@ -323,7 +347,11 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
                 f"no daemon runs on {opened}, so the run would not begin; start one: {display.command('up')}"
             )
         run_id = request_run(opened, name, project.environment, now=_now())
-        run = _wait_for_end(opened, run_id, timer) if wait else RunHistory(opened).run(run_id)
+        try:
+            run = _wait_for_end(opened, run_id, timer) if wait else RunHistory(opened).run(run_id)
+        except KeyboardInterrupt:
+            # Not 1, as of a run that has failed: this one goes on.
+            raise SystemExit(130) from None
     assert run is not None
     if as_json:
         print_json(run_json(run, display.zone_of(timer, project.settings.tz)))

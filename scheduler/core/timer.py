@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import is_normalized, normalize
 
 from ..errors import TimerError
 from .attributes import ATTRIBUTES, Delivery, Environment
@@ -135,6 +136,13 @@ def check_new(timer: Timer) -> None:
     for what, name in (("name", timer.name), ("function", timer.function)):
         if name != name.strip():
             raise TimerError(f"{what} {name!r} has leading or trailing whitespace; use {name.strip()!r}", field=what)
+    if not is_normalized("NFC", timer.name):
+        # Such as an é of two characters, which looks like the é of one.
+        raise TimerError(f"name {timer.name!a} is not in Unicode's form NFC; use {_nfc(timer.name)!a}", field="name")
+
+
+def _nfc(text: str) -> str:
+    return normalize("NFC", text)
 
 
 def _check_gap(jitter_s: int, trigger: Trigger) -> None:

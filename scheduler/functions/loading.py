@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -39,16 +40,33 @@ def load(name: str) -> Target:
     TargetError for a missing file or module, an exception during the import (with the line in the user's file), and a
     module with no application or with several.
     """
-    source, _, attribute = name.partition(":")
+    source, attribute = split_target(name)
     module = _from_file(Path(source)) if source.endswith(".py") else _from_module(source)
     application = _named(module, attribute, name) if attribute else _only(module, name)
     return Target(name, module, application, registry_of(application))
+
+
+def split_target(name: str) -> tuple[str, str]:
+    """The file or module of a target, and the attribute, empty where none is named; a path may have colons.
+
+    >>> split_target("a:b/cloud.py"), split_target("a:b/cloud.py:engine"), split_target("shop.cloud:engine")
+    (('a:b/cloud.py', ''), ('a:b/cloud.py', 'engine'), ('shop.cloud', 'engine'))
+    """
+    if name.endswith(".py"):
+        return name, ""
+    path, ending, attribute = name.rpartition(".py:")
+    if ending:
+        return f"{path}.py", attribute
+    module, _, attribute = name.partition(":")
+    return module, attribute
 
 
 def _from_file(path: Path) -> ModuleType:
     snapshot = current()
     if not path.is_file() and (snapshot is None or str(path.resolve()) not in snapshot):
         raise TargetError(f"{path}: no such file; name a cloud.py with your functions, or package.module:attribute")
+    if "." in path.stem:
+        raise TargetError(f"{path}: the name of a module has no dot; rename the file")
     put_first(str(path.resolve().parent), path.stem)
     # Under its own name, so that an `import cloud` in another file of the project gets the same module.
     return _import(path.stem, str(path), path.resolve())
@@ -146,10 +164,21 @@ def _only(module: ModuleType, name: str) -> Any:
     held = {id(value): (key, value) for key, value in vars(module).items() if _holds_functions(value)}
     if not held:
         raise TargetError(f"{name} has no engine; it needs a line like: engine = Engine()")
+    if len(held) > 1 and (full := _with_all_functions(dict(held.values()))) is not None:
+        return full
     if len(held) > 1:
         names = ", ".join(key for key, _ in held.values())
         raise TargetError(f"{name} has several engines ({names}); name the one to use: {name}:{names.split(',')[0]}")
     return next(iter(held.values()))[1]
+
+
+def _with_all_functions(named: Mapping[str, Any]) -> Any:
+    """The one that has taken up the functions of the others, as `engine.register(other)` does; None where none has."""
+    functions = {name: set(registry_of(value).names()) for name, value in named.items()}
+    every = set().union(*functions.values())
+    full = [name for name in named if functions[name] == every] if all(functions.values()) else []
+    usual = [name for name in full if name == "engine"]
+    return named[(usual or full)[0]] if len(full) == 1 or usual else None
 
 
 def _holds_functions(value: Any) -> bool:

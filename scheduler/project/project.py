@@ -173,5 +173,23 @@ class Project:
 @contextlib.contextmanager
 def printing_to_stderr() -> Iterator[None]:
     """Within the block, prints of the user's code go to stderr, so that stdout holds the command's answer only."""
-    with contextlib.redirect_stdout(sys.stderr):
+    with _descriptor_to_stderr(), contextlib.redirect_stdout(sys.stderr):
         yield
+
+
+@contextlib.contextmanager
+def _descriptor_to_stderr() -> Iterator[None]:
+    """The same for what writes to the descriptor, as programs do that the code starts."""
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -400,7 +400,8 @@ class Store:
             if _version(connection) is None:
                 self._refuse_foreign_tables(connection)
             config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-            command.upgrade(config, "head")
+            with _quiet("alembic.runtime.migration"):
+                command.upgrade(config, "head")
 
     def _wait_without_bound(self, connection: Connection) -> None:
         """Let the statements of a transaction take as long as they need, as those of a migration."""
@@ -453,6 +454,21 @@ def parse_url(text: str) -> URL:
         # Where SQLAlchemy knows it for a password, it does not show it.
         url = url.difference_update_query(["password"]).set(password=url.password or password)
     return url
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Within the block, a logger of another package says nothing below a warning in the log of the user's program."""
+
+    def is_said(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+    logger = logging.getLogger(name)
+    logger.addFilter(is_said)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_said)
 
 
 def _version(connection: Connection) -> str | None:

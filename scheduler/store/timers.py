@@ -238,6 +238,9 @@ def edited_columns(
     if stored.timer.enabled and timer.enabled and timer.schedule == stored.timer.schedule:
         # None where it is finished.
         first_fire = stored.next_fire
+    elif not timer.enabled and timer.trigger == stored.timer.trigger:
+        # Such as the name of one whose last fire time is over.
+        first_fire = None
     else:
         first_fire = _first_fire(timer, claimed_until(connection, stored.id, stored.timer, stored.next_fire, now))
     return {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -66,6 +68,12 @@ def _run(role: str, handover: Handover) -> int:
         return serve(handover, request, channel, orders)
     except (SchedulerError, CronError) as error:
         channel.send(refusal=explained(error))
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        channel.send(refusal=f"too many open files: this process may have {limit}; raise it with: ulimit -n 4096")
         return 2
 
 

@@ -20,6 +20,7 @@ from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..errors import TargetError
 from ..executors import Report, outcome
+from ..functions.loading import split_target
 from ..functions.source_snapshot import SourceSnapshot, current, sources_of
 from . import process_tree, protocol
 from .loading import LOAD_TIMEOUT_S
@@ -67,7 +68,10 @@ class ProcessExecutor:
         if not 1 <= workers <= max_workers:
             raise ValueError(f"workers must be at least 1 and at most max_workers ({max_workers}), not {workers}")
         # Absolute, because the functions may change the working folder before further workers start.
-        self._target = str(Path(folder or "", target).resolve()) if target.endswith(".py") else target
+        source, attribute = split_target(target)
+        if source.endswith(".py"):
+            target = str(Path(folder or "", source).resolve()) + (f":{attribute}" if attribute else "")
+        self._target = target
         self._pool_size = PoolSize(workers, max_workers)
         self._clock = clock or SystemClock()
         self._environ = {**os.environ, **(environ or {})}

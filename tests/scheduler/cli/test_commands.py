@@ -1,6 +1,8 @@
 """The program itself: its table of commands, its start, and its messages where something is missing."""
 
 import dataclasses
+import errno
+import json
 import re
 import subprocess
 import sys
@@ -20,7 +22,8 @@ from scheduler.core.triggers import Cron
 from scheduler.executors.kinds import KINDS
 from scheduler.install import install_command
 from scheduler.project.settings import Settings
-from tests.scheduler.command_line import CommandLine
+from tests.scheduler.command_line import CLOUD, CommandLine
+from tests.scheduler.up_process import cli
 
 #: The files of the command line that are no command of their own: parts of several commands, and of `timers`.
 PARTS = {"__init__", "arguments", "backfill", "demo_cloud", "options", "timer_options", "transfer"}
@@ -153,3 +156,38 @@ def test_a_closed_pipe_is_no_error() -> None:
     output = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
     assert output.stdout.count("\n") == 1
     assert output.stderr == ""
+
+
+@pytest.mark.slow
+def test_what_the_code_writes_to_the_descriptor_is_not_in_the_answer(command_line: CommandLine) -> None:
+    """Also a program that it starts while it is loaded."""
+    raw = "import os, subprocess\nos.write(1, b'raw')\nsubprocess.run(['echo', 'started'])\n"
+    command_line.write("cloud.py", raw + CLOUD)
+    for words in (("call", "hello"), ("timers", "add", "t", "--function", "hello", "--every", "60"), ("doctor",)):
+        done = cli(command_line.folder, *words, "--json")
+        json.loads(done.stdout)
+        assert "started" in done.stderr
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    """Of any command, in one line."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    remove = "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]); sys.argv = ['scheduler', 'runs']"
+    code = f"{remove}; import scheduler.__main__ as program; program.main()"
+    done = subprocess.run([sys.executable, "-c", code, str(gone)], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the working folder is gone" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_that_is_closed_to_the_user_is_named(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not taken for the output."""
+
+    def refused(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refused)
+    assert "store.db: closed to the user of this program" in command_line.refusal("timers", "list")

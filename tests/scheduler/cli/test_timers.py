@@ -310,3 +310,36 @@ def test_only_up_and_add_bring_a_store_up_to_date(command_line: CommandLine, wor
     assert "was written by an earlier version of scheduler (its schema is '0005'" in result.output
     assert "`scheduler up` and `scheduler timers add` bring it up to date" in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_timer_whose_last_fire_time_is_over_can_be_changed_but_not_enabled(command_line: CommandLine) -> None:
+    """Its limit and its name; another schedule that is over is refused."""
+    command_line.run("timers", "add", "once", "--function", "hello", "--cron", "0 0 8 1 1 ? 2098")
+    file = command_line.folder / ".scheduler" / "store.db"
+    with sqlite3.connect(file) as store:
+        store.execute("UPDATE timers SET trigger = replace(trigger, '2098', '2020')")
+    store.close()
+    assert command_line.run("timers", "edit", "once", "--limit", "5", "--rename", "over").exit_code == 0
+    assert "never fires" in command_line.refusal("timers", "enable", "over")
+    assert "never fires" in command_line.refusal("timers", "edit", "over", "--cron", "0 0 8 1 1 ? 2021")
+
+
+def test_a_name_that_looks_like_another_one_is_refused(command_line: CommandLine) -> None:
+    """An e with an accent of its own is not what it seems; the message shows both."""
+    message = command_line.refusal("timers", "add", "caf" + "e" + chr(0x301), *EVERY)
+    assert "'cafe\\u0301' is not in Unicode's form NFC; use 'caf\\xe9'" in message
+
+
+def test_the_command_for_a_name_like_an_option_can_be_copied(command_line: CommandLine) -> None:
+    """It has two dashes before it."""
+    output = command_line.run("timers", "add", *EVERY, "--", "-x").stdout
+    words = shlex.split(output.splitlines()[-1].partition(":  ")[2])
+    assert command_line.run(*words[words.index("timers") :]).exit_code == 0
+
+
+@pytest.mark.parametrize(("word", "meant"), [("remove", "rm"), ("pause", "disable"), ("enabel", "enable")])
+def test_a_word_of_other_programs_is_answered_with_the_command(
+    command_line: CommandLine, word: str, meant: str
+) -> None:
+    """Or one that is spelled alike."""
+    assert f"no such command {word!r}; did you mean {meant!r}?" in command_line.refusal("timers", word, "t")

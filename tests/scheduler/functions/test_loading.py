@@ -150,3 +150,25 @@ def test_a_module_of_a_package_is_to_be_named_as_one(tmp_path: Path) -> None:
     (tmp_path / "shop" / "cloud_in_package.py").write_text("from . import prices\n")
     with pytest.raises(TargetError, match=r"from the folder above: scheduler up shop\.cloud_in_package$"):
         load(str(tmp_path / "shop" / "cloud_in_package.py"))
+
+
+def test_an_engine_that_has_taken_up_the_others_is_the_one(tmp_path: Path) -> None:
+    """LeanCloud's way to divide functions among files: engine.register(other)."""
+    text = "engine = Engine()\nother = Engine()\n\n@other.define\ndef theirs(): pass\n\nengine.register(other)\n"
+    (tmp_path / "divided.py").write_text(f"from scheduler.engine import Engine\n{text}")
+    assert load(str(tmp_path / "divided.py")).registry.names() == ["theirs"]
+
+
+def test_a_colon_in_the_path_is_no_attribute(tmp_path: Path) -> None:
+    """Of a file; behind the file there may be one."""
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    (folder / "colon_cloud.py").write_text("from scheduler.engine import Engine\nmine = Engine()\n")
+    assert load(f"{folder}/colon_cloud.py").application is load(f"{folder}/colon_cloud.py:mine").application
+
+
+def test_a_file_whose_name_has_a_dot_is_refused(tmp_path: Path) -> None:
+    """No module can have it."""
+    (tmp_path / "cloud.v2.py").write_text("")
+    with pytest.raises(TargetError, match="the name of a module has no dot; rename the file"):
+        load(str(tmp_path / "cloud.v2.py"))

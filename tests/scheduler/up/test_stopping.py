@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -183,4 +185,54 @@ def waits():
         begun.write("x")
     while not os.path.exists("go"):
         time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--one-process",)])
+def test_a_child_that_a_call_has_left_holds_neither_the_end_nor_the_port(
+    folder: Path, options: tuple[str, ...]
+) -> None:
+    """Of multiprocessing, which waits for it at the end of a program, and a bare fork."""
+    (folder / "cloud.py").write_text(CLOUD + LEAVES)
+    with up(folder, *options) as running:
+        for name in ("starts", "forks"):
+            assert curl(running.facts["call"], instead=name)[0] == 200
+        port = int(running.url.rpartition(":")[2])
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(slowed(30)) == 0
+        left = [int(pid) for pid in (folder / "left").read_text().split()]
+        try:
+            with socket.socket() as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(("127.0.0.1", port))
+                listener.listen()
+        finally:
+            # They hold its stdout and stderr.
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            running.ended()
+
+
+LEAVES = """
+import multiprocessing
+
+
+def note(pid):
+    with open("left", "a") as left:
+        left.write(f"{pid} ")
+
+
+@engine.define
+def starts():
+    child = multiprocessing.Process(target=time.sleep, args=(300,))
+    child.start()
+    note(child.pid)
+
+
+@engine.define
+def forks():
+    if (pid := os.fork()) == 0:
+        time.sleep(300)
+    note(pid)
 """
