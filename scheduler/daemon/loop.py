@@ -26,6 +26,7 @@ from ..store.database import Store
 from ..store.retention import KEEP, Retention
 from ..store.timers import TimerTable
 from ..store.wake_socket import WakeSocket
+from ..store.zone_changes import ZoneChanges
 from .agenda import Agenda
 from .claim_ahead import ClaimAhead, is_ahead
 from .clock_setback import ClockSetback
@@ -83,7 +84,7 @@ class Daemon:
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=log_breaker, on_unreadable=log_unreadable)
         self._claim_ahead = ClaimAhead(self._claims, self._clock, grace=grace)
         retention = Retention(store, keep, keep_runs)
-        self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock)
+        self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock, ZoneChanges(store))
         self._clock_setback = ClockSetback(self._clock, self._claim_ahead, TimerTable(store))
         self._listener = listener
         self._wake_socket = WakeSocket()

@@ -1,0 +1,108 @@
+"""Timers whose next fire time is none any more, because the rules of their time zone have changed since it was stored.
+
+The store has instants. When a newer zone database moves the clock of a zone, the fire time that was stored is where the
+old clock read what the expression says. A daemon that starts looks for such timers and moves each to the fire time that
+is meant: the nearest one, unless it has been handled already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+
+from ..core.run import Kind
+from ..core.timer import Timer
+from ..core.timestamps import instant, instant_or_none, stamp_or_none
+from ..core.trigger_kinds import UnreadableTrigger
+from ..core.triggers import Every, FireTimes
+from .database import Store
+from .rows import timer_of
+from .schema import runs, timers
+
+#: By how much the rules of a zone move its clock, but for a change of the date, which is announced long before.
+MOST_MOVED = timedelta(hours=3)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A timer whose next fire time was moved; None: it fires no more."""
+
+    timer: Timer
+    before: datetime
+    after: datetime | None
+
+
+class ZoneChanges:
+    """Goes through the enabled timers of a store once, those that are due first before the others."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        #: Where to go on: the next fire time and the id of the timer that was seen last.
+        self._seen: tuple[int, int] | None = (-1, -1)
+        self._checked: set[tuple[Any, ...]] = set()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every timer was seen."""
+        return self._seen is None
+
+    def check(self, most: int) -> list[Moved]:
+        """Look at so many further timers, and move those whose next fire time is none."""
+        if self._seen is None:
+            return []
+        at, last = self._seen
+        behind = (timers.c.next_fire_at > at) | ((timers.c.next_fire_at == at) & (timers.c.id > last))
+        query = select(timers).where(timers.c.trigger_kind != Every.kind, behind)
+        with self._store.reading() as connection:
+            rows = connection.execute(query.order_by(timers.c.next_fire_at, timers.c.id).limit(most)).all()
+        wrong = [row for row in rows if not self._is_fire_time(row)]
+        moved = [moved for row in wrong if (moved := self._move(row))]
+        self._seen = (rows[-1].next_fire_at, rows[-1].id) if len(rows) == most else None
+        if self._seen is None:
+            self._checked.clear()
+        return moved
+
+    def _is_fire_time(self, row: Row[Any]) -> bool:
+        key = (row.trigger_kind, row.trigger, row.starts_at, row.ends_at, row.next_fire_at)
+        if not row.jitter_s and key in self._checked:
+            return True
+        timer, at = timer_of(row), instant(row.next_fire_at)
+        is_one = isinstance(timer.trigger, UnreadableTrigger) or timer.schedule.next_fire(at - _MICROSECOND) == at
+        if is_one and not row.jitter_s:
+            self._checked.add(key)
+        return is_one
+
+    def _move(self, row: Row[Any]) -> Moved | None:
+        """Move one timer, unless it was changed since it was read."""
+        timer, before = timer_of(row), instant(row.next_fire_at)
+        of_timer = (runs.c.timer_id == row.id) & (runs.c.kind == Kind.SCHEDULED.value)
+        unchanged = (timers.c.id == row.id) & (timers.c.next_fire_at == row.next_fire_at)
+        with self._store.writing_and_notifying() as connection:
+            handled = connection.execute(select(func.max(runs.c.last_fire_at)).where(of_timer)).scalar()
+            after = meant(timer.schedule, before, instant_or_none(handled))
+            values = {"next_fire_at": stamp_or_none(after), "revision": timers.c.revision + 1}
+            query = update(timers).where(unchanged, timers.c.revision == row.revision).values(values)
+            if not connection.execute(query).rowcount:
+                return None
+        return Moved(timer, before, after)
+
+
+def meant(schedule: FireTimes, stored: datetime, handled: datetime | None) -> datetime | None:
+    """The fire time that a stored one, which is none, was meant to be; `handled` is the last one that was handled.
+
+    >>> from datetime import UTC
+    >>> from .. import Cron
+    >>> daily = Cron("0 55 16 * * ?", tz="UTC")
+    >>> meant(daily, datetime(2026, 3, 1, 17, 55, tzinfo=UTC), None).isoformat()
+    '2026-03-01T16:55:00+00:00'
+    >>> meant(daily, datetime(2026, 3, 1, 17, 55, tzinfo=UTC), datetime(2026, 3, 1, 16, 55, tzinfo=UTC)).isoformat()
+    '2026-03-02T16:55:00+00:00'
+    """
+    earlier, later = schedule.prev_fire(stored), schedule.next_fire(stored)
+    if earlier is None or stored - earlier > MOST_MOVED or (handled is not None and earlier <= handled):
+        return later
+    return earlier if later is None or stored - earlier < later - stored else later
