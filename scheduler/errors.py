@@ -10,6 +10,7 @@ SchedulerError
 │   │   └── UnknownCloudFunctionError(LeanEngineError)  the same, of a call by `cloud.run` in a function
 │   ├── DuplicateFunctionError(RuntimeError)
 │   ├── ArgumentError(ValueError)   an argument is missing, superfluous or of the wrong type
+│   ├── UnfinishedResultError(TypeError)  what a function returned has not run: a generator, say
 │   ├── FunctionTimedOutError(TimeoutError)  a call is over its limit
 │   └── EngineBusyError             all threads of the engine are busy
 ├── TargetError                     a cloud.py or module:attribute that cannot be loaded
@@ -104,6 +105,10 @@ class ArgumentError(FunctionError, ValueError):
     def __init__(self, message: str, *, argument: str | None = None) -> None:
         super().__init__(message)
         self.argument = argument
+
+
+class UnfinishedResultError(FunctionError, TypeError):
+    """A function returned work that nobody has done: a generator, a list of coroutines, or the like."""
 
 
 class FunctionTimedOutError(FunctionError, TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import secrets
 import traceback
 from typing import Any, NoReturn
@@ -11,9 +12,16 @@ import click
 
 from ..core.deadlines import FUNCTION_LIMIT_S
 from ..engine.execution import Execution
-from ..errors import ArgumentError, FunctionTimedOutError, LeanCloudError, LeanEngineError, is_refusal
-from ..executors.outcome import error_text
-from ..formats.json import print_json
+from ..engine.failures import RefusedError, encode
+from ..errors import (
+    ArgumentError,
+    FunctionTimedOutError,
+    LeanCloudError,
+    LeanEngineError,
+    UnfinishedResultError,
+    is_refusal,
+)
+from ..executors.outcome import error_text, repr_text
 from ..functions.binding import bind
 from ..functions.calling import run
 from ..functions.context import Call
@@ -54,7 +62,7 @@ def command(
         return
     with printing_to_stderr():
         result = _result(loaded, name, arguments, limit_s)
-    _print_result(result)
+    _print_result(result, as_json=True)
 
 
 def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float) -> Any:
@@ -72,11 +80,26 @@ def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float
         _fail(str(error))
     except ArgumentError:
         raise
+    except UnfinishedResultError as error:
+        _fail(str(error))
     except Exception as error:
         if is_refusal(error):  # of LeanCloud's SDK
             _fail(error_text(error))
-        click.echo("".join(traceback.format_exception(from_users_frame(error))), err=True, nl=False)
-        _fail(f"{name} raised {type(error).__name__}: {error}")
+        click.echo(_traceback(error), err=True, nl=False)
+        _fail(f"{name} raised {error_text(error)}")
+
+
+def _traceback(error: Exception) -> str:
+    try:
+        text = "".join(traceback.format_exception(from_users_frame(error)))
+    except BaseException as another:  # the exception's own code, which runs here for its text
+        text = f"(no traceback: {type(another).__name__})\n"
+    return _printable(text)
+
+
+def _printable(text: str) -> str:
+    """A text without halves of surrogate pairs, which no terminal can be sent."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _fail(message: str) -> NoReturn:
@@ -84,9 +107,24 @@ def _fail(message: str) -> NoReturn:
     raise SystemExit(1)
 
 
-def _print_result(result: Any) -> None:
+def _print_result(result: Any, *, as_json: bool = False) -> None:
+    """Print a result as it would go out over HTTP; what is no JSON is printed as its repr, in JSON as a text."""
     try:
-        print_json(result)
-    except (TypeError, ValueError) as error:
-        click.echo(repr(result))
-        click.echo(f"Warning: over HTTP this result is an error, because it is not JSON: {error}", err=True)
+        encode(result)
+        text = json.dumps(result, ensure_ascii=False, indent=2)
+        if not _can_be_encoded(text):  # half of a surrogate pair goes out escaped
+            text = json.dumps(result, indent=2)
+    except BaseException as error:
+        reason = error.failure.error if isinstance(error, RefusedError) else error_text(error)
+        shown = repr_text(result)
+        text = json.dumps(shown, ensure_ascii=False) if as_json else shown
+        click.echo(f"Warning: over HTTP this result is an error: {_printable(reason)}", err=True)
+    click.echo(text)
+
+
+def _can_be_encoded(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from ..formats import display
 from ..store.database import Store
-from ..store.statistics import Statistics, held_up_runs, read_statistics
+from ..store.statistics import DaemonLease, Statistics, held_up_runs, read_statistics
 from .findings import Finding
 
 
@@ -26,7 +26,7 @@ def check_store(store: Store, file: Path | None, tz: tzinfo) -> Iterator[Finding
         yield _check_notifications(store)
     now = datetime.now(UTC)
     statistics = read_statistics(store, now)
-    yield _check_daemons(statistics, now, tz)
+    yield _check_daemons(store, statistics, now, tz)
     yield _check_timers(statistics, now, tz)
     yield _check_runs(store, now)
     yield _check_breakers(statistics)
@@ -109,7 +109,17 @@ def _check_notifications(store: Store) -> Finding:
     return Finding.ok("notifications", f"a NOTIFY reached its LISTEN in {display.seconds(took_s)}")
 
 
-def _check_daemons(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
+def _renewed_before(daemon: DaemonLease, store: Store, now: datetime) -> timedelta:
+    """How long ago a daemon has renewed its lease."""
+    return store.lease - (daemon.lease_until - now)
+
+
+def _renewals_missed(store: Store) -> timedelta:
+    """From when on a renewal is late, on a busy machine too."""
+    return store.lease / store.lease_renewals * 1.5
+
+
+def _check_daemons(store: Store, statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
     living = statistics.live_daemons(now)
     if not living:
         enabled = _enabled(statistics)
@@ -120,6 +130,14 @@ def _check_daemons(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding
         f"{daemon.host} (process {daemon.pid}, since {display.instant(daemon.started_at, tz)})" for daemon in living
     ]
     what = f"{display.number(len(living), 'daemon')}: {_listed(named)}"
+    if silent := [daemon for daemon in living if _renewed_before(daemon, store, now) > _renewals_missed(store)]:
+        longest = max(_renewed_before(daemon, store, now) for daemon in silent)
+        which = _listed([f"process {daemon.pid} of {daemon.host}" for daemon in silent])
+        return Finding.error(
+            "daemons",
+            f"{what}; {which} has not renewed its lease for {display.seconds(longest.total_seconds())}: it hangs, is "
+            "stopped, or its store does not answer",
+        )
     expired = len(statistics.daemons) - len(living)
     if expired:
         return Finding.warning("daemons", f"{what}, and {display.number(expired, 'expired lease')}")

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import UnfinishedResultError
 from ..functions.context import Call
 from ..functions.tracebacks import from_users_frame
 from . import capture, failures
@@ -48,7 +49,7 @@ def fail(call: Call, error: BaseException, *, expose_errors: bool) -> Failure:
 def log(name: str, request_id: str, failed: Failure, error: BaseException | None = None) -> None:
     """Log a failure that is no answer of the function; `error` adds its traceback."""
     extra = {capture.CALL: (name, request_id)}
-    if failed.unforeseen and error is not None and not isinstance(error, RefusedError):
+    if failed.unforeseen and error is not None and not isinstance(error, RefusedError | UnfinishedResultError):
         _log_traceback(name, request_id, error, extra)
     elif failed.unforeseen:  # the function has returned: no traceback would help
         logger.error("%r failed: %s [request %s]", name, failed.error, request_id, extra=extra)

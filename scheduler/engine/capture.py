@@ -7,17 +7,21 @@ lines are written, which is up to the sink. Without a sink nothing is captured a
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple, TextIO, cast
+from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
 from ..core.log_limits import MAX_LINE_LENGTH, LineCutter
+from ..functions import log_records
 from ..functions.context import Call
+from ..functions.followed_threads import FollowedThreads
 
 #: The attribute of a log record that holds (function, request id), set on what the engine itself logs about a call.
 CALL = "scheduler_call"
@@ -34,6 +38,8 @@ class CapturedLine(NamedTuple):
 
 
 Sink = Callable[[CapturedLine], None]
+#: Takes the text of a line.
+Line = Callable[[str], None]
 
 
 class CallOutput:
@@ -52,6 +58,12 @@ class CallOutput:
         with self._lock:
             self._cutters[level].feed(text)
 
+    def lines(self, level: str, text: str) -> None:
+        """Pass on a text that is whole lines."""
+        for line in text.splitlines():
+            if line.strip():
+                self.line(level, line)
+
     def line(self, level: str, text: str) -> None:
         """Pass one line to the sink."""
         self._sink(captured_line(level, text, self._call.function, self._call.request_id))
@@ -65,6 +77,18 @@ class CallOutput:
 
 _output: ContextVar[CallOutput | None] = ContextVar("scheduler.call_output", default=None)
 _sinks: list[Sink] = []
+#: The attribute of a thread that a call has started, or for which a pool works, that holds the call's output.
+_OF_THREAD = "_scheduler_output"
+
+
+def current_output() -> CallOutput | None:
+    """The output of the call that the calling code belongs to, also in threads that a call has started."""
+    output = _output.get()
+    return output if output is not None else getattr(threading.current_thread(), _OF_THREAD, None)
+
+
+#: Has the threads that calls start know their call, once anything is captured.
+_threads = FollowedThreads(_OF_THREAD, current_output)
 
 
 def captured_line(level: str, text: str, function: str, request_id: str) -> CapturedLine:
@@ -79,50 +103,108 @@ def run(call: Call, work: Callable[[], Any]) -> Any:
         return work()
     output = CallOutput(call, _sinks[-1])
     token = _output.set(output)
+    if _settled and not _in_progress:
+        # An earlier call may have left others.
+        sys.stdout, sys.stderr = _settled[-1]
+    _in_progress.append(output)
     try:
         return work()
     finally:
+        for read in _raw_readers:
+            read()
+        _flush_wrappers()
+        _in_progress.remove(output)
         output.finish()
         _output.reset(token)
+
+
+def settle_streams() -> None:
+    """The functions have been loaded: each call begins with the streams that they may have put in place of ours."""
+    _settled[:] = [(sys.stdout, sys.stderr)]
+
+
+def _flush_wrappers() -> None:
+    """Have what the user's code has put around our streams write what it holds back."""
+    for stream in (sys.stdout, sys.stderr):
+        if type(stream) is not _CallStream:
+            with contextlib.suppress(Exception):
+                stream.flush()
+
+
+#: What sys.stdout and sys.stderr are when a call begins.
+_settled: list[tuple[Any, Any]] = []
+#: The outputs of the calls in progress.
+_in_progress: list[CallOutput] = []
+#: Called before a call ends: each takes in what was written to the descriptors of stdout and stderr.
+_raw_readers: list[Callable[[], None]] = []
+
+
+@contextlib.contextmanager
+def reading_raw(read: Callable[[], None]) -> Iterator[None]:
+    """Within the block, `read` is called at the end of each call; it passes what it reads to `raw_line`."""
+    _raw_readers.append(read)
+    try:
+        yield
+    finally:
+        _raw_readers.remove(read)
+
+
+def raw_line(level: str, text: str) -> bool:
+    """Take a line that was written past sys.stdout; returns whether any call was in progress.
+
+    It is of the call that is in progress. Of several, nobody knows which has written it.
+    """
+    calls = list(_in_progress)
+    if len(calls) == 1:
+        calls[0].line(level, text)
+    elif calls and _sinks:
+        _sinks[-1](captured_line(level, text, "-", "-"))
+    return bool(calls)
 
 
 @contextlib.contextmanager
 def capturing(sink: Sink) -> Iterator[None]:
     """Call `sink` with every line of every call, from any thread; output outside of calls is left alone."""
+    _forked.clear()
     stdout, stderr = sys.stdout, sys.stderr
-    handler = _CallLogHandler()
-    root = logging.getLogger()
+    records = _CallRecords()
     sys.stdout, sys.stderr = _stream(stdout, "info"), _stream(stderr, "error")
-    root.addHandler(handler)
+    log_records.follow(records)
+    _threads.follow()
     _sinks.append(sink)
     try:
         yield
     finally:
+        _settled.clear()
         _sinks.remove(sink)
-        root.removeHandler(handler)
+        log_records.unfollow(records)
         sys.stdout, sys.stderr = stdout, stderr
 
 
 def is_captured(record: logging.LogRecord) -> bool:
     """Whether a sink gets a log record, so that other handlers may leave it out."""
-    return bool(_sinks) and (_output.get() is not None or hasattr(record, CALL))
+    return bool(_sinks) and (current_output() is not None or hasattr(record, CALL))
 
 
-class _CallLogHandler(logging.Handler):
-    def handle(self, record: logging.LogRecord) -> bool:
-        # Without the handler's lock: an argument whose __str__ hangs would keep every other thread from logging.
-        self.emit(record)
-        return True
+class _CallRecords:
+    """Follows what calls log."""
+
+    def __init__(self) -> None:
+        self._formatter = logging.Formatter()
+
+    def wants(self, record: logging.LogRecord) -> bool:
+        return is_captured(record)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not is_captured(record):
+        # Without a lock: an argument whose __str__ hangs would keep every other thread from logging.
+        if _forked:
+            _write_all(2, self._formatter.format(record) + "\n")
             return
-        level, output = record.levelname.lower(), _output.get()
+        level, output = log_records.level_name(record), current_output()
         try:
-            lines = self.format(record).splitlines()
-        except Exception:
-            self.handleError(record)
-            return
+            lines = self._formatter.format(record).splitlines()
+        except Exception as error:
+            lines = [f"{record.msg!r:.200} cannot be formatted: {type(error).__name__}"]
         for text in lines:
             if output is not None:
                 output.line(level, text)
@@ -130,28 +212,98 @@ class _CallLogHandler(logging.Handler):
                 _sinks[-1](captured_line(level, text, *getattr(record, CALL)))
 
 
-class _CallStream:
-    """Replaces a standard stream; what a call prints goes to the call's output, all else to the original stream."""
+class _CallStream(io.TextIOBase):
+    """Replaces a standard stream; what a call prints goes to the call's output, all else to the original stream.
+
+    It belongs to all calls: none can close it or set another encoding.
+    """
+
+    encoding = "utf-8"
+    errors = "replace"
 
     def __init__(self, original: TextIO, level: str) -> None:
         self._original = original
         self._level = level
+        self.buffer = _CallBytes(self)
 
     def write(self, text: str) -> int:
-        output = _output.get()
-        if output is None:
-            return self._original.write(text)
+        output = current_output()
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        output.write(self._level, text)
+        if _forked:
+            # The threads that take lines are the parent's; what is written to the descriptors reaches them.
+            _write_all(1 if self._level == "info" else 2, text)
+            return len(text)
+        level = log_records.level_of_text(text, self._level)
+        if output is None:
+            return self._original.write(text)
+        if level == self._level:
+            output.write(level, text)
+        else:
+            output.lines(level, text)
         return len(text)
 
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
+    def write_bytes(self, data: bytes) -> None:
+        """Write what was written to `buffer`."""
+        self.write(data.decode("utf-8", "replace"))
+
+    def reconfigure(self, **_: Any) -> None:
+        """Stay as it is."""
+
+    def detach(self) -> BinaryIO:
+        return cast(BinaryIO, self.buffer)
+
+    def close(self) -> None:
+        """Stay open."""
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._original.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        # A subprocess that is given this stream writes where it is read.
+        return (1 if self._level == "info" else 2) if _raw_readers else self._original.fileno()
+
+    def isatty(self) -> bool:
+        return self._original.isatty()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
+
+
+class _CallBytes(io.RawIOBase):
+    """The `buffer` of such a stream."""
+
+    def __init__(self, stream: _CallStream) -> None:
+        self._stream = stream
+
+    def write(self, data: Any) -> int:
+        written = bytes(data)
+        self._stream.write_bytes(written)
+        return len(written)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def close(self) -> None:
+        """Stay open: a wrapper of the user's code closes this when it is collected."""
+
+
+def _write_all(descriptor: int, text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+#: Not empty in a process that a function has forked.
+_forked: list[bool] = []
+os.register_at_fork(after_in_child=lambda: _forked.append(True))
 
 
 def _stream(original: TextIO, level: str) -> TextIO:

@@ -102,13 +102,14 @@ def result_text(result: object) -> str:
                 break
         return _storable("".join(pieces))
     except BaseException:  # not JSON, or an object whose own code raises
-        return _repr(result)
+        return repr_text(result)
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
-def _repr(result: object) -> str:
+def repr_text(result: object) -> str:
+    """The beginning of the repr of a result; raises nothing, whatever the code of the result raises."""
     limited = reprlib.Repr()
     limited.maxstring = limited.maxother = limited.maxlong = MAX_SHOWN
     limited.maxlist = limited.maxtuple = limited.maxdict = limited.maxset = 20

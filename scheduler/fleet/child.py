@@ -22,13 +22,14 @@ from celery.exceptions import Ignore  # type: ignore[import-untyped, import-not-
 from ..core.log_limits import dropped_text
 from ..core.run import Task
 from ..errors import StoreUnavailableError
+from ..functions import log_records
 from ..functions.registry import Registry
 from ..store.database import Store
 from ..workers import process_tree, protocol
 from ..workers.process_state import ProcessState
 from ..workers.program import run_order
 from ..workers.protocol import Order, PackedEnding, PackedLine
-from ..workers.run_output import RunLogHandler, RunOutput
+from ..workers.run_output import RunOutput, RunRecords
 from ..workers.worker_clock import wall_us
 from .message import CHUNK_S, Message, RunKey
 from .notes import EndedRun, Notes
@@ -70,7 +71,8 @@ class FunctionProcess:
         self._output = RunOutput(self._notes.print, wall_us)
         sys.stdout, sys.stderr = self._output.stdout, self._output.stderr
         self._state = ProcessState()
-        logging.getLogger().handlers = [RunLogHandler(self._output)]
+        logging.getLogger().handlers = []
+        log_records.follow(RunRecords(self._output))
 
     def run(self, node: str, message: Message) -> None:
         """Run what a message asks for; runs not begun within CHUNK_S, or before a signal, are handed back."""

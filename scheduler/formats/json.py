@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -27,9 +27,9 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def print_json_line(value: Any) -> None:
+def print_json_line(value: Any, *, file: TextIO | None = None) -> None:
     """Print one JSON object on a line of its own, for output without an end."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(json.dumps(value, ensure_ascii=False), file=file)
 
 
 def timer_json(entry: StoredTimer, default_tz: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
+from typing import TextIO
 
 import click
 
@@ -28,10 +29,10 @@ def line_of_run(line: Line, run: Run | Task) -> LogLine:
     )
 
 
-def print_line(line: LogLine, tz: tzinfo, *, as_json: bool = False) -> None:
+def print_line(line: LogLine, tz: tzinfo, *, as_json: bool = False, file: TextIO | None = None) -> None:
     """Print one line: instant, level, timer or function, text; on a terminal in the colour of its level."""
     if as_json:
-        print_json_line(line_json(line, tz))
+        print_json_line(line_json(line, tz), file=file)
         return
     text = click.style(display.plain(line.text), fg=_COLOURS.get(line.level))
-    click.echo(f"{display.instant(line.at, tz)}  {line.level:<7}  {display.plain(line.source)}  {text}")
+    click.echo(f"{display.instant(line.at, tz)}  {line.level:<7}  {display.plain(line.source)}  {text}", file=file)

@@ -11,13 +11,14 @@ import functools
 import inspect
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from ..core.deadlines import left_s
 from ..errors import FunctionTimedOutError
 from .binding import bind
 from .context import current_call
+from .unfinished import FINISHED, check_finished, is_awaitable
 
 
 def invoke(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:
@@ -30,9 +31,12 @@ def invoke(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:
 
 
 def run(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Call a function with bound arguments; a coroutine runs to its end, or until the deadline of the call."""
+    """Call a function with bound arguments; what it returns to be awaited runs to its end, or until the deadline.
+
+    UnfinishedResultError where it returns work that cannot be awaited: its code would never run, and that be a success.
+    """
     result = function(**arguments)
-    return complete(result) if inspect.iscoroutine(result) else result
+    return result if result is None or type(result) in FINISHED else finished(result)
 
 
 def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -47,6 +51,24 @@ def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
     if _loop_is_running():
         return _in_thread(functools.partial(asyncio.run, bounded))
     return asyncio.run(bounded)
+
+
+def finished(result: Any) -> Any:
+    """A result, awaited where it is to be awaited; UnfinishedResultError where something in it never ran."""
+    for _ in range(_MOST_AWAITED):
+        if not is_awaitable(result):
+            break
+        result = complete(result if inspect.iscoroutine(result) else _awaited(result))
+    check_finished(result)
+    return result
+
+
+#: How often the result of what was awaited may be awaited in turn.
+_MOST_AWAITED = 10
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def _loop_is_running() -> bool:

@@ -7,7 +7,7 @@
 | reload | changed sources |
 | request, announcement, banner, example_call | what is asked for, and what is printed when all is ready |
 | program | the program of the processes: web, daemon, stage, or the service, which is web and daemon in one |
-| web, application, call_lines | the process that answers HTTP, and knows no store |
+| web, application, call_lines, raw_calls, raw_pipes | the process that answers HTTP, and knows no store |
 | line_relay | the lines of all processes that answer HTTP, in the supervisor |
 | daemon, executors, metrics_endpoint | the process that fires timers |
 | told, call_log, declared_timers | what it writes to the store for those that answer HTTP |

@@ -75,9 +75,10 @@ class LineCollector:
         while not self._stopping:
             self._has_work.wait()
             self._has_work.clear()
+            # The first line at once: its function may be about to end the process.
+            self._pass_on()
             if not self._stopping:
                 _sleep(BATCH_S)
-            self._pass_on()
         # Lines that came between the last round and the end.
         self._pass_on()
 

@@ -101,8 +101,11 @@ class CallLogWriter:
             self._has_work.clear()
             if not self._stopping:
                 time.sleep(BATCH_S)
-            self._write()
-            self._prune()
+            try:
+                self._write()
+                self._prune()
+            except Exception:  # a thread that ends here would keep every later line out
+                log.exception("unexpected error in the log of calls; going on")
         # Lines that came between the last round and the end, and those that these made room for.
         while self._write():
             pass

@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ class Handover:
     """The file descriptors that a child inherits, and what it is to do.
 
     `request` is an UpRequest as JSON. `declares`: it brings the declared timers to the store; one that replaces a
-    process that has ended does not. `counts_calls`: it reports the calls that it answers, for the metrics.
+    process that has ended does not. `counts_calls`: it reports the calls that it answers, for the metrics. `terminal`:
+    where its messages go, if its stdout and stderr are pipes; `raw` are the reading ends of those.
     """
 
     channel: int
@@ -38,11 +39,14 @@ class Handover:
     counts_calls: bool = False
     #: The file of the SourceSnapshot that it loads the user's modules from.
     sources: int | None = None
+    terminal: Sequence[int] | None = None
+    raw: Sequence[int] | None = None
 
     @property
     def descriptors(self) -> list[int]:
         """All that are inherited."""
-        given = (self.channel, self.lifeline, self.listener, self.metrics_listener, self.sources)
+        given = [self.channel, self.lifeline, self.listener, self.metrics_listener, self.sources]
+        given += [*(self.terminal or ()), *(self.raw or ())]
         return [descriptor for descriptor in given if descriptor is not None]
 
     def as_text(self) -> str:

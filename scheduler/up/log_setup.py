@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import sys
 import threading
@@ -21,6 +22,7 @@ from ..core.zones import zone
 from ..engine.capture import CALL, is_captured
 from ..formats import display
 from ..functions.context import current_call
+from ..functions.log_records import LEVEL_VARIABLE, keep_own
 from ..project.settings import Settings
 
 
@@ -43,6 +45,10 @@ def log_to_stderr(settings: Settings) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
+    # What the user's code configures is not to silence the service.
+    keep_own(handler, level)
+    # Workers have none of our settings; what functions log there is a line of their run.
+    os.environ[LEVEL_VARIABLE] = level
     for chatty in ("alembic", "httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

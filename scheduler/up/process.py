@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .handover import VARIABLE, Handover
+from .raw_pipes import RawPipes
 
 #: How often a process is asked for a sign of life.
 PING_EVERY_S = 1.0
@@ -30,6 +31,8 @@ _READ_SIZE = 65_536
 _MOST_BYTES = 16_000_000
 #: The messages that are tables.
 _REPORTS = ("loaded", "ready")
+#: The processes whose stdout and stderr are pipes, so that what functions write past sys.stdout becomes lines of calls.
+_WITH_PIPES = ("web", "stage")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -55,6 +58,7 @@ class ChildProcess:
         self.role = role
         self._channel, far = socket.socketpair()
         lifeline_far, self._lifeline = os.pipe()
+        self._raw = RawPipes.made() if role in _WITH_PIPES else None
         handover = Handover(
             channel=far.fileno(),
             lifeline=lifeline_far,
@@ -64,11 +68,16 @@ class ChildProcess:
             declares=declares,
             counts_calls=counts_calls,
             sources=sources,
+            terminal=self._raw.terminal if self._raw else None,
+            raw=self._raw.near if self._raw else None,
         )
+        stdout, stderr = self._raw.far if self._raw else (None, None)
         try:
             # With -P: no file of the user's folder is to take the place of a module that this program imports.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "scheduler.up.program", role],
+                stdout=stdout,
+                stderr=stderr,
                 pass_fds=handover.descriptors,
                 start_new_session=True,
                 cwd=cwd,
@@ -77,8 +86,12 @@ class ChildProcess:
         except OSError:
             self._channel.close()
             os.close(self._lifeline)
+            if self._raw:
+                self._raw.close()
             raise
         finally:
+            if self._raw:
+                self._raw.close_far()
             far.close()
             os.close(lifeline_far)
         self._channel.setblocking(False)
@@ -193,6 +206,8 @@ class ChildProcess:
             self.receive()
             self._channel.close()
             os.close(self._lifeline)
+            if self._raw:
+                self._raw.print_rest()
         return self._status
 
     def _has_ended(self) -> bool:

@@ -38,6 +38,10 @@ def main() -> None:
     handover = received_handover()
     if handover is None:
         sys.exit("only scheduler up starts this program")
+    if handover.terminal:
+        # Not line by line: the streams that take their place are.
+        out, err = handover.terminal
+        sys.stdout, sys.stderr = os.fdopen(out, "w", closefd=False), os.fdopen(err, "w", closefd=False)
     try:
         status = _run(ROLES[sys.argv[1]], handover)
     except Exception:

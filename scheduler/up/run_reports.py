@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from datetime import tzinfo
 from typing import Any, Protocol
 
@@ -64,13 +65,14 @@ class ReportingListener:
 
 
 class TextReporter:
-    """Prints to stdout, for people."""
+    """Prints to stdout as it is now, for people: functions may put another one in its place."""
 
     def __init__(self, tz: tzinfo) -> None:
         self._tz = tz
+        self._stream = sys.stdout
 
     def line(self, line: LogLine) -> None:
-        print_line(line, self._tz)
+        print_line(line, self._tz, file=self._stream)
 
     def run_ended(self, task: Task, ending: Ending) -> None:
         what = " · ".join(part for part in (ending.text, ending.error) if part)
@@ -81,18 +83,20 @@ class TextReporter:
         click.echo(
             f"{display.instant(ending.ended_at, self._tz)}  {task.timer}{attempt}"
             f"  {display.coloured(ending.outcome)}"
-            f"  late {display.seconds(lateness_s)}, took {display.seconds(duration_s)}  {display.plain(what)}".rstrip()
+            f"  late {display.seconds(lateness_s)}, took {display.seconds(duration_s)}  {display.plain(what)}".rstrip(),
+            file=self._stream,
         )
 
 
 class JsonReporter:
-    """Prints to stdout, for programs: one object a line."""
+    """Prints to stdout as it is now, for programs: one object a line."""
 
     def __init__(self, tz: tzinfo) -> None:
         self._tz = tz
+        self._stream = sys.stdout
 
     def line(self, line: LogLine) -> None:
-        print_line(line, self._tz, as_json=True)
+        print_line(line, self._tz, as_json=True, file=self._stream)
 
     def run_ended(self, task: Task, ending: Ending) -> None:
         lateness_s, duration_s = _lateness_and_duration(task, ending)
@@ -110,7 +114,8 @@ class JsonReporter:
                 "message": ending.text,
                 "error": ending.error,
                 "result": result_value(ending.result),
-            }
+            },
+            file=self._stream,
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
-from ..engine import endpoints
+from ..engine import capture, endpoints
 from ..engine.credentials import our_keys
 from ..functions.loading import Target
 from ..project.keys import remove_unused_keys, save_keys
@@ -26,6 +26,7 @@ from .handover import Channel, Handover
 from .http_server import Site, UpServer
 from .log_setup import json_handler
 from .orders import Orders
+from .raw_calls import raw_calls
 from .request import UpRequest
 
 #: How many answered calls are kept for the next report.
@@ -38,6 +39,8 @@ def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orde
     with ExitStack() as stack:
         assert handover.listener is not None
         listener = stack.enter_context(socket.socket(fileno=handover.listener))
+        to_stderr = request.as_json or json_handler() is not None
+        stack.enter_context(raw_calls(handover.raw, to_stderr=to_stderr))
         stack.enter_context(call_lines(lambda batch: channel.send(**as_message(batch))))
         loaded, declared = load_and_declare(request, project, request.target_name(project))
         keys_from = save_used_keys(project, request)
@@ -56,6 +59,7 @@ def load_and_declare(request: UpRequest, project: Project, target: str) -> tuple
     """Load the functions, with the timers that they declare."""
     with printing_to_stderr() if request.as_json or json_handler() else nullcontext():
         loaded = project.load_to_serve(target)
+    capture.settle_streams()
     return loaded, reported(loaded.registry, project)
 
 

@@ -24,6 +24,7 @@ from ..core.run import Outcome
 from ..core.timestamps import instant
 from ..errors import FunctionError, SchedulerError, UnknownFunctionError, is_refusal
 from ..executors import outcome
+from ..functions import log_records
 from ..functions.calling import invoke
 from ..functions.context import Call, TimerCall, current_call
 from ..functions.loading import load
@@ -34,7 +35,7 @@ from . import process_tree, protocol
 from .process_state import ProcessState
 from .progress_cell import ProgressCell
 from .reaper import LOOK_EVERY_US, Reaper, become_reaper
-from .run_output import RunLogHandler, RunOutput
+from .run_output import RunOutput, RunRecords
 from .worker_clock import monotonic_us
 from .worker_messages import Sender
 
@@ -57,13 +58,14 @@ def main() -> None:
         snapshot.close()
         load_from(snapshot)
     sys.stdout, sys.stderr = output.stdout, output.stderr
+    # Before the functions are loaded, which may set others.
+    logging.getLogger().setLevel(os.environ.get(log_records.LEVEL_VARIABLE, "info").upper())
+    log_records.follow(RunRecords(output))
     try:
         registry = load(target).registry
     except SchedulerError as error:
         sender.broken(str(error))
         return
-    if not logging.getLogger().handlers:
-        logging.getLogger().addHandler(RunLogHandler(output))
     sender.ready()
     _serve(tasks, sender, progress, registry, output)
 
@@ -148,7 +150,7 @@ def _call(
     registry: Registry, output: RunOutput, order: protocol.Order, call: Call
 ) -> tuple[str, str, str | None, str | None]:
     current_call.set(call)
-    end = outcome.of_call(lambda: _invoke(registry, order))
+    end = outcome.of_call(lambda: _invoke(registry, output, order))
     if end is outcome.RETURNED_NONE:
         return _RETURNED_NONE
     if end.verdict is Verdict.NEUTRAL:
@@ -165,7 +167,7 @@ def _unknown(error: UnknownFunctionError) -> FunctionError:
     return FunctionError(f"{error}; {what}: restart `scheduler up`, or use --reload")
 
 
-def _invoke(registry: Registry, order: protocol.Order) -> Any:
+def _invoke(registry: Registry, output: RunOutput, order: protocol.Order) -> Any:
     try:
         return invoke(registry.get(order.function), json.loads(order.params) if order.params != "{}" else {})
     except UnknownFunctionError as error:
@@ -174,17 +176,17 @@ def _invoke(registry: Registry, order: protocol.Order) -> Any:
         raise
     except BaseException as error:
         if not is_refusal(error):
-            _print_traceback(error)
+            _print_traceback(error, output)
         raise
 
 
-def _print_traceback(error: BaseException) -> None:
+def _print_traceback(error: BaseException, output: RunOutput) -> None:
     """Write the traceback, from the user's first frame on, to the run's lines."""
     try:
         text = "".join(traceback.format_exception(from_users_frame(error)))
     except Exception as another:
         text = f"{type(error).__name__}, whose text raises {type(another).__name__}\n"
-    sys.stderr.write(text)
+    output.add_error(text)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ import io
 import logging
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from ..core.log_limits import LineCutter, LineLimit
+from ..core.log_limits import MAX_LINE_LENGTH, LineCutter, LineLimit
+from ..functions import log_records
 from .run_threads import RunThreads
 from .worker_clock import monotonic_us
 
@@ -67,6 +68,12 @@ class RunOutput:
         self._run_id = 0
         return self._limit.dropped
 
+    def add_error(self, text: str) -> None:
+        """Send a text of ours as an error, whatever the function has done to sys.stderr."""
+        self.stderr.finish()
+        for line in text.splitlines():
+            self.add_line("error", line[:MAX_LINE_LENGTH])
+
     def add_line(self, level: str, text: str) -> None:
         """Send a line, unless the run has printed too many."""
         run_id = self.threads.run_of_thread()
@@ -108,6 +115,10 @@ class RunBytes(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        # A subprocess that is given this stream writes to the worker's pipe.
+        return 1 if self._level == "info" else 2
+
     def close(self) -> None:
         """Stay open: a wrapper of the user's code closes this when it is collected, and the next run prints too."""
 
@@ -123,8 +134,29 @@ class RunStream(io.TextIOWrapper):
     """Replaces sys.stdout or sys.stderr; can be reconfigured, and its `buffer` wrapped, as those can."""
 
     def __init__(self, output: RunOutput, level: str) -> None:
+        self._output, self._level = output, level
         self._bytes = RunBytes(output, level)
         super().__init__(self._bytes, encoding="utf-8", errors="replace", write_through=True)  # type: ignore[arg-type]
+
+    def write(self, text: str) -> int:
+        """Take a text; what a log handler writes has the level of its record."""
+        level = log_records.level_of_text(text, self._level)
+        if level == self._level:
+            return super().write(text)
+        self._output.has_text = True
+        for line in text.splitlines():
+            if line.strip():
+                self._output.add_line(level, line)
+        return len(text)
+
+    def reconfigure(self, **_: Any) -> None:
+        """Stay as it is: the next run prints too."""
+
+    def detach(self) -> BinaryIO:
+        return cast(BinaryIO, self.buffer)
+
+    def close(self) -> None:
+        """Stay open."""
 
     def finish(self) -> None:
         """Send an unfinished line."""
@@ -132,13 +164,20 @@ class RunStream(io.TextIOWrapper):
         self._bytes.finish()
 
 
-class RunLogHandler(logging.Handler):
-    """Log records become lines of the run, with the record's level."""
+class RunRecords:
+    """Log records become lines of the run, with the record's level, unless a handler has written them as such."""
 
     def __init__(self, output: RunOutput) -> None:
-        super().__init__()
         self._output = output
+        self._formatter = logging.Formatter()
+
+    def wants(self, _: logging.LogRecord) -> bool:
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        for text in self.format(record).splitlines():
-            self._output.add_line(record.levelname.lower(), text)
+        try:
+            lines = self._formatter.format(record).splitlines()
+        except Exception as error:
+            lines = [f"{record.msg!r:.200} cannot be formatted: {type(error).__name__}"]
+        for text in lines:
+            self._output.add_line(log_records.level_name(record), text)

@@ -1,6 +1,8 @@
 """scheduler call: a function in this process."""
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +56,87 @@ def test_a_function_that_fails_ends_with_status_1(words: str, message: str, comm
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.endswith(message)
     assert time.monotonic() - started < slowed(5)
+
+
+ODD = """
+from scheduler.engine import Engine
+
+engine = Engine()
+
+
+class Silent(Exception):
+    def __str__(self):
+        raise SystemExit(7)
+
+
+class Unreadable:
+    def __repr__(self):
+        raise KeyError("mine")
+
+
+@engine.define
+def nested():
+    value = []
+    for _ in range(100_000):
+        value = [value]
+    return value
+
+
+@engine.define
+def large():
+    return 10 ** 5_000
+
+
+@engine.define
+def raises():
+    raise Silent
+
+
+@engine.define
+def surrogate():
+    return "\\ud800"
+
+
+@engine.define
+def nan():
+    return float("nan")
+
+
+@engine.define
+def unreadable():
+    return Unreadable()
+
+
+@engine.define
+def yields():
+    yield 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "stdout", "stderr"),
+    [
+        ("nested", 0, "", "Warning: over HTTP this result is an error: "),
+        ("large", 0, "", "Warning: over HTTP this result is an error: "),
+        ("raises", 1, "", "Error: raises raised Silent (str() of the exception failed)"),
+        ("surrogate", 0, r'"\ud800"', ""),
+        ("nan", 0, '"nan"', "Warning: over HTTP this result is an error: "),
+        ("unreadable", 0, "", "Warning: over HTTP this result is an error: "),
+        ("yields", 1, "", "Error: the function returned a generator, whose code has not run"),
+    ],
+)
+def test_an_odd_result_or_error_is_printed(
+    name: str, status: int, stdout: str, stderr: str, command_line: CommandLine
+) -> None:
+    """As JSON under --json, without a traceback of ours, and with what a client would get instead."""
+    Path("cloud.py").write_text(ODD)
+    result = command_line.run("call", name, "--json")
+    assert result.exit_code == status, result.stderr
+    if status == 0:
+        assert isinstance(json.loads(result.stdout), str)
+        assert not stdout or result.stdout == f"{stdout}\n"
+    assert stderr in result.stderr
+    assert "scheduler/" not in result.stderr
 
 
 def test_a_traceback_begins_in_the_users_file(command_line: CommandLine) -> None:

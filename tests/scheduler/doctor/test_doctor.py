@@ -107,8 +107,8 @@ def timer_row(name: str, **columns: object) -> dict[str, object]:
     return {"name": name, **definition, **options, **state, "revision": 1, "created_at": 0, **columns}
 
 
-def insert_daemon(store: Store, *, lives: bool) -> None:
-    until = datetime.now(UTC) + timedelta(seconds=5 if lives else -5)
+def insert_daemon(store: Store, *, lives: bool, left: float = 0.9) -> None:
+    until = datetime.now(UTC) + (left * store.lease if lives else timedelta(seconds=-5))
     row = {"id": 7 + lives, "host": "elsewhere", "pid": 1, "process_started": "", "wake_port": 0, "started_at": 0}
     with store.writing() as connection:
         connection.execute(insert(daemons).values(**row, lease_until=stamp(until)))
@@ -165,6 +165,14 @@ def test_an_open_breaker_is_listed_with_its_error(store: Store) -> None:
     assert found.severity is Severity.WARNING
     assert "bad (production) is open after 5 failures: ValueError: no luck" in found.text
     assert "timers reset" in found.text
+
+
+def test_a_daemon_whose_loop_hangs_is_an_error(store: Store) -> None:
+    """It counts as alive until its lease ends, but it should have renewed that."""
+    insert_daemon(store, lives=True, left=0.1)
+    found = findings_of(store)["daemons"]
+    assert found.severity is Severity.ERROR
+    assert "process 1 of elsewhere has not renewed its lease for " in found.text
 
 
 def test_an_expired_lease_is_a_warning(store: Store) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from scheduler.errors import FunctionTimedOutError
+from scheduler.errors import FunctionTimedOutError, UnfinishedResultError
 from scheduler.functions.calling import invoke
 from scheduler.functions.context import Call, current_call
 
@@ -72,6 +73,71 @@ def test_an_async_function_is_cancelled_at_its_deadline() -> None:
             invoke(raises, {})
     finally:
         current_call.reset(token)
+
+
+class Awaitable:
+    """An object that can be awaited, as those of database drivers."""
+
+    def __await__(self) -> Iterator[None]:
+        yield from asyncio.sleep(0).__await__()
+        return "awaited"  # type: ignore[return-value]  # what `await` returns
+
+
+async def returns_a_coroutine() -> Any:
+    return double(4)
+
+
+@pytest.mark.parametrize(
+    ("function", "result"),
+    [
+        (Awaitable, "awaited"),
+        (lambda: double(3), 6),
+        (returns_a_coroutine, 8),
+        (lambda: [[1], {"a": 2}], [[1], {"a": 2}]),
+    ],
+)
+def test_what_a_function_returns_to_be_awaited_is_awaited(function: Any, result: Any) -> None:
+    """Whatever its type, and what that returns in turn."""
+    assert invoke(function, {}) == result
+
+
+def yields() -> Any:
+    yield RAN.append("a generator")
+
+
+async def yields_async() -> Any:
+    yield RAN.append("an async generator")
+
+
+#: What has run.
+RAN: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("returned", "kind"),
+    [
+        (yields, "a generator"),
+        (yields_async, "an async generator"),
+        (lambda: (RAN.append(word) for word in "ab"), "a generator"),
+        (lambda: map(RAN.append, "ab"), "a map"),
+        (lambda: filter(RAN.append, "ab"), "a filter"),
+        (lambda: [double(1), double(2)], "a list with a coroutine in it"),
+        (lambda: {"a": double(1)}, "a dict with a coroutine in it"),
+        (lambda: (1, yields()), "a tuple with a generator in it"),
+        (lambda: [Awaitable()], "a list with an awaitable in it"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_work_that_has_not_run_is_no_success(returned: Any, kind: str) -> None:
+    """The error says what was returned; nothing of it runs."""
+
+    async def returned_by_async() -> Any:
+        return returned()
+
+    for function in (returned, returned_by_async):
+        with pytest.raises(UnfinishedResultError, match=f"the function returned {kind}, whose code has not run"):
+            invoke(function, {})
+    assert RAN == []
 
 
 def test_no_call_is_in_progress_outside_one() -> None:

@@ -1,0 +1,216 @@
+"""What the user's code does to logging and to the standard streams: our messages, lines and tracebacks stay.
+
+The same functions are called over HTTP and by a timer, under each configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.up.raw_pipes import RawPipes
+from tests.scheduler.up_process import Up, cli, count_of, curl, up
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.slow
+
+CLOUD = """
+import io
+import logging
+import logging.config
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from scheduler.engine import Engine
+
+engine = Engine()
+{configuration}
+
+
+@engine.timer(every=3600)
+@engine.define
+def talk():
+    logging.getLogger("shop").info("an info line")
+    logging.getLogger("shop").warning("a warning line")
+    print("printed")
+    print("an error line", file=sys.stderr)
+
+
+@engine.timer(every=3600)
+@engine.define
+def fail():
+    return {{}}["missing"]
+
+
+@engine.define
+def harm():
+    sys.stdout.reconfigure(encoding="latin-1", errors="strict")
+    sys.stdout.detach()
+    sys.stdout.close()
+    sys.stderr.close()
+    sys.stdout = open("/dev/null", "w")
+    sys.stderr = None
+
+
+@engine.timer(every=3600)
+@engine.define
+def chinese():
+    print("中文")
+
+
+def child():
+    print("from a forked process")
+
+
+@engine.timer(every=3600)
+@engine.define
+def past_stdout():
+    subprocess.run(["echo", "from a subprocess"])
+    subprocess.run("echo from its stderr >&2", shell=True)
+    subprocess.run(["echo", "to the stream"], stdout=sys.stdout)
+    sys.stdout.buffer.write("bytes 中".encode() + b"\\n")
+    os.write(1, b"os.write\\n")
+    thread = threading.Thread(target=print, args=("from a thread",))
+    thread.start()
+    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(print, "from a pool").result()
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+
+
+@engine.timer(every=3600)
+@engine.define
+def unfinished():
+    yield print("never printed")
+"""
+CONFIGURATIONS = {
+    "nothing": "",
+    "basicConfig": "logging.basicConfig(level=logging.INFO)",
+    "force": 'logging.basicConfig(level=logging.INFO, force=True, filename="own.log")',
+    "dictConfig": 'logging.config.dictConfig({"version": 1})',
+    "own handlers": (
+        'logging.config.dictConfig({"version": 1, "handlers": {"c": {"class": "logging.StreamHandler"}}, '
+        '"root": {"level": "INFO", "handlers": ["c"]}})'
+    ),
+    "wrapped": 'sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")',
+}
+
+
+def start(folder: Path, configuration: str = "") -> Any:
+    (folder / "cloud.py").write_text(CLOUD.format(configuration=configuration))
+    return up(folder)
+
+
+def run(folder: Path, timer: str) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(cli(folder, "timers", "run", timer, "--wait", "--json").stdout)
+    return shown
+
+
+def of_calls(folder: Path, function: str) -> list[tuple[str, str]]:
+    """The levels and texts of the lines of calls over HTTP."""
+    query = "SELECT level, text FROM call_lines WHERE function = ? ORDER BY id"
+    with closing(sqlite3.connect(folder / ".scheduler" / "store.db")) as connection:
+        return list(connection.execute(query, (function,)))
+
+
+def of_runs(folder: Path, timer: str) -> list[tuple[str, str]]:
+    query = (
+        "SELECT lines.level, lines.text FROM lines JOIN runs ON runs.id = lines.run_id "
+        "WHERE runs.timer = ? ORDER BY lines.id"
+    )
+    with closing(sqlite3.connect(folder / ".scheduler" / "store.db")) as connection:
+        return list(connection.execute(query, (timer,)))
+
+
+def called(running: Up, function: str) -> int:
+    return answer(running, function)[0]
+
+
+def answer(running: Up, function: str) -> tuple[int, str]:
+    return curl(re.sub(r"/functions/\w+", f"/functions/{function}", running.facts["call"]))
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_lines_have_their_level_whatever_is_configured(tmp_path: Path, name: str) -> None:
+    """Over HTTP and in the runs of timers, each once; tracebacks are kept, and the service's messages are shown."""
+    with start(tmp_path, CONFIGURATIONS[name]) as running:
+        assert (called(running, "talk"), called(running, "fail")) == (200, 500)
+        assert run(tmp_path, "talk")["outcome"] == "succeeded"
+        assert run(tmp_path, "fail")["outcome"] == "failed"
+        eventually(lambda: ("error", "KeyError: 'missing'") in of_calls(tmp_path, "fail"))
+        _, stderr = running.stop()
+    for lines in (of_calls(tmp_path, "talk"), of_runs(tmp_path, "talk")):
+        shown = [(level, text.removeprefix("INFO:shop:").removeprefix("WARNING:shop:")) for level, text in lines]
+        assert sorted(shown) == [
+            ("error", "an error line"),
+            ("info", "an info line"),
+            ("info", "printed"),
+            ("warning", "a warning line"),
+        ]
+    assert of_runs(tmp_path, "fail")[-1] == ("error", "KeyError: 'missing'")
+    assert "stopping: no further runs" in stderr
+
+
+def test_a_call_that_harms_the_streams_harms_no_other(tmp_path: Path) -> None:
+    """Closed, detached, replaced, with another encoding: what the next call prints is kept."""
+    with start(tmp_path) as running:
+        assert called(running, "harm") == 200
+        assert (called(running, "chinese"), called(running, "talk"), called(running, "fail")) == (200, 200, 500)
+        eventually(lambda: ("error", "KeyError: 'missing'") in of_calls(tmp_path, "fail"))
+        assert of_calls(tmp_path, "chinese") == [("info", "中文")]
+        assert len(of_calls(tmp_path, "talk")) == 4
+        running.stop()
+
+
+def test_what_is_written_past_stdout_is_kept(tmp_path: Path) -> None:
+    """Of subprocesses, threads, pools and forked processes: over HTTP as in the runs of timers."""
+    expected = [
+        ("error", "from its stderr"),
+        ("info", "bytes 中"),
+        ("info", "from a pool"),
+        ("info", "from a subprocess"),
+        ("info", "from a thread"),
+        ("info", "os.write"),
+        ("info", "to the stream"),
+    ]
+    with start(tmp_path) as running:
+        assert called(running, "past_stdout") == 200
+        assert run(tmp_path, "past_stdout")["outcome"] == "succeeded"
+        lines = eventually(lambda: of_calls(tmp_path, "past_stdout"), lambda seen: len(seen) >= 8)
+        assert sorted(lines) == sorted([*expected, ("info", "from a forked process")])
+        assert [line for line in sorted(of_runs(tmp_path, "past_stdout")) if "forked" not in line[1]] == expected
+        running.stop()
+
+
+def test_a_function_that_yields_is_no_success(tmp_path: Path) -> None:
+    """Its code has not run, and the error says so, over HTTP and in the run of a timer."""
+    with start(tmp_path) as running:
+        status, text = answer(running, "unfinished")
+        assert (status, json.loads(text)["error"][:37]) == (500, "the function returned a generator, wh")
+        ended = run(tmp_path, "unfinished")
+        assert (ended["outcome"], ended["error"][:37]) == ("failed", "the function returned a generator, wh")
+        running.stop()
+    assert count_of(tmp_path, "SELECT count(*) FROM lines") == 0
+
+
+def test_the_last_words_of_a_process_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a process has written to its stdout and stderr, and not read itself before it died."""
+    pipes = RawPipes.made()
+    assert pipes is not None
+    os.write(pipes.far[0], b"an answer\n")
+    os.write(pipes.far[1], b"Fatal Python error: \x1b[31mlast words")
+    pipes.close_far()
+    pipes.print_rest()
+    assert capsys.readouterr().err == "an answer\nFatal Python error: \\x1b[31mlast words\n"
