@@ -75,8 +75,8 @@ class Health:
         if oldest_s >= LONG_WAIT_S and not self._do_runs_wait:
             self._do_runs_wait = True
             log.warning(
-                "no worker is free: %d runs wait, the oldest for %.0f s; are there enough workers?",
-                waiting,
+                "no worker is free: %s, the oldest for %.0f s; are there enough workers?",
+                "1 run waits" if waiting == 1 else f"{waiting} runs wait",
                 oldest_s,
             )
         elif oldest_s < LONG_WAIT_S / 2 and self._do_runs_wait:
