@@ -14,8 +14,8 @@ from .setting_table import settings_with_executors
 from .suggestions import did_you_mean
 
 _PREFIX = "SCHEDULER_"
-#: Set by processes of ours for those that they start.
-_OWN = {"SCHEDULER_HANDOVER", "SCHEDULER_WORKER", "SCHEDULER_DEMO_FOLDER"}
+#: Set by processes of ours for those that they start, and by who runs our tests of faults.
+_OWN = re.compile(r"SCHEDULER_(HANDOVER|WORKER|DEMO_FOLDER|FAULTS|CHAOS_\w+)")
 #: Kubernetes and Docker set these in containers beside a service that is called `scheduler`.
 _OF_A_SERVICE = re.compile(r"SCHEDULER_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?|NAME|ENV_\w+)")
 
@@ -30,8 +30,8 @@ def is_of_a_service(variable: str, value: str) -> bool:
 def check_variables(environ: Mapping[str, str], known: Iterable[str]) -> None:
     """Raise ConfigError for a variable `SCHEDULER_…` that no setting has; `known` are the variables of the settings."""
     known = set(known)
-    unknown = [name for name in environ if name.startswith(_PREFIX) and name not in known | _OWN]
-    unknown = [name for name in unknown if not is_of_a_service(name, environ[name])]
+    unknown = [name for name in environ if name.startswith(_PREFIX) and name not in known]
+    unknown = [name for name in unknown if not (_OWN.fullmatch(name) or is_of_a_service(name, environ[name]))]
     if not unknown:
         return
     # Settings of an executor from another package: it may be named in another folder's scheduler.toml.

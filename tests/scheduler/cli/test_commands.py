@@ -26,7 +26,7 @@ from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.scheduler.up_process import cli
 
 #: The files of the command line that are no command of their own: parts of several commands, and of `timers`.
-PARTS = {"__init__", "arguments", "backfill", "demo_cloud", "options", "timer_options", "transfer"}
+PARTS = {"__init__", "arguments", "backfill", "demo_cloud", "options", "show", "timer_options", "transfer"}
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:

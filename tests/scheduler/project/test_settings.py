@@ -169,7 +169,7 @@ def test_variables_of_ours_and_of_a_service_called_scheduler_are_no_settings(tmp
     environ = {
         **dict.fromkeys(("SCHEDULER_SERVICE_HOST", "SCHEDULER_SERVICE_PORT_HTTP", "SCHEDULER_NAME"), "x"),
         **dict.fromkeys(("SCHEDULER_PORT", "SCHEDULER_PORT_80_TCP", "SCHEDULER_PORT_80_TCP_ADDR"), address),
-        **dict.fromkeys((HANDOVER, MARK, "SCHEDULER_DEMO_FOLDER"), "x"),
+        **dict.fromkeys((HANDOVER, MARK, "SCHEDULER_DEMO_FOLDER", "SCHEDULER_FAULTS", "SCHEDULER_CHAOS_SEED"), "x"),
         "MY_SCHEDULER_PROT": "x",
     }
     assert read_settings(tmp_path, environ, {}).port == 3000
