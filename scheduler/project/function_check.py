@@ -13,6 +13,7 @@ from ..errors import ArgumentError, FunctionError, TargetError
 from ..functions.binding import bind
 from ..functions.registry import Registry
 from .project import Project, printing_to_stderr
+from .slow_loading import told_while_loading
 from .suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def load_functions(project: Project, target: str | None) -> ProjectFunctions | N
     name = project.target_name(target)
     if name is None:
         return None
-    with printing_to_stderr():
+    with printing_to_stderr(), told_while_loading(name):
         return ProjectFunctions(name, project.load(name).registry)
 
 

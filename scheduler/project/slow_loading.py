@@ -1,0 +1,32 @@
+"""An import of the user's functions that takes long: a command says every few seconds what it waits for."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+#: How often it is said.
+SAY_EVERY_S = 5.0
+
+
+@contextlib.contextmanager
+def told_while_loading(what: str) -> Iterator[None]:
+    """Within the block, say on stderr now and then that something is being loaded, and for how long."""
+    is_over = threading.Event()
+    stream, began = sys.stderr, time.monotonic()
+
+    def say() -> None:
+        while not is_over.wait(SAY_EVERY_S):
+            with contextlib.suppress(OSError, ValueError):
+                print(f"loading {what} for {time.monotonic() - began:.0f} s …", file=stream, flush=True)
+
+    thread = threading.Thread(target=say, name="loading", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
