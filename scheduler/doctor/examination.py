@@ -66,7 +66,15 @@ def _nearest_folder(folder: Path) -> Path:
 
 def _check_store(project: Project) -> Iterator[Finding]:
     with project.open_store() as store:
-        yield from store_checks.check_store(store, project.store_file, zone(project.settings.tz))
+        tz, most = zone(project.settings.tz), _max_workers(project)
+        yield from store_checks.check_store(store, project.store_file, tz, max_workers=most)
+
+
+def _max_workers(project: Project) -> int | None:
+    """How many runs go on at once in a daemon with these settings, None where its executors do not say."""
+    executors = {project.settings.for_environment(environment) for environment in Environment}
+    most = [dict(each.executor_settings).get("max_workers") for each in executors]
+    return sum(count for count in most if count) if all(most) else None
 
 
 @contextmanager

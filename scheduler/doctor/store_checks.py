@@ -14,12 +14,15 @@ from sqlalchemy import text
 
 from ..formats import display
 from ..store.database import Store
-from ..store.statistics import DaemonLease, Statistics, held_up_runs, read_statistics
+from ..store.statistics import DaemonLease, Statistics, count_claimed, held_up_runs, read_statistics
 from .findings import Finding
 
 
-def check_store(store: Store, file: Path | None, tz: tzinfo) -> Iterator[Finding]:
-    """All findings of an open store; `file` is that of a SQLite store, instants are shown in `tz`."""
+def check_store(store: Store, file: Path | None, tz: tzinfo, *, max_workers: int | None = None) -> Iterator[Finding]:
+    """All findings of an open store; `file` is that of a SQLite store, instants are shown in `tz`.
+
+    `max_workers` is how many runs a daemon has going on at most, None where that is not known.
+    """
     yield _check_writable(store, file)
     if store.has_server:
         yield _check_server_clock(store)
@@ -28,7 +31,8 @@ def check_store(store: Store, file: Path | None, tz: tzinfo) -> Iterator[Finding
     statistics = read_statistics(store, now)
     yield _check_daemons(store, statistics, now, tz)
     yield _check_timers(statistics, now, tz)
-    yield _check_runs(store, now)
+    places = max_workers * len(statistics.live_daemons(now)) if max_workers else None
+    yield _check_runs(store, now, places)
     yield _check_breakers(statistics)
 
 
@@ -166,10 +170,21 @@ def _check_timers(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
 _UNBEGUN = timedelta(minutes=2)
 
 
-def _check_runs(store: Store, now: datetime) -> Finding:
-    """Runs that a daemon has claimed and that neither end nor are ended at their limit."""
+#: A run that was claimed longer ago than this should have begun.
+_WAITS = timedelta(seconds=5)
+
+
+def _check_runs(store: Store, now: datetime, places: int | None) -> Finding:
+    """Runs that a daemon has claimed and that neither end nor are ended at their limit, or wait for a free worker."""
     rows = held_up_runs(store, now - _UNBEGUN)
     if not rows:
+        claimed = count_claimed(store, now - _WAITS)
+        if places and claimed > places:
+            return Finding.warning(
+                "runs",
+                f"{claimed} are claimed, and at most {places} go on at once, so {claimed - places} or more wait for a "
+                "free worker: raise max_workers, or lower the limits of functions that hang",
+            )
         return Finding.ok("runs", "none is held up")
     since = display.seconds((now - rows[0].claimed_at).total_seconds())
     named = list(dict.fromkeys(f"{row.timer} ({row.environment})" for row in rows))

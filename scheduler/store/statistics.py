@@ -108,6 +108,15 @@ class HeldUpRun(NamedTuple):
     claimed_at: datetime
 
 
+def count_claimed(store: Store, before: datetime) -> int:
+    """How many runs that daemons claimed before an instant have not ended; some may wait for a free worker."""
+    open_since = select(func.count()).where(
+        runs.c.outcome.is_(None), runs.c.owner.is_not(None), runs.c.claimed_at < stamp(before)
+    )
+    with store.reading() as connection:
+        return int(connection.execute(open_since).scalar_one())
+
+
 def held_up_runs(store: Store, since: datetime) -> list[HeldUpRun]:
     """The open runs that were claimed longer before `since` than their limit; the oldest first."""
     overdue = runs.c.claimed_at + timers.c.limit_s * 1_000_000 < stamp(since)

@@ -156,6 +156,28 @@ def test_runs_that_should_have_ended_long_ago_are_named(store: Store) -> None:
     assert "1 run should have ended by its limit, the first was claimed 5 min ago: stuck (production);" in found.text
 
 
+def test_runs_that_wait_for_a_free_worker_are_counted(store: Store) -> None:
+    """More have been claimed than can go on at once; those of a moment ago are in order."""
+    now = datetime.now(UTC)
+    with store.writing() as connection:
+        lease = {"host": "h", "pid": 1, "process_started": "", "wake_port": 1, "started_at": stamp(now)}
+        connection.execute(insert(daemons).values(**lease, id=7, lease_until=stamp(now + timedelta(hours=1))))
+        timer_id = connection.execute(insert(timers).values(timer_row("t")).returning(timers.c.id)).scalar_one()
+        run = {"timer": "t", "function": "f", "environment": "production", "kind": "scheduled", "fire_at": 0}
+        run |= {"last_fire_at": 0, "count": 1, "attempt": 1, "request_id": "r", "message": "", "lines_dropped": 0}
+        for seconds in (0, 10, 10, 10):
+            claimed_at = stamp(now - timedelta(seconds=seconds))
+            connection.execute(insert(runs).values(**run, owner=7, timer_id=timer_id, claimed_at=claimed_at))
+
+    def found(most: int) -> Finding:
+        every = store_checks.check_store(store, None, UTC, max_workers=most)
+        return next(finding for finding in every if finding.name == "runs")
+
+    assert found(3).severity is Severity.OK
+    assert found(2).severity is Severity.WARNING
+    assert "3 are claimed, and at most 2 go on at once, so 1 or more wait for a free worker" in found(2).text
+
+
 def test_an_open_breaker_is_listed_with_its_error(store: Store) -> None:
     """And how to close it."""
     with store.writing() as connection:
