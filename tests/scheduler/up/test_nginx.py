@@ -175,7 +175,7 @@ def test_the_largest_body_passes_and_a_larger_one_is_refused_by_the_engine(clien
 
 def test_nginx_waits_longer_than_a_function_may_take() -> None:
     """Otherwise the client would get a bad gateway instead of code 124."""
-    (line,) = [line for line in files()["shop.conf"].splitlines() if "proxy_read_timeout" in line]
+    (line,) = [line for line in deployment_files()["shop.conf"].splitlines() if "proxy_read_timeout" in line]
     assert int(line.split()[1].removesuffix("s;")) > FUNCTION_LIMIT_S
 
 
