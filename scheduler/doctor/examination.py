@@ -24,6 +24,7 @@ from ..store.timers import TimerTable
 from . import machine, store_checks
 from .executor_checks import check_workers
 from .findings import Finding
+from .http_check import check_http
 
 
 def examine(project: Project, target: str | None) -> Iterator[Finding]:
@@ -36,6 +37,8 @@ def examine(project: Project, target: str | None) -> Iterator[Finding]:
     if project.store_file is not None:
         yield machine.check_disk(_nearest_folder(project.store_file.parent))
     yield from _guarded("store", _check_store(project))
+    if project.settings.port:
+        yield from _guarded("http", check_http(project.settings.host, project.settings.port))
     yield from _guarded("functions", _check_functions(project, target))
     yield from _guarded("workers", check_workers(project, target))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,13 @@ import pytest
 from sqlalchemy import insert, update
 
 from scheduler.core.timestamps import stamp
-from scheduler.doctor import machine, store_checks
+from scheduler.doctor import http_check, machine, store_checks
 from scheduler.doctor.findings import Finding, Severity
+from scheduler.engine import Engine
 from scheduler.store.database import Store
 from scheduler.store.schema import daemons, runs, timers
 from tests.scheduler.command_line import CLOUD, CommandLine
+from tests.scheduler.engine.real_server import serving
 from tests.scheduler.postgres_server import Server
 
 
@@ -195,6 +198,20 @@ def test_a_daemon_whose_loop_hangs_is_an_error(store: Store) -> None:
     found = findings_of(store)["daemons"]
     assert found.severity is Severity.ERROR
     assert "process 1 of elsewhere has not renewed its lease for " in found.text
+
+
+def test_a_server_that_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections, as the system does for it; where nobody listens, nothing is wrong."""
+    monkeypatch.setattr(http_check, "ANSWER_WITHIN_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        (found,) = http_check.check_http("0.0.0.0", port)
+    assert found.severity is Severity.ERROR
+    assert f"127.0.0.1 port {port} takes connections, but does not answer within 0.2 s" in found.text
+    assert list(http_check.check_http("127.0.0.1", port)) == []
+    with serving(Engine()) as url:
+        (found,) = http_check.check_http("127.0.0.1", int(url.rpartition(":")[2]))
+    assert found.severity is Severity.OK
 
 
 def test_an_expired_lease_is_a_warning(store: Store) -> None:

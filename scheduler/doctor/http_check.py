@@ -1,0 +1,41 @@
+"""The check of the server: whether what listens on the port of the settings answers; nothing where nobody listens."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator
+
+from ..formats import display
+from .findings import Finding
+
+#: A server whose loop turns answers ping in milliseconds; it has a thread of its own for that.
+ANSWER_WITHIN_S = 5.0
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+def check_http(host: str, port: int) -> Iterator[Finding]:
+    """Ping the engine at an address to listen on. Another program on that port is none of ours."""
+    address = f"{_ANY.get(host, host)} port {port}"
+    connection = http.client.HTTPConnection(_ANY.get(host, host), port, timeout=ANSWER_WITHIN_S)
+    began = time.perf_counter()
+    try:
+        connection.connect()
+    except OSError:
+        return
+    try:
+        connection.request("GET", "/__engine/1/ping")
+        status = connection.getresponse().status
+    except TimeoutError:
+        yield Finding.error(
+            "http",
+            f"{address} takes connections, but does not answer within {ANSWER_WITHIN_S:g} s: the event loop of its "
+            "server hangs, or it is stopped",
+        )
+        return
+    except (OSError, http.client.HTTPException):
+        return
+    finally:
+        connection.close()
+    if status == http.client.OK:
+        yield Finding.ok("http", f"{address} answered in {display.seconds(time.perf_counter() - began)}")
