@@ -314,7 +314,7 @@ def test_a_schedule_of_one_expression_counts_as_the_expression_does(text: str, z
 
 
 @given(one=sparse_expressions(), other=sparse_expressions())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_gaps_are_those_between_its_fires(one: str, other: str) -> None:
     """By wall clock: the shortest and the longest of all years."""
     left, right = CronExpression(one), CronExpression(other)
