@@ -11,7 +11,8 @@ from datetime import datetime, timedelta, tzinfo
 
 from .lazy import Lazy
 from .search import compiled
-from .search.compiled import VIXIE, CompiledExpression, make
+from .search.compiled import CompiledExpression, make
+from .search.expression_value import VIXIE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

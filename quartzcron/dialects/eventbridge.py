@@ -9,7 +9,8 @@ from __future__ import annotations
 from ..errors import CronSyntaxError, DialectError
 from ..fields import FIRST_YEAR, YEARS
 from ..grammar.canonical import canonical_text
-from ..search.compiled import VIXIE, CompiledExpression, make
+from ..search.compiled import CompiledExpression, make
+from ..search.expression_value import VIXIE
 from ..wall.days import day_rule
 from ..wall.pattern import WallPattern
 from .slots import Slot, simplest_of, times_of

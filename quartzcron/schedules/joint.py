@@ -28,7 +28,8 @@ from ..search.bitsets import (
     last_in,
 )
 from ..search.calendar import Calendar, without_days
-from ..search.compiled import CompiledExpression, make, put, with_layers
+from ..search.compiled import CompiledExpression, make, with_layers
+from ..search.expression_value import put
 from ..search.joint_fires import instant_of, merged
 from ..search.transition_days import is_whole
 from ..search.working_days import WorkingDays, on_working_days

@@ -11,7 +11,8 @@ from ..errors import CronError, check_type, echoed
 from ..search import compiled
 from ..search.bitsets import BitTable, DaySpan, span_at, table_of
 from ..search.calendar import Calendar
-from ..search.compiled import CompiledExpression, put
+from ..search.compiled import CompiledExpression
+from ..search.expression_value import put
 from ..search.joint_fires import JointFires, instant_of, wall_gaps
 from ..search.localize import mixed_times, not_a_datetime
 from ..search.working_days import WorkingDays, known_until

@@ -7,7 +7,8 @@ from datetime import tzinfo
 
 from ..errors import CronError, echoed
 from ..search import compiled
-from ..search.compiled import VIXIE, CompiledExpression
+from ..search.compiled import CompiledExpression
+from ..search.expression_value import VIXIE
 from .joint import Overlap, Union
 from .schedule import DEEPEST, Schedule
 

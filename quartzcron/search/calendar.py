@@ -14,7 +14,8 @@ from operator import or_
 from ..errors import CronError, check_type, echoed
 from ..fields import FIRST_YEAR, LAST_YEAR
 from ..wall.days import FIRST_DAYS
-from .compiled import VIXIE, CompiledExpression, make, put, with_layers
+from .compiled import CompiledExpression, make, with_layers
+from .expression_value import VIXIE, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from ..wall.times import DAY, SECONDS, minute_deltas, ranks
 from ..zones.dst_policies import DstPolicy, any_within
 from ..zones.lookup import zone_of
 from ..zones.zone import PytzZone, Transition, Zone
-from .compiled import CompiledExpression, put
+from .compiled import CompiledExpression
+from .expression_value import put
 from .localize import in_zone, localized, localized_instant, mixed_times, not_a_datetime, now_in
 from .transition_days import bounded_instant
 

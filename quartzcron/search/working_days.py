@@ -11,7 +11,8 @@ from datetime import date, datetime
 from ..errors import CronError, check_type, echoed
 from ..fields import FIRST_YEAR, LAST_YEAR, WEEK_DAYS
 from ..wall.rolls import CONVENTIONS, DAYS, FIRST_DAY, Lines, Roll
-from .compiled import VIXIE, CompiledExpression, make, put, with_layers
+from .compiled import CompiledExpression, make, with_layers
+from .expression_value import VIXIE, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
