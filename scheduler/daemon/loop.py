@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ..claims.claims import Claims
-from ..claims.leases import CHECK_SUSPECTS_S, Lease
+from ..claims.leases import Lease
 from ..claims.presence import Presence
 from ..clock import Clock, SteadyClock, SystemClock
 from ..core.misfire import GRACE
@@ -30,9 +30,10 @@ from ..store.zone_changes import ZoneChanges
 from .agenda import Agenda
 from .claim_ahead import ClaimAhead, is_ahead
 from .clock_setback import ClockSetback
-from .dispatch import MAX_WAITING, Dispatch
+from .dispatch import Dispatch
 from .events import Listener, log_breaker, log_unreadable
 from .health import Health
+from .next_turn import MAX_SLEEP_S, NextTurn
 from .result_buffer import ResultBuffer
 from .sleeper import Sleeper
 from .store_calls import StoreCalls
@@ -41,20 +42,14 @@ from .watch import Watch
 
 log = logging.getLogger("scheduler.daemon")
 
-#: The longest sleep, and how often the upcoming timers are read even if no change was notified.
-MAX_SLEEP_S = 30.0
 #: How long to wait before asking a store again that did not answer.
 RETRY_S = 0.5
-#: How long to wait where the executors are full.
-FULL_S = 0.01
-#: How often the daemon looks for how long runs have been waiting to begin.
-LOOK_AT_WAITING_S = 2.0
 #: How long tasks that were handed out may begin before more is claimed: a worker may need the daemon's processor.
 HEAD_START_S = 0.001
+#: How often the daemon looks for how long runs have been waiting to begin.
+LOOK_AT_WAITING_S = 2.0
 #: How long executors may take to withdraw what has not begun.
 SETTLE_S = 0.005
-#: How long to leave due timers to another daemon that is about to claim them.
-LEAVE_TO_OTHERS_S = 0.02
 
 
 class Daemon:
@@ -91,6 +86,9 @@ class Daemon:
         self._sleeper = Sleeper(store, self._clock)
         self._results = ResultBuffer()
         self._agenda = Agenda()
+        self._next_turn = NextTurn(
+            self._agenda, self._claim_ahead, self._dispatch, self._lease, self._results, self._clock
+        )
         self._health = Health(store, self._clock, retry_s=RETRY_S)
         self._watch = Watch(self._calls, store, self._clock, self._health)
         self._watch.guard(self._dispatch, self._claim_ahead)
@@ -208,10 +206,7 @@ class Daemon:
             self._agenda.read_upcoming_at = 0.0
             # The turn may have ended before it came to that: limits hold whatever the store does.
             self._collect_locally()
-            # Tasks that were claimed ahead are handed out at their time all the same. One that is due already and was
-            # not handed out (0.0) is tried again after RETRY_S, not at once.
-            waits = [*self._next_hand_out_s(self._clock.now()), *self._dispatch.next_checks_s()]
-            return min([RETRY_S, *filter(None, waits)])
+            return min(RETRY_S, self._next_turn.wait_without_store_s())
         except Exception:
             # A fault of this program must not stop other timers.
             self._health.faults["unforeseen"] += 1
@@ -247,13 +242,13 @@ class Daemon:
             return 0.0
         # RECORD
         if self._should_record(now, monotonic) and self._record():
-            return 0.0 if not self._watch.is_stopping else self._sleep_s()
+            return 0.0 if not self._watch.is_stopping else self._next_turn.wait_s(claims=False)
         # CLAIM AHEAD
         if not self._watch.is_stopping and self._claim_upcoming(now):
             return 0.0
         # PREPARE
         self._prepare()
-        return self._sleep_s()
+        return self._next_turn.wait_s(claims=not self._watch.is_stopping)
 
     # Before the phases
 
@@ -370,7 +365,7 @@ class Daemon:
 
     def _claim_upcoming(self, now: datetime) -> bool:
         """Claim what is due soon, once it is time to; returns whether there was anything to do."""
-        begins_at = self._claims_ahead_at(now)
+        begins_at = self._next_turn.claims_ahead_at(now)
         if begins_at is None or now < begins_at:
             return False
         # A run that has ended and is not recorded would keep its timer from being claimed.
@@ -378,14 +373,6 @@ class Daemon:
             without = self._full_environment()
             self._agenda.upcoming = self._claim_ahead.claim(self._agenda.upcoming, now, without=without)
         return True
-
-    def _claims_ahead_at(self, now: datetime) -> datetime | None:
-        """When the next claim ahead begins; None where there is none."""
-        due = self._agenda.upcoming.next_due
-        if due is None or due <= now or self._dispatch.waiting + len(self._claim_ahead) >= MAX_WAITING:
-            return None
-        daemons, is_busy = 1 + self._lease.other_daemons, self._dispatch.running > 0
-        return self._claim_ahead.begins_at(self._agenda.upcoming, now, daemons=daemons, is_busy=is_busy)
 
     # PREPARE
 
@@ -399,40 +386,11 @@ class Daemon:
 
     # Sleeping
 
-    def _sleep_s(self) -> float:
-        agenda, monotonic = self._agenda, self._clock.monotonic()
-        waits = [MAX_SLEEP_S, agenda.renew_lease_at - monotonic, agenda.check_others_at - monotonic]
-        if not self._watch.is_stopping:
-            waits += self._next_claims_s(self._clock.now())
-        if self._lease.has_suspects:
-            waits.append(CHECK_SUSPECTS_S)
-        waits += self._dispatch.next_checks_s()
-        if (overdue_in_s := self._results.overdue_in_s(monotonic)) is not None:
-            waits.append(overdue_in_s)
-        return max(0.0, min(waits))
-
-    def _next_claims_s(self, now: datetime) -> Iterator[float]:
-        """In how many seconds tasks are to be handed out, and timers to be claimed."""
-        yield from self._next_hand_out_s(now)
-        due = self._agenda.upcoming.next_due
-        if due is None:
-            return
-        due_in_s = (due - now).total_seconds()
-        if self._dispatch.is_full():
-            yield max(due_in_s, FULL_S)
-        elif due_in_s <= 0 and self._agenda.is_left_to_others:
-            yield LEAVE_TO_OTHERS_S
-        else:
-            begins_at = self._claims_ahead_at(now)
-            yield due_in_s if begins_at is None else (begins_at - now).total_seconds()
-
-    def _next_hand_out_s(self, now: datetime) -> Iterator[float]:
-        if self._claim_ahead.next_due is not None:
-            yield max(0.0, (self._claim_ahead.next_due - now).total_seconds())
-
     def _filenos(self) -> list[int]:
         """The descriptors that turn readable when there is something to do."""
         return [self._wake_socket.fileno(), *self._presence.filenos(), *self._dispatch.filenos()]
+
+    # The end
 
     def close(self) -> None:
         """End runs in progress at once, abandon those without an outcome, release everything. `run` calls this."""
