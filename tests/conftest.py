@@ -25,15 +25,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Run the short suite as a whole in two processes, unless -n says otherwise.
+    """Run the suite in two processes, and with the slow tests, which mostly wait, in four, unless -n says otherwise.
 
-    Chosen tests run in this process; so do the slow ones, which measure time and load the machine themselves.
+    Chosen files run in this process.
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
-        return  # one of the two, which must not start two more
+        return  # one of them, which must not start more
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if is_whole and not config.getoption("--all") and config.getoption("numprocesses", 0) is None:
-        config.option.numprocesses = 2
+    if not is_whole or config.getoption("usepdb") or config.getoption("numprocesses", 0) is not None:
+        return
+    config.option.numprocesses = 4 if config.getoption("--all") else 2
+    if config.option.dist == "no":
+        # The tests of a file run one after another, so that few servers are started; idle processes take what is left.
+        config.option.dist = "worksteal"
 
 
 @pytest.hookimpl(tryfirst=True)
