@@ -22,7 +22,8 @@ from ..errors import TargetError
 from ..executors import Report, outcome
 from ..functions.loading import split_target
 from ..functions.source_snapshot import SourceSnapshot, current, sources_of
-from . import process_tree, protocol
+from . import process_tree
+from .hand_out import BLOCKED_S, HandOut
 from .loading import LOAD_TIMEOUT_S
 from .pool_size import PoolSize
 from .queue import LONG_S, SLOW_WAITS_S, TaskQueue
@@ -34,12 +35,6 @@ from .worker_messages import ProtocolError
 
 log = logging.getLogger("scheduler.executor")
 
-#: A run that takes longer than this blocks its worker: the tasks behind it are moved to other workers.
-BLOCKED_S = 0.02
-#: How many chunks of tasks a worker may have: one in progress, and the next, so that it need not wait for it.
-CHUNKS_AT_ONCE = 2
-#: How many runs a worker goes through to warm up before the first of many.
-WARM_UP_RUNS = 20
 #: How many tasks may wait for a worker; further ones are refused.
 MAX_PENDING = 40_000
 #: How long no worker is started after one died before its first task.
@@ -80,11 +75,10 @@ class ProcessExecutor:
         self._load_timeout_s = load_timeout_s
         self._results = Results()
         self._queue = TaskQueue(self._results.typical_s.get)
-        #: Chunks that `prepare` packed, by the id of their first run.
-        self._packed: dict[int, tuple[list[Task], bytes]] = {}
         #: The sources as they were when the first worker was started; every worker loads these.
         self._sources: SourceSnapshot | None = None
         self._has_sources = False
+        self._hand_out = HandOut(self._workers, self._queue, self._pool_size, self._clock)
         #: Why the functions could not be loaded the last time.
         self._load_error: str | None = None
         #: Whether more workers are to be started in the next turns.
@@ -113,21 +107,7 @@ class ProcessExecutor:
         self._dispatch()
 
     def prepare(self, tasks: Sequence[Task]) -> None:
-        """Pack the orders for tasks as they will be handed out, and have the idle workers warm up with some of them."""
-        idle = [worker for worker in self._workers if worker.takes_tasks and not worker.chunks]
-        if self._queue or not idle:
-            return
-        trial = TaskQueue(self._results.typical_s.get)
-        trial.add(tasks, now := self._clock.monotonic())
-        shares = [len(idle) - served for _ in range(CHUNKS_AT_ONCE) for served in range(len(idle))]
-        self._packed.clear()
-        while trial:
-            chunk = trial.take(now, sharing=shares.pop(0) if shares else len(idle))
-            self._packed[chunk[0].run_id] = chunk, protocol.pack_orders(chunk)
-        # Without their parameters, which are not used and might not fit into one message.
-        orders = protocol.pack_orders([task._replace(params="{}") for task in tasks[:WARM_UP_RUNS]])
-        for worker in idle:
-            worker.warm_up(orders)
+        self._hand_out.prepare(tasks, self._results.typical_s.get)
 
     def collect(self) -> Report:
         now = self._clock.monotonic()
@@ -358,46 +338,9 @@ class ProcessExecutor:
         self._workers.remove(worker)
         worker.close()
 
-    # Handing out tasks
-
     def _dispatch(self) -> None:
-        """Send tasks to every idle worker, then further chunks of fast ones to workers that run a fast one.
-
-        While the pool grows, the last idle worker is reserved for functions that do not take long.
-        """
-        if self._begins_no_more:
-            return
-        now = self._clock.monotonic()
-        ready = [worker for worker in self._workers if worker.takes_tasks]
-        sharing = sum((worker.running_s(now) or 0.0) < BLOCKED_S for worker in ready)
-        spares = sum(not worker.chunks for worker in ready)
-        grows = len(ready) < len(self._workers) or self._pool_size.may_grow(len(self._workers), now)
-        for chunks_before in range(CHUNKS_AT_ONCE):
-            packed: list[tuple[WorkerProcess, list[Task], bytes]] = []
-            for worker in ready:
-                if not self._queue:
-                    break
-                if worker.chunks == chunks_before and (not chunks_before or self._may_queue(worker, now)):
-                    spares -= not chunks_before
-                    take = self._queue.take if spares or not grows else self._queue.take_unless_long
-                    if chunk := take(now, sharing=max(1, sharing - len(packed))):
-                        packed.append((worker, chunk, self._orders_of(chunk)))
-            # All in a row: a worker that wakes up may take the processor from the daemon, and the others would wait.
-            for worker, chunk, orders in packed:
-                if not worker.send(chunk, orders):
-                    self._queue.put_back(chunk)
-
-    def _orders_of(self, chunk: list[Task]) -> bytes:
-        prepared, orders = self._packed.pop(chunk[0].run_id, ([], b""))
-        return orders if prepared == chunk else protocol.pack_orders(chunk)
-
-    def _may_queue(self, worker: WorkerProcess, now: float) -> bool:
-        """Whether a busy worker may get a second chunk: its task and the next one are fast, and it is not blocked."""
-        current = worker.current
-        if current is None or not (self._queue.is_fast(current) and self._queue.has_fast_next(now)):
-            return False
-        running_s = worker.running_s(now)
-        return running_s is None or running_s < BLOCKED_S
+        if not self._begins_no_more:
+            self._hand_out.send()
 
     # The size of the pool
 
