@@ -42,6 +42,27 @@ class ChildProcess:
     OSError where the machine starts no process: it has no memory, say, or the folder `cwd` is gone.
     """
 
+    #: Whether it is out of reach: its end of the channel is closed, or what comes from there is not a message.
+    is_cut = False
+    #: What it reported when it had loaded the functions, when it was ready, and why it cannot start.
+    loaded: dict[str, Any] | None = None
+    ready: dict[str, Any] | None = None
+    refusal: str | None = None
+    ready_at = 0.0
+    #: Whether it was told to go on with its start.
+    may_start = False
+    #: Whether it was told to fire timers.
+    may_fire = False
+    #: How often it was told to stop: once, or twice for at once.
+    told = 0
+    #: For how long its answer to a ping has been missing.
+    silent_s = 0.0
+    _ping_at = 0.0
+    _awaits_answer = False
+    _status: int | None = None
+    _killed_at: float | None = None
+    _text = _unsent = b""
+
     def __init__(
         self,
         role: str,
@@ -95,29 +116,9 @@ class ChildProcess:
             far.close()
             os.close(lifeline_far)
         self._channel.setblocking(False)
-        self._text = self._unsent = b""
-        #: Whether it is out of reach: its end of the channel is closed, or what comes from there is not a message.
-        self.is_cut = False
         self._messages: list[dict[str, Any]] = []
         #: When it began to do what it is waited for.
         self.began_at = time.monotonic()
-        #: What it reported when it had loaded the functions, when it was ready, and why it cannot start.
-        self.loaded: dict[str, Any] | None = None
-        self.ready: dict[str, Any] | None = None
-        self.refusal: str | None = None
-        self.ready_at = 0.0
-        #: Whether it was told to go on with its start.
-        self.may_start = False
-        #: Whether it was told to fire timers.
-        self.may_fire = False
-        #: How often it was told to stop: once, or twice for at once.
-        self.told = 0
-        #: For how long its answer to a ping has been missing.
-        self.silent_s = 0.0
-        self._ping_at = 0.0
-        self._awaits_answer = False
-        self._status: int | None = None
-        self._killed_at: float | None = None
 
     @property
     def pid(self) -> int:

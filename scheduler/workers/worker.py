@@ -9,9 +9,6 @@ import contextlib
 import os
 import select
 import socket
-import subprocess
-import sys
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,10 +17,9 @@ from ..clock import Clock
 from ..core.breaker import Verdict
 from ..core.run import Outcome, Task
 from ..executors import PlainSuccesses
-from . import niceness, process_tree, protocol, worker_messages
+from . import niceness, process_tree, protocol, worker_messages, worker_start
 from .chunk import Chunk, wall_offset_us
 from .loading import Loading
-from .progress_cell import ProgressCell
 from .protocol import PackedEnding, PackedLine
 from .queue import LONG_S
 from .silence import Silence
@@ -78,36 +74,15 @@ class WorkerProcess:
         self._noise = 0
         self._broke_protocol = False
         self._is_low_priority = False
-        # The daemon keeps the reading end of the tasks too, and takes back from it what the worker has not read.
-        self._tasks, self._tasks_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
-        self._results, results_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
         self.lines = WorkerLines(clock, lambda: self.current, lambda: self._progress.has_left_over)
         self._raw_output = self.lines.raw_output
-        lifeline_far, self._lifeline = os.pipe()
-        with tempfile.TemporaryFile() as shared:
-            shared.truncate(ProgressCell.SIZE)
-            self._progress = ProgressCell(shared.fileno())
-            self._tag = self._progress.new_tag()
-            out_far, err_far = self._raw_output.far_ends
-            passed = [self._tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far]
-            passed += [] if sources is None else [sources]
-            # With -P: no file of the user's folder is to take the place of a module that this program imports.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "scheduler.workers.program", target, *map(str, passed)],
-                stdin=subprocess.DEVNULL,
-                stdout=out_far,
-                stderr=err_far,
-                pass_fds=passed,
-                start_new_session=True,
-                cwd=folder,
-                env={**environ, process_tree.MARK: self.mark},
-            )
-        results_far.close()
+        out_far, err_far = self._raw_output.far_ends
+        environ = {**environ, process_tree.MARK: self.mark}
+        started = worker_start.start(
+            target, stdout=out_far, stderr=err_far, environ=environ, folder=folder, sources=sources
+        )
         self._raw_output.close_far_ends()
-        os.close(lifeline_far)
-        # Not the reading end of the tasks: the flag is shared with the worker, which has to block on it.
-        self._tasks.setblocking(False)
-        self._results.setblocking(False)
+        self._process, self._tasks, self._tasks_far, self._results, self._lifeline, self._progress, self._tag = started
         #: Of a worker that is not ready.
         self.loading = Loading(self._process.pid, target, self.started_at, load_timeout_s)
         # Shows that the worker ended even while a forked child keeps the sockets open.
