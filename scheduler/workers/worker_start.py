@@ -39,7 +39,10 @@ def start(
     folder: Path | None,
     sources: int | None,
 ) -> Started:
-    """Start a worker that loads `target`, with a snapshot of its `sources` if there is one. OSError where the machine starts no process."""
+    """Start a worker that loads `target`; `sources` is the descriptor of a snapshot of its sources, if there is one.
+
+    OSError where the machine starts no process.
+    """
     tasks, tasks_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
     results, results_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
     lifeline_far, lifeline = os.pipe()

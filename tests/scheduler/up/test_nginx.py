@@ -16,6 +16,7 @@ import pytest
 
 from scheduler.core.deadlines import FUNCTION_LIMIT_S
 from scheduler.engine.body import LIMIT_BYTES
+from tests.scheduler.broker_servers import free_port
 from tests.scheduler.migration_page import deployment_files, files, variables
 from tests.scheduler.up_process import up
 from tests.waiting import PATIENCE_S, eventually
@@ -87,8 +88,7 @@ class _nginx:
     def __init__(self, folder: Path, upstream: str) -> None:
         self._folder = folder
         _make_certificate(folder)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         server = deployment_files()["shop.conf"]
         for before, after in (
             ("listen 443 ssl;", f"listen 127.0.0.1:{self._port} ssl;"),
