@@ -367,7 +367,7 @@ def test_json_gives_the_value_back(text: str, tz: str | tzinfo | None, dst: str)
 @pytest.mark.parametrize("value", [None, 3, [], {}, {"expression": 3}, {"expression": "0 0 8 * * ?", "zone": "UTC"}])
 def test_json_of_another_form_is_refused(value: object) -> None:
     """The error names the valid forms; a calendar has no JSON form."""
-    with pytest.raises(CronError, match="an object of expression, tz and dst"):
+    with pytest.raises(CronError, match="an object of expression, tz, dst and on"):
         CronExpression.from_json(value)
     with pytest.raises(CronError, match="has no JSON form"):
         CronExpression("0 0 8 * * ?").excluding([date(2026, 1, 1)]).to_json()
