@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from quartzcron import CronError, CronExpression, dialects
-from quartzcron.calendars import Calendar, excluding
+from quartzcron.calendars import Calendar, WorkingDays, excluding
 from quartzcron.dialects.rrule import to_rrule
 from quartzcron.grammar.hashed import hashed_text
 from quartzcron.schedules import Schedule, overlap, union
@@ -21,6 +21,7 @@ NAIVE, AWARE = datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)
 WEEKLY, IN_A_ZONE = CronExpression("0 0 8 ? * MON"), CronExpression("0 0 8 ? * MON", tz="America/New_York")
 UNION, OVERLAP = union(WEEKLY, CronExpression("0 0 9 1 * ?")), overlap(WEEKLY, CronExpression("0 0 8 1/2 * ?"))
 HOLIDAYS = Calendar([date(2026, 1, 1)], name="holidays")
+WORKING = WorkingDays(holidays=HOLIDAYS)
 TEXTS = {"crontab": "@daily", "spring": "@daily", "eventbridge": "cron(0 8 ? * MON *)", "oncalendar": "daily"}
 
 
@@ -49,7 +50,7 @@ WRONG: list[object] = [
         datetime.min,
         NAIVE.replace(tzinfo=Nowhere()),
     ),
-    *(WEEKLY, UNION, OVERLAP, HOLIDAYS, CronExpression),
+    *(WEEKLY, UNION, OVERLAP, HOLIDAYS, WORKING, CronExpression),
 ]
 
 Call = Callable[[Any], object]
@@ -114,9 +115,28 @@ CALLS: dict[str, Call] = {
     "Calendar.of": Calendar.of,
     "Calendar.mask": HOLIDAYS.mask,
     "in a Calendar": lambda wrong: wrong in HOLIDAYS,
+    "on": WEEKLY.on,
+    "on roll": lambda wrong: WEEKLY.on(WORKING, wrong),
+    "on, union": UNION.on,
+    "on, overlap": OVERLAP.on,
+    "from_json on": lambda wrong: CronExpression.from_json({"expression": "0 0 8 ? * MON", "on": wrong}),
+    "WorkingDays": WorkingDays,
+    "WorkingDays holidays": lambda wrong: WorkingDays(holidays=wrong),
+    "WorkingDays worked": lambda wrong: WorkingDays(worked=wrong),
+    "WorkingDays known_until": lambda wrong: WorkingDays(known_until=wrong),
+    "WorkingDays name": lambda wrong: repr(WorkingDays(name=wrong)),
+    "WorkingDays.from_json": WorkingDays.from_json,
+    "is_working": WORKING.is_working,
+    "next_working": WORKING.next_working,
+    "previous_working": WORKING.previous_working,
+    "WorkingDays.count": lambda wrong: WORKING.count(wrong, wrong),
+    "rolled": lambda wrong: WORKING.rolled(wrong, "following"),
+    "rolled roll": lambda wrong: WORKING.rolled(date(2026, 1, 1), wrong),
+    "less": WORKING.less,
+    "plus": WORKING.plus,
     "union": lambda wrong: union(WEEKLY, wrong),
     "overlap": lambda wrong: overlap(wrong, WEEKLY),
-    "==": lambda wrong: [value == wrong for value in (WEEKLY, UNION, OVERLAP, HOLIDAYS)],
+    "==": lambda wrong: [value == wrong for value in (WEEKLY, UNION, OVERLAP, HOLIDAYS, WORKING)],
 }
 
 
@@ -144,7 +164,7 @@ def test_every_public_method_is_among_them() -> None:
     """A new one has to be added here."""
     public = {
         name
-        for kind in (CronExpression, Schedule, Calendar)
+        for kind in (CronExpression, Schedule, Calendar, WorkingDays)
         for name in dir(kind)
         if not name.startswith("_") and callable(getattr(kind, name))
     }
