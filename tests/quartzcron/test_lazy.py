@@ -13,7 +13,7 @@ from quartzcron import errors
 #: Everything that an import loads: what every expression needs.
 LOADED = {
     *("quartzcron", "expression", "fields", "lazy"),
-    *("grammar", "grammar.parser", "search", "search.compiled", "search.year_rows"),
+    *("grammar", "grammar.parser", "search", "search.compiled", "search.expression_value", "search.year_rows"),
     *("wall", "wall.days", "wall.times"),
 }
 #: What a first fire time needs besides: the zone of naive times.
