@@ -38,7 +38,7 @@ def examine(project: Project, target: str | None) -> Iterator[Finding]:
         yield machine.check_disk(_nearest_folder(project.store_file.parent))
     yield from _guarded("store", _check_store(project))
     if project.settings.port:
-        yield from _guarded("http", check_http(project.settings.host, project.settings.port))
+        yield from _guarded("server", check_http(project.settings.host, project.settings.port))
     yield from _guarded("functions", _check_functions(project, target))
     yield from _guarded("workers", check_workers(project, target))
 

@@ -28,7 +28,7 @@ def check_http(host: str, port: int) -> Iterator[Finding]:
         status = connection.getresponse().status
     except TimeoutError:
         yield Finding.error(
-            "http",
+            "server",
             f"{address} takes connections, but does not answer within {ANSWER_WITHIN_S:g} s: the event loop of its "
             "server hangs, or it is stopped",
         )
@@ -38,4 +38,4 @@ def check_http(host: str, port: int) -> Iterator[Finding]:
     finally:
         connection.close()
     if status == http.client.OK:
-        yield Finding.ok("http", f"{address} answered in {display.seconds(time.perf_counter() - began)}")
+        yield Finding.ok("server", f"{address} answered in {display.seconds(time.perf_counter() - began)}")

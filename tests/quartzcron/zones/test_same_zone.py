@@ -101,4 +101,5 @@ def test_equal_zones_have_equal_clocks(one: str, other: str, year: int, system: 
         assert first.offset(start) == second.offset(start)
         assert zone_hash(pair[0]) == zone_hash(pair[1])
     else:
-        assert first.rules_in_full != second.rules_in_full or one != other
+        # A zoneinfo object without changes is taken for its offset, and these have had none since 1970.
+        assert first.rules_in_full != second.rules_in_full or one != other or one in ("EST", "HST", "MST")

@@ -46,6 +46,14 @@ OLD_TIMER = {
     "delivery": "at_least_once", "breaker_threshold": 3, "breaker_state": "closed", "consecutive_failures": 2,
     "openings": 0, "next_fire_at": 1_800_000_000_000_000, "revision": 4, "created_at": 1_700_000_000_000_000,
 }  # fmt: skip
+#: From 0006 on, a timer has one column for its trigger and one for the kind.
+_TRIGGER = {"trigger_kind": "cron", "trigger": '{"expression":"0 0 8 ? * MON","tz":"Asia/Tokyo","dst":"quartz"}'}
+OLD_TIMER_0006 = {name: value for name, value in OLD_TIMER.items() if name not in ("expression", "tz", "dst")} | {
+    **_TRIGGER,
+    "jitter_s": 0,
+    "retries": 0,
+    "retry_backoff_s": 10.0,
+}
 OLD_RUN = {
     "id": 9, "timer_id": 7, "timer": "t", "function": "f", "environment": "stage", "kind": "scheduled",
     "fire_at": 1_700_000_000_000_000, "last_fire_at": 1_700_000_000_000_000, "count": 1, "attempt": 1,
@@ -98,7 +106,7 @@ def write_store(url: str, version: str) -> None:
         command.upgrade(config, version)
         tables = MetaData()
         tables.reflect(connection, only=["timers", "runs"])
-        connection.execute(insert(tables.tables["timers"]), OLD_TIMER)
+        connection.execute(insert(tables.tables["timers"]), OLD_TIMER if version < "0006" else OLD_TIMER_0006)
         connection.execute(insert(tables.tables["runs"]), OLD_RUN)
         if store.has_server:
             connection.exec_driver_sql("SELECT setval('timers_id_seq', 7), setval('runs_id_seq', 9)")
