@@ -118,6 +118,6 @@ def test_up_and_worker_are_a_fleet(postgres: Server, tmp_path: Path) -> None:
             looked = cli(tmp_path, "doctor", "--store", url, "--json", SCHEDULER_EXECUTOR="celery")
             found = {finding["name"]: finding for finding in json.loads(looked.stdout)}
             assert found["workers"]["ok"]
-            assert found["workers"]["text"] == "the broker pgmq:// answers"
+            assert found["workers"]["text"] == "workers that serve production: 1, workers that serve stage: 1"
         finally:
             worker.kill()
