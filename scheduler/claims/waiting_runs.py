@@ -1,4 +1,4 @@
-"""Queued runs: rows that wait to begin. Which of them begin now, and in which order.
+"""Waiting runs: rows that wait to begin. Which of them begin now, and in which order.
 
     manual            at once
     further attempt   when it is due, unless a run of its timer goes on; never once the next fire time has come

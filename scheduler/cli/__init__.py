@@ -1,11 +1,12 @@
-"""The command line `scheduler`: one file a command. Here are the table of commands and the handling of errors.
+"""The command line `scheduler`: one file per command. Here are the table of commands and the handling of errors.
 
 A command's module is imported when the command is called, so that `scheduler --help` imports nothing else. Exit status:
 0 done, 1 a run or a function failed, 2 the command could not be carried out; one message on stderr gives the reason.
 
     up.py, worker.py              serving functions and firing timers; a worker of a Celery fleet
     timers.py                     `timers`: add, list, edit, run …
-    backfill.py, transfer.py      `timers backfill`; `timers import` and `timers export`
+    show.py, backfill.py          `timers show`; `timers backfill`
+    transfer.py                   `timers import` and `timers export`
     runs.py, logs.py              the history, and what functions printed
     call.py                       calling a function once
     next.py, simulate.py          the next fire times of an expression; those of all timers
@@ -38,7 +39,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "up": "Serve the functions over HTTP and fire their timers.",
         "worker": "Run functions for the daemons of a store, as part of a Celery fleet.",
-        "timers": "Add, list, enable, disable, edit, run, backfill, remove, import and export timers.",
+        "timers": "Add, list, show, enable, disable, edit, run, backfill, remove, import and export timers.",
         "runs": "Show past runs: outcome, lateness and duration.",
         "logs": "Show what functions printed.",
         "call": "Call a function of cloud.py once, in this process.",

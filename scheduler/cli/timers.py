@@ -1,4 +1,7 @@
-"""scheduler timers: add, list, enable, disable, reset, edit, rm, run; backfill.py and transfer.py have the others."""
+"""scheduler timers: add, list, enable, disable, reset, edit, rm, run.
+
+The other subcommands stand in show.py, backfill.py and transfer.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Window: the time in which a timer fires, a part of its fire times. Pure."""
+"""Windows: a schedule that is limited to [starts_at, ends_at), and the instants that bound it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Kombu's virtual transports do with a message that is no message: here it is dropped.
+"""Drops malformed messages, on which Kombu's virtual transports would raise.
 
 For Redis and PGMQ, whose messages are texts that anybody may have written who can write to the broker. Kombu's own
 transports raise, and the worker ends.

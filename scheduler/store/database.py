@@ -1,7 +1,7 @@
 """The store: an open database, the version of its tables, and its transactions.
 
 `Store(url)` opens one and is a SqliteStore or a PostgresStore. What the two do differently stands in their classes, and
-only there: no other file asks which database it has.
+only there: no other file asks which database it has, except schema.py and the migrations.
 
     what differs                  SqliteStore (sqlite.py)              PostgresStore (postgres.py)
     ------------                  -----------------------              ---------------------------

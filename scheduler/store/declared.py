@@ -35,7 +35,7 @@ class DeclaredTimer:
 
 @dataclass(frozen=True, slots=True)
 class DeclarationFault:
-    """A declaration that no timer can be made of, and why; `keys` are the timers that it may mean."""
+    """A declaration that no timer can be made of, and why; `place` is its file and line."""
 
     function: str
     name: str

@@ -39,7 +39,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 class ChildProcess:
     """A process that serves on sockets of the supervisor, and dies with it; `role` is that of program.py.
 
-    OSError where the machine starts no process: it has no memory, say, or the folder `cwd` is gone.
+    OSError where the machine starts no process: for example, it has no memory, or the folder `cwd` is gone.
     """
 
     #: Whether it is out of reach: its end of the channel is closed, or what comes from there is not a message.
@@ -237,7 +237,7 @@ class ChildProcess:
         return self._killed_at is not None
 
     def cannot_be_killed(self, now: float) -> bool:
-        """Whether the kernel has not ended it in time: it hangs in a disk, say, and will run no more code of ours."""
+        """Whether the kernel has not ended it in time, as one that hangs in a disk; it runs no more code of ours."""
         return self._killed_at is not None and self._status is None and now - self._killed_at > KILL_TIMEOUT_S
 
     def _signal_group(self) -> None:

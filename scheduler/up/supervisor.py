@@ -41,7 +41,7 @@ _AFTER_FAULT_S = 0.5
 _LAST_LINES_S = 2.0
 #: The processes that have the store.
 _WITH_STORE = ("daemon", "service")
-#: How often is said what a start waits for.
+#: How often to log what a start is waiting for.
 _SAY_WAITING_EVERY_S = 5.0
 
 

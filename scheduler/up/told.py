@@ -1,4 +1,4 @@
-"""What the process that has the store is told by the supervisor of the others: lines, declarations, answered calls."""
+"""Handles the messages of the supervisor in the process that has the store: lines, declarations, answered calls."""
 
 from __future__ import annotations
 
