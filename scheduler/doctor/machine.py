@@ -78,14 +78,21 @@ def check_zone_databases(today: date) -> Finding:
 def zone_databases() -> dict[str, str]:
     """The version of each time zone database, as in `2026a`; empty for a missing one."""
     import pytz
-    from dateutil.zoneinfo import get_zonefile_instance
 
     return {
         "pytz": getattr(pytz, "OLSON_VERSION", ""),
         "system": _system_version(),
-        "dateutil": str((get_zonefile_instance().metadata or {}).get("tzversion", "")),
+        "dateutil": _dateutil_version(),
         "tzdata": _tzdata_version(),
     }
+
+
+def _dateutil_version() -> str:
+    if int(version("python-dateutil").partition(".")[0]) >= 4:
+        return ""  # it uses tzdata, and has no database of its own
+    from dateutil.zoneinfo import get_zonefile_instance
+
+    return str((get_zonefile_instance().metadata or {}).get("tzversion", ""))
 
 
 def _system_version() -> str:

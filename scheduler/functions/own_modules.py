@@ -44,7 +44,11 @@ class OwnModules:
         if _is_in(_importing_file(), self.folder):
             return None
         elsewhere = [entry for entry in sys.path if entry and Path(entry) != Path(self.folder)]
-        return PathFinder.find_spec(name, elsewhere, target)
+        spec = PathFinder.find_spec(name, elsewhere, target)
+        if spec is None and any(Path(self.folder, file).exists() for file in (f"{name}.py", name)):
+            # Such as `_wmi`, which `platform` tries to import and has on Windows alone.
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return spec
 
 
 def put_first(folder: str, target: str = "") -> None:

@@ -181,10 +181,11 @@ class DaemonGroup:
     def runs(self) -> list[Run]:
         return RunHistory(self.store).runs(limit=1_000_000)
 
-    def end(self) -> datetime:
+    def end(self, *, waits_s: float = 0.0) -> datetime:
         """Stop the daemons with SIGTERM; returns the instant up to which every fire time must have a row.
 
-        On a busy machine they may be late: what was due and not claimed yet is not lost.
+        On a busy machine they may be late: what was due and not claimed yet is not lost. A run that waits for a worker,
+        for as long as `waits_s`, is given back: it is due again.
         """
         stopped_at = self.now()
         for daemon in self.daemons:
@@ -192,7 +193,7 @@ class DaemonGroup:
         self.logs = [daemon.communicate(timeout=PATIENCE_S)[1] for daemon in self.daemons]
         unclaimed = [entry.next_fire for entry in TimerTable(self.store).list() if entry.timer.enabled]
         end = min(stopped_at - SECOND / 2, *(at - SECOND / 1e6 for at in unclaimed if at is not None))
-        assert stopped_at - end <= slowed(0.5) * SECOND, "a fire time was due for long and not claimed"
+        assert stopped_at - end <= slowed(0.5 + waits_s) * SECOND, "a fire time was due for long and not claimed"
         return end
 
     def close(self) -> None:

@@ -76,6 +76,21 @@ def test_no_file_of_the_users_folder_takes_the_place_of_a_module_that_we_import(
     assert "workers" in [finding["name"] for finding in findings]
 
 
+def test_a_module_that_is_missing_here_is_not_the_users(tmp_path: Path) -> None:
+    """Others are told that there is none, as they expect on this system; the user's own file imports it."""
+    folder = hostile_folder(tmp_path)
+    (folder / "winreg.py").write_text("NAME = 'mine'\n")
+    (folder / "cloud.py").write_text(CLOUD.replace("colorsys", "winreg"))
+    code = "import sys; from scheduler.functions.loading import load; load('cloud.py'); "
+    library = "exec(compile('import winreg', 'elsewhere.py', 'exec'))"
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", code + library],
+        cwd=folder, env=clean_environ(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "No module named 'winreg'" in ran.stderr
+    assert json.loads(cli(folder, "call", "hello").stdout) == ["mine", "mine"]
+
+
 @pytest.mark.slow
 def test_all_processes_start_in_such_a_folder(tmp_path: Path) -> None:
     """Daemon, workers, web, preview, and those of the next version."""
