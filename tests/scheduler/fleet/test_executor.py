@@ -208,9 +208,12 @@ def test_a_message_that_comes_again_does_nothing(watched: WatchedDaemon, tmp_pat
 def test_a_daemon_that_dies_leaves_its_runs_to_the_next(
     store: Store, backend: Backend, worker: Worker, tmp_path: Path
 ) -> None:
-    """Runs that have begun go on; those whose message was lost with the daemon are published again."""
+    """Runs that have begun go on; those whose message was lost with the daemon are published again.
+
+    The run takes so long that the next daemon sees its end, on a busy machine too.
+    """
     dying = WatchedDaemon(store, backend.broker)
-    dying.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 1.0})
+    dying.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 5.0})
     dying.add("unsent", "note", params={"path": str(tmp_path / "notes")})
     (slow,) = dying.begin("slow")
     dying.daemon.step()
@@ -229,9 +232,9 @@ def test_a_daemon_that_dies_leaves_its_runs_to_the_next(
 def test_a_daemon_that_stops_does_not_wait_for_the_fleet(
     store: Store, backend: Backend, worker: Worker, tmp_path: Path
 ) -> None:
-    """Its runs go on, and the next daemon reports their ends."""
+    """Its runs go on, and the next daemon reports their ends, where it is there in time."""
     with WatchedDaemon(store, backend.broker) as first:
-        first.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 1.0})
+        first.add("slow", "note", params={"path": str(tmp_path / "notes"), "seconds": 5.0})
         (run_id,) = first.begin("slow")
         eventually((tmp_path / "notes").exists)
     assert first.history.run(run_id).outcome is None  # type: ignore[union-attr]
