@@ -17,6 +17,7 @@ class Agenda:
     renew_lease_at: float = 0.0
     check_others_at: float = 0.0
     prune_at: float = 0.0
+    check_zones_at: float = 0.0
     look_at_waiting: float = 0.0
     #: When to read again from the store when timers are due next, and what was read the last time.
     read_upcoming_at: float = 0.0

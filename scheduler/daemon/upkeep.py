@@ -10,7 +10,7 @@ from ..claims.leases import Lease
 from ..clock import Clock
 from ..core.run import Outcome
 from ..store.retention import Retention
-from ..store.zone_changes import ZoneChanges
+from ..store.zone_changes import Moved, ZoneChanges
 from .agenda import Agenda
 from .dispatch import Dispatch
 from .events import log_abandoned
@@ -22,8 +22,8 @@ PRELOAD = timedelta(minutes=1)
 MAX_PRELOADED = 10_000
 #: How often the history is pruned, and how soon again where one portion was not enough.
 PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.1
-#: At how many timers a daemon looks for changed rules of their zones, at its start and in each later turn.
-ZONES_AT_START, ZONES_A_TURN = 5_000, 200
+#: At how many timers a daemon looks for changed rules of their zones: at its start, then in portions, this often.
+ZONES_AT_START, ZONES_A_PORTION, ZONES_EVERY_S = 5_000, 100, 0.25
 
 
 class Upkeep:
@@ -55,7 +55,7 @@ class Upkeep:
             self.is_registered = True
             agenda.renew_lease_at = 0.0
             # Before the first claim, which would take a stored fire time for a true one.
-            self._check_zones(ZONES_AT_START)
+            self._log_moved(self._zone_changes.check_first(ZONES_AT_START))
             self._claims.preload(now + PRELOAD, limit=MAX_PRELOADED)
         if monotonic >= agenda.renew_lease_at:
             self._lease.renew(now)
@@ -68,14 +68,16 @@ class Upkeep:
                 # Other daemons do not notify us of retries that they enter.
                 agenda.read_upcoming_at = 0.0
             agenda.check_others_at = monotonic + self._lease.check_others_in_s
-        if not self._zone_changes.is_done:
-            self._check_zones(ZONES_A_TURN)
+        if not self._zone_changes.is_done and monotonic >= agenda.check_zones_at:
+            self._log_moved(self._zone_changes.check(ZONES_A_PORTION))
+            agenda.check_zones_at = monotonic + ZONES_EVERY_S
         if monotonic >= agenda.prune_at:
             has_more = self._retention.prune(now)
             agenda.prune_at = monotonic + (PRUNE_ON_S if has_more else PRUNE_EVERY_S)
 
-    def _check_zones(self, most: int) -> None:
-        for moved in self._zone_changes.check(most):
+    @staticmethod
+    def _log_moved(moves: list[Moved]) -> None:
+        for moved in moves:
             timer = moved.timer
             text = "the clock of %s was changed since the next fire of %r in %s was planned: it is now at %s, not at %s"
             log.warning(text, timer.trigger.tz, timer.name, timer.environment, moved.after, moved.before)

@@ -7,11 +7,12 @@ is meant: the nearest one, unless it has been handled already.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, Select, func, select, update
 
 from ..core.run import Kind
 from ..core.timer import Timer
@@ -25,6 +26,7 @@ from .schema import runs, timers
 #: By how much the rules of a zone move its clock, but for a change of the date, which is announced long before.
 MOST_MOVED = timedelta(hours=3)
 _MICROSECOND = timedelta(microseconds=1)
+_PLANNED = select(timers).where(timers.c.trigger_kind != Every.kind, timers.c.next_fire_at.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,16 @@ class Moved:
 
 
 class ZoneChanges:
-    """Goes through the enabled timers of a store once, those that are due first before the others."""
+    """Goes through the enabled timers of a store once.
+
+    It goes by id. By fire time, it would meet timers that fire often again and again, and never reach the end.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        #: Where to go on: the next fire time and the id of the timer that was seen last.
-        self._seen: tuple[int, int] | None = (-1, -1)
+        #: The id of the timer that was seen last; None: all were seen.
+        self._seen: int | None = -1
+        #: What needs no further look in this portion, in which many timers may have one trigger and one fire time.
         self._checked: set[tuple[Any, ...]] = set()
 
     @property
@@ -50,21 +56,29 @@ class ZoneChanges:
         """Whether every timer was seen."""
         return self._seen is None
 
+    def check_first(self, most: int) -> list[Moved]:
+        """Look at so many timers that are due first, and move those whose next fire time is none."""
+        rows = self._rows(_PLANNED.order_by(timers.c.next_fire_at).limit(most))
+        if len(rows) < most:
+            self._seen = None
+        return self._move_wrong(rows)
+
     def check(self, most: int) -> list[Moved]:
-        """Look at so many further timers, and move those whose next fire time is none."""
+        """Look at so many further timers by id, and move those whose next fire time is none."""
         if self._seen is None:
             return []
-        at, last = self._seen
-        behind = (timers.c.next_fire_at > at) | ((timers.c.next_fire_at == at) & (timers.c.id > last))
-        query = select(timers).where(timers.c.trigger_kind != Every.kind, behind)
+        rows = self._rows(_PLANNED.where(timers.c.id > self._seen).order_by(timers.c.id).limit(most))
+        self._seen = rows[-1].id if len(rows) == most else None
+        return self._move_wrong(rows)
+
+    def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
         with self._store.reading() as connection:
-            rows = connection.execute(query.order_by(timers.c.next_fire_at, timers.c.id).limit(most)).all()
+            return connection.execute(query).all()
+
+    def _move_wrong(self, rows: Sequence[Row[Any]]) -> list[Moved]:
         wrong = [row for row in rows if not self._is_fire_time(row)]
-        moved = [moved for row in wrong if (moved := self._move(row))]
-        self._seen = (rows[-1].next_fire_at, rows[-1].id) if len(rows) == most else None
-        if self._seen is None:
-            self._checked.clear()
-        return moved
+        self._checked.clear()
+        return [moved for row in wrong if (moved := self._move(row))]
 
     def _is_fire_time(self, row: Row[Any]) -> bool:
         key = (row.trigger_kind, row.trigger, row.starts_at, row.ends_at, row.next_fire_at)

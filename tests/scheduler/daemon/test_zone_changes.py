@@ -100,8 +100,42 @@ def test_all_timers_are_seen_in_portions(store: Store) -> None:
         moved += [change.timer.name for change in changes.check(5)]
     assert sorted(moved) == ["t22", "t3"]
     assert ZoneChanges(store).check(100) == []
+    assert ZoneChanges(store).check_first(100) == []
     for entry in table.list():
         assert entry.timer.name == "e" or entry.next_fire == entry.timer.schedule.next_fire(START)
+
+
+def test_those_that_are_due_first_are_seen_first(store: Store) -> None:
+    table = TimerTable(store)
+    hours = [
+        Timer(name=f"t{hour}", function="f", trigger=Cron(f"0 0 {hour} * * ?", "UTC"), enabled=True)
+        for hour in (9, 7, 8)
+    ]
+    table.add(hours, now=START)
+    for name in ("t7", "t9"):
+        plan_by_old_rules(store, HOUR / 2, name)
+    changes = ZoneChanges(store)
+    assert [change.timer.name for change in changes.check_first(2)] == ["t7"]
+    assert not changes.is_done
+    assert [change.timer.name for change in changes.check(10)] == ["t9"]
+    assert changes.is_done
+
+
+def test_timers_that_fire_meanwhile_keep_no_portion_from_being_the_last(store: Store) -> None:
+    """Each look finds all of them with a later fire time than the look before."""
+    table = TimerTable(store)
+    table.add(
+        [Timer(name=f"t{n}", function="f", trigger=Cron("* * * * * ?", "UTC"), enabled=True) for n in range(12)],
+        now=START,
+        quota=0,
+    )
+    changes = ZoneChanges(store)
+    for _ in range(4):
+        assert not changes.is_done
+        assert changes.check(4) == []
+        with store.writing() as connection:
+            connection.execute(update(timers).values(next_fire_at=timers.c.next_fire_at + 1_000_000))
+    assert changes.is_done
 
 
 def test_a_timer_that_was_changed_meanwhile_is_left_alone(store: Store) -> None:
