@@ -38,7 +38,7 @@ _MOVED = {
     "scheduler.backfill": "scheduler.claims.requested_runs",
     "scheduler.breaker": "scheduler.core.breaker",
     "scheduler.cli.source": "scheduler.project.preview_sources",
-    "scheduler.declarations": "scheduler.store.declarations",
+    "scheduler.declarations": "scheduler.store.declaration_sync",
     "scheduler.demo_cloud": "scheduler.cli.demo_cloud",
     "scheduler.executors.celery": "scheduler.fleet.executor",
     "scheduler.executors.process": "scheduler.workers.executor",

@@ -22,8 +22,8 @@ from .functions.loading import registry_of
 from .functions.registry import Registry
 from .rules import assumed_zone
 from .store.database import Store
-from .store.declarations import Change, synchronise
-from .store.declared import read_declarations
+from .store.declaration_sync import Change, synchronise
+from .store.declarations import read_declarations
 from .store.retention import KEEP
 from .store.runs import RunHistory
 from .store.timers import StoredTimer, TimerTable
@@ -152,7 +152,7 @@ class Scheduler:
         """Bring the declared timers (`@engine.timer`) to the store; returns the changes.
 
         A newly declared timer is added, one whose declaration changed is changed, and one that is no longer declared is
-        disabled, see store/declarations.py. TimerError where one is wrong; then nothing is changed. ConfigError unless
+        disabled, see store/declaration_sync.py. TimerError where one is wrong; then nothing is changed. ConfigError unless
         `functions` is an Engine or a Registry.
         """
         if self._registry is None:

@@ -3,7 +3,7 @@
 The files of this folder:
 
     leases.py           the invariants; Lease: a daemon's row, and taking over from dead daemons
-    presence.py         Presence: a daemon's session and lock on PostgreSQL
+    session_lock.py     SessionLock: a daemon's session and lock on PostgreSQL
     processes.py        whether a daemon's process on this machine still runs
     claims.py           Claims: the transactions that claim due timers and record results
     batch.py            Batch: the writes of one claim

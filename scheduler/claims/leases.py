@@ -36,8 +36,8 @@ from ..store.rows import task_of
 from ..store.schema import daemons, runs, timers
 from .abandoned_runs import abandon
 from .open_runs import WITH_TIMER
-from .presence import Presence
 from .processes import is_gone, own_identity
+from .session_lock import SessionLock
 
 #: The end of a lease whose daemon has left, but left runs of a fleet behind for another daemon to adopt.
 GIVEN_UP = 0
@@ -62,11 +62,11 @@ class TakenOver(NamedTuple):
 class Lease:
     """One daemon's hold on a store."""
 
-    def __init__(self, store: Store, presence: Presence | None = None, *, fleet: Collection[str] = ()) -> None:
+    def __init__(self, store: Store, session_lock: SessionLock | None = None, *, fleet: Collection[str] = ()) -> None:
         self._store = store
         #: The environments whose functions run in a fleet.
         self._fleet = frozenset(fleet)
-        self._presence = presence or Presence(store)
+        self._session_lock = session_lock or SessionLock(store)
         #: Random, and new for each registration, so that no daemon is ever mistaken for another.
         self.id = 0
         #: Daemons that held no lock at the last check.
@@ -100,7 +100,7 @@ class Lease:
     def register(self, now: datetime, wake_port: int) -> None:
         """Enter this process as a daemon of the store, with a lease; the others are notified and share with it."""
         self.id = secrets.randbits(62)
-        self._presence.hold_lock(self.id)
+        self._session_lock.hold_lock(self.id)
         with self._store.writing_and_notifying() as connection:
             connection.execute(
                 insert(daemons).values(
@@ -136,7 +136,7 @@ class Lease:
 
     def hold_lock(self) -> None:
         """Hold the daemon's lock on the server; take it again after an outage, when the others need time to do so."""
-        if self._presence.hold_lock(self.id):
+        if self._session_lock.hold_lock(self.id):
             self._grace_checks = CHECKS_OF_GRACE
 
     def check(self, connection: Connection) -> None:
@@ -155,7 +155,7 @@ class Lease:
         """
         with self._store.reading() as connection:
             others = connection.execute(select(daemons).where(daemons.c.id != self.id)).all()
-            without_lock = self._presence.without_lock(connection, {row.id for row in others})
+            without_lock = self._session_lock.without_lock(connection, {row.id for row in others})
         self.other_daemons = len(others)
         self._note_leases(others, monotonic)
         dead = {row.id: row.lease_until for row in others if self._is_dead(row, without_lock)}

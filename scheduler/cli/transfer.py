@@ -177,7 +177,7 @@ def _add(project: Project, timers: Sequence[Timer]) -> None:
 
 def _print_added(project: Project, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        print_json([timer_lists.record(timer) for timer in timers])
+        print_json([timer_lists.as_object(timer) for timer in timers])
         return
     count = Counter(timer.environment for timer in timers)
     numbers = ", ".join(f"{number} in {environment}" for environment, number in sorted(count.items())) or "none"
@@ -217,6 +217,6 @@ def export_timers(environment: str | None, tag: str | None, store: str | None, a
             reason = timer.trigger.reason
             click.echo(f"{timer.name} in {timer.environment} is exported without its trigger: {reason}", err=True)
     if as_json:
-        print_json([timer_lists.record(timer) for timer in timers])
+        print_json([timer_lists.as_object(timer) for timer in timers])
     else:
         click.echo(timer_lists.as_csv(timers), nl=False)

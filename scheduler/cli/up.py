@@ -78,7 +78,7 @@ def command(
         made = make_missing_keys(project.keys_file)
         request = replace(request, generated_keys=made.keys, has_made_keys=made.is_new_file)
         if project.settings.processes == "one" and not (reload or preview_source):
-            from ..up.service import serve_alone
+            from ..up.one_process import serve_alone
 
             raise SystemExit(serve_alone(request, sockets))
         folders = [project.settings.folder, *([preview_source.folder] if preview_source else [])]

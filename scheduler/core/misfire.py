@@ -32,7 +32,7 @@ def runs_late(policy: MisfirePolicy) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class Misfired:
     """Missed fire times that do not run: the first, the last, and how many."""
 
     first: datetime
@@ -45,7 +45,7 @@ class Due:
     """What is due at one instant: the fire times that run, oldest first; what is misfired; the next fire time."""
 
     fire_times: tuple[datetime, ...]
-    misfired: Missed | None
+    misfired: Misfired | None
     next_fire: datetime | None
 
 
@@ -107,10 +107,10 @@ def _caught_up(
 
 def _misfired(
     schedule: FireTimes, since: datetime, last: datetime, missed: int, caught_up: tuple[datetime, ...]
-) -> Missed | None:
+) -> Misfired | None:
     """The missed fire times before those that are caught up."""
     count = missed - len(caught_up)
     if count <= 0:
         return None
     last_misfired = schedule.prev_fire(caught_up[0]) if caught_up else last
-    return Missed(since, last_misfired if last_misfired is not None else since, count)
+    return Misfired(since, last_misfired if last_misfired is not None else since, count)

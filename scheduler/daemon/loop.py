@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from ..claims.claims import Claims
 from ..claims.leases import Lease
-from ..claims.presence import Presence
+from ..claims.session_lock import SessionLock
 from ..clock import Clock, SteadyClock, SystemClock
 from ..core.misfire import GRACE
 from ..core.run import Task
@@ -74,8 +74,8 @@ class Daemon:
         self._store = store = store.watched_by(self._calls)
         self._dispatch = Dispatch(executors, self._calls)
         self._clock = SteadyClock(clock or SystemClock())
-        self._presence = Presence(store)
-        self._lease = Lease(store, self._presence, fleet=self._dispatch.fleets)
+        self._session_lock = SessionLock(store)
+        self._lease = Lease(store, self._session_lock, fleet=self._dispatch.fleets)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=log_breaker, on_unreadable=log_unreadable)
         self._claim_ahead = ClaimAhead(self._claims, self._clock, grace=grace)
         retention = Retention(store, keep, keep_runs)
@@ -262,7 +262,7 @@ class Daemon:
 
     def _read_wake_ups(self) -> None:
         # Both are read, so that neither wakes the next sleep.
-        if self._wake_socket.was_woken() | self._presence.was_notified():
+        if self._wake_socket.was_woken() | self._session_lock.was_notified():
             self._agenda.check_everything()
             self._claim_ahead.refresh()
 
@@ -388,7 +388,7 @@ class Daemon:
 
     def _filenos(self) -> list[int]:
         """The descriptors that turn readable when there is something to do."""
-        return [self._wake_socket.fileno(), *self._presence.filenos(), *self._dispatch.filenos()]
+        return [self._wake_socket.fileno(), *self._session_lock.filenos(), *self._dispatch.filenos()]
 
     # The end
 
@@ -404,7 +404,7 @@ class Daemon:
             except StoreError as error:
                 log.error("%s", error)
         self._sleeper.close()
-        self._presence.close()
+        self._session_lock.close()
         self._wake_socket.close()
 
     def _try_to_finish(self) -> bool:

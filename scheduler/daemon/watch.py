@@ -55,7 +55,7 @@ class Watch:
         self._dispatch = dispatch
         self._claim_ahead = claim_ahead
 
-    # Told by any thread
+    # Called from any thread
 
     def stop(self) -> None:
         """Safe from a signal handler."""

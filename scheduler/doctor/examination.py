@@ -18,8 +18,8 @@ from ..project.serving import outdated_services
 from ..project.settings import rules_shown
 from ..project.slow_loading import told_while_loading
 from ..store.database import Store
-from ..store.declarations import declaration_faults
-from ..store.declared import read_declarations
+from ..store.declaration_sync import declaration_faults
+from ..store.declarations import read_declarations
 from ..store.timers import TimerTable
 from . import machine, store_checks
 from .executor_checks import check_workers

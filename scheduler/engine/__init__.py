@@ -52,7 +52,7 @@ The files of this folder:
     not_included.py                         names of LeanCloud's SDK that have no counterpart
     http_server.py                          an HTTP server for programs without one
     http_connection.py, http_dispatcher.py  its connections and its threads
-    http_listener.py, http_arrival.py       how many connections it holds, and how slowly a request may arrive
+    http_listener.py, http_speed.py       how many connections it holds, and how slowly a request may arrive
 """
 
 from ..errors import LeanCloudError, LeanEngineError

@@ -1,7 +1,7 @@
 """One connection to our HTTP server: how much a client may send, and how a bad or a stranger's request is refused.
 
 Lives here: what differs from waitress's own connections. A request that never reaches the engine (invalid, too large)
-is refused as the engine refuses: in JSON, open to other origins. Never here: how slowly, see http_arrival.py; which
+is refused as the engine refuses: in JSON, open to other origins. Never here: how slowly, see http_speed.py; which
 connections are dropped when there are too many, see http_listener.py.
 """
 
@@ -25,7 +25,7 @@ from . import response
 from .failures import TOO_LARGE, Failure
 from .forks import within_process
 from .host import is_host
-from .http_arrival import Arrival, Progress
+from .http_speed import Arrival, Progress
 from .request import request_id
 
 # What waitress does not document and this file relies on; test_waitress.py fails when it changes.

@@ -10,13 +10,13 @@
     child.py              a child process of a worker, in which functions run
     notes.py              what a child has printed and ended and not yet written to the store
     presence.py           which workers serve which environment
-    ending_writer.py      writes the endings that children could not write
+    unwritten_endings.py  writes the endings that children could not write
     stopping.py           ends a worker in bounded time after a signal
     celery_consumer.py    ⎫
     celery_pool.py        ⎬ classes that Celery's settings name; each overrides methods of Celery, billiard or Kombu
     pgmq_transport.py     ⎪
     redis_transport.py    ⎭
-    arriving.py           drops what is no message, for both of these
+    malformed_messages.py  drops malformed messages, for both of these
 
 How a hung function is killed: Celery kills the child at the hard time limit of the message (executor.py sets it) and
 calls `FleetRequest.on_timeout` (worker.py), which has `EndingWriter` kill what the function started and end the run.

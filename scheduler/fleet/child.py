@@ -1,7 +1,7 @@
 """A child process of a fleet's worker, in which functions run, one at a time.
 
 It begins a run in its row, calls the function, and writes into the row how that ended. What it cannot write, because it
-is killed or the store is unavailable, its main process writes (ending_writer.py).
+is killed or the store is unavailable, its main process writes (unwritten_endings.py).
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from kombu.transport import pgmq  # type: ignore[import-untyped, import-not-foun
 from pgmq import PGMQueue
 
 from ..store.bounded_connection import BoundedConnection
-from .arriving import NO_ENVELOPE, Arriving
 from .broker_connection import SIGNAL_S
+from .malformed_messages import NO_ENVELOPE, DropsMalformed
 from .message import dropped, is_envelope
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
@@ -96,7 +96,7 @@ class Channel(pgmq.Channel):
         """Nothing: `_new_queue` has enabled it."""
 
 
-class Transport(Arriving, pgmq.Transport):
+class Transport(DropsMalformed, pgmq.Transport):
     """Waits for the notification of a message only while it may take one; Kombu's own waits in any case, too long."""
 
     Channel = Channel

@@ -9,7 +9,7 @@ from typing import Any
 
 from kombu.transport import redis  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-from .arriving import MALFORMED, Arriving
+from .malformed_messages import MALFORMED, DropsMalformed
 from .message import dropped
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
@@ -29,7 +29,7 @@ class Channel(redis.Channel):
             return True
 
 
-class Transport(Arriving, redis.Transport):
+class Transport(DropsMalformed, redis.Transport):
     """Takes messages with the channels above."""
 
     Channel = Channel

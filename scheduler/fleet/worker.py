@@ -29,12 +29,12 @@ from ..core.run import Outcome
 from ..executors import outcome
 from ..functions.registry import Registry
 from ..workers import process_tree
-from ..workers.reaper import LOOK_EVERY_US, Reaper
+from ..workers.zombies import LOOK_EVERY_US, Reaper
 from .child import FunctionProcess, UnwrittenError
-from .ending_writer import EndingWriter
 from .message import TASK, Message, dropped, parsed
 from .presence import WorkerPresence
 from .stopping import Stopping
+from .unwritten_endings import EndingWriter
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   celery.worker.request.Request.on_timeout(soft, timeout)   called when Celery has killed a child at the hard limit

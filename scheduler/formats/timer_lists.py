@@ -185,7 +185,7 @@ def as_csv(timers: Sequence[Timer]) -> str:
     return text.getvalue()
 
 
-def record(timer: Timer) -> dict[str, Any]:
+def as_object(timer: Timer) -> dict[str, Any]:
     """A timer as one JSON object of a list."""
     values = _values(timer) | {row.column: row.to_json(getattr(timer, row.name)) for row in ATTRIBUTES}
     return {column: values.get(column) for column in Columns.of_timers([timer]).options}

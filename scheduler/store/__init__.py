@@ -8,7 +8,8 @@
     rows.py                    values to rows, and rows to values
     statements.py              Bulk, Among: one statement for many rows
     timers.py                  TimerTable: adding, editing and removing timers
-    declarations.py            timers that are declared beside their functions
+    declarations.py            reading the timers that are declared beside their functions
+    declaration_sync.py        synchronizing the store with them
     claimed_fires.py           which fire times daemons have claimed already
     runs.py                    RunHistory: runs and the lines that they printed
     log_lines.py               the lines of runs and of calls as one sequence

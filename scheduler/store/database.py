@@ -150,7 +150,7 @@ class Store:
         self.timeout_s = timeout_s
         self._busy_timeout_s = min(busy_timeout_s, timeout_s)
         self._durability = durability
-        #: Told of everything for which a thread may have to wait, see `watched_by`.
+        #: Notified before and after each operation that may block, see `watched_by`.
         self.watch: TransactionWatch = _Unwatched()
         #: To be held for the length of each statement on an `own_connection`.
         self.own_statements: AbstractContextManager[Any] = nullcontext()

@@ -1,299 +1,177 @@
-"""Timers that are declared beside their functions with @engine.timer, and how the store is synchronized with them.
+"""Reading what @engine.timer declares: each declaration becomes a timer, or a fault that names its place.
 
-The store keeps what was declared last, so a changed declaration is distinguished from a manual edit:
-
-    declaration         timer in the store
-    new                 none of that name: it is added, disabled unless declared with `enabled=True`
-                        one of that name: it stays as it is, and is a declared timer from then on
-    unchanged           stays as it is; manual edits survive restarts
-    changed             gets the attributes whose declaration changed; the others stay
-    gone                is disabled, never removed; if it was enabled, a later declaration enables it again
-    wrong               stays as it is, or is not added; the others are brought to the store all the same
+Never here: what they change in the store (declaration_sync.py).
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import SimpleNamespace
 from typing import Any, NamedTuple
-
-from sqlalchemy import Connection, Row, insert, or_, select, tuple_, update
 
 from ..core.attributes import ATTRIBUTES
 from ..core.timer import Environment, Timer
-from ..core.timestamps import EPOCH
-from ..core.triggers import Every
+from ..core.trigger_kinds import TRIGGERS, chosen_kind, listed, plugin_faults, trigger_kinds, trigger_options
+from ..core.triggers import Trigger, TriggerOption
 from ..errors import TimerError
-from .claimed_fires import claimed_by_name
-from .database import Store
-from .declared import DeclarationFault, Declared, DeclaredTimer
+from ..functions.binding import bind
+from ..functions.registry import Registry, TimerDeclaration
+from ..rules import DefaultZone, assumed_zone
 from .rows import timer_columns, timer_of
-from .schema import timers
-from .timers import check_quota, edited_columns, new_columns, stored_timer_of
 
-
-class Effect(StrEnum):
-    """What a declaration, or the lack of one, did to a timer of the store."""
-
-    ADDED = "added"
-    ADOPTED = "adopted"
-    CHANGED = "changed"
-    DISABLED = "disabled"
-    RESUMED = "resumed"
-    ZONE_KEPT = "zone kept"
+#: The option of a trigger that `@engine.timer` takes without its name.
+POSITIONAL = "cron"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What synchronizing did to one timer; `timer` is as the store has it now, `details` names the attributes."""
+class DeclaredTimer:
+    """A timer as it is declared; `assumed` is its zone where the declaration names none, `place` its file and line."""
 
-    effect: Effect
     timer: Timer
-    details: tuple[str, ...] = ()
+    place: str = ""
+    assumed: DefaultZone | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclarationFault:
+    """A declaration that no timer can be made of, and why; `place` is its file and line."""
+
+    function: str
+    name: str
+    environment: str
+    place: str
+    reason: str
 
     def __str__(self) -> str:
-        name, details = repr(self.timer.name), ", ".join(self.details)
-        state = "enabled" if self.timer.enabled else "disabled"
-        match self.effect:
-            case Effect.ADDED:
-                return f"added the timer {name}, {state}" + (f", in {details}" if details else "")
-            case Effect.ADOPTED:
-                return f"the timer {name} already existed and was not changed; the declaration differs in {details}"
-            case Effect.CHANGED:
-                return f"changed the timer {name}, {state}: {details}"
-            case Effect.DISABLED:
-                return f"disabled the timer {name}: it is no longer declared"
-            case Effect.RESUMED:
-                return f"the timer {name} is declared again, {state}" + (f": {details}" if details else "")
-            case Effect.ZONE_KEPT:
-                return (
-                    f"the timer {name} stays in {self.timer.trigger.tz}, as it was declared first; now it would be in "
-                    f"{details}: name its zone in @engine.timer, as in tz={self.timer.trigger.tz!r}"
-                )
+        where = f" ({self.place})" if self.place else ""
+        named = f", timer {self.name!r}" if self.name != self.function else ""
+        return f"@engine.timer of {self.function!r}{named}{where}: {self.reason}"
+
+    @classmethod
+    def of(cls, declared: DeclaredTimer, reason: str) -> DeclarationFault:
+        """Of a declaration that makes a timer, which the store refuses."""
+        timer = declared.timer
+        return cls(timer.function, timer.name, timer.environment.value, declared.place, reason)
 
 
-#: Attributes whose values are not logged.
-_SECRET = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.is_secret)
+class Declared(NamedTuple):
+    """What a registry declares: the timers, and the declarations that are wrong."""
+
+    timers: Sequence[DeclaredTimer]
+    faults: Sequence[DeclarationFault]
 
 
-# From timers to the store
+def declared_timers(registry: Registry, environment: Environment, tz: str | None = None) -> list[Timer]:
+    """The timers that functions declare, by default in `environment` and in the time zone `tz`.
 
-
-class Synchronised(NamedTuple):
-    """What synchronizing has done, and the declarations that it left out; their timers stay as they are."""
-
-    changes: list[Change]
-    faults: list[DeclarationFault]
-
-
-#: Takes what a declaration makes and why the store refuses it, or raises that.
-Refuse = Callable[[DeclaredTimer, TimerError], None]
-
-
-def synchronise(
-    store: Store,
-    declared: Iterable[Timer | DeclaredTimer],
-    environment: Environment,
-    *,
-    now: datetime,
-    quota: int | None = None,
-) -> list[Change]:
-    """Synchronize the store with the timers that the functions of `environment` declare; returns the changes.
-
-    It is one transaction, which waits for that of any other caller, so daemons may start at the same time. Raises
-    TimerQuotaError where an environment would hold more than `quota` timers (0 = no limit, None = that of the rules in
-    force), and TimerError where one never fires again; then nothing is changed.
+    TimerError names the function whose declaration is wrong, or the two functions whose timers have the same name.
     """
-
-    def refuse(_: DeclaredTimer, error: TimerError) -> None:
-        raise error
-
-    wanted = [entry if isinstance(entry, DeclaredTimer) else DeclaredTimer(entry) for entry in declared]
-    with store.writing_and_notifying() as connection:
-        store.acquire_mutex(connection)
-        return _synchronise(connection, Declared(wanted, []), environment, now, quota, refuse)
+    declared = read_declarations(registry, environment, assumed_zone() if tz is None else DefaultZone(tz))
+    for fault in declared.faults:
+        raise TimerError(str(fault))
+    return [entry.timer for entry in declared.timers]
 
 
-def synchronise_valid(
-    store: Store, declared: Declared, environment: Environment, *, now: datetime, quota: int | None
-) -> Synchronised:
-    """The same, but a declaration that is wrong, or one timer too many, is left out and does not stop the others."""
-    faults = list(declared.faults)
-    with store.writing_and_notifying() as connection:
-        store.acquire_mutex(connection)
-        changes = _synchronise(connection, declared, environment, now, quota, _collecting(faults))
-    return Synchronised(changes, faults)
-
-
-def declaration_faults(
-    store: Store, declared: Declared, environment: Environment, *, now: datetime, quota: int | None
-) -> list[DeclarationFault]:
-    """What `synchronise_valid` would leave out; nothing is changed."""
-    faults = list(declared.faults)
-    with contextlib.suppress(_UndoneError), store.writing() as connection:
-        _synchronise(connection, declared, environment, now, quota, _collecting(faults))
-        raise _UndoneError
-    return faults
-
-
-class _UndoneError(Exception):
-    """Ends a transaction whose writes are not wanted."""
-
-
-def _collecting(faults: list[DeclarationFault]) -> Refuse:
-    return lambda declared, error: faults.append(DeclarationFault.of(declared, str(error)))
-
-
-def _synchronise(
-    connection: Connection,
-    declared: Declared,
-    environment: Environment,
-    now: datetime,
-    quota: int | None,
-    refuse: Refuse,
-) -> list[Change]:
-    wanted = {(entry.timer.environment.value, entry.timer.name): entry for entry in declared.timers}
-    rows = _lock_rows(connection, wanted, environment)
-    present = {(row.environment, row.name) for row in rows}
-    changes: list[Change] = []
-    # What is no longer declared goes first: it makes room for a function that was renamed.
-    for row in rows:
-        if (row.environment, row.name) not in wanted and not _may_be_faulty(row, declared.faults):
-            changes += _suspend(connection, row)
-    new = [entry for key, entry in wanted.items() if key not in present]
-    added = _add(connection, new, environment, now, quota, refuse)
-    for row in rows:
-        if entry := wanted.get((row.environment, row.name)):
-            try:
-                changes += _apply(connection, row, entry, environment, now)
-            except TimerError as error:
-                refuse(entry, error)
-    return [*added, *changes]
-
-
-def _may_be_faulty(row: Row[Any], faults: Iterable[DeclarationFault]) -> bool:
-    """Whether a timer without a declaration may be one whose declaration is wrong: it goes on as it was."""
-    return any((row.environment, row.name) == (fault.environment, fault.name) for fault in faults) or any(
-        row.function == fault.function for fault in faults
-    )
-
-
-def _add(
-    connection: Connection,
-    new: Sequence[DeclaredTimer],
-    environment: Environment,
-    now: datetime,
-    quota: int | None,
-    refuse: Refuse,
-) -> list[Change]:
-    changes = []
-    claimed = claimed_by_name(connection, now) if new else {}
-    for entry in new:
+def read_declarations(registry: Registry, environment: Environment, zone: DefaultZone) -> Declared:
+    """The timers that functions declare, by default in `environment` and in a zone; one that is wrong is a fault."""
+    declared: dict[tuple[str, str], DeclaredTimer] = {}
+    faults: list[DeclarationFault] = []
+    for declaration in registry.timers:
         try:
-            row = new_columns(entry.timer, now, claimed) | _declared(entry.timer, environment)
-            check_quota(connection, [entry.timer], quota)
-        except TimerError as error:
-            refuse(entry, error)
+            read = _declared(registry, declaration, environment, zone)
+        except Exception as error:  # options are any values, and kinds of triggers come from other packages too
+            faults.append(_fault(declaration, environment, str(error) or type(error).__name__))
             continue
-        connection.execute(insert(timers), row)
-        changes.append(Change(Effect.ADDED, entry.timer, (str(entry.assumed),) if entry.assumed else ()))
-    return changes
+        other = declared.setdefault((read.timer.environment, read.timer.name), read)
+        if other is not read:
+            reason = (
+                f"{other.timer.function!r} declares a timer {read.timer.name!r} too; "
+                "give one of them another name, as in name='nightly'"
+            )
+            faults.append(DeclarationFault.of(read, reason))
+    return Declared(list(declared.values()), faults)
 
 
-def _lock_rows(connection: Connection, keys: Iterable[tuple[str, str]], environment: Environment) -> Sequence[Row[Any]]:
-    """The rows of timers that are declared, or were; locked in the order of their ids, as all transactions do it."""
-    named = tuple_(timers.c.environment, timers.c.name).in_(list(keys))
-    query = select(timers).where(or_(named, timers.c.declared_in == environment)).order_by(timers.c.id)
-    return connection.execute(query.with_for_update(key_share=True)).all()
+def as_data(declared: Declared) -> dict[str, Any]:
+    """What is declared as values that JSON knows, for another process."""
+    return {
+        "timers": [[timer_columns(entry.timer), entry.place, entry.assumed] for entry in declared.timers],
+        "faults": [asdict(fault) for fault in declared.faults],
+    }
 
 
-def _suspend(connection: Connection, row: Row[Any]) -> list[Change]:
-    """Disable a timer that is no longer declared."""
-    if row.suspended is not None:
-        return []
-    _write(connection, row, {"suspended": row.enabled, "enabled": False, "next_fire_at": None})
-    return [Change(Effect.DISABLED, replace(timer_of(row), enabled=False))] if row.enabled else []
+def from_data(values: Mapping[str, Any]) -> Declared:
+    """What another process has declared."""
+    entries = [
+        DeclaredTimer(timer_of(SimpleNamespace(**columns)), place, assumed and DefaultZone(*assumed))
+        for columns, place, assumed in values["timers"]
+    ]
+    return Declared(entries, [DeclarationFault(**fault) for fault in values["faults"]])
 
 
-def _apply(
-    connection: Connection, row: Row[Any], entry: DeclaredTimer, environment: Environment, now: datetime
-) -> list[Change]:
-    """Write what a declaration changes of a timer of the store."""
-    stored = timer_of(row)
-    if row.declaration is None:
-        timer = entry.timer
-        _write(connection, row, _declared(timer, environment))
-        differing = tuple(name for name in _differing(_attributes(stored), _attributes(timer)) if name != "enabled")
-        return [Change(Effect.ADOPTED, stored, differing)] if differing else []
-    timer = _in_its_zone(row, entry)
-    declared = _declared(timer, environment)
-    kept_zone = [] if timer is entry.timer else [Change(Effect.ZONE_KEPT, timer, (str(entry.assumed),))]
-    changes = _changes(row, stored, timer)
-    if changes or row.declaration != declared["declaration"] or row.suspended is not None:
-        edited = edited_columns(connection, stored_timer_of(row), changes, now) if changes else {}
-        _write(connection, row, declared | edited)
-    details = tuple(
-        _change_text(name, getattr(stored, name), value) for name, value in changes.items() if name != "enabled"
+def _fault(declaration: TimerDeclaration, environment: Environment, reason: str) -> DeclarationFault:
+    name, its = (declaration.options.get(key) for key in ("name", "environment"))
+    return DeclarationFault(
+        declaration.function,
+        name if isinstance(name, str) else declaration.function,
+        str(its) if isinstance(its, str) else environment.value,
+        declaration.place,
+        reason,
     )
-    if row.suspended is not None:
-        return [Change(Effect.RESUMED, replace(stored, **changes), details), *kept_zone]
-    return [*([Change(Effect.CHANGED, replace(stored, **changes), details)] if changes else []), *kept_zone]
 
 
-def _in_its_zone(row: Row[Any], entry: DeclaredTimer) -> Timer:
-    """The declared timer; where only the zone of this machine is assumed for it, in the zone that it was given once.
-
-    So a store that is moved to another machine, or was written by a version that assumed another zone, fires as before.
-    """
-    timer = entry.timer
-    tz = json.loads(row.declaration).get("trigger", {}).get("tz")
-    if entry.assumed is None or not entry.assumed.is_of_machine or not tz or tz == timer.trigger.tz:
-        return timer
-    trigger = timer.trigger
-    return replace(timer, trigger=type(trigger).from_options({**trigger.option_values(), "tz": tz}))
-
-
-def _changes(row: Row[Any], stored: Timer, timer: Timer) -> dict[str, Any]:
-    """The attributes whose declaration changed, and that the timer does not have yet."""
-    has, wanted = _attributes(stored), _attributes(timer)
-    redeclared = _differing(json.loads(row.declaration), wanted)
-    changes = {name: getattr(timer, name) for name in redeclared if has[name] != wanted[name]}
-    if row.suspended and "enabled" not in redeclared and not stored.enabled:
-        changes["enabled"] = True
-    return changes
+def _declared(
+    registry: Registry, declaration: TimerDeclaration, environment: Environment, zone: DefaultZone
+) -> DeclaredTimer:
+    given = {_SYNONYMS.get(name, name): value for name, value in declaration.options.items()}
+    if len(given) < len(declaration.options):
+        raise TimerError(f"an option is given twice, under two names: {', '.join(sorted(declaration.options))}")
+    options: dict[str, Any] = {"name": declaration.function, "environment": environment, **given}
+    names_none = options.get("tz") is None
+    trigger = _trigger(declaration.schedule, options, zone.name)
+    timer = Timer(function=declaration.function, trigger=trigger, **_options(options))
+    bind(registry.get(declaration.function), timer.params)
+    assumed = zone if names_none and zone.whose and trigger.tz is not None else None
+    return DeclaredTimer(timer, declaration.place, assumed)
 
 
-def _write(connection: Connection, row: Row[Any], values: Mapping[str, Any]) -> None:
-    revised = {**values, "revision": timers.c.revision + 1}
-    connection.execute(update(timers).where(timers.c.id == row.id).values(revised))
+def _trigger(schedule: str | None, options: dict[str, Any], default_tz: str) -> Trigger:
+    """The trigger of a declaration; its options are removed from `options`."""
+    kinds = _kinds(options)
+    named = [option.name for option in trigger_options(kinds) if option.name != POSITIONAL]
+    given = {name: options.pop(name) for name in named if name in options}
+    values = {"tz": default_tz, POSITIONAL: schedule, **given}
+    kind = chosen_kind(values, kinds)
+    if kind is None:
+        raise TimerError(
+            f"give {listed([kind.options[0].noun for kind in kinds], 'or')}, "
+            f"as in {listed([_example(kind.options[0]) for kind in kinds], 'or')}"
+        )
+    return kind.from_options(values)
 
 
-def _declared(timer: Timer, environment: Environment) -> dict[str, Any]:
-    """The columns that hold the declaration of a timer."""
-    declaration = json.dumps(_attributes(timer), ensure_ascii=False, sort_keys=True)
-    return {"declared_in": environment.value, "declaration": declaration, "suspended": None}
+def _kinds(options: Mapping[str, Any]) -> Sequence[type[Trigger]]:
+    """The built-in kinds of triggers, and those of other packages where a declaration has an unknown option."""
+    built_in = list(TRIGGERS.values())
+    known = {option.name for option in trigger_options(built_in)} | _KNOWN
+    return built_in if options.keys() <= known else trigger_kinds()
 
 
-def _attributes(timer: Timer) -> dict[str, Any]:
-    """A declaration as a JSON object, by attribute; its anchor is 1970, as the store sets another one."""
-    trigger = timer.trigger.anchored(EPOCH)
-    columns = timer_columns(timer)
-    for name in ("name", "environment", "trigger_kind", "trigger"):
-        del columns[name]
-    return {"trigger": {"kind": trigger.stored()[0], **trigger.as_json()}, **columns}
+def _example(option: TriggerOption) -> str:
+    """An option as it is written in a declaration."""
+    return f'"{option.example}"' if option.name == POSITIONAL else f"{option.name}={option.read(option.example)!r}"
 
 
-#: The values of attributes that a declaration of an older version lacks.
-_DEFAULTS = _attributes(Timer(name="t", function="f", trigger=Every(1)))
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := options.keys() - _KNOWN:
+        of_triggers = [option.name for option in trigger_options(trigger_kinds()) if option.name != POSITIONAL]
+        message = f"there is no option {min(unknown)!r}; options are {', '.join([*of_triggers, *sorted(_KNOWN)])}"
+        raise TimerError("; ".join([message, *plugin_faults()]))
+    return dict(options)
 
 
-def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    return [name for name, value in now.items() if before.get(name, _DEFAULTS[name]) != value]
-
-
-def _change_text(name: str, before: Any, now: Any) -> str:
-    return name if name in _SECRET else f"{name} {before} → {now}"
+#: The attributes that are options of a declaration; its function is the one that it decorates.
+_KNOWN = frozenset(attribute.name for attribute in ATTRIBUTES) - {"function"}
+#: What lists call them: `limit`, `breaker`, `jitter` …
+_SYNONYMS = {name: attribute.name for attribute in ATTRIBUTES for name in attribute.names}

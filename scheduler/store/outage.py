@@ -14,7 +14,7 @@ STEADY_S = 5.0
 
 
 class Outage:
-    """Told at every attempt whether `what` answered, "the store" or "the broker"; these are `retry_s` apart."""
+    """The callers report each attempt, `retry_s` apart: whether `what`, "the store" or "the broker", answered."""
 
     def __init__(self, what: str, log: logging.Logger, clock: Clock, *, retry_s: float) -> None:
         self._what, self._log, self._clock, self._retry_s = what, log, clock, retry_s

@@ -53,7 +53,7 @@ timers = Table(
     # Grows with every edit, so that a daemon reads the timer again.
     Column("revision", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # The environment whose functions declare the timer, and their last declaration; see declarations.py.
+    # The environment whose functions declare the timer, and their last declaration; see declaration_sync.py.
     Column("declared_in", Text),
     Column("declaration", Text),
     # Not null while the declaration is gone: whether the timer was enabled before.

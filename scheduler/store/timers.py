@@ -34,7 +34,7 @@ class StoredTimer:
     breaker: Breaker
     next_fire: datetime | None
     created_at: datetime
-    #: The environment whose functions declare it, and whether they no longer do; see declarations.py.
+    #: The environment whose functions declare it, and whether they no longer do; see declaration_sync.py.
     declared_in: str | None = None
     has_vanished: bool = False
 

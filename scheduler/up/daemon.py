@@ -28,7 +28,7 @@ from .orders import Orders
 from .request import UpRequest
 from .run_reports import ReportingListener, RunReporter, make_reporter
 from .stop_signals import SECOND_SIGNAL
-from .told import Told
+from .supervisor_messages import SupervisorMessages
 
 if TYPE_CHECKING:
     from ..metrics import Metrics
@@ -53,8 +53,8 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
         running = executors(project, served, request.preview_source(project), store, stack)
         warn_of_threads(running)
         metrics = stack.enter_context(collected_metrics()) if handover.metrics_listener is not None else None
-        told = Told(store, project, stack.enter_context(call_log(store, project)), channel, metrics)
-        orders.on_message = told.take
+        messages = SupervisorMessages(store, project, stack.enter_context(call_log(store, project)), channel, metrics)
+        orders.on_message = messages.take
         endpoint = None
         if metrics and handover.metrics_listener is not None:
             listener = stack.enter_context(socket.socket(fileno=handover.metrics_listener))
@@ -67,7 +67,7 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
         orders.wait_to_fire()
         log_changes()
         status = server.serve(DaemonInBackground(daemon))
-        told.wait_for_last_lines(orders)
+        messages.wait_for_last_lines(orders)
         return status
 
 

@@ -17,8 +17,8 @@ from ..formats.error_text import explained
 from ..functions.registry import Registry
 from ..project.project import Project
 from ..store.database import Store
-from ..store.declarations import Change, Effect, Synchronised, synchronise_valid
-from ..store.declared import as_data, from_data, read_declarations
+from ..store.declaration_sync import Change, Effect, Synchronised, synchronise_valid
+from ..store.declarations import as_data, from_data, read_declarations
 
 #: Declarations as values that JSON knows.
 Reported = Mapping[str, Any]
@@ -72,7 +72,7 @@ def log_synchronised(done: Synchronised, target: str, log: logging.Logger) -> No
         log.log(level, "%s: %s%s", target, change, _next_step(change))
 
 
-_SURPRISING = {Effect.ADOPTED, Effect.DISABLED, Effect.ZONE_KEPT}
+_SURPRISING = {Effect.ALREADY_THERE, Effect.DISABLED, Effect.ZONE_KEPT}
 
 
 def _next_step(change: Change) -> str:

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .place import Place
 from .process import ChildProcess
+from .replacement import Place
 
 #: How long the start waits for a preview.
 PREVIEW_S = 60.0
@@ -79,7 +79,7 @@ class Generation:
         """The processes that a start waits for."""
         webs = [*self._webs, *filter(None, [self._preview])]
         loading = [place for place in webs if place.coming is not None and not place.coming.loaded]
-        return ", ".join(place.care.name for place in loading or [self._daemon])
+        return ", ".join(place.policy.name for place in loading or [self._daemon])
 
     @property
     def failed(self) -> ChildProcess | None:
@@ -96,7 +96,7 @@ class Generation:
         coming = [(place, place.coming) for place in self._needed if place.coming is not None]
         # One that waits for the others is not the late one.
         working = [(place, one) for place, one in coming if one.may_start or not (one.loaded or place is self._daemon)]
-        return any(now - one.began_at > place.care.load_s for place, one in working)
+        return any(now - one.began_at > place.policy.load_s for place, one in working)
 
     @property
     def _needed(self) -> list[Place]:

@@ -12,8 +12,8 @@ from ..functions.source_snapshot import SourceSnapshot, take_snapshot
 from ..project.preview_sources import PreviewSource
 from ..project.settings import Settings
 from .generation import Generation
-from .place import Care, Place
 from .process import ChildProcess
+from .replacement import Place, WatchPolicy
 from .request import UpRequest
 from .sockets import Sockets
 
@@ -83,7 +83,7 @@ class Launch:
             )
 
         grown = self._settings.web_memory_mb * _MB
-        return Place(Care(name, WEB_SILENCE_S, self._load_s, grown_bytes=grown), start)
+        return Place(WatchPolicy(name, WEB_SILENCE_S, self._load_s, grown_bytes=grown), start)
 
     def _daemon(self, is_new: bool, sources: SourceSnapshot | None) -> Place:
         def start(is_first: bool) -> ChildProcess:
@@ -94,7 +94,7 @@ class Launch:
                 metrics_listener=self._sockets.metrics,
             )
 
-        return Place(Care("the daemon", DAEMON_SILENCE_S, self._daemon_load_s, overlaps=False), start)
+        return Place(WatchPolicy("the daemon", DAEMON_SILENCE_S, self._daemon_load_s, overlaps=False), start)
 
     def _service(self, is_new: bool, sources: SourceSnapshot | None) -> Place:
         def start(is_first: bool) -> ChildProcess:
@@ -107,8 +107,8 @@ class Launch:
                 declares=is_first,
             )
 
-        care = Care("the service", DAEMON_SILENCE_S, self._load_s + self._daemon_load_s, overlaps=False)
-        return Place(care, start)
+        policy = WatchPolicy("the service", DAEMON_SILENCE_S, self._load_s + self._daemon_load_s, overlaps=False)
+        return Place(policy, start)
 
     @property
     def _daemon_load_s(self) -> float:
@@ -145,4 +145,4 @@ class Launch:
             )
 
         grown = settings.web_memory_mb * _MB
-        return Place(Care("the preview", WEB_SILENCE_S, self._load_s, grown_bytes=grown), start)
+        return Place(WatchPolicy("the preview", WEB_SILENCE_S, self._load_s, grown_bytes=grown), start)

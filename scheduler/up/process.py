@@ -53,8 +53,8 @@ class ChildProcess:
     may_start = False
     #: Whether it was told to fire timers.
     may_fire = False
-    #: How often it was told to stop: once, or twice for at once.
-    told = 0
+    #: How many orders to stop it was sent: the second one means at once.
+    stop_orders = 0
     #: For how long its answer to a ping has been missing.
     silent_s = 0.0
     _ping_at = 0.0
@@ -201,7 +201,7 @@ class ChildProcess:
         """
         if self._status is None and self._has_ended():
             # Before it is reaped, so that its pid still is the number of its group.
-            if self.is_killed or not self.told:
+            if self.is_killed or not self.stop_orders:
                 self._signal_group()
             self._status = self._process.poll()
             self.receive()
@@ -222,8 +222,8 @@ class ChildProcess:
     def tell_to_stop(self, how: str) -> None:
         """Order it to stop: `stop` or `replaced` at most once, then `at once`."""
         wanted = 2 if how == "at once" else 1
-        if self.told < wanted:
-            self.told = wanted
+        if self.stop_orders < wanted:
+            self.stop_orders = wanted
             self.send(stop=how)
 
     def kill(self) -> None:

@@ -123,7 +123,7 @@ class Supervisor:
         elapsed_s, self._looked_at = now - self._looked_at, now
         for process in processes:
             self._take_messages(process)
-            if process.exit_status() is None and (process.ready is not None or process.told):
+            if process.exit_status() is None and (process.ready is not None or process.stop_orders):
                 process.look(now, elapsed_s)
         reap_orphans({process.pid for process in processes})
         self._lines.report_dropped()
@@ -238,7 +238,7 @@ class Supervisor:
             self._begin(", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else ""))
 
     def _report_replaced(self, serving: Generation) -> None:
-        names = [place.care.name for place in serving.places for _ in range(place.take_replaced())]
+        names = [place.policy.name for place in serving.places for _ in range(place.take_replaced())]
         if names:
             self._tell_daemon(replaced=names)
 

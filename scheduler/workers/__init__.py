@@ -18,8 +18,8 @@
     worker_clock.py   the clocks of that program, which no function can set
     run_output.py     what a run prints, cut into lines
     process_state.py  what the process has in one copy, put back after each run
-    reaper.py         the worker as the reaper of its descendants
-    unended.py        killed processes that the kernel cannot end yet
+    zombies.py        the worker as the reaper of its descendants
+    killed_processes.py  killed processes that the kernel cannot end yet
     run_threads.py    which run a thread belongs to
     process_tree.py   killing a process with all its descendants; dying with the daemon
     niceness.py       lower priority for workers that start or run for long

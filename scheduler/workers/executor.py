@@ -24,12 +24,12 @@ from ..functions.loading import split_target
 from ..functions.source_snapshot import SourceSnapshot, current, sources_of
 from . import process_tree
 from .hand_out import BLOCKED_S, HandOut
+from .killed_processes import SAY_AFTER_S, killed_processes
 from .loading import LOAD_TIMEOUT_S
 from .pool_size import PoolSize
 from .queue import LONG_S, SLOW_WAITS_S, TaskQueue
 from .results import Results
 from .silence import ANSWER_S, LOOK_EVERY_S, SUSPECT_S, Silence
-from .unended import SAY_AFTER_S, unended
 from .worker import SETTLED_S, WorkerProcess
 from .worker_messages import ProtocolError
 
@@ -121,8 +121,8 @@ class ProcessExecutor:
             ):
                 # A kill takes milliseconds: what became due meanwhile comes before the next one.
                 break
-        if unended:
-            unended.look(now)
+        if killed_processes:
+            killed_processes.look(now)
         self._dispatch()
         self._resize_pool(now)
         # Where no other one serves, a worker that starts has nobody to yield to.
@@ -143,7 +143,7 @@ class ProcessExecutor:
             checks.append(SLOW_WAITS_S)
         if self._begins_no_more and (self._queue or any(worker.has_more_behind() for worker in self._workers)):
             checks.append(SETTLED_S)
-        if unended:
+        if killed_processes:
             checks.append(SAY_AFTER_S)
         count, is_waited_for = len(self._workers), bool(self._queue)
         if (change_s := self._pool_size.next_change_s(count, is_waited_for=is_waited_for, now=now)) is not None:

@@ -34,10 +34,10 @@ from ..functions.tracebacks import from_users_frame
 from . import process_tree, protocol
 from .process_state import ProcessState
 from .progress_cell import ProgressCell
-from .reaper import LOOK_EVERY_US, Reaper, become_reaper
 from .run_output import RunOutput, RunRecords
 from .worker_clock import monotonic_us
 from .worker_messages import Sender
+from .zombies import LOOK_EVERY_US, Reaper, become_reaper
 
 
 def main() -> None:

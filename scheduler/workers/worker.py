@@ -19,11 +19,11 @@ from ..core.run import Outcome, Task
 from ..executors import PlainSuccesses
 from . import niceness, process_tree, protocol, worker_messages, worker_start
 from .chunk import Chunk, wall_offset_us
+from .killed_processes import killed_processes
 from .loading import Loading
 from .protocol import PackedEnding, PackedLine
 from .queue import LONG_S
 from .silence import Silence
-from .unended import unended
 from .worker_lines import WorkerLines
 from .worker_messages import Broken, Done, Ended, ProtocolError, Ready
 
@@ -375,7 +375,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """Kill the worker and its descendants now; one that the kernel cannot end yet is waited for later."""
         if not process_tree.kill(self._process, self.mark):
-            unended.add(self._process, self._clock.monotonic())
+            killed_processes.add(self._process, self._clock.monotonic())
 
     def read_raw_output(self) -> None:
         """Read what was written to the descriptors 1 and 2 until the worker died."""

@@ -54,7 +54,7 @@ def release(daemon: Daemon) -> None:
     """Close the descriptors that the kernel closes when a process ends."""
     daemon._sleeper.close()
     daemon._wake_socket.close()
-    daemon._presence.close()
+    daemon._session_lock.close()
 
 
 class Service:

@@ -16,8 +16,8 @@ from scheduler.engine import Engine
 from scheduler.project.settings import read_settings
 from scheduler.rules import LEANCLOUD, STANDARD, DefaultZone, assumed_quota, assumed_zone, rules_in_force
 from scheduler.store.database import Store
-from scheduler.store.declarations import synchronise, synchronise_valid
-from scheduler.store.declared import read_declarations
+from scheduler.store.declaration_sync import synchronise, synchronise_valid
+from scheduler.store.declarations import read_declarations
 from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CLOUD, CommandLine
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import update
 
-from scheduler.claims.presence import holders_of_locks
+from scheduler.claims.session_lock import holders_of_locks
 from scheduler.core.timer import Environment
 from scheduler.daemon.loop import Daemon
 from scheduler.store.database import Store
@@ -46,7 +46,7 @@ def begin_runs(service: Service, *, seconds: int = 10, **options: object) -> Non
 def lose_session(daemon: Daemon | None, store: Store) -> None:
     """End a daemon's own session, and wait until the server has released its lock."""
     assert daemon is not None
-    daemon._presence.close()
+    daemon._session_lock.close()
 
     def is_gone() -> bool:
         with store.reading() as connection:

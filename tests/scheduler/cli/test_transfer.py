@@ -71,7 +71,7 @@ def read(text: str) -> list[Timer]:
 def test_an_exported_list_imports_the_same_timers(some: list[Timer]) -> None:
     """As CSV and as JSON, for every valid timer."""
     assert read(timer_lists.as_csv(some)) == some
-    assert read(json.dumps([timer_lists.record(timer) for timer in some], indent=2)) == some
+    assert read(json.dumps([timer_lists.as_object(timer) for timer in some], indent=2)) == some
 
 
 @pytest.mark.parametrize(

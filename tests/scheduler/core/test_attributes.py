@@ -19,8 +19,8 @@ from scheduler.engine import Engine
 from scheduler.formats import timer_lists
 from scheduler.formats.json import timer_json
 from scheduler.store.database import Store
-from scheduler.store.declarations import synchronise
-from scheduler.store.declared import declared_timers
+from scheduler.store.declaration_sync import synchronise
+from scheduler.store.declarations import declared_timers
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CommandLine
@@ -76,7 +76,7 @@ def test_an_attribute_is_a_column_of_lists(row: Attribute) -> None:
     """In CSV and in JSON, under its name and its synonyms; the help of `timers import` names it."""
     timer = changed(row)
     assert row.column in timer_lists.COLUMNS
-    for text in (timer_lists.as_csv([timer]), json.dumps([timer_lists.record(timer)])):
+    for text in (timer_lists.as_csv([timer]), json.dumps([timer_lists.as_object(timer)])):
         for name in (row.column, *row.synonyms):
             read = timer_lists.read(
                 text.replace(row.column, name, 1), environment=Environment.PRODUCTION, tz="UTC", limit_s=15.0

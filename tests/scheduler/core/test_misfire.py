@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.misfire import MisfirePolicy, Missed, due
+from scheduler.core.misfire import Misfired, MisfirePolicy, due
 from scheduler.core.triggers import Cron, Every
 from tests.scheduler.scripted_service import START
 
@@ -57,12 +57,14 @@ def test_what_is_on_time_always_runs(period: int, late: int, policy: MisfirePoli
 @pytest.mark.parametrize(
     ("policy", "runs", "misfired"),
     [
-        (MisfirePolicy.FIRE_ONCE, [at(30)], Missed(at(10), at(20), 2)),
+        (MisfirePolicy.FIRE_ONCE, [at(30)], Misfired(at(10), at(20), 2)),
         (MisfirePolicy.FIRE_ALL, [at(10), at(20), at(30)], None),
-        (MisfirePolicy.SKIP, [], Missed(at(10), at(30), 3)),
+        (MisfirePolicy.SKIP, [], Misfired(at(10), at(30), 3)),
     ],
 )
-def test_what_was_missed_goes_by_the_policy(policy: MisfirePolicy, runs: list[object], misfired: Missed | None) -> None:
+def test_what_was_missed_goes_by_the_policy(
+    policy: MisfirePolicy, runs: list[object], misfired: Misfired | None
+) -> None:
     """A timer with a period of 10 s after 39 s without a daemon."""
     divided = due(Every(10, anchor=START), at(10), at(39), policy)
     assert (list(divided.fire_times), divided.misfired, divided.next_fire) == (runs, misfired, at(40))
@@ -72,7 +74,7 @@ def test_fire_once_lets_a_fire_on_time_stand_in_for_the_missed_ones() -> None:
     """Yesterday's report is not sent a moment before today's."""
     divided = due(Every(10, anchor=START), at(10), at(31), MisfirePolicy.FIRE_ONCE)
     assert list(divided.fire_times) == [at(30)]
-    assert divided.misfired == Missed(at(10), at(20), 2)
+    assert divided.misfired == Misfired(at(10), at(20), 2)
 
 
 def test_fire_all_is_capped_at_the_latest() -> None:

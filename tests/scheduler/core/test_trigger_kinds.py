@@ -22,7 +22,7 @@ from scheduler.engine import Engine
 from scheduler.errors import TimerError
 from scheduler.formats import timer_lists
 from scheduler.store.database import Store
-from scheduler.store.declared import declared_timers
+from scheduler.store.declarations import declared_timers
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler

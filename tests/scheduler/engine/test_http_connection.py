@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scheduler.engine import Engine, http_arrival, http_connection, http_server
+from scheduler.engine import Engine, http_connection, http_server, http_speed
 from scheduler.engine.failures import TOO_LARGE
 from scheduler.engine.http_server import MAX_CONNECTIONS, MAX_HEADER_BYTES, Capacity, EngineServer, _connection_limit
 from tests.scheduler.engine.real_server import serving
@@ -202,9 +202,9 @@ def test_a_request_with_a_sound_host_is_answered(head: str) -> None:
 @pytest.mark.parametrize("start", [HEAD, HEAD + "Content-Length: 1000\n\n"])
 def test_a_request_that_arrives_too_slowly_is_cut(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its headers or in its body."""
-    monkeypatch.setattr(http_arrival, "HEAD_S", 0.2)
-    monkeypatch.setattr(http_arrival, "WINDOW_S", 0.2)
-    monkeypatch.setattr(http_arrival, "MIN_SPEED", 1_000)
+    monkeypatch.setattr(http_speed, "HEAD_S", 0.2)
+    monkeypatch.setattr(http_speed, "WINDOW_S", 0.2)
+    monkeypatch.setattr(http_speed, "MIN_SPEED", 1_000)
     with serving(engine()) as url, connected(url) as client:
         client.sendall(wire(start))
         began = time.monotonic()

@@ -19,13 +19,13 @@ from scheduler.engine import (
     Engine,
     HttpsRedirectMiddleware,
     body,
-    http_arrival,
     http_connection,
     http_listener,
     http_server,
+    http_speed,
 )
-from scheduler.engine.http_arrival import HEAD_S, WHOLE_S, WINDOW_S, Arrival
 from scheduler.engine.http_server import Capacity, EngineServer
+from scheduler.engine.http_speed import HEAD_S, WHOLE_S, WINDOW_S, Arrival
 from scheduler.engine.request import FORM_LIMIT_BYTES
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.test_http_connection import connected, read, wire
@@ -305,8 +305,8 @@ def _is_open(client: socket.socket) -> bool:
 
 def test_an_answer_is_read_as_fast_as_a_request_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that reads a byte now and then holds neither a thread of the site nor what was written for it."""
-    monkeypatch.setattr(http_arrival, "WINDOW_S", 0.3)
-    monkeypatch.setattr(http_arrival, "MIN_SPEED", 100_000)
+    monkeypatch.setattr(http_speed, "WINDOW_S", 0.3)
+    monkeypatch.setattr(http_speed, "MIN_SPEED", 100_000)
 
     def site(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
@@ -340,8 +340,8 @@ def test_an_answer_is_read_as_fast_as_a_request_is_sent(monkeypatch: pytest.Monk
 
 def test_a_slow_body_is_cut_by_the_server(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Megabytes at once and a byte now and then, and headers that never end."""
-    monkeypatch.setattr(http_arrival, "HEAD_S", 0.3)
-    monkeypatch.setattr(http_arrival, "WINDOW_S", 0.3)
+    monkeypatch.setattr(http_speed, "HEAD_S", 0.3)
+    monkeypatch.setattr(http_speed, "WINDOW_S", 0.3)
     with serving(engine) as url, connected(url) as body_client, connected(url) as head_client:
         body_client.sendall(head("/upload", {"Content-Length": str(8 * MB)}) + b"x" * (4 * MB))
         head_client.sendall(b"POST / HTTP/1.1\r\nA: ")

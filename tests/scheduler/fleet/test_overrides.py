@@ -48,7 +48,7 @@ METHODS = {
     "kombu.transport.pgmq:Channel._pgmq_messages_to_python": "17163e1bbb7c",
     "kombu.transport.pgmq:_NotifyWaiter.wait": "9a792136e7c6",
     "kombu.transport.pgmq:_NotifyWaiter._ensure_conn": "ae81cce2e25d",
-    # redis_transport.py, arriving.py
+    # redis_transport.py, malformed_messages.py
     "kombu.transport.redis:Channel._brpop_read": "c42518699709",
     "kombu.transport.virtual.base:Transport._deliver": "799e242f3ec5",
     # worker.py

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
 from scheduler.claims.leases import GIVEN_UP, Lease
-from scheduler.claims.presence import Presence
+from scheduler.claims.session_lock import SessionLock
 from scheduler.clock import ManualClock
 from scheduler.core import breaker
 from scheduler.core.breaker import BreakerPolicy, Verdict
@@ -165,7 +165,7 @@ def test_a_daemon_whose_lease_is_lost_adopts_no_run(service: Service, clock: Man
     clock.advance(10)
     dying.step()
     kill(dying, service.store)
-    with closing(Presence(service.store)) as presence:
+    with closing(SessionLock(service.store)) as presence:
         lost = Lease(service.store, presence, fleet=[Environment.PRODUCTION])
         lost.register(clock.now(), 1)
         with service.store.writing() as connection:

@@ -13,8 +13,8 @@ from scheduler.engine import Engine
 from scheduler.errors import TimerError
 from scheduler.rules import DefaultZone
 from scheduler.store.database import Store
-from scheduler.store.declarations import Synchronised, declaration_faults, synchronise_valid
-from scheduler.store.declared import read_declarations
+from scheduler.store.declaration_sync import Synchronised, declaration_faults, synchronise_valid
+from scheduler.store.declarations import read_declarations
 from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler
 from tests.scheduler.scripted_service import START

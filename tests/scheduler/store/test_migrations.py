@@ -23,7 +23,7 @@ from scheduler.core.triggers import Cron, Every
 from scheduler.errors import DuplicateTimerError, StoreUnavailableError, StoreVersionError
 from scheduler.store import schema
 from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, known_versions
-from scheduler.store.declarations import synchronise
+from scheduler.store.declaration_sync import synchronise
 from scheduler.store.log_lines import LineFilter, LogLines
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.run import Outcome
-from scheduler.workers import unended as unended_module
+from scheduler.workers import killed_processes as module
 from scheduler.workers.executor import ProcessExecutor
-from scheduler.workers.unended import SAY_AFTER_S, Unended
+from scheduler.workers.killed_processes import SAY_AFTER_S, KilledProcesses
 from tests.scheduler.up_process import children, living
 from tests.scheduler.workers.test_executor import pids_in, run, task
 from tests.scheduler.workers.test_hostile_functions import endings_of, ready, turn
@@ -124,17 +124,17 @@ def test_ended_orphans_do_not_stay_as_zombies(executor: ProcessExecutor) -> None
 
 def test_a_killed_process_that_has_not_ended_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """And forgotten when it has ended."""
-    unended = Unended()
+    killed_processes = KilledProcesses()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        unended.add(process, 100.0)
-        unended.look(100.0 + SAY_AFTER_S / 2)
+        killed_processes.add(process, 100.0)
+        killed_processes.look(100.0 + SAY_AFTER_S / 2)
         assert not caplog.text
-        unended.look(100.0 + SAY_AFTER_S)
-        unended.look(100.0 + 2 * SAY_AFTER_S)
+        killed_processes.look(100.0 + SAY_AFTER_S)
+        killed_processes.look(100.0 + 2 * SAY_AFTER_S)
         assert caplog.text.count(f"process {process.pid} was killed 5 s ago and has not ended") == 1
-        assert len(unended) == 1
+        assert len(killed_processes) == 1
         process.kill()
         process.wait()
-    unended.look(200.0)
-    assert len(unended) == 0
-    assert len(unended_module.unended) == 0
+    killed_processes.look(200.0)
+    assert len(killed_processes) == 0
+    assert len(module.killed_processes) == 0

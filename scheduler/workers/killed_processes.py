@@ -12,7 +12,7 @@ log = logging.getLogger("scheduler.executor")
 SAY_AFTER_S: Final = 5.0
 
 
-class Unended:
+class KilledProcesses:
     """The killed processes that have not ended; `now` is in monotonic seconds."""
 
     def __init__(self) -> None:
@@ -40,4 +40,4 @@ class Unended:
 
 
 #: Those of this program, whichever pool they belonged to.
-unended = Unended()
+killed_processes = KilledProcesses()

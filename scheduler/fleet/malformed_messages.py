@@ -19,7 +19,7 @@ MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, Recurs
 log = logging.getLogger("scheduler.worker")
 
 
-class Arriving:
+class DropsMalformed:
     """Mixed into a transport: drops what is not an envelope."""
 
     def _deliver(self, message: Any, queue: str) -> None:

@@ -4,7 +4,7 @@ import select
 
 import pytest
 
-from scheduler.claims.presence import Presence
+from scheduler.claims.session_lock import SessionLock
 from scheduler.store.database import Store
 from tests.waiting import eventually
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
 def test_a_change_notifies_every_daemon_when_it_is_committed(store: Store) -> None:
     """And not before."""
-    presences = [Presence(store), Presence(store)]
+    presences = [SessionLock(store), SessionLock(store)]
     for number, presence in enumerate(presences, 1):
         presence.hold_lock(number)
     with store.writing_and_notifying():
@@ -27,7 +27,7 @@ def test_a_change_notifies_every_daemon_when_it_is_committed(store: Store) -> No
 
 def test_a_lost_session_is_noticed_and_opened_again(store: Store) -> None:
     """What may have been missed counts as a notification."""
-    presence = Presence(store)
+    presence = SessionLock(store)
     assert not presence.hold_lock(1)
     with store.writing() as connection:
         connection.exec_driver_sql(
@@ -43,7 +43,7 @@ def test_a_lost_session_is_noticed_and_opened_again(store: Store) -> None:
 
 def test_a_lock_that_an_old_session_still_holds_is_tried_again(store: Store) -> None:
     """The server has not noticed yet that the daemon's last connection is gone."""
-    old, new = Presence(store), Presence(store)
+    old, new = SessionLock(store), SessionLock(store)
     old.hold_lock(1)
     new.hold_lock(1)
     assert not new._holds

@@ -27,7 +27,7 @@ _MEMORY_EVERY_S, _MEMORY_NOT_AGAIN_S = 10.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Care:
+class WatchPolicy:
     """How a process is watched: `grown_bytes` is how much more memory it may take than when it was ready, 0 = no bound.
 
     `overlaps`: the next one may start while this one still runs.
@@ -43,8 +43,8 @@ class Care:
 class Place:
     """One place; `start` starts a process for it, told whether it is the first there."""
 
-    def __init__(self, care: Care, start: Callable[[bool], ChildProcess]) -> None:
-        self.care = care
+    def __init__(self, policy: WatchPolicy, start: Callable[[bool], ChildProcess]) -> None:
+        self.policy = policy
         self._start = start
         #: The process that serves, and the one that is about to.
         self.current: ChildProcess | None = None
@@ -95,7 +95,7 @@ class Place:
     @property
     def _needs_another(self) -> bool:
         """Whether a process is to be started; one that must not overlap waits until the last has ended."""
-        if self._is_first or (self.current is not None and not self.care.overlaps):
+        if self._is_first or (self.current is not None and not self.policy.overlaps):
             return False
         return self.current is None or self._wants_another
 
@@ -104,7 +104,7 @@ class Place:
             self.coming = self._start(False)
         except OSError as error:
             self._after_refusal(now)
-            log.error("%s cannot be started (%s); trying again%s", self.care.name, error, self._when(now))
+            log.error("%s cannot be started (%s); trying again%s", self.policy.name, error, self._when(now))
 
     def _after_refusal(self, now: float) -> None:
         self._start_at = now + _of(AFTER_REFUSAL_S, self._refusals_in_a_row)
@@ -115,18 +115,18 @@ class Place:
         if (status := process.exit_status()) is not None:
             self._after_end(now, process)
             if not self._wants_another:
-                log.error("%s ended with status %d; starting another one%s", self.care.name, status, self._when(now))
+                log.error("%s ended with status %d; starting another one%s", self.policy.name, status, self._when(now))
             return False
         if process.cannot_be_killed(now):
-            log.error("%s was killed, but the kernel has not ended it; going on without it", self.care.name)
+            log.error("%s was killed, but the kernel has not ended it; going on without it", self.policy.name)
             self._start_at = now
             return False
         if self._wants_another:
             return True
-        if process.silent_s > min(_MOST_PATIENCE_S, self.care.silence_s * _patience()):
-            log.error("%s has not answered for %.0f s; starting another one", self.care.name, process.silent_s)
+        if process.silent_s > min(_MOST_PATIENCE_S, self.policy.silence_s * _patience()):
+            log.error("%s has not answered for %.0f s; starting another one", self.policy.name, process.silent_s)
             self._wants_another, self._start_at = True, now
-            if self.care.overlaps:
+            if self.policy.overlaps:
                 self._replaced += 1
             else:
                 process.kill()
@@ -146,14 +146,14 @@ class Place:
         return f" in {self._start_at - now:.0f} s" if self._start_at > now else ""
 
     def _has_grown(self, process: ChildProcess, now: float) -> bool:
-        if not self.care.grown_bytes or now < self._memory_at:
+        if not self.policy.grown_bytes or now < self._memory_at:
             return False
         self._memory_at = now + _MEMORY_EVERY_S
         grown = process.memory_bytes - self._memory_when_ready
-        if grown <= self.care.grown_bytes:
+        if grown <= self.policy.grown_bytes:
             return False
         self._memory_at = now + _MEMORY_NOT_AGAIN_S
-        log.warning("%s has taken %d MB more since it was ready; replacing it", self.care.name, grown // 1_000_000)
+        log.warning("%s has taken %d MB more since it was ready; replacing it", self.policy.name, grown // 1_000_000)
         return True
 
     def _look_at_coming(self, process: ChildProcess, now: float, retire: Callable[[ChildProcess], None]) -> None:
@@ -163,15 +163,15 @@ class Place:
             self.current, self.coming, self._wants_another = process, None, False
             self._refusals_in_a_row, self._memory_when_ready = 0, process.memory_bytes
             return
-        is_late = now - process.began_at > self.care.load_s
+        is_late = now - process.began_at > self.policy.load_s
         if is_late:
             process.kill()
         if is_late or process.exit_status() is not None:
             self.coming = None
             retire(process)
             self._after_refusal(now)
-            why = f"is not ready within {self.care.load_s:g} s" if is_late else "does not start"
-            log.error("%s %s; trying again%s", self.care.name, why, self._when(now))
+            why = f"is not ready within {self.policy.load_s:g} s" if is_late else "does not start"
+            log.error("%s %s; trying again%s", self.policy.name, why, self._when(now))
 
 
 def _of(pauses: tuple[float, ...], count: int) -> float:

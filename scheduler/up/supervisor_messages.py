@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LOOK_AGAIN_S = 0.02
 
 
-class Told:
+class SupervisorMessages:
     """Does what messages of the supervisor ask for; none of them waits for the store."""
 
     def __init__(

@@ -14,7 +14,7 @@ from ..store.listen import Subscription
 from ..store.wake_socket import CHANNEL
 
 
-class Presence:
+class SessionLock:
     """The session of one daemon of a store; without a server there is none, and every method does nothing."""
 
     def __init__(self, store: Store) -> None:

@@ -27,7 +27,7 @@ from .request import UpRequest
 from .run_reports import make_reporter
 from .sockets import Sockets, inherited_sockets
 from .stop_signals import StopSignals
-from .told import Told
+from .supervisor_messages import SupervisorMessages
 from .web import load_and_declare, save_used_keys
 
 Values = dict[str, Any]
@@ -45,8 +45,8 @@ class _Alone:
         """The functions have loaded; returns them with those of a preview."""
         return functions
 
-    def follow(self, told: Callable[[Channel], Told]) -> None:
-        """The store can take what others have to tell."""
+    def follow(self, messages: Callable[[Channel], SupervisorMessages]) -> None:
+        """The store is open: from now on, messages of the supervisor can be handled."""
 
     def ready(self, functions: Values, timers: Values) -> None:
         """All is ready; returns when timers may fire."""
@@ -59,29 +59,29 @@ class _Alone:
 
 
 class _Supervised(_Alone):
-    """The same for a supervisor, which is told, and which tells of a preview."""
+    """The same under a supervisor, which gets the reports and adds those of a preview."""
 
     def __init__(self, request: UpRequest, sockets: Sockets, channel: Channel, orders: Orders) -> None:
         super().__init__(request, sockets)
         self._channel = channel
         self._orders = orders
-        self._told: Told | None = None
+        self._messages: SupervisorMessages | None = None
 
     def begin(self, functions: Values) -> Values:
         self._channel.send(loaded=functions)
         return self._orders.wait_for_start()
 
-    def follow(self, told: Callable[[Channel], Told]) -> None:
-        self._told = told(self._channel)
-        self._orders.on_message = self._told.take
+    def follow(self, messages: Callable[[Channel], SupervisorMessages]) -> None:
+        self._messages = messages(self._channel)
+        self._orders.on_message = self._messages.take
 
     def ready(self, functions: Values, timers: Values) -> None:  # noqa: ARG002
         self._channel.send(ready=timers)
         self._orders.wait_to_fire()
 
     def end(self) -> None:
-        if self._told:
-            self._told.wait_for_last_lines(self._orders)
+        if self._messages:
+            self._messages.wait_for_last_lines(self._orders)
 
 
 def serve_alone(request: UpRequest, sockets: Sockets) -> int:
@@ -133,7 +133,7 @@ def _serve(request: UpRequest, sockets: Sockets, stops: Stops, beside: _Alone, *
         daemon = make_daemon(project, store, running, reporter, metrics)
         stack.enter_context(server.stops_recorded())
         log_changes = apply_all(store, functions, project) if declares else lambda: None
-        beside.follow(lambda channel: Told(store, project, writer, channel, metrics))
+        beside.follow(lambda channel: SupervisorMessages(store, project, writer, channel, metrics))
         beside.ready(functions, report_of_timers(request, project, store, functions))
         log_changes()
         status = server.serve(DaemonInBackground(daemon))

@@ -1,0 +1,299 @@
+"""Timers that are declared beside their functions with @engine.timer, and how the store is synchronized with them.
+
+The store keeps what was declared last, so a changed declaration is distinguished from a manual edit:
+
+    declaration         timer in the store
+    new                 none of that name: it is added, disabled unless declared with `enabled=True`
+                        one of that name: it stays as it is, and is a declared timer from then on
+    unchanged           stays as it is; manual edits survive restarts
+    changed             gets the attributes whose declaration changed; the others stay
+    gone                is disabled, never removed; if it was enabled, a later declaration enables it again
+    wrong               stays as it is, or is not added; the others are brought to the store all the same
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, insert, or_, select, tuple_, update
+
+from ..core.attributes import ATTRIBUTES
+from ..core.timer import Environment, Timer
+from ..core.timestamps import EPOCH
+from ..core.triggers import Every
+from ..errors import TimerError
+from .claimed_fires import claimed_by_name
+from .database import Store
+from .declarations import DeclarationFault, Declared, DeclaredTimer
+from .rows import timer_columns, timer_of
+from .schema import timers
+from .timers import check_quota, edited_columns, new_columns, stored_timer_of
+
+
+class Effect(StrEnum):
+    """What a declaration, or the lack of one, did to a timer of the store."""
+
+    ADDED = "added"
+    ALREADY_THERE = "already there"
+    CHANGED = "changed"
+    DISABLED = "disabled"
+    RESUMED = "resumed"
+    ZONE_KEPT = "zone kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What synchronizing did to one timer; `timer` is as the store has it now, `details` names the attributes."""
+
+    effect: Effect
+    timer: Timer
+    details: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        name, details = repr(self.timer.name), ", ".join(self.details)
+        state = "enabled" if self.timer.enabled else "disabled"
+        match self.effect:
+            case Effect.ADDED:
+                return f"added the timer {name}, {state}" + (f", in {details}" if details else "")
+            case Effect.ALREADY_THERE:
+                return f"the timer {name} already existed and was not changed; the declaration differs in {details}"
+            case Effect.CHANGED:
+                return f"changed the timer {name}, {state}: {details}"
+            case Effect.DISABLED:
+                return f"disabled the timer {name}: it is no longer declared"
+            case Effect.RESUMED:
+                return f"the timer {name} is declared again, {state}" + (f": {details}" if details else "")
+            case Effect.ZONE_KEPT:
+                return (
+                    f"the timer {name} stays in {self.timer.trigger.tz}, as it was declared first; now it would be in "
+                    f"{details}: name its zone in @engine.timer, as in tz={self.timer.trigger.tz!r}"
+                )
+
+
+#: Attributes whose values are not logged.
+_SECRET = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.is_secret)
+
+
+# From timers to the store
+
+
+class Synchronised(NamedTuple):
+    """What synchronizing has done, and the declarations that it left out; their timers stay as they are."""
+
+    changes: list[Change]
+    faults: list[DeclarationFault]
+
+
+#: Takes what a declaration makes and why the store refuses it, or raises that.
+Refuse = Callable[[DeclaredTimer, TimerError], None]
+
+
+def synchronise(
+    store: Store,
+    declared: Iterable[Timer | DeclaredTimer],
+    environment: Environment,
+    *,
+    now: datetime,
+    quota: int | None = None,
+) -> list[Change]:
+    """Synchronize the store with the timers that the functions of `environment` declare; returns the changes.
+
+    It is one transaction, which waits for that of any other caller, so daemons may start at the same time. Raises
+    TimerQuotaError where an environment would hold more than `quota` timers (0 = no limit, None = that of the rules in
+    force), and TimerError where one never fires again; then nothing is changed.
+    """
+
+    def refuse(_: DeclaredTimer, error: TimerError) -> None:
+        raise error
+
+    wanted = [entry if isinstance(entry, DeclaredTimer) else DeclaredTimer(entry) for entry in declared]
+    with store.writing_and_notifying() as connection:
+        store.acquire_mutex(connection)
+        return _synchronise(connection, Declared(wanted, []), environment, now, quota, refuse)
+
+
+def synchronise_valid(
+    store: Store, declared: Declared, environment: Environment, *, now: datetime, quota: int | None
+) -> Synchronised:
+    """The same, but a declaration that is wrong, or one timer too many, is left out and does not stop the others."""
+    faults = list(declared.faults)
+    with store.writing_and_notifying() as connection:
+        store.acquire_mutex(connection)
+        changes = _synchronise(connection, declared, environment, now, quota, _collecting(faults))
+    return Synchronised(changes, faults)
+
+
+def declaration_faults(
+    store: Store, declared: Declared, environment: Environment, *, now: datetime, quota: int | None
+) -> list[DeclarationFault]:
+    """What `synchronise_valid` would leave out; nothing is changed."""
+    faults = list(declared.faults)
+    with contextlib.suppress(_UndoneError), store.writing() as connection:
+        _synchronise(connection, declared, environment, now, quota, _collecting(faults))
+        raise _UndoneError
+    return faults
+
+
+class _UndoneError(Exception):
+    """Ends a transaction whose writes are not wanted."""
+
+
+def _collecting(faults: list[DeclarationFault]) -> Refuse:
+    return lambda declared, error: faults.append(DeclarationFault.of(declared, str(error)))
+
+
+def _synchronise(
+    connection: Connection,
+    declared: Declared,
+    environment: Environment,
+    now: datetime,
+    quota: int | None,
+    refuse: Refuse,
+) -> list[Change]:
+    wanted = {(entry.timer.environment.value, entry.timer.name): entry for entry in declared.timers}
+    rows = _lock_rows(connection, wanted, environment)
+    present = {(row.environment, row.name) for row in rows}
+    changes: list[Change] = []
+    # What is no longer declared goes first: it makes room for a function that was renamed.
+    for row in rows:
+        if (row.environment, row.name) not in wanted and not _may_be_faulty(row, declared.faults):
+            changes += _suspend(connection, row)
+    new = [entry for key, entry in wanted.items() if key not in present]
+    added = _add(connection, new, environment, now, quota, refuse)
+    for row in rows:
+        if entry := wanted.get((row.environment, row.name)):
+            try:
+                changes += _apply(connection, row, entry, environment, now)
+            except TimerError as error:
+                refuse(entry, error)
+    return [*added, *changes]
+
+
+def _may_be_faulty(row: Row[Any], faults: Iterable[DeclarationFault]) -> bool:
+    """Whether a timer without a declaration may be one whose declaration is wrong: it goes on as it was."""
+    return any((row.environment, row.name) == (fault.environment, fault.name) for fault in faults) or any(
+        row.function == fault.function for fault in faults
+    )
+
+
+def _add(
+    connection: Connection,
+    new: Sequence[DeclaredTimer],
+    environment: Environment,
+    now: datetime,
+    quota: int | None,
+    refuse: Refuse,
+) -> list[Change]:
+    changes = []
+    claimed = claimed_by_name(connection, now) if new else {}
+    for entry in new:
+        try:
+            row = new_columns(entry.timer, now, claimed) | _declared(entry.timer, environment)
+            check_quota(connection, [entry.timer], quota)
+        except TimerError as error:
+            refuse(entry, error)
+            continue
+        connection.execute(insert(timers), row)
+        changes.append(Change(Effect.ADDED, entry.timer, (str(entry.assumed),) if entry.assumed else ()))
+    return changes
+
+
+def _lock_rows(connection: Connection, keys: Iterable[tuple[str, str]], environment: Environment) -> Sequence[Row[Any]]:
+    """The rows of timers that are declared, or were; locked in the order of their ids, as all transactions do it."""
+    named = tuple_(timers.c.environment, timers.c.name).in_(list(keys))
+    query = select(timers).where(or_(named, timers.c.declared_in == environment)).order_by(timers.c.id)
+    return connection.execute(query.with_for_update(key_share=True)).all()
+
+
+def _suspend(connection: Connection, row: Row[Any]) -> list[Change]:
+    """Disable a timer that is no longer declared."""
+    if row.suspended is not None:
+        return []
+    _write(connection, row, {"suspended": row.enabled, "enabled": False, "next_fire_at": None})
+    return [Change(Effect.DISABLED, replace(timer_of(row), enabled=False))] if row.enabled else []
+
+
+def _apply(
+    connection: Connection, row: Row[Any], entry: DeclaredTimer, environment: Environment, now: datetime
+) -> list[Change]:
+    """Write what a declaration changes of a timer of the store."""
+    stored = timer_of(row)
+    if row.declaration is None:
+        timer = entry.timer
+        _write(connection, row, _declared(timer, environment))
+        differing = tuple(name for name in _differing(_attributes(stored), _attributes(timer)) if name != "enabled")
+        return [Change(Effect.ALREADY_THERE, stored, differing)] if differing else []
+    timer = _in_its_zone(row, entry)
+    declared = _declared(timer, environment)
+    kept_zone = [] if timer is entry.timer else [Change(Effect.ZONE_KEPT, timer, (str(entry.assumed),))]
+    changes = _changes(row, stored, timer)
+    if changes or row.declaration != declared["declaration"] or row.suspended is not None:
+        edited = edited_columns(connection, stored_timer_of(row), changes, now) if changes else {}
+        _write(connection, row, declared | edited)
+    details = tuple(
+        _change_text(name, getattr(stored, name), value) for name, value in changes.items() if name != "enabled"
+    )
+    if row.suspended is not None:
+        return [Change(Effect.RESUMED, replace(stored, **changes), details), *kept_zone]
+    return [*([Change(Effect.CHANGED, replace(stored, **changes), details)] if changes else []), *kept_zone]
+
+
+def _in_its_zone(row: Row[Any], entry: DeclaredTimer) -> Timer:
+    """The declared timer; where only the zone of this machine is assumed for it, in the zone that it was given once.
+
+    So a store that is moved to another machine, or was written by a version that assumed another zone, fires as before.
+    """
+    timer = entry.timer
+    tz = json.loads(row.declaration).get("trigger", {}).get("tz")
+    if entry.assumed is None or not entry.assumed.is_of_machine or not tz or tz == timer.trigger.tz:
+        return timer
+    trigger = timer.trigger
+    return replace(timer, trigger=type(trigger).from_options({**trigger.option_values(), "tz": tz}))
+
+
+def _changes(row: Row[Any], stored: Timer, timer: Timer) -> dict[str, Any]:
+    """The attributes whose declaration changed, and that the timer does not have yet."""
+    has, wanted = _attributes(stored), _attributes(timer)
+    redeclared = _differing(json.loads(row.declaration), wanted)
+    changes = {name: getattr(timer, name) for name in redeclared if has[name] != wanted[name]}
+    if row.suspended and "enabled" not in redeclared and not stored.enabled:
+        changes["enabled"] = True
+    return changes
+
+
+def _write(connection: Connection, row: Row[Any], values: Mapping[str, Any]) -> None:
+    revised = {**values, "revision": timers.c.revision + 1}
+    connection.execute(update(timers).where(timers.c.id == row.id).values(revised))
+
+
+def _declared(timer: Timer, environment: Environment) -> dict[str, Any]:
+    """The columns that hold the declaration of a timer."""
+    declaration = json.dumps(_attributes(timer), ensure_ascii=False, sort_keys=True)
+    return {"declared_in": environment.value, "declaration": declaration, "suspended": None}
+
+
+def _attributes(timer: Timer) -> dict[str, Any]:
+    """A declaration as a JSON object, by attribute; its anchor is 1970, as the store sets another one."""
+    trigger = timer.trigger.anchored(EPOCH)
+    columns = timer_columns(timer)
+    for name in ("name", "environment", "trigger_kind", "trigger"):
+        del columns[name]
+    return {"trigger": {"kind": trigger.stored()[0], **trigger.as_json()}, **columns}
+
+
+#: The values of attributes that a declaration of an older version lacks.
+_DEFAULTS = _attributes(Timer(name="t", function="f", trigger=Every(1)))
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in now.items() if before.get(name, _DEFAULTS[name]) != value]
+
+
+def _change_text(name: str, before: Any, now: Any) -> str:
+    return name if name in _SECRET else f"{name} {before} → {now}"
