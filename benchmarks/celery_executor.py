@@ -31,7 +31,8 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon
-from scheduler.fleet.executor import CeleryExecutor, Publisher
+from scheduler.fleet.executor import CeleryExecutor
+from scheduler.fleet.publisher import Publisher
 from scheduler.store.database import Store
 from scheduler.store.timers import TimerTable
 

@@ -152,8 +152,8 @@ class Scheduler:
         """Bring the declared timers (`@engine.timer`) to the store; returns the changes.
 
         A newly declared timer is added, one whose declaration changed is changed, and one that is no longer declared is
-        disabled, see store/declaration_sync.py. TimerError where one is wrong; then nothing is changed. ConfigError unless
-        `functions` is an Engine or a Registry.
+        disabled, see store/declaration_sync.py. TimerError where one is wrong; then nothing is changed.
+        ConfigError unless `functions` is an Engine or a Registry.
         """
         if self._registry is None:
             raise ConfigError("declared timers are read from an Engine or a Registry; give the Scheduler that")

@@ -1,5 +1,4 @@
-"""Union and Overlap: a union fires when any of its parts does, an overlap when all do; what is left of an expression
-without the fires of others, which may be a union.
+"""Union and Overlap: a union fires when any of its parts does, an overlap when all do.
 
 A union is merged from the fires of its parts. An overlap is found exactly and in bounded time with the bit sets of
 search/bitsets.py: a year without a common fire is skipped as a whole, never from fire to fire, and the cost depends on
@@ -11,9 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 from functools import reduce
 
-from ..errors import CronError, check_type
+from ..errors import CronError
 from ..fields import FIRST_YEAR, LAST_YEAR
-from ..grammar.canonical import canonical_text
 from ..search.bitsets import (
     AFTER_ALL,
     BEFORE_ALL,
@@ -28,17 +26,16 @@ from ..search.bitsets import (
     last_in,
 )
 from ..search.calendar import Calendar, without_days
-from ..search.compiled import CompiledExpression, make, with_layers
+from ..search.compiled import CompiledExpression
 from ..search.expression_value import put
 from ..search.joint_fires import instant_of, merged
 from ..search.transition_days import is_whole
 from ..search.working_days import WorkingDays, on_working_days
-from ..wall.days import day_rule
-from ..wall.pattern import WallPattern
-from ..wall.times import DAY, time_rule
+from ..wall.times import DAY
 from ..zones.dst_policies import VIXIE
-from ..zones.lookup import same_zone, zone_of
-from .schedule import MOST, Schedule, table_of_part
+from ..zones.lookup import zone_of
+from .difference import left_of
+from .schedule import Schedule, table_of_part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -233,9 +230,6 @@ def overlap(*schedules: CompiledExpression | Schedule) -> Overlap:
     return Overlap(*schedules)
 
 
-# -- differences --
-
-
 def difference(expression: Expression, *others: CompiledExpression) -> Expression | Union:
     """The fires of an expression without those of the others: an expression if one can express them, else a Union.
 
@@ -247,46 +241,8 @@ def difference(expression: Expression, *others: CompiledExpression) -> Expressio
     >>> difference(working, lunch).canonical
     '0 0 9-11,13-17 ? * MON-FRI'
     """
-    check_type(expression, CompiledExpression, "the expression must be a CronExpression")
-    parts = [expression]
-    for other in others:
-        check_type(other, CompiledExpression, "an excluded expression must be a CronExpression")
-        if other.tz is not None and not same_zone(other.tz, expression.tz):
-            raise CronError("an excluded expression must have the zone of the other one, or none")
-        parts = [left for part in parts for left in _difference(part, other)]
-        if len(parts) > MOST:
-            raise CronError(f"the remaining fire times need more than {MOST:,} expressions")
+    parts = left_of(expression, others)
     return parts[0] if len(parts) == 1 else Union(*parts)
-
-
-def _difference(expression: Expression, other: CompiledExpression) -> list[Expression]:
-    """What is left of an expression without the wall times of another, as expressions that have no time in common.
-
-    The first has the days on which the other does not fire. The rest have the days on which it does: with the hours
-    that the other lacks; with the common hours, and the minutes that it lacks; with the common hours and minutes, and
-    the seconds that it lacks.
-    """
-    times, taken = expression._pattern.times, other._pattern.times
-    ours = (times.hours, times.minutes, times.seconds)
-    theirs = (taken.hours, taken.minutes, taken.seconds)
-    common = tuple(one & two for one, two in zip(ours, theirs, strict=True))
-    if not all(common):
-        return [expression]
-    days = Calendar.of(other)
-    parts = [without_days(expression, days)]
-    for place in range(3):
-        left = (*common[:place], ours[place] & ~theirs[place], *ours[place + 1 :])
-        if left[place]:
-            parts.append(without_days(_with_times(expression, *left), days.inverted()))
-    return [part for part in parts if not part.never_fires] or parts[:1]
-
-
-def _with_times(expression: Expression, hours: int, minutes: int, seconds: int) -> Expression:
-    """An expression with the same days, zone and policy at other times of day."""
-    days = day_rule(expression._days.fields, expression._days.given_years)
-    text = canonical_text(WallPattern(days, time_rule(seconds, minutes, hours)), interval=expression._interval)
-    made = make(type(expression), text, expression.tz, expression.dst)
-    return with_layers(made, expression._days.layers) if expression._days.layers else made
 
 
 def _without(

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from ..core.attributes import ATTRIBUTES
+from ..core.jitter import offset_s, shifted
 from ..core.misfire import MisfirePolicy
 from ..core.overlap import OverlapPolicy
 from ..core.timestamps import instant_or_none
 from ..core.trigger_kinds import UnreadableTrigger, read_trigger
-from ..core.triggers import FireTimes, offset_s, shifted
+from ..core.triggers import FireTimes
 from ..core.window import windowed
 from ..store.rows import RunColumns
 from ..store.schema import timers

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..core.zones import at_wall_time, zone
+from ..core.timestamps import at_wall_time
+from ..core.zones import zone
 from ..errors import TimerError
 
 #: The years of cron expressions.

@@ -6,7 +6,6 @@ The other subcommands stand in show.py, backfill.py and transfer.py.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -39,14 +38,11 @@ from .options import (
     tag_filter,
     target_option,
 )
+from .run_wait import wait_for_end, why_not_ended
 from .show import show_timer
 from .timer_options import DefinitionCommand, attributes, changed_trigger, definition_options, new_trigger
 from .transfer import export_timers, import_timers
 
-#: How often `timers run --wait` reads the run.
-_POLL_S = 0.1
-#: How long `timers run --wait` waits for a run to begin, besides the run's own limit.
-_BEGIN_TIMEOUT_S = 30.0
 _EXAMPLE = ("timers", "add", "NAME", "--function", "FUNCTION", "--cron", "0 0 8 ? * MON")
 
 
@@ -351,7 +347,7 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
             )
         run_id = request_run(opened, name, project.environment, now=_now())
         try:
-            run = _wait_for_end(opened, run_id, timer) if wait else RunHistory(opened).run(run_id)
+            run = wait_for_end(opened, run_id, timer) if wait else RunHistory(opened).run(run_id)
         except KeyboardInterrupt:
             # Not 1, as of a run that has failed: this one goes on.
             raise SystemExit(130) from None
@@ -364,31 +360,9 @@ def run_timer(*, name: str, wait: bool, environment: str | None, store: str | No
         # Without --wait no outcome is printed, even of a run that has ended: a script always gets the same line.
         _print_requested(run, daemon_runs=daemon_runs)
     if wait and run.outcome is None:
-        click.echo(_why_not_ended(run, timer, project), err=True)
+        click.echo(why_not_ended(run, timer, project), err=True)
     if wait and run.outcome is not Outcome.SUCCEEDED:
         raise SystemExit(1)
-
-
-def _wait_for_end(store: Store, run_id: int, timer: Timer) -> Run | None:
-    """The run when it has ended, or as it is when the time is over."""
-    history = RunHistory(store)
-    give_up_at = time.monotonic() + timer.limit_s + _BEGIN_TIMEOUT_S
-    run = history.run(run_id)
-    while (run is None or run.outcome is None) and time.monotonic() < give_up_at:
-        time.sleep(_POLL_S)
-        run = history.run(run_id)
-    return run
-
-
-def _why_not_ended(run: Run, timer: Timer, project: Project) -> str:
-    """Why `--wait` has waited in vain, as far as the store shows."""
-    waited = f"run {run.id} has not ended after {display.seconds(timer.limit_s + _BEGIN_TIMEOUT_S)}"
-    if not run.is_claimed:
-        return f"{waited}: no daemon took it; its turn has not come, or the daemon is busy"
-    kind = project.settings.for_environment(Environment(run.environment)).kind
-    if run.started_at is None and kind.shows_begins:
-        return f"{waited}: no worker of the fleet took it; start one: {display.command('worker')}"
-    return f"{waited}: no worker is free, or it goes on; see {display.command('doctor')}"
 
 
 def _print_requested(run: Run, *, daemon_runs: bool) -> None:

@@ -15,7 +15,7 @@ import click
 from ..core.timer import Environment, Timer
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import DuplicateTimerError, TargetError, TimerError
-from ..formats import display, timer_lists
+from ..formats import display, timer_columns, timer_lists
 from ..formats.json import print_json
 from ..formats.timer_lists import FileProblem, Listed, TimerListError
 from ..project.function_check import FunctionProblem, ProjectFunctions, load_functions
@@ -37,7 +37,7 @@ _REQUIRED = ("name", "function", "cron", "seconds")
 _IMPORT_HELP = f"""Add the timers of a CSV or JSON list, all of them or none; `-` reads the list from stdin.
 
 A CSV list begins with a header. Its columns are name, function, and cron or seconds; optional ones are
-{", ".join(column for column in timer_lists.COLUMNS if column not in _REQUIRED)}. --env is the environment of lines
+{", ".join(column for column in timer_columns.COLUMNS if column not in _REQUIRED)}. --env is the environment of lines
 that name none.
 """
 

@@ -4,6 +4,7 @@ The files of this folder:
 
     timer.py          Timer: the named trigger of a function
     attributes.py     the table of a timer's attributes
+    attribute_checks.py  what each attribute may be
     options.py        Option: what a part of a timer's definition is called in every form
     triggers.py       triggers: the fire times of a timer
     trigger_kinds.py  the table of trigger kinds
@@ -15,5 +16,6 @@ The files of this folder:
     forecast.py       which timers fire in a time span
     deadlines.py      limits and deadlines of calls
     log_limits.py     how many lines of a run are kept, and how long each may be
-    timestamps.py     instants as integers
+    jitter.py         by how much a timer fires later than its trigger
+    timestamps.py     instants as integers, as text, and of wall times
 """

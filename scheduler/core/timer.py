@@ -15,10 +15,12 @@ from unicodedata import is_normalized, normalize
 from ..errors import TimerError
 from .attributes import ATTRIBUTES, Delivery, Environment
 from .deadlines import FUNCTION_LIMIT_S
+from .jitter import offset_s, shifted
 from .misfire import MisfirePolicy
 from .overlap import OverlapPolicy
-from .triggers import FireTimes, Trigger, offset_s, shifted
-from .window import check_window, in_utc, windowed
+from .timestamps import in_utc
+from .triggers import FireTimes, Trigger
+from .window import check_window, windowed
 from .zones import zone
 
 __all__ = ["Delivery", "Environment", "Timer", "check_new"]

@@ -1,11 +1,19 @@
-"""Instants as integers, microseconds since 1970 in UTC: as the store keeps them and as they are sent to workers."""
+"""Instants in their forms: integers, as the store and the workers have them; ISO 8601 text; wall times of a zone.
+
+The integers are microseconds since 1970 in UTC.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from ..errors import TimerError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+#: The first year of cron expressions, and the year after their last.
+_FIRST_YEAR, _LAST_YEAR = 1970, 2100
 
 
 def stamp(instant: datetime) -> int:
@@ -26,3 +34,54 @@ def stamp_or_none(instant: datetime | None) -> int | None:
 def instant_or_none(stamp: int | None) -> datetime | None:
     """The same, None for None."""
     return None if stamp is None else instant(stamp)
+
+
+def read_instant(value: Any) -> datetime | None:
+    """An instant in ISO 8601, aware where the text has an offset; None for an empty text. ValueError for no instant."""
+    if isinstance(value, datetime):
+        return value
+    if value == "":
+        return None
+    try:
+        return datetime.fromisoformat(value.strip())
+    except (AttributeError, ValueError):
+        raise ValueError(f"expected an instant as in 2026-01-05T08:00:00+08:00, got {value!r:.60}") from None
+
+
+def check_instant(name: str, given: Any) -> datetime | None:
+    """An instant as it is, or the one of a text; TimerError for anything else, and outside 1970 to 2099."""
+    try:
+        instant = None if given is None else read_instant(given)
+    except ValueError as error:
+        raise TimerError(f"{name}: {error}", field=name) from None
+    if instant is None:
+        return None
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise TimerError(f"{name}: {instant.isoformat()} is outside the years 1970 to 2099", field=name)
+    return instant
+
+
+def in_utc(name: str, instant: datetime | None, tz: tzinfo | None) -> datetime | None:
+    """An instant in UTC; one without an offset is a wall time of the zone, and TimerError where there is no zone."""
+    if instant is None:
+        return None
+    if instant.tzinfo is None:
+        if tz is None:
+            raise TimerError(
+                f"{name}: {instant.isoformat()} needs an offset, as in {instant.isoformat()}+08:00; an interval has no "
+                "time zone",
+                field=name,
+            )
+        instant = at_wall_time(instant, tz)
+    return instant.astimezone(UTC)
+
+
+def at_wall_time(wall: datetime, tz: tzinfo) -> datetime:
+    """A wall time in a zone: in standard time where the clock reads it twice, or never."""
+    # The offset of standard time is the smaller one.
+    return min(wall.replace(tzinfo=tz, fold=0), wall.replace(tzinfo=tz, fold=1), key=_offset)
+
+
+def _offset(time: datetime) -> float:
+    offset = time.utcoffset()
+    return 0.0 if offset is None else offset.total_seconds()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
 from quartzcron import CronError
 from quartzcron.zones.lookup import named_zone, zone_name
@@ -37,14 +37,3 @@ def named(tz: object) -> str:
         )
     zone(name)
     return name
-
-
-def at_wall_time(wall: datetime, tz: tzinfo) -> datetime:
-    """A wall time in a zone: in standard time where the clock reads it twice, or never."""
-    # The offset of standard time is the smaller one.
-    return min(wall.replace(tzinfo=tz, fold=0), wall.replace(tzinfo=tz, fold=1), key=_offset)
-
-
-def _offset(time: datetime) -> float:
-    offset = time.utcoffset()
-    return 0.0 if offset is None else offset.total_seconds()

@@ -6,6 +6,8 @@ and a second one that keeps their limits while the first one waits for the store
     upkeep.py          Upkeep: its lease, the runs of dead daemons, pruning the history
     claim_ahead.py     ClaimAhead: timers claimed shortly before they are due
     dispatch.py        Dispatch: the executor of each environment
+    give_back.py       releasing tasks that have not begun, when the daemon stops
+    recorder.py        Recorder: when results are written into the store
     result_buffer.py   ResultBuffer: results that are not in the store yet
     sleeper.py         Sleeper: until when the daemon sleeps, and what wakes it
     linux_wakeups.py   descriptors of Linux that wake it: the clock was set, a file was changed

@@ -32,8 +32,10 @@ from .claim_ahead import ClaimAhead, is_ahead
 from .clock_setback import ClockSetback
 from .dispatch import Dispatch
 from .events import Listener, log_breaker, log_unreadable
+from .give_back import give_back, give_back_all
 from .health import Health
 from .next_turn import MAX_SLEEP_S, NextTurn
+from .recorder import Recorder
 from .result_buffer import ResultBuffer
 from .sleeper import Sleeper
 from .store_calls import StoreCalls
@@ -48,8 +50,6 @@ RETRY_S = 0.5
 HEAD_START_S = 0.001
 #: How often the daemon looks for how long runs have been waiting to begin.
 LOOK_AT_WAITING_S = 2.0
-#: How long executors may take to withdraw what has not begun.
-SETTLE_S = 0.005
 
 
 class Daemon:
@@ -81,11 +81,11 @@ class Daemon:
         retention = Retention(store, keep, keep_runs)
         self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock, ZoneChanges(store))
         self._clock_setback = ClockSetback(self._clock, self._claim_ahead, TimerTable(store))
-        self._listener = listener
         self._wake_socket = WakeSocket()
         self._sleeper = Sleeper(store, self._clock)
         self._results = ResultBuffer()
         self._agenda = Agenda()
+        self._recorder = Recorder(self._claims, self._results, self._agenda, self._dispatch, self._calls, listener)
         self._next_turn = NextTurn(
             self._agenda, self._claim_ahead, self._dispatch, self._lease, self._results, self._clock
         )
@@ -241,7 +241,7 @@ class Daemon:
         if not self._watch.is_stopping and self._may_claim(monotonic) and self._claim(now):
             return 0.0
         # RECORD
-        if self._should_record(now, monotonic) and self._record():
+        if self._recorder.is_due(now, monotonic) and self._recorder.record():
             return 0.0 if not self._watch.is_stopping else self._next_turn.wait_s(claims=False)
         # CLAIM AHEAD
         if not self._watch.is_stopping and self._claim_upcoming(now):
@@ -271,7 +271,7 @@ class Daemon:
     def _hand_out_due(self, now: datetime) -> bool:
         """Hand out the tasks that were claimed ahead and are due; returns whether there were any."""
         if self._watch.is_stopping:
-            self._give_back(now)
+            give_back(self._dispatch, self._claim_ahead, now)
             return False
         due = self._claim_ahead.due(now)
         self._hand_out(due, now)
@@ -282,16 +282,6 @@ class Daemon:
             self._dispatch.unbegun += tasks
         elif tasks:
             self._results.add(self._dispatch.hand_out(tasks, now), self._clock.monotonic())
-
-    def _give_back(self, now: datetime) -> None:
-        """Give back every task that has not begun, because the daemon stops."""
-        self._dispatch.withdraw()
-        # The watch may withdraw more while the store keeps this thread waiting.
-        unbegun = list(self._dispatch.unbegun)
-        self._claim_ahead.give_back(unbegun, now)
-        if unbegun:
-            del self._dispatch.unbegun[: len(unbegun)]
-            log.info("%d runs that had not begun are given back", len(unbegun))
 
     # COLLECT
 
@@ -338,29 +328,6 @@ class Daemon:
         """An environment of which nothing more is claimed for the time being."""
         return next(iter(self._dispatch.full()), None)
 
-    # RECORD
-
-    def _should_record(self, now: datetime, monotonic: float) -> bool:
-        # What is due and was not claimed may only wait for a run of its timer that ended and is not recorded.
-        is_held_up = self._agenda.upcoming.is_due(now) and not self._dispatch.is_full()
-        # While tasks wait for a worker, do not compete with workers for CPU.
-        has_time = not self._dispatch.waiting and self._results.is_ripe(monotonic, running=self._dispatch.running)
-        return is_held_up or has_time or self._results.is_overdue(monotonic)
-
-    def _record(self) -> bool:
-        """Write endings and lines, and call the listener; returns whether there were any."""
-        if not self._results:
-            return False
-        if self._results.has_ended or self._results.printed:
-            self._claims.record(self._results.ended, self._results.printed)
-        ended, printed = self._results.take_all()
-        self._agenda.read_upcoming_at = 0.0
-        if self._listener is not None:
-            # It may take its time, and read from the store.
-            with self._calls.of("a listener"):
-                self._listener(ended, printed)
-        return True
-
     # CLAIM AHEAD
 
     def _claim_upcoming(self, now: datetime) -> bool:
@@ -369,7 +336,7 @@ class Daemon:
         if begins_at is None or now < begins_at:
             return False
         # A run that has ended and is not recorded would keep its timer from being claimed.
-        if not (self._results.has_ended and self._record()):
+        if not (self._results.has_ended and self._recorder.record()):
             without = self._full_environment()
             self._agenda.upcoming = self._claim_ahead.claim(self._agenda.upcoming, now, without=without)
         return True
@@ -414,18 +381,12 @@ class Daemon:
             if self._upkeep.is_registered:
                 # What stands in the place of the file is not written to.
                 self._store.check_in_place()
-                self._give_back_at_once()
+                give_back_all(self._dispatch, self._claim_ahead, self._clock)
                 self._collect()
-                self._record()
+                self._recorder.record()
         except StoreUnavailableError as error:
             log.error("%s", error)
             return False
         except StoreError as error:
             log.error("%s", error)
         return True
-
-    def _give_back_at_once(self) -> None:
-        """The same as `_give_back`, also for what takes executors a moment to withdraw."""
-        self._dispatch.withdraw()
-        time.sleep(SETTLE_S)
-        self._give_back(self._clock.now())

@@ -2,6 +2,7 @@
 
     kind.py               the row of the kind `celery`: made from the settings, checked by the doctor
     executor.py           CeleryExecutor: publishes tasks for the daemon and watches their rows
+    publisher.py          Publisher: sends messages to the broker
     runs.py               FleetRuns: what workers and daemons read and write in the rows of runs
     message.py            what a message says, and what of it is believed
     broker.py             the Celery app of an address; queues; PGMQ's tables

@@ -7,17 +7,13 @@ or double messages: a run that no worker begins is published again, and no run b
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
-import queue
-import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
@@ -29,15 +25,11 @@ from ..errors import NOT_QUEUED
 from ..executors import Report
 from ..store.database import Store
 from ..store.listen import Subscription
-from ..store.outage import Outage
 from .broker import celery_app, prepare, queues
-from .broker_connection import CONNECT_S, connect
-from .message import CHUNK_S, TASK, arguments, hard_limit_s
+from .message import CHUNK_S
 from .presence import no_worker_serves, unserved
+from .publisher import Publisher
 from .runs import TIMER_REMOVED, FleetRuns, RunProgress
-
-if TYPE_CHECKING:
-    from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 T = TypeVar("T")
 
@@ -59,10 +51,6 @@ LOST_S = 5.0
 POLL_S = 1.0
 #: When to look whether workers serve, after the start, and again while runs wait.
 LOOK_S = 5.0
-#: How long to wait before trying again to publish when the broker did not answer.
-RETRY_S = 0.5
-#: How long `stop` waits for what is still to be published.
-STOP_S = 2.0
 #: How many ids go into one statement.
 _IDS_A_STATEMENT = 1_000
 
@@ -162,7 +150,7 @@ class CeleryExecutor:
         return None if at == inf else max(0.0, at - self._clock.monotonic())
 
     def stop(self) -> None:
-        """Publish what is still to be published, within STOP_S; runs in the fleet go on."""
+        """Publish what is still to be published, for a bounded time; runs in the fleet go on."""
         self._publisher.stop()
         self._session.close()
         self._open.clear()
@@ -311,116 +299,3 @@ def _run_ids(payloads: Sequence[str]) -> set[int]:
     """The ids in notifications, "7,8": anybody who can connect to the database may notify anything."""
     words = {word for payload in payloads for word in payload.split(",")}
     return {int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 20}
-
-
-class Publisher:
-    """Sends messages to the broker on a thread of its own, in order; while it does not answer, they wait here."""
-
-    def __init__(self, app: Celery, queues: Mapping[str, str], channel: str) -> None:
-        self._app = app
-        self._queues = queues
-        self._channel = channel
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        #: The runs of messages that were sent again, until the executor reads them.
-        self._sent_again: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._producer: Any = None
-        self._outage = Outage("the broker", log, SystemClock(), retry_s=RETRY_S)
-        self._stopping = False
-        self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
-        self._thread.start()
-
-    def put(self, chunk: Sequence[Task]) -> None:
-        """Send tasks of one environment and limit as one message."""
-        self._jobs.put(lambda: self._send(chunk))
-
-    def put_again(self, chunks: Sequence[Sequence[Task]]) -> None:
-        """Send messages again, except where the queue holds messages: those of these tasks may be among them."""
-        self._jobs.put(lambda: self._send_again(chunks))
-
-    def published_again(self) -> list[int]:
-        """The runs of the messages that were sent again since the last call."""
-        return [self._sent_again.get_nowait() for _ in range(self._sent_again.qsize())]
-
-    def stop(self) -> None:
-        """Send what is left, unless the broker does not answer."""
-        self._stopping = True
-        self._jobs.put(None)
-        self._thread.join(STOP_S)
-
-    def _work(self) -> None:
-        while (job := self._next_job()) is not None:
-            while not self._try(job) and not self._stopping:
-                time.sleep(RETRY_S)
-        if self._producer is not None:
-            with contextlib.suppress(Exception):
-                # An orderly close, so that what was sent last arrives.
-                self._producer.connection.release()
-
-    def _next_job(self) -> Callable[[], None] | None:
-        """The next job; meanwhile, an outage of the broker ends when it has answered for long enough."""
-        while (over_in_s := self._outage.over_in_s) is not None:
-            with contextlib.suppress(queue.Empty):
-                return self._jobs.get(timeout=over_in_s + 0.01)
-            self._outage.answered()
-        return self._jobs.get()
-
-    def _try(self, job: Callable[[], None]) -> bool:
-        was_connected = self._producer is not None
-        try:
-            job()
-        except Exception as error:  # each transport has errors of its own
-            self._disconnect()
-            if was_connected:
-                # The connection may have been lost long ago, so try once more with a new one.
-                return self._try(job)
-            self._outage.failed(f"the broker does not answer ({str(error) or type(error).__name__})")
-            return False
-        self._outage.answered()
-        return True
-
-    def _send(self, chunk: Sequence[Task]) -> None:
-        first = chunk[0]
-        self._app.send_task(
-            TASK,
-            arguments(chunk, self._channel),
-            producer=self._connected(),
-            queue=self._queues[first.environment],
-            time_limit=hard_limit_s(first.limit_s, len(chunk)),
-            ignore_result=True,
-            retry=False,
-        )
-
-    def _send_again(self, chunks: Sequence[Sequence[Task]]) -> None:
-        if not self._jobs.empty():
-            return
-        has_messages = {
-            name: self._has_messages(self._queues[name]) for name in {chunk[0].environment for chunk in chunks}
-        }
-        for chunk in chunks:
-            if not has_messages[chunk[0].environment]:
-                self._send(chunk)
-                for task in chunk:
-                    self._sent_again.put(task.run_id)
-
-    def _has_messages(self, queue: str) -> bool:
-        """Whether messages wait in a queue; False where the broker has deleted it because it is empty."""
-        producer = self._connected()
-        try:
-            return bool(producer.channel.queue_declare(queue, passive=True).message_count)
-        except producer.connection.channel_errors:
-            self._disconnect()
-            return False
-
-    def _connected(self) -> Any:
-        if self._producer is None:
-            connection = self._app.connection_for_write()
-            connect(connection)
-            self._producer = self._app.amqp.Producer(connection, auto_declare=False)
-        return self._producer
-
-    def _disconnect(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            with contextlib.suppress(Exception):
-                # Not an orderly close, which would wait for the broker.
-                producer.connection.collect(CONNECT_S)

@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class TimerDeclaration:
-    """A timer declared beside its function, as data: `store.declaration_sync` validates it and brings it to the store."""
+    """A timer declared beside its function, as data: store/declarations.py validates it."""
 
     function: str
     schedule: str | None

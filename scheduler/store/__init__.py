@@ -1,6 +1,9 @@
 """The store: the database, its tables, and everything that is read from them or written into them.
 
     database.py                Store: the open database and its transactions; a table of what differs
+    store_url.py               the address of a store
+    transaction_watch.py       what is notified of operations that may block
+    upgrade.py                 the version of the tables; creating and migrating them
     sqlite.py, postgres.py     SqliteStore, PostgresStore
     sqlite_files.py            OpenFiles: whether a SQLite file and its journal are still those that are open
     bounded_connection.py      a connection to PostgreSQL that waits for a bounded time

@@ -26,16 +26,14 @@ only there: no other file asks which database it has, except schema.py and the m
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, Protocol, Self
+from typing import Any, ClassVar, NoReturn, Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, inspect
-from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -47,9 +45,12 @@ from sqlalchemy.exc import (
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..core.addresses import hide_passwords, without_password
-from ..errors import StoreError, StoreUnavailableError, StoreVersionError
+from ..errors import StoreError, StoreUnavailableError
 from ..install import install_command
 from . import schema
+from .store_url import parse_url
+from .transaction_watch import TransactionWatch, Unwatched
+from .upgrade import check_upgrade, log_upgrade, upgrade, version_of
 
 #: How long a write waits for another writer before the store counts as locked.
 BUSY_TIMEOUT_S = 5.0
@@ -57,39 +58,6 @@ BUSY_TIMEOUT_S = 5.0
 DURABILITIES = ("power", "process")
 #: How long a server may take to answer; a statement that takes longer has failed, and its connection is closed.
 TIMEOUT_S = 10.0
-#: Alembic's version table has a name of our own, so that an application may keep its migrations in the same database.
-VERSION_TABLE = "scheduler_version"
-MIGRATIONS = Path(__file__).with_name("migrations")
-
-
-log = logging.getLogger("scheduler.migration")
-
-
-class TransactionWatch(Protocol):
-    """Is told when a thread turns to the store, which may keep it waiting, and when it is back."""
-
-    def __enter__(self) -> None:
-        """The thread turns to the store."""
-        ...
-
-    def uses(self, connection: Connection) -> None:
-        """It has a connection, whose statements `Store.cut` ends."""
-        ...
-
-    def __exit__(self, *exc_info: object) -> None:
-        """It is back, with or without an error."""
-        ...
-
-
-class _Unwatched:
-    def __enter__(self) -> None:
-        pass
-
-    def uses(self, connection: Connection) -> None:
-        pass
-
-    def __exit__(self, *exc_info: object) -> None:
-        pass
 
 
 class Store:
@@ -151,7 +119,7 @@ class Store:
         self._busy_timeout_s = min(busy_timeout_s, timeout_s)
         self._durability = durability
         #: Notified before and after each operation that may block, see `watched_by`.
-        self.watch: TransactionWatch = _Unwatched()
+        self.watch: TransactionWatch = Unwatched()
         #: To be held for the length of each statement on an `own_connection`.
         self.own_statements: AbstractContextManager[Any] = nullcontext()
         #: Held for the length of each transaction.
@@ -360,59 +328,25 @@ class Store:
     def version(self) -> str:
         """The version of its tables; that of this program, because opening migrates the store."""
         with self.reading() as connection:
-            return str(_version(connection))
+            return str(version_of(connection))
 
     def _bring_up_to_date(self, brings_up_to_date: bool) -> None:
         """Create or migrate the tables, or refuse a store without those of this version."""
         with self.reading() as connection:
-            version = _version(connection)
+            version = version_of(connection)
         if version == schema.HEAD:
             return
-        commands = "`scheduler up` and `scheduler timers add`"
-        if version is None and not brings_up_to_date:
-            raise StoreUnavailableError(f"{self}: there is no store yet; {commands} create one")
-        if version is not None and version not in known_versions():
-            raise StoreVersionError(
-                f"{self}: the store was written by a newer version of scheduler (its schema is {version!r}, this "
-                f"version knows {schema.HEAD!r}); upgrade the package: {install_command('scheduler', upgrade=True)}"
-            )
-        if not brings_up_to_date:
-            raise StoreVersionError(
-                f"{self}: the store was written by an earlier version of scheduler (its schema is {version!r}, this "
-                f"version uses {schema.HEAD!r}); {commands} bring it up to date, after which that version refuses it"
-            )
-        self._migrate()
-        if version is not None:
-            text = "%s: brought from schema %s to %s; earlier versions of scheduler refuse it from now on"
-            log.warning(text, self, version, schema.HEAD)
-
-    def _migrate(self) -> None:
-        # Alembic takes a quarter of a second to import, so only a store that is not up to date does it.
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        if version is not None or not brings_up_to_date:
+            check_upgrade(str(self), version, upgrades=brings_up_to_date)
         with self.writing() as connection:
             self._wait_without_bound(connection)
             self.acquire_mutex(connection)
-            # Another process may have created or migrated the store since its version was read.
-            if _version(connection) is None:
-                self._refuse_foreign_tables(connection)
-            config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-            with _quiet("alembic.runtime.migration"):
-                command.upgrade(config, "head")
+            upgrade(connection, str(self))
+        if version is not None:
+            log_upgrade(str(self), version)
 
     def _wait_without_bound(self, connection: Connection) -> None:
         """Let the statements of a transaction take as long as they need, as those of a migration."""
-
-    def _refuse_foreign_tables(self, connection: Connection) -> None:
-        tables = set(inspect(connection).get_table_names())
-        if tables & set(schema.metadata.tables):
-            raise StoreVersionError(
-                f"{self}: the database holds tables named {', '.join(sorted(tables)[:5])}, but no version of a "
-                "scheduler store; choose another database"
-            )
 
 
 _STORE = "scheduler_store"
@@ -422,61 +356,3 @@ def store_of(connection: Connection) -> Store:
     """The store that a connection belongs to."""
     store: Store = connection.get_execution_options()[_STORE]
     return store
-
-
-_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
-
-
-def parse_url(text: str) -> URL:
-    """The database's address; a bare path means a SQLite file. StoreError for an address of no store."""
-    if "://" not in text:
-        return URL.create("sqlite", database=text)
-    shown = without_password(text)
-    # A name of the scheme that other programs use.
-    address = re.sub(r"^postgres(?=(\+\w+)?://)", "postgresql", text)
-    try:
-        url = make_url(address)
-        backend = url.get_backend_name()
-    except (ArgumentError, ValueError):
-        raise StoreError(f"{shown!r} is no store: expected a path, sqlite:///FILE or postgresql://…") from None
-    if backend not in ("sqlite", "postgresql"):
-        raise StoreError(f"{shown!r}: a store must be SQLite or PostgreSQL, got {backend!r}")
-    if backend == "sqlite" and (url.host or url.username or url.port):
-        raise StoreError(f"{shown!r}: the address of a file has three slashes before the path: sqlite:///FILE")
-    # An @ of a password would make a part of it a host, which messages show.
-    if backend == "postgresql" and text.count("@") > 1:
-        raise StoreError(f"{shown!r}: in a user name or a password, write @ as %40, / as %2F and : as %3A")
-    if url.drivername not in _DRIVERS:
-        raise StoreError(f"{shown!r}: the driver {url.drivername!r} is not used here; write {backend}://…")
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
-    if isinstance(password := url.query.get("password"), str):
-        # Where SQLAlchemy knows it for a password, it does not show it.
-        url = url.difference_update_query(["password"]).set(password=url.password or password)
-    return url
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Within the block, a logger of another package says nothing below a warning in the log of the user's program."""
-
-    def is_said(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING
-
-    logger = logging.getLogger(name)
-    logger.addFilter(is_said)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_said)
-
-
-def _version(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return None
-    return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
-
-
-def known_versions() -> set[str]:
-    """The versions of the tables from which this program can migrate."""
-    return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}

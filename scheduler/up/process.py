@@ -92,17 +92,29 @@ class ChildProcess:
             terminal=self._raw.terminal if self._raw else None,
             raw=self._raw.near if self._raw else None,
         )
+        try:
+            self._process = self._start(handover, cwd, environ or {})
+        finally:
+            far.close()
+            os.close(lifeline_far)
+        self._channel.setblocking(False)
+        self._messages: list[dict[str, Any]] = []
+        #: When it began to do what it is waited for.
+        self.began_at = time.monotonic()
+
+    def _start(self, handover: Handover, cwd: Path | None, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start the program; where that fails, everything that is open for it is closed."""
         stdout, stderr = self._raw.far if self._raw else (None, None)
         try:
             # With -P: no file of the user's folder is to take the place of a module that this program imports.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "scheduler.up.program", role],
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "scheduler.up.program", self.role],
                 stdout=stdout,
                 stderr=stderr,
                 pass_fds=handover.descriptors,
                 start_new_session=True,
                 cwd=cwd,
-                env={**os.environ, **(environ or {}), VARIABLE: handover.as_text()},
+                env={**os.environ, **environ, VARIABLE: handover.as_text()},
             )
         except OSError:
             self._channel.close()
@@ -113,12 +125,6 @@ class ChildProcess:
         finally:
             if self._raw:
                 self._raw.close_far()
-            far.close()
-            os.close(lifeline_far)
-        self._channel.setblocking(False)
-        self._messages: list[dict[str, Any]] = []
-        #: When it began to do what it is waited for.
-        self.began_at = time.monotonic()
 
     @property
     def pid(self) -> int:

@@ -2,6 +2,7 @@
 
     kind.py           the row of the kind `process`: made from the settings, checked by the doctor
     executor.py       ProcessExecutor: the pool, which task goes to which worker, the limits
+    limits.py         Limits: kills a worker whose run is over its limit
     results.py        Results: what the workers have reported, how long functions take
     loading.py        for how long a worker may load the functions
     queue.py          TaskQueue: the tasks that no worker has yet, by how long their functions take
@@ -25,6 +26,6 @@
     niceness.py       lower priority for workers that start or run for long
 
 How a hung function is killed: `ProcessExecutor.next_check` has the daemon call `collect` at the limit of the run;
-`ProcessExecutor._enforce_limit` takes back the tasks behind it and calls `WorkerProcess.kill`, which is
+`Limits.enforce` (limits.py) takes back the tasks behind it and calls `WorkerProcess.kill`, which is
 `process_tree.kill`: SIGKILL for the worker and everything that descends from it.
 """

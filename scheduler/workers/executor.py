@@ -12,7 +12,7 @@ import logging
 import os
 import select
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from ..clock import Clock, SystemClock
@@ -25,9 +25,10 @@ from ..functions.source_snapshot import SourceSnapshot, current, sources_of
 from . import process_tree
 from .hand_out import BLOCKED_S, HandOut
 from .killed_processes import SAY_AFTER_S, killed_processes
+from .limits import Limits, next_check_s
 from .loading import LOAD_TIMEOUT_S
 from .pool_size import PoolSize
-from .queue import LONG_S, SLOW_WAITS_S, TaskQueue
+from .queue import SLOW_WAITS_S, TaskQueue
 from .results import Results
 from .silence import ANSWER_S, LOOK_EVERY_S, SUSPECT_S, Silence
 from .worker import SETTLED_S, WorkerProcess
@@ -79,6 +80,7 @@ class ProcessExecutor:
         self._sources: SourceSnapshot | None = None
         self._has_sources = False
         self._hand_out = HandOut(self._workers, self._queue, self._pool_size, self._clock)
+        self._limits = Limits(self._results, self._queue, self._clock, self._collect_from)
         #: Why the functions could not be loaded the last time.
         self._load_error: str | None = None
         #: Whether more workers are to be started in the next turns.
@@ -211,47 +213,14 @@ class ProcessExecutor:
         self._queue.put_back(worker.given_back)
         worker.given_back.clear()
 
-    # Limits: how a function that hangs is killed
-
     def _enforce_limit(self, worker: WorkerProcess, now: float) -> bool:
-        """Kill a worker whose run is over its limit; returns whether it did.
-
-        First the tasks behind the run are taken back. Only when the worker can begin no other one is it killed: else
-        it might end this run by itself and begin the next, which the kill would then hit.
-        """
-        running_s, task = worker.running_s(now), worker.current
-        if running_s is None or task is None:
+        """Kill a worker whose run is over its limit; returns whether it did."""
+        if not self._limits.enforce(worker, now):
             return False
-        if running_s >= min(BLOCKED_S, task.limit_s):
-            self._results.runs_for(task, running_s)
-            self._queue.put_back(worker.take_back(now))
-        if running_s < task.limit_s or not worker.can_begin_no_other(now):
-            return False
-        # It may have ended by itself since `now`.
-        self._collect_from(worker)
-        if worker.current is not task or worker.running_s(now) is None:
-            return False
-        self._kill_at_limit(worker, task)
+        self._remove(worker)
         return True
 
-    def _kill_at_limit(self, worker: WorkerProcess, task: Task) -> None:
-        started_at = self._clock.now() - timedelta(seconds=task.limit_s)
-        worker.kill()
-        # It may have ended in the moment before the kill, and then it did not time out.
-        self._collect_from(worker)
-        if worker.current is task:
-            self._end_with_worker(worker, outcome.over_limit(task.limit_s), started_at, task.limit_s)
-        self._remove(worker)
-
-    def _end_with_worker(
-        self, worker: WorkerProcess, end: outcome.CallOutcome, started_at: datetime, took_s: float
-    ) -> None:
-        """End the current task of a worker that is dead."""
-        worker.read_raw_output()
-        self._results.take_lines(worker)
-        task, dropped = worker.end_current()
-        ending = end.ending(started_at, self._clock.now())._replace(lines_dropped=dropped)
-        self._results.end(task, ending, took_s)
+    # Workers that are not as they should be
 
     def _handle_death(self, worker: WorkerProcess, reason: str) -> None:
         """A worker died by itself: its run has failed, the tasks that it had not begun go to other workers."""
@@ -271,10 +240,8 @@ class ProcessExecutor:
         if running_s is not None:
             started_at = self._clock.now() - timedelta(seconds=running_s)
             end = outcome.CallOutcome(Outcome.FAILED, Verdict.FAILURE, reason)
-            self._end_with_worker(worker, end, started_at, running_s)
+            self._results.end_with_worker(worker, end.ending(started_at, self._clock.now()), running_s)
         self._queue.put_back(worker.take_unbegun())
-
-    # Workers that are not as they should be
 
     def _retire(self, worker: WorkerProcess, now: float) -> bool:
         """End a worker to whose descriptors a function wrote, as soon as its run has ended; returns whether it did."""
@@ -384,10 +351,4 @@ def _next_check_s(worker: WorkerProcess, now: float) -> float | None:
         if silent_s is None:
             return None
         return LOOK_EVERY_S if worker.silence else BLOCKED_S if task else max(0.0, SUSPECT_S - silent_s)
-    if running_s < BLOCKED_S:
-        return max(0.0, min(BLOCKED_S, task.limit_s) - running_s)
-    if worker.has_more_behind() or not worker.can_begin_no_other(now):
-        return SETTLED_S
-    until = min(task.limit_s, LONG_S) if running_s < LONG_S else task.limit_s
-    # The progress cell counts whole milliseconds.
-    return max(0.0, until - running_s) + 0.001
+    return next_check_s(worker, task, running_s, now)

@@ -64,6 +64,13 @@ class Results:
             text = dropped_text(ending.lines_dropped)
             self._report.lines.append(Line(task.run_id, ending.ended_at, "warning", text))
 
+    def end_with_worker(self, worker: WorkerProcess, ending: Ending, took_s: float) -> None:
+        """End the current task of a worker that is dead, with the lines that it printed."""
+        worker.read_raw_output()
+        self.take_lines(worker)
+        task, dropped = worker.end_current()
+        self.end(task, ending._replace(lines_dropped=dropped), took_s)
+
     def end_unbegun(self, tasks: Iterable[Task], ending: Ending) -> None:
         """Tasks end alike, none of which was begun."""
         self._report.ended += [(task, ending) for task in tasks]

@@ -55,7 +55,7 @@ def metrics(service: Service) -> Metrics:
     """Metrics of the daemon of a service."""
     assert service.daemon is not None
     metrics = Metrics()
-    service.daemon._listener = metrics
+    service.daemon._recorder._listener = metrics
     metrics.watch(service.daemon, service.store)
     return metrics
 

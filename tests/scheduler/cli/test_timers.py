@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from scheduler.core.run import Outcome
-from scheduler.store.database import VERSION_TABLE, Store
+from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
+from scheduler.store.upgrade import VERSION_TABLE
 from tests.scheduler.command_line import CLOUD, CommandLine
 
 EVERY = ("--function", "hello", "--every", "60")

@@ -20,7 +20,7 @@ from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import TimerError
-from scheduler.formats import timer_lists
+from scheduler.formats import timer_columns, timer_lists
 from tests.scheduler.command_line import CLOUD, CommandLine
 
 CSV = """\
@@ -302,7 +302,7 @@ def test_an_export_can_be_imported_elsewhere(command_line: CommandLine, tmp_path
     command_line.run("timers", "import", str(command_line.write("timers.csv", CSV)), "--enable")
     command_line.run("timers", "edit", "often", "--limit", "2.5", "n:=[1]")
     exported = command_line.run("timers", "export").stdout
-    assert exported.splitlines()[0] == ",".join(timer_lists.COLUMNS)
+    assert exported.splitlines()[0] == ",".join(timer_columns.COLUMNS)
     for number, text in enumerate((exported, command_line.run("timers", "export", "--json").stdout)):
         words = ["timers", "import", "-", "--store", str(tmp_path / f"{number}.db")]
         assert CliRunner().invoke(program, words, input=text).exit_code == 0

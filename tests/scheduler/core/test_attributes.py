@@ -16,7 +16,7 @@ from scheduler.core.attributes import ATTRIBUTES, Attribute
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.engine import Engine
-from scheduler.formats import timer_lists
+from scheduler.formats import timer_columns, timer_lists
 from scheduler.formats.json import timer_json
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
@@ -75,7 +75,7 @@ def test_an_attribute_is_a_column_of_the_store(row: Attribute, store: Store) -> 
 def test_an_attribute_is_a_column_of_lists(row: Attribute) -> None:
     """In CSV and in JSON, under its name and its synonyms; the help of `timers import` names it."""
     timer = changed(row)
-    assert row.column in timer_lists.COLUMNS
+    assert row.column in timer_columns.COLUMNS
     for text in (timer_lists.as_csv([timer]), json.dumps([timer_lists.as_object(timer)])):
         for name in (row.column, *row.synonyms):
             read = timer_lists.read(

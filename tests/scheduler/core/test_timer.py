@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.attributes import params_text
+from scheduler.core.attribute_checks import params_text
+from scheduler.core.jitter import Shifted
 from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.timer import Environment, Timer
-from scheduler.core.triggers import Cron, Every, Shifted
+from scheduler.core.triggers import Cron, Every
 from scheduler.errors import TimerError
 from tests.scheduler.scripted_service import START
 from tests.strategies import timers

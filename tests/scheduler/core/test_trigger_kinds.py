@@ -20,7 +20,7 @@ from scheduler.core.trigger_kinds import TRIGGERS, UnreadableTrigger, plugins, r
 from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.engine import Engine
 from scheduler.errors import TimerError
-from scheduler.formats import timer_lists
+from scheduler.formats import timer_columns, timer_lists
 from scheduler.store.database import Store
 from scheduler.store.declarations import declared_timers
 from scheduler.store.schema import timers
@@ -264,13 +264,13 @@ def test_it_is_exported_and_imported(command_line: CommandLine, tmp_path: Path) 
     command_line.run("timers", "add", "t", "--function", "hello", "--minutes", "5,25")
     command_line.run("timers", "add", "u", "--function", "hello", "--every", "60")
     exported = command_line.run("timers", "export").stdout
-    assert exported.splitlines()[0] == ",".join([*timer_lists.COLUMNS, "at_minutes"])
+    assert exported.splitlines()[0] == ",".join([*timer_columns.COLUMNS, "at_minutes"])
     for number, text in enumerate((exported, command_line.run("timers", "export", "--json").stdout)):
         words = ["timers", "import", "-", "--store", str(tmp_path / f"{number}.db")]
         assert CliRunner().invoke(program, words, input=text).exit_code == 0
         assert command_line.run("timers", "export", *words[3:]).stdout == exported
     command_line.run("timers", "rm", "t")
-    assert command_line.run("timers", "export").stdout.splitlines()[0] == ",".join(timer_lists.COLUMNS)
+    assert command_line.run("timers", "export").stdout.splitlines()[0] == ",".join(timer_columns.COLUMNS)
     path = command_line.write("bad.csv", "name,function,at_minutes\nt,hello,five\n")
     assert "line 2, at_minutes: expected a list of minutes" in command_line.refusal("timers", "import", str(path))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.cli import run_wait
 from scheduler.cli import timers as timers_command
 from scheduler.fleet.presence import serving_workers
 from scheduler.store.database import Store
@@ -91,7 +92,7 @@ def test_timers_run_wait_says_that_no_worker_took_it(
         (tmp_path / "scheduler.toml").write_text(f'store = "{url}"\nexecutor = "celery"\n')
         watched.add("hello", "hello", limit_s=1.0)
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(timers_command, "_BEGIN_TIMEOUT_S", 2.0)
+        monkeypatch.setattr(run_wait, "_BEGIN_TIMEOUT_S", 2.0)
         answer: Any = CliRunner().invoke(timers_command.command, ["run", "hello", "--wait"])
         assert answer.exit_code == 1
         assert "no worker of the fleet took it; start one: " in answer.stderr

@@ -22,9 +22,10 @@ from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionError
 from scheduler.store import schema
-from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, known_versions
+from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
+from scheduler.store.upgrade import MIGRATIONS, VERSION_TABLE, known_versions
 from tests.scheduler.postgres_server import Server
 
 

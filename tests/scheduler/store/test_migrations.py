@@ -22,11 +22,12 @@ from scheduler.core.timestamps import EPOCH, instant
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import DuplicateTimerError, StoreUnavailableError, StoreVersionError
 from scheduler.store import schema
-from scheduler.store.database import MIGRATIONS, VERSION_TABLE, Store, known_versions
+from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
 from scheduler.store.log_lines import LineFilter, LogLines
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
+from scheduler.store.upgrade import MIGRATIONS, VERSION_TABLE, known_versions
 from tests.scheduler.postgres_server import Server
 
 AT = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z

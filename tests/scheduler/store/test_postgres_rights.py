@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.errors import StoreError, StoreUnavailableError
-from scheduler.store.database import Store, parse_url
+from scheduler.store.database import Store
+from scheduler.store.store_url import parse_url
 from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.postgres_server import Server

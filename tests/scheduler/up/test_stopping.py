@@ -167,7 +167,7 @@ def test_what_waits_for_a_worker_begins_no_more_after_a_signal(folder: Path, sig
             (folder / "go").touch()
         _, stderr = running.ended()
     assert "waiting for 2 in progress" in stderr
-    assert "4 runs that had not begun are given back" in stderr
+    assert "gave back 4 runs that had not begun" in stderr
     assert len((folder / "begun").read_text()) == 2
     assert outcomes(folder, "succeeded" if signals == 1 else "abandoned") == 2
     (folder / "go").touch()

@@ -1,0 +1,170 @@
+"""What each attribute of a timer may be: functions that return the normalised value, or raise TimerError."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from ..errors import TimerError
+
+MAX_NAME_LENGTH = 200
+MAX_PARAMS_BYTES = 65_536
+MAX_LIMIT_S = 86_400.0
+MAX_JITTER_S = 86_400
+MAX_RETRIES = 100
+MAX_BACKOFF_S = 86_400.0
+MAX_DESCRIPTION_LENGTH = 2_000
+MAX_TAGS, MAX_TAG_LENGTH = 20, 100
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def check_name(what: str, name: object) -> str:
+    """Refuse a name that is empty, too long, or contains control characters."""
+    if not isinstance(name, str) or not name.strip():
+        raise TimerError(f"a timer needs a {what}: expected text that is not blank, got {name!r}", field=what)
+    if len(name) > MAX_NAME_LENGTH:
+        raise TimerError(f"{what} has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed", field=what)
+    return _check_printable(what, name, what)
+
+
+def _check_printable(what: str, text: str, field: str) -> str:
+    if text.isprintable():
+        return text
+    for column, character in enumerate(text, start=1):
+        # Cc: control, Cf: format (bidirectional overrides), Cs: lone surrogates, Zl/Zp: line separators
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+            raise TimerError(
+                f"{what} {text!r:.80} has the control character U+{ord(character):04X} at column {column}", field=field
+            )
+    return text
+
+
+def check_description(text: object) -> str:
+    if not isinstance(text, str):
+        raise TimerError(f"a description must be text, got {text!r:.80}", field="description")
+    if len(text) > MAX_DESCRIPTION_LENGTH:
+        raise TimerError(
+            f"a description has {len(text):,} characters; at most {MAX_DESCRIPTION_LENGTH:,} are allowed",
+            field="description",
+        )
+    for line in text.split("\n"):
+        _check_printable("description", line, "description")
+    return text
+
+
+def check_tags(tags: object) -> tuple[str, ...]:
+    """Tags as a sorted tuple without duplicates."""
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise TimerError(f"tags must be a list of texts, got {tags!r:.80}", field="tags")
+    given = sorted({_check_tag(tag) for tag in tags})
+    if len(given) > MAX_TAGS:
+        raise TimerError(f"a timer has at most {MAX_TAGS} tags, got {len(given)}", field="tags")
+    # The same object where nothing changes, so that a timer is as it was given.
+    return tags if tags == (checked := tuple(given)) and isinstance(tags, tuple) else checked
+
+
+def _check_tag(tag: object) -> str:
+    if not isinstance(tag, str) or not tag.strip():
+        raise TimerError(f"a tag must be text that is not blank, got {tag!r:.80}", field="tags")
+    if len(tag) > MAX_TAG_LENGTH:
+        raise TimerError(f"a tag has {len(tag)} characters; at most {MAX_TAG_LENGTH} are allowed", field="tags")
+    if "," in tag:
+        raise TimerError(f"the tag {tag!r} has a comma, which separates tags", field="tags")
+    return _check_printable("the tag", tag, "tags").strip()
+
+
+def read_tags(value: Any) -> tuple[str, ...]:
+    """Tags of a list, or of a text in which commas separate them."""
+    if isinstance(value, str):
+        return tuple(tag.strip() for tag in value.split(",") if tag.strip())
+    if isinstance(value, list) and all(isinstance(tag, str) for tag in value):
+        return tuple(value)
+    raise ValueError(f"expected tags as in 'billing, nightly', got {value!r:.40}")
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """The parameters as JSON text; TimerError unless they are a JSON object of at most 64 KiB."""
+    if not isinstance(params, Mapping):
+        raise TimerError(f"parameters must be a JSON object, got {type(params).__name__}", field="params")
+    for key in params:
+        if not isinstance(key, str):
+            raise TimerError(f"parameter names must be strings, got {key!r}", field="params")
+    try:
+        encoded = _COMPACT.encode(dict(params))
+        size = len(encoded.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TimerError(f"parameters cannot be encoded as JSON: {error}", field="params") from error
+    if size > MAX_PARAMS_BYTES:
+        raise TimerError(
+            f"parameters take {size} bytes, at most {MAX_PARAMS_BYTES} are allowed; store them and pass a reference",
+            field="params",
+        )
+    return encoded
+
+
+def check_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    params_text(params)
+    return params
+
+
+def check_enabled(enabled: object) -> bool:
+    if not isinstance(enabled, bool):
+        raise TimerError(f"enabled must be True or False, got {enabled!r}", field="enabled")
+    return enabled
+
+
+def check_limit(limit_s: object) -> float:
+    if isinstance(limit_s, bool) or not isinstance(limit_s, int | float) or not 0 < limit_s <= MAX_LIMIT_S:
+        raise TimerError(
+            f"a time limit must be more than 0 s and at most {MAX_LIMIT_S:.0f} s, got {_plain(limit_s)}",
+            field="limit_s",
+        )
+    return limit_s
+
+
+def check_choice(name: str, choices: Mapping[str, StrEnum], value: str) -> StrEnum:
+    try:
+        return choices[value]
+    except (KeyError, TypeError):
+        raise TimerError(f"{name} must be one of {', '.join(choices)}; got {value!r}", field=name) from None
+
+
+def check_jitter(jitter_s: object) -> int:
+    if isinstance(jitter_s, bool) or not isinstance(jitter_s, int) or not 0 <= jitter_s <= MAX_JITTER_S:
+        raise TimerError(
+            f"a jitter must be a whole number of seconds from 0 to {MAX_JITTER_S}, got {jitter_s!r}", field="jitter_s"
+        )
+    return jitter_s
+
+
+def check_retries(retries: object) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= MAX_RETRIES:
+        raise TimerError(f"retries must be a whole number from 0 to {MAX_RETRIES}, got {retries!r}", field="retries")
+    return retries
+
+
+def check_backoff(backoff_s: object) -> float:
+    if isinstance(backoff_s, bool) or not isinstance(backoff_s, int | float) or not 0 < backoff_s <= MAX_BACKOFF_S:
+        raise TimerError(
+            f"a back-off must be more than 0 s and at most {MAX_BACKOFF_S:.0f} s, got {_plain(backoff_s)}",
+            field="retry_backoff_s",
+        )
+    return backoff_s
+
+
+def check_threshold(threshold: int) -> int:
+    if not 0 <= threshold <= 1_000_000:
+        raise TimerError(
+            f"a breaker threshold must be from 1 to 1,000,000 failures, or 0 = never; got {threshold}",
+            field="breaker_threshold",
+        )
+    return threshold
+
+
+def _plain(number: object) -> str:
+    """A number as it was given, 0 and not 0.0; anything else as it is in Python."""
+    return f"{number:g}" if isinstance(number, float) else repr(number)

@@ -1,0 +1,61 @@
+"""The columns of a list of timers: those of a timer's attributes, and those of the kinds of triggers."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from ..core.attributes import ATTRIBUTES
+from ..core.options import Option
+from ..core.timer import Timer
+from ..core.trigger_kinds import TRIGGERS, plugin_faults, trigger_kinds, trigger_options
+from ..core.triggers import Trigger
+
+#: The columns of version 0.1.0, in its order; further ones follow in the order of their tables.
+_FIRST = (
+    *("name", "function", "cron", "seconds", "environment", "enabled", "tz", "dst"),
+    *("params", "limit_s", "misfire", "overlap", "delivery", "breaker"),
+)
+
+
+class Columns:
+    """The columns of a list: those of the attributes, and those of these kinds of triggers."""
+
+    def __init__(self, kinds: Sequence[type[Trigger]]) -> None:
+        self.kinds = kinds
+        self.of_triggers = trigger_options(kinds)
+        options = {option.column: option for option in (*ATTRIBUTES, *self.of_triggers)}
+        self.options: dict[str, Option] = {column: options[column] for column in dict.fromkeys((*_FIRST, *options))}
+        #: Other names under which a column may come: those of `timers list --json`, of the options, and plain English.
+        self.synonyms = {synonym: column for column, option in self.options.items() for synonym in option.synonyms}
+        #: The column of an error, by the `field` of a TimerError.
+        self.of_fields = {name: option.column for option in self.of_triggers for name in (option.field, option.name)}
+        self.of_fields |= {attribute.name: attribute.column for attribute in ATTRIBUTES}
+
+    def column(self, name: str) -> str:
+        """The column that a heading or a key means, whether there is such a column or not."""
+        name = name.strip().lower()
+        return self.synonyms.get(name, name)
+
+    def unknown(self, name: str) -> str | None:
+        """What is wrong with a heading or a key, None where there is such a column."""
+        if self.column(name) in self.options:
+            return None
+        close = difflib.get_close_matches(self.column(name), (*self.options, *self.synonyms), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"columns are {', '.join(self.options)}"
+        return "; ".join([f"there is no column {name.strip()[:80]!r}", hint, *plugin_faults()])
+
+    @classmethod
+    def of_names(cls, names: Iterable[str]) -> Columns:
+        """The columns of a list with these headings or keys; packages are searched for a name that is unknown here."""
+        return BUILT_IN if not any(map(BUILT_IN.unknown, names)) else cls(trigger_kinds())
+
+    @classmethod
+    def of_timers(cls, timers: Iterable[Timer]) -> Columns:
+        """The columns of a list of these timers: those of built-in kinds, and of other kinds that they have."""
+        kinds = {type(timer.trigger): None for timer in timers if timer.trigger.options}
+        return cls(list(dict.fromkeys((*TRIGGERS.values(), *kinds))))
+
+
+BUILT_IN = Columns(list(TRIGGERS.values()))
+COLUMNS = tuple(BUILT_IN.options)

@@ -1,0 +1,94 @@
+"""The version of a store's tables: reading it, and creating or migrating the tables with Alembic."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect
+
+from ..errors import StoreUnavailableError, StoreVersionError
+from ..install import install_command
+from . import schema
+
+#: Alembic's version table has a name of our own, so that an application may keep its migrations in the same database.
+VERSION_TABLE = "scheduler_version"
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+log = logging.getLogger("scheduler.migration")
+
+
+def version_of(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+
+
+def known_versions() -> set[str]:
+    """The versions of the tables from which this program can migrate."""
+    return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
+def check_upgrade(store: str, version: str | None, *, upgrades: bool) -> None:
+    """Refuse a store that has no tables, or those of another version, unless it `upgrades` and the version is older."""
+    commands = "`scheduler up` and `scheduler timers add`"
+    if version is None and not upgrades:
+        raise StoreUnavailableError(f"{store}: there is no store yet; {commands} create one")
+    if version is not None and version not in known_versions():
+        raise StoreVersionError(
+            f"{store}: the store was written by a newer version of scheduler (its schema is {version!r}, this "
+            f"version knows {schema.HEAD!r}); upgrade the package: {install_command('scheduler', upgrade=True)}"
+        )
+    if not upgrades:
+        raise StoreVersionError(
+            f"{store}: the store was written by an earlier version of scheduler (its schema is {version!r}, this "
+            f"version uses {schema.HEAD!r}); {commands} bring it up to date, after which that version refuses it"
+        )
+
+
+def upgrade(connection: Connection, store: str) -> None:
+    """Create or migrate the tables, in a transaction that has the store's mutex."""
+    # Alembic takes a quarter of a second to import, so only a store that is not up to date does it.
+    from alembic import command
+    from alembic.config import Config
+
+    # Another process may have created or migrated the store since its version was read.
+    if version_of(connection) is None:
+        _refuse_foreign_tables(connection, store)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+    with _quiet("alembic.runtime.migration"):
+        command.upgrade(config, "head")
+
+
+def log_upgrade(store: str, version: str) -> None:
+    """Log that a store was migrated from a version."""
+    text = "%s: brought from schema %s to %s; earlier versions of scheduler refuse it from now on"
+    log.warning(text, store, version, schema.HEAD)
+
+
+def _refuse_foreign_tables(connection: Connection, store: str) -> None:
+    tables = set(inspect(connection).get_table_names())
+    if tables & set(schema.metadata.tables):
+        raise StoreVersionError(
+            f"{store}: the database holds tables named {', '.join(sorted(tables)[:5])}, but no version of a "
+            "scheduler store; choose another database"
+        )
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Within the block, a logger of another package says nothing below a warning in the log of the user's program."""
+
+    def is_said(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+    logger = logging.getLogger(name)
+    logger.addFilter(is_said)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_said)
