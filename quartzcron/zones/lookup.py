@@ -85,7 +85,9 @@ def same_zone(one: tzinfo | None, other: tzinfo | None) -> bool:
 def zone_hash(info: tzinfo | None) -> object:
     """Equal for objects that are the same zone."""
     name = zone_name(info)
-    return None if info is None or name is None else _fixed_zoneinfo_name(info) or database.identity(name)
+    if info is None or name is None:
+        return None
+    return _rules_of(info) if _fixed_zoneinfo_name(info) is not None else _rules_of_name(name)
 
 
 def _rules_of(info: tzinfo) -> object:
@@ -93,11 +95,8 @@ def _rules_of(info: tzinfo) -> object:
     name = zone_name(info)
     if name is None:
         return info
-    fixed = _fixed_zoneinfo_name(info)
-    if fixed is not None:
-        return fixed
     if not _is_zoneinfo(info) or isinstance(info, database.NamedZoneInfo):
-        return database.identity(name)
+        return _fixed_zoneinfo_name(info) or database.identity(name)
     known = _rules.get(id(info))
     if known is None:
         if len(_rules) >= _REMEMBERED:
@@ -107,14 +106,29 @@ def _rules_of(info: tzinfo) -> object:
 
 
 def _rules_of_zoneinfo(info: tzinfo, name: str) -> object:
-    """Those of the name in the database if the object agrees with it, else its own: every change of its offset."""
+    """Those of the name in the database if the object agrees with it, else its own: every change of its offset.
+
+    EST, HST and MST are offsets in some databases, and in others places whose last change was before 1970.
+    """
     from ..errors import UnknownZoneError
 
     zone = zone_of(info)
     try:
-        return database.identity(name) if zone.agrees_with(zone_of(named_zone(name))) else zone.rules_in_full
+        if zone.agrees_with(zone_of(named_zone(name))):
+            return _rules_of_name(name)
     except UnknownZoneError:
-        return zone.rules_in_full
+        pass
+    return _fixed_zoneinfo_name(info) or zone.rules_in_full
+
+
+def _rules_of_name(name: str) -> object:
+    """Those of a name in the database; the name itself where the database lacks it."""
+    from ..errors import UnknownZoneError
+
+    try:
+        return _rules_of(named_zone(name))
+    except UnknownZoneError:
+        return database.identity(name)
 
 
 def _fixed_zoneinfo_name(info: tzinfo) -> str | None:

@@ -64,6 +64,8 @@ class Zone:
 
     def agrees_with(self, other: Zone) -> bool:
         """Whether another zone has the same offset in each week of all years, and at each change from week to week."""
+        if self._fixed is not None and other._fixed is not None:
+            return self._fixed == other._fixed
         weeks = range(
             datetime(FIRST_YEAR - 1, 1, 1).toordinal() * DAY, datetime(LAST_YEAR + 2, 1, 1).toordinal() * DAY, _WEEK
         )

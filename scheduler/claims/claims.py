@@ -189,7 +189,7 @@ class Claims:
         """
         with self._store.writing() as connection:
             self._lease.check(connection)
-            stay = undo_claims(connection, self._lease.id, tasks)
+            stay = undo_claims(connection, self._lease.id, tasks, self._cache)
         self.recheck(stay)
 
     def give_back(self, tasks: Sequence[Task], now: datetime) -> None:

@@ -6,7 +6,7 @@ the claim of a daemon that goes on is kept, and a run of one that stops waits fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,18 +48,21 @@ _SET_BACK = Bulk(
 _LET_WAIT = Bulk(update(runs).where(runs.c.id == bindparam("run")).values(owner=null()), ("run",))
 
 
-def undo_claims(connection: Connection, owner: int, tasks: Sequence[Task]) -> list[Task]:
+def undo_claims(connection: Connection, owner: int, tasks: Sequence[Task], cache: TimerCache) -> list[Task]:
     """Delete the runs of tasks that were claimed but not handed out, and set their timers back to those fire times.
 
-    Returns the tasks whose claim stays, because later fire times of their timers have been claimed or counted.
+    Returns the tasks whose claim stays, because later fire times of their timers have been claimed or counted. A timer
+    that was changed since, or disabled for a while, keeps the plan that it has from then on.
     """
-    _lock_timers(connection, tasks)
+    timer_rows = _lock_timers(connection, tasks)
     ours = _ours(connection, owner, tasks)
     latest = _latest_other_fires(connection, list(ours))
     staying = {
         row.id for row in ours.values() if row.timer_id is not None and latest.get(row.timer_id, 0) > row.fire_at
     }
-    _undo(connection, [row for row in ours.values() if row.id not in staying])
+    undone = [row for row in ours.values() if row.id not in staying]
+    _delete(connection, undone)
+    _set_back(connection, _all_still_planned(connection, undone, timer_rows, cache))
     return [task for task in tasks if task.run_id in staying]
 
 
@@ -72,23 +75,41 @@ def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: da
     timer_rows = _lock_timers(connection, tasks)
     ours = _ours(connection, owner, tasks)
     latest = _latest_other_fires(connection, list(ours))
-    scheduled: dict[int | None, list[Row[Any]]] = {}
-    for row in ours.values():
-        is_first = row.kind == Kind.SCHEDULED and row.attempt == 1
-        if is_first and latest.get(row.timer_id, 0) <= row.fire_at == row.last_fire_at:
-            scheduled.setdefault(row.timer_id, []).append(row)
-    enabled = {timer_id: timer for timer_id, timer in timer_rows.items() if timer.enabled}
-    known = cache.read(connection, [(timer.id, timer.revision) for timer in enabled.values()])
-    undone: list[Row[Any]] = []
-    for timer_id, theirs in scheduled.items():
-        if timer_id is not None and timer_id in enabled:
-            undone += _still_planned(theirs, known[timer_id].rule.schedule, enabled[timer_id].next_fire_at)
-        else:
-            # What has come of a timer that was disabled or removed since keeps its run.
-            undone += [row for row in theirs if row.fire_at > stamp(now)]
-    _undo(connection, undone)
+    scheduled = [
+        row
+        for row in ours.values()
+        if row.kind == Kind.SCHEDULED
+        and row.attempt == 1
+        and latest.get(row.timer_id, 0) <= row.fire_at == row.last_fire_at
+    ]
+    planned = _all_still_planned(connection, scheduled, timer_rows, cache)
+    # What has come of a timer that was disabled or removed since keeps its run.
+    of_no_timer = [row for row in scheduled if not _is_enabled(timer_rows, row) and row.fire_at > stamp(now)]
+    undone = [*planned, *of_no_timer]
+    _delete(connection, undone)
+    _set_back(connection, planned)
     _LET_WAIT.execute(connection, [(run_id,) for run_id in ours.keys() - {row.id for row in undone}])
     lose_probes(connection, timer_rows.values(), now)
+
+
+def _all_still_planned(
+    connection: Connection, rows: Sequence[Row[Any]], timer_rows: Mapping[int, Row[Any]], cache: TimerCache
+) -> list[Row[Any]]:
+    """Those of some runs to whose fire times their timers, which are enabled, may be set back."""
+    by_timer: dict[int, list[Row[Any]]] = {}
+    for row in rows:
+        if _is_enabled(timer_rows, row):
+            by_timer.setdefault(row.timer_id, []).append(row)
+    known = cache.read(connection, [(timer_id, timer_rows[timer_id].revision) for timer_id in by_timer])
+    planned: list[Row[Any]] = []
+    for timer_id, theirs in by_timer.items():
+        planned += _still_planned(theirs, known[timer_id].rule.schedule, timer_rows[timer_id].next_fire_at)
+    return planned
+
+
+def _is_enabled(timer_rows: Mapping[int, Row[Any]], row: Row[Any]) -> bool:
+    """Whether the timer of a run is there, and enabled."""
+    return row.timer_id in timer_rows and bool(timer_rows[row.timer_id].enabled)
 
 
 def _still_planned(rows: Sequence[Row[Any]], schedule: FireTimes, next_fire_at: int | None) -> list[Row[Any]]:
@@ -128,10 +149,13 @@ def _latest_other_fires(connection: Connection, run_ids: Sequence[int]) -> dict[
     return {row.timer_id: row.fire_at for row in connection.execute(others, values) if row.timer_id is not None}
 
 
-def _undo(connection: Connection, rows: Sequence[Row[Any]]) -> None:
+def _delete(connection: Connection, rows: Sequence[Row[Any]]) -> None:
     _DELETE.execute(connection, [(row.id,) for row in rows])
+
+
+def _set_back(connection: Connection, rows: Sequence[Row[Any]]) -> None:
+    """Let the timers of some runs fire at the first of those fire times next."""
     earliest: dict[int, int] = {}
     for row in rows:
-        if row.timer_id is not None:
-            earliest[row.timer_id] = min(row.fire_at, earliest.get(row.timer_id, row.fire_at))
+        earliest[row.timer_id] = min(row.fire_at, earliest.get(row.timer_id, row.fire_at))
     _SET_BACK.execute(connection, [(fire_at, timer_id) for timer_id, fire_at in earliest.items()])

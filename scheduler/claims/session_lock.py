@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from ..store.daemon_locks import holders_of_locks
 from ..store.database import Store
 from ..store.listen import Subscription
 from ..store.wake_socket import CHANNEL
@@ -66,15 +67,4 @@ def _try_lock(connection: Connection, daemon_id: int) -> bool:
     return bool(connection.execute(_TRY_LOCK, {"id": daemon_id}).scalar())
 
 
-def holders_of_locks(connection: Connection) -> set[int]:
-    """The ids of the daemons that hold their locks at this moment."""
-    return set(connection.execute(_HOLDERS).scalars())
-
-
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:id)")
-# The server shows a lock's 64-bit number as two halves; objsubid 1 marks a number that was given as one.
-_HOLDERS = text("""
-    SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
-    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-""")

@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -77,12 +77,8 @@ def _check_server_clock(store: Store) -> Finding:
         after = datetime.now(UTC)
     skew = before + (after - before) / 2 - server_time
     what = f"this machine's clock is {abs(skew.total_seconds()) * 1000:.0f} ms from the database's"
-    # Daemons go by the renewals that they have seen, but commands and metrics compare leases with this machine's clock.
     if abs(skew) > store.lease / 2:
-        return Finding.error(
-            "server clock",
-            f"{what}: timers fire at the wrong time, and valid leases look expired; synchronise the clocks (NTP)",
-        )
+        return Finding.error("server clock", f"{what}: timers fire at the wrong time; synchronise the clocks (NTP)")
     make = Finding.warning if abs(skew) > _WARNING_SKEW else Finding.ok
     return make("server clock", what)
 
@@ -123,6 +119,24 @@ def _renewals_missed(store: Store) -> timedelta:
     return store.lease / store.lease_renewals * 1.5
 
 
+def _silent(store: Store, living: Sequence[DaemonLease], now: datetime) -> list[DaemonLease]:
+    """The daemons that do not renew their leases, as far as their times tell; with a server, as is seen.
+
+    The clock of another machine may be behind this one's.
+    """
+    silent = [daemon for daemon in living if _renewed_before(daemon, store, now) > _renewals_missed(store)]
+    give_up_at = time.monotonic() + _renewals_missed(store).total_seconds()
+    while silent and store.has_server and time.monotonic() < give_up_at:
+        time.sleep(_LOOK_EVERY_S)
+        seen = read_statistics(store, now).daemons
+        silent = [daemon for daemon in silent if daemon in seen]
+    return silent
+
+
+#: How often to see whether a lease was renewed.
+_LOOK_EVERY_S = 0.25
+
+
 def _check_daemons(store: Store, statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
     living = statistics.live_daemons(now)
     if not living:
@@ -134,7 +148,7 @@ def _check_daemons(store: Store, statistics: Statistics, now: datetime, tz: tzin
         f"{daemon.host} (process {daemon.pid}, since {display.instant(daemon.started_at, tz)})" for daemon in living
     ]
     what = f"{display.number(len(living), 'daemon')}: {_listed(named)}"
-    if silent := [daemon for daemon in living if _renewed_before(daemon, store, now) > _renewals_missed(store)]:
+    if silent := _silent(store, living, now):
         longest = max(_renewed_before(daemon, store, now) for daemon in silent)
         which = _listed([f"process {daemon.pid} of {daemon.host}" for daemon in silent])
         return Finding.error(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from ..core.breaker import BreakerState
 from ..core.misfire import GRACE
 from ..core.timestamps import instant, instant_or_none, stamp
+from .daemon_locks import holders_of_locks
 from .database import Store
 from .schema import daemons, runs, timers
 
@@ -32,12 +33,20 @@ class TroubledTimer:
 
 @dataclass(frozen=True, slots=True)
 class DaemonLease:
-    """A daemon's row: where it runs, and until when it counts as alive."""
+    """A daemon's row: where it runs, and until when it counts as alive, by its own clock.
+
+    `holds_lock`: it has its lock on the server, so it lives, whatever its clock says.
+    """
 
     host: str
     pid: int
     started_at: datetime
     lease_until: datetime
+    holds_lock: bool
+
+    def lives(self, now: datetime) -> bool:
+        """Whether it counts as alive; one without a lock may be about to connect again."""
+        return self.holds_lock or self.lease_until >= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +68,8 @@ class Statistics:
     daemons: tuple[DaemonLease, ...]
 
     def live_daemons(self, now: datetime) -> list[DaemonLease]:
-        """The daemons with a valid lease."""
-        return [daemon for daemon in self.daemons if daemon.lease_until >= now]
+        """The daemons that hold their lock on the server, or have a valid lease."""
+        return [daemon for daemon in self.daemons if daemon.lives(now)]
 
 
 def read_statistics(store: Store, now: datetime, *, grace: timedelta = GRACE) -> Statistics:
@@ -80,7 +89,7 @@ def read_statistics(store: Store, now: datetime, *, grace: timedelta = GRACE) ->
         overdue = connection.execute(late).scalar_one()
         finished = connection.execute(ended).scalar_one()
         earliest = connection.execute(select(func.min(timers.c.next_fire_at))).scalar()
-        daemon_rows = connection.execute(select(daemons).order_by(daemons.c.started_at)).all()
+        daemons_seen = _daemons(connection)
     states[BreakerState.CLOSED] = sum(kinds.values()) - sum(states.values())
     return Statistics(
         timers=kinds,
@@ -94,9 +103,16 @@ def read_statistics(store: Store, now: datetime, *, grace: timedelta = GRACE) ->
         overdue=overdue,
         finished=finished,
         due_since=instant_or_none(earliest),
-        daemons=tuple(
-            DaemonLease(row.host, row.pid, instant(row.started_at), instant(row.lease_until)) for row in daemon_rows
-        ),
+        daemons=daemons_seen,
+    )
+
+
+def _daemons(connection: Connection) -> tuple[DaemonLease, ...]:
+    with_lock = holders_of_locks(connection)
+    rows = connection.execute(select(daemons).order_by(daemons.c.started_at))
+    return tuple(
+        DaemonLease(row.host, row.pid, instant(row.started_at), instant(row.lease_until), row.id in with_lock)
+        for row in rows
     )
 
 
@@ -131,7 +147,6 @@ def held_up_runs(store: Store, since: datetime) -> list[HeldUpRun]:
 
 
 def has_live_daemon(store: Store) -> bool:
-    """Whether a daemon has a valid lease on the store."""
-    query = select(func.count()).select_from(daemons).where(daemons.c.lease_until >= stamp(datetime.now(UTC)))
+    """Whether a daemon holds its lock on the server, or has a valid lease."""
     with store.reading() as connection:
-        return bool(connection.execute(query).scalar_one())
+        return any(daemon.lives(datetime.now(UTC)) for daemon in _daemons(connection))

@@ -2,9 +2,9 @@
 
 from sqlalchemy import update
 
-from scheduler.claims.session_lock import holders_of_locks
 from scheduler.core.timer import Environment
 from scheduler.daemon.loop import Daemon
+from scheduler.store.daemon_locks import holders_of_locks
 from scheduler.store.database import Store
 from scheduler.store.schema import daemons
 from tests.scheduler.scripted_service import ScriptedExecutor, Service, settle

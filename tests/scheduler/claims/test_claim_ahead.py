@@ -166,6 +166,20 @@ def test_a_clock_that_is_set_back_by_a_day_releases_what_was_claimed_ahead(servi
     assert service.executor.begun == []
 
 
+def test_a_release_leaves_a_timer_that_was_switched_off_and_on_its_plan(service: Service) -> None:
+    """An interval is counted from then on: the fire time that was claimed is none of it any more."""
+    ahead_of_the_first_fire(service)
+    service.timetable.disable("t")
+    service.timetable.enable("t", now=service.clock.now())
+    planned = service.timetable.get("t").next_fire
+    assert planned is not None
+    assert planned > at(10)
+    assert service.daemon is not None
+    service.daemon._claim_ahead.release()
+    assert service.rows() == []
+    assert service.timetable.get("t").next_fire == planned
+
+
 def test_a_clock_that_is_set_back_a_little_doubles_nothing(service: Service) -> None:
     """The steady clock goes on, and the task with it."""
     ahead_of_the_first_fire(service)

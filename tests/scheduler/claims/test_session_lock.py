@@ -1,11 +1,17 @@
 """A daemon's own session on PostgreSQL: notifications, and the lock that it holds while it lives."""
 
 import select
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import insert, update
 
 from scheduler.claims.session_lock import SessionLock
+from scheduler.core.timestamps import stamp
+from scheduler.doctor.store_checks import check_store
 from scheduler.store.database import Store
+from scheduler.store.schema import daemons
+from scheduler.store.statistics import has_live_daemon
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -50,3 +56,43 @@ def test_a_lock_that_an_old_session_still_holds_is_tried_again(store: Store) -> 
     old.close()
     eventually(lambda: new._holds, between=lambda: new.hold_lock(1))
     new.close()
+
+
+def test_a_daemon_whose_clock_is_behind_lives_while_it_holds_its_lock(store: Store) -> None:
+    """By its own clock its lease has yet to end, by that of the machine that asks it ended an hour ago."""
+    row = {"host": "elsewhere", "pid": 1, "process_started": "", "wake_port": 0, "started_at": 0}
+    with store.writing() as connection:
+        connection.execute(insert(daemons).values(**row, id=1, lease_until=stamp(hour_ago())))
+    assert not has_live_daemon(store)
+    presence = SessionLock(store)
+    presence.hold_lock(1)
+    assert has_live_daemon(store)
+    presence.close()
+    eventually(lambda: not has_live_daemon(store))
+
+
+def test_doctor_waits_for_the_renewal_of_a_lease_that_another_clock_wrote(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It seems late by an hour; a daemon that hangs does not renew it."""
+    row = {"host": "elsewhere", "pid": 1, "process_started": "", "wake_port": 0, "started_at": 0}
+    with store.writing() as connection:
+        connection.execute(insert(daemons).values(**row, id=1, lease_until=stamp(hour_ago())))
+    presence = SessionLock(store)
+    presence.hold_lock(1)
+
+    def renew(_: float) -> None:
+        with store.writing() as connection:
+            connection.execute(update(daemons).values(lease_until=daemons.c.lease_until + 1))
+
+    def found() -> str:
+        return next(finding.text for finding in check_store(store, None, UTC) if finding.name == "daemons")
+
+    assert "it hangs" in found()
+    monkeypatch.setattr("scheduler.doctor.store_checks.time.sleep", renew)
+    assert "it hangs" not in found()
+    presence.close()
+
+
+def hour_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(hours=1)
