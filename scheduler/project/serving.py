@@ -7,49 +7,65 @@ would otherwise accept what the service does not know.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..errors import StoreError
 from ..functions.source_snapshot import Stamp, changed_names, have_changed
-from ..process_start import process_started
 from .data_folder import make_own_folder
 from .project import Project
 
 _PREFIX = "serving-"
 #: A file that is larger is none of ours.
 _MOST_BYTES = 10_000_000
+_FIELDS = {"tz", "reloads", "since", "sources"}
 
 
 class ServingRecord:
-    """The file of this process; `stamps` are those of the sources that it has loaded."""
+    """The file of this process, which holds a lock on it: so others see that it lives, also from another container."""
 
     def __init__(self, project: Project, *, reloads: bool) -> None:
-        self._path = project.keys_file.parent / f"{_PREFIX}{os.getpid()}.json"
-        self._about = {
-            "pid": os.getpid(),
-            "started": process_started(os.getpid()),
-            "tz": project.settings.tz,
-            "reloads": reloads,
-        }
+        self._path = project.keys_file.parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}.json"
+        self._about = {"tz": project.settings.tz, "reloads": reloads}
+        self._locked: int | None = None
+        # A process that a function forks is not to hold the lock when this one has ended.
+        os.register_at_fork(after_in_child=self._unlock)
 
     def write(self, stamps: Mapping[str, Sequence[int]]) -> None:
         """Say what is served from now on; without effect where the folder cannot be written to."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
         text = json.dumps({**self._about, "since": since, "sources": {path: list(at) for path, at in stamps.items()}})
-        with contextlib.suppress(OSError, UnicodeError):
+        with contextlib.suppress(OSError, UnicodeError, StoreError):
             make_own_folder(self._path.parent)
             new = self._path.with_suffix(".new")
-            new.write_text(text, encoding="utf-8")
-            new.replace(self._path)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.write(descriptor, text.encode())
+                new.replace(self._path)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._unlock()
+            self._locked = descriptor
 
     def remove(self) -> None:
         """Nothing is served any more."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        descriptor, self._locked = self._locked, None
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
 
 def outdated_services(project: Project) -> list[str]:
@@ -84,11 +100,21 @@ def _records(folder: Path) -> Iterator[dict[str, Any]]:
     """The records of services that still run; those that a killed one has left behind are removed."""
     with contextlib.suppress(OSError):
         for path in sorted(folder.glob(f"{_PREFIX}*.json")):
-            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-                if path.stat().st_size > _MOST_BYTES:
-                    continue
-                record = json.loads(path.read_text(encoding="utf-8"))
-                if process_started(int(record["pid"])) == record["started"]:
+            with contextlib.suppress(OSError, ValueError):
+                record = _living(path)
+                if isinstance(record, dict) and record.keys() >= _FIELDS:
                     yield record
-                else:
-                    path.unlink()
+
+
+def _living(path: Path) -> Any:
+    """What is in a file whose lock is held; None for one without, which is removed."""
+    # Without waiting, in case it is a FIFO.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return json.loads(file.read(_MOST_BYTES))
+        # Unless its service has put another one there since.
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            path.unlink()
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -100,11 +101,17 @@ def test_a_record_that_a_killed_service_has_left_is_forgotten(command_line: Comm
     command_line.write("cloud.py", CLOUD)
     command_line.run("timers", "add", "t", "--function", "hello", "--every", "60")
     folder = command_line.folder / ".scheduler"
-    record = {"pid": os.getpid(), "started": "another", "tz": "UTC", "reloads": False, "since": "2026-01-01T00:00:00"}
+    record = {"tz": "UTC", "reloads": False, "since": "2026-01-01T00:00:00+00:00"}
     sources = {str(command_line.folder / "cloud.py"): [1, 1]}
     (folder / "serving-1.json").write_text(json.dumps({**record, "sources": sources}))
+    with (folder / "serving-1.json").open("rb") as living:
+        # As another process does, in another container even.
+        fcntl.flock(living, fcntl.LOCK_EX)
+        told = command_line.run("timers", "add", "v", "--function", "hello", "--every", "60").stderr
+        assert "cloud.py has changed since `scheduler up` loaded the functions at 00:00:00" in told
     (folder / "serving-2.json").write_text("[]")
     (folder / "serving-3.json").write_text("{")
+    os.mkfifo(folder / "serving-4.json")
     added = command_line.run("timers", "add", "u", "--function", "hello", "--every", "60")
     assert (added.exit_code, added.stderr) == (0, "")
     assert not (folder / "serving-1.json").exists()
