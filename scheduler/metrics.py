@@ -282,7 +282,9 @@ def _metrics_of_statistics(statistics: Statistics, now: datetime) -> Iterator[Me
     yield GaugeMetricFamily(
         "scheduler_timers_finished", "Enabled timers that will not fire again.", statistics.finished
     )
-    yield GaugeMetricFamily("scheduler_daemons", "Daemons that live, by their locks or leases.", len(statistics.live_daemons(now)))
+    yield GaugeMetricFamily(
+        "scheduler_daemons", "Daemons that live, by their locks or leases.", len(statistics.live_daemons(now))
+    )
     if statistics.due_since is not None:
         yield GaugeMetricFamily(
             "scheduler_next_fire_timestamp_seconds", "The earliest fire time to come.", statistics.due_since.timestamp()

@@ -109,7 +109,7 @@ def _records(folder: Path) -> Iterator[dict[str, Any]]:
 def _living(path: Path) -> Any:
     """What is in a file whose lock is held; None for one without, which is removed."""
     # Without waiting, in case it is a FIFO.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,7 +1,7 @@
 """The advisory locks that daemons hold on a server, each by its own session: they show which daemons live.
 
-A lock says so by no clock: the clock of the daemon's machine and that of the machine that asks may differ by more than a
-lease. The locks are taken in claims/session_lock.py. SQLite has none: its daemons share a machine, and with it the clock.
+A lock needs no clock: those of the daemon's machine and of the one that asks may differ by more than a lease. The locks
+are taken in claims/session_lock.py. SQLite has none: its daemons share a machine, and with it the clock.
 """
 
 from __future__ import annotations

@@ -81,7 +81,13 @@ def test_an_object_of_another_database_is_its_own_zone(name: str, rules: str) ->
 
 @pytest.mark.parametrize(
     ("name", "rules"),
-    [("EST", "Etc/GMT+5"), ("HST", "Etc/GMT+10"), ("MST", "Etc/GMT+7"), ("America/Panama", "Etc/GMT+5"), ("Etc/GMT+5", "America/Panama")],
+    [
+        ("EST", "Etc/GMT+5"),
+        ("HST", "Etc/GMT+10"),
+        ("MST", "Etc/GMT+7"),
+        ("America/Panama", "Etc/GMT+5"),
+        ("Etc/GMT+5", "America/Panama"),
+    ],
 )
 def test_a_name_is_one_zone_where_databases_differ_before_1970_only(name: str, rules: str) -> None:
     """An offset in one of them, in the other one a place whose clock was changed long ago; and they hash alike."""
