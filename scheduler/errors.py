@@ -5,6 +5,7 @@ SchedulerError
 │   ├── DuplicateTimerError         the environment has a timer of that name
 │   ├── UnknownTimerError           the environment has no timer of that name
 │   └── TimerQuotaError             the environment has as many timers as its quota
+├── RunError                        a run that cannot be cancelled, or run again
 ├── FunctionError
 │   ├── UnknownFunctionError        no function of that name is defined
 │   │   └── UnknownCloudFunctionError(LeanEngineError)  the same, of a call by `cloud.run` in a function
@@ -77,6 +78,14 @@ class TimerQuotaError(TimerError):
             field="name",
         )
         self.environment, self.quota = environment, quota
+
+
+class RunError(SchedulerError):
+    """A run cannot be cancelled, or run again; `run_id` is its number."""
+
+    def __init__(self, message: str, *, run_id: int) -> None:
+        super().__init__(message)
+        self.run_id = run_id
 
 
 class FunctionError(SchedulerError):

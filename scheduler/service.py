@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from .claims.cancellations import request_cancel
 from .claims.requested_runs import Backfill, backfill, request_run
 from .clock import Clock, SystemClock
 from .core.run import Run
@@ -181,6 +182,14 @@ class Scheduler:
     def run(self, name: str, environment: Environment = Environment.PRODUCTION) -> int:
         """Run a timer now, off schedule; returns the id of the run, for `wait` and `history`."""
         return request_run(self.store, name, environment, now=self._clock.now())
+
+    def cancel(self, run_id: int) -> Run:
+        """Ask that a run ends now; returns it as it is then: one that waits has ended, any other one ends soon.
+
+        A worker process is killed as at the limit, a call of a remote engine is cut. A thread cannot be stopped: the
+        run ends, and its function goes on. RunError for an unknown run, and for one that has ended.
+        """
+        return request_cancel(self.store, run_id, now=self._clock.now())
 
     def wait(self, run_id: int, *, timeout_s: float = 60.0) -> Run:
         """Wait until a run has ended, and return it; TimeoutError after `timeout_s`, StoreError for an unknown id."""

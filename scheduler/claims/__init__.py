@@ -13,6 +13,7 @@ The files of this folder:
     releases.py         undoing claims whose tasks were not handed out
     results.py          writing how runs ended; retries; breakers
     abandoned_runs.py   how a run ends whose daemon or worker is gone
+    cancellations.py    runs that users want to end: the request, and what waits ends with it
     unknown_commits.py  UnknownCommits: transactions whose commit was not answered
     requested_runs.py   manual runs and backfills, which users request
 """

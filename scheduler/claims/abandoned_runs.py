@@ -29,20 +29,30 @@ def abandon(
     now: datetime,
     message: str = MESSAGES[Outcome.ABANDONED],
 ) -> Sequence[Row[Any]]:
-    """End open runs as abandoned, and enter those again that must be delivered; returns the rows as they were."""
+    """End open runs as abandoned, and enter those again that must be delivered; returns the rows as they were.
+
+    Those that somebody has asked to cancel end as cancelled, and are not entered again.
+    """
     # Timers are locked before runs, and both by id, as everywhere: see leases.py.
     theirs = select(timers).where(timers.c.id.in_(select(runs.c.timer_id).where(which))).order_by(timers.c.id)
     timer_rows = {row.id: row for row in connection.execute(theirs.with_for_update(key_share=True))}
     # Locked and read again, because a fleet's worker may be about to end them.
     open_runs = connection.execute(select(runs).where(which).order_by(runs.c.id).with_for_update()).all()
     for row in open_runs:
-        end_run(connection, row.id, Outcome.ABANDONED, now, message)
+        outcome = outcome_without_daemon(row)
+        end_run(connection, row.id, outcome, now, message if outcome is Outcome.ABANDONED else MESSAGES[outcome])
         timer = timer_rows.get(row.timer_id)
         # The number is limited, because the run itself may be what kills its daemon.
-        if timer is not None and timer.delivery == Delivery.AT_LEAST_ONCE and row.attempt < MAX_ATTEMPTS:
+        is_due_again = outcome is Outcome.ABANDONED and row.attempt < MAX_ATTEMPTS
+        if is_due_again and timer is not None and timer.delivery == Delivery.AT_LEAST_ONCE:
             _enter_again(connection, row, now)
     lose_probes(connection, timer_rows.values(), now)
     return open_runs
+
+
+def outcome_without_daemon(row: Row[Any]) -> Outcome:
+    """How an open run ends whose daemon or worker is gone."""
+    return Outcome.ABANDONED if row.cancel_requested_at is None else Outcome.CANCELLED
 
 
 def end_run(connection: Connection, run_id: int, outcome: Outcome, now: datetime, message: str) -> None:

@@ -31,6 +31,7 @@ from ..store.schema import lines, runs, timers
 from ..store.statements import Among
 from .abandoned_runs import end_run, lose_probes
 from .batch import Batch, StateChange
+from .cancellations import end_cancelled, requested_cancellations
 from .leases import Lease
 from .open_runs import COUNTS_AS_OVERLAP, WAITS_FOR_RETRY, WAITS_FOR_TURN, count_overlaps, timers_with_open_runs
 from .releases import give_back, undo_claims
@@ -182,14 +183,19 @@ class Claims:
         self._unknown.claimed = []
         return Claimed(tasks, upcoming)
 
-    def release(self, tasks: Sequence[Task]) -> None:
+    def requested_cancellations(self) -> list[int]:
+        """The runs of this daemon that are to be cancelled."""
+        with self._store.reading() as connection:
+            return requested_cancellations(connection, self._lease.id)
+
+    def release(self, tasks: Sequence[Task], now: datetime) -> None:
         """Undo the claim of tasks that were not handed out: their timers fire at those times after all.
 
         Where that would fire later ones twice (releases.py), the claim stays, and the next claim returns the task.
         """
         with self._store.writing() as connection:
             self._lease.check(connection)
-            stay = undo_claims(connection, self._lease.id, tasks, self._cache)
+            stay = undo_claims(connection, self._lease.id, tasks, now, self._cache)
         self.recheck(stay)
 
     def give_back(self, tasks: Sequence[Task], now: datetime) -> None:
@@ -214,7 +220,12 @@ class Claims:
     def _committed_claims(self, connection: Connection, now: datetime) -> list[Task]:
         """The tasks of claims whose commit was not answered, and that are in the store; none of them has begun."""
         tasks: list[Task] = []
-        for task in self._unknown.committed_claims(connection, self._lease.id):
+        committed = self._unknown.committed_claims(connection, self._lease.id)
+        to_cancel = requested_cancellations(connection, self._lease.id) if committed else ()
+        for task in committed:
+            if task.run_id in to_cancel:
+                end_cancelled(connection, task.run_id, now)
+                continue
             timer = self._cache.get(task.timer_id)
             is_late = now - task.fire_time > self._grace
             if is_late and timer is not None and not runs_late(timer.rule.misfire):

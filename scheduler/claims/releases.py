@@ -19,15 +19,15 @@ from ..store.database import store_of
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
 from .abandoned_runs import lose_probes
+from .cancellations import end_cancelled
 from .timer_cache import TimerCache
 
 # Timers are locked by id, before their runs: see leases.py.
 _LOCKED_TIMERS = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
+_NEEDED = ("id", "timer_id", "kind", "attempt", "fire_at", "last_fire_at", "cancel_requested_at")
 #: With the id of the timer as it is now: null for a removed one, whose former id may be another timer's by now.
 _OURS = Among(
-    select(*(runs.c[name] for name in ("id", "timer_id", "kind", "attempt", "fire_at", "last_fire_at"))).where(
-        runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)
-    ),
+    select(*(runs.c[name] for name in _NEEDED)).where(runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)),
     runs.c.id,
 )
 _LATEST_FIRES = (
@@ -48,14 +48,16 @@ _SET_BACK = Bulk(
 _LET_WAIT = Bulk(update(runs).where(runs.c.id == bindparam("run")).values(owner=null()), ("run",))
 
 
-def undo_claims(connection: Connection, owner: int, tasks: Sequence[Task], cache: TimerCache) -> list[Task]:
+def undo_claims(
+    connection: Connection, owner: int, tasks: Sequence[Task], now: datetime, cache: TimerCache
+) -> list[Task]:
     """Delete the runs of tasks that were claimed but not handed out, and set their timers back to those fire times.
 
     Returns the tasks whose claim stays, because later fire times of their timers have been claimed or counted. A timer
-    that was changed since, or disabled for a while, keeps the plan that it has from then on.
+    that was changed since, or disabled for a while, keeps the plan that it has from then on. Runs to cancel end.
     """
     timer_rows = _lock_timers(connection, tasks)
-    ours = _ours(connection, owner, tasks)
+    ours = _without_cancelled(connection, _ours(connection, owner, tasks), now)
     latest = _latest_other_fires(connection, list(ours))
     staying = {
         row.id for row in ours.values() if row.timer_id is not None and latest.get(row.timer_id, 0) > row.fire_at
@@ -70,10 +72,10 @@ def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: da
     """Give back tasks that have not begun, and will not, because their daemon stops; handed out or not.
 
     The fire times of enabled timers are due again. What cannot be undone (see above), what has come of a timer that was
-    changed since, and runs that were requested, wait for the next daemon.
+    changed since, and runs that were requested, wait for the next daemon. Those to cancel end.
     """
     timer_rows = _lock_timers(connection, tasks)
-    ours = _ours(connection, owner, tasks)
+    ours = _without_cancelled(connection, _ours(connection, owner, tasks), now)
     latest = _latest_other_fires(connection, list(ours))
     scheduled = [
         row
@@ -137,6 +139,14 @@ def _lock_timers(connection: Connection, tasks: Sequence[Task]) -> dict[int, Row
 def _ours(connection: Connection, owner: int, tasks: Sequence[Task]) -> dict[int, Row[Any]]:
     """The open runs among those of the tasks that this daemon has, by id."""
     return {row.id: row for row in _OURS.rows(connection, [task.run_id for task in tasks], daemon=owner)}
+
+
+def _without_cancelled(connection: Connection, rows: dict[int, Row[Any]], now: datetime) -> dict[int, Row[Any]]:
+    """The rows, less those of runs to cancel, which end here."""
+    for run_id in [row.id for row in rows.values() if row.cancel_requested_at is not None]:
+        end_cancelled(connection, run_id, now)
+        del rows[run_id]
+    return rows
 
 
 def _latest_other_fires(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:

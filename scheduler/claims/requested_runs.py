@@ -1,9 +1,9 @@
 """Requested runs: one manual run of a timer, and backfills, which run the fire times of a past span that have no run.
 
 Both enter rows that wait; a daemon begins them (waiting_runs.py). For a backfill, a fire time has run if a run of it
-succeeded, failed, was cut or abandoned, goes on or waits; it has not if it was misfired, skipped or short-circuited.
-Fire times that a daemon has yet to claim are left to it. Backfilled runs wait for scheduled ones, are not subject to
-misfire policy and breaker, and do not move the breaker.
+succeeded, failed, was cut, cancelled or abandoned, goes on or waits; it has not if it was misfired, skipped or
+short-circuited. Fire times that a daemon has yet to claim are left to it. Backfilled runs wait for scheduled ones, are
+not subject to misfire policy and breaker, and do not move the breaker.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .open_runs import IS_BACKFILLED, WAITS
 #: The most runs that one backfill enters, unless more are asked for, and the most fire times that a span may hold.
 DEFAULT_CAP, MAX_CAP, MAX_FIRE_TIMES = 1_000, 10_000, 100_000
 
-_RAN = (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.ABANDONED)
+_RAN = (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.ABANDONED, Outcome.CANCELLED)
 
 #: The first instant, and the first one after the span.
 TimeRange = tuple[datetime, datetime]

@@ -119,7 +119,10 @@ def _move_breakers(
 
 
 def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> Collection[int]:
-    """Enter the next attempts of failed runs whose timers are to be tried again; returns the ids of those runs."""
+    """Enter the next attempts of failed runs whose timers are to be tried again; returns the ids of those runs.
+
+    One that somebody has asked to cancel, and that failed before it was, is not tried again.
+    """
     failed = [
         (task, ending)
         for task, ending in ended
@@ -127,10 +130,12 @@ def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) 
     ]
     timer_ids = {task.timer_id for task, _ in failed if task.timer_id is not None}
     retrying = {row.id: timer_of(row) for row in _WITH_RETRIES.rows(connection, sorted(timer_ids))}
+    to_cancel = {row.id for row in _TO_CANCEL.rows(connection, [task.run_id for task, _ in failed if retrying])}
     retried = [
         (task, ending, at)
         for task, ending in failed
-        if (timer := retrying.get(task.timer_id or 0)) is not None
+        if task.run_id not in to_cancel
+        and (timer := retrying.get(task.timer_id or 0)) is not None
         and (at := retry_at(timer, task.fire_time, task.attempt, ending.ended_at)) is not None
     ]
     if retried:
@@ -168,6 +173,7 @@ def _next_attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dic
     }
 
 
+_TO_CANCEL = Among(select(runs.c.id).where(runs.c.cancel_requested_at.is_not(None)), runs.c.id)
 _WITH_RETRIES = Among(select(timers).where(timers.c.retries > 0), timers.c.id)
 _SET_RETRY_AT = Bulk(
     update(runs).where(runs.c.id == bindparam("run")).values(retry_at=bindparam("retry_at")), ("retry_at", "run")

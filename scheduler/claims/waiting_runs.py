@@ -28,6 +28,7 @@ from ..store.rows import BREAKER, breaker_columns, breaker_of, task_of, timer_of
 from ..store.schema import runs, timers
 from ..store.statements import Bulk
 from .abandoned_runs import end_run, lose_probes
+from .cancellations import end_cancelled
 from .open_runs import IS_BACKFILLED, WAITS, WAITS_FOR_RETRY, WAITS_FOR_TURN
 
 _WAITING: Select[Any] = (
@@ -117,10 +118,17 @@ def _locked(connection: Connection, which: Select[Any], now: datetime) -> Sequen
 
 
 def _end_if_not_runnable(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
-    """End a waiting run whose timer was removed or is short-circuited, and return its outcome; None if it may begin."""
+    """End a waiting run that may not begin, and return its outcome; None if it may.
+
+    Its timer was removed or is short-circuited, or it is to be cancelled.
+    """
     if run.revision is None:
         end_run(connection, run.id, Outcome.ABANDONED, now, "abandoned: the timer was removed")
         return Outcome.ABANDONED
+    if run.cancel_requested_at is not None:
+        # It was requested while a daemon that stopped gave the run back.
+        end_cancelled(connection, run.id, now)
+        return Outcome.CANCELLED
     if run.due_at is not None:
         return _end_retry_if_not_runnable(connection, run, now)
     before = breaker_of(run)

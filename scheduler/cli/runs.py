@@ -1,43 +1,41 @@
-"""scheduler runs: the history of runs, newest first."""
+"""scheduler runs: the history of runs, newest first; and the commands about one run, which stand in cancel.py."""
 
 from __future__ import annotations
 
 from datetime import tzinfo
 
 import click
+from click.core import ParameterSource
 
 from ..core.run import Outcome, Run
 from ..core.timer import Environment
-from ..core.zones import zone
 from ..errors import TimerError
 from ..formats import display
 from ..formats.json import print_json, run_json
-from ..project.project import Project, current_project
+from ..formats.run_zones import RunZones
+from ..project.project import current_project
 from ..project.suggestions import did_you_mean
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
+from .cancel import cancel_run
 from .options import environment_filter, json_option, store_option
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 
 
-class TimerZones:
-    """The time zone in which the runs of each timer are shown; the default one for a timer that was removed."""
+class _Runs(click.Group):
+    """The group; a word that is no command is taken for the name of a timer, which needs an option."""
 
-    def __init__(self, store: Store, project: Project) -> None:
-        self._default = zone(project.settings.tz)
-        self._of_timers = {
-            (entry.timer.environment.value, entry.timer.name): display.zone_of(entry.timer, project.settings.tz)
-            for entry in TimerTable(store).list()
-        }
-
-    def of(self, run: Run) -> tzinfo:
-        """The zone of one run."""
-        return self._of_timers.get((run.environment, run.timer), self._default)
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            raise click.UsageError(f"Got unexpected extra argument ({args[0]})", ctx)
+        return super().resolve_command(ctx, args)
 
 
-@click.command("runs")
+@click.group("runs", cls=_Runs, invoke_without_command=True)
 @click.option("--timer", metavar="NAME", help="Runs of one timer only.")
 @click.option(
     "--outcome",
@@ -52,7 +50,9 @@ class TimerZones:
 @environment_filter
 @store_option
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     *,
     timer: str | None,
     outcomes: tuple[str, ...],
@@ -61,7 +61,10 @@ def command(
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Show past runs, newest first, with outcome, lateness and duration."""
+    """Show past runs, newest first, with outcome, lateness and duration; or cancel a run."""
+    if ctx.invoked_subcommand is not None:
+        _refuse_options_before(ctx, ctx.invoked_subcommand)
+        return
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         runs = RunHistory(opened).runs(
@@ -70,7 +73,7 @@ def command(
             outcomes=[Outcome(outcome) for outcome in outcomes],
             limit=limit,
         )
-        zones = TimerZones(opened, project)
+        zones = RunZones(opened, project.settings.tz)
         if timer is not None and not runs:
             check_timer(opened, timer)
     if as_json:
@@ -80,6 +83,16 @@ def command(
         click.echo(" ".join(["no", *([which] if which else []), "runs", *([f"of {timer}"] if timer else [])]))
     else:
         display.print_table(COLUMNS, (row(run, zones.of(run)) for run in runs))
+
+
+command.add_command(cancel_run)
+
+
+def _refuse_options_before(ctx: click.Context, name: str) -> None:
+    """Options of `runs` say nothing to a command about one run."""
+    for param in ctx.command.params:
+        if param.name and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"options stand after the command: scheduler runs {name} RUN {param.opts[0]} …", ctx)
 
 
 def check_timer(store: Store, name: str) -> None:
@@ -99,11 +112,18 @@ def row(run: Run, tz: tzinfo) -> tuple[str, ...]:
         str(run.id),
         run.timer,
         fire_time,
-        run.outcome or ("running" if run.started_at else "claimed" if run.is_claimed else "waiting"),
+        run.outcome or _state(run),
         display.seconds(run.lateness_s),
         display.seconds(run.duration_s),
         message(run, tz),
     )
+
+
+def _state(run: Run) -> str:
+    """What a run without an outcome does."""
+    if run.cancel_requested_at is not None:
+        return "cancelling"
+    return "running" if run.started_at else "claimed" if run.is_claimed else "waiting"
 
 
 def message(run: Run, tz: tzinfo) -> str:

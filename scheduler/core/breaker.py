@@ -10,7 +10,7 @@
     half-open  fire                           half-open    short-circuited
     half-open  good                           closed       everything reset
     half-open  failure                        open         openings + 1, a longer cool-down begins
-    half-open  lost (the daemon died)         open         the next fire is the probe
+    half-open  lost (the daemon died)         open         the next fire is the probe; likewise of a cancelled probe
 
 A fire time whose failed run is tried again counts once, when its last attempt has failed; backfilled runs do not count.
 Cool-down: 60 s × 2^(openings − 1), at most 900 s, counted from the scheduled fire time of the failed run, so that a
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
     FAILURE = "failure"
     #: The function answered in time, with an error for its caller: neither a success nor a failure.
     NEUTRAL = "neutral"
-    #: The outcome is unknown: the daemon died, or the run never began.
+    #: The outcome is unknown: the daemon died, the run never began, or it was cancelled.
     LOST = "lost"
 
 

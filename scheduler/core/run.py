@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     MISFIRED = "misfired"
     SKIPPED_OVERLAP = "skipped_overlap"
     ABANDONED = "abandoned"
+    CANCELLED = "cancelled"
 
 
 class Kind(StrEnum):
@@ -40,6 +41,7 @@ MESSAGES: dict[Outcome, str] = {
     Outcome.MISFIRED: "missed: the daemon was not running, or too busy",
     Outcome.SKIPPED_OVERLAP: "skipped: the last run of this timer was still going on, or waiting for a free worker",
     Outcome.ABANDONED: "abandoned: the daemon stopped before the run ended, so it is unknown how far the function came",
+    Outcome.CANCELLED: "cancelled on request",
 }
 
 
@@ -51,7 +53,7 @@ class Run:
     outcome, `error` the particular error, `result` the beginning of what the function returned. A failed run that is
     tried again has `retry_at`, the instant at which the next attempt is due. That attempt is a run of its own with the
     same fire time and request id, and has the same instant as `due_at`. The outcome of a fire time is that of its last
-    attempt.
+    attempt. `cancel_requested_at` is when somebody asked that it end at once.
     """
 
     id: int
@@ -77,6 +79,7 @@ class Run:
     retry_at: datetime | None = None
     #: Whether a daemon has taken it; while it has no outcome, it is running or about to begin.
     is_claimed: bool = False
+    cancel_requested_at: datetime | None = None
 
     @property
     def lateness_s(self) -> float | None:

@@ -4,6 +4,7 @@ and a second one that keeps their limits while the first one waits for the store
     loop.py            Daemon: the loop, and the order of a turn
     agenda.py          Agenda: when it does what it does not do in every turn
     upkeep.py          Upkeep: its lease, the runs of dead daemons, pruning the history
+    cancellations.py   Cancellations: has executors end the runs that users cancel
     claim_ahead.py     ClaimAhead: timers claimed shortly before they are due
     dispatch.py        Dispatch: the executor of each environment
     give_back.py       releasing tasks that have not begun, when the daemon stops

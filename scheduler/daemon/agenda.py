@@ -19,6 +19,7 @@ class Agenda:
     prune_at: float = 0.0
     check_zones_at: float = 0.0
     look_at_waiting: float = 0.0
+    look_for_cancellations: float = 0.0
     #: When to read again from the store when timers are due next, and what was read the last time.
     read_upcoming_at: float = 0.0
     upcoming: Upcoming = _NOTHING
@@ -28,5 +29,5 @@ class Agenda:
     prepared_for: datetime | None = None
 
     def check_everything(self) -> None:
-        """Timers or daemons may have changed: read them in the next turn."""
-        self.read_upcoming_at = self.check_others_at = 0.0
+        """Timers, runs or daemons may have changed: read them in the next turn."""
+        self.read_upcoming_at = self.check_others_at = self.look_for_cancellations = 0.0

@@ -172,11 +172,18 @@ class ClaimAhead:
         self.add(tasks)
         return after
 
-    def release(self) -> None:
+    def remove(self, run_ids: Collection[int]) -> list[Task]:
+        """Remove and return those of these runs that are here: they are cancelled."""
+        removed = [task for task in self._tasks if task.run_id in run_ids]
+        if removed:
+            self._tasks = [task for task in self._tasks if task.run_id not in run_ids]
+        return removed
+
+    def release(self, now: datetime) -> None:
         """Undo the claims of these tasks, as if they had never been made."""
         if self._tasks:
             self._is_releasing = True
-            self._claims.release(self._tasks)
+            self._claims.release(self._tasks, now)
             self._tasks = []
         self._is_releasing = False
 

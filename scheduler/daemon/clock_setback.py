@@ -44,7 +44,7 @@ class ClockSetback:
         return False
 
     def _reschedule(self) -> None:
-        self._claim_ahead.release()
+        self._claim_ahead.release(self._clock.now())
         count = self._timers.recompute_next_fires(now=self._clock.now())
         log.warning("the system clock was set back by %.0f s; rescheduled %d timers", self._set_back_s, count)
         self._set_back_s = 0.0

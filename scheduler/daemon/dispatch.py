@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -10,7 +11,7 @@ from operator import attrgetter
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..core.timer import Environment
-from ..executors import Executor, FleetExecutor, Handing, Preparing, Queue, Report, Withdrawing
+from ..executors import Cancelling, Executor, FleetExecutor, Handing, Preparing, Queue, Report, Withdrawing
 from .store_calls import StoreCalls
 
 #: When this many tasks wait for a worker, no more are claimed.
@@ -78,6 +79,14 @@ class Dispatch:
             self.running += 0 if environment in self._fleets else len(submitted)
             executor.submit(submitted)
         return report
+
+    def cancel(self, run_ids: Collection[int]) -> None:
+        """Have executors end those of these runs that they have."""
+        for executor in self._executors if not self._is_stopped else ():
+            if isinstance(executor, Cancelling):
+                # That of a fleet writes to the store.
+                with self._calls if executor not in self._local else nullcontext():
+                    executor.cancel(run_ids)
 
     def withdraw(self) -> None:
         """Have local executors begin nothing more; adds what they have not begun to `unbegun`. To be called again."""

@@ -28,6 +28,7 @@ from ..store.timers import TimerTable
 from ..store.wake_socket import WakeSocket
 from ..store.zone_changes import ZoneChanges
 from .agenda import Agenda
+from .cancellations import Cancellations
 from .claim_ahead import ClaimAhead, is_ahead
 from .clock_setback import ClockSetback
 from .dispatch import Dispatch
@@ -81,6 +82,7 @@ class Daemon:
         retention = Retention(store, keep, keep_runs)
         self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock, ZoneChanges(store))
         self._clock_setback = ClockSetback(self._clock, self._claim_ahead, TimerTable(store))
+        self._cancellations = Cancellations(self._claims, self._claim_ahead, self._dispatch, self._clock)
         self._wake_socket = WakeSocket()
         self._sleeper = Sleeper(store, self._clock)
         self._results = ResultBuffer()
@@ -232,6 +234,8 @@ class Daemon:
         self._collect()
         # LEASE
         self._upkeep.keep_lease(self._agenda, now, self._wake_socket.port)
+        if cancelled := self._cancellations.look(self._agenda, now).ended:
+            self._results.add(Report(ended=cancelled), self._clock.monotonic())
         self._agenda.is_left_to_others = False
         monotonic = self._clock.monotonic()
         if monotonic >= self._agenda.look_at_waiting:

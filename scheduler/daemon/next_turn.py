@@ -43,6 +43,7 @@ class NextTurn:
         """For how long the daemon may sleep; `claims` is False for one that begins no more runs."""
         agenda, monotonic = self._agenda, self._clock.monotonic()
         waits = [MAX_SLEEP_S, agenda.renew_lease_at - monotonic, agenda.check_others_at - monotonic]
+        waits.append(agenda.look_for_cancellations - monotonic)
         if claims:
             waits += self._until_claims_s(self._clock.now())
         if self._lease.has_suspects:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from ..claims.abandoned_runs import outcome_without_daemon
 from ..claims.claims import Claims
 from ..claims.leases import Lease
 from ..clock import Clock
-from ..core.run import Outcome
 from ..store.retention import Retention
 from ..store.zone_changes import Moved, ZoneChanges
 from .agenda import Agenda
@@ -86,7 +86,7 @@ class Upkeep:
         abandoned, adopted = self._lease.take_over(now, self._clock.monotonic())
         if abandoned:
             log_abandoned(abandoned)
-            self._claims.passed_over.update((row.environment, Outcome.ABANDONED) for row in abandoned)
+            self._claims.passed_over.update((row.environment, outcome_without_daemon(row)) for row in abandoned)
         if adopted:
             log.info("adopted %d runs of daemons that are gone", len(adopted))
             self._dispatch.adopt(adopted)

@@ -11,7 +11,7 @@ The other two have rooms of their own: workers/ (worker processes) and fleet/ (C
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -126,6 +126,15 @@ class Withdrawing(Protocol):
     @property
     def begun(self) -> int:
         """How many tasks go on. Safe from any thread."""
+        ...
+
+
+@runtime_checkable
+class Cancelling(Protocol):
+    """An executor that can end single runs; any other one lets them go on to their end or their limit."""
+
+    def cancel(self, run_ids: Collection[int]) -> None:
+        """End those of these runs that it has, begun or not, and report them as cancelled; never blocks."""
         ...
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -98,6 +98,9 @@ class HttpExecutor:
         #: The tasks that wait for a slot, by run; whoever removes one decides what becomes of it.
         self._unbegun: dict[int, Task] = {}
         self._begun = 0
+        #: The calls in progress, by run; and which of them are cut on request. For the thread of the loop only.
+        self._calls: dict[int, asyncio.Task[None]] = {}
+        self._to_cut: set[int] = set()
         self._thread.start()
 
     def submit(self, tasks: Sequence[Task]) -> None:
@@ -126,6 +129,18 @@ class HttpExecutor:
     @property
     def begun(self) -> int:
         return self._begun
+
+    def cancel(self, run_ids: Collection[int]) -> None:
+        """Cut the calls of these runs; what the remote engine does with a function that nobody waits for is its own."""
+        self._loop.call_soon_threadsafe(self._cut, list(run_ids))
+
+    def _cut(self, run_ids: Sequence[int]) -> None:
+        for run_id in run_ids:
+            if (task := self._unbegun.pop(run_id, None)) is not None:
+                self._ended.post((task, outcome.cancelled_unbegun(self._clock.now())))
+            elif (call := self._calls.get(run_id)) is not None and run_id not in self._to_cut:
+                self._to_cut.add(run_id)
+                call.cancel()
 
     def stop(self) -> None:
         """Cut every call in progress."""
@@ -157,9 +172,12 @@ class HttpExecutor:
                 return
             end = outcome.over_limit(task.limit_s)
         except asyncio.CancelledError:
-            raise
+            if task.run_id not in self._to_cut:
+                raise
+            end = outcome.CANCELLED
         except Exception as error:
             end = outcome.CallOutcome(Outcome.FAILED, Verdict.FAILURE, outcome.error_text(error))
+        self._to_cut.discard(task.run_id)
         self._ended.post((task, end.ending(started_at, self._clock.now())))
 
     @asynccontextmanager
@@ -176,10 +194,13 @@ class HttpExecutor:
 
     async def _call(self, task: Task) -> outcome.CallOutcome:
         self._begun += 1
+        if (current := asyncio.current_task()) is not None:
+            self._calls[task.run_id] = current
         try:
             return await self._answer(task)
         finally:
             self._begun -= 1
+            self._calls.pop(task.run_id, None)
 
     async def _answer(self, task: Task) -> outcome.CallOutcome:
         client = self._opened_client()

@@ -44,6 +44,15 @@ def over_limit(limit_s: float) -> CallOutcome:
     return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, f"over its limit of {limit_s:g} s")
 
 
+#: The end of a run that was cut because somebody asked for that; the breaker learns nothing from it.
+CANCELLED = CallOutcome(Outcome.CANCELLED, Verdict.LOST)
+
+
+def cancelled_unbegun(now: datetime) -> Ending:
+    """The Ending of a task that was cancelled before it began."""
+    return Ending(CANCELLED.outcome, CANCELLED.verdict, ended_at=now)
+
+
 def not_queued(now: datetime) -> Ending:
     """The Ending of a task that an executor refuses because too many wait in it."""
     return Ending(Outcome.FAILED, Verdict.NEUTRAL, ended_at=now, message=NOT_QUEUED)

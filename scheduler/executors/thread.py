@@ -1,8 +1,8 @@
 """ThreadExecutor: functions run in threads of this process, for functions that are part of a user's program.
 
-A thread cannot be killed: the run of a function over its limit ends as timed-out, but its thread goes on and counts
-against `max_workers` until the function returns. Where limits must hold whatever a function does, use processes. What a
-function prints goes to the program's own stdout.
+A thread cannot be killed: the run of a function over its limit ends as timed-out, and one that is cancelled as
+cancelled, but its thread goes on and counts against `max_workers` until the function returns. Where limits must hold
+whatever a function does, use processes. What a function prints goes to the program's own stdout.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -105,6 +105,18 @@ class ThreadExecutor:
     @property
     def begun(self) -> int:
         return len(self._running)
+
+    def cancel(self, run_ids: Collection[int]) -> None:
+        """End these runs; the thread of one that has begun goes on, as after its limit."""
+        unbegun = [task for task in self._pending if task.run_id in run_ids]
+        self._pending = deque(task for task in self._pending if task.run_id not in run_ids)
+        now = self._clock.now()
+        for task in unbegun:
+            self._ended.post((task, outcome.cancelled_unbegun(now)))
+        with self._lock:
+            begun = [run for run in self._running if run.task.run_id in run_ids]
+        for run in begun:
+            self._finish(run, outcome.CANCELLED.ending(run.started_at, now))
 
     def stop(self) -> None:
         """Report no more runs; threads end when their functions return, or with the program."""

@@ -12,6 +12,7 @@
     notes.py              what a child has printed and ended and not yet written to the store
     presence.py           which workers serve which environment
     unwritten_endings.py  writes the endings that children could not write
+    cancellations.py      kills the child whose run is to be cancelled
     stopping.py           ends a worker in bounded time after a signal
     celery_consumer.py    ⎫
     celery_pool.py        ⎬ classes that Celery's settings name; each overrides methods of Celery, billiard or Kombu

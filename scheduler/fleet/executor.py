@@ -22,7 +22,7 @@ from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..core.timer import Environment
 from ..errors import NOT_QUEUED
-from ..executors import Report
+from ..executors import Report, outcome
 from ..store.database import Store
 from ..store.listen import Subscription
 from .broker import celery_app, prepare, queues
@@ -125,6 +125,17 @@ class CeleryExecutor:
         # For those that have begun, another message does nothing.
         self.submit(tasks)
         self._poll_at = 0.0
+
+    def cancel(self, run_ids: Collection[int]) -> None:
+        """End those of these runs that no worker has begun, and have the workers kill the others."""
+        theirs = [self._open[run_id] for run_id in run_ids if run_id in self._open]
+        for run in theirs:
+            if run.worker is None:
+                # Unless a worker has begun it meanwhile.
+                self._fleet.give_up(run.task.run_id, outcome.cancelled_unbegun(self._clock.now()))
+        if theirs:
+            self._fleet.announce_cancellations()
+            self._poll_at = 0.0
 
     def collect(self) -> Report:
         now = self._clock.monotonic()

@@ -14,17 +14,19 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from ..claims.abandoned_runs import abandon
+from ..claims.abandoned_runs import abandon, end_run, lose_probes
 from ..claims.open_runs import WITH_TIMER
 from ..claims.results import RESULT, enter_retries_and_move_breakers, result_values
 from ..core.breaker import Verdict
 from ..core.misfire import GRACE
-from ..core.run import Ending, Line, Outcome, Task
+from ..core.run import MESSAGES, Ending, Line, Outcome, Task
 from ..core.timestamps import instant, instant_or_none, stamp
 from ..store.database import Store
 from ..store.rows import line_columns, line_of, task_of
 from ..store.schema import lines, runs, timers
 
+#: PostgreSQL's channel of all workers, which hear there that runs are to be cancelled.
+CANCELLATIONS = "scheduler_cancellations"
 #: Limits that differ by less are the same.
 _SAME_S = 0.01
 WORKER_LOST = "abandoned: the worker was lost before the run ended; how far it came is unknown"
@@ -68,6 +70,7 @@ class FleetRuns:
         if limit_s is not None:
             timer = timer.where(timers.c.limit_s.between(limit_s - _SAME_S, limit_s + _SAME_S))
         which = [runs.c.id == run_id, runs.c.request_id == request_id, runs.c.outcome.is_(None), mine, timer.exists()]
+        which.append(runs.c.cancel_requested_at.is_(None))
         if environments is not None:
             which.append(runs.c.environment.in_(environments))
         with self._store.writing() as connection:
@@ -119,6 +122,39 @@ class FleetRuns:
         with self._store.reading() as connection:
             return connection.execute(theirs.order_by(runs.c.started_at.desc()).limit(1)).scalar()
 
+    def to_cancel(self, workers: Collection[str]) -> list[tuple[int, str]]:
+        """The open runs of these workers that are to be cancelled, each with its worker."""
+        query = select(runs.c.id, runs.c.worker).where(
+            runs.c.cancel_requested_at.is_not(None), runs.c.outcome.is_(None), runs.c.worker.in_(workers)
+        )
+        with self._store.reading() as connection:
+            return [(row.id, row.worker) for row in connection.execute(query)]
+
+    def cancel(self, run_id: int, worker: str, now: datetime, printed: Sequence[Line] = ()) -> bool:
+        """End as cancelled the run that `worker` runs, whose process stands still meanwhile.
+
+        False if it has ended or is being ended, or if the worker runs another one by now.
+        """
+        with self._store.writing() as connection:
+            timer_id = connection.execute(select(runs.c.timer_id).where(runs.c.id == run_id)).scalar()
+            # Never wait for a lock: the process that stands still may hold it.
+            locked = select(timers).where(timers.c.id == timer_id).with_for_update(key_share=True, skip_locked=True)
+            its_timer = connection.execute(locked).all()
+            exists = select(timers.c.id).where(timers.c.id == timer_id)
+            if not its_timer and connection.execute(exists).scalar() is not None:
+                return False
+            # The latest that it has begun, whichever that is.
+            begun = select(runs).where(runs.c.worker == worker, runs.c.outcome.is_(None))
+            begun = begun.order_by(runs.c.started_at.desc()).limit(1)
+            latest = connection.execute(begun.with_for_update(skip_locked=True)).one_or_none()
+            if latest is None or latest.id != run_id or latest.cancel_requested_at is None:
+                return False
+            end_run(connection, run_id, Outcome.CANCELLED, now, MESSAGES[Outcome.CANCELLED])
+            lose_probes(connection, its_timer, now)
+            if printed:
+                connection.execute(insert(lines), [line_columns(line) for line in printed])
+        return True
+
     def announce_unbegun(self, run_ids: Collection[int], channel: str) -> None:
         """Notify the daemon on `channel` that these runs may have to be published again."""
         with self._store.writing() as connection:
@@ -139,6 +175,11 @@ class FleetRuns:
         with self._store.reading() as connection:
             return [line_of(row) for row in connection.execute(query)]
 
+    def announce_cancellations(self) -> None:
+        """Notify the workers that runs are to be cancelled; each looks whether it has one of them."""
+        with self._store.writing() as connection:
+            connection.exec_driver_sql(f"NOTIFY {CANCELLATIONS}")
+
     def abandon(self, run_id: int, worker: str, now: datetime, error: str = WORKER_LOST) -> None:
         """End an open run whose worker is gone; enter it again where its timer delivers at least once."""
         with self._store.writing() as connection:
@@ -146,9 +187,13 @@ class FleetRuns:
             abandon(connection, which, now, error)
 
     def give_up(self, run_id: int, ending: Ending) -> None:
-        """End a run that no worker has begun."""
+        """End a run that no worker has begun; if it was the probe of a breaker, the next fire time is."""
+        timer_id = select(runs.c.timer_id).where(runs.c.id == run_id).scalar_subquery()
         with self._store.writing() as connection:
-            _write_ending(connection, run_id, None, ending)
+            its_timer = select(timers).where(timers.c.id == timer_id).with_for_update(key_share=True)
+            timer_rows = connection.execute(its_timer).all()
+            if _write_ending(connection, run_id, None, ending):
+                lose_probes(connection, timer_rows, ending.ended_at)
 
 
 def _ending(row: Row[Any]) -> Ending | None:

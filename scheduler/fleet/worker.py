@@ -30,6 +30,7 @@ from ..executors import outcome
 from ..functions.registry import Registry
 from ..workers import process_tree
 from ..workers.zombies import LOOK_EVERY_US, Reaper
+from .cancellations import Cancellations
 from .child import FunctionProcess, UnwrittenError
 from .message import TASK, Message, dropped, parsed
 from .presence import WorkerPresence
@@ -79,6 +80,7 @@ def serve(
         writer = EndingWriter(store_url, Path(folder))
         Stopping(writer, Path(folder), stop_timeout_s)
         WorkerPresence(store_url, list(queues))
+        Cancellations(store_url, Path(folder))
         if os.getpid() == 1:
             threading.Thread(target=_reap_orphans, name="orphans", daemon=True).start()
         environments = list(queues)

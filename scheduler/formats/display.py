@@ -28,6 +28,7 @@ _COLOURS = {
     "misfired": "yellow",
     "skipped_overlap": "yellow",
     "abandoned": "yellow",
+    "cancelled": "yellow",
 }
 
 

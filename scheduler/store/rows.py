@@ -147,6 +147,7 @@ def run_of(row: Row[Any]) -> Run:
         due_at=instant_or_none(row.due_at),
         retry_at=instant_or_none(row.retry_at),
         is_claimed=row.owner is not None,
+        cancel_requested_at=instant_or_none(row.cancel_requested_at),
     )
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0007"
+HEAD = "0008"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -118,6 +118,8 @@ runs = Table(
     Column("retry_at", BigInteger),
     # The process of a fleet that has begun it, and is the only one to end it: node/pid.
     Column("worker", Text),
+    # When somebody asked that it end at once; see claims/cancellations.py.
+    Column("cancel_requested_at", BigInteger),
 )
 Index(
     "runs_open",
@@ -129,6 +131,10 @@ Index(
 # Runs that wait: mostly few, and queried at every claim.
 _WAITING = "outcome IS NULL AND owner IS NULL"
 Index("runs_waiting", runs.c.id, sqlite_where=text(_WAITING), postgresql_where=text(_WAITING))
+
+# Runs to cancel: mostly none, and looked for when a daemon is woken.
+_TO_CANCEL = "cancel_requested_at IS NOT NULL AND outcome IS NULL"
+Index("runs_to_cancel", runs.c.id, sqlite_where=text(_TO_CANCEL), postgresql_where=text(_TO_CANCEL))
 
 lines = Table(
     "lines",

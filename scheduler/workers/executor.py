@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -111,9 +111,14 @@ class ProcessExecutor:
     def prepare(self, tasks: Sequence[Task]) -> None:
         self._hand_out.prepare(tasks, self._results.typical_s.get)
 
+    def cancel(self, run_ids: Collection[int]) -> None:
+        self._limits.cancel(run_ids, self._workers, self._clock.monotonic())
+
     def collect(self) -> Report:
         now = self._clock.monotonic()
         self._collect_from_all()
+        if self._limits.is_cancelling:
+            self._limits.cancel((), self._workers, now)
         for worker in list(self._workers):
             if (
                 self._enforce_limit(worker, now)
@@ -144,6 +149,8 @@ class ProcessExecutor:
         if self._queue.long:
             checks.append(SLOW_WAITS_S)
         if self._begins_no_more and (self._queue or any(worker.has_more_behind() for worker in self._workers)):
+            checks.append(SETTLED_S)
+        if self._limits.is_cancelling:
             checks.append(SETTLED_S)
         if killed_processes:
             checks.append(SAY_AFTER_S)
@@ -214,7 +221,7 @@ class ProcessExecutor:
         worker.given_back.clear()
 
     def _enforce_limit(self, worker: WorkerProcess, now: float) -> bool:
-        """Kill a worker whose run is over its limit; returns whether it did."""
+        """Kill a worker whose run is over its limit or is to be cancelled; returns whether it did."""
         if not self._limits.enforce(worker, now):
             return False
         self._remove(worker)

@@ -9,7 +9,7 @@ Fast tasks are divided among the workers, except where they are done before anot
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from ..core.run import Task
@@ -109,6 +109,16 @@ class TaskQueue:
         """For how long the oldest task has been waiting, at most since its fire time; 0.0 where there is none."""
         first = [queue[0].fire_time for queue in (self._fast, self._slow, self._long) if queue]
         return min((wall_now - min(first)).total_seconds(), now - self._filled_at) if first else 0.0
+
+    def remove(self, run_ids: Collection[int]) -> list[Task]:
+        """Remove the tasks of these runs; returns them."""
+        removed: list[Task] = []
+        for queue in (self._fast, self._slow, self._long):
+            theirs = [task for task in queue if task.run_id in run_ids]
+            for task in theirs:
+                queue.remove(task)
+            removed += theirs
+        return removed
 
     def clear(self) -> list[Task]:
         """Remove all tasks; returns them."""

@@ -103,6 +103,11 @@ class WorkerProcess:
         return len(self._chunks)
 
     @property
+    def run_ids(self) -> set[int]:
+        """The runs that were sent to the worker and have not ended."""
+        return {task.run_id for chunk in self._chunks for task in chunk.tasks[chunk.ended :]}
+
+    @property
     def has_begun_any(self) -> bool:
         """Whether the worker has begun any task."""
         return self._has_ended_any or self.running_s(self._clock.monotonic()) is not None

@@ -1,6 +1,6 @@
 """ScriptedExecutor, which runs nothing and ends tasks as the test says; Service, a daemon with it on a manual clock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -132,6 +132,10 @@ class ScriptedExecutor:
     def end(self, task: Task, outcome: Outcome = Outcome.SUCCEEDED, verdict: Verdict = Verdict.GOOD) -> None:
         self.going_on.remove(task)
         self._end(task, outcome, verdict)
+
+    def cancel(self, run_ids: Collection[int]) -> None:
+        for task in [task for task in self.going_on if task.run_id in run_ids]:
+            self.end(task, Outcome.CANCELLED, Verdict.LOST)
 
     def print(self, task: Task, text: str, level: str = "info") -> None:
         self._report.lines.append(Line(task.run_id, self.clock.now(), level, text))

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 from scheduler.claims.abandoned_runs import MAX_ATTEMPTS
+from scheduler.claims.cancellations import request_cancel
 from scheduler.claims.requested_runs import backfill, plan_backfill
 from scheduler.clock import ManualClock
 from scheduler.core.misfire import MisfirePolicy
@@ -80,6 +81,9 @@ class AnyDay(RuleBasedStateMachine):
         self.expected: Counter[tuple[str, datetime]] = Counter()
         self.enabled_at: dict[str, datetime] = {}
         self.claimed_ahead: set[tuple[str, datetime]] = set()
+        #: The runs that were cancelled, and the last run of the store then.
+        self.cancelled: dict[int, int] = {}
+        self.must_not_begin: set[int] = set()
         starts_at, ends_at = (None if bound is None else START + timedelta(seconds=bound) for bound in window)
         self.timetable.add(
             [
@@ -189,6 +193,34 @@ class AnyDay(RuleBasedStateMachine):
             del self.enabled_at[name]
         else:
             self.enable(name)
+
+    @rule(data=st.data())
+    def a_run_is_cancelled(self, data: st.DataObject) -> None:
+        """Whichever has no outcome, with or without a daemon that goes on."""
+        history = RunHistory(self.store).runs(limit=100_000)
+        if open_runs := [run for run in history if run.outcome is None]:
+            run = data.draw(st.sampled_from(open_runs))
+            request_cancel(self.store, run.id, now=self.clock.now())
+            self.cancelled.setdefault(run.id, history[0].id)
+            if self.daemon is None or run.id not in {task.run_id for task in self.executor.begun}:
+                # Without a daemon, nobody else knows whether it had begun.
+                self.must_not_begin.add(run.id)
+
+    @precondition(lambda self: self.daemon)
+    @invariant()
+    def what_was_cancelled_ends_and_never_begins_again(self) -> None:
+        """As cancelled, or as it had ended before the daemon knew; no attempt at its fire time follows."""
+        self.settle()
+        history = RunHistory(self.store).runs(limit=100_000) if self.cancelled else []
+        by_id = {run.id: run for run in history}
+        for run_id, last_id in self.cancelled.items():
+            run = by_id[run_id]
+            assert run.outcome is not None, run
+            # A backfill of a fire time is another matter.
+            after = [other for other in history if other.id > last_id and other.kind is not Kind.BACKFILL]
+            assert [other for other in after if (other.timer, other.fire_time) == (run.timer, run.fire_time)] == []
+        begun = Counter(task.run_id for task in self.executor.begun)
+        assert not self.must_not_begin & begun.keys()
 
     @precondition(lambda self: self.daemon)
     @rule(name=st.sampled_from(sorted(TRIGGERS)))

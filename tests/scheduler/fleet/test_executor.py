@@ -10,11 +10,13 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from scheduler.claims.cancellations import request_cancel
 from scheduler.core.breaker import BreakerState
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Delivery, Environment
@@ -123,6 +125,43 @@ def test_a_function_over_its_limit_is_killed_with_what_it_started(watched: Watch
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     eventually(lambda: living(*pids), lambda seen: not seen)
     assert watched.timetable.get("spin", Environment.PRODUCTION).breaker.consecutive_failures == 1
+
+
+def test_a_cancelled_run_is_killed_with_what_it_started(watched: WatchedDaemon, tmp_path: Path) -> None:
+    """What it had printed is kept; its breaker does not count it, and another child takes its place."""
+    watched.add("sleep", "sleep", limit_s=60.0, params={"path": str(tmp_path / "pids")})
+    (run_id,) = watched.begin("sleep")
+    pids = [int(pid) for pid in eventually(lambda: _words(tmp_path / "pids"), lambda words: len(words) == 2)]
+    request_cancel(watched.store, run_id, now=datetime.now(UTC))
+    (run,) = watched.end_of(run_id)
+    assert (run.outcome, run.message) == (Outcome.CANCELLED, "cancelled on request")
+    eventually(lambda: living(*pids), lambda seen: not seen)
+    assert [line.text for line in watched.history.lines(run_id)] == ["before the end"]
+    assert watched.timetable.get("sleep", Environment.PRODUCTION).breaker.consecutive_failures == 0
+    assert watched.run("hello", "hello").outcome is Outcome.SUCCEEDED
+
+
+def test_a_run_that_no_worker_has_begun_is_cancelled_and_never_begins(watched: WatchedDaemon, tmp_path: Path) -> None:
+    """The message that names it does nothing when it is read."""
+    path = tmp_path / "noted"
+    watched.add("spin", "spin", limit_s=60.0)
+    watched.add("note", "note", params={"path": str(path)})
+    spinning = watched.begin("spin", "spin", "spin")
+    eventually(lambda: [run for run in watched.history.runs() if run.started_at], lambda seen: len(seen) == 3)
+    (waiting,) = watched.begin("note")
+    eventually(lambda: [run for run in watched.history.runs() if run.id == waiting and run.is_claimed])
+    request_cancel(watched.store, waiting, now=datetime.now(UTC))
+    (run,) = watched.end_of(waiting)
+    assert (run.outcome, run.started_at) == (Outcome.CANCELLED, None)
+    for run_id in spinning:
+        request_cancel(watched.store, run_id, now=datetime.now(UTC))
+    assert {run.outcome for run in watched.end_of(*spinning)} == {Outcome.CANCELLED}
+    assert watched.run("hello", "hello").outcome is Outcome.SUCCEEDED
+    assert not path.exists()
+
+
+def _words(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
 
 
 def test_a_child_that_dies_ends_its_run_with_the_signal(watched: WatchedDaemon) -> None:

@@ -1,0 +1,68 @@
+"""Cancellations: a user asks that a run ends at once. The request is a column of the run, `cancel_requested_at`.
+
+    the run                       is ended, as cancelled, by
+    waits                         the transaction that asks
+    has a daemon                  the daemon's executor; the request wakes the daemon
+    has begun in a fleet          its worker, which the daemon notifies (fleet/cancellations.py)
+    has lost daemon or worker     whoever takes over (abandoned_runs.py)
+
+A run with a request never begins, and nothing follows it: it is not given back, not delivered again, not tried again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from ..core.run import MESSAGES, Outcome, Run
+from ..core.timestamps import stamp
+from ..errors import RunError
+from ..store.database import Store
+from ..store.rows import run_of
+from ..store.schema import runs, timers
+from .abandoned_runs import end_run, lose_probes
+
+#: The open runs of a daemon that somebody wants to end; the conditions are those of the index of these few.
+_REQUESTED = select(runs.c.id).where(
+    runs.c.cancel_requested_at.is_not(None), runs.c.outcome.is_(None), runs.c.owner == bindparam("daemon")
+)
+
+
+def request_cancel(store: Store, run_id: int, *, now: datetime) -> Run:
+    """Ask that a run ends at once; returns it as it is then, with its outcome if it was waiting.
+
+    Another request of the same run changes nothing. Raises RunError for a run that there is not, or that has ended.
+    """
+    with store.writing_and_notifying() as connection:
+        row, timer = _locked(connection, run_id)
+        if row.outcome is not None:
+            raise RunError(f"run {run_id} of {row.timer} has ended already: {row.outcome}", run_id=run_id)
+        if row.cancel_requested_at is None:
+            connection.execute(update(runs).where(runs.c.id == run_id).values(cancel_requested_at=stamp(now)))
+        if row.owner is None:
+            end_run(connection, run_id, Outcome.CANCELLED, now, MESSAGES[Outcome.CANCELLED])
+            lose_probes(connection, [timer] if timer is not None else [], now)
+        return run_of(connection.execute(select(runs).where(runs.c.id == run_id)).one())
+
+
+def _locked(connection: Connection, run_id: int) -> tuple[Row[Any], Row[Any] | None]:
+    """The rows of a run and of its timer, locked in this order: the timer, then the run."""
+    of_run = select(runs).where(runs.c.id == run_id)
+    found = connection.execute(of_run).one_or_none()
+    if found is None:
+        raise RunError(f"no run {run_id} in the store; scheduler runs lists them", run_id=run_id)
+    of_timer = select(timers).where(timers.c.id == found.timer_id).with_for_update(key_share=True)
+    timer = connection.execute(of_timer).one_or_none()
+    return connection.execute(of_run.with_for_update()).one(), timer
+
+
+def requested_cancellations(connection: Connection, daemon_id: int) -> list[int]:
+    """The open runs of a daemon that are to be cancelled."""
+    return list(connection.execute(_REQUESTED, {"daemon": daemon_id}).scalars())
+
+
+def end_cancelled(connection: Connection, run_id: int, now: datetime) -> None:
+    """End a run that was to be cancelled before it began."""
+    end_run(connection, run_id, Outcome.CANCELLED, now, MESSAGES[Outcome.CANCELLED])

@@ -1,0 +1,79 @@
+"""scheduler runs cancel: what it prints, and what it refuses."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from threading import Thread
+
+import pytest
+
+from scheduler.claims.requested_runs import request_run
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Every
+from scheduler.daemon.loop import Daemon
+from scheduler.executors.thread import ThreadExecutor
+from scheduler.functions import Registry
+from scheduler.store.database import Store
+from scheduler.store.runs import RunHistory
+from scheduler.store.timers import TimerTable
+from tests.scheduler.command_line import CommandLine
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def store(command_line: CommandLine) -> Iterator[Store]:
+    """The store of the folder, with one timer, whose function waits for the end of the test."""
+    (command_line.folder / ".scheduler").mkdir()
+    with Store(str(command_line.folder / ".scheduler" / "store.db")) as store:
+        TimerTable(store).add([Timer(name="report", function="waits", trigger=Every(3600))], now=datetime.now(UTC))
+        yield store
+
+
+@pytest.fixture
+def daemon(store: Store) -> Iterator[Daemon]:
+    registry, is_over = Registry(), []
+
+    @registry.define
+    def waits() -> None:
+        eventually(lambda: is_over)
+
+    daemon = Daemon(store, {Environment.PRODUCTION: ThreadExecutor(registry)})
+    thread = Thread(target=daemon.run)
+    thread.start()
+    yield daemon
+    is_over.append(True)
+    daemon.stop()
+    thread.join()
+
+
+def request(store: Store) -> int:
+    return request_run(store, "report", Environment.PRODUCTION, now=datetime.now(UTC))
+
+
+def test_a_run_that_goes_on_is_cancelled(command_line: CommandLine, store: Store, daemon: Daemon) -> None:
+    """The command waits until it has ended."""
+    run_id = request(store)
+    eventually(lambda: daemon.begun)
+    assert command_line.run("runs", "cancel", str(run_id)).stdout.startswith(f"cancelled run {run_id} of report after ")
+    assert "cancelled on request" in command_line.run("runs").stdout
+    assert command_line.json("runs", "--outcome", "cancelled")[0]["id"] == run_id
+
+
+def test_a_run_that_waits_is_cancelled_without_a_daemon(command_line: CommandLine, store: Store) -> None:
+    """At once."""
+    run_id = request(store)
+    assert (
+        command_line.run("runs", "cancel", str(run_id)).stdout == f"cancelled run {run_id} of report before it began\n"
+    )
+    run = RunHistory(store).run(run_id)
+    assert run is not None
+    assert run.outcome == "cancelled"
+    ended = command_line.refusal("runs", "cancel", str(run_id))
+    assert f"run {run_id} of report has ended already: cancelled" in ended
+    assert command_line.json("runs")[0]["cancel_requested_at"] is not None
+
+
+def test_the_command_refuses_what_is_no_run(command_line: CommandLine, store: Store) -> None:
+    """And options that stand before it."""
+    assert "no run 999 in the store" in command_line.refusal("runs", "cancel", "999")
+    assert "'report' is not a valid integer" in command_line.refusal("runs", "cancel", "report")
+    assert "options stand after the command" in command_line.refusal("runs", "--json", "cancel", "1")
