@@ -4,6 +4,7 @@ SchedulerError
 ├── TimerError(ValueError)          an invalid timer: its field, the value, and what is allowed
 │   ├── DuplicateTimerError         the environment has a timer of that name
 │   ├── UnknownTimerError           the environment has no timer of that name
+│   ├── TimerChangedError           somebody else has changed the timer meanwhile
 │   └── TimerQuotaError             the environment has as many timers as its quota
 ├── RunError                        a run that cannot be cancelled, or run again
 ├── FunctionError
@@ -28,6 +29,7 @@ LeanCloudError                      the same, as LeanCloud's SDK raises it
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 #: The text of a run by its outcome (engine protocol § 6).
 TIMED_OUT = "timerAction timed-out and no fallback available."
@@ -66,6 +68,23 @@ class UnknownTimerError(TimerError):
         self.known = sorted(known)
         super().__init__(f"no timer {name!r} in {environment}; {_listed('timers', self.known)}", field="name")
         self.name, self.environment = name, environment
+
+
+class TimerChangedError(TimerError):
+    """The timer is no longer as it was when it was read; `author` and `at` are of its last change, None if unknown."""
+
+    def __init__(self, name: str, environment: str, last: tuple[str, datetime] | None = None) -> None:
+        self.name, self.environment = name, environment
+        self.author: str | None = None
+        self.at: datetime | None = None
+        by = ""
+        if last is not None:
+            self.author, self.at = last
+            by = f" by {self.author} at {last[1].isoformat(sep=' ', timespec='seconds')}"
+        super().__init__(
+            f"timer {name!r} in {environment} was changed meanwhile{by}, so nothing was changed now; "
+            "read it again, and change it then"
+        )
 
 
 class TimerQuotaError(TimerError):

@@ -22,6 +22,8 @@ from .functions.binding import bind
 from .functions.loading import registry_of
 from .functions.registry import Registry
 from .rules import assumed_zone
+from .store.change_history import ChangeHistory
+from .store.changes import Author, Way
 from .store.database import Store
 from .store.declaration_sync import Change, synchronise
 from .store.declarations import read_declarations
@@ -46,7 +48,11 @@ class Scheduler:
     without it, there is a limit under LeanCloud's rules only (rules.py). Runs are kept for `keep`, and of each timer at
     most the latest `keep_runs`, 0 = all. `listener(ended, lines)` is called with the runs and lines that were recorded,
     and `metrics` counts them for Prometheus. `history` reads what has run: `scheduler.history.runs(timer="greeting")`
-    returns the latest runs first.
+    returns the latest runs first. `changes` reads who changed what.
+
+    What changes a timer takes `why`, and `by`, the name of who changes it, the user of this program unless given; with
+    `expected`, the revision that the timer had when it was read, it raises TimerChangedError if somebody else has
+    changed it since.
 
     >>> from scheduler.functions import Registry
     >>> from scheduler.timer import Every, Timer
@@ -81,6 +87,7 @@ class Scheduler:
         self._executors = executors or dict.fromkeys(Environment, _executor(functions, self._clock))
         self.store = store if isinstance(store, Store) else Store(store)
         self.history = RunHistory(self.store)
+        self.changes = ChangeHistory(self.store)
         self._timetable = TimerTable(self.store)
         self._quota = quota
         self._keep, self._keep_runs = keep, keep_runs
@@ -138,7 +145,7 @@ class Scheduler:
         given = [listener for listener in (self._listener, self._metrics) if listener is not None]
         return combined(*given) if given else None
 
-    def add(self, *timers: Timer) -> list[StoredTimer]:
+    def add(self, *timers: Timer, why: str = "", by: str | None = None) -> list[StoredTimer]:
         """Add timers, all or none; the enabled ones fire from now on.
 
         If `functions` is an Engine or a Registry, UnknownFunctionError for a timer of another function, and
@@ -147,7 +154,7 @@ class Scheduler:
         if self._registry is not None:
             for timer in timers:
                 bind(self._registry.get(timer.function), timer.params)
-        return self._timetable.add(timers, now=self._clock.now(), quota=self._quota)
+        return self._timetable.add(timers, now=self._clock.now(), quota=self._quota, by=_author(by, why))
 
     def synchronise(self, environment: Environment = Environment.PRODUCTION) -> list[Change]:
         """Bring the declared timers (`@engine.timer`) to the store; returns the changes.
@@ -167,17 +174,44 @@ class Scheduler:
         """The timers in the store, of one environment or of all."""
         return self._timetable.list(environment)
 
-    def enable(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
+    def enable(
+        self,
+        name: str,
+        environment: Environment = Environment.PRODUCTION,
+        *,
+        why: str = "",
+        by: str | None = None,
+        expected: int | None = None,
+    ) -> StoredTimer:
         """Have a timer fire from now on."""
-        return self._timetable.enable(name, environment, now=self._clock.now())
+        now = self._clock.now()
+        return self._timetable.enable(name, environment, now=now, by=_author(by, why), expected=expected)
 
-    def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
+    def disable(
+        self,
+        name: str,
+        environment: Environment = Environment.PRODUCTION,
+        *,
+        why: str = "",
+        by: str | None = None,
+        expected: int | None = None,
+    ) -> StoredTimer:
         """Stop a timer from firing."""
-        return self._timetable.disable(name, environment)
+        now = self._clock.now()
+        return self._timetable.disable(name, environment, now=now, by=_author(by, why), expected=expected)
 
-    def remove(self, name: str, environment: Environment = Environment.PRODUCTION) -> None:
+    def remove(
+        self,
+        name: str,
+        environment: Environment = Environment.PRODUCTION,
+        *,
+        why: str = "",
+        by: str | None = None,
+        expected: int | None = None,
+    ) -> None:
         """Delete a timer; its runs are kept."""
-        self._timetable.remove(name, environment)
+        now = self._clock.now()
+        self._timetable.remove(name, environment, now=now, by=_author(by, why), expected=expected)
 
     def run(self, name: str, environment: Environment = Environment.PRODUCTION) -> int:
         """Run a timer now, off schedule; returns the id of the run, for `wait` and `history`."""
@@ -215,3 +249,7 @@ def _executor(functions: Any, clock: Clock) -> Executor:
     if isinstance(functions, str):
         return ProcessExecutor(functions, clock=clock)
     return ThreadExecutor(registry_of(functions), clock=clock)
+
+
+def _author(name: str | None, why: str) -> Author:
+    return Author.of_process(Way.LIBRARY, why) if name is None else Author(name, Way.LIBRARY, why)

@@ -9,6 +9,7 @@ A command's module is imported when the command is called, so that `scheduler --
     transfer.py                   `timers import` and `timers export`
     runs.py, logs.py              the history, and what functions printed
     cancel.py                     `runs cancel`
+    changes.py                    who changed what; `timers history`
     call.py                       calling a function once
     next.py, simulate.py          the next fire times of an expression; those of all timers
     doctor.py                     checking what a timer needs
@@ -43,6 +44,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "timers": "Add, list, show, enable, disable, edit, run, backfill, remove, import and export timers.",
         "runs": "Show past runs: outcome, lateness and duration; cancel one.",
         "logs": "Show what functions printed.",
+        "changes": "Show who changed timers: when, by what way, what, and why.",
         "call": "Call a function of cloud.py once, in this process.",
         "next": "Show the next fire times of a cron expression.",
         "simulate": "Show all fire times of all timers in a time span; nothing runs.",

@@ -76,6 +76,11 @@ def served_environment_option(command: F) -> F:
     )(command)
 
 
+def why_option(command: F) -> F:
+    """--why of a change, which is recorded with its author."""
+    return click.option("--why", default="", metavar="TEXT", help="Why; `scheduler changes` shows it.")(command)
+
+
 def max_timers_option(command: F) -> F:
     """--max-timers, the quota of an environment."""
     return click.option(

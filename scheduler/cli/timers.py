@@ -23,12 +23,14 @@ from ..project.function_check import check_function
 from ..project.project import Project, current_project
 from ..project.serving import outdated_services
 from ..project.suggestions import did_you_mean
+from ..store.changes import Author, Way
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.statistics import has_live_daemon
 from ..store.timers import StoredTimer, TimerTable
 from .arguments import parse_params
 from .backfill import backfill_timer
+from .changes import show_history
 from .options import (
     environment_filter,
     environment_option,
@@ -37,6 +39,7 @@ from .options import (
     store_option,
     tag_filter,
     target_option,
+    why_option,
 )
 from .run_wait import wait_for_end, why_not_ended
 from .show import show_timer
@@ -71,6 +74,7 @@ def command() -> None:
 
 
 command.add_command(show_timer)
+command.add_command(show_history)
 command.add_command(backfill_timer)
 command.add_command(import_timers)
 command.add_command(export_timers)
@@ -84,6 +88,11 @@ def warn_of_outdated_services(project: Project) -> None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def by_user(why: str) -> Author:
+    """The user of this command, as the author of a change."""
+    return Author.of_process(Way.COMMAND_LINE, why)
 
 
 @contextlib.contextmanager
@@ -119,6 +128,7 @@ def _with_hint(error: UnknownTimerError, entries: list[StoredTimer]) -> TimerErr
 @target_option
 @click.option("--no-check", is_flag=True, help="Do not check the function and its parameters.")
 @max_timers_option
+@why_option
 @store_option
 @json_option
 def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_json: bool, **given: Any) -> None:
@@ -141,7 +151,8 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
     if not no_check:
         check_function(project, timer, given["target"])
     with project.open_or_create_store() as store:
-        (entry,) = TimerTable(store).add([timer], now=_now(), quota=project.settings.max_timers)
+        quota, by = project.settings.max_timers, by_user(given["why"])
+        (entry,) = TimerTable(store).add([timer], now=_now(), quota=quota, by=by)
         if as_json:
             print_json(timer_json(entry, project.settings.tz))
         else:
@@ -222,13 +233,14 @@ def _row(entry: StoredTimer, default_tz: str) -> tuple[str, ...]:
 @command.command("enable")
 @click.argument("name")
 @environment_option
+@why_option
 @store_option
 @json_option
-def enable_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
+def enable_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
     """Enable a timer from now on, and close its breaker."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
-        entry = TimerTable(opened).enable(name, project.environment, now=_now())
+        entry = TimerTable(opened).enable(name, project.environment, now=_now(), by=by_user(why))
         if as_json:
             print_json(timer_json(entry, project.settings.tz))
         else:
@@ -238,27 +250,29 @@ def enable_timer(name: str, environment: str | None, store: str | None, as_json:
 @command.command("disable")
 @click.argument("name")
 @environment_option
+@why_option
 @store_option
 @json_option
-def disable_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
+def disable_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
     """Disable a timer; a run in progress continues."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
-        _print_timer(TimerTable(opened).disable(name, project.environment), f"disabled {name}", project, as_json)
+        entry = TimerTable(opened).disable(name, project.environment, now=_now(), by=by_user(why))
+        _print_timer(entry, f"disabled {name}", project, as_json)
 
 
 @command.command("reset", short_help="Close the breaker of a timer.")
 @click.argument("name")
 @environment_option
+@why_option
 @store_option
 @json_option
-def reset_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
+def reset_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
     """Close the breaker of a timer, so that it runs at its next fire time."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
-        _print_timer(
-            TimerTable(opened).reset(name, project.environment), f"closed the breaker of {name}", project, as_json
-        )
+        entry = TimerTable(opened).reset(name, project.environment, now=_now(), by=by_user(why))
+        _print_timer(entry, f"closed the breaker of {name}", project, as_json)
 
 
 @command.command("edit", cls=DefinitionCommand, short_help="Change attributes of a timer.")
@@ -268,11 +282,26 @@ def reset_timer(name: str, environment: str | None, store: str | None, as_json: 
 @click.option("--rename", metavar="NAME", help="New name of the timer.")
 @target_option
 @click.option("--no-check", is_flag=True, help="Do not check a new function, and new parameters.")
+@click.option(
+    "--revision",
+    type=int,
+    metavar="N",
+    help="Change it only if it still has this revision, as `timers show --json` says.",
+)
+@why_option
 @environment_option
 @store_option
 @json_option
 def edit_timer(
-    *, name: str, pairs: tuple[str, ...], rename: str | None, no_check: bool, as_json: bool, **given: Any
+    *,
+    name: str,
+    pairs: tuple[str, ...],
+    rename: str | None,
+    no_check: bool,
+    revision: int | None,
+    why: str,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Change the attributes of a timer that are given; parameters are replaced as a whole.
 
@@ -293,7 +322,9 @@ def edit_timer(
         if not no_check and changes.keys() & {"function", "params"}:
             named = {key: value for key, value in changes.items() if key in ("function", "params")}
             check_function(project, replace(kept, **named), given["target"], instead="change it")
-        entry = TimerTable(opened).edit(name, project.environment, changes, now=_now())
+        entry = TimerTable(opened).edit(
+            name, project.environment, changes, now=_now(), by=by_user(why), expected=revision
+        )
         _print_timer(
             entry, f"changed {entry.timer.name}: {', '.join(changes)}{_next_fire(entry, project)}", project, as_json
         )
@@ -308,14 +339,15 @@ def _next_fire(entry: StoredTimer, project: Project) -> str:
 @command.command("rm")
 @click.argument("name")
 @environment_option
+@why_option
 @store_option
 @json_option
-def remove_timer(name: str, environment: str | None, store: str | None, as_json: bool) -> None:
+def remove_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
     """Remove a timer; its runs stay in the history."""
     project = current_project(store=store, environment=environment)
     with _opened(project) as opened:
         entry = TimerTable(opened).get(name, project.environment)
-        TimerTable(opened).remove(name, project.environment)
+        TimerTable(opened).remove(name, project.environment, now=_now(), by=by_user(why))
     _print_timer(entry, f"removed {name}; its runs stay in the history", project, as_json)
 
 

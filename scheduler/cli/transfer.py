@@ -21,6 +21,7 @@ from ..formats.timer_lists import FileProblem, Listed, TimerListError
 from ..project.function_check import FunctionProblem, ProjectFunctions, load_functions
 from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project
+from ..store.changes import Author, Way
 from ..store.statistics import has_live_daemon
 from ..store.timers import StoredTimer, TimerTable
 from .options import (
@@ -31,6 +32,7 @@ from .options import (
     store_option,
     tag_filter,
     target_option,
+    why_option,
 )
 
 _REQUIRED = ("name", "function", "cron", "seconds")
@@ -53,6 +55,7 @@ that name none.
 )
 @click.option("--no-check", is_flag=True, help="Do not check the functions and their parameters.")
 @max_timers_option
+@why_option
 @store_option
 @json_option
 def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_json: bool, **given: Any) -> None:
@@ -71,7 +74,7 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
         raise TimerListError(problems)
     timers = [replace(timer, enabled=enable or timer.enabled) for timer in timer_list.timers]
     if not dry_run:
-        _add(project, timers)
+        _add(project, timers, Author.of_process(Way.COMMAND_LINE, given["why"]))
     _print_added(project, timers, dry_run=dry_run, as_json=as_json)
     _print_zones(lines)
 
@@ -168,9 +171,9 @@ def _hint(problems: Sequence[FileProblem], lines: Sequence[Listed], stage_source
     return f"\n({'; '.join(ways)})"
 
 
-def _add(project: Project, timers: Sequence[Timer]) -> None:
+def _add(project: Project, timers: Sequence[Timer], by: Author) -> None:
     with project.open_or_create_store() as store:
-        TimerTable(store).add(timers, now=datetime.now(UTC), quota=project.settings.max_timers)
+        TimerTable(store).add(timers, now=datetime.now(UTC), quota=project.settings.max_timers, by=by)
         if any(timer.enabled for timer in timers) and not has_live_daemon(store):
             click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 

@@ -18,6 +18,7 @@ from .display import (
 )
 
 if TYPE_CHECKING:
+    from ..store.change_history import ChangeRecord
     from ..store.log_lines import LogLine
     from ..store.timers import StoredTimer
 
@@ -52,6 +53,7 @@ def timer_json(entry: StoredTimer, default_tz: str) -> dict[str, Any]:
         },
         "declared_in": entry.declared_in,
         "created_at": iso(entry.created_at, tz),
+        "revision": entry.revision,
     }
 
 
@@ -113,4 +115,22 @@ def line_json(line: LogLine, tz: tzinfo) -> dict[str, Any]:
         "request_id": line.request_id,
         "level": line.level,
         "text": line.text,
+    }
+
+
+def change_json(record: ChangeRecord, tz: tzinfo) -> dict[str, Any]:
+    """A change that somebody made; `before` and `after` hold the attributes that differ, by name."""
+    return {
+        "id": record.id,
+        "at": iso(record.at, tz),
+        "author": record.author,
+        "way": record.way,
+        "why": record.why,
+        "subject": record.subject,
+        "action": record.action,
+        "name": record.name,
+        "environment": record.environment,
+        "former_name": record.former_name,
+        "before": record.before,
+        "after": record.after,
     }

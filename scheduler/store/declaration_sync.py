@@ -28,11 +28,13 @@ from ..core.timer import Environment, Timer
 from ..core.timestamps import EPOCH
 from ..core.triggers import Every
 from ..errors import TimerError
+from .changes import MAX_AUTHOR_LENGTH, Author, Way, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
 from .declarations import DeclarationFault, Declared, DeclaredTimer
 from .rows import timer_columns, timer_of
 from .schema import timers
+from .timer_changes import added, edited
 from .timers import check_quota, edited_columns, new_columns, stored_timer_of
 
 
@@ -163,16 +165,16 @@ def _synchronise(
     # What is no longer declared goes first: it makes room for a function that was renamed.
     for row in rows:
         if (row.environment, row.name) not in wanted and not _may_be_faulty(row, declared.faults):
-            changes += _suspend(connection, row)
+            changes += _suspend(connection, row, now)
     new = [entry for key, entry in wanted.items() if key not in present]
-    added = _add(connection, new, environment, now, quota, refuse)
+    new_timers = _add(connection, new, environment, now, quota, refuse)
     for row in rows:
         if entry := wanted.get((row.environment, row.name)):
             try:
                 changes += _apply(connection, row, entry, environment, now)
             except TimerError as error:
                 refuse(entry, error)
-    return [*added, *changes]
+    return [*new_timers, *changes]
 
 
 def _may_be_faulty(row: Row[Any], faults: Iterable[DeclarationFault]) -> bool:
@@ -200,6 +202,7 @@ def _add(
             refuse(entry, error)
             continue
         connection.execute(insert(timers), row)
+        record_changes(connection, [added(entry.timer.anchored(now))], _author(entry), now=now)
         changes.append(Change(Effect.ADDED, entry.timer, (str(entry.assumed),) if entry.assumed else ()))
     return changes
 
@@ -211,11 +214,12 @@ def _lock_rows(connection: Connection, keys: Iterable[tuple[str, str]], environm
     return connection.execute(query.with_for_update(key_share=True)).all()
 
 
-def _suspend(connection: Connection, row: Row[Any]) -> list[Change]:
+def _suspend(connection: Connection, row: Row[Any], now: datetime) -> list[Change]:
     """Disable a timer that is no longer declared."""
     if row.suspended is not None:
         return []
-    _write(connection, row, {"suspended": row.enabled, "enabled": False, "next_fire_at": None})
+    suspended = {"suspended": row.enabled, "enabled": False, "next_fire_at": None}
+    _write(connection, row, suspended, Author("@engine.timer", Way.DECLARATION, "it is no longer declared"), now)
     return [Change(Effect.DISABLED, replace(timer_of(row), enabled=False))] if row.enabled else []
 
 
@@ -226,7 +230,7 @@ def _apply(
     stored = timer_of(row)
     if row.declaration is None:
         timer = entry.timer
-        _write(connection, row, _declared(timer, environment))
+        _write(connection, row, _declared(timer, environment), _author(entry), now)
         differing = tuple(name for name in _differing(_attributes(stored), _attributes(timer)) if name != "enabled")
         return [Change(Effect.ALREADY_THERE, stored, differing)] if differing else []
     timer = _in_its_zone(row, entry)
@@ -234,8 +238,8 @@ def _apply(
     kept_zone = [] if timer is entry.timer else [Change(Effect.ZONE_KEPT, timer, (str(entry.assumed),))]
     changes = _changes(row, stored, timer)
     if changes or row.declaration != declared["declaration"] or row.suspended is not None:
-        edited = edited_columns(connection, stored_timer_of(row), changes, now) if changes else {}
-        _write(connection, row, declared | edited)
+        columns = edited_columns(connection, stored_timer_of(row), changes, now) if changes else {}
+        _write(connection, row, declared | columns, _author(entry), now)
     details = tuple(
         _change_text(name, getattr(stored, name), value) for name, value in changes.items() if name != "enabled"
     )
@@ -267,9 +271,16 @@ def _changes(row: Row[Any], stored: Timer, timer: Timer) -> dict[str, Any]:
     return changes
 
 
-def _write(connection: Connection, row: Row[Any], values: Mapping[str, Any]) -> None:
+def _write(connection: Connection, row: Row[Any], values: Mapping[str, Any], by: Author, now: datetime) -> None:
     revised = {**values, "revision": timers.c.revision + 1}
     connection.execute(update(timers).where(timers.c.id == row.id).values(revised))
+    written = connection.execute(select(timers).where(timers.c.id == row.id)).one()
+    record_changes(connection, edited(stored_timer_of(row), stored_timer_of(written)), by, now=now)
+
+
+def _author(entry: DeclaredTimer) -> Author:
+    """The place of a declaration, which changes a timer in the store."""
+    return Author(entry.place[-MAX_AUTHOR_LENGTH:] or "@engine.timer", Way.DECLARATION)
 
 
 def _declared(timer: Timer, environment: Environment) -> dict[str, Any]:

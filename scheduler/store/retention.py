@@ -1,5 +1,7 @@
 """Retention: how long the history is kept, by age, and by number for each timer. It is deleted in small portions.
 
+Recorded changes are kept by age alone, as long as runs.
+
 A run that is open, or that still counts further fire times in its row, is never deleted. The lines of a run are deleted
 with it, and before it, so that a run which printed much does not make a long transaction.
 """
@@ -15,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete
 
 from ..core.timestamps import stamp
 from .database import Store
-from .schema import lines, runs, timers
+from .schema import changes, lines, runs, timers
 
 #: How long runs and lines are kept by default.
 KEEP = timedelta(days=30)
@@ -45,6 +47,8 @@ class Retention:
             oldest = _deletable(connection)
             aged = [row.id for row in oldest if row.ended_at < stamp(now - self._keep)]
             if aged and not (_delete(connection, aged) and len(aged) < MAX_RUNS):
+                return True
+            if _delete_changes(connection, stamp(now - self._keep)) == MAX_RUNS:
                 return True
             return bool(self._keep_runs) and self._prune_by_number(connection)
 
@@ -95,3 +99,12 @@ def _delete(connection: Connection, run_ids: Sequence[int]) -> bool:
         return False
     connection.execute(delete(runs).where(runs.c.id.in_(run_ids)))
     return True
+
+
+def _delete_changes(connection: Connection, before: int) -> int:
+    """Delete the changes among the oldest ones that were made before an instant; returns how many."""
+    oldest = select(changes.c.id, changes.c.at).order_by(changes.c.id).limit(MAX_RUNS)
+    aged = [row.id for row in connection.execute(oldest.with_for_update(skip_locked=True)) if row.at < before]
+    if aged:
+        connection.execute(delete(changes).where(changes.c.id.in_(aged)))
+    return len(aged)

@@ -1,16 +1,44 @@
-"""The history of a store: its runs and the lines that they printed. Reads only; retention.py deletes."""
+"""The history of a store: its runs and the lines that they printed. Reads only; retention.py deletes.
+
+A timer that was renamed has its runs under the names that it had; they are found by its present name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from ..core.run import Line, Outcome, Run
+from ..core.run import Kind, Line, Outcome, Run
 from ..core.timer import Environment
+from ..core.timestamps import stamp
+from .change_history import former_names
 from .database import Store
+from .pages import Page, end_of_page, first_id_since, looked_at
 from .rows import line_of, run_of
 from .schema import lines, runs
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to read; an attribute that is None excludes none.
+
+    With `outcomes`, runs that have one of these, and with `is_open` those that have none yet. In [`since`, `until`) are
+    runs by their fire times; one that counts several is, if one of them is.
+    """
+
+    timer: str | None = None
+    environment: str | None = None
+    function: str | None = None
+    kind: Kind | None = None
+    outcomes: Sequence[Outcome] = ()
+    is_open: bool = False
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class RunHistory:
@@ -25,18 +53,26 @@ class RunHistory:
         timer: str | None = None,
         environment: Environment | None = None,
         outcomes: Sequence[Outcome] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
         limit: int = 100,
     ) -> list[Run]:
-        """The latest runs, newest first; of one timer, one environment, or certain outcomes only."""
-        query = select(runs).order_by(runs.c.id.desc()).limit(limit)
-        if timer is not None:
-            query = query.where(runs.c.timer == timer)
-        if environment is not None:
-            query = query.where(runs.c.environment == environment)
-        if outcomes:
-            query = query.where(runs.c.outcome.in_(outcomes))
+        """The latest runs, newest first; of one timer, one environment, certain outcomes, or a time span only."""
+        wanted = RunFilter(timer, environment, outcomes=outcomes, since=since, until=until)
         with self._store.reading() as connection:
-            return [run_of(row) for row in connection.execute(query)]
+            query = select(runs).where(runs.c.id >= _first(connection, wanted), *_conditions(connection, wanted))
+            return [run_of(row) for row in connection.execute(query.order_by(runs.c.id.desc()).limit(limit))]
+
+    def page(self, wanted: RunFilter | None = None, *, before: int | None = None, limit: int = 50) -> Page[Run, int]:
+        """The latest runs, or those before the id `before`, which a page has as its `next`."""
+        wanted = wanted or RunFilter()
+        with self._store.reading() as connection:
+            conditions = _conditions(connection, wanted)
+            first = _first(connection, wanted)
+            portion = looked_at(connection, runs.c.id, before, first, has_conditions=bool(conditions))
+            query = select(runs).where(portion.condition(runs.c.id), *conditions)
+            rows = connection.execute(query.order_by(runs.c.id.desc()).limit(limit + 1)).all()
+            return end_of_page(connection, rows, limit, portion, runs.c.id, runs.c.claimed_at, run_of)
 
     def run(self, run_id: int) -> Run | None:
         """One run; None if there is no such id."""
@@ -59,3 +95,41 @@ class RunHistory:
         with self._store.reading() as connection:
             printed = [(row.id, row.timer, line_of(row)) for row in connection.execute(query)]
         return printed if after else printed[::-1]
+
+
+def _first(connection: Connection, wanted: RunFilter) -> int:
+    """An id below which no run is wanted."""
+    # A fire time is claimed a little ahead, or later.
+    return 0 if wanted.since is None else first_id_since(connection, runs.c.id, runs.c.claimed_at, wanted.since)
+
+
+def _conditions(connection: Connection, wanted: RunFilter) -> list[ColumnElement[bool]]:
+    columns = runs.c
+    equal: dict[Any, Any] = {
+        columns.environment: wanted.environment,
+        columns.function: wanted.function,
+        columns.kind: wanted.kind,
+        columns.request_id: wanted.request_id,
+    }
+    conditions = [column == str(value) for column, value in equal.items() if value is not None]
+    if wanted.timer is not None:
+        conditions.append(of_timer(connection, wanted.timer, wanted.environment))
+    if wanted.outcomes or wanted.is_open:
+        open_ones = [columns.outcome.is_(None)] if wanted.is_open else []
+        conditions.append(or_(columns.outcome.in_(wanted.outcomes), *open_ones))
+    if wanted.since is not None:
+        conditions.append(columns.last_fire_at >= stamp(wanted.since))
+    if wanted.until is not None:
+        conditions.append(columns.fire_at < stamp(wanted.until))
+    return conditions
+
+
+def of_timer(connection: Connection, name: str, environment: str | None) -> ColumnElement[bool]:
+    """The condition that a run is of a timer: under its name, or under one that it had before, until it was renamed."""
+    environments = Environment if environment is None else [environment]
+    former = [
+        and_(runs.c.timer == earlier, runs.c.environment == str(where), runs.c.claimed_at < stamp(until))
+        for where in environments
+        for earlier, _, until in former_names(connection, name, str(where))
+    ]
+    return or_(runs.c.timer == name, *former)

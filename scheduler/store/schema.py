@@ -23,7 +23,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0008"
+HEAD = "0009"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -158,4 +158,32 @@ call_lines = Table(
     Column("function", Text, nullable=False),
     Column("environment", Text, nullable=False),
     Column("request_id", Text, nullable=False),
+)
+
+# Who changed what; each row is written in the transaction of the change.
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("way", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    # What is changed: a timer, mostly, which has an environment.
+    Column("subject", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("environment", Text),
+    Column("former_name", Text),
+    # JSON objects.
+    Column("before", Text),
+    Column("after", Text),
+)
+Index("changes_by_name", changes.c.name, changes.c.id)
+_RENAMED = "former_name IS NOT NULL"
+Index(
+    "changes_by_former_name",
+    changes.c.former_name,
+    sqlite_where=text(_RENAMED),
+    postgresql_where=text(_RENAMED),
 )

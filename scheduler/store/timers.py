@@ -1,4 +1,7 @@
-"""The timers table: add, read, enable, disable, edit and remove timers. Each change wakes the daemons."""
+"""The timers table: add, read, enable, disable, edit and remove timers. Each change wakes the daemons.
+
+Each change is recorded with its author, see changes.py; `by` is who makes it, None for the user of this program.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,13 @@ from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from ..rules import assumed_quota
+from .changes import Author, record_changes
 from .claimed_fires import claimed_by_name, claimed_until
 from .database import Store
 from .rows import breaker_columns, breaker_of, timer_columns, timer_of
 from .schema import runs, timers
 from .statements import Among, Bulk
+from .timer_changes import Edit, added, edited, removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class StoredTimer:
     #: The environment whose functions declare it, and whether they no longer do; see declaration_sync.py.
     declared_in: str | None = None
     has_vanished: bool = False
+    #: Differs after each edit, whoever makes it.
+    revision: int = 0
 
     @property
     def state(self) -> str:
@@ -65,7 +72,9 @@ class TimerTable:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, new: Iterable[Timer], *, now: datetime, quota: int | None = None) -> list[StoredTimer]:
+    def add(
+        self, new: Iterable[Timer], *, now: datetime, quota: int | None = None, by: Author | None = None
+    ) -> list[StoredTimer]:
         """Add timers, all or none.
 
         Raises DuplicateTimerError for a name that exists in its environment, and TimerQuotaError where an environment
@@ -80,16 +89,19 @@ class TimerTable:
             rows = [new_columns(timer, now, claimed) for timer in wanted]
             _ADD.execute(connection, [tuple(row[name] for name in _NEW) for row in rows])
             ids = _ids(connection, wanted)
-        return [
-            StoredTimer(
-                id=ids[timer.environment, timer.name],
-                timer=timer.anchored(now),
-                breaker=breaker.CLOSED,
-                next_fire=instant_or_none(row["next_fire_at"]),
-                created_at=instant(row["created_at"]),
-            )
-            for timer, row in zip(wanted, rows, strict=True)
-        ]
+            entries = [
+                StoredTimer(
+                    id=ids[timer.environment, timer.name],
+                    timer=timer.anchored(now),
+                    breaker=breaker.CLOSED,
+                    next_fire=instant_or_none(row["next_fire_at"]),
+                    created_at=instant(row["created_at"]),
+                    revision=row["revision"],
+                )
+                for timer, row in zip(wanted, rows, strict=True)
+            ]
+            record_changes(connection, [added(entry.timer) for entry in entries], by, now=now)
+        return entries
 
     def list(self, environment: Environment | None = None, *, tag: str | None = None) -> list[StoredTimer]:
         """All timers, or those of one environment or with a tag, sorted by environment and name."""
@@ -105,7 +117,15 @@ class TimerTable:
         with self._store.reading() as connection:
             return _get(connection, name, environment)
 
-    def enable(self, name: str, environment: Environment = Environment.PRODUCTION, *, now: datetime) -> StoredTimer:
+    def enable(
+        self,
+        name: str,
+        environment: Environment = Environment.PRODUCTION,
+        *,
+        now: datetime,
+        by: Author | None = None,
+        expected: int | None = None,
+    ) -> StoredTimer:
         """Enable a timer from `now` on, and close its breaker; of an enabled one only the breaker is closed."""
 
         def enabled(connection: Connection, stored: StoredTimer) -> dict[str, Any]:
@@ -113,30 +133,60 @@ class TimerTable:
                 return breaker_columns(breaker.CLOSED)
             return edited_columns(connection, stored, {"enabled": True}, now)
 
-        return self._change(name, environment, enabled)
+        return self._change(name, environment, enabled, Edit(now, by, expected))
 
-    def disable(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
+    def disable(
+        self,
+        name: str,
+        environment: Environment = Environment.PRODUCTION,
+        *,
+        now: datetime | None = None,
+        by: Author | None = None,
+        expected: int | None = None,
+    ) -> StoredTimer:
         """Disable a timer; a run in progress continues, and so does one that a daemon has claimed.
 
         Daemons claim a fire time at most a quarter of a second ahead.
         """
-        return self._change(name, environment, lambda *_: {"enabled": False, "next_fire_at": None})
+        disabled = {"enabled": False, "next_fire_at": None}
+        return self._change(name, environment, lambda *_: disabled, Edit(now, by, expected))
 
-    def edit(self, name: str, environment: Environment, changes: Mapping[str, Any], *, now: datetime) -> StoredTimer:
+    def edit(
+        self,
+        name: str,
+        environment: Environment,
+        changes: Mapping[str, Any],
+        *,
+        now: datetime,
+        by: Author | None = None,
+        expected: int | None = None,
+    ) -> StoredTimer:
         """Change attributes of a timer, by name of the attribute, and close its breaker.
 
         New fire times hold from `now` on; if the schedule is unchanged, pending fire times stay due.
 
-        Raises TimerError for an unknown attribute and an invalid value.
+        Raises TimerError for an unknown attribute and an invalid value, and TimerChangedError for a timer whose
+        revision is not the `expected` one.
         """
 
         return self._change(
-            name, environment, lambda connection, stored: edited_columns(connection, stored, changes, now)
+            name,
+            environment,
+            lambda connection, stored: edited_columns(connection, stored, changes, now),
+            Edit(now, by, expected),
         )
 
-    def reset(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
+    def reset(
+        self,
+        name: str,
+        environment: Environment = Environment.PRODUCTION,
+        *,
+        now: datetime | None = None,
+        by: Author | None = None,
+        expected: int | None = None,
+    ) -> StoredTimer:
         """Close a timer's breaker."""
-        return self._change(name, environment, lambda *_: breaker_columns(breaker.CLOSED))
+        return self._change(name, environment, lambda *_: breaker_columns(breaker.CLOSED), Edit(now, by, expected))
 
     def recompute_next_fires(self, *, now: datetime) -> int:
         """Compute the next fire time of every enabled timer again from `now`; returns the number of enabled timers.
@@ -157,25 +207,38 @@ class TimerTable:
                 connection.execute(update(timers).where(timers.c.id == row.id).values(values))
         return len(enabled)
 
-    def remove(self, name: str, environment: Environment = Environment.PRODUCTION) -> None:
+    def remove(
+        self,
+        name: str,
+        environment: Environment = Environment.PRODUCTION,
+        *,
+        now: datetime | None = None,
+        by: Author | None = None,
+        expected: int | None = None,
+    ) -> None:
         """Remove a timer; its runs stay in the history."""
+        edit = Edit(now, by, expected)
         with self._store.writing_and_notifying() as connection:
             stored = _get(connection, name, environment, is_locked=True)
+            edit.check(connection, stored)
             # SQLite may give its id to a later timer, which must not get its runs.
             still_open = (runs.c.timer_id == stored.id) & runs.c.outcome.is_(None)
             connection.execute(update(runs).where(still_open).values(timer_id=None))
             connection.execute(delete(timers).where(timers.c.id == stored.id))
+            record_changes(connection, [removed(stored.timer)], by, now=edit.at)
 
     def _change(
         self,
         name: str,
         environment: Environment,
         change: Callable[[Connection, StoredTimer], Mapping[str, Any]],
+        edit: Edit,
     ) -> StoredTimer:
         """Lock the row of a timer, and write the columns that `change` computes from it."""
         with self._store.writing_and_notifying() as connection:
             self._store.acquire_mutex(connection)
             stored = _get(connection, name, environment, is_locked=True)
+            edit.check(connection, stored)
             values: dict[str, Any] = {**change(connection, stored)}
             values["revision"] = timers.c.revision + 1
             try:
@@ -183,7 +246,9 @@ class TimerTable:
             except IntegrityError:
                 raise DuplicateTimerError(values["name"], values["environment"]) from None
             row = connection.execute(select(timers).where(timers.c.id == stored.id)).one()
-        return stored_timer_of(row)
+            changed = stored_timer_of(row)
+            record_changes(connection, edited(stored, changed), edit.by, now=edit.at)
+        return changed
 
 
 #: Fire times are counted in one run only while they follow one another: not across an edit or a pause.
@@ -319,4 +384,5 @@ def stored_timer_of(row: Row[Any]) -> StoredTimer:
         created_at=instant(row.created_at),
         declared_in=row.declared_in,
         has_vanished=row.suspended is not None,
+        revision=row.revision,
     )

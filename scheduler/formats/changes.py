@@ -1,0 +1,85 @@
+"""A recorded change as one line of text: what was done, each attribute before and after, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.attributes import ATTRIBUTES
+from ..core.trigger_kinds import read_trigger
+from ..store.change_history import ChangeRecord
+from ..store.changes import Action
+
+#: The most characters of a value that a line shows.
+_MOST = 80
+#: Attributes whose value stands in the action, or beside it.
+_SAID = {
+    Action.ENABLED: {"enabled", "trigger", "breaker"},
+    Action.DISABLED: {"enabled", "breaker"},
+    Action.RENAMED: {"name"},
+    Action.RESET: {"breaker"},
+}
+
+
+def change_text(record: ChangeRecord) -> str:
+    """What was changed, and why.
+
+    `changed limit_s 15 → 30, tags … → … (the mail server is slow)`
+    """
+    parts = [_action(record), _details(record)]
+    text = " ".join(part for part in parts if part)
+    return f"{text} ({record.why})" if record.why else text
+
+
+def _action(record: ChangeRecord) -> str:
+    match record.action:
+        case Action.RENAMED:
+            return f"renamed from {record.former_name}" + (":" if _details(record) else "")
+        case Action.RESET:
+            return "closed the breaker"
+        case action:
+            return action.value
+
+
+def _details(record: ChangeRecord) -> str:
+    before, after = record.before, record.after
+    if before is None or after is None:
+        return _whole(after or before or {})
+    names = [name for name in _ORDER if name in after] + [name for name in after if name not in _ORDER]
+    shown = [name for name in names if name not in _SAID.get(record.action, set())]
+    return ", ".join(f"{name} {_value(name, before.get(name))} → {_value(name, after[name])}" for name in shown)
+
+
+def _whole(values: Mapping[str, Any]) -> str:
+    """What an added or removed timer does, in short."""
+    if "function" not in values or "trigger" not in values:
+        return _value("", values) if values else ""
+    state = "" if values.get("enabled") else ", disabled"
+    return f"calls {values['function']}, {_value('trigger', values['trigger'])}{state}"
+
+
+#: The attributes in the order of their table, behind the trigger.
+_ORDER = ("trigger", *(attribute.name for attribute in ATTRIBUTES))
+
+
+def _value(name: str, value: Any) -> str:
+    """The value of an attribute, cut where it is long."""
+    if name == "trigger" and isinstance(value, Mapping):
+        text = _trigger(value)
+    elif name == "breaker":
+        text = "closed" if value is None else str(value.get("state", value))
+    elif value is None or value in ("", []):
+        text = "none"
+    elif isinstance(value, str):
+        text = value
+    elif isinstance(value, list):
+        text = ", ".join(map(str, value))
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
+
+
+def _trigger(value: Mapping[str, Any]) -> str:
+    fields = {name: part for name, part in value.items() if name != "kind"}
+    return str(read_trigger(str(value.get("kind")), json.dumps(fields)))

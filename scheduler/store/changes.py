@@ -1,0 +1,143 @@
+"""Recording changes: who changes what, when, by what way, and why, in the transaction of the change itself.
+
+Every change of a timer has a row, whoever makes it; timer_changes.py says what it holds. change_history.py reads the
+rows, retention.py deletes them as it deletes runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert
+
+from ..core.timestamps import stamp
+from ..errors import TimerError
+from .rows import storable
+from .schema import changes
+from .statements import Bulk
+
+MAX_WHY_LENGTH = 500
+MAX_AUTHOR_LENGTH = 200
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+class Way(StrEnum):
+    """By what way a change is made."""
+
+    COMMAND_LINE = "command_line"
+    LIBRARY = "library"
+    DECLARATION = "declaration"
+    CONSOLE = "console"
+    API = "api"
+    DAEMON = "daemon"
+
+
+class Subject(StrEnum):
+    """What is changed."""
+
+    TIMER = "timer"
+    CALENDAR = "calendar"
+    PAUSE = "pause"
+    SETTING = "setting"
+    TOKEN = "token"
+
+
+class Action(StrEnum):
+    """What a change does."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    RESET = "reset"
+    RENAMED = "renamed"
+    REMOVED = "removed"
+
+
+# Who
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who makes a change, by what way, and why; TimerError for a text that is too long or controls a terminal.
+
+    >>> Author("ann@example", Way.CONSOLE, "the mail server is down").way
+    <Way.CONSOLE: 'console'>
+    """
+
+    name: str
+    way: Way
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        _check("the author of a change", self.name, MAX_AUTHOR_LENGTH, "author")
+        _check("the reason of a change", self.why, MAX_WHY_LENGTH, "why")
+
+    @classmethod
+    def of_process(cls, way: Way = Way.LIBRARY, why: str = "") -> Author:
+        """The user and the host of this process."""
+        name = f"{_user()}@{socket.gethostname()}"
+        return cls("".join(c if c.isprintable() else "?" for c in name)[:MAX_AUTHOR_LENGTH], way, why)
+
+
+def _user() -> str:
+    """The name of the user of this process; its number where it has none, as in a container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def _check(what: str, text: object, most: int, field: str) -> None:
+    if not isinstance(text, str):
+        raise TimerError(f"{what} must be text, got {text!r:.80}", field=field)
+    if len(text) > most:
+        raise TimerError(f"{what} has {len(text):,} characters; at most {most} are allowed", field=field)
+    if not all(line.isprintable() for line in text.split("\n")):
+        raise TimerError(f"{what} has a control character: {text!r:.80}", field=field)
+
+
+# Writing
+
+
+class NewChange(NamedTuple):
+    """A change to record: what it does, to what, and the values before and after, None where there are none."""
+
+    action: Action
+    name: str
+    environment: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    former_name: str | None = None
+    subject: Subject = Subject.TIMER
+
+
+_WRITTEN = (
+    *("at", "author", "way", "why", "subject", "action", "name", "environment", "former_name", "before", "after"),
+)
+_RECORD = Bulk(insert(changes), _WRITTEN)
+
+
+def record_changes(connection: Connection, made: Iterable[NewChange], by: Author | None, *, now: datetime) -> None:
+    """Write the rows of changes, within the transaction that makes them; None stands for the user of this program."""
+    by = by or Author.of_process()
+    who = (stamp(now), storable(by.name), by.way.value, storable(by.why))
+    _RECORD.execute(connection, [(*who, *_columns(change)) for change in made])
+
+
+def _columns(change: NewChange) -> tuple[Any, ...]:
+    names = (storable(change.name), change.environment and str(change.environment), change.former_name)
+    return change.subject.value, change.action.value, *names, _text(change.before), _text(change.after)
+
+
+def _text(values: Mapping[str, Any] | None) -> str | None:
+    return None if values is None else storable(_COMPACT.encode(values))

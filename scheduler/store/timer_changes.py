@@ -1,0 +1,107 @@
+"""What is recorded of a change of a timer: the attributes that differ; all of them of a new or removed timer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection
+
+from ..core.attributes import ATTRIBUTES
+from ..core.breaker import CLOSED, Breaker, BreakerState
+from ..core.timer import Timer
+from ..errors import TimerChangedError
+from .change_history import last_change
+from .changes import Action, Author, NewChange
+
+
+class Kept(Protocol):
+    """What is needed of a timer of the store."""
+
+    @property
+    def timer(self) -> Timer: ...
+
+    @property
+    def breaker(self) -> Breaker: ...
+
+    @property
+    def revision(self) -> int: ...
+
+
+class Edit(NamedTuple):
+    """When and by whom a timer is changed, and the revision that it must still have, None for any."""
+
+    now: datetime | None
+    by: Author | None
+    expected: int | None
+
+    @property
+    def at(self) -> datetime:
+        """When it is changed: now, by the clock of this machine, unless that is given."""
+        return self.now or datetime.now(UTC)
+
+    def check(self, connection: Connection, stored: Kept) -> None:
+        """Raise TimerChangedError for a timer with another revision."""
+        if self.expected is None or self.expected == stored.revision:
+            return
+        timer = stored.timer
+        last = last_change(connection, timer.name, timer.environment)
+        raise TimerChangedError(timer.name, timer.environment, None if last is None else (last.author, last.at))
+
+
+def added(timer: Timer) -> NewChange:
+    """The change that adds a timer."""
+    return NewChange(Action.ADDED, timer.name, timer.environment, after=timer_object(timer))
+
+
+def removed(timer: Timer) -> NewChange:
+    """The change that removes a timer."""
+    return NewChange(Action.REMOVED, timer.name, timer.environment, before=timer_object(timer))
+
+
+def edited(before: Kept, after: Kept) -> list[NewChange]:
+    """The change that an edit of a timer makes; none where it is as it was."""
+    return difference(timer_object(before.timer, before.breaker), timer_object(after.timer, after.breaker))
+
+
+def timer_object(timer: Timer, breaker: Breaker = CLOSED) -> dict[str, Any]:
+    """A timer as a JSON object, by attribute, with its kind of trigger; and its breaker, if that is not closed."""
+    kind, _ = timer.trigger.stored()
+    attributes = {row.name: row.to_json(getattr(timer, row.name)) for row in ATTRIBUTES}
+    state = {"state": breaker.state, "consecutive_failures": breaker.consecutive_failures}
+    is_closed = breaker.state is BreakerState.CLOSED and not breaker.consecutive_failures
+    return {
+        **attributes,
+        "trigger": {"kind": kind, **timer.trigger.as_json()},
+        "breaker": None if is_closed else state,
+    }
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[NewChange]:
+    """The change from one `timer_object` to another one; none where they are equal."""
+    differing = [name for name, value in after.items() if before[name] != value]
+    if not differing:
+        return []
+    name, former = after["name"], before["name"]
+    return [
+        NewChange(
+            _action(set(differing), after),
+            name,
+            after["environment"],
+            {name: before[name] for name in differing},
+            {name: after[name] for name in differing},
+            former if former != name else None,
+        )
+    ]
+
+
+def _action(differing: set[str], after: Mapping[str, Any]) -> Action:
+    if "name" in differing:
+        return Action.RENAMED
+    if differing == {"breaker"}:
+        return Action.RESET
+    if differing - {"breaker", "trigger"} == {"enabled"}:
+        # An interval is counted anew from when its timer is enabled.
+        return Action.ENABLED if after["enabled"] else Action.DISABLED
+    return Action.CHANGED

@@ -1,0 +1,105 @@
+"""Pages of the timers of a store, in the order of their environments and names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
+
+from ..core.breaker import BreakerState
+from .database import Store
+from .pages import MAX_LOOKED_AT, Page
+from .schema import timers
+from .timers import StoredTimer, stored_timer_of
+
+
+class TimerState(StrEnum):
+    """What a timer does: it fires, has been disabled, has no further fire time, or its function fails."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    FINISHED = "finished"
+    IN_TROUBLE = "in_trouble"
+
+
+class TimerKey(NamedTuple):
+    """What identifies a timer in the store, and its place in the order."""
+
+    environment: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFilter:
+    """Which timers to read; an attribute that is None excludes none.
+
+    `text` is a part of a name, function, description or tag, in capitals or not.
+    """
+
+    text: str | None = None
+    state: TimerState | None = None
+    environment: str | None = None
+    function: str | None = None
+    tag: str | None = None
+
+
+def page_of_timers(
+    store: Store, wanted: TimerFilter | None = None, *, after: TimerKey | None = None, limit: int = 50
+) -> Page[StoredTimer, TimerKey]:
+    """The first timers, or those behind the key `after`, which a page has as its `next`."""
+    ordered = select(timers).order_by(timers.c.environment, timers.c.name)
+    if after is not None:
+        ordered = ordered.where(tuple_(timers.c.environment, timers.c.name) > tuple_(*after))
+    portion = ordered.limit(MAX_LOOKED_AT)
+    table = portion.subquery()
+    query = select(table).where(*_conditions(table.c, wanted or TimerFilter()))
+    with store.reading() as connection:
+        rows = connection.execute(query.order_by(table.c.environment, table.c.name).limit(limit + 1)).all()
+        entries = [stored_timer_of(row) for row in rows[:limit]]
+        if len(rows) > limit:
+            return Page(entries, TimerKey(rows[limit - 1].environment, rows[limit - 1].name))
+        return Page(entries, _end(connection, portion))
+
+
+def _end(connection: Connection, portion: Select[Any]) -> TimerKey | None:
+    """The last key that a page has looked at, None where it has looked at all."""
+    table = portion.subquery()
+    if connection.execute(select(func.count()).select_from(table)).scalar_one() < MAX_LOOKED_AT:
+        return None
+    last = select(table.c.environment, table.c.name).order_by(table.c.environment.desc(), table.c.name.desc())
+    return TimerKey(*connection.execute(last.limit(1)).one())
+
+
+def _conditions(columns: Any, wanted: TimerFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.environment is not None:
+        conditions.append(columns.environment == str(wanted.environment))
+    if wanted.function is not None:
+        conditions.append(columns.function == wanted.function)
+    if wanted.tag is not None:
+        # LIKE would find it in capitals too, on one database and not on the other.
+        tag = json.dumps(wanted.tag, ensure_ascii=False)
+        conditions.append(func.replace(columns.tags, tag, "") != columns.tags)
+    if wanted.text is not None:
+        searched = (columns.name, columns.function, columns.description, columns.tags)
+        conditions.append(or_(*(column.icontains(wanted.text, autoescape=True) for column in searched)))
+    if wanted.state is not None:
+        conditions.append(_is_in(columns, wanted.state))
+    return conditions
+
+
+def _is_in(columns: Any, state: TimerState) -> ColumnElement[bool]:
+    """The condition that a timer is in a state."""
+    match state:
+        case TimerState.ENABLED:
+            return and_(columns.enabled.is_(True), columns.next_fire_at.is_not(None))
+        case TimerState.DISABLED:
+            enabled: ColumnElement[bool] = columns.enabled
+            return enabled.is_(False)
+        case TimerState.FINISHED:
+            return and_(columns.enabled.is_(True), columns.next_fire_at.is_(None))
+        case TimerState.IN_TROUBLE:
+            return or_(columns.consecutive_failures > 0, columns.breaker_state != BreakerState.CLOSED)

@@ -1,0 +1,86 @@
+"""scheduler changes and scheduler timers history: who changed what."""
+
+import getpass
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.scheduler.command_line import CLOUD, CommandLine
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    cli = CommandLine(tmp_path)
+    cli.write("cloud.py", CLOUD)
+    cli.run("timers", "add", "greeting", "--function", "hello", "--every", "60", "--why", "a trial")
+    return cli
+
+
+def test_each_command_is_recorded(cli: CommandLine) -> None:
+    """With its user and host, and why."""
+    cli.run("timers", "enable", "greeting", "--why", "as agreed")
+    cli.run("timers", "edit", "greeting", "--limit", "30", "--tags", "a,b")
+    cli.run("timers", "edit", "greeting", "--rename", "hello")
+    cli.run("timers", "disable", "hello")
+    cli.run("timers", "rm", "hello", "--why", "over")
+    shown = cli.json("changes")
+    assert [(change["action"], change["name"], change["why"]) for change in shown] == [
+        ("removed", "hello", "over"),
+        ("disabled", "hello", ""),
+        ("renamed", "hello", ""),
+        ("changed", "greeting", ""),
+        ("enabled", "greeting", "as agreed"),
+        ("added", "greeting", "a trial"),
+    ]
+    assert {change["author"] for change in shown} == {f"{getpass.getuser()}@{socket.gethostname()}"}
+    assert {change["way"] for change in shown} == {"command_line"}
+    assert (shown[3]["before"], shown[3]["after"]) == (
+        {"limit_s": 15.0, "tags": []},
+        {"limit_s": 30.0, "tags": ["a", "b"]},
+    )
+    text = cli.run("timers", "history", "hello").stdout
+    for part in (
+        "added calls hello, every 60 s, disabled (a trial)",
+        "enabled (as agreed)",
+        "changed limit_s 15.0 → 30.0, tags none → a, b",
+        "renamed from greeting",
+        "removed calls hello, every 60 s, disabled (over)",
+    ):
+        assert part in text
+    assert len(text.splitlines()) == 7
+
+
+def test_changes_are_filtered(cli: CommandLine) -> None:
+    """By timer, author, way and time."""
+    cli.run("timers", "add", "other", "--function", "hello", "--every", "60")
+    assert [change["name"] for change in cli.json("changes", "--timer", "other")] == ["other"]
+    assert len(cli.json("changes", "--by", socket.gethostname().upper())) == 2
+    assert cli.json("changes", "--by", "nobody") == []
+    assert cli.json("changes", "--way", "console") == []
+    assert cli.json("changes", "--until", "2020-01-01T00:00") == []
+    assert len(cli.json("changes", "--since", "2020-01-01T00:00", "-n", "1")) == 1
+    assert cli.run("changes", "--way", "api").stdout == "no changes\n"
+
+
+def test_a_timer_that_never_was_has_no_history(cli: CommandLine) -> None:
+    """The one that was probably meant is named."""
+    assert "no change of one; did you mean 'greeting'?" in cli.refusal("timers", "history", "greetin")
+    assert "no timer 'greeting' in stage" in cli.refusal("timers", "history", "greeting", "--env", "stage")
+
+
+def test_an_edit_may_ask_for_a_revision(cli: CommandLine) -> None:
+    """It is refused if the timer was changed since it was read."""
+    revision = str(cli.json("timers", "show", "greeting")["revision"])
+    cli.json("timers", "edit", "greeting", "--limit", "20", "--revision", revision)
+    message = cli.refusal("timers", "edit", "greeting", "--limit", "30", "--revision", revision)
+    assert "timer 'greeting' in production was changed meanwhile by " in message
+    assert cli.json("timers", "show", "greeting")["limit_s"] == 20
+
+
+@pytest.mark.parametrize("why", ["x" * 501, "\x1b[2J"])
+def test_a_reason_that_cannot_be_shown_is_refused(cli: CommandLine, why: str) -> None:
+    """And nothing is changed."""
+    assert "the reason of a change has" in cli.refusal("timers", "enable", "greeting", "--why", why)
+    assert cli.json("timers", "show", "greeting")["state"] == "disabled"
