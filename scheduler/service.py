@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from .claims.cancellations import request_cancel
-from .claims.requested_runs import Backfill, backfill, request_run
+from .claims.requested_runs import Backfill, backfill, request_again, request_run
 from .clock import Clock, SystemClock
 from .core.run import Run
 from .core.timer import Environment, Timer
@@ -213,9 +213,28 @@ class Scheduler:
         now = self._clock.now()
         self._timetable.remove(name, environment, now=now, by=_author(by, why), expected=expected)
 
-    def run(self, name: str, environment: Environment = Environment.PRODUCTION) -> int:
-        """Run a timer now, off schedule; returns the id of the run, for `wait` and `history`."""
-        return request_run(self.store, name, environment, now=self._clock.now())
+    def run(
+        self,
+        name: str,
+        environment: Environment = Environment.PRODUCTION,
+        *,
+        params: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Run a timer now, off schedule; returns the id of the run, for `wait` and `history`.
+
+        `params` replace all parameters of the timer, for this run only. If `functions` is an Engine or a Registry,
+        ArgumentError for parameters that the function does not accept.
+        """
+        if params is not None and self._registry is not None:
+            bind(self._registry.get(self._timetable.get(name, environment).timer.function), params)
+        return request_run(self.store, name, environment, now=self._clock.now(), params=params)
+
+    def again(self, run_id: int) -> int:
+        """Run the timer of a run once more, now, with that run's own parameters if it had any; returns the id.
+
+        RunError for an unknown run, and for one whose timer was removed.
+        """
+        return request_again(self.store, run_id, now=self._clock.now())
 
     def cancel(self, run_id: int) -> Run:
         """Ask that a run ends now; returns it as it is then: one that waits has ended, any other one ends soon.

@@ -72,7 +72,7 @@ def lose_probes(connection: Connection, timer_rows: Iterable[Row[Any]], now: dat
 
 def _enter_again(connection: Connection, row: Row[Any], now: datetime) -> None:
     (run_id,) = store_of(connection).new_run_ids(connection, 1)
-    same = {name: row._mapping[name] for name in ("timer_id", "timer", "function", "environment", "kind")}
+    same = {name: row._mapping[name] for name in ("timer_id", "timer", "function", "environment", "kind", "own_params")}
     connection.execute(
         insert(runs).values(
             **same,

@@ -8,22 +8,24 @@ not subject to misfire policy and breaker, and do not move the breaker.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, or_, select
 
+from ..core.attribute_checks import params_text
 from ..core.overlap import NewRun
 from ..core.run import Kind, Outcome
 from ..core.timer import Environment
 from ..core.timestamps import stamp
 from ..core.triggers import FireTimes
-from ..errors import TimerError
+from ..errors import RunError, TimerError
 from ..store.database import Store
 from ..store.rows import NEW_RUN, new_run
-from ..store.schema import runs
-from ..store.timers import StoredTimer, TimerTable
+from ..store.schema import runs, timers
+from ..store.timers import StoredTimer, TimerTable, stored_timer_of
 from .open_runs import IS_BACKFILLED, WAITS
 
 #: The most runs that one backfill enters, unless more are asked for, and the most fire times that a span may hold.
@@ -44,13 +46,41 @@ class Backfill:
     still_due: int
 
 
-def request_run(store: Store, name: str, environment: Environment, *, now: datetime) -> int:
-    """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run."""
-    stored = TimerTable(store).get(name, environment)
+def request_run(
+    store: Store, name: str, environment: Environment, *, now: datetime, params: Mapping[str, Any] | None = None
+) -> int:
+    """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run.
+
+    `params` replace the parameters of the timer, for this run only. TimerError where they are no JSON object.
+    """
+    own_params = None if params is None else params_text(params)
+    return _enter(store, TimerTable(store).get(name, environment), own_params, now)
+
+
+def request_again(store: Store, run_id: int, *, now: datetime) -> int:
+    """Enter a run of the timer of another run, with that one's own parameters if it had any; returns its id.
+
+    RunError where there is no such run, or its timer was removed.
+    """
+    with store.reading() as connection:
+        run = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+        if run is None:
+            raise RunError(f"no run {run_id} in the store; scheduler runs lists them", run_id=run_id)
+        by_name = (timers.c.name == run.timer) & (timers.c.environment == run.environment)
+        # Its name may have changed since; a later timer may have the id of a removed one.
+        by_id = (timers.c.id == run.timer_id) & (timers.c.created_at <= run.claimed_at)
+        row = connection.execute(select(timers).where(by_name | by_id).order_by(~by_name).limit(1)).one_or_none()
+    if row is None:
+        raise RunError(f"run {run_id} cannot be run again: its timer {run.timer!r} was removed", run_id=run_id)
+    return _enter(store, stored_timer_of(row), run.own_params, now)
+
+
+def _enter(store: Store, stored: StoredTimer, own_params: str | None, now: datetime) -> int:
+    timer = stored.timer
     with store.writing_and_notifying() as connection:
-        names = (stored.id, name, stored.timer.function, environment.value)
+        names = (stored.id, timer.name, timer.function, timer.environment.value)
         row = new_run(names, NewRun(now, now, waits=True), stamp(now))
-        columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL}
+        columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL, "own_params": own_params}
         (run_id,) = store.new_run_ids(connection, 1)
         connection.execute(insert(runs).values(columns | {"id": run_id}))
     return run_id

@@ -8,7 +8,7 @@ A command's module is imported when the command is called, so that `scheduler --
     show.py, backfill.py          `timers show`; `timers backfill`
     transfer.py                   `timers import` and `timers export`
     runs.py, logs.py              the history, and what functions printed
-    cancel.py                     `runs cancel`
+    cancel.py, run.py             `runs cancel`; `timers run` and `runs again`
     changes.py                    who changed what; `timers history`
     call.py                       calling a function once
     next.py, simulate.py          the next fire times of an expression; those of all timers
@@ -42,7 +42,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "up": "Serve the functions over HTTP and fire their timers.",
         "worker": "Run functions for the daemons of a store, as part of a Celery fleet.",
         "timers": "Add, list, show, enable, disable, edit, run, backfill, remove, import and export timers.",
-        "runs": "Show past runs: outcome, lateness and duration; cancel one.",
+        "runs": "Show past runs: outcome, lateness and duration; cancel one, run one again.",
         "logs": "Show what functions printed.",
         "changes": "Show who changed timers: when, by what way, what, and why.",
         "call": "Call a function of cloud.py once, in this process.",

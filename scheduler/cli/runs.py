@@ -1,4 +1,5 @@
-"""scheduler runs: the history of runs, newest first; and the commands about one run, which stand in cancel.py."""
+"""scheduler runs: the history of runs, newest first; and the commands about one run, which stand in cancel.py
+and run.py."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from ..store.runs import RunHistory
 from ..store.timers import TimerTable
 from .cancel import cancel_run
 from .options import environment_filter, json_option, store_option
+from .run import run_again
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 
@@ -61,7 +63,7 @@ def command(
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Show past runs, newest first, with outcome, lateness and duration; or cancel a run."""
+    """Show past runs, newest first, with outcome, lateness and duration; or cancel a run, or run it again."""
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx, ctx.invoked_subcommand)
         return
@@ -86,6 +88,7 @@ def command(
 
 
 command.add_command(cancel_run)
+command.add_command(run_again)
 
 
 def _refuse_options_before(ctx: click.Context, name: str) -> None:

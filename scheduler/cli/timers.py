@@ -1,31 +1,24 @@
-"""scheduler timers: add, list, enable, disable, reset, edit, rm, run.
+"""scheduler timers: add, list, enable, disable, reset, edit, rm.
 
-The other subcommands stand in show.py, backfill.py and transfer.py.
+The other subcommands stand in show.py, run.py, backfill.py and transfer.py.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from ..claims.requested_runs import request_run
-from ..core.run import Outcome, Run
 from ..core.timer import Environment, Timer, check_new
-from ..errors import StoreUnavailableError, TimerError, UnknownTimerError
 from ..formats import display
-from ..formats.json import print_json, run_json, timer_json
+from ..formats.json import print_json, timer_json
 from ..project.function_check import check_function
 from ..project.project import Project, current_project
 from ..project.serving import outdated_services
 from ..project.suggestions import did_you_mean
 from ..store.changes import Author, Way
-from ..store.database import Store
-from ..store.runs import RunHistory
 from ..store.statistics import has_live_daemon
 from ..store.timers import StoredTimer, TimerTable
 from .arguments import parse_params
@@ -41,8 +34,9 @@ from .options import (
     target_option,
     why_option,
 )
-from .run_wait import wait_for_end, why_not_ended
+from .run import run_timer
 from .show import show_timer
+from .timer_names import store_with_hints
 from .timer_options import DefinitionCommand, attributes, changed_trigger, definition_options, new_trigger
 from .transfer import export_timers, import_timers
 
@@ -76,6 +70,7 @@ def command() -> None:
 command.add_command(show_timer)
 command.add_command(show_history)
 command.add_command(backfill_timer)
+command.add_command(run_timer)
 command.add_command(import_timers)
 command.add_command(export_timers)
 
@@ -93,30 +88,6 @@ def _now() -> datetime:
 def by_user(why: str) -> Author:
     """The user of this command, as the author of a change."""
     return Author.of_process(Way.COMMAND_LINE, why)
-
-
-@contextlib.contextmanager
-def _opened(project: Project) -> Iterator[Store]:
-    """The project's store; an error about an unknown timer that leaves the block gets a hint."""
-    with project.open_store() as store:
-        try:
-            yield store
-        except UnknownTimerError as error:
-            hinted = _with_hint(error, TimerTable(store).list())
-            if hinted is None:
-                raise
-            raise hinted from error
-
-
-def _with_hint(error: UnknownTimerError, entries: list[StoredTimer]) -> TimerError | None:
-    """The same error with what was probably meant, None where that is not known."""
-    timers = [entry.timer for entry in entries]
-    others = [timer.environment for timer in timers if timer.name == error.name]
-    if others:
-        hint = f"there is one in {others[0]}: add --env {others[0]}"
-    else:
-        hint = did_you_mean(error.name, (timer.name for timer in timers if timer.environment == error.environment))
-    return TimerError(f"no timer {error.name!r} in {error.environment}; {hint}", field="name") if hint else None
 
 
 @command.command("add", cls=DefinitionCommand)
@@ -204,7 +175,7 @@ def _enable_command(timer: Timer, project: Project) -> str:
 def list_timers(environment: str | None, tag: str | None, store: str | None, as_json: bool) -> None:
     """List the timers with state, next fire time, function and schedule."""
     project = current_project(store=store, environment=environment)
-    with _opened(project) as opened:
+    with store_with_hints(project) as opened:
         entries = TimerTable(opened).list(Environment(environment) if environment else None, tag=tag)
     if as_json:
         print_json([timer_json(entry, project.settings.tz) for entry in entries])
@@ -239,7 +210,7 @@ def _row(entry: StoredTimer, default_tz: str) -> tuple[str, ...]:
 def enable_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
     """Enable a timer from now on, and close its breaker."""
     project = current_project(store=store, environment=environment)
-    with _opened(project) as opened:
+    with store_with_hints(project) as opened:
         entry = TimerTable(opened).enable(name, project.environment, now=_now(), by=by_user(why))
         if as_json:
             print_json(timer_json(entry, project.settings.tz))
@@ -256,7 +227,7 @@ def enable_timer(*, name: str, environment: str | None, why: str, store: str | N
 def disable_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
     """Disable a timer; a run in progress continues."""
     project = current_project(store=store, environment=environment)
-    with _opened(project) as opened:
+    with store_with_hints(project) as opened:
         entry = TimerTable(opened).disable(name, project.environment, now=_now(), by=by_user(why))
         _print_timer(entry, f"disabled {name}", project, as_json)
 
@@ -270,7 +241,7 @@ def disable_timer(*, name: str, environment: str | None, why: str, store: str | 
 def reset_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
     """Close the breaker of a timer, so that it runs at its next fire time."""
     project = current_project(store=store, environment=environment)
-    with _opened(project) as opened:
+    with store_with_hints(project) as opened:
         entry = TimerTable(opened).reset(name, project.environment, now=_now(), by=by_user(why))
         _print_timer(entry, f"closed the breaker of {name}", project, as_json)
 
@@ -308,7 +279,7 @@ def edit_timer(
     The breaker is closed. A changed schedule counts from now on; otherwise a fire time that is due stays due.
     """
     project = current_project(store=given["store"], environment=given["environment"])
-    with _opened(project) as opened:
+    with store_with_hints(project) as opened:
         kept = TimerTable(opened).get(name, project.environment).timer
         changes = attributes(given)
         if (new := changed_trigger(given, kept.trigger, project.settings.tz)) is not None:
@@ -345,7 +316,7 @@ def _next_fire(entry: StoredTimer, project: Project) -> str:
 def remove_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
     """Remove a timer; its runs stay in the history."""
     project = current_project(store=store, environment=environment)
-    with _opened(project) as opened:
+    with store_with_hints(project) as opened:
         entry = TimerTable(opened).get(name, project.environment)
         TimerTable(opened).remove(name, project.environment, now=_now(), by=by_user(why))
     _print_timer(entry, f"removed {name}; its runs stay in the history", project, as_json)
@@ -356,56 +327,3 @@ def _print_timer(entry: StoredTimer, text: str, project: Project, as_json: bool)
         print_json(timer_json(entry, project.settings.tz))
     else:
         click.echo(text)
-
-
-@command.command("run", short_help="Run a timer once, now.")
-@click.argument("name")
-@click.option("--wait", is_flag=True, help="Wait for the outcome; exit status 1 unless the run succeeds.")
-@environment_option
-@store_option
-@json_option
-def run_timer(*, name: str, wait: bool, environment: str | None, store: str | None, as_json: bool) -> None:
-    """Run a timer once, now, outside its schedule; it runs even if its breaker is open.
-
-    Without --wait, exit status 0 says that the run was requested, whatever becomes of it.
-    """
-    project = current_project(store=store, environment=environment)
-    with _opened(project) as opened:
-        timer = TimerTable(opened).get(name, project.environment).timer
-        daemon_runs = has_live_daemon(opened)
-        if wait and not daemon_runs:
-            raise StoreUnavailableError(
-                f"no daemon runs on {opened}, so the run would not begin; start one: {display.command('up')}"
-            )
-        run_id = request_run(opened, name, project.environment, now=_now())
-        try:
-            run = wait_for_end(opened, run_id, timer) if wait else RunHistory(opened).run(run_id)
-        except KeyboardInterrupt:
-            # Not 1, as of a run that has failed: this one goes on.
-            raise SystemExit(130) from None
-    assert run is not None
-    if as_json:
-        print_json(run_json(run, display.zone_of(timer, project.settings.tz)))
-    elif wait and run.outcome is not None:
-        _print_ended(run)
-    else:
-        # Without --wait no outcome is printed, even of a run that has ended: a script always gets the same line.
-        _print_requested(run, daemon_runs=daemon_runs)
-    if wait and run.outcome is None:
-        click.echo(why_not_ended(run, timer, project), err=True)
-    if wait and run.outcome is not Outcome.SUCCEEDED:
-        raise SystemExit(1)
-
-
-def _print_requested(run: Run, *, daemon_runs: bool) -> None:
-    click.echo(f"requested run {run.id} of {run.timer}; show it with:  {display.command('runs', '--timer', run.timer)}")
-    if not daemon_runs:
-        click.echo(f"no daemon runs on this store; the run waits for:  {display.command('up')}", err=True)
-
-
-def _print_ended(run: Run) -> None:
-    what = display.plain(" ".join(part for part in (run.message, run.error and f"({run.error})") if part))
-    ended = f"run {run.id} of {run.timer} {display.coloured(run.outcome or '')} in {display.seconds(run.duration_s)}"
-    click.echo(f"{ended}  {what}" if what else ended)
-    if run.result is not None:
-        click.echo(f"result  {display.plain(run.result)}")

@@ -80,6 +80,8 @@ class Run:
     #: Whether a daemon has taken it; while it has no outcome, it is running or about to begin.
     is_claimed: bool = False
     cancel_requested_at: datetime | None = None
+    #: The parameters of a requested run that has its own, as JSON; None where those of its timer hold.
+    own_params: str | None = None
 
     @property
     def lateness_s(self) -> float | None:

@@ -100,6 +100,7 @@ def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
         "lines_dropped": run.lines_dropped,
         "due_at": iso(run.due_at, tz),
         "retry_at": iso(run.retry_at, tz),
+        "own_params": None if run.own_params is None else json.loads(run.own_params),
         "cancel_requested_at": iso(run.cancel_requested_at, tz),
     }
 

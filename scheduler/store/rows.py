@@ -148,18 +148,19 @@ def run_of(row: Row[Any]) -> Run:
         retry_at=instant_or_none(row.retry_at),
         is_claimed=row.owner is not None,
         cancel_requested_at=instant_or_none(row.cancel_requested_at),
+        own_params=row.own_params,
     )
 
 
 def task_of(row: Row[Any], *, past_due: bool) -> Task:
-    """A task, from the row of a run joined with `params` and `limit_s` of its timer."""
+    """A task, from the row of a run joined with `params` and `limit_s` of its timer; the run's own parameters win."""
     return Task(
         run_id=row.id,
         timer_id=row.timer_id,
         timer=row.timer,
         function=row.function,
         environment=row.environment,
-        params=row.params,
+        params=row.params if row.own_params is None else row.own_params,
         limit_s=row.limit_s,
         kind=Kind(row.kind),
         fire_time=instant(row.fire_at),

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0009"
+HEAD = "0010"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -118,6 +118,8 @@ runs = Table(
     Column("retry_at", BigInteger),
     # The process of a fleet that has begun it, and is the only one to end it: node/pid.
     Column("worker", Text),
+    # The parameters of a requested run that has its own, as JSON; else those of the timer hold.
+    Column("own_params", Text),
     # When somebody asked that it end at once; see claims/cancellations.py.
     Column("cancel_requested_at", BigInteger),
 )

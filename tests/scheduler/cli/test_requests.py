@@ -1,4 +1,4 @@
-"""scheduler runs cancel: what it prints, and what it refuses."""
+"""scheduler runs cancel, runs again and timers run with parameters: what they print, and what they refuse."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from scheduler.functions import Registry
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
-from tests.scheduler.command_line import CommandLine
+from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.waiting import eventually
 
 
@@ -77,3 +77,22 @@ def test_the_command_refuses_what_is_no_run(command_line: CommandLine, store: St
     assert "no run 999 in the store" in command_line.refusal("runs", "cancel", "999")
     assert "'report' is not a valid integer" in command_line.refusal("runs", "cancel", "report")
     assert "options stand after the command" in command_line.refusal("runs", "--json", "cancel", "1")
+
+
+def test_a_run_is_run_again(command_line: CommandLine, store: Store) -> None:
+    """With its own parameters; JSON shows them."""
+    first = command_line.json("timers", "run", "report", "day=5", "n:=3", "--no-check")
+    assert first["own_params"] == {"day": "5", "n": 3}
+    second = command_line.json("runs", "again", str(first["id"]))
+    assert (second["own_params"], second["kind"]) == (first["own_params"], "manual")
+    assert command_line.run("runs", "again", str(first["id"])).stdout.startswith("requested run 3 of report; ")
+    assert "no run 999" in command_line.refusal("runs", "again", "999")
+    assert "no daemon runs" in command_line.refusal("runs", "again", str(first["id"]), "--wait")
+
+
+def test_parameters_of_a_run_are_checked(command_line: CommandLine) -> None:
+    """As those of a timer are."""
+    command_line.write("cloud.py", CLOUD)
+    command_line.run("timers", "add", "sum", "--function", "add", "--every", "60", "a:=1", "b:=2")
+    assert "(use --no-check to run it anyway)" in command_line.refusal("timers", "run", "sum", "c=3")
+    assert command_line.json("timers", "run", "sum", "a:=3", "b:=4")["own_params"] == {"a": 3, "b": 4}

@@ -1,0 +1,36 @@
+"""Names of timers on the command line: one that there is not is answered with the one that was probably meant."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from ..errors import TimerError, UnknownTimerError
+from ..project.project import Project
+from ..project.suggestions import did_you_mean
+from ..store.database import Store
+from ..store.timers import StoredTimer, TimerTable
+
+
+@contextlib.contextmanager
+def store_with_hints(project: Project) -> Iterator[Store]:
+    """The project's store; an error about an unknown timer that leaves the block gets a hint."""
+    with project.open_store() as store:
+        try:
+            yield store
+        except UnknownTimerError as error:
+            hinted = _with_hint(error, TimerTable(store).list())
+            if hinted is None:
+                raise
+            raise hinted from error
+
+
+def _with_hint(error: UnknownTimerError, entries: list[StoredTimer]) -> TimerError | None:
+    """The same error with what was probably meant, None where that is not known."""
+    timers = [entry.timer for entry in entries]
+    others = [timer.environment for timer in timers if timer.name == error.name]
+    if others:
+        hint = f"there is one in {others[0]}: add --env {others[0]}"
+    else:
+        hint = did_you_mean(error.name, (timer.name for timer in timers if timer.environment == error.environment))
+    return TimerError(f"no timer {error.name!r} in {error.environment}; {hint}", field="name") if hint else None
