@@ -51,7 +51,8 @@ class CallOutput:
         self._call = call
         self._sink = sink
         self._cutters = {level: LineCutter(partial(self.line, level)) for level in ("info", "error")}
-        self._lock = threading.Lock()
+        # A function's __del__ may print whenever Python collects garbage, in this very code, too.
+        self._lock = threading.RLock()
 
     def write(self, level: str, text: str) -> None:
         """Take the next piece of a stream; the function's own threads may write at the same time."""

@@ -21,6 +21,8 @@ log = logging.getLogger("scheduler.up")
 
 #: How long lines are collected before they are passed on together, and how many go into one message.
 BATCH_S, BATCH_LINES = 0.2, 20
+#: How long a call waits for a line of another one that is being passed on.
+AT_ONCE_S = 0.01
 _CLOSE_S = 60.0
 
 
@@ -31,14 +33,20 @@ class Batch(NamedTuple):
     dropped: dict[str, int]
 
 
-#: Takes a batch, in the thread that collects them.
+#: Takes a batch; may wait.
 Deliver = Callable[[Batch], object]
+#: Takes a batch if it need not wait for that, and returns whether it has.
+DeliverAtOnce = Callable[[Batch], bool]
+
+
+def _never(_: Batch) -> bool:
+    return False
 
 
 @contextlib.contextmanager
-def call_lines(deliver: Deliver) -> Iterator[None]:
-    """Within the block, lines of calls are captured, and passed on by a thread."""
-    collector = LineCollector(deliver)
+def call_lines(deliver: Deliver, at_once: DeliverAtOnce = _never) -> Iterator[None]:
+    """Within the block, lines of calls are captured, and passed on by their own threads where that need not wait."""
+    collector = LineCollector(deliver, at_once)
     try:
         with capturing(collector):
             yield
@@ -47,13 +55,22 @@ def call_lines(deliver: Deliver) -> Iterator[None]:
 
 
 class LineCollector:
-    """Takes lines from any thread and passes them on from one of its own, so that no call waits for anything."""
+    """Takes lines from any thread, and passes them on: at once, since the function may be about to end the process.
 
-    def __init__(self, deliver: Deliver) -> None:
+    What cannot be passed on at once, a thread of its own passes on, so that no call waits.
+    """
+
+    def __init__(self, deliver: Deliver, at_once: DeliverAtOnce = _never) -> None:
         self._deliver = deliver
+        self._at_once = at_once
         self._limit = SharedLineLimit()
-        self._lock = threading.Lock()
+        # A function's __del__ may print whenever Python collects garbage, in this very code, too.
+        self._lock = threading.RLock()
         self._new: list[CapturedLine] = []
+        #: Held by the thread that passes lines on, so that they stay in order.
+        self._passing_on = threading.Lock()
+        #: Whether lines wait for the thread, as far as callers know.
+        self._is_behind = False
         self._has_work = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="call-lines", daemon=True)
@@ -61,9 +78,26 @@ class LineCollector:
 
     def __call__(self, captured: CapturedLine) -> None:
         with self._lock:
-            if self._limit.allows(_monotonic(), captured.function):
+            if is_allowed := self._limit.allows(_monotonic(), captured.function):
                 self._new.append(captured)
-        self._has_work.set()
+        if self._is_behind or not is_allowed or not self._pass_on_at_once():
+            self._is_behind = True
+            self._has_work.set()
+
+    def _pass_on_at_once(self) -> bool:
+        if not self._passing_on.acquire(timeout=AT_ONCE_S):
+            return False
+        try:
+            with self._lock:
+                taken, self._new = self._new, []
+            for start in range(0, len(taken), BATCH_LINES):
+                if not self._at_once(Batch(taken[start : start + BATCH_LINES], {})):
+                    with self._lock:
+                        self._new[:0] = taken[start:]
+                    return False
+            return True
+        finally:
+            self._passing_on.release()
 
     def close(self) -> None:
         """Pass on all lines, and end the thread."""
@@ -75,7 +109,6 @@ class LineCollector:
         while not self._stopping:
             self._has_work.wait()
             self._has_work.clear()
-            # The first line at once: its function may be about to end the process.
             self._pass_on()
             if not self._stopping:
                 _sleep(BATCH_S)
@@ -83,16 +116,18 @@ class LineCollector:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        with self._lock:
-            taken, self._new = self._new, []
-            dropped = self._limit.take_dropped()
-        try:
-            for start in range(0, len(taken) or 1, BATCH_LINES):
-                batch = Batch(taken[start : start + BATCH_LINES], {} if start else dropped)
-                if batch.lines or batch.dropped:
-                    self._deliver(batch)
-        except Exception:  # nothing that is wrong with some lines may keep later ones out
-            log.exception("lines that calls printed could not be passed on")
+        with self._passing_on:
+            with self._lock:
+                taken, self._new = self._new, []
+                dropped = self._limit.take_dropped()
+                self._is_behind = False
+            try:
+                for start in range(0, len(taken) or 1, BATCH_LINES):
+                    batch = Batch(taken[start : start + BATCH_LINES], {} if start else dropped)
+                    if batch.lines or batch.dropped:
+                        self._deliver(batch)
+            except Exception:  # nothing that is wrong with some lines may keep later ones out
+                log.exception("lines that calls printed could not be passed on")
 
 
 # Bound now: a function may leave another clock in the module `time`.

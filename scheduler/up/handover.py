@@ -72,13 +72,33 @@ class Channel:
     def __init__(self, fileno: int) -> None:
         self._socket = socket.socket(fileno=fileno)
         self._lock = threading.Lock()
+        #: The rest of a message for which there was no room.
+        self._unsent = b""
         # A process that a function forks is not to answer for this one.
         os.register_at_fork(after_in_child=self._socket.close)
 
     def send(self, **message: Any) -> None:
         """Send a message; nothing happens where the supervisor has ended, since this process ends with it."""
         with self._lock, contextlib.suppress(OSError):
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            unsent, self._unsent = self._unsent, b""
+            self._socket.sendall(unsent + _encoded(message))
+
+    def send_at_once(self, **message: Any) -> bool:
+        """Send a message if it need not wait, nor for another thread's for long; returns whether it is on its way."""
+        if not self._lock.acquire(timeout=_AT_ONCE_S):
+            return False
+        try:
+            if self._unsent:
+                return False
+            text = _encoded(message)
+            sent = self._socket.send(text, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            # The next message, such as the answer to a ping, takes it along.
+            self._unsent = text[sent:]
+        except OSError:
+            return False
+        finally:
+            self._lock.release()
+        return True
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """The messages of the supervisor, until it closes the channel."""
@@ -86,3 +106,11 @@ class Channel:
         while piece := self._socket.recv(65_536):
             *lines, text = (text + piece).split(b"\n")
             yield from map(json.loads, lines)
+
+
+#: How long to wait for a message that another thread sends.
+_AT_ONCE_S = 0.01
+
+
+def _encoded(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"

@@ -53,6 +53,8 @@ class LineRelay:
         #: Who was sent messages up to which number.
         self._told: Storing | None = None
         self._told_up_to = 0
+        #: Up to which number messages were sent to anyone: no line is added to these any more.
+        self._ever_told_up_to = 0
         self._report_dropped_at = 0.0
         self._environment = ""
 
@@ -90,8 +92,12 @@ class LineRelay:
             return
         for values in lines:
             self._reporter.line(log_line(values))
-        self._last_number += 1
-        self._waiting.append((self._last_number, lines))
+        last = self._waiting[-1] if self._waiting else None
+        if last is not None and last[0] > self._ever_told_up_to and len(last[1]) < _MOST_IN_A_MESSAGE:
+            last[1].extend(lines)
+        else:
+            self._last_number += 1
+            self._waiting.append((self._last_number, lines))
         self._waiting_lines += len(lines)
         while self._waiting_lines > MAX_UNWRITTEN:
             given_up = len(self._waiting.popleft()[1])
@@ -109,6 +115,7 @@ class LineRelay:
             for number, lines in list(self._waiting)[:_MOST_ON_THEIR_WAY]:
                 if number > self._told_up_to:
                     self._told_up_to = number
+                    self._ever_told_up_to = max(number, self._ever_told_up_to)
                     to.send(lines=lines, number=number)
 
     def stored(self, number: int) -> None:

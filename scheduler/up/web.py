@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 from ..engine import capture, endpoints
@@ -41,7 +41,7 @@ def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orde
         listener = stack.enter_context(socket.socket(fileno=handover.listener))
         to_stderr = request.as_json or json_handler() is not None
         stack.enter_context(raw_calls(handover.raw, to_stderr=to_stderr))
-        stack.enter_context(call_lines(lambda batch: channel.send(**as_message(batch))))
+        stack.enter_context(_lines_sent(channel))
         loaded, declared = load_and_declare(request, project, request.target_name(project))
         keys_from = save_used_keys(project, request)
         served = application(loaded)
@@ -53,6 +53,13 @@ def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orde
         orders.is_alive = lambda: server.is_turning or bool(orders.received)
         channel.send(ready={})
         return server.serve(_Nothing())
+
+
+def _lines_sent(channel: Channel) -> AbstractContextManager[None]:
+    """Within the block, lines of calls are sent to the supervisor."""
+    return call_lines(
+        lambda batch: channel.send(**as_message(batch)), lambda batch: channel.send_at_once(**as_message(batch))
+    )
 
 
 def load_and_declare(request: UpRequest, project: Project, target: str) -> tuple[Target, dict[str, Any]]:

@@ -49,6 +49,8 @@ def hold():
 
 @engine.define
 def leave():
+    for number in range(30):
+        print("before the end", number)
     os._exit(7)
 
 
@@ -163,6 +165,10 @@ def test_a_function_that_ends_its_process_ends_no_other(ticking: Up, folder: Pat
     assert living(daemon, *workers) == [daemon, *workers]
     assert other_outcomes(folder) == 0
     assert "the web process ended with status" in ticking.stderr
+    if name == "leave":
+        # What it printed is kept: the supervisor has every line before the process ends.
+        stored = "SELECT count(*) FROM call_lines WHERE text LIKE 'before the end %'"
+        assert eventually(lambda: count_of(folder, stored) == 30)
 
 
 def test_a_process_that_ends_again_and_again_is_started_less_often(ticking: Up, folder: Path) -> None:

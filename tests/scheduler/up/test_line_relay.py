@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from scheduler.core.timestamps import stamp
+from scheduler.engine.capture import CapturedLine, CallOutput
+from scheduler.functions.context import Call
 from scheduler.store.log_lines import LogLine
+from scheduler.up.call_lines import Batch, LineCollector
 from scheduler.up.line_relay import MAX_UNWRITTEN, LineRelay
+from tests.waiting import PATIENCE_S, slowed
 
 
 class Seen:
@@ -44,6 +50,7 @@ def test_lines_wait_for_a_process_that_has_the_store() -> None:
     relay = LineRelay(seen)
     relay.take(message("one"), "production")
     relay.pass_on(None)
+    relay.pass_on(first)
     relay.take(message("two"), "stage")
     relay.pass_on(first)
     assert first.stored == ["one", "two"]
@@ -53,6 +60,21 @@ def test_lines_wait_for_a_process_that_has_the_store() -> None:
     relay.pass_on(second)
     assert second.stored == ["two"]
     assert [(line.text, line.environment) for line in seen.reported] == [("one", "production"), ("two", "stage")]
+
+
+def test_lines_that_come_one_by_one_are_sent_together() -> None:
+    """But not with a message that a process has got already: what it confirms is all that it got."""
+    seen, first, second = Seen(), Seen(), Seen()
+    relay = LineRelay(seen)
+    for text in ("one", "two", "three"):
+        relay.take(message(text), "production")
+    relay.pass_on(first)
+    assert [len(sent["lines"]) for sent in first.sent] == [3]
+    relay.pass_on(second)
+    relay.take(message("four"), "production")
+    relay.pass_on(second)
+    assert [len(sent["lines"]) for sent in second.sent] == [3, 1]
+    assert second.stored == ["one", "two", "three", "four"]
 
 
 def test_all_processes_share_the_lines_of_a_minute() -> None:
@@ -116,3 +138,66 @@ def test_a_forged_line_is_bounded() -> None:
     assert (old.level, len(old.text), len(old.function), len(old.request_id)) == ("info", 4096, 200, 200)
     assert 0 < (datetime.now(UTC) - old.at).total_seconds() < 700
     assert new.at <= datetime.now(UTC)
+
+
+def captured(text: str) -> CapturedLine:
+    return CapturedLine(datetime.now(UTC), "info", text, "hello", "r1")
+
+
+def test_a_line_is_passed_on_by_the_thread_that_prints_it() -> None:
+    """Its function may end the process next."""
+    passed_on: list[tuple[str, threading.Thread]] = []
+
+    def at_once(batch: Batch) -> bool:
+        passed_on.extend((line.text, threading.current_thread()) for line in batch.lines)
+        return True
+
+    collector = LineCollector(lambda _: None, at_once)
+    for text in ("one", "two"):
+        collector(captured(text))
+    assert passed_on == [("one", threading.current_thread()), ("two", threading.current_thread())]
+    collector.close()
+
+
+def test_lines_for_which_there_is_no_room_follow_in_their_order() -> None:
+    """No call waits for that: a thread passes them on."""
+    has_room, passed_on = threading.Event(), list[str]()
+
+    def take(batch: Batch) -> bool:
+        passed_on.extend(line.text for line in batch.lines)
+        return True
+
+    def deliver(batch: Batch) -> None:
+        has_room.wait(PATIENCE_S)
+        take(batch)
+
+    collector = LineCollector(deliver, lambda batch: has_room.is_set() and take(batch))
+    before = time.monotonic()
+    for number in range(100):
+        collector(captured(str(number)))
+    assert time.monotonic() - before < slowed(5.0)
+    has_room.set()
+    for number in range(100, 200):
+        collector(captured(str(number)))
+    collector.close()
+    assert passed_on == [str(number) for number in range(200)]
+
+
+def test_what_garbage_prints_while_a_line_is_passed_on_keeps_nobody_waiting() -> None:
+    """A __del__ of the user's may run in any code, also in that which takes lines."""
+    passed_on: list[str] = []
+
+    def at_once(batch: Batch) -> bool:
+        passed_on.extend(line.text for line in batch.lines)
+        if batch.lines[0].text == "first":
+            output.write("info", "from __del__\n")
+        return True
+
+    collector = LineCollector(at_once, at_once)
+    output = CallOutput(Call("hello", "r1"), collector)
+    writer = threading.Thread(target=output.write, args=("info", "first\n"), daemon=True)
+    writer.start()
+    writer.join(PATIENCE_S)
+    assert not writer.is_alive()
+    collector.close()
+    assert passed_on == ["first", "from __del__"]
