@@ -72,6 +72,8 @@ class NonblockingOutput(io.RawIOBase):
         self.name = name
         #: None where only a thread can write, since each write may block.
         self._nonblocking_fileno = _reopen_nonblocking(fileno)
+        #: Not the given one, in whose place another file may be put.
+        self._own_fileno = os.dup(fileno) if self._nonblocking_fileno is None else self._nonblocking_fileno
         self._lock = threading.Lock()
         self._buffer: deque[bytes] = deque()
         self._buffered_bytes = 0
@@ -105,8 +107,8 @@ class NonblockingOutput(io.RawIOBase):
         is_drained = self._is_drained.wait(FLUSH_TIMEOUT_S)
         with self._lock:
             self._is_closed = True
-            if is_drained and self._nonblocking_fileno is not None:
-                os.close(self._nonblocking_fileno)
+            if is_drained:
+                os.close(self._own_fileno)
 
     def _write_now(self, fileno: int | None, piece: bytes) -> bytes:
         """Write as much of a piece as possible; returns the rest."""
@@ -136,7 +138,7 @@ class NonblockingOutput(io.RawIOBase):
 
     def _drain(self) -> None:
         """Write the buffer as fast as it is read, until it is empty."""
-        fileno = self._fileno if self._nonblocking_fileno is None else self._nonblocking_fileno
+        fileno = self._own_fileno
         ready = select.poll()
         ready.register(fileno, select.POLLOUT)
         while True:

@@ -6,7 +6,7 @@ A function that is called over HTTP then shares the interpreter with the daemon:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -21,8 +21,11 @@ from .declared_timers import apply_all
 from .executors import ServedFunctions, executors
 from .handover import Channel, Handover
 from .http_server import Site, Stops, UpServer
+from .log_setup import json_handler
 from .metrics_endpoint import collected_metrics, metrics_app
 from .orders import Orders
+from .raw_calls import raw_calls
+from .raw_pipes import own_pipes
 from .request import UpRequest
 from .run_reports import make_reporter
 from .sockets import Sockets, inherited_sockets
@@ -88,7 +91,8 @@ def serve_alone(request: UpRequest, sockets: Sockets) -> int:
     """Serve and fire timers in this very process until a stop signal; returns the exit status."""
     beside = _Alone(request, sockets)
     try:
-        return _serve(request, sockets, StopSignals(), beside, declares=True)
+        with own_pipes() as raw:
+            return _serve(request, sockets, StopSignals(), beside, raw, declares=True)
     finally:
         beside.record.remove()
 
@@ -98,10 +102,18 @@ def serve_all(handover: Handover, request: UpRequest, channel: Channel, orders: 
     with ExitStack() as stack:
         sockets = inherited_sockets(handover, stack)
         beside = _Supervised(request, sockets, channel, orders)
-        return _serve(request, sockets, orders, beside, declares=handover.declares)
+        return _serve(request, sockets, orders, beside, handover.raw, declares=handover.declares)
 
 
-def _serve(request: UpRequest, sockets: Sockets, stops: Stops, beside: _Alone, *, declares: bool) -> int:
+def _serve(
+    request: UpRequest,
+    sockets: Sockets,
+    stops: Stops,
+    beside: _Alone,
+    raw: Sequence[int] | None,
+    *,
+    declares: bool,
+) -> int:
     project = request.project()
     if current() is None and (sources := take_snapshot([project.settings.folder])) is not None:
         load_from(sources)
@@ -111,6 +123,7 @@ def _serve(request: UpRequest, sockets: Sockets, stops: Stops, beside: _Alone, *
         store.check_writable()
         reporter = make_reporter(project.settings, as_json=request.as_json)
         writer = stack.enter_context(call_log(store, project))
+        stack.enter_context(raw_calls(raw, to_stderr=request.as_json or json_handler() is not None))
         stack.enter_context(own_lines(writer, reporter, project.environment.value))
         target = request.target_name(project)
         loaded, declared = load_and_declare(request, project, target)

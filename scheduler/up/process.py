@@ -32,7 +32,7 @@ _MOST_BYTES = 16_000_000
 #: The messages that are tables.
 _REPORTS = ("loaded", "ready")
 #: The processes whose stdout and stderr are pipes, so that what functions write past sys.stdout becomes lines of calls.
-_WITH_PIPES = ("web", "stage")
+_WITH_PIPES = ("web", "stage", "service")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 

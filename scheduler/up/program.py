@@ -27,7 +27,7 @@ ROLES: Mapping[str, str] = {
     "web": "web:serve",
     "daemon": "daemon:serve_timers",
     "stage": "web:serve",
-    "service": "service:serve_all",
+    "service": "one_process:serve_all",
 }
 #: The roles that hand the sources on to workers.
 _START_WORKERS = (ROLES["daemon"], ROLES["service"])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.timestamps import stamp
-from scheduler.engine.capture import CapturedLine, CallOutput
+from scheduler.engine.capture import CallOutput, CapturedLine
 from scheduler.functions.context import Call
 from scheduler.store.log_lines import LogLine
 from scheduler.up.call_lines import Batch, LineCollector

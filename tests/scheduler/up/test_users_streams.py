@@ -108,9 +108,9 @@ CONFIGURATIONS = {
 }
 
 
-def start(folder: Path, configuration: str = "") -> Any:
+def start(folder: Path, configuration: str = "", *, options: tuple[str, ...] = ()) -> Any:
     (folder / "cloud.py").write_text(CLOUD.format(configuration=configuration))
-    return up(folder)
+    return up(folder, *options)
 
 
 def run(folder: Path, timer: str) -> dict[str, Any]:
@@ -174,7 +174,8 @@ def test_a_call_that_harms_the_streams_harms_no_other(tmp_path: Path) -> None:
         running.stop()
 
 
-def test_what_is_written_past_stdout_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--one-process",), ("--one-process", "--reload")])
+def test_what_is_written_past_stdout_is_kept(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Of subprocesses, threads, pools and forked processes: over HTTP as in the runs of timers."""
     expected = [
         ("error", "from its stderr"),
@@ -185,7 +186,7 @@ def test_what_is_written_past_stdout_is_kept(tmp_path: Path) -> None:
         ("info", "os.write"),
         ("info", "to the stream"),
     ]
-    with start(tmp_path) as running:
+    with start(tmp_path, options=options) as running:
         assert called(running, "past_stdout") == 200
         assert run(tmp_path, "past_stdout")["outcome"] == "succeeded"
         lines = eventually(lambda: of_calls(tmp_path, "past_stdout"), lambda seen: len(seen) >= 8)
