@@ -74,9 +74,15 @@ def assumed_zone(rules: str | None = None) -> DefaultZone:
     name, is_known = local_zone_name()
     if is_known:
         return DefaultZone(name, "this machine's zone", is_of_machine=True)
-    where = f"TZ = {os.environ['TZ']!r:.60}" if os.environ.get("TZ") else "/etc/localtime"
+    where = f"TZ = {os.environ['TZ']!r:.60}, {_hint(os.environ['TZ'])}" if os.environ.get("TZ") else "/etc/localtime"
     whose = f"because this machine's zone is not known ({where}); the setting tz names one"
     return DefaultZone(name, whose, is_of_machine=True, is_known=False)
+
+
+def _hint(tz: str) -> str:
+    from quartzcron.zones.zone_hints import zone_hint
+
+    return zone_hint(tz)
 
 
 def assumed_tz() -> str:

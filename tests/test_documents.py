@@ -165,6 +165,28 @@ def test_the_commands_of_a_page_exist(page: str) -> None:
         assert given <= options | {"--help"}, (page, command.name)
 
 
+TRANSLATED = sorted(path.name for path in (ROOT / "docs").glob("*.zh-CN.md"))
+
+
+def original(page: str) -> str:
+    return page.replace(".zh-CN.md", ".md")
+
+
+@pytest.mark.parametrize("page", TRANSLATED)
+def test_a_page_in_chinese_has_the_examples_of_the_english_one(page: str) -> None:
+    """All its blocks, in its order. They are run as those of the English page."""
+    assert blocks_of(f"docs/{page}") == blocks_of(f"docs/{original(page)}")
+
+
+@pytest.mark.parametrize("page", [page for page in TRANSLATED if not page.startswith("migrating")])
+def test_a_page_in_chinese_has_the_sections_and_rows_of_the_english_one(page: str) -> None:
+    """As many headings of each level, and rows of tables that name the same code first."""
+    here, there = text_of(f"docs/{page}"), text_of(f"docs/{original(page)}")
+    assert re.findall(r"^#+ ", here, re.M) == re.findall(r"^#+ ", there, re.M)
+    rows = [re.findall(r"^\|([^|]*`[^|]*)\|", text, re.M) for text in (here, there)]
+    assert [re.findall(r"`[^`]+`", row) for row in rows[0]] == [re.findall(r"`[^`]+`", row) for row in rows[1]]
+
+
 def test_the_readme_names_every_command() -> None:
     """Whoever reads it once has seen them all."""
     shown = {words[0] for words in commands_of("README.md")} | set(

@@ -21,9 +21,13 @@ ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
 DEPENDS = {"target", "tz"}
 
 
-def rows() -> dict[str, tuple[str, str]]:
-    """The table of docs/settings.md: each setting with its default and its meaning."""
-    return {name: (default, meaning) for name, default, meaning in ROW.findall(text_of("docs/settings.md"))}
+#: The page, and the one in Chinese.
+SETTINGS_PAGES = ("docs/settings.md", "docs/settings.zh-CN.md")
+
+
+def rows(page: str = "docs/settings.md") -> dict[str, tuple[str, str]]:
+    """The table of a page of settings: each setting with its default and its meaning."""
+    return {name: (default, meaning) for name, default, meaning in ROW.findall(text_of(page))}
 
 
 def of_environments() -> set[str]:
@@ -39,20 +43,22 @@ def test_the_page_has_every_setting() -> None:
     assert {f"{environment}_{name}" for environment in ENVIRONMENTS for name in named} == of_environments()
 
 
+@pytest.mark.parametrize("page", SETTINGS_PAGES)
 @pytest.mark.parametrize("name", sorted(set(SETTINGS) - of_environments() - DEPENDS))
-def test_the_page_shows_the_default_of_a_setting(name: str) -> None:
+def test_the_page_shows_the_default_of_a_setting(name: str, page: str) -> None:
     """As the code has it."""
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     default = EXECUTOR_SETTINGS[name].default if name in EXECUTOR_SETTINGS else defaults[name]
-    shown = rows()[name][0].strip("`")
+    shown = rows(page)[name][0].strip("`").replace("无", "none")
     assert shown == ("none" if default is None else f"{default:g}" if isinstance(default, float) else str(default))
 
 
+@pytest.mark.parametrize("page", SETTINGS_PAGES)
 @pytest.mark.parametrize("name", sorted(set(SETTINGS) - of_environments()))
-def test_the_page_names_the_variables_of_a_setting(name: str) -> None:
+def test_the_page_names_the_variables_of_a_setting(name: str, page: str) -> None:
     """Where there are others than the usual one, in the order of their strength."""
     variables = SETTINGS[name].variables
-    shown = tuple(re.findall(r"`((?:SCHEDULER|LEANCLOUD|LC)_\w+)`", rows()[name][1]))
+    shown = tuple(re.findall(r"`((?:SCHEDULER|LEANCLOUD|LC)_\w+)`", rows(page)[name][1]))
     assert shown == (() if variables == (f"SCHEDULER_{name.upper()}",) else variables)
 
 

@@ -17,6 +17,8 @@ from ..zones.lookup import zone_of
 def explanation(expression: CronExpression, language: str) -> dict[str, Any]:
     """An expression in words and in normal form, and its shortest and longest gaps, in seconds.
 
+    The normal form is that of the expression alone, without its calendar of working days.
+
     >>> explanation(CronExpression("0 0 8 ? * 2"), "en")["description"]
     'At 08:00 on Mondays'
     """
@@ -27,7 +29,7 @@ def explanation(expression: CronExpression, language: str) -> dict[str, Any]:
     return {
         "expression": expression.text,
         "description": describe(expression, language),
-        "canonical": expression.canonical,
+        "canonical": CronExpression(expression.text).canonical,
         "never_fires": expression.never_fires,
         **gaps,
     }

@@ -27,7 +27,7 @@ from ..text.describe import LANGUAGES
 from ..version import version
 from ..wall.rolls import CONVENTIONS
 from ..zones.dst_policies import QUARTZ, VIXIE
-from ..zones.lookup import local_zone, named_zone
+from ..zones.lookup import local_zone, local_zone_name, named_zone
 from .arguments import Parser, UsageError, count, moment, with_joined_values, year
 
 
@@ -57,8 +57,7 @@ def next_fires(options: argparse.Namespace) -> int:
 
 def previous_fires(options: argparse.Namespace) -> int:
     """The last fire times before a moment, latest first."""
-    if options.calendar == "":
-        raise UsageError("--calendar needs a name: cn, de-by, FILE.ics or FILE.csv")
+    _check_named(options)
     return _print_fires(options, CronExpression.prev_fire)
 
 
@@ -85,7 +84,10 @@ def _print_fires(
 
 def _expression(options: argparse.Namespace, zone: tzinfo) -> CronExpression:
     """The expression, by the calendar of working days if one is given."""
-    expression = CronExpression(options.expression, tz=zone, dst=options.dst)
+    return _on_working_days(CronExpression(options.expression, tz=zone, dst=options.dst), options)
+
+
+def _on_working_days(expression: CronExpression, options: argparse.Namespace) -> CronExpression:
     if not options.calendar:
         if options.roll:
             raise UsageError("--roll needs --calendar: cn, de-by, FILE.ics or FILE.csv")
@@ -93,6 +95,12 @@ def _expression(options: argparse.Namespace, zone: tzinfo) -> CronExpression:
     from .working_days import calendar_of
 
     return expression.on(calendar_of(options.calendar), options.roll or "skip")
+
+
+def _check_named(options: argparse.Namespace) -> None:
+    """UsageError for --calendar without a name, which only `next` has."""
+    if options.calendar == "":
+        raise UsageError("--calendar needs a name: cn, de-by, FILE.ics or FILE.csv")
 
 
 def _print_caution(expression: CronExpression, times: list[datetime]) -> None:
@@ -176,7 +184,9 @@ def explain(options: argparse.Namespace) -> int:
     """An expression in words and in normal form."""
     from .answers import explanation
 
-    answer = explanation(CronExpression(options.expression), options.lang)
+    _check_named(options)
+    expression = _on_working_days(CronExpression(options.expression), options)
+    answer = explanation(expression, options.lang)
     if options.json:
         print(json.dumps(answer, ensure_ascii=False))
     else:
@@ -204,7 +214,11 @@ def diff(options: argparse.Namespace) -> int:
     from .answers import difference
 
     zone = _zone(options)
-    one, other = (CronExpression(text, tz=zone, dst=options.dst) for text in (options.expression, options.other))
+    _check_named(options)
+    one, other = (
+        _on_working_days(CronExpression(text, tz=zone, dst=options.dst), options)
+        for text in (options.expression, options.other)
+    )
     answer = difference(one, other, moment(options.moment, zone), options.n)
     if options.json:
         only = {name: [fire.isoformat() for fire in answer[name]] for name in ("only_first", "only_second")}
@@ -215,11 +229,23 @@ def diff(options: argparse.Namespace) -> int:
             print(f"{sign} {_line(fire)}")
         if not signed:
             print("they are equal" if answer["equal"] else "the same fire times from then on, but they are not equal")
+    _print_caution(one, answer["only_first"] + answer["only_second"])
     return 0 if answer["equal"] else 1
 
 
 def _zone(options: argparse.Namespace) -> tzinfo:
-    return local_zone() if options.tz is None else named_zone(options.tz)
+    """The zone that is given, else that of this machine; where it is not known, a line on stderr says so."""
+    if options.tz is not None:
+        return named_zone(options.tz)
+    tz = os.environ.get("TZ")
+    if tz and not local_zone_name()[1]:
+        from ..zones.zone_hints import zone_hint
+
+        print(
+            f"quartzcron: TZ is {echoed(tz)}, which names no zone, so times are in UTC; {zone_hint(tz)}",
+            file=sys.stderr,
+        )
+    return local_zone()
 
 
 def _line(fire: datetime) -> str:
@@ -272,6 +298,7 @@ def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_explain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("expression", help='a Quartz expression, in quotes: "0 0 8 ? * MON"')
     parser.add_argument("--lang", choices=list(LANGUAGES), default="en", help="the language (en)")
+    _add_calendar_arguments(parser, alone="")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -285,6 +312,7 @@ def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_diff_arguments(parser: argparse.ArgumentParser) -> None:
     _add_fire_arguments(parser)
+    _add_calendar_arguments(parser, alone="")
     parser.add_argument("other", help="the expression to compare with")
 
 

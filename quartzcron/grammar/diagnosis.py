@@ -14,7 +14,11 @@ from .likely_fix import (
     day_in_quartz,
     day_in_spring,
     first_number,
+    has_command,
     is_eventbridge,
+    is_instant,
+    is_interval,
+    is_on_calendar,
     likely_fix,
     may_lack_seconds,
     named_week_days,
@@ -31,7 +35,7 @@ Word = tuple[int, str]
 def syntax_error(text: str) -> CronSyntaxError:
     """The error for a text for which parse raises FieldFault."""
     words = _words(text)
-    problem = _foreign_problem(words) or _comment_problem(text)
+    problem = _other_kind_of_text(text) or _foreign_problem(words) or _comment_problem(text)
     if problem is not None:
         problems = [problem]
     elif len(words) in (6, 7):
@@ -39,6 +43,25 @@ def syntax_error(text: str) -> CronSyntaxError:
     else:
         problems = [_count_problem(text, words)]
     return CronSyntaxError(text, tuple(problems), likely_fix(text))
+
+
+def _other_kind_of_text(text: str) -> Problem | None:
+    """The only problem of a text that is no cron expression at all, or more than one."""
+    bare = text.strip().strip(QUOTES)
+    start = len(text) - len(text.lstrip()) + 1
+    message, hint = "", ""
+    if "||" in bare:
+        message, hint = "these are several expressions", "quartzcron.schedules.from_text reads them"
+    elif is_interval(bare):
+        message = "this is an interval of EventBridge" if bare[:5].lower() == "rate(" else "this is an interval"
+        hint = "a cron expression names times; a timer takes an interval as every=SECONDS"
+    elif is_instant(bare):
+        message, hint = "this is one instant", "as a cron expression it has a year"
+    elif is_on_calendar(bare):
+        message, hint = "this is systemd's OnCalendar", "CronExpression.from_oncalendar reads it"
+    elif bare[:5].upper() in ("FREQ=", "RRULE"):
+        message, hint = "this is a recurrence rule of iCalendar", f"fields are {_SHAPE}"
+    return Problem(field=None, text=bare, column=start, message=message, hint=hint) if message else None
 
 
 def _foreign_problem(words: list[Word]) -> Problem | None:
@@ -62,6 +85,9 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
     if last is not None:
         message, hint = "a time zone is not part of the expression", f"give it as tz={echoed(last)}"
         return Problem(field=None, text=last, column=words[-1][0], message=message, hint=hint)
+    if has_command([word for _, word in words]):
+        message, hint = "a command is not part of the expression", "this is a crontab line"
+        return Problem(field=None, text=words[5][1], column=words[5][0], message=message, hint=hint)
     if is_eventbridge([word for _, word in words]):
         message, hint = "minutes come first, as in an EventBridge schedule", "seconds field missing"
         return Problem(field="seconds", text="", column=column, message=message, hint=hint)

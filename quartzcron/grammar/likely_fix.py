@@ -24,13 +24,30 @@ _MACROS = {
     "@hourly": "0 0 * * * ?",
 }
 
-# Copied along with an expression from a shell, a program or a crontab.
-QUOTES = "\"'`"
+# Copied along with an expression from a shell, a program, a word processor or a crontab.
+QUOTES = "\"'`“”„‘’‚«»「」『』"
 ZONES = ("TZ=", "CRON_TZ=")
 COMMENT = re.compile(r"(?:^|\s)(#)")
 
 # A zone as a last word: `Asia/Shanghai`, `UTC`, `+08:00`. A year or a day of the week never looks like one.
 _ZONE = re.compile(r"[A-Za-z]+/[A-Za-z][\w/+-]*|(?:UTC|GMT)(?:[+-]\d\d?(?::?\d\d)?)?|Z|[+-]\d\d:?\d\d", re.ASCII)
+# Behind the days of the week, where only a year can stand, an abbreviation is one too: CST.
+_SHORT_ZONE = re.compile(r"[A-Z]{3,5}", re.ASCII)
+
+# An interval, in the words of EventBridge, of Go's cron, of people, of ISO 8601: rate(5 minutes), @every 5m, PT5M.
+_INTERVAL = re.compile(
+    r"(?:@?every +|rate\( *|R\d*/)?(?:PT)?(\d{0,6}) *(s|sec|seconds?|m|min|minutes?|h|hours?) *\)?",
+    re.IGNORECASE | re.ASCII,
+)
+_DURATION = re.compile(r"(?:R\d*/)?P(?:T?\d+[YMWDHS])+", re.IGNORECASE | re.ASCII)
+_UNITS = {"s": ("0/{} * * * * ?", 60), "m": ("0 0/{} * * * ?", 60), "h": ("0 0 0/{} * * ?", 24)}
+# Instants, as in EventBridge's: at(2026-12-24T18:00:00).
+_INSTANT = re.compile(r"(?:at\( *)?(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))? *\)?", re.IGNORECASE | re.ASCII)
+_ON_CALENDAR = re.compile(
+    r"(?:\S+ )?(?:\*|\d{4})-(?:\*|\d\d?)[-~](?:\*|\d\d?)(?: .*)?"
+    r"|(?:minute|hour|dai|week|month|quarter|year|annual|semi-?annual)ly",
+    re.IGNORECASE,
+)
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
@@ -51,14 +68,76 @@ def likely_fix(text: str) -> str | None:
     if bare.lower().startswith("cron(") and bare.endswith(")"):
         candidate = _from_eventbridge(bare[5:-1].split())
     else:
-        words = bare.split()
-        candidate = _completed(words if trailing_zone(words) is None else words[:-1])
+        candidate = _from_interval(bare) or _from_instant(bare) or _from_words(bare.split())
     return candidate if candidate is not None and candidate != text and _is_right(candidate) else None
+
+
+def is_interval(text: str) -> bool:
+    """Whether a text is an interval, such as `rate(5 minutes)`, `@every 5m`, `every 5 minutes` or `PT5M`."""
+    bare = text.strip()
+    if len(bare) > _LONGEST or bare.isdigit():
+        return False
+    begins = bare.lower().startswith(("@every", "rate("))
+    return begins or _INTERVAL.fullmatch(bare) is not None or _DURATION.fullmatch(bare) is not None
+
+
+def is_instant(text: str) -> bool:
+    """Whether a text is one instant, as in `at(2026-12-24T18:00:00)`."""
+    return len(text) <= _LONGEST and _INSTANT.fullmatch(text.strip()) is not None
+
+
+def is_on_calendar(text: str) -> bool:
+    """Whether a text is systemd's, as in `Mon *-*-* 08:00`."""
+    return len(text) <= _LONGEST and _ON_CALENDAR.fullmatch(text.strip()) is not None
+
+
+def _from_interval(text: str) -> str | None:
+    """An interval that divides the minute, the hour or the day; from a full one on, not from now on."""
+    found = _INTERVAL.fullmatch(text)
+    if found is None:
+        return None
+    pattern, whole = _UNITS[found[2][0].lower()]
+    length = int(found[1] or 1)
+    if not length or whole % length or length == whole:
+        return None
+    return pattern.format(length) if length > 1 else pattern.replace("0/{}", "*")
+
+
+def _from_instant(text: str) -> str | None:
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+    return f"{second} {minute} {hour} {day} {month} ? {year}"
+
+
+def _from_words(words: list[str]) -> str | None:
+    if has_command(words):
+        return _from_crontab(words[:5])
+    return _completed(words if trailing_zone(words) is None else words[:-1])
+
+
+def has_command(words: list[str]) -> bool:
+    """Whether these are five fields and a command, as in a line of a crontab: `0 22 * * 1-5 root /usr/bin/backup`."""
+    if len(words) <= _WEEK_DAY or not any(char.isalpha() for char in words[_WEEK_DAY]) or trailing_zone(words[:6]):
+        return False
+    candidate = _from_crontab(words[:5])
+    return candidate is not None and _is_right(candidate) and not _is_week_day(words[_WEEK_DAY])
+
+
+def _is_week_day(word: str) -> bool:
+    try:
+        read_field(_WEEK_DAY, word)
+    except FieldFault:
+        return False
+    return True
 
 
 def trailing_zone(words: list[str]) -> str | None:
     """The last word of at least six if it is a time zone."""
-    return words[-1] if len(words) > _WEEK_DAY and _ZONE.fullmatch(words[-1]) else None
+    if len(words) > _WEEK_DAY and _ZONE.fullmatch(words[-1]):
+        return words[-1]
+    return words[-1] if len(words) > _WEEK_DAY + 1 and _SHORT_ZONE.fullmatch(words[-1]) else None
 
 
 def is_eventbridge(words: list[str]) -> bool:
@@ -72,12 +151,27 @@ def is_eventbridge(words: list[str]) -> bool:
 
 
 def _narrow(text: str) -> str:
-    """The text without the wide forms that Chinese and Japanese keyboards produce: `？` for `?`, `１` for `1`."""
+    """The text as an ASCII keyboard has it.
+
+    Without the wide forms of Chinese and Japanese keyboards (`？` for `?`, `１` for `1`), without signs that nobody
+    sees, with the dashes and stars of word processors as those of a program, and with 周一 as MON.
+    """
     if text.isascii():
         return text
-    from unicodedata import normalize
+    from unicodedata import category, normalize
 
-    return normalize("NFKC", text)
+    text = _CHINESE_DAY.sub(lambda day: WEEK_DAY_NAMES["日一二三四五六".index(day[1].replace("天", "日"))], text)
+    text = normalize("NFKC", text).translate(_TYPOGRAPHY)
+    return "".join(char for char in text if category(char) != "Cf")
+
+
+_CHINESE_DAY = re.compile("(?:周|星期|礼拜)([日天一二三四五六])")
+_TYPOGRAPHY = str.maketrans({
+    **dict.fromkeys("‐‑‒–—―−至", "-"),
+    **dict.fromkeys("∗✱＊×⁎", "*"),
+    **dict.fromkeys("∕⁄÷", "/"),
+    "、": ",",
+})  # fmt: skip
 
 
 def _is_right(text: str) -> bool:

@@ -104,7 +104,8 @@ def read_field(index: int, text: str) -> Any:
     """The parsed text of one field, cached; raises FieldFault."""
     if not text.isascii():
         start = next(place for place, char in enumerate(text) if not char.isascii())
-        raise FieldFault(f"unexpected character {text[start]!r}", text[start], start)
+        what = "unexpected" if text[start].isprintable() else "invisible"
+        raise FieldFault(f"{what} character {text[start]!r}", text[start], start)
     value = _READERS[index](text.upper())
     memo = _MEMOS[index]
     if len(text) <= _MEMO_TEXT:

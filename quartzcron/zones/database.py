@@ -30,7 +30,7 @@ class NamedZoneInfo(ZoneInfo):
 def load_zone(name: str) -> NamedZoneInfo:
     """The zone of a name in the database, one object per name.
 
-    Raises UnknownZoneError, with the nearest name as a hint.
+    Raises UnknownZoneError, with a hint.
 
     >>> load_zone("Asia/Shanghai")
     NamedZoneInfo(key='Asia/Shanghai')
@@ -40,10 +40,9 @@ def load_zone(name: str) -> NamedZoneInfo:
         try:
             zone = _read_zone(name)
         except (OSError, ValueError):
-            from .zone_hints import zone_meant
+            from .zone_hints import zone_hint
 
-            nearest = zone_meant(name)
-            raise UnknownZoneError(name, f"did you mean {nearest!r}?" if nearest else None) from None
+            raise UnknownZoneError(name, zone_hint(name)) from None
         zone = _loaded.setdefault(name, zone)
     return zone
 

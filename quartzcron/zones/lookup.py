@@ -172,7 +172,7 @@ def local_zone() -> tzinfo:
     from ..errors import UnknownZoneError
 
     try:
-        return named_zone(_local_name())
+        return named_zone(local_name())
     except UnknownZoneError:
         from dateutil.tz import tzlocal
 
@@ -191,14 +191,19 @@ def local_zone_name() -> tuple[str, bool]:
     return name, True
 
 
-def _local_name() -> str:
-    """What this machine calls its zone; empty where it names none."""
+def local_name() -> str:
+    """What this machine calls its zone; empty where it names none.
+
+    As in the C library, an empty TZ is UTC, and `UTC+08:00` in it is a rule for a zone that is eight hours behind UTC.
+    """
     import os
     from pathlib import Path
 
-    name = os.environ.get("TZ", "").removeprefix(":")
-    if name:
-        return _in_database(name)
+    name = os.environ.get("TZ")
+    if name is not None:
+        name = name.removeprefix(":")
+        is_rule = name.startswith("UTC") and name[3:4] in ("+", "-")
+        return "" if is_rule else _in_database(name) or "UTC"
     path = str(Path("/etc/localtime").resolve())
     if "zoneinfo/" in path:
         return _in_database(path)

@@ -1,7 +1,8 @@
 """The name that was probably meant by one that is not in the database. Imported when a name is unknown.
 
 A hint never leads hours away: an abbreviation or a name of Windows is looked up in a table, and what is only similar to
-a name has to be so in its city, within its region. CST, IST and BST, which are short for several zones, get no hint.
+a name has to be so in its city, within its region. For CST, IST and BST, which are short for several zones, it lists
+them, and chooses none.
 """
 
 from __future__ import annotations
@@ -9,13 +10,37 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
+from unicodedata import normalize
 
 import pytz
 
 _LENGTH = 64
 _SIMILAR = 0.8
-_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])([01]?\d|2[0-3])(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII)
-_BEIJING = ("beijing", "peking", "北京", "上海", "china")
+_OFFSET = re.compile(
+    r"(?:(?:Etc/)?UTC|GMT|UTC/GMT)?\s*([+-])([01]?\d|2[0-3])(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII
+)
+# A rule for the variable TZ, such as CST-8 or CET-1CEST,M3.5.0,M10.5.0/3, counts hours to the west.
+_POSIX = re.compile(r"(?:[A-Z]{3,6}|<[+-]?\w+>)([+-]?)(\d\d?)(?::?([0-5]\d))?(?P<daylight>.*)", re.ASCII)
+# A zone in the settings of Windows: (UTC+01:00) Amsterdam, Berlin, Bern, Rome.
+_SHOWN_BY_WINDOWS = re.compile(r"\(UTC([+-]\d\d:\d\d)?\) *(.*)", re.IGNORECASE | re.ASCII)
+_EAST_OF_GREENWICH = re.compile(r"([东西])([一二三四五六七八九]|十[一二]?)区")
+_NUMERALS = {
+    "一": 1,
+    "二": 2,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+    "六": 6,
+    "七": 7,
+    "八": 8,
+    "九": 9,
+    "十": 10,
+    "十一": 11,
+    "十二": 12,
+}
+# What stands before the name in the variable TZ, in a path, in a list of zones.
+_PREFIX = re.compile(r":|(?:.*/)?zoneinfo/(?:posix/|right/)?|posix/|right/")
+_MACHINES = ("local", "localtime", "system", "default", "/etc/localtime")
 
 _ABBREVIATIONS = {
     "America/Los_Angeles": "PST PDT",
@@ -51,6 +76,41 @@ _ABBREVIATIONS = {
     "Australia/Adelaide": "ACST ACDT",
     "Australia/Sydney": "AEST AEDT",
     "Pacific/Auckland": "NZST NZDT",
+}
+
+# Short for several zones, of which a hint chooses none.
+_AMBIGUOUS = {
+    "CST": ("America/Chicago", "Asia/Shanghai", "America/Havana"),
+    "IST": ("Asia/Kolkata", "Europe/Dublin", "Asia/Jerusalem"),
+    "BST": ("Europe/London", "Asia/Dhaka", "Pacific/Bougainville"),
+    "AST": ("America/Halifax", "Asia/Riyadh"),
+    "GST": ("Asia/Dubai", "Atlantic/South_Georgia"),
+    "SST": ("Pacific/Pago_Pago", "Asia/Singapore"),
+    "AMT": ("America/Manaus", "Asia/Yerevan"),
+    "WST": ("Australia/Perth", "Pacific/Apia"),
+    "ECT": ("America/Guayaquil", "Europe/Paris"),
+    "PYT": ("America/Asuncion", "Asia/Pyongyang"),
+}
+
+# Large cities that the database has under another name, and what the zone of China is called there.
+_CITIES = {
+    "Asia/Shanghai": "beijing peking china 北京 上海 中国 北京时间 中国标准时间 guangzhou shenzhen hangzhou nanjing "
+    "wuhan chengdu tianjin suzhou dalian qingdao xiamen hefei fuzhou zhengzhou changsha shenyang",
+    "Asia/Taipei": "taiwan 台北 台湾",
+    "Asia/Hong_Kong": "香港",
+    "Asia/Tokyo": "osaka kyoto yokohama 东京",
+    "Asia/Kolkata": "india mumbai delhi new_delhi bangalore bengaluru chennai hyderabad pune",
+    "Asia/Ho_Chi_Minh": "hanoi",
+    "Europe/Berlin": "germany frankfurt munich hamburg cologne stuttgart münchen köln",
+    "Europe/Madrid": "barcelona valencia",
+    "Europe/Rome": "milan",
+    "Europe/London": "manchester edinburgh uk england",
+    "Europe/Zurich": "geneva basel bern",
+    "America/New_York": "boston washington philadelphia miami atlanta",
+    "America/Chicago": "houston dallas austin",
+    "America/Los_Angeles": "san_francisco seattle san_diego silicon_valley las_vegas",
+    "America/Toronto": "ottawa",
+    "America/Sao_Paulo": "rio_de_janeiro brasilia",
 }
 
 # The names of Windows, which Quartz.NET takes, by the zones of CLDR (windowsZones.xml, territory 001). `~` stands for
@@ -103,31 +163,101 @@ def windows_names() -> dict[str, str]:
     return {name.replace("~", "Standard Time").lower(): zone for name, zone in pairs}
 
 
+def zone_hint(name: str) -> str:
+    """What an error says on a name that is not in the database.
+
+    >>> zone_hint("Asia/Shangai"), zone_hint("AST")
+    ("did you mean 'Asia/Shanghai'?", 'AST is short for America/Halifax and Asia/Riyadh: name one of them')
+    """
+    meant = zone_meant(name)
+    if meant is not None:
+        return f"did you mean {meant!r}?"
+    short = _tidy(name).upper()
+    if several := _AMBIGUOUS.get(short):
+        return f"{short} is short for {', '.join(several[:-1])} and {several[-1]}: name one of them"
+    if hours := re.fullmatch(r"(?:UTC|GMT)?(\d|1[0-4])", short):
+        return f"east of Greenwich it is +{hours[1]:0>2}:00, west of it -{hours[1]:0>2}:00"
+    return "a zone is a name such as 'Asia/Shanghai', or an offset such as '+08:00'"
+
+
 def zone_meant(name: str) -> str | None:
     """The name in the database that was probably meant; None rather than a guess that may be hours away.
 
     For `GMT+8` it is +08:00, which is what people mean: Etc/GMT+8 is eight hours behind UTC. For Beijing, which is not
-    in the database, it is Asia/Shanghai.
+    in the database, it is Asia/Shanghai; for `local`, the zone of this machine.
 
     >>> zone_meant("Asia/Shangai"), zone_meant("PST"), zone_meant("W. Europe Standard Time"), zone_meant("CST")
     ('Asia/Shanghai', 'America/Los_Angeles', 'Europe/Berlin', None)
     """
+    if name.strip().lower() in _MACHINES:
+        return _of_this_machine()
+    name = _tidy(name)
+    found = _offset_meant(name) or _of_china(name) or _short_or_large(name)
+    return found or _of_windows(name) or _similar(name.lower().replace(" ", "_"))
+
+
+def _tidy(name: str) -> str:
+    """The name without what keyboards and other programs put around it: wide signs, blanks, quotes, `posix/`."""
+    name = normalize("NFKC", name[: 4 * _LENGTH]).replace("\N{MINUS SIGN}", "-").replace("\\", "/")
+    name = "".join(char for char in name if char.isprintable()).strip().strip("\"'").strip()
+    return _PREFIX.sub("", name, count=1)[:_LENGTH] if _PREFIX.match(name) else name[:_LENGTH]
+
+
+def _of_this_machine() -> str | None:
+    from .lookup import local_name
+
+    name = local_name()
+    return name if name in pytz.all_timezones_set else None
+
+
+def _offset_meant(name: str) -> str | None:
+    """The offset of `GMT+8`, `UTC +8`, `+0800`; that of a rule for TZ without daylight saving, such as `CST-8`."""
+    if name.lower() == "z":
+        return "UTC"
     offset = _OFFSET.fullmatch(name)
     if offset is not None:
         sign, hours, minutes = offset.groups()
         return f"{sign}{int(hours):02}:{minutes or '00'}"
-    name = name.strip()[:_LENGTH]
-    if name.rpartition("/")[2].lower() in _BEIJING:
-        return "Asia/Shanghai"
-    abbreviated = next((zone for zone, short in _ABBREVIATIONS.items() if name.upper() in short.split()), None)
-    return abbreviated or _of_windows(name) or _similar(name.lower().replace(" ", "_"))
+    rule = _POSIX.fullmatch(name)
+    if rule is None or rule["daylight"] or int(rule[2]) > 14 or name[:3] in ("UTC", "GMT"):
+        return None
+    return f"{'+' if rule[1] == '-' else '-'}{int(rule[2]):02}:{rule[3] or '00'}"
+
+
+def _of_china(name: str) -> str | None:
+    """The offset of 东八区 and its like."""
+    zone = _EAST_OF_GREENWICH.fullmatch(name)
+    return zone and f"{'+' if zone[1] == '东' else '-'}{_NUMERALS[zone[2]]:02}:00"
+
+
+def _short_or_large(name: str) -> str | None:
+    """The zone of an abbreviation, or of a large city that the database does not name."""
+    short, city = name.upper(), name.rpartition("/")[2].lower().replace(" ", "_")
+    abbreviated = (zone for zone, names in _ABBREVIATIONS.items() if short in names.split())
+    return next(abbreviated, None) or next((zone for zone, names in _CITIES.items() if city in names.split()), None)
 
 
 def _of_windows(name: str) -> str | None:
     """The zone of a name of Windows; daylight time is named there by users, although Windows has no such names."""
+    if shown := _SHOWN_BY_WINDOWS.fullmatch(name):
+        return _of_cities(shown[2].split(","), shown[1] or "+00:00")
     names = windows_names()
     wanted = " ".join(name.lower().replace("daylight time", "standard time").split())
     return names.get(wanted)
+
+
+def _of_cities(cities: list[str], offset: str) -> str | None:
+    """The zone of the first of some cities which has an offset, in January or July."""
+    for city in cities:
+        name = _short_or_large(city.strip()) or _similar(city.strip().lower().replace(" ", "_"))
+        if name and any(_as_text(at) == offset for at in _offsets(name)):
+            return name
+    return None
+
+
+def _as_text(offset: timedelta | None) -> str:
+    minutes = (offset or timedelta(0)) // timedelta(minutes=1)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 def _similar(wanted: str) -> str | None:
@@ -137,7 +267,7 @@ def _similar(wanted: str) -> str | None:
         return by_lower[wanted]
     region, slash, city = wanted.rpartition("/")
     if not slash:
-        return next((known for lower, known in by_lower.items() if wanted and lower.endswith(f"/{wanted}")), None)
+        return _without_its_region(wanted, by_lower)
     if region == "etc":  # Etc/GMT8 is near to Etc/GMT+8, which is eight hours behind UTC
         return None
     near = {lower[len(region) + 1 :]: known for lower, known in by_lower.items() if lower.startswith(f"{region}/")}
@@ -146,6 +276,15 @@ def _similar(wanted: str) -> str | None:
     if not close or len({_offsets(known) for known in close}) > 1:  # Tomsk and Omsk are an hour apart
         return None
     return max(close, key=likeness.__getitem__)
+
+
+def _without_its_region(wanted: str, by_lower: dict[str, str]) -> str | None:
+    """The zone of a city, or of region and city with another sign between them; a blank more or less does not count."""
+    bare = re.sub(r"[_.\- ]", "", wanted)
+    for lower, known in by_lower.items():
+        if bare and bare in (lower.rpartition("/")[2].replace("_", ""), re.sub(r"[/_\-]", "", lower)):
+            return known if "/" in known or lower == wanted else None
+    return None
 
 
 def _offsets(name: str) -> tuple[timedelta | None, ...]:

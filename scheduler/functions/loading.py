@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import TargetError
-from .own_modules import hidden_file, put_first
+from .own_modules import hidden_file, put_behind, put_first, shadowing_file
 from .registry import Registry
 from .source_snapshot import current
 
@@ -67,9 +67,13 @@ def _from_file(path: Path) -> ModuleType:
         raise TargetError(f"{path}: no such file; name a cloud.py with your functions, or package.module:attribute")
     if "." in path.stem:
         raise TargetError(f"{path}: the name of a module has no dot; rename the file")
-    put_first(str(path.resolve().parent), path.stem)
+    folder, real = path.parent.resolve(), path.resolve().parent
+    put_first(str(folder), path.stem)
+    if real != folder:
+        # A symbolic link: it may import what is beside it, and what is beside the file.
+        put_behind(str(real), str(folder), path.stem)
     # Under its own name, so that an `import cloud` in another file of the project gets the same module.
-    return _import(path.stem, str(path), path.resolve())
+    return _import(path.stem, str(path), folder / path.name)
 
 
 def _from_module(name: str) -> ModuleType:
@@ -88,14 +92,12 @@ def _import(name: str, shown: str, file: Path | None) -> ModuleType:
     except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name and file is None:
             raise TargetError(f"{shown}: no module of that name in {Path.cwd()} or on the import path") from error
-        hidden = hidden_file(error, file.parent if file is not None else Path.cwd())
-        rename = f"; {hidden.name} has the name of a module that is loaded already: rename it" if hidden else ""
         raise TargetError(
-            f"{shown} raised while it was imported: {_place(error, file)}{rename or _advice(error, file)}"
+            f"{shown} raised while it was imported: {_place(error, file)}{_advice(error, file)}"
         ) from error
     if _threads_are_patched():
         raise TargetError(f"{shown}: {_PATCHED}")
-    if file is not None and Path(getattr(module, "__file__", None) or "").resolve() != file:
+    if file is not None and Path(getattr(module, "__file__", None) or "").resolve() != file.resolve():
         raise TargetError(f"{shown}: another module is named {name!r} too; rename the file")
     return module
 
@@ -112,6 +114,11 @@ _PATCHED = (
 
 def _advice(error: BaseException, file: Path | None) -> str:
     """What has to change, where the error comes of a common mistake."""
+    folder = file.parent if file is not None else Path.cwd()
+    if (hidden := hidden_file(error, folder)) is not None:
+        return f"; {hidden.name} has the name of a module that is loaded already: rename it"
+    if (shadowing := shadowing_file(error, folder)) is not None:
+        return f"; {shadowing.name} is imported in place of the installed package of that name: rename it"
     if isinstance(error, ImportError) and "no known parent package" in str(error) and file is not None:
         module = f"{file.parent.name}.{file.stem}"
         return f"; a module of a package is named as one, from the folder above: scheduler up {module}"

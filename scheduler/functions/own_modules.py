@@ -55,6 +55,18 @@ def put_first(folder: str, target: str = "") -> None:
     """Put the folder of the user's module `target` to the front of the import path, as `python cloud.py` does it."""
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    _guard(folder, target)
+
+
+def put_behind(folder: str, first: str, target: str = "") -> None:
+    """Put a folder on the import path behind another one, as `put_first` does it with that one."""
+    if folder not in sys.path:
+        sys.path.insert(sys.path.index(first) + 1, folder)
+    _guard(folder, target)
+
+
+def _guard(folder: str, target: str) -> None:
+    """Keep the folder's files from taking the place of modules that others import."""
     if not any(isinstance(finder, OwnModules) and finder.folder == folder for finder in sys.meta_path):
         # Behind the finders of built-in and frozen modules, which no file hides anyway.
         before = [PathFinder, *(finder for finder in sys.meta_path if isinstance(finder, SnapshotFinder))]
@@ -74,6 +86,19 @@ def hidden_file(error: BaseException, folder: Path) -> Path | None:
         if file.exists() and top in sys.modules and (loaded is None or not _is_in(loaded, str(folder))):
             return file
     return None
+
+
+def shadowing_file(error: BaseException, folder: Path) -> Path | None:
+    """The user's file that was imported, and lacks a name, in place of an installed package that is called the same."""
+    module = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
+    name, path = getattr(error, "name", None), getattr(error, "path", None)
+    if isinstance(module, ModuleType):
+        name, path = module.__name__, getattr(module, "__file__", None)
+    if not isinstance(error, ImportError | AttributeError) or not isinstance(name, str) or not isinstance(path, str):
+        return None
+    elsewhere = [entry for entry in sys.path if entry and Path(entry) != folder]
+    spec = PathFinder.find_spec(name.partition(".")[0], elsewhere) if _is_in(path, str(folder)) else None
+    return Path(path) if spec is not None and spec.origin else None
 
 
 _OF_IMPORT = (importlib.__file__, __file__)

@@ -95,7 +95,9 @@ def take_snapshot(folders: Iterable[Path]) -> SourceSnapshot | None:
     for path in paths:
         with contextlib.suppress(OSError):  # removed in the meantime, or not ours to read
             mtime_ns, data = _read(path, MOST_BYTES - total)
-            index[path] = mtime_ns, len(data), total
+            # Of a symbolic link, under the name of the file too: the import path may lead to either.
+            for name in (path, os.path.realpath(path)):
+                index[name] = mtime_ns, len(data), total
             parts.append(data)
             total += len(data)
         if total >= MOST_BYTES:
@@ -128,14 +130,32 @@ class _TooManyError(Exception):
 
 
 def python_files(folder: Path) -> Iterator[str]:
-    """Every Python file of a project: none of a virtual environment, of a hidden folder, or of a cache."""
+    """Every Python file of a project."""
     seen = 0
-    for parent, names, files in os.walk(folder.resolve()):
-        names[:] = [name for name in names if _is_source(Path(parent, name))]
+    for parent, names, files in source_folders(folder.resolve()):
         seen += len(names) + len(files)
         if seen > MOST_FILES:
             raise _TooManyError
         yield from (os.path.join(parent, name) for name in files if name.endswith(".py"))  # noqa: PTH118
+
+
+def source_folders(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """The folders of a project as os.walk has them: no virtual environment, no hidden folder, no cache.
+
+    Symbolic links to packages are followed, other links to folders are not.
+    """
+    folders, known = [folder], {folder.resolve()}
+    while folders:
+        for parent, names, files in os.walk(folders.pop()):
+            names[:] = [name for name in names if _is_source(Path(parent, name))]
+            yield parent, names, files
+            linked = {path.resolve() for name in names if _is_linked_package(path := Path(parent, name))} - known
+            folders += linked
+            known |= linked
+
+
+def _is_linked_package(folder: Path) -> bool:
+    return folder.is_symlink() and (folder / "__init__.py").is_file()
 
 
 def _is_source(folder: Path) -> bool:

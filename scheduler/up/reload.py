@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..functions.source_snapshot import source_folders
 from ..project.settings import FILE_NAME
 
 #: The interval between snapshots. Editors save in several steps, so two equal ones end a change.
@@ -40,8 +41,7 @@ def snapshot(folders: Sequence[Path]) -> Snapshot:
     """Every Python file and scheduler.toml below the folders."""
     files_seen: Snapshot = {}
     for folder in folders:
-        for parent, names, files in os.walk(folder):
-            names[:] = [name for name in names if _is_source(Path(parent, name))]
+        for parent, _, files in source_folders(folder):
             for name in files:
                 if name.endswith(".py") or name == FILE_NAME:
                     path = os.path.join(parent, name)  # noqa: PTH118  a Path for each file costs more than the stat
@@ -51,13 +51,6 @@ def snapshot(folders: Sequence[Path]) -> Snapshot:
                         continue
                     files_seen[path] = status.st_mtime_ns, status.st_size
     return files_seen
-
-
-_SKIPPED = {"__pycache__", "node_modules"}
-
-
-def _is_source(folder: Path) -> bool:
-    return folder.name not in _SKIPPED and folder.name[:1] != "." and not (folder / "pyvenv.cfg").exists()
 
 
 def changed_names(before: Snapshot, after: Snapshot) -> list[str]:

@@ -61,6 +61,11 @@ def fail():
 
 
 @engine.define
+def unfinished():
+    yield print("never printed")
+
+
+@engine.define
 def refuse():
     raise LeanEngineError(123, "not you")
 

@@ -59,6 +59,14 @@ def test_leanclouds_variables_or_the_setting_choose_the_rules(environ: dict[str,
         ("CST-8", "+08:00", True),
         ("CET-1CEST,M3.5.0,M10.5.0/3", "UTC", False),
         ("Europe/Berlni", "UTC", False),
+        ("CST", "UTC", False),
+        ("local", "UTC", False),
+        ("China Standard Time", "UTC", False),
+        # as the C library has it
+        ("", "UTC", True),
+        ("UTC-8", "+08:00", True),
+        ("UTC+08:00", "-08:00", True),
+        ("<+08>-8", "+08:00", True),
     ],
 )
 def test_a_zone_of_this_machine_without_a_name_is_utc_and_told(tz: str, name: str, is_known: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -37,6 +38,41 @@ def test_explain_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(text)
     assert (found["min_gap_s"], found["max_gap_s"], found["never_fires"]) == (86_400, 3 * 86_400, False)
     assert json.loads(output(capsys, "explain", "0 0 8 30 2 ?", "--json")[1])["min_gap_s"] is None
+
+
+@pytest.fixture
+def holidays(tmp_path: Path) -> str:
+    """A file with one day off, 30 January 2026, a Friday."""
+    path = tmp_path / "shop.csv"
+    path.write_text("date,kind\n2026-01-30,off\n")
+    return str(path)
+
+
+def test_explain_and_diff_go_by_a_calendar(holidays: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As next does; the normal form is that of the expression."""
+    by_it = ("--calendar", holidays, "--roll", "preceding")
+    assert output(capsys, "explain", "0 0 17 L * ?", *by_it) == (
+        0,
+        "At 17:00 on the last day of every month, or the working day before it (shop)\n0 0 17 L * ?\n",
+    )
+    found = json.loads(output(capsys, "explain", "0 0 17 L * ?", "--calendar", holidays, "--lang", "zh", "--json")[1])
+    assert found["description"] == "每月最后一天 17:00（仅工作日，shop）"
+    arguments = ("--tz", "UTC", "--from", "2026-01-01", "-n", "1")
+    dates = "0 0 17 31 1 ? 2026", "0 0 17 29 1 ? 2026"
+    assert output(capsys, "diff", *dates, *by_it, *arguments) == (0, "they are equal\n")
+    assert output(capsys, "diff", *dates, *arguments)[0] == 1
+    alone = ("--calendar", holidays)
+    assert output(capsys, "diff", "0 0 17 29,30 1 ? 2026", dates[1], *alone, *arguments) == (0, "they are equal\n")
+
+
+@pytest.mark.parametrize("command", [("explain", "0 0 8 * * ?"), ("diff", "0 0 8 * * ?", "0 0 9 * * ?")])
+def test_a_calendar_without_its_name_is_refused(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """And a roll without a calendar."""
+    assert main([*command, "--calendar"]) == main([*command, "--roll", "following"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "quartzcron: --calendar needs a name: cn, de-by, FILE.ics or FILE.csv",
+        "quartzcron: --roll needs --calendar: cn, de-by, FILE.ics or FILE.csv",
+    ]
 
 
 def test_convert_shows_every_dialect(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,6 +131,82 @@ def test_the_fix_of_an_eventbridge_schedule_has_its_order_of_fields(
 def test_a_fix_is_offered_where_there_is_one_reading(text: str, fix: str | None) -> None:
     """And none where there are two."""
     assert fix_of(text) == fix
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        # what nobody sees
+        ("\ufeff0 0 8 ? * MON", "0 0 8 ? * MON"),
+        ("0 0 8 * * ?\u200b", "0 0 8 * * ?"),
+        ("\u202a0 0 8 * * ?\u202c", "0 0 8 * * ?"),
+        # what a word processor writes
+        ("“0 0 12 * * ?”", "0 0 12 * * ?"),
+        ("0 0 8 ? * MON–FRI", "0 0 8 ? * MON-FRI"),
+        ("0 0 8 ? ∗ MON", "0 0 8 ? * MON"),
+        ("0 0∕15 * * * ?", "0 0/15 * * * ?"),
+        # Chinese keyboards and days
+        ("0 0 8、20 * * ?", "0 0 8,20 * * ?"),
+        ("０ ０ ８ ？ ＊ ＭＯＮ", "0 0 8 ? * MON"),
+        ("0 0 8 ? * 周一至周五", "0 0 8 ? * MON-FRI"),
+        ("0 0 8 ? * 星期天", "0 0 8 ? * SUN"),
+        # lines of a crontab
+        ("0 22 * * 1-5 root /usr/bin/backup", "0 0 22 ? * MON-FRI"),
+        ("*/5 * * * * curl http://x", "0 */5 * * * ?"),
+        # intervals and instants of others
+        ("rate(5 minutes)", "0 0/5 * * * ?"),
+        ("rate(1 hour)", "0 0 * * * ?"),
+        ("@every 30s", "0/30 * * * * ?"),
+        ("PT15M", "0 0/15 * * * ?"),
+        ("every 2 hours", "0 0 0/2 * * ?"),
+        ("rate(7 minutes)", None),
+        ("@every 1h30m", None),
+        ("PT1H30M", None),
+        ("0m", None),
+        ("at(2026-12-24T18:00:00)", "0 0 18 24 12 ? 2026"),
+        ("2026-12-24 18:00", "0 0 18 24 12 ? 2026"),
+        ("2026-13-24 18:00", None),
+    ],
+)
+def test_a_text_that_was_copied_from_elsewhere_is_recognised(text: str, fix: str | None) -> None:
+    """With the expression that it means, where there is one."""
+    assert fix_of(text) == fix
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "rate(7 minutes)",
+            "this is an interval of EventBridge; a cron expression names times; a timer takes an interval as every=",
+        ),
+        ("@every 1h30m", "this is an interval"),
+        ("at(2026-12-24T18:00:00)", "this is one instant; as a cron expression it has a year"),
+        ("Mon *-*-* 08:00", "this is systemd's OnCalendar; CronExpression.from_oncalendar reads it"),
+        ("daily", "this is systemd's OnCalendar"),
+        ("RRULE:FREQ=DAILY;BYHOUR=8", "this is a recurrence rule of iCalendar"),
+        ("0 0 8 * * ? || 0 0 9 * * ?", "these are several expressions; quartzcron.schedules.from_text reads them"),
+        ("0 22 * * 1-5 root /bin/true", "a command is not part of the expression; this is a crontab line"),
+        ("0 0 8 * * ?\u200b", "invisible character"),
+        ("0 0 8 * * ? CST", "a time zone is not part of the expression; give it as tz='CST'"),
+    ],
+)
+def test_a_text_of_another_kind_is_one_problem(text: str, message: str) -> None:
+    """Which says what it is."""
+    with pytest.raises(CronSyntaxError) as refused:
+        CronExpression(text)
+    assert len(refused.value.problems) == 1
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["rate(" * 50_000, "P1" * 50_000, "0m" * 50_000, "周" * 100_000, "* " * 9 + "x" * 100_000]
+)
+def test_a_long_text_is_diagnosed_at_once(text: str) -> None:
+    """Whatever it begins like."""
+    began = process_time()
+    assert fix_of(text) is None
+    assert process_time() - began < 2
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Z", "+08:00", "GMT+8", "America/Argentina/Buenos_Aires"])

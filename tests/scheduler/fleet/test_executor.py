@@ -104,6 +104,15 @@ def test_how_a_function_ends_is_how_its_run_ends(watched: WatchedDaemon) -> None
     assert {run_id: ending.outcome for run_id, ending in watched.ended.items()} == {run.id: run.outcome for run in runs}
 
 
+def test_a_function_that_yields_is_no_success(watched: WatchedDaemon) -> None:
+    """Its code has not run, and the error says so, as in a worker process."""
+    watched.add("unfinished", "unfinished")
+    (run,) = watched.end_of(*watched.begin("unfinished"))
+    assert run.outcome == "failed"
+    assert (run.error or "").startswith("the function returned a generator, whose code has not run")
+    assert "never printed" not in [line.text for line in watched.lines]
+
+
 def test_a_breaker_opens_and_closes_by_what_workers_write(watched: WatchedDaemon) -> None:
     """The next claim uses its state."""
     watched.add("fail", "fail", breaker_threshold=2)

@@ -53,6 +53,23 @@ def test_a_module_is_found_by_name_and_attribute(write: Callable[[str], Path], m
     assert load(file.stem).registry.names() == ["hello"]
 
 
+def test_a_symbolic_link_is_loaded_by_its_own_name(write: Callable[[str], Path], tmp_path: Path) -> None:
+    """It imports what is beside it first, then what is beside the file; as in a release, or a mounted ConfigMap."""
+    file = write(ENGINE + "import cloud_beside, cloud_there\nFOUND = cloud_beside.N, cloud_there.N\n")
+    (tmp_path / "cloud_beside.py").write_text("N = 'beside the file'\n")
+    (tmp_path / "cloud_there.py").write_text("N = 'beside the file'\n")
+    folder = tmp_path / "current"
+    folder.mkdir()
+    (folder / "cloud_beside.py").write_text("N = 'beside the link'\n")
+    link = folder / f"cloud_{next(NUMBERS)}.py"
+    link.symlink_to(file)
+    target = load(str(link))
+    assert target.registry.names() == ["hello"]
+    assert target.module.FOUND == ("beside the link", "beside the file")
+    assert target.module.__name__ == link.stem
+    assert sys.path[:2] == [str(folder), str(tmp_path)]
+
+
 def test_one_engine_under_two_names_is_one_engine(write: Callable[[str], Path]) -> None:
     """`application = engine`, as wsgi.py has it."""
     assert load(str(write(ENGINE + "application = engine\n"))).registry.names() == ["hello"]

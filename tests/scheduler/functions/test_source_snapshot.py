@@ -74,6 +74,23 @@ def test_modules_are_loaded_as_they_were(project: Path, change: str) -> None:
     assert after(project, change) == "[1, 1, 1, 'of the disk']"
 
 
+def test_links_are_loaded_as_they_were(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """To files, as in a mounted ConfigMap, and to packages elsewhere."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    hidden = project / "..2026"
+    hidden.mkdir()
+    for name in ("cloud.py", "helper.py"):
+        (project / name).rename(hidden / name)
+        (project / name).symlink_to(hidden / name)
+    (project / "shop").rename(elsewhere / "shop")
+    (project / "shop").symlink_to(elsewhere / "shop")
+    change = (
+        "import shutil; shutil.rmtree(folder / '..2026');"
+        f"[file.unlink() for file in Path({str(elsewhere)!r}).rglob('*.py')]"
+    )
+    assert after(project, change) == "[1, 1, 1, 'of the disk']"
+
+
 def test_code_that_was_cached_meanwhile_is_not_loaded(project: Path) -> None:
     """Another program has compiled the new version."""
     change = (

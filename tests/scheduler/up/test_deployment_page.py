@@ -119,7 +119,8 @@ def test_the_scheduler_toml_of_the_page_is_valid(tmp_path: Path) -> None:
     assert (settings.store, settings.tz, settings.keep_days) == ("/srv/shop/.scheduler/store.db", "Europe/Berlin", 30)
 
 
-def test_the_tables_that_removal_drops_are_those_of_the_store() -> None:
+@pytest.mark.parametrize(("page", "heading"), [(DEPLOYMENT, "Removal"), ("deployment.zh-CN.md", "卸载")])
+def test_the_tables_that_removal_drops_are_those_of_the_store(page: str, heading: str) -> None:
     """Of PostgreSQL."""
-    section = (DOCS / DEPLOYMENT).read_text().partition("## Removal")[2].partition("\n## ")[0]
+    section = (DOCS / page).read_text().partition(f"## {heading}")[2].partition("\n## ")[0]
     assert {name for name in metadata.tables if f"`{name}`" in section} == set(metadata.tables)

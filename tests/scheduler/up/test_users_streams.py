@@ -163,6 +163,60 @@ def test_lines_have_their_level_whatever_is_configured(tmp_path: Path, name: str
     assert "stopping: no further runs" in stderr
 
 
+LOGURU = """
+import sys
+from loguru import logger
+from scheduler.engine import Engine
+
+engine = Engine()
+{configuration}
+
+
+@engine.timer(every=3600)
+@engine.define
+def talk():
+    logger.info("an info line")
+    logger.success("a success line")
+    logger.warning("a warning line")
+    logger.error("an error line")
+
+
+@engine.timer(every=3600)
+@engine.define
+def fail():
+    with logger.catch(reraise=True):
+        return {{}}["missing"]
+"""
+SINKS = {
+    "default": "",
+    "to stdout": 'logger.remove(); logger.add(sys.stdout, format="{message}")',
+    "coloured": 'logger.remove(); logger.add(sys.stderr, colorize=True, format="<red>{message}</red>")',
+    "a function": 'logger.remove(); logger.add(lambda text: sys.stderr.write(text), format="{message}")',
+}
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_lines_of_loguru_have_their_level(tmp_path: Path, name: str) -> None:
+    """Over HTTP and in the runs of timers, whatever sink writes them."""
+    pytest.importorskip("loguru")
+    (tmp_path / "cloud.py").write_text(LOGURU.format(configuration=SINKS[name]))
+    with up(tmp_path) as running:
+        assert (called(running, "talk"), called(running, "fail")) == (200, 500)
+        assert run(tmp_path, "talk")["outcome"] == "succeeded"
+        assert run(tmp_path, "fail")["outcome"] == "failed"
+        eventually(lambda: len(of_calls(tmp_path, "talk")) == 4)
+        running.stop()
+    for lines in (of_calls(tmp_path, "talk"), of_runs(tmp_path, "talk")):
+        shown = [(level, re.search(r"an? \w+ line", text)[0]) for level, text in lines]  # type: ignore[index]
+        assert shown == [
+            ("info", "an info line"),
+            ("info", "a success line"),
+            ("warning", "a warning line"),
+            ("error", "an error line"),
+        ]
+    assert of_runs(tmp_path, "fail")[-1] == ("error", "KeyError: 'missing'")
+
+
 def test_a_call_that_harms_the_streams_harms_no_other(tmp_path: Path) -> None:
     """Closed, detached, replaced, with another encoding: what the next call prints is kept."""
     with start(tmp_path) as running:
