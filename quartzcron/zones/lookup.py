@@ -170,6 +170,7 @@ def local_zone() -> tzinfo:
     Where /etc/localtime is a copy of a zone file, /etc/timezone names the zone.
     """
     from ..errors import UnknownZoneError
+    from .machine import local_name
 
     try:
         return named_zone(local_name())
@@ -189,40 +190,6 @@ def local_zone_name() -> tuple[str, bool]:
     if name is None or (is_guess and name == "UTC" and os.environ.get("TZ")):
         return "UTC", False
     return name, True
-
-
-def local_name() -> str:
-    """What this machine calls its zone; empty where it names none.
-
-    As in the C library, an empty TZ is UTC, and `UTC+08:00` in it is a rule for a zone that is eight hours behind UTC.
-    """
-    import os
-    from pathlib import Path
-
-    name = os.environ.get("TZ")
-    if name is not None:
-        name = name.removeprefix(":")
-        is_rule = name.startswith("UTC") and name[3:4] in ("+", "-")
-        return "" if is_rule else _in_database(name) or "UTC"
-    path = str(Path("/etc/localtime").resolve())
-    if "zoneinfo/" in path:
-        return _in_database(path)
-    try:
-        return Path("/etc/timezone").read_text(encoding="utf-8")[:_LONGEST_NAME].strip()
-    except (OSError, ValueError):
-        return ""
-
-
-#: More than any name of a zone has.
-_LONGEST_NAME = 200
-
-
-def _in_database(path: str) -> str:
-    """The name of a zone that is given by the path of its file."""
-    if not path.startswith("/"):
-        return path
-    name = path.partition("zoneinfo/")[2]
-    return name.removeprefix("posix/").removeprefix("right/")
 
 
 def _offset_zone(name: str) -> timezone | None:

@@ -14,6 +14,8 @@ from unicodedata import normalize
 
 import pytz
 
+from .machine import local_name
+
 _LENGTH = 64
 _SIMILAR = 0.8
 _OFFSET = re.compile(
@@ -204,8 +206,6 @@ def _tidy(name: str) -> str:
 
 
 def _of_this_machine() -> str | None:
-    from .lookup import local_name
-
     name = local_name()
     return name if name in pytz.all_timezones_set else None
 

@@ -135,6 +135,10 @@ def _read(path: Path) -> dict[str, str]:
         table = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except NotADirectoryError:
+        raise ConfigError(
+            f"{path.parent}: a file, where the folder of the keys should be; rename or remove it"
+        ) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not a file of keys ({error}); remove it to generate new ones") from error
     if not isinstance(table, dict) or not all(isinstance(value, str) and value for value in table.values()):

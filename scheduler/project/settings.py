@@ -130,6 +130,8 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
     for given in in_file:
         if given.name not in table:
             hint = did_you_mean(given.name, table) or f"the settings are {', '.join(table)}"
+            if isinstance(given.value, dict):
+                hint = f"settings stand at the top of the file; [{'] and ['.join(ENVIRONMENTS)}] are tables"
             raise ConfigError(f"{given.origin}: unknown setting {given.name!r}; {hint}")
     check_variables(environ, (variable for setting in table.values() for variable in setting.variables))
     values: dict[str, Any] = {}
@@ -234,7 +236,7 @@ def _small_text(path: Path) -> str:
         raise ConfigError(f"{path}: not a regular file; put the settings into a file, or into environment variables")
     if status.st_size > _MAX_FILE_BYTES:
         raise ConfigError(f"{path}: has {status.st_size:,} bytes; a file of settings has at most {_MAX_FILE_BYTES:,}")
-    return path.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8-sig")  # Windows' editor begins a file with a BOM
 
 
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -189,3 +189,21 @@ def test_a_file_whose_name_has_a_dot_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cloud.v2.py").write_text("")
     with pytest.raises(TargetError, match="the name of a module has no dot; rename the file"):
         load(str(tmp_path / "cloud.v2.py"))
+
+
+@pytest.mark.parametrize("data", [ENGINE.encode("utf-16"), (ENGINE + "x = '").encode() + "你好'".encode("gbk")])
+def test_a_file_that_is_not_utf_8_is_told_so(write: Callable[[str], Path], data: bytes) -> None:
+    """As editors of Windows save it."""
+    file = write("")
+    file.write_bytes(data)
+    with pytest.raises(TargetError, match="save the file as UTF-8"):
+        load(str(file))
+
+
+def test_a_file_in_place_of_an_installed_package_is_named(write: Callable[[str], Path], tmp_path: Path) -> None:
+    """Where the package was meant."""
+    (tmp_path / "flask.py").write_text("x = 1\n")
+    for line in ("from flask import Flask", "import flask\nflask.Flask"):
+        with pytest.raises(TargetError, match=r"flask\.py is imported in place of the installed package"):
+            load(str(write(f"{line}\n{ENGINE}")))
+        sys.modules.pop("flask", None)

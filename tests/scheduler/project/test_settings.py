@@ -174,3 +174,25 @@ def test_variables_of_ours_and_of_a_service_called_scheduler_are_no_settings(tmp
     }
     assert read_settings(tmp_path, environ, {}).port == 3000
     assert read_settings(tmp_path, {**environ, "SCHEDULER_PORT": "8080"}, {}).port == 8080
+
+
+def test_a_file_that_begins_with_a_bom_is_read(tmp_path: Path) -> None:
+    """As the editor of Windows writes it."""
+    (tmp_path / "scheduler.toml").write_bytes(b"\xef\xbb\xbfport = 3\n")
+    assert read_settings(tmp_path, {}, {}).port == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("PORT = 3", "did you mean 'port'?"),
+        ("[scheduler]\nport = 3", "settings stand at the top of the file; [production] and [stage] are tables"),
+        ("[tool.scheduler]\nport = 3", "settings stand at the top of the file"),
+    ],
+)
+def test_a_setting_in_capitals_or_in_a_table_gets_a_hint(tmp_path: Path, text: str, hint: str) -> None:
+    """Other programs have them so."""
+    (tmp_path / "scheduler.toml").write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        read_settings(tmp_path, {}, {})
+    assert hint in str(refused.value)
