@@ -2,8 +2,8 @@
 
 What programs import:
 
-    scheduler             Scheduler, the service inside a program; Timer, its triggers, Cron and Every, and the enums of
-                          its attributes: MisfirePolicy, OverlapPolicy, Delivery, Environment
+    scheduler             Scheduler, the service inside a program; Timer, its triggers, Cron, Every, Calendrical, At and
+                          AnyOf, and the enums of its attributes: MisfirePolicy, OverlapPolicy, Delivery, Environment
     scheduler.engine      Engine, the WSGI adapter of the LeanEngine protocol, with its errors and its middleware
     scheduler.functions   Registry: cloud functions without HTTP
     scheduler.timer       the same but for Scheduler, and what packages that add a kind of trigger import
@@ -25,13 +25,28 @@ from .earlier_names import EarlierNames
 from .install import explained
 
 if TYPE_CHECKING:
+    from .core.any_of import AnyOf
+    from .core.at import At
+    from .core.calendrical import Calendrical
     from .core.misfire import MisfirePolicy
     from .core.overlap import OverlapPolicy
     from .core.timer import Delivery, Environment, Timer
     from .core.triggers import Cron, Every
     from .service import Scheduler
 
-__all__ = ["Cron", "Delivery", "Environment", "Every", "MisfirePolicy", "OverlapPolicy", "Scheduler", "Timer"]
+__all__ = [
+    "AnyOf",
+    "At",
+    "Calendrical",
+    "Cron",
+    "Delivery",
+    "Environment",
+    "Every",
+    "MisfirePolicy",
+    "OverlapPolicy",
+    "Scheduler",
+    "Timer",
+]
 
 # What pickles, programs, settings and running daemons of version 0.1.0 name.
 _MOVED = {

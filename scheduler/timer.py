@@ -3,6 +3,9 @@
 Trigger, TriggerOption, TZ and DST are for packages that add a kind of trigger; see core/trigger_kinds.py.
 """
 
+from .core.any_of import AnyOf
+from .core.at import At
+from .core.calendrical import Calendrical
 from .core.misfire import MisfirePolicy
 from .core.overlap import OverlapPolicy
 from .core.timer import Delivery, Environment, Timer
@@ -11,6 +14,9 @@ from .core.triggers import DST, TZ, Cron, Every, Trigger, TriggerOption
 __all__ = [
     "DST",
     "TZ",
+    "AnyOf",
+    "At",
+    "Calendrical",
     "Cron",
     "Delivery",
     "Environment",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,8 +11,11 @@ import pytz
 from dateutil import tz as dateutil_tz
 from hypothesis import strategies as st
 
+from scheduler.core.any_of import AnyOf
+from scheduler.core.at import At
+from scheduler.core.calendrical import Calendrical
 from scheduler.core.timer import Timer
-from scheduler.core.triggers import Cron, Every
+from scheduler.core.triggers import Cron, Every, Trigger
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, HOOK_KEY, MASTER_KEY
 
 # -- quartzcron: expressions --
@@ -232,6 +235,43 @@ _triggers = st.sampled_from(
     st.integers(1, 90),
     st.integers(-100, 100).map(lambda seconds: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)),
 )
+
+
+_ZONES = st.sampled_from(
+    ["Pacific/Apia", "Australia/Lord_Howe", "Africa/Casablanca", "Africa/Cairo", "America/New_York", "+05:45"]
+)
+_POLICIES = st.sampled_from(["vixie", "quartz"])
+
+
+def calendricals() -> st.SearchStrategy[Calendrical]:
+    """Intervals by the calendar, in zones with every kind of clock change, often at a time that a change touches."""
+    units = st.one_of(
+        st.fixed_dictionaries({"days": st.integers(1, 40)}),
+        st.fixed_dictionaries({"weeks": st.integers(1, 9)}),
+        st.fixed_dictionaries({"months": st.integers(1, 30)}),
+        st.fixed_dictionaries({"years": st.integers(1, 5), "months": st.integers(0, 11)}),
+        st.fixed_dictionaries({"weeks": st.integers(1, 2), "days": st.integers(0, 3)}),
+    )
+    at = st.sampled_from([time(0), time(0, 30), time(1, 59, 59), time(2), time(2, 30), time(3), time(9)]) | st.builds(
+        time, st.integers(0, 23), st.integers(0, 59), st.integers(0, 59)
+    )
+    start = st.dates(date(1990, 1, 1), date(2030, 12, 31)) | st.sampled_from(
+        [date(2024, 2, 29), date(2026, 12, 31), date(1970, 1, 1)]
+    )
+    return st.builds(
+        lambda units, **others: Calendrical(**units, **others), units, at=at, start=start, tz=_ZONES, dst=_POLICIES
+    )
+
+
+def triggers() -> st.SearchStrategy[Trigger]:
+    """Triggers of every kind that is built in."""
+    instants = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+    listed = st.builds(lambda instants, tz: At(*instants, tz=tz), st.lists(instants, min_size=1, max_size=5), _ZONES)
+    cron = st.builds(
+        Cron, st.sampled_from(["0 0 8 ? * MON", "*/5 * * * * ?", "0 0,30 9-17 L * ? 2026-2090"]), _ZONES, _POLICIES
+    )
+    single = st.one_of(st.builds(Every, st.integers(5, 10**6)), cron, calendricals(), listed)
+    return single | st.builds(lambda several: AnyOf(*several), st.lists(single, min_size=1, max_size=4))
 
 
 def timers() -> st.SearchStrategy[Timer]:

@@ -37,7 +37,14 @@ from .options import (
 from .run import run_timer
 from .show import show_timer
 from .timer_names import store_with_hints
-from .timer_options import DefinitionCommand, attributes, changed_trigger, definition_options, new_trigger
+from .timer_options import (
+    DefinitionCommand,
+    allow_past_option,
+    attributes,
+    changed_trigger,
+    definition_options,
+    new_trigger,
+)
 from .transfer import export_timers, import_timers
 
 _EXAMPLE = ("timers", "add", "NAME", "--function", "FUNCTION", "--cron", "0 0 8 ? * MON")
@@ -96,6 +103,7 @@ def by_user(why: str) -> Author:
 @definition_options
 @environment_option
 @click.option("--enable", is_flag=True, help="Enable the timer at once.")
+@allow_past_option
 @target_option
 @click.option("--no-check", is_flag=True, help="Do not check the function and its parameters.")
 @max_timers_option
@@ -114,7 +122,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         name=name,
         environment=project.environment,
         enabled=enable,
-        trigger=new_trigger(given, project.settings.tz),
+        trigger=new_trigger(given, project.settings.tz, now=_now(), allow_past=given["allow_past"]),
         params=parse_params(pairs, given["params"]),
         **attributes(given, limit_s=project.settings.limit_s),
     )
@@ -250,6 +258,7 @@ def reset_timer(*, name: str, environment: str | None, why: str, store: str | No
 @click.argument("name")
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @definition_options
+@allow_past_option
 @click.option("--rename", metavar="NAME", help="New name of the timer.")
 @target_option
 @click.option("--no-check", is_flag=True, help="Do not check a new function, and new parameters.")
@@ -282,7 +291,8 @@ def edit_timer(
     with store_with_hints(project) as opened:
         kept = TimerTable(opened).get(name, project.environment).timer
         changes = attributes(given)
-        if (new := changed_trigger(given, kept.trigger, project.settings.tz)) is not None:
+        new = changed_trigger(given, kept.trigger, project.settings.tz, now=_now(), allow_past=given["allow_past"])
+        if new is not None:
             changes["trigger"] = new
         if pairs or given["params"] is not None:
             changes["params"] = parse_params(pairs, given["params"])

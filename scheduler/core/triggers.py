@@ -19,7 +19,8 @@ from quartzcron import CronError, CronExpression
 
 from ..errors import TimerError
 from ..rules import DEFAULT_TZ_HELP, assumed_tz
-from .options import Option, trimmed, whole, word
+from .intervals import calendar_interval, read_interval, seconds_of
+from .options import Option, trimmed, word
 from .timestamps import EPOCH, instant, stamp
 from .zones import named
 
@@ -55,12 +56,14 @@ class TriggerOption(Option):
     """An option of a trigger.
 
     `field` is the attribute of the trigger that it sets, `name` unless given. `noun` says in messages what is given
-    (an interval), `example` is a value of it as a user writes it.
+    (an interval), `example` is a value of it as a user writes it. The command line takes one that `is_repeatable`
+    several times.
     """
 
     field: str = ""
     noun: str = ""
     example: str = ""
+    is_repeatable: bool = False
 
     def __post_init__(self) -> None:
         Option.__post_init__(self)
@@ -71,8 +74,8 @@ class Trigger(ABC):
     """A kind of trigger: what a timer has as `trigger`.
 
     A subclass is a frozen dataclass. Its `kind` is the word for it in the store, its first option is the one that
-    chooses it (`--cron`, `--every`), and the others may be shared with other kinds. What is said here of options and
-    JSON holds where each option sets one field with a JSON value; a kind of another shape overrides it.
+    chooses it (`--cron`, `--at`), and the others may be shared with other kinds. What is said here of options and JSON
+    holds where each option sets one field with a JSON value; a kind of another shape overrides it.
     """
 
     __slots__ = ()
@@ -112,6 +115,11 @@ class Trigger(ABC):
         return self
 
     @classmethod
+    def is_chosen(cls, values: Mapping[str, Any]) -> bool:
+        """Whether option values are of this kind: by default, whether its first option has a value."""
+        return values.get(cls.options[0].name) is not None
+
+    @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> Self:
         """The trigger that option values make, by name of the option; the dataclass has the defaults."""
         return cls(**{option.field: values[option.name] for option in cls.options if option.name in values})
@@ -140,7 +148,7 @@ TZ = TriggerOption(
     flag="--tz",
     read=trimmed,
     metavar="ZONE",
-    help=f"Time zone of the expression ({DEFAULT_TZ_HELP}).",
+    help=f"Time zone of the trigger ({DEFAULT_TZ_HELP}).",
     synonyms=("timezone",),
     noun="time zone",
 )
@@ -179,6 +187,7 @@ class Cron(Trigger):
             field="expression",
             noun="an expression",
             example="0 0 8 ? * MON",
+            is_repeatable=True,
         ),
         TZ,
         DST,
@@ -194,10 +203,15 @@ class Cron(Trigger):
         try:
             parsed = _parsed(self.expression, self.tz, self.dst)
         except CronError as error:
-            _check_options(self.tz, self.dst)
+            check_zone_and_policy(self.tz, self.dst)
             raise TimerError(str(error), field="expression") from error
         if parsed.never_fires:
             raise TimerError(f"the expression {self.expression!r} never fires", field="expression")
+
+    @property
+    def compiled(self) -> CronExpression:
+        """The expression as a value of the calculator."""
+        return _parsed(self.expression, self.tz, self.dst)
 
     def next_fire(self, after: datetime) -> datetime | None:
         return _parsed(self.expression, self.tz, self.dst).next_fire(after)
@@ -223,6 +237,31 @@ class Cron(Trigger):
         return f"{self.expression} ({self.tz})"
 
 
+#: The interval of Every, and of Calendrical where the calendar counts it.
+EVERY = TriggerOption(
+    name="every",
+    column="seconds",
+    key="every_s",
+    flag="--every",
+    read=read_interval,
+    metavar="INTERVAL",
+    help="Fire at an interval: seconds, or 90s, 5m, 2h, 1d; counted by the calendar: '2 weeks', '3 months'.",
+    synonyms=("every_s", "interval"),
+    field="seconds",
+    noun="an interval",
+    example="60",
+    is_repeatable=True,
+)
+
+
+def is_calendrical(values: Mapping[str, Any]) -> bool:
+    """Whether the interval of option values is counted by the calendar: one of days is with a time, or a first day."""
+    interval = calendar_interval(values.get("every"))
+    if interval is None or not interval.days or interval.weeks or interval.months or interval.years:
+        return interval is not None
+    return any(values.get(name) not in (None, "", ()) for name in ("at", "on", "start"))
+
+
 @dataclass(frozen=True, slots=True)
 class Every(Trigger):
     """Fire every `seconds` seconds, counted from `anchor` (which is itself no fire time); 1 s to 366 days.
@@ -233,21 +272,7 @@ class Every(Trigger):
     """
 
     kind: ClassVar[str] = "every"
-    options: ClassVar[tuple[TriggerOption, ...]] = (
-        TriggerOption(
-            name="every",
-            column="seconds",
-            key="every_s",
-            flag="--every",
-            read=whole,
-            metavar="SECONDS",
-            help="Fire at an interval of so many seconds.",
-            synonyms=("every", "every_s", "interval"),
-            field="seconds",
-            noun="an interval",
-            example="60",
-        ),
-    )
+    options: ClassVar[tuple[TriggerOption, ...]] = (EVERY,)
 
     seconds: int
     anchor: datetime = EPOCH
@@ -275,6 +300,18 @@ class Every(Trigger):
         """The time from one fire to the next."""
         return timedelta(seconds=self.seconds)
 
+    @classmethod
+    def is_chosen(cls, values: Mapping[str, Any]) -> bool:
+        return values.get(EVERY.name) is not None and not is_calendrical(values)
+
+    @classmethod
+    def from_options(cls, values: Mapping[str, Any]) -> Self:
+        try:
+            seconds = seconds_of(values[EVERY.name])
+        except ValueError as error:
+            raise TimerError(f"an interval must be a whole number of seconds: {error}", field="every") from None
+        return cls(seconds)
+
     def anchored(self, now: datetime) -> Self:
         return replace(self, anchor=now.replace(microsecond=0))
 
@@ -299,7 +336,7 @@ class Every(Trigger):
         return f"every {self.seconds} s"
 
 
-def _check_options(tz: str, dst: str) -> None:
+def check_zone_and_policy(tz: str, dst: str) -> None:
     """Refuse a zone or a policy that fails with a valid expression too."""
     for name, options in (("tz", {"tz": tz}), ("dst", {"dst": dst})):
         try:

@@ -31,6 +31,7 @@ from .wsgi_apps import checked_app
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from ..functions.registry import Schedule
     from .timer_options import TimerOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -178,17 +179,18 @@ class Engine:
         return functools.partial(self._define, name=function)
 
     @overload
-    def timer(self, schedule: str | None = None, /, **options: Unpack[TimerOptions]) -> Callable[[F], F]: ...
+    def timer(self, schedule: Schedule = None, /, **options: Unpack[TimerOptions]) -> Callable[[F], F]: ...
     @overload
     def timer(
-        self, schedule: str | None = None, /, **options: Any
+        self, schedule: Schedule = None, /, **options: Any
     ) -> Callable[[F], F]: ...  # of other packages' triggers
-    def timer(self, schedule: str | None = None, /, **options: Any) -> Callable[[F], F]:
+    def timer(self, schedule: Schedule = None, /, **options: Any) -> Callable[[F], F]:
         """Declare a timer beside its function: `@engine.timer("0 0 8 ? * MON", tz="Asia/Shanghai")`, or `every=60`.
 
-        The function is defined under its own name unless it is defined already. Options are `every`, `tz`, `dst`,
-        `name` (default: the function's), and every other attribute of a Timer: `params`, `limit_s`, `enabled`,
-        `retries` and so on. `scheduler up` synchronises the store with the declared timers.
+        Instead of an expression it may be a trigger, or a list of both. The function is defined under its own name
+        unless it is defined already. Options are those of triggers, such as `every`, `at`, `tz` and `dst`, `name`
+        (default: the function's), and every other attribute of a Timer: `params`, `limit_s`, `enabled`, `retries` and
+        so on. `scheduler up` synchronises the store with the declared timers.
         """
         if callable(schedule):
             raise TypeError('@engine.timer needs a schedule: @engine.timer("0 0 8 ? * MON") or @engine.timer(every=60)')

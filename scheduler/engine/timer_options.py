@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time
 from typing import Any, Literal, TypedDict
 
 from ..core.attributes import Delivery, Environment
 from ..core.misfire import MisfirePolicy
 from ..core.overlap import OverlapPolicy
+from ..core.triggers import Trigger
 
 
 class TimerOptions(TypedDict, total=False):
     """Every option of the built-in triggers, and every attribute of a Timer but its function."""
 
-    every: float
+    every: float | str
+    at: str | datetime | time | Sequence[str | datetime]
+    on: str
+    start: str | date
+    any_of: Sequence[Trigger | Mapping[str, Any]]
     tz: str
     dst: Literal["vixie", "quartz"]
     name: str

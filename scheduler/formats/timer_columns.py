@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ..core.attributes import ATTRIBUTES
 from ..core.options import Option
 from ..core.timer import Timer
-from ..core.trigger_kinds import TRIGGERS, plugin_faults, trigger_kinds, trigger_options
+from ..core.trigger_kinds import TRIGGERS, plugin_faults, trigger_columns, trigger_kinds
 from ..core.triggers import Trigger
 
 #: The columns of version 0.1.0, in its order; further ones follow in the order of their tables.
@@ -23,14 +23,17 @@ class Columns:
 
     def __init__(self, kinds: Sequence[type[Trigger]]) -> None:
         self.kinds = kinds
-        self.of_triggers = trigger_options(kinds)
+        self.of_triggers = trigger_columns(list(TRIGGERS.values()))
+        self.of_triggers += [option for option in trigger_columns(kinds) if option not in self.of_triggers]
         options = {option.column: option for option in (*ATTRIBUTES, *self.of_triggers)}
         self.options: dict[str, Option] = {column: options[column] for column in dict.fromkeys((*_FIRST, *options))}
         #: Other names under which a column may come: those of `timers list --json`, of the options, and plain English.
         self.synonyms = {synonym: column for column, option in self.options.items() for synonym in option.synonyms}
-        #: The column of an error, by the `field` of a TimerError.
-        self.of_fields = {name: option.column for option in self.of_triggers for name in (option.field, option.name)}
-        self.of_fields |= {attribute.name: attribute.column for attribute in ATTRIBUTES}
+        #: The columns that an error may be of, by the `field` of a TimerError.
+        self.of_fields: dict[str, list[str]] = {attribute.name: [attribute.column] for attribute in ATTRIBUTES}
+        for option in self.of_triggers:
+            for name in {option.field, option.name}:
+                self.of_fields.setdefault(name, []).append(option.column)
 
     def column(self, name: str) -> str:
         """The column that a heading or a key means, whether there is such a column or not."""

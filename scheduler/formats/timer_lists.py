@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..core.attributes import ATTRIBUTES, CONSOLE_WORDS
 from ..core.timer import Environment, Timer, check_new
-from ..core.trigger_kinds import chosen_kind, listed
+from ..core.trigger_kinds import choices, chosen_kind, listed
 from ..core.triggers import Every, Trigger
 from ..errors import TimerError
 from ..rules import LEANCLOUD_TZ
@@ -146,6 +146,7 @@ def _values(timer: Timer) -> dict[str, Any]:
     """The values of a timer by column."""
     given = timer.trigger.option_values()
     of_trigger = {option.column: given[option.name] for option in timer.trigger.options}
+    of_trigger = {column: value for column, value in of_trigger.items() if value is not None}
     return of_trigger | {attribute.column: getattr(timer, attribute.name) for attribute in ATTRIBUTES}
 
 
@@ -244,7 +245,8 @@ def _listed(columns: Columns, row: _FileRow, defaults: Mapping[str, Any]) -> tup
         try:
             timer = _timer(columns, values, wrong)
         except TimerError as error:
-            column = columns.of_fields.get(error.field or "", error.field)
+            candidates = columns.of_fields.get(error.field or "", [error.field])
+            column = next((name for name in candidates if name in values), candidates[0])
             problems.append(FileProblem(row.line, column, str(error)))
             if column in wrong or column is None:
                 break
@@ -274,16 +276,20 @@ def _timer(columns: Columns, values: Mapping[str, Any], wrong: Container[str | N
 
 
 def _trigger(columns: Columns, values: Mapping[str, Any], wrong: Container[str | None]) -> Trigger:
-    choices = [kind.options[0] for kind in columns.kinds]
-    if any(option.column in wrong for option in choices):
+    if any(kind.options[0].column in wrong for kind in columns.kinds):
         return Every(60)
     given = {option.name: values[option.column] for option in columns.of_triggers if option.column in values}
+    for option in columns.of_triggers:
+        if option.column in values and given[option.name] is not values[option.column]:
+            raise TimerError(
+                f"the columns {' and '.join(columns.of_fields[option.name])} are both filled", field=option.name
+            )
     kind = chosen_kind(given, columns.kinds)
     if kind is None:
         raise TimerError(
-            f"a timer has {listed([option.noun for option in choices], 'or')}: "
-            f"fill one of the columns {listed([option.column for option in choices], 'and')}",
-            field=choices[0].name,
+            f"a timer has {listed([option.noun for option in choices(columns.kinds)], 'or')}: "
+            f"fill one of the columns {listed([kind.options[0].column for kind in columns.kinds], 'and')}",
+            field=columns.kinds[0].options[0].name,
         )
     return kind.from_options(given)
 

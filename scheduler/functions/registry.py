@@ -10,11 +10,18 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..errors import ArgumentError, DuplicateFunctionError, UnknownFunctionError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core.triggers import Trigger
+
 F = TypeVar("F", bound=Callable[..., Any])
+#: What `@engine.timer` takes without a name: an expression, a trigger, or several of them.
+Schedule: TypeAlias = "str | Trigger | Sequence[str | Trigger] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,7 @@ class TimerDeclaration:
     """A timer declared beside its function, as data: store/declarations.py validates it."""
 
     function: str
-    schedule: str | None
+    schedule: Schedule
     options: Mapping[str, Any]
     #: The file and line of the function, as in `cloud.py:12`.
     place: str = ""
@@ -51,7 +58,7 @@ class Registry:
         self._implied.discard(name)
         return function
 
-    def declare_timer(self, function: F, schedule: str | None, options: Mapping[str, Any]) -> F:
+    def declare_timer(self, function: F, schedule: Schedule, options: Mapping[str, Any]) -> F:
         """Declare a timer for a function, and define the function under its own name unless it is defined already."""
         name = next((name for name, held in self._functions.items() if held is function), None)
         if name is None:

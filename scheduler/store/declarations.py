@@ -10,9 +10,18 @@ from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from ..core.any_of import AnyOf
 from ..core.attributes import ATTRIBUTES
 from ..core.timer import Environment, Timer
-from ..core.trigger_kinds import TRIGGERS, chosen_kind, listed, plugin_faults, trigger_kinds, trigger_options
+from ..core.trigger_kinds import (
+    TRIGGERS,
+    choices,
+    chosen_kind,
+    listed,
+    plugin_faults,
+    trigger_kinds,
+    trigger_options,
+)
 from ..core.triggers import Trigger, TriggerOption
 from ..errors import TimerError
 from ..functions.binding import bind
@@ -136,17 +145,25 @@ def _declared(
     return DeclaredTimer(timer, declaration.place, assumed)
 
 
-def _trigger(schedule: str | None, options: dict[str, Any], default_tz: str) -> Trigger:
+def _trigger(schedule: Any, options: dict[str, Any], default_tz: str) -> Trigger:
     """The trigger of a declaration; its options are removed from `options`."""
     kinds = _kinds(options)
     named = [option.name for option in trigger_options(kinds) if option.name != POSITIONAL]
     given = {name: options.pop(name) for name in named if name in options}
+    if isinstance(schedule, Trigger):
+        if given:
+            raise TimerError(f"the option {min(given)!r} goes with an expression as text, not with {schedule!r:.60}")
+        return schedule
+    if isinstance(schedule, list | tuple):
+        each = [(one, {} if isinstance(one, Trigger) else dict(given)) for one in schedule]
+        return AnyOf(*(_trigger(one, its, default_tz) for one, its in each))
     values = {"tz": default_tz, POSITIONAL: schedule, **given}
     kind = chosen_kind(values, kinds)
     if kind is None:
+        offered = [option for option in choices(kinds) if option.flag]
         raise TimerError(
-            f"give {listed([kind.options[0].noun for kind in kinds], 'or')}, "
-            f"as in {listed([_example(kind.options[0]) for kind in kinds], 'or')}"
+            f"give {listed([option.noun for option in offered], 'or')}, "
+            f"as in {listed([_example(option) for option in offered], 'or')}"
         )
     return kind.from_options(values)
 
@@ -160,7 +177,9 @@ def _kinds(options: Mapping[str, Any]) -> Sequence[type[Trigger]]:
 
 def _example(option: TriggerOption) -> str:
     """An option as it is written in a declaration."""
-    return f'"{option.example}"' if option.name == POSITIONAL else f"{option.name}={option.read(option.example)!r}"
+    value = option.read(option.example)
+    value = value[0] if isinstance(value, list) else value
+    return f'"{value}"' if option.name == POSITIONAL else f"{option.name}={value!r}"
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from scheduler.cli import program
 from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Delivery, Environment, Timer
-from scheduler.core.triggers import Cron, Every
+from scheduler.core.triggers import Every
 from scheduler.errors import TimerError
 from scheduler.formats import timer_columns, timer_lists
+from tests import strategies
 from tests.scheduler.command_line import CLOUD, CommandLine
 
 CSV = """\
@@ -36,18 +37,12 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
-triggers = st.builds(Every, st.integers(5, 10**6)) | st.builds(
-    Cron,
-    st.sampled_from(["0 0 8 ? * MON", "*/5 * * * * ?", "0 0,30 9-17 L * ? 2026-2090"]),
-    st.sampled_from(["Asia/Shanghai", "America/New_York"]),
-    st.sampled_from(["vixie", "quartz"]),
-)
 timers = st.builds(
     Timer,
     # Others are refused when they are added.
     name=texts.map(str.strip).filter(lambda name: is_normalized("NFC", name)),
     function=texts.map(str.strip),
-    trigger=triggers,
+    trigger=strategies.triggers(),
     params=st.dictionaries(texts, json_values, max_size=3),
     environment=st.sampled_from(Environment),
     enabled=st.booleans(),
@@ -56,7 +51,6 @@ timers = st.builds(
     overlap=st.sampled_from(OverlapPolicy),
     delivery=st.sampled_from(Delivery),
     breaker_threshold=st.integers(0, 1_000_000),
-    jitter_s=st.integers(0, 5),
     retries=st.integers(0, 100),
     retry_backoff_s=st.floats(0.001, 86_400),
 )
@@ -138,9 +132,10 @@ def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLin
     for expected in (
         "line 3, cron: minutes, column 3: 75 is out of range",
         "line 4, name: name 'two\\n' has the control character U+000A",
-        "line 6, seconds: expected a whole number, got 'soon'",
+        "line 6, seconds: expected an interval as in 60, 90s, 5m, 2h, 1d or '2 weeks', got 'soon'",
         "line 6, environment: expected production or stage, got 'prodction'",
-        "line 7, cron: a timer has an expression or an interval: fill one of the columns cron and seconds",
+        "line 7, cron: a timer has an expression, an interval, an instant or several triggers: "
+        "fill one of the columns cron, seconds, every, at and any_of",
         "line 8, name: production has 'good' twice, on line 2 too",
         "line 9, params: invalid JSON: ",
     ):
@@ -156,7 +151,8 @@ def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLin
     [
         ("", "the list is empty; its first line names the columns"),
         ("name,functoin,cron\n", "there is no column 'functoin'; did you mean 'function'?"),
-        ("name,function,every,seconds\n", "line 1: the column 'seconds' comes twice"),
+        ("name,function,interval,seconds\n", "line 1: the column 'seconds' comes twice"),
+        ("name,function,every,seconds\nt,f,60,30\n", "the columns seconds and every are both filled"),
         ('name,function\n"x,y\n', "invalid CSV: "),
         ("[\n{", "line 2, column 2: invalid JSON: "),
         ('{"name": "t"}', "expected a JSON array of timers"),

@@ -1,0 +1,146 @@
+"""Instants as people write them: in 20 minutes, tomorrow 9:00, next monday 18:30, 24 Dec 2026 18:00. Pure.
+
+What is relative is read here, what is absolute by dateutil's parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
+
+from dateutil.parser import ParserError, parse
+from dateutil.relativedelta import relativedelta
+
+from ..errors import TimerError
+from .intervals import calendar_interval, read_interval, seconds_of
+from .timestamps import at_wall_time
+
+_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAY_NAME = re.compile(r"(?:(next|this|on)\s+)?(mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\b", re.I)
+_RELATIVE_DAY = re.compile(r"(today|tomorrow)\b", re.I)
+_AT = re.compile(r"[\s,]*(?:at\b)?\s*", re.I)
+_TIME = re.compile(r"\d{1,2}(?::\d{2}){1,2}\s*(?:[ap]\.?m\.?)?|\d{1,2}\s*[ap]\.?m\.?|noon|midnight", re.I)
+_LONGEST = 100
+_EXAMPLES = "write it as in '2026-12-24 18:00', 'in 20 minutes' or 'next monday 9:00'"
+
+
+def read_human(text: str, *, now: datetime, tz: tzinfo) -> datetime:
+    """The instant in UTC that a text names, a wall time of the zone unless it has an offset; TimerError for none.
+
+    A time of day alone, a day of the week and a date without its year are the next ones.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> now = datetime(2026, 12, 1, 10, tzinfo=UTC)  # a Tuesday
+    >>> str(read_human("next monday 9:00", now=now, tz=ZoneInfo("Europe/Berlin")))
+    '2026-12-07 08:00:00+00:00'
+    """
+    said = text.strip()
+    if not said or len(said) > _LONGEST:
+        raise TimerError(f"{text!r:.60} is no time; {_EXAMPLES}", field="at")
+    wall = now.astimezone(tz).replace(tzinfo=None, microsecond=0)
+    found = _delayed(said, now, wall, tz) or _of_day(said, now, wall, tz) or _absolute(said, now, wall, tz)
+    if not 1970 <= found.year <= 2099:
+        raise TimerError(f"{text!r:.60} is outside the years 1970 to 2099", field="at")
+    return found
+
+
+def _delayed(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:
+    """`in 20 minutes` from now; days, weeks, months and years are counted by the calendar."""
+    if not said.lower().startswith("in "):
+        return None
+    try:
+        delay = read_interval(said[3:])
+        counted = calendar_interval(delay)
+        if counted is not None:
+            return _utc(wall + relativedelta(**counted._asdict()), tz)
+        return now.replace(microsecond=0).astimezone(UTC) + timedelta(seconds=seconds_of(delay))
+    except (ValueError, OverflowError):
+        raise TimerError(
+            f"{said!r} is no time; write a delay as in 'in 20 minutes' or 'in 2 days'", field="at"
+        ) from None
+
+
+def _of_day(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:
+    """A time of day, alone or of a day that is named in words; None for another text."""
+    if relative := _RELATIVE_DAY.match(said):
+        first, step = wall.date() + timedelta(days=relative[1].lower() == "tomorrow"), 0
+    elif named := _DAY_NAME.match(said):
+        first = wall.date() + timedelta(days=(_number(named[2]) - wall.weekday()) % 7)
+        step = 7
+        if (named[1] or "").lower() == "next" and first == wall.date():
+            first += timedelta(days=7)
+    else:
+        first, step = wall.date(), 1
+    day = relative or (step == 7 and named) or None
+    rest = _AT.sub("", said[day.end() :] if day else said, count=1)
+    if day and not rest:
+        raise TimerError(f"{said!r} has no time of day; write it as in '{said} 9:00'", field="at")
+    at = _time_of_day(rest)
+    if at is None:
+        if day:
+            raise TimerError(f"{said!r}: {rest!r} is no time of day; write it as in '9:00' or '6 pm'", field="at")
+        return None
+    return _first_after(lambda number: datetime.combine(first + timedelta(days=step * number), at), now, tz, step)
+
+
+def _first_after(wall_of: Callable[[int], datetime], now: datetime, tz: tzinfo, step: int) -> datetime:
+    found = _utc(wall_of(0), tz)
+    return _utc(wall_of(1), tz) if found <= now and step else found
+
+
+def _number(day: str) -> int:
+    return next(number for number, name in enumerate(_WEEK) if name.startswith(day.lower()[:3]))
+
+
+def _time_of_day(text: str) -> time | None:
+    if not _TIME.fullmatch(text):
+        return None
+    words = {"noon": time(12), "midnight": time(0)}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return parse(text, default=datetime(2000, 1, 1)).time()
+    except (ParserError, OverflowError):
+        return None
+
+
+def _absolute(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime:
+    """A date with or without a time of day, by ISO 8601 or else by dateutil's parser."""
+    try:
+        return _utc(datetime.fromisoformat(said), tz)
+    except ValueError:
+        pass
+    midnight = wall.replace(hour=0, minute=0, second=0)
+    read = _parsed(said, midnight)
+    if read != _parsed(said, midnight, day_first=True):
+        raise TimerError(f"{said!r} may be a day and a month, or a month and a day; write 2026-12-24", field="at")
+    # What a text lacks is taken from the default: another default shows what it lacks.
+    other = _parsed(said, datetime(wall.year - 4, wall.month % 12 + 1, wall.day % 28 + 1))
+    if (read.month, read.day) != (other.month, other.day):
+        raise TimerError(f"{said!r} has no day; {_EXAMPLES}", field="at")
+    if read.year == other.year or _utc(read, tz) > now:
+        return _utc(read, tz)
+    return _utc(_parsed(said, midnight.replace(year=wall.year + 1, month=1, day=1)), tz)
+
+
+def _parsed(said: str, default: datetime, *, day_first: bool = False) -> datetime:
+    try:
+        return parse(said, default=default, dayfirst=day_first, tzinfos=_refuse_zone)
+    except TimerError:
+        raise
+    except (ParserError, OverflowError, ValueError, TypeError):
+        raise TimerError(f"{said!r} is no time; {_EXAMPLES}", field="at") from None
+
+
+def _refuse_zone(name: str | None, offset: int | None) -> tzinfo | None:
+    """The zone of an offset; a name such as CST is that of several zones."""
+    if name is None and offset is None:
+        return None
+    if name is None or name in ("UTC", "Z", "GMT"):
+        return timezone(timedelta(seconds=offset or 0))
+    raise TimerError(f"{name} may be one of several zones; write an offset such as +08:00, or give --tz", field="at")
+
+
+def _utc(found: datetime, tz: tzinfo) -> datetime:
+    return (at_wall_time(found, tz) if found.tzinfo is None else found).astimezone(UTC)
