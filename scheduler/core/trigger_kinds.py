@@ -40,7 +40,9 @@ __all__ = [
     "trigger_options",
 ]
 
-TRIGGERS.update({cls.kind: cls for cls in (Cron, Every, Calendrical, At, AnyOf)})
+#: The kinds that are built in; in this order they are offered.
+BUILT_IN: tuple[type[Trigger], ...] = (Cron, Every, Calendrical, At, AnyOf)
+TRIGGERS.update({cls.kind: cls for cls in BUILT_IN})
 
 
 def read_trigger(kind: str, text: str) -> Trigger:
