@@ -1,4 +1,4 @@
-"""The option --all, the processes that run the short suite, and the fixtures that tests of several rooms share."""
+"""The option --all, the processes of the short suite, settings of Hypothesis, and fixtures of several rooms."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import waiting
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Variables that would change what the commands do.
 _PREFIXES = ("SCHEDULER_", "LEANCLOUD_", "LC_")
+#: By default Hypothesis fails an example that takes 0.2 s and examples that are slow to generate, as on a busy machine.
+settings.register_profile("a busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("a busy machine")
 #: Filled by `pytest_collection_modifyitems`, read by `pytest_terminal_summary`.
 _LEFT_OUT = pytest.StashKey[int]()
 

@@ -6,6 +6,7 @@ answered. It imports waitress, and is therefore imported only when a server star
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
@@ -16,8 +17,12 @@ from .routes import PING, match
 #
 # ThreadedTaskDispatcher   add_task, shutdown   overridden; also called by the server and by its channels
 #                          set_thread_count     starts the threads
+#                          active_count         the threads that do not wait for a task
 # HTTPChannel              requests             the task that is added is a channel; it answers `requests[0]` next
 # HTTPRequestParser        path                 without the query, decoded
+
+#: How long new threads may take until they wait for requests; a server starts then, whether they do or not.
+_START_S = 5.0
 
 
 class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
@@ -25,9 +30,9 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 
     def __init__(self, threads: int) -> None:
         super().__init__()
-        self.set_thread_count(threads)
         self._pings = ThreadedTaskDispatcher()
-        self._pings.set_thread_count(1)
+        _start(self, threads)
+        _start(self._pings, 1)
 
     def add_task(self, task: Any) -> None:
         """Queue a connection that has a request."""
@@ -40,6 +45,14 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
         """End the threads."""
         self._pings.shutdown(cancel_pending, timeout)
         return bool(super().shutdown(cancel_pending, timeout))
+
+
+def _start(dispatcher: ThreadedTaskDispatcher, threads: int) -> None:
+    """Start threads and wait until they are idle: waitress warns of a queue where a thread has not begun to wait."""
+    dispatcher.set_thread_count(threads)
+    give_up_at = time.monotonic() + _START_S
+    while dispatcher.active_count and time.monotonic() < give_up_at:
+        time.sleep(0.001)
 
 
 def _is_ping(path: str) -> bool:

@@ -12,6 +12,8 @@ import socket
 import threading
 import time
 
+from tests.waiting import PATIENCE_S
+
 
 class Relay:
     """Listens on a free port of the loopback interface; `server` is a port there, or the path of a Unix socket."""
@@ -51,7 +53,7 @@ class Relay:
 
     def close(self) -> None:
         self._is_over = True
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         for one in (*self._others, self._listener):
             one.close()
         self._selector.close()

@@ -12,7 +12,7 @@ from scheduler.engine import Engine, LeanEngineError
 from scheduler.errors import ArgumentError, ConfigError, StoreError, UnknownFunctionError
 from scheduler.functions.registry import Registry
 from scheduler.testing import ManualScheduler
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def test_timers_fire_while_the_block_lasts() -> None:
     functions.define(called.set, name="call")
     with Scheduler("sqlite://", functions) as scheduler:
         scheduler.add(Timer(name="t", function="call", trigger=Every(1), enabled=True))
-        assert called.wait(10)
+        assert called.wait(PATIENCE_S)
         eventually(lambda: scheduler.history.runs(outcomes=[Outcome.SUCCEEDED]))
     assert not [thread for thread in threading.enumerate() if thread.name == "scheduler"]
 
@@ -99,13 +99,13 @@ def test_stopping_waits_no_longer_than_its_timeout() -> None:
     @functions.define
     def hang() -> None:
         begun.set()
-        release.wait(30)
+        release.wait(PATIENCE_S)
 
     scheduler = Scheduler("sqlite://", functions)
     scheduler.start()
     scheduler.add(Timer(name="t", function="hang", trigger=Every(3600)))
     run_id = scheduler.run("t")
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE_S)
     history = scheduler.history
     scheduler._owns_store = False
     scheduler.stop(timeout_s=0.1)

@@ -20,7 +20,7 @@ from scheduler.store.database import Store
 from scheduler.store.schema import daemons
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 PRODUCTION = Environment.PRODUCTION
 
@@ -420,7 +420,7 @@ def test_stopping_waits_for_runs_in_progress(store: Store) -> None:
     assert thread.is_alive()
     executor.end(task)
     daemon.wake()
-    thread.join(5)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     with store.reading() as connection:
         assert connection.execute(daemons.select()).all() == []

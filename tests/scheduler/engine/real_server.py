@@ -9,6 +9,7 @@ from typing import Any
 
 from scheduler.engine.body import LIMIT_BYTES
 from scheduler.engine.http_server import Capacity, EngineServer
+from tests.waiting import PATIENCE_S
 
 
 @contextlib.contextmanager
@@ -23,4 +24,4 @@ def serving(app: Any, threads: int = 8) -> Iterator[str]:
         yield server.url
     finally:
         server.stop()
-        thread.join(5)
+        thread.join(PATIENCE_S)

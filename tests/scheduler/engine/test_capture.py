@@ -18,7 +18,7 @@ from scheduler.core.log_limits import MAX_LINE_LENGTH
 from scheduler.engine import Engine
 from scheduler.engine.capture import CapturedLine, capturing
 from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, WITH_KEY, Client
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 
 class CapturingClient(Client):
@@ -103,7 +103,7 @@ def test_a_thousand_concurrent_calls_never_mix_their_lines() -> None:
     @engine.define
     def talks(n: int) -> None:
         if n < 500:
-            gate.wait(10)
+            gate.wait(PATIENCE_S)
         for part in range(3):
             sys.stdout.write(f"{n}:")
             sys.stdout.write(f"{part}\n")
@@ -229,7 +229,7 @@ def test_an_abandoned_function_is_still_captured() -> None:
 
     @engine.define
     def slow() -> None:
-        release.wait(5)
+        release.wait(PATIENCE_S)
         print("late")
 
     with client:

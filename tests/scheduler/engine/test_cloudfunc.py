@@ -16,7 +16,7 @@ from scheduler.engine import CloudObject, Engine, LeanCloudError, LeanEngineErro
 from scheduler.errors import ArgumentError, ConfigError, UnknownFunctionError
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import APP_ID, MASTER_KEY, WITH_KEY, Client
-from tests.waiting import slowed
+from tests.waiting import PATIENCE_S, slowed
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def slow_server(head: bytes) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         stop.set()
-        thread.join(2)
+        thread.join(PATIENCE_S)
 
 
 def test_a_slow_server_does_not_hold_a_function(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from scheduler.engine import Engine, LeanCloudError
 from scheduler.errors import ConfigError
 from scheduler.functions.context import TimerCall
 from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, WITH_KEY, Client
+from tests.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_thousand_sessions_never_mix() -> None:
 
     @engine.define
     def sync(n: int) -> Any:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         return [n, engine.current.session_token, engine.current.user, engine.current.request_id]
 
     @engine.define("async")

@@ -18,6 +18,7 @@ from scheduler.engine.environment import variable
 from scheduler.engine.timer_options import TimerOptions
 from scheduler.errors import ArgumentError, DuplicateFunctionError, UnknownFunctionError
 from tests.scheduler.engine.wsgi_client import WITH_KEY, Client
+from tests.waiting import PATIENCE_S
 
 
 def site(environ: Any, start_response: Any) -> list[bytes]:
@@ -148,7 +149,7 @@ def test_start_serves_until_stop(engine: Engine, monkeypatch: pytest.MonkeyPatch
             assert client.post(url, headers=WITH_KEY).json() == {"result": 1}
     finally:
         engine.stop()
-        thread.join(5)
+        thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert Client(engine).call("f").status == 200
 

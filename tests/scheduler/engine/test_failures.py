@@ -14,7 +14,7 @@ from scheduler.engine import Engine, LeanCloudError, LeanEngineError
 from scheduler.engine.failures import failure_of
 from scheduler.errors import ArgumentError
 from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, Client
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 
 class SDK:
@@ -213,8 +213,8 @@ def test_over_the_limit() -> None:
     """The caller gets 503 and code 124 in time; the function may go on, and its end is only logged."""
     engine = Engine(function_limit_s=0.05, hook_limit_s=0.05)
     release = threading.Event()
-    engine.define("hangs")(lambda: release.wait(10))
-    engine.before_save("Todo")(lambda todo: release.wait(10))
+    engine.define("hangs")(lambda: release.wait(PATIENCE_S))
+    engine.before_save("Todo")(lambda todo: release.wait(PATIENCE_S))
     client = Client(engine)
     assert client.call("hangs").failure == (503, 124, "The request timed out on the server.")
     hook = client.post("/1.1/functions/Todo/beforeSave", {"object": {}}, headers=WITH_HOOK_KEY)
@@ -245,7 +245,7 @@ def test_no_worker_free() -> None:
     """With all threads busy, also with abandoned calls, the answer comes at once; ping is always answered."""
     engine = Engine(function_limit_s=0.05, max_concurrency=2)
     release = threading.Event()
-    engine.define("hangs")(lambda: release.wait(10))
+    engine.define("hangs")(lambda: release.wait(PATIENCE_S))
     engine.define("f")(lambda: 1)
     client = Client(engine)
     assert [client.call("hangs").status for _ in range(2)] == [503, 503]

@@ -36,7 +36,9 @@ def engine() -> Engine:
 EXPECTED_ERRORS = ("division by zero", "The result is not JSON: ")
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     method=request_methods,
     path=request_paths,

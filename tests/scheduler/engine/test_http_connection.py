@@ -18,7 +18,7 @@ from scheduler.engine.failures import TOO_LARGE
 from scheduler.engine.http_server import MAX_CONNECTIONS, MAX_HEADER_BYTES, Capacity, EngineServer, _connection_limit
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 LIMIT = 1_000
 HEAD = f"POST /1.1/functions/size HTTP/1.1\nHost: x\nX-LC-Id: {APP_ID}\nX-LC-Key: {APP_KEY}\nOrigin: http://a.example\n"
@@ -32,7 +32,7 @@ def engine() -> Engine:
 
 def connected(url: str) -> socket.socket:
     address = urlsplit(url)
-    return socket.create_connection((address.hostname or "", address.port or 0), timeout=10)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE_S)
 
 
 def wire(text: str) -> bytes:
@@ -106,7 +106,7 @@ def test_a_client_that_disconnects_before_it_is_refused_leaves_nothing_behind(
     monkeypatch.setattr(http_connection.RefusalTask, "execute", gone)
     with serving(engine()) as url, connected(url) as client:
         client.sendall(b"nonsense\r\n\r\n")
-        assert refused.wait(5)
+        assert refused.wait(PATIENCE_S)
         assert read(client) == (b"", b"")
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
@@ -209,10 +209,10 @@ def test_a_request_that_arrives_too_slowly_is_cut(start: str, monkeypatch: pytes
         client.sendall(wire(start))
         began = time.monotonic()
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            while time.monotonic() - began < 10:
+            while time.monotonic() - began < PATIENCE_S:
                 client.sendall(b"x")
                 time.sleep(0.05)
-        assert 0.2 < time.monotonic() - began < 10
+        assert 0.2 < time.monotonic() - began < PATIENCE_S
 
 
 def test_a_client_that_never_reads_its_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +238,7 @@ def test_a_client_that_never_reads_its_answer_is_disconnected(monkeypatch: pytes
         client.sendall(wire("GET /__engine/1/ping HTTP/1.0\n\n"))
         assert b" 200 OK" in read(client)[0]
     server.stop()
-    thread.join(5)
+    thread.join(PATIENCE_S)
     for client in clients:
         client.close()
 
@@ -294,5 +294,5 @@ def test_a_server_listens_at_names_and_at_addresses_of_both_versions(host: str) 
             assert b" 200 OK" in read(client)[0]
     finally:
         server.stop()
-        thread.join(5)
+        thread.join(PATIENCE_S)
     eventually(lambda: not thread.is_alive())

@@ -23,7 +23,7 @@ import pytest
 from scheduler.engine import Engine
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, WITH_HOOK_KEY, WITH_KEY, WITH_MASTER
-from tests.waiting import eventually, slowed
+from tests.waiting import PATIENCE_S, eventually, slowed
 
 GUIDE_CLOUD = """
 from datetime import datetime
@@ -212,7 +212,7 @@ def test_flask_and_bottle_under_the_engine() -> None:
 def raw(url: str, request: str, *, end: bool = False) -> bytes:
     """The server's answer to some bytes, until it closes the connection or sends nothing for 1 s."""
     address = urlsplit(url)
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=1) as connection:
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=slowed(1)) as connection:
         connection.sendall(request.encode("latin-1"))
         if end:
             connection.shutdown(socket.SHUT_WR)
@@ -296,7 +296,7 @@ def test_ping_answers_while_every_function_hangs() -> None:
     """The server has more threads than the engine, so that hung functions never starve ping."""
     engine = Engine(function_limit_s=8.0, max_concurrency=4)
     release = threading.Event()
-    engine.define("hangs")(lambda: release.wait(10))
+    engine.define("hangs")(lambda: release.wait(PATIENCE_S))
     statuses: list[int] = []
 
     def hang(url: str) -> None:
@@ -322,7 +322,7 @@ def test_ping_answers_while_every_page_of_the_site_hangs() -> None:
 
     def site(environ: Any, start_response: Any) -> list[bytes]:
         hanging.release()
-        release.wait(10)
+        release.wait(PATIENCE_S)
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"page"]
 
@@ -331,13 +331,13 @@ def test_ping_answers_while_every_page_of_the_site_hangs() -> None:
         threads = [threading.Thread(target=lambda: pages.append(httpx.get(url).text)) for _ in range(4)]
         for thread in threads:
             thread.start()
-        assert all(hanging.acquire(timeout=5) for _ in range(2))
-        assert httpx.get(url + "/__engine/1/ping", timeout=5).status_code == 200
+        assert all(hanging.acquire(timeout=PATIENCE_S) for _ in range(2))
+        assert httpx.get(url + "/__engine/1/ping", timeout=PATIENCE_S).status_code == 200
         answers = raw(url, "GET //__engine/1.1/ping/ HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
         assert answers.count(b" 200 OK") == 3
         release.set()
         for thread in threads:
-            thread.join(5)
+            thread.join(PATIENCE_S)
     assert pages == ["page"] * 4
 
 

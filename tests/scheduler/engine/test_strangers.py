@@ -30,7 +30,7 @@ from scheduler.engine.request import FORM_LIMIT_BYTES
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.test_http_connection import connected, read, wire
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, WITH_HOOK_KEY, WITH_KEY, WITH_MASTER, Client
-from tests.waiting import eventually, slowed
+from tests.waiting import PATIENCE_S, eventually, slowed
 
 MB = 1024 * 1024
 UNAUTHORIZED = (401, 401, "Unauthorized.")
@@ -335,7 +335,7 @@ def test_an_answer_is_read_as_fast_as_a_request_is_sent(monkeypatch: pytest.Monk
             client.close()
     finally:
         server.stop()
-        thread.join(5)
+        thread.join(PATIENCE_S)
 
 
 def test_a_slow_body_is_cut_by_the_server(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

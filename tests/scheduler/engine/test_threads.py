@@ -14,7 +14,7 @@ from scheduler.engine import Engine
 from scheduler.engine.threads import Pool
 from scheduler.errors import EngineBusyError, FunctionTimedOutError
 from tests.scheduler.engine.wsgi_client import Client
-from tests.waiting import eventually, slowed
+from tests.waiting import PATIENCE_S, eventually, slowed
 
 
 def never() -> None:
@@ -38,12 +38,12 @@ def test_abandoned_work_is_reported_late_and_frees_its_thread() -> None:
     pool, release, late = Pool(1), threading.Event(), threading.Event()
     started = time.monotonic()
     with pytest.raises(FunctionTimedOutError):
-        pool.run(lambda: release.wait(10), 0.05, late=late.set)
+        pool.run(lambda: release.wait(PATIENCE_S), 0.05, late=late.set)
     assert 0.05 <= time.monotonic() - started < slowed(1)
     with pytest.raises(EngineBusyError, match="all 1 workers"):
         pool.run(never, 5, late=never)
     release.set()
-    assert late.wait(2)
+    assert late.wait(PATIENCE_S)
     eventually(lambda: _runs(pool))
 
 
@@ -61,7 +61,7 @@ def test_never_more_threads_than_its_size() -> None:
 
     def caller() -> None:
         try:
-            pool.run(lambda: gate.wait(10), 10, late=never)
+            pool.run(lambda: gate.wait(PATIENCE_S), 10, late=never)
             outcomes.append("ran")
         except EngineBusyError:
             outcomes.append("refused")
@@ -136,7 +136,7 @@ def test_hung_functions_do_not_starve_the_others() -> None:
     """With all but one thread hung, calls are answered; ping is answered even when all hang."""
     engine = Engine(function_limit_s=0.2, max_concurrency=3)
     release = threading.Event()
-    engine.define("hangs")(lambda: release.wait(10))
+    engine.define("hangs")(lambda: release.wait(PATIENCE_S))
     engine.define("f")(lambda: 1)
     client = Client(engine)
     seen: list[Any] = [client.call("hangs").status for _ in range(2)]

@@ -73,6 +73,15 @@ def test_a_method_that_ours_builds_on_has_not_changed(path: str) -> None:
     )
 
 
+def test_a_server_that_is_made_has_idle_threads() -> None:
+    """Else waitress would warn of a queue when the first request came before they had begun to wait."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = bounded_server(lambda *_: [], listener, Capacity(64), of_loop={})
+        assert server.task_dispatcher.active_count == server.task_dispatcher._pings.active_count == 0
+        server.task_dispatcher.shutdown()
+        server.close()
+
+
 def missing(owner: object, names: str) -> str:
     """What the assertion shows when waitress has dropped some of the attributes that ours uses."""
     gone = [name for name in names.split() if not hasattr(owner, name)]
@@ -83,6 +92,7 @@ def test_a_server_has_what_ours_uses(server: Any) -> None:
     """It is made as `create_server` makes one for a socket that listens."""
     assert missing(server, SERVER) == ""
     assert isinstance(server.task_dispatcher, Dispatcher)
+    assert missing(server.task_dispatcher, "active_count set_thread_count") == ""
     options = {"map", "_start", "_sock", "dispatcher", "adj", "bind_socket", "sockinfo"}
     assert options <= inspect.signature(import_module("waitress.server").TcpWSGIServer).parameters.keys()
 

@@ -103,7 +103,9 @@ def test_a_run_whose_worker_is_lost_is_run_again_where_it_must_be(service: Servi
     assert not fleet.end(task.run_id, WORKER, ending())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(verdicts=st.lists(st.sampled_from(list(OUTCOMES)), max_size=6), threshold=st.integers(0, 3))
 def test_endings_move_the_breaker_as_those_of_any_executor_do(
     store: Store, verdicts: list[Verdict], threshold: int

@@ -72,7 +72,9 @@ def prune(rule: Retention) -> int:
     return portions
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     entered=st.lists(st.tuples(st.sampled_from([0, 1, 2, None]), st.sampled_from([1, 29, 31, 90, None])), max_size=25),
     keep_runs=st.integers(0, 4),

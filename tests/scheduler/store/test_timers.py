@@ -27,7 +27,9 @@ def timetable(store: Store) -> TimerTable:
     return TimerTable(store)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     trigger=st.sampled_from([Cron("0 0 8 ? * MON", "America/New_York", "quartz"), Every(77, anchor=START)]),
     environment=st.sampled_from(Environment),

@@ -17,7 +17,7 @@ import pytest
 
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.up_process import Up, children, cli, count_in, count_of, fetch, living, up
-from tests.waiting import eventually, slowed
+from tests.waiting import PATIENCE_S, eventually, slowed
 
 KEYS = {
     "LEANCLOUD_APP_ID": "shop",
@@ -200,7 +200,7 @@ def test_a_second_signal_waits_for_no_request(trees: tuple[Path, Path], tmp_path
         status, stderr = running.stop()
         assert status == 128 + signal.SIGTERM, stderr
         assert time.monotonic() - started < slowed(5)
-        client.join(5)
+        client.join(PATIENCE_S)
 
 
 def _hangs(url: str) -> None:
