@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Run the suite in two processes, and with the slow tests, which mostly wait, in four, unless -n says otherwise.
+    """Run the suite in three processes, and with the slow tests, which mostly wait, in six, unless -n says otherwise.
 
     Chosen files run in this process.
     """
@@ -38,7 +38,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if not is_whole or config.getoption("usepdb") or config.getoption("numprocesses", 0) is not None:
         return
-    config.option.numprocesses = 4 if config.getoption("--all") else 2
+    config.option.numprocesses = 6 if config.getoption("--all") else 3
     if config.option.dist == "no":
         # The tests of a file run one after another, so that few servers are started; idle processes take what is left.
         config.option.dist = "worksteal"

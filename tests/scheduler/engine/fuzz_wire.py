@@ -30,7 +30,7 @@ import httpx
 from scheduler.engine import Engine, init
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, HOOK_KEY, MASTER_KEY, WITH_KEY
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 KEYS = (APP_KEY, MASTER_KEY, HOOK_KEY)
 PATHS = (
@@ -184,7 +184,7 @@ def main() -> int:
     engine.on_login(lambda _: None)
     files = open_files() + 10  # the server's own
     longest, until = 0.0, time.monotonic() + options.seconds
-    with serving(engine, threads=68) as url, httpx.Client(base_url=url, headers=WITH_KEY) as client:
+    with serving(engine, threads=68) as url, httpx.Client(base_url=url, headers=WITH_KEY, timeout=PATIENCE_S) as client:
         attackers = [
             threading.Thread(target=attack, args=(url, options.seed * 1_000 + n, until, seen)) for n in range(20)
         ]

@@ -145,7 +145,7 @@ def test_start_serves_until_stop(engine: Engine, monkeypatch: pytest.MonkeyPatch
     try:
         url = f"http://127.0.0.1:{variable('APP_PORT')}/1.1/functions/f"
         transport = httpx.HTTPTransport(retries=5)
-        with httpx.Client(transport=transport) as client:
+        with httpx.Client(transport=transport, timeout=PATIENCE_S) as client:
             assert client.post(url, headers=WITH_KEY).json() == {"result": 1}
     finally:
         engine.stop()

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, WITH_KEY
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,7 @@ def chunks() -> Iterator[bytes]:
 def test_calls_behind_gunicorn(url: str) -> None:
     """Plain and chunked bodies, HEAD, limits and keep-alive, from workers forked after the engine was loaded."""
     path = url + "/1.1/functions/"
-    with httpx.Client(headers=WITH_KEY) as client:
+    with httpx.Client(headers=WITH_KEY, timeout=PATIENCE_S) as client:
         assert client.post(path + "echo", json={"a": 1}).json() == {"result": {"a": 1}}
         assert client.post(path + "echo", content=chunks()).json() == {"result": {"a": 1}}
         assert client.head(path + "echo").status_code == 200

@@ -170,16 +170,16 @@ def test_the_guides_project_is_served(
     guide: str, path: str, fields: Any, headers: dict[str, str], status: int, answer: dict[str, Any]
 ) -> None:
     """Its functions and hooks answer the guide's curl calls."""
-    response = httpx.post(guide + path, content=json.dumps(fields), headers=headers | JSON)
+    response = httpx.post(guide + path, content=json.dumps(fields), headers=headers | JSON, timeout=PATIENCE_S)
     fields = {key: value for key, value in response.json().items() if key != "requestId"}
     assert (response.status_code, fields) == (status, answer)
 
 
 def test_the_guides_project_keeps_its_pages_and_its_ping(guide: str) -> None:
     """The site answers its paths, the engine those of the platform."""
-    assert httpx.get(guide + "/").text == "a page"
-    assert httpx.get(guide + "/__engine/1/ping").status_code == 200
-    names = httpx.get(guide + "/1.1/functions/_ops/metadatas", headers=WITH_MASTER).json()["result"]
+    assert httpx.get(guide + "/", timeout=PATIENCE_S).text == "a page"
+    assert httpx.get(guide + "/__engine/1/ping", timeout=PATIENCE_S).status_code == 200
+    names = httpx.get(guide + "/1.1/functions/_ops/metadatas", headers=WITH_MASTER, timeout=PATIENCE_S).json()["result"]
     assert {"hello", "log_timer", "__before_save_for_Review", "__on_login__User"} <= set(names)
 
 
@@ -188,7 +188,7 @@ def test_every_method_over_http(method: str) -> None:
     """The server never waits for a body that is not sent."""
     engine = Engine()
     engine.define("f")(lambda: "x" * 100)
-    with serving(engine) as url, httpx.Client(base_url=url, headers=WITH_KEY) as client:
+    with serving(engine) as url, httpx.Client(base_url=url, headers=WITH_KEY, timeout=PATIENCE_S) as client:
         for _ in range(2):
             response = client.request(method, "/1.1/functions/f")
             assert response.status_code == (204 if method == "OPTIONS" else 200)
@@ -204,9 +204,9 @@ def test_flask_and_bottle_under_the_engine() -> None:
         engine = Engine(app)
         engine.define("f")(lambda: 1)
         with serving(engine) as url:
-            assert httpx.post(url + "/form", data={"a": "b"}).text == "b"
-            assert httpx.get(url + "/nothing").status_code == 404
-            assert httpx.post(url + "/1.1/functions/f", headers=WITH_KEY).json() == {"result": 1}
+            assert httpx.post(url + "/form", data={"a": "b"}, timeout=PATIENCE_S).text == "b"
+            assert httpx.get(url + "/nothing", timeout=PATIENCE_S).status_code == 404
+            assert httpx.post(url + "/1.1/functions/f", headers=WITH_KEY, timeout=PATIENCE_S).json() == {"result": 1}
 
 
 def raw(url: str, request: str, *, end: bool = False) -> bytes:
@@ -262,7 +262,7 @@ def test_a_truncated_body_runs_no_function() -> None:
     engine.define("echo")(lambda **params: called.append(params))
     with serving(engine) as url:
         raw(url, (HEAD + 'Content-Length: 100\n\n{"a": 1}').replace("\n", "\r\n"), end=True)
-        assert httpx.get(url + "/__engine/1/ping").status_code == 200
+        assert httpx.get(url + "/__engine/1/ping", timeout=PATIENCE_S).status_code == 200
     assert called == []
 
 
@@ -275,7 +275,7 @@ def test_slow_clients_do_not_block_ping() -> None:
         for connection in slow:
             connection.sendall((HEAD + "Content-Length: 1000\n\n{").replace("\n", "\r\n").encode())
         started = time.monotonic()
-        assert httpx.get(url + "/__engine/1/ping").status_code == 200
+        assert httpx.get(url + "/__engine/1/ping", timeout=PATIENCE_S).status_code == 200
         assert time.monotonic() - started < slowed(2)
         for connection in slow:
             connection.close()
@@ -289,7 +289,10 @@ def test_a_body_of_more_than_20_mb() -> None:
     with serving(engine) as url:
         for more, status in ((0, 200), (1, 413)):
             body = b'{"text":"' + b"x" * (size + more) + b'"}'
-            assert httpx.post(url + "/1.1/functions/size", content=body, headers=WITH_KEY).status_code == status
+            assert (
+                httpx.post(url + "/1.1/functions/size", content=body, headers=WITH_KEY, timeout=PATIENCE_S).status_code
+                == status
+            )
 
 
 def test_ping_answers_while_every_function_hangs() -> None:
@@ -300,7 +303,7 @@ def test_ping_answers_while_every_function_hangs() -> None:
     statuses: list[int] = []
 
     def hang(url: str) -> None:
-        statuses.append(httpx.post(url + "/1.1/functions/hangs", headers=WITH_KEY).status_code)
+        statuses.append(httpx.post(url + "/1.1/functions/hangs", headers=WITH_KEY, timeout=PATIENCE_S).status_code)
 
     with serving(engine, threads=6) as url:
         threads = [threading.Thread(target=hang, args=(url,)) for _ in range(12)]
@@ -308,7 +311,7 @@ def test_ping_answers_while_every_function_hangs() -> None:
             thread.start()
         eventually(lambda: len(statuses), lambda seen: seen == 8)  # those without a free thread are answered at once
         started = time.monotonic()
-        assert [httpx.get(url + "/__engine/1/ping").status_code for _ in range(5)] == [200] * 5
+        assert [httpx.get(url + "/__engine/1/ping", timeout=PATIENCE_S).status_code for _ in range(5)] == [200] * 5
         assert time.monotonic() - started < slowed(2)
         release.set()
         for thread in threads:
@@ -328,7 +331,9 @@ def test_ping_answers_while_every_page_of_the_site_hangs() -> None:
 
     with serving(Engine(site), threads=2) as url:
         pages: list[str] = []
-        threads = [threading.Thread(target=lambda: pages.append(httpx.get(url).text)) for _ in range(4)]
+        threads = [
+            threading.Thread(target=lambda: pages.append(httpx.get(url, timeout=PATIENCE_S).text)) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         assert all(hanging.acquire(timeout=PATIENCE_S) for _ in range(2))

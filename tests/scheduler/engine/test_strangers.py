@@ -113,7 +113,7 @@ def test_a_form_without_credentials_is_short(engine: Engine) -> None:
         start = head("/1.1/functions/size", FORM | {"Transfer-Encoding": "chunked"})
         assert answer(url, start + chunks)[0] == 413
         fields = {"_ApplicationId": APP_ID, "_ApplicationKey": APP_KEY, "text": "x" * 60_000}
-        posted = httpx.post(f"{url}/1.1/functions/size", content=json.dumps(fields), headers=FORM)
+        posted = httpx.post(f"{url}/1.1/functions/size", content=json.dumps(fields), headers=FORM, timeout=PATIENCE_S)
         assert posted.json() == {"result": 60_000}
 
 

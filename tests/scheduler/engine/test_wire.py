@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, WITH_KEY
-from tests.waiting import eventually, slowed
+from tests.waiting import PATIENCE_S, eventually, slowed
 
 CLOUD = f"""
 import asyncio
@@ -169,7 +169,7 @@ def test_a_truncated_request_calls_nothing(server: tuple[str, Path], rest: str, 
     else:
         with connected(url) as connection:
             connection.sendall(wire(HEAD + rest))
-    assert httpx.get(url + "/__engine/1/ping").status_code == 200
+    assert httpx.get(url + "/__engine/1/ping", timeout=PATIENCE_S).status_code == 200
     assert calls(folder) == before
 
 
@@ -184,8 +184,10 @@ def test_slow_clients_do_not_delay_others(server: tuple[str, Path]) -> None:
             connection.sendall(b"{" if number % 2 else b"X-Slow: ")
         started = time.monotonic()
         for _ in range(5):
-            assert httpx.get(url + "/__engine/1/ping").status_code == 200
-            assert httpx.post(url + "/1.1/functions/echo", headers=WITH_KEY).json() == {"result": {}}
+            assert httpx.get(url + "/__engine/1/ping", timeout=PATIENCE_S).status_code == 200
+            assert httpx.post(url + "/1.1/functions/echo", headers=WITH_KEY, timeout=PATIENCE_S).json() == {
+                "result": {}
+            }
         assert time.monotonic() - started < slowed(5)
     finally:
         for connection in slow:
@@ -235,5 +237,5 @@ def test_a_request_cannot_be_hidden_in_another_one(server: tuple[str, Path]) -> 
             "close", "keep-alive"
         ),
     )
-    eventually(lambda: httpx.get(url + "/__engine/1/ping").status_code, lambda seen: seen == 200)
+    eventually(lambda: httpx.get(url + "/__engine/1/ping", timeout=PATIENCE_S).status_code, lambda seen: seen == 200)
     assert calls(folder) <= before + 1
