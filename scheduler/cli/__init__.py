@@ -170,7 +170,9 @@ def _end(status: int | str | None) -> None:
     ]
     # multiprocessing would wait for them.
     multiprocessing = sys.modules.get("multiprocessing")
-    if not running and not (multiprocessing and multiprocessing.active_children()):
+    # The worker of a fleet is done; the interpreter would take another second to take Celery's modules apart.
+    is_worker = "billiard" in sys.modules
+    if not running and not is_worker and not (multiprocessing and multiprocessing.active_children()):
         sys.exit(status)
     with contextlib.suppress(OSError):
         sys.stdout.flush()

@@ -1,18 +1,24 @@
-"""Celery's pool of child processes, with three faults worked around: a dead child, a held queue, a slow end.
+"""Celery's pools of child processes, with three faults worked around: a dead child, a held queue, a slow end.
 
 Named in Celery's settings (broker.py); nothing else imports it.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from typing import Any
 
-from billiard.pool import RUN  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from billiard import pool  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.concurrency import asynpool, prefork  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   billiard.pool.Worker._ensure_messages_consumed(completed)   called when a child ends; on_ready_counter
+#   billiard.pool.Worker._do_exit(pid, exitcode, exc)   the last thing that a child does; on_exit, which may be None
+#   billiard.pool.Supervisor.body() and .close()   the thread that replaces children, by pool._maintain_pool, until
+#       its own `_state` or that of the pool is not RUN
+#   billiard.pool.Pool.Worker and .Supervisor   their classes
 #   celery.concurrency.asynpool.AsynPool.Worker   the class of the pool's children
 #   celery.concurrency.asynpool.AsynPool._track_child_process(proc, hub)   called for each child by
 #       register_with_event_loop; `proc._sentinel_poll` is None once the child's end was seen
@@ -25,9 +31,15 @@ from celery.concurrency import asynpool, prefork  # type: ignore[import-untyped,
 END_WAIT_S = 1.0
 #: How often it checks, and how long the pool tries to get the lock of a queue.
 POLL_S = 0.05
+#: How often a pool with threads looks for children that have died.
+REPLACE_EVERY_S = 0.5
 
 
-class _PoolWorker(asynpool.Worker):  # type: ignore[misc]
+class _ConsumedSoon:
+    """Mixed into the class of a pool's children."""
+
+    on_ready_counter: Any
+
     def _ensure_messages_consumed(self, completed: int) -> bool:
         """Wait until the main process has read all results, for END_WAIT_S: how a run ended is in its row or its notes.
 
@@ -38,6 +50,47 @@ class _PoolWorker(asynpool.Worker):  # type: ignore[misc]
                 return True
             time.sleep(POLL_S)
         return False
+
+
+class _PoolWorker(_ConsumedSoon, asynpool.Worker):  # type: ignore[misc]
+    """A child of a pool with an event loop."""
+
+
+class _ThreadPoolWorker(_ConsumedSoon, pool.Worker):  # type: ignore[misc]
+    """A child of a pool with threads."""
+
+    def _do_exit(self, pid: int, exitcode: int | None, exc: BaseException | None = None) -> None:
+        """End at once after the order to end; Celery's own asks the main process for a signal, and waits a second."""
+        if exitcode or exc is not None:
+            super()._do_exit(pid, exitcode, exc)
+        if self.on_exit is not None:
+            self.on_exit(pid, 0)
+        os._exit(0)
+
+
+class _Supervisor(pool.Supervisor):  # type: ignore[misc]
+    """The thread that replaces children; it ends when the pool closes, Celery's own up to 0.8 s later."""
+
+    def __init__(self, of: Any) -> None:
+        self._is_closed = threading.Event()
+        super().__init__(of)
+
+    def body(self) -> None:
+        try:
+            while not self._is_closed.wait(REPLACE_EVERY_S) and self.pool._state == pool.RUN:
+                self.pool._maintain_pool()
+        except pool.RestartFreqExceeded:
+            self.pool.close()
+            self.pool.join()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._is_closed.set()
+
+    def terminate(self) -> None:
+        super().terminate()
+        self._is_closed.set()
 
 
 class _EventLoopPool(asynpool.AsynPool):  # type: ignore[misc]
@@ -59,6 +112,9 @@ class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
     then, the lock stays held, and no other child gets a task.
     """
 
+    Worker = _ThreadPoolWorker
+    Supervisor = _Supervisor
+
     #: Whether a child was killed that may have held the lock.
     _may_be_locked = False
 
@@ -68,7 +124,7 @@ class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
         try:
             return super()._join_exited_workers(*arguments, **options)
         finally:
-            if self._may_be_locked and self._state == RUN:
+            if self._may_be_locked and self._state == pool.RUN:
                 self._unlock_queue()
 
     def _unlock_queue(self) -> None:

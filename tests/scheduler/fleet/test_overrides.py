@@ -31,6 +31,8 @@ METHODS = {
     "celery.apps.worker:_shutdown_handler": "901e0a5a2b3d",
     # celery_pool.py
     "billiard.pool:Worker._ensure_messages_consumed": "2349f7e1103d",
+    "billiard.pool:Worker._do_exit": "4dcc35c9d032",
+    "billiard.pool:Supervisor.body": "ec928e45b9cd",
     "billiard.pool:Pool._join_exited_workers": "c9b857c8a798",
     "billiard.pool:Pool._help_stuff_finish": "14190e64ebe1",
     "celery.concurrency.asynpool:AsynPool._track_child_process": "18b122697979",
@@ -76,8 +78,9 @@ def test_a_method_that_ours_builds_on_has_not_changed(path: str) -> None:
 
 #: Private attributes that are read, by the class whose source sets them.
 ATTRIBUTES = {
-    "billiard.pool:Worker": "on_ready_counter",
-    "billiard.pool:Pool": "_pool _state _inqueue _join_exited_workers _help_stuff_finish",
+    "billiard.pool:Worker": "on_ready_counter on_exit",
+    "billiard.pool:Supervisor": "pool _state _maintain_pool",
+    "billiard.pool:Pool": "_pool _state _inqueue _join_exited_workers _help_stuff_finish Worker Supervisor",
     "billiard.queues:_SimpleQueue": "_reader _rlock",
     "billiard.pool:ApplyResult": "_worker_lost",
     "celery.concurrency.asynpool:AsynPool": "Worker _sentinel_poll _track_child_process",
@@ -105,7 +108,7 @@ def test_a_class_has_what_ours_uses(path: str) -> None:
 
 def test_the_classes_that_celery_looks_up_are_ours() -> None:
     """Each overrides the class that its library would use in that place."""
-    from billiard.pool import Pool, Worker
+    from billiard.pool import Pool, Supervisor, Worker
     from celery.concurrency import asynpool, prefork
     from celery.worker.consumer import Consumer
     from kombu.transport import pgmq
@@ -115,6 +118,8 @@ def test_the_classes_that_celery_looks_up_are_ours() -> None:
     assert prefork.TaskPool.BlockingPool is Pool
     assert issubclass(asynpool.AsynPool.Worker, Worker)
     assert celery_pool.TaskPool.Pool.Worker is celery_pool._PoolWorker
+    assert (Pool.Worker, Pool.Supervisor) == (Worker, Supervisor)
+    assert celery_pool.TaskPool.BlockingPool.Worker is celery_pool._ThreadPoolWorker
     assert issubclass(celery_consumer.Consumer, Consumer)
     assert pgmq_transport.Transport.Channel is pgmq_transport.Channel
     assert pgmq.Transport.Channel is pgmq.Channel

@@ -119,6 +119,14 @@ def test_a_database_that_stands_still_while_a_worker_connects_again(
         _assert_ends(worker)
 
 
+def test_an_idle_worker_ends_at_once(database: str, tmp_path: Path) -> None:
+    """On SIGTERM: nothing of Celery's shutdown waits for a fixed time."""
+    with worker_on(tmp_path, database, "pgmq://") as worker:
+        since = time.monotonic()
+        assert worker.stop() == 0
+        assert time.monotonic() - since < slowed(2.0)
+
+
 def test_a_worker_goes_on_when_its_database_does(database: str, relay: Relay, tmp_path: Path) -> None:
     """After a stand that is longer than the deadline of a statement, and is logged."""
     url = f"{_through(relay, database)}"
