@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .clock import Clock, ManualClock
-from .core.run import Ending, Run, Task
+from .core.run import Ending, Outcome, Run, Task
 from .core.timer import Environment
 from .daemon.loop import Daemon
 from .executors import Report, outcome
@@ -109,9 +109,18 @@ class ManualScheduler(Scheduler):
         self._settle()
         return super().wait(run_id, timeout_s=timeout_s)
 
-    def runs(self, timer: str | None = None) -> list[Run]:
-        """The runs of one timer or of all, oldest first."""
-        return self.history.runs(timer=timer, limit=100_000)[::-1]
+    def runs(
+        self,
+        timer: str | None = None,
+        environment: Environment | None = None,
+        *,
+        outcomes: Sequence[Outcome] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100_000,
+    ) -> list[Run]:
+        """The latest runs, oldest first, other than those of a Scheduler; the attributes are the same."""
+        return super().runs(timer, environment, outcomes=outcomes, since=since, until=until, limit=limit)[::-1]
 
     def _settle(self) -> None:
         self._manual.wake()

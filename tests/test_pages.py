@@ -13,6 +13,7 @@ from scheduler.core.attributes import ATTRIBUTES
 from scheduler.core.trigger_kinds import TRIGGERS, trigger_options
 from scheduler.project.setting_table import ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS
 from scheduler.project.settings import Settings, read_settings
+from scheduler.service.timers import ManagedTimers
 from tests.imports import ROOT
 from tests.test_documents import blocks_of, text_of
 
@@ -95,8 +96,8 @@ def test_the_names_to_import_are_on_their_page(name: str) -> None:
 def test_the_methods_of_a_scheduler_are_on_the_page() -> None:
     """Each, in the second table."""
     table = text_of("docs/api.md").partition("| a `Scheduler` | does |")[2]
-    public = {name for name in vars(Scheduler) if not name.startswith("_")}
-    assert public == set(re.findall(r"`(?:history\.)?(\w+)[(`]", table)) - {"with", "runs", "run"} | {"run"}
+    public = {name for cls in (Scheduler, ManagedTimers) for name in vars(cls) if not name.startswith("_")}
+    assert public - {"store"} == set(re.findall(r"`(?:history\.|changes\.)?(\w+)[(`]", table)) - {"with", "page"}
 
 
 def test_the_options_of_a_timer_are_on_the_page() -> None:

@@ -24,6 +24,7 @@ from ..core.triggers import FireTimes
 from ..errors import RunError, TimerError
 from ..store.database import Store
 from ..store.rows import NEW_RUN, new_run
+from ..store.runs import of_timer
 from ..store.schema import runs, timers
 from ..store.timers import StoredTimer, TimerTable, stored_timer_of
 from .open_runs import IS_BACKFILLED, WAITS
@@ -152,7 +153,8 @@ def _planned(connection: Connection, stored: StoredTimer, span: TimeRange, now: 
 
 def _fire_times_with_run(connection: Connection, stored: StoredTimer, start: datetime, end: datetime) -> set[int]:
     """The fire times of a span, as stamps, that have a run in the history."""
-    theirs = (runs.c.timer == stored.timer.name) & (runs.c.environment == stored.timer.environment)
+    theirs = of_timer(connection, stored.timer.name, stored.timer.environment)
+    theirs &= runs.c.environment == stored.timer.environment
     in_span = runs.c.fire_at.between(stamp(start), stamp(end))
     query = select(runs.c.fire_at).where(theirs, in_span, or_(runs.c.outcome.is_(None), runs.c.outcome.in_(_RAN)))
     return set(connection.execute(query).scalars())

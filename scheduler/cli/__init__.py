@@ -4,9 +4,10 @@ A command's module is imported when the command is called, so that `scheduler --
 0 done, 1 a run or a function failed, 2 the command could not be carried out; one message on stderr gives the reason.
 
     up.py, worker.py              serving functions and firing timers; a worker of a Celery fleet
-    timers.py                     `timers`: add, list, edit, run …
-    show.py, backfill.py          `timers show`; `timers backfill`
-    transfer.py                   `timers import` and `timers export`
+    timers.py                     `timers`: add, edit, run …
+    list.py, show.py              `timers list`; `timers show`
+    rename.py, backfill.py        `timers rename` and `timers copy`; `timers backfill`
+    transfer.py, apply.py         `timers import` and `timers export`; `timers apply`
     runs.py, logs.py              the history, and what functions printed
     cancel.py, run.py             `runs cancel`; `timers run` and `runs again`
     changes.py                    who changed what; `timers history`
@@ -41,7 +42,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "up": "Serve the functions over HTTP and fire their timers.",
         "worker": "Run functions for the daemons of a store, as part of a Celery fleet.",
-        "timers": "Add, list, show, enable, disable, edit, run, backfill, remove, import and export timers.",
+        "timers": "Add, list, show, enable, disable, edit, run, backfill, remove, import, apply and export timers.",
         "runs": "Show past runs: outcome, lateness and duration; cancel one, run one again.",
         "logs": "Show what functions printed.",
         "changes": "Show who changed timers: when, by what way, what, and why.",

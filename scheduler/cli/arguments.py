@@ -38,6 +38,11 @@ def parse_instant(text: str, tz: str) -> datetime:
     return at_wall_time(instant, zone(tz))
 
 
+def instant_or_none(text: str | None, tz: str) -> datetime | None:
+    """The same of an option that may be left out."""
+    return None if text is None else parse_instant(text, tz)
+
+
 def parse_time_span(start: str | None, end: str | None, tz: str, *, length: timedelta = timedelta(days=1)) -> TimeSpan:
     """The time span of two options, in UTC; by default it begins now and has the given length.
 

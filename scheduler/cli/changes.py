@@ -18,8 +18,8 @@ from ..store.change_history import ChangeFilter, ChangeHistory, ChangeRecord
 from ..store.changes import Way
 from ..store.database import Store
 from ..store.timers import TimerTable
-from .arguments import parse_instant
-from .options import environment_filter, environment_option, json_option, store_option
+from .arguments import instant_or_none
+from .options import environment_filter, environment_option, json_option, since_option, store_option, until_option
 
 _COLUMNS = ("CHANGE", "AT", "BY", "WAY", "TIMER", "WHAT")
 
@@ -28,8 +28,8 @@ _COLUMNS = ("CHANGE", "AT", "BY", "WAY", "TIMER", "WHAT")
 @click.option("--timer", metavar="NAME", help="Changes of one timer only.")
 @click.option("--by", "author", metavar="TEXT", help="Changes whose author has this text in the name.")
 @click.option("--way", type=click.Choice([str(way) for way in Way]), help="Changes made by this way only.")
-@click.option("--since", metavar="INSTANT", help="Changes from this time on, as in 2026-01-05T00:00.")
-@click.option("--until", metavar="INSTANT", help="Changes before this time.")
+@since_option
+@until_option
 @click.option(
     "-n", "--limit", metavar="N", default=20, type=click.IntRange(1, 100_000), help="Most changes shown (default 20)."
 )
@@ -59,8 +59,8 @@ def command(
         environment=environment,
         author=author,
         way=None if way is None else Way(way),
-        since=None if since is None else parse_instant(since, tz),
-        until=None if until is None else parse_instant(until, tz),
+        since=instant_or_none(since, tz),
+        until=instant_or_none(until, tz),
     )
     with project.open_store() as opened:
         records = latest_changes(ChangeHistory(opened), wanted, limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 import click
 
@@ -13,7 +13,8 @@ from ..formats.lines import line_of_run, print_line
 from ..project.project import current_project
 from ..store.log_lines import LineFilter, LinePosition, LogLines
 from ..store.runs import RunHistory
-from .options import environment_filter, json_option, store_option
+from .arguments import instant_or_none
+from .options import environment_filter, json_option, since_option, store_option, until_option
 from .runs import check_timer
 
 #: How often --follow reads new lines.
@@ -28,6 +29,8 @@ _POLL_S = 0.3
 @click.option(
     "--request", "request_id", metavar="ID", help="Lines of one request id only, that of a run or of a client."
 )
+@since_option
+@until_option
 @click.option(
     "-n", "--limit", metavar="N", default=100, type=click.IntRange(1, 100_000), help="Most lines shown (default 100)."
 )
@@ -38,6 +41,8 @@ def command(
     *,
     follow: bool,
     run_id: int | None,
+    since: str | None,
+    until: str | None,
     limit: int,
     store: str | None,
     as_json: bool,
@@ -50,15 +55,18 @@ def command(
 
     Functions print when a timer runs them, and when a client calls them over HTTP.
     """
+    if follow and until is not None:
+        raise click.UsageError("--follow shows new lines, and --until ends before them; leave one of them out")
     project = current_project(store=store)
     tz = zone(project.settings.tz)
+    span = (instant_or_none(since, project.settings.tz), instant_or_none(until, project.settings.tz))
     with project.open_store() as opened:
         if run_id is not None:
-            _print_run(RunHistory(opened), run_id, limit, tz, as_json=as_json)
+            _print_run(RunHistory(opened), run_id, span, limit, tz, as_json=as_json)
             return
         if timer is not None:
             check_timer(opened, timer)
-        wanted = LineFilter(timer, function, environment, request_id)
+        wanted = LineFilter(timer, function, environment, request_id, since=span[0], until=span[1])
         lines, position = LogLines(opened).latest(wanted, limit)
         for line in lines:
             print_line(line, tz, as_json=as_json)
@@ -68,11 +76,25 @@ def command(
             _follow(LogLines(opened), position, wanted, tz, as_json=as_json)
 
 
-def _print_run(history: RunHistory, run_id: int, limit: int, tz: tzinfo, *, as_json: bool) -> None:
+def _print_run(
+    history: RunHistory,
+    run_id: int,
+    span: tuple[datetime | None, datetime | None],
+    limit: int,
+    tz: tzinfo,
+    *,
+    as_json: bool,
+) -> None:
     run = history.run(run_id)
     if run is None:
         raise StoreError(f"there is no run {run_id}; see scheduler runs")
-    for line in history.lines(run_id)[-limit:]:
+    since, until = span
+    lines = [
+        line
+        for line in history.lines(run_id)
+        if (since is None or line.at >= since) and (until is None or line.at < until)
+    ]
+    for line in lines[-limit:]:
         print_line(line_of_run(line, run), tz, as_json=as_json)
 
 

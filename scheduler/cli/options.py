@@ -76,6 +76,18 @@ def served_environment_option(command: F) -> F:
     )(command)
 
 
+def since_option(command: F) -> F:
+    """--since, where a time span restricts what is shown."""
+    return click.option(
+        "--since", metavar="INSTANT", help="From this time on, as in 2026-01-05T00:00 (in the default time zone)."
+    )(command)
+
+
+def until_option(command: F) -> F:
+    """--until, where a time span restricts what is shown."""
+    return click.option("--until", metavar="INSTANT", help="Before this time.")(command)
+
+
 def why_option(command: F) -> F:
     """--why of a change, which is recorded with its author."""
     return click.option("--why", default="", metavar="TEXT", help="Why; `scheduler changes` shows it.")(command)

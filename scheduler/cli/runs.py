@@ -19,8 +19,9 @@ from ..project.suggestions import did_you_mean
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
+from .arguments import instant_or_none
 from .cancel import cancel_run
-from .options import environment_filter, json_option, store_option
+from .options import environment_filter, json_option, since_option, store_option, until_option
 from .run import run_again
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
@@ -46,6 +47,8 @@ class _Runs(click.Group):
     type=click.Choice([str(outcome) for outcome in Outcome]),
     help="Runs with this outcome only; may be repeated.",
 )
+@since_option
+@until_option
 @click.option(
     "-n", "--limit", metavar="N", default=20, type=click.IntRange(1, 100_000), help="Most runs shown (default 20)."
 )
@@ -58,6 +61,8 @@ def command(
     *,
     timer: str | None,
     outcomes: tuple[str, ...],
+    since: str | None,
+    until: str | None,
     limit: int,
     environment: str | None,
     store: str | None,
@@ -73,6 +78,8 @@ def command(
             timer=timer,
             environment=Environment(environment) if environment else None,
             outcomes=[Outcome(outcome) for outcome in outcomes],
+            since=instant_or_none(since, project.settings.tz),
+            until=instant_or_none(until, project.settings.tz),
             limit=limit,
         )
         zones = RunZones(opened, project.settings.tz)
@@ -127,6 +134,11 @@ def _state(run: Run) -> str:
     if run.cancel_requested_at is not None:
         return "cancelling"
     return "running" if run.started_at else "claimed" if run.is_claimed else "waiting"
+
+
+def state(run: Run) -> str:
+    """The outcome of a run, or how far it has come."""
+    return run.outcome or ("running" if run.started_at else "claimed" if run.is_claimed else "waiting")
 
 
 def message(run: Run, tz: tzinfo) -> str:

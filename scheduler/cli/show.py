@@ -38,7 +38,7 @@ def show_timer(*, name: str, count: int, environment: str | None, store: str | N
         entry = TimerTable(opened).get(name, project.environment)
         latest = RunHistory(opened).runs(timer=name, environment=project.environment, limit=count)
     tz = display.zone_of(entry.timer, project.settings.tz)
-    fires = list(islice(_next_fires(entry), count))
+    fires = list(islice(entry.next_fires(datetime.now(UTC)), count))
     if as_json:
         print_json(
             {
@@ -51,14 +51,6 @@ def show_timer(*, name: str, count: int, environment: str | None, store: str | N
     for label, text in _lines(entry, fires, tz):
         click.echo(f"{click.style(label.ljust(_INDENT), bold=True)}{display.plain(text)}")
     _print_runs(latest, tz)
-
-
-def _next_fires(entry: StoredTimer) -> Iterator[datetime]:
-    """The fire time that the store has, which may be overdue, and those to come; none where there is no next one."""
-    fire = entry.next_fire
-    while fire is not None:
-        yield fire
-        fire = entry.timer.schedule.next_fire(max(fire, datetime.now(UTC)))
 
 
 def _lines(entry: StoredTimer, fires: list[datetime], tz: tzinfo) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
-"""scheduler timers: add, list, enable, disable, reset, edit, rm.
+"""scheduler timers: add, enable, disable, reset, edit, rm.
 
-The other subcommands stand in show.py, run.py, backfill.py and transfer.py.
+The other subcommands stand in list.py, show.py, run.py, rename.py, apply.py, changes.py, backfill.py and transfer.py.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from ..core.timer import Environment, Timer, check_new
+from ..core.timer import Timer, check_new
 from ..formats import display
+from ..formats.changes import described
 from ..formats.json import print_json, timer_json
 from ..project.function_check import check_function
 from ..project.project import Project, current_project
@@ -20,20 +21,22 @@ from ..project.serving import outdated_services
 from ..project.suggestions import did_you_mean
 from ..store.changes import Author, Way
 from ..store.statistics import has_live_daemon
+from ..store.timer_apply import Effect, WantedTimer, apply_timers
 from ..store.timers import StoredTimer, TimerTable
+from .apply import apply_list
 from .arguments import parse_params
 from .backfill import backfill_timer
 from .changes import show_history
+from .list import list_timers
 from .options import (
-    environment_filter,
     environment_option,
     json_option,
     max_timers_option,
     store_option,
-    tag_filter,
     target_option,
     why_option,
 )
+from .rename import copy_timer, rename_timer
 from .run import run_timer
 from .show import show_timer
 from .timer_names import store_with_hints
@@ -47,12 +50,9 @@ from .timer_options import (
 )
 from .transfer import export_timers, import_timers
 
-_EXAMPLE = ("timers", "add", "NAME", "--function", "FUNCTION", "--cron", "0 0 8 ? * MON")
-
-
 #: What other programs call a command.
 _OTHER_WORDS = {"remove": "rm", "delete": "rm", "del": "rm", "ls": "list", "create": "add", "pause": "disable"}
-_OTHER_WORDS |= {"resume": "enable", "trigger": "run", "update": "edit"}
+_OTHER_WORDS |= {"resume": "enable", "trigger": "run", "update": "edit", "mv": "rename", "cp": "copy", "sync": "apply"}
 
 
 class _Commands(click.Group):
@@ -74,8 +74,12 @@ def command() -> None:
     """Add, change and run timers."""
 
 
+command.add_command(list_timers)
 command.add_command(show_timer)
 command.add_command(show_history)
+command.add_command(rename_timer)
+command.add_command(copy_timer)
+command.add_command(apply_list)
 command.add_command(backfill_timer)
 command.add_command(run_timer)
 command.add_command(import_timers)
@@ -104,6 +108,7 @@ def by_user(why: str) -> Author:
 @environment_option
 @click.option("--enable", is_flag=True, help="Enable the timer at once.")
 @allow_past_option
+@click.option("--replace", is_flag=True, help="If there is one of that name, make it as given; it keeps its runs.")
 @target_option
 @click.option("--no-check", is_flag=True, help="Do not check the function and its parameters.")
 @max_timers_option
@@ -131,9 +136,18 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         check_function(project, timer, given["target"])
     with project.open_or_create_store() as store:
         quota, by = project.settings.max_timers, by_user(given["why"])
-        (entry,) = TimerTable(store).add([timer], now=_now(), quota=quota, by=by)
+        if given["replace"]:
+            # Whether it is enabled stays as it is, unless --enable is given.
+            applied = apply_timers(store, [WantedTimer(timer, enable)], now=_now(), quota=quota, by=by)
+            entry = TimerTable(store).get(name, project.environment)
+            is_new = any(each.effect is Effect.ADDED for each in applied.differences)
+        else:
+            (entry,), is_new = TimerTable(store).add([timer], now=_now(), quota=quota, by=by), True
         if as_json:
             print_json(timer_json(entry, project.settings.tz))
+        elif not is_new:
+            texts = [described(each.change) for each in applied.differences] or ["unchanged"]
+            click.echo(f"{name}: {display.plain(texts[0])}{_next_fire(entry, project)}")
         else:
             assumed = given["tz"] in (None, "")
             _print_added(entry, project, assumed=assumed, daemon_runs=has_live_daemon(store))
@@ -173,40 +187,6 @@ def _enable_command(timer: Timer, project: Project) -> str:
     # A name may look like an option.
     named = (*options, "--", timer.name) if timer.name.startswith("-") else (timer.name, *options)
     return display.command("timers", "enable", *named)
-
-
-@command.command("list", short_help="List the timers.")
-@environment_filter
-@tag_filter
-@store_option
-@json_option
-def list_timers(environment: str | None, tag: str | None, store: str | None, as_json: bool) -> None:
-    """List the timers with state, next fire time, function and schedule."""
-    project = current_project(store=store, environment=environment)
-    with store_with_hints(project) as opened:
-        entries = TimerTable(opened).list(Environment(environment) if environment else None, tag=tag)
-    if as_json:
-        print_json([timer_json(entry, project.settings.tz) for entry in entries])
-    elif not entries and tag is not None:
-        click.echo(f"no timer has the tag {tag!r}")
-    elif not entries:
-        click.echo("no timers yet; add one with:  " + display.command(*_EXAMPLE))
-    else:
-        columns = ("NAME", "ENVIRONMENT", "STATE", "BREAKER", "NEXT FIRE", "FUNCTION", "FIRES")
-        display.print_table(columns, (_row(entry, project.settings.tz) for entry in entries))
-
-
-def _row(entry: StoredTimer, default_tz: str) -> tuple[str, ...]:
-    timer = entry.timer
-    return (
-        timer.name,
-        timer.environment,
-        entry.state,
-        entry.breaker.state,
-        display.instant(entry.next_fire, display.zone_of(timer, default_tz)),
-        timer.function,
-        str(timer.schedule),
-    )
 
 
 @command.command("enable")

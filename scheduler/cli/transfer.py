@@ -62,14 +62,14 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     project = current_project(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
     settings = project.settings
     timer_list = timer_lists.read(
-        _read_text(file), environment=project.environment, tz=settings.tz, limit_s=settings.limit_s
+        read_text(file), environment=project.environment, tz=settings.tz, limit_s=settings.limit_s
     )
     lines, stored = timer_list.lines, _stored_timers(project)
     problems = [*timer_list.problems, *_duplicates(stored, lines), *_over_quota(stored, lines, settings.max_timers)]
-    of_functions = [] if no_check else _function_problems(project, lines, given["target"], given["stage_source"])
+    of_functions = [] if no_check else function_problems(project, lines, given["target"], given["stage_source"])
     if of_functions:
-        hint = _hint(of_functions, lines, given["stage_source"])
-        raise TimerError(f"{TimerListError(problems + of_functions)}{hint}")
+        text = hint(of_functions, lines, given["stage_source"])
+        raise TimerError(f"{TimerListError(problems + of_functions)}{text}")
     if problems:
         raise TimerListError(problems)
     timers = [replace(timer, enabled=enable or timer.enabled) for timer in timer_list.timers]
@@ -79,7 +79,7 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     _print_zones(lines)
 
 
-def _read_text(file: str) -> str:
+def read_text(file: str) -> str:
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
@@ -91,7 +91,7 @@ def _read_text(file: str) -> str:
         raise TimerError(f"{file}: line {line} is not UTF-8; save the list as UTF-8 (in Excel: CSV UTF-8)") from error
 
 
-def _function_problems(
+def function_problems(
     project: Project, lines: Sequence[Listed], target: str | None, stage_source: str | None
 ) -> list[FileProblem]:
     """The lines whose functions, each in its own environment, are missing or do not take the line's parameters."""
@@ -161,7 +161,7 @@ def _over_quota(stored: Sequence[StoredTimer], lines: Sequence[Listed], quota: i
     return problems
 
 
-def _hint(problems: Sequence[FileProblem], lines: Sequence[Listed], stage_source: str | None) -> str:
+def hint(problems: Sequence[FileProblem], lines: Sequence[Listed], stage_source: str | None) -> str:
     """How to import the list although functions are missing."""
     failed = {problem.line for problem in problems if problem.column in ("function", "params")}
     environments = {listed.values.get("environment") for listed in lines if listed.line in failed}

@@ -9,7 +9,7 @@ from typing import Any
 from ..core.attributes import ATTRIBUTES
 from ..core.trigger_kinds import read_trigger
 from ..store.change_history import ChangeRecord
-from ..store.changes import Action
+from ..store.changes import Action, NewChange
 
 #: The most characters of a value that a line shows.
 _MOST = 80
@@ -27,12 +27,16 @@ def change_text(record: ChangeRecord) -> str:
 
     `changed limit_s 15 → 30, tags … → … (the mail server is slow)`
     """
-    parts = [_action(record), _details(record)]
-    text = " ".join(part for part in parts if part)
+    text = described(record)
     return f"{text} ({record.why})" if record.why else text
 
 
-def _action(record: ChangeRecord) -> str:
+def described(change: ChangeRecord | NewChange) -> str:
+    """What a change does."""
+    return " ".join(part for part in (_action(change), _details(change)) if part)
+
+
+def _action(record: ChangeRecord | NewChange) -> str:
     match record.action:
         case Action.RENAMED:
             return f"renamed from {record.former_name}" + (":" if _details(record) else "")
@@ -42,7 +46,7 @@ def _action(record: ChangeRecord) -> str:
             return action.value
 
 
-def _details(record: ChangeRecord) -> str:
+def _details(record: ChangeRecord | NewChange) -> str:
     before, after = record.before, record.after
     if before is None or after is None:
         return _whole(after or before or {})

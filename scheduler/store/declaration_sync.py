@@ -32,10 +32,11 @@ from .changes import MAX_AUTHOR_LENGTH, Author, Way, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
 from .declarations import DeclarationFault, Declared, DeclaredTimer
+from .quota import check_quota
 from .rows import timer_columns, timer_of
 from .schema import timers
 from .timer_changes import added, edited
-from .timers import check_quota, edited_columns, new_columns, stored_timer_of
+from .timers import edited_columns, new_columns, stored_timer_of
 
 
 class Effect(StrEnum):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from ..core.run import Kind, Line, Outcome, Run
 from ..core.timer import Environment
@@ -19,7 +19,9 @@ from .change_history import former_names
 from .database import Store
 from .pages import Page, end_of_page, first_id_since, looked_at
 from .rows import line_of, run_of
-from .schema import lines, runs
+from .schema import lines, runs, timers
+from .statements import Among
+from .timers import StoredTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,31 @@ class RunHistory:
         return printed if after else printed[::-1]
 
 
+class LatestRuns:
+    """The latest run of each timer, among the latest MAX_LOOKED_AT runs: no index finds the runs of one timer."""
+
+    def __init__(self, store: Store) -> None:
+        with store.reading() as connection:
+            portion = looked_at(connection, runs.c.id, None, has_conditions=True)
+            newest = select(func.max(runs.c.id)).where(portion.condition(runs.c.id))
+            ids = connection.execute(newest.group_by(runs.c.environment, runs.c.timer)).scalars().all()
+            found = [run_of(row) for row in _AMONG.rows(connection, ids)]
+        #: Whether there are older runs, at which this has not looked.
+        self.is_partial = portion.ends_at is not None
+        self._by_name = {(run.environment, run.timer): run for run in found}
+        self._by_id = {run.timer_id: run for run in found if run.timer_id is not None}
+
+    def of(self, entry: StoredTimer) -> Run | None:
+        """The latest run of a timer, under its name or a former one; None where none is among the latest runs."""
+        run = self._by_name.get((entry.timer.environment.value, entry.timer.name))
+        former = self._by_id.get(entry.id)
+        # SQLite gives the id of a removed timer to a new one.
+        return run or (former if former is not None and former.claimed_at >= entry.created_at else None)
+
+
+_AMONG = Among(select(runs), runs.c.id)
+
+
 def _first(connection: Connection, wanted: RunFilter) -> int:
     """An id below which no run is wanted."""
     # A fire time is claimed a little ahead, or later.
@@ -128,8 +155,14 @@ def of_timer(connection: Connection, name: str, environment: str | None) -> Colu
     """The condition that a run is of a timer: under its name, or under one that it had before, until it was renamed."""
     environments = Environment if environment is None else [environment]
     former = [
-        and_(runs.c.timer == earlier, runs.c.environment == str(where), runs.c.claimed_at < stamp(until))
+        and_(runs.c.timer == earlier, runs.c.environment == str(where), _until(name, str(where), until))
         for where in environments
         for earlier, _, until in former_names(connection, name, str(where))
     ]
     return or_(runs.c.timer == name, *former)
+
+
+def _until(name: str, environment: str, renamed_at: datetime) -> ColumnElement[bool]:
+    """The condition that a run was claimed before its timer was renamed, by the clock, or has the timer's id."""
+    its_id = select(timers.c.id).where(timers.c.name == name, timers.c.environment == environment).scalar_subquery()
+    return or_(runs.c.claimed_at <= stamp(renamed_at), runs.c.timer_id == its_id)

@@ -5,13 +5,13 @@ Each change is recorded with its author, see changes.py; `by` is who makes it, N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import randbits
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..core import breaker
@@ -19,12 +19,12 @@ from ..core.breaker import Breaker
 from ..core.timer import Environment, Timer, check_new
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
-from ..errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
-from ..rules import assumed_quota
+from ..errors import DuplicateTimerError, TimerError, UnknownTimerError
 from .changes import Author, record_changes
 from .claimed_fires import claimed_by_name, claimed_until
 from .database import Store
-from .rows import breaker_columns, breaker_of, timer_columns, timer_of
+from .quota import check_quota
+from .rows import BREAKER, breaker_columns, breaker_of, timer_columns, timer_of
 from .schema import runs, timers
 from .statements import Among, Bulk
 from .timer_changes import Edit, added, edited, removed
@@ -51,6 +51,13 @@ class StoredTimer:
         if self.timer.enabled:
             return "enabled" if self.next_fire is not None else "finished"
         return "disabled, no longer declared" if self.has_vanished else "disabled"
+
+    def next_fires(self, now: datetime) -> Iterator[datetime]:
+        """The fire time that the store has, which may be overdue, and those after `now`; none where there is none."""
+        fire = self.next_fire
+        while fire is not None:
+            yield fire
+            fire = self.timer.schedule.next_fire(max(fire, now))
 
 
 class TimerTable:
@@ -176,6 +183,24 @@ class TimerTable:
             Edit(now, by, expected),
         )
 
+    def rename(
+        self,
+        name: str,
+        new_name: str,
+        environment: Environment = Environment.PRODUCTION,
+        *,
+        now: datetime,
+        by: Author | None = None,
+        expected: int | None = None,
+    ) -> StoredTimer:
+        """Give a timer another name; its history, its breaker and what is due stay. A jitter follows from the name."""
+
+        def renamed(connection: Connection, stored: StoredTimer) -> dict[str, Any]:
+            columns = edited_columns(connection, stored, {"name": new_name}, now)
+            return {column: value for column, value in columns.items() if column not in BREAKER}
+
+        return self._change(name, environment, renamed, Edit(now, by, expected))
+
     def reset(
         self,
         name: str,
@@ -221,10 +246,7 @@ class TimerTable:
         with self._store.writing_and_notifying() as connection:
             stored = _get(connection, name, environment, is_locked=True)
             edit.check(connection, stored)
-            # SQLite may give its id to a later timer, which must not get its runs.
-            still_open = (runs.c.timer_id == stored.id) & runs.c.outcome.is_(None)
-            connection.execute(update(runs).where(still_open).values(timer_id=None))
-            connection.execute(delete(timers).where(timers.c.id == stored.id))
+            delete_timer(connection, stored.id)
             record_changes(connection, [removed(stored.timer)], by, now=edit.at)
 
     def _change(
@@ -249,6 +271,14 @@ class TimerTable:
             changed = stored_timer_of(row)
             record_changes(connection, edited(stored, changed), edit.by, now=edit.at)
         return changed
+
+
+def delete_timer(connection: Connection, timer_id: int) -> None:
+    """Delete the row of a timer that is locked."""
+    # SQLite may give its id to a later timer, which must not get its runs.
+    still_open = (runs.c.timer_id == timer_id) & runs.c.outcome.is_(None)
+    connection.execute(update(runs).where(still_open).values(timer_id=None))
+    connection.execute(delete(timers).where(timers.c.id == timer_id))
 
 
 #: Fire times are counted in one run only while they follow one another: not across an edit or a pause.
@@ -297,6 +327,11 @@ def edited_columns(
         raise TimerError(str(error)) from error
     if changes.keys() & {"name", "function"}:
         check_new(timer)
+    if timer.name != stored.timer.name and stored.declared_in is not None and not stored.has_vanished:
+        raise TimerError(
+            f"timer {stored.timer.name!r} is declared with @engine.timer, where its name stands; change it there",
+            field="name",
+        )
     if timer.trigger != stored.timer.trigger or (timer.enabled and not stored.timer.enabled):
         timer = timer.anchored(now)
     first_fire: datetime | None
@@ -344,25 +379,6 @@ def _first_fire(timer: Timer, now: datetime) -> datetime:
     if first_fire is None:
         raise TimerError(f"{timer.schedule} never fires after {now.isoformat(timespec='seconds')}", field="expression")
     return first_fire
-
-
-def check_quota(connection: Connection, wanted: Sequence[Timer], quota: int | None) -> None:
-    """TimerQuotaError where an environment would hold more than `quota` timers; 0 = no limit, None = that of the rules.
-
-    A declared timer that is disabled because it is no longer declared does not count.
-    """
-    quota = assumed_quota() if quota is None else quota
-    if not quota:
-        return
-    for environment in sorted({timer.environment for timer in wanted}):
-        new = sum(timer.environment == environment for timer in wanted)
-        query = select(func.count()).select_from(timers).where(timers.c.environment == environment, _COUNTS)
-        if connection.execute(query).scalar_one() + new > quota:
-            raise TimerQuotaError(environment, quota)
-
-
-#: Whether a timer counts for the quota.
-_COUNTS = or_(timers.c.suspended.is_(None), timers.c.enabled)
 
 
 def _get(connection: Connection, name: str, environment: Environment, *, is_locked: bool = False) -> StoredTimer:

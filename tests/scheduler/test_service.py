@@ -1,15 +1,16 @@
 """Scheduler, the service inside a program; and ManualScheduler, the same for the tests of users."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from scheduler import Cron, Every, Scheduler, Timer
+from scheduler import Cron, Environment, Every, Scheduler, Timer
 from scheduler.core.run import Outcome
 from scheduler.engine import Engine, LeanEngineError
-from scheduler.errors import ArgumentError, ConfigError, StoreError, UnknownFunctionError
+from scheduler.errors import ArgumentError, ConfigError, StoreError, TimerChangedError, UnknownFunctionError
 from scheduler.functions.registry import Registry
 from scheduler.testing import ManualScheduler
 from tests.waiting import PATIENCE_S, eventually
@@ -200,3 +201,51 @@ def test_a_breaker_can_be_tested() -> None:
         is_down = False
         scheduler.advance(minutes=20)
         assert scheduler.runs("sync")[-1].outcome is Outcome.SUCCEEDED
+
+
+def test_timers_are_read_edited_renamed_and_copied() -> None:
+    """As on the command line; every change has an author and a reason."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    registry = Registry()
+    registry.define(lambda to="ann": None, name="greet")
+    with ManualScheduler(registry, now=now) as scheduler:
+        scheduler.add(Timer(name="a", function="greet", trigger=Every(60), enabled=True))
+        read = scheduler.get("a")
+        edited = scheduler.edit("a", limit_s=30, why="it is slow", by="ann", expected=read.revision)
+        assert edited.timer.limit_s == 30
+        with pytest.raises(TimerChangedError, match="changed meanwhile by ann at 2026-01-01"):
+            scheduler.edit("a", retries=1, expected=read.revision)
+        with pytest.raises(ArgumentError, match="superfluous argument 'too'"):
+            scheduler.edit("a", params={"too": 1})
+        with pytest.raises(UnknownFunctionError):
+            scheduler.edit("a", function="gone")
+        scheduler.advance(minutes=2)
+        scheduler.rename("a", "b")
+        scheduler.copy("b", "c", to=Environment.STAGE)
+        scheduler.advance(minutes=1)
+        assert [(entry.timer.name, entry.state) for entry in scheduler.timers()] == [
+            ("b", "enabled"),
+            ("c", "disabled"),
+        ]
+        assert scheduler.next_fires("b", 2) == [now + timedelta(minutes=minutes) for minutes in (4, 5)]
+        assert scheduler.next_fires("c", environment=Environment.STAGE) == []
+        assert [run.timer for run in scheduler.runs("b")] == ["a", "a", "b"]
+        assert len(scheduler.runs("b", since=now + timedelta(minutes=2), until=now + timedelta(minutes=3))) == 1
+        assert [(change.action, change.author, change.why) for change in scheduler.changes.page().items][2:3] == [
+            ("changed", "ann", "it is slow")
+        ]
+
+
+def test_a_list_of_timers_is_applied_all_or_none() -> None:
+    """Functions are checked before anything is changed."""
+    registry = Registry()
+    registry.define(lambda: None, name="f")
+    with ManualScheduler(registry, now=datetime(2026, 1, 1, tzinfo=UTC)) as scheduler:
+        timers = [Timer(name=name, function="f", trigger=Every(60)) for name in "ab"]
+        assert len(scheduler.apply(timers, dry_run=True).differences) == 2
+        assert scheduler.timers() == []
+        scheduler.apply(timers)
+        with pytest.raises(UnknownFunctionError):
+            scheduler.apply([replace(timers[0], retries=1), Timer(name="c", function="g", trigger=Every(60))])
+        applied = scheduler.apply(timers[:1], prune=[Environment.PRODUCTION])
+        assert ([each.effect for each in applied.differences], applied.unchanged) == (["removed"], 1)

@@ -44,7 +44,7 @@ def test_a_timer_is_shown_with_all_that_is_known_of_it(command_line: CommandLine
     assert len(as_json["next_fires"]) == 3
     assert as_json["runs"] == []
     assert command_line.json("timers", "list") == [
-        {name: value for name, value in as_json.items() if name not in ("next_fires", "runs")}
+        {name: value for name, value in as_json.items() if name not in ("next_fires", "runs")} | {"last_run": None}
     ]
 
 

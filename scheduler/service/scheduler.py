@@ -4,42 +4,39 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from .claims.cancellations import request_cancel
-from .claims.requested_runs import Backfill, backfill, request_again, request_run
-from .clock import Clock, SystemClock
-from .core.run import Run
-from .core.timer import Environment, Timer
-from .daemon.events import Listener, combined
-from .daemon.loop import Daemon
-from .errors import ConfigError, StoreError, TimerError
-from .executors import Executor
-from .executors.thread import ThreadExecutor
-from .functions.binding import bind
-from .functions.loading import registry_of
-from .functions.registry import Registry
-from .rules import assumed_zone
-from .store.change_history import ChangeHistory
-from .store.changes import Author, Way
-from .store.database import Store
-from .store.declaration_sync import Change, synchronise
-from .store.declarations import read_declarations
-from .store.retention import KEEP
-from .store.runs import RunHistory
-from .store.timers import StoredTimer, TimerTable
-from .workers.executor import ProcessExecutor
+from ..claims.cancellations import request_cancel
+from ..claims.requested_runs import Backfill, backfill, request_again, request_run
+from ..clock import Clock, SystemClock
+from ..core.run import Outcome, Run
+from ..core.timer import Environment
+from ..daemon.events import Listener, combined
+from ..daemon.loop import Daemon
+from ..errors import ConfigError, StoreError
+from ..executors import Executor
+from ..executors.thread import ThreadExecutor
+from ..functions.binding import bind
+from ..functions.loading import registry_of
+from ..functions.registry import Registry
+from ..store.change_history import ChangeHistory
+from ..store.database import Store
+from ..store.retention import KEEP
+from ..store.runs import RunHistory
+from ..store.timers import TimerTable
+from ..workers.executor import ProcessExecutor
+from .timers import ManagedTimers
 
 if TYPE_CHECKING:
-    from .metrics import Metrics
+    from ..metrics import Metrics
 
 #: How often `wait` reads the run: another daemon may run it, so this process gets no notification of its end.
 _POLL_S = 0.02
 
 
-class Scheduler:
+class Scheduler(ManagedTimers):
     """Timers that fire inside your program, from `start` (or `with`) until `stop`.
 
     `store` is a Store, a path or an address. `functions` is an Engine or a Registry, whose functions run in threads of
@@ -49,10 +46,6 @@ class Scheduler:
     most the latest `keep_runs`, 0 = all. `listener(ended, lines)` is called with the runs and lines that were recorded,
     and `metrics` counts them for Prometheus. `history` reads what has run: `scheduler.history.runs(timer="greeting")`
     returns the latest runs first. `changes` reads who changed what.
-
-    What changes a timer takes `why`, and `by`, the name of who changes it, the user of this program unless given; with
-    `expected`, the revision that the timer had when it was read, it raises TimerChangedError if somebody else has
-    changed it since.
 
     >>> from scheduler.functions import Registry
     >>> from scheduler.timer import Every, Timer
@@ -145,74 +138,6 @@ class Scheduler:
         given = [listener for listener in (self._listener, self._metrics) if listener is not None]
         return combined(*given) if given else None
 
-    def add(self, *timers: Timer, why: str = "", by: str | None = None) -> list[StoredTimer]:
-        """Add timers, all or none; the enabled ones fire from now on.
-
-        If `functions` is an Engine or a Registry, UnknownFunctionError for a timer of another function, and
-        ArgumentError for parameters that its function does not accept.
-        """
-        if self._registry is not None:
-            for timer in timers:
-                bind(self._registry.get(timer.function), timer.params)
-        return self._timetable.add(timers, now=self._clock.now(), quota=self._quota, by=_author(by, why))
-
-    def synchronise(self, environment: Environment = Environment.PRODUCTION) -> list[Change]:
-        """Bring the declared timers (`@engine.timer`) to the store; returns the changes.
-
-        A newly declared timer is added, one whose declaration changed is changed, and one that is no longer declared is
-        disabled, see store/declaration_sync.py. TimerError where one is wrong; then nothing is changed.
-        ConfigError unless `functions` is an Engine or a Registry.
-        """
-        if self._registry is None:
-            raise ConfigError("declared timers are read from an Engine or a Registry; give the Scheduler that")
-        declared = read_declarations(self._registry, environment, assumed_zone())
-        for fault in declared.faults:
-            raise TimerError(str(fault))
-        return synchronise(self.store, declared.timers, environment, now=self._clock.now(), quota=self._quota)
-
-    def timers(self, environment: Environment | None = None) -> list[StoredTimer]:
-        """The timers in the store, of one environment or of all."""
-        return self._timetable.list(environment)
-
-    def enable(
-        self,
-        name: str,
-        environment: Environment = Environment.PRODUCTION,
-        *,
-        why: str = "",
-        by: str | None = None,
-        expected: int | None = None,
-    ) -> StoredTimer:
-        """Have a timer fire from now on."""
-        now = self._clock.now()
-        return self._timetable.enable(name, environment, now=now, by=_author(by, why), expected=expected)
-
-    def disable(
-        self,
-        name: str,
-        environment: Environment = Environment.PRODUCTION,
-        *,
-        why: str = "",
-        by: str | None = None,
-        expected: int | None = None,
-    ) -> StoredTimer:
-        """Stop a timer from firing."""
-        now = self._clock.now()
-        return self._timetable.disable(name, environment, now=now, by=_author(by, why), expected=expected)
-
-    def remove(
-        self,
-        name: str,
-        environment: Environment = Environment.PRODUCTION,
-        *,
-        why: str = "",
-        by: str | None = None,
-        expected: int | None = None,
-    ) -> None:
-        """Delete a timer; its runs are kept."""
-        now = self._clock.now()
-        self._timetable.remove(name, environment, now=now, by=_author(by, why), expected=expected)
-
     def run(
         self,
         name: str,
@@ -235,6 +160,21 @@ class Scheduler:
         RunError for an unknown run, and for one whose timer was removed.
         """
         return request_again(self.store, run_id, now=self._clock.now())
+
+    def runs(
+        self,
+        timer: str | None = None,
+        environment: Environment | None = None,
+        *,
+        outcomes: Sequence[Outcome] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Run]:
+        """The latest runs, newest first; of one timer, one environment, certain outcomes, or a time span only."""
+        return self.history.runs(
+            timer=timer, environment=environment, outcomes=outcomes, since=since, until=until, limit=limit
+        )
 
     def cancel(self, run_id: int) -> Run:
         """Ask that a run ends now; returns it as it is then: one that waits has ended, any other one ends soon.
@@ -268,7 +208,3 @@ def _executor(functions: Any, clock: Clock) -> Executor:
     if isinstance(functions, str):
         return ProcessExecutor(functions, clock=clock)
     return ThreadExecutor(registry_of(functions), clock=clock)
-
-
-def _author(name: str | None, why: str) -> Author:
-    return Author.of_process(Way.LIBRARY, why) if name is None else Author(name, Way.LIBRARY, why)

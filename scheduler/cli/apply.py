@@ -1,0 +1,128 @@
+"""scheduler timers apply: makes the timers of the store as a list says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ..core.timer import Environment
+from ..errors import TimerError
+from ..formats import display, timer_lists
+from ..formats.changes import described
+from ..formats.json import print_json
+from ..formats.timer_lists import TimerListError
+from ..project.project import Project, current_project
+from ..store.changes import Author, Way
+from ..store.database import Store
+from ..store.statistics import has_live_daemon
+from ..store.timer_apply import Applied, Difference, Effect, WantedTimer, apply_timers
+from .options import environment_option, json_option, max_timers_option, store_option, target_option, why_option
+from .transfer import function_problems, hint, read_text
+
+_SIGNS = {Effect.ADDED: ("+", "green"), Effect.CHANGED: ("~", "yellow"), Effect.REMOVED: ("-", "red")}
+
+
+@click.command("apply", short_help="Make the timers as a CSV or JSON list says.")
+@click.argument("file", metavar="FILE|-")
+@click.option("--prune", is_flag=True, help="Remove the timers that the list lacks.")
+@click.option("--dry-run", is_flag=True, help="Print the difference, and change nothing.")
+@environment_option
+@target_option
+@click.option(
+    "--stage-source", metavar="DIR", help="Folder of the functions of environment stage (default: this folder)."
+)
+@click.option("--no-check", is_flag=True, help="Do not check the functions and their parameters.")
+@max_timers_option
+@why_option
+@store_option
+@json_option
+def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json: bool, **given: Any) -> None:
+    """Make the timers of the store as a list says, all of it or nothing; `-` reads the list from stdin.
+
+    A list is as `timers import` reads and `timers export` writes it. A timer that is new is added; one that differs is
+    edited; what a line does not name has its default, but a timer stays enabled or disabled unless its line says which.
+    --prune removes other timers of the environments that the list names, and of --env (default production); timers that
+    functions declare stay.
+    """
+    project = current_project(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
+    settings = project.settings
+    listed = timer_lists.read(
+        read_text(file), environment=project.environment, tz=settings.tz, limit_s=settings.limit_s
+    )
+    of_functions = [] if no_check else function_problems(project, listed.lines, given["target"], given["stage_source"])
+    if problems := [*listed.problems, *of_functions]:
+        text = hint(of_functions, listed.lines, given["stage_source"]) if of_functions else ""
+        raise TimerError(f"{TimerListError(problems)}{text}") if text else TimerListError(problems)
+    wanted = [WantedTimer(line.timer, "enabled" in line.values) for line in listed.lines if line.timer]
+    environments = {project.environment, *(timer.environment for timer, _ in wanted)} if prune else set()
+    by = Author.of_process(Way.COMMAND_LINE, given["why"])
+    with _opened(project, dry_run=dry_run) as store:
+        applied = apply_timers(
+            store,
+            wanted,
+            prune=environments,
+            now=datetime.now(UTC),
+            quota=settings.max_timers,
+            by=by,
+            dry_run=dry_run,
+        )
+        daemon_runs = has_live_daemon(store)
+    if as_json:
+        print_json(_as_object(applied, dry_run=dry_run))
+        return
+    _print(applied, environments, dry_run=dry_run)
+    if not (daemon_runs or dry_run) and any(each.timer.enabled for each in applied.differences):
+        click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
+
+
+@contextmanager
+def _opened(project: Project, *, dry_run: bool) -> Iterator[Store]:
+    """The project's store; one in memory where nothing is to be changed and there is none yet."""
+    is_missing = project.store_file is not None and not project.store_file.exists()
+    if dry_run:
+        with Store("sqlite://") if is_missing else project.open_store() as store:
+            yield store
+    else:
+        with project.open_or_create_store() as store:
+            yield store
+
+
+def _as_object(applied: Applied, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "differences": [
+            {
+                "effect": each.effect,
+                "name": each.timer.name,
+                "environment": each.timer.environment,
+                "before": each.change.before,
+                "after": each.change.after,
+            }
+            for each in applied.differences
+        ],
+        "unchanged": applied.unchanged,
+        "declared": [{"name": timer.name, "environment": timer.environment} for timer in applied.declared],
+    }
+
+
+def _print(applied: Applied, pruned: set[Environment], *, dry_run: bool) -> None:
+    for each in applied.differences:
+        sign, colour = _SIGNS[each.effect]
+        click.echo(click.style(f"{sign} {_line(each)}", fg=colour))
+    counts = {effect: sum(each.effect is effect for each in applied.differences) for effect in Effect}
+    parts = [f"{count:,} {effect}" for effect, count in counts.items() if count or (effect != "removed" or pruned)]
+    would = "would be: " if dry_run else ""
+    click.echo(f"{would}{', '.join(parts)}, {applied.unchanged:,} unchanged")
+    if applied.declared:
+        names = ", ".join(timer.name for timer in applied.declared[:8])
+        more = f" and {len(applied.declared) - 8} more" if len(applied.declared) > 8 else ""
+        click.echo(f"not removed, because functions declare them: {names}{more}", err=True)
+
+
+def _line(each: Difference) -> str:
+    timer = each.timer
+    return display.plain(f"{timer.name} in {timer.environment}: {described(each.change)}")

@@ -1,0 +1,31 @@
+"""How many timers an environment may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, or_, select
+
+from ..core.timer import Timer
+from ..errors import TimerQuotaError
+from ..rules import assumed_quota
+from .schema import timers
+
+
+def check_quota(connection: Connection, wanted: Sequence[Timer], quota: int | None) -> None:
+    """TimerQuotaError where an environment would hold more than `quota` timers; 0 = no limit, None = that of the rules.
+
+    A declared timer that is disabled because it is no longer declared does not count.
+    """
+    quota = assumed_quota() if quota is None else quota
+    if not quota:
+        return
+    for environment in sorted({timer.environment for timer in wanted}):
+        new = sum(timer.environment == environment for timer in wanted)
+        query = select(func.count()).select_from(timers).where(timers.c.environment == environment, _COUNTS)
+        if connection.execute(query).scalar_one() + new > quota:
+            raise TimerQuotaError(environment, quota)
+
+
+#: Whether a timer counts for the quota.
+_COUNTS = or_(timers.c.suspended.is_(None), timers.c.enabled)

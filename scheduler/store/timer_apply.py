@@ -1,0 +1,179 @@
+"""Making the store as a list of timers says: what is added, edited and removed, all of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+
+from ..core.attributes import ATTRIBUTES, Attribute
+from ..core.timer import Environment, Timer
+from ..core.timestamps import EPOCH
+from ..errors import DuplicateTimerError
+from .changes import Author, NewChange, record_changes
+from .claimed_fires import claimed_by_name
+from .database import Store
+from .quota import check_quota
+from .schema import timers
+from .timer_changes import added, edited, removed
+from .timers import StoredTimer, delete_timer, edited_columns, new_columns, stored_timer_of
+
+
+class WantedTimer(NamedTuple):
+    """A timer of a list; `names_state` where the list says whether it is enabled, which is kept otherwise."""
+
+    timer: Timer
+    names_state: bool = True
+
+
+class Effect(StrEnum):
+    """What becomes of a timer."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A timer that the list makes another: as it is then, and the change that is recorded."""
+
+    effect: Effect
+    timer: Timer
+    change: NewChange
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What applying a list does; `unchanged` are as the list has them already.
+
+    `declared` lacks in the list, but stays: its function declares it.
+    """
+
+    differences: tuple[Difference, ...]
+    unchanged: int
+    declared: tuple[Timer, ...] = ()
+
+
+class _UndoneError(Exception):
+    """Ends a transaction whose writes are not wanted."""
+
+
+def apply_timers(
+    store: Store,
+    wanted: Iterable[Timer | WantedTimer],
+    *,
+    prune: Collection[Environment] = (),
+    now: datetime,
+    quota: int | None = None,
+    by: Author | None = None,
+    dry_run: bool = False,
+) -> Applied:
+    """Make the timers of the store as a list has them: all of them, or, if one is refused, none.
+
+    A timer that the list has is added, or edited to be like it; its breaker is closed if anything differs, and an
+    interval is counted on where it is the same. A timer that the list lacks is removed where its environment is in
+    `prune`, unless its function declares it. Under `dry_run` nothing is changed.
+
+    Raises DuplicateTimerError for a list that has a name twice, TimerQuotaError, and TimerError for a timer that never
+    fires again.
+    """
+    listed = [entry if isinstance(entry, WantedTimer) else WantedTimer(entry) for entry in wanted]
+    _check_names(listed)
+    applied = Applied((), 0)
+    try:
+        with store.writing_and_notifying() as connection:
+            store.acquire_mutex(connection)
+            applied = _apply(connection, listed, prune, now, quota)
+            record_changes(connection, [each.change for each in applied.differences], by, now=now)
+            if dry_run:
+                raise _UndoneError
+    except _UndoneError:
+        pass
+    return applied
+
+
+def _check_names(listed: Sequence[WantedTimer]) -> None:
+    seen = set()
+    for timer, _ in listed:
+        if (timer.environment, timer.name) in seen:
+            raise DuplicateTimerError(timer.name, timer.environment)
+        seen.add((timer.environment, timer.name))
+
+
+def _apply(
+    connection: Connection,
+    listed: Sequence[WantedTimer],
+    prune: Collection[Environment],
+    now: datetime,
+    quota: int | None,
+) -> Applied:
+    environments = {*(str(entry.timer.environment) for entry in listed), *map(str, prune)}
+    stored = _locked(connection, environments)
+    named = {(entry.timer.environment, entry.timer.name) for entry in listed}
+    lacking = [entry for key, entry in stored.items() if key not in named and entry.timer.environment in set(prune)]
+    declared = [entry for entry in lacking if entry.declared_in is not None and not entry.has_vanished]
+    # What is removed makes room for what is added.
+    differences = [_removed(connection, entry) for entry in lacking if entry not in declared]
+    new = [entry.timer for entry in listed if (entry.timer.environment, entry.timer.name) not in stored]
+    differences += _added(connection, new, now, quota)
+    changed = []
+    for entry in listed:
+        kept = stored.get((entry.timer.environment, entry.timer.name))
+        if kept is not None:
+            changed += _changed(connection, kept, entry, now)
+    unchanged = len(listed) - len(new) - len(changed)
+    return Applied((*differences, *changed), unchanged, tuple(entry.timer for entry in declared))
+
+
+def _locked(connection: Connection, environments: Collection[str]) -> dict[tuple[Environment, str], StoredTimer]:
+    """The timers of these environments by environment and name; locked in the order of their ids."""
+    query = select(timers).where(timers.c.environment.in_(environments)).order_by(timers.c.id)
+    entries = map(stored_timer_of, connection.execute(query.with_for_update(key_share=True)))
+    return {(entry.timer.environment, entry.timer.name): entry for entry in entries}
+
+
+def _removed(connection: Connection, entry: StoredTimer) -> Difference:
+    delete_timer(connection, entry.id)
+    return Difference(Effect.REMOVED, entry.timer, removed(entry.timer))
+
+
+def _added(connection: Connection, new: Sequence[Timer], now: datetime, quota: int | None) -> list[Difference]:
+    if not new:
+        return []
+    check_quota(connection, new, quota)
+    claimed = claimed_by_name(connection, now)
+    connection.execute(insert(timers), [new_columns(timer, now, claimed) for timer in new])
+    return [Difference(Effect.ADDED, timer, added(timer.anchored(now))) for timer in new]
+
+
+def _changed(connection: Connection, kept: StoredTimer, entry: WantedTimer, now: datetime) -> list[Difference]:
+    changes = _changes(kept.timer, entry)
+    if not changes:
+        return []
+    values = {**edited_columns(connection, kept, changes, now), "revision": timers.c.revision + 1}
+    connection.execute(update(timers).where(timers.c.id == kept.id).values(values))
+    row = connection.execute(select(timers).where(timers.c.id == kept.id)).one()
+    written = stored_timer_of(row)
+    return [Difference(Effect.CHANGED, written.timer, change) for change in edited(kept, written)]
+
+
+def _changes(kept: Timer, entry: WantedTimer) -> Mapping[str, Any]:
+    """The attributes by which a timer differs from that of the list."""
+    wanted = entry.timer if entry.names_state else replace(entry.timer, enabled=kept.enabled)
+    changes = {
+        row.name: getattr(wanted, row.name) for row in ATTRIBUTES if _kept_as(row, wanted) != _kept_as(row, kept)
+    }
+    # An interval without an anchor of its own goes on as it is counted.
+    if wanted.trigger.anchored(EPOCH) != kept.trigger.anchored(EPOCH):
+        changes["trigger"] = wanted.trigger
+    return changes
+
+
+def _kept_as(attribute: Attribute, timer: Timer) -> Any:
+    """The value of an attribute as it comes back from the store."""
+    return attribute.from_store(attribute.to_store(getattr(timer, attribute.name)))
