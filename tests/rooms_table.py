@@ -1,15 +1,26 @@
-"""The tables of rooms in docs/architecture.md, made from rooms.toml: `python -m tests.rooms_table` writes them anew."""
+"""The tables of rooms in docs/architecture.md, from rooms.toml, and docs/files.md, from the first lines of the files.
+
+`python -m tests.rooms_table` writes both anew.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from tests.imports import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
+FILES_PAGE = ROOT / "docs" / "files.md"
 ROOMS: dict[str, Any] = tomllib.loads((ROOT / "tests" / "rooms.toml").read_text(encoding="utf-8"))
+_HEAD = """# Files
+
+What each file holds, room by room. Which room may import which, and which question is answered where, is in
+[architecture.md](architecture.md). `python -m tests.rooms_table` makes this page from the first lines of the files.
+"""
 
 
 def rooms_table(package: str) -> str:
@@ -36,5 +47,29 @@ def with_tables(page: str) -> str:
     return page
 
 
+def files_page() -> str:
+    """Every file of both packages, with the first paragraph of its docstring."""
+    sections = [_HEAD]
+    for package, table in ROOMS.items():
+        folders = [name for name in table["rooms"] if (ROOT / package / name).is_dir()]
+        single = [name for name in table["rooms"] if name not in folders]
+        sections.append(_section(package, [ROOT / package / f"{name}.py" for name in single]))
+        for name in folders:
+            paths = sorted((ROOT / package / name).glob("*.py"))
+            sections.append(_section(f"{package}/{name}", [path for path in paths if path.name != "__init__.py"]))
+    return "\n".join(sections)
+
+
+def _section(title: str, paths: list[Path]) -> str:
+    rows = [f"| `{path.name}` | {_first_paragraph(path)} |" for path in paths]
+    return "\n".join([f"## {title}/", "", "| file | holds |", "|---|---|", *rows, ""])
+
+
+def _first_paragraph(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(docstring.split("\n\n")[0].split()).replace("|", r"\|")
+
+
 if __name__ == "__main__":
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    FILES_PAGE.write_text(files_page(), encoding="utf-8")

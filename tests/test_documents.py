@@ -22,8 +22,8 @@ import pytest
 from scheduler.cli import COMMANDS, program
 from scheduler.core.run import Outcome
 from tests.imports import ROOT, modules
+from tests.rooms_table import FILES_PAGE, files_page, with_tables
 from tests.rooms_table import PAGE as ARCHITECTURE
-from tests.rooms_table import with_tables
 
 PAGES = sorted(
     path.relative_to(ROOT).as_posix() for folder in (".", "docs", "benchmarks") for path in (ROOT / folder).glob("*.md")
@@ -214,6 +214,11 @@ def test_the_tables_of_rooms_are_those_of_the_test_of_layers() -> None:
     """docs/architecture.md shows tests/rooms.toml; `python -m tests.rooms_table` writes it anew."""
     page = ARCHITECTURE.read_text(encoding="utf-8")
     assert with_tables(page) == page
+
+
+def test_the_page_of_files_is_current() -> None:
+    """docs/files.md has the first lines of all files; `python -m tests.rooms_table` writes it anew."""
+    assert files_page() == FILES_PAGE.read_text(encoding="utf-8")
 
 
 def test_the_drawing_of_a_turn_has_the_phases_of_the_daemon() -> None:

@@ -1,4 +1,4 @@
-"""A trigger for APScheduler 3: `scheduler.add_job(report, QuartzTrigger("0 0 8 ? * MON"))`.
+"""A trigger for APScheduler 3: `add_job(report, QuartzTrigger("0 0 8 ? * MON"))`.
 
 The entry point `quartz` of the group apscheduler.triggers makes `add_job(report, "quartz", expression="…")` work too.
 """

@@ -1,6 +1,6 @@
-"""Abandoned runs: how a run ends whose daemon or worker is gone, and which of them run again.
+"""Abandoned runs: ends the runs whose daemon or worker is gone, and enters those again that must be delivered.
 
-It is unknown how far such a run came. Where its timer is `at_least_once`, a new run of the same fire time is entered.
+It is unknown how far such a run came. If its timer is `at_least_once`, a new run of the same fire time is entered.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..store.database import store_of
 from ..store.rows import breaker_columns, breaker_of
 from ..store.schema import runs, timers
 
-#: The most attempts at a fire time that must be delivered, where one daemon after the other dies during the run.
+#: The most attempts at a fire time that must be delivered, if one daemon after the other dies during the run.
 MAX_ATTEMPTS = 5
 
 
@@ -29,20 +29,20 @@ def abandon(
     now: datetime,
     message: str = MESSAGES[Outcome.ABANDONED],
 ) -> Sequence[Row[Any]]:
-    """End open runs as abandoned, and enter those again that must be delivered; returns the rows as they were.
+    """End open runs as abandoned, and enter those again that must be delivered; returns their rows before that.
 
-    Those that somebody has asked to cancel end as cancelled, and are not entered again.
+    A run with a request to cancel it ends as cancelled, and is not entered again.
     """
-    # Timers are locked before runs, and both by id, as everywhere: see leases.py.
+    # Lock timers before runs, and both by id, as in every transaction (leases.py).
     theirs = select(timers).where(timers.c.id.in_(select(runs.c.timer_id).where(which))).order_by(timers.c.id)
     timer_rows = {row.id: row for row in connection.execute(theirs.with_for_update(key_share=True))}
-    # Locked and read again, because a fleet's worker may be about to end them.
+    # Lock and read again, because a fleet's worker may be ending them.
     open_runs = connection.execute(select(runs).where(which).order_by(runs.c.id).with_for_update()).all()
     for row in open_runs:
         outcome = outcome_without_daemon(row)
         end_run(connection, row.id, outcome, now, message if outcome is Outcome.ABANDONED else MESSAGES[outcome])
         timer = timer_rows.get(row.timer_id)
-        # The number is limited, because the run itself may be what kills its daemon.
+        # The number is limited, because the run itself may kill its daemon.
         is_due_again = outcome is Outcome.ABANDONED and row.attempt < MAX_ATTEMPTS
         if is_due_again and timer is not None and timer.delivery == Delivery.AT_LEAST_ONCE:
             _enter_again(connection, row, now)
@@ -56,14 +56,14 @@ def outcome_without_daemon(row: Row[Any]) -> Outcome:
 
 
 def end_run(connection: Connection, run_id: int, outcome: Outcome, now: datetime, message: str) -> None:
-    """End a run that no executor has."""
+    """Write the ending of a run that no executor has."""
     connection.execute(
         update(runs).where(runs.c.id == run_id).values(outcome=outcome, ended_at=stamp(now), message=message)
     )
 
 
 def lose_probes(connection: Connection, timer_rows: Iterable[Row[Any]], now: datetime) -> None:
-    """Let half-open breakers have another probe, because it is unknown how theirs ended; the rows are locked."""
+    """Let half-open breakers have another probe, because the result of theirs is unknown; the rows are locked."""
     for row in timer_rows:
         if row.breaker_state == breaker.BreakerState.HALF_OPEN:
             state = breaker.lose_probe(breaker_of(row), now)

@@ -1,4 +1,4 @@
-"""The writes of one claim: gathered timer by timer, sent as a few statements.
+"""Batch: collects the writes of one claim timer by timer, and sends them as a few statements.
 
 Thousands of timers may be due at the same instant, so a claim does as little as possible for each:
 
@@ -40,7 +40,7 @@ _COALESCED = frozenset({Outcome.SHORT_CIRCUITED.value, Outcome.SKIPPED_OVERLAP.v
 
 
 class Batch:
-    """What a claim at `now` does to the timers that are due by then, or by `until` where it claims ahead."""
+    """The writes of a claim at `now` to the timers that are due by then, or by `until` if it claims ahead."""
 
     def __init__(self, now: datetime, *, owner: int, grace: timedelta, until: datetime | None = None) -> None:
         self._until = until or now
@@ -54,11 +54,11 @@ class Batch:
         self._updates: list[_TimerUpdate] = []
         self._counted: list[tuple[int, int, int]] = []
         self.changes: list[StateChange] = []
-        #: Fire times that do not run, by environment and outcome.
+        #: The number of fire times that do not run, by environment and outcome.
         self.passed_over: Counter[tuple[str, str]] = Counter()
 
     def begin(self, timer: CachedTimer, since: int) -> bool:
-        """Run a timer for which exactly one fire time is due; False where more is due, and `add` has to judge it.
+        """Run a timer that has exactly one due fire time; False if it has more, and `add` has to judge it.
 
         `since` is its next_fire_at. The timer has no open run, its breaker is closed and has counted no failure, and no
         run counts its fire times: nearly every claim of every timer.
@@ -71,7 +71,7 @@ class Batch:
         return True
 
     def add(self, row: Row[Any], timer: CachedTimer, breaker: Breaker, open_runs: int) -> None:
-        """Judge what is due of one timer; `row` has its id, next_fire_at, counter_run_id and counter_outcome."""
+        """Judge the due fire times of one timer; `row` has its id, next_fire_at, counter_run_id and counter_outcome."""
         key = row.next_fire_at, timer.rule
         shared = self._shared.get(key) or self._share(key)
         plan = plan_claim(timer.rule.overlap, breaker, shared.due, open_runs=open_runs)
@@ -108,7 +108,7 @@ class Batch:
                 continue
             fire_at, fire_time = shared.single, shared.due.fire_times[0]
             past_due = fire_time < self._late_before
-            # zip stops at the timers first, so no id is consumed and lost.
+            # zip asks the timers first, so it does not consume an id and lose it.
             for timer, run_id, request in zip(shared.begun, run_ids, request_id, strict=False):
                 _, run_columns, params, limit_s, _ = timer
                 rows.append((run_id, *run_columns, fire_at, fire_at, request, owner, claimed_at))
@@ -132,7 +132,7 @@ class Batch:
         return shared
 
     def _enter(self, update: _TimerUpdate, timer: CachedTimer, run: NewRun) -> None:
-        """Enter a run of a timer, or count it in the run before where both have the same outcome."""
+        """Enter a run of a timer, or count it in the previous run if both have the same outcome."""
         if run.outcome is not None:
             self.passed_over[timer.run_columns[3], run.outcome] += run.count
         if run.outcome in _COALESCED and run.outcome == update.counter_outcome:
@@ -172,20 +172,20 @@ class Batch:
 
 
 class _SharedDue:
-    """What is due of all timers with one rule and one next_fire_at, and those of them that `begin` took."""
+    """The due fire times of all timers with one rule and one next_fire_at, and the timers that `begin` took."""
 
     __slots__ = ("begun", "due", "next_fire_at", "single")
 
     def __init__(self, due: Due) -> None:
         self.due = due
-        #: The fire time in microseconds where exactly one runs and none is misfired, else None.
+        #: The fire time in microseconds if exactly one runs and none is misfired, else None.
         self.single = stamp(due.fire_times[0]) if due.misfired is None and len(due.fire_times) == 1 else None
         self.next_fire_at = stamp_or_none(due.next_fire)
         self.begun: list[CachedTimer] = []
 
 
 class _TimerUpdate:
-    """The new state of a timer that `add` judged: more than its next fire time changes."""
+    """The new state of a timer that `add` judged."""
 
     __slots__ = ("breaker", "counter", "counter_outcome", "counter_run_id", "next_fire_at", "timer_id")
 
@@ -199,11 +199,11 @@ class _TimerUpdate:
     ) -> None:
         self.timer_id, self.next_fire_at, self.breaker = timer_id, next_fire_at, breaker
         self.counter_run_id, self.counter_outcome = counter_run_id, counter_outcome
-        #: The run in which further fire times are counted, where this claim enters it.
+        #: The run in which further fire times are counted, if this claim enters it.
         self.counter: list[Any] | None = None
 
     def end_counter(self) -> None:
-        """Count no further fire times in the run before: another one comes between."""
+        """Count no further fire times in the previous run, because another one follows it."""
         self.counter, self.counter_run_id, self.counter_outcome = None, None, None
 
     def row(self) -> tuple[Any, ...]:
@@ -238,7 +238,7 @@ _ADVANCE = Bulk(
     ("next_fire", "timer"),
 )
 _ADVANCE_ALL = Among(update(timers).values(next_fire_at=bindparam("next_fire")), timers.c.id)
-#: More timers than this with the same next fire time are advanced by one statement.
+#: One statement advances more timers than this that have the same next fire time.
 _TOGETHER = 8
 _UPDATED = ("next_fire_at", "counter_run_id", "counter_outcome", *BREAKER)
 _UPDATE = Bulk(

@@ -1,11 +1,11 @@
-"""Claims: taking due timers exclusively, and recording how their runs ended. A daemon's reads and writes.
+"""Claims: takes due timers exclusively, and records how their runs ended: all reads and writes of a daemon.
 
 Each write is one transaction for everything due, or for all results so far. It begins with a check of the daemon's
 lease; the invariants stand in leases.py. A claim, in order:
 
 1. runs of a claim whose commit was not answered (unknown_commits.py)
 2. waiting runs: further attempts, then manual and queued ones (waiting_runs.py)
-3. timers that are due (batch.py), judged by what their open runs (open_runs.py), breakers and policies say
+3. timers that are due (batch.py), judged by their open runs (open_runs.py), breakers and policies
 4. backfilled runs
 """
 
@@ -40,7 +40,7 @@ from .timer_cache import CachedTimer, TimerCache
 from .unknown_commits import UnknownCommits
 from .waiting_runs import BACKFILLED, QUEUED, RETRIES, begin_waiting
 
-#: The most timers that one claim takes: while they run, the next ones are claimed.
+#: The most timers that one claim takes; while they run, the daemon claims the next ones.
 CLAIM_LIMIT = 500
 #: The most timers that are claimed ahead in one transaction: meanwhile no other program can write to a SQLite file.
 AHEAD_LIMIT = 1_000
@@ -48,7 +48,7 @@ AHEAD_LIMIT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Upcoming:
-    """The earliest instant at which a timer fires or is tried again, and whether runs wait for their turn."""
+    """The earliest instants at which a timer fires and a run is tried again, and whether other runs wait."""
 
     next_due: datetime | None
     has_waiting: bool
@@ -65,18 +65,17 @@ class Upcoming:
 
 
 class Claimed(NamedTuple):
-    """The tasks to run, oldest first, and what there is to claim after them."""
+    """The tasks to run, oldest first, and the upcoming timers after them."""
 
     tasks: list[Task]
     upcoming: Upcoming
 
 
 class Claims:
-    """What the daemon that holds `lease` takes from a store, and writes back.
+    """The claims and records of the daemon that holds `lease`.
 
-    `on_breaker(timer name, before, after)` is called for every breaker that changes its state, and
-    `on_unreadable(timer name, environment, reason)` for the first timer with each reason for which triggers cannot be
-    read here.
+    It calls `on_breaker(timer name, before, after)` for every breaker that changes its state, and
+    `on_unreadable(timer name, environment, reason)` once for each reason why a trigger cannot be read here.
     """
 
     def __init__(
@@ -94,33 +93,33 @@ class Claims:
         self._on_breaker = on_breaker or (lambda *_: None)
         self._cache = TimerCache(on_unreadable or (lambda *_: None))
         self._unknown = UnknownCommits()
-        #: Fire times that did not run, by environment and outcome, since this daemon began.
+        #: The number of fire times that did not run since this daemon began, by environment and outcome.
         self.passed_over: Counter[tuple[str, str]] = Counter()
-        #: Those of the claim whose transaction is open; they count once it is committed.
+        #: The same for the claim whose transaction is open; added once it is committed.
         self._passing_over: Counter[tuple[str, str]] = Counter()
 
-    # What there is to claim
+    # Upcoming timers
 
     def upcoming(self) -> Upcoming:
-        """What there is to claim, and when."""
+        """Read when the next timer, further attempt and waiting run can be claimed."""
         with self._store.reading() as connection:
             upcoming = self._upcoming(connection)
         return replace(upcoming, has_waiting=upcoming.has_waiting or self.has_unknown_claims)
 
     def last_claimed_at(self) -> datetime | None:
-        """When a daemon last claimed a timer of this store; manual runs carry the time of other programs' clocks."""
+        """When a daemon last claimed a timer; ignores manual runs, which have the time of other programs' clocks."""
         latest = select(runs.c.claimed_at).where(runs.c.kind == Kind.SCHEDULED).order_by(runs.c.id.desc()).limit(1)
         with self._store.reading() as connection:
             claimed_at = connection.execute(latest).scalar()
         return instant_or_none(claimed_at)
 
     def preload(self, due_by: datetime, *, limit: int) -> None:
-        """Read timers that are due by then into the cache, so that their first claim need not."""
+        """Read the timers that are due by `until` into the cache, so that their first claim is fast."""
         with self._store.reading() as connection:
             self._due(connection, _DUE, {"now": stamp(due_by), "limit": limit, "without": ""})
 
     def count_due(self, by: datetime, *, most: int) -> int:
-        """The number of timers that are due by then, counted up to `most`."""
+        """The number of timers that are due by `until`, counted up to `most`."""
         with self._store.reading() as connection:
             query = _count(self._readable(_DUE_IDS)) if self._cache.unreadable else _COUNT_DUE
             return int(connection.execute(query, {"now": stamp(by), "most": most}).scalar_one())
@@ -136,11 +135,11 @@ class Claims:
         without: Environment | None = None,
         limit: int = CLAIM_LIMIT,
     ) -> Claimed:
-        """Take what is due at `now`: its runs are written and its next fire times advanced in one transaction.
+        """Claim the timers that are due at `now`: write their runs and next fire times in one transaction.
 
-        Fire times that do not run are recorded with their outcome. `waiting` says whether waiting runs are looked for.
-        `skip_open` leaves out timers with open runs, for a daemon that holds results which are not recorded yet: some
-        of those runs have ended. `without` leaves out the timers of one environment.
+        Fire times that do not run are recorded with their outcome. `waiting` also begins waiting runs. `skip_open`
+        leaves out timers with open runs, for a daemon with unrecorded results: some of those runs have ended. `without`
+        leaves out the timers of one environment.
         """
         self._passing_over.clear()
         with self._store.writing() as connection:
@@ -152,7 +151,7 @@ class Claims:
             tasks += self._claim_due(connection, now, _TAKE_WITHOUT_OPEN if skip_open else _TAKE_DUE, due)
             tasks += self._begin_waiting(connection, BACKFILLED, now) if waiting else []
             upcoming = self._upcoming(connection)
-            # Until the commit is answered, it is not known whether these are ours.
+            # Until the commit is answered, it is unknown whether this daemon has these tasks.
             self._unknown.claimed = tasks
         self._unknown.claimed = []
         self.passed_over.update(self._passing_over)
@@ -161,7 +160,7 @@ class Claims:
     def claim_ahead(
         self, now: datetime, *, until: datetime, without: Environment | None = None, limit: int = AHEAD_LIMIT
     ) -> Claimed:
-        """Take timers that are due by `until`, a later instant, and that can simply run when their time comes.
+        """Claim timers that are due by `until`, a later instant, and whose run no rule can prevent.
 
         That is: no run of the timer is open, its breaker is closed and has counted no failure, and one fire time is
         due. The tasks are handed out at their fire times, or given back by `release`.
@@ -171,7 +170,7 @@ class Claims:
             tasks = self._committed_claims(connection, now)
             due = {"now": stamp(until), "limit": limit, "without": without or ""}
             rows, cached = self._due(connection, _TAKE_PLAIN, due)
-            # After the rows were locked, as in _claim_due.
+            # Only after the rows were locked, as in _claim_due.
             with_open = timers_with_open_runs(connection, [row[0] for row in rows])
             batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace)
             for timer_id, _, since, _ in rows:
@@ -189,9 +188,9 @@ class Claims:
             return requested_cancellations(connection, self._lease.id)
 
     def release(self, tasks: Sequence[Task], now: datetime) -> None:
-        """Undo the claim of tasks that were not handed out: their timers fire at those times after all.
+        """Undo the claim of tasks that were not handed out, so that their timers fire at those times after all.
 
-        Where that would fire later ones twice (releases.py), the claim stays, and the next claim returns the task.
+        If that would fire later ones twice (releases.py), the claim stays, and the next claim returns the task.
         """
         with self._store.writing() as connection:
             self._lease.check(connection)
@@ -199,9 +198,9 @@ class Claims:
         self.recheck(stay)
 
     def give_back(self, tasks: Sequence[Task], now: datetime) -> None:
-        """Give back tasks that have not begun, because this daemon stops; others are told, and may begin them at once.
+        """Give back tasks that have not begun, because this daemon stops; notifies others, which may begin them.
 
-        After an error, pass the same again: what was given back is not touched again.
+        After an error, pass the same tasks again; those already given back are left alone.
         """
         with self._store.writing_and_notifying() as connection:
             self._lease.check(connection)
@@ -209,7 +208,7 @@ class Claims:
         self._unknown.claimed = []
 
     def recheck(self, tasks: Sequence[Task]) -> None:
-        """Let the next claim look up whether tasks that were not handed out are still this daemon's."""
+        """Have the next claim check whether this daemon still has these tasks, which were not handed out."""
         self._unknown.claimed = [*self._unknown.claimed, *tasks]
 
     @property
@@ -218,7 +217,7 @@ class Claims:
         return bool(self._unknown.claimed)
 
     def _committed_claims(self, connection: Connection, now: datetime) -> list[Task]:
-        """The tasks of claims whose commit was not answered, and that are in the store; none of them has begun."""
+        """The tasks, in the store, of claims whose commit was not answered; none of them has begun."""
         tasks: list[Task] = []
         committed = self._unknown.committed_claims(connection, self._lease.id)
         to_cancel = requested_cancellations(connection, self._lease.id) if committed else ()
@@ -245,11 +244,11 @@ class Claims:
         rows, cached = self._due(connection, query, parameters)
         if not rows:
             return []
-        # A race: open runs are counted after the rows were locked, not before. In between, another daemon may have
-        # claimed a timer of these and entered a run.
+        # A race: count open runs only after the rows are locked, because another daemon may have claimed one of these
+        # timers in between and entered a run.
         open_runs = count_overlaps(connection, [row[0] for row in rows])
         batch = Batch(now, owner=self._lease.id, grace=self._grace)
-        # Nearly every timer simply runs. The others are read once more, with the columns to judge them by.
+        # Nearly every timer simply runs. Read the others again, with the columns to judge them by.
         to_judge = [
             timer_id
             for timer_id, _, since, is_plain in rows
@@ -265,7 +264,7 @@ class Claims:
     def _due(
         self, connection: Connection, query: Select[Any], parameters: Mapping[str, Any]
     ) -> tuple[Sequence[Any], Mapping[int, CachedTimer]]:
-        """The rows of a query for due timers, and the timers by id; without those that cannot be read here."""
+        """The rows of a query for due timers, and the timers by id; without timers that cannot be read here."""
         rows: Sequence[Any] = connection.execute(self._readable(query), parameters).all()
         cached = self._cache.read(connection, rows)
         if self._cache.unreadable:
@@ -273,7 +272,7 @@ class Claims:
         return rows, cached
 
     def _readable(self, query: Select[Any]) -> Select[Any]:
-        """A query for timers without those whose triggers cannot be read here: they stay due, for other daemons."""
+        """A query without the timers whose triggers cannot be read here: they stay due, for other daemons."""
         if not self._cache.unreadable:
             return query
         unreadable = self._store.list_parameter(sorted(self._cache.unreadable))
@@ -287,10 +286,10 @@ class Claims:
     # Recording
 
     def record(self, ended: Sequence[tuple[Task, Ending]], printed: Sequence[Line] = ()) -> None:
-        """Write how runs ended and what they printed, and move their breakers, in one transaction.
+        """Write the endings and the lines of runs, and move breakers, in one transaction.
 
-        After a StoreUnavailableError, pass the same again, followed by what has come in since: nothing is written
-        twice, even where the transaction was committed but not answered.
+        After a StoreUnavailableError, pass the same again, followed by newer results: nothing is written twice, even if
+        the transaction was committed but not answered.
         """
         changes: list[StateChange] = []
         with self._store.writing() as connection:
@@ -305,7 +304,7 @@ class Claims:
         self._report_breakers(changes)
 
     def forget_unknown_commits(self) -> None:
-        """After the lease was lost: another daemon has taken over the committed runs."""
+        """Forget them after the lease was lost, because another daemon has taken over the committed runs."""
         self._unknown = UnknownCommits()
 
     def _report_breakers(self, changes: Iterable[StateChange]) -> None:
@@ -314,7 +313,7 @@ class Claims:
                 self._on_breaker(name, before, after)
 
 
-#: Whether nothing but its fire times decides what a claim does to a timer that has no open run.
+#: Whether a timer without an open run simply runs: its breaker is closed, and no run counts its fire times.
 _IS_PLAIN = (
     (timers.c.breaker_state == breaker.BreakerState.CLOSED)
     & (timers.c.consecutive_failures == 0)
@@ -327,8 +326,8 @@ _DUE = (
     .order_by(timers.c.next_fire_at)
     .limit(bindparam("limit"))
 )
-# Not in the order of ids, so it must not wait for a lock (leases.py, 5): SKIP LOCKED leaves a timer that another daemon
-# is claiming to that daemon.
+# Not in the order of ids, so it must not wait for a lock (leases.py, 5): SKIP LOCKED skips a timer that another daemon
+# is claiming.
 _TAKE_DUE = _DUE.with_for_update(skip_locked=True, key_share=True)
 _TAKE_WITHOUT_OPEN = _TAKE_DUE.where(~exists().where(runs.c.timer_id == timers.c.id, COUNTS_AS_OVERLAP))
 _TAKE_PLAIN = _TAKE_DUE.where(_IS_PLAIN)
@@ -340,7 +339,7 @@ def _count(query: Select[Any]) -> Select[Any]:
 
 
 _COUNT_DUE = _count(_DUE_IDS)
-#: A timer as it is now, as the cache has it: id:revision.
+#: The current revision of a timer in the format of the cache: id:revision.
 _REVISION = cast(timers.c.id, Text) + ":" + cast(timers.c.revision, Text)
 #: The columns needed to judge a timer that cannot simply run, in order of next_fire_at.
 _JUDGED = Among(

@@ -1,14 +1,14 @@
-"""Leases: a daemon's row says until when it counts as alive; when it is dead, others take over its open runs.
+"""Leases: a daemon's row says until when it counts as alive; other daemons take over the open runs of a dead one.
 
 Every file of this folder relies on these invariants:
 
 1. A fire time is claimed once. The transaction that inserts its run also advances the timer's `next_fire_at`, and holds
    the timer's row, or, on SQLite, the only write lock.
-2. A run that goes on has one owner, `runs.owner`, the random id of a daemon, never used twice. Only its owner ends it,
+2. A run in progress has one owner, `runs.owner`, the random id of a daemon, never used twice. Only its owner ends it,
    or a daemon that takes over from its owner, or, in a fleet, the worker named in `runs.worker`.
 3. A daemon's transaction that writes begins with `Lease.check`, which locks its row in `daemons`. A takeover locks the
-   same row, skips it when it is locked, and removes it. So a daemon that was taken for dead cannot write any more, and
-   one that is writing is not taken for dead. Three writes do not check the lease: they change no run that has an owner.
+   same row, skips it when it is locked, and removes it. So a daemon that counted as dead cannot write any more, and one
+   that is writing does not count as dead. Three writes do not check the lease: they change no run that has an owner.
    `Retention.prune` deletes ended runs, `TimerTable.recompute_next_fires` and `ZoneChanges.check` update timers.
 4. What ends a run names its owner and an open run in the WHERE clause, so a result that comes too late changes nothing.
 5. Locks are taken in this order, so that no two transactions wait for each other: daemons, timers by id, runs by id.
@@ -39,16 +39,16 @@ from .open_runs import WITH_TIMER
 from .processes import is_gone, own_identity
 from .session_lock import SessionLock
 
-#: The end of a lease whose daemon has left, but left runs of a fleet behind for another daemon to adopt.
+#: The end of the lease of a daemon that has left, and whose runs in a fleet another daemon is to adopt.
 GIVEN_UP = 0
 
-#: How often a daemon checks the others: with a server, where a lost session shows at once; and without, by their rows.
+#: How often a daemon checks the others: with a server, by their locks; without one, by their rows.
 CHECK_LOCKS_EVERY_S, CHECK_ROWS_EVERY_S = 1.0, 2.5
-#: How often a daemon without others checks for one; on SQLite, a new one is noticed by the change to the file.
+#: How often a daemon that is alone checks for others; on SQLite, the change to the file also shows a new one.
 CHECK_ALONE_EVERY_S = 30.0
-#: A daemon without a lock may be about to connect again, so it is checked again after this time.
+#: After this time, a daemon without a lock is checked again, because it may be reconnecting.
 CHECK_SUSPECTS_S = 0.1
-#: After an outage of the server, this many checks pass before a daemon without a lock is suspected.
+#: After an outage of the server, a daemon without a lock is suspected only after this many checks.
 CHECKS_OF_GRACE = 2
 
 
@@ -67,11 +67,11 @@ class Lease:
         #: The environments whose functions run in a fleet.
         self._fleet = frozenset(fleet)
         self._session_lock = session_lock or SessionLock(store)
-        #: Random, and new for each registration, so that no daemon is ever mistaken for another.
+        #: Random, and new for each registration, so that two daemons never have the same id.
         self.id = 0
         #: Daemons that held no lock at the last check.
         self._suspects: set[int] = set()
-        #: By daemon, the end of its lease as it was last seen, and for how long it has been seen so, in seconds.
+        #: By daemon, the last seen end of its lease, and for how many seconds it has not changed.
         self._seen: dict[int, tuple[int, float]] = {}
         self._looked_at = 0.0
         #: The number of other daemon rows, including dead ones not yet removed.
@@ -80,7 +80,7 @@ class Lease:
 
     @property
     def renew_every_s(self) -> float:
-        """How often to renew the lease; an idle daemon wakes for little else."""
+        """How often to renew the lease."""
         return self._store.lease.total_seconds() / self._store.lease_renewals
 
     @property
@@ -98,7 +98,7 @@ class Lease:
         return bool(self._suspects)
 
     def register(self, now: datetime, wake_port: int) -> None:
-        """Enter this process as a daemon of the store, with a lease; the others are notified and share with it."""
+        """Enter this process as a daemon of the store, with a lease, and notify the others, which share with it."""
         self.id = secrets.randbits(62)
         self._session_lock.hold_lock(self.id)
         with self._store.writing_and_notifying() as connection:
@@ -116,14 +116,14 @@ class Lease:
             )
 
     def renew(self, now: datetime) -> None:
-        """Extend the lease; LeaseLostError when another daemon has taken over already."""
+        """Extend the lease; LeaseLostError if another daemon has taken over already."""
         renewed = update(daemons).where(daemons.c.id == self.id).values(lease_until=stamp(now + self._store.lease))
         with self._store.writing() as connection:
             if connection.execute(renewed).rowcount == 0:
                 raise LeaseLostError(_LOST)
 
     def leave(self, now: datetime) -> None:
-        """Give up the lease; runs that are still open are abandoned, except those of a fleet, which go on."""
+        """End the lease; open runs are abandoned, except those of a fleet, which go on."""
         with self._store.writing() as connection:
             mine = _locked(connection, [self.id])
             goes_on = exists().where(_open_runs_of([self.id]), runs.c.environment.in_(self._fleet))
@@ -135,14 +135,14 @@ class Lease:
                 _remove(connection, mine, now)
 
     def hold_lock(self) -> None:
-        """Hold the daemon's lock on the server; take it again after an outage, when the others need time to do so."""
+        """Hold the daemon's lock on the server; after an outage, take it again, and give other daemons time to."""
         if self._session_lock.hold_lock(self.id):
             self._grace_checks = CHECKS_OF_GRACE
 
     def check(self, connection: Connection) -> None:
-        """Within a transaction: LeaseLostError when this daemon's lease was taken over.
+        """Within a transaction: LeaseLostError if another daemon has taken over this lease.
 
-        Until the transaction ends, no other daemon can take its runs over (invariant 3).
+        Until the transaction ends, no other daemon can take over its runs (invariant 3).
         """
         if connection.execute(_MINE, {"daemon": self.id}).scalar() is None:
             raise LeaseLostError(_LOST)
@@ -151,7 +151,7 @@ class Lease:
         """Take over from dead daemons: adopt their runs in a fleet that is also this daemon's, abandon the others.
 
         A daemon is dead when its process on this machine is gone, its lease ran out, or it holds no lock. Raises
-        LeaseLostError where there is one to take over from, but this daemon's own lease was taken over.
+        LeaseLostError if there is one to take over from, but this daemon's own lease was taken over.
         """
         with self._store.reading() as connection:
             others = connection.execute(select(daemons).where(daemons.c.id != self.id)).all()
@@ -165,29 +165,29 @@ class Lease:
             return TakenOver([], [])
         with self._store.writing() as connection:
             self.check(connection)
-            # A daemon that has renewed its lease since it was read above is alive after all.
+            # A daemon that has renewed its lease since the read above is alive after all.
             rows = [row for row in _locked(connection, dead) if row.lease_until == dead[row.id]]
             adopted = [task for row in rows for task in self._adopt(connection, row)]
             return TakenOver(_remove(connection, rows, now), adopted)
 
     def _adopt(self, connection: Connection, dead: Row[Any]) -> list[Task]:
-        """Become the owner of a dead daemon's open runs in the fleets that this daemon has, too."""
+        """Become the owner of a dead daemon's open runs in the fleets that this daemon has too."""
         ours = self._fleet & set(dead.fleet.split(","))
         if not ours:
             return []
         theirs = _open_runs_of([dead.id]) & runs.c.environment.in_(ours)
         rows = connection.execute(WITH_TIMER.where(theirs)).all()
-        # Runs whose timer was removed are left to be abandoned.
+        # Runs whose timer was removed are not adopted, but abandoned.
         has_timer = runs.c.timer_id.in_(select(timers.c.id))
         connection.execute(update(runs).where(theirs, has_timer).values(owner=self.id))
         late = GRACE / timedelta(microseconds=1)
         return [task_of(row, past_due=row.claimed_at - row.fire_at > late) for row in rows]
 
     def _note_leases(self, others: Sequence[Row[Any]], monotonic: float) -> None:
-        """Note for how long, by this process's own clock, each lease has not been renewed.
+        """Note how long each lease has not been renewed, by this process's own clock.
 
-        The time between two checks counts up to a bound: when this daemon could not look, because the store was locked
-        or the machine stood still, the others could not renew.
+        The time between two checks counts up to a bound: while the store was locked or the machine suspended, this
+        daemon could not check, and the others could not renew.
         """
         every_s = CHECK_LOCKS_EVERY_S if self._store.has_server else CHECK_ROWS_EVERY_S
         passed_s = min(monotonic - self._looked_at, CHECKS_OF_GRACE * every_s)
@@ -201,7 +201,7 @@ class Lease:
         }
 
     def _is_dead(self, row: Row[Any], without_lock: set[int]) -> bool:
-        # Containers may share a host name and not see each other's processes, so where there is a lock it decides.
+        # Containers may share a host name without seeing each other's processes, so a lock decides if there is one.
         is_conclusive = self._store.is_on_one_machine or row.id in without_lock
         if is_conclusive and is_gone(row.host, row.pid, row.process_started):
             return True
@@ -210,7 +210,7 @@ class Lease:
         return self._has_run_out(row) or row.id in without_lock & self._suspects
 
     def _has_run_out(self, row: Row[Any]) -> bool:
-        """By how long the lease was seen without a renewal, never by the time in the row.
+        """Whether a lease was not renewed for its length, as seen from here; the time in the row does not count.
 
         The clocks of two machines may differ by more than a lease, and the clock of one may be set.
         """
@@ -224,7 +224,7 @@ _LOST = "this daemon's lease ran out, and its runs were taken over"
 
 
 def _locked(connection: Connection, daemon_ids: Collection[int]) -> list[Row[Any]]:
-    """The rows of daemons, locked, except of those that have a transaction open."""
+    """Lock and return the rows of daemons, except those with an open transaction."""
     rows = select(daemons).where(daemons.c.id.in_(daemon_ids)).with_for_update(skip_locked=True)
     return list(connection.execute(rows))
 

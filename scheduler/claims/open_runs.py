@@ -1,12 +1,12 @@
-"""Open runs: rows without an outcome. Which of them keep their timer from firing again while they go on or wait.
+"""Open runs: rows without an outcome, and which of them block the next fire of their timer.
 
     owner   due_at   an open run that
-    set     any      goes on: a daemon or a fleet has it
+    set     any      is in progress: a daemon or a fleet has it
     null    null     waits for its turn: manual, queued by the overlap policy, or backfilled
     null    set      is a further attempt, and waits until it is due
 
-A run that goes on keeps its timer from firing, and so does a queued one; what happens then is up to the overlap policy
-(core/overlap.py). Backfilled runs and further attempts that wait do not block fire times.
+A run in progress blocks its timer, and so does a queued one; the overlap policy (core/overlap.py) decides what happens
+then. Backfilled runs and further attempts that wait do not block fire times.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..store.schema import runs, timers
 from ..store.statements import Among
 
 IS_BACKFILLED = runs.c.kind == Kind.BACKFILL
-#: A row that waits: for its turn, or, as a further attempt, until it is due.
+#: A row that waits: for its turn or, if it is a further attempt, until it is due.
 WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
 WAITS_FOR_TURN = WAITS & runs.c.due_at.is_(None)
 WAITS_FOR_RETRY = WAITS & runs.c.due_at.is_not(None)
@@ -33,12 +33,12 @@ WITH_TIMER = select(runs, timers.c.params, timers.c.limit_s).join(timers, timers
 
 
 def count_overlaps(connection: Connection, timer_ids: Sequence[int]) -> Counter[int]:
-    """By timer, how many runs its overlap policy has to count."""
+    """The number of runs that the overlap policy counts, by timer."""
     return Counter({row[0]: row[1] for row in _OVERLAPS.rows(connection, timer_ids)})
 
 
 def timers_with_open_runs(connection: Connection, timer_ids: Sequence[int]) -> set[int]:
-    """The timers of which any run is open."""
+    """The timers with an open run."""
     return {row[0] for row in _OPEN.rows(connection, timer_ids)}
 
 

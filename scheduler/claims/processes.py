@@ -1,7 +1,7 @@
-"""Whether a daemon's process on this machine still runs: by its pid, when it started, and where pids are counted.
+"""Whether a daemon's process on this machine still runs: by its pid, its start time and its pid namespace.
 
-Pids are used again, also after a reboot, and each container may count its own. A process of another pid namespace
-cannot be seen from here, so it is never taken for one that has ended.
+Pids are reused, also after a reboot, and each container may have a namespace of its own. A process of another pid
+namespace is invisible here, so it never counts as ended.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from ..process_start import process_started
 
 
 def own_identity() -> str:
-    """What `is_gone` needs to know of this process, besides its host and pid."""
+    """The identity of this process for `is_gone`, besides its host and pid."""
     return f"{process_started(os.getpid())} {_pids_of()}"
 
 
 def is_gone(host: str, pid: int, identity: str) -> bool:
-    """Whether a process ran on this machine, and has ended; `identity` is what `own_identity` returned to it."""
+    """Whether a process ran on this machine and has ended; `identity` is the `own_identity` of that process."""
     if host != socket.gethostname():
         return False
     started, _, pids_of = identity.partition(" ")
@@ -32,7 +32,7 @@ def is_gone(host: str, pid: int, identity: str) -> bool:
 
 @cache
 def _pids_of() -> str:
-    """The boot of the machine, and the namespace of this process's pids; empty on a system without both."""
+    """The boot id of the machine, and this process's pid namespace; empty on a system without both."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"

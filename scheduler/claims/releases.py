@@ -1,7 +1,7 @@
-"""Releases: claims of runs that have not begun are undone, so that their timers fire at those times after all.
+"""Releases: undoes claims of runs that have not begun, so that their timers fire at those times after all.
 
-To set `next_fire_at` back would fire later fire times twice, where they have been claimed or counted meanwhile. Then
-the claim of a daemon that goes on is kept, and a run of one that stops waits for the next daemon.
+Setting `next_fire_at` back would fire later fire times twice if they have been claimed or counted meanwhile. Then a
+daemon that goes on keeps the claim, and a run of one that stops waits for the next daemon.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .abandoned_runs import lose_probes
 from .cancellations import end_cancelled
 from .timer_cache import TimerCache
 
-# Timers are locked by id, before their runs: see leases.py.
+# Lock timers by id, before their runs (leases.py).
 _LOCKED_TIMERS = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
 _NEEDED = ("id", "timer_id", "kind", "attempt", "fire_at", "last_fire_at", "cancel_requested_at")
-#: With the id of the timer as it is now: null for a removed one, whose former id may be another timer's by now.
+#: With the current id of the timer: null for a removed one, because another timer may have its former id.
 _OURS = Among(
     select(*(runs.c[name] for name in _NEEDED)).where(runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)),
     runs.c.id,
@@ -69,10 +69,10 @@ def undo_claims(
 
 
 def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: datetime, cache: TimerCache) -> None:
-    """Give back tasks that have not begun, and will not, because their daemon stops; handed out or not.
+    """Give back tasks that have not begun, handed out or not, because their daemon stops.
 
-    The fire times of enabled timers are due again. What cannot be undone (see above), what has come of a timer that was
-    changed since, and runs that were requested, wait for the next daemon. Those to cancel end.
+    The fire times of enabled timers are due again. Three kinds of runs wait for the next daemon: those whose claim
+    cannot be undone (see above), those of timers that were changed since, and requested ones. Those to cancel end.
     """
     timer_rows = _lock_timers(connection, tasks)
     ours = _without_cancelled(connection, _ours(connection, owner, tasks), now)
@@ -85,7 +85,7 @@ def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: da
         and latest.get(row.timer_id, 0) <= row.fire_at == row.last_fire_at
     ]
     planned = _all_still_planned(connection, scheduled, timer_rows, cache)
-    # What has come of a timer that was disabled or removed since keeps its run.
+    # A timer that was disabled or removed since keeps its run.
     of_no_timer = [row for row in scheduled if not _is_enabled(timer_rows, row) and row.fire_at > stamp(now)]
     undone = [*planned, *of_no_timer]
     _delete(connection, undone)
@@ -115,7 +115,7 @@ def _is_enabled(timer_rows: Mapping[int, Row[Any]], row: Row[Any]) -> bool:
 
 
 def _still_planned(rows: Sequence[Row[Any]], schedule: FireTimes, next_fire_at: int | None) -> list[Row[Any]]:
-    """Those of a timer's runs whose fire times its schedule still has, with none between them and its next one.
+    """The runs of a timer whose fire times its schedule still has, without a gap up to its next fire time.
 
     If the timer was changed since the claim, or was disabled for a while, the others would be counted wrongly.
     """
@@ -137,7 +137,7 @@ def _lock_timers(connection: Connection, tasks: Sequence[Task]) -> dict[int, Row
 
 
 def _ours(connection: Connection, owner: int, tasks: Sequence[Task]) -> dict[int, Row[Any]]:
-    """The open runs among those of the tasks that this daemon has, by id."""
+    """The open runs of these tasks that this daemon owns, by id."""
     return {row.id: row for row in _OURS.rows(connection, [task.run_id for task in tasks], daemon=owner)}
 
 
@@ -150,7 +150,7 @@ def _without_cancelled(connection: Connection, rows: dict[int, Row[Any]], now: d
 
 
 def _latest_other_fires(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
-    """By timer, the latest fire time that was claimed or counted since the first of these runs, except in them."""
+    """By timer, the latest other fire time that was claimed or counted since the first of these runs."""
     if not run_ids:
         return {}
     store = store_of(connection)

@@ -1,9 +1,9 @@
 """Requested runs: one manual run of a timer, and backfills, which run the fire times of a past span that have no run.
 
-Both enter rows that wait; a daemon begins them (waiting_runs.py). For a backfill, a fire time has run if a run of it
-succeeded, failed, was cut, cancelled or abandoned, goes on or waits; it has not if it was misfired, skipped or
-short-circuited. Fire times that a daemon has yet to claim are left to it. Backfilled runs wait for scheduled ones, are
-not subject to misfire policy and breaker, and do not move the breaker.
+Both enter rows that wait; a daemon begins them (waiting_runs.py). For a backfill, a fire time counts as run if a run
+of it succeeded, failed, timed out, was cancelled or abandoned, is in progress or waits; it does not if it was misfired,
+skipped or short-circuited. Fire times that a daemon has yet to claim are left to it. Backfilled runs wait for scheduled
+ones, ignore misfire policy and breaker, and do not move the breaker.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from ..store.schema import runs, timers
 from ..store.timers import StoredTimer, TimerTable, stored_timer_of
 from .open_runs import IS_BACKFILLED, WAITS
 
-#: The most runs that one backfill enters, unless more are asked for, and the most fire times that a span may hold.
+#: The most runs that one backfill enters by default and at all, and the most fire times in its span.
 DEFAULT_CAP, MAX_CAP, MAX_FIRE_TIMES = 1_000, 10_000, 100_000
 
 _RAN = (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.ABANDONED, Outcome.CANCELLED)
 
-#: The first instant, and the first one after the span.
+#: The first instant of a span, and the first one after it.
 TimeRange = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """The fire times of a span that are entered, how many have a run already, and how many are left to the daemon."""
+    """The fire times to enter, how many have a run already, and how many are left to the daemon."""
 
     fire_times: tuple[datetime, ...]
     have_run: int
@@ -90,13 +90,13 @@ def _enter(store: Store, stored: StoredTimer, own_params: str | None, now: datet
 def backfill(
     store: Store, name: str, environment: Environment, span: TimeRange, *, now: datetime, cap: int = DEFAULT_CAP
 ) -> Backfill:
-    """Enter a run for each fire time of a timer in a span that has none; a daemon begins them.
+    """Enter a run for each fire time of a past span that has none; a daemon begins them.
 
     Raises TimerError for a span that is not past, or that would take more than `cap` runs; nothing is entered then.
     """
     stored = TimerTable(store).get(name, environment)
     with store.writing_and_notifying() as connection:
-        # Another backfill of the same span, at the same time, must find these rows.
+        # A concurrent backfill of the same span must see these rows.
         store.acquire_mutex(connection)
         planned = _planned(connection, stored, span, now, cap)
         names = (stored.id, name, stored.timer.function, environment.value)
@@ -114,7 +114,7 @@ def backfill(
 def plan_backfill(
     store: Store, name: str, environment: Environment, span: TimeRange, *, now: datetime, cap: int = DEFAULT_CAP
 ) -> Backfill:
-    """What `backfill` would enter."""
+    """Compute what `backfill` would enter."""
     stored = TimerTable(store).get(name, environment)
     with store.reading() as connection:
         return _planned(connection, stored, span, now, cap)

@@ -1,6 +1,6 @@
-"""Results: how runs ended, written into their rows, and what follows: further attempts, and moves of breakers.
+"""Results: writes how runs ended into their rows, enters further attempts, and moves breakers.
 
-All of it in one transaction, so that no attempt is lost with a daemon.
+One transaction does all of it, so that a daemon's crash loses no attempt.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ..store.schema import TROUBLED, runs, timers
 from ..store.statements import Among, Bulk
 from .batch import StateChange
 
-#: Timers whose breaker is not closed, or has counted a failure; the condition is that of the index of these few.
+#: Timers whose breaker is not closed, or has counted a failure; few, with an index on the same condition.
 _TROUBLED = select(timers.c.id).where(text(TROUBLED))
-# By id, as everywhere that timers are locked: see leases.py.
+# In the order of ids, as in every transaction (leases.py).
 _LOCK_TIMERS = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
 _WRITE_BREAKER = Bulk(
     update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in BREAKER}),
@@ -34,10 +34,10 @@ _WRITE_BREAKER = Bulk(
 _OUR_RUN = update(runs).where(
     runs.c.id == bindparam("run"), runs.c.owner == bindparam("daemon"), runs.c.outcome.is_(None)
 )
-#: The columns of a run that say how it ended; `result_values` has their values.
+#: The columns of a run's ending; `result_values` has their values.
 RESULT = ("started_at", "ended_at", "outcome", "message", "error", "result", "lines_dropped")
 _WRITE_RESULT = Bulk(_OUR_RUN.values({name: bindparam(name) for name in RESULT}), (*RESULT, "run", "daemon"))
-#: How nearly every run ends: it succeeded and returned nothing, so the other columns keep what the claim wrote.
+#: For nearly every run: it succeeded and returned None, so the other columns keep the values from the claim.
 _WRITE_PLAIN_RESULT = Bulk(
     _OUR_RUN.values(
         started_at=bindparam("started_at"),
@@ -49,7 +49,7 @@ _WRITE_PLAIN_RESULT = Bulk(
 
 
 def write_results(connection: Connection, daemon_id: int, ended: Sequence[tuple[Task, Ending]]) -> None:
-    """Write how runs of a daemon ended; runs that are no longer its own, or have an outcome, are left alone."""
+    """Write the endings of a daemon's runs; skips runs that it no longer owns or that have an outcome."""
     plain: list[tuple[Any, ...]] = []
     others: list[tuple[Any, ...]] = []
     for task, ending in ended:
@@ -63,7 +63,7 @@ def write_results(connection: Connection, daemon_id: int, ended: Sequence[tuple[
 
 
 def result_values(ending: Ending) -> tuple[Any, ...]:
-    """How a run ended, as the values of the columns RESULT, whichever executor it ran in."""
+    """An ending as the values of the columns RESULT, for every executor."""
     outcome, _, ended_at, started_at, error, result, lines_dropped, message = ending
     return (
         stamp_or_none(started_at),
@@ -79,8 +79,8 @@ def result_values(ending: Ending) -> tuple[Any, ...]:
 def enter_retries_and_move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
     """Enter further attempts of runs that failed, and move the breakers of their timers; returns those moves.
 
-    For the transaction that writes the results. A closed breaker without counted failures is read only where a run of
-    its timer failed.
+    Called in the transaction that writes the results. It reads a closed breaker without counted failures only if a run
+    of its timer failed.
     """
     failed = [pair for pair in ended if pair[1].verdict is Verdict.FAILURE]
     retried = enter_retries(connection, failed) if failed else ()
@@ -119,9 +119,9 @@ def _move_breakers(
 
 
 def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> Collection[int]:
-    """Enter the next attempts of failed runs whose timers are to be tried again; returns the ids of those runs.
+    """Enter the next attempts of failed runs whose timers have retries left; returns the ids of those runs.
 
-    One that somebody has asked to cancel, and that failed before it was, is not tried again.
+    A run that failed after a request to cancel it is not tried again.
     """
     failed = [
         (task, ending)

@@ -1,7 +1,7 @@
-"""A daemon's own session on PostgreSQL: it receives notifications, and holds a lock while the daemon lives.
+"""SessionLock: a daemon's session on PostgreSQL, which holds a lock while the daemon lives, and gets notifications.
 
-The server ends the session when the daemon's process ends, and releases its advisory lock, so that every other daemon
-notices, on whatever machine. SQLite needs none of this: its daemons share a machine and check each other's processes.
+When the daemon's process ends, the server ends the session and releases its advisory lock, so that the daemons on all
+machines notice. SQLite needs no such lock: its daemons share a machine and check each other's processes.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ..store.wake_socket import CHANNEL
 
 
 class SessionLock:
-    """The session of one daemon of a store; without a server there is none, and every method does nothing."""
+    """The session of one daemon of a store; without a server, every method does nothing."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._session = Subscription(store, CHANNEL)
-        #: The daemon whose lock this session holds, or asked for last.
+        #: The daemon whose lock this session holds or last requested.
         self._daemon_id: int | None = None
         self._holds = False
 
     def hold_lock(self, daemon_id: int) -> bool:
-        """Hold the lock of a daemon; True when the session that held it before was lost.
+        """Hold the lock of a daemon; returns True if the session that held it before was lost.
 
         Raises StoreUnavailableError while the server is out of reach.
         """
@@ -42,17 +42,17 @@ class SessionLock:
         return was_lost
 
     def without_lock(self, connection: Connection, daemon_ids: set[int]) -> set[int]:
-        """Those of some daemons that hold no lock at this moment; without a server, none is known."""
+        """The daemons among `daemon_ids` that hold no lock now; empty without a server."""
         if not daemon_ids or not self._store.has_server:
             return set()
         return daemon_ids - holders_of_locks(connection)
 
     def filenos(self) -> list[int]:
-        """The descriptors that turn readable when there is a notification, or when the session is lost."""
+        """The descriptors that become readable when there is a notification, or when the session is lost."""
         return self._session.filenos()
 
     def was_notified(self) -> bool:
-        """Whether a timer has changed since the last call; yes after a loss of the session, when it is unknown."""
+        """Whether a timer may have changed since the last call; True after a loss of the session."""
         return self._session.receive() != []
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class SessionLock:
 
 
 def _try_lock(connection: Connection, daemon_id: int) -> bool:
-    """Take the lock. False while the server still has an older session of this daemon; then it is tried again."""
+    """Try to take the lock; False while the server still has an older session of this daemon."""
     connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
     return bool(connection.execute(_TRY_LOCK, {"id": daemon_id}).scalar())
 

@@ -1,4 +1,4 @@
-"""The timers that a daemon has read, so that a claim reads and parses only those that were changed. Reads only."""
+"""TimerCache: the timers that a daemon has read, so that a claim reads and parses only changed ones. Reads only."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from ..store.rows import RunColumns
 from ..store.schema import timers
 from ..store.statements import Among
 
-#: The most timers in the cache; then all are forgotten, so that removed timers do not stay for ever.
+#: The most timers in the cache, which is emptied then, so that removed timers do not stay for ever.
 MAX_TIMERS = 200_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """What decides which fire times a timer has and which of them run; timers that agree in it share one object."""
+    """The attributes that decide which fire times a timer has and which of them run; equal rules share one object."""
 
     schedule: FireTimes
     misfire: MisfirePolicy
     overlap: OverlapPolicy
-    #: Why this process cannot read the trigger, None where it can; it leaves such a timer alone.
+    #: Why this process cannot read the trigger, and so does not fire the timer; None if it can.
     fault: str | None = None
 
 
 class CachedTimer(NamedTuple):
-    """What a claim needs of a timer."""
+    """The values of a timer that a claim needs."""
 
     revision: int
     run_columns: RunColumns
@@ -61,11 +61,11 @@ class TimerCache:
         self._reasons: set[str] = set()
 
     def get(self, timer_id: int | None) -> CachedTimer | None:
-        """A timer as it was when it was last read, None where it was not."""
+        """A timer as of its last read; None if it was not read."""
         return None if timer_id is None else self._timers.get(timer_id)
 
     def read(self, connection: Connection, wanted: Collection[Any]) -> Mapping[int, CachedTimer]:
-        """Timers by id, among them the wanted ones; these are rows that begin with id and revision."""
+        """Timers by id, including the wanted ones, which are rows that begin with id and revision."""
         cached = self._timers
         stale = [row[0] for row in wanted if (timer := cached.get(row[0])) is None or timer.revision != row[1]]
         if not stale:
@@ -85,7 +85,7 @@ class TimerCache:
         timer_id, revision, name, function, environment, params, limit_s, jitter_s = row[:_RULE_AT]
         later_s = offset_s(environment, name, jitter_s)
         rule = self._rules.get((later_s, *row[_RULE_AT:])) or self._rule(later_s, row[_RULE_AT:])
-        # Many timers call the same function with the same parameters: they share one text.
+        # Many timers call the same function with the same parameters, so they share the strings.
         function, environment, params = map(sys.intern, (function, environment, params))
         return CachedTimer(revision, (timer_id, name, function, environment), params, limit_s, rule)
 
@@ -99,7 +99,7 @@ class TimerCache:
             OverlapPolicy(named["overlap"]),
             trigger.reason if isinstance(trigger, UnreadableTrigger) else None,
         )
-        # The text of a trigger may be its own, but all rules share these few words.
+        # A trigger's text may be unique, but all rules share these few words.
         words = [sys.intern(value) if isinstance(value, str) else value for value in policies]
         self._rules[later_s, sys.intern(kind), text, *words] = rule
         return rule
@@ -115,6 +115,6 @@ class TimerCache:
 #: The attributes in a rule, besides the trigger; the jitter is in it as the seconds by which it shifts the trigger.
 _RULE = tuple(attribute.name for attribute in ATTRIBUTES if attribute.is_rule and attribute.name != "jitter_s")
 _COLUMNS = ("id", "revision", "name", "function", "environment", "params", "limit_s", "jitter_s")
-#: Where the part of a row begins that is a rule.
+#: The index in a row at which the rule begins.
 _RULE_AT = len(_COLUMNS)
 _TIMERS = Among(select(*(timers.c[name] for name in (*_COLUMNS, "trigger_kind", "trigger", *_RULE))), timers.c.id)

@@ -1,6 +1,6 @@
-"""Lost commits: the connection broke before the database answered, so a transaction was committed, or it was not.
+"""UnknownCommits: transactions that may or may not be committed, because the connection broke before the answer.
 
-The next transaction finds out from the store itself:
+The next transaction finds out from the store:
 
 - a claim that was committed left runs of this daemon without an outcome, and no executor has them: they begin now;
 - results that were recorded have an outcome, and printed lines are in the table: they are not written twice.
@@ -17,14 +17,14 @@ from ..core.timestamps import stamp
 from ..store.rows import storable
 from ..store.schema import lines, runs
 
-#: The number of runs that are read of those that one transaction ended: either all have an outcome, or none.
+#: How many of the runs that one transaction ended are read: either all have an outcome, or none.
 _SAMPLE = 100
 #: How many ids go into one statement; databases limit its parameters.
 _READ_AT_ONCE = 1_000
 
 
 class UnknownCommits:
-    """The claim and the results of a daemon's last transactions, until it is known that they were committed."""
+    """The claim and the results of a daemon's last transactions, until their commit is known."""
 
     def __init__(self) -> None:
         #: The tasks of claims that may or may not have been committed.
@@ -35,7 +35,7 @@ class UnknownCommits:
         self._attempted = (0, 0)
 
     def committed_claims(self, connection: Connection, owner: int) -> list[Task]:
-        """Those of `claimed` that are in the store, as open runs of `owner`."""
+        """The tasks of `claimed` that are in the store as open runs of `owner`."""
         in_store: set[int] = set()
         for start in range(0, len(self.claimed), _READ_AT_ONCE):
             run_ids = [task.run_id for task in self.claimed[start : start + _READ_AT_ONCE]]
@@ -48,7 +48,7 @@ class UnknownCommits:
     ) -> tuple[Sequence[tuple[Task, Ending]], Sequence[Line]]:
         """The part of a daemon's results and lines that is not in the store yet, for the transaction that writes it.
 
-        Where the last transaction was not answered, both begin with what it tried to write.
+        If the last transaction was not answered, both begin with what it tried to write.
         """
         results, printed_then = (slice(*span) for span in zip(self._recorded, self._attempted, strict=True))
         if _are_recorded(connection, owner, ended[results], printed[printed_then]):

@@ -1,11 +1,11 @@
-"""Waiting runs: rows that wait to begin. Which of them begin now, and in which order.
+"""Waiting runs: rows that wait to begin; selects those that begin now, in their order.
 
     manual            at once
-    further attempt   when it is due, unless a run of its timer goes on; never once the next fire time has come
-    queued            when no run of its timer goes on; one for each timer, the oldest first
+    further attempt   when it is due, unless a run of its timer is in progress; never once the next fire time has come
+    queued            when no run of its timer is in progress; one for each timer, the oldest first
     backfilled        like a queued one, but only when no other run of its timer is open
 
-Which open runs keep a timer from firing meanwhile: open_runs.py.
+open_runs.py says which open runs block their timer meanwhile.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _WAITING: Select[Any] = (
     .order_by(runs.c.id)
 )
 _HAS_NO_TIMER = runs.c.timer_id.is_(None)
-#: Timers of which a run goes on.
+#: Timers with a run in progress.
 _RUNNING = select(runs.c.timer_id).where(runs.c.outcome.is_(None), runs.c.owner.is_not(None), ~_HAS_NO_TIMER)
-#: Timers of which a run goes on, or waits and is not a backfilled one.
+#: Timers with a run that is in progress, or that waits and is not backfilled.
 _BUSY = select(runs.c.timer_id).where(
     runs.c.outcome.is_(None), or_(runs.c.owner.is_not(None), ~IS_BACKFILLED), ~_HAS_NO_TIMER
 )
@@ -87,8 +87,8 @@ def begin_waiting(
 ) -> list[Task]:
     """Begin waiting runs for a daemon; `which` is RETRIES, QUEUED or BACKFILLED.
 
-    A run that ends instead, because its timer is gone or short-circuited, lets the next one of its timer begin, so the
-    query is repeated until it has no rows. Those that end are counted in `passed_over`, by environment and outcome.
+    A run whose timer is gone or short-circuited ends instead, and the next one of its timer can begin, so the query is
+    repeated until it returns no rows. `passed_over` counts the runs that end, by environment and outcome.
     """
     tasks: list[Task] = []
     while waiting := _locked(connection, which, now):
@@ -105,11 +105,11 @@ def begin_waiting(
 
 
 def _locked(connection: Connection, which: Select[Any], now: datetime) -> Sequence[Row[Any]]:
-    """The rows of a query, and their timers, locked for this transaction."""
+    """Lock and return the rows of a query, and their timers."""
     rows = connection.execute(which, {"now": stamp(now)}).all()
     if not rows or store_of(connection).has_single_writer:
         return rows
-    # Another transaction may be changing what was just read: lock the timers that no other one holds, and read again.
+    # Another transaction may be changing these rows: lock the timers that no other one holds, and read again.
     timer_ids = [row.timer_id for row in rows if row.timer_id is not None]
     lock = select(timers.c.id).where(timers.c.id.in_(timer_ids)).with_for_update(skip_locked=True, key_share=True)
     locked = list(connection.execute(lock).scalars())
@@ -143,7 +143,7 @@ def _end_if_not_runnable(connection: Connection, run: Row[Any], now: datetime) -
 
 
 def _end_retry_if_not_runnable(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
-    """The same for a further attempt; its breaker is not asked, because it admitted the fire time already."""
+    """The same for a further attempt; ignores the breaker, which admitted the fire time already."""
     row = connection.execute(select(timers).where(timers.c.id == run.timer_id).with_for_update(key_share=True)).one()
     if not row.enabled:
         outcome, message = Outcome.ABANDONED, "abandoned: the timer was disabled before the next attempt"

@@ -1,10 +1,10 @@
-"""ClaimAhead: timers are claimed shortly before they are due, so that at the fire time they are only handed out.
+"""ClaimAhead: claims timers shortly before they are due, so that the daemon only hands them out at the fire time.
 
-A claim of a thousand timers takes a store ten to fifty milliseconds; made at the fire time, that would be lateness.
-Only timers that nothing can keep from running are claimed ahead; all others are claimed when they are due. The claim
-is made as late as possible, at most MAX_LEAD before: a timer that is changed after it fires as it was.
+A claim of a thousand timers takes a store ten to fifty milliseconds; at the fire time, that would be lateness.
+Only timers whose run no rule can prevent are claimed ahead; all others are claimed when they are due. The claim is made
+as late as possible, at most MAX_LEAD before the fire time: a timer that is changed after its claim fires unchanged.
 
-Of several daemons on a store, each claims its share, and what others have left only shortly before the fire time.
+With several daemons on a store, each claims its share, and shortly before the fire time the timers that others left.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ..core.timer import Environment
 
 #: The shortest and the longest time from a claim to the fire times it is for.
 MIN_LEAD, MAX_LEAD = timedelta(milliseconds=8), timedelta(milliseconds=250)
-#: How long before the fire times to claim what other daemons have left.
+#: How long before the fire times to claim the timers that other daemons have left.
 LEFTOVER_LEAD = timedelta(milliseconds=4)
-#: Executors make ready for this many tasks with the same fire time, and more.
+#: The fewest tasks with the same fire time for which executors prepare.
 MIN_CROWD = 20
 #: More timers than this need the longest lead in any case, so they are not counted.
 MOST_COUNTED = 20_000
@@ -35,9 +35,9 @@ _fire_time = attrgetter("fire_time")
 
 
 class Lead:
-    """How long before a fire time its claim has to begin, estimated from earlier claims."""
+    """Estimates from earlier claims how long before a fire time its claim has to begin."""
 
-    #: Seconds that a claim takes in any case, and for each fire.
+    #: The fixed seconds of a claim, and the seconds for each fire.
     fixed_s = 0.002
     per_fire_s = 0.00002
     #: Claims of at least so many fires update `per_fire_s`, others `fixed_s`.
@@ -61,7 +61,7 @@ class Lead:
 
 @dataclass(slots=True)
 class _NextClaim:
-    """The fire time that is claimed for next."""
+    """The fire time of the next claim ahead."""
 
     due: datetime | None = None
     #: How long before it the claim begins.
@@ -136,13 +136,13 @@ class ClaimAhead:
         return self._tasks[:count] if count >= MIN_CROWD else []
 
     def refresh(self) -> None:
-        """Find out again what there is to claim, because timers may have changed."""
+        """Forget what is known of the next claim, because timers may have changed."""
         self._done_for, self._next = None, _NextClaim()
 
     def begins_at(
         self, upcoming: Upcoming, now: datetime, *, daemons: int = 1, is_busy: bool = False
     ) -> datetime | None:
-        """When to claim ahead what is due next, or to call this again; None where there is nothing to claim ahead.
+        """When to claim the next timers ahead, or to call this again; None if there are none to claim ahead.
 
         `daemons` is how many share the store. A daemon that `is_busy` counts the timers later, if there is time.
         """
@@ -157,14 +157,14 @@ class ClaimAhead:
         return due - self._next.lead
 
     def claim(self, upcoming: Upcoming, now: datetime, *, without: Environment | None = None) -> Upcoming:
-        """Claim what is due next, from `begins_at` on; returns what there is to claim after that."""
+        """Claim the timers that are due next, from `begins_at` on; returns the upcoming ones after that."""
         due = upcoming.next_due or now
         began, limit = self._clock.monotonic(), min(AHEAD_LIMIT, self._next.share)
         tasks, after = self._claims.claim_ahead(now, until=due, without=without, limit=limit)
         self._lead.update(len(tasks), self._clock.monotonic() - began)
         self._next.share -= len(tasks)
         if after.next_due == due and len(tasks) < limit:
-            # The rest cannot be claimed ahead, or other daemons have it.
+            # The other timers cannot be claimed ahead, or other daemons have them.
             self._done_for = due
         elif after.next_due == due and self._next.share <= 0:
             # Leave the rest to the other daemons until shortly before the fire time.
@@ -196,7 +196,7 @@ class ClaimAhead:
         self._is_releasing = False
 
     def forget(self) -> None:
-        """Drop these tasks, because other daemons have taken them over."""
+        """Drop all tasks, because other daemons have taken them over."""
         self._tasks = []
         self._is_releasing = False
         self.refresh()

@@ -1,7 +1,7 @@
 """ClockSetback: what a daemon does when the system clock is set back.
 
-By up to MAX_LEAD_S, its own clock goes on slowly until the system's has caught up, which is logged. By more, its clock
-goes back as well: the next fire of every timer is computed again, and fire times may come twice.
+If by up to MAX_LEAD_S, the daemon's clock goes on slowly until the system's has caught up, and this is logged. If by
+more, the daemon's clock goes back too: the next fire of every timer is computed again, and fire times may come twice.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ..core.timer import Environment
 from ..executors import Cancelling, Executor, FleetExecutor, Handing, Preparing, Queue, Report, Withdrawing
 from .store_calls import StoreCalls
 
-#: When this many tasks wait for a worker, no more are claimed.
+#: While this many tasks wait for a worker, the daemon claims no more.
 MAX_WAITING = 10_000
 
 _environment = attrgetter("environment")
@@ -27,13 +27,13 @@ class Dispatch:
         self._by_environment = executors
         self._calls = calls
         self._executors = list(dict.fromkeys(executors.values()))
-        #: In these, runs go on without this daemon, and their ends are written to the store.
+        #: The fleets: their runs go on without this daemon, and their workers write the endings into the store.
         self._fleets = {
             environment: executor for environment, executor in executors.items() if isinstance(executor, FleetExecutor)
         }
         self._local = [executor for executor in self._executors if not isinstance(executor, FleetExecutor)]
         self._is_stopped = False
-        #: Tasks that were withdrawn, or not handed out, until they are given back.
+        #: Tasks that were withdrawn, or not handed out, until give_back.py releases them.
         self.unbegun: list[Task] = []
         #: How many tasks were handed out and have not ended, except those of a fleet.
         self.running = 0
@@ -47,20 +47,20 @@ class Dispatch:
         """The report of each executor since the last call."""
         yield from self.collect_local()
         for executor in dict.fromkeys(self._fleets.values()):
-            # It reads from the store.
+            # A fleet's executor reads from the store.
             with self._calls:
                 report = executor.collect()
             yield report
 
     def collect_local(self) -> Iterator[Report]:
-        """The same, except of fleets; it enforces the limits, and never waits for the store."""
+        """The same without fleets: enforces the limits, and never waits for the store."""
         for executor in self._local if not self._is_stopped else ():
             report = executor.collect()
             self.running -= len(report)
             yield report
 
     def prepare(self, tasks: Sequence[Task]) -> None:
-        """Have executors make ready for tasks that are handed out in a moment."""
+        """Let executors prepare for tasks that will be handed out in a moment."""
         for environment, executor in self._by_environment.items():
             theirs = [task for task in tasks if task.environment == environment]
             if theirs and isinstance(executor, Preparing):
@@ -89,7 +89,7 @@ class Dispatch:
                     executor.cancel(run_ids)
 
     def withdraw(self) -> None:
-        """Have local executors begin nothing more; adds what they have not begun to `unbegun`. To be called again."""
+        """Stop local executors from beginning tasks; adds those not begun to `unbegun`. Call it until none are left."""
         for executor in self._local if not self._is_stopped else ():
             if isinstance(executor, Withdrawing):
                 withdrawn = executor.withdraw()
@@ -98,7 +98,7 @@ class Dispatch:
 
     @property
     def begun(self) -> int:
-        """How many tasks go on, except those of a fleet; in executors that do not tell, also those that wait."""
+        """How many tasks have begun, except in fleets; executors that cannot tell also count those that wait."""
         if not all(isinstance(executor, Withdrawing) for executor in self._local):
             return self.running
         return sum(executor.begun for executor in self._local if isinstance(executor, Withdrawing))
@@ -119,7 +119,7 @@ class Dispatch:
         return max((each.oldest_unbegun_s for each in self._executors if isinstance(each, Handing)), default=0.0)
 
     def full(self) -> list[Environment]:
-        """The environments in which MAX_WAITING tasks wait: what is due there stays in the store until fewer wait."""
+        """The environments in which MAX_WAITING tasks wait: their due timers stay in the store until fewer wait."""
         return [environment for environment, executor in self._by_environment.items() if _is_full(executor)]
 
     def is_full(self) -> bool:
@@ -127,13 +127,13 @@ class Dispatch:
         return bool(self._executors) and all(map(_is_full, self._executors))
 
     def next_checks_s(self) -> Iterator[float]:
-        """In how many seconds each executor must be collected from, even if nothing turns readable."""
+        """In how many seconds to collect from each executor, even if no descriptor becomes readable."""
         for executor in () if self._is_stopped else self._executors:
             if (check_s := executor.next_check()) is not None:
                 yield check_s
 
     def filenos(self) -> list[int]:
-        """The descriptors that turn readable when there is something to collect."""
+        """The descriptors that become readable when there is something to collect."""
         executors = () if self._is_stopped else self._executors
         return [fileno for executor in executors for fileno in executor.filenos()]
 

@@ -1,4 +1,4 @@
-"""What happens in a daemon, for others: listeners of runs that ended, and log messages about breakers and lost runs."""
+"""Events of a daemon: listeners for runs that ended, and log messages about breakers and abandoned runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_LOGGED = 20
 
 
 def combined(*listeners: Listener) -> Listener:
-    """A listener that calls several."""
+    """One listener that calls several others."""
 
     def listen(ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
         for listener in listeners:
@@ -46,7 +46,7 @@ def log_breaker(name: str, before: Breaker, after: Breaker) -> None:
 
 
 def log_unreadable(name: str, environment: str, reason: str) -> None:
-    """Log that a timer does not fire here because its trigger cannot be read; once for each reason."""
+    """Log once for each reason that a timer does not fire because this program cannot read its trigger."""
     log.error("the timer %r in %s does not fire here: %s", name, environment, reason)
 
 

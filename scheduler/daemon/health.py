@@ -1,4 +1,4 @@
-"""Health: what a daemon tells of itself: faults, whether the store answers, how long its turn takes."""
+"""Health: the state that a daemon reports: faults, whether the store answers, how long its turn takes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..store.outage import Outage
 
 log = logging.getLogger("scheduler.daemon")
 
-#: A store that has not answered for this long is reported, and so is a turn that takes this long.
+#: After this long, the log reports a store that does not answer, and a turn that does not end.
 SLOW_STORE_S, SLOW_TURN_S = 2.0, 5.0
-#: Runs that have waited for this long to begin are reported.
+#: After this long, the log reports runs that wait to begin.
 LONG_WAIT_S = 10.0
 
 
 class Health:
-    """Logs each trouble once when it begins, and once when it has ended."""
+    """Logs each problem once when it begins, and once when it has ended."""
 
     def __init__(self, store: Store, clock: Clock, *, retry_s: float) -> None:
         self._store = store
@@ -32,13 +32,13 @@ class Health:
         self._is_waiting = False
         self._do_runs_wait = False
         self._sleep_error = ""
-        #: Since when the loop takes its turn, in monotonic seconds; None while it sleeps.
+        #: When the current turn began, in monotonic seconds; None while the loop sleeps.
         self._turn_since: float | None = None
         self._is_turn_slow = False
 
     @property
     def store_answers(self) -> bool:
-        """Whether the last turn had its answers from the store, and the current one does not wait for one for long."""
+        """Whether the store answered in the last turn, and does not keep the current one waiting for long."""
         return not self._outage.is_on and not self._is_slow
 
     # The store
@@ -50,7 +50,7 @@ class Health:
         self._is_slow = self._is_waiting = False
 
     def is_waiting(self, away_s: float, subject: str) -> None:
-        """The loop has been waiting for that long, for the store unless `subject` says otherwise."""
+        """The loop has been waiting for that long: for the store, or for `subject`."""
         if away_s < SLOW_STORE_S or self._is_waiting or not self.store_answers:
             return
         self._is_waiting = True
@@ -62,7 +62,7 @@ class Health:
             log.warning("%s: no answer for %.0f s; %s", self._store, away_s, meanwhile)
 
     def store_answered(self) -> None:
-        """A turn had all its answers."""
+        """A turn ended without an error of the store."""
         if self._is_slow:
             log.info("%s: the store answers again", self._store)
         self._is_slow = self._is_waiting = False
@@ -71,7 +71,7 @@ class Health:
     # Workers
 
     def runs_wait(self, waiting: int, oldest_s: float) -> None:
-        """So many runs wait to begin, the oldest for that long."""
+        """Report that `count` runs wait to begin, the oldest one for `oldest_s`."""
         if oldest_s >= LONG_WAIT_S and not self._do_runs_wait:
             self._do_runs_wait = True
             log.warning(
@@ -84,13 +84,13 @@ class Health:
             log.info("runs begin in time again")
 
     def close(self) -> None:
-        """The daemon ends."""
+        """Log that a problem is over, if one was logged: the daemon ends."""
         self._outage.close()
 
     # The loop
 
     def sleep_failed(self, error: Exception) -> None:
-        """The system did not let the loop sleep as it should; it goes on, but notices less."""
+        """Waiting for descriptors failed; the loop goes on, but is woken less precisely."""
         self.faults["sleep"] += 1
         if str(error) != self._sleep_error:
             self._sleep_error = str(error)
@@ -112,7 +112,7 @@ class Health:
         return 0.0 if since is None else time.monotonic() - since
 
     def turn_is_slow(self, thread_id: int) -> None:
-        """Report a turn that takes long although the loop waits for nothing; `thread_id` is the loop's."""
+        """Report a turn that takes long although the loop is not waiting; `thread_id` is that of the loop."""
         if self.turn_s < SLOW_TURN_S or self._is_turn_slow:
             return
         self._is_turn_slow = True

@@ -1,7 +1,7 @@
 """Linux descriptors that wake the daemon: a timer that also notices a set clock, and a watch on files.
 
-These are timerfd_create(2) and inotify(7). Where they are missing (macOS, a sandbox that forbids them, a limit that is
-reached), creating one raises OSError. Import this where it is needed: ctypes takes 4 ms and a megabyte.
+They are timerfd_create(2) and inotify(7). Creating one raises OSError where they are missing: on macOS, in a sandbox
+that forbids them, when a limit is reached. Import this module late: ctypes takes 4 ms and a megabyte.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ALL_EVENTS = 4096
 
 
 class Alarm:
-    """Turns readable when its time has come, and when the system clock is set, as it is after a suspension."""
+    """Becomes readable at its time, and when the system clock is set, as it is after a suspension."""
 
     def __init__(self) -> None:
         self._libc = _libc("timerfd_create", "timerfd_settime", "clock_gettime")
@@ -31,7 +31,7 @@ class Alarm:
         self._spec = (ctypes.c_long * 4)()
         self._now = (ctypes.c_long * 2)()
         try:
-            # A system that imitates Linux may lack timers of this kind.
+            # A system that emulates Linux may lack timers of this kind.
             self.set(0.0)
         except OSError:
             self.close()
@@ -41,7 +41,7 @@ class Alarm:
         return self._fileno
 
     def set(self, seconds: float) -> None:
-        """Turn readable after that long, or when the clock is set, or at once if it was set since the last call."""
+        """Become readable after `seconds`, or when the clock is set, or at once if it was set since the last call."""
         # The kernel's clock, not Python's, which a test may have replaced.
         _checked(self._libc.clock_gettime(time.CLOCK_REALTIME, self._now))
         whole_s, ns = divmod(self._now[1] + int(seconds * 1e9), 1_000_000_000)
@@ -60,7 +60,7 @@ class Alarm:
 
 
 class FileWatch:
-    """Turns readable when one of the watched files is written, touched, moved or deleted."""
+    """Becomes readable when one of the watched files is written, touched, moved or deleted."""
 
     def __init__(self) -> None:
         self._libc = _libc("inotify_init1", "inotify_add_watch")
@@ -70,7 +70,7 @@ class FileWatch:
         return self._fileno
 
     def watch(self, files: Iterable[Path]) -> None:
-        """Watch files until each has changed once: further writes cost their writer nothing."""
+        """Watch files until each has changed once, so that further writes cost their writer nothing."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._fileno, _ALL_EVENTS)
         for file in files:

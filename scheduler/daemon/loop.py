@@ -1,8 +1,8 @@
-"""The daemon: the loop that waits, claims what is due, has it run, and records how it ended.
+"""Daemon: the loop that sleeps, claims due timers, hands their tasks to executors, and records how the runs ended.
 
-One thread takes the turns, and it has the lock of store_calls.py except while it waits for the store, so nothing here
-needs another one. `step` is one turn and takes no longer than its work; `run` has turns taken until it is stopped, and
-watches over them (watch.py).
+One thread takes the turns. It holds the lock of store_calls.py except while it waits for the store, so no other lock is
+needed here. `step` is one turn, which never sleeps; `run` takes turns on a thread until it is stopped, while the watch
+(watch.py) supervises it.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from .watch import Watch
 
 log = logging.getLogger("scheduler.daemon")
 
-#: How long to wait before asking a store again that did not answer.
+#: How long to wait before trying again when the store did not answer.
 RETRY_S = 0.5
-#: How long tasks that were handed out may begin before more is claimed: a worker may need the daemon's processor.
+#: How long to wait after handing out tasks before claiming more: a worker may need the daemon's processor to begin.
 HEAD_START_S = 0.001
-#: How often the daemon looks for how long runs have been waiting to begin.
+#: How often to check how long runs have been waiting to begin.
 LOOK_AT_WAITING_S = 2.0
 
 
@@ -96,10 +96,10 @@ class Daemon:
         self._watch.guard(self._dispatch, self._claim_ahead)
 
     def run(self) -> None:
-        """Take turns until `stop` is called; then wait for the runs in progress, and give up the lease.
+        """Take turns until `stop` is called; then wait for the runs in progress, and end the lease.
 
-        The turns are taken by a thread of their own. Returns in bounded time even where the store never answers: then
-        that thread is left behind, and does nothing more.
+        A thread of its own takes the turns. Returns in bounded time even if the store never answers: then that thread
+        is left behind, and does nothing more.
         """
         self._watch.run(self._take_turns, self.stop)
 
@@ -128,7 +128,7 @@ class Daemon:
             self._claim_ahead.refresh()
 
     def stop(self) -> None:
-        """Begin no more runs, and end when those in progress have ended; called again, end them at once.
+        """Begin no more runs, and end when the runs in progress have ended; a second call ends them at once.
 
         Safe from any thread and from a signal handler.
         """
@@ -152,7 +152,7 @@ class Daemon:
 
     @property
     def begun(self) -> int:
-        """How many runs go on, except those of a fleet; safe from any thread."""
+        """How many runs have begun and not ended, except those of a fleet; safe from any thread."""
         return self._dispatch.begun
 
     @property
@@ -162,7 +162,7 @@ class Daemon:
 
     @property
     def oldest_unbegun_s(self) -> float:
-        """For how long the oldest run that was handed out has not begun."""
+        """How long the oldest run that was handed out has been waiting to begin."""
         return self._dispatch.oldest_unbegun_s
 
     @property
@@ -182,7 +182,7 @@ class Daemon:
 
     @property
     def faults(self) -> Mapping[str, int]:
-        """How many turns a fault cut short: `store`, `lease`, `unforeseen`, `sleep`."""
+        """How many turns each kind of fault has aborted: `store`, `lease`, `unforeseen`, `sleep`."""
         return self._health.faults
 
     @property
@@ -191,7 +191,7 @@ class Daemon:
         return self._claims.passed_over
 
     def turn(self) -> float:
-        """One turn, which survives a store that does not answer; returns the seconds that the loop may sleep."""
+        """Take one turn, handle its errors, and return the seconds that the loop may sleep."""
         try:
             wait_s = self.step()
         except LeaseLostError as error:
@@ -206,11 +206,11 @@ class Daemon:
         except StoreUnavailableError as error:
             self._health.store_failed(str(error))
             self._agenda.read_upcoming_at = 0.0
-            # The turn may have ended before it came to that: limits hold whatever the store does.
+            # The error may have ended the turn before it collected, and limits hold even without the store.
             self._collect_locally()
             return min(RETRY_S, self._next_turn.wait_without_store_s())
         except Exception:
-            # A fault of this program must not stop other timers.
+            # A bug of this program must not stop other timers.
             self._health.faults["unforeseen"] += 1
             log.exception("unexpected error in the daemon; retrying in %g s", RETRY_S)
             self._agenda.read_upcoming_at = 0.0
@@ -219,10 +219,10 @@ class Daemon:
         return wait_s
 
     def step(self) -> float:
-        """One turn; returns the seconds until there may be something to do again.
+        """Take one turn; returns the seconds until the next one.
 
-        The order is a promise: what is due goes first. Each phase that did something ends the turn, so that the next
-        one begins with handing out what became due meanwhile. docs/architecture.md draws it.
+        The order guarantees that due tasks go first. Each phase that did something ends the turn, so that the next turn
+        begins by handing out the tasks that became due meanwhile. docs/architecture.md draws it.
         """
         self._check_store_and_clock()
         now = self._clock.now()
@@ -265,7 +265,7 @@ class Daemon:
             self._agenda.read_upcoming_at = 0.0
 
     def _read_wake_ups(self) -> None:
-        # Both are read, so that neither wakes the next sleep.
+        # Read both, so that neither ends the next sleep.
         if self._wake_socket.was_woken() | self._session_lock.was_notified():
             self._agenda.check_everything()
             self._claim_ahead.refresh()
@@ -309,14 +309,14 @@ class Daemon:
         return not (self._results.is_overdue(monotonic) or record_first)
 
     def _claim(self, now: datetime) -> bool:
-        """Claim what is due and hand it out; returns whether there was anything to run."""
+        """Claim due timers and hand out their tasks; returns whether there were any."""
         agenda, monotonic = self._agenda, self._clock.monotonic()
         if monotonic >= agenda.read_upcoming_at or self._claims.has_unknown_claims:
             agenda.upcoming = self._claims.upcoming()
             agenda.read_upcoming_at = monotonic + MAX_SLEEP_S
         if self._dispatch.is_full() or not agenda.upcoming.is_due(now):
             return False
-        # A run that has ended and is not recorded looks open, so skip timers with an open run until it is.
+        # A run that has ended looks open until it is recorded, so skip timers with an open run until then.
         skip_open = self._results.has_ended
         waiting = agenda.upcoming.has_waiting_at(now) and not skip_open
         tasks, agenda.upcoming = self._claims.claim(
@@ -329,17 +329,17 @@ class Daemon:
         return bool(tasks)
 
     def _full_environment(self) -> Environment | None:
-        """An environment of which nothing more is claimed for the time being."""
+        """An environment whose timers are not claimed now, because its executor is full."""
         return next(iter(self._dispatch.full()), None)
 
     # CLAIM AHEAD
 
     def _claim_upcoming(self, now: datetime) -> bool:
-        """Claim what is due soon, once it is time to; returns whether there was anything to do."""
+        """Claim ahead once it is time to; returns whether there was anything to do."""
         begins_at = self._next_turn.claims_ahead_at(now)
         if begins_at is None or now < begins_at:
             return False
-        # A run that has ended and is not recorded would keep its timer from being claimed.
+        # Until a run that has ended is recorded, its timer cannot be claimed.
         if not (self._results.has_ended and self._recorder.record()):
             without = self._full_environment()
             self._agenda.upcoming = self._claim_ahead.claim(self._agenda.upcoming, now, without=without)
@@ -348,7 +348,7 @@ class Daemon:
     # PREPARE
 
     def _prepare(self) -> None:
-        """Have executors make ready for many tasks that are due next, once for each fire time."""
+        """Let executors prepare for many tasks that are due next, once for each fire time."""
         due = self._claim_ahead.next_due
         if due is None or due == self._agenda.prepared_for:
             return
@@ -358,7 +358,7 @@ class Daemon:
     # Sleeping
 
     def _filenos(self) -> list[int]:
-        """The descriptors that turn readable when there is something to do."""
+        """The descriptors that become readable when there is something to do."""
         return [self._wake_socket.fileno(), *self._session_lock.filenos(), *self._dispatch.filenos()]
 
     # The end
@@ -368,7 +368,7 @@ class Daemon:
         answers = self._try_to_finish()
         self._dispatch.stop()
         self._health.close()
-        # A store that does not answer is tried once: the next daemon sees that this process has ended.
+        # Try a store that does not answer only once: the next daemon sees that this process has ended.
         if answers and self._upkeep.is_registered:
             try:
                 self._lease.leave(self._clock.now())
@@ -379,11 +379,11 @@ class Daemon:
         self._wake_socket.close()
 
     def _try_to_finish(self) -> bool:
-        """Release what was claimed ahead and record what has ended; False where the store does not answer."""
+        """Release tasks that have not begun and record those that have ended; False if the store does not answer."""
         self._collect_locally()
         try:
             if self._upkeep.is_registered:
-                # What stands in the place of the file is not written to.
+                # If another file has replaced the store's, nothing is written to it.
                 self._store.check_in_place()
                 give_back_all(self._dispatch, self._claim_ahead, self._clock)
                 self._collect()

@@ -21,7 +21,7 @@ LEAVE_TO_OTHERS_S = 0.02
 
 
 class NextTurn:
-    """Answers from the parts of a daemon for how long it may sleep; changes none of them."""
+    """Computes from the parts of a daemon how long it may sleep; changes none of them."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class NextTurn:
         self._clock = clock
 
     def wait_s(self, *, claims: bool) -> float:
-        """For how long the daemon may sleep; `claims` is False for one that begins no more runs."""
+        """How long the daemon may sleep; `claims` is False if it begins no more runs."""
         agenda, monotonic = self._agenda, self._clock.monotonic()
         waits = [MAX_SLEEP_S, agenda.renew_lease_at - monotonic, agenda.check_others_at - monotonic]
         waits.append(agenda.look_for_cancellations - monotonic)
@@ -56,7 +56,7 @@ class NextTurn:
     def wait_without_store_s(self) -> float:
         """The same while the store does not answer: tasks that were claimed ahead are handed out at their time.
 
-        One that is due already and was not handed out is tried again with the next look at the store, not at once.
+        A due task that could not be handed out is tried again with the next attempt at the store, not at once.
         """
         waits = [*self._until_hand_out_s(self._clock.now()), *self._dispatch.next_checks_s()]
         return min(filter(None, waits), default=MAX_SLEEP_S)

@@ -13,7 +13,7 @@ from .store_calls import StoreCalls
 
 
 class Recorder:
-    """Records the results of one daemon; `agenda` and `dispatch` tell whether there is time to."""
+    """Records the results of one daemon; `agenda` and `dispatch` show whether it has time to."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Recorder:
         self._listener = listener
 
     def is_due(self, now: datetime, monotonic: float) -> bool:
-        """Whether this turn records, if there is anything to record."""
+        """Whether to record in this turn, if there is anything to record."""
         # A due timer that was not claimed may wait only for a run of its own that has ended and is not recorded.
         is_held_up = self._agenda.upcoming.is_due(now) and not self._dispatch.is_full()
         # While tasks wait for a worker, do not compete with workers for CPU.

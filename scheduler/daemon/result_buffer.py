@@ -16,11 +16,11 @@ SHARE = 8
 
 
 class ResultBuffer:
-    """Results to be recorded (`ended`, `printed`), and results that a fleet has recorded, for the listener only."""
+    """Results to record (`ended`, `printed`), and results that a fleet has recorded, for the listener only."""
 
     def __init__(self) -> None:
         self._ended: list[tuple[Task, Ending]] = []
-        #: Further endings, after those.
+        #: Further endings, later than those.
         self._plain: list[PlainSuccesses] = []
         self._plain_count = 0
         self.printed: list[Line] = []
@@ -76,5 +76,5 @@ class ResultBuffer:
         return ended, printed
 
     def forget(self) -> None:
-        """Drop what this daemon may no longer record; recorded results stay, for the listener."""
+        """Drop the results that this daemon may no longer record; keep recorded ones for the listener."""
         self._ended, self._plain, self._plain_count, self.printed = [], [], 0, []

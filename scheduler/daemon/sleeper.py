@@ -1,8 +1,8 @@
-"""Sleeper: how a daemon sleeps: until a descriptor turns readable, the time is up, or a silent change has happened.
+"""Sleeper: sleeps until a descriptor becomes readable, the time is up, or a silent change has happened.
 
-A silent change is one that no other program notifies: the system clock was set, or a SQLite file was changed from
-another container. Linux reports both by descriptors (linux_wakeups.py). On other systems, or where the clock is not the
-kernel's, the daemon polls for them every POLL_S.
+A silent change is one without a notification: the system clock was set, or a SQLite file was changed from another
+container. Linux reports both by descriptors (linux_wakeups.py). On other systems, or if the daemon's clock is not the
+kernel's, it polls for them every POLL_S.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Sleeper:
         self._alarm = _alarm(clock)
 
     def sleep(self, seconds: float, filenos: Sequence[int]) -> bool:
-        """Sleep for that long, or until one of the descriptors is readable; returns whether there was a silent change.
+        """Sleep for `seconds`, or until a descriptor is readable; returns whether there was a silent change.
 
         Sleeps ≤ POLL_S do not check for silent changes.
         """
@@ -65,7 +65,7 @@ class Sleeper:
             self._alarm = None
 
     def _wait(self, seconds: float, filenos: Sequence[int]) -> set[int]:
-        """Wait for that long; returns the descriptors that are readable. Ends early when the clock is set."""
+        """Wait for `seconds`; returns the descriptors that are readable. Ends early when the clock is set."""
         poller = select.poll()
         for fileno in filenos:
             poller.register(fileno, select.POLLIN)
@@ -94,7 +94,7 @@ class _FileChanges:
         self._driver: Any = None
 
     def watch(self) -> list[int] | None:
-        """The descriptors that turn readable at the next change; None where it has to be polled for."""
+        """The descriptors that become readable at the next change; None if the daemon has to poll."""
         if not self._has_file:
             return []
         if self._watch is None:
@@ -102,12 +102,12 @@ class _FileChanges:
         try:
             self._watch.watch(self._files)
         except OSError:
-            # A journal that does not exist yet, or too many watches.
+            # The journal does not exist yet, or there are too many watches.
             return None
         return [self._watch.fileno()]
 
     def version(self) -> int:
-        """A number that differs after a change by another program."""
+        """A number that changes when another program changes the file."""
         if not self._has_file:
             return 0
         with self._store.watch, self._store.own_statements:
@@ -122,7 +122,7 @@ class _FileChanges:
         try:
             number: int = self._driver.execute("PRAGMA data_version").fetchone()[0]
         except self._store.driver_error:
-            # Locked, or gone: the next statement of the daemon raises that. Or the store was opened anew.
+            # The file is locked or gone: the daemon's next statement raises that. Or the store was reopened.
             self._disconnect()
             return -1
         return number

@@ -1,7 +1,7 @@
-"""StoreCalls: when the daemon's loop waits for the store, and the lock that the watch has meanwhile.
+"""StoreCalls: knows when the daemon's loop waits for the store, and lends its lock to the watch meanwhile.
 
-The loop is the one thread that uses the store. It holds the lock at all times, except while it waits for the store or
-for a listener: then the watch (watch.py) may take the lock and do what must not wait.
+Only the loop's thread uses the store. It holds the lock at all times, except while it waits for the store or for a
+listener: then the watch (watch.py) may take the lock and do the work that must not wait.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-#: How long the loop may be away before the watch acts in its place.
+#: How long the loop may wait before the watch acts in its place.
 ACT_AFTER_S = 0.05
 
 monotonic = time.monotonic
@@ -26,18 +26,18 @@ class StoreCalls:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Of the loop, from the beginning.
+        # The loop holds it from the beginning.
         self._lock.acquire()
         self._depth = 0
-        #: Since when the loop is away, in monotonic seconds; None while it is not.
+        #: When the loop began to wait, in monotonic seconds; None while it does not.
         self.since: float | None = None
-        #: What for, if not the store.
+        #: What the loop waits for, if not the store.
         self.subject = ""
-        #: The connection that it uses meanwhile.
+        #: The connection that the loop uses meanwhile.
         self.connection: Connection | None = None
-        #: When the watch looks next; a call that begins long before that wakes it.
+        #: When the watch acts next; a call that begins long before that wakes it.
         self.looks_at = 0.0
-        #: A pipe, because a signal handler may write to it; there is none while nobody watches.
+        #: A pipe, because a signal handler may write to it; -1 without a watch.
         self._reader = self._writer = -1
 
     # The loop's side
@@ -63,7 +63,7 @@ class StoreCalls:
 
     @contextlib.contextmanager
     def of(self, subject: str) -> Iterator[None]:
-        """A call of something else that may take its time."""
+        """A call of something else that may block, named by `subject`."""
         self.subject = subject
         try:
             with self:
@@ -74,13 +74,13 @@ class StoreCalls:
     # The watch's side
 
     def away_s(self) -> float:
-        """How long the loop has been away; 0 while it is not."""
+        """How long the loop has been waiting; 0 while it is not."""
         since = self.since
         return 0.0 if since is None else monotonic() - since
 
     @contextlib.contextmanager
     def in_its_place(self) -> Iterator[bool]:
-        """The lock for the length of the block, if the loop is away: True then; the loop waits until the end."""
+        """Take the lock for the length of the block if the loop waits, and yield True; else yield False."""
         has_lock = self._lock.acquire(blocking=False)
         try:
             yield has_lock
@@ -89,7 +89,7 @@ class StoreCalls:
                 self._lock.release()
 
     def keep_out(self) -> bool:
-        """Take the lock for good, if the loop is away: should it ever come back, it does nothing more."""
+        """Take the lock for good if the loop waits: a loop that comes back later does nothing more."""
         return self._lock.acquire(blocking=False)
 
     def open(self) -> None:
@@ -104,7 +104,7 @@ class StoreCalls:
             os.write(self._writer, b"!")
 
     def sleep(self, seconds: float) -> None:
-        """Sleep for that long, or until `wake` is called."""
+        """Sleep for `seconds`, or until `wake` is called."""
         self.looks_at = monotonic() + seconds
         poller = select.poll()
         poller.register(self._reader, select.POLLIN)

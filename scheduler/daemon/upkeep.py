@@ -1,4 +1,4 @@
-"""Upkeep: what a daemon does beside firing timers: its lease, the runs of dead daemons, and pruning the history."""
+"""Upkeep: renews the daemon's lease, takes over the runs of dead daemons, and prunes the history."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .events import log_abandoned
 
 log = logging.getLogger("scheduler.daemon")
 
-#: A daemon that starts caches the timers that are due this soon, up to a limit, so that their first claims are fast.
+#: At its start, a daemon caches the timers that are due within this time, so that their first claims are fast.
 PRELOAD = timedelta(minutes=1)
 MAX_PRELOADED = 10_000
 #: How often the history is pruned, and how soon again where one portion was not enough.
 PRUNE_EVERY_S, PRUNE_ON_S = 3600.0, 0.1
-#: At how many timers a daemon looks for changed rules of their zones: at its start, then in portions, this often.
+#: How many timers a daemon checks for changed rules of their zones: at its start, then in portions, this often.
 ZONES_AT_START, ZONES_A_PORTION, ZONES_EVERY_S = 5_000, 100, 0.25
 
 
@@ -54,7 +54,7 @@ class Upkeep:
             self._lease.register(now, wake_port)
             self.is_registered = True
             agenda.renew_lease_at = 0.0
-            # Before the first claim, which would take a stored fire time for a true one.
+            # Before the first claim, which trusts the stored fire times.
             self._log_moved(self._zone_changes.check_first(ZONES_AT_START))
             self._claims.preload(now + PRELOAD, limit=MAX_PRELOADED)
         if monotonic >= agenda.renew_lease_at:
@@ -65,7 +65,7 @@ class Upkeep:
             had_others = self._lease.other_daemons
             self._take_over(now)
             if had_others or self._lease.other_daemons:
-                # Other daemons do not notify us of retries that they enter.
+                # Other daemons send no notification of retries that they enter.
                 agenda.read_upcoming_at = 0.0
             agenda.check_others_at = monotonic + self._lease.check_others_in_s
         if not self._zone_changes.is_done and monotonic >= agenda.check_zones_at:

@@ -1,9 +1,10 @@
-"""Watch: does what must not wait, while the daemon's loop waits for the store.
+"""Watch: enforces limits, hands out tasks and stops runs while the daemon's loop waits for the store.
 
-A server that stands still, a lock or a disk may keep the loop waiting. The watch is the thread that called
-`Daemon.run`, and it never uses the store. When the loop has been away for ACT_AFTER_S, the watch keeps the limits of
-runs, hands out the tasks that were claimed ahead, and ends the runs in progress when it is told to. What the executors
-report meanwhile it keeps for the loop. When the daemon stops, it ends with the loop or, in bounded time, without it.
+A server that does not answer, a lock or a disk may keep the loop waiting. The watch is the thread that called
+`Daemon.run`, and it never uses the store. When the loop has been waiting for ACT_AFTER_S, the watch enforces the limits
+of runs, hands out the tasks that were claimed ahead, and ends the runs in progress after a second `stop`. It keeps the
+reports of the executors for the loop. When the daemon stops, the watch ends with the loop or, in bounded time, without
+it.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from .store_calls import ACT_AFTER_S, StoreCalls
 
 log = logging.getLogger("scheduler.daemon")
 
-#: How long a call of the store may take beyond its deadline, before the loop of a daemon that stops is given up: on a
-#: server a call ends by itself, on a disk that hangs it does not.
+#: A daemon that stops gives up its loop when a call of the store has exceeded its deadline by this much: a server's
+#: call ends by itself, but not one on a disk that hangs.
 GIVE_UP_S = 10.0
-#: How long it has after a stop in any case, also after a second one: to record what has ended, where the store answers.
+#: How long the loop has in any case after a stop, even after a second one, to record the runs that have ended.
 LAST_CALL_S = 1.0
-#: How long after a second stop the loop is given up whatever it does.
+#: How long after a second stop the loop is given up in any case.
 STUCK_S = 30.0
 
 
 class Watch:
-    """The watch of one loop, and whether it was told to stop."""
+    """The watch of one loop; it also holds whether `stop` was called."""
 
     def __init__(self, calls: StoreCalls, store: Store, clock: Clock, health: Health) -> None:
         self._calls = calls
@@ -51,7 +52,7 @@ class Watch:
         self._has_ended = False
 
     def guard(self, dispatch: Dispatch, claim_ahead: ClaimAhead) -> None:
-        """Act on these while the loop is away."""
+        """Set the parts that the watch uses while the loop waits."""
         self._dispatch = dispatch
         self._claim_ahead = claim_ahead
 
@@ -76,7 +77,7 @@ class Watch:
     # The loop's side
 
     def take_reports(self) -> list[Report]:
-        """What the executors reported while the loop was away, oldest first."""
+        """The reports of the executors while the loop waited, oldest first."""
         reports, self._reports = self._reports, []
         return reports
 
@@ -87,7 +88,7 @@ class Watch:
     # The watch's side
 
     def run(self, loop: Callable[[], None], stop: Callable[[], None]) -> None:
-        """Run the loop in a thread of its own until it has ended, or has to be given up; `stop` stops it."""
+        """Run the loop in a thread of its own until it has ended or has to be given up; `stop` asks it to end."""
         self._calls.open()
         errors: list[BaseException] = []
         thread = threading.Thread(
@@ -97,7 +98,7 @@ class Watch:
         try:
             self._watch_over(thread)
         except BaseException:
-            # Such as KeyboardInterrupt, which only this thread receives.
+            # A KeyboardInterrupt, for example, which only this thread receives.
             stop()
             stop()
             self._watch_over(thread)
@@ -133,13 +134,13 @@ class Watch:
         self._calls.close()
 
     def _pause_s(self) -> float:
-        """How long to sleep before the next look; a call of the store that begins earlier wakes the watch."""
+        """How long to sleep; a call of the store that begins earlier wakes the watch."""
         away_s = self._calls.away_s()
         if away_s:
             return self._next_act_s if away_s >= ACT_AFTER_S else ACT_AFTER_S - away_s
         if self._health.turn_s:
             return ACT_AFTER_S
-        # The loop's first call after its sleep finds that the watch looks soon, and need not wake it.
+        # The loop's first call after its sleep sees that the watch wakes up soon anyway, and need not wake it.
         return max(0.0, self._sleeps_until - time.monotonic()) + ACT_AFTER_S
 
     def _act_if_away(self) -> None:
@@ -158,7 +159,7 @@ class Watch:
             self._cut()
 
     def _act(self) -> None:
-        """Collect, which keeps the limits, and hand out what is due; with the lock."""
+        """Collect, which enforces the limits, and hand out due tasks; the caller has the lock."""
         if self.is_ending:
             self._dispatch.stop_local()
             return
@@ -171,15 +172,15 @@ class Watch:
         next_due = self._claim_ahead.next_due
         due_in_s = ACT_AFTER_S if next_due is None else (next_due - now).total_seconds()
         wait_s = min(ACT_AFTER_S, due_in_s, *self._dispatch.next_checks_s())
-        # What cannot be handed out meanwhile stays due.
+        # Tasks that cannot be handed out now stay due.
         self._next_act_s = wait_s if wait_s > 0 else ACT_AFTER_S
 
     def _cut(self) -> None:
-        """End the statement that the loop waits for, once; a server's answer has its own time limit."""
+        """Interrupt once the statement that the loop waits for; a server's answer has its own time limit."""
         since, connection = self._calls.since, self._calls.connection
         if since is not None and connection is not None and since != self._cut_call:
             self._cut_call = since
-            # The loop may be about to close it.
+            # The loop may be closing the connection.
             with contextlib.suppress(Exception):
                 self._store.cut(connection)
 
@@ -192,7 +193,7 @@ class Watch:
         return self.is_ending or (not self._dispatch.running and away_s > self._store.timeout_s + GIVE_UP_S)
 
     def _give_up(self) -> bool:
-        """End without the loop; False if it has just come back."""
+        """End the daemon without the loop; False if the loop has just come back."""
         if not self._calls.keep_out():
             return False
         self._dispatch.stop_local()

@@ -1,12 +1,7 @@
 """Executors run functions for the daemon. This file defines what the daemon expects of one.
 
-    kinds.py     the table of the kinds of executors: how each is named, made and checked
-    outcome.py   how the end of a function becomes an outcome and a verdict, for every executor
-    mailbox.py   handing things from other threads to the daemon's
-    thread.py    ThreadExecutor: threads of this process
-    http.py      HttpExecutor: a remote engine
-
-The other two have rooms of their own: workers/ (worker processes) and fleet/ (Celery).
+Two kinds of executors are in this folder: threads of this process, and a remote engine. The other two have rooms of
+their own: workers/ (worker processes) and fleet/ (Celery).
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ from .broker_connection import ANSWER_S, CONNECT_S, connect
 if TYPE_CHECKING:
     from celery import Celery  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-#: The address that stands for the store's own database.
+#: The address that means the store's own database.
 OWN_DATABASE = "pgmq://"
 SCHEMES = ("pgmq", "amqp", "amqps", "redis", "rediss")
-#: After how long a message that a worker took and did not acknowledge is delivered again, which does no harm.
+#: After how long PGMQ delivers a message again that a worker took and did not acknowledge; that does no harm.
 VISIBILITY_S = 60
 
 
@@ -63,14 +63,14 @@ def celery_app(broker: str, store: Store) -> Celery:
 
 
 def check_installed(broker: str) -> None:
-    """ConfigError where a package is not installed that a fleet with this broker needs, with what installs it."""
+    """ConfigError, with the command that installs it, if a package is missing that a fleet with this broker needs."""
     needed = ["celery", "psycopg", *_PACKAGES.get(broker.partition("://")[0], ())]
     if missing := [name for name in needed if find_spec(name) is None]:
         raise ConfigError(f"{', '.join(missing)} missing; install what a fleet needs with: {install_command('celery')}")
 
 
 def check_broker(app: Celery) -> None:
-    """Connect to the broker once; StoreUnavailableError where it does not answer."""
+    """Connect to the broker once; StoreUnavailableError if it does not answer."""
     with app.connection_for_write() as connection:
         try:
             connect(connection)
@@ -128,7 +128,7 @@ def _shown(address: str) -> str:
 
 
 def _with_keepalives(address: str) -> str:
-    """The connection string with the store's options for noticing a server that is unreachable."""
+    """The connection string with the store's options for detecting an unreachable server."""
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     options: dict[str, Any] = REACH | conninfo_to_dict(address)
@@ -139,7 +139,7 @@ def _with_keepalives(address: str) -> str:
 _PACKAGES = {"pgmq": ("pgmq",), "redis": ("redis",), "rediss": ("redis",)}
 _PGMQ: dict[str, Any] = {
     "visibility_timeout": VISIBILITY_S,
-    # A notification for each message, not polling by the server, which asks ten times a second.
+    # Have the server notify each message; Kombu would poll ten times a second.
     "use_notify": True,
     "wait_time_seconds": 0,
 }
@@ -147,7 +147,7 @@ _SETTINGS: dict[str, Any] = {
     "accept_content": ["json"],
     "task_serializer": "json",
     "task_ignore_result": True,
-    # The row of a run shows that a worker has begun it, so the broker need not keep the message.
+    # The row of a run shows whether a worker has begun it, so the broker need not keep the message.
     "task_acks_late": False,
     "worker_prefetch_multiplier": 2,
     "worker_enable_remote_control": False,
@@ -156,7 +156,7 @@ _SETTINGS: dict[str, Any] = {
     "worker_send_task_events": False,
     "worker_pool": "scheduler.fleet.celery_pool:TaskPool",
     "worker_consumer": "scheduler.fleet.celery_consumer:Consumer",
-    # How long the main process waits for a last result of a child that died.
+    # How long the main process waits for the last result of a child that died.
     "worker_lost_wait": 0.5,
     # Without effect, because messages are acknowledged early; set only to silence a warning.
     "worker_cancel_long_running_tasks_on_connection_loss": True,

@@ -1,16 +1,16 @@
-"""How a connection to the broker is opened, and how often a worker that waits for messages checks for a signal.
+"""Opens connections to the broker; the time limits that daemon and workers share.
 
-Lives here: what the daemon, the worker and the classes that Celery's settings name share. It imports nothing of ours.
+Used by the daemon, the worker and the classes that Celery's settings name. It imports nothing of this package.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-#: How long connecting to a broker may take, and how long Redis and RabbitMQ may take to answer. A worker that has an
-#: event loop keeps no limits meanwhile, and its daemon takes it for lost LOST_S after a limit (executor.py).
+#: How long connecting to a broker may take, and how long Redis and RabbitMQ may take to answer. A worker with an event
+#: loop enforces no limits meanwhile, and its daemon counts it as lost LOST_S after a limit (executor.py).
 CONNECT_S, ANSWER_S = 4, 4
-#: How often a worker that waits for messages checks whether it was asked to end: a signal does not end the wait.
+#: How often a worker that waits for messages checks for a signal to end, because a signal does not end the wait.
 SIGNAL_S = 0.25
 
 

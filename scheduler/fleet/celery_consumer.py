@@ -1,4 +1,4 @@
-"""Celery's consumer of messages: it drops what is no message of ours, and tries a broker that is away again soon.
+"""Celery's consumer of messages: drops malformed messages, and reconnects soon to a broker that did not answer.
 
 Named in Celery's settings (broker.py); nothing else imports it.
 """
@@ -28,23 +28,23 @@ from .message import MessageError, cleaned, dropped
 
 log = logging.getLogger("scheduler.worker")
 
-#: How often to try a broker that does not answer; Celery's own waits longer each time, up to half a minute.
+#: How often to try a broker that does not answer; Celery's own consumer waits longer each time, up to half a minute.
 RETRY_S = 0.5
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
-    """Enforces limits and reads from children while the broker does not answer; Celery's own only sleeps then."""
+    """Enforces limits and reads from children while the broker does not answer; Celery's own consumer only sleeps."""
 
     def ensure_connected(self, conn: Any) -> Any:
         if conn.transport_cls in ("redis", "rediss"):
-            # Imported here because only a worker of such a broker has Redis's client.
+            # Imported here because Redis's client is installed only with that broker.
             from .redis_transport import Transport
 
             transport: Any = Transport
             conn._transport = transport(client=conn)
         logged = False
         while True:
-            # Raises where a signal has asked the worker to end.
+            # Raises if a signal has asked the worker to end.
             state.maybe_shutdown()
             try:
                 connect(conn)
@@ -62,7 +62,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
 
     def register_with_event_loop(self, hub: Any) -> None:
         super().register_with_event_loop(hub)
-        # The loop checks for signals whenever it wakes up; Celery's own wakes up every five seconds.
+        # The loop checks for signals whenever it wakes up; by itself it wakes up every five seconds.
         hub.call_repeatedly(SIGNAL_S, int)
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Any:
@@ -90,12 +90,12 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         try:
             return p(*args, **kwargs)
         except Exception as error:
-            # The broker is gone. It will deliver the message once more, and the rows of its runs refuse it then.
+            # The connection is lost. The broker delivers the message again, and the rows of its runs refuse it then.
             log.info("a message could not be acknowledged (%s)", error)
             return None
 
     def _watch_children(self) -> None:
-        """Register the children with the event loop again; Celery has unregistered them with the connection."""
+        """Register the children with the event loop again, because Celery unregistered them with the connection."""
         if self.hub is not None and not self.first_connection_attempt:
             self.pool.register_with_event_loop(self.hub)
 

@@ -27,7 +27,7 @@ from celery.concurrency import asynpool, prefork  # type: ignore[import-untyped,
 #       and _reader
 #   celery.concurrency.prefork.TaskPool.Pool and .BlockingPool   the pools with an event loop and with threads
 
-#: How long a child that ends waits until the main process has counted its results.
+#: How long a child that ends waits for the main process to count its results.
 END_WAIT_S = 1.0
 #: How often it checks, and how long the pool tries to get the lock of a queue.
 POLL_S = 0.05
@@ -41,9 +41,9 @@ class _ConsumedSoon:
     on_ready_counter: Any
 
     def _ensure_messages_consumed(self, completed: int) -> bool:
-        """Wait until the main process has read all results, for END_WAIT_S: how a run ended is in its row or its notes.
+        """Wait for END_WAIT_S until the main process has read all results; the endings are in rows or notes anyway.
 
-        Celery's own waits for half a minute, and times out if the count of an ending main process is one short.
+        Celery's own method waits for half a minute, and times out if the count of an ending main process is one short.
         """
         for _ in range(int(END_WAIT_S / POLL_S)):
             if not self.on_ready_counter or self.on_ready_counter.value >= completed:
@@ -97,9 +97,10 @@ class _EventLoopPool(asynpool.AsynPool):  # type: ignore[misc]
     Worker = _PoolWorker
 
     def _track_child_process(self, proc: Any, hub: Any) -> None:
-        """Watch a child, unless its end was seen already and it only has to be replaced.
+        """Watch a child, unless the pool has already seen its end and only has to replace it.
 
-        When the broker is back, Celery's own fails on such a child, and so does the worker: `file descriptor is None`.
+        When the broker is back, Celery's own method fails on such a child, and so does the worker: `file descriptor is
+        None`.
         """
         if getattr(proc, "_sentinel_poll", proc) is not None:
             super()._track_child_process(proc, hub)
@@ -108,8 +109,8 @@ class _EventLoopPool(asynpool.AsynPool):  # type: ignore[misc]
 class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
     """The pool of a worker whose broker needs threads, as PGMQ does.
 
-    Its children share one queue of tasks; the child that waits for a task holds the queue's lock. When it is killed
-    then, the lock stays held, and no other child gets a task.
+    Its children share one queue of tasks; the child that waits for a task holds the queue's lock. If that child is
+    killed, the lock stays held, and no other child gets a task.
     """
 
     Worker = _ThreadPoolWorker
@@ -128,7 +129,7 @@ class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
                 self._unlock_queue()
 
     def _unlock_queue(self) -> None:
-        """Release the queue's lock if its holder does not read the tasks in it, as a living one does at once."""
+        """Release the queue's lock if its holder does not read the waiting tasks, as a live child does at once."""
         has_tasks = self._inqueue._reader.poll
         had_tasks = has_tasks()
         if self._inqueue._rlock.acquire(timeout=POLL_S) or (had_tasks and has_tasks()):
@@ -139,7 +140,7 @@ class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
     def _help_stuff_finish(inqueue: Any, task_handler: Any, count: int) -> None:
         """Empty the children's queue at the end, unless a killed child still holds its lock.
 
-        Celery's own waits for that lock without limit, and the worker does not end.
+        Celery's own method waits for that lock without limit, and the worker does not end.
         """
         if inqueue._rlock.acquire(timeout=END_WAIT_S):
             inqueue._rlock.release()

@@ -1,7 +1,7 @@
 """A child process of a fleet's worker, in which functions run, one at a time.
 
-It begins a run in its row, calls the function, and writes into the row how that ended. What it cannot write, because it
-is killed or the store is unavailable, its main process writes (unwritten_endings.py).
+It begins a run in its row, calls the function, and writes the ending into the row. If it is killed, or the store is
+unavailable, its main process writes the ending (unwritten_endings.py).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .notes import EndedRun, Notes
 from .runs import FleetRuns
 from .stopping import is_stopping
 
-#: How often a store that did not answer is asked again.
+#: How often to try again when the store did not answer.
 RETRY_S = 0.5
 #: For how long a child tries to begin a run in a store that does not answer.
 BEGIN_S = 10.0
@@ -47,7 +47,7 @@ class UnwrittenError(Ignore):  # type: ignore[misc]
 
 
 class FunctionProcess:
-    """A process that runs functions, made by forking; in the main process it only waits to be forked."""
+    """Runs functions in a child process; the main process creates it before it forks, and does not use it."""
 
     def __init__(self, store_url: str, registry: Registry, folder: Path, environments: Sequence[str]) -> None:
         self._store_url = store_url
@@ -59,7 +59,7 @@ class FunctionProcess:
         self._lifeline, self._held = os.pipe()
 
     def start(self, **_: Any) -> None:
-        """The first thing that a child does after the fork."""
+        """Set up the child, right after the fork."""
         # A group of its own, so that what a function starts can be killed with it.
         os.setpgid(0, 0)
         os.close(self._held)
@@ -75,7 +75,7 @@ class FunctionProcess:
         log_records.follow(RunRecords(self._output))
 
     def run(self, node: str, message: Message) -> None:
-        """Run what a message asks for; runs not begun within CHUNK_S, or before a signal, are handed back."""
+        """Run the runs of a message; those not begun within CHUNK_S, or before a signal, are handed back."""
         worker = f"{node}/{os.getpid()}"
         stop_at = time.monotonic() + CHUNK_S
         for index, key in enumerate(message.runs):
@@ -84,7 +84,7 @@ class FunctionProcess:
                 return
             task = self._begin(key, message.limit_s, worker)
             if task is None:
-                # It has begun elsewhere, or its timer's limit is no longer that of the message.
+                # Another worker has begun it, or the limit of its timer differs from that of the message by now.
                 self._hand_back([key.run_id], message.channel)
                 continue
             self._run(protocol.order_of(task), worker, message.channel)
@@ -102,7 +102,7 @@ class FunctionProcess:
             text = dropped_text(ending.lines_dropped)
             self._notes.add_line(PackedLine(order.run_id, ending.ended_at, "warning", text))
         lines = self._notes.unwritten_lines()
-        # Noted first: a child that is killed while the store keeps it waiting was not over its limit.
+        # Noted first: if the child is killed while it waits for the store, the run was not over its limit.
         self._notes.add_ending(ended)
         try:
             printed = [line.unpacked() for line in lines]
@@ -131,7 +131,7 @@ class FunctionProcess:
 
 
 def _reopened(descriptor: int) -> int:
-    """The same pipe, but as a description of its own: O_ASYNC and its owner are shared by all who share one."""
+    """The same pipe with a file description of its own, because O_ASYNC and its owner belong to the description."""
     if sys.platform != "linux":
         return descriptor
     return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)

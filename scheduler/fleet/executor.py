@@ -37,11 +37,11 @@ log = logging.getLogger("scheduler.executor")
 
 #: Tasks of a function that takes less than this, including what is written about its run, share messages.
 FAST_S = 0.05
-#: How many tasks share a message at most, and over how many messages they are spread first.
+#: The most tasks of a message, and the number of messages over which tasks are spread first.
 CHUNK_TASKS, SPREAD = 50, 8
-#: After how long a run that has not begun is published again; then after twice as long each time, up to the second.
+#: After how long a run that has not begun is published again; the time doubles up to the second value.
 REPUBLISH_S, LONGEST_REPUBLISH_S = 5.0, 20.0
-#: When to try to publish it again, where the queue held messages, which may be this run's.
+#: When to try again to republish, if the queue held messages, because this run's may be among them.
 RECHECK_S = 2.0
 #: How long a run may wait for a worker.
 MAX_QUEUED_S = 600.0
@@ -49,7 +49,7 @@ MAX_QUEUED_S = 600.0
 LOST_S = 5.0
 #: How often the rows of all runs are read; most changes are notified.
 POLL_S = 1.0
-#: When to look whether workers serve, after the start, and again while runs wait.
+#: How long after the start to check whether workers serve, and how often while runs wait.
 LOOK_S = 5.0
 #: How many ids go into one statement.
 _IDS_A_STATEMENT = 1_000
@@ -73,7 +73,7 @@ class CeleryExecutor:
     """Publishes tasks to the workers of a fleet, through `broker` (`pgmq://`, `amqp://…`, `redis://…`).
 
     `pgmq://` alone is a queue in the store's own database, which must be a PostgreSQL. ConfigError for an unusable
-    broker or store. Where no worker serves one of the `environments`, that is logged.
+    broker or store. It logs each of the `environments` that no worker serves.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class CeleryExecutor:
         self._open: dict[int, _OpenRun] = {}
         self._typical_s: dict[str, float] = {}
         self._poll_at = 0.0
-        #: Since when the oldest run waits that no worker has begun, in monotonic seconds.
+        #: When the oldest run that no worker has begun was submitted, in monotonic seconds.
         self._oldest_since: float | None = None
         self._environments = [str(environment) for environment in environments]
-        #: Those without a worker, as was logged; and when to look again.
+        #: The environments without a worker that were logged; and when to check again.
         self._unserved: list[str] = []
         self._look_at = self._clock.monotonic() + LOOK_S
         self._report = Report()
@@ -111,18 +111,18 @@ class CeleryExecutor:
 
     @property
     def waiting(self) -> int:
-        """How many runs no worker has begun, as far as this executor knows."""
+        """The number of runs that no worker has begun, as far as this executor knows."""
         return sum(run.worker is None for run in self._open.values())
 
     @property
     def oldest_unbegun_s(self) -> float:
-        """For how long a run has been waiting for a worker, as of the last second."""
+        """How long the oldest run has been waiting for a worker, as of the last second."""
         since = self._oldest_since
         return 0.0 if since is None else max(0.0, self._clock.monotonic() - since)
 
     def adopt(self, tasks: Sequence[Task]) -> None:
         """Take over runs of a daemon that has ended; those that have not begun are published again."""
-        # For those that have begun, another message does nothing.
+        # Another message has no effect on runs that have begun.
         self.submit(tasks)
         self._poll_at = 0.0
 
@@ -161,7 +161,7 @@ class CeleryExecutor:
         return None if at == inf else max(0.0, at - self._clock.monotonic())
 
     def stop(self) -> None:
-        """Publish what is still to be published, for a bounded time; runs in the fleet go on."""
+        """Publish the remaining messages, for a bounded time; runs in the fleet go on."""
         self._publisher.stop()
         self._session.close()
         self._open.clear()
@@ -169,7 +169,7 @@ class CeleryExecutor:
     # Reading what workers have written
 
     def _read_notifications(self, now: float) -> None:
-        """Read the rows of the runs that workers have notified: they have ended, or have to be published again."""
+        """Read the rows of runs that workers notified: those have ended, or must be published again."""
         payloads = self._session.receive()
         if not self._session.is_open:
             try:
@@ -207,7 +207,7 @@ class CeleryExecutor:
             self._report.recorded.append((run.task, progress.ending))
             return True
         if run.worker is None:
-            # From when it was read: when it began was written by the clock of another machine.
+            # Counted from this read, because the begin in the row is by the clock of another machine.
             run.lost_at = now + run.task.limit_s + CHUNK_S + LOST_S
         run.worker = progress.worker
         return False
@@ -241,14 +241,14 @@ class CeleryExecutor:
         self._postponed([self._open[run_id] for run_id in published if run_id in self._open], now)
 
     def _look_for_workers(self, now: float) -> None:
-        """Log which environments no worker serves, when that begins and when it is over."""
+        """Log when an environment has no worker, and when it has one again."""
         unserved_now = unserved(self._store, self._environments)
         if new := [name for name in unserved_now if name not in self._unserved]:
             log.warning("%s", no_worker_serves(new))
         if over := [name for name in self._unserved if name not in unserved_now]:
             log.info("a worker serves %s", " and ".join(over))
         self._unserved = unserved_now
-        # Asked again only while something waits: an idle store is not polled.
+        # Checked again only while runs wait, so that an idle store is not polled.
         is_waiting = bool(unserved_now) or self._oldest_since is not None
         self._look_at = now + LOOK_S if is_waiting else inf
 
@@ -274,7 +274,7 @@ class CeleryExecutor:
         return [run for run in unbegun if run.task.run_id in limits]
 
     def _postponed(self, unbegun: Sequence[_OpenRun], now: float) -> list[Task]:
-        """The tasks of runs that are published again; the time until the next repetition doubles."""
+        """Double the time until these runs are published again; returns their tasks."""
         for run in unbegun:
             run.republish_after_s = min(2 * run.republish_after_s, LONGEST_REPUBLISH_S)
             run.republish_at = now + run.republish_after_s
@@ -307,6 +307,6 @@ def _parts(items: Collection[T], most: int) -> Iterator[list[T]]:
 
 
 def _run_ids(payloads: Sequence[str]) -> set[int]:
-    """The ids in notifications, "7,8": anybody who can connect to the database may notify anything."""
+    """The ids in notifications, "7,8"; other text is ignored, because any client of the database can notify."""
     words = {word for payload in payloads for word in payload.split(",")}
     return {int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 20}

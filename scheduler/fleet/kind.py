@@ -1,4 +1,4 @@
-"""The executor kind `celery`: how the daemon's side of a fleet is made, and checked."""
+"""The executor kind `celery`: makes the daemon's side of a fleet, and checks the broker and the workers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Drops malformed messages, on which Kombu's virtual transports would raise.
 
-For Redis and PGMQ, whose messages are texts that anybody may have written who can write to the broker. Kombu's own
-transports raise, and the worker ends.
+For Redis and PGMQ, whose messages are texts: any client of the broker may have written them. Kombu's own transports
+raise, and the worker ends.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from .message import dropped, is_envelope
 
-NO_ENVELOPE = "it is no envelope of Kombu's"
-#: What Kombu raises for texts that are not what it has written itself.
+NO_ENVELOPE = "it is not an envelope of Kombu's"
+#: The exceptions that Kombu raises for texts that it did not write.
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
 
 
@@ -20,7 +20,7 @@ log = logging.getLogger("scheduler.worker")
 
 
 class DropsMalformed:
-    """Mixed into a transport: drops what is not an envelope."""
+    """A mix-in for transports: drops a message that is not an envelope of Kombu's."""
 
     def _deliver(self, message: Any, queue: str) -> None:
         if not is_envelope(message):

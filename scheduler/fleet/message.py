@@ -1,8 +1,8 @@
-"""What a message of the broker says: which runs to begin, by their ids, and whom to notify.
+"""The messages of the broker: the ids of the runs to begin, and the channel to notify; checked when received.
 
-Lives here: what a daemon sends, and how much of what arrives is believed. Whoever can write to the broker can send
-anything; so function, parameters and limit come from the row of a run (runs.py), and whatever is not as it should be is
-dropped here, before Celery reads it.
+Lives here: the message that a daemon sends, and the checks of received ones. Any client of the broker can send
+anything; so function, parameters and limit come from the row of a run (runs.py), and an invalid message is dropped
+here, before Celery reads it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ log = logging.getLogger("scheduler.worker")
 
 #: The name of the fleet's only Celery task.
 TASK = "scheduler.run"
-#: For how long a child begins further runs of one message; the hard limit of the message is longer by this.
+#: How long a child begins further runs of one message; added to the hard limit of the message.
 CHUNK_S = 1.0
-#: How long a child may need to write the begin and the end of a run, in addition to the function's limit.
+#: The time that a child has to write the begin and the end of a run, in addition to the function's limit.
 WRITE_S = 0.2
-#: The most runs of a message, and the most characters of its body. Those of version 0.1.0 had parameters in them.
+#: The most runs of a message, and the most characters of its body; messages of version 0.1.0 contain parameters.
 MOST_RUNS, MOST_CHARACTERS = 250, 2_000_000
 #: The longest hard limit: a hundred days.
 _MOST_LIMIT_S = 8_640_000.0
@@ -35,11 +35,11 @@ _SAY_EVERY_S = 10.0
 
 
 class MessageError(ValueError):
-    """A message is not one of ours; says why."""
+    """A message is not one that a daemon sends; the text says why."""
 
 
 class RunKey(NamedTuple):
-    """The run with this id, if it has this request id, which is random: no one can guess the key of a run."""
+    """The id of a run and its request id, which is random, so that the key of a run cannot be guessed."""
 
     run_id: int
     request_id: str
@@ -54,7 +54,7 @@ class Message(NamedTuple):
 
     @property
     def limit_s(self) -> float:
-        """The limit of each run."""
+        """The time limit of each run."""
         return round(self.hard_limit_s - _extra_s(len(self.runs)), 3)
 
     @property
@@ -68,7 +68,7 @@ def arguments(tasks: Sequence[Task], channel: str) -> tuple[list[RunKey], str]:
 
 
 def hard_limit_s(limit_s: float, count: int) -> float:
-    """After how many seconds Celery kills a child that has not gone through a message with so many runs."""
+    """After how many seconds Celery kills a child that has not finished a message with `count` runs."""
     return limit_s + _extra_s(count)
 
 
@@ -77,14 +77,14 @@ def _extra_s(count: int) -> float:
 
 
 def parsed(arguments: Any, time_limit: Any) -> Message:
-    """What a message says; MessageError where it is not one of ours."""
+    """The contents of a message; MessageError if it is not one that a daemon sends."""
     if not isinstance(arguments, list | tuple) or len(arguments) != 2:
         raise MessageError("its arguments are not runs and a channel")
     keys, channel = arguments
     if not isinstance(keys, list | tuple) or not 0 < len(keys) <= MOST_RUNS:
         raise MessageError(f"it does not ask for 1 to {MOST_RUNS} runs")
     if not isinstance(channel, str) or not _CHANNEL.fullmatch(channel):
-        raise MessageError("its channel is none of a daemon")
+        raise MessageError("its channel is not a daemon's")
     hard_limit_s = time_limit[0] if isinstance(time_limit, list | tuple) and time_limit else None
     if isinstance(hard_limit_s, bool) or not isinstance(hard_limit_s, int | float) or not isfinite(hard_limit_s):
         raise MessageError("it has no time limit")
@@ -95,23 +95,23 @@ def parsed(arguments: Any, time_limit: Any) -> Message:
 
 def _run_key(key: Any) -> RunKey:
     if isinstance(key, list | tuple) and len(key) == 9:
-        # From a daemon of version 0.1.0, with function, parameters and more, which are not believed.
+        # From a daemon of version 0.1.0; its function, parameters and other values are not trusted.
         key = [key[0], key[4]]
     if not isinstance(key, list | tuple) or len(key) != 2:
-        raise MessageError("a run is not an id and a request id")
+        raise MessageError("a run in it is not an id and a request id")
     run_id, request_id = key
     if isinstance(run_id, bool) or not isinstance(run_id, int) or not 0 < run_id < 2**63:
-        raise MessageError("the id of a run is no number of a row")
+        raise MessageError("the id of a run in it is not a row number")
     if not isinstance(request_id, str) or not 0 < len(request_id) <= 64 or not request_id.isalnum():
-        raise MessageError("the request id of a run is not one")
+        raise MessageError("the request id of a run in it is invalid")
     return RunKey(run_id, request_id)
 
 
 def cleaned(message: Any) -> None:
-    """Leave in a message of Kombu's only what is believed of it; MessageError where it is not one of ours."""
+    """Strip a message of Kombu's to the checked values; MessageError if it is not one that a daemon sends."""
     headers = message.headers
     if not isinstance(headers, Mapping) or headers.get("task") != TASK:
-        raise MessageError("it is for no task of a fleet")
+        raise MessageError("it is not for the task of a fleet")
     if "compression" in headers:
         raise MessageError("it is compressed")
     if message.body is None or len(message.body) > MOST_CHARACTERS:
@@ -121,12 +121,12 @@ def cleaned(message: Any) -> None:
         raise MessageError("it has no id")
     try:
         body = message.decode()
-    except Exception as error:  # whatever a decoder raises for the bytes of a stranger
+    except Exception as error:  # a decoder may raise anything for bytes that a stranger sent
         raise MessageError(f"it cannot be decoded ({type(error).__name__})") from error
     if not isinstance(body, list | tuple) or not body:
-        raise MessageError("its body is no list")
+        raise MessageError("its body is not a list")
     believed = parsed(body[0], headers.get("timelimit"))
-    # Without callbacks, a time to wait for, a time to expire, and others that Celery would obey.
+    # Without callbacks, a start time, an expiry and other headers that Celery would obey.
     message.headers = {
         "lang": "py",
         "task": TASK,
@@ -145,7 +145,7 @@ def cleaned(message: Any) -> None:
 
 
 def is_envelope(payload: Any) -> bool:
-    """Whether Kombu can take a message out of what a queue of Redis or PGMQ held."""
+    """Whether a text from a queue of Redis or PGMQ is an envelope that Kombu can read."""
     if not isinstance(payload, dict) or not isinstance(payload.get("body"), str):
         return False
     properties, headers = payload.get("properties"), payload.get("headers")
@@ -161,30 +161,30 @@ def is_envelope(payload: Any) -> bool:
 
 
 class Dropped:
-    """Counts the messages that a worker has dropped, and logs them, a line each ten seconds at most."""
+    """Counts the messages that a worker has dropped, and logs the count at most every ten seconds."""
 
     def __init__(self) -> None:
         self.count = 0
         self._said_at = 0.0
-        #: How many the last line has told of.
+        #: The count in the last log line.
         self._said = 0
         self._lock = threading.Lock()
 
     def add(self, reason: object) -> None:
-        """Count a message that was dropped for this reason."""
+        """Count a message that was dropped for `reason`."""
         with self._lock:
             self.count += 1
             now = time.monotonic()
             if self.count > 1 and now - self._said_at < _SAY_EVERY_S:
                 return
             self._said_at, self._said = now, self.count
-        log.warning("a message of the broker is dropped, %d so far: %s", self.count, reason)
+        log.warning("dropped a message of the broker, %d so far: %s", self.count, reason)
 
     def close(self) -> None:
-        """Log how many there were, unless the last line has."""
+        """Log the final count, unless the last line has it."""
         if self.count > self._said:
-            log.warning("%d messages of the broker were dropped in all", self.count)
+            log.warning("dropped %d messages of the broker in all", self.count)
 
 
-#: Those of this process.
+#: The count of this process.
 dropped = Dropped()

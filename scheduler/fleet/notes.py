@@ -1,6 +1,6 @@
-"""Notes of a child process: what a run printed and how it ended, until the store has it.
+"""Notes of a child process: the lines and the ending of a run, until the store has them.
 
-They are in a file as well, for the main process to read when the child is killed.
+A file holds them too, so that the main process can read them when the child is killed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ..errors import StoreUnavailableError
 from ..workers.protocol import PackedEnding, PackedLine
 from .runs import FleetRuns
 
-#: When lines are written to the store while their run goes on.
+#: How often, or after how many lines, lines are written to the store during a run.
 WRITE_EVERY_S, WRITE_EVERY_LINES = 1.0, 100
 
 
 class EndedRun(NamedTuple):
-    """A run that a child has ended, with the values to write to its row."""
+    """The ending of a run in a child, with the values to write to its row."""
 
     run_id: int
     worker: str
@@ -31,7 +31,7 @@ class EndedRun(NamedTuple):
 
 
 class Notes:
-    """A run's lines that the store does not have, and how it ended; also in a file, in case the child is killed."""
+    """The lines of a run that the store does not have, and its ending; also in a file, in case the child is killed."""
 
     def __init__(self, path: Path, fleet: Callable[[], FleetRuns]) -> None:
         self._fleet = fleet
@@ -40,7 +40,7 @@ class Notes:
         self._write_at = 0.0
 
     def print(self, *line: Any) -> None:
-        """Take a line that a run prints; the store gets it soon."""
+        """Add a line that a run prints, and soon write it to the store."""
         run_id, _, _, text = line
         if not run_id:
             print(text, file=sys.__stderr__)
@@ -52,12 +52,12 @@ class Notes:
             self._write_lines()
 
     def add_line(self, line: PackedLine) -> None:
-        """Take a line that is written to the store with the ending of its run."""
+        """Add a line that is written to the store together with the ending of its run."""
         self._lines.append(line)
         self._append(line)
 
     def add_ending(self, ended: EndedRun) -> None:
-        """Note how a run has ended."""
+        """Add the ending of a run."""
         self._append(ended)
 
     def unwritten_lines(self) -> list[PackedLine]:
@@ -81,9 +81,9 @@ class Notes:
 
 
 def read_notes(path: Path, run_id: int | None) -> tuple[list[PackedLine], EndedRun | None]:
-    """What a killed child had not written to the store of a run: lines, and how it ended where it had.
+    """The lines of a run that a killed child had not written to the store, and the ending if there was one.
 
-    The last note may be cut short and is ignored then, and so is what a function has written into the file.
+    Ignores a last note that is incomplete, and anything that a function has written into the file.
     """
     lines: list[PackedLine] = []
     ended: EndedRun | None = None

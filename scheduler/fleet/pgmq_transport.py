@@ -1,4 +1,4 @@
-"""Kombu's transport for PGMQ on one connection, so that its loss is noticed at once, without Kombu's locks and pauses.
+"""Kombu's transport for PGMQ on one connection: it detects a loss at once, without Kombu's locks and pauses.
 
 Named in Celery's settings (broker.py); nothing else imports it.
 """
@@ -34,15 +34,15 @@ from .message import dropped, is_envelope
 #       pool.connection() alone, and has each statement in a transaction of its own
 #   kombu.transport.pgmq._NotifyWaiter(dsn): _ensure_conn() sets _conn, listening on _channels by _listen(conn, channel)
 
-#: How often to ask for messages in case a notification was lost.
+#: How often to poll for messages, in case a notification was lost.
 POLL_S = 1.0
-#: How often a worker that has enough messages checks whether it may take more.
+#: How often a worker that has enough messages checks whether it may fetch more.
 FULL_S = 0.002
-#: How long a worker that ends waits for an answer of the server.
+#: How long a worker that ends waits for an answer from the server.
 END_S = 1.0
-#: Only one process at a time creates queues. The number spells "queue" in ASCII.
+#: Lets one process at a time create queues. The number spells "queue" in ASCII.
 _LOCK = "SELECT pg_advisory_xact_lock(487300887909)"
-#: Whether a queue exists and notifies of its messages.
+#: Whether a queue exists and sends notifications of its messages.
 _EXISTS = """
     SELECT EXISTS (
         SELECT FROM pg_trigger
@@ -56,7 +56,7 @@ _Connection = TypeVar("_Connection", bound="_BrokerConnection")
 
 
 class Channel(pgmq.Channel):
-    """Leaves an existing queue as it is, and listens for its notifications only where it consumes messages.
+    """Leaves an existing queue as it is, and listens for notifications only if it consumes messages.
 
     Kombu's own creates the trigger of the notifications again for each channel, under a lock on which workers that
     reconnect deadlock with senders; and it listens in programs that only send, too.
@@ -79,12 +79,12 @@ class Channel(pgmq.Channel):
                     self.pgmq.enable_notify(name, throttle_interval_ms=0, conn=connection)
 
     def _size(self, queue: str) -> int:
-        """How many messages wait to be taken; Kombu's own also counts those that workers have taken."""
+        """The number of messages that wait; Kombu's own method also counts those that workers have fetched."""
         size: int = self.pgmq.metrics(self._queue_name(queue)).queue_visible_length
         return size
 
     def _pgmq_messages_to_python(self, messages: Any, queue: str) -> list[Any]:
-        """The payloads that are envelopes; others are removed from the queue, or they would come again and again."""
+        """The payloads that are envelopes; removes others from the queue, which would be delivered again and again."""
         envelopes = [message for message in messages if is_envelope(message.message)]
         for message in messages:
             if not is_envelope(message.message):
@@ -93,11 +93,11 @@ class Channel(pgmq.Channel):
         return super()._pgmq_messages_to_python(envelopes, queue)  # type: ignore[no-untyped-call, no-any-return, unused-ignore]
 
     def _maybe_enable_notify(self, *_: Any, **__: Any) -> None:
-        """Nothing: `_new_queue` has enabled it."""
+        """Do nothing, because `_new_queue` has enabled notifications."""
 
 
 class Transport(DropsMalformed, pgmq.Transport):
-    """Waits for the notification of a message only while it may take one; Kombu's own waits in any case, too long."""
+    """Waits for a notification only while it may fetch a message; Kombu's own transport always waits, and too long."""
 
     Channel = Channel
 
@@ -116,7 +116,7 @@ class Transport(DropsMalformed, pgmq.Transport):
                 time.sleep(min(left_s, FULL_S))
 
     def _wait_for_message(self, seconds: float) -> None:
-        """Wait for that long, or until a notification comes, or a signal has asked the worker to end."""
+        """Wait for `timeout` seconds, for a notification, or for a signal to end."""
         give_up_at = time.monotonic() + seconds
         while (left_s := give_up_at - time.monotonic()) > 0 and not _is_shutting_down():
             if self._get_notify_waiter().wait(min(left_s, SIGNAL_S)):
@@ -126,7 +126,7 @@ class Transport(DropsMalformed, pgmq.Transport):
         pool: Any = self._pgmq_client and self._pgmq_client.pool
         super().close_connection(connection)
         if pool is not None:
-            # The client does not close a pool that it was given.
+            # The client does not close a pool that was passed to it.
             pool.close()
 
     def _create_pgmq_client(self) -> PGMQueue:
@@ -146,16 +146,16 @@ class Transport(DropsMalformed, pgmq.Transport):
 
 def _is_shutting_down() -> bool:
     """Whether a signal has asked this worker to end."""
-    # Not imported: daemons, which only send, have no need for it.
+    # Not imported, because daemons, which only send, do not need it.
     state = sys.modules.get("celery.worker.state")
     return state is not None and state.should_stop is not None
 
 
 class OneConnection:
-    """Replaces psycopg's pool, which after a loss would try its dead connections one by one, with pauses.
+    """Replaces psycopg's pool, which after a loss would retry its dead connections one by one, with pauses.
 
     `address` is a connection string of libpq; a server that does not answer a statement within `timeout_s` counts as
-    lost. The connection is opened here, and again after a loss, which is raised; but not by a worker that ends.
+    lost. It opens the connection at once, and again after it has raised a loss, unless the worker is ending.
     """
 
     def __init__(self, address: str, timeout_s: float) -> None:
@@ -190,7 +190,7 @@ class OneConnection:
 
 
 class _BrokerConnection(BoundedConnection):
-    """A connection whose server has at most a second for each answer once the worker has been asked to end."""
+    """A connection that waits at most END_S for each answer once the worker has been asked to end."""
 
     def _timeout_s_now(self) -> float:
         timeout_s = super()._timeout_s_now()
@@ -209,7 +209,7 @@ class _Statements(_BrokerConnection):
 
 
 class _NotificationWaiter(pgmq._NotifyWaiter):
-    """Listens on a connection on which no wait is without a bound; Kombu's own may wait for LISTEN for hours."""
+    """Listens on a connection with bounded waits; Kombu's own may wait for LISTEN for hours."""
 
     _conn: Any
 
@@ -231,9 +231,9 @@ class _NotificationWaiter(pgmq._NotifyWaiter):
 
 
 def _connected(kind: type[_Connection], address: str, timeout_s: float) -> _Connection:
-    """A new connection in autocommit mode; OperationalError in a worker that ends, which has no need for one."""
+    """A new connection in autocommit mode; OperationalError if the worker is ending."""
     if _is_shutting_down():
-        raise psycopg.OperationalError("the connection is lost, and the worker ends")
+        raise psycopg.OperationalError("the connection is lost, and the worker is ending")
     connection = kind.connect(address, autocommit=True)
     connection.timeout_s = timeout_s
     return connection

@@ -1,4 +1,4 @@
-"""Which workers of a fleet serve which environment: each holds a lock on PostgreSQL for as long as it takes messages.
+"""Which workers of a fleet serve which environment: each holds a lock on PostgreSQL while it receives messages.
 
 The server releases the locks when the worker's process or its machine is gone, so nothing has to be cleaned up. Daemons
 and `scheduler doctor` count them.
@@ -30,7 +30,7 @@ _NUMBERS = {environment.value: number for number, environment in enumerate(Envir
 class WorkerPresence:
     """Holds the locks of the environments that this worker serves, on a session and a thread of its own.
 
-    From when Celery says that the worker is ready until it is asked to end.
+    It holds them from Celery's signal that the worker is ready until the signal to end.
     """
 
     def __init__(self, store_url: str, environments: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ class WorkerPresence:
 
     def _hold(self) -> None:
         while not self._is_over.is_set():
-            # An outage of the store is logged by those who write to it.
+            # The code that writes to the store logs its outages.
             with contextlib.suppress(DBAPIError, StoreUnavailableError), Store(self._store_url) as store:
                 self._hold_on(store)
             self._is_over.wait(CHECK_S)
@@ -88,7 +88,7 @@ def unserved(store: Store, environments: Collection[str]) -> list[str]:
 
 
 def no_worker_serves(environments: Collection[str]) -> str:
-    """What to say then, with the fix."""
+    """The message for environments without a worker, with the fix."""
     return f"no worker serves {' and '.join(environments)}, so runs wait; start one: scheduler worker"
 
 

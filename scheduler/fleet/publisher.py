@@ -56,7 +56,7 @@ class Publisher:
         return [self._sent_again.get_nowait() for _ in range(self._sent_again.qsize())]
 
     def stop(self) -> None:
-        """Send what is left, unless the broker does not answer."""
+        """Send the remaining messages, unless the broker does not answer."""
         self._stopping = True
         self._jobs.put(None)
         self._thread.join(STOP_S)
@@ -67,7 +67,7 @@ class Publisher:
                 time.sleep(RETRY_S)
         if self._producer is not None:
             with contextlib.suppress(Exception):
-                # An orderly close, so that what was sent last arrives.
+                # An orderly close, so that the last messages arrive.
                 self._producer.connection.release()
 
     def _next_job(self) -> Callable[[], None] | None:

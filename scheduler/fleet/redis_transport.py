@@ -1,6 +1,6 @@
-"""Kombu's transport for Redis, which drops what is no message; Kombu's own raises, and the worker ends.
+"""Kombu's transport for Redis, which drops malformed messages; Kombu's own raises, and the worker ends.
 
-For workers only, which take messages (celery_consumer.py); daemons send with Kombu's own.
+Only workers, which receive messages, use it (celery_consumer.py); daemons send with Kombu's own.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Channel(redis.Channel):
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call, unused-ignore]
         except MALFORMED as error:
-            dropped.add(f"it is no JSON ({type(error).__name__})")
+            dropped.add(f"it is not JSON ({type(error).__name__})")
             return True
 
 
 class Transport(DropsMalformed, redis.Transport):
-    """Takes messages with the channels above."""
+    """Receives messages through these channels."""
 
     Channel = Channel

@@ -1,9 +1,9 @@
-"""FleetRuns: the rows of runs in a fleet: what a worker writes into them, and what a daemon reads there.
+"""FleetRuns: workers begin and end the runs of a fleet in their rows; daemons read the progress there.
 
-The row decides, not the message, which only names the run: function and parameters are here. A worker begins a run by
-writing its name into the row, which only one can do, once, while the run is open; and only the worker named there can
-end it, while it has no outcome. So a message that comes twice or too late does nothing. An ending moves the breaker in
-the same transaction, so it needs no particular daemon.
+The row is authoritative, with function and parameters; the message only names the run. A worker begins a run by writing
+its name into the row, which succeeds for one worker only, once, while the run is open; and only that worker can end the
+run, while it has no outcome. So a message that comes twice or too late has no effect. The transaction of an ending also
+moves the breaker, so it needs no particular daemon.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..store.database import Store
 from ..store.rows import line_columns, line_of, task_of
 from ..store.schema import lines, runs, timers
 
-#: PostgreSQL's channel of all workers, which hear there that runs are to be cancelled.
+#: PostgreSQL's channel of all workers, which receive there that runs are to be cancelled.
 CANCELLATIONS = "scheduler_cancellations"
-#: Limits that differ by less are the same.
+#: Limits that differ by less count as equal.
 _SAME_S = 0.01
 WORKER_LOST = "abandoned: the worker was lost before the run ended; how far it came is unknown"
 TIMER_REMOVED = "abandoned: its timer was removed before a worker began it"
@@ -35,7 +35,7 @@ WORKER_STOPPED = "abandoned: the worker was stopped at once before the run ended
 
 
 class RunProgress(NamedTuple):
-    """How far a run is: not begun (`worker` None), begun by `worker`, or ended."""
+    """The progress of a run: not begun (`worker` None), begun by `worker`, or ended."""
 
     run_id: int
     worker: str | None
@@ -64,7 +64,7 @@ class FleetRuns:
 
         With the same arguments again, the answer is the same.
         """
-        # The request id is random: it keeps apart the runs of two stores on the same broker.
+        # The request id is random: it distinguishes the runs of two stores on the same broker.
         mine = runs.c.worker.is_(None) | ((runs.c.worker == worker) & (runs.c.started_at == stamp(now)))
         timer = select(timers.c.id).where(timers.c.id == runs.c.timer_id)
         if limit_s is not None:
@@ -79,7 +79,7 @@ class FleetRuns:
                 return None
             row = connection.execute(WITH_TIMER.where(runs.c.id == run_id)).one_or_none()
             if row is None:
-                # The timer was removed in these microseconds.
+                # The timer was removed between the two statements.
                 connection.rollback()
                 return None
         return task_of(row, past_due=row.claimed_at - row.fire_at > GRACE // timedelta(microseconds=1))
@@ -91,7 +91,7 @@ class FleetRuns:
             return {row.id: row.limit_s for row in connection.execute(found.where(runs.c.id.in_(run_ids)))}
 
     def add_lines(self, printed: Sequence[Line]) -> None:
-        """Write what runs print while they go on."""
+        """Write lines of runs in progress."""
         with self._store.writing() as connection:
             connection.execute(insert(lines), [line_columns(line) for line in printed])
 
@@ -163,14 +163,14 @@ class FleetRuns:
     # A daemon's side
 
     def progress(self, run_ids: Collection[int]) -> list[RunProgress]:
-        """How far these runs are; those that have not begun are left out."""
+        """The progress of these runs; those that have not begun are left out."""
         moved = or_(runs.c.worker.is_not(None), runs.c.outcome.is_not(None))
         query = select(runs).where(runs.c.id.in_(run_ids), moved)
         with self._store.reading() as connection:
             return [RunProgress(row.id, row.worker, _ending(row)) for row in connection.execute(query)]
 
     def lines(self, run_ids: Collection[int]) -> list[Line]:
-        """What these runs have printed."""
+        """The lines that these runs have printed."""
         query = select(lines).where(lines.c.run_id.in_(run_ids)).order_by(lines.c.id)
         with self._store.reading() as connection:
             return [line_of(row) for row in connection.execute(query)]
@@ -181,7 +181,7 @@ class FleetRuns:
             connection.exec_driver_sql(f"NOTIFY {CANCELLATIONS}")
 
     def abandon(self, run_id: int, worker: str, now: datetime, error: str = WORKER_LOST) -> None:
-        """End an open run whose worker is gone; enter it again where its timer delivers at least once."""
+        """End an open run whose worker is gone; enter it again if its timer has at_least_once delivery."""
         with self._store.writing() as connection:
             which = (runs.c.id == run_id) & (runs.c.worker == worker) & runs.c.outcome.is_(None)
             abandon(connection, which, now, error)
@@ -202,7 +202,7 @@ def _ending(row: Row[Any]) -> Ending | None:
     outcome = Outcome(row.outcome)
     return Ending(
         outcome=outcome,
-        # The worker has moved the breaker; this verdict is for listeners only.
+        # The worker has moved the breaker already; this verdict is for listeners only.
         verdict=Verdict.GOOD if outcome is Outcome.SUCCEEDED else Verdict.FAILURE,
         started_at=instant_or_none(row.started_at),
         ended_at=instant(row.ended_at),
@@ -215,7 +215,7 @@ def _ending(row: Row[Any]) -> Ending | None:
 
 def _write_ending(connection: Connection, run_id: int, worker: str | None, ending: Ending) -> bool:
     columns = dict(zip(RESULT, result_values(ending), strict=True))
-    # `begin` has written it.
+    # `begin` has written this column.
     del columns["started_at"]
     open_run = (runs.c.id == run_id) & runs.c.worker.is_not_distinct_from(worker) & runs.c.outcome.is_(None)
     return connection.execute(update(runs).where(open_run).values(columns)).rowcount == 1

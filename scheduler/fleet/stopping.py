@@ -1,7 +1,7 @@
-"""The end of a fleet's worker, in bounded time whatever hangs.
+"""Ends a fleet's worker in bounded time, even if a function, the store or the broker hangs.
 
-first signal      no run begins any more; those in progress may end, within their limit and stop_timeout_s
-second signal     at once, and so does the worker when that time has passed: children are killed, their runs abandoned
+first signal      no further run begins; those in progress may end, within their limit and stop_timeout_s
+second signal     or when that time has passed: the worker kills its children, abandons their runs, and ends
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .unwritten_endings import EndingWriter
 
 log = logging.getLogger("scheduler.worker")
 
-#: How long a worker may need to end, in addition to the functions in progress: for a store or broker that stands still.
+#: How long a worker may need to end, in addition to the functions in progress: a store or broker may not answer.
 END_S = 10.0
-#: How long it may take to write what it knows of the runs whose children it has killed.
+#: How long it may take to write the endings of the runs whose children it has killed.
 AT_ONCE_S = 2.0
 _SAY_EVERY_S = 10.0
 #: The file in the worker's folder that tells children to begin no run.
@@ -44,14 +44,14 @@ def is_stopping(folder: Path) -> bool:
 
 
 class Stopping:
-    """Sees to it that a worker ends; waits on a thread of its own for the signals that Celery handles."""
+    """Ends the worker; its thread waits for the signals that Celery handles."""
 
     def __init__(self, writer: EndingWriter, folder: Path, timeout_s: float) -> None:
         self._writer = writer
         self._folder = folder
         self._timeout_s = timeout_s
         self._signals: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
-        # Connected strongly: Celery calls it in its signal handler, where it only puts into a queue.
+        # A strong reference. Celery calls it in a signal handler, so it only puts into a queue.
         worker_shutting_down.connect(self._signalled, weak=False)
         threading.Thread(target=self._watch, name="stopping", daemon=True).start()
 
@@ -70,20 +70,20 @@ class Stopping:
                 _, number = self._signals.get(timeout=min(left_s, _SAY_EVERY_S))
                 self._end_at_once(node, 128 + number)
             log.info("stopping: %s", _what_goes_on())
-        log.error("ended now, though not done: %s", _what_goes_on())
+        log.error("ending now; unfinished: %s", _what_goes_on())
         self._end_at_once(node, 0)
 
     def _longest_s(self) -> float:
-        """How long what is in progress may take."""
+        """How long the messages in progress may take."""
         try:
             limits = [float(request.time_limits[0] or 0.0) for request in list(state.active_requests)]
         except (RuntimeError, TypeError, ValueError):
-            # It changed while it was read.
+            # The set changed while it was read.
             return self._timeout_s
         return min(self._timeout_s, max(limits, default=0.0))
 
     def _end_at_once(self, node: str, status: int) -> None:
-        """Kill the children and what they started, abandon their runs, and end without waiting for anything else."""
+        """Kill the children and their descendants, abandon their runs, and end without waiting for anything else."""
         try:
             self._writer.abandon_from_now_on()
             for child in active_children():

@@ -25,9 +25,9 @@ from .runs import WORKER_STOPPED, FleetRuns
 
 log = logging.getLogger("scheduler.worker")
 
-#: How often a store that did not answer is asked again.
+#: How often to try again when the store did not answer.
 RETRY_S = 0.5
-#: For how long a worker that ends tries to write what is left.
+#: How long a worker that ends tries to write the remaining endings.
 STOP_S = 10.0
 
 
@@ -41,7 +41,7 @@ class EndingWriter:
         self._store_url = store_url
         self._folder = folder
         self._fleet: FleetRuns | None = None
-        #: Whether children die because the worker kills them in order to end at once.
+        #: Whether the worker kills its children, in order to end at once.
         self._abandons = False
         self._outage = Outage("the store", log, SystemClock(), retry_s=RETRY_S)
         self._jobs: queue.SimpleQueue[Callable[[FleetRuns], None] | None] = queue.SimpleQueue()
@@ -106,7 +106,7 @@ class EndingWriter:
         self._jobs.put(write)
 
     def close(self, timeout_s: float = STOP_S) -> None:
-        """Write what is left, for so long at most."""
+        """Write the remaining endings, for `timeout_s` at most."""
         self._jobs.put(None)
         self._thread.join(timeout_s)
 
@@ -131,12 +131,12 @@ class EndingWriter:
             self._outage.failed(str(error))
             return False
         except Exception:
-            log.exception("an ending is not written; its daemon will abandon the run")
+            log.exception("an ending was not written; its daemon will abandon the run")
         self._outage.answered()
         return True
 
 
 def _kill_group(pid: int) -> None:
-    """Kill a child, and what its function started."""
+    """Kill a child and the processes that its function started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)

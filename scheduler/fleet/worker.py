@@ -73,7 +73,7 @@ def serve(
     """
     for name, level in _LOG_LEVELS.items():
         logging.getLogger(name).setLevel(level)
-    # It advises an option of Celery's own command, which is not there.
+    # The warning recommends an option of Celery's own command, which this program lacks.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     setup_logging.connect(_set_up_logging, weak=False)
     with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
@@ -109,7 +109,7 @@ def _reap_orphans() -> None:
 
 
 def _set_up_logging(**_: Any) -> None:
-    """Have the logger of billiard's pool write where all others do."""
+    """Make the logger of billiard's pool write to the same place as all others."""
     logger = get_logger()
     logger.handlers.clear()
     logger.propagate = True
@@ -122,7 +122,7 @@ def _request_class(writer: EndingWriter) -> type[Request]:
         def on_timeout(self, soft: bool, timeout: float) -> None:
             super().on_timeout(soft, timeout)
             if error := _exit_text(self):
-                # It had died by itself: Celery may notice that seconds after the limit.
+                # The child had died by itself; Celery may detect that seconds after the limit.
                 self._end_run(Outcome.FAILED, error)
                 return
             end = outcome.over_limit(self._content().limit_s)
@@ -145,7 +145,7 @@ def _request_class(writer: EndingWriter) -> type[Request]:
             writer.child_died(self.worker_pid, worker, message.run_ids, message.channel, how, error)
 
         def _content(self) -> Message:
-            """What the message says, which was looked at when it came."""
+            """The contents of the message, which was checked when it was received."""
             return parsed(self.args, self.time_limits)
 
     return FleetRequest

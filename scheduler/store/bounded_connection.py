@@ -1,8 +1,8 @@
 """A connection to PostgreSQL that waits for its server for a bounded time only; psycopg is imported here.
 
-A server that stands still, or whose packets are lost, keeps its socket open, and libpq waits for it for hours. Here
-every wait ends: for the answer to a statement and to a COMMIT, and for a notification that is under way. Connecting is
-bounded by `connect_timeout`. What was sent may have been done all the same, as after every loss of a connection.
+If a server hangs, or its packets are lost, the socket stays open, and libpq waits for hours. Here every wait is
+bounded: for the answer to a statement and to a COMMIT, and for a notification in transit. `connect_timeout` bounds
+connecting. As after every loss of a connection, the server may have executed what was sent.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 import psycopg
 
-#: What a wait of psycopg receives when neither reading nor writing is possible yet, some ten times a second.
+#: The event that psycopg's wait sends about ten times a second while the socket is neither readable nor writable.
 _NOT_READY = 0
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that is closed when its server has not answered for `timeout_s`; None waits without a bound."""
+    """A connection that closes when its server has not answered for `timeout_s`; None waits without a bound."""
 
     timeout_s: float | None = None
 
@@ -30,7 +30,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         return super().wait(gen, *args, **kwargs)
 
     def _timeout_s_now(self) -> float:
-        """How long a wait may take that goes on; asked some ten times a second while nothing comes."""
+        """The current bound of a wait in progress; called about ten times a second while the server is silent."""
         return inf if self.timeout_s is None else self.timeout_s
 
     def _bounded(self, exchange: Any) -> Generator[Any, Any, Any]:
@@ -40,7 +40,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             while True:
                 ready = yield awaited
                 if ready == _NOT_READY and time.monotonic() - since >= (timeout_s := self._timeout_s_now()):
-                    # Without a farewell, which the server would not read.
+                    # Without the Terminate message, which the server would not read.
                     self.pgconn.finish()
                     raise psycopg.OperationalError(f"no answer within {timeout_s:g} s")
                 awaited = exchange.send(ready)

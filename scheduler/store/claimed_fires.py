@@ -1,7 +1,7 @@
 """Which fire times daemons have claimed already, so that a timer that is added or edited does not fire them again.
 
-A daemon claims up to a quarter of a second ahead, by a clock of its own: the latest claimed fire time of a timer may be
-later than `now`, and its run may have ended.
+A daemon claims up to a quarter of a second ahead, by its own clock: the latest claimed fire time of a timer may be
+later than `now`, and its run may have ended already.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_LEAD = timedelta(seconds=MAX_LEAD_S)
 
 
 def claimed_by_name(connection: Connection, now: datetime) -> dict[tuple[str, str], datetime]:
-    """The latest claimed fire times after `now`, by environment and name of the timer; of removed timers too."""
+    """The latest claimed fire times after `now`, by environment and name of the timer; includes removed timers."""
     rows = connection.execute(_CLAIMED_BY_NAME, _since(now))
     return {(environment, name): instant(at) for environment, name, at in rows}
 
@@ -31,10 +31,10 @@ def claimed_by_name(connection: Connection, now: datetime) -> dict[tuple[str, st
 def claimed_until(
     connection: Connection, timer_id: int, timer: Timer, next_fire: datetime | None, now: datetime
 ) -> datetime:
-    """The latest claimed fire time of a timer whose row is locked; `now` where there is none after it.
+    """The latest claimed fire time of a timer whose row is locked; `now` if none is later.
 
-    Of an enabled timer, the fire time before `next_fire` is claimed, whatever clock the daemon had that claimed it. The
-    history is read as well: where the schedule was changed meanwhile, later fire times may have been claimed by it.
+    For an enabled timer, the fire time before `next_fire` is claimed, whatever the clock of the daemon that claimed it.
+    The history is read too: if the schedule was changed, its former fire times may have been claimed later than that.
     """
     its = {"timer": timer_id, "name": timer.name, "environment": timer.environment.value}
     at = connection.execute(_CLAIMED, {**_since(now), **its}).scalar()
@@ -48,7 +48,7 @@ def _since(now: datetime) -> dict[str, int]:
     return {"now": stamp(now), "since": stamp(now - _CLAIMED_WITHIN), "until": stamp(now + _MAX_LEAD)}
 
 
-#: The last run that was claimed too long ago to be of a fire time after `now`: only the runs behind it are read.
+#: The last run whose claim is too old for a fire time after `now`: only the runs behind it are read.
 _LAST_BEFORE = (
     select(runs.c.id)
     # Scheduled runs have the clock of a daemon; requested ones have that of the program that requested them.
@@ -67,9 +67,9 @@ _IS_AHEAD = (
     & (runs.c.kind == Kind.SCHEDULED)
     & runs.c.due_at.is_(None)
 )
-#: A run in which fire times are counted may be older than the recent ones.
+#: A run that counts further fire times may be older than those.
 _COUNTER = select(timers.c.counter_run_id).where(timers.c.id == bindparam("timer")).scalar_subquery()
-#: Runs of the timer, whatever its name was then, and of a removed timer with its name.
+#: Runs of the timer, under any former name, and of a removed timer with its name.
 _ITS = or_(
     runs.c.timer_id == bindparam("timer"),
     (runs.c.timer == bindparam("name")) & (runs.c.environment == bindparam("environment")),

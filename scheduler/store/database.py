@@ -1,23 +1,23 @@
-"""The store: an open database, the version of its tables, and its transactions.
+"""Store: an open database, and its transactions.
 
-`Store(url)` opens one and is a SqliteStore or a PostgresStore. What the two do differently stands in their classes, and
-only there: no other file asks which database it has, except schema.py and the migrations.
+`Store(url)` opens one and is a SqliteStore or a PostgresStore. The differences are in their classes, and only there:
+no other file asks which database it has, except schema.py and the migrations.
 
     what differs                  SqliteStore (sqlite.py)              PostgresStore (postgres.py)
     ------------                  -----------------------              ---------------------------
     has_server                    no: a file, or memory                yes: a clock, sessions, NOTIFY
-    is_on_one_machine             yes: one clock, one process table    not for certain
+    is_on_one_machine             yes: one clock, one process table    unknown
     has_single_writer             yes: BEGIN IMMEDIATE                 no: rows are locked
-    must_be_polled                a file: it may change unannounced    no: LISTEN hears every change
+    must_be_polled                a file: no notification from others  no: LISTEN receives every change
     records_before_claims         no: idle timers are found fast       yes: finding them is slow
     lease, lease_renewals         60 s, renewed twice                  10 s, renewed four times
     files, is_in_place            the file and its journal             none; always in place
     check_in_place                saves a journal that was deleted     nothing to check
     own_connection                closed when a journal was saved      a session of its own
-    close                         leaves a journal of others           nothing more
+    close                         keeps the journal of others          nothing more
     writing_and_notifying         a datagram to each daemon            NOTIFY, sent by the commit
     cut                           an interrupt                         nothing: answers have a time limit
-    acquire_mutex                 nothing: writers are alone           an advisory lock
+    acquire_mutex                 nothing: there is one writer         an advisory lock
     new_run_ids                   the highest id and up                a sequence
     compile_bulk, execute_bulk    executemany, one row at a time       one statement on arrays
     is_among, list_parameter      json_each of a JSON text             = ANY of an array
@@ -54,9 +54,9 @@ from .upgrade import check_upgrade, log_upgrade, upgrade, version_of
 
 #: How long a write waits for another writer before the store counts as locked.
 BUSY_TIMEOUT_S = 5.0
-#: What a commit to a SQLite file survives: `power`, that the machine loses power; `process`, that processes are killed.
+#: What a commit to a SQLite file survives: `power`, a power loss of the machine; `process`, a kill of processes.
 DURABILITIES = ("power", "process")
-#: How long a server may take to answer; a statement that takes longer has failed, and its connection is closed.
+#: How long a server may take to answer; a statement that takes longer fails, and its connection is closed.
 TIMEOUT_S = 10.0
 
 
@@ -65,9 +65,9 @@ class Store:
 
     `url` is `sqlite:///path/to/file.db`, `sqlite://` (in memory, for tests), a bare path, or
     `postgresql://user@host/database`. Opening creates an empty store, or migrates an older one. A server that takes
-    longer than `timeout_s` to answer counts as out of reach. `durability` is `power`, which has a SQLite file synced to
-    the disk at each commit, or `process`, which leaves that to the system. Unless it `brings_up_to_date`, nothing is
-    created and nothing migrated: a store without the tables of this version is refused.
+    longer than `timeout_s` to answer counts as out of reach. `durability` is `power`, which syncs a SQLite file to the
+    disk at each commit, or `process`, which leaves that to the system. Unless it `brings_up_to_date`, it creates and
+    migrates nothing, and refuses a store without the tables of this version.
 
     Raises StoreVersionError for a store of a newer version and for a file that is not a store; StoreUnavailableError
     for one that is locked, read-only or out of reach.
@@ -75,14 +75,14 @@ class Store:
 
     #: SQLAlchemy's name of the database.
     backend: ClassVar[str]
-    #: Whether a server keeps the store: with its own clock, sessions that end with their client, LISTEN and NOTIFY.
+    #: Whether the store is on a server: with its own clock, sessions that end with their client, LISTEN and NOTIFY.
     has_server: ClassVar[bool]
-    #: Whether every program that uses the store runs on one machine: by one clock, and with its process ids visible.
+    #: Whether all programs that use the store run on one machine, with one clock and one process table.
     is_on_one_machine: ClassVar[bool]
-    #: Whether a transaction that writes is alone from its beginning; otherwise rows that were read have to be locked.
+    #: Whether a writing transaction excludes all others from its beginning; else it has to lock the rows that it reads.
     has_single_writer: ClassVar[bool]
-    #: Whether a daemon writes the results that it holds before it claims: to claim only timers without an open run, and
-    #: leave those whose run ended unrecorded, is slow.
+    #: Whether a daemon records its results before it claims, because finding the due timers without an open run is
+    #: slow.
     records_before_claims: ClassVar[bool]
     #: How long a daemon counts as alive after it last renewed its lease, and how often it renews it in that time.
     lease: ClassVar[timedelta]
@@ -90,7 +90,7 @@ class Store:
     #: A part of the database's message, the error to raise, and what it means for the user; the first match counts.
     complaints: ClassVar[tuple[tuple[str, type[StoreError], str], ...]]
 
-    #: Whether other programs may change the store without any notification, so that it has to be polled.
+    #: Whether other programs may change the store without a notification, so that it has to be polled.
     must_be_polled = False
 
     _classes: ClassVar[dict[str, type[Store]]] = {}
@@ -120,13 +120,13 @@ class Store:
         self._durability = durability
         #: Notified before and after each operation that may block, see `watched_by`.
         self.watch: TransactionWatch = Unwatched()
-        #: To be held for the length of each statement on an `own_connection`.
+        #: Entered for the length of each statement on an `own_connection`.
         self.own_statements: AbstractContextManager[Any] = nullcontext()
-        #: Held for the length of each transaction.
+        #: Entered for the length of each transaction.
         self._guard: AbstractContextManager[Any] = nullcontext()
         try:
             self._engine = self._make_engine()
-            # The first connection is made here, so that an error in a setting is reported as one.
+            # Connect here, so that an error in a setting is reported as such.
             self._engine.connect().close()
         except (ImportError, NoSuchModuleError) as error:
             driver = self.url.drivername
@@ -166,16 +166,16 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is committed at the end, or undone when an exception leaves the block."""
+        """A transaction that commits at the end of the block, or rolls back when an exception leaves it."""
         with self._transaction(writes=True) as connection:
             yield connection
 
     def writing_and_notifying(self) -> AbstractContextManager[Connection]:
-        """Like `writing`; once it is committed, every daemon is woken: a timer or a run has changed."""
+        """Like `writing`; after the commit, it wakes every daemon, because a timer or a run has changed."""
         raise NotImplementedError
 
     def watched_by(self, watch: TransactionWatch) -> Self:
-        """The same open store, for one thread whose transactions are watched; it is closed with this one."""
+        """The same open store for one thread, with `watch` on its transactions; closing this store closes it too."""
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view.watch = watch
@@ -196,17 +196,17 @@ class Store:
             self.raise_translated(error)
 
     def cut(self, connection: Connection) -> None:
-        """From another thread: have the statement that a connection runs fail, where that can be done."""
+        """From another thread: interrupt the statement that a connection runs, if the database can."""
 
     def _set_transaction_options(self, connection: Connection, *, writes: bool) -> None:
-        """Say how the next transaction of a connection begins."""
+        """Set how the next transaction of a connection begins."""
         raise NotImplementedError
 
     def _recover(self, error: DBAPIError) -> None:
-        """Do what a database needs after an error, before its next transaction."""
+        """Prepare for the next transaction after an error."""
 
     def own_connection(self) -> Connection:
-        """A connection for its caller alone, in which each statement is a transaction; closing it ends its session."""
+        """A connection for its caller only, in autocommit mode; closing it ends its session."""
         try:
             with self.watch:
                 connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -222,7 +222,7 @@ class Store:
     # Statements
 
     def new_run_ids(self, connection: Connection, count: int) -> Sequence[int]:
-        """Ids for new runs, rising, for a transaction that writes."""
+        """Ascending ids for new runs, for a transaction that writes."""
         raise NotImplementedError
 
     def compile_bulk(
@@ -234,7 +234,7 @@ class Store:
     def execute_bulk(
         self, connection: Connection, text: str, order: tuple[int, ...], rows: Sequence[tuple[Any, ...]]
     ) -> None:
-        """Run a compiled statement for many rows; `order` gives the place in a row of each of its parameters."""
+        """Run a compiled statement for many rows; `order` has the index in a row of each of its parameters."""
         raise NotImplementedError
 
     def is_among(self, key: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
@@ -242,11 +242,11 @@ class Store:
         raise NotImplementedError
 
     def list_parameter(self, values: Sequence[int | str]) -> Any:
-        """Values as that one parameter."""
+        """Values as that parameter."""
         raise NotImplementedError
 
     def _dialect(self, paramstyle: str) -> Dialect:
-        """The database's dialect with another style of parameters: those by position go straight to the driver."""
+        """The database's dialect with another style of parameters: positional ones go straight to the driver."""
         dialect: Any = type(self._engine.dialect)
         made: Dialect = dialect(paramstyle=paramstyle)
         return made
@@ -257,7 +257,7 @@ class Store:
         raise NotImplementedError
 
     def _create_engine(self, **options: Any) -> Engine:
-        # Statements find the store of their connection by this option, see store_of.
+        # `store_of` finds the store of a connection by this option.
         return create_engine(self.url, execution_options={_STORE: self}, **options)
 
     @property
@@ -279,13 +279,13 @@ class Store:
         raise error
 
     def _missing_right(self, error: BaseException | None) -> str | None:  # noqa: ARG002
-        """What an administrator has to do about an error of the driver, None where that is nothing."""
+        """What an administrator has to do about an error of the driver; None if there is nothing to do."""
         return None
 
     def _shown(self, error: BaseException | None) -> str:
         """A driver's message in one line, without passwords."""
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        # Where a host has several addresses, the first line says only that none of them works.
+        # If a host has several addresses, the first line says only that none of them works.
         line = " ".join(map(str.strip, lines)) if lines[0].endswith(":") else lines[0]
         return hide_passwords(line, self.url.render_as_string(hide_password=False))
 
@@ -298,19 +298,18 @@ class Store:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that a store is written to; empty where they cannot be known."""
+        """The files of the store; empty if they are unknown."""
         return ()
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the path of a file still leads to the file that is open."""
+        """Whether the path still leads to the open file."""
         return True
 
     def check_in_place(self) -> None:
         """Raise StoreUnavailableError for a file that was deleted, moved or replaced: writes to it would be lost.
 
-        The file that stands in its place is not opened, because SQLite would mix it with the journal of the one that
-        is gone.
+        The file that has replaced it is not opened, because SQLite would mix it with the journal of the missing one.
         """
         with self.watch:
             is_in_place = self.is_in_place
@@ -321,12 +320,12 @@ class Store:
             )
 
     def _check_journal(self) -> None:
-        """Before a transaction: see that what it commits does not go to a journal that nobody else finds."""
+        """Before a transaction: check that it does not commit to a deleted journal, which no other program can read."""
 
     # The version of the tables
 
     def version(self) -> str:
-        """The version of its tables; that of this program, because opening migrates the store."""
+        """The version of its tables, which is that of this program, because opening migrates the store."""
         with self.reading() as connection:
             return str(version_of(connection))
 
@@ -346,7 +345,7 @@ class Store:
             log_upgrade(str(self), version)
 
     def _wait_without_bound(self, connection: Connection) -> None:
-        """Let the statements of a transaction take as long as they need, as those of a migration."""
+        """Remove the time limit of a transaction's statements, as a migration needs."""
 
 
 _STORE = "scheduler_store"

@@ -1,6 +1,6 @@
-"""Timers that are declared beside their functions with @engine.timer, and how the store is synchronized with them.
+"""Synchronizes the store with the timers that functions declare with @engine.timer.
 
-The store keeps what was declared last, so a changed declaration is distinguished from a manual edit:
+The store keeps the last declaration, so that a changed declaration is distinguished from a manual edit:
 
     declaration         timer in the store
     new                 none of that name: it is added, disabled unless declared with `enabled=True`
@@ -8,7 +8,7 @@ The store keeps what was declared last, so a changed declaration is distinguishe
     unchanged           stays as it is; manual edits survive restarts
     changed             gets the attributes whose declaration changed; the others stay
     gone                is disabled, never removed; if it was enabled, a later declaration enables it again
-    wrong               stays as it is, or is not added; the others are brought to the store all the same
+    wrong               stays as it is, or is not added; the others are synchronized all the same
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .timers import edited_columns, new_columns, stored_timer_of
 
 
 class Effect(StrEnum):
-    """What a declaration, or the lack of one, did to a timer of the store."""
+    """The effect of a declaration, or of its absence, on a timer of the store."""
 
     ADDED = "added"
     ALREADY_THERE = "already there"
@@ -52,7 +52,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What synchronizing did to one timer; `timer` is as the store has it now, `details` names the attributes."""
+    """The change of one timer: `timer` is as the store has it now, `details` names the attributes."""
 
     effect: Effect
     timer: Timer
@@ -87,13 +87,13 @@ _SECRET = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.is_s
 
 
 class Synchronised(NamedTuple):
-    """What synchronizing has done, and the declarations that it left out; their timers stay as they are."""
+    """The changes, and the declarations that were left out, whose timers stay as they are."""
 
     changes: list[Change]
     faults: list[DeclarationFault]
 
 
-#: Takes what a declaration makes and why the store refuses it, or raises that.
+#: Called with the timer of a declaration and why the store refuses it; collects the error, or raises it.
 Refuse = Callable[[DeclaredTimer, TimerError], None]
 
 
@@ -108,8 +108,8 @@ def synchronise(
     """Synchronize the store with the timers that the functions of `environment` declare; returns the changes.
 
     It is one transaction, which waits for that of any other caller, so daemons may start at the same time. Raises
-    TimerQuotaError where an environment would hold more than `quota` timers (0 = no limit, None = that of the rules in
-    force), and TimerError where one never fires again; then nothing is changed.
+    TimerQuotaError if an environment would hold more than `quota` timers (0 = no limit, None = that of the rules in
+    force), and TimerError if one never fires again; then nothing is changed.
     """
 
     def refuse(_: DeclaredTimer, error: TimerError) -> None:
@@ -124,7 +124,7 @@ def synchronise(
 def synchronise_valid(
     store: Store, declared: Declared, environment: Environment, *, now: datetime, quota: int | None
 ) -> Synchronised:
-    """The same, but a declaration that is wrong, or one timer too many, is left out and does not stop the others."""
+    """The same, but an invalid declaration, or one that exceeds the quota, is left out and does not stop the others."""
     faults = list(declared.faults)
     with store.writing_and_notifying() as connection:
         store.acquire_mutex(connection)
@@ -135,7 +135,7 @@ def synchronise_valid(
 def declaration_faults(
     store: Store, declared: Declared, environment: Environment, *, now: datetime, quota: int | None
 ) -> list[DeclarationFault]:
-    """What `synchronise_valid` would leave out; nothing is changed."""
+    """The declarations that `synchronise_valid` would leave out; changes nothing."""
     faults = list(declared.faults)
     with contextlib.suppress(_UndoneError), store.writing() as connection:
         _synchronise(connection, declared, environment, now, quota, _collecting(faults))
@@ -144,7 +144,7 @@ def declaration_faults(
 
 
 class _UndoneError(Exception):
-    """Ends a transaction whose writes are not wanted."""
+    """Raised to roll back a transaction."""
 
 
 def _collecting(faults: list[DeclarationFault]) -> Refuse:
@@ -163,7 +163,7 @@ def _synchronise(
     rows = _lock_rows(connection, wanted, environment)
     present = {(row.environment, row.name) for row in rows}
     changes: list[Change] = []
-    # What is no longer declared goes first: it makes room for a function that was renamed.
+    # Timers that are no longer declared go first, so that a renamed function does not exceed the quota.
     for row in rows:
         if (row.environment, row.name) not in wanted and not _may_be_faulty(row, declared.faults):
             changes += _suspend(connection, row, now)
@@ -179,7 +179,7 @@ def _synchronise(
 
 
 def _may_be_faulty(row: Row[Any], faults: Iterable[DeclarationFault]) -> bool:
-    """Whether a timer without a declaration may be one whose declaration is wrong: it goes on as it was."""
+    """Whether a timer without a declaration may be one with an invalid declaration, which stays as it is."""
     return any((row.environment, row.name) == (fault.environment, fault.name) for fault in faults) or any(
         row.function == fault.function for fault in faults
     )
@@ -209,7 +209,7 @@ def _add(
 
 
 def _lock_rows(connection: Connection, keys: Iterable[tuple[str, str]], environment: Environment) -> Sequence[Row[Any]]:
-    """The rows of timers that are declared, or were; locked in the order of their ids, as all transactions do it."""
+    """Lock and return the rows of timers that are or were declared, in the order of their ids (claims/leases.py)."""
     named = tuple_(timers.c.environment, timers.c.name).in_(list(keys))
     query = select(timers).where(or_(named, timers.c.declared_in == environment)).order_by(timers.c.id)
     return connection.execute(query.with_for_update(key_share=True)).all()
@@ -227,7 +227,7 @@ def _suspend(connection: Connection, row: Row[Any], now: datetime) -> list[Chang
 def _apply(
     connection: Connection, row: Row[Any], entry: DeclaredTimer, environment: Environment, now: datetime
 ) -> list[Change]:
-    """Write what a declaration changes of a timer of the store."""
+    """Write the changes of a declaration to a timer of the store."""
     stored = timer_of(row)
     if row.declaration is None:
         timer = entry.timer
@@ -250,7 +250,7 @@ def _apply(
 
 
 def _in_its_zone(row: Row[Any], entry: DeclaredTimer) -> Timer:
-    """The declared timer; where only the zone of this machine is assumed for it, in the zone that it was given once.
+    """The declared timer; if its zone is only assumed from this machine, it keeps the zone that the store has.
 
     So a store that is moved to another machine, or was written by a version that assumed another zone, fires as before.
     """
@@ -263,7 +263,7 @@ def _in_its_zone(row: Row[Any], entry: DeclaredTimer) -> Timer:
 
 
 def _changes(row: Row[Any], stored: Timer, timer: Timer) -> dict[str, Any]:
-    """The attributes whose declaration changed, and that the timer does not have yet."""
+    """The attributes whose declaration changed and whose values the timer does not have yet."""
     has, wanted = _attributes(stored), _attributes(timer)
     redeclared = _differing(json.loads(row.declaration), wanted)
     changes = {name: getattr(timer, name) for name in redeclared if has[name] != wanted[name]}
@@ -291,7 +291,7 @@ def _declared(timer: Timer, environment: Environment) -> dict[str, Any]:
 
 
 def _attributes(timer: Timer) -> dict[str, Any]:
-    """A declaration as a JSON object, by attribute; its anchor is 1970, as the store sets another one."""
+    """A declaration as a JSON object, by attribute; its anchor is 1970, because the store sets the real one."""
     trigger = timer.trigger.anchored(EPOCH)
     columns = timer_columns(timer)
     for name in ("name", "environment", "trigger_kind", "trigger"):

@@ -1,6 +1,6 @@
-"""Reading what @engine.timer declares: each declaration becomes a timer, or a fault that names its place.
+"""Reads the declarations of @engine.timer: each becomes a timer, or a fault with its file and line.
 
-Never here: what they change in the store (declaration_sync.py).
+Never here: their effect on the store (declaration_sync.py).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ POSITIONAL = "cron"
 
 @dataclass(frozen=True, slots=True)
 class DeclaredTimer:
-    """A timer as it is declared; `assumed` is its zone where the declaration names none, `place` its file and line."""
+    """A declared timer; `assumed` is its zone if the declaration names none, `place` its file and line."""
 
     timer: Timer
     place: str = ""
@@ -44,7 +44,7 @@ class DeclaredTimer:
 
 @dataclass(frozen=True, slots=True)
 class DeclarationFault:
-    """A declaration that no timer can be made of, and why; `place` is its file and line."""
+    """An invalid declaration and the reason; `place` is its file and line."""
 
     function: str
     name: str
@@ -59,13 +59,13 @@ class DeclarationFault:
 
     @classmethod
     def of(cls, declared: DeclaredTimer, reason: str) -> DeclarationFault:
-        """Of a declaration that makes a timer, which the store refuses."""
+        """The fault of a valid declaration whose timer the store refuses."""
         timer = declared.timer
         return cls(timer.function, timer.name, timer.environment.value, declared.place, reason)
 
 
 class Declared(NamedTuple):
-    """What a registry declares: the timers, and the declarations that are wrong."""
+    """The declarations of a registry: timers, and faults."""
 
     timers: Sequence[DeclaredTimer]
     faults: Sequence[DeclarationFault]
@@ -83,13 +83,13 @@ def declared_timers(registry: Registry, environment: Environment, tz: str | None
 
 
 def read_declarations(registry: Registry, environment: Environment, zone: DefaultZone) -> Declared:
-    """The timers that functions declare, by default in `environment` and in a zone; one that is wrong is a fault."""
+    """The timers that functions declare, by default in `environment` and in `zone`; an invalid one becomes a fault."""
     declared: dict[tuple[str, str], DeclaredTimer] = {}
     faults: list[DeclarationFault] = []
     for declaration in registry.timers:
         try:
             read = _declared(registry, declaration, environment, zone)
-        except Exception as error:  # options are any values, and kinds of triggers come from other packages too
+        except Exception as error:  # options may be any values, and other packages may provide kinds of triggers
             faults.append(_fault(declaration, environment, str(error) or type(error).__name__))
             continue
         other = declared.setdefault((read.timer.environment, read.timer.name), read)
@@ -103,7 +103,7 @@ def read_declarations(registry: Registry, environment: Environment, zone: Defaul
 
 
 def as_data(declared: Declared) -> dict[str, Any]:
-    """What is declared as values that JSON knows, for another process."""
+    """Declarations as JSON values, for another process."""
     return {
         "timers": [[timer_columns(entry.timer), entry.place, entry.assumed] for entry in declared.timers],
         "faults": [asdict(fault) for fault in declared.faults],
@@ -111,7 +111,7 @@ def as_data(declared: Declared) -> dict[str, Any]:
 
 
 def from_data(values: Mapping[str, Any]) -> Declared:
-    """What another process has declared."""
+    """The declarations from another process."""
     entries = [
         DeclaredTimer(timer_of(SimpleNamespace(**columns)), place, assumed and DefaultZone(*assumed))
         for columns, place, assumed in values["timers"]
@@ -192,5 +192,5 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 #: The attributes that are options of a declaration; its function is the one that it decorates.
 _KNOWN = frozenset(attribute.name for attribute in ATTRIBUTES) - {"function"}
-#: What lists call them: `limit`, `breaker`, `jitter` …
+#: Their names in lists: `limit`, `breaker`, `jitter` …
 _SYNONYMS = {name: attribute.name for attribute in ATTRIBUTES for name in attribute.names}

@@ -1,6 +1,6 @@
-"""A dedicated session on PostgreSQL that listens on a channel, for threads that sleep on it.
+"""Subscription: a session on PostgreSQL that listens on a channel, and whose descriptor threads can sleep on.
 
-Here: keeping such a session, and receiving its notifications. Never here: what a notification means.
+Lives here: opening the session, and receiving notifications. Never here: the meaning of a notification.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .database import Store
 
 
 class Subscription:
-    """A session that receives what is notified on `channel`; opened when first used, and again after a loss.
+    """A session that receives the notifications on `channel`; opened on first use, and again after a loss.
 
     Only for a store that has a server.
     """
@@ -22,16 +22,16 @@ class Subscription:
         self._store = store
         self._channel = channel
         self._connection: Connection | None = None
-        #: The driver's connection of the same session: SQLAlchemy does not give it any more once the session is lost.
+        #: The driver's connection of the session, because SQLAlchemy no longer returns it once the session is lost.
         self._driver: Any = None
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a session, as far as is known."""
+        """Whether the session is open, as far as is known."""
         return self._connection is not None
 
     def connect(self) -> Connection:
-        """The session, listening; it is opened if need be. StoreUnavailableError, or the driver's error."""
+        """Open the session if needed, listen, and return it; raises StoreUnavailableError or the driver's error."""
         if self._connection is None:
             self._connection = self._store.own_connection()
             self._driver = self._connection.connection.dbapi_connection
@@ -39,7 +39,7 @@ class Subscription:
         return self._connection
 
     def filenos(self) -> list[int]:
-        """The descriptor that turns readable when there is a notification, or when the session is lost."""
+        """The descriptor that becomes readable when there is a notification, or when the session is lost."""
         return [] if self._connection is None else [self._driver.pgconn.socket]
 
     def receive(self) -> list[str] | None:

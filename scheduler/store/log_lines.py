@@ -1,8 +1,8 @@
-"""Log lines of a store as one sequence: what runs of timers print, and what functions print that clients call.
+"""LogLines: the lines of runs and of calls over HTTP, read as one sequence.
 
-Here: writing the lines of calls over HTTP, reading both kinds, deleting old lines of calls. Not here: a run's lines are
-written with its result, and deleted with the run (retention.py). A call has no row in the history, only lines, so that
-a busy service writes nothing else.
+Lives here: writing the lines of calls over HTTP, reading both kinds, deleting old lines of calls. Never here: the lines
+of a run, which are written with its result and deleted with the run (retention.py). A call has no row in the history,
+only lines, so that a busy service writes nothing else.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class LineFilter:
 
 
 class LinePosition(NamedTuple):
-    """How far a reader has come: the id of the last line that it read, among those of runs and among those of calls."""
+    """The position of a reader: the ids of the last line of a run, and of the last line of a call, that it read."""
 
     run_line: int = 0
     call_line: int = 0

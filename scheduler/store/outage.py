@@ -1,7 +1,7 @@
-"""Outage: when a store or a broker does not answer, one line of the log says so, and one that it answers again.
+"""Outage: logs once that a store or a broker does not answer, and once that it answers again.
 
-A server that comes back may cut or refuse a connection after it has answered, and one may come and go for hours. So an
-outage is over when the server has answered for STEADY_S.
+A server that comes back may still cut or refuse connections, and may come and go for hours. So an outage is over when
+the server has answered for STEADY_S.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ class Outage:
 
     def __init__(self, what: str, log: logging.Logger, clock: Clock, *, retry_s: float) -> None:
         self._what, self._log, self._clock, self._retry_s = what, log, clock, retry_s
-        #: Whether it did not answer the last time.
+        #: Whether the last attempt failed.
         self.is_on = False
-        #: The outage was logged, and its end was not.
+        #: Whether the outage was logged, but not its end.
         self._is_logged = False
-        #: When it will have answered for long enough, in monotonic seconds.
+        #: When the server will have answered for STEADY_S, in monotonic seconds.
         self._over_at = 0.0
 
     def failed(self, error: str) -> None:
-        """It did not answer."""
+        """Note that an attempt failed."""
         if not self._is_logged:
             self._log.error("%s; trying again every %g s", error, self._retry_s)
         self.is_on = self._is_logged = True
 
     def answered(self) -> None:
-        """It answered, or was not asked."""
+        """Note that the server answered, or that there was no attempt."""
         if not self._is_logged:
             return
         if self.is_on:
@@ -42,13 +42,13 @@ class Outage:
 
     @property
     def over_in_s(self) -> float | None:
-        """In how many seconds to call `answered` again, so that the end is logged; None where nothing is to be said."""
+        """In how many seconds to call `answered` again, so that the end is logged; None if there is nothing to log."""
         if not self._is_logged or self.is_on:
             return None
         return max(0.0, self._over_at - self._clock.monotonic())
 
     def close(self) -> None:
-        """The process ends: what answered the last time counts as steady."""
+        """Log the end of the outage if the last attempt succeeded, because the process ends."""
         if self._is_logged and not self.is_on:
             self._log_end()
 

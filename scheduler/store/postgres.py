@@ -1,6 +1,6 @@
-"""A store in a PostgreSQL database. How it differs from SQLite stands in a table in database.py.
+"""PostgresStore: a store in a PostgreSQL database. A table in database.py shows how it differs from SQLite.
 
-Programs on many machines use it at once, and write at once: rows that are read to be changed are locked.
+Programs on many machines read and write it at the same time, so a transaction locks the rows that it will change.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .postgres_rights import missing_right
 from .statements import compiled
 from .wake_socket import CHANNEL
 
-#: When the server ends a session that is idle within a transaction: it may hold locks on timers that are due.
+#: After how long the server ends a session that is idle in a transaction, because it may lock due timers.
 IDLE_TIMEOUT_S = 5.0
 #: How long a connection may take, unless `timeout_s` is shorter, in whole seconds.
 CONNECT_S = 5
-#: How libpq finds out that a server is out of reach, in seconds; without these it waits for hours.
+#: How libpq detects that a server is unreachable, in seconds; by default it waits for hours.
 REACH = {
     "connect_timeout": CONNECT_S,
     "keepalives_idle": 5,
@@ -47,7 +47,7 @@ class PostgresStore(Store):
     is_on_one_machine = False
     has_single_writer = False
     records_before_claims = True
-    # Short, because a daemon whose machine is gone is noticed only by its lease.
+    # Short, because only the lease shows that a daemon's machine is gone.
     lease = timedelta(seconds=10)
     lease_renewals = 4
 
@@ -85,13 +85,13 @@ class PostgresStore(Store):
             connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
     def acquire_mutex(self, connection: Connection) -> None:
-        # The number is ours: "quartz" in ASCII. The lock is released by the end of the transaction.
+        # The number spells "quartz" in ASCII. The end of the transaction releases the lock.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(124748960003194)")
 
     def _wait_without_bound(self, connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
         driver.timeout_s = None
-        # So that no other transaction gets this connection afterwards.
+        # Detached, so that the pool gives this connection to no other transaction.
         connection.detach()
 
     # Statements
@@ -107,7 +107,7 @@ class PostgresStore(Store):
     def compile_bulk(
         self, statement: Any, names: Sequence[str], constants: dict[str, ColumnElement[Any]]
     ) -> SQLCompiler:
-        """The statement for all rows of a table that is made of its parameters, which become arrays."""
+        """A statement on a table of all rows, whose parameters are arrays, one for each column."""
         dialect = self._dialect("format")
         types = {name: bind.type for name, bind in compiled(statement, dialect, names).binds.items()}
         arrays = [bindparam(name, type_=ARRAY(types[name])) for name in names]
@@ -140,16 +140,16 @@ class PostgresStore(Store):
         (
             "idle-in-transaction timeout",
             StoreUnavailableError,
-            f"this program stood still for {IDLE_TIMEOUT_S:g} s within a transaction, so the server has ended that; "
+            f"this program did nothing for {IDLE_TIMEOUT_S:g} s within a transaction, which the server ended; "
             "is the machine overloaded, or was it suspended?",
         ),
         ("password authentication failed", StoreUnavailableError, "the server refuses this user or this password"),
         (
             "no password supplied",
             StoreUnavailableError,
-            "the server wants a password: postgresql://USER:PASSWORD@HOST/DATABASE, or PGPASSWORD",
+            "the server requires a password: postgresql://USER:PASSWORD@HOST/DATABASE, or PGPASSWORD",
         ),
-        ("no pg_hba.conf entry", StoreUnavailableError, "the server takes no connection from here by this user"),
+        ("no pg_hba.conf entry", StoreUnavailableError, "the server accepts no connection of this user from here"),
         ("lock timeout", StoreUnavailableError, "the store is locked by another program; try again when it is done"),
         ("read-only transaction", StoreUnavailableError, "the store is read-only; is this the primary server?"),
         ("No space left", StoreUnavailableError, "the disk is full; free some space"),

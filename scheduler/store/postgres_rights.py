@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses for want of a right or an object, and the SQL by which an administrator gives it."""
+"""Missing rights and objects on PostgreSQL, and the SQL with which an administrator grants or creates them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 _PRIVILEGE, _NO_DATABASE, _NO_ROLE = "42501", "3D000", "28000"
 _DENIED = re.compile(r"permission denied for (?P<kind>\w+) (?P<name>\S+)")
 _NOT_OWNER = re.compile(r"must be owner of (?P<kind>\w+) (?P<name>\S+)")
-#: The kind of the object that a user may not use -> what the service needs there.
+#: The kind of an object that the user may not use -> the right that the service needs.
 _GRANTS = {
     "schema": "GRANT USAGE, CREATE ON SCHEMA {name} TO {user};",
     "table": "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user};",
@@ -20,13 +20,13 @@ _GRANTS = {
 
 
 def missing_right(message: str, code: str | None, user: str | None) -> str | None:
-    """What is missing according to an error, with the SQL that mends it; None for an error of another sort.
+    """What is missing according to an error, with the SQL that fixes it; None for other errors.
 
     >>> missing_right("permission denied for schema public", "42501", "app")
     'a right is missing; as the owner: GRANT USAGE, CREATE ON SCHEMA public TO app;'
     """
     named = _quoted(user) if user else "USER"
-    # An error of the connection itself has no code.
+    # An error while connecting has no code.
     if code == _NO_DATABASE or (code is None and (found := _between(message, 'database "', '" does not exist'))):
         name = _between(message, 'database "', '" does not exist') or "DATABASE"
         return f"there is no such database; as an administrator: CREATE DATABASE {_quoted(name)} OWNER {named};"
@@ -49,5 +49,5 @@ def _between(text: str, before: str, after: str) -> str | None:
 
 
 def _quoted(name: str) -> str:
-    """A name as SQL has it."""
+    """A name, quoted for SQL if necessary."""
     return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'

@@ -1,9 +1,9 @@
-"""Retention: how long the history is kept, by age, and by number for each timer. It is deleted in small portions.
+"""Retention: prunes the history, by age and by number for each timer, in small portions.
 
 Recorded changes are kept by age alone, as long as runs.
 
 A run that is open, or that still counts further fire times in its row, is never deleted. The lines of a run are deleted
-with it, and before it, so that a run which printed much does not make a long transaction.
+before it, so that a run with much output does not make a long transaction.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MAX_RUNS, MAX_LINES = 500, 2_000
 
 
 class Retention:
-    """What one store keeps: runs that ended less than `keep` ago, and of each timer the latest `keep_runs`, 0 = all.
+    """Keeps the runs that ended less than `keep` ago, and of each timer the latest `keep_runs`, 0 = all.
 
-    Timers are told apart by name and environment, as in the history, which outlives them.
+    Timers are distinguished by name and environment, as in the history, which outlives them.
     """
 
     def __init__(self, store: Store, keep: timedelta = KEEP, keep_runs: int = 0) -> None:
@@ -43,7 +43,7 @@ class Retention:
         The daemon's lease is not checked (invariant 3 in claims/leases.py).
         """
         with self._store.writing() as connection:
-            # Ids rise with time, so the oldest rows are found without an index on the end.
+            # Ids increase with time, so finding the oldest rows needs no index on the end.
             oldest = _deletable(connection)
             aged = [row.id for row in oldest if row.ended_at < stamp(now - self._keep)]
             if aged and not (_delete(connection, aged) and len(aged) < MAX_RUNS):
@@ -65,7 +65,7 @@ class Retention:
             if counts[row.environment, row.timer] > self._keep_runs:
                 surplus.append(row.id)
         if surplus and not _delete(connection, [row.id for row in _deletable(connection, runs.c.id.in_(surplus))]):
-            # Lines are left to delete; the same portion is counted again.
+            # Some lines were not deleted yet; count the same portion again.
             return True
         if len(rows) < MAX_RUNS:
             self._restart_count()
@@ -84,7 +84,7 @@ _PORTION = (
 
 
 def _deletable(connection: Connection, *conditions: ColumnElement[bool]) -> Sequence[Row[Any]]:
-    """The id and end of the oldest runs that may be deleted, locked; those that others have locked are left out."""
+    """Lock and return the id and end of the oldest runs that may be deleted, except those that others have locked."""
     counting = select(timers.c.counter_run_id).where(timers.c.counter_run_id.is_not(None))
     ended: Select[Any] = select(runs.c.id, runs.c.ended_at).where(
         runs.c.outcome.is_not(None), runs.c.id.not_in(counting), *conditions
@@ -93,7 +93,7 @@ def _deletable(connection: Connection, *conditions: ColumnElement[bool]) -> Sequ
 
 
 def _delete(connection: Connection, run_ids: Sequence[int]) -> bool:
-    """Delete runs and what they printed; False where they printed so much that only some of the lines were deleted."""
+    """Delete runs and their lines; False if there are so many lines that only some were deleted."""
     printed = select(lines.c.id).where(lines.c.run_id.in_(run_ids)).limit(MAX_LINES)
     if connection.execute(delete(lines).where(lines.c.id.in_(printed))).rowcount == MAX_LINES:
         return False

@@ -1,4 +1,4 @@
-"""Values to rows of the store, and rows to values."""
+"""Converts values to rows of the store, and rows to values."""
 
 from __future__ import annotations
 

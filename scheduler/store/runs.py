@@ -1,4 +1,4 @@
-"""The history of a store: its runs and the lines that they printed. Reads only; retention.py deletes.
+"""RunHistory: the runs of a store, and the lines that they printed. Reads only; retention.py deletes.
 
 A timer that was renamed has its runs under the names that it had; they are found by its present name.
 """
@@ -26,10 +26,10 @@ from .timers import StoredTimer
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to read; an attribute that is None excludes none.
+    """Selects runs; an attribute that is None excludes no run.
 
-    With `outcomes`, runs that have one of these, and with `is_open` those that have none yet. In [`since`, `until`) are
-    runs by their fire times; one that counts several is, if one of them is.
+    `outcomes` selects runs with one of these, `is_open` also runs without an outcome. A run is in [`since`, `until`) if
+    one of its fire times is.
     """
 
     timer: str | None = None
@@ -44,7 +44,7 @@ class RunFilter:
 
 
 class RunHistory:
-    """The runs of one store, and what they printed."""
+    """The runs of one store, and their lines."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -83,7 +83,7 @@ class RunHistory:
         return None if row is None else run_of(row)
 
     def lines(self, run_id: int) -> list[Line]:
-        """What one run printed, oldest first."""
+        """The lines of one run, oldest first."""
         query = select(lines).where(lines.c.run_id == run_id).order_by(lines.c.id)
         with self._store.reading() as connection:
             return [line_of(row) for row in connection.execute(query)]

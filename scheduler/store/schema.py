@@ -50,7 +50,7 @@ timers = Table(
     # The run in which further fire times of the same outcome are counted, until one begins.
     Column("counter_run_id", BigInteger),
     Column("counter_outcome", Text),
-    # Grows with every edit, so that a daemon reads the timer again.
+    # Increases with every edit, so that daemons read the timer again.
     Column("revision", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     # The environment whose functions declare the timer, and their last declaration; see declaration_sync.py.
@@ -67,14 +67,14 @@ Index(
     postgresql_where=text("next_fire_at IS NOT NULL"),
 )
 
-# Timers whose breaker changes when a run succeeds: mostly few.
+# Timers whose breaker changes when a run succeeds: usually few.
 TROUBLED = "consecutive_failures > 0 OR breaker_state <> 'closed'"
 Index("timers_troubled", timers.c.id, sqlite_where=text(TROUBLED), postgresql_where=text(TROUBLED))
 
 daemons = Table(
     "daemons",
     metadata,
-    # Random and never used again, so that a daemon without a lease is not taken for a later one.
+    # Random and never reused, so that a daemon that lost its lease does not match a later row.
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
@@ -103,7 +103,7 @@ runs = Table(
     Column("count", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("request_id", Text, nullable=False),
-    # The daemon that has claimed it; a run without owner and without outcome waits.
+    # The daemon that claimed the run; a run without owner and outcome waits.
     Column("owner", BigInteger),
     Column("claimed_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
@@ -116,7 +116,7 @@ runs = Table(
     # When a further attempt is due; and in retry_at of the failed attempt before it, the same instant.
     Column("due_at", BigInteger),
     Column("retry_at", BigInteger),
-    # The process of a fleet that has begun it, and is the only one to end it: node/pid.
+    # The process of a fleet that has begun the run, and alone may end it: node/pid.
     Column("worker", Text),
     # The parameters of a requested run that has its own, as JSON; else those of the timer hold.
     Column("own_params", Text),
@@ -130,7 +130,7 @@ Index(
     postgresql_where=text("outcome IS NULL"),
 )
 
-# Runs that wait: mostly few, and queried at every claim.
+# Waiting runs: usually few, and queried at every claim.
 _WAITING = "outcome IS NULL AND owner IS NULL"
 Index("runs_waiting", runs.c.id, sqlite_where=text(_WAITING), postgresql_where=text(_WAITING))
 
@@ -149,7 +149,7 @@ lines = Table(
 )
 Index("lines_by_run", lines.c.run_id, lines.c.id)
 
-# Lines printed by functions that clients call over HTTP; such a call is no run.
+# Lines printed by functions that clients call over HTTP; such a call is not a run.
 call_lines = Table(
     "call_lines",
     metadata,

@@ -1,4 +1,4 @@
-"""A store in a SQLite file, or in memory. How it differs from PostgreSQL stands in a table in database.py.
+"""SqliteStore: a store in a SQLite file, or in memory. A table in database.py shows how it differs from PostgreSQL.
 
 Every program that uses the file runs on one machine. One program writes at a time; readers do not wait for it (WAL).
 A commit is synced to the disk, unless `durability` says otherwise; PostgreSQL has a setting of its own for that.
@@ -43,12 +43,12 @@ class SqliteStore(Store):
     is_on_one_machine = True
     has_single_writer = True
     records_before_claims = False
-    # Long, because the end of a daemon is seen by its process; a sleeping laptop keeps its lease.
+    # Long, because other daemons see by its process that a daemon has ended, and a suspended laptop keeps its lease.
     lease = timedelta(seconds=60)
     lease_renewals = 2
 
     def __init__(self, url: str, **options: Any) -> None:
-        #: Sessions of their own, which are closed when the journal was lost.
+        #: The connections from `own_connection`, which are closed when the journal was lost.
         self._own: weakref.WeakSet[Connection] = weakref.WeakSet()
         #: The driver's connections.
         self._drivers: list[sqlite3.Connection] = []
@@ -76,7 +76,7 @@ class SqliteStore(Store):
         return engine
 
     def _keep_from_creating(self, _dialect: object, _record: object, given: list[Any], options: dict[str, Any]) -> None:
-        """Let a store that is open make no file anew: the journal of one that was moved away would be put into it."""
+        """Prevent an open store from creating its file again: SQLite would apply the journal of the moved one to it."""
         if self._open_files is None:
             if self._file is not None:
                 create_for_owner(self._file)
@@ -90,12 +90,12 @@ class SqliteStore(Store):
         connection.execution_options(writes=writes)
 
     def _recover(self, error: DBAPIError) -> None:
-        # A connection to a file that could not be written stays read-only, even when the file can be written again.
+        # A connection that found the file read-only stays read-only, even when the file is writable again.
         if self._file is not None and "readonly" in str(error.orig):
             self._engine.dispose()
 
     def cut(self, connection: Connection) -> None:
-        # A statement that waits for a lock ends by itself, and one that waits for a disk cannot be ended.
+        # A statement that waits for a lock ends by itself; one that waits for a disk cannot be interrupted.
         driver: Any = connection.connection.dbapi_connection
         driver.interrupt()
 
@@ -103,7 +103,7 @@ class SqliteStore(Store):
     def writing_and_notifying(self) -> Iterator[Connection]:
         with self.writing() as connection:
             yield connection
-        # Daemons of other hosts, that is containers which share the file, poll it.
+        # Daemons of other hosts, such as containers that share the file, poll it.
         here = select(daemons.c.wake_port).where(daemons.c.host == gethostname())
         with self.reading() as connection:
             ports = list(connection.execute(here).scalars())
@@ -111,7 +111,7 @@ class SqliteStore(Store):
             wake(port)
 
     def acquire_mutex(self, connection: Connection) -> None:
-        """Nothing to wait for: BEGIN IMMEDIATE has waited already."""
+        """Do nothing: BEGIN IMMEDIATE has waited already."""
 
     # Statements
 
@@ -156,9 +156,9 @@ class SqliteStore(Store):
         super().check_in_place()
 
     def _check_journal(self) -> None:
-        """Save what is in a journal that was deleted or replaced, and open the store anew; an error if that cannot be.
+        """Save the contents of a journal that was deleted or replaced, and reopen the store; an error if that fails.
 
-        Called before every transaction, so that what is committed can be found by others, and by the next process.
+        Called before every transaction, so that other programs can read what it commits.
         """
         files = self._open_files
         if files is None or not files.has_lost_journal():
@@ -177,10 +177,10 @@ class SqliteStore(Store):
                 )
             self._let_go(files)
             files.learn()
-            log.warning("%s: its -wal or -shm was deleted while in use; what was in it has been saved", self)
+            log.warning("%s: its -wal or -shm was deleted while in use; saved its contents", self)
 
     def _let_go(self, files: OpenFiles) -> None:
-        """Close every connection, and leave a journal that another program has begun where it is."""
+        """Close every connection, but keep the journal that another program has begun."""
         try:
             with files.held():
                 for connection in list(self._own):
@@ -188,7 +188,7 @@ class SqliteStore(Store):
                         connection.connection.dbapi_connection.close()  # type: ignore[union-attr]
                 self._engine.dispose()
         except OSError as error:
-            raise StoreUnavailableError(f"{self}: the store cannot be opened anew ({error})") from error
+            raise StoreUnavailableError(f"{self}: the store cannot be reopened ({error})") from error
 
     def own_connection(self) -> Connection:
         connection = super().own_connection()
@@ -204,7 +204,7 @@ class SqliteStore(Store):
         super().close()
 
     def _copy_journal(self) -> bool:
-        """Copy the journal to the file, through a connection that has it open; False where that was not possible.
+        """Copy the journal to the file, through a connection that has it open; False if that was not possible.
 
         A new connection would open a new journal.
         """
@@ -216,7 +216,7 @@ class SqliteStore(Store):
         return False
 
     def _note_driver(self, driver: sqlite3.Connection, _record: object) -> None:
-        # In place, because it is shared with views of this store.
+        # In place, because views of this store share the list.
         self._drivers[:] = [each for each in self._drivers if _is_open(each)] + [driver]
 
     complaints = (
@@ -236,7 +236,7 @@ class SqliteStore(Store):
         (
             "unable to open",
             StoreUnavailableError,
-            "the file cannot be opened; does its folder exist, and may it be written?",
+            "the file cannot be opened; does its folder exist, and is it writable?",
         ),
         ("disk is full", StoreUnavailableError, "the disk is full; free some space"),
         ("disk I/O", StoreUnavailableError, "disk I/O error"),
@@ -246,9 +246,9 @@ class SqliteStore(Store):
 _LAST_RUN_ID = select(func.max(runs.c.id))
 
 
-#: Durability → when SQLite has the system write the journal to the disk. FULL: at each commit, and the folder's entry
-#: of a new journal with it. NORMAL: before and after a checkpoint, so that what a power cut undoes is undone in order.
-#: Only macOS knows fullfsync: its fsync leaves data in the cache of the drive.
+#: Durability → when SQLite syncs the journal to the disk. FULL: at each commit, with the folder's entry of a new
+#: journal. NORMAL: before and after a checkpoint, so that a power cut loses only the latest commits, in order. Only
+#: macOS knows fullfsync: its fsync leaves data in the cache of the drive.
 _SYNCS = {
     "power": ("synchronous = FULL", "fullfsync = ON", "checkpoint_fullfsync = ON"),
     "process": ("synchronous = NORMAL",),
@@ -257,10 +257,10 @@ _SYNCS = {
 
 def _prepare(syncs: Iterable[str], connection: sqlite3.Connection, _record: object) -> None:
     """Set up a new connection."""
-    connection.isolation_level = None  # transactions are begun by _begin, not by the driver's guess
+    connection.isolation_level = None  # _begin begins transactions, instead of the driver's heuristics
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
-    # Before the journal's mode, so that the file itself is created durably, too.
+    # Before the journal's mode, so that creating the file is durable too.
     for sync in syncs:
         cursor.execute(f"PRAGMA {sync}")
     try:
@@ -274,7 +274,7 @@ def _prepare(syncs: Iterable[str], connection: sqlite3.Connection, _record: obje
 
 
 def _begin(connection: Connection) -> None:
-    # A writer takes the write lock at once, so that nothing changes between what it reads and what it writes.
+    # A writer takes the write lock at once, so that nothing changes between its reads and its writes.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

@@ -1,7 +1,8 @@
 """OpenFiles: the file of a SQLite store and its journal (-wal, -shm), as this process has them open.
 
-A file that was deleted or replaced goes on to exist for those who have it open. What SQLite commits then goes to a
-journal that nobody else finds, so it would be gone with this process. Here it is noticed, and whether it can be saved.
+A deleted or replaced file still exists for programs that have it open. SQLite then commits to a journal that no other
+program can open, and the commits would be lost with this process. This file detects that, and whether they can be
+saved.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ _FRAMES, _STATE, _COPIED = 4, slice(4, 10), 24
 
 
 class OpenFiles:
-    """The files of one store; they are open when this is made."""
+    """The files of one store, which must be open when this is created."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._opened = identity(file)
-        # SQLite puts the journal where a symbolic link leads to.
+        # SQLite puts the journal beside the target of a symbolic link.
         target = file.resolve()
         self.paths = target, target.with_name(f"{target.name}-wal"), target.with_name(f"{target.name}-shm")
         self._journal = self._found()
@@ -40,11 +41,11 @@ class OpenFiles:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the path still leads to the file that is open."""
+        """Whether the path still leads to the open file."""
         return identity(self.file) == self._opened
 
     def has_lost_journal(self) -> bool:
-        """Whether a file of the journal that is open here has been deleted or replaced."""
+        """Whether a file of the open journal has been deleted or replaced."""
         found = self._found()
         if found == self._journal:
             return False
@@ -56,20 +57,20 @@ class OpenFiles:
         return False
 
     def is_alone(self) -> bool:
-        """Whether no other program has written to a new journal in the place of the one that was lost."""
+        """Whether no other program has written to a new journal that replaced the lost one."""
         (wal, shm), (new_wal, new_shm) = self._journal, self._found()
         if new_wal != wal:
             return new_wal is None or self.paths[1].stat().st_size == 0
         return new_shm in (None, shm) or self._frames() == _numbers(self.paths[2].read_bytes())[_STATE]
 
     def _frames(self) -> list[int]:
-        """Which frames the journal that is open here has."""
+        """The state of the frames in the open journal."""
         descriptor = _open_here().get(self._journal[1]) if self._journal[1] is not None else None
-        # Through the descriptor of SQLite: closing another one would release its locks.
+        # Through SQLite's descriptor, because closing another one would release its locks.
         return _numbers(os.pread(descriptor, _HEADER, 0))[_STATE] if descriptor is not None else []
 
     def is_saved(self) -> bool:
-        """Whether another program has copied all of the lost journal to the file; only where the -shm was lost too."""
+        """Whether another program has copied all of the lost journal to the file; only if the -shm was lost too."""
         shm, found = self._journal[1], self._found()[1]
         descriptor = None if shm is None or shm == found else _open_here().get(shm)
         if descriptor is None:
@@ -78,7 +79,7 @@ class OpenFiles:
         return numbers[_FRAMES] == numbers[_COPIED]
 
     def retire(self) -> None:
-        """Remove what is left of a journal that was copied to the file, so that nobody goes on with it."""
+        """Remove the rest of a journal that was copied to the file, so that no program uses it."""
         found = self._found()
         if found[1] in (None, self._journal[1]):
             for path, old, new in zip(self.paths[1:], self._journal, found, strict=True):
@@ -87,16 +88,16 @@ class OpenFiles:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Within the block, closing a connection removes no journal, not even that of another program.
+        """Within the block, closing a connection does not remove the journal, not even that of another program.
 
         The last connection that closes copies its journal and removes the file of that name. It is the last one if it
-        can lock the whole file, so here a lock is held that is not SQLite's. BlockingIOError where that cannot be had.
+        can lock the whole file, so this takes a lock that SQLite does not know. BlockingIOError if it cannot.
         """
         if not hasattr(fcntl, "F_OFD_SETLK"):
             yield
             return
         if self._holder is None:
-            # It stays open: closing it would release the locks of SQLite in this process.
+            # Kept open, because closing it would release SQLite's locks in this process.
             self._holder = os.open(self.paths[0], os.O_RDONLY | os.O_CLOEXEC)
         fcntl.fcntl(self._holder, fcntl.F_OFD_SETLK, _lock(fcntl.F_RDLCK))
         try:
@@ -105,7 +106,7 @@ class OpenFiles:
             fcntl.fcntl(self._holder, fcntl.F_OFD_SETLK, _lock(fcntl.F_UNLCK))
 
     def learn(self) -> None:
-        """Take the journal as it is now for the one that is open here."""
+        """Remember the current journal as the open one."""
         self._journal = self._found()
 
     def _found(self) -> tuple[Identity | None, Identity | None]:
@@ -114,7 +115,7 @@ class OpenFiles:
 
 def create_for_owner(file: Path) -> None:
     """Create a missing file, empty, that only its owner can read; SQLite gives its journal the same rights."""
-    # What keeps it from being created, SQLite reports.
+    # SQLite reports why the file cannot be created.
     with contextlib.suppress(OSError):
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         os.fchmod(descriptor, 0o600)  # whatever the umask takes away
@@ -122,7 +123,7 @@ def create_for_owner(file: Path) -> None:
 
 
 def identity(file: Path | None) -> Identity | None:
-    """What distinguishes a file from another of the same name, None for a missing one."""
+    """The device and inode of a file, which distinguish it from another of the same name; None if missing."""
     if file is None:
         return None
     try:

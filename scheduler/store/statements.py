@@ -1,7 +1,7 @@
-"""Statements for many rows at once. SQLAlchemy writes them, for each database once; the rows go straight to the driver.
+"""Bulk and Among: statements for many rows, which SQLAlchemy compiles once; the rows go straight to the driver.
 
 SQLAlchemy's own executemany takes 7 µs a row to arrange the parameters by name, more than SQLite takes to store them.
-PostgreSQL is sent the rows as arrays, one for each column, so that one statement does for all of them.
+PostgreSQL gets the rows as arrays, one for each column, in one statement.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .database import Store, store_of
 
 
 class Bulk:
-    """A statement whose parameters are given as tuples, in the order of `names`; no two rows may touch the same one.
+    """A statement with tuples of parameters in the order of `names`; no two of them may affect the same row.
 
     For an insert, `constants` are further columns and the SQL of their value, the same in every row: each constant that
     is not a parameter saves a tenth of a microsecond a row.
@@ -29,7 +29,7 @@ class Bulk:
         self._constants: dict[str, ColumnElement[Any]] = {
             name: literal_column(sql) for name, sql in (constants or {}).items()
         }
-        #: By database: the SQL, and the place in a row of each of its parameters.
+        #: By database: the SQL, and the index in a row of each of its parameters.
         self._compiled: dict[type[Store], tuple[str, tuple[int, ...]]] = {}
 
     def execute(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -48,16 +48,16 @@ class Bulk:
 
 
 class Among:
-    """A statement about the rows whose `key` is among any number of values, which are given as one parameter."""
+    """A statement about the rows whose `key` is among any number of values, which are one parameter."""
 
     def __init__(self, statement: Any, key: ColumnElement[Any]) -> None:
         self._statement = statement
         self._key = key
-        #: By database, because each has its own type of a list.
+        #: By database, because each has its own type of list.
         self._complete: dict[type[Store], Executable] = {}
 
     def execute(self, connection: Connection, values: Sequence[int | str], **parameters: Any) -> CursorResult[Any]:
-        """Run it once; `parameters` are the statement's own."""
+        """Run the statement; `parameters` are its own."""
         store = store_of(connection)
         statement = self._complete.get(type(store))
         if statement is None:
@@ -65,7 +65,7 @@ class Among:
         return connection.execute(statement, {**parameters, _VALUES: store.list_parameter(values)})
 
     def rows(self, connection: Connection, values: Sequence[int | str], **parameters: Any) -> Sequence[Any]:
-        """The rows of a query; none where there are no values."""
+        """The rows of a query; empty if there are no values."""
         return self.execute(connection, values, **parameters).all() if values else []
 
 
@@ -73,7 +73,7 @@ _VALUES = "wanted"
 
 
 def compiled(statement: Any, dialect: Dialect, names: Sequence[str] | None = None) -> SQLCompiler:
-    """A statement as SQL of a dialect; `names` are the columns of an insert."""
+    """A statement compiled for a dialect; `names` are the columns of an insert."""
     sql = statement.compile(dialect=dialect, column_keys=names and list(names))
     assert isinstance(sql, SQLCompiler)
     return sql

@@ -1,4 +1,4 @@
-"""Statistics: counts of what a store holds at one instant: timers, overdue ones, breakers, daemons. Reads only."""
+"""Statistics: counts of a store at one instant: timers, overdue ones, breakers, daemons. Reads only."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Statistics:
 
 
 def read_statistics(store: Store, now: datetime, *, grace: timedelta = GRACE) -> Statistics:
-    """Read and count, in one state of the store."""
+    """Read the counts in one transaction."""
     by_kind = select(timers.c.environment, timers.c.enabled, func.count()).group_by(
         timers.c.environment, timers.c.enabled
     )
@@ -125,7 +125,7 @@ class HeldUpRun(NamedTuple):
 
 
 def count_claimed(store: Store, before: datetime) -> int:
-    """How many runs that daemons claimed before an instant have not ended; some may wait for a free worker."""
+    """The number of open runs that daemons claimed before an instant; some may wait for a free worker."""
     open_since = select(func.count()).where(
         runs.c.outcome.is_(None), runs.c.owner.is_not(None), runs.c.claimed_at < stamp(before)
     )
@@ -134,7 +134,7 @@ def count_claimed(store: Store, before: datetime) -> int:
 
 
 def held_up_runs(store: Store, since: datetime) -> list[HeldUpRun]:
-    """The open runs that were claimed longer before `since` than their limit; the oldest first."""
+    """The open runs whose claim is older than their limit at `since`, oldest first."""
     overdue = runs.c.claimed_at + timers.c.limit_s * 1_000_000 < stamp(since)
     query = (
         select(runs.c.timer, runs.c.environment, runs.c.claimed_at)

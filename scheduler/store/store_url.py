@@ -1,4 +1,4 @@
-"""The address of a store, as users write it, to the URL with which SQLAlchemy opens it."""
+"""parse_url: converts the address of a store, as users write it, to the URL that SQLAlchemy opens."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 
 
 def parse_url(text: str) -> URL:
-    """The database's address; a bare path means a SQLite file. StoreError for an address of no store."""
+    """The URL of an address; a bare path means a SQLite file. StoreError for an address that is not a store's."""
     if "://" not in text:
         return URL.create("sqlite", database=text)
     shown = without_password(text)
-    # A name of the scheme that other programs use.
+    # Other programs write the scheme so.
     address = re.sub(r"^postgres(?=(\+\w+)?://)", "postgresql", text)
     try:
         url = make_url(address)
         backend = url.get_backend_name()
     except (ArgumentError, ValueError):
-        raise StoreError(f"{shown!r} is no store: expected a path, sqlite:///FILE or postgresql://…") from None
+        raise StoreError(f"{shown!r} is not a store: expected a path, sqlite:///FILE or postgresql://…") from None
     if backend not in ("sqlite", "postgresql"):
         raise StoreError(f"{shown!r}: a store must be SQLite or PostgreSQL, got {backend!r}")
     if backend == "sqlite" and (url.host or url.username or url.port):
         raise StoreError(f"{shown!r}: the address of a file has three slashes before the path: sqlite:///FILE")
-    # An @ of a password would make a part of it a host, which messages show.
+    # An @ in a password would make a part of the password the host, which messages show.
     if backend == "postgresql" and text.count("@") > 1:
         raise StoreError(f"{shown!r}: in a user name or a password, write @ as %40, / as %2F and : as %3A")
     if url.drivername not in _DRIVERS:
@@ -37,6 +37,6 @@ def parse_url(text: str) -> URL:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if isinstance(password := url.query.get("password"), str):
-        # Where SQLAlchemy knows it for a password, it does not show it.
+        # As a part of the URL, SQLAlchemy hides it.
         url = url.difference_update_query(["password"]).set(password=url.password or password)
     return url

@@ -1,6 +1,6 @@
-"""The timers table: add, read, enable, disable, edit and remove timers. Each change wakes the daemons.
+"""TimerTable: adds, reads, enables, disables, edits and removes timers. Each change wakes the daemons.
 
-Each change is recorded with its author, see changes.py; `by` is who makes it, None for the user of this program.
+Each change is recorded with its author (changes.py): `by`, or the user of this program if None.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class StoredTimer:
 
     @property
     def state(self) -> str:
-        """Whether it fires: `enabled`, `finished` where it will not fire again, or `disabled`, and why."""
+        """Whether it fires: `enabled`, `finished` if it will not fire again, or `disabled`, and why."""
         if self.timer.enabled:
             return "enabled" if self.next_fire is not None else "finished"
         return "disabled, no longer declared" if self.has_vanished else "disabled"
@@ -82,9 +82,9 @@ class TimerTable:
     def add(
         self, new: Iterable[Timer], *, now: datetime, quota: int | None = None, by: Author | None = None
     ) -> list[StoredTimer]:
-        """Add timers, all or none.
+        """Add timers: all or none.
 
-        Raises DuplicateTimerError for a name that exists in its environment, and TimerQuotaError where an environment
+        Raises DuplicateTimerError for a name that exists in its environment, and TimerQuotaError if an environment
         would hold more than `quota` timers (0 = no limit, None = the limit of the rules in force, see rules.py).
         """
         wanted = list(new)
@@ -120,7 +120,7 @@ class TimerTable:
         return stored if tag is None else [entry for entry in stored if tag in entry.timer.tags]
 
     def get(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
-        """One timer; UnknownTimerError where the environment has none of that name."""
+        """One timer; UnknownTimerError if the environment has none of that name."""
         with self._store.reading() as connection:
             return _get(connection, name, environment)
 
@@ -133,7 +133,7 @@ class TimerTable:
         by: Author | None = None,
         expected: int | None = None,
     ) -> StoredTimer:
-        """Enable a timer from `now` on, and close its breaker; of an enabled one only the breaker is closed."""
+        """Enable a timer from `now` on, and close its breaker; for an enabled one, only close the breaker."""
 
         def enabled(connection: Connection, stored: StoredTimer) -> dict[str, Any]:
             if stored.timer.enabled:
@@ -151,7 +151,7 @@ class TimerTable:
         by: Author | None = None,
         expected: int | None = None,
     ) -> StoredTimer:
-        """Disable a timer; a run in progress continues, and so does one that a daemon has claimed.
+        """Disable a timer; runs in progress and runs that a daemon has claimed continue.
 
         Daemons claim a fire time at most a quarter of a second ahead.
         """
@@ -170,7 +170,7 @@ class TimerTable:
     ) -> StoredTimer:
         """Change attributes of a timer, by name of the attribute, and close its breaker.
 
-        New fire times hold from `now` on; if the schedule is unchanged, pending fire times stay due.
+        A new schedule applies from `now` on; if the schedule is unchanged, pending fire times stay due.
 
         Raises TimerError for an unknown attribute and an invalid value, and TimerChangedError for a timer whose
         revision is not the `expected` one.
@@ -216,9 +216,9 @@ class TimerTable:
     def recompute_next_fires(self, *, now: datetime) -> int:
         """Compute the next fire time of every enabled timer again from `now`; returns the number of enabled timers.
 
-        For a clock that was set back too far to wait for it: triggers with an anchor are counted from `now` on. A timer
-        that another daemon has already rescheduled, and may have claimed since, is left alone. The daemon's lease is
-        not checked (invariant 3 in claims/leases.py).
+        Called when the clock was set back too far to wait for it: triggers with an anchor count from `now` on. A timer
+        that another daemon has already rescheduled, and may have claimed since, is skipped. Does not check the daemon's
+        lease (invariant 3 in claims/leases.py).
         """
         with self._store.writing() as connection:
             enabled = connection.execute(select(timers).where(timers.c.enabled.is_(True))).all()
@@ -286,7 +286,7 @@ _NO_COUNTER = {"counter_run_id": None, "counter_outcome": None}
 
 
 def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], datetime]) -> dict[str, Any]:
-    """The row of a new timer; it does not fire what was `claimed` of a removed timer with its name."""
+    """The row of a new timer, which fires after the times that were `claimed` for a removed timer with its name."""
     check_new(timer)
     anchored = timer.anchored(now)
     first_fire = _first_fire(anchored, max(now, claimed.get((timer.environment, timer.name), now)))
@@ -294,14 +294,14 @@ def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], d
         **timer_columns(anchored),
         **breaker_columns(breaker.CLOSED),
         "next_fire_at": stamp(first_fire) if timer.enabled else None,
-        # SQLite may give it the id of a removed timer, which caches of daemons still have with another revision.
+        # Random, because SQLite may reuse the id of a removed timer, which the caches of daemons still contain.
         "revision": randbits(30),
         "created_at": stamp(now),
     }
 
 
 def _follows_clock(stored: StoredTimer, now: datetime) -> bool:
-    """Whether a next fire time follows from a clock at `now`: the one before it is at most _MOST_AHEAD after `now`."""
+    """Whether a next fire time fits a clock at `now`: the fire time before it is at most _MOST_AHEAD after `now`."""
     if stored.next_fire is None:
         return False
     schedule = stored.timer.schedule
@@ -316,10 +316,10 @@ _MOST_AHEAD = timedelta(seconds=1)
 def edited_columns(
     connection: Connection, stored: StoredTimer, changes: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
-    """The columns of a timer whose attributes change; its breaker is closed.
+    """The columns of a timer whose attributes change; closes its breaker.
 
-    If the schedule is unchanged, pending fire times stay due. Else its next fire time is after `now` and after
-    what daemons have claimed.
+    If the schedule is unchanged, pending fire times stay due. Else its next fire time is after `now` and after the
+    latest claimed one.
     """
     try:
         timer = replace(stored.timer, **changes)
@@ -336,10 +336,10 @@ def edited_columns(
         timer = timer.anchored(now)
     first_fire: datetime | None
     if stored.timer.enabled and timer.enabled and timer.schedule == stored.timer.schedule:
-        # None where it is finished.
+        # None for a finished timer.
         first_fire = stored.next_fire
     elif not timer.enabled and timer.trigger == stored.timer.trigger:
-        # Such as the name of one whose last fire time is over.
+        # For example, a new name for a timer whose last fire time is over.
         first_fire = None
     else:
         first_fire = _first_fire(timer, claimed_until(connection, stored.id, stored.timer, stored.next_fire, now))
@@ -367,7 +367,7 @@ def _check_names(connection: Connection, wanted: Sequence[Timer]) -> None:
 
 
 def _ids(connection: Connection, wanted: Sequence[Timer]) -> dict[tuple[str, str], int]:
-    """The ids of the timers that have the name of one of these, by environment and name."""
+    """The ids of existing timers with the names of these, by environment and name."""
     rows = _OF_NAMES.rows(connection, [timer.name for timer in wanted])
     return {(environment, name): timer_id for environment, name, timer_id in rows}
 

@@ -1,4 +1,4 @@
-"""TransactionWatch: is notified when a thread begins and ends an operation of the store, which may block it."""
+"""TransactionWatch: the callbacks around each operation of the store, which may block its thread."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from sqlalchemy import Connection
 
 
 class TransactionWatch(Protocol):
-    """Is told when a thread turns to the store, which may keep it waiting, and when it is back."""
+    """A context manager around an operation of the store, which may block its thread."""
 
     def __enter__(self) -> None:
-        """The thread turns to the store."""
+        """The operation begins."""
         ...
 
     def uses(self, connection: Connection) -> None:
-        """It has a connection, whose statements `Store.cut` ends."""
+        """It has a connection, whose statement `Store.cut` interrupts."""
         ...
 
     def __exit__(self, *exc_info: object) -> None:
-        """It is back, with or without an error."""
+        """The operation has ended, with or without an error."""
         ...
 
 

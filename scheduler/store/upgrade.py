@@ -1,4 +1,4 @@
-"""The version of a store's tables: reading it, and creating or migrating the tables with Alembic."""
+"""Reads the version of a store's tables, and creates or migrates them with Alembic."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def version_of(connection: Connection) -> str | None:
 
 
 def known_versions() -> set[str]:
-    """The versions of the tables from which this program can migrate."""
+    """The versions of the tables that this program can migrate."""
     return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
 
 
 def check_upgrade(store: str, version: str | None, *, upgrades: bool) -> None:
-    """Refuse a store that has no tables, or those of another version, unless it `upgrades` and the version is older."""
+    """Refuse a store without tables, or with those of another version, unless it `upgrades` an older one."""
     commands = "`scheduler up` and `scheduler timers add`"
     if version is None and not upgrades:
         raise StoreUnavailableError(f"{store}: there is no store yet; {commands} create one")
@@ -81,7 +81,7 @@ def _refuse_foreign_tables(connection: Connection, store: str) -> None:
 
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """Within the block, a logger of another package says nothing below a warning in the log of the user's program."""
+    """Within the block, suppress messages below a warning from a logger of another package."""
 
     def is_said(record: logging.LogRecord) -> bool:
         return record.levelno >= logging.WARNING

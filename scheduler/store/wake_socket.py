@@ -1,8 +1,8 @@
-"""Waking daemons when a timer changes: by a datagram on this machine, or by PostgreSQL's NOTIFY on all machines.
+"""WakeSocket: wakes daemons when a timer changes, by a datagram on this machine; PostgreSQL has NOTIFY instead.
 
-Every daemon on a SQLite store listens on a UDP port, which stands in its row; a program that changes a timer sends a
-datagram to each. On PostgreSQL daemons listen on a channel. `Store.writing_and_notifying` chooses. A lost datagram
-costs a second at most, and no fire time.
+Every daemon on a SQLite store listens on a UDP port, which its row contains; a program that changes a timer sends a
+datagram to each. On PostgreSQL, daemons listen on a channel. `Store.writing_and_notifying` chooses. A lost datagram
+costs at most a second, and no fire time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class WakeSocket:
         self.port: int = self._socket.getsockname()[1]
 
     def fileno(self) -> int:
-        """The file descriptor that turns readable when the daemon is to wake."""
+        """The file descriptor that becomes readable when the daemon is to wake."""
         return self._socket.fileno()
 
     def wake(self) -> None:
@@ -33,7 +33,7 @@ class WakeSocket:
         wake(self.port)
 
     def was_woken(self) -> bool:
-        """Whether a datagram has come since the last call."""
+        """Whether a datagram has arrived since the last call."""
         was_woken = False
         with contextlib.suppress(BlockingIOError):
             while self._socket.recv(16):

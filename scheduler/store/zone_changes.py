@@ -1,8 +1,8 @@
-"""Timers whose next fire time is none any more, because the rules of their time zone have changed since it was stored.
+"""ZoneChanges: corrects stored next fire times after the rules of a time zone have changed.
 
-The store has instants. When a newer zone database moves the clock of a zone, the fire time that was stored is where the
-old clock read what the expression says. A daemon that starts looks for such timers and moves each to the fire time that
-is meant: the nearest one, unless it has been handled already.
+The store contains instants. When a newer zone database moves the clock of a zone, a stored instant is no longer at the
+wall time of the expression. A daemon checks the timers at its start and moves each such instant to the nearest fire
+time, unless that one has been handled already.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .database import Store
 from .rows import timer_of
 from .schema import runs, timers
 
-#: By how much the rules of a zone move its clock, but for a change of the date, which is announced long before.
+#: The most by which new rules move the clock of a zone, apart from changes of the date line, announced long before.
 MOST_MOVED = timedelta(hours=3)
 _MICROSECOND = timedelta(microseconds=1)
 _PLANNED = select(timers).where(timers.c.trigger_kind != Every.kind, timers.c.next_fire_at.is_not(None))
@@ -39,32 +39,32 @@ class Moved:
 
 
 class ZoneChanges:
-    """Goes through the enabled timers of a store once.
+    """Checks the enabled timers of a store once.
 
-    It goes by id. By fire time, it would meet timers that fire often again and again, and never reach the end.
+    In the order of ids: in the order of fire times, frequent timers would come again and again.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        #: The id of the timer that was seen last; None: all were seen.
+        #: The id of the last checked timer; None if all were checked.
         self._seen: int | None = -1
-        #: What needs no further look in this portion, in which many timers may have one trigger and one fire time.
+        #: The triggers and fire times already checked in this portion, because many timers may share them.
         self._checked: set[tuple[Any, ...]] = set()
 
     @property
     def is_done(self) -> bool:
-        """Whether every timer was seen."""
+        """Whether every timer was checked."""
         return self._seen is None
 
     def check_first(self, most: int) -> list[Moved]:
-        """Look at so many timers that are due first, and move those whose next fire time is none."""
+        """Check the `most` timers that are due first, and correct their next fire times."""
         rows = self._rows(_PLANNED.order_by(timers.c.next_fire_at).limit(most))
         if len(rows) < most:
             self._seen = None
         return self._move_wrong(rows)
 
     def check(self, most: int) -> list[Moved]:
-        """Look at so many further timers by id, and move those whose next fire time is none."""
+        """Check the next `most` timers by id, and correct their next fire times."""
         if self._seen is None:
             return []
         rows = self._rows(_PLANNED.where(timers.c.id > self._seen).order_by(timers.c.id).limit(most))
@@ -91,7 +91,7 @@ class ZoneChanges:
         return is_one
 
     def _move(self, row: Row[Any]) -> Moved | None:
-        """Move one timer, unless it was changed since it was read."""
+        """Correct one timer, unless it was changed since it was read."""
         timer, before = timer_of(row), instant(row.next_fire_at)
         of_timer = (runs.c.timer_id == row.id) & (runs.c.kind == Kind.SCHEDULED.value)
         unchanged = (timers.c.id == row.id) & (timers.c.next_fire_at == row.next_fire_at)
@@ -106,7 +106,7 @@ class ZoneChanges:
 
 
 def meant(schedule: FireTimes, stored: datetime, handled: datetime | None) -> datetime | None:
-    """The fire time that a stored one, which is none, was meant to be; `handled` is the last one that was handled.
+    """The fire time that a stored instant stands for under the new rules; `handled` is the last handled one.
 
     >>> from datetime import UTC
     >>> from .. import Cron

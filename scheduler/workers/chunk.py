@@ -22,14 +22,14 @@ class Chunk:
 
     @property
     def left(self) -> int:
-        """How many of its tasks have not ended."""
+        """The number of tasks that have not ended."""
         return len(self.tasks) - self.ended
 
     def wall_times(self, times: list[tuple[int, int]], now_us: int, offset_us: int) -> list[tuple[int, int]]:
-        """Starts and ends by the wall clock, from those that the worker shows by the monotonic one.
+        """Convert the starts and ends that the worker reports from the monotonic clock to the wall clock.
 
-        They lie between the instant when the chunk was sent and now, whatever the worker shows. `offset_us` is what the
-        wall clock shows more.
+        Each is clamped between the instant when the chunk was sent and now. `offset_us` is the wall clock minus the
+        monotonic one.
         """
         sent_us = int(self.sent_at * 1_000_000)
         return [
@@ -46,5 +46,5 @@ def _clamped(start: int, end: int, first: int, last: int, offset_us: int) -> tup
 
 
 def wall_offset_us(clock: Clock) -> int:
-    """What is to be added to microseconds of the monotonic clock for those since 1970."""
+    """The difference between the wall clock and the monotonic one, in microseconds."""
     return stamp(clock.now()) - int(clock.monotonic() * 1_000_000)

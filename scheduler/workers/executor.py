@@ -38,16 +38,15 @@ log = logging.getLogger("scheduler.executor")
 
 #: How many tasks may wait for a worker; further ones are refused.
 MAX_PENDING = 40_000
-#: How long no worker is started after one died before its first task.
+#: After a worker died before its first task, the pool starts no other one for this long.
 RETRY_S = 2.0
 
 
 class ProcessExecutor:
     """Runs the functions of `target` (a cloud.py, or module:attribute) in a pool of worker processes.
 
-    `workers` are kept free, and at most `max_workers` run at a time; one that has not loaded the functions after
-    `load_timeout_s` is killed. `environ` is added to their environment variables,
-    `folder` is their working folder.
+    The pool keeps `workers` of them free, and has at most `max_workers`. It kills one that has not loaded the functions
+    after `load_timeout_s`. `environ` is added to their environment variables; `folder` is their working folder.
     """
 
     def __init__(
@@ -81,14 +80,14 @@ class ProcessExecutor:
         self._has_sources = False
         self._hand_out = HandOut(self._workers, self._queue, self._pool_size, self._clock)
         self._limits = Limits(self._results, self._queue, self._clock, self._collect_from)
-        #: Why the functions could not be loaded the last time.
+        #: The last error while the functions were loaded.
         self._load_error: str | None = None
         #: Whether more workers are to be started in the next turns.
         self._is_short = False
         self._begins_no_more = False
 
     def start(self) -> None:
-        """Start the workers and wait until one has loaded the functions; TargetError where it cannot."""
+        """Start the workers and wait until one has loaded the functions; TargetError if none can."""
         process_tree.sweep_orphans()
         while len(self._workers) < self._pool_size.workers:
             self._start_worker()
@@ -126,13 +125,13 @@ class ProcessExecutor:
                 or self._enforce_load(worker, now)
                 or self._retire(worker, now)
             ):
-                # A kill takes milliseconds: what became due meanwhile comes before the next one.
+                # A kill takes milliseconds, so the tasks that became due meanwhile go before the next kill.
                 break
         if killed_processes:
             killed_processes.look(now)
         self._dispatch()
         self._resize_pool(now)
-        # Where no other one serves, a worker that starts has nobody to yield to.
+        # A worker that starts yields to workers that serve; without any, it keeps its priority.
         serves = any(worker.takes_tasks for worker in self._workers)
         for worker in self._workers:
             worker.update_priority(now, others_serve=serves)
@@ -170,7 +169,7 @@ class ProcessExecutor:
     def begun(self) -> int:
         now = self._clock.monotonic()
         count = 0
-        # Another thread asks, while workers are closed.
+        # Called from another thread, so a worker may be closed meanwhile.
         for worker in list(self._workers):
             with contextlib.suppress(IndexError, ValueError):
                 count += worker.running_s(now) is not None
@@ -194,7 +193,7 @@ class ProcessExecutor:
     def oldest_unbegun_s(self) -> float:
         now = self._clock.monotonic()
         oldest_s = 0.0
-        # Another thread asks, while workers are closed and tasks are taken.
+        # Called from another thread, so workers may be closed and tasks taken meanwhile.
         with contextlib.suppress(IndexError, ValueError):
             oldest_s = self._queue.oldest_s(self._clock.now(), now)
         for worker in list(self._workers):
@@ -227,10 +226,10 @@ class ProcessExecutor:
         self._remove(worker)
         return True
 
-    # Workers that are not as they should be
+    # Workers that died, broke the protocol, or do not answer
 
     def _handle_death(self, worker: WorkerProcess, reason: str) -> None:
-        """A worker died by itself: its run has failed, the tasks that it had not begun go to other workers."""
+        """Handle a worker that died by itself: its run fails, and other workers get the tasks that it had not begun."""
         self._end_with_reason(worker, reason)
         if not worker.has_begun_any:
             # What kills a worker before its first task will probably kill the next one too.
@@ -241,7 +240,7 @@ class ProcessExecutor:
 
     def _end_with_reason(self, worker: WorkerProcess, reason: str) -> None:
         self._collect_from(worker)
-        # Its children may live.
+        # Its child processes may still run.
         worker.kill()
         running_s = worker.running_s(self._clock.monotonic())
         if running_s is not None:
@@ -264,7 +263,7 @@ class ProcessExecutor:
     def _enforce_answer(self, worker: WorkerProcess, now: float) -> bool:
         """Take back the tasks of a worker that does not begin them, and kill it later; returns whether it did.
 
-        It is stopped, or a thread that a function left behind holds its GIL: it will perhaps never begin any.
+        The worker is stopped, or a thread that a function left behind holds its GIL: it may never begin a task.
         """
         silent_s = worker.silent_s(now)
         if silent_s is None or silent_s < SUSPECT_S:
@@ -277,9 +276,9 @@ class ProcessExecutor:
             return False
         if worker.silence.counted_s(now) < ANSWER_S:
             return False
-        text = "worker %d has not begun what it was sent for %.1f s, and is killed; its tasks go to other workers"
+        text = "worker %d did not start its tasks within %.1f s: killing it; other workers get its tasks"
         log.warning(text, worker.pid, silent_s)
-        # It can begin nothing now, so what it has begun is final.
+        # A dead worker begins nothing more, so its last report of a begun task is final.
         worker.kill()
         self._end_with_reason(worker, "the worker process did not answer and was killed")
         self._remove(worker)
@@ -299,7 +298,7 @@ class ProcessExecutor:
         return True
 
     def _handle_load_error(self, error: str) -> None:
-        """The functions do not load; the waiting tasks fail, unless there are workers that loaded them earlier."""
+        """Log that the functions do not load; the waiting tasks fail unless another worker has loaded them."""
         self._load_error = error
         log.error("%s", error)
         if any(worker.ready for worker in self._workers):
@@ -326,7 +325,7 @@ class ProcessExecutor:
         starting = sum(not worker.ready for worker in self._workers)
         held_up = blocked + self._queue.long
         change = self._pool_size.change(len(self._workers), starting=starting, held_up=held_up, now=now)
-        # One a turn: what became due meanwhile comes before the next one.
+        # One worker a turn, so that the tasks that became due meanwhile go first.
         self._is_short = change > 1
         if change > 0:
             self._start_worker()

@@ -17,14 +17,14 @@ from .worker import WorkerProcess
 
 #: A run that takes longer than this blocks its worker: the tasks behind it are moved to other workers.
 BLOCKED_S = 0.02
-#: How many chunks of tasks a worker may have: one in progress, and the next, so that it need not wait for it.
+#: The most chunks that a worker has: the one in progress, and the next one, so that it need not wait.
 CHUNKS_AT_ONCE = 2
-#: How many runs a worker goes through to warm up before the first of many.
+#: How many orders a worker processes, without calling a function, to warm up before many tasks.
 WARM_UP_RUNS = 20
 
 
 class HandOut:
-    """Sends the tasks of a queue to the workers of a pool; both are the executor's, which changes them too."""
+    """Sends the tasks of a queue to the workers of a pool; the executor shares both, and also changes them."""
 
     def __init__(self, workers: Sequence[WorkerProcess], queue: TaskQueue, pool_size: PoolSize, clock: Clock) -> None:
         self._workers = workers
@@ -54,7 +54,7 @@ class HandOut:
                     take = self._queue.take if spares or not grows else self._queue.take_unless_long
                     if chunk := take(now, sharing=max(1, sharing - len(packed))):
                         packed.append((worker, chunk, self._orders_of(chunk)))
-            # All in a row: a worker that wakes up may take the processor from the daemon, and the others would wait.
+            # Send to all of them in a row: a worker that wakes up may preempt the daemon, and the others would wait.
             for worker, chunk, orders in packed:
                 if not worker.send(chunk, orders):
                     self._queue.put_back(chunk)
@@ -83,7 +83,7 @@ class HandOut:
         while trial:
             chunk = trial.take(now, sharing=shares.pop(0) if shares else len(idle))
             self._packed[chunk[0].run_id] = chunk, protocol.pack_orders(chunk)
-        # Without their parameters, which are not used and might not fit into one message.
+        # Without the parameters: a warm-up does not use them, and they might not fit into one message.
         orders = protocol.pack_orders([task._replace(params="{}") for task in tasks[:WARM_UP_RUNS]])
         for worker in idle:
             worker.warm_up(orders)

@@ -1,4 +1,4 @@
-"""Processes that were killed and have not ended, because the kernel waits for a device: nobody waits for them."""
+"""KilledProcesses: processes that the kernel has not ended after a kill, because it waits for a device."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Final
 
 log = logging.getLogger("scheduler.executor")
 
-#: After how long the log says so.
+#: How long after the kill the log reports such a process.
 SAY_AFTER_S: Final = 5.0
 
 
 class KilledProcesses:
-    """The killed processes that have not ended; `now` is in monotonic seconds."""
+    """Tracks the killed processes that have not ended, which the pool does not wait for; `now` is monotonic seconds."""
 
     def __init__(self) -> None:
-        #: Each with when it was killed, or None after that was said.
+        #: The instant of each kill; None once it is logged.
         self._killed: dict[subprocess.Popen[bytes], float | None] = {}
 
     def __len__(self) -> int:
         return len(self._killed)
 
     def add(self, process: subprocess.Popen[bytes], now: float) -> None:
-        """A process was killed."""
+        """Track a process that was killed."""
         self._killed.setdefault(process, now)
 
     def look(self, now: float) -> None:
-        """Forget those that have ended; log once those that have not for SAY_AFTER_S."""
+        """Forget the processes that have ended; log once each that has not ended within SAY_AFTER_S."""
         for process, killed_at in list(self._killed.items()):
             if process.poll() is not None:
                 del self._killed[process]
@@ -39,5 +39,5 @@ class KilledProcesses:
                 log.error(text, process.pid, now - killed_at)
 
 
-#: Those of this program, whichever pool they belonged to.
+#: One for all pools of this program.
 killed_processes = KilledProcesses()

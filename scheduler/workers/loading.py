@@ -1,4 +1,4 @@
-"""Loading: for how long a worker has been loading the functions, said now and then, and for how long it may."""
+"""Loading: how long a worker takes to load the functions: logged every few seconds, and limited."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Loading:
         self._say_at = began + SAY_EVERY_S
 
     def say(self, now: float) -> None:
-        """Log every few seconds what is waited for."""
+        """Log every SAY_EVERY_S that the worker is still loading."""
         if now >= self._say_at:
             self._say_at = now + SAY_EVERY_S
             log.info("worker %d has been loading %s for %.0f s", self._pid, self._target, now - self._began)
 
     def error(self, now: float) -> str | None:
-        """That it takes too long."""
+        """The error of a worker that takes too long; None before that."""
         if now < self._began + self._timeout_s:
             return None
         return f"{self._target} was not loaded within {self._timeout_s:g} s (the setting load_timeout_s)"
 
     def next_check_s(self, now: float) -> float:
-        """Seconds until there is something to say or to end."""
+        """Seconds until the next log line or the timeout."""
         return max(0.0, min(self._say_at, self._began + self._timeout_s) - now)

@@ -10,7 +10,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-#: The nice(2) increment of low-priority workers: a tenth of a processor that another process wants, else all of it.
+#: The nice(2) increment of low-priority workers: they get about a tenth of a contended processor.
 LOW = 10
 _NICEST = 19
 _CAP_SYS_NICE = 23

@@ -7,7 +7,7 @@ SURPLUS_S, NEXT_S = 30.0, 1.0
 
 
 class PoolSize:
-    """Keeps `workers` free, however many hang, up to `most` in all; surplus ones are stopped after SURPLUS_S."""
+    """Keeps `workers` free, up to `most` in all, however many hang; stops a surplus worker after SURPLUS_S."""
 
     def __init__(self, workers: int, most: int) -> None:
         self.workers = workers
@@ -16,7 +16,7 @@ class PoolSize:
         self._grow_after = 0.0
 
     def delay_growth(self, until: float) -> None:
-        """Start no worker before that."""
+        """Start no worker before `until`."""
         self._grow_after = until
 
     def may_grow(self, count: int, now: float) -> bool:
@@ -32,7 +32,7 @@ class PoolSize:
         wanted = min(self.workers + held_up, self._most)
         if count <= wanted:
             self._surplus_since = None
-            # At most a doubling at a time: starting a worker costs as much as a hundred runs.
+            # At most double the pool at a time: starting a worker costs as much as a hundred runs.
             affordable = max(self.workers, count) - starting
             return max(0, min(wanted - count, affordable)) if self.may_grow(count, now) else 0
         if self._surplus_since is None:
@@ -44,7 +44,7 @@ class PoolSize:
         self._surplus_since = now - SURPLUS_S + NEXT_S
 
     def next_change_s(self, count: int, *, is_waited_for: bool, now: float) -> float | None:
-        """Seconds until `change` may answer otherwise although nothing happens; None = never."""
+        """Seconds until the result of `change` may differ without any event; None = never."""
         if self._surplus_since is not None:
             return max(0.0, self._surplus_since + SURPLUS_S - now)
         return max(0.0, self._grow_after - now) if is_waited_for and not count else None

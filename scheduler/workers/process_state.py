@@ -1,8 +1,8 @@
-"""ProcessState: what the process has in one copy, put back after a run as it was when the functions were loaded.
+"""ProcessState: restores the global state of the process after a run: folder, variables, signal handlers, limits.
 
 Otherwise the next run, of another timer, would begin in another folder, with another time zone, or be hit by an alarm.
-What a run reads, and is read back in a microsecond, is put back after each run; all else after those that were sent
-together, which take milliseconds. What a function changes in modules and objects stays changed.
+The state is that of when the functions were loaded. `restore`, which takes a microsecond, is called after each run;
+`restore_rest` after each chunk, which takes milliseconds. Changes to modules and objects are not undone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
-#: What is read by one function and set by another.
+#: Pairs of functions: one reads a setting, the other sets it.
 _SETTINGS: Final[tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...]] = (
     (sys.gettrace, sys.settrace),
     (sys.getprofile, sys.setprofile),
@@ -60,7 +60,7 @@ class ProcessState:
         self._stdout, self._stderr = sys.stdout, sys.stderr
         self._settings = tuple((read, put, read()) for read, put in _SETTINGS)
         self._handlers = [_handler_of(number) for number in _SIGNAL_NUMBERS]
-        #: Those that the functions' own module has set stay.
+        #: Timers that the functions' own module has set are kept.
         self._timers = tuple(timer for timer in _INTERVAL_TIMERS if signal.getitimer(timer) == (0.0, 0.0))
         self._limits = tuple((limit, resource.getrlimit(limit)) for limit in _LIMITS)
 
@@ -86,7 +86,7 @@ class ProcessState:
             self._restore_handlers()
         for limit, value in self._limits:
             if resource.getrlimit(limit) != value:
-                # One that was lowered for good can only be raised again by root.
+                # Only root can raise a hard limit again.
                 with contextlib.suppress(OSError, ValueError):
                     resource.setrlimit(limit, value)
 
@@ -94,7 +94,7 @@ class ProcessState:
         try:
             os.fchdir(self._folder)
         except OSError:
-            # A function has closed the descriptor, or put something else in its place.
+            # A function may have closed the descriptor, or replaced it.
             with contextlib.suppress(OSError):
                 os.chdir(self._path)
             self._folder = _opened(self._path)
@@ -126,5 +126,5 @@ def _opened(path: str) -> int:
 
 
 def _data(environ: os._Environ[str]) -> dict[bytes, bytes]:
-    """The dictionary behind `os.environ`, which is compared in a fraction of the time."""
+    """The dictionary behind `os.environ`, which compares much faster."""
     return environ._data  # type: ignore[attr-defined, no-any-return]

@@ -30,7 +30,7 @@ def new_mark() -> str:
 
 
 def _namespace() -> str:
-    """The pid namespace, in which a pid has its meaning; `0` where there are none."""
+    """The pid namespace of this process; `0` where the system has none."""
     try:
         return str(os.stat("/proc/self/ns/pid").st_ino)  # noqa: PTH116 - a bare number is all that is wanted
     except OSError:
@@ -40,9 +40,9 @@ def _namespace() -> str:
 def kill(process: subprocess.Popen[bytes], mark: str) -> bool:
     """Kill a worker and its descendants, and wait a moment for their end; returns whether the worker has ended.
 
-    One that has not ended by then is held up in the kernel, and runs no more of its program.
+    A process that has not ended by then waits in the kernel, and runs no more of its program.
     """
-    # While it is stopped, it can start no further children; and as their reaper, it keeps those that lose their parent.
+    # A stopped worker starts no further children, and as the reaper it still adopts descendants that lose their parent.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(process.pid, signal.SIGSTOP)
     give_up_at = time.monotonic() + _ENDS_S
@@ -57,7 +57,7 @@ def kill(process: subprocess.Popen[bytes], mark: str) -> bool:
     process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_ENDS_S)
-    # Where the worker is no reaper, a descendant may fork while /proc is read: read it again until none is left.
+    # On a system without a reaper, a descendant may fork while /proc is read: read it again until none is left.
     for _ in range(_SWEEPS):
         if not _kill_all(pid for pid, found in _marked() if found == mark):
             break
@@ -66,12 +66,12 @@ def kill(process: subprocess.Popen[bytes], mark: str) -> bool:
 
 
 def sweep_orphans() -> None:
-    """Kill the processes whose mark names a daemon that has ended: what the workers of a killed daemon left behind."""
+    """Kill the processes whose mark names a daemon that has ended: descendants of the workers of a killed daemon."""
     _kill_all(pid for pid, mark in _marked() if _is_orphaned(mark))
 
 
 def _wait_until_ended(pids: Iterable[int]) -> None:
-    """Wait until killed processes have ended: a moment, or longer for one that the kernel cannot end."""
+    """Wait until killed processes have ended, for _ENDS_S at most: the kernel may be unable to end one."""
     give_up_at = time.monotonic() + _ENDS_S
     while any(_lives(pid) for pid in pids) and time.monotonic() < give_up_at:
         time.sleep(0.001)
@@ -84,7 +84,7 @@ def _lives(pid: int) -> bool:
 
 def _is_orphaned(mark: str) -> bool:
     pid, began, *namespace, _ = mark.split(".") if mark.count(".") >= 2 else ("", "", "")
-    # A daemon in a container has a pid of its own, which means another process here.
+    # A pid of another namespace, as in a container, names a different process here.
     if namespace and namespace[0] != _namespace():
         return False
     return pid.isdigit() and began.isdigit() and process_started(int(pid)) != began
@@ -100,7 +100,7 @@ def _kill_all(pids: Iterable[int]) -> bool:
 
 
 def _descendants(pid: int) -> list[int]:
-    """The descendants of a process, as far as all processes between them still live."""
+    """The descendants of a process; those whose parent has ended are missing, unless a reaper adopted them."""
     children_of: dict[int, list[int]] = {}
     for other in _pids():
         if status := _status(other):
@@ -134,7 +134,7 @@ def _pids() -> list[int]:
 
 
 def _status(pid: int) -> list[str]:
-    """The fields of proc(5)'s stat from the third on: state, parent, group …; empty when there is no such process."""
+    """The fields of proc(5)'s stat from the third on: state, parent, group …; empty if the process does not exist."""
     with contextlib.suppress(OSError):
         # The command's name may contain spaces and brackets, so split after the last bracket.
         return _read(f"/proc/{pid}/stat").rpartition(b")")[2].decode("ascii").split()
@@ -154,7 +154,7 @@ def _read(path: str) -> bytes:
 
 
 def exit_text(status: int) -> str:
-    """How a process of functions ended, as the history shows it; a signal is a negative status."""
+    """How a worker ended, as the history shows it; a negative status is a signal."""
     if status >= 0:
         return f"the worker process ended with exit status {status}"
     try:
@@ -164,7 +164,7 @@ def exit_text(status: int) -> str:
 
 
 def die_with_parent(lifeline: int) -> None:
-    """Have this process group killed when the other end of the pipe `lifeline` closes, as when its holder dies.
+    """Kill this process group when the other end of the pipe `lifeline` closes, as it does when its holder dies.
 
     On Linux the kernel kills it, even while Python code holds the GIL; elsewhere a thread does.
     """
@@ -174,8 +174,8 @@ def die_with_parent(lifeline: int) -> None:
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(lifeline, _F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-    # The holder may have died before the pipe was armed. The parent's pid does not tell: in a container, the holder may
-    # be process 1.
+    # The holder may have died before the pipe was armed. getppid() would not show it: in a container, the holder may be
+    # process 1.
     pipe = select.poll()
     pipe.register(lifeline, 0)
     if pipe.poll(0):

@@ -58,7 +58,7 @@ def main() -> None:
         snapshot.close()
         load_from(snapshot)
     sys.stdout, sys.stderr = output.stdout, output.stderr
-    # Before the functions are loaded, which may set others.
+    # Before the functions are loaded, because they may set other levels.
     logging.getLogger().setLevel(os.environ.get(log_records.LEVEL_VARIABLE, "info").upper())
     log_records.follow(RunRecords(output))
     try:
@@ -103,13 +103,13 @@ def _serve(tasks: socket.socket, sender: Sender, progress: ProgressCell, registr
 
 
 def _warm_up(orders: list[protocol.Order], output: RunOutput) -> None:
-    """Do everything but call the functions: on a processor that slept, the first orders take three times as long."""
+    """Process orders without calling functions: on an idle processor, the first orders take three times as long."""
     for order in orders:
         run_order(_NO_OPS, output, order._replace(run_id=0, params="{}"))
 
 
 class _NoOpRegistry(Registry):
-    """Has a function of every name, which does nothing."""
+    """A registry in which every name is a function that does nothing."""
 
     def get(self, _: str) -> Callable[..., Any]:
         return _no_op
@@ -120,18 +120,18 @@ def _no_op() -> None:
 
 
 _NO_OPS = _NoOpRegistry()
-#: How a run ended that succeeded and returned None, as fields of a PackedEnding.
+#: The fields of a PackedEnding of a run that succeeded and returned None.
 _RETURNED_NONE = (Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None)
-#: What follows the two instants in the PackedEnding of such a run that dropped no line.
+#: The fields after the two instants, for such a run that dropped no line.
 _PLAIN_SUCCESS = (*_RETURNED_NONE, 0)
-#: Runs that are due at a time share their fire time.
+#: Many runs share a fire time.
 _fire_time = lru_cache(maxsize=16)(instant)
 
 
 def run_order(registry: Registry, output: RunOutput, order: protocol.Order) -> tuple[Any, ...]:
     """Call the function of an order, and return the fields of a PackedEnding, as a plain tuple because that is faster.
 
-    Its instants are by the clock of `output`. Raises nothing, whatever the function raises.
+    The instants are those of `output`'s clock. It raises nothing, whatever the function raises.
     """
     output.begin(order.run_id)
     call = Call(
@@ -159,7 +159,7 @@ def _call(
 
 
 def _unknown(error: UnknownFunctionError) -> FunctionError:
-    """That there is no such function, and whether the sources have changed since they were loaded."""
+    """The error for an unknown function; it says if the sources have changed since they were loaded."""
     snapshot = current()
     if snapshot is None or not (names := changed_names(snapshot.loaded())):
         return error

@@ -14,25 +14,25 @@ from .protocol import CHUNK_TASKS, TAG_SIZE
 
 
 class ProgressCell:
-    """How far a worker is, readable even after it was killed.
+    """The progress of a worker, which the daemon can read even after the worker was killed.
 
     Words of eight bytes: [0] the task begun last, [1] the revoked chunk, of which no further task may begin, [2] how
-    many warm-ups were gone through, [3] the tag of the worker's messages, [4] whether earlier runs left threads or
-    processes behind, then two banks, used by chunks in turn, of
-    two words a task: when it started, and when it ended as a plain success. An aligned store of eight bytes is never
-    seen half done; `struct.pack_into` would clear the bytes first.
+    many warm-ups the worker has finished, [3] the tag of its messages, [4] whether earlier runs left threads or
+    processes behind. Then two banks, which chunks use in turn, with two words a task: when it started, and when it
+    ended as a plain success. An aligned store of eight bytes is atomic; `struct.pack_into` would clear the bytes first.
 
         word 0:           bits 48-63 the chunk, modulo 2**16 · bits 32-47 the task's index · bits 0-31 milliseconds
         end of a task:    microseconds with bit 0 set, so that it differs from "not ended" whatever the clock shows
 
-    All instants are monotonic. The worker shows that it begins a task first, and then looks whether the chunk is
-    revoked: so what is neither begun nor ended after a revocation never begins, wherever the kernel interrupts it.
+    All instants are monotonic. The worker first writes that it begins a task, and then checks whether the chunk is
+    revoked. So a task that is not begun when the daemon reads the cell after a revocation never begins, wherever the
+    kernel interrupts the worker.
     """
 
     SIZE: Final = 8_192
     _BANKS: Final = 8
     _MILLISECONDS: Final = 0xFFFF_FFFF
-    #: The index of a begun task that is none.
+    #: The index that stands for "no task".
     _NO_TASK: Final = 0xFFFF
 
     def __init__(self, fileno: int) -> None:
@@ -46,8 +46,8 @@ class ProgressCell:
 
     @classmethod
     def shielded(cls, fileno: int) -> ProgressCell:
-        """The cell of a descriptor, which is closed, so that no function can write to it by a wrong number."""
-        # The map keeps a duplicate, with the lowest number that is free.
+        """Map the cell and close its descriptor, so that no function can write to it by a wrong number."""
+        # The map keeps a duplicate, which gets the lowest free number.
         duplicate = os.dup(fileno)
         os.close(duplicate)
         cell = cls(fileno)
@@ -59,16 +59,16 @@ class ProgressCell:
         return cell
 
     def begin(self, chunk: int, index: int, now_us: int) -> None:
-        """Show that a task begins, unless `is_revoked` says otherwise afterwards."""
+        """Write that a task begins; check `is_revoked` afterwards."""
         self._words[0] = (chunk & 0xFFFF) << 48 | index << 32 | (now_us // 1000 & self._MILLISECONDS)
 
     def withdraw(self, chunk: int, index: int) -> None:
-        """Show that the task that was to begin does not."""
+        """Write that this task does not begin after all."""
         last = index - 1 if index else self._NO_TASK
         self._words[0] = ((chunk if index else chunk - 1) & 0xFFFF) << 48 | last << 32
 
     def end(self, chunk: int, index: int, started_us: int, ended_us: int) -> None:
-        """Show that a task succeeded, returned None and printed nothing."""
+        """Write that a task succeeded, returned None and printed nothing."""
         slot = self._slot(chunk, index)
         self._words[slot] = started_us
         self._words[slot + 1] = ended_us | 1
@@ -78,11 +78,11 @@ class ProgressCell:
         return self._words[1] == chunk
 
     def warmed_up(self) -> None:
-        """Show that one more warm-up was gone through."""
+        """Count a warm-up as finished."""
         self._words[2] += 1
 
     def show_left_over(self, is_left_over: bool) -> None:
-        """Show whether earlier runs have left threads or processes behind, which may print."""
+        """Write whether earlier runs have left threads or processes behind, which may print."""
         self._words[4] = is_left_over
 
     # The daemon's side
@@ -103,7 +103,7 @@ class ProgressCell:
 
     @property
     def warm_ups(self) -> int:
-        """How many warm-ups the worker has gone through."""
+        """How many warm-ups the worker has finished."""
         return self._words[2]
 
     def clear(self, chunk: int) -> None:
@@ -117,12 +117,12 @@ class ProgressCell:
         return word >> 48, word >> 32 & 0xFFFF, word & self._MILLISECONDS
 
     def ended(self, chunk: int, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """Start and end of the tasks [first, last) of a chunk, up to the first that is no plain success so far."""
+        """Start and end of the tasks [first, last) of a chunk, up to the first that is not a plain success so far."""
         words = self._words[self._slot(chunk, first) : self._slot(chunk, last)].tolist()
         return takewhile(_has_ended, zip(words[::2], words[1::2], strict=True))
 
     def revoke(self, chunk: int) -> None:
-        """Forbid the worker to begin more of a chunk; `begun` is final for that chunk SETTLED_S later."""
+        """Forbid the worker to begin more tasks of a chunk; SETTLED_S later, `begun` is final for that chunk."""
         self._words[1] = chunk
 
     def elapsed_s(self, began_ms: int, now: float) -> float:

@@ -1,7 +1,7 @@
 """The messages between the daemon and a worker process.
 
-Each message is one datagram: a worker that is killed leaves no half-written one, and the daemon can take back one that
-was not read yet.
+Each message is one datagram: a worker that is killed leaves no half-written message, and the daemon can take back a
+message that the worker has not read.
 
     daemon → worker   chunk_message(number, orders): the tasks to run, one after the other, in the marshal format
     worker → daemon   worker_messages.py
@@ -21,9 +21,9 @@ from ..core.breaker import Verdict
 from ..core.run import Ending, Line, Outcome, Task
 from ..core.timestamps import instant, stamp
 
-#: A stream of whole messages that ends when the other side is gone; systems without it have datagrams.
+#: Keeps message boundaries and reports that the other side has closed; systems without it use datagrams.
 SOCKET_TYPE: Final = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM)
-#: More than any message: parameters are at most 64 KiB, a line at most 4,096 characters.
+#: Larger than any message: parameters are at most 64 KiB, a line at most 4,096 characters.
 MAX_MESSAGE = 400_000
 
 #: How many tasks one message may hand out, and about how many bytes of parameters.
@@ -130,5 +130,5 @@ def orders_in(message: bytes) -> list[Order]:
 
 
 _NUMBER = Struct("<Q")
-#: In place of a chunk's number: go through the orders without calling a function.
+#: Instead of a chunk's number: process the orders without calling a function.
 WARM_UP: Final = 0

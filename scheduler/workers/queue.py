@@ -1,9 +1,9 @@
-"""TaskQueue: the tasks that no worker has yet: those of fast functions first, those of long ones last.
+"""TaskQueue: the tasks that wait for a worker: those of fast functions first, those of long ones last.
 
-Otherwise ten functions that hang would hold up the fast ones until the pool has grown. But none waits for ever: when no
-slow task has been taken for SLOW_WAITS_S, one comes before the fast ones; likewise for long tasks.
+Otherwise ten functions that hang would hold up the fast ones until the pool has grown. No task starves: when no slow
+task has been taken for SLOW_WAITS_S, the next one goes before the fast ones; likewise for long tasks.
 
-Fast tasks are divided among the workers, except where they are done before another worker would be awake.
+Fast tasks are divided among the workers, unless one worker would finish them before another one wakes up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FAST_S = 0.005
 LONG_S = 0.5
 #: Fast tasks that together take no longer than this are not divided among workers.
 TOGETHER_S = 0.0003
-#: How long the first slow task, or the first long one, may be held up by others.
+#: How long other tasks may hold up the first slow task, or the first long one.
 SLOW_WAITS_S = 1.0
 #: The least time that a worker needs for a task.
 _LEAST_S = 0.00002
@@ -38,9 +38,9 @@ class TaskQueue:
         self._fast: deque[Task] = deque()
         self._slow: deque[Task] = deque()
         self._long: deque[Task] = deque()
-        #: Since when there have been tasks.
+        #: Since when the queue has not been empty.
         self._filled_at = 0.0
-        #: When a slow task, or a long one, was taken last, or began to wait.
+        #: When a slow task, and a long one, was last taken or began to wait.
         self._slow_since = 0.0
         self._long_since = 0.0
 
@@ -49,7 +49,7 @@ class TaskQueue:
 
     @property
     def long(self) -> int:
-        """How many tasks are long."""
+        """The number of long tasks."""
         return len(self._long)
 
     def is_fast(self, task: Task) -> bool:

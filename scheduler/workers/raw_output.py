@@ -8,12 +8,12 @@ from collections.abc import Callable
 from ..core.log_limits import LineCutter
 
 _READ_SIZE = 65_536
-#: How many pieces are read at a time, so that a worker with much output cannot hold up the daemon.
+#: The most reads a turn, so that a worker with much output cannot hold up the daemon.
 _READS_A_TURN = 16
 
 
 class RawOutput:
-    """The two pipes of one worker, cut into lines; `emit(level, text)` takes one."""
+    """Reads the two pipes of one worker, and calls `emit(level, text)` with each line."""
 
     def __init__(self, emit: Callable[[str, str], None]) -> None:
         out, self._out_far = os.pipe()
@@ -31,7 +31,7 @@ class RawOutput:
         return self._out_far, self._err_far
 
     def close_far_ends(self) -> None:
-        """The worker has them."""
+        """Close the worker's ends in this process, once the worker has inherited them."""
         for descriptor in self.far_ends:
             os.close(descriptor)
 
@@ -39,14 +39,14 @@ class RawOutput:
         return list(self._cutters)
 
     def read(self, *, to_the_end: bool = False) -> None:
-        """Read what was written; `to_the_end` of a run, its unfinished line counts too."""
+        """Read the output so far; `to_the_end` of a run also emits its unfinished line."""
         closed = []
         for descriptor, cutter in self._cutters.items():
             try:
                 for _ in range(_READS_A_TURN):
                     data = os.read(descriptor, _READ_SIZE)
                     if not data:
-                        # Every writer has closed it: it would be readable for ever.
+                        # Every writer has closed the pipe, which stays readable from then on.
                         closed.append(descriptor)
                         break
                     cutter.feed(data.decode("utf-8", "replace"))

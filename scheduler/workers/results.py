@@ -1,4 +1,4 @@
-"""Results: what the workers of a pool have reported, until the daemon collects it, and how long functions take."""
+"""Results: endings and lines that workers have reported, until the daemon collects them; how long functions take."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Results:
         return bool(self._report)
 
     def taken(self) -> Report:
-        """Everything since the last call."""
+        """Return and forget the results since the last call."""
         report, self._report = self._report, Report()
         return report
 
     def read(self, worker: WorkerProcess) -> None:
-        """Read what a worker has sent; ProtocolError where it sent what no worker sends."""
+        """Read the messages of a worker; ProtocolError for one that no worker sends."""
         for ended in worker.results():
             if worker.breached_by:
                 self._end_breached(worker, ended)
@@ -49,7 +49,7 @@ class Results:
         self._report.plain_successes.append(ended)
 
     def _end_breached(self, worker: WorkerProcess, ended: PlainSuccesses | tuple[Task, PackedEnding]) -> None:
-        """End runs of a worker to whose descriptors a function wrote: the run of that function has failed."""
+        """End runs of a worker to whose descriptors a function wrote: the run of that function fails."""
         endings = ended.endings() if isinstance(ended, PlainSuccesses) else [(ended[0], ended[1].unpacked())]
         for task, ending in endings:
             is_blamed = task.run_id == worker.breached_by and ending.outcome is Outcome.SUCCEEDED
@@ -57,7 +57,7 @@ class Results:
             self.end(task, failed if is_blamed else ending, 0.0)
 
     def end(self, task: Task, ending: Ending, took_s: float) -> None:
-        """A run has ended."""
+        """Add the ending of a run."""
         self._learn_duration(task, took_s)
         self._report.ended.append((task, ending))
         if ending.lines_dropped:
@@ -72,7 +72,7 @@ class Results:
         self.end(task, ending._replace(lines_dropped=dropped), took_s)
 
     def end_unbegun(self, tasks: Iterable[Task], ending: Ending) -> None:
-        """Tasks end alike, none of which was begun."""
+        """Add the same ending for several tasks that no worker has begun."""
         self._report.ended += [(task, ending) for task in tasks]
 
     def _learn_duration(self, task: Task, took_s: float) -> None:
@@ -80,7 +80,7 @@ class Results:
         self.typical_s[task.function] = (took_s + self.typical_s.get(task.function, took_s)) / 2
 
     def runs_for(self, task: Task, running_s: float) -> None:
-        """A run has been going on for that long, and has not ended."""
+        """Note that a run has taken `running_s` so far and goes on."""
         self.typical_s[task.function] = max(running_s, self.typical_s.get(task.function, 0.0))
 
     def take_lines(self, worker: WorkerProcess) -> None:

@@ -22,14 +22,14 @@ from .worker_clock import monotonic_us
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-#: How many bytes are decoded at a time.
+#: How many bytes to decode at a time.
 _PIECE = 65_536
-#: Of how many ended runs whose threads go on unfinished lines are kept.
+#: For how many ended runs, whose threads still print, unfinished lines are kept.
 _MOST_LEFT_OVER = 100
 
 
 class RunOutput:
-    """The lines of one run after another, each sent at once, so that a run that is killed keeps its lines.
+    """Sends each line of a run at once, so that a run that is killed keeps its lines; serves one run after another.
 
     `send(run_id, at, level, text)` takes a line; `at` is in microseconds of the clock `now_us`, and `run_id` is 0
     between runs.
@@ -41,7 +41,7 @@ class RunOutput:
         self._run_id = 0
         self._limit = LineLimit()
         self.threads = RunThreads(lambda: self._run_id)
-        #: For the lines of threads that outlive their runs; it does not begin anew with each run.
+        #: Limits the lines of threads that outlive their runs; not reset for each run.
         self._left_over_limit = LineLimit()
         #: Whether anything was written since the last run.
         self.has_text = False
@@ -60,7 +60,7 @@ class RunOutput:
             return self._limit.dropped
         self.has_text = False
         for stream in (sys.stdout, sys.stderr):
-            # The user's code may have put wrappers around our streams, which buffer text.
+            # The user's code may have wrapped our streams in buffering ones.
             with contextlib.suppress(Exception):
                 stream.flush()
         self.stdout.finish()
@@ -69,7 +69,7 @@ class RunOutput:
         return self._limit.dropped
 
     def add_error(self, text: str) -> None:
-        """Send a text of ours as an error, whatever the function has done to sys.stderr."""
+        """Send a message of this program as an error, even if the function has replaced sys.stderr."""
         self.stderr.finish()
         for line in text.splitlines():
             self.add_line("error", line[:MAX_LINE_LENGTH])
@@ -89,7 +89,7 @@ class RunBytes(io.RawIOBase):
         self._output = output
         self._cutter = LineCutter(lambda text: output.add_line(level, text))
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        #: Of other threads than the main one, by their run: one that outlives it must not touch the next one's line.
+        #: For other threads than the main one, by run: one that outlives its run must not touch the next run's line.
         self._of_threads: dict[int, LineCutter] = {}
         self._level = level
 
@@ -98,7 +98,7 @@ class RunBytes(io.RawIOBase):
         if not self._output.threads.is_main():
             return self._write_in_thread(bytes(memoryview(data)))
         with memoryview(data).cast("B") as view:
-            # In pieces, because a line of a gigabyte must not be copied as a whole.
+            # In pieces, so that a line of a gigabyte is never copied as a whole.
             for start in range(0, len(view), _PIECE):
                 self._cutter.feed(self._decoder.decode(view[start : start + _PIECE]))
             return len(view)
@@ -116,11 +116,11 @@ class RunBytes(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
-        # A subprocess that is given this stream writes to the worker's pipe.
+        # A subprocess that gets this stream writes to the worker's pipe.
         return 1 if self._level == "info" else 2
 
     def close(self) -> None:
-        """Stay open: a wrapper of the user's code closes this when it is collected, and the next run prints too."""
+        """Stay open: a wrapper in the user's code calls this when it is collected, and the next run prints too."""
 
     def finish(self) -> None:
         """Send unfinished lines of the run in progress."""
@@ -139,7 +139,7 @@ class RunStream(io.TextIOWrapper):
         super().__init__(self._bytes, encoding="utf-8", errors="replace", write_through=True)  # type: ignore[arg-type]
 
     def write(self, text: str) -> int:
-        """Take a text; what a log handler writes has the level of its record."""
+        """Write a text; text from a log handler gets the level of its record."""
         level = log_records.level_of_text(text, self._level)
         if level == self._level:
             return super().write(text)
@@ -150,7 +150,7 @@ class RunStream(io.TextIOWrapper):
         return len(text)
 
     def reconfigure(self, **_: Any) -> None:
-        """Stay as it is: the next run prints too."""
+        """Do nothing: the next run uses the same stream."""
 
     def detach(self) -> BinaryIO:
         return cast(BinaryIO, self.buffer)
@@ -165,7 +165,7 @@ class RunStream(io.TextIOWrapper):
 
 
 class RunRecords:
-    """Log records become lines of the run, with the record's level, unless a handler has written them as such."""
+    """A log handler that makes each record a line of the run, unless another handler has written it already."""
 
     def __init__(self, output: RunOutput) -> None:
         self._output = output

@@ -1,6 +1,6 @@
-"""Which run a thread of a worker belongs to: the one in which it was started, also after that has ended.
+"""RunThreads: maps a thread of a worker to the run that started it, even after that run has ended.
 
-Threads that were started while the functions were loaded serve every run.
+Threads that were started while the functions were loaded belong to the run in progress.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class RunThreads:
         self._main = threading.get_ident()
 
     def follow(self) -> None:
-        """Have every thread that is started from now on know its run."""
+        """Record the run of every thread that is started from now on."""
         FollowedThreads(_RUN, self.run_of_thread).follow()
 
     def is_main(self) -> bool:
@@ -31,7 +31,7 @@ class RunThreads:
         return threading.get_ident() == self._main
 
     def run_of_thread(self) -> int:
-        """The run that the calling thread belongs to: the one in progress, unless it was started in an earlier one."""
+        """The run of the calling thread: the one that started it, else the one in progress."""
         if self.is_main():
             return self._current()
         return getattr(threading.current_thread(), _RUN, 0) or self._current()

@@ -1,7 +1,7 @@
-"""Silence: for how long a worker has not answered although it could have: it is stopped, or something holds its GIL.
+"""Silence: how long a worker has not answered although it could have: it is stopped, or a thread holds its GIL.
 
-The time that it waits for a processor, or for memory to be read back from disk, does not count: on a busy machine every
-worker is slow.
+Time that the worker waits for a processor, or for its memory to be read back from disk, does not count: on a busy
+machine every worker is slow.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-#: After how long a worker is suspected: what it was sent and has not begun goes to other workers.
+#: After this long without an answer, a worker is suspected: other workers get the tasks that it has not begun.
 SUSPECT_S = 0.2
-#: For how long a suspected worker may be silent although it could answer; then it is killed.
+#: A suspected worker that could answer and has been silent for this long is killed.
 ANSWER_S = 1.0
-#: How often a suspected worker is looked at.
+#: How often to check a suspected worker.
 LOOK_EVERY_S = 0.1
-#: The most that counts between two looks: the daemon may have been stopped itself, together with the worker.
+#: The most that counts between two checks: the daemon itself may have been stopped, together with the worker.
 _MOST_A_LOOK_S = 0.25
-#: How much of the silence a busy machine may explain.
+#: The most silence that is attributed to a busy machine.
 _MOST_EXCUSED_S = 15.0
 
 
@@ -45,10 +45,10 @@ class Silence:
     def _excuse_s(self, before: _Scheduled | None, passed_s: float) -> float:
         after = self._scheduled
         if before is None or after is None:
-            # No /proc: the load of the machine stands for that of the worker.
+            # Without /proc, use the load of the machine.
             busy = os.getloadavg()[0] / (os.cpu_count() or 1)
             return passed_s * (1 - 1 / max(1.0, busy))
-        # What a process waits for a processor is added when it gets one.
+        # The kernel adds the time that a process waits for a processor only when the process gets one.
         waits = after.state == "R" and after.ran_ns == before.ran_ns
         return passed_s if waits or after.state == "D" else (after.waited_ns - before.waited_ns) / 1e9
 

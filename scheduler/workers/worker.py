@@ -1,6 +1,6 @@
-"""WorkerProcess: the daemon's side of one worker process: what was sent to it, what it reported, what it leaves behind.
+"""WorkerProcess: the daemon's side of one worker process: sends tasks, reads results, kills the process.
 
-Lives here: one worker. Never here: which task it gets, and when it is killed (executor.py).
+Lives here: one worker. Never here: which task it gets (hand_out.py), and when it is killed (executor.py, limits.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .silence import Silence
 from .worker_lines import WorkerLines
 from .worker_messages import Broken, Done, Ended, ProtocolError, Ready
 
-#: How many messages are read at a time, and after how many that are none the worker is killed at once.
+#: The most messages to read a turn; the number of malformed messages after which the worker is killed.
 _MESSAGES_A_TURN, _MOST_NOISE = 1_000, 100
 #: The error of a run whose function wrote to the worker's own descriptors.
 BREACH = "the worker broke its protocol and was killed: a function wrote to descriptors that are not its own"
@@ -36,7 +36,7 @@ SETTLED_S = 0.001
 
 
 class WorkerProcess:
-    """One worker process of a pool. No method blocks but `kill`, which waits a moment for the kernel.
+    """One worker process of a pool. No method blocks, except `kill`, which waits a moment for the kernel.
 
     `now` is a reading of `clock` in monotonic seconds throughout.
     """
@@ -53,23 +53,23 @@ class WorkerProcess:
         self.mark = process_tree.new_mark()
         self.ready = False
         self.started_at = clock.monotonic()
-        #: Why it could not load the functions.
+        #: Why the worker could not load the functions.
         self.load_error: str | None = None
         #: Tasks of a revoked chunk that the worker has not begun.
         self.given_back: list[Task] = []
-        #: The run during which something came that is no message, 0 for none; the worker gets no more tasks.
+        #: The run during which the worker sent a malformed message, 0 if between runs; it gets no more tasks then.
         self.breached_by: int | None = None
-        #: Of a worker that is suspected because it does not answer.
+        #: Set while the worker is suspected because it does not answer.
         self.silence: Silence | None = None
         self._clock = clock
         self._chunks: deque[Chunk] = deque()
         self._last_number = 0
         self._has_ended_any = False
-        #: How many warm-ups were sent, and when the worker answered last or was sent something after a pause.
+        #: The number of warm-ups sent, and when the worker last answered, or was sent something after a pause.
         self._warm_ups = 0
         self._heard_at = self.started_at
         self._has_hung_up = False
-        #: What the wall clock shows more than the monotonic one, read once for all results that come together.
+        #: The wall clock minus the monotonic one, read once for all results that are read together.
         self._offset_us: int | None = None
         self._noise = 0
         self._broke_protocol = False
@@ -83,9 +83,9 @@ class WorkerProcess:
         )
         self._raw_output.close_far_ends()
         self._process, self._tasks, self._tasks_far, self._results, self._lifeline, self._progress, self._tag = started
-        #: Of a worker that is not ready.
+        #: Used until the worker is ready.
         self.loading = Loading(self._process.pid, target, self.started_at, load_timeout_s)
-        # Shows that the worker ended even while a forked child keeps the sockets open.
+        # Becomes readable when the worker ends, even if a forked child keeps the sockets open.
         self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else -1
 
     @property
@@ -122,7 +122,7 @@ class WorkerProcess:
         return sum(chunk.left for chunk in self._chunks) > 1
 
     def filenos(self) -> list[int]:
-        """The descriptors that turn readable when the worker has sent something or has ended."""
+        """The descriptors that become readable when the worker has sent something or has ended."""
         watched = self._raw_output.filenos()
         if not self._has_hung_up:
             watched.append(self._results.fileno())
@@ -142,16 +142,16 @@ class WorkerProcess:
         return True
 
     def warm_up(self, orders: bytes) -> None:
-        """Have the worker go through orders without calling a function, and show that it answers."""
+        """Send orders that the worker processes without calling a function, to warm up and to show that it answers."""
         self._begin_to_wait()
         self._warm_ups += self._send(protocol.chunk_message(protocol.WARM_UP, orders))
 
     def ask_for_answer(self) -> None:
-        """Have a suspected worker show that it answers."""
+        """Send a suspected worker an empty warm-up, which it has to answer."""
         self._warm_ups += self._send(protocol.chunk_message(protocol.WARM_UP, protocol.pack_orders([])))
 
     def _begin_to_wait(self) -> float:
-        """Wait for an answer from now on, unless one is waited for already; returns the time."""
+        """Start to wait for an answer, unless the worker owes one already; returns the time."""
         now = self._clock.monotonic()
         if not self._owes_answer():
             self._heard_at = now
@@ -161,7 +161,7 @@ class WorkerProcess:
         return bool(self._chunks) or self._progress.warm_ups != self._warm_ups
 
     def silent_s(self, now: float) -> float | None:
-        """For how long the worker has not begun what it was sent; None where nothing is to begin, or a run goes on."""
+        """How long the worker has not begun its next task; None if it has none, or a run is in progress."""
         if not self.ready or not self._owes_answer() or self.running_s(now) is not None:
             return None
         return now - self._heard_at
@@ -188,7 +188,7 @@ class WorkerProcess:
                     continue
                 back += next(chunk.tasks for chunk in self._chunks if chunk.number == unread)
                 self._chunks = deque(chunk for chunk in self._chunks if chunk.number != unread)
-                # The number is used again: the next chunk must not share a bank with the one in progress.
+                # The next chunk gets this number, so that it does not share a bank with the one in progress.
                 self._last_number = min(self._last_number, unread - 1)
         if self._chunks:
             back = self._revoke(self._chunks[0], now) + back
@@ -216,9 +216,9 @@ class WorkerProcess:
     # Reading results
 
     def results(self) -> Iterator[tuple[Task, PackedEnding] | PlainSuccesses]:
-        """Read what the worker sent; yields the tasks that ended, oldest first. `lines` and `given_back` grow as well.
+        """Read the worker's messages; yields the tasks that ended, oldest first, and adds to `lines` and `given_back`.
 
-        Raises ProtocolError for a message that no worker sends now. What is no message at all is not read further.
+        Raises ProtocolError for a well-formed message that no worker sends now. Malformed ones are counted.
         """
         self._offset_us = None
         for _ in range(_MESSAGES_A_TURN):
@@ -235,13 +235,13 @@ class WorkerProcess:
         except (BlockingIOError, ConnectionResetError):
             return None
         if not data and self._is_closed():
-            # It has ended, or a function has closed its descriptors: the descriptor would be readable for ever.
+            # The worker has ended, or a function has closed its descriptors: the socket stays readable from now on.
             self._has_hung_up = self._pidfd >= 0
             return None
         return data
 
     def _is_closed(self) -> bool:
-        """Whether nobody can send results any more; a message may be empty too."""
+        """Whether the other end is closed; an empty read alone does not tell, because a message may be empty."""
         poller = select.poll()
         poller.register(self._results, 0)
         return any(events & select.POLLHUP for _, events in poller.poll(0))
@@ -280,10 +280,10 @@ class WorkerProcess:
                 raise ProtocolError
 
     def _finish(self, chunk: Chunk) -> None:
-        """The worker begins no more of a chunk: what it has not begun comes back."""
+        """The worker has finished with a chunk: take back the tasks that it has not begun."""
         number, index, _ = self._progress.begun()
         if number == chunk.number & 0xFFFF and chunk.ended <= index < len(chunk.tasks):
-            # It says that this one has begun, so it must not run again.
+            # The cell says that this task has begun, so it must not run again.
             raise ProtocolError
         self.given_back += chunk.tasks[chunk.ended :]
         self._chunks.popleft()
@@ -299,7 +299,7 @@ class WorkerProcess:
         if not times:
             return
         times = self._wall_times(times)
-        # Read once for all of them: the raw output of fast functions that share a chunk goes to the first.
+        # Read once for all of them: raw output of fast functions that share a chunk is assigned to the first one.
         self._raw_output.read(to_the_end=True)
         task, dropped = self.end_current()
         chunk.ended = first + len(times)
@@ -341,7 +341,7 @@ class WorkerProcess:
         return min(self._progress.elapsed_s(began_ms, now), now - chunk.sent_at)
 
     def unbegun_s(self, now: float) -> float:
-        """How long ago the oldest task was sent that has not begun; 0.0 where there is none."""
+        """The age of the oldest task that has not begun; 0.0 if there is none."""
         is_running = self.running_s(now) is not None
         for chunk in list(self._chunks):
             if chunk.left > is_running:
@@ -350,7 +350,7 @@ class WorkerProcess:
         return 0.0
 
     def take_unbegun(self) -> list[Task]:
-        """Of a dead worker whose current task was counted as ended: the tasks that it never began."""
+        """The tasks that a dead worker never began; its current task must have been counted as ended."""
         left = [task for chunk in self._chunks for task in chunk.tasks[chunk.ended :]]
         self._chunks.clear()
         return left
@@ -369,25 +369,25 @@ class WorkerProcess:
         return process_tree.exit_text(status)
 
     def update_priority(self, now: float, *, others_serve: bool) -> None:
-        """Have the worker yield to others while it starts, if any serve, or while its run takes long.
+        """Lower the worker's priority while its run takes long, or while it starts and others serve.
 
-        It is tried again the next time where the kernel refuses.
+        If the kernel refuses, the next call tries again.
         """
         is_low = (self.running_s(now) or 0.0) >= LONG_S if self.ready else others_serve
         if is_low != self._is_low_priority and (niceness.lower if is_low else niceness.restore)(self.pid):
             self._is_low_priority = is_low
 
     def kill(self) -> None:
-        """Kill the worker and its descendants now; one that the kernel cannot end yet is waited for later."""
+        """Kill the worker and its descendants now; KilledProcesses waits for one that the kernel cannot end yet."""
         if not process_tree.kill(self._process, self.mark):
             killed_processes.add(self._process, self._clock.monotonic())
 
     def read_raw_output(self) -> None:
-        """Read what was written to the descriptors 1 and 2 until the worker died."""
+        """Read the output to the descriptors 1 and 2 that was written before the worker died."""
         self._raw_output.read(to_the_end=True)
 
     def close(self) -> None:
-        """Release everything; a worker that still lives ends because its lifeline closes."""
+        """Release everything; a worker that still runs ends because its lifeline closes."""
         for channel in (self._tasks, self._tasks_far, self._results):
             channel.close()
         self._raw_output.close()

@@ -1,8 +1,8 @@
-"""The clocks of a process that runs functions, which stay right whatever a function does to the module `time`.
+"""The clocks of a process that runs functions; they stay right whatever a function does to the module `time`.
 
 A function may leave `time.time_ns = lambda: 0` behind, or a frozen clock of a test library, which replaces names in all
-modules and what the functions of `time` do. So the clocks are held by closures, and the worker's is the one that such
-libraries leave alone: it shows the daemon monotonic instants, of which the daemon makes those of the wall clock.
+modules. So closures hold the clocks, and the worker uses the monotonic clock, which such libraries leave alone; the
+daemon converts the worker's instants to the wall clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""WorkerLines: what a worker prints, by run, within the limits; on the daemon's side."""
+"""WorkerLines: assigns the lines of a worker to runs, and limits them; on the daemon's side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .raw_output import RawOutput
 
 
 class WorkerLines:
-    """The lines of one worker; those that belong to no run in progress have the `run_id` 0.
+    """The lines of one worker; a line that belongs to no run in progress has the `run_id` 0.
 
     `current` returns the task that the worker runs, `has_left_over` whether earlier runs have left threads or
     processes behind, which may print.
@@ -26,9 +26,9 @@ class WorkerLines:
         self._clock = clock
         self._current = current
         self._has_left_over = has_left_over
-        #: Lines of no run may not be sent from before this, in monotonic microseconds.
+        #: The earliest instant that a line without a run may have, in monotonic microseconds.
         self._first_us = int(clock.monotonic() * 1_000_000)
-        #: For raw lines: of the run in progress, or of several where earlier ones left something behind.
+        #: Limits raw lines: those of the run in progress, or of several if earlier runs left processes behind.
         self._limit = LineLimit()
         self._stray_limit = LineLimit()
 
@@ -40,7 +40,7 @@ class WorkerLines:
         return lines
 
     def add(self, line: PackedLine, offset_us: int, *, is_ours: bool) -> None:
-        """Add a line that the worker sent, of a run that it was given or not; `offset_us` leads to the wall clock."""
+        """Add a line from the worker; `is_ours`: the worker has this run; `offset_us`: wall clock minus monotonic."""
         now_us = int(self._clock.monotonic() * 1_000_000)
         at = instant(min(max(line.at, self._first_us), now_us) + offset_us)
         if is_ours:
@@ -51,7 +51,7 @@ class WorkerLines:
             self._add_stray(at, line.level, line.text)
 
     def end_run(self) -> int:
-        """A run has ended; returns how many of its raw lines were dropped."""
+        """End the run; returns how many of its raw lines were dropped."""
         dropped, self._limit.dropped = self._limit.dropped, 0
         if self._limit.used and not self._has_left_over():
             self._limit = LineLimit()
@@ -66,7 +66,7 @@ class WorkerLines:
             self._lines.append(Line(current.run_id, self._clock.now(), level, text))
 
     def _add_stray(self, at: datetime, level: str, text: str) -> None:
-        """Add a line that belongs to no run in progress, unless there were too many in this minute."""
+        """Add a line that belongs to no run in progress, up to the limit of a minute."""
         if not self._stray_limit.allows(self._clock.monotonic()):
             return
         if dropped := self._stray_limit.dropped:

@@ -1,8 +1,8 @@
-"""What a worker tells the daemon, each in one datagram: Ready · Broken · PackedLine · Ended · Done.
+"""The messages from a worker to the daemon, each one datagram: Ready · Broken · PackedLine · Ended · Done.
 
-It is not trusted, because a function may write to any descriptor: each message begins with the worker's tag, has
-lengths that add up, and no value out of its range. Nothing in it decides how much is allocated. Instants are monotonic
-microseconds.
+The daemon does not trust them, because a function may write to any descriptor: each message must begin with the
+worker's tag, its lengths must add up, and every value must be in range. No value decides how much is allocated.
+Instants are monotonic microseconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .protocol import TAG_SIZE, PackedEnding, PackedLine
 
 
 class ProtocolError(Exception):
-    """What no worker sends, or not now: a function of the user wrote to the worker's own descriptors."""
+    """A message that no worker sends, or not now: a function of the user wrote to the worker's own descriptors."""
 
 
 _READY, _BROKEN, _LINE, _ENDED, _DONE = range(5)
@@ -49,7 +49,7 @@ class Broken(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A run of a chunk ended, otherwise than as a plain success."""
+    """A run of a chunk ended, but not as a plain success."""
 
     chunk: int
     task_index: int
@@ -166,7 +166,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _decoded(data: bytes, most: int) -> str:
-    """Text of at most so many characters, as UTF-8."""
+    """UTF-8 bytes as text of at most `most` characters."""
     if len(data) > _UTF_8 * most or len(text := data.decode()) > most:
         raise ProtocolError
     return text

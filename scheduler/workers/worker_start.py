@@ -16,17 +16,17 @@ from .progress_cell import ProgressCell
 
 
 class Started(NamedTuple):
-    """A process that was started, and the daemon's ends of what it has in common with it."""
+    """A started process, and the daemon's ends of the channels between the two."""
 
     process: subprocess.Popen[bytes]
     tasks: socket.socket
-    #: The worker's end of the tasks: from it, the daemon takes back what the worker has not read.
+    #: The worker's end of the task channel, from which the daemon takes back messages that the worker has not read.
     tasks_far: socket.socket
     results: socket.socket
-    #: A pipe that ends the worker when the daemon has gone.
+    #: A pipe whose closing ends the worker when the daemon dies.
     lifeline: int
     progress: ProgressCell
-    #: What begins each message of the worker.
+    #: The first bytes of each message of the worker.
     tag: bytes
 
 
@@ -41,7 +41,7 @@ def start(
 ) -> Started:
     """Start a worker that loads `target`; `sources` is the descriptor of a snapshot of its sources, if there is one.
 
-    OSError where the machine starts no process.
+    OSError if the machine cannot start a process.
     """
     tasks, tasks_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
     results, results_far = socket.socketpair(socket.AF_UNIX, protocol.SOCKET_TYPE)
@@ -52,7 +52,7 @@ def start(
         tag = progress.new_tag()
         passed = [tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far]
         passed += [] if sources is None else [sources]
-        # With -P: no file of the user's folder is to take the place of a module that this program imports.
+        # -P: a file in the user's folder must not shadow a module that this program imports.
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "scheduler.workers.program", target, *map(str, passed)],
             stdin=subprocess.DEVNULL,
@@ -65,7 +65,7 @@ def start(
         )
     results_far.close()
     os.close(lifeline_far)
-    # Not the reading end of the tasks: the flag is shared with the worker, which has to block on it.
+    # Not `tasks_far`: both processes share its flags, and the worker has to block on it.
     tasks.setblocking(False)
     results.setblocking(False)
     return Started(process, tasks, tasks_far, results, lifeline, progress, tag)

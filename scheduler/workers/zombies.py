@@ -1,7 +1,7 @@
-"""The worker as the reaper of its descendants: whoever loses its parent becomes a child of the worker.
+"""The worker as a subreaper: descendants that lose their parent become its children, and it reaps the zombies.
 
-So a process that left the group and the session by forking twice, with an environment of its own, is found by its
-parent when the worker is killed. In return the worker has to wait for those of them that end, as process 1 would.
+So a kill of the worker finds a process that left the group and the session by forking twice, with an environment of
+its own: the worker is its parent. In return the worker has to wait for those that end, as process 1 would.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Final
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
-#: How often ended processes are looked for, in microseconds.
+#: How often to look for ended children, in microseconds.
 LOOK_EVERY_US: Final = 1_000_000
-#: How many looks at an ended process whether the function that started it waits for it; then the worker does.
+#: For how many looks an ended child is left to the function that started it, which may wait for it.
 _LOOKS: Final = 10
 
 
 def become_reaper() -> None:
-    """Make this process the parent of its descendants that lose theirs; does nothing where the kernel cannot."""
+    """Make this process the parent of descendants that lose theirs; does nothing where the kernel cannot."""
     if sys.platform != "linux":
         return
     import ctypes
@@ -31,10 +31,10 @@ def become_reaper() -> None:
 
 
 class Reaper:
-    """Waits for ended children of the main thread that nobody else waits for; `look` is called between runs."""
+    """Reaps ended children of the main thread that no other code waits for; `look` is called between runs."""
 
     def __init__(self, own: Callable[[], Collection[int]] = frozenset) -> None:
-        """`own` are children that somebody waits for, however long after their end."""
+        """`own` are children that other code waits for, however long after their end."""
         self._own = own
         self._children = Path(f"/proc/self/task/{os.getpid()}/children")
         #: How often each ended child was seen.
@@ -60,7 +60,7 @@ class Reaper:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a child is a zombie; it is left as it is."""
+    """Whether a child is a zombie; does not reap it."""
     with contextlib.suppress(ChildProcessError):
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     return False

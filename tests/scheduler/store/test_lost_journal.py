@@ -98,10 +98,10 @@ def test_what_was_committed_is_saved(which: tuple[str, ...], tmp_path: Path, cap
         add(store, "after")
         assert names(store) == ["after", "before"]
         assert after_a_kill(file) == ["after", "before"]
-        assert caplog.text.count("what was in it has been saved") == 1
+        assert caplog.text.count("saved its contents") == 1
         add(store, "later")
         assert after_a_kill(file) == ["after", "before", "later"]
-        assert caplog.text.count("what was in it has been saved") == 1
+        assert caplog.text.count("saved its contents") == 1
 
 
 @ALL
