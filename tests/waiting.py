@@ -18,6 +18,8 @@ Seen = TypeVar("Seen")
 PATIENCE_S = 60.0
 #: The pause between two looks doubles from the first of these up to the second.
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.001, 0.05
+#: After a look that takes longer than the pause, it is as long as the look, but no longer than this.
+_LONGEST_PAUSE_S = 0.5
 #: The most processes that wanted a processor at once, in any look at the machine since the test began.
 _busiest = 0.0
 
@@ -39,15 +41,18 @@ def eventually(
     __tracebackhide__ = True
     give_up_at = time.monotonic() + within_s
     pause_s = _FIRST_PAUSE_S
-    while not is_enough(seen := look()):
+    while True:
+        began_at = time.monotonic()
+        if is_enough(seen := look()):
+            return seen
+        look_s = time.monotonic() - began_at
         _look_at_the_load()
         assert time.monotonic() < give_up_at, f"waited {within_s:g} s for: {_text(look)}; last saw {seen!r:.2000}"
         if between is None:
-            time.sleep(pause_s)
+            time.sleep(max(pause_s, min(look_s, _LONGEST_PAUSE_S)))
             pause_s = min(2 * pause_s, _LAST_PAUSE_S)
         else:
             between()
-    return seen
 
 
 def slowdown() -> float:
