@@ -6,14 +6,13 @@ What programs import:
                           AnyOf, and the enums of its attributes: MisfirePolicy, OverlapPolicy, Delivery, Environment
     scheduler.engine      Engine, the WSGI adapter of the LeanEngine protocol, with its errors and its middleware
     scheduler.functions   Registry: cloud functions without HTTP
-    scheduler.timer       the same but for Scheduler, and what packages that add a kind of trigger import
-    scheduler.core.run    what a Scheduler returns: Run, its Kind and its Outcome; Line
+    scheduler.timer       the same without Scheduler, and the base classes for packages that add a kind of trigger
+    scheduler.core.run    the values that a Scheduler returns: Run, its Kind and its Outcome; Line
     scheduler.metrics     Metrics for Prometheus
     scheduler.testing     ManualScheduler, a Scheduler whose clock a test moves
     scheduler.errors      every error, drawn as a tree
 
-The command line is scheduler.cli. How the package is built, and which room may import which, is described in
-docs/architecture.md.
+The command line is scheduler.cli. docs/architecture.md describes the structure of the package.
 """
 
 from __future__ import annotations

@@ -13,14 +13,14 @@ _REQUIRED = ("click", "rich", "sqlalchemy", "alembic", "waitress", "httpx")
 
 
 def main() -> None:
-    """Run the command line and end the program; exit status 2 where the extra is not installed."""
+    """Run the command line and end the program; exit status 2 if the extra is not installed."""
     try:
         folder = os.getcwd()  # noqa: PTH109
     except OSError as error:
         print(f"Error: the working folder is gone, or closed to you ({error.strerror}); go to another", file=sys.stderr)
         sys.exit(2)
     if sys.path and not sys.flags.safe_path and sys.path[0] == folder:
-        # `python -m` puts the working folder first: its files are not to take the place of what we import.
+        # `python -m` puts the working folder first, and its files must not shadow the modules that we import.
         del sys.path[0]
     missing = [name for name in _REQUIRED if find_spec(name) is None]
     if missing:

@@ -1,4 +1,4 @@
-"""Clocks: the system's, one for the daemon that never goes back, and one that a test moves by hand."""
+"""Clocks: the system's, the daemon's, which never goes back, and one that a test moves."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class SystemClock:
         return time.monotonic()
 
 
-#: The speed of a steady clock while it is ahead of the clock behind it: an every-second timer fires every 1.7 s.
+#: The speed of a steady clock while it is ahead of its source: a timer of one second fires every 1.7 s.
 SLEW = 0.6
-#: By more than this the daemon follows a system clock that is set back.
+#: If the system clock is set back by more than this, the daemon's clock goes back too.
 MAX_LEAD_S = 2 * 3600.0
 
 
 class SteadyClock:
-    """A clock that never goes back, in front of one that may be set.
+    """A clock that never goes back, on top of a source that may be set.
 
-    When the clock behind it is set forward, it follows at once. When that is set back, it goes on at 0.6 of the speed
-    until the clock behind has caught up: no instant comes twice, and none is delayed for hours.
+    When the source is set forward, it follows at once. When the source is set back, it goes on at 0.6 of the speed
+    until the source has caught up: no instant comes twice, and none is delayed for hours.
 
     >>> manual = ManualClock(datetime(2026, 1, 1, 12, tzinfo=UTC))
     >>> steady = SteadyClock(manual)
@@ -72,24 +72,24 @@ class SteadyClock:
 
     @property
     def is_system(self) -> bool:
-        """Whether the clock behind this one is the machine's, so that the kernel can report when it is set."""
+        """Whether the source is the machine's clock, so that the kernel can report when it is set."""
         return type(self._clock) is SystemClock
 
     def continue_from(self, instant: datetime) -> None:
-        """Go on from an earlier clock's reading, if that is ahead."""
+        """Go on from an earlier reading, if that is ahead."""
         self._now = max(self.now(), instant)
 
     def go_back(self) -> None:
-        """Take the reading of the clock behind this one, even if it is earlier."""
+        """Set this clock to the reading of the source, even if that is earlier."""
         self._now = self._clock.now()
 
     def ahead_s(self) -> float:
-        """Seconds by which this clock is ahead of the one behind it; 0 unless that was set back."""
+        """Seconds by which this clock is ahead of its source; 0 unless that was set back."""
         return (self.now() - self._clock.now()).total_seconds()
 
 
 class ManualClock:
-    """A clock that stands still until it is moved; for tests, also those of users.
+    """A clock that stands still until a test moves it.
 
     >>> clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     >>> clock.advance(1.5)

@@ -1,7 +1,6 @@
-"""Modules under the names that they had in earlier versions, for pickles, settings and running daemons.
+"""EarlierNames: imports modules by their names in earlier versions, for pickles, settings and running daemons.
 
-`EarlierNames` is a finder of the import system (PEP 451). It is asked last, so it costs nothing where a module has the
-name that is asked for.
+It is a finder of the import system (PEP 451), and the last one, so it costs nothing for modules that exist.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class EarlierNames:
-    """Finds modules by their earlier names: `moved` maps each of them to the name of the module that has its contents.
+    """Finds modules by their earlier names; `moved` maps each earlier name to the present one.
 
     >>> import sys
     >>> sys.meta_path.append(EarlierNames({"scheduler.before": "scheduler.errors"}))
@@ -38,7 +37,7 @@ class EarlierNames:
         """Return None to use the default module object."""
 
     def get_code(self, name: str) -> CodeType:
-        """The program of the module of the new name, for `python -m`."""
+        """The code that runs the module under its present name, for `python -m`."""
         program = (
             f"from runpy import run_module; run_module({self._moved[name]!r}, run_name='__main__', alter_sys=True)"
         )

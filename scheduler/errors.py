@@ -4,7 +4,7 @@ SchedulerError
 ├── TimerError(ValueError)          an invalid timer: its field, the value, and what is allowed
 │   ├── DuplicateTimerError         the environment has a timer of that name
 │   ├── UnknownTimerError           the environment has no timer of that name
-│   ├── TimerChangedError           somebody else has changed the timer meanwhile
+│   ├── TimerChangedError           the timer was changed by another user or program meanwhile
 │   └── TimerQuotaError             the environment has as many timers as its quota
 ├── RunError                        a run that cannot be cancelled, or run again
 ├── FunctionError
@@ -12,7 +12,7 @@ SchedulerError
 │   │   └── UnknownCloudFunctionError(LeanEngineError)  the same, of a call by `cloud.run` in a function
 │   ├── DuplicateFunctionError(RuntimeError)
 │   ├── ArgumentError(ValueError)   an argument is missing, superfluous or of the wrong type
-│   ├── UnfinishedResultError(TypeError)  what a function returned has not run: a generator, say
+│   ├── UnfinishedResultError(TypeError)  a function returned code that has not run: a generator, say
 │   ├── FunctionTimedOutError(TimeoutError)  a call is over its limit
 │   └── EngineBusyError             all threads of the engine are busy
 ├── TargetError                     a cloud.py or module:attribute that cannot be loaded
@@ -71,7 +71,7 @@ class UnknownTimerError(TimerError):
 
 
 class TimerChangedError(TimerError):
-    """The timer is no longer as it was when it was read; `author` and `at` are of its last change, None if unknown."""
+    """The timer was changed since it was read; `author` and `at` are those of its last change, None if unknown."""
 
     def __init__(self, name: str, environment: str, last: tuple[str, datetime] | None = None) -> None:
         self.name, self.environment = name, environment
@@ -136,7 +136,7 @@ class ArgumentError(FunctionError, ValueError):
 
 
 class UnfinishedResultError(FunctionError, TypeError):
-    """A function returned work that nobody has done: a generator, a list of coroutines, or the like."""
+    """A function returned code that has not run: a generator, a list of coroutines, or the like."""
 
 
 class FunctionTimedOutError(FunctionError, TimeoutError):
@@ -244,7 +244,7 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def is_named(error: BaseException, name: str, *attributes: str) -> bool:
-    """Whether an exception is of a class of that name, whose module need not be installed, with these attributes."""
+    """Whether an exception's class has that name, and the exception these attributes; its module may be missing."""
     is_named = any(cls.__name__ == name for cls in type(error).__mro__)
     return is_named and all(hasattr(error, attribute) for attribute in attributes)
 

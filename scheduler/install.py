@@ -1,4 +1,4 @@
-"""The command that installs more of this distribution, for error messages: from where it was installed itself."""
+"""The command that installs an extra of this distribution from the same source, for error messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NAME = "quartzcron"
 
 
 def install_command(extra: str, *, upgrade: bool = False) -> str:
-    """`pip install '…[extra]'`, with the folder, file or repository that this installation came from, if no index.
+    """`pip install '…[extra]'`, from the folder, file or repository of this installation if it is not from an index.
 
     >>> install_command("scheduler").startswith("pip install ")
     True
@@ -41,7 +41,7 @@ def _requirement(extra: str) -> str:
 
 
 def _direct(recorded: dict[str, object], extra: str) -> str:
-    """The requirement for what pip records of an installation from elsewhere than an index (PEP 610)."""
+    """The requirement for an installation that is not from an index, as pip records it (PEP 610)."""
     url = str(recorded["url"])
     if "vcs_info" in recorded:
         return f"{_NAME}[{extra}] @ git+{url}"

@@ -1,7 +1,7 @@
-"""Metrics for Prometheus: counted in plain numbers, and made into metric families only when they are scraped.
+"""Metrics for Prometheus: counted in plain numbers, and converted to metric families at a scrape.
 
-Lives here: the counters, and the families that are made from them. Never here: HTTP. A run costs a few additions (no
-label is looked up, no lock is taken); the metrics of the store are read from it at each scrape.
+Lives here: the counters and the families. Never here: HTTP. A run costs a few additions, without label look-ups or
+locks; the metrics of the store are read from it at each scrape.
 
 The values of a label are bounded: outcomes, environments, endpoints, and at most `names` timers and functions. Further
 timers and functions are counted under an empty name.
@@ -27,7 +27,7 @@ from .errors import StoreError
 from .store.database import Store
 from .store.statistics import Statistics, read_statistics
 
-#: Upper bounds of the buckets in seconds: lateness and runs from a millisecond to an hour, calls to past their limit.
+#: Upper bounds of the buckets in seconds: for lateness and runs up to an hour, for calls beyond their limit.
 LATENESS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
 DURATION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
 CALL_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
@@ -36,7 +36,7 @@ NAMES = 100
 
 
 class ObservedDaemon(Protocol):
-    """What the metrics read of a daemon: numbers that it keeps anyway."""
+    """The numbers that the metrics read from a daemon."""
 
     @property
     def running(self) -> int: ...
@@ -118,7 +118,7 @@ class Metrics(Collector):
         """Read this daemon and its store at each scrape."""
         self._daemon, self._store = daemon, store
 
-    # Called when something happened
+    # Events
 
     def __call__(self, ended: list[tuple[Task, Ending]], lines: list[Line]) -> None:
         """Count runs and lines that the daemon has recorded; called in its thread."""
@@ -153,11 +153,11 @@ class Metrics(Collector):
             self._call_s[endpoint].add(seconds)
 
     def replaced(self, process: str) -> None:
-        """Count a process of `scheduler up` that was replaced because it ended, hung or grew."""
+        """Count a process of `scheduler up` that was replaced because it ended, hung or used too much memory."""
         self._replaced[process] += 1
 
     def _function(self, name: str, status: int) -> str:
-        # Calls of random names must not make a label of each: a function exists if the answer is neither 401 nor 404.
+        # Random names must not become labels: a function exists if the answer is neither 401 nor 404.
         if name in self._functions:
             return name
         if status in (401, 404) or len(self._functions) >= self._names:
@@ -165,7 +165,7 @@ class Metrics(Collector):
         self._functions.add(name)
         return name
 
-    # Called at a scrape
+    # Scrapes
 
     def collect(self) -> Iterator[Metric]:
         """Every family, with the current values."""
@@ -174,7 +174,7 @@ class Metrics(Collector):
         if self._daemon is not None:
             yield from _metrics_of_daemon(self._daemon)
         if self._store is not None:
-            # A scrape does not wait for a store for which the daemon waits already.
+            # A scrape does not wait for a store that already keeps the daemon waiting.
             yield from _metrics_of_store(self._store, ask=self._daemon is None or self._daemon.store_answers)
 
     def _metrics_of_runs(self) -> Iterator[Metric]:
@@ -193,7 +193,7 @@ class Metrics(Collector):
                 total[environment, outcome] += count
         runs = CounterMetricFamily(
             "scheduler_runs",
-            "Fire times by outcome, those without a run included.",
+            "Fire times by outcome, including those without a run.",
             labels=["environment", "outcome"],
         )
         for key, count in total.items():
@@ -218,7 +218,9 @@ class Metrics(Collector):
             yield family
             yield _histogram("scheduler_engine_call_seconds", "From request to answer.", "endpoint", self._call_s)
         replaced = CounterMetricFamily(
-            "scheduler_processes_replaced", "Processes that ended, hung or grew, and were replaced.", labels=["process"]
+            "scheduler_processes_replaced",
+            "Processes that were replaced because they ended, hung or used too much memory.",
+            labels=["process"],
         )
         for process, count in list(self._replaced.items()):
             replaced.add_metric([process], count)
@@ -235,7 +237,7 @@ def _histogram(name: str, text: str, label: str, histograms: Mapping[str, Histog
 def _metrics_of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
     waiting = daemon.waiting
     yield GaugeMetricFamily(
-        "scheduler_runs_in_progress", "Claimed and not ended, those that wait included.", daemon.running
+        "scheduler_runs_in_progress", "Claimed and not ended, including those that wait.", daemon.running
     )
     yield GaugeMetricFamily("scheduler_runs_queued", "Claimed, and waiting for a worker.", waiting)
     yield GaugeMetricFamily(
@@ -247,7 +249,7 @@ def _metrics_of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "scheduler_daemon_turn_seconds", "How long the current turn has taken; 0 while it sleeps.", daemon.turn_s
     )
-    family = CounterMetricFamily("scheduler_faults", "Turns that a fault ended, by kind.", labels=["kind"])
+    family = CounterMetricFamily("scheduler_faults", "Turns that a fault aborted, by kind.", labels=["kind"])
     for kind, count in dict(daemon.faults).items():
         family.add_metric([kind], count)
     yield family
@@ -283,9 +285,9 @@ def _metrics_of_statistics(statistics: Statistics, now: datetime) -> Iterator[Me
         "scheduler_timers_finished", "Enabled timers that will not fire again.", statistics.finished
     )
     yield GaugeMetricFamily(
-        "scheduler_daemons", "Daemons that live, by their locks or leases.", len(statistics.live_daemons(now))
+        "scheduler_daemons", "Live daemons, by their locks or leases.", len(statistics.live_daemons(now))
     )
     if statistics.due_since is not None:
         yield GaugeMetricFamily(
-            "scheduler_next_fire_timestamp_seconds", "The earliest fire time to come.", statistics.due_since.timestamp()
+            "scheduler_next_fire_timestamp_seconds", "The next fire time.", statistics.due_since.timestamp()
         )

@@ -1,18 +1,18 @@
-"""When a process of this machine started: it distinguishes a process from later ones, because pids are reused."""
+"""process_started: the start of a process, which distinguishes it from later ones with the same pid."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-#: The start of a process that runs on a system without /proc. It is in the rows of daemons, so it must not change.
+#: The value on a system without /proc. Rows of daemons contain it, so it must not change.
 _UNKNOWN = "lives"
 
 
 def process_started(pid: int) -> str:
-    """When a process started, as the kernel's text; empty when there is no such process."""
+    """The start of a process as the kernel's text; empty if the process does not exist."""
     try:
-        # The command's name may hold spaces and brackets, so count from behind its last bracket (proc(5)).
+        # The command's name may contain spaces and brackets, so split after its last bracket (proc(5)).
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     except ProcessLookupError:  # it ended while it was read
         return ""

@@ -1,13 +1,13 @@
-"""Whose rules hold where nothing is set: those of LeanCloud, or those of any other machine.
+"""The default rules for zones and quotas: LeanCloud's, or standard ones.
 
     rules        a timer that names no zone                most timers of an environment
     leancloud    Asia/Shanghai                             five
     standard     the zone of this machine; else UTC        no limit
 
-`rules` in scheduler.toml or SCHEDULER_RULES chooses. Without either, LeanCloud's rules hold where one of its variables
-is in the environment: LEANCLOUD_… or LC_APP_…, which its platform sets, and a user who moves from there.
+`rules` in scheduler.toml or SCHEDULER_RULES selects them. Without either, LeanCloud's rules apply if one of its
+variables is in the environment, LEANCLOUD_… or LC_APP_…, which its platform sets, and users who migrate from there.
 
-A Cron that names no zone asks here when it is made; nothing here is asked for a fire time.
+A Cron without a zone uses them when it is made; computing fire times does not.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 LEANCLOUD, STANDARD = "leancloud", "standard"
-#: The environment variable that chooses. A process hands its choice on in it: it sets LeanCloud's variables itself.
+#: The environment variable that selects the rules, also for child processes, where LeanCloud's variables are set.
 VARIABLE = "SCHEDULER_RULES"
 #: LeanCloud's runtime is in UTC+8, and so is a timer there.
 LEANCLOUD_TZ = "Asia/Shanghai"
 LEANCLOUD_QUOTA = 5
-#: What the help of an option says of its default.
+#: The default in the help of an option.
 DEFAULT_TZ_HELP = f"default: this machine's zone; under LeanCloud's rules {LEANCLOUD_TZ}"
 DEFAULT_QUOTA_HELP = f"default: no limit; under LeanCloud's rules {LEANCLOUD_QUOTA}"
 
@@ -30,7 +30,7 @@ _PREFIXES = ("LEANCLOUD_", "LC_APP_")
 
 
 class DefaultZone(NamedTuple):
-    """The zone of a timer that names none; `whose` says whose it is, as in `this machine's zone`, unless it was set."""
+    """The zone of a timer that names none; `whose` is its origin, as in `this machine's zone`, unless it was set."""
 
     name: str
     whose: str = ""
@@ -42,31 +42,31 @@ class DefaultZone(NamedTuple):
 
 
 def rules_in_force(environ: Mapping[str, str]) -> tuple[str, str]:
-    """The rules where no setting names any, and why they hold."""
+    """The rules without a setting, and why they apply."""
     if (chosen := environ.get(VARIABLE)) in (LEANCLOUD, STANDARD):
         return chosen, f"the environment variable {VARIABLE}"
     found = sorted(name for name, value in environ.items() if value and name.startswith(_PREFIXES))
     return (LEANCLOUD, f"{found[0]} is set") if found else (STANDARD, "no variable of LeanCloud is set")
 
 
-#: Why the rules hold that this process has handed on.
+#: Why the rules apply that this process has passed on.
 _because: dict[str, str] = {}
 
 
 def hand_on_rules(rules: str, because: str) -> None:
-    """Have the user's code, and the processes that this one starts, go by these rules."""
+    """Apply these rules to the user's code, and to the processes that this one starts."""
     os.environ[VARIABLE] = rules
     if because:
         _because[rules] = because
 
 
 def why_handed_on(rules: str) -> str | None:
-    """Why these rules hold, where this process itself has set the variable."""
+    """Why these rules apply, if this process itself has set the variable."""
     return _because.get(rules)
 
 
 def assumed_zone(rules: str | None = None) -> DefaultZone:
-    """The zone of a timer that names none, under these rules or those in force; that of this machine is read anew."""
+    """The zone of a timer that names none, under these rules or those in force; reads this machine's zone again."""
     if (rules or rules_in_force(os.environ)[0]) == LEANCLOUD:
         return DefaultZone(LEANCLOUD_TZ, "LeanCloud's zone")
     from quartzcron.zones.lookup import local_zone_name
@@ -91,5 +91,5 @@ def assumed_tz() -> str:
 
 
 def assumed_quota(rules: str | None = None) -> int:
-    """How many timers an environment may hold at most where no limit is set; 0 = no limit."""
+    """The default for the most timers of an environment; 0 = no limit."""
     return LEANCLOUD_QUOTA if (rules or rules_in_force(os.environ)[0]) == LEANCLOUD else 0

@@ -1,10 +1,10 @@
-"""Cancellations: a user asks that a run ends at once. The request is a column of the run, `cancel_requested_at`.
+"""Cancellations: requests of users to end a run at once, in the column `cancel_requested_at` of the run.
 
     the run                       is ended, as cancelled, by
-    waits                         the transaction that asks
+    waits                         the transaction of the request
     has a daemon                  the daemon's executor; the request wakes the daemon
     has begun in a fleet          its worker, which the daemon notifies (fleet/cancellations.py)
-    has lost daemon or worker     whoever takes over (abandoned_runs.py)
+    has lost daemon or worker     the daemon that takes over (abandoned_runs.py)
 
 A run with a request never begins, and nothing follows it: it is not given back, not delivered again, not tried again.
 """
@@ -24,16 +24,16 @@ from ..store.rows import run_of
 from ..store.schema import runs, timers
 from .abandoned_runs import end_run, lose_probes
 
-#: The open runs of a daemon that somebody wants to end; the conditions are those of the index of these few.
+#: The open runs of a daemon with a request; few, with an index on the same conditions.
 _REQUESTED = select(runs.c.id).where(
     runs.c.cancel_requested_at.is_not(None), runs.c.outcome.is_(None), runs.c.owner == bindparam("daemon")
 )
 
 
 def request_cancel(store: Store, run_id: int, *, now: datetime) -> Run:
-    """Ask that a run ends at once; returns it as it is then, with its outcome if it was waiting.
+    """Request the end of a run; returns the run, with its outcome if it was waiting.
 
-    Another request of the same run changes nothing. Raises RunError for a run that there is not, or that has ended.
+    A second request for the same run changes nothing. RunError for an unknown run, and for one that has ended.
     """
     with store.writing_and_notifying() as connection:
         row, timer = _locked(connection, run_id)
@@ -48,7 +48,7 @@ def request_cancel(store: Store, run_id: int, *, now: datetime) -> Run:
 
 
 def _locked(connection: Connection, run_id: int) -> tuple[Row[Any], Row[Any] | None]:
-    """The rows of a run and of its timer, locked in this order: the timer, then the run."""
+    """Lock the rows of a run's timer and of the run, in this order; returns the rows."""
     of_run = select(runs).where(runs.c.id == run_id)
     found = connection.execute(of_run).one_or_none()
     if found is None:
@@ -59,10 +59,10 @@ def _locked(connection: Connection, run_id: int) -> tuple[Row[Any], Row[Any] | N
 
 
 def requested_cancellations(connection: Connection, daemon_id: int) -> list[int]:
-    """The open runs of a daemon that are to be cancelled."""
+    """The open runs of a daemon with a request to cancel them."""
     return list(connection.execute(_REQUESTED, {"daemon": daemon_id}).scalars())
 
 
 def end_cancelled(connection: Connection, run_id: int, now: datetime) -> None:
-    """End a run that was to be cancelled before it began."""
+    """End a run that has a request and has not begun."""
     end_run(connection, run_id, Outcome.CANCELLED, now, MESSAGES[Outcome.CANCELLED])

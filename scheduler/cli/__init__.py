@@ -81,7 +81,7 @@ class Program(click.Group):
         return super().resolve_command(ctx, args)
 
     def _hint(self, ctx: click.Context, name: str) -> str:
-        """A command of `timers` with that very name, else a similar command, else all."""
+        """A command of `timers` with exactly that name, else a similar command, else all commands."""
         timers = self.get_command(ctx, "timers")
         if isinstance(timers, click.Group) and name in timers.commands:
             return f"did you mean 'timers {name}'?"
@@ -111,7 +111,7 @@ class Program(click.Group):
 
 
 def _is_extra_timer_name(error: click.UsageError) -> bool:
-    """Whether `runs`, `logs` or `simulate` was given an argument, which is usually the name of a timer."""
+    """Whether `runs`, `logs` or `simulate` got an argument, which is usually the name of a timer."""
     options = {option for param in error.ctx.command.params for option in param.opts} if error.ctx else set()
     return "--timer" in options and error.message.startswith("Got unexpected extra argument")
 
@@ -140,7 +140,7 @@ def main() -> None:
     except SystemExit as ended:
         status = ended.code
     except BrokenPipeError:
-        # The reader, `head` for instance, has closed the pipe. Without this the interpreter would report it at exit.
+        # The reader, for example `head`, has closed the pipe. Without this, the interpreter would report it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         if not _is_of_output(error):
@@ -152,7 +152,7 @@ def main() -> None:
 
 
 def _is_of_output(error: OSError) -> bool:
-    """Whether an error was raised where output is written; any other one is a fault, and shown with its traceback."""
+    """Whether an error comes from writing output; any other one is a bug, and shown with its traceback."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return frames[-1].f_globals.get("__name__", "").partition(".")[0] in ("click", "rich")
 
@@ -165,13 +165,13 @@ def _open_missing_streams() -> None:
 
 
 def _end(status: int | str | None) -> None:
-    """End the program, also where threads or processes that a cloud.py started still run."""
+    """End the program, even if threads or processes that a cloud.py started still run."""
     running = [
         thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon
     ]
-    # multiprocessing would wait for them.
+    # Otherwise multiprocessing would wait for them.
     multiprocessing = sys.modules.get("multiprocessing")
-    # The worker of a fleet is done; the interpreter would take another second to take Celery's modules apart.
+    # The worker of a fleet is done; finalizing Celery's modules would take another second.
     is_worker = "billiard" in sys.modules
     if not running and not is_worker and not (multiprocessing and multiprocessing.active_children()):
         sys.exit(status)

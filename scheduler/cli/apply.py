@@ -1,4 +1,4 @@
-"""scheduler timers apply: makes the timers of the store as a list says."""
+"""scheduler timers apply: makes the timers of the store equal to a list."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .transfer import function_problems, hint, read_text
 _SIGNS = {Effect.ADDED: ("+", "green"), Effect.CHANGED: ("~", "yellow"), Effect.REMOVED: ("-", "red")}
 
 
-@click.command("apply", short_help="Make the timers as a CSV or JSON list says.")
+@click.command("apply", short_help="Make the timers equal to a CSV or JSON list.")
 @click.argument("file", metavar="FILE|-")
 @click.option("--prune", is_flag=True, help="Remove the timers that the list lacks.")
 @click.option("--dry-run", is_flag=True, help="Print the difference, and change nothing.")
@@ -41,10 +41,10 @@ _SIGNS = {Effect.ADDED: ("+", "green"), Effect.CHANGED: ("~", "yellow"), Effect.
 @store_option
 @json_option
 def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json: bool, **given: Any) -> None:
-    """Make the timers of the store as a list says, all of it or nothing; `-` reads the list from stdin.
+    """Make the timers of the store equal to a list, all or nothing; `-` reads the list from stdin.
 
-    A list is as `timers import` reads and `timers export` writes it. A timer that is new is added; one that differs is
-    edited; what a line does not name has its default, but a timer stays enabled or disabled unless its line says which.
+    The list has the format of `timers import` and `timers export`. A new timer is added; one that differs is edited. An
+    attribute that a line lacks gets its default, but a timer stays enabled or disabled unless its line says which.
     --prune removes other timers of the environments that the list names, and of --env (default production); timers that
     functions declare stay.
     """
@@ -81,7 +81,7 @@ def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json
 
 @contextmanager
 def _opened(project: Project, *, dry_run: bool) -> Iterator[Store]:
-    """The project's store; one in memory where nothing is to be changed and there is none yet."""
+    """The project's store; with --dry-run, one in memory if there is none yet."""
     is_missing = project.store_file is not None and not project.store_file.exists()
     if dry_run:
         with Store("sqlite://") if is_missing else project.open_store() as store:

@@ -1,4 +1,4 @@
-"""Instants, time spans and parameters as they are given on the command line."""
+"""Parses instants, time spans and parameters of the command line."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def parse_instant(text: str, tz: str) -> datetime:
 
 
 def instant_or_none(text: str | None, tz: str) -> datetime | None:
-    """The same of an option that may be left out."""
+    """The same for an option that may be missing."""
     return None if text is None else parse_instant(text, tz)
 
 
 def parse_time_span(start: str | None, end: str | None, tz: str, *, length: timedelta = timedelta(days=1)) -> TimeSpan:
-    """The time span of two options, in UTC; by default it begins now and has the given length.
+    """The time span of two options, in UTC; by default, it begins now and has the given length.
 
-    TimerError where it is empty.
+    TimerError if it is empty.
     """
     begin = datetime.now(UTC) if start is None else parse_instant(start, tz)
     finish = begin + length if end is None else parse_instant(end, tz)
@@ -61,7 +61,7 @@ PARAMETERS_HELP = "Parameters: key=text, or key:=JSON as in n:=3 or days:=[1,2].
 
 
 def parse_params(pairs: Iterable[str], text: str | None = None) -> dict[str, Any]:
-    """The parameters of pairs and of a JSON object; a pair wins. click.BadParameter for an invalid one."""
+    """The parameters of pairs and of a JSON object; a pair takes precedence. click.BadParameter for an invalid one."""
     params = _object(text) if text is not None else {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

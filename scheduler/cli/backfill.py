@@ -118,7 +118,7 @@ def _print(timer: Timer, backfilled: Backfill, project: Project, *, dry_run: boo
 
 
 def _since(timer: Timer, project: Project) -> str:
-    """The anchor of a trigger that has one: before it, there is no fire time."""
+    """The anchor of a trigger, before which there is no fire time; empty if it has none."""
     anchor = timer.trigger.anchor
     if anchor is None:
         return ""

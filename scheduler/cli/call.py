@@ -67,7 +67,7 @@ def command(
 
 
 def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float) -> Any:
-    """The function's return value; ends the program with status 1 where it raises."""
+    """The function's return value; ends the program with status 1 if the function raises."""
     function = target.registry.get(name)
     bound = bind(function, arguments)
     call = Call(name, secrets.token_hex(8))
@@ -93,13 +93,13 @@ def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float
 def _traceback(error: Exception) -> str:
     try:
         text = "".join(traceback.format_exception(from_users_frame(error)))
-    except BaseException as another:  # the exception's own code, which runs here for its text
+    except BaseException as another:  # the exception's own code may raise
         text = f"(no traceback: {type(another).__name__})\n"
     return _printable(text)
 
 
 def _printable(text: str) -> str:
-    """A text without halves of surrogate pairs, which no terminal can be sent."""
+    """A text without lone surrogates, which cannot be sent to a terminal."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -109,11 +109,11 @@ def _fail(message: str) -> NoReturn:
 
 
 def _print_result(result: Any, *, as_json: bool = False) -> None:
-    """Print a result as it would go out over HTTP; what is no JSON is printed as its repr, in JSON as a text."""
+    """Print a result as it would be sent over HTTP; a value that is not JSON as its repr, with --json as a text."""
     try:
         encode(result)
         text = json.dumps(result, ensure_ascii=False, indent=2)
-        if not _can_be_encoded(text):  # half of a surrogate pair goes out escaped
+        if not _can_be_encoded(text):  # a lone surrogate is sent escaped
             text = json.dumps(result, indent=2)
     except BaseException as error:
         reason = error.failure.error if isinstance(error, RefusedError) else error_text(error)

@@ -1,4 +1,4 @@
-"""scheduler runs cancel: end a run that goes on or waits."""
+"""scheduler runs cancel: ends a run that is in progress or waits."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..store.runs import RunHistory
 from ..store.statistics import has_live_daemon
 from .options import json_option, store_option
 
-#: How long to wait for the run to end, and how often to look.
+#: How long to wait for the run to end, and how often to check.
 _WAIT_S, _POLL_S = 5.0, 0.02
 
 
-@click.command("cancel", short_help="End a run that goes on or waits.")
+@click.command("cancel", short_help="End a run that is in progress or waits.")
 @click.argument("run_id", metavar="RUN", type=click.IntRange(1, 2**63 - 1))
 @click.option("--no-wait", is_flag=True, help="Do not wait until the run has ended.")
 @store_option
@@ -30,9 +30,9 @@ _WAIT_S, _POLL_S = 5.0, 0.02
 def cancel_run(*, run_id: int, no_wait: bool, store: str | None, as_json: bool) -> None:
     """End a run now, as cancelled; RUN is its number in `scheduler runs`.
 
-    A function in a worker process or in a fleet is killed with what it has started, a call of a remote engine is cut; a
-    function in a thread goes on, and only its run ends. The breaker does not count it. Exit status 1 if the run has
-    ended otherwise meanwhile, or not at all within 5 seconds.
+    A function in a worker process or in a fleet is killed with the processes that it started; a call of a remote engine
+    is cancelled; a function in a thread goes on, and only its run ends. The breaker ignores the run. Exit status 1 if
+    the run has ended in another way meanwhile, or not within 5 seconds.
     """
     project = current_project(store=store)
     with project.open_store() as opened:
@@ -64,5 +64,5 @@ def _text(run: Run) -> str:
         how = "before it began" if run.started_at is None else f"after {display.seconds(run.duration_s)}"
         return f"cancelled run {run.id} of {run.timer} {how}"
     if run.outcome is not None:
-        return f"run {run.id} of {run.timer} has ended otherwise: {run.outcome}"
+        return f"run {run.id} of {run.timer} has ended in another way: {run.outcome}"
     return f"run {run.id} of {run.timer} is to be cancelled, and has not ended yet"

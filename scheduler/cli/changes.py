@@ -1,4 +1,4 @@
-"""scheduler changes, and scheduler timers history: who changed what, when, by what way, and why; newest first."""
+"""scheduler changes, and scheduler timers history: who changed what, when, through which interface, and why."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def command(
 @store_option
 @json_option
 def show_history(*, name: str, limit: int, environment: str | None, store: str | None, as_json: bool) -> None:
-    """Show who changed a timer, newest first, under the names that it had before, too; also one that was removed."""
+    """Show who changed a timer, newest first, including under its former names; also a removed timer."""
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         wanted = ChangeFilter(name=name, environment=project.environment)
@@ -87,7 +87,7 @@ def show_history(*, name: str, limit: int, environment: str | None, store: str |
 
 
 def latest_changes(history: ChangeHistory, wanted: ChangeFilter, limit: int) -> list[ChangeRecord]:
-    """The latest changes, however far back they are."""
+    """The latest changes, however old."""
     page = history.page(wanted, limit=limit)
     records = [*page.items]
     while page.next is not None and len(records) < limit:
@@ -97,7 +97,7 @@ def latest_changes(history: ChangeHistory, wanted: ChangeFilter, limit: int) -> 
 
 
 def _check_timer(store: Store, name: str, project: Project) -> None:
-    """TimerError for a name that no timer has, of which no change is recorded either."""
+    """TimerError for a name without a timer and without recorded changes."""
     known = [entry.timer.name for entry in TimerTable(store).list(project.environment)]
     if name not in known:
         hint = did_you_mean(name, known) or "see scheduler timers list"

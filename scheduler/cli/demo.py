@@ -1,4 +1,4 @@
-"""scheduler demo: four timers on a temporary store, watched until each has had the outcomes that it should have."""
+"""scheduler demo: four timers on a temporary store, watched until each has the expected outcomes."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def demo_timers() -> list[DemoTimer]:
 def command(*, as_json: bool) -> None:
     """See timers at work for about fifteen seconds, on a temporary store.
 
-    Exit status 1 if a timer does not have the outcomes that it should have.
+    Exit status 1 if a timer does not have the expected outcomes.
     """
     tz = current_project().settings.tz
     demo = demo_timers()
@@ -130,7 +130,7 @@ def _running_daemon(store: Store, folder: Path) -> Iterator[None]:
 
 
 def _watch(runs: Callable[[], list[Run]], demo: list[DemoTimer], tz: str, *, quiet: bool) -> None:
-    """Show runs as they end, until no outcome is missing or MAX_WATCH_S have passed."""
+    """Show runs as they end, until no expected outcome is missing, or for MAX_WATCH_S."""
     started = time.monotonic()
     with _progress(quiet=quiet, tz=tz) as show:
         while (passed_s := time.monotonic() - started) < MAX_WATCH_S:
@@ -141,13 +141,13 @@ def _watch(runs: Callable[[], list[Run]], demo: list[DemoTimer], tz: str, *, qui
             time.sleep(_POLL_S)
 
 
-#: Takes the runs so far, and for how many seconds they have been watched.
+#: Shows the runs so far; the second argument is the elapsed time in seconds.
 Show = Callable[[list[Run], float], None]
 
 
 @contextmanager
 def _progress(*, quiet: bool, tz: str) -> Iterator[Show]:
-    """A function that prints each run that has ended; on a terminal above a progress bar."""
+    """A function that prints each run that has ended; on a terminal, above a progress bar."""
     shown: set[int] = set()
     if quiet:
         yield lambda _runs, _passed_s: None
@@ -184,7 +184,7 @@ def _message(run: Run) -> str:
 
 
 def missing_outcomes(demo_timer: DemoTimer, runs: list[Run]) -> list[str]:
-    """The outcomes that are too few, and the runs whose message is not the specification's; empty when all is well."""
+    """The missing outcomes, and the runs whose message differs from the specification; empty if there are none."""
     name = demo_timer.timer.name
     counts = _outcome_counts(name, runs)
     return [

@@ -1,4 +1,4 @@
-"""scheduler logs: what functions printed, and with --follow what they print."""
+"""scheduler logs: the lines that functions printed; with --follow, new lines too."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def command(
     environment: str | None,
     request_id: str | None,
 ) -> None:
-    """Show the last lines that functions printed, oldest first; with --json, one object a line.
+    """Show the last lines that functions printed, oldest first; with --json, one object per line.
 
     Functions print when a timer runs them, and when a client calls them over HTTP.
     """

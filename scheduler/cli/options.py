@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _ExecutorChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]
-    """The executors in the table; those from outside are accepted too, but looked up only when one is named."""
+    """The executors in the table; also accepts those of other packages, and looks them up only when one is named."""
 
     def __init__(self) -> None:
         super().__init__(list(kinds.KINDS))
@@ -27,7 +27,7 @@ class _ExecutorChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]
 
 
 def executor_options(command: F) -> F:
-    """--executor, and the options of the settings that executors in the table have."""
+    """--executor, and the options for the settings of executors in the table."""
     settings = {setting.name: setting for kind in kinds.KINDS.values() for setting in kind.settings if setting.help}
     for setting in reversed(settings.values()):
         option = f"--{setting.name.replace('_', '-')}"
@@ -58,14 +58,14 @@ def environment_option(command: F) -> F:
 
 
 def environment_filter(command: F) -> F:
-    """--env where it restricts what is shown."""
+    """--env of a command that shows timers or runs."""
     return click.option(
         "--env", "environment", type=click.Choice(ENVIRONMENTS), help="This environment only (default both)."
     )(command)
 
 
 def tag_filter(command: F) -> F:
-    """--tag where it restricts what is shown."""
+    """--tag of a command that shows timers or runs."""
     return click.option("--tag", help="Timers with this tag only.")(command)
 
 
@@ -77,19 +77,19 @@ def served_environment_option(command: F) -> F:
 
 
 def since_option(command: F) -> F:
-    """--since, where a time span restricts what is shown."""
+    """--since of a command that shows a time span."""
     return click.option(
         "--since", metavar="INSTANT", help="From this time on, as in 2026-01-05T00:00 (in the default time zone)."
     )(command)
 
 
 def until_option(command: F) -> F:
-    """--until, where a time span restricts what is shown."""
+    """--until of a command that shows a time span."""
     return click.option("--until", metavar="INSTANT", help="Before this time.")(command)
 
 
 def why_option(command: F) -> F:
-    """--why of a change, which is recorded with its author."""
+    """--why of a change, which is recorded with the author."""
     return click.option("--why", default="", metavar="TEXT", help="Why; `scheduler changes` shows it.")(command)
 
 
@@ -104,7 +104,7 @@ def max_timers_option(command: F) -> F:
 
 
 def target_option(command: F) -> F:
-    """--target of a command that looks at functions."""
+    """--target of a command that checks functions."""
     return click.option(
         "--target", metavar="CLOUD.PY", help="File of the functions (default: the folder's wsgi.py or cloud.py)."
     )(command)

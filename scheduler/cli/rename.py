@@ -1,4 +1,4 @@
-"""scheduler timers rename and copy: another name for a timer, and another timer like it."""
+"""scheduler timers rename and copy: renames a timer, and adds a copy of one."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .timer_names import store_with_hints
 def rename_timer(
     *, name: str, new_name: str, environment: str | None, why: str, store: str | None, as_json: bool
 ) -> None:
-    """Give a timer another name. Its runs, its breaker and what is due stay.
+    """Give a timer another name; its runs, its breaker and its due fire times are kept.
 
-    `runs`, `logs` and `timers history` find by the new name what it did under the old one.
+    `runs`, `logs` and `timers history` also show its past under the old name.
     """
     project = current_project(store=store, environment=environment)
     by = Author.of_process(Way.COMMAND_LINE, why)

@@ -1,4 +1,4 @@
-"""scheduler timers run, and scheduler runs again: a run that a user requests, now."""
+"""scheduler timers run, and scheduler runs again: runs that a user requests, now."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_timer(
     """Run a timer once, now, outside its schedule; it runs even if its breaker is open.
 
     Parameters after the name replace all those of the timer for this run: key=text, or key:=JSON as in n:=3. Without
-    --wait, exit status 0 says that the run was requested, whatever becomes of it.
+    --wait, exit status 0 means that the run was requested, whatever its outcome.
     """
     project = current_project(store=given["store"], environment=given["environment"])
     own: Mapping[str, Any] | None = parse_params(pairs, params) if pairs or params is not None else None
@@ -60,15 +60,15 @@ def run_timer(
         _request(opened, project, request, wait=wait, as_json=as_json)
 
 
-@click.command("again", short_help="Run once more what a run has run.")
+@click.command("again", short_help="Run the timer of a run again.")
 @click.argument("run_id", metavar="RUN", type=click.IntRange(1, 2**63 - 1))
 @_wait_option
 @store_option
 @json_option
 def run_again(*, run_id: int, wait: bool, store: str | None, as_json: bool) -> None:
-    """Run the timer of a run once more, now; RUN is its number in `scheduler runs`.
+    """Run the timer of a run again, now; RUN is its number in `scheduler runs`.
 
-    If that run had parameters of its own, this one has the same; else it has those that the timer has now.
+    If that run had parameters of its own, this one gets the same; else it gets the timer's current ones.
     """
     project = current_project(store=store)
     with project.open_store() as opened:
@@ -76,7 +76,7 @@ def run_again(*, run_id: int, wait: bool, store: str | None, as_json: bool) -> N
 
 
 def _request(store: Store, project: Project, request: Callable[[datetime], int], *, wait: bool, as_json: bool) -> None:
-    """Request a run, say so or wait for its end, and end the program with status 1 unless it succeeds."""
+    """Request a run; report it, or wait for its end and end the program with status 1 unless it succeeds."""
     daemon_runs = has_live_daemon(store)
     if wait and not daemon_runs:
         raise StoreUnavailableError(
@@ -89,14 +89,14 @@ def _request(store: Store, project: Project, request: Callable[[datetime], int],
     try:
         run = wait_for_end(store, run_id, timer) or requested if wait else requested
     except KeyboardInterrupt:
-        # Not 1, as of a run that has failed: this one goes on.
+        # Not 1, which means that the run has failed: this one goes on.
         raise SystemExit(130) from None
     if as_json:
         print_json(run_json(run, display.zone_of(timer, project.settings.tz)))
     elif wait and run.outcome is not None:
         _print_ended(run)
     else:
-        # Without --wait no outcome is printed, even of a run that has ended: a script always gets the same line.
+        # Without --wait, print no outcome, even of a run that has ended, so that scripts always get the same line.
         _print_requested(run, daemon_runs=daemon_runs)
     if wait and run.outcome is None:
         click.echo(why_not_ended(run, timer, project), err=True)

@@ -1,4 +1,4 @@
-"""`timers run --wait`: waits until the run has ended, or says why it has not."""
+"""`timers run --wait`: waits until the run has ended, or explains why it has not."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..project.project import Project
 from ..store.database import Store
 from ..store.runs import RunHistory
 
-#: How often the run is read.
+#: How often to read the run.
 _POLL_S = 0.1
 #: How long to wait for a run to begin, besides the run's own limit.
 _BEGIN_TIMEOUT_S = 30.0
 
 
 def wait_for_end(store: Store, run_id: int, timer: Timer) -> Run | None:
-    """The run when it has ended, or as it is when the time is over."""
+    """The run after its end, or its state when the time is over."""
     history = RunHistory(store)
     give_up_at = time.monotonic() + timer.limit_s + _BEGIN_TIMEOUT_S
     run = history.run(run_id)
@@ -29,11 +29,11 @@ def wait_for_end(store: Store, run_id: int, timer: Timer) -> Run | None:
 
 
 def why_not_ended(run: Run, timer: Timer, project: Project) -> str:
-    """Why `--wait` has waited in vain, as far as the store shows."""
+    """Why the run has not ended, as far as the store shows."""
     waited = f"run {run.id} has not ended after {display.seconds(timer.limit_s + _BEGIN_TIMEOUT_S)}"
     if not run.is_claimed:
-        return f"{waited}: no daemon took it; its turn has not come, or the daemon is busy"
+        return f"{waited}: no daemon has claimed it; other runs go first, or the daemon is busy"
     kind = project.settings.for_environment(Environment(run.environment)).kind
     if run.started_at is None and kind.shows_begins:
-        return f"{waited}: no worker of the fleet took it; start one: {display.command('worker')}"
-    return f"{waited}: no worker is free, or it goes on; see {display.command('doctor')}"
+        return f"{waited}: no worker of the fleet has begun it; start one: {display.command('worker')}"
+    return f"{waited}: no worker is free, or the function is still running; see {display.command('doctor')}"

@@ -28,7 +28,7 @@ COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 
 
 class _Runs(click.Group):
-    """The group; a word that is no command is taken for the name of a timer, which needs an option."""
+    """The group; a word that is not a command is treated as the name of a timer, which needs an option."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -99,14 +99,14 @@ command.add_command(run_again)
 
 
 def _refuse_options_before(ctx: click.Context, name: str) -> None:
-    """Options of `runs` say nothing to a command about one run."""
+    """UsageError for options of `runs` before a command about one run."""
     for param in ctx.command.params:
         if param.name and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"options stand after the command: scheduler runs {name} RUN {param.opts[0]} …", ctx)
 
 
 def check_timer(store: Store, name: str) -> None:
-    """TimerError for a name that neither a timer has nor a run of a removed timer."""
+    """TimerError for a name without a timer, and without runs of a removed timer."""
     known = {entry.timer.name for entry in TimerTable(store).list()}
     if name not in known and not RunHistory(store).runs(timer=name, limit=1):
         hint = did_you_mean(name, known) or "see scheduler timers list"
@@ -130,19 +130,19 @@ def row(run: Run, tz: tzinfo) -> tuple[str, ...]:
 
 
 def _state(run: Run) -> str:
-    """What a run without an outcome does."""
+    """The state of a run without an outcome."""
     if run.cancel_requested_at is not None:
         return "cancelling"
     return "running" if run.started_at else "claimed" if run.is_claimed else "waiting"
 
 
 def state(run: Run) -> str:
-    """The outcome of a run, or how far it has come."""
+    """The outcome of a run, or its progress."""
     return run.outcome or ("running" if run.started_at else "claimed" if run.is_claimed else "waiting")
 
 
 def message(run: Run, tz: tzinfo) -> str:
-    """The result of a run that succeeded, else its message and error, and when its next attempt is due."""
+    """The result of a successful run, or else its message and error, and when its next attempt is due."""
     if run.outcome is Outcome.SUCCEEDED:
         return run.result or ""
     retry = f"tried again at {display.instant(run.retry_at, tz)}" if run.retry_at else ""

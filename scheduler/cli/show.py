@@ -20,7 +20,7 @@ from ..store.timers import StoredTimer, TimerTable
 from . import runs
 from .options import environment_option, json_option, store_option
 
-#: What stands in lines of its own.
+#: Attributes with lines of their own.
 _APART = {"name", "environment", "enabled", "function", "params", "description", "tags", "starts_at", "ends_at"}
 _INDENT = 13
 
@@ -54,7 +54,7 @@ def show_timer(*, name: str, count: int, environment: str | None, store: str | N
 
 
 def _lines(entry: StoredTimer, fires: list[datetime], tz: tzinfo) -> Iterator[tuple[str, str]]:
-    """What is shown of a timer, each line with its label; a label is empty where the line before has it."""
+    """The lines about a timer with their labels; an empty label continues the previous line."""
     timer = entry.timer
     yield "timer", f"{timer.name}, {timer.environment}, {entry.state}"
     for number, line in enumerate(timer.description.splitlines()):

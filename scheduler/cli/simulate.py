@@ -18,7 +18,7 @@ from ..store.timers import TimerTable
 from .arguments import TimeSpan, parse_time_span
 from .options import environment_filter, json_option, store_option
 
-#: How many timers are listed with their counts.
+#: The most timers that are listed with their counts.
 MAX_LISTED = 50
 
 
@@ -51,7 +51,7 @@ def command(
 ) -> None:
     """Show all fire times of a time span in order, each in the zone of its timer; nothing runs.
 
-    Instants without an offset are wall times of the default time zone. --json prints one object a line for each fire
+    Instants without an offset are wall times of the default time zone. --json prints one object per line for each fire
     time, and the counts on the last line.
     """
     project = current_project(store=store, environment=environment)

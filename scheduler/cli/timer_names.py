@@ -1,4 +1,4 @@
-"""Names of timers on the command line: one that there is not is answered with the one that was probably meant."""
+"""Names of timers on the command line: an error about an unknown one gets a hint with a similar name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def store_with_hints(project: Project) -> Iterator[Store]:
 
 
 def _with_hint(error: UnknownTimerError, entries: list[StoredTimer]) -> TimerError | None:
-    """The same error with what was probably meant, None where that is not known."""
+    """The same error with a hint; None if there is no similar name."""
     timers = [entry.timer for entry in entries]
     others = [timer.environment for timer in timers if timer.name == error.name]
     if others:

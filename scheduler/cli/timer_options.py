@@ -1,4 +1,4 @@
-"""The options that define a timer, shared by `timers add` and `timers edit`; they follow from the tables in core."""
+"""The options that define a timer, for `timers add` and `timers edit`, made from the tables in core."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from ..errors import TimerError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: How click reads an option, by how the same is read from a list.
+#: The type of an option for click, by its reader for lists.
 _TYPES: Mapping[Callable[[Any], Any], Any] = {
     **dict.fromkeys((text, trimmed, word, json_value, read_instants), str),
 }
 
 
 def _converting(read: Callable[[Any], Any]) -> Callable[[str], Any]:
-    """How click reads any other option: its own message says what is expected."""
+    """The type of any other option for click; the error says what is expected."""
 
     def value(given: str) -> Any:
         try:
@@ -66,7 +66,7 @@ def _definition() -> list[Option]:
 
 
 class DefinitionCommand(click.Command):
-    """A command with `definition_options`: it has the options of other packages' triggers, too."""
+    """A command with `definition_options`, including the options of other packages' triggers."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         built_in = trigger_options(list(TRIGGERS.values()))
@@ -86,7 +86,7 @@ class DefinitionCommand(click.Command):
 
 
 def definition_options(command: F) -> F:
-    """The options that define a timer, by name of the attribute; None, or an empty tuple, where one was not given."""
+    """The options that define a timer, by name of the attribute; None, or an empty tuple, if not given."""
     for option in reversed(_definition()):
         command = click.option(*option.flags, option.name, **_settings(option))(command)
     return command
@@ -98,7 +98,7 @@ def allow_past_option(command: F) -> F:
 
 
 def attributes(given: Mapping[str, Any], *, limit_s: float | None = None) -> dict[str, Any]:
-    """The attributes that options give, other than the parameters; `limit_s` is the limit unless one is given."""
+    """The attributes from the options, without the parameters; `limit_s` is the default limit."""
     names = [attribute.name for attribute in ATTRIBUTES if attribute.flag and attribute.name != "params"]
     defaults = {} if limit_s is None else {"limit_s": limit_s}
     return defaults | {name: given[name] for name in names if given[name] is not None}
@@ -112,7 +112,7 @@ def new_trigger(given: Mapping[str, Any], default_tz: str, *, now: datetime, all
 def changed_trigger(
     given: Mapping[str, Any], kept: Trigger, default_tz: str, *, now: datetime, allow_past: bool = False
 ) -> Trigger | None:
-    """The trigger of a timer that has one, None where it stays."""
+    """The new trigger of an existing timer; None if the options do not change it."""
     kinds = trigger_kinds()
     shared = {option.name for option in kept.options[1:]}
     if any(_is_given(given, option) for option in choices(kinds) if option.name not in shared):
@@ -131,19 +131,19 @@ def _is_given(given: Mapping[str, Any], option: Option) -> bool:
     return given.get(option.name) not in (None, ())
 
 
-#: The options by which an interval of days is one by the calendar.
+#: The options of an interval by the calendar.
 _OF_CALENDAR = ("at", "on", "start")
 
 
 class _Given:
-    """The options of a command from which one trigger is made, or several that are united."""
+    """The options of a command that define one trigger, or several that are united."""
 
     def __init__(self, given: Mapping[str, Any], now: datetime, *, allow_past: bool) -> None:
         self._kinds = trigger_kinds()
         self._now, self._allow_past = now, allow_past
         choosing = choices(self._kinds)
         self._repeated = {option.name: list(given[option.name] or ()) for option in choosing if option.is_repeatable}
-        # An option given as an empty text, as a script does it, stands for its default.
+        # An empty text, as from a script, means the default.
         self._single = {
             option.name: value
             for option in trigger_options(self._kinds)
@@ -184,7 +184,7 @@ class _Given:
                 yield {**self._shared(option.name), option.name: self._single[option.name]}
 
     def _shared(self, chosen: str) -> dict[str, Any]:
-        """The options beside the one that chooses a kind."""
+        """The options besides the one that selects the kind."""
         choosing = {option.name for option in choices(self._kinds)}
         beside = {name: value for name, value in self._single.items() if name not in choosing}
         return beside | ({"at": self._repeated["at"]} if chosen == "every" and self._repeated["at"] else {})
@@ -197,7 +197,7 @@ class _Given:
         return kind
 
     def _in_full(self, kind: type[Trigger], values: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """The same with times that are relative to now resolved, and the beginning of an interval by the calendar."""
+        """The same with times relative to now resolved, and with the beginning of an interval by the calendar."""
         tz = zone(values.get("tz") or defaults["tz"])
         if kind is At:
             instants = [read_human(text, now=self._now, tz=tz) for text in values["at"]]
@@ -215,7 +215,7 @@ def _of_kind(kind: type[Trigger], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_now(values: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """The values of an interval by the calendar, with the first day and the time of day where none is given.
+    """The values of an interval by the calendar, with the first day and the time of day added if not given.
 
     Without a time of day, the interval begins at `now`, to the second. With one, the first fire is the next such time.
     """
@@ -231,7 +231,7 @@ def from_now(values: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def refuse_others(chosen: Sequence[type[Trigger]], given: Mapping[str, Any]) -> None:
-    """TimerError for an option that the triggers of these kinds lack, as an interval lacks a time zone."""
+    """TimerError for an option that these kinds of triggers lack, as an interval has no time zone."""
     kinds = trigger_kinds()
     known = {option.name for kind in chosen for option in kind.options}
     for option in trigger_options(kinds):

@@ -1,6 +1,6 @@
 """scheduler timers: add, enable, disable, reset, edit, rm.
 
-The other subcommands stand in list.py, show.py, run.py, rename.py, apply.py, changes.py, backfill.py and transfer.py.
+The other subcommands are in list.py, show.py, run.py, rename.py, apply.py, changes.py, backfill.py and transfer.py.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ from .timer_options import (
 )
 from .transfer import export_timers, import_timers
 
-#: What other programs call a command.
+#: Other programs' words for commands.
 _OTHER_WORDS = {"remove": "rm", "delete": "rm", "del": "rm", "ls": "list", "create": "add", "pause": "disable"}
 _OTHER_WORDS |= {"resume": "enable", "trigger": "run", "update": "edit", "mv": "rename", "cp": "copy", "sync": "apply"}
 
 
 class _Commands(click.Group):
-    """The group; a command that there is not is answered with the one that was probably meant."""
+    """The group; an error about an unknown command gets a hint."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -87,7 +87,7 @@ command.add_command(export_timers)
 
 
 def warn_of_outdated_services(project: Project) -> None:
-    """Say that a service of this project does not know what this command has just loaded."""
+    """Warn that a service of this project has not loaded the sources that this command has just loaded."""
     for sentence in outdated_services(project):
         click.echo(f"Warning: {sentence}", err=True)
 
@@ -155,7 +155,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
 
 
 def _with_zone(schedule: str, entry: StoredTimer, project: Project, *, assumed: bool) -> str:
-    """A schedule, with whose zone it is in where none was given."""
+    """A schedule, with the origin of its zone if none was given."""
     zone = project.settings.default_zone
     shows = assumed and zone.whose and entry.timer.trigger.tz is not None
     return schedule.replace(f"({zone.name})", f"({zone})") if shows else schedule
@@ -179,12 +179,12 @@ def _print_enabled(entry: StoredTimer, project: Project, *, daemon_runs: bool) -
 
 
 def _enable_command(timer: Timer, project: Project) -> str:
-    """The command that enables a timer, with the options by which this command names its store and environment."""
+    """The command that enables a timer, with this command's options for store and environment."""
     options = []
     for option, value in (("store", project.settings.store), ("environment", timer.environment)):
         if project.settings.origin(option).startswith("the option"):
             options += ["--store" if option == "store" else "--env", value]
-    # A name may look like an option.
+    # The name may look like an option.
     named = (*options, "--", timer.name) if timer.name.startswith("-") else (timer.name, *options)
     return display.command("timers", "enable", *named)
 
@@ -292,7 +292,7 @@ def edit_timer(
 
 
 def _next_fire(entry: StoredTimer, project: Project) -> str:
-    """The next fire time of a timer, empty where it is disabled."""
+    """The next fire time of a timer; empty if it is disabled."""
     tz = display.zone_of(entry.timer, project.settings.tz)
     return f"; fires next at {display.instant(entry.next_fire, tz)}" if entry.timer.enabled else ""
 

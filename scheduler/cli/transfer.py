@@ -1,4 +1,4 @@
-"""scheduler timers import and export: many timers at once, all or none."""
+"""scheduler timers import and export: lists of timers, all or none."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def read_text(file: str) -> str:
 def function_problems(
     project: Project, lines: Sequence[Listed], target: str | None, stage_source: str | None
 ) -> list[FileProblem]:
-    """The lines whose functions, each in its own environment, are missing or do not take the line's parameters."""
+    """The lines whose function is missing in its environment, or does not accept the line's parameters."""
     of_stage: list[Listed] = []
     others: list[Listed] = []
     for listed in lines:
@@ -126,7 +126,7 @@ def _load_functions(project: Project, target: str | None) -> ProjectFunctions | 
 
 
 def _stored_timers(project: Project) -> list[StoredTimer]:
-    """The timers of the store; none where there is no store yet."""
+    """The timers of the store; empty if there is no store yet."""
     if project.store_file is not None and not project.store_file.exists():
         return []
     with project.open_store() as store:
@@ -134,7 +134,7 @@ def _stored_timers(project: Project) -> list[StoredTimer]:
 
 
 def _duplicates(stored: Sequence[StoredTimer], lines: Sequence[Listed]) -> list[FileProblem]:
-    """The lines whose names are in the store; one that is added at the same time fails in the transaction."""
+    """The lines whose names are in the store; a timer that is added concurrently fails in the transaction."""
     taken = {(entry.timer.environment, entry.timer.name) for entry in stored}
     return [
         FileProblem(listed.line, "name", str(DuplicateTimerError(listed.key[1], listed.key[0])))
@@ -144,7 +144,7 @@ def _duplicates(stored: Sequence[StoredTimer], lines: Sequence[Listed]) -> list[
 
 
 def _over_quota(stored: Sequence[StoredTimer], lines: Sequence[Listed], quota: int) -> list[FileProblem]:
-    """For each environment that would exceed its quota, the first line that does."""
+    """The first line that exceeds the quota, for each environment."""
     if not quota:
         return []
     problems = []
@@ -162,7 +162,7 @@ def _over_quota(stored: Sequence[StoredTimer], lines: Sequence[Listed], quota: i
 
 
 def hint(problems: Sequence[FileProblem], lines: Sequence[Listed], stage_source: str | None) -> str:
-    """How to import the list although functions are missing."""
+    """The options with which to import the list although functions are missing."""
     failed = {problem.line for problem in problems if problem.column in ("function", "params")}
     environments = {listed.values.get("environment") for listed in lines if listed.line in failed}
     ways = ["use --no-check to add them anyway"]
@@ -194,7 +194,7 @@ def _print_added(project: Project, timers: Sequence[Timer], *, dry_run: bool, as
 
 
 def _print_zones(lines: Sequence[Listed]) -> None:
-    """Say on stderr in which zones the timers are whose lines name none."""
+    """Report on stderr the zones of the timers whose lines name none."""
     assumed = Counter(
         listed.timer.trigger.tz
         for listed in lines
@@ -210,7 +210,7 @@ def _print_zones(lines: Sequence[Listed]) -> None:
 @store_option
 @json_option
 def export_timers(environment: str | None, tag: str | None, store: str | None, as_json: bool) -> None:
-    """Print all timers as a list that `timers import` reads: CSV, or JSON under --json."""
+    """Print all timers as a list that `timers import` reads: CSV, or JSON with --json."""
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         stored = TimerTable(opened).list(Environment(environment) if environment else None, tag=tag)

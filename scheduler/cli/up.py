@@ -40,7 +40,7 @@ from .options import executor_options, json_option, max_timers_option, served_en
 @click.option("--stage-source", metavar="DIR", help="Folder of the preview's sources (default: this folder).")
 @click.option("--reload", is_flag=True, help="Serve changed sources as soon as they are saved.")
 @click.option("--web-processes", type=int, metavar="N", help="Processes that answer HTTP (default 1).")
-@click.option("--one-process", is_flag=True, help="Answer HTTP and fire timers in one process, where memory is short.")
+@click.option("--one-process", is_flag=True, help="Answer HTTP and fire timers in one process, to save memory.")
 @store_option
 @json_option
 @nonblocking_stdio()

@@ -18,7 +18,9 @@ from .options import json_option, served_environment_option, store_option
 
 @click.command("worker")
 @click.argument("target", required=False, metavar="[CLOUD.PY|MODULE:ENGINE]")
-@click.option("-c", "--concurrency", "workers", type=int, metavar="N", help="Functions that run at a time (default 2).")
+@click.option(
+    "-c", "--concurrency", "workers", type=int, metavar="N", help="Most functions that run at a time (default 2)."
+)
 @click.option("--broker", metavar="URL", help="Broker: pgmq:// (the store itself, the default), amqp://… or redis://….")
 @click.option("--name", "node", metavar="NAME", help="Name of the worker (default: from that of the host).")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Lowest level that is logged (default info).")

@@ -1,4 +1,4 @@
-"""Addresses of databases, brokers and engines as messages show them: without what nobody else may read."""
+"""Addresses of databases, brokers and engines as messages show them: without passwords and tokens."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from urllib.parse import unquote
 
 HIDDEN = "***"
-#: In these addresses a token may stand in the place of the user.
+#: In these addresses the user may be a token.
 _TAKE_TOKENS = ("http", "https")
 #: Parameters of an address that are secrets, and those of libpq's `key=value` form.
 _SECRET = re.compile(r"([?&;\s][^=&;\s]*(?:pass|pwd|secret|token|credential|key)[^=&;\s]*=)[^&;\s]*", re.IGNORECASE)
 
 
 def without_password(address: str) -> str:
-    """An address without its password, whatever characters that has; a text that is no address is returned as it is.
+    """An address without its password, whatever characters that has; other text is returned unchanged.
 
     >>> without_password("postgresql://app:pass/word@db.example:5432/d?sslpassword=x")
     'postgresql://app:***@db.example:5432/d?sslpassword=***'
@@ -22,7 +22,7 @@ def without_password(address: str) -> str:
     if not separator:
         return address
     if rest.count("@") > 1:
-        # A password that is not encoded may hold any character, so it is not known where it ends.
+        # An unencoded password may contain any character, so its end is unknown.
         return f"{scheme}://{HIDDEN}"
     user_info, at, location = rest.rpartition("@")
     user, colon, _ = user_info.partition(":")
@@ -40,7 +40,7 @@ def _hidden(parameter: re.Match[str]) -> str:
 
 
 def hide_passwords(text: str, address: str) -> str:
-    """A message of another program without the address and the password that it may quote.
+    """A message of another program without the passwords of an address that it may quote.
 
     >>> hide_passwords('cannot connect to "redis://:s3cret@h"', "redis://:s3cret@h")
     'cannot connect to "redis://:***@h"'
@@ -52,7 +52,7 @@ def hide_passwords(text: str, address: str) -> str:
 
 
 def _secrets(address: str) -> set[str]:
-    """Every form in which an address holds a secret."""
+    """The secrets of an address, in every form."""
     scheme, _, rest = address.partition("://")
     user_info = rest.rpartition("@")[0]
     parameters = {match.group(0)[len(match.group(1)) :] for match in _SECRET.finditer(rest)}

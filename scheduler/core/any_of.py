@@ -19,7 +19,7 @@ MAX_TRIGGERS = 100
 
 @dataclass(frozen=True, slots=True)
 class United:
-    """Fire when any of several schedules does; an instant that they share once."""
+    """Fires when any of several schedules does; once at an instant that they share."""
 
     parts: tuple[FireTimes, ...]
 
@@ -49,7 +49,7 @@ def _read(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, init=False)
 class AnyOf(Trigger):
-    """Fire when any of up to 100 triggers does; an instant that several of them name is one fire time.
+    """Fires when any of up to 100 triggers does; an instant that several of them share is one fire time.
 
     >>> from datetime import UTC
     >>> from scheduler.timer import Cron, Every
@@ -94,12 +94,12 @@ class AnyOf(Trigger):
 
     @property
     def gap(self) -> timedelta | None:
-        """That of a trigger alone; of several it is not known."""
+        """The gap of a single trigger; None for several, because it is unknown."""
         return self.triggers[0].gap if len(self.triggers) == 1 else None
 
     @property
     def tz(self) -> str | None:
-        """The zone that all triggers have which have any."""
+        """The zone that all triggers with a zone share; else None."""
         zones = {trigger.tz for trigger in self.triggers} - {None}
         return zones.pop() if len(zones) == 1 else None
 
@@ -139,7 +139,7 @@ def _flat(triggers: Sequence[Trigger]) -> Iterator[Trigger]:
 
 
 def _of_options(values: Any) -> Trigger:
-    """The trigger of its options, by name of the option; one that is a Trigger already is returned unchanged."""
+    """The trigger with these option values; a Trigger is returned unchanged."""
     if isinstance(values, Trigger):
         return values
     kinds = trigger_kinds()

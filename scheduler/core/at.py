@@ -19,7 +19,7 @@ MAX_INSTANTS = 1_000
 
 
 def read_instants(value: Any) -> Any:
-    """The instants of a list, or of a text in which commas separate them."""
+    """The instants of a list, or of a comma-separated text."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
@@ -31,7 +31,7 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 
 
-#: The instants of At, and the time of day of an interval that the calendar counts.
+#: The instants of At, and the time of day of an interval by the calendar.
 AT = TriggerOption(
     name="at",
     flag="--at",
@@ -49,9 +49,9 @@ AT = TriggerOption(
 
 @dataclass(frozen=True, slots=True, init=False)
 class At(Trigger):
-    """Fire once at each of up to 1,000 instants: datetimes, or texts in ISO 8601.
+    """Fires once at each of up to 1,000 instants: datetimes, or texts in ISO 8601.
 
-    One without an offset is a wall time of the zone `tz`, which is that of this machine unless it is given (see Cron).
+    An instant without an offset is a wall time of the zone `tz`, by default that of this machine (see Cron).
 
     >>> from datetime import UTC
     >>> eve = At("2026-12-24 18:00", tz="Asia/Shanghai")

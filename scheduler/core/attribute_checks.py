@@ -1,4 +1,4 @@
-"""What each attribute of a timer may be: functions that return the normalised value, or raise TimerError."""
+"""The checks of a timer's attributes: functions that return the normalised value, or raise TimerError."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_tags(tags: object) -> tuple[str, ...]:
     given = sorted({_check_tag(tag) for tag in tags})
     if len(given) > MAX_TAGS:
         raise TimerError(f"a timer has at most {MAX_TAGS} tags, got {len(given)}", field="tags")
-    # The same object where nothing changes, so that a timer is as it was given.
+    # Return the same object if nothing changes.
     return tags if tags == (checked := tuple(given)) and isinstance(tags, tuple) else checked
 
 
@@ -166,5 +166,5 @@ def check_threshold(threshold: int) -> int:
 
 
 def _plain(number: object) -> str:
-    """A number as it was given, 0 and not 0.0; anything else as it is in Python."""
+    """A number as the user wrote it, 0 and not 0.0; the repr of anything else."""
     return f"{number:g}" if isinstance(number, float) else repr(number)

@@ -1,8 +1,8 @@
-"""The attributes of a timer, each a row of one table: what it may be, where it is kept, and what it is called.
+"""The table of a timer's attributes: the check, the storage, and the names of each.
 
-From ATTRIBUTES follow the checks of Timer, the columns of the store and their values, the CSV and JSON lists, `timers
+ATTRIBUTES determines the checks of Timer, the columns of the store and their values, the CSV and JSON lists, `timers
 list --json`, the options of `timers add` and `timers edit`, and those of `@engine.timer`. A new attribute is a row
-here, a field of Timer, and a migration. The trigger is not among them: it has options of its own, see triggers.py.
+here, a field of Timer, and a migration. The trigger is not in the table: its kind defines its options (triggers.py).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Delivery(StrEnum):
     AT_LEAST_ONCE = "at_least_once"
 
 
-#: LeanCloud's own words for its environments, beside ours.
+#: Our words for the environments, and LeanCloud's.
 ENVIRONMENTS = {
     "production": Environment.PRODUCTION,
     "prod": Environment.PRODUCTION,
@@ -63,7 +63,7 @@ ENVIRONMENTS = {
     "0": Environment.STAGE,
     "预备环境": Environment.STAGE,
 }
-#: Those of them that stand in LeanCloud's console: a list that has them comes from there.
+#: The words of LeanCloud's console: a list that contains them comes from there.
 CONSOLE_WORDS = frozenset({"生产环境", "预备环境"})
 
 
@@ -86,7 +86,7 @@ def _lower(value: bool) -> str:
 
 
 def as_kept(value: Any) -> Any:
-    """The value of an attribute, where it has the same form everywhere."""
+    """The value itself, for attributes that have the same form everywhere."""
     return value
 
 
@@ -94,10 +94,10 @@ def as_kept(value: Any) -> Any:
 class Attribute(Option):
     """An attribute of a timer.
 
-    `check` returns a value as the timer keeps it. The store has a column of the attribute's name and of the type `sql`;
-    `to_store` and `from_store` turn a value into what stands there, and back, `to_json` into what JSON shows. One that
-    `is_secret` may be long or confidential, so messages name it without its value. One that `is_rule` decides which
-    fire times there are, or which of them run. One that `is_optional` may be None.
+    `check` normalises a value. The store has a column with the attribute's name and the type `sql`; `to_store` and
+    `from_store` convert a value to that column and back, `to_json` to JSON. A value that `is_secret` may be long or
+    confidential, so messages do not show it. An attribute that `is_rule` decides which fire times there are, or which
+    of them run. One that `is_optional` may be None.
     """
 
     check: Callable[[Any], Any]
@@ -111,7 +111,7 @@ class Attribute(Option):
 
 
 def _policy(name: str, choices: type[StrEnum], help: str, *, is_rule: bool = True) -> Attribute:
-    """The row of an attribute that is one of a few words."""
+    """The row of an attribute whose value is one of `choices`."""
     return Attribute(
         name=name,
         check=partial(check_choice, name, _by_word(choices)),
@@ -134,7 +134,7 @@ def _bound(name: str, help: str) -> Attribute:
         from_store=instant_or_none,
         to_json=_iso,
         flag=f"--{name.replace('_', '-')}",
-        # A command line has no other word for None.
+        # On a command line, the empty text means None.
         read=_read_bound,
         cell=lambda instant: _iso(instant) or "",
         metavar="TIME",
@@ -152,9 +152,9 @@ def _iso(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat()
 
 
-#: In the order in which the command line offers them; lists and JSON keep the order of version 0.1.0 and go on with it.
+#: In the order of the command line's help; lists and JSON begin with the columns of version 0.1.0 in its order.
 ATTRIBUTES: tuple[Attribute, ...] = (
-    # The name is an argument of every command, the environment its --env, and `enabled` the --enable of `timers add`.
+    # Commands take the name as an argument, the environment as --env, and `enabled` as --enable of `timers add`.
     Attribute(name="name", check=partial(check_name, "name")),
     Attribute(
         name="environment",
@@ -234,7 +234,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         check=check_threshold,
         sql=int,
         column="breaker",
-        # `timers list --json` has it in the object of the breaker.
+        # In `timers list --json`, it is part of the breaker's object.
         key=None,
         flag="--breaker",
         read=whole,

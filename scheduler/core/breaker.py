@@ -10,7 +10,7 @@
     half-open  fire                           half-open    short-circuited
     half-open  good                           closed       everything reset
     half-open  failure                        open         openings + 1, a longer cool-down begins
-    half-open  lost (the daemon died)         open         the next fire is the probe; likewise of a cancelled probe
+    half-open  lost (the daemon died)         open         the next fire is the probe; the same after a cancelled one
 
 A fire time whose failed run is tried again counts once, when its last attempt has failed; backfilled runs do not count.
 Cool-down: 60 s × 2^(openings − 1), at most 900 s, counted from the scheduled fire time of the failed run, so that a
@@ -33,18 +33,18 @@ class BreakerState(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the end of a run means for its breaker."""
+    """The effect of a run's ending on the breaker."""
 
     GOOD = "good"
     FAILURE = "failure"
-    #: The function answered in time, with an error for its caller: neither a success nor a failure.
+    #: The function answered in time with an error for its caller, which is neither a success nor a failure.
     NEUTRAL = "neutral"
     #: The outcome is unknown: the daemon died, the run never began, or it was cancelled.
     LOST = "lost"
 
 
 class Admission(StrEnum):
-    """What the breaker decides about a fire time."""
+    """The decision of the breaker about a fire time."""
 
     PASS = "pass"
     PROBE = "probe"
@@ -61,7 +61,7 @@ class BreakerPolicy:
 
     def cool_down_after(self, openings: int) -> timedelta:
         """How long the breaker stays open after its `openings`-th opening in a row."""
-        # The exponent is bounded, so that a million openings do not compute a number of a million bits.
+        # The exponent is bounded, so that a million openings do not make a number of a million bits.
         factor: int = 2 ** min(openings - 1, 30)
         return min(self.cool_down * factor, self.max_cool_down)
 
@@ -108,7 +108,7 @@ def after(
         case BreakerState.HALF_OPEN, Verdict.FAILURE:
             return _open(replace(breaker, last_error=error), fire_time, policy)
         case BreakerState.HALF_OPEN, Verdict.NEUTRAL:
-            # The probe is there to find out whether the function answers, and it did.
+            # The probe tests whether the function answers, and it did.
             return CLOSED
         case BreakerState.HALF_OPEN, Verdict.LOST:
             return lose_probe(breaker, fire_time)

@@ -1,7 +1,7 @@
-"""Calendrical, the trigger that counts days, weeks, months or years by the calendar: every 2 weeks on Tuesday at 9.
+"""Calendrical, the trigger with an interval of days, weeks, months or years by the calendar. Pure.
 
-Its days are those of an expression `every day at that time` from which all days between are taken out, so the
-calculator answers for it as for any expression, clock changes included.
+It is compiled to an expression for every day at that time, without the days between, so the calculator computes its
+fire times as for any expression, including clock changes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .zones import named
 _FIRST, _LAST = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
 _DAYS = (_LAST - _FIRST).days + 1
 _MONTHS = (LAST_YEAR - FIRST_YEAR + 1) * 12
-#: The most of each unit: later, there is no second fire time.
+#: The most of each unit; a longer interval has no second fire time.
 _MOST = {"years": _MONTHS // 12, "months": _MONTHS, "weeks": _DAYS // 7, "days": _DAYS}
 _WEEK = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MICROSECOND = timedelta(microseconds=1)
@@ -55,10 +55,10 @@ START = TriggerOption(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendrical(Trigger):
-    """Fire every so many years, months, weeks or days by the calendar, at a wall time of a zone.
+    """Fires at an interval of years, months, weeks or days by the calendar, at a wall time of a zone.
 
     The first fire is on the day `start`, 1970-01-01 by default, the last one in 2099. Years and months go together, and
-    so do weeks and days. A month without the day of `start`, such as the 31st, is passed over (RFC 5545, 3.3.10). Clock
+    so do weeks and days. A month without the day of `start`, such as the 31st, is skipped (RFC 5545, 3.3.10). Clock
     changes are handled as for a Cron of a fixed time, by the policy `dst`.
 
     >>> from datetime import UTC
@@ -136,7 +136,7 @@ class Calendrical(Trigger):
 
     @property
     def compiled(self) -> CronExpression:
-        """The expression of its fire times, as a value of the calculator."""
+        """The expression that computes its fire times."""
         return _expression(
             self.at, self.start, self.years * 12 + self.months, self.weeks * 7 + self.days, self.tz, self.dst
         )
@@ -184,7 +184,7 @@ class Calendrical(Trigger):
 
 
 def read_time(value: Any) -> time:
-    """A time of day in whole seconds, or the one of a text, which may be in a list of one; TimerError for others."""
+    """A time of day in whole seconds, parsed from a text or a list of one; TimerError for other values."""
     alone = value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
     try:
         found = alone if isinstance(alone, time) else time.fromisoformat(_padded(alone.strip()))
@@ -215,7 +215,7 @@ def _read_date(value: Any) -> date:
 
 
 def first_on(day: str, start: date, interval: CalendarInterval) -> date:
-    """The first date from `start` on that is this day of the week, or this day of the month."""
+    """The first date from `start` on with this day of the week, or of the month."""
     by_months = bool(interval.years or interval.months)
     if by_months and day.isascii() and day.isdigit() and 1 <= int(day) <= 31:
         while start.day != int(day) and start < _LAST:
@@ -234,11 +234,11 @@ _LONG_WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"
 
 
 class _DaysBetween:
-    """The days of the calendar that are none of the trigger, as a layer of an expression takes them out."""
+    """The days between those of the trigger, as a layer that an expression excludes."""
 
     __slots__ = ("_key", "_month_days")
 
-    #: What descriptions call it.
+    #: Its name in descriptions.
     name = None
 
     def __init__(self, start: date, months: int, days: int) -> None:
@@ -265,7 +265,7 @@ class _DaysBetween:
 
 
 def _days_by_months(start: date, months: int) -> list[int]:
-    """The days of every so many months, in order, without the months that lack the day."""
+    """The days at an interval of months, in order, without months that lack the day."""
     days = []
     for number in range((start.year - FIRST_YEAR) * 12 + start.month - 1, _MONTHS, months):
         try:

@@ -1,4 +1,4 @@
-"""How much time a call has: limits and deadlines as plain numbers.
+"""Limits and deadlines of calls, as plain numbers.
 
 Lives here: the two limits of the protocol and the rule for nested calls. Never here: a clock; `now` is an argument,
 in monotonic seconds, so that a jump of the system clock changes no limit.

@@ -1,4 +1,4 @@
-"""Which timers fire in a span of time, and when; nothing runs. Pure."""
+"""forecast: the fire times of several timers in a span of time; nothing runs. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Firing(NamedTuple):
 def forecast(timers: Sequence[Timer], start: datetime, end: datetime) -> Iterator[Firing]:
     """The fire times in [start, end), oldest first; those of one instant in the order of the timers.
 
-    Each is computed when the iterator is advanced, so a span may hold any number of them.
+    They are computed one by one as the iterator advances, so a span may contain any number of them.
 
     >>> from datetime import UTC
     >>> from scheduler.timer import Cron

@@ -1,6 +1,6 @@
-"""Instants as people write them: in 20 minutes, tomorrow 9:00, next monday 18:30, 24 Dec 2026 18:00. Pure.
+"""Parses instants as people write them: in 20 minutes, tomorrow 9:00, next monday 18:30, 24 Dec 2026 18:00. Pure.
 
-What is relative is read here, what is absolute by dateutil's parser.
+This module parses relative instants, dateutil the absolute ones.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _EXAMPLES = "write it as in '2026-12-24 18:00', 'in 20 minutes' or 'next monday 
 
 
 def read_human(text: str, *, now: datetime, tz: tzinfo) -> datetime:
-    """The instant in UTC that a text names, a wall time of the zone unless it has an offset; TimerError for none.
+    """The instant in UTC of a text, a wall time of the zone unless it has an offset; TimerError if it is not one.
 
-    A time of day alone, a day of the week and a date without its year are the next ones.
+    A time of day alone, a day of the week and a date without a year mean the next one.
 
     >>> from zoneinfo import ZoneInfo
     >>> now = datetime(2026, 12, 1, 10, tzinfo=UTC)  # a Tuesday
@@ -46,7 +46,7 @@ def read_human(text: str, *, now: datetime, tz: tzinfo) -> datetime:
 
 
 def _delayed(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:
-    """`in 20 minutes` from now; days, weeks, months and years are counted by the calendar."""
+    """A delay from now, as in `in 20 minutes`; days, weeks, months and years are counted by the calendar."""
     if not said.lower().startswith("in "):
         return None
     try:
@@ -62,7 +62,7 @@ def _delayed(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime |
 
 
 def _of_day(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:
-    """A time of day, alone or of a day that is named in words; None for another text."""
+    """A time of day, alone or with a day in words; None for other text."""
     if relative := _RELATIVE_DAY.match(said):
         first, step = wall.date() + timedelta(days=relative[1].lower() == "tomorrow"), 0
     elif named := _DAY_NAME.match(said):
@@ -106,7 +106,7 @@ def _time_of_day(text: str) -> time | None:
 
 
 def _absolute(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime:
-    """A date with or without a time of day, by ISO 8601 or else by dateutil's parser."""
+    """A date with or without a time of day, in ISO 8601 or another format of dateutil's parser."""
     try:
         return _utc(datetime.fromisoformat(said), tz)
     except ValueError:
@@ -115,7 +115,7 @@ def _absolute(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime:
     read = _parsed(said, midnight)
     if read != _parsed(said, midnight, day_first=True):
         raise TimerError(f"{said!r} may be a day and a month, or a month and a day; write 2026-12-24", field="at")
-    # What a text lacks is taken from the default: another default shows what it lacks.
+    # The parser takes missing parts from the default, so a second default shows which parts are missing.
     other = _parsed(said, datetime(wall.year - 4, wall.month % 12 + 1, wall.day % 28 + 1))
     if (read.month, read.day) != (other.month, other.day):
         raise TimerError(f"{said!r} has no day; {_EXAMPLES}", field="at")
@@ -134,7 +134,7 @@ def _parsed(said: str, default: datetime, *, day_first: bool = False) -> datetim
 
 
 def _refuse_zone(name: str | None, offset: int | None) -> tzinfo | None:
-    """The zone of an offset; a name such as CST is that of several zones."""
+    """Refuse names of zones such as CST, which may be one of several; only offsets are accepted."""
     if name is None and offset is None:
         return None
     if name is None or name in ("UTC", "Z", "GMT"):

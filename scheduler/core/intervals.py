@@ -1,4 +1,4 @@
-"""Intervals as users write them: 60, 90s, 5m, 1h 30m, 2 weeks. Pure.
+"""Parses intervals as users write them: 60, 90s, 5m, 1h 30m, 2 weeks. Pure.
 
 An interval of seconds, minutes, hours or days is a number of seconds. One of days, weeks, months or years may also be
 counted by the calendar, where a day has 23 to 25 hours.
@@ -27,7 +27,7 @@ EXPECTED = "expected an interval as in 60, 90s, 5m, 2h, 1d or '2 weeks'"
 
 
 class CalendarInterval(NamedTuple):
-    """An interval that is counted by the calendar."""
+    """An interval by the calendar."""
 
     years: int = 0
     months: int = 0
@@ -40,7 +40,7 @@ class CalendarInterval(NamedTuple):
 
 
 def read_interval(value: Any) -> int | str:
-    """An interval in seconds, or as a text where the calendar may count it; ValueError for anything else.
+    """An interval in seconds, or a text if the calendar may count it; ValueError for anything else.
 
     >>> read_interval("60"), read_interval("1h 30m"), read_interval("2w"), read_interval("1d")
     (60, 5400, '2 weeks', '1 day')
@@ -61,7 +61,7 @@ def read_interval(value: Any) -> int | str:
 
 
 def seconds_of(interval: Any) -> Any:
-    """The seconds of what `read_interval` returns; any value that is no text is returned unchanged."""
+    """The seconds of a result of `read_interval`; a value that is not a text is returned unchanged."""
     if not isinstance(interval, str):
         return interval
     read = read_interval(interval)
@@ -75,7 +75,7 @@ def seconds_of(interval: Any) -> Any:
 
 
 def calendar_interval(interval: Any) -> CalendarInterval | None:
-    """An interval as the calendar counts it, None where it does not."""
+    """The interval by the calendar; None if it is not one."""
     if not isinstance(interval, str):
         return None
     parts = _parts(interval)
@@ -85,7 +85,7 @@ def calendar_interval(interval: Any) -> CalendarInterval | None:
 
 
 def _parts(text: str) -> dict[str, int] | None:
-    """The number of each unit in a text, None where it is no interval."""
+    """The number of each unit in a text; None if it is not an interval."""
     parts: dict[str, int] = {}
     at = 0
     while at < len(text):

@@ -11,7 +11,7 @@ from .triggers import FireTimes, Trigger
 
 @dataclass(frozen=True, slots=True)
 class Shifted:
-    """Fire when a trigger does, always the same time later; a timer's jitter, and no kind of trigger.
+    """Fires a fixed time after a trigger, for a timer with jitter; not a kind of trigger.
 
     >>> from datetime import UTC
     >>> from scheduler.core.triggers import Cron
@@ -52,5 +52,5 @@ def offset_s(environment: str, name: str, jitter_s: int) -> int:
 
 
 def shifted(trigger: Trigger, seconds: int) -> FireTimes:
-    """A schedule that fires so many seconds after a trigger; the trigger itself where that is 0."""
+    """A schedule that fires `seconds` after a trigger; the trigger itself if that is 0."""
     return Shifted(trigger, timedelta(seconds=seconds)) if seconds else trigger

@@ -1,4 +1,4 @@
-"""Which kinds of triggers there are: those that are built in, and those that installed packages add.
+"""The registry of trigger kinds: the built-in ones, and those of installed packages.
 
 trigger_kinds.py enters the built-in ones.
 
@@ -7,7 +7,7 @@ A package adds a kind with an entry point of the group `scheduler.triggers`, who
     [project.entry-points."scheduler.triggers"]
     moon = "lunar.triggers:Moon"
 
-Packages are searched when a kind is asked for that is not built in, and once in a process.
+Packages are searched once in a process, when a kind is needed that is not built in.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from .attributes import ATTRIBUTES
 from .triggers import Trigger, TriggerOption
 
 GROUP = "scheduler.triggers"
-#: The kinds that are built in, by the word for them in the store; in this order they are offered.
+#: The built-in kinds, by their word in the store, in the order of the help.
 TRIGGERS: dict[str, type[Trigger]] = {}
 
 
 class _Plugins(NamedTuple):
-    """What packages add: the kinds that could be loaded, and why the others could not."""
+    """The kinds of packages: those that could be loaded, and why others could not."""
 
     kinds: Mapping[str, type[Trigger]]
     faults: Mapping[str, str]
 
 
 def trigger_kind(word: str) -> type[Trigger]:
-    """The kind of that word; TimerError where no installed package has it, or the one that does cannot be loaded."""
+    """The kind of that word; TimerError if no installed package has it, or its package cannot be loaded."""
     known = TRIGGERS.get(word) or plugins().kinds.get(word)
     if known is not None:
         return known
@@ -42,12 +42,12 @@ def trigger_kind(word: str) -> type[Trigger]:
 
 
 def trigger_kinds() -> list[type[Trigger]]:
-    """Every kind that is at hand, the built-in ones first."""
+    """All available kinds, the built-in ones first."""
     return [*TRIGGERS.values(), *plugins().kinds.values()]
 
 
 def trigger_options(kinds: Sequence[type[Trigger]]) -> list[TriggerOption]:
-    """The options of these kinds, each name once: first those that choose a kind, then the others."""
+    """The options of these kinds, each name once: first those that select a kind, then the others."""
     named: dict[str, TriggerOption] = {}
     for option in _all_options(kinds):
         named.setdefault(option.name, option)
@@ -55,7 +55,7 @@ def trigger_options(kinds: Sequence[type[Trigger]]) -> list[TriggerOption]:
 
 
 def trigger_columns(kinds: Sequence[type[Trigger]]) -> list[TriggerOption]:
-    """The same, each column once: an interval has one for seconds, and one for what the calendar counts."""
+    """The same, each column once: an interval has one column for seconds, and one for units of the calendar."""
     named: dict[str, TriggerOption] = {}
     for option in _all_options(kinds):
         named.setdefault(option.column, option)
@@ -68,18 +68,18 @@ def _all_options(kinds: Sequence[type[Trigger]]) -> list[TriggerOption]:
 
 
 def choices(kinds: Sequence[type[Trigger]]) -> list[TriggerOption]:
-    """The options that choose these kinds, each name once."""
+    """The options that select these kinds, each name once."""
     return list({kind.options[0].name: kind.options[0] for kind in reversed(kinds)}.values())[::-1]
 
 
 def chosen_kind(values: Mapping[str, Any], kinds: Sequence[type[Trigger]]) -> type[Trigger] | None:
-    """The kind that option values choose, by name of the option; None unless that is one kind."""
+    """The kind that option values select; None unless it is exactly one."""
     chosen = [kind for kind in kinds if kind.is_chosen(values)]
     return chosen[0] if len(chosen) == 1 else None
 
 
 def listed(words: Sequence[str], conjunction: str) -> str:
-    """Words as a text lists them.
+    """Words as a list in a sentence.
 
     >>> listed(["--cron", "--every"], "and"), listed(["a", "b", "c"], "or")
     ('--cron and --every', 'a, b or c')
@@ -89,13 +89,13 @@ def listed(words: Sequence[str], conjunction: str) -> str:
 
 
 def plugin_faults() -> list[str]:
-    """What is wrong with the packages whose kinds could not be loaded."""
+    """The errors of packages whose kinds could not be loaded."""
     return list(plugins().faults.values())
 
 
 @cache
 def plugins() -> _Plugins:
-    """The kinds that packages add; `plugins.cache_clear()` has them searched again."""
+    """The kinds of packages; after `plugins.cache_clear()`, packages are searched again."""
     from importlib.metadata import entry_points  # slow to import, and few programs need it
 
     kinds: dict[str, type[Trigger]] = {}
@@ -104,7 +104,7 @@ def plugins() -> _Plugins:
         package = entry.dist.name if entry.dist else "?"
         try:
             kinds[entry.name] = _checked(entry.name, entry.load(), [*TRIGGERS.values(), *kinds.values()])
-        except Exception as error:  # whatever importing the package raises
+        except Exception as error:  # importing the package may raise anything
             what = error if isinstance(error, TimerError) else f"{type(error).__name__}: {error}"
             faults[entry.name] = (
                 f"the trigger kind {entry.name!r} of the package {package} cannot be loaded from {entry.value}: {what}"
@@ -113,7 +113,7 @@ def plugins() -> _Plugins:
 
 
 def _checked(word: str, cls: Any, others: Sequence[type[Trigger]]) -> type[Trigger]:
-    """The class of an entry point; TimerError where it is not a trigger kind, or conflicts with another."""
+    """The class of an entry point; TimerError if it is not a trigger kind, or conflicts with another."""
     if not (isinstance(cls, type) and issubclass(cls, Trigger)):
         raise TimerError("it is not a subclass of scheduler.timer.Trigger")
     if getattr(cls, "kind", None) != word:

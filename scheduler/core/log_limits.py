@@ -1,4 +1,4 @@
-"""Limits of what a run prints: it is cut into lines of 4,096 characters, of which 600 a minute are kept. Pure."""
+"""Limits of printed lines: at most 4,096 characters a line, and 600 lines a minute for each run. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_LINES_A_MINUTE = 600
 
 
 def dropped_text(count: int) -> str:
-    """The last line of a run of which lines were dropped."""
+    """The last line of a run whose output exceeded the limit."""
     return f"… {count} more lines were dropped: a run may print {MAX_LINES_A_MINUTE} a minute"
 
 
@@ -40,15 +40,15 @@ class LineLimit:
         return False
 
 
-#: Of the lines that all calls together may print in a minute, so many are kept for functions that print little: these
-#: may print so many lines each, when one that prints much has used up all else.
+#: Of the lines a minute that all calls share, RESERVED_LINES are reserved: each function may print FIRST_LINES of them
+#: after others have used up the rest.
 RESERVED_LINES, FIRST_LINES = 100, 20
-#: So many functions are told apart in a minute.
+#: The most functions that are counted separately in a minute.
 _MOST_FUNCTIONS = 1_000
 
 
 class SharedLineLimit:
-    """The rate limit of the lines of all calls, which no function can use up alone; what is dropped is counted."""
+    """The rate limit of the lines of all calls, which no function can use up alone; counts dropped lines."""
 
     __slots__ = ("_by_function", "_count", "_dropped", "_window")
 
@@ -84,7 +84,7 @@ class SharedLineLimit:
             self._dropped[function] = self._dropped.get(function, 0) + count
 
     def take_dropped(self) -> dict[str, int]:
-        """How many lines of each function were dropped since the last call."""
+        """The number of dropped lines of each function since the last call."""
         taken, self._dropped = self._dropped, {}
         return taken
 
@@ -109,7 +109,7 @@ class LineCutter:
         """Read the next piece of the stream."""
         start = 0
         while (end := text.find("\n", start)) >= 0:
-            # Only what is kept is copied: a line may have a gigabyte.
+            # Copy only the part that is kept, because a line may have a gigabyte.
             self._emit(self._grown(text[start : min(end, start + MAX_LINE_LENGTH)]).rstrip("\r"))
             self._unfinished = ""
             start = end + 1

@@ -1,7 +1,7 @@
-"""Which of a timer's due fire times run, and which are only recorded. Pure.
+"""Misfire policies: which of a timer's due fire times run, and which are only recorded. Pure.
 
-A fire time is *missed* when it is later than the grace: the daemon was down or too busy. Missed fire times go by the
-timer's misfire policy; fire times within the grace always run.
+A fire time is *missed* when it is later than the grace: the daemon was down or too busy. The timer's misfire policy
+decides about missed fire times; fire times within the grace always run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def runs_late(policy: MisfirePolicy) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Misfired:
-    """Missed fire times that do not run: the first, the last, and how many."""
+    """Missed fire times that do not run: the first, the last, and their number."""
 
     first: datetime
     last: datetime
@@ -42,7 +42,7 @@ class Misfired:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is due at one instant: the fire times that run, oldest first; what is misfired; the next fire time."""
+    """The due fire times at one instant: those that run, oldest first; the misfired ones; the next fire time."""
 
     fire_times: tuple[datetime, ...]
     misfired: Misfired | None

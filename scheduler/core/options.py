@@ -76,11 +76,10 @@ def json_value(value: Any) -> Any:
 class Option:
     """One part of a timer's definition.
 
-    `name` is its keyword in a program and in `@engine.timer`, `column` its column in CSV and JSON lists (where
-    `synonyms` are understood too), `key` its key in what `timers list --json` prints, `flag` its option on the command
-    line, besides one that is spelled as the name. An empty `column` or `key` stands for `name`; `key` or `flag` None
-    means that it is not given there as such.
-    `read` turns a cell or a JSON value into a value, `cell` a value into a cell.
+    `name` is its keyword in a program and in `@engine.timer`, `column` its column in CSV and JSON lists (which also
+    accept `synonyms`), `key` its key in `timers list --json`, `flag` its option on the command line, besides one that
+    is spelled as the name. An empty `column` or `key` means `name`; `key` or `flag` None means that it has none. `read`
+    converts a cell or a JSON value to a value, `cell` a value to a cell.
     """
 
     name: str
@@ -102,7 +101,7 @@ class Option:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a list and a declaration may call it: the name, the column, and the synonyms."""
+        """Its names in a list and in a declaration: the name, the column, and the synonyms."""
         return tuple(dict.fromkeys((self.name, self.column, *self.synonyms)))
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
-"""What one claim does to one timer: which fire times run, wait, or are only recorded. Pure.
+"""plan_claim: which due fire times of a timer run, wait, or are only recorded in one claim. Pure.
 
-The misfire policy is applied first, then the breaker, then the overlap policy. The breaker judges a fire time that
-waits when its turn comes.
+It applies the misfire policy first, then the breaker, then the overlap policy. For a fire time that waits, the breaker
+decides when it is about to begin.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class OverlapPolicy(StrEnum):
 class NewRun:
     """A run to enter, for one fire time or for `count` fire times with the same `outcome`.
 
-    `outcome` is None for a run that begins now, or waits for its turn where `waits`.
+    `outcome` is None for a run that begins now, or that waits if `waits`.
     """
 
     fire_time: datetime
@@ -55,7 +55,7 @@ def plan_claim(overlap: OverlapPolicy, breaker: Breaker, due: Due, *, open_runs:
     has_begun = False
     for fire_time in due.fire_times:
         if has_begun and overlap is not OverlapPolicy.ALLOW:
-            # These are due together only because the claim is late, not an overlap, so later ones wait.
+            # They are due together only because the claim is late, which is not an overlap, so later ones wait.
             runs.append(NewRun(fire_time, fire_time, waits=True))
             continue
         admitted, admission = admit(breaker, fire_time)

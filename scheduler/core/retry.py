@@ -1,7 +1,7 @@
-"""When a failed attempt is followed by another one. Pure.
+"""Retries: when a failed run is attempted again. Pure.
 
-Only scheduled runs whose breaker verdict is a failure are tried again, where their timer has `retries`: a time-out, an
-unexpected exception, an engine that cannot be reached. A LeanEngineError is an answer in time, and no failure.
+Only scheduled runs whose breaker verdict is a failure are tried again, if their timer has `retries`: a time-out, an
+unexpected exception, an unreachable engine. A LeanEngineError is an answer in time, not a failure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAX_PAUSE_S = 86_400.0
 
 
 def retry_at(timer: Timer, fire_time: datetime, attempt: int, ended_at: datetime) -> datetime | None:
-    """When a fire time that failed at its `attempt`-th attempt is tried again; None where that was the last one.
+    """When a fire time that failed at its `attempt`-th attempt is tried again; None if that was the last one.
 
     The pauses are `retry_backoff_s`, then twice as long, and so on. No attempt begins at or after the next fire time.
 

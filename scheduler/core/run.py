@@ -1,4 +1,4 @@
-"""Run, one attempt to run one fire time, and Outcome, how it ended. Values only."""
+"""Run, one attempt to run one fire time; Task, Ending and Outcome. Values only."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Run:
     outcome, `error` the particular error, `result` the beginning of what the function returned. A failed run that is
     tried again has `retry_at`, the instant at which the next attempt is due. That attempt is a run of its own with the
     same fire time and request id, and has the same instant as `due_at`. The outcome of a fire time is that of its last
-    attempt. `cancel_requested_at` is when somebody asked that it end at once.
+    attempt. `cancel_requested_at` is the instant of a request to end it at once.
     """
 
     id: int
@@ -77,7 +77,7 @@ class Run:
     lines_dropped: int = 0
     due_at: datetime | None = None
     retry_at: datetime | None = None
-    #: Whether a daemon has taken it; while it has no outcome, it is running or about to begin.
+    #: Whether a daemon has claimed it; without an outcome, it is running or about to begin.
     is_claimed: bool = False
     cancel_requested_at: datetime | None = None
     #: The parameters of a requested run that has its own, as JSON; None where those of its timer hold.
@@ -97,7 +97,7 @@ class Run:
 
 
 class Task(NamedTuple):
-    """What an executor needs to call a function for a run; `params` is a JSON object as text."""
+    """The values that an executor needs to run a function; `params` is a JSON object as text."""
 
     run_id: int
     timer_id: int | None
@@ -124,7 +124,7 @@ class Line:
 
 
 class Ending(NamedTuple):
-    """How a run ended in its executor, and what that means for its breaker."""
+    """The ending of a run in its executor, and its verdict for the breaker."""
 
     outcome: Outcome
     verdict: Verdict

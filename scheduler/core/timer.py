@@ -1,6 +1,6 @@
 """Timer, the named trigger of a function. A value only: no clock, no store.
 
-What each attribute may be stands in attributes.py, what yields the fire times in triggers.py.
+attributes.py has the checks of the attributes, triggers.py the fire times.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Timer:
     description: str = ""
     tags: tuple[str, ...] = ()
 
-    if TYPE_CHECKING:  # for type checkers: the texts that are checked and converted below, besides the enums
+    if TYPE_CHECKING:  # for type checkers: besides enums, the texts that are checked and converted below
 
         def __init__(
             self,
@@ -109,7 +109,7 @@ class Timer:
             self._check_window()
 
     def __setstate__(self, values: Sequence[Any]) -> None:
-        """Unpickle: a pickle of an earlier version lacks the attributes that were added since, at the end."""
+        """Unpickle: a pickle of an earlier version lacks the attributes that later versions added at the end."""
         for attribute, value in zip(fields(self), values, strict=False):
             object.__setattr__(self, attribute.name, value)
         for attribute in fields(self)[len(values) :]:
@@ -123,12 +123,12 @@ class Timer:
 
     @property
     def schedule(self) -> FireTimes:
-        """What yields the fire times: the trigger, shifted by the timer's jitter, in the timer's window."""
+        """The source of the fire times: the trigger, shifted by the timer's jitter, within the timer's window."""
         later_s = offset_s(self.environment, self.name, self.jitter_s)
         return windowed(shifted(self.trigger, later_s), self.starts_at, self.ends_at)
 
     def anchored(self, now: datetime) -> Timer:
-        """The timer as it begins at `now`, or with its window: a trigger with an anchor is counted from then on."""
+        """The timer with its anchor at `now`, or at the beginning of its window, if its trigger has an anchor."""
         trigger = self.trigger.anchored(now if self.starts_at is None else max(now, self.starts_at))
         return self if trigger is self.trigger else replace(self, trigger=trigger)
 
@@ -139,7 +139,7 @@ def check_new(timer: Timer) -> None:
         if name != name.strip():
             raise TimerError(f"{what} {name!r} has leading or trailing whitespace; use {name.strip()!r}", field=what)
     if not is_normalized("NFC", timer.name):
-        # Such as an é of two characters, which looks like the é of one.
+        # For example, an é of two characters, which looks like the é of one.
         raise TimerError(f"name {timer.name!a} is not in Unicode's form NFC; use {_nfc(timer.name)!a}", field="name")
 
 

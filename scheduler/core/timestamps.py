@@ -1,4 +1,4 @@
-"""Instants in their forms: integers, as the store and the workers have them; ISO 8601 text; wall times of a zone.
+"""Converts instants from and to integers, as the store and workers have them, ISO 8601 text, and wall times.
 
 The integers are microseconds since 1970 in UTC.
 """
@@ -37,7 +37,7 @@ def instant_or_none(stamp: int | None) -> datetime | None:
 
 
 def read_instant(value: Any) -> datetime | None:
-    """An instant in ISO 8601, aware where the text has an offset; None for an empty text. ValueError for no instant."""
+    """An instant in ISO 8601, aware if the text has an offset; None for an empty text, ValueError for other text."""
     if isinstance(value, datetime):
         return value
     if value == "":
@@ -49,7 +49,7 @@ def read_instant(value: Any) -> datetime | None:
 
 
 def check_instant(name: str, given: Any) -> datetime | None:
-    """An instant as it is, or the one of a text; TimerError for anything else, and outside 1970 to 2099."""
+    """An instant, or a text parsed to one; TimerError for anything else, and outside 1970 to 2099."""
     try:
         instant = None if given is None else read_instant(given)
     except ValueError as error:
@@ -62,7 +62,7 @@ def check_instant(name: str, given: Any) -> datetime | None:
 
 
 def in_utc(name: str, instant: datetime | None, tz: tzinfo | None) -> datetime | None:
-    """An instant in UTC; one without an offset is a wall time of the zone, and TimerError where there is no zone."""
+    """An instant in UTC; one without an offset is a wall time of the zone, or a TimerError without a zone."""
     if instant is None:
         return None
     if instant.tzinfo is None:

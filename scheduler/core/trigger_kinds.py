@@ -40,26 +40,26 @@ __all__ = [
     "trigger_options",
 ]
 
-#: The kinds that are built in; in this order they are offered.
+#: The built-in kinds, in the order of the help.
 BUILT_IN: tuple[type[Trigger], ...] = (Cron, Every, Calendrical, At, AnyOf)
 TRIGGERS.update({cls.kind: cls for cls in BUILT_IN})
 
 
 def read_trigger(kind: str, text: str) -> Trigger:
-    """A trigger from its kind and JSON, as the store has them; an UnreadableTrigger where that fails."""
+    """A trigger from its kind and JSON in the store; an UnreadableTrigger if that fails."""
     try:
         return trigger_kind(kind).from_json(json.loads(text))
     except TimerError as error:
         return UnreadableTrigger(kind, text, str(error))
-    except Exception as error:  # whatever a class of another package raises
+    except Exception as error:  # a class of another package may raise anything
         return UnreadableTrigger(kind, text, f"the trigger {text} cannot be read as {kind!r}: {error!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableTrigger(Trigger):
-    """A trigger of the store that this process cannot read: it is shown and kept as it is, and never fires.
+    """A trigger of the store that this process cannot read: shown and kept unchanged, never fires here.
 
-    Its package is not installed here, or is of another version; a daemon that can read it fires its timer.
+    Its package is not installed here, or has another version; a daemon that can read it fires its timer.
     """
 
     kind: ClassVar[str] = ""

@@ -1,7 +1,7 @@
-"""Triggers: what yields the fire times of a timer. Pure: an instant goes in, an instant comes out.
+"""Triggers: they compute the fire times of a timer. Pure: an instant goes in, an instant comes out.
 
-A kind of trigger is a class: how it fires, how it is written down, and the options that make one. The table of kinds
-stands in trigger_kinds.py.
+A kind of trigger is a class: its fire times, its stored form, and the options that define one. trigger_kinds.py has the
+table of kinds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class FireTimes(Protocol):
-    """What yields fire times: a trigger, or one that is shifted."""
+    """A source of fire times: a trigger, perhaps shifted or limited to a window."""
 
     def next_fire(self, after: datetime) -> datetime | None:
         """The first fire time strictly after an instant, or None."""
@@ -55,8 +55,8 @@ class FireTimes(Protocol):
 class TriggerOption(Option):
     """An option of a trigger.
 
-    `field` is the attribute of the trigger that it sets, `name` unless given. `noun` says in messages what is given
-    (an interval), `example` is a value of it as a user writes it. The command line takes one that `is_repeatable`
+    `field` is the attribute of the trigger that it sets, by default `name`. `noun` names the value in messages (an
+    interval), `example` is a value as a user writes it. The command line takes one that `is_repeatable`
     several times.
     """
 
@@ -71,7 +71,7 @@ class TriggerOption(Option):
 
 
 class Trigger(ABC):
-    """A kind of trigger: what a timer has as `trigger`.
+    """A kind of trigger, and the type of a timer's `trigger`.
 
     A subclass is a frozen dataclass. Its `kind` is the word for it in the store, its first option is the one that
     chooses it (`--cron`, `--at`), and the others may be shared with other kinds. What is said here of options and JSON
@@ -97,12 +97,12 @@ class Trigger(ABC):
 
     @property
     def gap(self) -> timedelta | None:
-        """The shortest time from one fire to the next, None where there are fewer than two or it is not known."""
+        """The shortest time from one fire to the next; None if there are fewer than two, or it is unknown."""
         return None
 
     @property
     def tz(self) -> str | None:
-        """The time zone in which its fire times are shown, None for that of the project."""
+        """The time zone in which to show its fire times; None for that of the project."""
         return None
 
     @property
@@ -111,7 +111,7 @@ class Trigger(ABC):
         return None
 
     def anchored(self, now: datetime) -> Self:  # noqa: ARG002
-        """The same trigger for a timer that begins at `now`; only one that is counted from an anchor is changed."""
+        """The trigger with its anchor at `now`; itself if it has none."""
         return self
 
     @classmethod
@@ -121,7 +121,7 @@ class Trigger(ABC):
 
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> Self:
-        """The trigger that option values make, by name of the option; the dataclass has the defaults."""
+        """The trigger with these option values, by name of the option; the dataclass has the defaults."""
         return cls(**{option.field: values[option.name] for option in cls.options if option.name in values})
 
     def option_values(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Trigger(ABC):
         return {option.name: getattr(self, option.field) for option in self.options}
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that it is, as a JSON object."""
+        """The trigger as a JSON object."""
         return {option.field: getattr(self, option.field) for option in self.options}
 
     @classmethod
@@ -138,11 +138,11 @@ class Trigger(ABC):
         return cls(**values)
 
     def stored(self) -> tuple[str, str]:
-        """Its kind, and its JSON as text: what the store keeps."""
+        """Its kind and its JSON as text, for the store."""
         return self.kind, _COMPACT.encode(self.as_json())
 
 
-#: Options that a trigger with a time zone has.
+#: The options of a trigger with a time zone.
 TZ = TriggerOption(
     name="tz",
     flag="--tz",
@@ -164,11 +164,11 @@ DST = TriggerOption(
 
 @dataclass(frozen=True, slots=True)
 class Cron(Trigger):
-    """Fire when a Quartz expression says so, in a time zone.
+    """Fires at the times of a Quartz expression, in a time zone.
 
-    Without `tz` it is the zone of this machine when the value is made: that of the variable TZ, else of /etc/localtime,
-    else UTC. Under LeanCloud's rules, which its environment variables or SCHEDULER_RULES=leancloud choose, it is
-    Asia/Shanghai.
+    `tz` defaults to the zone of this machine when the value is made: that of the variable TZ, else of /etc/localtime,
+    else UTC. Under LeanCloud's rules, which its environment variables or SCHEDULER_RULES=leancloud select, it defaults
+    to Asia/Shanghai.
 
     >>> from datetime import UTC
     >>> Cron("0 0 8 ? * MON", tz="Asia/Shanghai").next_fire(datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
@@ -220,7 +220,7 @@ class Cron(Trigger):
         return _parsed(self.expression, self.tz, self.dst).prev_fire(before)
 
     def count(self, start: datetime, end: datetime) -> int:
-        # The calculator counts what lies in (start, end].
+        # The calculator counts fire times in (start, end].
         return _parsed(self.expression, self.tz, self.dst).count(start - _MICROSECOND, end - _MICROSECOND)
 
     @property
@@ -264,7 +264,7 @@ def is_calendrical(values: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Every(Trigger):
-    """Fire every `seconds` seconds, counted from `anchor` (which is itself no fire time); 1 s to 366 days.
+    """Fires every `seconds` seconds, counted from `anchor` (which is not a fire time itself); 1 s to 366 days.
 
     >>> from datetime import UTC
     >>> Every(90, anchor=datetime(2026, 1, 1, tzinfo=UTC)).next_fire(datetime(2026, 1, 1, tzinfo=UTC)).isoformat()

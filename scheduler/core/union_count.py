@@ -1,7 +1,7 @@
-"""The number of instants at which any of several schedules fires. Pure.
+"""count_union: the number of instants at which any of several schedules fires. Pure.
 
-Schedules with few fire times are walked, and each instant is looked for in the others. Of those that have many, the
-seconds of a day of UTC are a set of bits each, so that uniting them costs the same however often they fire.
+For schedules with few fire times, it iterates over them and checks each instant in the others. For schedules with many,
+it unites sets of bits, one for each second of a day of UTC, at a cost that does not depend on how often they fire.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .triggers import Every, FireTimes
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = 86_400
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-#: Schedules that fire at most so often are walked, but for the one that fires most.
+#: The most fire times of a schedule that is iterated; the one with the most is not.
 _MOST_WALKED = 2_000
 
 
 def count_union(parts: Sequence[FireTimes], start: datetime, end: datetime) -> int:
-    """How many instants of [start, end) are fire times of any of these schedules."""
+    """The number of instants in [start, end) at which any of these schedules fires."""
     counts = sorted(((part.count(start, end), place) for place, part in enumerate(parts)))
     walked = [parts[place] for count, place in counts[:-1] if 0 < count <= _MOST_WALKED]
     dense = [parts[place] for count, place in counts[:-1] if count > _MOST_WALKED] + [parts[counts[-1][1]]]
@@ -46,7 +46,7 @@ def _fires_at(part: FireTimes, instant: datetime) -> bool:
 
 
 def _count_dense(parts: Sequence[FireTimes], start: datetime, end: datetime) -> int:
-    """The same for schedules that fire often. Those that fire at other microseconds share no instant."""
+    """The same for schedules with many fire times; those at different microseconds share no instant."""
     by_microsecond: dict[int, list[FireTimes]] = {}
     for part in parts:
         anchor = part.anchor
@@ -58,7 +58,7 @@ def _count_dense(parts: Sequence[FireTimes], start: datetime, end: datetime) -> 
 
 
 def _count_seconds(parts: Sequence[FireTimes], start: datetime, end: datetime, shift: int) -> int:
-    """The number of seconds in [start, end), each some microseconds before a fire time."""
+    """The number of seconds in [start, end) that are a fixed number of microseconds before a fire time."""
     first, last = (-(-stamp(bound) // 1_000_000) for bound in (start, end))
     if first >= last:
         return 0
@@ -73,7 +73,7 @@ def _count_seconds(parts: Sequence[FireTimes], start: datetime, end: datetime, s
 
 
 def _seconds_of_day(part: FireTimes, day: int, shift: int) -> int:
-    """The seconds of a day since 1970 that are so many microseconds before a fire time, as bits."""
+    """The seconds of a day since 1970 that are this many microseconds before a fire time, as bits."""
     if isinstance(part, Every):
         return _progression(part, day)
     compiled = getattr(part, "compiled", None)
@@ -102,7 +102,7 @@ def _seconds_of_expression(expression: Any, day: int) -> int:
 
 
 def _progression(every: Every, day: int) -> int:
-    """The bits of an interval: one, then doubled until the day is full."""
+    """The bits of an interval: the first one, doubled until the day is full."""
     first = stamp(every.anchor) // 1_000_000 + every.seconds - day * _DAY
     if first < 0:
         first %= every.seconds

@@ -1,4 +1,4 @@
-"""Windows: a schedule that is limited to [starts_at, ends_at), and the instants that bound it. Pure."""
+"""Windows: schedules that are limited to [starts_at, ends_at). Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Windowed:
-    """Fire when another schedule does, in [starts_at, ends_at) only; None on either side is no bound.
+    """Fires at the times of another schedule in [starts_at, ends_at); None means no bound on that side.
 
     >>> from datetime import UTC
     >>> from scheduler.core.triggers import Every
@@ -55,12 +55,12 @@ class Windowed:
 
 
 def windowed(schedule: FireTimes, starts_at: datetime | None, ends_at: datetime | None) -> FireTimes:
-    """A schedule that fires in [starts_at, ends_at) only; the same one where there is no bound."""
+    """A schedule limited to [starts_at, ends_at); the same one if there is no bound."""
     return schedule if starts_at is None and ends_at is None else Windowed(schedule, starts_at, ends_at)
 
 
 def check_window(starts_at: datetime | None, ends_at: datetime | None) -> None:
-    """TimerError for a window in which no instant lies."""
+    """TimerError for an empty window."""
     if starts_at is not None and ends_at is not None and not starts_at < ends_at:
         raise TimerError(
             f"the window from {_short(starts_at)} until {_short(ends_at)} is empty: it must end after it starts",

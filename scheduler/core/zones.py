@@ -1,4 +1,4 @@
-"""The names of time zones: every one that the calculator takes is a zone everywhere else, too."""
+"""The names of time zones: the calculator's, for every part of the service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import TimerError
 
 
 def zone(name: str) -> tzinfo:
-    """The zone of a name such as `Asia/Shanghai`, or of an offset such as `+08:00`; TimerError where it is unknown.
+    """The zone of a name such as `Asia/Shanghai`, or of an offset such as `+08:00`; TimerError if it is unknown.
 
     >>> zone("+08:00"), str(zone("Asia/Shanghai"))
     (datetime.timezone(datetime.timedelta(seconds=28800)), 'Asia/Shanghai')

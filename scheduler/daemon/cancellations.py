@@ -1,7 +1,7 @@
-"""Cancellations: the daemon looks for runs that users want to end, and has its executors end them.
+"""Cancellations: reads the requests to cancel runs, and passes them to the executors.
 
-It looks when it is woken, which every request does, and otherwise twice a minute. While a run that is to be cancelled
-has not ended, it looks again and tells the executors again: they may not have had the run yet.
+It reads them when the daemon is woken, which every request does, and otherwise twice a minute. Until a requested run
+has ended, it passes the request to the executors repeatedly, because they may not have had the run yet.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from .agenda import Agenda
 from .claim_ahead import ClaimAhead
 from .dispatch import Dispatch
 
-#: How soon to look again while there are such runs, and otherwise.
+#: How soon to read again while there are requests, and otherwise.
 LOOK_AGAIN_S, LOOK_EVERY_S = 0.2, 30.0
 
 
 class Cancellations:
-    """Has the runs of one daemon cancelled."""
+    """Cancels the runs of one daemon."""
 
     def __init__(self, claims: Claims, claim_ahead: ClaimAhead, dispatch: Dispatch, clock: Clock) -> None:
         self._claims = claims
@@ -29,7 +29,7 @@ class Cancellations:
         self._clock = clock
 
     def look(self, agenda: Agenda, now: datetime) -> Report:
-        """Tell the executors which runs to end, if it is time to look; returns what ends without them."""
+        """Pass the requests to the executors, if it is time to; returns the runs that end without them."""
         report = Report()
         monotonic = self._clock.monotonic()
         if monotonic < agenda.look_for_cancellations:

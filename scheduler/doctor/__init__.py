@@ -1,1 +1,1 @@
-"""The checks of `scheduler doctor`: examination.py runs them all, findings.py is what each of them returns."""
+"""The checks of `scheduler doctor`: examination.py runs them all; each returns findings (findings.py)."""

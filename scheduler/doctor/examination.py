@@ -28,7 +28,7 @@ from .http_check import check_http
 
 
 def examine(project: Project, target: str | None) -> Iterator[Finding]:
-    """Run every check; one that fails does not keep the next one from running."""
+    """Run every check; a failing one does not stop the next one."""
     yield machine.check_versions()
     yield _check_settings(project)
     yield _check_rules(project)
@@ -44,7 +44,7 @@ def examine(project: Project, target: str | None) -> Iterator[Finding]:
 
 
 def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """The findings up to the first error of the service, and the first line of that error as a finding."""
+    """The findings up to the first SchedulerError, and the first line of that error as a finding."""
     try:
         yield from findings
     except SchedulerError as error:
@@ -74,7 +74,7 @@ def _check_store(project: Project) -> Iterator[Finding]:
 
 
 def _max_workers(project: Project) -> int | None:
-    """How many runs go on at once in a daemon with these settings, None where its executors do not say."""
+    """The most runs at a time in a daemon with these settings; None if its executors do not say."""
     executors = {project.settings.for_environment(environment) for environment in Environment}
     most = [dict(each.executor_settings).get("max_workers") for each in executors]
     return sum(count for count in most if count) if all(most) else None
@@ -82,7 +82,7 @@ def _max_workers(project: Project) -> int | None:
 
 @contextmanager
 def _store_or_none(project: Project) -> Iterator[Store | None]:
-    """The store; None where it cannot be read, of which the check of the store tells."""
+    """The store; None if it cannot be read, which the check of the store reports."""
     try:
         store = project.open_store()
     except StoreError:
@@ -112,7 +112,7 @@ def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:
 
 
 def _check_declarations(project: Project, registry: Registry) -> Iterator[Finding]:
-    """What `scheduler up` would leave out of the declared timers; in a store in memory where there is none yet."""
+    """The declared timers that `scheduler up` would leave out; checked with a store in memory if there is none yet."""
     settings, environment = project.settings, project.environment
     declared = read_declarations(registry, environment, settings.default_zone)
     if not declared.timers and not declared.faults:

@@ -1,4 +1,4 @@
-"""The checks of executors: whether the functions of each environment can run where the settings say."""
+"""The checks of executors: whether the executor of each environment can run its functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .findings import Finding
 
 
 def check_workers(project: Project, target: str | None) -> Iterator[Finding]:
-    """Have the executor of every environment that is served check itself; those of the same settings once."""
+    """Check the executor of every environment that is served; executors with the same settings once."""
     served = [project.only_environment] if project.only_environment else list(Environment)
     checked: set[EnvironmentSettings] = set()
     for environment in served:

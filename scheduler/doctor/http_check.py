@@ -1,4 +1,4 @@
-"""The check of the server: whether what listens on the port of the settings answers; nothing where nobody listens."""
+"""The check of the server: whether the program on the port of the settings answers; no finding if there is none."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from ..formats import display
 from .findings import Finding
 
-#: A server whose loop turns answers ping in milliseconds; it has a thread of its own for that.
+#: A server whose event loop runs answers ping in milliseconds, from a thread of its own.
 ANSWER_WITHIN_S = 5.0
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def check_http(host: str, port: int) -> Iterator[Finding]:
-    """Ping the engine at an address to listen on. Another program on that port is none of ours."""
+    """Ping the engine at the address to listen on; ignore any other program on that port."""
     address = f"{_ANY.get(host, host)} port {port}"
     connection = http.client.HTTPConnection(_ANY.get(host, host), port, timeout=ANSWER_WITHIN_S)
     began = time.perf_counter()

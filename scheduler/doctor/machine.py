@@ -15,12 +15,12 @@ from pathlib import Path
 from ..formats import display
 from .findings import Finding
 
-#: How long the two clocks are compared, and by how much they may differ then; more, and a program sets the wall clock.
+#: How long the two clocks are compared, and the most that they may differ unless a program sets the wall clock.
 _COMPARED_S, _MAX_DRIFT_S = 0.1, 0.005
 
 
 def check_clock(tz: tzinfo) -> Finding:
-    """Whether the wall clock runs evenly and is synchronised."""
+    """Check that the wall clock runs evenly and is synchronised."""
     wall, monotonic = time.time(), time.monotonic()
     time.sleep(_COMPARED_S)
     drift_s = (time.time() - wall) - (time.monotonic() - monotonic)
@@ -42,7 +42,7 @@ def _suspended_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-#: What adjtimex(2) returns while the system clock is not synchronised.
+#: The result of adjtimex(2) while the system clock is not synchronised.
 _TIME_ERROR = 5
 
 
@@ -50,17 +50,17 @@ def _is_unsynchronised() -> bool:
     if sys.platform != "linux":
         return False
     with contextlib.suppress(OSError, AttributeError):
-        # All zero, the call only reads; the buffer is larger than any struct timex.
+        # With all zeros, the call only reads; the buffer is larger than any struct timex.
         return bool(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024)) == _TIME_ERROR)
     return False
 
 
-#: A zone database from so many years before this one is old: rules change several times a year.
+#: A zone database that is this many years old counts as old, because rules change several times a year.
 _OLD_YEARS = 2
 
 
 def check_zone_databases(today: date) -> Finding:
-    """Whether the time zone database of pytz, which expressions use, is old or older than another one."""
+    """Check that the time zone database of pytz, which expressions use, is not old or older than another one."""
     known = {name: number for name, number in zone_databases().items() if number}
     listed = ", ".join(f"{name} {number}" for name, number in known.items())
     used = known.get("pytz", "")
@@ -115,7 +115,7 @@ _ERROR_BELOW, _WARNING_BELOW = 100 * 2**20, 2**30
 
 
 def check_disk(folder: Path) -> Finding:
-    """Whether the store has room to grow."""
+    """Check that the disk of the store has free space."""
     try:
         usage = shutil.disk_usage(folder)
     except OSError as error:
@@ -127,7 +127,7 @@ def check_disk(folder: Path) -> Finding:
 
 
 def check_versions() -> Finding:
-    """The versions of this program, of Python, and of the packages that store timers and answer calls."""
+    """Report the versions of this program, of Python, and of the packages that store timers and answer calls."""
     packages = ("quartzcron", "SQLAlchemy", "waitress", "psycopg")
     installed = [f"{name} {number}" for name in packages if (number := _version(name))]
     return Finding.ok("versions", f"{', '.join(installed)}; Python {sys.version.split()[0]} at {sys.executable}")

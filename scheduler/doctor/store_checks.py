@@ -1,4 +1,4 @@
-"""The checks of a store: whether it can be written, its size and clock, its daemons, timers and breakers."""
+"""The checks of a store: that it is writable, its size and clock, its daemons, timers and breakers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .findings import Finding
 def check_store(store: Store, file: Path | None, tz: tzinfo, *, max_workers: int | None = None) -> Iterator[Finding]:
     """All findings of an open store; `file` is that of a SQLite store, instants are shown in `tz`.
 
-    `max_workers` is how many runs a daemon has going on at most, None where that is not known.
+    `max_workers` is the most runs that a daemon has in progress, None if unknown.
     """
     yield _check_writable(store, file)
     if store.has_server:
@@ -36,7 +36,7 @@ def check_store(store: Store, file: Path | None, tz: tzinfo, *, max_workers: int
     yield _check_breakers(statistics)
 
 
-#: A write-ahead log of this size is not checkpointed, because a reader never ends its transaction.
+#: A write-ahead log reaches this size only if a reader keeps its transaction open, which prevents the checkpoint.
 _LARGE_WAL = 256 * 2**20
 
 
@@ -70,7 +70,7 @@ _WARNING_SKEW = timedelta(seconds=1)
 
 
 def _check_server_clock(store: Store) -> Finding:
-    """Assumes the server read its clock at the midpoint of the round trip."""
+    """Compare the clocks, assuming that the server read its clock at the midpoint of the round trip."""
     with store.reading() as connection:
         before = datetime.now(UTC)
         server_time: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
@@ -87,7 +87,7 @@ _NOTIFICATION_TIMEOUT_S = 2.0
 
 
 def _check_notifications(store: Store) -> Finding:
-    """Whether LISTEN receives a NOTIFY, which it does not through transaction pooling."""
+    """Check that LISTEN receives a NOTIFY, which it does not through transaction pooling."""
     channel = f"scheduler_doctor_{secrets.token_hex(4)}"
     with contextlib.closing(store.own_connection()) as connection:
         driver = connection.connection.dbapi_connection
@@ -110,19 +110,19 @@ def _check_notifications(store: Store) -> Finding:
 
 
 def _renewed_before(daemon: DaemonLease, store: Store, now: datetime) -> timedelta:
-    """How long ago a daemon has renewed its lease."""
+    """The time since a daemon renewed its lease."""
     return store.lease - (daemon.lease_until - now)
 
 
 def _renewals_missed(store: Store) -> timedelta:
-    """From when on a renewal is late, on a busy machine too."""
+    """After how long a renewal is late, even on a busy machine."""
     return store.lease / store.lease_renewals * 1.5
 
 
 def _silent(store: Store, living: Sequence[DaemonLease], now: datetime) -> list[DaemonLease]:
-    """The daemons that do not renew their leases, as far as their times tell; with a server, as is seen.
+    """The daemons that do not renew their leases, judged by their times; with a server, by observation.
 
-    The clock of another machine may be behind this one's.
+    The clock of another machine may be behind the local one.
     """
     silent = [daemon for daemon in living if _renewed_before(daemon, store, now) > _renewals_missed(store)]
     give_up_at = time.monotonic() + _renewals_missed(store).total_seconds()
@@ -133,7 +133,7 @@ def _silent(store: Store, living: Sequence[DaemonLease], now: datetime) -> list[
     return silent
 
 
-#: How often to see whether a lease was renewed.
+#: How often to check whether a lease was renewed.
 _LOOK_EVERY_S = 0.25
 
 
@@ -180,16 +180,16 @@ def _check_timers(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
     return Finding.warning("timers", f"{what}; the next daemon applies their misfire policies")
 
 
-#: A run that was claimed longer ago than its limit and this has probably not been begun: no worker takes it.
+#: A run whose claim is older than its limit plus this has probably not begun, because no worker is available.
 _UNBEGUN = timedelta(minutes=2)
 
 
-#: A run that was claimed longer ago than this should have begun.
+#: A run whose claim is older than this should have begun.
 _WAITS = timedelta(seconds=5)
 
 
 def _check_runs(store: Store, now: datetime, places: int | None) -> Finding:
-    """Runs that a daemon has claimed and that neither end nor are ended at their limit, or wait for a free worker."""
+    """Check for claimed runs that do not end at their limit, or that wait for a free worker."""
     rows = held_up_runs(store, now - _UNBEGUN)
     if not rows:
         claimed = count_claimed(store, now - _WAITS)

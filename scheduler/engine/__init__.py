@@ -24,7 +24,7 @@
     curl -X POST -H 'X-LC-Id: my-app' -H 'X-LC-Key: …' -H 'Content-Type: application/json' \\
          -d '{"name": "x"}' http://127.0.0.1:8080/1.1/functions/hello
 
-The limit of a function is 15 s, that of a hook 3 s; over it the caller gets 503 with code 124, and the function may
+The limit of a function is 15 s, that of a hook 3 s; after that the caller gets 503 with code 124, and the function may
 go on. Inside a call, `engine.current` has the user, the session token, the timer and the time left, and
 `cloudfunc.run("hello", name="x")` calls another function, of this process or of LEANCLOUD_API_SERVER. Without an HTTP
 request, `engine.call("hello", name="x")` does what a request would do.

@@ -1,6 +1,6 @@
 """The engine: a WSGI callable around a site, and the decorators that fill its registry.
 
-Lives here: what a user's `cloud.py` and `wsgi.py` call. Never here: how a request is answered, see endpoints.py.
+Lives here: the methods that a user's `cloud.py` and `wsgi.py` call. Never here: answering requests (endpoints.py).
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Engine:
     bytes. `fetch_user(token)` returns the user of a session; `environment` is `production` or `stage`, or None for
     LEANCLOUD_APP_ENV (without that, both are served); `auth=False` checks no keys; `expose_errors=False` writes the
     text of unexpected exceptions only to the log; `max_age_s` refuses signatures that are older. At most
-    `max_concurrency` functions run at once, those abandoned at their limit included: give the server some threads
-    more, so that ping always gets one. Under our own server (`start`, `scheduler up`) `max_body_bytes` holds for the
-    site, too.
+    `max_concurrency` functions run at once, including those abandoned at their limit: give the server some more
+    threads, so that ping always gets one. Under our own server (`start`, `scheduler up`), `max_body_bytes` also applies
+    to the site.
     """
 
     LeanEngineError = LeanEngineError
@@ -103,9 +103,9 @@ class Engine:
         return _send(_missing(refused, environ), environ, start_response)
 
     def body_limit(self, environ: WSGIEnvironment) -> int:
-        """How many bytes of its body a request may send, judged by its headers; 0 if it is answered without it.
+        """The most bytes of a body that the engine reads, judged by the headers; 0 if it answers without the body.
 
-        Our own server asks this when the headers are complete, so that a stranger cannot have it take megabytes.
+        Our own server calls this when the headers are complete, so that strangers cannot make it read megabytes.
         """
         path = environ.get("PATH_INFO", "")
         matched = match(path)
@@ -130,7 +130,7 @@ class Engine:
         )
 
     def wrap(self, wsgi_app: WSGIApplication) -> Engine:
-        """Give a site to an engine that was made without one, and return the engine.
+        """Add a site to an engine that was made without one, and return the engine.
 
         RuntimeError if it has one; ConfigError for an ASGI app (FastAPI, Starlette, Quart …), which no WSGI server can
         call.
@@ -140,13 +140,13 @@ class Engine:
         self._app = checked_app(wsgi_app)
         return self
 
-    if not TYPE_CHECKING:  # mypy would take every attribute for one of an engine
+    if not TYPE_CHECKING:  # otherwise mypy would accept every attribute of an engine
 
         def __getattr__(self, name: str) -> Any:
             raise attribute_error(self, name)
 
     def register(self, engine: Engine) -> None:
-        """Take over the functions, hooks and timers of another engine; RuntimeError for a name that both have."""
+        """Add the functions, hooks and timers of another engine; RuntimeError for a name that both have."""
         if not isinstance(engine, Engine):
             raise TypeError(f"register expects an Engine, got {type(engine).__name__}")
         self.registry.update(engine.registry)
@@ -183,7 +183,7 @@ class Engine:
     @overload
     def timer(
         self, schedule: Schedule = None, /, **options: Any
-    ) -> Callable[[F], F]: ...  # of other packages' triggers
+    ) -> Callable[[F], F]: ...  # options of other packages' triggers
     def timer(self, schedule: Schedule = None, /, **options: Any) -> Callable[[F], F]:
         """Declare a timer beside its function: `@engine.timer("0 0 8 ? * MON", tz="Asia/Shanghai")`, or `every=60`.
 
@@ -263,7 +263,7 @@ def _nested_call(name: str) -> Call:
 
 
 def _missing(refused: Refusal | None, environ: WSGIEnvironment) -> Response:
-    """The answer to a path that is neither the engine's nor the site's; to a page of another origin, too."""
+    """The answer to a path that is neither the engine's nor the site's; pages of other origins can read it."""
     if refused is not None and environ["REQUEST_METHOD"] == "OPTIONS":
         return preflight(environ)
     missing = NOT_FOUND if refused is None else NOT_FOUND._replace(error=refused.value)

@@ -17,9 +17,9 @@ from typing import Any
 from .failures import BUSY, MALFORMED, TOO_LARGE, RefusedError
 
 LIMIT_BYTES = 20 * 1024 * 1024
-#: A larger body is parsed alone: the objects of one may take thirty times its size.
+#: Larger bodies are parsed one at a time, because their objects may take thirty times their size.
 LARGE_BYTES = 1024 * 1024
-#: So many keys, numbers, texts, lists … a body may have, lists and objects counted twice: a second's work, and 100 MB.
+#: The most keys, numbers, texts, lists … of a body, lists and objects counted twice: a second of work, and 100 MB.
 MAX_VALUES = 1_000_000
 #: The longest that a large body waits for others to be parsed.
 WAIT_S = 5.0
@@ -72,10 +72,10 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _has_too_many_values(body: bytes) -> bool:
-    """Whether a text of JSON has more than MAX_VALUES values: each but the first stands after one of these signs."""
+    """Whether a text of JSON has more than MAX_VALUES values: each but the first follows one of these signs."""
     if sum(body.count(sign) for sign in (b",", b"[", b"{")) < MAX_VALUES:
         return False
-    # Some signs may stand in texts, which are skipped here.
+    # Texts are skipped, because they may contain these signs.
     return next(islice(_VALUE.finditer(body), MAX_VALUES, None), None) is not None
 
 
@@ -84,7 +84,7 @@ _large = threading.Lock()
 
 
 def _length(environ: Mapping[str, Any]) -> int | None:
-    """The length that the request declares; None if the server ends the input by itself."""
+    """The length that the request declares; None if the server marks the end of the input."""
     declared = environ.get("CONTENT_LENGTH")
     if declared:
         if not (declared.isascii() and declared.isdigit()):
@@ -92,7 +92,7 @@ def _length(environ: Mapping[str, Any]) -> int | None:
         return int(declared) if len(declared) < 20 else 1 << 64
     if environ.get("wsgi.input_terminated"):
         return None
-    if "HTTP_TRANSFER_ENCODING" in environ:  # a chunked body, whose end this server does not mark
+    if "HTTP_TRANSFER_ENCODING" in environ:  # a chunked body whose end this server does not mark
         raise RefusedError(MALFORMED)
     return 0
 

@@ -2,7 +2,7 @@
 
 Results and exceptions are the user's objects: their __str__, __iter__ or __int__ may hang, raise or exit. So only the
 thread in which the function ran touches them, within the function's limit; the server's thread gets bytes. Never here:
-what a failure is, see failures.py.
+the table of failures (failures.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .threads import Work
 
 logger = logging.getLogger(__package__)
 
-#: So many characters of a traceback are logged: a chain of 20,000 exceptions has megabytes.
+#: The most characters of a traceback in the log, because a chain of 20,000 exceptions has megabytes.
 MAX_TRACEBACK = 65_536
 
 #: Returns the failure of an exception, and logs it.
@@ -30,7 +30,7 @@ Fail = Callable[[BaseException], Failure]
 
 
 def json_of(work: Work, fail: Fail) -> bytes:
-    """The result of `work` as JSON; RefusedError, which holds nothing of the user's, if it raises or is no JSON."""
+    """The result of `work` as JSON; RefusedError, without objects of the user's, if it raises or is not JSON."""
     try:
         return failures.encode(work())
     except BaseException as error:
@@ -39,7 +39,7 @@ def json_of(work: Work, fail: Fail) -> bytes:
 
 
 def fail(call: Call, error: BaseException, *, expose_errors: bool) -> Failure:
-    """The failure of a call, which is logged unless the call is over its limit: then it is answered already."""
+    """The failure of a call; logs it unless the call is over its limit and so has been answered already."""
     failed = failures.failure_of(error, expose_errors=expose_errors)
     if call.deadline is None or time.monotonic() < call.deadline:
         log(call.function, call.request_id, failed, error)
@@ -47,11 +47,11 @@ def fail(call: Call, error: BaseException, *, expose_errors: bool) -> Failure:
 
 
 def log(name: str, request_id: str, failed: Failure, error: BaseException | None = None) -> None:
-    """Log a failure that is no answer of the function; `error` adds its traceback."""
+    """Log a failure that is not the function's answer; `error` adds its traceback."""
     extra = {capture.CALL: (name, request_id)}
     if failed.unforeseen and error is not None and not isinstance(error, RefusedError | UnfinishedResultError):
         _log_traceback(name, request_id, error, extra)
-    elif failed.unforeseen:  # the function has returned: no traceback would help
+    elif failed.unforeseen:  # the function has returned, so a traceback would not help
         logger.error("%r failed: %s [request %s]", name, failed.error, request_id, extra=extra)
     elif failed.status == 503:
         logger.warning("%r was not answered: %s [request %s]", name, failed.error, request_id, extra=extra)

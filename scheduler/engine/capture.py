@@ -1,7 +1,7 @@
-"""What functions print and log while they answer requests, captured line by line by the context of the call.
+"""Captures the lines that functions print and log while they answer requests, by the context of the call.
 
-Lives here: the streams that replace stdout and stderr, the log handler, and the output of one call. Never here: where
-lines are written, which is up to the sink. Without a sink nothing is captured and no stream is replaced.
+Lives here: the streams that replace stdout and stderr, the log handler, and the output of one call. Never here: storing
+lines, which the sink does. Without a sink nothing is captured and no stream is replaced.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CapturedLine(NamedTuple):
 
 
 Sink = Callable[[CapturedLine], None]
-#: Takes the text of a line.
+#: Called with the text of a line.
 Line = Callable[[str], None]
 
 
@@ -51,16 +51,16 @@ class CallOutput:
         self._call = call
         self._sink = sink
         self._cutters = {level: LineCutter(partial(self.line, level)) for level in ("info", "error")}
-        # A function's __del__ may print whenever Python collects garbage, in this very code, too.
+        # A function's __del__ may print whenever Python collects garbage, even in this code.
         self._lock = threading.RLock()
 
     def write(self, level: str, text: str) -> None:
-        """Take the next piece of a stream; the function's own threads may write at the same time."""
+        """Write the next piece of a stream; the function's own threads may write at the same time."""
         with self._lock:
             self._cutters[level].feed(text)
 
     def lines(self, level: str, text: str) -> None:
-        """Pass on a text that is whole lines."""
+        """Pass on a text of complete lines."""
         for line in text.splitlines():
             if line.strip():
                 self.line(level, line)
@@ -78,17 +78,17 @@ class CallOutput:
 
 _output: ContextVar[CallOutput | None] = ContextVar("scheduler.call_output", default=None)
 _sinks: list[Sink] = []
-#: The attribute of a thread that a call has started, or for which a pool works, that holds the call's output.
+#: The attribute with the call's output, of a thread that a call has started, or whose pool works for it.
 _OF_THREAD = "_scheduler_output"
 
 
 def current_output() -> CallOutput | None:
-    """The output of the call that the calling code belongs to, also in threads that a call has started."""
+    """The output of the call that the calling code belongs to, even in threads that a call has started."""
     output = _output.get()
     return output if output is not None else getattr(threading.current_thread(), _OF_THREAD, None)
 
 
-#: Has the threads that calls start know their call, once anything is captured.
+#: Sets the call of threads that calls start, once there is a sink.
 _threads = FollowedThreads(_OF_THREAD, current_output)
 
 
@@ -99,13 +99,13 @@ def captured_line(level: str, text: str, function: str, request_id: str) -> Capt
 
 
 def run(call: Call, work: Callable[[], Any]) -> Any:
-    """The result of `work`; what it prints meanwhile goes to the sink, if there is one."""
+    """The result of `work`, whose output goes to the sink, if there is one."""
     if not _sinks:
         return work()
     output = CallOutput(call, _sinks[-1])
     token = _output.set(output)
     if _settled and not _in_progress:
-        # An earlier call may have left others.
+        # An earlier call may have left other streams.
         sys.stdout, sys.stderr = _settled[-1]
     _in_progress.append(output)
     try:
@@ -120,23 +120,23 @@ def run(call: Call, work: Callable[[], Any]) -> Any:
 
 
 def settle_streams() -> None:
-    """The functions have been loaded: each call begins with the streams that they may have put in place of ours."""
+    """Remember the streams after the functions were loaded, which may have wrapped ours; each call begins with them."""
     _settled[:] = [(sys.stdout, sys.stderr)]
 
 
 def _flush_wrappers() -> None:
-    """Have what the user's code has put around our streams write what it holds back."""
+    """Flush the wrappers that the user's code has put around our streams."""
     for stream in (sys.stdout, sys.stderr):
         if type(stream) is not _CallStream:
             with contextlib.suppress(Exception):
                 stream.flush()
 
 
-#: What sys.stdout and sys.stderr are when a call begins.
+#: The sys.stdout and sys.stderr with which a call begins.
 _settled: list[tuple[Any, Any]] = []
 #: The outputs of the calls in progress.
 _in_progress: list[CallOutput] = []
-#: Called before a call ends: each takes in what was written to the descriptors of stdout and stderr.
+#: Called before a call ends: each reads the output to the descriptors of stdout and stderr.
 _raw_readers: list[Callable[[], None]] = []
 
 
@@ -165,7 +165,7 @@ def raw_line(level: str, text: str) -> bool:
 
 @contextlib.contextmanager
 def capturing(sink: Sink) -> Iterator[None]:
-    """Call `sink` with every line of every call, from any thread; output outside of calls is left alone."""
+    """Call `sink` with every line of every call, from any thread; other output goes to the original streams."""
     _forked.clear()
     stdout, stderr = sys.stdout, sys.stderr
     records = _CallRecords()
@@ -183,12 +183,12 @@ def capturing(sink: Sink) -> Iterator[None]:
 
 
 def is_captured(record: logging.LogRecord) -> bool:
-    """Whether a sink gets a log record, so that other handlers may leave it out."""
+    """Whether a sink gets a log record, so that other handlers can skip it."""
     return bool(_sinks) and (current_output() is not None or hasattr(record, CALL))
 
 
 class _CallRecords:
-    """Follows what calls log."""
+    """Follows the log records of calls."""
 
     def __init__(self) -> None:
         self._formatter = logging.Formatter()
@@ -197,7 +197,7 @@ class _CallRecords:
         return is_captured(record)
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Without a lock: an argument whose __str__ hangs would keep every other thread from logging.
+        # Without a lock, because an argument whose __str__ hangs would stop every other thread that logs.
         if _forked:
             _write_all(2, self._formatter.format(record) + "\n")
             return
@@ -214,9 +214,9 @@ class _CallRecords:
 
 
 class _CallStream(io.TextIOBase):
-    """Replaces a standard stream; what a call prints goes to the call's output, all else to the original stream.
+    """Replaces a standard stream: text of a call goes to the call's output, other text to the original stream.
 
-    It belongs to all calls: none can close it or set another encoding.
+    All calls share it, so none can close it or set another encoding.
     """
 
     encoding = "utf-8"
@@ -245,11 +245,11 @@ class _CallStream(io.TextIOBase):
         return len(text)
 
     def write_bytes(self, data: bytes) -> None:
-        """Write what was written to `buffer`."""
+        """Write bytes from `buffer`."""
         self.write(data.decode("utf-8", "replace"))
 
     def reconfigure(self, **_: Any) -> None:
-        """Stay as it is."""
+        """Do nothing: all calls share the stream."""
 
     def detach(self) -> BinaryIO:
         return cast(BinaryIO, self.buffer)

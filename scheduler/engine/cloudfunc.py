@@ -1,8 +1,8 @@
 """Call cloud functions by name, from functions and from programs: `cloudfunc.run("hello", name="x")`.
 
-Lives here: the choice between a local and a remote call, and the remote call. Local means by the default engine of
-this process; remote means by the server in LEANCLOUD_API_SERVER, with one deadline for the whole exchange, so that a
-server that answers slowly cannot hold a function past its limit.
+Lives here: the choice between a local and a remote call, and the remote call. A local call uses the default engine of
+this process; a remote one the server in LEANCLOUD_API_SERVER, with one deadline for the whole exchange, so that a slow
+server cannot hold a function past its limit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .failures import TIMED_OUT, UNAUTHORIZED, encode
 from .hooks import REALTIME
 from .not_included import NOT_IN_CLOUD, import_error
 
-CONNECTION_FAILED = 100  # LeanCloud's code for a server that cannot be reached
+CONNECTION_FAILED = 100  # LeanCloud's code for an unreachable server
 
 
 class CloudFunction:
@@ -46,7 +46,7 @@ class CloudFunction:
     def local(self, name: str, /, **params: Any) -> Any:
         """The result of a function of the default engine; raises what the function raises.
 
-        UnknownCloudFunctionError for a name that it has not; a realtime hook is refused without the hook key.
+        UnknownCloudFunctionError for an unknown name; a realtime hook is refused without the hook key.
         """
         engine = default_engine()
         if engine is None or name not in engine.registry:
@@ -111,7 +111,7 @@ def _headers() -> dict[str, str]:
         "Content-Type": "application/json",
         "X-LC-Id": keys.app_id,
         "X-LC-Key": key,
-        # Without it, the timer and the id of its run are not believed.
+        # Without it, the server ignores the timer and the id of its run.
         "X-LC-Hook-Key": keys.hook_key if call and call.timer else None,
         "X-LC-Prod": "0" if app_environment() == STAGE else "1",
         "X-LC-Session": call.session_token if call else None,
@@ -122,7 +122,7 @@ def _headers() -> dict[str, str]:
 
 
 def _timer_headers(timer: TimerCall | None) -> dict[str, str]:
-    """The headers by which the remote function gets the timer of the calling function (engine protocol § 3)."""
+    """The headers that pass the timer of the calling function to the remote one (engine protocol § 3)."""
     if timer is None:
         return {}
     return {

@@ -1,6 +1,6 @@
-"""Who may call: the keys of the application, and the credentials of a request.
+"""The keys of the application, the credentials of a request, and their comparison.
 
-Lives here: the tables of header and body names, and the comparison. Never here: answering; a refusal is a `Level`.
+Lives here: the tables of header and body names, and the level that a request proves. Never here: answering.
 Every comparison takes constant time, and an unset key of ours never matches anything (engine protocol § 2).
 """
 
@@ -27,7 +27,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "production": ("HTTP_X_LC_PROD", "HTTP_X_AVOSCLOUD_APPLICATION_PRODUCTION", "HTTP_X_ULURU_APPLICATION_PRODUCTION"),
 }
 
-#: The fields that old browser SDKs put into a text/plain body, because a header would cost them a preflight.
+#: The fields that old browser SDKs put into a text/plain body, because a header would need a preflight.
 BODY_FIELDS: dict[str, str] = {
     "_ApplicationId": "id",
     "_ApplicationKey": "key",
@@ -41,7 +41,7 @@ _PROOFS = ("id", "key", "master", "signature", "session", "hook")
 
 
 class Level(IntEnum):
-    """The key that a request proved: none, the application's, or the master key."""
+    """The key that a request proves: none, the application's, or the master key."""
 
     NONE = 0
     APP = 1
@@ -59,11 +59,11 @@ class Keys:
 
     @property
     def suffice(self) -> bool:
-        """Whether a request can be accepted at all."""
+        """Whether these keys can accept any request."""
         return bool(self.app_id and (self.app_key or self.master_key))
 
     def resolved(self) -> Keys:
-        """These keys, each None replaced by the current value of its environment variable."""
+        """The keys, with the current value of its environment variable for each that is None."""
         if None not in (self.app_id, self.app_key, self.master_key, self.hook_key):
             return self
         return Keys(
@@ -90,7 +90,7 @@ class Credentials(NamedTuple):
 
     @property
     def are_absent(self) -> bool:
-        """No credential is present, so that those of the body count."""
+        """Whether no credential is present, so that those in the body count."""
         return not (self.id or self.key or self.master or self.signature or self.session or self.hook)
 
     @property
@@ -142,7 +142,7 @@ def of_body(fields: Mapping[str, Any], headers: Credentials) -> Credentials:
 
 
 def may_be_in(body: bytes, keys: Keys) -> bool:
-    """Whether a body may hold credentials of ours; parsing it costs far more than this look."""
+    """Whether a body may contain credentials of ours; this check is much cheaper than parsing."""
     app_id = json.dumps(keys.app_id or "")[1:-1].encode()
     return bool(app_id) and b"_ApplicationId" in body and app_id in body
 

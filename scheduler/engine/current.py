@@ -1,4 +1,4 @@
-"""The call in progress as a function reads it: `engine.current`.
+"""Current: the call in progress for a function, `engine.current`.
 
 Lives here: a view of the context variable, empty outside a call. Never here: setting it.
 """

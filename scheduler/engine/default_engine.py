@@ -1,6 +1,6 @@
-"""The engine that `cloudfunc.run` calls locally: the one that runs the calling function, else the newest.
+"""default_engine: the engine that `cloudfunc.run` calls locally: that of the calling function, else the newest.
 
-Lives here: that choice and nothing else. An engine that was registered into another one is never chosen.
+An engine that was registered into another one is never chosen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..functions.registry import Registry
 
 
 class LocalEngine(Protocol):
-    """What `cloudfunc` needs of an engine: its functions, and a method that calls one by name."""
+    """The part of an engine that `cloudfunc` needs: its functions, and a method that calls one by name."""
 
     registry: Registry
 
@@ -31,12 +31,12 @@ def enlist(engine: LocalEngine) -> None:
 
 
 def withdraw(engine: LocalEngine) -> None:
-    """Never choose this engine again: another one has taken over its functions."""
+    """Never choose this engine again, because another one contains its functions now."""
     _engines[:] = [ref for ref in _engines if ref() is not engine]
 
 
 def default_engine() -> LocalEngine | None:
-    """The engine whose functions are called locally, None in a program without one."""
+    """The engine whose functions are called locally; None in a program without one."""
     if engine := current_engine.get():
         return engine
     return _engines[-1]() if _engines else None

@@ -1,7 +1,7 @@
-"""How each endpoint is answered: from a request to the JSON of its answer.
+"""Answers each endpoint: from a request to the JSON of its answer.
 
 Lives here: one short function per endpoint, and the checks before all of them (method, credentials, environment).
-Never here: paths, headers, how an exception becomes a status. `Service` is the part of an engine that they need.
+Never here: paths, headers, the status of an exception. `Service` is the part of an engine that they need.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the endpoints need of an engine: its functions, how they are run, and its settings."""
+    """The part of an engine that the endpoints need: its functions, how they are run, and its settings."""
 
     registry: Registry
     execution: Execution
@@ -89,7 +89,7 @@ def _value(service: Service, matched: Match, request: Request) -> bytes:
 
 
 def body_limit(service: Service, matched: Match, environ: Mapping[str, Any]) -> int:
-    """How many bytes of its body a request may send, judged by its headers alone; 0 if it is answered without it."""
+    """The most bytes of a body that the engine reads, judged by the headers; 0 if it answers without the body."""
     needs, method = matched.endpoint.needs, environ["REQUEST_METHOD"]
     if method not in METHODS or method == "OPTIONS" or needs is Needs.NOTHING:
         return 0

@@ -1,6 +1,6 @@
 """The environment variables of the LeanEngine runtime, read when used and never at import.
 
-Lives here: the names, the old names, and which environment this process serves. Never here: a cached value.
+Lives here: the names, the old names, and the environment that this process serves. Never here: cached values.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def variable(name: str) -> str | None:
 
 
 def set_under_both_prefixes(environ: MutableMapping[str, str]) -> None:
-    """Give each variable of the runtime that is set its other name, too; old code reads those, and `LC_APP_PROD`."""
+    """Set each variable of the runtime under its other name too, and `LC_APP_PROD`, which old code reads."""
     for name in NAMES:
         if value := environ.get(PREFIXES[0] + name) or environ.get(PREFIXES[1] + name):
             environ.update({prefix + name: value for prefix in PREFIXES})
@@ -34,7 +34,7 @@ def set_under_both_prefixes(environ: MutableMapping[str, str]) -> None:
 
 
 def variables_of(environment: str) -> dict[str, str]:
-    """The variables that tell a process which environment's functions it runs, under both prefixes."""
+    """The variables that set the environment of a process, under both prefixes."""
     variables = {"LEANCLOUD_APP_ENV": environment}
     set_under_both_prefixes(variables)
     return variables

@@ -1,6 +1,6 @@
-"""How the engine runs a function: in a context of its own, in a thread of the pool, within its limit.
+"""Execution: runs a function in a context of its own, in a thread of the pool, within its limit.
 
-Lives here: context, deadline and pool put together. Never here: HTTP, or which function is run.
+Lives here: combining context, deadline and pool. Never here: HTTP, or the choice of the function.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Execution:
         return self.pool.run(target, left_s(now, call.deadline), late=late)
 
     def inline(self, call: Call, work: Work, limit_s: float) -> Any:
-        """The result of `work`, run in this thread; only coroutines and nested calls keep its limit."""
+        """The result of `work`, run in this thread; the limit applies only to coroutines and nested calls."""
         self._set_deadline(call, limit_s, time.monotonic())
         return contextvars.copy_context().run(self._within, call, work)
 

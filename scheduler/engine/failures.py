@@ -1,4 +1,4 @@
-"""How a failed call is answered: HTTP status, code and text (engine protocol § 4).
+"""Failures: the HTTP status, code and text for each exception (engine protocol § 4).
 
 Lives here: the table from exceptions to failures, the fixed failures, and the encoding of results as JSON. Never here:
 HTTP headers, logging.
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..errors import EngineBusyError, FunctionTimedOutError, is_named
 
-#: So many characters of an error's text are sent.
+#: The most characters of an error's text that are sent.
 MAX_TEXT = 65_536
 
 
@@ -27,7 +27,7 @@ class Failure(NamedTuple):
 
 
 class RefusedError(Exception):
-    """A request is answered with a failure: of the engine, or of a function, which is logged already."""
+    """A request gets a failure as its answer: one of the engine, or of a function, which is logged already."""
 
     def __init__(self, failure: Failure, *, is_logged: bool = False) -> None:
         super().__init__(failure.error)
@@ -58,13 +58,13 @@ def not_json(error: BaseException) -> Failure:
 def failure_of(error: BaseException, *, expose_errors: bool = True) -> Failure:
     """The failure for an exception; with `expose_errors=False`, the text of an unforeseen one is left out.
 
-    Plain values, whatever the code of the exception's class does instead: it may raise, exit, or return 50 MB.
+    It contains plain values only, because the code of the exception's class may raise, exit, or return 50 MB.
     """
     try:
         for applies, failure in _TABLE:
             if applies(error):
                 return failure(error)
-    except BaseException:  # an attribute of the exception is a property, which raises or exits
+    except BaseException:  # an attribute of the exception may be a property that raises or exits
         return Failure(500, 1, _UNPRINTABLE, unforeseen=True) if expose_errors else HIDDEN
     return Failure(500, 1, _unforeseen_text(error), unforeseen=True) if expose_errors else HIDDEN
 
@@ -73,7 +73,7 @@ def encode(value: Any) -> bytes:
     """A value as UTF-8 JSON; RefusedError if it cannot be encoded."""
     try:
         text = _encode(value)
-    except Exception as error:  # a dict that another thread changes, or an odd subclass, may raise anything
+    except Exception as error:  # a dict that another thread changes, or a subclass, may raise anything
         raise RefusedError(not_json(error)) from error
     try:
         return text.encode()
@@ -98,10 +98,10 @@ def _is(cls: type[BaseException]) -> Callable[[BaseException], bool]:
     return lambda error: isinstance(error, cls)
 
 
-#: The first row whose test holds makes the failure; an exception without a row is answered with 500.
+#: The first row whose test matches makes the failure; an exception without a row is answered with 500.
 _TABLE: tuple[tuple[Callable[[BaseException], bool], Callable[[Any], Failure]], ...] = (
     (_is(RefusedError), lambda error: error.failure),
-    # By their names: those of LeanCloud's SDK are refusals, too.
+    # By their names, because the exceptions of LeanCloud's SDK are refusals too.
     (_is_named("LeanEngineError", "code", "message", "status"), _of_engine_error),
     (_is_named("LeanCloudError", "code", "error"), _of_cloud_error),
     (_is(FunctionTimedOutError), lambda _: TIMED_OUT),
@@ -114,7 +114,7 @@ def _code(code: Any) -> int:
 
 
 def _whole(value: Any, otherwise: int) -> int:
-    """A number of the user's as an int, and none of a subclass: its methods would be the user's, too."""
+    """A user's number as a plain int, because a subclass would have methods of the user's."""
     try:
         return int.__add__(int(value), 0)
     except (TypeError, ValueError, OverflowError):
@@ -129,10 +129,10 @@ def _unforeseen_text(error: BaseException) -> str:
 def _text(value: object) -> str:
     try:
         text = str(value)
-        # Methods of str itself, because a subclass may have others.
+        # Methods of str itself, because a subclass may override them.
         cut = str.__getitem__(text, slice(0, MAX_TEXT))
         return cut if str.__len__(text) <= MAX_TEXT else f"{cut}…"
-    except BaseException:  # a __str__ that raises or exits must not cost the caller their answer
+    except BaseException:  # the caller must get an answer even if __str__ raises or exits
         return f"unprintable {_name(value)}"
 
 

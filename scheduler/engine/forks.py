@@ -1,8 +1,8 @@
-"""What a process that a function forks must not keep: the sockets of our server, and a life of its own in our code.
+"""Makes processes that a function forks close the sockets of our server, and end instead of going on in its code.
 
-`multiprocessing` and `os.fork` copy every descriptor. With the listening socket, a child that outlives the server keeps
-its port, and clients wait in a queue that nobody reads; with a connection, its client waits for an end. Never here:
-programs that are started by exec; they get no socket, because none is inheritable.
+`multiprocessing` and `os.fork` copy every descriptor. With the listening socket, a child that outlives the server would
+keep its port, and clients would wait in a queue that no process reads; with a connection, its client would wait for the
+end. Programs that are started by exec get no socket, because none is inheritable.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-#: The servers of this process, of waitress; `_map` of each has what its loop polls, by file descriptor.
+#: The waitress servers of this process; `_map` of each has the objects that its loop polls, by file descriptor.
 _servers: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def close_in_children(server: Any) -> None:
-    """Have every process that is forked from now on close the listener of a server and its connections."""
+    """Make every process that is forked from now on close a server's listener and connections."""
     _servers.add(server)
 
 
 def within_process(work: Callable[[], Result]) -> Result:
-    """The result of `work`; a child that `work` forked ends here instead of going on with the server's work.
+    """The result of `work`; a child process that `work` forked ends here.
 
-    It would answer its parent's request a second time, or wait for ever for another one.
+    Otherwise it would answer its parent's request a second time, or wait for ever for another one.
     """
     parent = os.getpid()
     status = 1
@@ -43,7 +43,7 @@ def within_process(work: Callable[[], Result]) -> Result:
 def _close_sockets() -> None:
     for server in list(_servers):
         for polled in list(server._map.values()):
-            # A thread of the child that is about to answer sees this before it waits for a lock.
+            # A thread of the child that is about to answer checks this before it waits for a lock.
             polled.connected = False
             with contextlib.suppress(OSError):
                 polled.socket.close()

@@ -1,7 +1,7 @@
 """The table of hooks: the path of each, its arguments, and its answer.
 
-Lives here: the events, their names in the system, and what their bodies mean. Never here: the functions, which the
-registry holds by (class, event).
+Lives here: the events, their system names, and the meaning of their bodies. Never here: the functions, which the
+registry contains by (class, event).
 """
 
 from __future__ import annotations

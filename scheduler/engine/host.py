@@ -1,6 +1,6 @@
-"""The Host of a request: which are sound, and which can only be those of this machine.
+"""Checks the Host of a request: whether it is valid, and whether it can be this machine's.
 
-Lives here: rules without I/O. Never here: what is done with a request that is refused.
+Lives here: rules without I/O. Never here: refusing requests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _IP_ADDRESS = re.compile(r"\[.*\]|\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
 
 
 def is_host(text: str) -> bool:
-    """Whether a text is one sound Host.
+    """Whether a text is one valid Host.
 
     >>> is_host("shop.example:3000"), is_host("[::1]:80"), is_host("a.example, b.example"), is_host("a@b/c")
     (True, True, False, False)
@@ -24,7 +24,7 @@ def is_host(text: str) -> bool:
 def is_local(host: str, own_names: frozenset[str]) -> bool:
     """Whether a Host can be meant for this machine: an address, a name without a dot, or one of its own names.
 
-    A page on the web reaches this machine by a name of its own, which the server of names resolves to an address here.
+    In a DNS rebinding attack, a page on the web reaches this machine by a name of its own that resolves to it.
 
     >>> is_local("127.0.0.1:90", frozenset()), is_local("localhost", frozenset()), is_local("evil.example", frozenset())
     (True, True, False)

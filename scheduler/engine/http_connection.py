@@ -1,8 +1,8 @@
-"""One connection to our HTTP server: how much a client may send, and how a bad or a stranger's request is refused.
+"""One connection to our HTTP server: limits the size of requests, and refuses invalid and strangers' ones.
 
-Lives here: what differs from waitress's own connections. A request that never reaches the engine (invalid, too large)
-is refused as the engine refuses: in JSON, open to other origins. Never here: how slowly, see http_speed.py; which
-connections are dropped when there are too many, see http_listener.py.
+Lives here: the differences from waitress's own connections. A request that never reaches the engine (invalid, too
+large) is refused as the engine refuses: in JSON, open to other origins. Never here: the minimum speed (http_speed.py);
+which connections are dropped when there are too many (http_listener.py).
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ from .request import request_id
 #                     outbuf_lock                  reentrant; held by a thread that writes
 #                     total_outbufs_len, last_activity, will_close, adj.channel_timeout, socket
 
-#: Of a body that is too large, so many bytes are read and dropped: most clients read the refusal only after sending.
+#: The most bytes of a too large body that are read and dropped: most clients read the refusal only after sending.
 MAX_DROPPED = 256 * 1024 * 1024
 #: waitress scans an unfinished chunk size, or trailer, from its start whenever more of it arrives.
 MAX_BETWEEN_CHUNKS = 8 * 1024
-#: Bytes of a body that may be chunk sizes, at least five bytes each: half a million chunks cost most of a second.
+#: The most bytes of chunk sizes in a body, at least five each: half a million chunks cost most of a second.
 MAX_CHUNK_SIZES = 2 * 1024 * 1024
 
-#: After a request was refused before all of it had come, what comes is dropped for LINGER_S seconds and so many bytes:
-#: closed at once, the connection would be reset, and the client might never read why.
+#: After a request was refused before its end, the rest is dropped for LINGER_S seconds, and up to MAX_LINGERING bytes:
+#: closing at once would reset the connection, and the client might never read the refusal.
 LINGER_S, MAX_LINGERING = 5.0, 20 * 1024 * 1024
 
 FAILURES = {
@@ -67,18 +67,18 @@ FAILURES = {
 
 
 class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
-    """A request while it arrives; a body that is too large, or from a stranger, is not kept.
+    """A request while it arrives; does not keep a body that is too large, or from a stranger.
 
-    `body_limit` is asked once the headers are complete, as `Engine.body_limit` describes; None keeps every body up to
-    the server's limit.
+    It calls `body_limit` once the headers are complete, see `Engine.body_limit`; None keeps every body up to the
+    server's limit.
     """
 
     expect_continue: bool
     error: Any
     body_rcv: Any
-    #: waitress logs it, also for a request whose first line could not be parsed.
+    #: waitress logs it, even for a request whose first line is invalid.
     path = ""
-    #: It is answered, and some of it has not come yet.
+    #: Whether it was answered before all of it had arrived.
     is_unread = False
     _to_drop = 0
 
@@ -88,7 +88,7 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
         self._limit: int = adj.max_request_body_size - 1
 
     def received(self, data: bytes) -> int:
-        """Take the next bytes of the connection; returns how many of them belong to this request."""
+        """Parse the next bytes of the connection; returns how many of them belong to this request."""
         if self._to_drop:
             dropped = min(len(data), self._to_drop)
             self._to_drop -= dropped
@@ -106,7 +106,8 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
         elif self.error is None and self.body_bytes_received > self._limit:
             self.error, self.completed = RequestEntityTooLarge("larger than its limit"), True
         if self.error is not None:
-            # A client that waits for 100 Continue is refused: waitress would send it, and parse the body as headers.
+            # A client that waits for 100 Continue is refused, because waitress would send it and parse the body as
+            # headers.
             waits, self.expect_continue = self.expect_continue, False
             too_large = isinstance(self.error, RequestEntityTooLarge) and self.body_bytes_received == 0
             if too_large and not waits and self.content_length <= MAX_DROPPED:
@@ -116,7 +117,7 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
         return taken
 
     def _is_refused(self) -> bool:
-        """Whether the headers decide the answer; then it is made at once, and the connection is closed."""
+        """Whether the headers alone refuse the request; then it is answered at once, and the connection closed."""
         limit = None if self._body_limit is None else self._body_limit(self._environ())
         if limit is None:
             return False
@@ -125,13 +126,13 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
             return False
         if limit:
             self.error = RequestEntityTooLarge("larger than its limit")
-        # The application refuses it by its headers, as it would in any other server.
+        # The application refuses it by its headers, as under any other server.
         self.body_rcv, self.headers["CONNECTION"] = None, "close"
         self.completed, self.is_unread, self.expect_continue = True, True, False
         return True
 
     def _environ(self) -> dict[str, str]:
-        """What a WSGI application would get of the headers."""
+        """The headers as a WSGI environ."""
         environ = {f"HTTP_{name}": value for name, value in self.headers.items()}
         environ["CONTENT_TYPE"] = self.headers.get("CONTENT_TYPE", "")
         return environ | {"REQUEST_METHOD": self.command, "PATH_INFO": self.path}
@@ -146,7 +147,7 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError(fault)
 
     def _fault(self) -> str:
-        """What waitress takes, though a server before this one may read it in another way; empty if nothing."""
+        """What in the request a proxy may interpret differently although waitress accepts it; empty if nothing."""
         if self.version not in ("1.0", "1.1") or self.command == "CONNECT":
             return "neither HTTP/1.0 nor HTTP/1.1"
         host = self.headers.get("HOST")
@@ -154,7 +155,7 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
             return "no Host" if self.version == "1.1" else ""
         if not is_host(host):
             return "not exactly one Host, or an invalid one"
-        # Which of the two is the length is a matter of opinion.
+        # Servers disagree about which of the two is the length.
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             return "Content-Length and Transfer-Encoding"
         return ""
@@ -176,15 +177,15 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
 
     @property
     def held(self) -> int:
-        """The bytes of it that are kept, in memory or in a temporary file."""
+        """The bytes that are kept, in memory or in a temporary file."""
         return 0 if self._to_drop or self.body_rcv is None else self.size
 
 
 class RefusalTask(ErrorTask):  # type: ignore[misc]
-    """The answer to a request that no application sees."""
+    """The answer to a request that does not reach the application."""
 
     def execute(self) -> None:
-        """Write the failure as JSON and close the connection: where the next request begins is not known."""
+        """Write the failure as JSON and close the connection, because the next request's beginning is unknown."""
         headers = self.request.headers
         environ = {"HTTP_ORIGIN": headers.get("ORIGIN", "")}
         failure = FAILURES.get(self.request.error.code, FAILURES[400])
@@ -197,7 +198,7 @@ class RefusalTask(ErrorTask):  # type: ignore[misc]
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
-    """A connection that is closed when a request arrives too slowly, or when the client does not read the answer."""
+    """A connection that closes when a request arrives too slowly, or when the client does not read the answer."""
 
     error_task_class = RefusalTask
 
@@ -215,17 +216,17 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         self._lingering = 0
 
     def parser_class(self, adj: Any) -> IncomingRequest:
-        """A new request, whose headers the application judges."""
+        """Make the parser of a new request, with the application's body limit."""
         return IncomingRequest(adj, self._body_limit)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the connection waits for its client, so that closing it interrupts no answer."""
+        """Whether the connection waits for its client, so that closing it does not interrupt an answer."""
         return not (self.requests or self.total_outbufs_len or self.will_close)
 
     @property
     def worth(self) -> tuple[bool, float]:
-        """The lower, the sooner it is dropped: half a request before an idle client, and the oldest first."""
+        """The rank for dropping, lowest first: incomplete requests before idle clients, and the oldest first."""
         return self._has_answered and self.request is None, self._waits_since
 
     @property
@@ -256,7 +257,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         return bool(super().writable())
 
     def _time_arrival(self, request: IncomingRequest) -> None:
-        if self._arriving is not request or self.requests:  # one that waits for the answer to another is not read on
+        if self._arriving is not request or self.requests:  # do not read another request while one waits for its answer
             self._arrival, self._arriving, self._waits_since = Arrival(time.monotonic()), request, time.time()
             return
         assert self._arrival is not None
@@ -275,20 +276,20 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def _read_by_client(self) -> int:
-        """The bytes that have left this machine; those that the system holds for the client have not."""
+        """The bytes that the client has received, without those in the system's send buffer."""
         waiting = array("i", [0])
         with contextlib.suppress(OSError):
             fcntl.ioctl(self.socket.fileno(), termios.TIOCOUTQ, waiting)
         return self._sent - waiting[0]
 
     def send(self, data: bytes, do_close: bool = True) -> int:
-        """Send some bytes; returns how many the system took."""
+        """Send some bytes; returns how many the system accepted."""
         sent: int = super().send(data, do_close=do_close)
         self._sent += sent
         return sent
 
     def handle_close(self) -> None:
-        """Close the connection; if some of a refused request has not come yet, drop that first."""
+        """Close the connection; first drop the rest of a refused request, if it has not arrived yet."""
         if self._refused and self._lingers_until is None:
             self._lingers_until = time.monotonic() + LINGER_S
             self.will_close = False
@@ -309,7 +310,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         self._forget_arriving()
 
     def _forget_arriving(self) -> None:
-        if self.request is not None:  # half of a body may be in a temporary file
+        if self.request is not None:  # a part of a body may be in a temporary file
             self.request.close()
 
     def _flush_some(self, do_close: bool = True) -> bool:
@@ -318,7 +319,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             return bool(super()._flush_some(do_close=do_close))
 
     def service(self) -> None:
-        """Answer the next request; a child process that the site forked ends, instead of waiting for another one."""
+        """Answer the next request; a child process that the site forked ends instead of waiting for another one."""
         self._refused = self.requests[0].is_unread
         within_process(super().service)
         self._has_answered, self._waits_since = True, time.time()
@@ -333,7 +334,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def received(self, data: bytes) -> bool:
-        """Take the next bytes of the client."""
+        """Handle the next bytes of the client."""
         if self._lingers_until is not None:
             self._lingering += len(data)
             if self._lingering > MAX_LINGERING:

@@ -1,7 +1,7 @@
-"""The threads of our HTTP server: ping has one of its own, so that it is answered while all others are taken.
+"""The threads of our HTTP server: ping has its own, so that it is answered while all others are busy.
 
-Lives here: which thread answers a request; a site whose pages hang may hold every other thread. Never here: what is
-answered. It imports waitress, and is therefore imported only when a server starts.
+Lives here: which thread answers a request; a site whose pages hang may hold every other thread. Never here: the
+answer. It imports waitress, and is therefore imported only when a server starts.
 """
 
 from __future__ import annotations

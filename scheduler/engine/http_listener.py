@@ -1,7 +1,7 @@
-"""The listening side of our HTTP server: it takes connections quickly, and drops the worst when there are too many.
+"""The listening side of our HTTP server: accepts connections quickly, and drops some when there are too many.
 
-Lives here: what concerns all connections together, their number and the bytes that they hold. Never here: one
-connection, see http_connection.py. It imports waitress, and is therefore imported only when a server starts.
+Lives here: limits for all connections together, of their number and their bytes. Never here: a single connection
+(http_connection.py). It imports waitress, and is therefore imported only when a server starts.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from .http_connection import Connection
 #                 active_channels   the connections by file descriptor, a closed one included until the next turn
 #                 adj.connection_limit   from so many descriptors on, waitress takes no more connections
 
-#: So many connections are taken in one turn of the loop; waitress takes one, while each turn looks at all of them.
+#: The most connections accepted in one turn of the loop; waitress accepts one, though each turn polls all of them.
 ACCEPTS_PER_TURN = 50
-#: What requests that are arriving and those that wait for a thread may hold together, much of it in temporary files.
+#: The most bytes that arriving and waiting requests hold together, much of it in temporary files.
 MAX_HELD = 256 * 1024 * 1024
-#: After so many bytes were received, what is held is counted anew.
+#: After how many received bytes the held ones are counted again.
 _COUNT_EVERY = 4 * 1024 * 1024
 
 
@@ -48,12 +48,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             bind_socket=False,
             sockinfo=address,
         )
-        #: Dropped at once when connections are short; those of one turn of the loop fit in.
+        #: How many are dropped at once when there are too many; enough for the new ones of a turn.
         self._reserve = max(1, adjustments.connection_limit // 10)
         self._uncounted = 0
 
     def handle_accept(self) -> None:
-        """Take the connections that wait."""
+        """Accept the waiting connections."""
         for _ in range(min(ACCEPTS_PER_TURN, self._reserve)):
             before = len(self.active_channels)
             super().handle_accept()
@@ -63,16 +63,16 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             self._make_room()
 
     def _make_room(self) -> None:
-        """Drop connections that wait for their client: half requests first, and of these the oldest.
+        """Drop connections that wait for their client: incomplete requests first, and of these the oldest.
 
-        A request that comes whole is never among them, so that others cannot keep ping out by opening connections.
+        A request that arrives at once is never among them, so that opening connections cannot keep ping out.
         """
         waiting = [channel for channel in self.active_channels.values() if channel.is_waiting]
         for channel in heapq.nsmallest(self._reserve, waiting, key=lambda channel: channel.worth):
             channel.drop()
 
     def count_received(self, size: int) -> None:
-        """Note that a connection has received bytes; where requests hold too many, drop the oldest that arrive."""
+        """Count the bytes that a connection received; if requests hold too many, drop the oldest arriving ones."""
         self._uncounted += size
         if self._uncounted < _COUNT_EVERY:
             return

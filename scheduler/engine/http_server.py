@@ -1,7 +1,7 @@
 """An HTTP server around a WSGI app, for programs without one: waitress with limits, and a way to stop it.
 
-Lives here: the limits of every server of ours, starting and stopping one. Never here: what is served. Any other WSGI
-server does as well.
+Lives here: the limits of our servers, starting and stopping one. Never here: the application. Any other WSGI server can
+be used instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .forks import close_in_children
 # TcpWSGIServer          see http_listener.py; effective_host, effective_port, task_dispatcher, pull_trigger
 # wasyncore              loop, with `count`; close_all, with `ignore_all`
 
-#: Threads beyond those that wait for functions, so that the site is answered while every worker is busy.
+#: Threads beyond those that wait for functions, so that the site answers while every function thread is busy.
 SPARE_THREADS = 4
 #: The longest that the loop waits before it checks whether it was stopped; `stop` also wakes it.
 _WAKE_S = 1.0
@@ -32,7 +32,7 @@ MAX_HEADER_BYTES = 64 * 1024
 
 
 class Capacity(NamedTuple):
-    """How many requests are answered at a time, and how many bytes the body of one may have."""
+    """The most requests that are answered at a time, and the most bytes of a body."""
 
     threads: int
     max_body_bytes: int = LIMIT_BYTES
@@ -55,7 +55,7 @@ def bounded_server(
         channel_timeout=CHANNEL_TIMEOUT_S,
         cleanup_interval=CLEANUP_INTERVAL_S,
         max_request_header_size=MAX_HEADER_BYTES,
-        max_request_body_size=capacity.max_body_bytes + 1,  # waitress refuses a body of this size, too
+        max_request_body_size=capacity.max_body_bytes + 1,  # waitress also refuses a body of exactly this size
         ident=None,
         clear_untrusted_proxy_headers=False,
     )
@@ -63,13 +63,15 @@ def bounded_server(
     server = import_module("scheduler.engine.http_listener").Listener(
         app, listener, adjustments, of_loop=of_loop, threads=threads
     )
-    listener.set_inheritable(False)  # that of a parent process is, and a program started by a function would keep it
+    listener.set_inheritable(
+        False
+    )  # one from a parent process is inheritable, and a program started by a function would keep it
     close_in_children(server)
     return server
 
 
 def _connection_limit() -> int:
-    """At most half of the files that the process may open; request bodies and stores need some, too."""
+    """At most half of the files that the process may open, because request bodies and stores need some too."""
     import resource
 
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,22 +1,22 @@
-"""How fast a request has to arrive, and its answer to be read: bounds for stretches of time, and for whole requests.
+"""The minimum speed at which a request arrives and its answer is read, and the longest time of a request.
 
-Lives here: the bounds and their check, a rule without a clock. Never here: what is done with a slow client.
+Lives here: the bounds and their check, a rule without a clock. Never here: closing connections.
 """
 
 from __future__ import annotations
 
 #: The headers arrive within HEAD_S seconds, however many bytes come meanwhile, and the whole request within WHOLE_S.
 HEAD_S, WHOLE_S = 20.0, 300.0
-#: In each WINDOW_S seconds of a body, MIN_SPEED bytes per second arrive, and of an answer that waits, as many are
-#: read; earlier haste is no credit.
+#: In each WINDOW_S seconds, at least MIN_SPEED bytes per second of a body arrive, and of a waiting answer are read;
+#: bytes of an earlier window do not count.
 WINDOW_S, MIN_SPEED = 20.0, 500
 
 
 class Progress:
-    """How fast bytes go over a connection, in one direction.
+    """The speed of a connection in one direction.
 
-    Only the second look in a row says that they are too slow: a look is taken before more is read and sent, and between
-    the two looks, the loop does what it could not do while it stood still.
+    It is too slow only after two failed checks in a row: a check precedes reading and sending, so that between the two,
+    the loop can catch up if it was suspended.
     """
 
     __slots__ = ("_size_before", "_window_began", "_would_cut")
@@ -27,7 +27,7 @@ class Progress:
         self._would_cut = False
 
     def is_too_slow(self, now: float, size: int) -> bool:
-        """Whether the connection is to be cut when so many bytes have gone over it."""
+        """Whether to close a connection that has transferred `size` bytes."""
         return self._is_second_look(self._is_slow(now, size))
 
     def _is_slow(self, now: float, size: int) -> bool:
@@ -53,7 +53,7 @@ class Arrival(Progress):
         self._began = now
 
     def is_late(self, now: float, size: int, *, headers_are_complete: bool) -> bool:
-        """Whether a request that has so many bytes is to be cut."""
+        """Whether to close the connection of a request of which `size` bytes have arrived."""
         if not headers_are_complete:
             return self._is_second_look(now - self._began > HEAD_S)
         return self._is_second_look(now - self._began > WHOLE_S or self._is_slow(now, size))

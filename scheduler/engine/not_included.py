@@ -1,6 +1,6 @@
-"""The names of LeanCloud's SDK for Python that have no counterpart here, and what to use instead of each.
+"""The names of LeanCloud's SDK for Python that are not included here, and what to use instead of each.
 
-Lives here: the table, and the errors that say so. Never here: names that both have.
+Lives here: the table, and the errors with the advice. Never here: names that both have.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SMS = "SMS are not included: call your carrier's or cloud's API"
 _CLIENT = "remove the line: no call to LeanCloud is made, and cloud.run reaches the server in LEANCLOUD_API_SERVER"
 _HOOK = "it is a method of an engine, as in @engine.{}(…)"
 
-#: What `from leancloud import …` and `from leancloud.engine import …` may name.
+#: Names in `from leancloud import …` and `from leancloud.engine import …`.
 NOT_IN_ENGINE: dict[str, str] = {
     **dict.fromkeys(("Object", "User", "GeoPoint", "File", "Relation", "ACL", "Role"), _OBJECT),
     **dict.fromkeys(("Query", "FriendshipQuery", "InboxQuery", "Status"), _STORAGE),
@@ -39,7 +39,7 @@ NOT_IN_ENGINE: dict[str, str] = {
     **{name: _HOOK.format(name) for name in ("before_delete", "after_delete")},
 }
 
-#: What `cloud.…` may name.
+#: Attributes of `cloud`.
 NOT_IN_CLOUD: dict[str, str] = {
     **dict.fromkeys(("request_sms_code", "verify_sms_code"), _SMS),
     **dict.fromkeys(
@@ -48,7 +48,7 @@ NOT_IN_CLOUD: dict[str, str] = {
     "get_server_time": "use datetime.now(UTC): the functions run on your own server",
 }
 
-#: What `engine.…` may name.
+#: Attributes of `engine`.
 NOT_OF_AN_ENGINE: dict[str, str] = {
     "run": "run `scheduler up`, which serves the engine and fires its timers; engine.start() only serves it",
     "app": "the engine is the WSGI application itself",
@@ -61,7 +61,7 @@ NOT_OF_AN_ENGINE: dict[str, str] = {
 def import_error(module: str, table: dict[str, str]) -> Callable[[str], NoReturn]:
     """A module's `__getattr__`: ImportError with advice for a name in the table, else AttributeError.
 
-    `from module import name` would replace an AttributeError by an ImportError without its text.
+    `from module import name` would replace an AttributeError with an ImportError without its text.
     """
 
     def missing(name: str) -> NoReturn:

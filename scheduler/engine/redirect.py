@@ -1,4 +1,4 @@
-"""A WSGI middleware that sends plain HTTP to HTTPS in production.
+"""HttpsRedirectMiddleware: redirects plain HTTP to HTTPS in production.
 
 Lives here: that decision, made from X-Forwarded-Proto as LeanEngine's load balancer sets it.
 """
@@ -26,14 +26,14 @@ EXEMPT = ("ping", "metadatas")
 class HttpsRedirectMiddleware:
     """Redirect plain HTTP to HTTPS when LEANCLOUD_APP_ENV is `production`: 301 for GET and HEAD, else 308.
 
-    Ping and `_ops/metadatas` are not redirected (engine protocol § 5). A request without one sound Host is refused.
+    Ping and `_ops/metadatas` are not redirected (engine protocol § 5). A request without one valid Host is refused.
     """
 
     def __init__(self, wsgi_app: WSGIApplication) -> None:
         self._app = wsgi_app
 
     def body_limit(self, environ: WSGIEnvironment) -> int | None:
-        """That of the wrapped app, None if it has no limit of its own; see `Engine.body_limit`."""
+        """The limit of the wrapped app, None if it has none; see `Engine.body_limit`."""
         limit = getattr(self._app, "body_limit", None)
         return None if limit is None else limit(environ)
 
@@ -42,7 +42,7 @@ class HttpsRedirectMiddleware:
         if not (_is_plain(environ) and app_environment() == PRODUCTION):
             return self._app(environ, start_response)
         host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-        if not is_host(host):  # it must not reach a header, and what cannot be redirected is not served plainly
+        if not is_host(host):  # an invalid Host must not reach a header, and plain HTTP is not served
             refused = failure(_INVALID_HOST, environ, request_id(None))
             start_response(refused.status, refused.headers)
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [refused.body]

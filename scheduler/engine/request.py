@@ -1,4 +1,4 @@
-"""One HTTP request to the engine: the values that the endpoints need.
+"""Request: the values of an HTTP request that the endpoints need.
 
 Lives here: request id, remote address, timer headers, and the `Call` made from them. Never here: answering.
 """
@@ -20,17 +20,17 @@ from .credentials import Credentials, Keys
 from .routes import decoded
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@=+-]{1,128}", re.ASCII)
-#: The request id of a timer's run: lines of a client's call must not stand under it.
+#: The form of a run's request id, which lines of a client's call must not have.
 _OF_A_RUN = re.compile(r"[0-9a-f]{16}", re.ASCII | re.IGNORECASE)
 _OLD_BROWSER_TYPE = "text/plain"
-#: A body that has to be parsed before its sender is known: 64 kB of JSON cost a millisecond.
+#: The most bytes of a body that has to be parsed before its sender is known: 64 kB of JSON cost a millisecond.
 FORM_LIMIT_BYTES = 64 * 1024
 
 
 class Request:
     """A request at one of the engine's endpoints; its body is read when first needed.
 
-    One that is trusted (it has proved the master or the hook key) may speak for a timer, and go on with a run's id.
+    A trusted one, which has proved the master or the hook key, may name a timer and a run's request id.
     """
 
     __slots__ = ("_fields", "_limit", "credentials", "environ", "id", "is_trusted", "method", "names")
@@ -48,7 +48,7 @@ class Request:
     def identify(self, keys: Keys | None) -> Credentials:
         """Read the credentials from the headers, or else from the text/plain body of an old browser SDK.
 
-        With `keys`, such a body is short, and is parsed only if it mentions our application at all.
+        With `keys`, such a body must be short, and is parsed only if it contains our application id.
         """
         presented = credentials.of_headers(self.environ)
         if presented.are_absent and _is_from_old_browser(self.environ):
@@ -64,7 +64,7 @@ class Request:
         return presented
 
     def trust(self) -> None:
-        """Believe what it says of itself."""
+        """Trust its headers for the timer and the request id."""
         self.is_trusted = True
         self.id = request_id(self.environ.get("HTTP_X_REQUEST_ID"), is_trusted=True)
 
@@ -96,7 +96,7 @@ class Request:
 
 
 def form_limit(environ: Mapping[str, Any], limit: int) -> int:
-    """How many bytes of its body a request without credentials in its headers may send; 0 if none can be there."""
+    """The most bytes of the body of a request without credentials in its headers; 0 if the body cannot have any."""
     return min(FORM_LIMIT_BYTES, limit) if _is_from_old_browser(environ) else 0
 
 
@@ -105,7 +105,7 @@ def _is_from_old_browser(environ: Mapping[str, Any]) -> bool:
 
 
 def request_id(given: str | None, *, is_trusted: bool = False) -> str:
-    """The given id if it is safe in a log line and a header, else a new one; a run's id from who is trusted only."""
+    """The given id if it is safe in a log line and a header, else a new one; a run's id only from trusted requests."""
     if given and _REQUEST_ID.fullmatch(given) and (is_trusted or not _OF_A_RUN.fullmatch(given)):
         return given
     return f"{random.getrandbits(96):024x}"

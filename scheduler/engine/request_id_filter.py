@@ -1,6 +1,6 @@
-"""The request id in every log line, also in the logs of a site that the engine wraps.
+"""RequestIdFilter: adds the request id to every log line, even in the logs of a site that the engine wraps.
 
-Lives here: a filter that users give to their own handlers. Never here: capturing what calls log, see capture.py.
+Lives here: a filter for users' own handlers. Never here: capturing the records of calls (capture.py).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from ..functions.context import current_call
 
 
 class RequestIdFilter(logging.Filter):
-    """Give every record the request id of the call in progress, `-` outside one.
+    """Adds the request id of the call in progress to every record, `-` outside a call.
 
-    `handler.addFilter(RequestIdFilter())`, then `%(request_id)s` in the handler's format: one id from the fire of a
-    timer, or from a client's X-Request-Id, to each line that the function logs (engine protocol § 3).
+    `handler.addFilter(RequestIdFilter())`, then `%(request_id)s` in the handler's format. The id is the same from the
+    fire of a timer, or from a client's X-Request-Id, to each line that the function logs (engine protocol § 3).
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass."""
+        """Add the id; let every record pass."""
         call = current_call.get()
         record.request_id = call.request_id if call else "-"
         return True

@@ -1,6 +1,6 @@
 """The HTTP responses of the engine: JSON with a length, open to other origins.
 
-Lives here: `Response`, its headers, and the CORS preflight. Never here: the values that are answered.
+Lives here: `Response`, its headers, and the CORS preflight. Never here: the values of answers.
 """
 
 from __future__ import annotations

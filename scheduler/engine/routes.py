@@ -1,8 +1,8 @@
-"""The table of the engine's paths, and the search in it; and which other paths are refused instead of the site's.
+"""The table of the engine's paths, and which other paths are refused before they reach the site.
 
-Lives here: paths, and the credentials that each endpoint needs. Never here: answering, see endpoints.py. A path that is
-almost one of the engine's is answered with a 404: a site that answers every path would have a client take an unknown
-function for a success.
+Lives here: paths, and the credentials that each endpoint needs. Never here: answering (endpoints.py). A path that is
+similar to one of the engine's gets a 404: with a site that answers every path, a client would take an unknown function
+for a success.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ ENDPOINTS = (
 _FIRST_SEGMENTS = (PREFIX, *VERSIONS)
 _FUNCTIONS = frozenset(endpoint.path[0] for endpoint in (PING, *ENDPOINTS))
 
-#: What follows /1.1/ in the paths of LeanCloud's data storage, and of its other services.
+#: The segments after /1.1/ in the paths of LeanCloud's data storage and other services.
 STORAGE = frozenset((
     "batch", "bigquery", "classes", "cloudquery", "date", "exportdata", "files", "filetokens", "fileurl", "followees",
     "followers", "friendshiprequests", "installations", "leaderboard", "login", "logout", "push", "qiniu",
@@ -89,7 +89,7 @@ def match(path: str) -> Match | None:
 
 
 class Refusal(Enum):
-    """Why a path that is none of the engine's is not the site's either."""
+    """Why a path that is not an endpoint does not reach the site either."""
 
     NO_ENDPOINT = "Not found: functions are called at /1.1/functions/NAME."
     NO_STORAGE = "Not found: the data storage of LeanCloud is not here; this engine serves functions and hooks."
@@ -98,7 +98,7 @@ class Refusal(Enum):
 def refusal(path: str) -> Refusal | None:
     """Why a PATH_INFO without an endpoint is refused; None for a path of the site.
 
-    Slashes, dots, case, blanks, backslashes, parameters and a second percent-encoding make no difference here.
+    Ignores differences in slashes, dots, case, blanks, backslashes, parameters and a second percent-encoding.
 
     >>> refusal("/1.1//Functions/hello;v=1").name, refusal("/1.1/classes/Todo").name, refusal("/1.1/functionsX")
     ('NO_ENDPOINT', 'NO_STORAGE', None)
@@ -110,12 +110,12 @@ def refusal(path: str) -> Refusal | None:
         return None
     if segments[1] in _FUNCTIONS:
         return Refusal.NO_ENDPOINT
-    # Version 1 is too short a name to be taken from a site.
+    # /1/ is too short a prefix to take away from sites.
     return Refusal.NO_STORAGE if segments[0] == "1.1" and segments[1] in STORAGE else None
 
 
 def _normal(path: str) -> list[str]:
-    """The segments of a path, as a careless program might read them."""
+    """The segments of a path, as a lenient program might parse them."""
     for _ in range(3):
         if "%" not in path:
             break

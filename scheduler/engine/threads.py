@@ -1,7 +1,7 @@
-"""A bounded pool of threads in which functions run, each call with its limit.
+"""Pool: a bounded pool of threads that run functions, each call with its limit.
 
-Lives here: passing work to a thread, waiting for it until its limit, and abandoning it. Never here: what the work is.
-Unlike `concurrent.futures`, a full pool refuses at once instead of queueing, and no thread keeps the process alive:
+Lives here: passing work to a thread, waiting for it until its limit, and abandoning it. Never here: the work.
+Unlike in `concurrent.futures`, a full pool refuses at once instead of queueing, and no thread keeps the process alive:
 a function that hangs costs one thread and nothing else.
 """
 
@@ -20,7 +20,7 @@ Work = Callable[[], Any]
 
 
 class Pool:
-    """At most `size` threads, started when first needed and then kept."""
+    """At most `size` threads, started when needed and then kept."""
 
     def __init__(self, size: int) -> None:
         if size < 1:
@@ -73,7 +73,7 @@ class Pool:
             self._threads -= 1
 
     def _reset(self) -> None:
-        """Start without threads: a forked child has none of its parent's."""
+        """Forget all threads: a forked child has none of its parent's."""
         self._idle: list[_PoolThread] = []
         self._threads = 0
         self._starting = threading.Lock()
@@ -85,7 +85,7 @@ def _reset_in_child(reference: weakref.ref[Pool]) -> None:
 
 
 class _Job:
-    """One piece of work. The thread at its end and the caller at the limit race for `settled`: the winner decides."""
+    """One piece of work. The thread at its end and the caller at the limit race for `settled`; the first one wins."""
 
     __slots__ = ("done", "error", "late", "result", "settled", "work")
 

@@ -1,4 +1,4 @@
-"""The options of `@engine.timer`, for editors and type checkers; a table of attributes decides when it runs."""
+"""The options of `@engine.timer`, for editors and type checkers; at run time, the table of attributes decides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.triggers import Trigger
 
 
 class TimerOptions(TypedDict, total=False):
-    """Every option of the built-in triggers, and every attribute of a Timer but its function."""
+    """The options of the built-in triggers, and all attributes of a Timer except its function."""
 
     every: float | str
     at: str | datetime | time | Sequence[str | datetime]

@@ -1,7 +1,7 @@
 """JSON values with a `__type`, as LeanCloud's clients send them, and the Python values for them.
 
 Lives here: `CloudObject`, `decode` and `encode`. Never here: storage; an object is its fields and nothing else.
-Types without a Python value (GeoPoint, File, Relation …) stay dictionaries.
+Types without a Python value (GeoPoint, File, Relation …) remain dictionaries.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class CloudObject:
         return self._fields.get(key) is not None
 
     def dump(self) -> dict[str, Any]:
-        """The fields as JSON values, the marks `__before`, `__after` and `__ignore_hooks` included."""
+        """The fields as JSON values, including the marks `__before`, `__after` and `__ignore_hooks`."""
         return {key: _encode(value, within_object=True) for key, value in self._fields.items()}
 
     def disable_before_hook(self) -> None:
@@ -120,9 +120,9 @@ def _encode(value: Any, *, within_object: bool) -> Any:
 
 
 def _encoded_by_the_sdk(value: Any, *, within_object: bool) -> Any:
-    """An Object, User, GeoPoint, File … of LeanCloud's SDK as it encodes them itself; any other value as it is.
+    """An Object, User, GeoPoint, File … of LeanCloud's SDK, encoded by the SDK; any other value unchanged.
 
-    Only code that uses the SDK has such values, and then it is loaded. Within another object, an object is a pointer.
+    If there are such values, the SDK is loaded already. An object within another object becomes a pointer.
     """
     if value is None or isinstance(value, str | int | float):
         return value

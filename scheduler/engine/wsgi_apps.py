@@ -1,4 +1,4 @@
-"""Which sites an engine can serve beside its functions: WSGI apps, and nothing else that is callable."""
+"""Checks the site that an engine serves beside its functions: it must be a WSGI app."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def checked_app(app: WSGIApplication) -> WSGIApplication:
-    """Refuse what no WSGI server can call, and name a way out; it would fail at each request."""
+    """Refuse an app that is not WSGI, with advice; otherwise it would fail at each request."""
     if not callable(app):
         raise ConfigError(f"a site must be a WSGI app, which is callable; got {app!r:.200}")
     if _is_asgi(app):
@@ -24,7 +24,7 @@ def checked_app(app: WSGIApplication) -> WSGIApplication:
 
 
 def _is_asgi(app: Any) -> bool:
-    """Whether it is called with scope, receive and send: a coroutine function, or one with these parameters."""
+    """Whether an app is ASGI: a coroutine function, or one with the parameters scope, receive and send."""
     import inspect  # slow to import, and needed only where there is a site
 
     call = app if inspect.isroutine(app) else getattr(app, "__call__", app)  # noqa: B004  the method is looked at

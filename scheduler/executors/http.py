@@ -1,7 +1,7 @@
 """HttpExecutor: functions run at a remote engine, called over HTTP, each within a total deadline.
 
-The deadline covers everything, from the connection to the last byte, so one that sends its answer slowly is cut too.
-What the function prints stays in the log of the engine; the request id connects it with the run.
+The deadline covers everything from the connection to the last byte, so a slow answer is cut off too. The function's
+output stays in the log of the engine; the request id connects it with the run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .mailbox import Mailbox
 if TYPE_CHECKING:
     import httpx
 
-#: How many bytes of an answer are read; the connection of a longer one is closed.
+#: The most bytes of an answer that are read; a longer one closes the connection.
 MAX_READ = 65_536
 
 
@@ -52,7 +52,7 @@ def check(deployment: Deployment) -> Iterator[str]:
 
 
 def _checked(url: str) -> str:
-    """The address of an engine; ConfigError where it is none, or where a password makes it another one."""
+    """The address of an engine; ConfigError if it is invalid, or if a password in it makes it ambiguous."""
     try:
         parts = urlsplit(url)
         is_sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -69,7 +69,7 @@ def _checked(url: str) -> str:
 class HttpExecutor:
     """Calls `POST <url>/1.1/functions/<name>` with the keys of the application, at most `max_concurrency` at a time.
 
-    Without the hook key, the engine does not believe that a timer calls, and its functions see none.
+    Without the hook key, the engine does not accept the headers of a timer, and functions do not see the timer.
     """
 
     def __init__(
@@ -93,12 +93,13 @@ class HttpExecutor:
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote engine", daemon=True)
         self._client: httpx.AsyncClient | None = None
         self._slots = asyncio.Semaphore(max_concurrency)
-        #: How many tasks were submitted, and how many of them no longer wait for a slot; each has one writing thread.
+        #: The number of submitted tasks, and of those that no longer wait for a slot; each is written by one thread
+        #: only.
         self._submitted = self._admitted = 0
-        #: The tasks that wait for a slot, by run; whoever removes one decides what becomes of it.
+        #: The tasks that wait for a slot, by run; the thread that removes one handles it.
         self._unbegun: dict[int, Task] = {}
         self._begun = 0
-        #: The calls in progress, by run; and which of them are cut on request. For the thread of the loop only.
+        #: The calls in progress, by run; and those that are cancelled on request. Used by the loop's thread only.
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._to_cut: set[int] = set()
         self._thread.start()
@@ -123,7 +124,7 @@ class HttpExecutor:
         return self._submitted - self._admitted
 
     def withdraw(self) -> list[Task]:
-        # The thread of the loop begins tasks meanwhile.
+        # The loop's thread begins tasks meanwhile.
         return [task for run_id in list(self._unbegun) if (task := self._unbegun.pop(run_id, None)) is not None]
 
     @property
@@ -131,7 +132,7 @@ class HttpExecutor:
         return self._begun
 
     def cancel(self, run_ids: Collection[int]) -> None:
-        """Cut the calls of these runs; what the remote engine does with a function that nobody waits for is its own."""
+        """Cancel the calls of these runs; the function may go on in the remote engine."""
         self._loop.call_soon_threadsafe(self._cut, list(run_ids))
 
     def _cut(self, run_ids: Sequence[int]) -> None:
@@ -143,7 +144,7 @@ class HttpExecutor:
                 call.cancel()
 
     def stop(self) -> None:
-        """Cut every call in progress."""
+        """Cancel every call in progress."""
         asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
@@ -182,7 +183,7 @@ class HttpExecutor:
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        """Hold one of the `max_concurrency` slots; a call that is cut while it waits for one waits no longer either."""
+        """Hold one of the `max_concurrency` slots; a cancelled call stops waiting for one."""
         try:
             await self._slots.acquire()
         finally:

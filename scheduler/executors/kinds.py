@@ -1,4 +1,4 @@
-"""The table of executor kinds: how each is named in the settings, made, and checked by `scheduler doctor`.
+"""The table of executor kinds: the name of each in the settings, how to make it, and how `scheduler doctor` checks it.
 
 A new kind is a file, or a room, with `make` and `check`, and one row of KINDS. A kind that another distribution brings
 is an entry point instead of a row, and `executor = "NAME"` uses it:
@@ -32,29 +32,29 @@ GROUP = "scheduler.executors"
 class ExecutorSetting:
     """A setting of an executor: `name = …` in scheduler.toml, and the environment variable SCHEDULER_NAME.
 
-    A whole number within `bounds`, or a text where they are None. Where it `is_of_environment`, each environment may
-    have a value of its own.
+    A whole number within `bounds`, or a text if `bounds` is None. If it `is_of_environment`, each environment may have
+    a value of its own.
     """
 
     name: str
     default: Any = None
     bounds: tuple[int, int] | None = None
     is_of_environment: bool = False
-    #: For a setting without which the executor cannot run: an example of a value, and what it is.
+    #: For a required setting: an example of a value, and its meaning.
     needed: str = ""
-    #: Of the option of `scheduler up`; there is none where this is empty.
+    #: The help of the option of `scheduler up`; without it, there is no option.
     help: str = ""
     metavar: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What an executor is made from. Nothing is loaded or opened before its function is called."""
+    """The parts for making an executor. Each is loaded or opened only when its function is called."""
 
     environment: Environment
     #: The values of the kind's settings, by name.
     settings: Mapping[str, Any]
-    #: The name of what holds the functions, a cloud.py or module:attribute; TargetError where there is none.
+    #: The name of the cloud.py or module:attribute with the functions; TargetError if there is none.
     target: Callable[[], str]
     #: The functions, loaded into this process.
     registry: Callable[[], Registry]
@@ -81,21 +81,21 @@ class ExecutorKind:
     """One kind of executor."""
 
     make: Callable[[Deployment], Executor]
-    #: Yields in a line each what works; raises a SchedulerError, with the fix, for what does not.
+    #: Yields a line for each check that passes; raises a SchedulerError, with the fix, for one that fails.
     check: Callable[[Deployment], Iterator[str]]
     settings: tuple[ExecutorSetting, ...] = ()
-    #: Whether it runs the functions of another program, not those of `Deployment.target`.
+    #: Whether it runs the functions of another program instead of those of `Deployment.target`.
     has_own_functions: bool = False
-    #: Whether it can run functions from another folder, as those of a preview are.
+    #: Whether it can run functions from another folder, as a preview needs.
     can_preview: bool = False
-    #: Whether the store shows at once that a run has begun, not only when it ends.
+    #: Whether the store shows that a run has begun before it ends.
     shows_begins: bool = False
 
 
 def _late(name: str) -> Callable[[Deployment], Any]:
-    """A function of this package, named as `module:function`, whose module is imported by the first call.
+    """A function of this package, named as `module:function`; the first call imports its module.
 
-    So this room imports none of the rooms that its rows name, and no command imports an executor that it does not use.
+    So this room does not import the rooms that its rows name, and no command imports an executor that it does not use.
     """
 
     def call(deployment: Deployment) -> Any:
@@ -164,12 +164,12 @@ KINDS: Mapping[str, ExecutorKind] = {
 
 
 def kind_names() -> list[str]:
-    """The names of all kinds, those that other distributions bring last."""
+    """The names of all kinds; those of other distributions come last."""
     return [*KINDS, *_entry_points()]
 
 
 def kind(name: str) -> ExecutorKind:
-    """The kind of that name; ConfigError where there is none, or where its entry point does not load."""
+    """The kind of that name; ConfigError if there is none, or if its entry point does not load."""
     if name in KINDS:
         return KINDS[name]
     if name not in _entry_points():
@@ -189,7 +189,7 @@ def kind(name: str) -> ExecutorKind:
 
 @cache
 def _entry_points() -> Mapping[str, EntryPoint]:
-    """Read once, and only when an executor is named that is not in the table: it takes some 10 ms."""
+    """Read once, and only for an executor that is not in the table, because it takes some 10 ms."""
     from importlib.metadata import entry_points
 
     return {entry_point.name: entry_point for entry_point in entry_points(group=GROUP) if entry_point.name not in KINDS}

@@ -1,4 +1,4 @@
-"""Mailbox: other threads post items, and its owner, which can wait for them with select or poll, takes all at once."""
+"""Mailbox: other threads post items; its owner waits for them with select or poll, and takes all at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 class Mailbox(Generic[Item]):
-    """Posting is safe from any thread; `fileno` turns readable while there is something to take."""
+    """Posting is safe from any thread; `fileno` is readable while there are items."""
 
     def __init__(self) -> None:
         self._items: list[Item] = []
@@ -24,7 +24,7 @@ class Mailbox(Generic[Item]):
         with self._lock:
             self._items.append(item)
             if len(self._items) == 1:
-                # An item that comes after `close` is dropped.
+                # An item posted after `close` is dropped.
                 with contextlib.suppress(OSError):
                     self._writer.send(b"!")
 

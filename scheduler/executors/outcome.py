@@ -1,4 +1,4 @@
-"""How the end of a function becomes an outcome and a verdict: the same for every executor.
+"""Converts the end of a function to an outcome and a verdict, for every executor.
 
 The verdicts follow the engine protocol, section 6: a time-out, an unexpected exception, a missing function and the HTTP
 statuses below count as failures; an error for the caller, raised or answered within the limit, does not.
@@ -16,14 +16,14 @@ from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome
 from ..errors import NOT_QUEUED, ArgumentError, FunctionTimedOutError, SchedulerError, is_named, is_refusal
 
-#: How many characters of a result or an error the history keeps.
+#: The most characters of a result or an error that the history keeps.
 MAX_SHOWN = 1_000
-#: HTTP statuses of a remote engine that count as failures, besides all from 500 on.
+#: HTTP statuses of a remote engine below 500 that count as failures.
 COUNTED_STATUSES = frozenset({401, 403, 404, 429})
 
 
 class CallOutcome(NamedTuple):
-    """How a call ended, without its instants: `error` in one line, `result` the beginning of what it returned."""
+    """The end of a call, without its instants: `error` in one line, `result` the beginning of the returned value."""
 
     outcome: Outcome
     verdict: Verdict
@@ -31,20 +31,20 @@ class CallOutcome(NamedTuple):
     result: str | None = None
 
     def ending(self, started_at: datetime, ended_at: datetime) -> Ending:
-        """The Ending of the run that the call was made for."""
+        """The Ending of the call's run."""
         return Ending(self.outcome, self.verdict, ended_at, started_at, self.error, self.result)
 
 
-#: How most calls end; one object, because many fire at a time.
+#: The end of most calls; one shared object, because many timers fire at a time.
 RETURNED_NONE = CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD)
 
 
 def over_limit(limit_s: float) -> CallOutcome:
-    """The end of a run that was cut at its limit."""
+    """The end of a run that reached its limit."""
     return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, f"over its limit of {limit_s:g} s")
 
 
-#: The end of a run that was cut because somebody asked for that; the breaker learns nothing from it.
+#: The end of a run that was cancelled on request; it does not affect the breaker.
 CANCELLED = CallOutcome(Outcome.CANCELLED, Verdict.LOST)
 
 
@@ -59,7 +59,7 @@ def not_queued(now: datetime) -> Ending:
 
 
 def of_call(call: Callable[[], Any]) -> CallOutcome:
-    """Call a function and return how that ended; raises nothing, whatever the function raises."""
+    """Call a function and return its end; raises nothing, whatever the function raises."""
     try:
         returned = call()
     except ArgumentError as error:
@@ -78,7 +78,7 @@ def of_call(call: Callable[[], Any]) -> CallOutcome:
 
 
 def of_status(status: int, body: str) -> CallOutcome:
-    """How a call ended by the answer of a remote engine, its HTTP status and the beginning of its body."""
+    """The end of a call according to a remote engine's answer: its HTTP status and the beginning of its body."""
     if 200 <= status < 300:
         return CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, body[:MAX_SHOWN])
     counts = status >= 500 or status in COUNTED_STATUSES
@@ -90,11 +90,11 @@ def error_text(error: BaseException) -> str:
     """An exception in one line of bounded length."""
     try:
         if is_named(error, "LeanEngineError", "code", "message"):
-            # By its attributes: the one of LeanCloud's SDK has no text.
+            # By its attributes, because the exception of LeanCloud's SDK has no text.
             refusal: Any = error
             return _storable(f"{type(error).__name__} [{refusal.code}]: {refusal.message}")
         return _storable(f"{type(error).__name__}: {error}")
-    except BaseException:  # whatever the exception's own code raises
+    except BaseException:  # the exception's own code may raise anything
         return _storable(f"{type(error).__name__[: MAX_SHOWN // 2]} (str() of the exception failed)")
 
 
@@ -110,7 +110,7 @@ def result_text(result: object) -> str:
             if length > MAX_SHOWN:
                 break
         return _storable("".join(pieces))
-    except BaseException:  # not JSON, or an object whose own code raises
+    except BaseException:  # not JSON, or the object's own code raises
         return repr_text(result)
 
 
@@ -129,5 +129,5 @@ def repr_text(result: object) -> str:
 
 
 def _storable(text: str) -> str:
-    """Cut, and without lone surrogates, which databases refuse."""
+    """The text cut to MAX_SHOWN characters, without lone surrogates, which databases refuse."""
     return text[:MAX_SHOWN].encode("utf-8", "replace").decode()

@@ -1,8 +1,8 @@
-"""ThreadExecutor: functions run in threads of this process, for functions that are part of a user's program.
+"""ThreadExecutor: runs functions in threads of this process, for functions that are part of a user's program.
 
-A thread cannot be killed: the run of a function over its limit ends as timed-out, and one that is cancelled as
-cancelled, but its thread goes on and counts against `max_workers` until the function returns. Where limits must hold
-whatever a function does, use processes. What a function prints goes to the program's own stdout.
+A thread cannot be killed: a run over its limit ends as timed out, and a cancelled one as cancelled, but the thread goes
+on and counts against `max_workers` until the function returns. To enforce limits whatever a function does, use
+processes. The output of a function goes to the program's own stdout.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_PENDING = 20_000
 
 @dataclass(eq=False, slots=True)
 class _ThreadRun:
-    """One task in one thread; the first to end it, the function or its deadline, decides how."""
+    """One task in one thread; either the function or the deadline ends it, whichever is first."""
 
     task: Task
     started_at: datetime

@@ -1,7 +1,7 @@
-"""The worker's side of a cancellation: it kills the child that runs the run, as at its limit.
+"""Cancellations: the fleet's worker kills the child of a run that is to be cancelled, as at its limit.
 
-A child may end its run, and begin the next one, at the very moment. So it is stopped first, then its row is read and
-ended, and only then is it killed; where the row shows that it does something else, it goes on.
+The child may end its run and begin the next one at that moment. So the worker stops it first, reads and ends the row,
+and only then kills it; if the row shows that the child has another run, the worker continues it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..store.listen import Subscription
 from .notes import read_notes
 from .runs import CANCELLATIONS, FleetRuns
 
-#: How often a worker checks that its session is not lost, and how soon it opens another one.
+#: How often a worker checks its session, and how soon it opens another one after a loss.
 CHECK_S, RETRY_S = 5.0, 1.0
 
 
@@ -43,18 +43,18 @@ class Cancellations:
 
     def _watch(self, node: str) -> None:
         while True:
-            # An outage of the store is logged by those who write to it.
+            # The code that writes to the store logs its outages.
             with contextlib.suppress(DBAPIError, StoreUnavailableError), Store(self._store_url) as store:
                 self._listen(store, node)
             time.sleep(RETRY_S)
 
     def _listen(self, store: Store, node: str) -> None:
-        """Cancel what is notified, until the session is lost."""
+        """Cancel runs on notifications, until the session is lost."""
         session = Subscription(store, CANCELLATIONS)
         try:
             connection, fleet = session.connect(), FleetRuns(store)
             while True:
-                # Also once at the beginning: a notification may have come before.
+                # Also once at the beginning, because a notification may have been missed.
                 self._cancel(fleet, node)
                 is_notified, _, _ = select.select(session.filenos(), [], [], CHECK_S)
                 if not is_notified:
@@ -65,7 +65,7 @@ class Cancellations:
             session.close()
 
     def _cancel(self, fleet: FleetRuns, node: str) -> None:
-        """Kill the children whose runs are to be cancelled; what a notification says is not believed."""
+        """Kill the children whose runs are to be cancelled according to the rows, whatever the notification says."""
         pids = {f"{node}/{child.pid}": child.pid for child in active_children()}
         for run_id, worker in fleet.to_cancel(pids):
             self._cancel_run(fleet, run_id, worker, pids[worker])

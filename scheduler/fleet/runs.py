@@ -98,7 +98,7 @@ class FleetRuns:
     def end(
         self, run_id: int, worker: str, ending: Ending, printed: Sequence[Line] = (), *, channel: str | None = None
     ) -> bool:
-        """End the run that `worker` runs, and notify `channel`; False if the run has ended otherwise."""
+        """End the run that `worker` runs, and notify `channel`; False if the run has ended already."""
         with self._store.writing() as connection:
             # Timers are locked before runs, as in every transaction. If the run has ended, retry and breaker are
             # rolled back.

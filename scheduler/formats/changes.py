@@ -1,4 +1,4 @@
-"""A recorded change as one line of text: what was done, each attribute before and after, and why."""
+"""A recorded change as one line of text: the action, each attribute before and after, and the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..store.changes import Action, NewChange
 
 #: The most characters of a value that a line shows.
 _MOST = 80
-#: Attributes whose value stands in the action, or beside it.
+#: Attributes whose value is part of the action, or next to it.
 _SAID = {
     Action.ENABLED: {"enabled", "trigger", "breaker"},
     Action.DISABLED: {"enabled", "breaker"},
@@ -23,7 +23,7 @@ _SAID = {
 
 
 def change_text(record: ChangeRecord) -> str:
-    """What was changed, and why.
+    """The action, the changed attributes, and the reason.
 
     `changed limit_s 15 → 30, tags … → … (the mail server is slow)`
     """
@@ -56,7 +56,7 @@ def _details(record: ChangeRecord | NewChange) -> str:
 
 
 def _whole(values: Mapping[str, Any]) -> str:
-    """What an added or removed timer does, in short."""
+    """A short description of an added or removed timer."""
     if "function" not in values or "trigger" not in values:
         return _value("", values) if values else ""
     state = "" if values.get("enabled") else ", disabled"
@@ -68,7 +68,7 @@ _ORDER = ("trigger", *(attribute.name for attribute in ATTRIBUTES))
 
 
 def _value(name: str, value: Any) -> str:
-    """The value of an attribute, cut where it is long."""
+    """The value of an attribute, cut to _MOST characters."""
     if name == "trigger" and isinstance(value, Mapping):
         text = _trigger(value)
     elif name == "breaker":

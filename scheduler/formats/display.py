@@ -1,4 +1,4 @@
-"""How instants, durations, numbers, outcomes and tables look on a terminal. Nothing here decides anything."""
+"""Formats instants, durations, numbers, outcomes and tables for a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from ..core.timer import Timer
 from ..core.zones import zone
 
-#: Wide enough for any table: a program that reads a pipe must get whole names.
+#: Wide enough for any table, so that a program that reads a pipe gets whole names.
 _PIPE_WIDTH = 1_000
 #: The least width of the last column of a table, in characters, unless it needs less.
 _LAST_COLUMN_WIDTH = 30
@@ -33,7 +33,7 @@ _COLOURS = {
 
 
 def zone_of(timer: Timer, default: str) -> tzinfo:
-    """The time zone in which a timer's instants are shown: that of its trigger, or the default."""
+    """The time zone in which to show a timer's instants: that of its trigger, or the default."""
     return zone(timer.trigger.tz or default)
 
 
@@ -74,17 +74,17 @@ def size(number: int) -> str:
 
 
 def plain(text: str) -> str:
-    """A text without control characters, which would control the terminal: they are shown as escapes."""
+    """A text with control characters as escapes, so that they do not control the terminal."""
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def coloured(outcome: str, *, width: int = 0) -> str:
-    """An outcome, padded to a width, in its colour where the output is a terminal."""
+    """An outcome, padded to a width, in its colour if the output is a terminal."""
     return click.style(outcome.ljust(width), fg=_COLOURS.get(outcome))
 
 
 def command(*words: str) -> str:
-    """A command of this program as it can be copied into a shell, by the name `scheduler` where that is on the PATH."""
+    """A command of this program to copy into a shell, under the name `scheduler` if that is on the PATH."""
     installed = shutil.which("scheduler")
     if installed and Path(installed).parent == Path(sys.executable).parent:
         return shlex.join(("scheduler", *words))
@@ -99,8 +99,8 @@ def command(*words: str) -> str:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table without lines; a cell that is an outcome has its colour.
 
-    The last column is folded where the terminal is too narrow. Where it is too narrow for the other columns, the lines
-    are wrapped, so that no column is missing.
+    On a narrow terminal, the last column is folded. If the other columns do not fit either, the lines are wrapped, so
+    that no column is missing.
     """
     from rich.cells import cell_len
     from rich.console import Console

@@ -1,10 +1,10 @@
-"""How an exception reads as one line for users."""
+"""The message of an exception for users."""
 
 from __future__ import annotations
 
 
 def explained(error: BaseException) -> str:
-    """An error's message; one about a broken expression with the drawing that shows the place."""
+    """An error's message; for an invalid expression, with a drawing that marks the place."""
     cause: BaseException | None = error
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:

@@ -29,7 +29,7 @@ def print_json(value: Any) -> None:
 
 
 def print_json_line(value: Any, *, file: TextIO | None = None) -> None:
-    """Print one JSON object on a line of its own, for output without an end."""
+    """Print one JSON object on a line of its own, for endless output."""
     click.echo(json.dumps(value, ensure_ascii=False), file=file)
 
 
@@ -58,7 +58,7 @@ def timer_json(entry: StoredTimer, default_tz: str) -> dict[str, Any]:
 
 
 def _trigger_json(trigger: Trigger) -> dict[str, Any]:
-    """The options of a trigger by key; those of the other built-in kinds are null."""
+    """The options of a trigger by key; the options of other built-in kinds are null."""
     options = [option for kind in TRIGGERS.values() for option in kind.options]
     values = {option.key: None for option in options if option.key}
     given = trigger.option_values()
@@ -69,7 +69,7 @@ def _trigger_json(trigger: Trigger) -> dict[str, Any]:
 
 
 def result_value(text: str | None) -> Any:
-    """The result of a run: its JSON value, or the text where it is not JSON, as one that was cut."""
+    """The result of a run: its JSON value, or the text if it is not JSON, for example because it was cut."""
     try:
         return None if text is None else json.loads(text)
     except ValueError:
@@ -106,7 +106,7 @@ def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
 
 
 def line_json(line: LogLine, tz: tzinfo) -> dict[str, Any]:
-    """A line that a function printed; `timer` and `run` are null where a client called the function."""
+    """A line that a function printed; `timer` and `run` are null if a client called the function."""
     return {
         "at": iso(line.at, tz),
         "timer": line.timer,
@@ -120,7 +120,7 @@ def line_json(line: LogLine, tz: tzinfo) -> dict[str, Any]:
 
 
 def change_json(record: ChangeRecord, tz: tzinfo) -> dict[str, Any]:
-    """A change that somebody made; `before` and `after` hold the attributes that differ, by name."""
+    """A recorded change; `before` and `after` contain the attributes that differ, by name."""
     return {
         "id": record.id,
         "at": iso(record.at, tz),

@@ -30,7 +30,7 @@ def line_of_run(line: Line, run: Run | Task) -> LogLine:
 
 
 def print_line(line: LogLine, tz: tzinfo, *, as_json: bool = False, file: TextIO | None = None) -> None:
-    """Print one line: instant, level, timer or function, text; on a terminal in the colour of its level."""
+    """Print one line: instant, level, timer or function, and text; on a terminal, in the colour of its level."""
     if as_json:
         print_json_line(line_json(line, tz), file=file)
         return

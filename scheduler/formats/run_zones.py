@@ -1,4 +1,4 @@
-"""RunZones: the time zone in which each run is shown, that of its timer."""
+"""RunZones: the time zone in which to show a run, which is that of its timer."""
 
 from __future__ import annotations
 

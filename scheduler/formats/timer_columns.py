@@ -1,4 +1,4 @@
-"""The columns of a list of timers: those of a timer's attributes, and those of the kinds of triggers."""
+"""The columns of a list of timers: a timer's attributes, and the options of trigger kinds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIRST = (
 
 
 class Columns:
-    """The columns of a list: those of the attributes, and those of these kinds of triggers."""
+    """The columns of a list: the attributes, and the options of these trigger kinds."""
 
     def __init__(self, kinds: Sequence[type[Trigger]]) -> None:
         self.kinds = kinds
@@ -27,7 +27,7 @@ class Columns:
         self.of_triggers += [option for option in trigger_columns(kinds) if option not in self.of_triggers]
         options = {option.column: option for option in (*ATTRIBUTES, *self.of_triggers)}
         self.options: dict[str, Option] = {column: options[column] for column in dict.fromkeys((*_FIRST, *options))}
-        #: Other names under which a column may come: those of `timers list --json`, of the options, and plain English.
+        #: Other accepted names of columns: from `timers list --json`, from the options, and plain English.
         self.synonyms = {synonym: column for column, option in self.options.items() for synonym in option.synonyms}
         #: The columns that an error may be of, by the `field` of a TimerError.
         self.of_fields: dict[str, list[str]] = {attribute.name: [attribute.column] for attribute in ATTRIBUTES}
@@ -36,12 +36,12 @@ class Columns:
                 self.of_fields.setdefault(name, []).append(option.column)
 
     def column(self, name: str) -> str:
-        """The column that a heading or a key means, whether there is such a column or not."""
+        """The column that a heading or a key means, whether it exists or not."""
         name = name.strip().lower()
         return self.synonyms.get(name, name)
 
     def unknown(self, name: str) -> str | None:
-        """What is wrong with a heading or a key, None where there is such a column."""
+        """The error for an unknown heading or key; None if there is such a column."""
         if self.column(name) in self.options:
             return None
         close = difflib.get_close_matches(self.column(name), (*self.options, *self.synonyms), n=1)
@@ -50,12 +50,12 @@ class Columns:
 
     @classmethod
     def of_names(cls, names: Iterable[str]) -> Columns:
-        """The columns of a list with these headings or keys; packages are searched for a name that is unknown here."""
+        """The columns of a list with these headings or keys; searches packages only for unknown names."""
         return BUILT_IN if not any(map(BUILT_IN.unknown, names)) else cls(trigger_kinds())
 
     @classmethod
     def of_timers(cls, timers: Iterable[Timer]) -> Columns:
-        """The columns of a list of these timers: those of built-in kinds, and of other kinds that they have."""
+        """The columns of a list of these timers: the built-in kinds, and other kinds among them."""
         kinds = {type(timer.trigger): None for timer in timers if timer.trigger.options}
         return cls(list(dict.fromkeys((*TRIGGERS.values(), *kinds))))
 

@@ -1,7 +1,7 @@
-"""A list of timers as CSV or JSON text: what `timers export` writes and `timers import` reads.
+"""Lists of timers as CSV or JSON text, which `timers export` writes and `timers import` reads.
 
-Lives here: lines, and what is wrong on which line. Never here: columns (timer_columns.py), files, the store, what an
-attribute may be.
+Lives here: lines, and the errors of each line. Never here: columns (timer_columns.py), files, the store, the checks of
+attributes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .timer_columns import BUILT_IN, COLUMNS, Columns
 
 
 class FileProblem(NamedTuple):
-    """What is wrong on one line, and in which column, None where it is the line as a whole."""
+    """An error on one line, and its column; None if it is about the whole line."""
 
     line: int
     column: str | None
@@ -51,7 +51,7 @@ def _position(problem: FileProblem) -> tuple[int, int]:
 
 
 class Listed(NamedTuple):
-    """A line of a list: its valid values by column, and its timer, None where not all of them are valid."""
+    """A line of a list: its valid values by column, and its timer; None if a value is invalid."""
 
     line: int
     values: Mapping[str, Any]
@@ -60,20 +60,20 @@ class Listed(NamedTuple):
 
     @property
     def key(self) -> tuple[Environment, str] | None:
-        """The key of the timer in the store, None where the line lacks a part of it."""
+        """The key of the timer in the store; None if the line lacks a part of it."""
         environment, name = self.values.get("environment"), self.values.get("name")
         return None if environment is None or name is None else (environment, name)
 
 
 class TimerList(NamedTuple):
-    """All lines of a list, and everything that is wrong with them."""
+    """All lines of a list, and all their errors."""
 
     lines: list[Listed]
     problems: list[FileProblem]
 
     @property
     def timers(self) -> list[Timer]:
-        """The timers; TimerListError where anything is wrong."""
+        """The timers; TimerListError if there is any error."""
         if self.problems:
             raise TimerListError(self.problems)
         return [listed.timer for listed in self.lines if listed.timer]
@@ -85,7 +85,7 @@ class _FileRow(NamedTuple):
 
 
 class _FileRows(NamedTuple):
-    """The lines of a list by column, each cell as it stands there."""
+    """The lines of a list by column, with unparsed cells."""
 
     columns: Columns
     rows: list[_FileRow]
@@ -93,10 +93,10 @@ class _FileRows(NamedTuple):
 
 
 def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> TimerList:
-    """A list of timers: JSON where it begins with a bracket, else CSV with a header.
+    """Parse a list of timers: JSON if it begins with a bracket, else CSV with a header.
 
-    `environment`, `tz` and `limit_s` are for lines that name none; but a line with the words of LeanCloud's console for
-    its environment was written for LeanCloud's zone. TimerError where the text cannot be read as a list.
+    `environment`, `tz` and `limit_s` are the defaults of lines; but a line with the words of LeanCloud's console for
+    its environment defaults to LeanCloud's zone. TimerError if the text cannot be parsed as a list.
     """
     columns, rows, problems = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
     defaults = {"environment": environment, "tz": tz, "limit_s": limit_s, "params": {}}
@@ -109,13 +109,13 @@ def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> Tim
 
 
 def _of_console(row: _FileRow) -> dict[str, Any]:
-    """What a line that comes from LeanCloud's console stands for where it does not say so."""
+    """The defaults of a line that comes from LeanCloud's console."""
     environment = row.values.get("environment")
     is_of_console = isinstance(environment, str) and environment.strip() in CONSOLE_WORDS
     return {"tz": LEANCLOUD_TZ} if is_of_console else {}
 
 
-#: A spreadsheet would compute such a cell: it is exported with a quote before it, which import takes off.
+#: A cell that a spreadsheet would compute is exported with a quote before it, which import removes.
 _FORMULA = re.compile(r"\s*'*\s*[=+\-@\t\r]")
 _QUOTED_FORMULA = re.compile(r"'" + _FORMULA.pattern)
 
@@ -124,7 +124,7 @@ def as_csv(timers: Sequence[Timer]) -> str:
     """Timers as CSV with every column; a cell that has no meaning for a timer is empty."""
     text = io.StringIO()
     plain = csv.writer(text, lineterminator="\n")
-    # A blank at the beginning of a cell is kept only between quotes.
+    # A blank at the beginning of a cell is preserved only in quotes.
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     columns = Columns.of_timers(timers)
     plain.writerow(columns.options)
@@ -236,7 +236,7 @@ def _elements(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _listed(columns: Columns, row: _FileRow, defaults: Mapping[str, Any]) -> tuple[Listed, list[FileProblem]]:
-    """A line, and everything that is wrong with it: a wrong value is left out, and the others are tried again."""
+    """A line and all its errors: an invalid value is left out, and the others are checked again."""
     values, problems = _read_cells(columns, row)
     values = {column: value for column, value in defaults.items() if column not in row.values} | values
     wrong = {problem.column for problem in problems}
@@ -267,7 +267,7 @@ def _read_cells(columns: Columns, row: _FileRow) -> tuple[dict[str, Any], list[F
 
 
 def _timer(columns: Columns, values: Mapping[str, Any], wrong: Container[str | None]) -> Timer:
-    """The timer of these values, with a stand-in for each that it needs and that is wrong."""
+    """The timer of these values, with a placeholder for each required value that is invalid."""
     given = {row.name: values[row.column] for row in ATTRIBUTES if row.column in values}
     names = {name: "wrong" if name in wrong else "" for name in ("name", "function")}
     timer = Timer(trigger=_trigger(columns, values, wrong), **(names | given))

@@ -1,7 +1,7 @@
-"""Cloud functions: the registry that holds them, and how one is bound to its arguments and called.
+"""Cloud functions: the registry, binding arguments, and calling.
 
-`Registry` has functions by name, hooks by class and event, and the timers declared beside functions. `bind` checks and
-coerces the arguments of a function; `invoke` binds and calls it.
+`Registry` contains functions by name, hooks by class and event, and the timers declared beside functions. `bind` checks
+and coerces the arguments of a function; `invoke` binds and calls it.
 """
 
 from .binding import bind

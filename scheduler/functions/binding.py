@@ -1,7 +1,7 @@
-"""The arguments of a call: checked against the function's signature, and coerced where it is annotated.
+"""bind: checks the arguments of a call against the function's signature, and coerces annotated ones.
 
 Lives here: which arguments are missing, superfluous or of the wrong type, and the five types that are coerced. Never
-here: calling. Whatever JSON or a command line contains, a function is called with what it accepts or not at all.
+here: calling. Whatever JSON or a command line contains, a function gets only arguments that it accepts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import ArgumentError
 
 
 def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments for a function, coerced where it is annotated `str, int, float, bool, datetime`.
+    """The keyword arguments for a function, coerced if annotated with `str, int, float, bool, datetime`.
 
     ArgumentError names the argument that is missing, superfluous or of the wrong type. An instant needs an offset.
 
@@ -73,7 +73,7 @@ def _accepted(function: Callable[..., Any]) -> _Accepted:
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
-    except Exception:  # a name that is imported for type checking only cannot be resolved
+    except Exception:  # a name imported for type checking only cannot be resolved
         return {}
 
 
@@ -147,7 +147,7 @@ def _to_datetime(value: Any) -> datetime | None:
 
 _TRUTH: dict[Any, bool] = {"true": True, "false": False, "1": True, "0": False, 1: True, 0: False}
 
-#: For each type the function that makes a value of it; None for a value that would change its meaning.
+#: The function that coerces a value to each type; it returns None for a value whose meaning would change.
 _COERCIONS: dict[Any, Callable[[Any], Any]] = {
     str: _to_str,
     int: _to_int,
@@ -164,7 +164,7 @@ _DESCRIPTIONS: dict[type, str] = {
     datetime: "an instant with its offset, as in 2026-01-05T08:00:00+08:00",
 }
 
-#: For annotations that could not be resolved and stay texts.
+#: For annotations that could not be resolved and remain texts.
 _KINDS_BY_NAME: dict[str, Any] = {kind.__name__: kind for kind in _COERCIONS} | {"datetime.datetime": datetime}
 
 

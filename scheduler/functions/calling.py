@@ -1,7 +1,7 @@
-"""Calling a function: bound first, then run to its end, an `async def` in a loop of its own.
+"""invoke: binds the arguments of a function and calls it; runs an `async def` in an event loop of its own.
 
 Lives here: `invoke`, and running coroutines until the deadline of the call. Never here: HTTP, processes, other limits;
-a function that is not async is stopped by the caller, if at all.
+only the caller can stop a function that is not async, if at all.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ def invoke(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:
     """Call a function with keyword arguments and return its result; an `async def` runs to completion.
 
     Arguments are bound before the call: ArgumentError names the one that is missing, superfluous or of the wrong
-    type, and never stands for an error inside the function.
+    type, and is never raised for an error inside the function.
     """
     return run(function, bind(function, params))
 
 
 def run(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Call a function with bound arguments; what it returns to be awaited runs to its end, or until the deadline.
+    """Call a function with bound arguments; an awaitable result runs to its end, or until the deadline.
 
-    UnfinishedResultError where it returns work that cannot be awaited: its code would never run, and that be a success.
+    UnfinishedResultError if it returns work that cannot be awaited: its code would never run, yet count as a success.
     """
     result = function(**arguments)
     return result if result is None or type(result) in FINISHED else finished(result)
 
 
 def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end in a loop of its own, also if the calling thread runs a loop already.
+    """Run a coroutine to its end in an event loop of its own, even if the calling thread already runs one.
 
     At the deadline of the call in progress it is cancelled: FunctionTimedOutError.
     """
@@ -54,7 +54,7 @@ def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def finished(result: Any) -> Any:
-    """A result, awaited where it is to be awaited; UnfinishedResultError where something in it never ran."""
+    """The result, awaited if it is awaitable; UnfinishedResultError if it contains work that never ran."""
     for _ in range(_MOST_AWAITED):
         if not is_awaitable(result):
             break
@@ -63,7 +63,7 @@ def finished(result: Any) -> Any:
     return result
 
 
-#: How often the result of what was awaited may be awaited in turn.
+#: How often an awaited result may be another awaitable.
 _MOST_AWAITED = 10
 
 
@@ -72,7 +72,7 @@ async def _awaited(awaitable: Awaitable[Any]) -> Any:
 
 
 def _loop_is_running() -> bool:
-    # In a function of its own, so that this RuntimeError is not the context of an error in the coroutine.
+    # A separate function, so that this RuntimeError is not the context of an error in the coroutine.
     import asyncio
 
     try:
@@ -87,7 +87,7 @@ async def _until(
 ) -> Any:
     import asyncio
 
-    # Bound when this module was loaded: a function may leave another clock in the module `time`.
+    # The name was bound when this module was loaded, because a function may replace the clock in the module `time`.
     limit_s = None if deadline is None else left_s(monotonic(), deadline)
     try:
         async with asyncio.timeout(limit_s) as scope:

@@ -1,7 +1,7 @@
 """The context of one call: its user, its timer, its deadline.
 
-Lives here: `Call` as a value, and the context variable that holds the call in progress. Never here: running anything.
-The code that runs a function (a worker, the engine) sets the variable in a context that only this call has.
+Lives here: `Call` as a value, and the context variable that holds the call in progress. Never here: running functions.
+The code that runs a function (a worker, the engine) sets the variable in a context of that call alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which run or call a thread belongs to: the one in which it was started, also after that has ended.
+"""FollowedThreads: maps a thread to the run or call that started it, even after that has ended.
 
-A thread inherits that of the thread that starts it. What is submitted to a pool of threads belongs to who submits it.
+A thread inherits the owner of the thread that starts it. Work for a thread pool belongs to the thread that submits it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _POOL_MODULE: Final = "concurrent.futures.thread"
 
 
 class FollowedThreads:
-    """Has the threads of this process know what they belong to, as an attribute; `current` is that of the caller."""
+    """Sets the owner of each thread of this process as an attribute; `current` is that of the calling thread."""
 
     def __init__(self, attribute: str, current: Callable[[], Any]) -> None:
         self._attribute = attribute
@@ -23,7 +23,7 @@ class FollowedThreads:
         self._follows = self._follows_pools = False
 
     def follow(self) -> None:
-        """Have every thread that is started from now on know what it belongs to."""
+        """Set the owner of every thread that is started from now on."""
         if self._follows:
             return
         self._follows = True
@@ -52,7 +52,7 @@ class FollowedThreads:
         pool.submit = submit_within
 
     def _within(self, owner: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a function in a thread that belongs to something meanwhile."""
+        """Call a function in a thread that has this owner meanwhile."""
         thread = threading.current_thread()
         before = getattr(thread, self._attribute, None)
         setattr(thread, self._attribute, owner)

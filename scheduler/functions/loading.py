@@ -1,4 +1,4 @@
-"""Loading a user's functions from a `cloud.py` or from `package.module:attribute`.
+"""load: imports a user's functions from a `cloud.py` or from `package.module:attribute`.
 
 Lives here: the import, the search for the engine in the module, and errors that name the user's own line.
 """
@@ -23,7 +23,7 @@ from .source_snapshot import current
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A loaded module, the application in it that holds the functions (an engine or a registry), and their registry."""
+    """A loaded module, its application with the functions (an engine or a registry), and their registry."""
 
     name: str
     module: ModuleType
@@ -34,8 +34,8 @@ class Target:
 def load(name: str) -> Target:
     """Load `cloud.py`, `path/to/cloud.py`, `module` or `module:attribute`.
 
-    The application is the attribute named, else the one engine (or Registry) in the module: anything with a
-    `registry`. The file's folder goes to the front of the import path, as if it were run from there.
+    The application is the attribute named, else the only engine or Registry in the module: any object with a
+    `registry`. The file's folder goes to the front of the import path, as for a script.
 
     TargetError for a missing file or module, an exception during the import (with the line in the user's file), and a
     module with no application or with several.
@@ -47,7 +47,7 @@ def load(name: str) -> Target:
 
 
 def split_target(name: str) -> tuple[str, str]:
-    """The file or module of a target, and the attribute, empty where none is named; a path may have colons.
+    """The file or module of a target, and the attribute, empty if none is named; a path may have colons.
 
     >>> split_target("a:b/cloud.py"), split_target("a:b/cloud.py:engine"), split_target("shop.cloud:engine")
     (('a:b/cloud.py', ''), ('a:b/cloud.py', 'engine'), ('shop.cloud', 'engine'))
@@ -72,7 +72,7 @@ def _from_file(path: Path) -> ModuleType:
     if real != folder:
         # A symbolic link: it may import what is beside it, and what is beside the file.
         put_behind(str(real), str(folder), path.stem)
-    # Under its own name, so that an `import cloud` in another file of the project gets the same module.
+    # Under its own name, so that `import cloud` in another file of the project gets the same module.
     return _import(path.stem, str(path), folder / path.name)
 
 
@@ -113,7 +113,7 @@ _PATCHED = (
 
 
 def _advice(error: BaseException, file: Path | None) -> str:
-    """What has to change, where the error comes of a common mistake."""
+    """The advice for an error that comes from a common mistake; else empty."""
     folder = file.parent if file is not None else Path.cwd()
     if (hidden := hidden_file(error, folder)) is not None:
         return f"; {hidden.name} has the name of a module that is loaded already: rename it"
@@ -149,13 +149,13 @@ def _place(error: BaseException, file: Path | None) -> str:
 
 
 def _is_own(filename: str, folder: Path) -> bool:
-    """Whether a file is the user's: in the folder of the loaded file, and not of an installed package."""
+    """Whether a file is the user's: in the folder of the loaded file, and not part of an installed package."""
     path = Path(filename)
     return path.is_relative_to(folder) and "site-packages" not in path.parts
 
 
 def _where(filename: str, file: Path | None) -> str:
-    """The name of a file, to stand before its line; empty for the file that the message names already."""
+    """The name of a file, to put before its line; empty for the file that the message names already."""
     return "" if file is not None and Path(filename) == file else f"{Path(filename).name}, "
 
 
@@ -182,7 +182,7 @@ def _only(module: ModuleType, name: str) -> Any:
 
 
 def _with_all_functions(named: Mapping[str, Any]) -> Any:
-    """The one that has taken up the functions of the others, as `engine.register(other)` does; None where none has."""
+    """The engine that includes the functions of all others, as after `engine.register(other)`; None if none does."""
     functions = {name: set(registry_of(value).names()) for name, value in named.items()}
     every = set().union(*functions.values())
     full = [name for name in named if functions[name] == every] if all(functions.values()) else []
@@ -191,7 +191,7 @@ def _with_all_functions(named: Mapping[str, Any]) -> Any:
 
 
 def _holds_functions(value: Any) -> bool:
-    # Not by hasattr(value, …): proxies and mocks have every attribute.
+    # Not hasattr(value, …), because proxies and mocks have every attribute.
     if isinstance(value, Registry):
         return True
     defined = hasattr(type(value), "registry") or "registry" in getattr(value, "__dict__", {})

@@ -1,11 +1,11 @@
-"""Every log record of this process, whatever the user's code has configured; and the level of what its handlers print.
+"""Follows every log record of this process, whatever the user's code configures, and knows the level of printed ones.
 
-Lives here: following records where no configuration removes the follower, and our own loggers, which none silences.
-Never here: where records and lines go.
+Lives here: following records in a place that no configuration removes, and keeping our own loggers enabled. Never here:
+where records and lines go.
 
-A handler of the user's that writes to stderr makes an error of everything that is logged. So while handlers write, the
-level of the record is known to the streams that stand for stdout and stderr (`level_of_text`), and a record that no
-handler has written to them is passed on by its follower.
+Text on stderr has the level error, so a user's handler that writes to stderr would turn every record into an error. So
+while handlers write, the streams that replace stdout and stderr get the level of the record (`level_of_text`), and the
+follower passes on a record that no handler has written to them.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-#: The variable with the lowest level that functions log in workers, unless they set one themselves.
+#: The environment variable with the lowest level that is logged in workers, unless functions set one themselves.
 LEVEL_VARIABLE: Final = "SCHEDULER_LOG_LEVEL"
 #: The loggers of the service itself.
 _OWN: Final = ("scheduler", "waitress")
 
 
 class Follower(Protocol):
-    """Somebody who wants records."""
+    """A receiver of log records."""
 
     def wants(self, record: logging.LogRecord) -> bool:
-        """Whether a record is one of his; called in the thread that logs."""
+        """Whether to receive a record; called in the thread that logs."""
         ...
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a record that no handler has written to stdout or stderr."""
+        """Receive a record that no handler has written to stdout or stderr."""
         ...
 
 
 class _Writing(threading.local):
-    """What the calling thread logs: the level of the record, and whether a handler has written it to our streams."""
+    """The record that a thread logs: its level, and whether a handler has written it to our streams."""
 
     level = ""
     is_written = False
@@ -42,12 +42,12 @@ class _Writing(threading.local):
 
 _writing = _Writing()
 _followers: list[Follower] = []
-#: Handlers that get what the service itself logs, although they may have been removed from the root logger.
+#: Handlers that get the service's own records, even if they were removed from the root logger.
 _own_handlers: list[logging.Handler] = []
 
 
 def follow(follower: Follower) -> None:
-    """Have a follower get records from now on."""
+    """Send records to a follower from now on."""
     _install()
     _followers.append(follower)
 
@@ -58,7 +58,7 @@ def unfollow(follower: Follower) -> None:
 
 
 def keep_own(handler: logging.Handler, level: str) -> None:
-    """Have a handler get what the service itself logs from a level on, whatever is configured later."""
+    """Send the service's own records from a level on to a handler, whatever is configured later."""
     _install()
     _own_handlers.append(handler)
     for name in _OWN:
@@ -66,9 +66,9 @@ def keep_own(handler: logging.Handler, level: str) -> None:
 
 
 def level_of_text(text: str, otherwise: str) -> str:
-    """The level of a text that is written to stdout or stderr: that of the record that is being logged.
+    """The level of a text that is written to stdout or stderr: that of the record being logged.
 
-    loguru's texts carry the record with them.
+    A text of loguru has its record as an attribute.
     """
     if _writing.level:
         _writing.is_written = True
@@ -82,12 +82,12 @@ def level_of_text(text: str, otherwise: str) -> str:
     return next(name for least, name in _LEVELS if number >= least)
 
 
-#: Also for levels that are none of the logging module, such as loguru's SUCCESS.
+#: Thresholds, so that they also cover levels unknown to the logging module, such as loguru's SUCCESS.
 _LEVELS: Final = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"), (-(1 << 62), "debug"))
 
 
 def level_name(record: logging.LogRecord) -> str:
-    """The level of a record as the log has it."""
+    """The name of a record's level in the log."""
     return next(name for least, name in _LEVELS if record.levelno >= least)
 
 

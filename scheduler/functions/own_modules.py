@@ -1,8 +1,8 @@
-"""A folder of the user's on the import path, without its files taking the place of modules that others import.
+"""OwnModules: a user's folder on the import path whose files do not shadow modules that other code imports.
 
-A file `token` or `queue` beside cloud.py would be found instead of the module of Python by whatever imports it first: a
-package, or this program when a function has failed. So a finder serves the names of Python's library and of our
-dependencies from everywhere but the user's folder, unless a file of that folder imports them.
+A package that imports `queue`, or this program after a function has failed, would otherwise find the file queue.py
+beside cloud.py instead of Python's module. So a finder looks for the names of Python's library and of our dependencies
+outside the user's folder, unless a file of that folder imports them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import FrameType, ModuleType
 
 from .source_snapshot import SnapshotFinder
 
-#: What our packages and those that they need are imported as, and packages that these use where they are installed.
+#: The module names of our dependencies, and of packages that these use if installed.
 DEPENDENCIES = frozenset((
     "alembic", "amqp", "anyio", "bcrypt", "billiard", "celery", "certifi", "chardet", "charset_normalizer", "click",
     "click_didyoumean", "click_plugins", "click_repl", "cryptography", "dateutil", "exceptiongroup", "greenlet",
@@ -30,7 +30,7 @@ NOT_THE_USERS = DEPENDENCIES | sys.stdlib_module_names
 
 
 class OwnModules:
-    """A finder for NOT_THE_USERS: those that a file in `folder` imports are left to the finders behind it."""
+    """A finder for NOT_THE_USERS; it leaves imports from a file in `folder` to the finders behind it."""
 
     def __init__(self, folder: str, target: str) -> None:
         self.folder = folder
@@ -46,13 +46,13 @@ class OwnModules:
         elsewhere = [entry for entry in sys.path if entry and Path(entry) != Path(self.folder)]
         spec = PathFinder.find_spec(name, elsewhere, target)
         if spec is None and any(Path(self.folder, file).exists() for file in (f"{name}.py", name)):
-            # Such as `_wmi`, which `platform` tries to import and has on Windows alone.
+            # For example `_wmi`, which `platform` tries to import and exists only on Windows.
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return spec
 
 
 def put_first(folder: str, target: str = "") -> None:
-    """Put the folder of the user's module `target` to the front of the import path, as `python cloud.py` does it."""
+    """Put the folder of the user's module `target` to the front of the import path, as `python cloud.py` does."""
     if folder not in sys.path:
         sys.path.insert(0, folder)
     _guard(folder, target)
@@ -68,14 +68,14 @@ def put_behind(folder: str, first: str, target: str = "") -> None:
 def _guard(folder: str, target: str) -> None:
     """Keep the folder's files from taking the place of modules that others import."""
     if not any(isinstance(finder, OwnModules) and finder.folder == folder for finder in sys.meta_path):
-        # Behind the finders of built-in and frozen modules, which no file hides anyway.
+        # Behind the finders of built-in and frozen modules, which no file can shadow anyway.
         before = [PathFinder, *(finder for finder in sys.meta_path if isinstance(finder, SnapshotFinder))]
         places = [sys.meta_path.index(finder) for finder in before if finder in sys.meta_path]
         sys.meta_path.insert(min(places, default=len(sys.meta_path)), OwnModules(folder, target))
 
 
 def hidden_file(error: BaseException, folder: Path) -> Path | None:
-    """The user's file that an import did not get, because another module of its name was loaded before."""
+    """The user's file that an import did not find, because another module of its name was loaded before."""
     module = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
     name = module.__name__ if isinstance(module, ModuleType) else getattr(error, "name", None)
     if not isinstance(name, str) or not isinstance(error, ImportError | AttributeError):
@@ -105,7 +105,7 @@ _OF_IMPORT = (importlib.__file__, __file__)
 
 
 def _importing_file() -> str:
-    """The file whose import statement, or call of import_module, led here."""
+    """The file with the import statement, or the call of import_module, that is being executed."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and (
         frame.f_code.co_filename in _OF_IMPORT or frame.f_code.co_filename.startswith("<frozen ")

@@ -1,6 +1,6 @@
 """The registry: functions by name, hooks by class and event, and the timers declared beside functions.
 
-Lives here: defining and looking up. Never here: calling a function, see calling.py.
+Lives here: defining and looking up. Never here: calling a function (calling.py).
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Registry:
         return name in self._functions
 
     def update(self, other: Registry) -> None:
-        """Take over everything of another registry, or nothing: DuplicateFunctionError if a name is in both."""
+        """Add everything of another registry, or nothing: DuplicateFunctionError if a name is in both."""
         if taken := self._functions.keys() & other._functions.keys():
             raise DuplicateFunctionError(min(taken))
         if hooks := self._hooks.keys() & other._hooks.keys():

@@ -1,9 +1,9 @@
-"""One version of the user's sources: what they were at one moment, kept in a file without a name, and loaded from it.
+"""SourceSnapshot: one version of the user's sources, kept in an unnamed file, from which processes load modules.
 
-Processes that are started later, in the place of one that was killed say, load what those before them have loaded,
-whatever has been saved since, half of a file included. Modules keep their `__file__`, so files beside them are found.
+So a process that is started later, for example to replace a killed one, loads the same version, whatever was saved
+since, even half a file. Modules keep their `__file__`, so they find the files beside them.
 
-Only modules in the project's folders are served from it; one that was not there then is loaded from the disk.
+It contains only modules in the project's folders; a module that was added later is loaded from the disk.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
-#: A folder with more than this is no project's: its modules are loaded from the disk.
+#: A folder with more than this is not a project's, and its modules are loaded from the disk.
 MOST_FILES, MOST_BYTES = 50_000, 100_000_000
-#: How many files a message names.
+#: The most files that a message names.
 _MOST_NAMED = 3
 _SKIPPED = {"__pycache__", "node_modules"}
 
 
 class Stamp(NamedTuple):
-    """What tells that a file was saved: the time in ns, and the size."""
+    """The modification time in ns and the size of a file, which show that it was saved."""
 
     mtime_ns: int
     size: int
@@ -43,9 +43,9 @@ class _Entry(NamedTuple):
 
 
 class SourceSnapshot:
-    """The Python files of some folders; `fileno` is of the open file that holds them, which can be read only.
+    """The Python files of some folders; `fileno` is the descriptor of the read-only file that contains them.
 
-    It is mapped into memory: user code that closes every descriptor takes nothing away from it.
+    It is mapped into memory, so that it survives user code that closes every descriptor.
     """
 
     def __init__(self, fileno: int) -> None:
@@ -62,18 +62,18 @@ class SourceSnapshot:
         return self._entries[path].stamp
 
     def source(self, path: str) -> bytes:
-        """What the file held."""
+        """The contents of a file."""
         entry = self._entries[path]
         begin = self._begin + entry.offset
         return self._data[begin : begin + entry.stamp.size]
 
     def loaded(self) -> dict[str, Stamp]:
-        """The files of which this process has loaded modules."""
+        """The files whose modules this process has loaded."""
         files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
         return {path: self.stamp(path) for path in sorted(filter(None, files)) if path in self}
 
     def close(self) -> None:
-        """Close the file; what it holds can still be loaded."""
+        """Close the descriptor; modules can still be loaded."""
         fileno, self.fileno = self.fileno, -1
         if fileno >= 0:
             os.close(fileno)
@@ -84,7 +84,7 @@ class SourceSnapshot:
 
 
 def take_snapshot(folders: Iterable[Path]) -> SourceSnapshot | None:
-    """What the Python files below these folders hold now; None where there are too many files."""
+    """A snapshot of the Python files below these folders; None if there are too many."""
     index: dict[str, tuple[int, int, int]] = {}
     parts: list[bytes] = []
     total = 0
@@ -106,7 +106,7 @@ def take_snapshot(folders: Iterable[Path]) -> SourceSnapshot | None:
 
 
 def _read(path: str, most: int) -> tuple[int, bytes]:
-    """The time and the content of a regular file; OSError for a pipe, which would block, or a device."""
+    """The stamp and the contents of a regular file; OSError for a pipe, which would block, or a device."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -116,7 +116,7 @@ def _read(path: str, most: int) -> tuple[int, bytes]:
 
 
 def _written(index: dict[str, tuple[int, int, int]], parts: Sequence[bytes]) -> int:
-    """The descriptor, for reading only, of a new file without a name."""
+    """A read-only descriptor of a new unnamed file."""
     packed = marshal.dumps(index)
     with tempfile.NamedTemporaryFile(prefix="scheduler-sources-") as file:
         file.write(len(packed).to_bytes(8, "big") + packed)
@@ -126,7 +126,7 @@ def _written(index: dict[str, tuple[int, int, int]], parts: Sequence[bytes]) -> 
 
 
 class _TooManyError(Exception):
-    """There are more files than a project has."""
+    """There are more files than MOST_FILES or MOST_BYTES allow."""
 
 
 def python_files(folder: Path) -> Iterator[str]:
@@ -163,17 +163,17 @@ def _is_source(folder: Path) -> bool:
 
 
 def changed(stamps: Mapping[str, Stamp]) -> list[str]:
-    """Those of some files that are not what they were."""
+    """The files among these that have changed."""
     return [path for path, stamp in stamps.items() if _stamp_now(path) != stamp]
 
 
 def changed_names(stamps: Mapping[str, Stamp]) -> list[str]:
-    """The names of those, without their folders."""
+    """The names of the changed files, without their folders."""
     return sorted({os.path.basename(path) for path in changed(stamps)})  # noqa: PTH119
 
 
 def have_changed(names: Sequence[str]) -> str:
-    """That files have changed, as the beginning of a sentence."""
+    """The beginning of a sentence that says which files have changed."""
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return f"{', '.join(names[:_MOST_NAMED])}{more} {'has' if len(names) == 1 else 'have'} changed"
 
@@ -192,26 +192,26 @@ _current: list[SourceSnapshot] = []
 
 
 def current() -> SourceSnapshot | None:
-    """The snapshot that this process loads the user's modules from; the workers that it starts do so, too."""
+    """The snapshot from which this process, and the workers that it starts, load the user's modules."""
     return _current[-1] if _current else None
 
 
 def sources_of(target: str, folder: Path | None) -> SourceSnapshot | None:
-    """The snapshot that this process loads modules from; else the sources beside a target as they are now."""
+    """The snapshot from which this process loads modules; else one of the sources beside a target."""
     if (snapshot := current()) is not None:
         return snapshot
     return take_snapshot([Path(target).parent if target.endswith(".py") else folder or Path.cwd()])
 
 
 def load_from(snapshot: SourceSnapshot) -> None:
-    """From now on, load modules from a snapshot."""
+    """Load modules from a snapshot from now on."""
     _current.append(snapshot)
     place = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
     sys.meta_path.insert(place, SnapshotFinder(snapshot))
 
 
 class SnapshotFinder:
-    """Finds modules in a snapshot, where the import path leads to a folder of it first."""
+    """Finds modules in a snapshot, if one of its folders comes first on the import path."""
 
     def __init__(self, snapshot: SourceSnapshot) -> None:
         self._snapshot = snapshot
@@ -224,7 +224,7 @@ class SnapshotFinder:
         last = name.rpartition(".")[2]
         for place, entry in enumerate(entries):
             if file := self._file(entry, last):
-                # What the import path leads to before is not for this finder.
+                # Leave modules from earlier entries of the import path to other finders.
                 if place and PathFinder.find_spec(name, entries[:place], target) is not None:
                     return None
                 loader = SnapshotLoader(name, file, self._snapshot)
@@ -233,14 +233,14 @@ class SnapshotFinder:
         return None
 
     def _file(self, entry: str, name: str) -> str | None:
-        """The file of a module in a folder, by what the folder held."""
+        """The file of a module in a folder of the snapshot."""
         folder = self._real.get(entry) or self._real.setdefault(entry, os.path.realpath(entry))
         files = f"{folder}/{name}/__init__.py", f"{folder}/{name}.py"
         return next((file for file in files if file in self._snapshot), None)
 
 
 class SnapshotLoader(SourceFileLoader):
-    """Loads a module from a snapshot; its lines are those that tracebacks show."""
+    """Loads a module from a snapshot; tracebacks show the snapshot's lines."""
 
     def __init__(self, name: str, path: str, snapshot: SourceSnapshot) -> None:
         super().__init__(name, path)
@@ -254,13 +254,13 @@ class SnapshotLoader(SourceFileLoader):
         return self._snapshot.source(str(path)) if str(path) in self._snapshot else super().get_data(path)
 
     def set_data(self, path: Any, data: Any, *, _mode: int = 0o666) -> None:
-        """Cache the code where the file is still what it was."""
+        """Cache the code if the file has not changed."""
         if not changed({self.path: self._snapshot.stamp(self.path)}):
             super().set_data(path, data, _mode=_mode)
 
     def get_code(self, fullname: str) -> CodeType | None:
         code = super().get_code(fullname)
-        # Without a time, the module linecache does not ask whether the file has changed.
+        # Without a modification time, linecache does not check whether the file has changed.
         lines = self._snapshot.source(self.path).decode("utf-8", "replace").splitlines(keepends=True)
         linecache.cache[self.path] = (self._snapshot.stamp(self.path).size, None, lines, self.path)
         return code

@@ -1,4 +1,4 @@
-"""Tracebacks for users: from the first frame of the user's code on.
+"""Tracebacks for users, which begin at the first frame of the user's code.
 
 Lives here: which frames are ours. Never here: where a traceback is written.
 """
@@ -11,14 +11,14 @@ from typing import TypeVar
 
 E = TypeVar("E", bound=BaseException)
 
-#: The packages whose frames may stand before the user's function: this one, and the loop that runs an `async def`.
+#: The packages whose frames may precede the user's function: this one, and the loop that runs an `async def`.
 _OURS = frozenset({"scheduler", "asyncio"})
 
 
 def from_users_frame(error: E) -> E:
     """The exception; its traceback and those of its causes lose our frames before the first frame of the user's code.
 
-    A traceback without a frame of the user's code stays whole: then the fault is ours.
+    A traceback without a frame of the user's code stays whole, because then the fault is in this program.
     """
     for each in _chain(error):
         each.__traceback__ = _users(each.__traceback__) or each.__traceback__

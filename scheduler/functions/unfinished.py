@@ -1,6 +1,6 @@
-"""Results that are work which nobody has done: generators, coroutines in a list, `map(send, users)`.
+"""Detects and refuses results whose code has not run: generators, coroutines in a list, `map(send, users)`.
 
-Lives here: how they are recognised and refused. Never here: awaiting what can be awaited, see calling.py.
+Never here: awaiting results (calling.py).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from ..errors import UnfinishedResultError
 
-#: Types of results that need no look.
+#: Types of results that need no check.
 FINISHED: Final = frozenset((type(None), bool, int, float, str, bytes))
-#: So many values of a list or an object are looked at.
+#: The most values of a list or an object that are checked.
 _MOST_VALUES = 1_000
 _KINDS: Final[tuple[tuple[type, str], ...]] = (
     (types.GeneratorType, "a generator"),
@@ -29,12 +29,12 @@ _FIX = "return a value; a function that yields can be called by another one, whi
 
 
 def is_awaitable(result: Any) -> bool:
-    """Whether a result can be awaited; an object of the user's decides that by its type."""
+    """Whether a result can be awaited, judged by its type."""
     return isinstance(result, types.CoroutineType) or hasattr(type(result), "__await__") or inspect.isawaitable(result)
 
 
 def check_finished(result: Any) -> None:
-    """UnfinishedResultError where a result, or a value in it, is work that has not run; its coroutines are closed."""
+    """UnfinishedResultError if a result, or a value in it, has code that has not run; closes its coroutines."""
     if kind := _unfinished(result):
         _close([result])
         raise UnfinishedResultError(f"the function returned {kind}, whose code has not run; {_FIX}")
@@ -54,7 +54,7 @@ def _unfinished(value: Any) -> str:
 
 
 def _values(result: Any) -> list[Any]:
-    """The first values of a plain list or dict; those of a subclass may have code of the user's."""
+    """The first values of a plain list or dict; a subclass may run the user's code."""
     values: Iterable[Any] = ()
     if type(result) in (list, tuple, set, frozenset):
         values = result
@@ -66,7 +66,7 @@ def _values(result: Any) -> list[Any]:
 
 
 def _close(values: Iterable[Any]) -> None:
-    """Close coroutines and generators, which Python would warn of."""
+    """Close coroutines and generators, so that Python does not warn about them."""
     for value in values:
         if isinstance(value, types.CoroutineType | types.GeneratorType):
             with contextlib.suppress(Exception):

@@ -1,4 +1,4 @@
-"""The folder `.scheduler` of a project: it holds the store and the generated keys where no other place is set."""
+"""The folder `.scheduler` of a project, for the store and the generated keys unless the settings name others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def make_own_folder(path: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
                 path.mkdir(mode=0o700)
-                path.chmod(0o700)  # whatever the umask takes away
+                path.chmod(0o700)  # independent of the umask
             sync_entries(path.parent)
         ignore = path / ".gitignore"
         with contextlib.suppress(FileExistsError), ignore.open("x", encoding="utf-8") as file:
@@ -30,8 +30,8 @@ def make_own_folder(path: Path) -> None:
 
 
 def sync_entries(folder: Path) -> None:
-    """Have the names in a folder written to the disk: syncing a new file does not make its name survive a power cut."""
-    with contextlib.suppress(OSError):  # some file systems of other machines sync no folders
+    """Sync the names in a folder to the disk, because syncing a new file does not make its name survive a power cut."""
+    with contextlib.suppress(OSError):  # some network file systems cannot sync folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

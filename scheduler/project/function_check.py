@@ -1,4 +1,4 @@
-"""Whether the function of a timer exists and takes the timer's parameters, checked against the project's functions."""
+"""Checks that the function of a timer exists among the project's functions and accepts the timer's parameters."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class FunctionProblem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProjectFunctions:
-    """The functions of a target that was loaded."""
+    """The functions of a loaded target."""
 
     target: str
     registry: Registry
 
     def check(self, name: str, params: Mapping[str, Any] | None) -> None:
-        """FunctionError where the function is missing, or does not take the parameters; None skips the parameters."""
+        """FunctionError if the function is missing, or does not accept the parameters; None skips the parameters."""
         if name not in self.registry:
             raise unknown_function(name, self.target, self.registry.names())
         if params is not None:
             bind(self.registry.get(name), params)
 
     def problem(self, name: str, params: Mapping[str, Any] | None) -> FunctionProblem | None:
-        """What `check` would raise, None where it passes."""
+        """The problem that `check` would raise; None if there is none."""
         try:
             self.check(name, params)
         except ArgumentError as error:
@@ -60,7 +60,7 @@ def unknown_function(name: str, target: str, known: list[str]) -> FunctionError:
 
 
 def load_functions(project: Project, target: str | None) -> ProjectFunctions | None:
-    """The functions of the target, or of the project's own; None where it has none, TargetError if they do not load."""
+    """The functions of the target, or of the project's; None if it has none, TargetError if they do not load."""
     name = project.target_name(target)
     if name is None:
         return None
@@ -69,9 +69,9 @@ def load_functions(project: Project, target: str | None) -> ProjectFunctions | N
 
 
 def check_function(project: Project, timer: Timer, target: str | None, *, instead: str = "add it") -> None:
-    """FunctionError where the timer's function is missing, or does not take the timer's parameters.
+    """FunctionError if the timer's function is missing, or does not accept the timer's parameters.
 
-    A target that does not load is only a warning, unless it was given. `instead` is what --no-check would do.
+    A target that does not load causes only a warning, unless it was given. `instead` is the effect of --no-check.
     """
     try:
         functions = load_functions(project, target)
@@ -92,7 +92,7 @@ def missing_functions(
 ) -> list[str]:
     """A warning for each timer whose function is missing; `known` has an environment's functions and its target.
 
-    Timers of other environments are left out, those of a remote engine say, whose functions are not known here.
+    Timers of other environments are left out, for example those of a remote engine, whose functions are unknown here.
     """
     warnings = []
     for entry in stored:

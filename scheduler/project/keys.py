@@ -1,7 +1,7 @@
 """The keys of the application: from environment variables, else from a file beside the store, else generated once.
 
 `set_missing_keys` puts all of them into the environment before the user's code is loaded, because an old wsgi.py reads
-them there. Keys that the code passes to `init` are the engine's own business.
+them there. The engine handles keys that the code passes to `init`.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ def set_missing_keys(path: Path) -> dict[str, str]:
 
 
 class MadeKeys(NamedTuple):
-    """The keys that were set, and whether a new file holds them."""
+    """The keys that were set, and whether a new file contains them."""
 
     keys: dict[str, str]
     is_new_file: bool
 
 
 def make_missing_keys(path: Path) -> MadeKeys:
-    """The same for a service, which saves what it generates before any code is loaded.
+    """The same for a service, which saves generated keys before it loads any code.
 
-    So several that start at once in a new folder have the same keys: those of the first. Where nothing can be saved,
-    they stay in memory; whether that is an error shows when it is known which keys the code uses.
+    So several services that start at once in a new folder have the same keys: those of the first. If the keys cannot be
+    saved, they stay in memory; `save_keys` raises the error once it is known that the code uses them.
     """
     missing = _missing()
     if not missing:
@@ -61,7 +61,7 @@ def make_missing_keys(path: Path) -> MadeKeys:
 
 
 def save_keys(keys: Mapping[str, str], path: Path) -> None:
-    """Add generated keys to a file that only its owner can read; a key that it has already stays as it is."""
+    """Add generated keys to a file that only its owner can read; existing keys in it are kept."""
     if keys.keys() <= _read(path).keys():
         return
     make_own_folder(path.parent)
@@ -79,7 +79,7 @@ def save_keys(keys: Mapping[str, str], path: Path) -> None:
 
 
 def remove_unused_keys(path: Path, keys: Mapping[str, str]) -> None:
-    """Remove the file of keys again that this program has made, and whose keys the code does not use."""
+    """Remove the file of keys that this program has made, because the code does not use them."""
     with contextlib.suppress(OSError, ConfigError):
         if _read(path) == keys:
             path.unlink()
@@ -105,7 +105,7 @@ def _set(keys: dict[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Within the block, no other service changes the keys in a folder; one that hangs is waited for no longer."""
+    """Within the block, no other service changes the keys in a folder, unless one hangs and the wait times out."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     give_up_at = time.monotonic() + _LOCK_TIMEOUT_S
     try:
@@ -121,7 +121,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _write_durably(path: Path, text: str) -> None:
-    """Write a new file to the disk; renamed before that, it could be empty after a power cut."""
+    """Write a new file and sync it; without the sync, a renamed file could be empty after a power cut."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     os.fchmod(descriptor, 0o600)  # whatever the umask takes away
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,6 +1,6 @@
-"""Environment variables that look like a setting and are none: refused, as a misspelt name in the file is.
+"""Refuses environment variables that look like a setting but are not one, like misspelt names in the file.
 
-Never here: variables that are settings; see settings.py.
+Never here: variables of settings (settings.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .setting_table import settings_with_executors
 from .suggestions import did_you_mean
 
 _PREFIX = "SCHEDULER_"
-#: Set by processes of ours for those that they start, and by who runs our tests of faults.
+#: Variables that our processes set for their children, and that our fault tests use.
 _OWN = re.compile(r"SCHEDULER_(HANDOVER|WORKER|DEMO_FOLDER|FAULTS|CHAOS_\w+)")
 #: Kubernetes and Docker set these in containers beside a service that is called `scheduler`.
 _OF_A_SERVICE = re.compile(r"SCHEDULER_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?|NAME|ENV_\w+)")
@@ -28,7 +28,7 @@ def is_of_a_service(variable: str, value: str) -> bool:
 
 
 def check_variables(environ: Mapping[str, str], known: Iterable[str]) -> None:
-    """Raise ConfigError for a variable `SCHEDULER_…` that no setting has; `known` are the variables of the settings."""
+    """ConfigError for a variable `SCHEDULER_…` that is not in `known`, the variables of the settings."""
     known = set(known)
     unknown = [name for name in environ if name.startswith(_PREFIX) and name not in known]
     unknown = [name for name in unknown if not (_OWN.fullmatch(name) or is_of_a_service(name, environ[name]))]
@@ -38,7 +38,7 @@ def check_variables(environ: Mapping[str, str], known: Iterable[str]) -> None:
     for setting in settings_with_executors(kinds.kind_names()).values():
         known.update(setting.variables)
     for name in sorted(set(unknown) - known):
-        # Without the prefix, which would make any two names similar.
+        # Without the prefix, because it would make any two names similar.
         bare = {variable.removeprefix(_PREFIX): variable for variable in known}
         similar = did_you_mean(name.removeprefix(_PREFIX), bare).replace("'", f"'{_PREFIX}", 1)
         hint = similar or "docs/settings.md lists the settings; unset it, or rename another program's"

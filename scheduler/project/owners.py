@@ -1,7 +1,7 @@
-"""Whose files a project uses: the store and the keys say what is called, and who may call it.
+"""Checks the owners of the store and the keys, because these files decide what is called, and who may call it.
 
 Trusted are this process's user, root, and the owner of the project's folder, whose code is run anyway. So a container
-that runs as root uses what its user has made in a folder that is mounted there.
+that runs as root uses the files that its user has made in a mounted folder.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ..errors import ConfigError
 
 
 def check_owners(folder: Path, *paths: Path) -> None:
-    """ConfigError for the first of the paths that belongs to a stranger; `folder` is the project's.
+    """ConfigError for the first path that belongs to another user; `folder` is the project's.
 
-    Of a symbolic link, its own owner counts, and that of the file to which it leads.
+    For a symbolic link, both its own owner and that of its target count.
     """
     trusted = {os.geteuid(), 0, *_owners(folder)}
     for path in paths:
@@ -29,7 +29,7 @@ def check_owners(folder: Path, *paths: Path) -> None:
 
 
 def _owners(path: Path) -> list[int]:
-    """Of the name and of what it leads to; none where there is nothing."""
+    """The owners of a path and of the target of a link; empty if it does not exist."""
     try:
         return [path.lstat().st_uid, path.stat().st_uid]
     except OSError:

@@ -1,4 +1,4 @@
-"""The sources of environment stage, in a folder beside those of production.
+"""PreviewSource: the sources of environment stage, in a folder beside those of production.
 
 Lives here: the folder and its target, and checking its functions in a process of its own. Never here: serving them.
 """
@@ -35,7 +35,7 @@ class PreviewSource:
 
     @classmethod
     def find(cls, project: Project, folder: str | None, target: str | None) -> PreviewSource:
-        """The sources in `folder`, else in the project's own; the target is the given one, else the usual file."""
+        """The sources in `folder`, or else in the project's; the target is the given one, or else the usual file."""
         path = Path(folder).expanduser().resolve() if folder else project.settings.folder
         if not path.is_dir():
             raise ConfigError(f"--stage-source {folder}: there is no such folder")
@@ -43,9 +43,9 @@ class PreviewSource:
         return cls(path, name)
 
     def check(self, project: Project, calls: Sequence[CallToCheck]) -> list[FunctionProblem | None]:
-        """For each call what is wrong with its function or parameters; TargetError if the functions do not load.
+        """The error of each call's function or parameters, if any; TargetError if the functions do not load.
 
-        Another process loads the sources: two source trees that both have a module `cloud` cannot share one.
+        Another process loads the sources, because two source trees with a module `cloud` cannot share one process.
         """
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "scheduler.project.preview_sources", self.target],

@@ -1,4 +1,4 @@
-"""A project: the folder that a command is started in, with its settings, its store and its cloud functions.
+"""Project: the folder in which a command is started, with its settings, its store and its cloud functions.
 
 Lives here: opening the store and loading the functions that the settings name. Never here: printing.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..store.database import Store
 
 
-#: Tried in this order: the wsgi.py of a LeanEngine project imports its cloud.py.
+#: In this order, because the wsgi.py of a LeanEngine project imports its cloud.py.
 DEFAULT_TARGETS = ("wsgi.py", "cloud.py")
 
 
@@ -39,10 +39,10 @@ _IN_MEMORY = (":memory:", "sqlite:", "sqlite:///:memory:")
 
 
 def current_project(**options: Any) -> Project:
-    """The project in the working directory; `options` are those of the command line, None for one that is not given.
+    """The project in the working directory; `options` are those of the command line, None if not given.
 
-    The rules in force are handed on to the user's code and to further processes: LeanCloud's variables, which this
-    program sets, no longer tell there whether LeanCloud's rules hold.
+    The rules in force are passed on to the user's code and to child processes: because this program sets LeanCloud's
+    variables, those no longer show there whether LeanCloud's rules apply.
     """
     settings = read_settings(Path.cwd(), variables(), options)
     hand_on_rules(settings.rules, settings.rules_because)
@@ -57,18 +57,18 @@ class Project:
 
     @property
     def environment(self) -> Environment:
-        """The environment of a command that names none."""
+        """The environment if a command names none."""
         return self.only_environment or Environment.PRODUCTION
 
     @property
     def only_environment(self) -> Environment | None:
-        """The one environment that is served; None in development, where both are."""
+        """The only environment that is served; None in development, where both are."""
         return None if self.settings.environment == DEVELOPMENT else Environment(self.settings.environment)
 
     def open_store(self) -> Store:
-        """Open the store as it is; StoreUnavailableError where it is missing, so that a wrong folder is noticed.
+        """Open the existing store; StoreUnavailableError if it is missing, so that a wrong folder is noticed.
 
-        StoreVersionError for one of an earlier version: whoever only looks at a store must not end another program.
+        StoreVersionError for one of an earlier version, because migrating it would break a running earlier program.
         """
         path = self.store_file
         if path is not None and not path.exists():
@@ -81,7 +81,7 @@ class Project:
         return self._store(brings_up_to_date=False)
 
     def open_or_create_store(self) -> Store:
-        """Open the store; create it where it is missing, and migrate one of an earlier version."""
+        """Open the store; create it if it is missing, and migrate one of an earlier version."""
         if self.settings.origin("store") == "the default":
             make_own_folder(self.settings.folder / OWN_FOLDER)
         return self._store(brings_up_to_date=True)
@@ -119,7 +119,7 @@ class Project:
         return (beside if beside.name == OWN_FOLDER else beside / OWN_FOLDER) / KEYS_FILE
 
     def check_owner_of_keys(self) -> None:
-        """ConfigError for a file of keys that somebody else has put there: they would let him call functions."""
+        """ConfigError for a file of keys that another user has put there, who could then call functions."""
         check_owners(self.settings.folder, self.keys_file.parent, self.keys_file)
 
     def target_name(self, given: str | None = None) -> str | None:
@@ -155,7 +155,7 @@ class Project:
         return self.load(name)
 
     def set_environ_to_serve(self) -> None:
-        """Set the environment variables that functions see which this process, or one that it starts, serves."""
+        """Set the environment variables for functions that this process, or one that it starts, serves."""
         os.environ["LEANCLOUD_APP_ENV"] = self.settings.environment
         self._set_environ()
 
@@ -172,14 +172,14 @@ class Project:
 
 @contextlib.contextmanager
 def printing_to_stderr() -> Iterator[None]:
-    """Within the block, prints of the user's code go to stderr, so that stdout holds the command's answer only."""
+    """Within the block, output of the user's code goes to stderr, so that stdout has only the command's answer."""
     with _descriptor_to_stderr(), contextlib.redirect_stdout(sys.stderr):
         yield
 
 
 @contextlib.contextmanager
 def _descriptor_to_stderr() -> Iterator[None]:
-    """The same for what writes to the descriptor, as programs do that the code starts."""
+    """The same for output to the descriptor, as from programs that the code starts."""
     try:
         sys.stdout.flush()
         kept = os.dup(1)

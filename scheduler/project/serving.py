@@ -1,7 +1,7 @@
-"""What a `scheduler up` serves, in a file beside the keys of its project: so that commands notice what was saved since.
+"""ServingRecord: the sources that a `scheduler up` has loaded, in a file, so that commands notice later changes.
 
-A service started without --reload goes on with the sources that it has loaded. A command that loads the functions anew
-would otherwise accept what the service does not know.
+A service started without --reload goes on with the sources that it has loaded. A command that loads the functions again
+would otherwise accept functions that the service does not have.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from .data_folder import make_own_folder
 from .project import Project
 
 _PREFIX = "serving-"
-#: A file that is larger is none of ours.
+#: The maximum size of a valid file.
 _MOST_BYTES = 10_000_000
 _FIELDS = {"tz", "reloads", "since", "sources"}
 
 
 class ServingRecord:
-    """The file of this process, which holds a lock on it: so others see that it lives, also from another container."""
+    """The file of this process, locked while the process lives, which other containers can see too."""
 
     def __init__(self, project: Project, *, reloads: bool) -> None:
         self._path = project.keys_file.parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}.json"
         self._about = {"tz": project.settings.tz, "reloads": reloads}
         self._locked: int | None = None
-        # A process that a function forks is not to hold the lock when this one has ended.
+        # A process that a function forks must not hold the lock when this one has ended.
         os.register_at_fork(after_in_child=self._unlock)
 
     def write(self, stamps: Mapping[str, Sequence[int]]) -> None:
-        """Say what is served from now on; without effect where the folder cannot be written to."""
+        """Write the sources that are served from now on; does nothing if the folder is not writable."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
         text = json.dumps({**self._about, "since": since, "sources": {path: list(at) for path, at in stamps.items()}})
         with contextlib.suppress(OSError, UnicodeError, StoreError):
@@ -56,7 +56,7 @@ class ServingRecord:
             self._locked = descriptor
 
     def remove(self) -> None:
-        """Nothing is served any more."""
+        """Remove the file, because nothing is served any more."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
         self._unlock()
@@ -69,7 +69,7 @@ class ServingRecord:
 
 
 def outdated_services(project: Project) -> list[str]:
-    """A sentence for each service of this project whose sources were changed since it has loaded them."""
+    """A sentence for each service of this project whose sources have changed since it loaded them."""
     sentences = []
     for record in _records(project.keys_file.parent):
         if names := names_of_changed(record["sources"]):
@@ -78,12 +78,12 @@ def outdated_services(project: Project) -> list[str]:
 
 
 def names_of_changed(sources: Mapping[str, Sequence[int]]) -> list[str]:
-    """The names of the files that are not what they were; the sources are from JSON."""
+    """The names of the files that have changed; `sources` are from JSON."""
     return changed_names({path: Stamp(*at) for path, at in sources.items()})
 
 
 def outdated(names: Sequence[str], since: str, *, reloads: bool) -> str:
-    """That files have changed since a service has loaded them."""
+    """The sentence about files that have changed since a service loaded them."""
     if reloads:
         serves = f"`scheduler up --reload` still serves what it loaded at {since}: see what it printed"
         return f"{have_changed(names)}, but {serves}"
@@ -97,7 +97,7 @@ def _wall(record: Mapping[str, Any]) -> str:
 
 
 def _records(folder: Path) -> Iterator[dict[str, Any]]:
-    """The records of services that still run; those that a killed one has left behind are removed."""
+    """The records of running services; removes those that killed ones have left behind."""
     with contextlib.suppress(OSError):
         for path in sorted(folder.glob(f"{_PREFIX}*.json")):
             with contextlib.suppress(OSError, ValueError):
@@ -107,14 +107,14 @@ def _records(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _living(path: Path) -> Any:
-    """What is in a file whose lock is held; None for one without, which is removed."""
-    # Without waiting, in case it is a FIFO.
+    """The contents of a locked file; removes an unlocked one, and returns None."""
+    # Non-blocking, in case it is a FIFO.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return json.loads(file.read(_MOST_BYTES))
-        # Unless its service has put another one there since.
+        # Unless a service has replaced the file since.
         if os.path.samestat(os.fstat(file.fileno()), path.stat()):
             path.unlink()
     return None

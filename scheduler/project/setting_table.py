@@ -1,7 +1,7 @@
 """The table of settings: their names, how their values are parsed, and the environment variables that set them.
 
-Lives here: one row for each setting; those of executors follow from the table of their kinds. Never here: where values
-come from, and what a setting does.
+Lives here: one row for each setting; those of executors come from the table of executor kinds. Never here: reading
+values, and the effect of a setting.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 ENVIRONMENTS = ("production", "stage")
 RULES = (LEANCLOUD, STANDARD)
-#: On a developer's machine: LEANCLOUD_APP_ENV has this value, as under LeanCloud's tools, and the timers of both
-#: environments fire.
+#: The environment on a developer's machine: LEANCLOUD_APP_ENV has this value, as under LeanCloud's tools, and the
+#: timers of both environments fire.
 DEVELOPMENT = "development"
 
 
@@ -83,14 +83,14 @@ def _zone(value: object) -> str:
 
 
 def _executor(value: object) -> str:
-    # Names from outside are looked up only where they are needed.
+    # Kinds of other packages are looked up only if needed.
     if value not in list(kinds.KINDS) and value not in kinds.kind_names():
         raise ValueError(f"expected {' or '.join(kinds.kind_names())}")
     return str(value)
 
 
 def settings_of_kind(kind: ExecutorKind) -> dict[str, Setting]:
-    """The settings of a kind of executor, by their full names; those of environments in a table of their name."""
+    """The settings of a kind of executor, by their full names, for both environments and for each one."""
     settings = {}
     for setting in kind.settings:
         parse = _whole(*setting.bounds) if setting.bounds else _text
@@ -102,7 +102,7 @@ def settings_of_kind(kind: ExecutorKind) -> dict[str, Setting]:
 
 #: The settings of the executors in the table, by name.
 EXECUTOR_SETTINGS = {setting.name: setting for kind in kinds.KINDS.values() for setting in kind.settings}
-#: Every setting but those of executors from other packages.
+#: All settings, except those of executors from other packages.
 SETTINGS: Mapping[str, Setting] = {
     "target": Setting(_text, ("SCHEDULER_TARGET",)),
     "store": Setting(_text, ("SCHEDULER_STORE",)),
@@ -138,7 +138,7 @@ SETTINGS: Mapping[str, Setting] = {
 
 
 def settings_with_executors(names: Iterable[object]) -> dict[str, Setting]:
-    """SETTINGS, and the settings of those of the named executors that other packages bring."""
+    """SETTINGS, and the settings of the named executors that come from other packages."""
     table = dict(SETTINGS)
     for name in {name for name in names if isinstance(name, str)} - kinds.KINDS.keys():
         if name in kinds.kind_names():

@@ -1,8 +1,8 @@
-"""The settings: `scheduler.toml`, environment variables and options → one frozen Settings; every value has an origin.
+"""Settings: reads `scheduler.toml`, environment variables and options; every value has an origin.
 
-An option of the command line wins over an environment variable, that over `scheduler.toml`, that over the default.
-Lives here: the values, and reading them from their three origins. Never here: what a setting does. The table of
-settings is setting_table.py.
+A command-line option overrides an environment variable, which overrides `scheduler.toml`, which overrides the default.
+Lives here: the values, and reading them from their origins. Never here: the effect of a setting; the table of settings
+(setting_table.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FILE_NAME = "scheduler.toml"
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSettings:
-    """Where the functions of one environment run; a `target` of None means the functions that `up` serves."""
+    """The executor of one environment; a `target` of None means the functions that `up` serves."""
 
     executor: str
     target: str | None
@@ -53,7 +53,7 @@ class Settings:
 
     folder: Path
     target: str | None = None
-    #: It may hold a password, and so may settings of executors.
+    #: It may contain a password, and so may settings of executors.
     store: str = field(default=f"{OWN_FOLDER}/store.db", repr=False)
     durability: str = "power"
     store_timeout_s: float = 10.0
@@ -61,10 +61,10 @@ class Settings:
     port: int = 3000
     environment: str = DEVELOPMENT
     rules: str = STANDARD
-    #: Why these rules hold, where no setting names any.
+    #: Why these rules apply, if no setting names any.
     rules_because: str = ""
     tz: str = "UTC"
-    #: What `tz` follows from where no setting names it.
+    #: The zone that is assumed if no setting names one.
     assumed_zone: DefaultZone | None = None
     max_timers: int = 0
     limit_s: float = 15.0
@@ -83,16 +83,16 @@ class Settings:
     production_target: str | None = None
     stage_executor: str | None = None
     stage_target: str | None = None
-    #: The values that were given for settings of executors, by their full names, such as `stage_remote_engine`.
+    #: The given values of executor settings, by their full names, such as `stage_remote_engine`.
     executor_settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def origin(self, name: str) -> str:
-        """Where the value of a setting was set: `the option --port`, the path of the file, `the default` …"""
+        """The origin of a setting's value: `the option --port`, the path of the file, `the default` …"""
         return self.origins.get(name, "the default")
 
     def for_environment(self, environment: str) -> EnvironmentSettings:
-        """The environment's own settings; where it has none, those for both environments."""
+        """The environment's own settings, or else those for both environments."""
         executor = getattr(self, f"{environment}_executor") or self.executor
         own = ((setting.name, self._value(setting, environment)) for setting in kinds.kind(executor).settings)
         return EnvironmentSettings(executor, getattr(self, f"{environment}_target"), tuple(own))
@@ -113,7 +113,7 @@ class Settings:
 
     @property
     def store_url(self) -> str:
-        """The URL as it is, or the absolute path; a relative path starts at the folder of the settings."""
+        """A URL unchanged, or the absolute path; a relative path is relative to the folder of the settings."""
         if "://" in self.store:
             return self.store
         return str(self.folder / Path(self.store).expanduser())
@@ -136,7 +136,7 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
     check_variables(environ, (variable for setting in table.values() for variable in setting.variables))
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    # The weakest origin first: each later value replaces an earlier one.
+    # In the order of precedence, lowest first, so that later values replace earlier ones.
     for name, value, origin in (*in_file, *_from_environment(table, environ), *as_options):
         try:
             values[name] = table[name].parse(value)
@@ -155,7 +155,7 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
 
 
 def rules_shown(settings: Settings) -> str:
-    """Whose rules hold and why, and what follows from them, in one line."""
+    """The rules in force, why they apply, and their effect, in one line."""
     is_handed_on = settings.origin("rules").endswith(VARIABLE)
     why = settings.rules_because or (is_handed_on and why_handed_on(settings.rules)) or settings.origin("rules")
     limit = f"at most {settings.max_timers} timers in an environment" if settings.max_timers else "no limit of timers"
@@ -163,7 +163,7 @@ def rules_shown(settings: Settings) -> str:
 
 
 def _by_rules(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings that follow from the rules in force, where they are not given themselves."""
+    """The defaults from the rules in force, for settings that are not given."""
     found, because = rules_in_force(environ)
     rules = given.get("rules", found)
     values: dict[str, Any] = {} if "rules" in given else {"rules": rules, "rules_because": because}
@@ -180,7 +180,7 @@ _EXECUTOR_NAMES = {"executor", *(f"{environment}_executor" for environment in EN
 
 
 def _check_needed(settings: Settings) -> None:
-    """Every environment has the settings without which its executor cannot run."""
+    """ConfigError if an environment lacks a setting that its executor requires."""
     for environment in ENVIRONMENTS:
         of_environment = settings.for_environment(environment)
         values = dict(of_environment.executor_settings)
@@ -203,7 +203,7 @@ def _check_workers(settings: Settings) -> None:
 
 
 class GivenValue(NamedTuple):
-    """A value as it was given, not yet parsed."""
+    """A value before parsing."""
 
     name: str
     value: Any
@@ -236,11 +236,11 @@ def _small_text(path: Path) -> str:
         raise ConfigError(f"{path}: not a regular file; put the settings into a file, or into environment variables")
     if status.st_size > _MAX_FILE_BYTES:
         raise ConfigError(f"{path}: has {status.st_size:,} bytes; a file of settings has at most {_MAX_FILE_BYTES:,}")
-    return path.read_text(encoding="utf-8-sig")  # Windows' editor begins a file with a BOM
+    return path.read_text(encoding="utf-8-sig")  # editors on Windows begin files with a BOM
 
 
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The settings of a file; those in the table of an environment under their full names, as in `stage_target`."""
+    """The settings of a file; those in an environment's table get their full names, as in `stage_target`."""
     for name, value in table.items():
         if name in ENVIRONMENTS and isinstance(value, dict):
             yield from ((f"{name}_{own}", own_value) for own, own_value in value.items())
@@ -248,7 +248,7 @@ def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-#: Variables whose values are codes.
+#: The codes for environments in variables.
 _PROD = {"1": "production", "0": "stage"}
 _MEANINGS: Mapping[str, Mapping[str, str]] = {"LEANCLOUD_APP_PROD": _PROD, "LC_APP_PROD": _PROD}
 
@@ -261,7 +261,7 @@ def _from_environment(table: Mapping[str, Setting], environ: Mapping[str, str]) 
                 yield GivenValue(name, meaning, f"the environment variable {variable}")
 
 
-#: Options whose name is not that of their setting.
+#: Settings whose option has another name.
 _OPTION_NAMES = {"environment": "env", "limit_s": "limit"}
 
 

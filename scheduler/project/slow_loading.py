@@ -1,4 +1,4 @@
-"""An import of the user's functions that takes long: a command says every few seconds what it waits for."""
+"""Reports every few seconds that a command is still loading the user's functions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 
-#: How often it is said.
+#: How often to report it.
 SAY_EVERY_S = 5.0
 
 
 @contextlib.contextmanager
 def told_while_loading(what: str) -> Iterator[None]:
-    """Within the block, say on stderr now and then that something is being loaded, and for how long."""
+    """Within the block, report on stderr every SAY_EVERY_S what is being loaded, and for how long."""
     is_over = threading.Event()
     stream, began = sys.stderr, time.monotonic()
 

@@ -1,4 +1,4 @@
-"""What a message proposes for a misspelt name."""
+"""did_you_mean: proposes a known name for a misspelt one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'port'?` for the known name that is most similar; empty where none is similar."""
+    """`did you mean 'port'?` for the most similar known name; empty if none is similar."""
     by_lower = {one.lower(): one for one in reversed(list(known))}
     similar = [by_lower[lower] for lower in difflib.get_close_matches(name.lower(), by_lower, n=1)]
     return f"did you mean {similar[0]!r}?" if similar else ""

@@ -1,7 +1,7 @@
-"""Variables with addresses that may hold passwords: processes that run the user's code do not leave them to it.
+"""Removes variables with addresses that may contain passwords from the environment of the user's code.
 
-Its functions need neither the store nor the broker, and what they start and print goes anywhere. Settings are read from
-here all the same, whenever this process reads them.
+Functions need neither the store nor the broker, and may pass the environment to other programs or print it. This
+process still reads its settings from these variables.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _taken: dict[str, str] = {}
 
 
 def withhold() -> None:
-    """Take these variables out of the environment of this process, and of those that it starts."""
+    """Remove these variables from the environment of this process, and of those that it starts."""
     for name in WITHHELD:
         if (value := os.environ.pop(name, None)) is not None:
             _taken[name] = value
 
 
 def variables() -> Mapping[str, str]:
-    """The environment with what was taken out."""
+    """The environment with the removed variables."""
     return {**_taken, **os.environ}

@@ -1,7 +1,7 @@
-"""Recording changes: who changes what, when, by what way, and why, in the transaction of the change itself.
+"""Records changes: who changed what, when, through which interface, and why, in the transaction of the change.
 
-Every change of a timer has a row, whoever makes it; timer_changes.py says what it holds. change_history.py reads the
-rows, retention.py deletes them as it deletes runs.
+Every change of a timer has a row; timer_changes.py makes its contents. change_history.py reads the rows, retention.py
+deletes them like runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Way(StrEnum):
-    """By what way a change is made."""
+    """The interface through which a change is made."""
 
     COMMAND_LINE = "command_line"
     LIBRARY = "library"
@@ -42,7 +42,7 @@ class Way(StrEnum):
 
 
 class Subject(StrEnum):
-    """What is changed."""
+    """The kind of the changed object."""
 
     TIMER = "timer"
     CALENDAR = "calendar"
@@ -52,7 +52,7 @@ class Subject(StrEnum):
 
 
 class Action(StrEnum):
-    """What a change does."""
+    """The kind of a change."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -63,12 +63,12 @@ class Action(StrEnum):
     REMOVED = "removed"
 
 
-# Who
+# Authors
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who makes a change, by what way, and why; TimerError for a text that is too long or controls a terminal.
+    """The author of a change, the interface, and the reason; TimerError for text that is too long or has controls.
 
     >>> Author("ann@example", Way.CONSOLE, "the mail server is down").way
     <Way.CONSOLE: 'console'>
@@ -90,7 +90,7 @@ class Author:
 
 
 def _user() -> str:
-    """The name of the user of this process; its number where it has none, as in a container."""
+    """The name of the user of this process; its number if it has none, as in a container."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -110,7 +110,7 @@ def _check(what: str, text: object, most: int, field: str) -> None:
 
 
 class NewChange(NamedTuple):
-    """A change to record: what it does, to what, and the values before and after, None where there are none."""
+    """A change to record: its kind, its object, and the values before and after, None if there are none."""
 
     action: Action
     name: str
@@ -128,7 +128,7 @@ _RECORD = Bulk(insert(changes), _WRITTEN)
 
 
 def record_changes(connection: Connection, made: Iterable[NewChange], by: Author | None, *, now: datetime) -> None:
-    """Write the rows of changes, within the transaction that makes them; None stands for the user of this program."""
+    """Write the rows of changes, in their transaction; None means the user of this program."""
     by = by or Author.of_process()
     who = (stamp(now), storable(by.name), by.way.value, storable(by.why))
     _RECORD.execute(connection, [(*who, *_columns(change)) for change in made])

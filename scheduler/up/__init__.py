@@ -5,12 +5,12 @@
 | supervisor, generation, replacement, launch, stopping | which processes run: their start, replacement and end |
 | process, handover, orders, orphans | one process, as the supervisor sees it, and as it sees the supervisor |
 | reload | changed sources |
-| request, announcement, banner, example_call | what is asked for, and what is printed when all is ready |
+| request, announcement, banner, example_call | the options, and what is printed when all processes are ready |
 | program | the program of the processes: web, daemon, stage, or the service, which is web and daemon in one |
-| web, application, call_lines, raw_calls, raw_pipes | the process that answers HTTP, and knows no store |
+| web, application, call_lines, raw_calls, raw_pipes | the process that answers HTTP, without the store |
 | line_relay | the lines of all processes that answer HTTP, in the supervisor |
 | daemon, executors, metrics_endpoint | the process that fires timers |
-| supervisor_messages, call_log, declared_timers | what it writes to the store for those that answer HTTP |
+| supervisor_messages, call_log, declared_timers | what it writes into the store for the processes that answer HTTP |
 | one_process | both in one process |
 | http_server, sockets, stop_signals | serving until an order to stop |
 | run_reports, log_setup, nonblocking_output | what is printed and logged meanwhile |

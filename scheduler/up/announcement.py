@@ -1,7 +1,7 @@
-"""What `scheduler up` announces when it is ready: the facts, and warnings.
+"""The announcement of `scheduler up` when it is ready: addresses, timers, and warnings.
 
-Lives here: what each process reports for it, and how that is put together. A report is made of values that JSON knows,
-because it may come from another process.
+Lives here: the reports of the processes, and combining them. A report consists of JSON values, because it may come from
+another process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Report = Mapping[str, Any]
 
 
 def report_of_functions(loaded: Target, keys_from: str, declared: dict[str, Any]) -> dict[str, Any]:
-    """Of the process that has loaded the functions, with the timers that they declare."""
+    """The report of the process that has loaded the functions, with the timers that they declare."""
     registry, keys = loaded.registry, our_keys()
     return {
         "target": loaded.name,
@@ -54,7 +54,7 @@ def report_of_functions(loaded: Target, keys_from: str, declared: dict[str, Any]
 
 
 def report_of_timers(request: UpRequest, project: Project, store: Store, functions: Report) -> dict[str, Any]:
-    """Of the process that fires timers; `functions` is the other report, with the functions of the preview."""
+    """The report of the process that fires timers; `functions` is the other report, with the preview's functions."""
     from ..store.timers import TimerTable
 
     stored = TimerTable(store).list(None if request.has_preview else project.only_environment)
@@ -94,7 +94,7 @@ def announce(request: UpRequest, sockets: Sockets, functions: Report, timers: Re
 
 
 def _keys_shown(source: str) -> str:
-    """For people: keys that were made here fit no other machine, and a container loses them with its files."""
+    """The origin of the keys, with a warning about generated ones: other machines and later containers lack them."""
     if not source.endswith(KEYS_FILE):
         return source
     return f"{source}, made for this folder; other machines that serve the same clients need a copy of it"

@@ -1,4 +1,4 @@
-"""Which WSGI application of a user's module is served, and with how many threads."""
+"""Selects the WSGI application of a user's module, and its number of threads."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def application(loaded: Target) -> Any:
 
 
 class Wrapped:
-    """A user's own WSGI app around the engine: what strangers may send is bounded for it too.
+    """A user's own WSGI app around the engine, with a limit for the bodies of strangers.
 
-    Never to nothing: it may add credentials to a request, which the engine is to get whole.
+    The limit is never 0, because the app may add credentials to a request, whose body the engine then needs.
     """
 
     def __init__(self, app: Any, engine: Any) -> None:
@@ -36,10 +36,10 @@ class Wrapped:
         return self._app(environ, start_response)
 
     def body_limit(self, environ: Any) -> int:
-        """That of the engine, and at least what a form with credentials may have; see `Engine.body_limit`."""
+        """The engine's limit, and at least that of a form with credentials; see `Engine.body_limit`."""
         return max(int(self._engine.body_limit(environ)), FORM_LIMIT_BYTES)
 
 
 def capacity(loaded: Target) -> Capacity:
-    """The capacity of the engine, and some more threads for ping and the site."""
+    """The capacity of the engine, plus some threads for ping and the site."""
     return Capacity.of(loaded.application)

@@ -1,4 +1,4 @@
-"""What `scheduler up` prints for people when it is ready: the facts, the timers, and a call that works at once."""
+"""The banner of `scheduler up`: addresses, timers, and a command that calls a function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INDENT = " " * 13
 
 
 def timers_shown(stored: Sequence[StoredTimer], default_tz: str) -> dict[str, Any]:
-    """What the banner shows of the timers, as values that JSON knows."""
+    """The timers in the banner, as JSON values."""
     return {
         "count": len(stored),
         "enabled": sum(entry.timer.enabled for entry in stored),
@@ -26,7 +26,7 @@ def timers_shown(stored: Sequence[StoredTimer], default_tz: str) -> dict[str, An
 
 
 def print_banner(facts: dict[str, Any], timers: dict[str, Any], call: str | None) -> None:
-    """Print it; `call` is a line for the shell, None where there is no function."""
+    """Print the banner; `call` is a shell command, None if there is no function."""
     for name, value in facts.items():
         shown = _listed(value) if isinstance(value, list) else str(value)
         click.echo(f"{_label(name)}{display.plain(shown)}")

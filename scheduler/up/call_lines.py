@@ -1,7 +1,7 @@
-"""What functions print that are called over HTTP, in the process in which they run: limited, and passed on in batches.
+"""Passes on the lines of functions that are called over HTTP, in batches, from the process in which they run.
 
-Lives here: this process's end, which knows no store. Where the lines of all processes meet is line_relay.py; writing
-them to the store is call_log.py.
+Lives here: the end of the process without a store. line_relay.py combines the lines of all processes; call_log.py
+writes them into the store.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from ..engine.capture import CapturedLine, capturing
 
 log = logging.getLogger("scheduler.up")
 
-#: How long lines are collected before they are passed on together, and how many go into one message.
+#: How long lines are collected for a batch, and the most lines in one message.
 BATCH_S, BATCH_LINES = 0.2, 20
-#: How long a call waits for a line of another one that is being passed on.
+#: How long a call waits while another one passes on its lines.
 AT_ONCE_S = 0.01
 _CLOSE_S = 60.0
 
 
 class Batch(NamedTuple):
-    """Lines of calls, and how many more of each function were dropped."""
+    """Lines of calls, and the number of dropped ones by function."""
 
     lines: list[CapturedLine]
     dropped: dict[str, int]
 
 
-#: Takes a batch; may wait.
+#: Sends a batch; may block.
 Deliver = Callable[[Batch], object]
-#: Takes a batch if it need not wait for that, and returns whether it has.
+#: Sends a batch if that does not block; returns whether it did.
 DeliverAtOnce = Callable[[Batch], bool]
 
 
@@ -45,7 +45,7 @@ def _never(_: Batch) -> bool:
 
 @contextlib.contextmanager
 def call_lines(deliver: Deliver, at_once: DeliverAtOnce = _never) -> Iterator[None]:
-    """Within the block, lines of calls are captured, and passed on by their own threads where that need not wait."""
+    """Within the block, capture the lines of calls; their own threads pass them on if that does not block."""
     collector = LineCollector(deliver, at_once)
     try:
         with capturing(collector):
@@ -55,19 +55,19 @@ def call_lines(deliver: Deliver, at_once: DeliverAtOnce = _never) -> Iterator[No
 
 
 class LineCollector:
-    """Takes lines from any thread, and passes them on: at once, since the function may be about to end the process.
+    """Passes on lines from any thread: at once, because the function may be about to end the process.
 
-    What cannot be passed on at once, a thread of its own passes on, so that no call waits.
+    A thread of its own passes on the lines that would block, so that no call waits.
     """
 
     def __init__(self, deliver: Deliver, at_once: DeliverAtOnce = _never) -> None:
         self._deliver = deliver
         self._at_once = at_once
         self._limit = SharedLineLimit()
-        # A function's __del__ may print whenever Python collects garbage, in this very code, too.
+        # A function's __del__ may print whenever Python collects garbage, even in this code.
         self._lock = threading.RLock()
         self._new: list[CapturedLine] = []
-        #: Held by the thread that passes lines on, so that they stay in order.
+        #: Held by the thread that passes on lines, so that they stay in order.
         self._passing_on = threading.Lock()
         #: Whether lines wait for the thread, as far as callers know.
         self._is_behind = False
@@ -112,7 +112,7 @@ class LineCollector:
             self._pass_on()
             if not self._stopping:
                 _sleep(BATCH_S)
-        # Lines that came between the last round and the end.
+        # Lines that were added after the last round.
         self._pass_on()
 
     def _pass_on(self) -> None:
@@ -126,21 +126,21 @@ class LineCollector:
                     batch = Batch(taken[start : start + BATCH_LINES], {} if start else dropped)
                     if batch.lines or batch.dropped:
                         self._deliver(batch)
-            except Exception:  # nothing that is wrong with some lines may keep later ones out
+            except Exception:  # an error with some lines must not stop later ones
                 log.exception("lines that calls printed could not be passed on")
 
 
-# Bound now: a function may leave another clock in the module `time`.
+# The names are bound now, because a function may replace the clock in the module `time`.
 _monotonic, _sleep = time.monotonic, time.sleep
 
 
 def as_message(batch: Batch) -> dict[str, Any]:
-    """A batch as values that JSON knows."""
+    """A batch as JSON values."""
     return {"lines": [[stamp(line.at), *line[1:]] for line in batch.lines], "dropped": batch.dropped}
 
 
 class Line(NamedTuple):
-    """A line of such a message; `at` is in microseconds."""
+    """A line of a message; `at` is in microseconds."""
 
     at: int
     level: str
@@ -150,7 +150,7 @@ class Line(NamedTuple):
 
 
 def checked(values: Sequence[Any]) -> Line:
-    """A line of a message, which a function may have forged; ValueError or TypeError where it is none."""
+    """Check a line of a message, which a function may have forged; ValueError or TypeError if it is invalid."""
     line = Line(*values)
     if type(line.at) is not int or not all(isinstance(value, str) for value in line[1:]):
         raise TypeError("not a line of ours")

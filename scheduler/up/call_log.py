@@ -1,4 +1,4 @@
-"""The log of calls over HTTP in the process that has the store: what their functions print is written, and pruned."""
+"""Writes the lines of calls over HTTP into the store, and prunes them, in the process that has the store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MINUTE_S, _PRUNE_EVERY_S = 60.0, 3600.0
 
 @contextlib.contextmanager
 def call_log(store: Store, project: Project) -> Iterator[CallLogWriter]:
-    """Within the block, lines of calls are written by a thread."""
+    """Within the block, a thread writes the lines of calls."""
     writer = CallLogWriter(store, keep=timedelta(days=project.settings.keep_days))
     try:
         yield writer
@@ -36,7 +36,7 @@ def call_log(store: Store, project: Project) -> Iterator[CallLogWriter]:
 
 @contextlib.contextmanager
 def own_lines(writer: CallLogWriter, reporter: RunReporter, environment: str) -> Iterator[None]:
-    """Within the block, lines of calls in this very process are captured, reported, and written to the store."""
+    """Within the block, capture the lines of calls in this process, report them, and write them into the store."""
     here = _Here(writer, reporter, environment)
     with call_lines(here.take):
         yield
@@ -69,7 +69,7 @@ class _Here:
 
 
 class CallLogWriter:
-    """Writes lines from a thread of its own, since the store may not answer for a while."""
+    """Writes lines on a thread of its own, because the store may not answer for a while."""
 
     def __init__(self, store: Store, *, keep: timedelta) -> None:
         self._lines = LogLines(store)
@@ -84,7 +84,7 @@ class CallLogWriter:
         self._thread.start()
 
     def add(self, lines: Sequence[list[Any]], stored: Callable[[], object]) -> None:
-        """Have lines written; `stored` is called when they are."""
+        """Add lines to write; calls `stored` once they are written."""
         with self._lock:
             self._unwritten.append(([log_line(values) for values in lines], stored))
         self._has_work.set()
@@ -104,14 +104,14 @@ class CallLogWriter:
             try:
                 self._write()
                 self._prune()
-            except Exception:  # a thread that ends here would keep every later line out
+            except Exception:  # if the thread ended here, no later line would be written
                 log.exception("unexpected error in the log of calls; going on")
-        # Lines that came between the last round and the end, and those that these made room for.
+        # Lines that were added after the last round, and lines that then had room.
         while self._write():
             pass
 
     def _write(self) -> bool:
-        """Write what waits; returns whether there was something, and it need not be tried again."""
+        """Write the waiting lines; returns whether there were any, and they were written."""
         with self._lock:
             taken = list(self._unwritten)
         if not taken:
@@ -125,7 +125,7 @@ class CallLogWriter:
             self._store_answers = False
             self._has_work.set()
             return False
-        except Exception:  # lines that the store refuses must not keep later ones out
+        except Exception:  # lines that the store refuses must not stop later ones
             log.exception("%d lines that calls printed could not be stored", len(lines))
         self._store_answers = True
         with self._lock:

@@ -72,7 +72,7 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
 
 
 def warn_of_threads(running: Mapping[Environment, Executor]) -> None:
-    """Log that functions of the user run in this process, where they do."""
+    """Log which environments run functions of the user in this process."""
     environments = [environment for environment, executor in running.items() if isinstance(executor, ThreadExecutor)]
     if environments:
         log.warning(
@@ -88,7 +88,7 @@ def make_daemon(
     reporter: RunReporter,
     metrics: Metrics | None,
 ) -> Daemon:
-    """The daemon with the settings of a project; it reports to a reporter, and to metrics where they are served."""
+    """The daemon with the settings of a project; it reports to `reporter`, and to `metrics` if they are served."""
     settings = project.settings
     reports = ReportingListener(RunHistory(store), reporter)
     daemon = Daemon(

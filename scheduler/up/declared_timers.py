@@ -1,4 +1,4 @@
-"""Timers that functions declare: added to the store when `scheduler up` starts, and what changed is logged.
+"""Applies the timers that functions declare to the store when `scheduler up` starts, and logs the changes.
 
 The process that has loaded the functions reports its declarations; the one that has the store applies them.
 """
@@ -20,7 +20,7 @@ from ..store.database import Store
 from ..store.declaration_sync import Change, Effect, Synchronised, synchronise_valid
 from ..store.declarations import as_data, from_data, read_declarations
 
-#: Declarations as values that JSON knows.
+#: Declarations as JSON values.
 Reported = Mapping[str, Any]
 
 
@@ -30,15 +30,15 @@ def reported(registry: Registry, project: Project) -> dict[str, Any]:
 
 
 def apply(store: Store, declared: Reported, project: Project, environment: Environment) -> Synchronised:
-    """Add, change and disable timers of the store as the functions declare them; a wrong declaration is left out."""
+    """Add, change and disable timers of the store as the functions declare them; skip invalid declarations."""
     now, quota = datetime.now(UTC), project.settings.max_timers
     return synchronise_valid(store, from_data(declared), environment, now=now, quota=quota)
 
 
 def apply_all(store: Store, functions: Mapping[str, Any], project: Project) -> Callable[[], None]:
-    """Apply what was reported of the functions and of those of a preview; the result logs what has changed.
+    """Apply the reported declarations, and those of a preview; returns a function that logs the changes.
 
-    What is wrong with the declarations of a preview is logged, and is no error.
+    Invalid declarations of a preview are logged, and are not an error.
     """
     done = apply(store, functions["declared"], project, project.environment)
     log_preview = apply_preview(store, functions.get("preview_declared"), project, functions.get("preview_target"))
@@ -51,7 +51,7 @@ def apply_all(store: Store, functions: Mapping[str, Any], project: Project) -> C
 
 
 def apply_preview(store: Store, declared: Reported | None, project: Project, target: str | None) -> Callable[[], None]:
-    """The same for a preview alone, None for one that has not loaded."""
+    """The same for a preview only, None for one that has not loaded."""
     log = logging.getLogger("scheduler.stage")
     if declared is None:
         return lambda: None
@@ -64,7 +64,7 @@ def apply_preview(store: Store, declared: Reported | None, project: Project, tar
 
 
 def log_synchronised(done: Synchronised, target: str, log: logging.Logger) -> None:
-    """Log what the declarations of a target have changed, and which of them are wrong."""
+    """Log the changes by the declarations of a target, and the invalid ones."""
     for fault in done.faults:
         log.error("%s: %s; everything else is served", target, fault)
     for change in done.changes:

@@ -1,4 +1,4 @@
-"""A call of a function as a line for the shell, in the form of LeanEngine's guide."""
+"""A shell command that calls a function, in the form of LeanEngine's guide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..functions.registry import Registry
 
 
 def example_function(registry: Registry) -> str | None:
-    """The function to call: `hello`, or the first one that needs no parameters, or the first one; None without any."""
+    """The function to call: `hello`, or the first one without required parameters, or the first one; None if none."""
     names = [name for name in registry.names() if _needs_no_parameters(registry, name)] or registry.names()
     return "hello" if "hello" in names else next(iter(names), None)
 
@@ -27,12 +27,12 @@ def _needs_no_parameters(registry: Registry, name: str) -> bool:
 
 
 def curl(url: str, keys: Keys, function: str) -> str:
-    """A call that works when it is pasted into a shell."""
+    """A command that works when pasted into a shell."""
     return _curl(url, keys, _header("X-LC-Key", keys.app_key or ""), function)
 
 
 def curl_without_key(url: str, keys: Keys, function: str) -> str:
-    """The same for a log, which must not hold the key: the shell inserts it from LEANCLOUD_APP_KEY."""
+    """The same for a log, which must not contain the key: the shell inserts it from LEANCLOUD_APP_KEY."""
     return _curl(url, keys, '"X-LC-Key: $LEANCLOUD_APP_KEY"', function)
 
 

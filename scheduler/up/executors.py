@@ -1,4 +1,4 @@
-"""The executors of `scheduler up`: for each environment that it serves, one of the kind that the settings name."""
+"""The executors of `scheduler up`: one for each environment that it serves, of the kind in the settings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..store.database import Store
 
 @dataclass(frozen=True, slots=True)
 class ServedFunctions:
-    """The functions that are served over HTTP, as the process that fires timers knows them.
+    """The functions that are served over HTTP, for the process that fires timers.
 
-    `registry` loads them into this process, which only an executor that runs them in threads asks for.
+    `registry` loads them into this process, which only an executor with threads needs.
     """
 
     target: str
@@ -54,7 +54,7 @@ def executors(
         made[made_of] = executor
         by_environment |= dict.fromkeys(theirs, executor)
     for made_of, executor in made.items():
-        # Do not wait for a preview: where it does not load, the live functions start all the same.
+        # Do not wait for a preview: if it does not load, the live functions start all the same.
         if isinstance(executor, Starting) and made_of != preview:
             executor.start()
     return by_environment
@@ -81,7 +81,7 @@ def _deployment(
         store=lambda: store,
         keys=lambda: served.keys,
         hook_key=lambda: served.hook_key,
-        # The functions that `up` serves see the environment that `up` was started in.
+        # The functions that `up` serves get the environment in which `up` was started.
         environ=variables_of(environments[0].value) if own_target else {},
         folder=sources.folder if sources else None,
     )

@@ -1,12 +1,12 @@
-"""The processes that serve one version of the sources, started in their order.
+"""Generation: the processes that serve one version of the sources, and the order in which they start.
 
     web, web 2 …, preview     load the functions, and wait
-    daemon                    opens the store meanwhile; when it is known which functions there are, its workers start
+    daemon                    opens the store meanwhile; starts its workers once the functions are known
     web, web 2 …, preview     accept connections once the daemon is ready
     daemon                    fires once this version is announced, or takes the place of another
 
-So that clients and timers move to a new version together, and a version that does not start is never seen. With
-`processes = "one"`, the web process and the daemon are one, the service.
+So clients and timers change to a new version together, and a version that does not start is never visible. With
+`processes = "one"`, one process, the service, is both web process and daemon.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PREVIEW_S = 60.0
 
 
 class Generation:
-    """One version: the place that fires timers, those that load the functions for HTTP, and that of a preview.
+    """One version: the place of the daemon, those of the web processes, and that of a preview.
 
-    The first of `webs` begins; the others follow when its code has loaded, so that an error is told once. The service
-    is both `webs[0]` and `daemon`.
+    The first of `webs` starts first; the others follow when its code has loaded, so that an error is reported once. The
+    service is both `webs[0]` and `daemon`.
     """
 
     def __init__(self, webs: Sequence[Place], daemon: Place, preview: Place | None) -> None:
@@ -35,12 +35,12 @@ class Generation:
         self._preview = preview
         self.is_ready = False
         self._is_announced = False
-        #: Why the machine starts no process; empty where it does.
+        #: Why the machine cannot start a process; empty if it can.
         self.start_error = ""
         self._began_at = time.monotonic()
         self._others = [*webs[1:], *([preview] if preview else [])]
         self._has_begun_others = False
-        #: What the daemon is told of the functions, once they are known.
+        #: The report of the functions for the daemon, once they are known.
         self._functions: dict[str, Any] | None = None
         self.places = list({id(place): place for place in (webs[0], daemon)}.values())
         self._begin(self.places)
@@ -54,24 +54,24 @@ class Generation:
 
     @property
     def processes(self) -> list[ChildProcess]:
-        """All that run."""
+        """The running processes."""
         return [process for place in self.places for process in place.processes]
 
     @property
     def is_changing(self) -> bool:
-        """Whether a place is empty, or a process is about to take one over."""
+        """Whether a place is empty, or a process is about to fill one."""
         return any(place.current is None or place.coming is not None for place in self.places)
 
     @property
     def functions(self) -> dict[str, Any]:
-        """What was reported of the functions, with those of the preview: None where that does not start."""
+        """The reports of the functions and of the preview's, which are None if the preview does not start."""
         preview = self._preview.report("loaded") if self._preview else {}
         of_preview = {f"preview_{name}": preview.get(name) for name in ("functions", "declared", "target")}
         return {**self._webs[0].report("loaded"), **of_preview}
 
     @property
     def timers(self) -> dict[str, Any]:
-        """What the daemon has reported."""
+        """The report of the daemon."""
         return self._daemon.report("ready")
 
     @property
@@ -94,7 +94,7 @@ class Generation:
         if self.is_ready:
             return False
         coming = [(place, place.coming) for place in self._needed if place.coming is not None]
-        # One that waits for the others is not the late one.
+        # A process that waits for the others is not late.
         working = [(place, one) for place, one in coming if one.may_start or not (one.loaded or place is self._daemon)]
         return any(now - one.began_at > place.policy.load_s for place, one in working)
 
@@ -103,7 +103,7 @@ class Generation:
         return [place for place in self.places if place is not self._preview]
 
     def tick(self, now: float, retire: Callable[[ChildProcess], None]) -> None:
-        """Start what can be started; once all are ready, keep them so."""
+        """Start the processes whose turn it is; once all are ready, replace those that end."""
         for place in self.places:
             is_coming = place.coming is not None and place.coming.ready is not None
             if self.is_ready or place is self._preview or is_coming:
@@ -120,7 +120,7 @@ class Generation:
             self.let_fire()
 
     def let_fire(self) -> None:
-        """Let this version fire timers from now on: what it prints of them comes after its announcement."""
+        """Let this version fire timers from now on, after its announcement has been printed."""
         self._is_announced = True
         process = self._daemon.current
         if process is not None and not process.may_fire:
@@ -128,7 +128,7 @@ class Generation:
             process.send(fire=True)
 
     def _let_go_on(self, now: float) -> None:
-        """Tell processes that wait for others, and those that take their places later, to go on."""
+        """Tell processes that wait for others to go on, and those that replace them later."""
         if self._functions is None and self._has_begun_others and self._all_have_loaded(now):
             self._functions = self.functions
         if self._functions is not None:
@@ -139,7 +139,7 @@ class Generation:
                     _let_start(place, {})
 
     def _all_have_loaded(self, now: float) -> bool:
-        """Whether nothing is to be waited for: live functions must have loaded, a preview had its time to."""
+        """Whether all live functions have loaded, and the preview too, unless its time is over."""
         preview = self._preview
         has_preview = preview is None or preview.has_loaded or now - self._began_at > PREVIEW_S
         return has_preview and all(place.has_loaded for place in self._webs)

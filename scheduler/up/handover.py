@@ -1,7 +1,7 @@
-"""What a process of `scheduler up` inherits from its supervisor: sockets, a channel for messages, a lifeline.
+"""Handover: what a process of `scheduler up` inherits from its supervisor: sockets, a channel, a lifeline.
 
-Lives here: the child's end of that. The supervisor's end is process.py. The listening sockets stay open in the
-supervisor, so that one process can replace another without a connection being refused.
+Lives here: the child's end; the supervisor's end is in process.py. The listening sockets stay open in the supervisor,
+so that no connection is refused while one process replaces another.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ VARIABLE = "SCHEDULER_HANDOVER"
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The file descriptors that a child inherits, and what it is to do.
+    """The file descriptors that a child inherits, and its options.
 
-    `request` is an UpRequest as JSON. `declares`: it brings the declared timers to the store; one that replaces a
-    process that has ended does not. `counts_calls`: it reports the calls that it answers, for the metrics. `terminal`:
-    where its messages go, if its stdout and stderr are pipes; `raw` are the reading ends of those.
+    `request` is an UpRequest as JSON. `declares`: it applies the declared timers to the store; a process that replaces
+    an ended one does not. `counts_calls`: it reports the calls that it answers, for the metrics. `terminal`: the
+    descriptors for its messages, if its stdout and stderr are pipes; `raw` are the reading ends of those pipes.
     """
 
     channel: int
@@ -37,25 +37,25 @@ class Handover:
     metrics_listener: int | None = None
     declares: bool = True
     counts_calls: bool = False
-    #: The file of the SourceSnapshot that it loads the user's modules from.
+    #: The file of the SourceSnapshot from which it loads the user's modules.
     sources: int | None = None
     terminal: Sequence[int] | None = None
     raw: Sequence[int] | None = None
 
     @property
     def descriptors(self) -> list[int]:
-        """All that are inherited."""
+        """All inherited descriptors."""
         given = [self.channel, self.lifeline, self.listener, self.metrics_listener, self.sources]
         given += [*(self.terminal or ()), *(self.raw or ())]
         return [descriptor for descriptor in given if descriptor is not None]
 
     def as_text(self) -> str:
-        """For the environment variable."""
+        """The text for the environment variable."""
         return json.dumps(asdict(self))
 
 
 def received_handover() -> Handover | None:
-    """What the supervisor handed over, None without one; from now on this process dies with the supervisor."""
+    """The handover from the supervisor, None without one; from now on, this process dies with the supervisor."""
     text = os.environ.pop(VARIABLE, None)
     if text is None:
         return None
@@ -72,19 +72,19 @@ class Channel:
     def __init__(self, fileno: int) -> None:
         self._socket = socket.socket(fileno=fileno)
         self._lock = threading.Lock()
-        #: The rest of a message for which there was no room.
+        #: The rest of a message that was sent only in part.
         self._unsent = b""
-        # A process that a function forks is not to answer for this one.
+        # A process that a function forks must not answer for this one.
         os.register_at_fork(after_in_child=self._socket.close)
 
     def send(self, **message: Any) -> None:
-        """Send a message; nothing happens where the supervisor has ended, since this process ends with it."""
+        """Send a message; does nothing if the supervisor has ended, because this process ends with it."""
         with self._lock, contextlib.suppress(OSError):
             unsent, self._unsent = self._unsent, b""
             self._socket.sendall(unsent + _encoded(message))
 
     def send_at_once(self, **message: Any) -> bool:
-        """Send a message if it need not wait, nor for another thread's for long; returns whether it is on its way."""
+        """Send a message if that does not block, except briefly for another thread; returns whether it was sent."""
         if not self._lock.acquire(timeout=_AT_ONCE_S):
             return False
         try:
@@ -92,7 +92,7 @@ class Channel:
                 return False
             text = _encoded(message)
             sent = self._socket.send(text, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-            # The next message, such as the answer to a ping, takes it along.
+            # It is sent with the next message, for example the answer to a ping.
             self._unsent = text[sent:]
         except OSError:
             return False

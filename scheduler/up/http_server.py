@@ -16,7 +16,7 @@ from ..engine.http_server import Capacity, bounded_server
 
 #: How long the loop of waitress sleeps at most; any event wakes it.
 _SLEEP_S = 1.0
-#: Of the second site: one request at a time, and none with a body.
+#: For the second site: one request at a time, and only small bodies.
 _ONE_AT_A_TIME = Capacity(threads=1, max_body_bytes=65_536)
 
 
@@ -28,15 +28,15 @@ class BackgroundService(Protocol):
         ...
 
     def stop(self) -> None:
-        """Begin nothing more, and return from `run` when what is in progress has ended; called again, at once."""
+        """Begin nothing more, and return from `run` when all in progress has ended; a second call returns at once."""
         ...
 
     def log_stopping(self, *, is_retiring: bool) -> None:
-        """Log that it begins nothing more, and what it waits for."""
+        """Log that it begins nothing more, and for what it waits."""
         ...
 
     def log_stopping_at_once(self) -> None:
-        """Log that what is in progress is not waited for."""
+        """Log that it stops waiting for work in progress."""
         ...
 
 
@@ -48,13 +48,13 @@ class Site(NamedTuple):
 
 
 class Stops(Protocol):
-    """Where the orders to stop come from: signals of this process, or its supervisor."""
+    """The source of orders to stop: signals of this process, or its supervisor."""
 
     received: list[int]
 
     @property
     def is_retiring(self) -> bool:
-        """Whether another process has taken this one's place."""
+        """Whether another process has replaced this one."""
         ...
 
     def passed_to(self, on_stop: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
@@ -63,9 +63,9 @@ class Stops(Protocol):
 
 
 class UpServer:
-    """Serves one site, two or none while a background service runs in a thread of its own.
+    """Serves no, one or two sites while a background service runs in a thread of its own.
 
-    The second site is served to the very end, and by one thread.
+    One thread serves the second site until the very end.
     """
 
     def __init__(
@@ -87,24 +87,24 @@ class UpServer:
 
     @property
     def is_turning(self) -> bool:
-        """Whether the loop takes its turns, without which no request is read."""
+        """Whether the loop is running, without which no request is read."""
         return time.monotonic() - self._turned_at < 3 * _SLEEP_S
 
     def _made(self, site: Site, capacity: Capacity) -> Any:
         return bounded_server(site.application, site.listener, capacity, of_loop=self._map)
 
     def stops_recorded(self) -> contextlib.AbstractContextManager[None]:
-        """Within the block, orders to stop are recorded, also before `serve` is called."""
+        """Within the block, record orders to stop, even before `serve` is called."""
         return self._stops.passed_to(self._wake)
 
     def serve(self, background: BackgroundService) -> int:
         """Serve until an order to stop; exit status 0, or 128 + the number of the second signal.
 
-        To be called within `stops_recorded`.
+        Call it within `stops_recorded`.
         """
         errors: list[BaseException] = []
         ended = threading.Event()
-        # The name of the thread in a dump of stacks.
+        # The thread's name appears in dumps of stacks.
         thread = threading.Thread(target=self._run_background, args=(background, errors, ended), name="daemon")
         thread.start()
         handled = 0
@@ -158,13 +158,13 @@ class UpServer:
         background.stop()
 
     def _stop_accepting(self) -> None:
-        # Not server.close(): that also closes the trigger, which wakes the loop when a response is ready.
+        # Not server.close(), which also closes the trigger that wakes the loop when a response is ready.
         if self._accepting and self._server:
             self._accepting = False
             dispatcher.close(self._server)
 
     def _is_answering(self) -> bool:
-        """Whether a request is in progress; a connection that is only kept alive does not count."""
+        """Whether a request is in progress; idle kept-alive connections do not count."""
         if not self._server:
             return False
         channels = list(self._server.active_channels.values())

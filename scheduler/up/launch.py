@@ -1,4 +1,4 @@
-"""Which processes a generation has, and how each is started and watched."""
+"""Launch: starts the processes of a generation, each with its watch policy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .replacement import Place, WatchPolicy
 from .request import UpRequest
 from .sockets import Sockets
 
-#: How long a process may leave pings without an answer. The daemon runs no code of the user, so it only hangs with the
-#: machine, or when it was stopped; replacing it ends its runs.
+#: How long a process may leave pings unanswered. The daemon runs no code of the user, so it only hangs if the machine
+#: does, or if it was stopped; replacing it ends its runs.
 WEB_SILENCE_S, DAEMON_SILENCE_S = 5.0, 30.0
 #: The same for a process that is to end.
 _ENDING_SILENCE_S = {"daemon": 10.0, "service": 10.0}
@@ -53,7 +53,7 @@ class Launch:
         return Generation(webs, self._daemon(is_new, sources), preview)
 
     def _folders(self) -> list[Path]:
-        """Where the user's modules are."""
+        """The folders of the user's modules."""
         target = self._request.target or self._settings.target or ""
         folders = [self._settings.folder]
         if target.endswith(".py"):
@@ -61,7 +61,7 @@ class Launch:
         return folders + ([self._preview_source.folder] if self._preview_source else [])
 
     def silence_s(self, role: str) -> float:
-        """How long a process that is to end may leave pings without an answer."""
+        """How long a process that is to end may leave pings unanswered."""
         return _ENDING_SILENCE_S.get(role, WEB_SILENCE_S)
 
     @property
@@ -112,7 +112,7 @@ class Launch:
 
     @property
     def _daemon_load_s(self) -> float:
-        """Its executors have bounds of their own for a worker that loads the functions, and give a reason."""
+        """Longer than a worker may load the functions, so that the executor's own error comes first."""
         return self._load_s + 30.0
 
     def _process(self, role: str, *, creates_store: bool, sources: SourceSnapshot | None, **about: Any) -> ChildProcess:

@@ -1,7 +1,7 @@
-"""Where the lines of all processes that answer HTTP meet: shown, and passed on to the process that has the store.
+"""LineRelay: shows the lines of all processes that answer HTTP, and passes them on to the process with the store.
 
-Lives here: the one limit for all calls, and what waits until it is stored. Nothing that arrives is believed: functions
-run where it comes from. Never here: the store.
+Lives here: the limit that all calls share, and the lines that wait to be stored. Messages are not trusted, because
+functions run in the processes that send them. Never here: the store.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from .run_reports import RunReporter
 
 log = logging.getLogger("scheduler.up")
 
-#: How many lines wait at most to be stored; the oldest are given up.
+#: The most lines that wait to be stored; older ones are dropped.
 MAX_UNWRITTEN = 10_000
-#: So many messages are on their way at once.
+#: The most messages that are sent but not confirmed.
 _MOST_ON_THEIR_WAY = 10
 _LEVELS = frozenset(("debug", "info", "warning", "error", "critical"))
 _MOST_IN_A_MESSAGE, _LONGEST_NAME, _REPORT_DROPPED_EVERY_S = 100, 200, 60.0
-#: The oldest that a line may be when it arrives.
+#: The maximum age of a line when it arrives.
 _OLDEST = timedelta(minutes=10)
 
 
 class Storing(Protocol):
-    """A process that is told of lines, and that has the store."""
+    """The process that has the store, and gets the lines."""
 
     def send(self, **message: Any) -> None:
-        """Send it a message."""
+        """Send a message to it."""
         ...
 
 
 class LineRelay:
-    """Takes the lines of calls, reports them, and keeps them until they are stored."""
+    """Reports the lines of calls, and keeps them until they are stored."""
 
     def __init__(self, reporter: RunReporter) -> None:
         self._reporter = reporter
@@ -50,16 +50,16 @@ class LineRelay:
         self._waiting: deque[tuple[int, list[list[Any]]]] = deque()
         self._waiting_lines = self._given_up = 0
         self._last_number = 0
-        #: Who was sent messages up to which number.
+        #: The process that messages were sent to, and the number of the last one.
         self._told: Storing | None = None
         self._told_up_to = 0
-        #: Up to which number messages were sent to anyone: no line is added to these any more.
+        #: The highest number of a sent message; no line is added to it any more.
         self._ever_told_up_to = 0
         self._report_dropped_at = 0.0
         self._environment = ""
 
     def take(self, message: Mapping[str, Any], environment: str) -> None:
-        """Take the lines of a process that answers for an environment; TypeError or ValueError for what is none."""
+        """Add the lines of a process for an environment; TypeError or ValueError for an invalid message."""
         lines = [call_lines.checked(values) for values in message["lines"][:_MOST_IN_A_MESSAGE]]
         dropped = {_name(function): max(0, int(count)) for function, count in dict(message["dropped"]).items()}
         with self._lock:
@@ -77,7 +77,7 @@ class LineRelay:
         return [at, level, line.text[:MAX_LINE_LENGTH], _name(line.function), self._environment, _name(line.request_id)]
 
     def report_dropped(self, *, at_the_end: bool = False) -> None:
-        """Say once a minute which lines were dropped."""
+        """Report once a minute which lines were dropped."""
         now = time.monotonic()
         with self._lock:
             if at_the_end or now >= self._report_dropped_at:
@@ -105,10 +105,10 @@ class LineRelay:
             self._given_up += given_up
 
     def pass_on(self, to: Storing | None) -> None:
-        """Send what waits to the process that has the store, None while there is none."""
+        """Send the waiting lines to the process that has the store; None while there is none."""
         with self._lock:
             if to is not self._told:
-                # What the last one had not confirmed goes to this one.
+                # Send the messages again that the last process had not confirmed.
                 self._told, self._told_up_to = to, 0
             if to is None:
                 return
@@ -119,7 +119,7 @@ class LineRelay:
                     to.send(lines=lines, number=number)
 
     def stored(self, number: int) -> None:
-        """Forget what was stored, up to the number of a message."""
+        """Forget the lines that were stored, up to the number of a message."""
         with self._lock:
             while self._waiting and self._waiting[0][0] <= number:
                 self._waiting_lines -= len(self._waiting.popleft()[1])
@@ -129,18 +129,18 @@ class LineRelay:
 
     @property
     def is_passed_on(self) -> bool:
-        """Whether nothing waits but what is on its way."""
+        """Whether all waiting lines have been sent."""
         with self._lock:
             return not self._waiting or self._waiting[-1][0] <= self._told_up_to
 
     def end(self) -> None:
-        """Say what was not stored."""
+        """Log how many lines were not stored."""
         if lost := self._waiting_lines + self._given_up:
             log.error("%d lines that calls printed are not stored", lost)
 
 
 def dropped_text(dropped: Mapping[str, int]) -> str:
-    """How many lines were dropped, and of which function most of them."""
+    """The number of dropped lines, and the function with most of them."""
     count, most = sum(dropped.values()), max(dropped, key=lambda function: dropped[function])
     of_most = f"{dropped[most]} of them of {most}, " if len(dropped) > 1 else f"of {most}, "
     return f"{count} lines were dropped, {of_most}since calls may print {MAX_LINES_A_MINUTE} lines a minute"

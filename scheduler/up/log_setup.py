@@ -1,8 +1,8 @@
-"""The log of `scheduler up` and `scheduler worker` on stderr: as text, or as JSON with one object a line.
+"""The log of `scheduler up` and `scheduler worker` on stderr: as text, or as one JSON object per line.
 
-Lives here: how a record becomes a line, and the stream that makes records of everything else that is printed to stderr.
-Never here: which records there are. Every JSON object has `time` (ISO 8601 with its offset), `level`, `logger` and
-`message`, and where they are known `request_id`, `timer`, `run_id`, `function`, `environment` …
+Lives here: formatting records, and the stream that converts all other text on stderr to records. Every JSON object has
+`time` (ISO 8601 with its offset), `level`, `logger` and `message`, and if known `request_id`, `timer`, `run_id`,
+`function`, `environment` …
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ..project.settings import Settings
 
 
 def log_to_stderr(settings: Settings) -> None:
-    """Send what the service and the user's code log to stderr, at the level and in the format of the settings.
+    """Log the records of the service and of the user's code to stderr, with the level and format of the settings.
 
-    Where the format is JSON, everything else that is printed to stderr becomes a record too.
+    If the format is JSON, all other text on stderr becomes records too.
     """
     tz, level = zone(settings.tz), settings.log_level
     handler: logging.StreamHandler[TextIO]
@@ -40,33 +40,33 @@ def log_to_stderr(settings: Settings) -> None:
     else:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(TextFormatter(tz))
-    # What a call logs is reported as a line of the call.
+    # A record of a call is reported as a line of the call.
     handler.addFilter(lambda record: not is_captured(record))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # What the user's code configures is not to silence the service.
+    # The user's configuration of logging must not silence the service.
     keep_own(handler, level)
-    # Workers have none of our settings; what functions log there is a line of their run.
+    # Workers do not have our settings; the records of functions there become lines of their run.
     os.environ[LEVEL_VARIABLE] = level
     for chatty in ("alembic", "httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def json_handler() -> JsonHandler | None:
-    """The handler that writes the log as JSON; None where the log is text."""
+    """The handler that writes the log as JSON; None if the log is text."""
     return next((handler for handler in logging.getLogger().handlers if isinstance(handler, JsonHandler)), None)
 
 
 class TextFormatter(logging.Formatter):
-    """A record as text; its instant is shown in a time zone."""
+    """Formats a record as text, with its instant in a time zone."""
 
     def __init__(self, tz: tzinfo) -> None:
         super().__init__("%(asctime)s  %(levelname)s  %(name)s: %(message)s")
         self._tz = tz
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record, in which nobody can control the terminal, or begin a line that looks like another record."""
+        """The record, escaped so that its text cannot control the terminal or imitate another record."""
         first, *others = super().format(record).split("\n")
         return "\n".join([display.plain(first), *(f"    {display.plain(line)}" for line in others)])
 
@@ -75,7 +75,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON; its instant is shown in a time zone."""
+    """Formats a record as one line of JSON, with its instant in a time zone."""
 
     def __init__(self, tz: tzinfo) -> None:
         super().__init__()
@@ -93,16 +93,16 @@ class JsonFormatter(logging.Formatter):
             shown["exception"] = record.exc_text or self.formatException(record.exc_info)
         if record.stack_info:
             shown["stack"] = self.formatStack(record.stack_info)
-        # A function may print half of a surrogate pair, which UTF-8 cannot encode.
+        # A function may print a lone surrogate, which UTF-8 cannot encode.
         text = json.dumps(shown, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
         return _CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
-#: What JSON leaves as it is, although it controls a terminal: C1, separators of lines, directions.
+#: Characters that JSON does not escape although they control a terminal: C1, separators of lines, directions.
 _CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
-#: The attributes of a record that say which run or call it belongs to, in the order in which they are shown.
+#: The attributes of a record that name its run or call, in the order of output.
 CONTEXT_FIELDS = (
     "request_id", "timer", "run_id", "function", "environment", "attempt",
     "fire_time", "outcome", "lateness_s", "duration_s", "error", "result",
@@ -123,18 +123,18 @@ def _context(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class JsonHandler(logging.StreamHandler[TextIO]):
-    """Writes records to a stream, one JSON object a line; a closed stream is ignored."""
+    """Writes records to a stream, one JSON object per line; ignores a closed stream."""
 
     def __init__(self, stream: TextIO, tz: tzinfo) -> None:
         super().__init__(stream)
         self.setFormatter(JsonFormatter(tz))
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Ignore a closed terminal or pipe: an error message would go to that same stream."""
+        """Ignore a closed terminal or pipe, because an error message would go to the same stream."""
 
 
 class RecordStream(io.TextIOBase):
-    """Replaces stderr: each line that is printed becomes an error record of the logger `stderr`."""
+    """Replaces stderr: each printed line becomes an error record of the logger `stderr`."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -163,5 +163,5 @@ class RecordStream(io.TextIOBase):
 
 
 def level_attributes(name: str) -> dict[str, Any]:
-    """The attributes of a record that hold its level, given by its name in lower case."""
+    """The level attributes of a record, from the level's name in lower case."""
     return {"levelno": logging.getLevelNamesMapping().get(name.upper(), logging.INFO), "levelname": name.upper()}

@@ -1,6 +1,6 @@
-"""The metrics of `scheduler up`: counted in this process, served on a port of their own, by default to this machine.
+"""The metrics of `scheduler up`: counted in this process, served on a port of their own, by default for this machine.
 
-Not on the engine's port, which is open to clients: they must not see the names of timers and functions.
+Not on the engine's port, because clients must not see the names of timers and functions.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def collected_metrics() -> Iterator[Metrics]:
-    """Metrics that count every call that the engine answers within the block."""
-    # Imported late: it takes some hundredths of a second, and most services serve no metrics.
+    """Within the block, metrics that count every call that the engine answers."""
+    # Imported late, because it takes some hundredths of a second, and most services serve no metrics.
     from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR
 
     from ..metrics import Metrics
@@ -38,7 +38,7 @@ def collected_metrics() -> Iterator[Metrics]:
 def metrics_app(metrics: Metrics, metrics_host: str) -> Any:
     """A WSGI app that answers every path with the metrics, in the format that the scraper accepts.
 
-    Only by an address or a name of this machine: a page in a browser could read them by a name of its own.
+    The Host must be an address or a name of this machine, because a page in a browser could read them by its own name.
     """
     from prometheus_client import make_wsgi_app
 

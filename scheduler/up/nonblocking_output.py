@@ -1,8 +1,8 @@
 """A stdout and a stderr to which a write never blocks, whether or not the other end is read.
 
 A terminal stopped with Ctrl-S, a waiting pager or a hanging log collector blocks every writer once the pipe is full.
-Here, output that cannot be written at once waits in a buffer of a megabyte; lines that do not fit are dropped and
-counted. A terminal or pipe that was closed is ignored.
+Here, output that would block waits in a buffer of a megabyte; lines that do not fit are dropped and counted. A closed
+terminal or pipe is ignored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 log = logging.getLogger("scheduler.up")
 
-#: How many bytes the buffer holds at most.
+#: The size of the buffer in bytes.
 MAX_BUFFERED_BYTES = 1_000_000
 #: How long the end of the program waits for the buffer to be read.
 FLUSH_TIMEOUT_S = 1.0
@@ -30,7 +30,7 @@ FLUSH_TIMEOUT_S = 1.0
 
 @contextlib.contextmanager
 def nonblocking_stdio() -> Iterator[None]:
-    """Within the block, a print to stdout or stderr never waits for a reader."""
+    """Within the block, writing to stdout or stderr never blocks."""
     streams = sys.stdout, sys.stderr
     outputs: list[NonblockingOutput] = []
     try:
@@ -58,21 +58,21 @@ def _nonblocking(stream: TextIO, name: str, outputs: list[NonblockingOutput]) ->
     )
 
 
-#: A pipe that is ready for writing takes this much without blocking.
+#: A pipe that is ready for writing accepts this many bytes without blocking.
 _PIECE_BYTES = select.PIPE_BUF
 #: After these errors a later write may succeed; after any other one the output counts as closed.
 _TEMPORARY = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 class NonblockingOutput(io.RawIOBase):
-    """Takes bytes for an open file, from any thread, and never blocks."""
+    """Writes bytes to an open file, from any thread, and never blocks."""
 
     def __init__(self, fileno: int, name: str) -> None:
         self._fileno = fileno
         self.name = name
-        #: None where only a thread can write, since each write may block.
+        #: None if each write may block, so that only a thread can write.
         self._nonblocking_fileno = _reopen_nonblocking(fileno)
-        #: Not the given one, in whose place another file may be put.
+        #: A duplicate, because another file may replace the given descriptor.
         self._own_fileno = os.dup(fileno) if self._nonblocking_fileno is None else self._nonblocking_fileno
         self._lock = threading.Lock()
         self._buffer: deque[bytes] = deque()
@@ -92,7 +92,7 @@ class NonblockingOutput(io.RawIOBase):
         return os.isatty(self._fileno)
 
     def write(self, data: Any) -> int:
-        """Take a piece of output, usually whole lines."""
+        """Write a piece of output, usually whole lines."""
         piece = bytes(data)
         with self._lock:
             rest = piece if self._buffer else self._write_now(self._nonblocking_fileno, piece)
@@ -175,7 +175,7 @@ class NonblockingOutput(io.RawIOBase):
 
 
 def _reopen_nonblocking(fileno: int) -> int | None:
-    """Another descriptor of the same file, to which a write never blocks; None where that is not possible.
+    """Another descriptor of the same file, to which a write never blocks; None if that is not possible.
 
     A pipe or a terminal is opened once more, because O_NONBLOCK on the given descriptor would also apply to every other
     program that shares it, a shell for instance.

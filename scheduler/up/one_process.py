@@ -1,6 +1,6 @@
-"""`scheduler up` with `processes = "one"`: engine and daemon in one process, where memory is short.
+"""`scheduler up` with `processes = "one"`: engine and daemon in one process, to save memory.
 
-A function that is called over HTTP then shares the interpreter with the daemon: one that holds it delays timers.
+Functions that are called over HTTP then share the interpreter with the daemon: one that holds the GIL delays timers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Values = dict[str, Any]
 
 
 class _Alone:
-    """What happens beside serving where there is no supervisor."""
+    """The steps beside serving if there is no supervisor."""
 
     def __init__(self, request: UpRequest, sockets: Sockets) -> None:
         self._request = request
@@ -45,20 +45,20 @@ class _Alone:
         self.record = ServingRecord(request.project(), reloads=False)
 
     def begin(self, functions: Values) -> Values:
-        """The functions have loaded; returns them with those of a preview."""
+        """Called when the functions have loaded; returns their report with that of a preview."""
         return functions
 
     def follow(self, messages: Callable[[Channel], SupervisorMessages]) -> None:
-        """The store is open: from now on, messages of the supervisor can be handled."""
+        """Called when the store is open, from when on messages of the supervisor can be handled."""
 
     def ready(self, functions: Values, timers: Values) -> None:
-        """All is ready; returns when timers may fire."""
+        """Called when all is ready; returns when timers may fire."""
         announce(self._request, self._sockets, functions, timers)
         warn(timers)
         self.record.write(functions["sources"])
 
     def end(self) -> None:
-        """Nothing is served any more; returns when the store may be closed."""
+        """Called when nothing is served any more; returns when the store may be closed."""
 
 
 class _Supervised(_Alone):
@@ -88,7 +88,7 @@ class _Supervised(_Alone):
 
 
 def serve_alone(request: UpRequest, sockets: Sockets) -> int:
-    """Serve and fire timers in this very process until a stop signal; returns the exit status."""
+    """Serve and fire timers in this process until a stop signal; returns the exit status."""
     beside = _Alone(request, sockets)
     try:
         with own_pipes() as raw:
@@ -98,7 +98,7 @@ def serve_alone(request: UpRequest, sockets: Sockets) -> int:
 
 
 def serve_all(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
-    """The same for a supervisor: beside a preview, or while sources are watched."""
+    """The same under a supervisor: beside a preview, or with --reload."""
     with ExitStack() as stack:
         sockets = inherited_sockets(handover, stack)
         beside = _Supervised(request, sockets, channel, orders)

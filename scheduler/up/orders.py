@@ -1,4 +1,4 @@
-"""What a child process does on behalf of its supervisor: it answers pings, and stops when it is told to."""
+"""Orders: a child process follows its supervisor's messages: it answers pings, and stops on orders."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _LOOK_AGAIN_S = 0.1
 
 
 class Orders:
-    """Follows the supervisor's messages in a thread of its own, which answers as long as this process can run Python.
+    """Follows the supervisor's messages in a thread of its own, which answers while this process can run Python.
 
-    A child hears of the end from its supervisor only, once for each signal that the supervisor got. What a terminal or
-    a service manager sends to all processes at once never counts as the second signal.
+    Only the supervisor orders a child to stop, once for each signal that it received. So a signal that a terminal or a
+    service manager sends to all processes at once never counts as the second one.
     """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        #: The orders to stop so far; the first lets what is in progress end, the second stops at once.
+        #: The orders to stop so far; after the first, work in progress may end; the second stops at once.
         self.received: list[int] = []
-        #: Whether another process has taken this one's place.
+        #: Whether another process has replaced this one.
         self.is_retiring = False
-        #: Whether this process does its work; an answer waits for that.
+        #: Whether this process is working; otherwise it does not answer pings.
         self.is_alive: Callable[[], bool] = lambda: True
-        #: Called for an answer to a ping, with what else is to be reported.
+        #: Returns further values for the answer to a ping.
         self.report: Callable[[], dict[str, Any]] = dict
         #: Called with each message that is neither a ping nor an order to stop.
         self.on_message: Callable[[dict[str, Any]], None] = lambda _: None
@@ -39,20 +39,20 @@ class Orders:
         self._may_fire = threading.Event()
 
     def follow(self) -> None:
-        """Begin to follow; to be called before the user's code is loaded, which may change what threads are."""
+        """Begin to follow; call it before loading the user's code, which may patch threads."""
         for number in (signal.SIGINT, signal.SIGHUP):
-            # Not SIG_IGN: the programs that functions start would inherit it.
+            # Not SIG_IGN, because programs that functions start would inherit it.
             signal.signal(number, lambda _number, _frame: None)
         signal.signal(signal.SIGTERM, lambda number, _frame: self._stop(number, 1))
         threading.Thread(target=self._follow, name="supervisor", daemon=True).start()
 
     def wait_for_start(self) -> dict[str, Any]:
-        """Wait for the message that lets this process go on, and return what it says."""
+        """Wait for the message that lets this process go on, and return its contents."""
         return self._started.get()
 
     def wait_to_fire(self) -> None:
-        """Wait until this version is announced, before anything is printed of its timers; or for an order to stop."""
-        # Not for an event alone: a handler of signals must not set one for which its own thread waits.
+        """Wait until this version is announced, so that its timers print nothing before; or for an order to stop."""
+        # Not on the event only, because a signal handler must not set an event for which its own thread waits.
         while not self.received and not self._may_fire.wait(_LOOK_AGAIN_S):
             pass
 

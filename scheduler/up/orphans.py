@@ -1,4 +1,4 @@
-"""Processes that process 1 of a container inherits: it takes note of their end, so that they do not stay as zombies."""
+"""Reaps the processes that process 1 of a container inherits, so that they do not remain zombies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 
 def reap_orphans(own: Collection[int]) -> None:
-    """Take note of the ends of processes that others started; `own` are reaped by whoever started them."""
+    """Reap ended children, except `own`, which the code that started them reaps."""
     if os.getpid() != 1:
         return
     while True:

@@ -1,6 +1,6 @@
-"""One child process of the supervisor: its start, the messages between the two, its signs of life, and its end.
+"""ChildProcess: one child of the supervisor: its start, its messages, its pings, and its end.
 
-Lives here: the supervisor's end of what handover.py describes. Never here: when a process is started or replaced.
+Lives here: the supervisor's end of handover.py. Never here: when a process is started or replaced.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 from .handover import VARIABLE, Handover
 from .raw_pipes import RawPipes
 
-#: How often a process is asked for a sign of life.
+#: How often to ping a process.
 PING_EVERY_S = 1.0
-#: How long a killed process is waited for.
+#: How long to wait for a killed process.
 KILL_TIMEOUT_S = 5.0
-#: The supervisor itself may stand still, in a suspended machine say: a pause of its own counts as silence up to this.
+#: The most of a pause that counts as silence, because the supervisor itself may have been suspended.
 _LONGEST_LOOK_S = 1.5
 _READ_SIZE = 65_536
-#: The longest message, and the most that waits to be sent.
+#: The longest message, and the most bytes that wait to be sent.
 _MOST_BYTES = 16_000_000
 #: The messages that are tables.
 _REPORTS = ("loaded", "ready")
@@ -37,25 +37,25 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class ChildProcess:
-    """A process that serves on sockets of the supervisor, and dies with it; `role` is that of program.py.
+    """A process that serves on sockets of the supervisor, and dies with it; `role` is one of program.py.
 
-    OSError where the machine starts no process: for example, it has no memory, or the folder `cwd` is gone.
+    OSError if the machine cannot start a process, for example without memory, or if the folder `cwd` is gone.
     """
 
-    #: Whether it is out of reach: its end of the channel is closed, or what comes from there is not a message.
+    #: Whether it is unreachable: its end of the channel is closed, or it sent an invalid message.
     is_cut = False
-    #: What it reported when it had loaded the functions, when it was ready, and why it cannot start.
+    #: Its reports: the functions are loaded, it is ready, it cannot start.
     loaded: dict[str, Any] | None = None
     ready: dict[str, Any] | None = None
     refusal: str | None = None
     ready_at = 0.0
-    #: Whether it was told to go on with its start.
+    #: Whether it was sent the order to go on with its start.
     may_start = False
-    #: Whether it was told to fire timers.
+    #: Whether it was sent the order to fire timers.
     may_fire = False
-    #: How many orders to stop it was sent: the second one means at once.
+    #: The number of orders to stop that it was sent: the second one means at once.
     stop_orders = 0
-    #: For how long its answer to a ping has been missing.
+    #: How long its answer to a ping has been missing.
     silent_s = 0.0
     _ping_at = 0.0
     _awaits_answer = False
@@ -99,14 +99,14 @@ class ChildProcess:
             os.close(lifeline_far)
         self._channel.setblocking(False)
         self._messages: list[dict[str, Any]] = []
-        #: When it began to do what it is waited for.
+        #: When it began the step for which the supervisor waits.
         self.began_at = time.monotonic()
 
     def _start(self, handover: Handover, cwd: Path | None, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """Start the program; where that fails, everything that is open for it is closed."""
+        """Start the program; if that fails, close everything that is open for it."""
         stdout, stderr = self._raw.far if self._raw else (None, None)
         try:
-            # With -P: no file of the user's folder is to take the place of a module that this program imports.
+            # -P: a file in the user's folder must not shadow a module that this program imports.
             return subprocess.Popen(
                 [sys.executable, "-P", "-m", "scheduler.up.program", self.role],
                 stdout=stdout,
@@ -137,7 +137,7 @@ class ChildProcess:
     # Messages
 
     def send(self, **message: Any) -> None:
-        """Send a message without waiting; what does not fit now is sent with the next look."""
+        """Send a message without blocking; the next `look` sends the rest."""
         self._unsent += json.dumps(message).encode() + b"\n"
         self._send_rest()
 
@@ -145,11 +145,11 @@ class ChildProcess:
         with contextlib.suppress(OSError):
             while self._unsent:
                 self._unsent = self._unsent[self._channel.send(self._unsent, socket.MSG_NOSIGNAL) :]
-        if len(self._unsent) > _MOST_BYTES:  # one that reads nothing hangs, and is replaced for that
+        if len(self._unsent) > _MOST_BYTES:  # a process that does not read hangs, and will be replaced
             self._unsent = b""
 
     def receive(self) -> None:
-        """Take in what it has sent. A function may have written to the channel, or closed it, by accident."""
+        """Read its messages. A function may have written to the channel, or closed it, by accident."""
         while not self.is_cut:
             try:
                 piece = self._channel.recv(_READ_SIZE)
@@ -165,7 +165,7 @@ class ChildProcess:
 
     def _take(self, message: Any) -> None:
         if not isinstance(message, dict) or not all(isinstance(message.get(name, {}), dict) for name in _REPORTS):
-            raise TypeError("not a message of ours")
+            raise TypeError("not a valid message")
         if "pong" in message:
             self.silent_s, self._awaits_answer = 0.0, False
         if "loaded" in message:
@@ -177,13 +177,13 @@ class ChildProcess:
         self._messages.append(message)
 
     def taken_messages(self) -> list[dict[str, Any]]:
-        """What it has sent since the last call."""
+        """Its messages since the last call."""
         self.receive()
         taken, self._messages = self._messages, []
         return taken
 
     def look(self, now: float, elapsed_s: float) -> None:
-        """Ask for a sign of life once a second; count how long one has been missing."""
+        """Ping it once a second, and add up how long an answer has been missing."""
         self._send_rest()
         if self._awaits_answer or self.is_cut:
             self.silent_s += min(elapsed_s, _LONGEST_LOOK_S)
@@ -193,7 +193,7 @@ class ChildProcess:
 
     @property
     def memory_bytes(self) -> int:
-        """What it has in memory; 0 where that cannot be told."""
+        """Its resident memory; 0 if unknown."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE_BYTES
         return 0
@@ -203,10 +203,10 @@ class ChildProcess:
     def exit_status(self) -> int | None:
         """The return code, negative for a signal; None while the process runs.
 
-        What a process has started, and that shares its group, ends with it unless it ended in order.
+        Unless it ended in order, the other processes of its group are killed too.
         """
         if self._status is None and self._has_ended():
-            # Before it is reaped, so that its pid still is the number of its group.
+            # Before reaping it, so that its pid still is the id of its group.
             if self.is_killed or not self.stop_orders:
                 self._signal_group()
             self._status = self._process.poll()
@@ -243,7 +243,7 @@ class ChildProcess:
         return self._killed_at is not None
 
     def cannot_be_killed(self, now: float) -> bool:
-        """Whether the kernel has not ended it in time, as one that hangs in a disk; it runs no more code of ours."""
+        """Whether the kernel has not ended it in time, for example because a disk hangs; it runs no more code."""
         return self._killed_at is not None and self._status is None and now - self._killed_at > KILL_TIMEOUT_S
 
     def _signal_group(self) -> None:

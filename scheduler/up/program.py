@@ -22,14 +22,14 @@ from .nonblocking_output import nonblocking_stdio
 from .orders import Orders
 from .request import UpRequest
 
-#: Role → the function that serves it, imported when it is known which one this process has.
+#: Role → the function that serves it; only that of this process is imported.
 ROLES: Mapping[str, str] = {
     "web": "web:serve",
     "daemon": "daemon:serve_timers",
     "stage": "web:serve",
     "service": "one_process:serve_all",
 }
-#: The roles that hand the sources on to workers.
+#: The roles that pass the sources to workers.
 _START_WORKERS = (ROLES["daemon"], ROLES["service"])
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     if handover is None:
         sys.exit("only scheduler up starts this program")
     if handover.terminal:
-        # Not line by line: the streams that take their place are.
+        # Not line-buffered, because the streams that replace them are.
         out, err = handover.terminal
         sys.stdout, sys.stderr = os.fdopen(out, "w", closefd=False), os.fdopen(err, "w", closefd=False)
     try:
@@ -50,7 +50,7 @@ def main() -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
-    # Threads that the user's code has started are not waited for.
+    # Do not wait for threads that the user's code has started.
     os._exit(status)
 
 

@@ -1,7 +1,7 @@
-"""What functions over HTTP write past sys.stdout: their subprocesses, C code, `os.write`.
+"""Captures what functions over HTTP write past sys.stdout: output of subprocesses, C code, `os.write`.
 
 The descriptors 1 and 2 of a process that answers HTTP are pipes, which a thread of the process reads. Its own messages
-go to the terminal by other descriptors. What it has not read when it dies, its supervisor reads (raw_pipes.py).
+go to the terminal by other descriptors. If the process dies, its supervisor reads the rest (raw_pipes.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LEVELS = ("info", "error")
 
 @contextlib.contextmanager
 def raw_calls(descriptors: Sequence[int] | None, *, to_stderr: bool) -> Iterator[None]:
-    """Within the block, what arrives at the two descriptors becomes lines of calls; outside of calls, it is printed.
+    """Within the block, output to the two descriptors becomes lines of calls; outside of calls, it is printed.
 
     `to_stderr`: stdout is for JSON.
     """
@@ -55,7 +55,7 @@ class RawCalls:
             os.set_blocking(descriptor, False)
 
     def _emit(self, level: str, to_stderr: bool) -> capture.Line:
-        # The streams of now: a function may put others in their place.
+        # The current streams, because a function may replace them.
         stream = sys.stdout if level == "info" and not to_stderr else sys.stderr
 
         def emit(text: str) -> None:
@@ -65,7 +65,7 @@ class RawCalls:
         return emit
 
     def read(self) -> None:
-        """Take in what was written so far, with the unfinished last line."""
+        """Read the output so far, with the unfinished last line."""
         with self._lock:
             for descriptor, (_, cutter) in list(self._pipes.items()):
                 self._read(descriptor)
@@ -76,19 +76,19 @@ class RawCalls:
         try:
             for _ in range(_READS_A_TURN):
                 data = os.read(descriptor, _READ_SIZE)
-                if not data:  # every writer has closed it: it would be readable for ever
+                if not data:  # every writer has closed the pipe, which stays readable from then on
                     break
                 cutter.feed(decoder.decode(data))
             else:
                 return
         except BlockingIOError:
             return
-        except OSError:  # a function has closed it
+        except OSError:  # a function has closed the descriptor
             pass
         del self._pipes[descriptor]
 
     def run(self) -> None:
-        """Read for ever; nothing may end this, since writers would wait for a full pipe."""
+        """Read for ever; no error may end this, because writers would block on a full pipe."""
         while self._pipes:
             try:
                 poller = select.poll()

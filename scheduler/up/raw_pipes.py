@@ -1,7 +1,7 @@
-"""The pipes for stdout and stderr of a process that answers HTTP, which it reads itself (raw_calls.py).
+"""RawPipes: the pipes for stdout and stderr of a process that answers HTTP, which reads them itself (raw_calls.py).
 
-The supervisor keeps the reading ends too: what a process that died has not read, its last words say, is printed here.
-A process without a supervisor makes the pipes itself, and what it has not read is lost with it.
+The supervisor keeps the reading ends too, and prints what a process had not read when it died. A process without a
+supervisor makes the pipes itself, and its unread output is lost when it dies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import click
 from ..formats import display
 
 _READ_SIZE, _READS = 65_536, 16
-#: A process that reads its own pipes stands still when C code that holds the interpreter has filled one.
+#: Large, because C code that holds the GIL and fills a pipe would block the process that reads it.
 _OWN_PIPE_BYTES = 1_000_000
 
 
@@ -31,7 +31,7 @@ class RawPipes:
 
     @classmethod
     def made(cls) -> RawPipes | None:
-        """The pipes; None where this process has no stdout or stderr itself."""
+        """New pipes; None if this process has no stdout or stderr itself."""
         opened: list[int] = []
         try:
             opened += (os.dup(1), os.dup(2))
@@ -44,17 +44,17 @@ class RawPipes:
         return cls((opened[0], opened[1]), (opened[2], opened[3]), (opened[4], opened[5]))
 
     def close_far(self) -> None:
-        """The process has its own descriptors."""
+        """Close the child's ends, once the child has inherited them."""
         for descriptor in (*self.far, *self.terminal):
             os.close(descriptor)
 
     def close(self) -> None:
-        """Nobody reads any more."""
+        """Close the reading ends and the terminal's descriptors."""
         for descriptor in self.near:
             os.close(descriptor)
 
     def print_rest(self) -> None:
-        """Print to stderr what has not been read, and close."""
+        """Print unread output to stderr, and close."""
         for descriptor in self.near:
             data = b""
             with contextlib.suppress(BlockingIOError):
@@ -69,9 +69,9 @@ class RawPipes:
 
 @contextlib.contextmanager
 def own_pipes() -> Iterator[Sequence[int] | None]:
-    """Within the block, the descriptors 1 and 2 of this very process are pipes; yields the reading ends.
+    """Within the block, the descriptors 1 and 2 of this process are pipes; yields the reading ends.
 
-    None where it has no stdout or stderr. Its own messages must go by other descriptors.
+    Yields None if it has no stdout or stderr. Its own messages must go to other descriptors.
     """
     pipes = RawPipes.made()
     if pipes is None:
@@ -85,7 +85,7 @@ def own_pipes() -> Iterator[Sequence[int] | None]:
     try:
         yield pipes.near
     finally:
-        # The reading ends stay open, for the thread that reads: nobody writes any more, so it ends.
+        # The reading ends stay open for the thread that reads, which ends because there is no writer any more.
         for number, terminal in enumerate(pipes.terminal, 1):
             os.dup2(terminal, number)
             os.close(terminal)

@@ -1,4 +1,4 @@
-"""The sources that `scheduler up --reload` watches: which files they are, and which of them were saved."""
+"""Sources: the files that `scheduler up --reload` watches, and which of them were saved."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sources:
         self._look_at = 0.0
 
     def changed(self, now: float) -> list[str]:
-        """The names of the files that have changed since there were any the last time, once a change is complete."""
+        """The names of the files that have changed since the last change, once the change is complete."""
         if now < self._look_at:
             return []
         self._look_at = now + SNAPSHOT_EVERY_S

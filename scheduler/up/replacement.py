@@ -1,6 +1,6 @@
-"""A place in a generation that one process fills: it is started, watched, and replaced when it ends or hangs.
+"""Place: starts and watches one process of a generation, and replaces it when it ends or hangs.
 
-Lives here: when a process is replaced, and how long the next attempt waits. Never here: what the process does.
+Lives here: when a process is replaced, and how long the next attempt waits. Never here: the work of the process.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from .process import ChildProcess
 
 log = logging.getLogger("scheduler.up")
 
-#: The pauses before a process is started again that ended: after the first end, the second in a row, and so on.
+#: The pauses before restarting an ended process: after the first end, the second in a row, and so on.
 AFTER_END_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
-#: The same for one that does not start: its code is probably broken.
+#: The same for a process that does not start, because its code is probably broken.
 AFTER_REFUSAL_S = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-#: One that has been ready for this long ended for the first time.
+#: After a process has been ready for this long, its end counts as the first one.
 IS_SOUND_AFTER_S = 30.0
-#: A loaded machine explains silence of up to this many times the bound, or of this many seconds.
+#: On a loaded machine, a process may be silent for up to this many times the bound, or this many seconds.
 _MOST_PATIENCE, _MOST_PATIENCE_S = 4.0, 60.0
 _MEMORY_EVERY_S, _MEMORY_NOT_AGAIN_S = 10.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class WatchPolicy:
-    """How a process is watched: `grown_bytes` is how much more memory it may take than when it was ready, 0 = no bound.
+    """How to watch a process: `grown_bytes` is how much its memory may grow after it was ready, 0 = no bound.
 
-    `overlaps`: the next one may start while this one still runs.
+    `overlaps`: its successor may start while it still runs.
     """
 
     name: str
@@ -41,12 +41,12 @@ class WatchPolicy:
 
 
 class Place:
-    """One place; `start` starts a process for it, told whether it is the first there."""
+    """One place in a generation; `start(is_first)` starts a process for it."""
 
     def __init__(self, policy: WatchPolicy, start: Callable[[bool], ChildProcess]) -> None:
         self.policy = policy
         self._start = start
-        #: The process that serves, and the one that is about to.
+        #: The process that serves, and its successor that is starting.
         self.current: ChildProcess | None = None
         self.coming: ChildProcess | None = None
         self._replaced = 0
@@ -60,30 +60,30 @@ class Place:
 
     @property
     def processes(self) -> list[ChildProcess]:
-        """Those that run."""
+        """The running processes."""
         return [process for process in (self.current, self.coming) if process is not None]
 
     def report(self, what: str) -> dict[str, Any]:
-        """What a process here has reported when it was `loaded` or `ready`, the one that serves first; else empty."""
+        """The report `loaded` or `ready` of a process here, of the one that serves first; else empty."""
         reports = [report for process in self.processes if (report := getattr(process, what))]
         return reports[0] if reports else {}
 
     @property
     def has_loaded(self) -> bool:
-        """Whether the functions have been loaded here, or did not load at the first try."""
+        """Whether the functions have been loaded here, or the first attempt has failed."""
         return bool(self.report("loaded")) or (not self._is_first and self.coming is None)
 
     def take_replaced(self) -> int:
-        """How often a process here was replaced since the last call."""
+        """The number of replacements since the last call."""
         taken, self._replaced = self._replaced, 0
         return taken
 
     def begin(self) -> None:
-        """Start the first process; OSError where the machine starts none."""
+        """Start the first process; OSError if the machine cannot."""
         self.coming, self._is_first = self._start(True), False
 
     def tick(self, now: float, retire: Callable[[ChildProcess], None]) -> None:
-        """See what has become of the processes, and start what is missing; `retire` takes over one to be ended."""
+        """Check the processes, and start a missing one; `retire` ends a process that was replaced."""
         if self.current is not None and not self._is_sound(self.current, now):
             retire(self.current)
             self.current = None
@@ -94,7 +94,7 @@ class Place:
 
     @property
     def _needs_another(self) -> bool:
-        """Whether a process is to be started; one that must not overlap waits until the last has ended."""
+        """Whether to start a process; one that must not overlap waits until the last one has ended."""
         if self._is_first or (self.current is not None and not self.policy.overlaps):
             return False
         return self.current is None or self._wants_another
@@ -111,7 +111,7 @@ class Place:
         self._refusals_in_a_row += 1
 
     def _is_sound(self, process: ChildProcess, now: float) -> bool:
-        """Whether a process may go on; one that overlaps goes on until the next is ready."""
+        """Whether to keep a process; one that overlaps is kept until its successor is ready."""
         if (status := process.exit_status()) is not None:
             self._after_end(now, process)
             if not self._wants_another:
@@ -179,9 +179,9 @@ def _of(pauses: tuple[float, ...], count: int) -> float:
 
 
 def _patience() -> float:
-    """By how much the load of the machine may lengthen an answer."""
+    """The factor by which the load of the machine may delay an answer."""
     try:
         load = os.getloadavg()[0]
-    except OSError:  # the system does not tell
+    except OSError:  # the system does not know it
         load = 0.0
     return min(_MOST_PATIENCE, max(1.0, load / (os.cpu_count() or 1)))

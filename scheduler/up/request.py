@@ -1,4 +1,4 @@
-"""What the command line asks of `scheduler up`, as the supervisor hands it to its processes."""
+"""UpRequest: the options of `scheduler up`, as the supervisor passes them to its processes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class UpRequest:
     """The options of the command line, the target, and whether there is a preview.
 
-    Each process makes the project from it anew, so that one that is started later sees the settings as they are then.
+    Each process makes its own project from it, so that a process that is started later has the current settings.
     `generated_keys` are the keys that the supervisor found or made; all processes have them in their environment.
-    `has_made_keys`: it made the file that holds them.
-    `is_preview`: it is the preview's own, in the folder of its sources. `has_store`: the store was there before.
+    `has_made_keys`: it made their file.
+    `is_preview`: it is for a preview, in the folder of its sources. `has_store`: the store existed before.
     """
 
     options: Mapping[str, Any]
@@ -36,29 +36,29 @@ class UpRequest:
     has_store: bool = False
 
     def as_values(self) -> dict[str, Any]:
-        """For JSON."""
+        """The request as JSON values."""
         return asdict(self)
 
     def project(self) -> Project:
-        """The project; beside a preview it is production."""
+        """The project; with a preview, it is that of production."""
         project = current_project(**self.options)
         return _as_production(project) if self.has_preview else project
 
     def open_store(self, project: Project) -> Store:
-        """The store; a process that takes another one's place must not make a file that was moved away anew."""
+        """Open the store; a process that replaces another one must not create a file again that was moved."""
         return project.open_store() if self.has_store else project.open_or_create_store()
 
     def target_name(self, project: Project) -> str:
-        """The target that is served; TargetError where there is none."""
+        """The target to serve; TargetError if there is none."""
         return project.required_target_name(self.target)
 
     def preview_source(self, project: Project) -> PreviewSource | None:
-        """The sources of the preview, None where there is none."""
+        """The sources of the preview; None if there is none."""
         return PreviewSource.find(project, self.preview_folder, self.target) if self.has_preview else None
 
 
 def _as_production(project: Project) -> Project:
-    """The project as environment production; ConfigError where stage was asked for."""
+    """The project with the environment production; ConfigError if stage was requested."""
     if project.only_environment is Environment.STAGE:
         origin = project.settings.origin("environment")
         raise ConfigError(f"{origin}: with a preview (--stage PORT), the environment must be production")

@@ -1,4 +1,4 @@
-"""What `scheduler up` reports while it runs: each line that a function prints, and each run that ends."""
+"""Reports of `scheduler up`: each line that a function prints, and each run that ends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RunReporter(Protocol):
 
 
 def make_reporter(settings: Settings, *, as_json: bool) -> RunReporter:
-    """To the log where that is JSON, else to stdout: as JSON under --json, else as text."""
+    """A reporter to the log if that is JSON, else to stdout: as JSON with --json, else as text."""
     tz = zone(settings.tz)
     if (handler := json_handler()) is not None:
         return LogReporter(handler, tz)
@@ -65,7 +65,7 @@ class ReportingListener:
 
 
 class TextReporter:
-    """Prints to stdout as it is now, for people: functions may put another one in its place."""
+    """Prints text to the stdout that it was made with, because functions may replace sys.stdout."""
 
     def __init__(self, tz: tzinfo) -> None:
         self._tz = tz
@@ -89,7 +89,7 @@ class TextReporter:
 
 
 class JsonReporter:
-    """Prints to stdout as it is now, for programs: one object a line."""
+    """Prints one JSON object per line to the stdout that it was made with."""
 
     def __init__(self, tz: tzinfo) -> None:
         self._tz = tz
@@ -167,7 +167,7 @@ class LogReporter:
 
 
 def _lateness_and_duration(task: Task, ending: Ending) -> tuple[float | None, float | None]:
-    """In seconds; None for a run that did not start."""
+    """Lateness and duration in seconds; None for a run that did not start."""
     if ending.started_at is None:
         return None, None
     lateness, duration = ending.started_at - task.fire_time, ending.ended_at - ending.started_at

@@ -1,4 +1,4 @@
-"""Sources that were saved after they were loaded: without --reload, the log says once that they are not served."""
+"""ServedSources: without --reload, logs once that sources were saved after they were loaded."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..project.serving import ServingRecord, names_of_changed, outdated
 
 log = logging.getLogger("scheduler.up")
 
-#: How often the files are looked at: a handful of them, not the whole folder.
+#: How often to check the loaded files; not the whole folder.
 LOOK_EVERY_S = 5.0
 
 
 class ServedSources:
-    """The files of which the present version has loaded modules; `reloads`: they are watched for --reload anyway."""
+    """The files whose modules the present version has loaded; `reloads`: --reload watches them anyway."""
 
     def __init__(self, project: Project, *, reloads: bool) -> None:
         self._record = ServingRecord(project, reloads=reloads)
@@ -27,13 +27,13 @@ class ServedSources:
         self._look_at = 0.0
 
     def loaded(self, stamps: Mapping[str, Sequence[int]]) -> None:
-        """A version serves from now on that has loaded these."""
+        """Set the files of the version that serves from now on."""
         self._stamps, self._said = stamps, []
         self._since = datetime.now().astimezone().strftime("%H:%M:%S")
         self._record.write(stamps)
 
     def look(self, now: float) -> None:
-        """Say what was saved since."""
+        """Log which files were saved since."""
         if self._reloads or now < self._look_at:
             return
         self._look_at = now + LOOK_EVERY_S
@@ -43,5 +43,5 @@ class ServedSources:
         self._said = names
 
     def ended(self) -> None:
-        """Nothing is served any more."""
+        """Remove the record, because nothing is served any more."""
         self._record.remove()

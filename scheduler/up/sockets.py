@@ -15,7 +15,7 @@ from .handover import Handover
 
 
 class Sockets(NamedTuple):
-    """One for the functions, and one each for the preview and the metrics where these are served."""
+    """One for the functions, and one each for the preview and the metrics if they are served."""
 
     live: socket.socket
     stage: socket.socket | None
@@ -23,7 +23,7 @@ class Sockets(NamedTuple):
 
 
 def bind_sockets(settings: Settings, stage_port: int | None, stack: ExitStack) -> Sockets:
-    """Listen on every port that is set; ConfigError where one cannot be had. The sockets close with the stack."""
+    """Listen on every port in the settings; ConfigError if one is unavailable. The sockets close with the stack."""
     wanted = (
         (settings.host, settings.port, "--port"),
         (settings.host, stage_port, "--stage"),
@@ -38,7 +38,7 @@ def bind_sockets(settings: Settings, stage_port: int | None, stack: ExitStack) -
 
 
 def inherited_sockets(handover: Handover, stack: ExitStack) -> Sockets:
-    """The sockets of the supervisor that this process accepts on; they close with the stack."""
+    """The supervisor's sockets on which this process accepts; they close with the stack."""
     assert handover.listener is not None
     live = stack.enter_context(socket.socket(fileno=handover.listener))
     fileno = handover.metrics_listener
@@ -47,7 +47,7 @@ def inherited_sockets(handover: Handover, stack: ExitStack) -> Sockets:
 
 @contextlib.contextmanager
 def listening_socket(host: str, port: int, *, option: str = "--port") -> Iterator[socket.socket]:
-    """A socket that listens at an address; ConfigError names the option to change where the address is not free."""
+    """A socket that listens at an address; ConfigError names the option to change if the address is unavailable."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

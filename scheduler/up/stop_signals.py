@@ -9,14 +9,14 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 
-#: What a message that reports the first signal adds.
+#: The end of the message about the first signal.
 SECOND_SIGNAL = "a second signal stops at once"
 
 
 class StopSignals:
     """Records the stop signals of this process, in the order in which they arrive."""
 
-    #: No other process takes this one's place.
+    #: No other process replaces this one.
     is_retiring = False
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class StopSignals:
 
     @contextlib.contextmanager
     def passed_to(self, on_signal: Callable[[], None]) -> Iterator[None]:
-        """Within the block, stop signals are recorded instead of ending the process, and `on_signal` is called."""
+        """Within the block, record stop signals instead of ending the process, and call `on_signal`."""
         self._on_signal = on_signal
         before = {number: signal.signal(number, self._record) for number in _stop_signals()}
         try:
@@ -35,7 +35,7 @@ class StopSignals:
                 signal.signal(number, handler)
 
     def _record(self, number: int, _frame: object) -> None:
-        # No more than this: a handler may interrupt any line, also one that prints or holds a lock.
+        # Nothing else, because a handler may interrupt any line, even one that prints or holds a lock.
         # A shell may send SIGHUP too when its terminal is closed: it never counts as the second signal.
         if number != signal.SIGHUP or not self.received:
             self.received.append(number)

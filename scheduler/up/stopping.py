@@ -1,8 +1,8 @@
-"""The end of `scheduler up`, in bounded time whatever hangs.
+"""Stopping: ends the processes of `scheduler up` in bounded time, even if one hangs.
 
-first signal      each process is told once; runs and requests in progress may end, within a time
-second signal     each is told to end at once, and so they are when that time has passed
-some seconds on   what is left is killed
+first signal      each process gets the order to stop; runs and requests in progress may end, within a time
+second signal     or after that time: each gets the order to end at once
+some seconds on   the remaining processes are killed
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from .process import ChildProcess
 
 log = logging.getLogger("scheduler.up")
 
-#: How long a web process that was replaced may answer what it has begun: the limit of a function, and a little more.
+#: How long a replaced web process may finish its requests: the limit of a function, and a little more.
 DRAIN_S = 20.0
-#: How long processes may take that were told to end at once.
+#: How long processes may take to end at once.
 AT_ONCE_S = 5.0
 _SAY_EVERY_S = 10.0
 
@@ -40,7 +40,7 @@ class Stopping:
         self._end_at, self._say_at = now + timeout_s, now + _SAY_EVERY_S
         self._kill_at = float("inf")
         for process in processes:
-            # One that is not ready has nothing in progress, and may not listen yet.
+            # A process that is not ready has nothing in progress, and may not read orders yet.
             if process.ready is None:
                 process.kill()
             process.tell_to_stop("stop")
@@ -51,7 +51,7 @@ class Stopping:
         return 128 + self._signals[1] if len(self._signals) > 1 else 0
 
     def at_once(self) -> None:
-        """Have all of them end at once."""
+        """Order all processes to end at once."""
         if not self._is_at_once:
             self._is_at_once = True
             self._kill_at = time.monotonic() + AT_ONCE_S
@@ -60,17 +60,17 @@ class Stopping:
 
     @property
     def is_over(self) -> bool:
-        """Whether all of them have ended."""
+        """Whether all processes have ended."""
         now = time.monotonic()
         return all(has_gone(process, now) for process in self._processes)
 
     def look(self, now: float) -> None:
-        """Do what the time and the signals demand."""
+        """Act on elapsed time and new signals."""
         left = [process for process in self._processes if not has_gone(process, now)]
         if len(self._signals) > 1:
             self.at_once()
         elif now >= self._end_at and not self._is_at_once:
-            log.error("still in progress, and ended now: %s", _names(left))
+            log.error("ending what is still in progress: %s", _names(left))
             self.at_once()
         elif now >= self._say_at and not self._is_at_once:
             self._say_at = now + _SAY_EVERY_S
@@ -81,14 +81,14 @@ class Stopping:
 
 
 def has_gone(process: ChildProcess, now: float) -> bool:
-    """Whether a process has ended, or is killed and cannot be waited for."""
+    """Whether a process has ended, or was killed and the kernel does not end it."""
     return process.exit_status() is not None or process.cannot_be_killed(now)
 
 
 def kill_named(process: ChildProcess) -> None:
-    """Kill a process that does not end, and say so."""
+    """Kill a process that does not end, and log it."""
     if not process.is_killed:
-        log.error("killed, since it does not end: %s", _names([process]))
+        log.error("killed, because it did not end: %s", _names([process]))
         process.kill()
 
 

@@ -1,4 +1,4 @@
-"""The supervisor of `scheduler up`: signals, listening sockets, the banner, and processes that are kept running.
+"""The supervisor of `scheduler up`: handles signals, sockets and the banner, and keeps the processes running.
 
 No code of the user runs here, nothing opens the store, and nothing waits without a bound. When a source file changes
 under --reload, a whole new generation of processes replaces the present one once it is ready.
@@ -34,10 +34,10 @@ from .stopping import DRAIN_S, Stopping, has_gone, kill_named
 
 log = logging.getLogger("scheduler.up")
 
-#: The longest sleep while something is going on, and otherwise; a message of a process, its end, or a signal wakes it.
+#: The longest sleep while processes start or end, and otherwise; a message, the end of a process or a signal wakes it.
 _LOOK_EVERY_S, _REST_S = 0.25, 1.0
 _AFTER_FAULT_S = 0.5
-#: How long the store may take for the last lines of calls.
+#: How long storing the last lines of calls may take.
 _LAST_LINES_S = 2.0
 #: The processes that have the store.
 _WITH_STORE = ("daemon", "service")
@@ -63,13 +63,13 @@ class Supervisor:
         self._signals = StopSignals()
         self._serving: Generation | None = None
         self._coming: Generation | None = None
-        #: What is being loaded, for the log, and since when.
+        #: The version that is being loaded, for the log, and since when.
         self._coming_is, self._coming_since = "", 0.0
         self._said_waiting_at = 0.0
-        #: Processes that end, and when each is killed; None: its runs have their own limits.
+        #: Processes that are ending, and when to kill each; None: the limits of its runs end it.
         self._retiring: dict[ChildProcess, float | None] = {}
         self._refusals: set[str] = set()
-        #: The process that has the store, once all processes are told to end.
+        #: The process that has the store, once all processes were ordered to end.
         self._last_daemon: ChildProcess | None = None
         self._last_lines_until = float("-inf")
         self._lines = LineRelay(make_reporter(self._settings, as_json=request.as_json))
@@ -86,7 +86,7 @@ class Supervisor:
                 try:
                     status = self._turn()
                 except Exception:
-                    # A fault of this program must not stop the processes that serve.
+                    # A bug of this program must not stop the processes that serve.
                     log.exception("unexpected error in the supervisor; going on in %g s", _AFTER_FAULT_S)
                     time.sleep(_AFTER_FAULT_S)
                     continue
@@ -95,7 +95,7 @@ class Supervisor:
             return self._end(None)
 
     def _turn(self) -> int | None:
-        """Look at everything once; the exit status where the first generation cannot serve."""
+        """Check everything once; returns the exit status if the first generation cannot serve."""
         now = self._look()
         self._end_retired(now)
         if self._coming is not None and (status := self._look_at_coming(self._coming, now)) is not None:
@@ -107,14 +107,14 @@ class Supervisor:
             self._served.look(now)
         return None
 
-    # One look at everything
+    # One turn
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.write(self._waker, b"x")
 
     def _look(self) -> float:
-        """Sleep until there is something to do; take in messages, ends and signs of life."""
+        """Sleep until there is something to do; read messages, and check the processes."""
         processes = self._processes()
         is_busy = self._coming or self._retiring or self._sources or self._serving is None or self._serving.is_changing
         in_reach = [process for process in processes if not process.is_cut]
@@ -157,7 +157,7 @@ class Supervisor:
             self._lines.take(message, environment.value)
 
     def _tell_of_preview(self, process: ChildProcess) -> None:
-        """A preview has loaded after the process with the store was told of the functions."""
+        """Send the declarations of a preview that has loaded after the others to the process with the store."""
         if process.role == "stage" and self._serving and process in self._serving.processes:
             self._tell_daemon(preview=process.loaded)
 
@@ -182,7 +182,7 @@ class Supervisor:
         self._coming = self._launch.generation()
 
     def _look_at_coming(self, coming: Generation, now: float) -> int | None:
-        """Go on with a generation that starts; the exit status where the first one cannot serve."""
+        """Advance a generation that is starting; returns the exit status if the first one cannot serve."""
         coming.tick(now, self._retire)
         if coming.is_ready:
             self._promote(coming, now)
@@ -208,7 +208,7 @@ class Supervisor:
         warn(coming.timers)
 
     def _failure(self, coming: Generation) -> int:
-        """Log why a generation does not serve, after what its processes have said; returns the exit status."""
+        """Log why a generation does not serve, after its processes' own messages; returns the exit status."""
         keeps = "the last good version keeps serving"
         failed = coming.failed
         for process in coming.processes:
@@ -245,7 +245,7 @@ class Supervisor:
     # The end of processes
 
     def _retire(self, process: ChildProcess) -> None:
-        """Have a process end that another one has replaced; one that serves HTTP has a bound of time for that."""
+        """Order a replaced process to end; one that serves HTTP has limited time for that."""
         if process.ready is None:
             process.kill()
         process.tell_to_stop("replaced")
@@ -253,7 +253,7 @@ class Supervisor:
         self._retiring[process] = time.monotonic() + DRAIN_S if bounded else None
 
     def _end_retired(self, now: float) -> None:
-        """Forget retired processes that have ended, and kill those whose time has passed, or that hang."""
+        """Forget retired processes that have ended, and kill those that hang or whose time is over."""
         for process, kill_at in list(self._retiring.items()):
             if has_gone(process, now):
                 self._take_messages(process)
@@ -262,11 +262,11 @@ class Supervisor:
                 kill_named(process)
 
     def _end(self, status: int | None) -> int:
-        """End all processes; the exit status, unless one is given already."""
+        """End all processes; returns the exit status, unless one is given."""
         processes, self._last_daemon = self._processes(), self._daemon
         self._serving = self._coming = None
         self._retiring = dict.fromkeys(processes)
-        # So that no client connects to a port at which nobody answers any more; metrics are served to the end.
+        # So that no client connects to a port on which no process answers; metrics are served to the end.
         for listener in filter(None, (self._sockets.live, self._sockets.stage)):
             listener.close()
         self._served.ended()
@@ -284,7 +284,7 @@ class Supervisor:
         return stopping.status if status is None else status
 
     def _passes_on_last_lines(self, processes: Sequence[ChildProcess], now: float) -> bool:
-        """Pass on the lines of processes that answer HTTP when these have ended; returns whether that is done."""
+        """Pass on the last lines of processes that answer HTTP after their end; returns whether that is done."""
         others = [process for process in processes if process is not self._last_daemon]
         if not all(has_gone(process, now) for process in others):
             self._last_lines_until = now + _LAST_LINES_S
@@ -300,7 +300,7 @@ class Supervisor:
 
 
 def _select(sources: Sequence[Any], timeout_s: float) -> None:
-    """Sleep until there is something to read from one of them, or for some time."""
+    """Sleep until one of them has something to read, or for some time."""
     try:
         ready, _, _ = select.select(sources, [], [], timeout_s)
     except (OSError, ValueError):  # a channel was closed with its process
@@ -312,8 +312,8 @@ def _select(sources: Sequence[Any], timeout_s: float) -> None:
 
 
 def status_of_failure(ended_with: int | None) -> int:
-    """The exit status of `scheduler up`, of which a process ended before it was ready: never that of a success."""
-    # One that ended with status 0 was told to by somebody else: a service manager is to start this one again.
+    """The exit status of `scheduler up` if a process ended before it was ready; never 0."""
+    # A process that ended with status 0 was stopped from outside: a service manager should start this one again.
     if not ended_with:
         return 2
     return ended_with if ended_with > 0 else 128 - ended_with

@@ -1,4 +1,4 @@
-"""Handles the messages of the supervisor in the process that has the store: lines, declarations, answered calls."""
+"""SupervisorMessages: handles the supervisor's messages in the process with the store: lines, declarations, calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOK_AGAIN_S = 0.02
 
 
 class SupervisorMessages:
-    """Does what messages of the supervisor ask for; none of them waits for the store."""
+    """Handles messages of the supervisor, without waiting for the store."""
 
     def __init__(
         self, store: Store, project: Project, call_log: CallLogWriter, channel: Channel, metrics: Metrics | None
@@ -36,7 +36,7 @@ class SupervisorMessages:
         self._has_last_lines = False
 
     def take(self, message: Mapping[str, Any]) -> None:
-        """Do what a message asks for."""
+        """Handle a message."""
         if "lines" in message:
             self._call_log.add(message["lines"], partial(self._channel.send, stored=message["number"]))
         if "last_lines" in message:
@@ -53,14 +53,14 @@ class SupervisorMessages:
     def wait_for_last_lines(self, orders: Orders) -> None:
         """Wait until the processes that answer HTTP have ended and sent all lines, unless another one has the store.
 
-        The supervisor bounds the time: it orders the end at once, and kills.
+        The supervisor limits the time: it orders this process to end at once, and kills it.
         """
         while not (self._has_last_lines or orders.is_retiring or len(orders.received) > 1):
             time.sleep(_LOOK_AGAIN_S)
 
 
 def _count(metrics: Metrics, message: Mapping[str, Any]) -> None:
-    # What a web process has sent is not to be trusted: the user's code runs there.
+    # Values from a web process are not trusted, because the user's code runs there.
     with contextlib.suppress(TypeError, ValueError):
         for endpoint, function, status, seconds in message.get("answered", ()):
             metrics.answered(str(endpoint), str(function), int(status), float(seconds))

@@ -1,7 +1,7 @@
 """The process of `scheduler up` that answers HTTP: it loads the user's functions and site, and serves them.
 
-It knows no daemon: whatever happens to it, timers fire. It has no store: a function that writes to descriptors that are
-not its own cannot damage one. The preview is such a process too, of environment stage.
+It is independent of the daemon: whatever happens to it, timers fire. It has no store, so a function that writes to
+descriptors that are not its own cannot damage one. The preview is such a process too, of environment stage.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .orders import Orders
 from .raw_calls import raw_calls
 from .request import UpRequest
 
-#: How many answered calls are kept for the next report.
+#: The most answered calls that are kept for the next report.
 _MOST_COUNTED = 5_000
 
 
@@ -56,14 +56,14 @@ def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orde
 
 
 def _lines_sent(channel: Channel) -> AbstractContextManager[None]:
-    """Within the block, lines of calls are sent to the supervisor."""
+    """Within the block, send the lines of calls to the supervisor."""
     return call_lines(
         lambda batch: channel.send(**as_message(batch)), lambda batch: channel.send_at_once(**as_message(batch))
     )
 
 
 def load_and_declare(request: UpRequest, project: Project, target: str) -> tuple[Target, dict[str, Any]]:
-    """Load the functions, with the timers that they declare."""
+    """Load the functions and their declared timers."""
     with printing_to_stderr() if request.as_json or json_handler() else nullcontext():
         loaded = project.load_to_serve(target)
     capture.settle_streams()
@@ -71,7 +71,7 @@ def load_and_declare(request: UpRequest, project: Project, target: str) -> tuple
 
 
 def save_used_keys(project: Project, request: UpRequest) -> str:
-    """See that the generated keys are saved if the engine uses them, else not; returns where the keys come from."""
+    """Save the generated keys if the engine uses them; returns the origin of the keys."""
     ours, generated = our_keys(), dict(request.generated_keys or {})
     if {ours.app_id, ours.app_key, ours.master_key, ours.hook_key} & set(generated.values()):
         save_keys(generated, project.keys_file)
@@ -83,7 +83,7 @@ def save_used_keys(project: Project, request: UpRequest) -> str:
 
 @contextlib.contextmanager
 def _calls_counted() -> Iterator[Callable[[], dict[str, Any]]]:
-    """Within the block, answered calls are kept for the process that serves metrics; the function takes them."""
+    """Within the block, collect answered calls for the metrics; yields the function that returns and clears them."""
     lock = threading.Lock()
     answered: list[tuple[str, str, int, float]] = []
 

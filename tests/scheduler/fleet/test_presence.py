@@ -95,4 +95,4 @@ def test_timers_run_wait_says_that_no_worker_took_it(
         monkeypatch.setattr(run_wait, "_BEGIN_TIMEOUT_S", 2.0)
         answer: Any = CliRunner().invoke(timers_command.command, ["run", "hello", "--wait"])
         assert answer.exit_code == 1
-        assert "no worker of the fleet took it; start one: " in answer.stderr
+        assert "no worker of the fleet has begun it; start one: " in answer.stderr

@@ -81,7 +81,7 @@ def test_a_run_that_takes_longer_than_the_time_for_stopping_is_abandoned(folder:
         run_slow(folder)
         status, stderr = running.stop()
     assert (status, outcomes(folder, "abandoned")) == (0, 1), stderr
-    assert "still in progress, and ended now: daemon" in stderr
+    assert "ending what is still in progress: daemon" in stderr
 
 
 @pytest.mark.parametrize("role", ["web", "daemon"])
@@ -95,7 +95,7 @@ def test_it_ends_although_a_process_stands_still(folder: Path, role: str) -> Non
         status, stderr = running.stop()
         assert time.monotonic() - started < slowed(30)
     assert status == 0
-    assert f"killed, since it does not end: {role} (process {stopped})" in stderr
+    assert f"killed, because it did not end: {role} (process {stopped})" in stderr
     assert living(*processes) == []
 
 
