@@ -14,6 +14,7 @@ A command's module is imported when the command is called, so that `scheduler --
     call.py                       calling a function once
     next.py, simulate.py          the next fire times of an expression; those of all timers
     doctor.py                     checking what a timer needs
+    console.py                    the web console, its links and tokens
     demo.py, demo_cloud.py        the demonstration, and its functions
     options.py, timer_options.py  options that commands share; those that define a timer
     arguments.py                  instants, time spans and parameters
@@ -50,6 +51,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "next": "Show the next fire times of a cron expression.",
         "simulate": "Show all fire times of all timers in a time span; nothing runs.",
         "doctor": "Check everything that a timer needs.",
+        "console": "Serve the web console; make links and tokens to sign in.",
         "demo": "See timers at work for fifteen seconds, on a temporary store.",
     }
 )

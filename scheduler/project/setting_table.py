@@ -20,6 +20,9 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 ENVIRONMENTS = ("production", "stage")
 RULES = (LEANCLOUD, STANDARD)
+CONSOLE_LANGUAGES = ("en", "zh")
+#: What a viewer of the console may be kept from seeing.
+CONSOLE_HIDES = ("params", "results", "lines")
 #: The environment on a developer's machine: LEANCLOUD_APP_ENV has this value, as under LeanCloud's tools, and the
 #: timers of both environments fire.
 DEVELOPMENT = "development"
@@ -45,6 +48,21 @@ def _one_of(*choices: str) -> Callable[[object], str]:
         if word not in choices:
             raise ValueError(f"expected {' or '.join(choices)}")
         return str(word)
+
+    return parse
+
+
+def _words(*choices: str) -> Callable[[object], tuple[str, ...]]:
+    """Words of a list, or of a text in which commas separate them; any words where there are no choices."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        given = value.split(",") if isinstance(value, str) else value
+        if not isinstance(given, list | tuple) or not all(isinstance(word, str) for word in given):
+            raise ValueError("expected a list of texts")
+        words = tuple(dict.fromkeys(word.strip().lower() for word in given if word.strip()))
+        if choices and not set(words) <= set(choices):
+            raise ValueError(f"expected some of {', '.join(choices)}")
+        return words
 
     return parse
 
@@ -124,6 +142,11 @@ SETTINGS: Mapping[str, Setting] = {
     "log_format": Setting(_one_of(*LOG_FORMATS), ("SCHEDULER_LOG_FORMAT",)),
     "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
     "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
+    "console_host": Setting(_text, ("SCHEDULER_CONSOLE_HOST",)),
+    "console_port": Setting(_whole(0, 65_535), ("SCHEDULER_CONSOLE_PORT",)),
+    "console_hosts": Setting(_words(), ("SCHEDULER_CONSOLE_HOSTS",)),
+    "console_language": Setting(_one_of(*CONSOLE_LANGUAGES), ("SCHEDULER_CONSOLE_LANGUAGE",)),
+    "console_hide": Setting(_words(*CONSOLE_HIDES), ("SCHEDULER_CONSOLE_HIDE",)),
     "processes": Setting(_one_of("several", "one"), ("SCHEDULER_PROCESSES",)),
     "web_processes": Setting(_whole(1, 64), ("SCHEDULER_WEB_PROCESSES",)),
     "web_memory_mb": Setting(_whole(0, 1_000_000), ("SCHEDULER_WEB_MEMORY_MB",)),

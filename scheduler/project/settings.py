@@ -74,6 +74,12 @@ class Settings:
     log_format: str = "text"
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    console_host: str = "127.0.0.1"
+    console_port: int = 3001
+    #: The names under which browsers may reach the console, besides addresses and localhost.
+    console_hosts: tuple[str, ...] = ()
+    console_language: str = "en"
+    console_hide: tuple[str, ...] = ()
     processes: str = "several"
     web_processes: int = 1
     web_memory_mb: int = 2_000

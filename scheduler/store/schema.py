@@ -23,7 +23,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0010"
+HEAD = "0011"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -188,4 +188,18 @@ Index(
     changes.c.former_name,
     sqlite_where=text(_RENAMED),
     postgresql_where=text(_RENAMED),
+)
+
+# Who may use the console: the SHA-256 of each token, link and session; see console/tokens.py.
+console_tokens = Table(
+    "console_tokens",
+    metadata,
+    # Random and never used again, so that a cookie never meets a later token.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
 )

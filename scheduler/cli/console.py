@@ -1,0 +1,195 @@
+"""scheduler console: the web console, links to sign in, and tokens."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ConfigError, SchedulerError
+from ..formats import display
+from ..formats.json import print_json, print_json_line
+from ..install import install_command
+from ..project.project import Project, current_project
+from ..store.changes import Author, Way
+from .options import json_option, store_option
+
+if TYPE_CHECKING:
+    from ..console.tokens import TokenTable
+    from ..store.database import Store
+
+_ROLES = ("viewer", "operator")
+
+
+@click.group("console", invoke_without_command=True)
+@click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).")
+@click.option("--port", type=int, metavar="PORT", help="Port to listen on; 0 takes any free one (default 3001).")
+@click.option("--tz", metavar="ZONE", help="Time zone where a browser names none.")
+@store_option
+@json_option
+@click.pass_context
+def command(context: click.Context, /, *, host: str | None, port: int | None, as_json: bool, **options: Any) -> None:
+    """Serve the web console of the store, until Ctrl-C.
+
+    Prints a link that signs you in; it holds for ten minutes, and once. The commands below make further ones.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    _check_installed()
+    from ..console.app import make_app
+    from ..console.server import serve
+    from ..up.log_setup import log_to_stderr
+    from ..up.sockets import listening_socket
+
+    project = current_project(console_host=host, console_port=port, **options)
+    log_to_stderr(project.settings)
+    settings = project.settings
+    with (
+        project.open_or_create_store() as store,
+        listening_socket(settings.console_host, settings.console_port) as listener,
+    ):
+        port = listener.getsockname()[1]
+        # A log is kept and read by others, so a link is printed on a terminal only.
+        link = _link(project, store, "operator", port) if sys.stdout.isatty() or as_json else None
+        _announce(project, store, port, link, as_json=as_json)
+        serve(make_app(store, settings), listener)
+
+
+def _announce(project: Project, store: Store, port: int, link: str | None, *, as_json: bool) -> None:
+    address = _address(project.settings.console_host, port)
+    if as_json:
+        print_json_line({"url": address, "link": link, "store": str(store)})
+        return
+    click.echo(f"console of {store}:  {link or address}")
+    if link is None:
+        click.echo(f"a link to sign in:  {display.command('console', 'link')}")
+    sys.stdout.flush()
+
+
+def _address(host: str, port: int) -> str:
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://[{reached}]:{port}/" if ":" in reached else f"http://{reached}:{port}/"
+
+
+def _check_installed() -> None:
+    try:
+        import flask  # noqa: F401
+        import limits  # noqa: F401
+    except ImportError as error:
+        raise SchedulerError(f"the console is not installed ({error}): {install_command('console')}") from error
+
+
+def _tokens(store: Store) -> TokenTable:
+    _check_installed()
+    from ..console.tokens import TokenTable
+
+    return TokenTable(store)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _link(project: Project, store: Store, role: str, port: int) -> str:
+    by = Author.of_process(Way.COMMAND_LINE)
+    secret = _tokens(store).add_link(by.name, role, now=_now(), by=by)
+    return f"{_address(project.settings.console_host, port)}login?token={secret}"
+
+
+@command.command("link")
+@click.option("--role", type=click.Choice(_ROLES), default="operator", help="What it allows (default operator).")
+@click.option("--port", type=int, metavar="PORT", help="Port of the console (default 3001).")
+@store_option
+@json_option
+def link(*, role: str, port: int | None, store: str | None, as_json: bool) -> None:
+    """Print a link that signs its reader in; it holds for ten minutes, and once."""
+    project = current_project(store=store, console_port=port)
+    with project.open_or_create_store() as opened:
+        address = _link(project, opened, role, project.settings.console_port)
+    if as_json:
+        print_json({"link": address})
+    else:
+        click.echo(address)
+
+
+@command.group("tokens")
+def tokens() -> None:
+    """Add, list and remove the tokens with which people sign in."""
+
+
+@tokens.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(_ROLES), default="viewer", help="What it allows (default viewer).")
+@click.option("--days", type=click.IntRange(1, 3_650), metavar="N", help="How long it holds (default until removed).")
+@store_option
+@json_option
+def add_token(*, name: str, role: str, days: int | None, store: str | None, as_json: bool) -> None:
+    """Make a token, and print it; the store keeps a digest only, so it is never shown again."""
+    project = current_project(store=store)
+    lasts = None if days is None else timedelta(days=days)
+    with project.open_or_create_store() as opened:
+        secret = _tokens(opened).add(name, role, now=_now(), lasts=lasts, by=Author.of_process(Way.COMMAND_LINE))
+    if as_json:
+        print_json({"name": name, "role": role, "token": secret})
+    else:
+        click.echo(secret)
+
+
+@tokens.command("list")
+@store_option
+@json_option
+def list_tokens(*, store: str | None, as_json: bool) -> None:
+    """List the tokens, sessions and links that hold."""
+    project = current_project(store=store)
+    with project.open_store() as opened:
+        found = _tokens(opened).list(now=_now())
+    from ..core.zones import zone
+
+    tz = zone(project.settings.tz)
+    rows = [
+        {
+            "name": token.name,
+            "kind": token.kind,
+            "role": token.role.name.lower(),
+            "created_at": display.iso(token.created_at, tz),
+            "expires_at": display.iso(token.expires_at, tz),
+        }
+        for token in found
+    ]
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        click.echo("no tokens; make one with:  " + display.command("console", "tokens", "add", "NAME"))
+    else:
+        display.print_table(
+            ("NAME", "KIND", "ROLE", "CREATED", "HOLDS UNTIL"),
+            (
+                (
+                    token.name,
+                    token.kind,
+                    token.role.name.lower(),
+                    display.instant(token.created_at, tz),
+                    display.instant(token.expires_at, tz),
+                )
+                for token in found
+            ),
+        )
+
+
+@tokens.command("rm")
+@click.argument("name")
+@store_option
+@json_option
+def remove_tokens(*, name: str, store: str | None, as_json: bool) -> None:
+    """Remove the token of a name, and its sessions and links."""
+    project = current_project(store=store)
+    with project.open_store() as opened:
+        removed = _tokens(opened).remove(name, now=_now(), by=Author.of_process(Way.COMMAND_LINE))
+    if not removed:
+        raise ConfigError(f"there is no token {name!r}")
+    if as_json:
+        print_json({"name": name, "removed": removed})
+    else:
+        click.echo(f"removed {name}")

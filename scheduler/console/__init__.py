@@ -1,0 +1,24 @@
+"""The web console: pages on which people see, make and change the timers of a store.
+
+It is a process of its own beside daemons, and runs no code of the user. Pages are HTML from the server; a GET changes
+nothing, every filter is in the address, and everything works without JavaScript.
+
+    app.py                     the Flask application
+    server.py                  serving it
+    gates.py                   who may pass: Host, origin, sign-in, role; and the headers of every answer
+    roles.py                   the role that each endpoint needs
+    tokens.py, sessions.py     tokens and links in the store; cookies
+    reader.py                  who reads a page: language, time zone, theme, role
+    names.py, links.py         names in addresses; addresses relative to the page
+    words.py, words_en.py …    texts in English and Chinese
+    moments.py                 instants and durations as pages show them
+    current.py                 the console of the present request, and who makes its changes
+    sign_in_limits.py          how often somebody may try to sign in
+    rendering.py, errors.py    what templates can use; the pages for what goes wrong
+    history.py                 the strips of timers, the last lines of a run
+    timer_form.py              from a form to a timer
+    preview.py, advice.py      what a trigger means
+    examples.py                what the editor offers to begin with
+    drawing.py                 numbers to paths of SVG
+    pages/                     one file for each page
+"""

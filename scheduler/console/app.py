@@ -1,0 +1,83 @@
+"""The Flask application: its routes, its templates, and its pages for errors. serve it with server.py."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from ..project.settings import Settings
+from ..store.database import Store
+from . import errors, gates, rendering, sessions
+from .current import EXTENSION, Console
+from .names import NameConverter
+from .pages import changes, editor, logs, runs, settings, sign_in, timer, timers
+from .sign_in_limits import SignInLimits
+from .tokens import TokenTable
+
+log = logging.getLogger("scheduler.console")
+
+MAX_BODY_BYTES = 1_000_000
+_TIMER = "/timers/<any(production, stage):environment>/<name:name>"
+
+#: Address, endpoint, method, and what answers. The role that each endpoint needs stands in roles.py.
+ROUTES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
+    ("/login", "sign_in", "GET", sign_in.show),
+    ("/login", "sign_in_post", "POST", sign_in.enter),
+    ("/logout", "sign_out", "POST", sign_in.leave),
+    ("/", "home", "GET", timers.home),
+    ("/timers", "timers", "GET", timers.show),
+    ("/timers", "change_timers", "POST", timers.change),
+    ("/timers/new", "new_timer", "GET", editor.show_new),
+    ("/timers/new", "new_timer_post", "POST", editor.save_new),
+    ("/timers/preview", "preview", "GET", editor.show_preview),
+    (_TIMER, "timer", "GET", timer.show),
+    (f"{_TIMER}/edit", "edit_timer", "GET", editor.show_edit),
+    (f"{_TIMER}/edit", "edit_timer_post", "POST", editor.save_edit),
+    (f"{_TIMER}/copy", "copy_timer", "GET", editor.show_copy),
+    (f"{_TIMER}/run", "run_timer", "POST", timer.run),
+    (f"{_TIMER}/enable", "enable_timer", "POST", timer.enable),
+    (f"{_TIMER}/disable", "disable_timer", "POST", timer.disable),
+    (f"{_TIMER}/reset", "reset_timer", "POST", timer.reset),
+    (f"{_TIMER}/remove", "remove_timer", "GET", timer.show_removal),
+    (f"{_TIMER}/remove", "remove_timer_post", "POST", timer.remove),
+    ("/runs", "runs", "GET", runs.show_list),
+    ("/runs/<int:run_id>", "run", "GET", runs.show),
+    ("/runs/<int:run_id>/cancel", "cancel_run", "POST", runs.cancel),
+    ("/changes", "changes", "GET", changes.show),
+    ("/logs", "logs", "GET", logs.show),
+    ("/settings", "settings", "GET", settings.show),
+    ("/settings", "preferences_post", "POST", settings.keep),
+    ("/settings/tokens", "end_token", "POST", settings.end_token),
+)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def make_app(store: Store, project: Settings, *, now: Callable[[], datetime] = _now) -> Flask:
+    """The console of a store, as a WSGI application."""
+    app = Flask(__name__)
+    app.extensions[EXTENSION] = Console(
+        store=store,
+        settings=project,
+        now=now,
+        tokens=TokenTable(store),
+        limits=SignInLimits(),
+        cookie=sessions.cookie_name(str(store)),
+    )
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES, MAX_FORM_PARTS=5_000)
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.url_map.converters["name"] = NameConverter
+    gates.install(app)
+    errors.install(app)
+    rendering.install(app)
+    for address, endpoint, method, view in ROUTES:
+        app.add_url_rule(address, endpoint, view, methods=[method], provide_automatic_options=False)
+    return app

@@ -1,0 +1,50 @@
+"""The console of the present request: its store, its settings and its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import current_app
+
+from ..project.settings import Settings
+from ..store.changes import Author, Way
+from ..store.database import Store
+from ..store.timers import TimerTable
+from .reader import reader
+from .sign_in_limits import SignInLimits
+from .tokens import TokenTable
+
+EXTENSION = "scheduler.console"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """What every page needs; one for each application."""
+
+    store: Store
+    settings: Settings
+    now: Callable[[], datetime]
+    tokens: TokenTable
+    limits: SignInLimits
+    cookie: str
+
+    @property
+    def timers(self) -> TimerTable:
+        """The timers of the store."""
+        return TimerTable(self.store)
+
+
+def console() -> Console:
+    """The console of the application that answers this request."""
+    found = current_app.extensions[EXTENSION]
+    assert isinstance(found, Console)
+    return found
+
+
+def author(why: str = "") -> Author:
+    """Who makes the change of this request, for the record of changes; TimerError for a reason that is too long."""
+    token = reader().token
+    assert token is not None, "a gate lets nobody pass who has no token"
+    return Author(token.name, Way.CONSOLE, why.replace("\r\n", "\n").strip())

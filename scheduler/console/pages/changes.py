@@ -1,0 +1,43 @@
+"""Who changed what, when and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from ...formats.changes import change_text
+from ...store.change_history import ChangeFilter, ChangeHistory, ChangeRecord
+from ...store.changes import Subject, Way
+from ..current import console
+from ..reader import reader
+from ..rendering import render
+
+_TEXTS = ("name", "environment", "author")
+
+
+def show() -> str:
+    """A page of changes, the latest first."""
+    given: Any = {name: request.args.get(name, "")[:200] or None for name in _TEXTS}
+    way = request.args.get("way")
+    wanted = ChangeFilter(**given, way=Way(way) if way in list(Way) else None)
+    before = request.args.get("before", type=int)
+    page = ChangeHistory(console().store).page(wanted, before=before)
+    return render(
+        "changes.html",
+        wanted=wanted,
+        is_filtered=wanted != ChangeFilter(),
+        page=page,
+        rows=[_row(record) for record in page.items],
+        is_first=before is None,
+        ways=list(Way),
+    )
+
+
+def _row(record: ChangeRecord) -> dict[str, Any]:
+    is_timer = record.subject is Subject.TIMER
+    return {
+        "record": record,
+        "is_timer": is_timer,
+        "text": change_text(record) if reader().sees("params") or not is_timer else record.action.value,
+    }

@@ -1,0 +1,195 @@
+"""The editor: making a timer, changing one, and what its trigger means while it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Response, make_response, request
+
+from ...core.attributes import ATTRIBUTES, Environment
+from ...core.timer import Timer
+from ...core.trigger_kinds import trigger_kinds, trigger_options
+from ...core.triggers import Cron, Trigger
+from ...core.zones import zone
+from ...errors import TimerChangedError, TimerError
+from ...store.changes import Author
+from ...store.timers import StoredTimer
+from .. import drawing
+from ..current import author, console
+from ..links import go
+from ..preview import MAX_TEXT, Preview, faults_of, fires_by_day, preview
+from ..rendering import render
+from ..timer_form import FIRST, KIND, TimerForm, changes, form_of_request, form_of_timer, more
+
+_ENABLE = "enable"
+
+
+def show_new() -> str:
+    """An empty form, or one that the address fills in."""
+    form = form_of_request(request.args)
+    form.values.setdefault("tz", console().settings.tz)
+    form.values.setdefault("environment", Environment.PRODUCTION.value)
+    return _page(form, "new")
+
+
+def show_copy(environment: str, name: str) -> str:
+    """The form of a new timer, filled with another one."""
+    form = form_of_timer(console().timers.get(name, Environment(environment)).timer)
+    form.values["name"] = f"{name} 2"
+    return _page(form, "new")
+
+
+def show_edit(environment: str, name: str) -> str:
+    """The form of a timer."""
+    entry = console().timers.get(name, Environment(environment))
+    return _page(form_of_timer(entry.timer), "edit", entry=entry)
+
+
+def save_new() -> Response | str:
+    """Add the timer, disabled unless it is to be enabled."""
+    form = form_of_request(request.form)
+    if request.form.get("do") == "look":
+        return _page(form, "new")
+    limit = {} if form.value("limit_s").strip() else {"limit_s": console().settings.limit_s}
+    timer = form.timer(enabled=request.form.get("do") == _ENABLE, **limit)
+    if timer is not None:
+        try:
+            console().timers.add([timer], now=console().now(), quota=console().settings.max_timers, by=_author())
+        except TimerError as error:
+            form.add_error(error.field, str(error))
+        else:
+            return go("timer", environment=timer.environment, name=timer.name, did="created")
+    return _refused(form, "new")
+
+
+def save_edit(environment: str, name: str) -> Response | str:
+    """Change what differs; where somebody else changed the timer since the form was shown, ask first."""
+    entry = console().timers.get(name, Environment(environment))
+    form = form_of_request(request.form)
+    form.kept_trigger = form_of_timer(entry.timer).kept_trigger
+    form.values["environment"] = environment
+    if request.form.get("do") == "look":
+        return _page(form, "edit", entry=entry)
+    timer = form.timer(enabled=entry.timer.enabled)
+    if timer is None:
+        return _refused(form, "edit", entry=entry)
+    try:
+        _save(entry, timer)
+    except TimerChangedError:
+        theirs = console().timers.get(name, Environment(environment))
+        return _refused(form, "edit", entry=theirs, status=409, theirs=theirs.timer)
+    except TimerError as error:
+        form.add_error(error.field, str(error))
+        return _refused(form, "edit", entry=entry)
+    return go("timer", environment=environment, name=timer.name, did="saved")
+
+
+def _save(entry: StoredTimer, timer: Timer) -> None:
+    """Write what differs, if the timer still has the revision that the form was made from."""
+    changed = changes(entry.timer, timer)
+    if request.form.get("do") == _ENABLE:
+        changed["enabled"] = True
+    if changed:
+        console().timers.edit(
+            entry.timer.name,
+            entry.timer.environment,
+            changed,
+            now=console().now(),
+            by=_author(),
+            expected=request.form.get("was", -1, type=int),
+        )
+
+
+def _author() -> Author:
+    return author(request.form.get("why", ""))
+
+
+def show_preview() -> str:
+    """What the trigger of the form means, as a part of the page."""
+    form = form_of_request(request.args)
+    return render("preview.html", **_meaning(form))
+
+
+def _page(form: TimerForm, mode: str, *, entry: StoredTimer | None = None, theirs: Timer | None = None) -> str:
+    kinds = trigger_kinds()
+    return render(
+        "editor.html",
+        form=form,
+        mode=mode,
+        entry=entry,
+        version=entry.revision if entry else "",
+        theirs=None if theirs is None else form_of_timer(theirs),
+        kinds=kinds,
+        options=trigger_options(kinds),
+        kinds_of=_kinds_of(kinds),
+        attributes={attribute.name: attribute for attribute in ATTRIBUTES},
+        first=FIRST,
+        more=more(),
+        kind_field=KIND,
+        why=request.form.get("why", ""),
+        defaults=_defaults(),
+        **_meaning(form),
+    )
+
+
+def _kinds_of(kinds: Sequence[type[Trigger]]) -> dict[str, str]:
+    """For each option of a trigger, the kinds that have it."""
+    return {
+        option.name: " ".join(kind.kind for kind in kinds if option.name in {other.name for other in kind.options})
+        for option in trigger_options(kinds)
+    }
+
+
+def _refused(form: TimerForm, mode: str, *, status: int = 422, **values: Any) -> Response:
+    return make_response(_page(form, mode, **values), status)
+
+
+def _defaults() -> dict[str, str]:
+    """What stands for a field under "more" that is left blank."""
+    fields = Timer.__dataclass_fields__
+    shown = {}
+    for attribute in more():
+        value = fields[attribute.name].default
+        shown[attribute.name] = f"{value:g}" if isinstance(value, float) else attribute.cell(value)
+    return shown | {"limit_s": f"{console().settings.limit_s:g}"}
+
+
+def _meaning(form: TimerForm) -> dict[str, Any]:
+    """What the preview shows: the meaning of the trigger, or what is wrong with it."""
+    typed = form.value(form.kind.options[0].name).strip()
+    values: dict[str, Any] = {"typed": typed, "seen": None, "faults": None, "refusals": [], "year": None, "tz": None}
+    values["drawing"] = drawing
+    if form.kept_trigger is not None or not typed:
+        return values
+    if len(typed) > MAX_TEXT:
+        return values | {"refusals": [f"at most {MAX_TEXT} characters, got {len(typed):,}"]}
+    if issubclass(form.kind, Cron) and (faults := faults_of(typed)):
+        return values | {"faults": faults}
+    trial = TimerForm(dict(form.values))
+    trigger = trial.trigger()
+    if trigger is None:
+        return values | {"refusals": [message for _, message in trial.problems()]}
+    seen, year, tz = _seen(trial, trigger)
+    return values | {"seen": seen, "year": year, "tz": tz}
+
+
+def _seen(form: TimerForm, trigger: Any) -> tuple[Preview, drawing.YearDrawing, Any]:
+    """The meaning with the jitter and window of the form, where these are valid."""
+    now = console().now()
+    tz = zone(trigger.tz or console().settings.tz)
+    whole = {name: form.value(name) for name in ("jitter_s", "starts_at", "ends_at", "limit_s", KIND)}
+    whole |= {option.name: form.value(option.name) for option in form.kind.options}
+    trial = TimerForm({**whole, "name": form.value("name") or "new", "function": "f"})
+    trial.values["environment"] = form.value("environment")
+    timer = trial.timer()
+    limit_s = timer.limit_s if timer else console().settings.limit_s
+    anchored = timer.anchored(now) if timer else None
+    schedule = anchored.schedule if anchored else trigger.anchored(now)
+    shown = anchored.trigger if anchored else trigger
+    year = now.astimezone(tz).year
+    return (
+        preview(shown, schedule, now=now, limit_s=limit_s),
+        drawing.year_drawing(year, fires_by_day(schedule, year, tz)),
+        tz,
+    )

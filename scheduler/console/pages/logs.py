@@ -1,0 +1,36 @@
+"""What functions printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, request
+
+from ...store.log_lines import LEVELS, LineFilter, LogLines
+from ..current import console
+from ..history import position_of, position_text
+from ..reader import reader
+from ..rendering import render
+
+_TEXTS = ("timer", "environment", "function", "text", "request_id")
+_LINES = 200
+
+
+def show() -> str:
+    """A page of lines: the latest ones, and on it the newest last, so that a traceback reads as it was printed."""
+    if not reader().sees("lines"):
+        abort(403)
+    texts: Any = {name: request.args.get(name, "")[:500] or None for name in _TEXTS}
+    level = request.args.get("level")
+    wanted = LineFilter(**texts, level=level if level in LEVELS else None)
+    before = position_of(request.args.get("before"))
+    page = LogLines(console().store).page(wanted, before=before, limit=_LINES)
+    return render(
+        "logs.html",
+        wanted=wanted,
+        is_filtered=wanted != LineFilter(),
+        page=page,
+        before=None if page.next is None else position_text(page.next),
+        is_first=before is None,
+        levels=LEVELS,
+    )

@@ -1,0 +1,73 @@
+"""Preferences of the reader, the settings of the project with their origins, and the tokens."""
+
+from __future__ import annotations
+
+from flask import Response, abort, request
+
+from ...core.addresses import without_password
+from ...core.zones import zone
+from ...errors import TimerError
+from ...project.setting_table import SETTINGS
+from ..current import author, console
+from ..links import go
+from ..reader import LANGUAGE, THEME, THEMES, ZONE, reader
+from ..rendering import render
+from ..words import LANGUAGES
+
+_YEAR_S = 365 * 86_400
+#: Values under names with such words are shown to nobody.
+_SECRET_WORDS = ("key", "token", "secret", "password")
+
+
+def show(wrong_zone: str | None = None) -> str:
+    """The page."""
+    return render(
+        "settings.html",
+        rows=list(_rows()),
+        tokens=console().tokens.list(now=console().now()) if reader().is_operator else [],
+        themes=THEMES,
+        wrong_zone=wrong_zone,
+    )
+
+
+def _rows() -> list[tuple[str, str, str]]:
+    """Each setting: its name, its value, and where that stands."""
+    settings = console().settings
+    rows = []
+    for name in SETTINGS:
+        value = getattr(settings, name, settings.executor_settings.get(name))
+        shown = "–" if value in (None, ()) else without_password(str(value))
+        if any(word in name for word in _SECRET_WORDS) and value is not None:
+            shown = "••••"
+        rows.append((name, shown, settings.origin(name)))
+    return rows
+
+
+def keep() -> Response | tuple[str, int]:
+    """Keep the preferences of the form in cookies."""
+    name = request.form.get("zone", "").strip()
+    if name:
+        try:
+            zone(name[:64])
+        except TimerError as error:
+            return show(wrong_zone=str(error)), 422
+    answer = go("settings", did="kept")
+    for cookie, value, allowed in (
+        (LANGUAGE, request.form.get("language", ""), list(LANGUAGES)),
+        (THEME, request.form.get("theme", ""), THEMES),
+        (ZONE, name, [name]),
+    ):
+        if value and value in allowed:
+            answer.set_cookie(cookie, value, max_age=_YEAR_S, path="/", samesite="Lax")
+        elif cookie == ZONE:
+            answer.delete_cookie(cookie, path="/")
+    return answer
+
+
+def end_token() -> Response:
+    """Remove a token, a session or a link."""
+    token_id = request.form.get("id", type=int)
+    if token_id is None:
+        abort(400)
+    console().tokens.remove_id(token_id, now=console().now(), by=author())
+    return go("settings", did="ended")

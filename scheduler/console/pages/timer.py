@@ -1,0 +1,104 @@
+"""One timer: what it does, when it fires, how it went; and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from ...claims.requested_runs import request_run
+from ...core.attributes import ATTRIBUTES, Environment
+from ...core.timer import Timer
+from ...core.zones import zone
+from ...store.runs import RunFilter, RunHistory
+from ...store.statistics import has_live_daemon
+from .. import drawing
+from ..current import author, console
+from ..links import go
+from ..preview import FIRES, fires_by_day, next_fires, preview, words_of
+from ..reader import reader
+from ..rendering import render
+
+_RUNS = 15
+#: What stands elsewhere on the page.
+_APART = {"name", "environment", "enabled", "function", "params", "description", "tags"}
+_FIRST_YEAR, _LAST_YEAR = 1970, 2099
+
+
+def show(environment: str, name: str) -> str:
+    """The page of a timer."""
+    entry = console().timers.get(name, Environment(environment))
+    timer, now = entry.timer, console().now()
+    tz = zone(timer.trigger.tz or console().settings.tz)
+    latest = RunHistory(console().store).page(RunFilter(timer=name, environment=environment), limit=_RUNS)
+    year = min(max(request.args.get("year", now.astimezone(tz).year, type=int), _FIRST_YEAR), _LAST_YEAR)
+    return render(
+        "timer.html",
+        entry=entry,
+        timer=timer,
+        tz=tz,
+        tz_name=timer.trigger.tz or console().settings.tz,
+        words=words_of(timer.trigger, reader().language),
+        preview=preview(timer.trigger, timer.schedule, now=now, limit_s=timer.limit_s),
+        fires=next_fires(timer.schedule, now, FIRES) if timer.enabled else [],
+        year=drawing.year_drawing(year, fires_by_day(timer.schedule, year, tz)),
+        latest=latest,
+        strip=drawing.strip(latest.items[::-1], limit_s=timer.limit_s),
+        drawing=drawing,
+        definition=_definition(timer),
+        daemon_runs=has_live_daemon(console().store),
+    )
+
+
+def _definition(timer: Timer) -> list[tuple[str, str]]:
+    """Its further attributes, with their values as text."""
+    shown = []
+    for attribute in ATTRIBUTES:
+        if attribute.name not in _APART:
+            value: Any = getattr(timer, attribute.name)
+            shown.append((attribute.name, f"{value:g}" if isinstance(value, float) else attribute.cell(value)))
+    return shown
+
+
+def run(environment: str, name: str) -> Response:
+    """Request a run, and go to its page."""
+    run_id = request_run(console().store, name, Environment(environment), now=console().now())
+    return go("run", run_id=run_id, did="requested")
+
+
+def enable(environment: str, name: str) -> Response:
+    """Enable the timer from now on."""
+    console().timers.enable(name, Environment(environment), now=console().now(), by=author())
+    return _back(environment, name, "enabled")
+
+
+def disable(environment: str, name: str) -> Response:
+    """Disable the timer; a run in progress continues."""
+    console().timers.disable(
+        name, Environment(environment), now=console().now(), by=author(request.form.get("why", ""))
+    )
+    return _back(environment, name, "disabled")
+
+
+def reset(environment: str, name: str) -> Response:
+    """Close the breaker of the timer."""
+    console().timers.reset(name, Environment(environment), now=console().now(), by=author())
+    return _back(environment, name, "reset")
+
+
+def show_removal(environment: str, name: str) -> str:
+    """Ask for the name of the timer before it is removed."""
+    return render("remove.html", timer=console().timers.get(name, Environment(environment)).timer, failed=False)
+
+
+def remove(environment: str, name: str) -> Response | tuple[str, int]:
+    """Remove the timer, whose name has been typed; its runs stay in the history."""
+    if request.form.get("typed", "").strip() != name:
+        entry = console().timers.get(name, Environment(environment))
+        return render("remove.html", timer=entry.timer, failed=True), 422
+    console().timers.remove(name, Environment(environment), now=console().now(), by=author(request.form.get("why", "")))
+    return go("timers", did="removed")
+
+
+def _back(environment: str, name: str, did: str) -> Response:
+    return go("timer", environment=environment, name=name, did=did)

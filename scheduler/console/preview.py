@@ -1,0 +1,199 @@
+"""What a trigger means, before and after it is saved: words, next fires, a year, clock changes, and what is wrong.
+
+Everything comes from the same trigger that a daemon fires, so that preview and firing cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
+
+from quartzcron import CronError, CronExpression, CronSyntaxError
+from quartzcron.dialects import DIALECTS
+from quartzcron.zones.lookup import zone_of
+
+from ..core.timestamps import at_wall_time
+from ..core.triggers import Cron, Every, FireTimes, Trigger
+from .advice import Advice, advice
+from .words import LANGUAGES, text
+
+MAX_TEXT = 500
+FIRES = 10
+#: Dialects in which an expression may have been pasted, the likeliest first.
+_PASTED = ("crontab", "spring", "eventbridge", "oncalendar")
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong in an expression, and where."""
+
+    field: str | None
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Why a text is no expression: the text with carets under each fault, and what was probably meant."""
+
+    drawing: str
+    problems: Sequence[Problem]
+    fix: str | None
+    #: The same in Quartz's form, by the dialect that the text seems to be of.
+    pasted: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockChange:
+    """A change of the clock, and the fires of its night by the policy of the trigger and by the other one."""
+
+    at: datetime
+    before: datetime
+    fires: Sequence[datetime]
+    other_policy: str
+    other_fires: Sequence[datetime]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the other policy would fire at other times."""
+        return list(self.fires) != list(self.other_fires)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a trigger means."""
+
+    trigger: Trigger
+    words: dict[str, str]
+    canonical: str | None
+    fires: Sequence[datetime]
+    shortest: timedelta | None
+    longest: timedelta | None
+    per_year: int
+    clock_changes: Sequence[ClockChange]
+    advice: Sequence[Advice]
+
+
+def preview(trigger: Trigger, schedule: FireTimes, *, now: datetime, limit_s: float) -> Preview:
+    """What a trigger means from `now` on; `schedule` is the trigger with the jitter and window of its timer."""
+    fires = next_fires(schedule, now, FIRES)
+    gaps = [later - earlier for earlier, later in pairwise(fires)]
+    return Preview(
+        trigger,
+        words={language: words_of(trigger, language) for language in LANGUAGES},
+        canonical=canonical(trigger),
+        fires=fires,
+        shortest=min(gaps, default=None),
+        longest=max(gaps, default=None),
+        per_year=schedule.count(now, now + 365 * _DAY),
+        clock_changes=clock_changes(trigger, now),
+        advice=advice(trigger, limit_s=limit_s, fires=fires),
+    )
+
+
+def next_fires(schedule: FireTimes, after: datetime, count: int) -> list[datetime]:
+    """The first fire times after an instant."""
+    fires: list[datetime] = []
+    fire = schedule.next_fire(after)
+    while fire is not None and len(fires) < count:
+        fires.append(fire)
+        fire = schedule.next_fire(fire)
+    return fires
+
+
+def words_of(trigger: Trigger, language: str) -> str:
+    """A trigger in words."""
+    if isinstance(trigger, Cron):
+        # The zone stands beside it.
+        return CronExpression(trigger.expression).describe(language)
+    if isinstance(trigger, Every):
+        return _interval(trigger.seconds, language)
+    describe = getattr(trigger, "describe", None)
+    return str(describe(language)) if callable(describe) else str(trigger)
+
+
+def _interval(seconds: int, language: str) -> str:
+    for key, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds % size == 0:
+            return text(language, f"every.{key}", n=seconds // size)
+    return text(language, "every.seconds", n=seconds)
+
+
+def canonical(trigger: Trigger) -> str | None:
+    """The normal form of an expression, None where it is the text itself."""
+    if not isinstance(trigger, Cron):
+        return None
+    form = CronExpression(trigger.expression).canonical
+    return None if form == trigger.expression else form
+
+
+def faults_of(expression: str) -> Faults | None:
+    """What is wrong with a text, None where it is an expression."""
+    try:
+        CronExpression(expression)
+    except CronSyntaxError as error:
+        problems = [Problem(problem.field, problem.message, problem.hint) for problem in error.problems]
+        return Faults(error.drawing, problems, error.fix, list(_pasted(expression)))
+    except CronError as error:
+        return Faults("", [Problem(None, str(error), None)], None, [])
+    return None
+
+
+def _pasted(expression: str) -> Iterable[tuple[str, str]]:
+    """The text as it may have been meant in other dialects, each Quartz expression once."""
+    seen = set()
+    for dialect in _PASTED:
+        if dialect not in DIALECTS:
+            continue
+        try:
+            quartz = CronExpression.from_dialect(dialect, expression).text
+        except CronError:
+            continue
+        if quartz not in seen:
+            seen.add(quartz)
+            yield dialect, quartz
+
+
+def clock_changes(trigger: Trigger, now: datetime) -> list[ClockChange]:
+    """The changes of the clock in the coming year that change anything about the fires of an expression."""
+    if not isinstance(trigger, Cron):
+        return []
+    other = "quartz" if trigger.dst == "vixie" else "vixie"
+    changes = []
+    for at, before in _transitions(trigger.tz, now):
+        start, end = at - timedelta(hours=3), at + timedelta(hours=3)
+        fires = _between(trigger, start, end)
+        others = _between(replace(trigger, dst=other), start, end)
+        if fires != others:
+            changes.append(ClockChange(at, before, fires, other, others))
+    return changes
+
+
+def _between(trigger: Cron, start: datetime, end: datetime, most: int = 8) -> list[datetime]:
+    fires = next_fires(trigger, start, most)
+    return [fire for fire in fires if fire < end]
+
+
+def _transitions(tz: str, now: datetime) -> list[tuple[datetime, datetime]]:
+    """The changes of a zone's clock in the coming year: the instant, and the clock as it was up to then."""
+    from ..core.zones import zone
+
+    found = []
+    of_zone = zone_of(zone(tz))
+    for year in (now.year, now.year + 1):
+        for instant, before, _ in of_zone.transitions(year):
+            at = of_zone.at(instant)
+            if now <= at <= now + 366 * _DAY:
+                found.append((at, (at.astimezone(UTC) + timedelta(seconds=before)).replace(tzinfo=None)))
+    return found
+
+
+def fires_by_day(schedule: FireTimes, year: int, tz: tzinfo) -> list[int]:
+    """How many fires each day of a year has, by the clock of a zone."""
+    first = datetime(year, 1, 1)
+    days = [first + number * _DAY for number in range((datetime(year + 1, 1, 1) - first).days + 1)]
+    midnights = [at_wall_time(day, tz).astimezone(UTC) for day in days]
+    return [schedule.count(start, end) for start, end in pairwise(midnights)]

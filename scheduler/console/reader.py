@@ -1,0 +1,84 @@
+"""Who reads a page: in which language, time zone and theme, and with which role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from flask import Request, g
+
+from ..core.zones import zone
+from ..errors import TimerError
+from ..project.settings import Settings
+from .roles import Role
+from .tokens import Token
+from .words import LANGUAGES
+
+#: The cookies of preferences; they decide nothing but how pages look.
+LANGUAGE, ZONE, THEME = "scheduler-lang", "scheduler-zone", "scheduler-theme"
+THEMES = ("system", "light", "dark")
+_MAX_ZONE_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The preferences of a request, and the token that it came with."""
+
+    language: str
+    zone_name: str
+    tz: tzinfo
+    theme: str
+    token: Token | None = None
+    #: What a viewer does not see, as the setting console_hide says: `params`, `results`, `lines`.
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def role(self) -> Role:
+        """What the reader may do."""
+        return Role.NOBODY if self.token is None else self.token.role
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the reader may change anything."""
+        return self.role >= Role.OPERATOR
+
+    def sees(self, what: str) -> bool:
+        """Whether the reader sees `params`, `results` or `lines`."""
+        return self.is_operator or what not in self.hidden
+
+
+def reader_of(request: Request, settings: Settings, token: Token | None) -> Reader:
+    """The reader of a request."""
+    name, tz = _zone(request.cookies.get(ZONE), settings.tz)
+    theme = request.cookies.get(THEME, "")
+    return Reader(
+        language=_language(request, settings.console_language),
+        zone_name=name,
+        tz=tz,
+        theme=theme if theme in THEMES else THEMES[0],
+        token=token,
+        hidden=settings.console_hide,
+    )
+
+
+def reader() -> Reader:
+    """The reader of this request."""
+    found = g.reader
+    assert isinstance(found, Reader)
+    return found
+
+
+def _language(request: Request, default: str) -> str:
+    for given in (request.args.get("lang"), request.cookies.get(LANGUAGE)):
+        if given in LANGUAGES:
+            return str(given)
+    return request.accept_languages.best_match(list(LANGUAGES), default) or default
+
+
+def _zone(given: str | None, default: str) -> tuple[str, tzinfo]:
+    if given and len(given) <= _MAX_ZONE_LENGTH:
+        try:
+            return given, zone(given)
+        except TimerError:
+            pass
+    return default, zone(default)

@@ -1,0 +1,52 @@
+"""The role that each endpoint of the console needs. An endpoint that is not in the table does not exist for anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from types import MappingProxyType
+
+
+class Role(IntEnum):
+    """What somebody may do; each role may do what the ones before it may."""
+
+    NOBODY = 0
+    VIEWER = 1
+    OPERATOR = 2
+
+
+#: The roles that a token may have, by the word for each.
+TOKEN_ROLES: Mapping[str, Role] = MappingProxyType({"viewer": Role.VIEWER, "operator": Role.OPERATOR})
+
+NEEDS: Mapping[str, Role] = MappingProxyType(
+    {
+        "static": Role.NOBODY,
+        "sign_in": Role.NOBODY,
+        "sign_in_post": Role.NOBODY,
+        "preferences_post": Role.VIEWER,
+        "sign_out": Role.VIEWER,
+        "home": Role.VIEWER,
+        "timers": Role.VIEWER,
+        "timer": Role.VIEWER,
+        "preview": Role.VIEWER,
+        "runs": Role.VIEWER,
+        "run": Role.VIEWER,
+        "logs": Role.VIEWER,
+        "changes": Role.VIEWER,
+        "settings": Role.VIEWER,
+        "new_timer": Role.OPERATOR,
+        "new_timer_post": Role.OPERATOR,
+        "edit_timer": Role.OPERATOR,
+        "edit_timer_post": Role.OPERATOR,
+        "copy_timer": Role.OPERATOR,
+        "run_timer": Role.OPERATOR,
+        "enable_timer": Role.OPERATOR,
+        "disable_timer": Role.OPERATOR,
+        "reset_timer": Role.OPERATOR,
+        "remove_timer": Role.OPERATOR,
+        "remove_timer_post": Role.OPERATOR,
+        "change_timers": Role.OPERATOR,
+        "cancel_run": Role.OPERATOR,
+        "end_token": Role.OPERATOR,
+    }
+)

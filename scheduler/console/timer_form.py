@@ -1,0 +1,155 @@
+"""From a form to a timer, and from a timer to a form. The tables of attributes and triggers say what may be filled in.
+
+What is wrong stands beside its field, and what was typed is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.attributes import ATTRIBUTES, Attribute
+from ..core.options import Option
+from ..core.timer import Timer, check_new
+from ..core.trigger_kinds import UnreadableTrigger, trigger_kinds, trigger_options
+from ..core.triggers import Trigger
+from ..errors import TimerError
+
+#: The first attributes of the form; the others stand under "more".
+FIRST = ("name", "environment", "function", "params", "description", "tags")
+MAX_FIELD_LENGTH = 200_000
+KIND = "trigger"
+_WITH_FLAG = tuple(attribute for attribute in ATTRIBUTES if attribute.flag or attribute.name in FIRST)
+
+
+def more() -> list[Attribute]:
+    """The attributes that stand under "more", each with a default."""
+    return [attribute for attribute in _WITH_FLAG if attribute.name not in FIRST]
+
+
+@dataclass(slots=True)
+class TimerForm:
+    """What was typed, by name of the field, and what is wrong with it."""
+
+    values: dict[str, str]
+    errors: dict[str, list[str]] = field(default_factory=dict)
+    #: A trigger that this process cannot read is kept as it is.
+    kept_trigger: Trigger | None = None
+
+    def value(self, name: str) -> str:
+        """What stands in a field."""
+        return self.values.get(name, "")
+
+    @property
+    def kind(self) -> type[Trigger]:
+        """The kind of trigger that is chosen, the first one where none is."""
+        kinds = {kind.kind: kind for kind in trigger_kinds()}
+        return kinds.get(self.value(KIND)) or next(iter(kinds.values()))
+
+    def problems(self) -> Sequence[tuple[str, str]]:
+        """Everything that is wrong: the field and the message."""
+        return [(name, message) for name, messages in self.errors.items() for message in messages]
+
+    def add_error(self, name: str | None, message: str) -> None:
+        """Say what is wrong in a field; in the field of the trigger where there is no such field."""
+        known = {attribute.name for attribute in _WITH_FLAG} | {KIND, *(option.name for option in self.kind.options)}
+        place = _field_of(self.kind, name)
+        self.errors.setdefault(place if place in known else KIND, []).append(message)
+
+    def trigger(self) -> Trigger | None:
+        """The trigger that is filled in, None where it is not one."""
+        if self.kept_trigger is not None:
+            return self.kept_trigger
+        values = self._read(self.kind.options)
+        if any(option.name in self.errors for option in self.kind.options):
+            return None
+        if self.kind.options[0].name not in values:
+            self.add_error(self.kind.options[0].name, "form.needed")
+            return None
+        try:
+            return self.kind.from_options(values)
+        except TimerError as error:
+            self.add_error(error.field, str(error))
+        except Exception as error:  # whatever a class of another package raises
+            self.add_error(KIND, str(error))
+        return None
+
+    def timer(self, **further: Any) -> Timer | None:
+        """The timer that is filled in; None, and errors, otherwise. `further` are attributes without a field."""
+        trigger = self.trigger()
+        values = {**self._read(_WITH_FLAG), **further}
+        for needed in ("name", "function"):
+            if needed not in values and needed not in self.errors:
+                self.add_error(needed, "form.needed")
+        if trigger is None or self.errors:
+            return None
+        try:
+            timer = Timer(trigger=trigger, **values)
+            check_new(timer)
+        except TimerError as error:
+            self.add_error(error.field, str(error))
+            return None
+        return timer
+
+    def _read(self, options: Sequence[Option]) -> dict[str, Any]:
+        """The values of fields by name; a field that is blank has its default."""
+        values = {}
+        for option in options:
+            typed = self.value(option.name)
+            if not typed.strip():
+                continue
+            try:
+                values[option.name] = option.read(typed)
+            except ValueError as error:
+                self.add_error(option.name, str(error))
+        return values
+
+
+def _field_of(kind: type[Trigger], name: str | None) -> str:
+    """The field of the form that an error of a timer is about."""
+    for option in kind.options:
+        if name in (option.field, option.name):
+            return option.name
+    return name or KIND
+
+
+def form_of_request(given: Mapping[str, str]) -> TimerForm:
+    """The form as it was sent."""
+    names = {KIND, *(attribute.name for attribute in _WITH_FLAG)}
+    names |= {option.name for option in trigger_options(trigger_kinds())}
+    return TimerForm({name: given[name][:MAX_FIELD_LENGTH] for name in names if name in given})
+
+
+def form_of_timer(timer: Timer) -> TimerForm:
+    """The form that is filled with a timer."""
+    values = {attribute.name: _cell(attribute, timer) for attribute in _WITH_FLAG}
+    if isinstance(timer.trigger, UnreadableTrigger):
+        return TimerForm(values, kept_trigger=timer.trigger)
+    values[KIND] = timer.trigger.kind
+    given = timer.trigger.option_values()
+    for option in timer.trigger.options:
+        if given.get(option.name) is not None:
+            values[option.name] = option.cell(given[option.name])
+    return TimerForm(values)
+
+
+def _cell(attribute: Attribute, timer: Timer) -> str:
+    value = getattr(timer, attribute.name)
+    if attribute.name == "params":
+        return json.dumps(dict(value), ensure_ascii=False, indent=2) if value else ""
+    return f"{value:g}" if isinstance(value, float) else attribute.cell(value)
+
+
+def changes(kept: Timer, new: Timer) -> dict[str, Any]:
+    """The attributes in which a timer that was filled in differs from the one that is kept, by name."""
+    found = {
+        attribute.name: getattr(new, attribute.name)
+        for attribute in _WITH_FLAG
+        if attribute.to_store(getattr(new, attribute.name)) != attribute.to_store(getattr(kept, attribute.name))
+    }
+    # The anchor of an interval has no field.
+    if type(new.trigger) is not type(kept.trigger) or new.trigger.option_values() != kept.trigger.option_values():
+        found["trigger"] = new.trigger
+    return found

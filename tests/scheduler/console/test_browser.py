@@ -1,0 +1,249 @@
+"""A real Chromium, on a real console beside a real `scheduler up`: the first day of somebody who has never seen it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scheduler.up_process import Up, clean_environ
+from tests.waiting import PATIENCE_S
+
+api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")]
+
+CLOUD = """
+from scheduler.engine import Engine
+
+engine = Engine()
+
+
+@engine.define
+def greet(name: str = "world"):
+    print("greeting", name)
+    if name == "nobody":
+        raise ValueError("there is nobody to greet")
+    return f"hello, {name}"
+"""
+ENGLISH = {
+    "new": "New timer",
+    "save": "Save, disabled",
+    "enable": "Enable",
+    "disable": "Disable",
+    "run": "Run now",
+    "edit": "Edit",
+    "keep": "Save",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "says": "At 02:30, Monday to Friday",
+    "use": "Use",
+    "changes": "Changes",
+    "did": ["enabled", "added", "disabled", "changed"],
+}
+CHINESE = {
+    "new": "创建定时器",
+    "save": "保存（不启用）",
+    "enable": "启用",
+    "disable": "停用",
+    "run": "立即执行",
+    "edit": "编辑",
+    "keep": "保存",
+    "succeeded": "成功",
+    "failed": "失败",
+    "says": "每周一至周五 02:30",
+    "use": "改用",
+    "changes": "变更",
+    "did": ["启用", "创建", "停用", "修改"],
+}
+
+
+class RunningConsole:
+    """One `scheduler console` in a folder."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        words = [sys.executable, "-m", "scheduler", "console", "--port", "0", "--json", *options]
+        self.process = subprocess.Popen(words, cwd=folder, env=clean_environ(), stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        facts = json.loads(self.process.stdout.readline())
+        self.url, self.link = facts["url"], facts["link"]
+
+    def stop(self) -> int:
+        """Send SIGTERM; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with api.sync_playwright() as playwright:
+        # As root, Chromium has no sandbox.
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project whose timers fire."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "cloud.py").write_text(CLOUD)
+    up = Up(folder)
+    yield folder
+    up.stop()
+
+
+@pytest.fixture
+def console(folder: Path) -> Iterator[RunningConsole]:
+    console = RunningConsole(folder)
+    yield console
+    console.stop()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """A page of a browser of its own; what its pages complain about is in `complaints`."""
+    contexts = []
+
+    def opened(**options: Any) -> Any:
+        contexts.append(browser.new_context(timezone_id="Europe/Berlin", **options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE_S * 1000)
+        page.complaints = []
+        page.on("console", lambda message: page.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: page.complaints.append(dialog.message))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize(
+    ("locale", "words", "scripts"),
+    [("en-US", ENGLISH, True), ("zh-CN", CHINESE, True), ("en-US", ENGLISH, False)],
+    ids=["English", "Chinese", "without JavaScript"],
+)
+def test_the_first_day(
+    console: RunningConsole, open_page: Callable[..., Any], locale: str, words: dict[str, Any], scripts: bool
+) -> None:
+    """From the printed link to a timer that ran, failed, was read, and is disabled; and all of that on record."""
+    page = open_page(locale=locale, java_script_enabled=scripts)
+    name = f"first {locale} {scripts}"
+    page.goto(console.link)
+    page.get_by_role("link", name=words["new"]).first.click()
+    page.locator("#field-name").fill(name)
+    page.locator("#field-function").fill("greet")
+    if scripts:
+        page.locator("#field-cron").fill("30 2 * * 1-5")
+        page.locator("#preview [data-use]").first.click()
+        api.expect(page.locator("#field-cron")).to_have_value("0 30 2 ? * MON-FRI")
+    page.locator("#field-cron").fill("0 30 2 ? * MON-FRI")
+    if not scripts:
+        page.locator('[value="look"]').click()
+    api.expect(page.locator("#preview")).to_contain_text(words["says"])
+    api.expect(page.locator("#preview table tr")).to_have_count(10)
+    page.get_by_role("button", name=words["save"]).click()
+    api.expect(page.locator("h1")).to_have_text(name)
+    page.get_by_role("button", name=words["enable"], exact=True).click()
+    page.get_by_role("button", name=words["run"]).click()
+    _wait_for(page, ".summary .outcome.succeeded", words["succeeded"])
+    api.expect(page.locator(".lines")).to_contain_text("greeting world")
+
+    page.locator(".crumbs a").last.click()
+    page.get_by_role("link", name=words["edit"]).click()
+    page.locator("#field-params").fill('{"name": "nobody"}')
+    page.get_by_role("button", name=words["keep"], exact=True).click()
+    page.get_by_role("button", name=words["run"]).click()
+    _wait_for(page, ".summary .outcome.failed", words["failed"])
+    api.expect(page.locator("pre.bad")).to_contain_text("there is nobody to greet")
+
+    page.locator(".crumbs a").last.click()
+    page.get_by_role("button", name=words["disable"]).click()
+    page.locator("main").get_by_role("link", name=words["changes"]).click()
+    done = page.locator("tbody td strong").all_inner_texts()
+    assert sorted(done) == sorted(words["did"])
+    assert page.complaints == []
+
+
+def _wait_for(page: Any, sign: str, word: str) -> None:
+    """Look at the page of a run until it has ended."""
+    for _ in range(200):
+        if page.locator(sign).count():
+            break
+        page.wait_for_timeout(100)
+        page.reload()
+    api.expect(page.locator(sign)).to_have_text(word)
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_no_page_is_wider_than_its_window(
+    console: RunningConsole, folder: Path, open_page: Callable[..., Any], width: int
+) -> None:
+    """Also with a long name; tables and drawings scroll in their own frame."""
+    page = open_page(viewport={"width": width, "height": 800}, color_scheme="dark")
+    page.goto(console.link)
+    page.goto(f"{console.url}timers/new")
+    page.locator("#field-name").fill(f"{'a-very-long-name' * 8} {width}")
+    page.locator("#field-function").fill("greet")
+    page.locator("#field-cron").fill("0 0/5 * * * ?")
+    page.get_by_role("button", name="Save and enable").click()
+    names = ("timers", "timers/new", "runs", "logs", "changes", "settings")
+    for address in [page.url, *(f"{console.url}{name}" for name in names)]:
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
+    assert page.complaints == []
+
+
+def test_hostile_texts_run_nowhere(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+    """Names, descriptions, tags and parameters with markup and script are shown as they are."""
+    hostile = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'"
+    page = open_page()
+    page.goto(console.link)
+    page.goto(f"{console.url}timers/new")
+    for field in ("name", "function", "description", "tags"):
+        page.locator(f"#field-{field}").fill(hostile)
+    page.locator("#field-params").fill(json.dumps({"text": hostile}))
+    page.locator("#field-cron").fill("0 0 8 * * ?")
+    page.get_by_role("button", name="Save, disabled").click()
+    api.expect(page.locator("h1")).to_have_text(hostile)
+    for name in ("timers", "changes", f"timers?text={'%22%3E'}"):
+        page.goto(f"{console.url}{name}")
+        api.expect(page.locator("main")).to_contain_text("onerror=alert(1)")
+    page.goto(f"{console.url}timers/new?trigger=cron&cron={hostile}")
+    assert page.complaints == []
+
+
+def test_two_consoles_on_one_host_keep_their_sessions(
+    console: RunningConsole, tmp_path: Path, open_page: Callable[..., Any]
+) -> None:
+    """All ports of a host share their cookies, so each has a name of its own."""
+    other = RunningConsole(tmp_path)
+    page = open_page()
+    page.goto(console.link)
+    page.goto(other.link)
+    for url in (console.url, other.url):
+        page.goto(f"{url}timers")
+        assert re.fullmatch(rf"{url}timers", page.url)
+    assert other.stop() == 0
+
+
+def test_a_link_is_used_once(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+    """The second reader is asked to sign in, and told why."""
+    open_page().goto(console.link)
+    page = open_page()
+    page.goto(console.link)
+    api.expect(page.get_by_role("alert")).to_contain_text("does not hold")

@@ -1,0 +1,261 @@
+"""The editor: from a form to a timer, what is wrong beside its field, and what a trigger means."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+
+from scheduler.console.preview import preview
+from scheduler.console.timer_form import changes, form_of_timer
+from scheduler.core.attributes import ATTRIBUTES
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.triggers import Cron, Every
+
+from .conftest import START, Place
+
+FORM: dict[str, Any] = {"name": "report", "function": "send", "environment": "production", "do": "save"}
+CRON = FORM | {"trigger": "cron", "cron": "0 30 2 ? * MON-FRI", "tz": "America/New_York", "dst": "vixie"}
+EVERY = FORM | {"trigger": "every", "every": "90"}
+
+
+def test_a_new_timer_is_disabled(place: Place) -> None:
+    """As in LeanEngine; unless it is to be enabled."""
+    browser = place.browser()
+    assert browser.post("/timers/new", **CRON).status_code == 303
+    assert browser.post("/timers/new", **CRON | {"name": "other", "do": "enable"}).status_code == 303
+    other, report = sorted(place.timers.list(), key=lambda entry: entry.timer.name)
+    assert report.timer.trigger == Cron("0 30 2 ? * MON-FRI", "America/New_York")
+    assert (report.timer.enabled, other.timer.enabled) == (False, True)
+
+
+def test_every_option_has_a_field(place: Place) -> None:
+    """What the form is given is what the timer has."""
+    further = {
+        "params": '{"n": 3}',
+        "limit_s": "30",
+        "misfire": "skip",
+        "overlap": "allow",
+        "delivery": "at_least_once",
+        "jitter_s": "5",
+        "retries": "2",
+        "retry_backoff_s": "1.5",
+        "breaker_threshold": "0",
+        "starts_at": "2026-12-01T00:00",
+        "ends_at": "2027-12-01T00:00",
+        "description": "every\nnight",
+        "tags": "b, a",
+    }
+    assert place.browser().post("/timers/new", **CRON | further).status_code == 303
+    timer = place.timers.get("report").timer
+    assert (timer.params, timer.limit_s, timer.misfire, timer.overlap) == ({"n": 3}, 30, "skip", "allow")
+    assert (timer.delivery, timer.jitter_s, timer.retries, timer.retry_backoff_s) == ("at_least_once", 5, 2, 1.5)
+    assert (timer.breaker_threshold, timer.tags) == (0, ("a", "b"))
+    assert timer.starts_at is not None
+    assert timer.starts_at.isoformat() == "2026-12-01T05:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "message"),
+    [
+        ({"name": ""}, "name", "Fill this in"),
+        ({"name": " report"}, "name", "whitespace"),
+        ({"function": ""}, "function", "Fill this in"),
+        ({"params": "{"}, "params", "invalid JSON"),
+        ({"params": "[1]"}, "params", "JSON object"),
+        ({"cron": ""}, "cron", "Fill this in"),
+        ({"cron": "0 75 8 * * MON"}, "cron", "out of range"),
+        ({"cron": "0 0 0 31 2 ?"}, "cron", "never fires"),
+        ({"tz": "Mars/Olympus"}, "tz", "Mars"),
+        ({"limit_s": "0"}, "limit_s", "time limit"),
+        ({"retries": "many"}, "retries", "whole number"),
+        ({"ends_at": "2020-01-01T00:00Z"}, "cron", "never fires after"),
+        ({"starts_at": "soon"}, "starts_at", "instant"),
+        ({"tags": "a," * 3 + "x" * 200}, "tags", "characters"),
+        ({"environment": "moon"}, "environment", "production or stage"),
+    ],
+)
+def test_what_is_wrong_stands_beside_its_field(place: Place, wrong: dict[str, str], field: str, message: str) -> None:
+    """Nothing is saved, and what was typed is kept."""
+    answer = place.browser().post("/timers/new", **CRON | {"do": "enable", "description": "kept"} | wrong)
+    assert answer.status_code == 422
+    said = dict(re.findall(r'id="field-(\w+)-wrong">([^<]*)', answer.text))
+    assert message in unescape(said[field]), said
+    assert ">kept</textarea>" in answer.text
+    assert place.timers.list() == []
+
+
+def test_a_name_that_is_taken_is_refused(place: Place) -> None:
+    """Beside the field of the name."""
+    browser = place.browser()
+    browser.post("/timers/new", **EVERY)
+    answer = browser.post("/timers/new", **EVERY)
+    assert answer.status_code == 422
+    assert 'id="field-name-wrong"' in answer.text
+
+
+def test_the_form_of_a_timer_makes_the_same_timer() -> None:
+    """Whoever opens the editor and saves changes nothing."""
+    timer = Timer(
+        name="report",
+        function="send",
+        trigger=Cron("0 30 2 ? * MON-FRI", "America/New_York", "quartz"),
+        params={"to": "é", "n": [1, 2]},
+        environment=Environment.STAGE,
+        limit_s=2.5,
+        jitter_s=3,
+        starts_at="2026-12-01T00:00:00+08:00",
+        description="a\nb",
+        tags=["x", "y"],
+    )
+    again = form_of_timer(timer).timer(enabled=timer.enabled)
+    assert again == timer
+    assert again is not None
+    assert changes(timer, again) == {}
+
+
+def test_every_attribute_with_an_option_has_a_field(place: Place) -> None:
+    """One that is added to the table is in the form."""
+    text = place.browser().get("/timers/new").text
+    fields = set(re.findall(r'name="(\w+)"', text))
+    assert {attribute.name for attribute in ATTRIBUTES if attribute.flag} <= fields
+
+
+def test_an_edit_changes_what_differs(place: Place) -> None:
+    """The interval is counted on from its anchor, unless the interval is changed."""
+    browser = place.browser()
+    browser.post("/timers/new", **EVERY | {"do": "enable"})
+    before = place.timers.get("report")
+    place.wait(seconds=40)
+    form = EVERY | {"was": str(before.revision), "limit_s": "20"}
+    assert browser.post("/timers/production/report/edit", **form).status_code == 303
+    after = place.timers.get("report")
+    assert after.timer.limit_s == 20
+    assert after.next_fire == before.next_fire
+    form |= {"was": str(after.revision), "every": "60", "name": "renamed"}
+    answer = browser.post("/timers/production/report/edit", **form)
+    assert answer.headers["Location"].startswith("../../../timers/production/renamed")
+    assert place.timers.get("renamed").next_fire == place.now + timedelta(seconds=60)
+
+
+def test_two_editors_of_one_timer_do_not_overwrite_each_other(place: Place) -> None:
+    """The second one sees both versions, and may then save."""
+    browser = place.browser()
+    browser.post("/timers/new", **EVERY | {"limit_s": "15"})
+    was = str(place.timers.get("report").revision)
+    assert browser.post("/timers/production/report/edit", **EVERY | {"was": was, "limit_s": "20"}).status_code == 303
+    answer = browser.post("/timers/production/report/edit", **EVERY | {"was": was, "limit_s": "30"})
+    assert answer.status_code == 409
+    assert "<code>20</code>" in answer.text
+    assert 'name="limit_s" value="30"' in answer.text
+    assert place.timers.get("report").timer.limit_s == 20
+    now = re.search(r'name="was" value="(\w+)"', answer.text)
+    assert now is not None
+    assert browser.post("/timers/production/report/edit", **EVERY | {"was": now[1], "limit_s": "30"}).status_code == 303
+    assert place.timers.get("report").timer.limit_s == 30
+
+
+def test_an_edit_without_a_revision_is_refused(place: Place) -> None:
+    """It could overwrite anything."""
+    browser = place.browser()
+    browser.post("/timers/new", **EVERY)
+    assert browser.post("/timers/production/report/edit", **EVERY | {"limit_s": "30"}).status_code == 409
+
+
+def test_looking_saves_nothing(place: Place) -> None:
+    """The button for browsers without JavaScript shows what the trigger means."""
+    answer = place.browser().post("/timers/new", **CRON | {"do": "look"})
+    assert "At 02:30, Monday to Friday" in answer.text
+    assert place.timers.list() == []
+
+
+# What a trigger means
+
+
+def test_the_preview_has_the_fires_of_the_timer() -> None:
+    """With its jitter and its window, since the schedule is the timer's own."""
+    timer = Timer(
+        name="report",
+        function="send",
+        trigger=Cron("0 0 8 * * ?", "Europe/Berlin"),
+        jitter_s=60,
+        ends_at="2026-12-05T00:00:00Z",
+    )
+    seen = preview(timer.trigger, timer.schedule, now=START, limit_s=15)
+    expected, fire = [], timer.schedule.next_fire(START)
+    while fire is not None:
+        expected.append(fire)
+        fire = timer.schedule.next_fire(fire)
+    assert list(seen.fires) == expected
+    assert len(expected) == 4
+
+
+def test_a_clock_change_is_shown_with_what_the_other_rule_does() -> None:
+    """02:30 does not exist in New York on 14 March 2027: one rule fires at 03:00, the other one does not."""
+    trigger = Cron("0 30 2 * * ?", "America/New_York")
+    (change,) = preview(trigger, trigger, now=START, limit_s=15).clock_changes
+    assert change.at.isoformat() == "2027-03-14T03:00:00-04:00"
+    assert [fire.isoformat() for fire in change.fires] == ["2027-03-14T03:00:00-04:00"]
+    assert change.other_policy == "quartz"
+    assert change.other_fires == []
+    daily = Cron("0 30 12 * * ?", "America/New_York")
+    assert preview(daily, daily, now=START, limit_s=15).clock_changes == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "key"),
+    [
+        ("* * * * * ?", "advice.every_second"),
+        ("0/5 * * * * ?", "advice.shorter_than_limit"),
+        ("0 0 0 31 * ?", "advice.short_months"),
+        ("0 0 0 29 2 ?", "advice.leap_day"),
+        ("0 0 8 ? * 1-5", "advice.weekday_digits"),
+        ("0 */7 * * * ?", "advice.uneven_step"),
+        ("0 0 8 1 1 ? 2030", "advice.once"),
+    ],
+)
+def test_advice_is_given(expression: str, key: str) -> None:
+    """For what is lawful, and mostly meant otherwise."""
+    trigger = Cron(expression, "UTC")
+    assert key in [piece.key for piece in preview(trigger, trigger, now=START, limit_s=15).advice]
+
+
+@pytest.mark.parametrize("expression", ["0 0 8 ? * MON-FRI", "0 0/15 * * * ?", "0 0 8 1 * ?", "0 0 17 LW * ?"])
+def test_no_advice_is_given_for_nothing(expression: str) -> None:
+    """Plain schedules are left alone."""
+    trigger = Cron(expression, "UTC")
+    assert preview(trigger, trigger, now=START, limit_s=15).advice == []
+
+
+def test_an_error_is_drawn_under_the_text(place: Place) -> None:
+    """With carets, each problem, and in both languages its field."""
+    browser = place.browser(**{"Accept-Language": "zh"})
+    text = browser.get("/timers/preview", trigger="cron", cron="0 75 8 * * MON").text
+    assert "  0 75 8 * * MON\n    ^^   ^" in text
+    assert "<strong>分</strong>" in text
+
+
+@pytest.mark.parametrize(("pasted", "quartz"), [("*/5 * * * *", "0 */5 * * * ?"), ("@daily", "0 0 0 * * ?")])
+def test_what_was_pasted_from_elsewhere_is_offered_as_quartz(place: Place, pasted: str, quartz: str) -> None:
+    """A crontab line, above all."""
+    text = place.browser().get("/timers/preview", trigger="cron", cron=pasted).text
+    assert f'data-use="{quartz}"' in text
+
+
+@pytest.mark.parametrize("typed", ["x" * 501, "0 0 0 31 2 ?", "\0", "９ * * * * ?", "H H * * * ?"])
+def test_a_preview_of_anything_is_an_answer(place: Place, typed: str) -> None:
+    """Short, and without a fault."""
+    answer = place.browser().get("/timers/preview", trigger="cron", cron=typed)
+    assert answer.status_code == 200
+    assert len(answer.text) < 20_000
+
+
+def test_an_interval_is_said_in_its_largest_unit(place: Place) -> None:
+    """In both languages."""
+    text = place.browser().get("/timers/preview", trigger="every", every="7200").text
+    assert "Every 2 hours" in text
+    assert "每 2 小时" in text
+    assert Every(7200).seconds == 7200

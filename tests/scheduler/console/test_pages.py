@@ -1,0 +1,243 @@
+"""The pages: in both languages, with hostile texts, behind a prefix, with what a viewer does not see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import unescape
+from urllib.parse import urljoin
+
+import pytest
+from sqlalchemy import insert
+
+from scheduler.console.names import segment
+from scheduler.core.timer import Environment, Timer
+from scheduler.core.timestamps import stamp
+from scheduler.core.triggers import Cron, Every
+from scheduler.store.change_history import ChangeHistory
+from scheduler.store.changes import Way
+from scheduler.store.runs import RunHistory
+from scheduler.store.schema import lines
+
+from .conftest import HOSTILE, Browser, Place
+
+REPORT = "/timers/production/report"
+PAGES = [
+    "/timers",
+    "/timers?state=enabled&tag=billing",
+    "/timers?text=nothing-has-this",
+    REPORT,
+    f"{REPORT}?year=1970",
+    f"{REPORT}/edit",
+    f"{REPORT}/copy",
+    f"{REPORT}/remove",
+    f"/timers/stage/{segment(HOSTILE).replace('?', '%3F').replace('#', '%23')}",
+    "/timers/new",
+    "/timers/new?trigger=cron&cron=0+75+8+*+*+MON",
+    "/timers/new?trigger=every&every=90",
+    "/timers/preview?trigger=cron&cron=*/5+*+*+*+*",
+    "/runs",
+    "/runs?outcome=failed",
+    "/runs/1",
+    "/logs",
+    "/logs?level=error&text=x",
+    "/changes",
+    "/settings",
+    "/nothing",
+]
+
+
+def printed(place: Place, text: str) -> None:
+    """A run of `report` has printed a line."""
+    with place.store.writing() as connection:
+        values = {"run_id": 1, "at": stamp(place.now), "level": "info", "text": text}
+        connection.execute(insert(lines).values(values))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("address", PAGES)
+def test_a_page_opens(place: Place, address: str, language: str) -> None:
+    """In the language of the browser, with a title, one heading and no markup of others."""
+    place.fill()
+    printed(place, HOSTILE)
+    answer = place.browser(**{"Accept-Language": language}).get(address)
+    assert answer.status_code == (404 if address == "/nothing" else 200)
+    assert "<script>alert" not in answer.text
+    assert "<b>" not in answer.text
+    if "/preview" not in address:
+        assert f'<html lang="{"zh-CN" if language == "zh" else "en"}"' in answer.text
+        assert answer.text.count("<h1") == 1
+
+
+def test_a_hostile_text_is_shown_as_it_is(place: Place) -> None:
+    """Names, parameters, descriptions, tags and lines are text, whatever they hold."""
+    place.fill()
+    printed(place, HOSTILE)
+    browser = place.browser()
+    for address in ("/timers", REPORT, f"{REPORT}/edit", "/runs/1", "/logs", "/changes"):
+        assert HOSTILE in unescape(browser.get(address).text).replace('\\"', '"'), address
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_all_addresses_are_relative(place: Place, address: str) -> None:
+    """So the console works under any prefix that a proxy takes away; each leads to a page that there is."""
+    place.fill()
+    browser = place.browser()
+    text = browser.get(address).text
+    found = {unescape(link) for link in re.findall(r'(?:href|src|action|data-preview)="([^"#]+)"', text)}
+    assert found or "/preview" in address
+    for link in found:
+        assert not re.match(r"/|\w+:", link), link
+        whole = urljoin(f"http://proxy/some/prefix{address}", link)
+        assert whole.startswith("http://proxy/some/prefix/"), link
+        path = whole.removeprefix("http://proxy/some/prefix")
+        assert browser.get(path).status_code in (200, 303, 404 if address == "/nothing" else 200, 405), link
+
+
+def test_the_language_of_the_address_is_kept(place: Place) -> None:
+    """Whoever has chosen one finds it on the next page, whatever the browser asks for."""
+    browser = place.browser(**{"Accept-Language": "en"})
+    assert "定时任务" in browser.get("/timers", lang="zh").text
+    assert "定时任务" in browser.get("/timers").text
+    assert "Timers" in browser.get("/timers", lang="en").text
+
+
+def test_every_instant_has_its_offset(place: Place) -> None:
+    """That of the reader's zone, which the browser has named."""
+    place.fill()
+    browser = place.browser()
+    browser.client.set_cookie("scheduler-zone", "America/New_York")
+    text = browser.get(REPORT).text
+    instants = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ?(\S{6})", text)
+    assert instants
+    assert set(instants) == {"−05:00"}
+
+
+def test_a_zone_that_there_is_not_is_refused_beside_its_field(place: Place) -> None:
+    """And one in a cookie is passed over."""
+    browser = place.browser()
+    browser.client.set_cookie("scheduler-zone", "Mars/Olympus")
+    assert browser.get("/timers").status_code == 200
+    answer = browser.post("/settings", zone="Mars/Olympus", language="en", theme="dark")
+    assert answer.status_code == 422
+    assert "Mars/Olympus" in answer.text
+    assert browser.post("/settings", zone="Europe/Berlin", language="zh", theme="dark").status_code == 303
+    text = browser.get("/settings").text
+    assert 'data-theme="dark"' in text
+    assert 'value="Europe/Berlin"' in text
+
+
+def test_a_page_of_timers_goes_on_where_it_ended(place: Place) -> None:
+    """Every timer is on one of the pages, once."""
+    place.timers.add([Timer(name=f"t{n:03}", function="f", trigger=Every(7)) for n in range(120)], now=place.now)
+    browser, address, seen = place.browser(), "/timers", []
+    while address:
+        text = browser.get(address).text
+        seen += re.findall(r'class="name" href="[^"]+">(t\d+)<', text)
+        onward = re.search(r'href="\./([^"]+)">Next page', text)
+        address = f"/{unescape(onward[1])}" if onward else ""
+    assert seen == [f"t{n:03}" for n in range(120)]
+
+
+# What can be done
+
+
+def test_a_timer_is_run_enabled_disabled_and_removed(place: Place) -> None:
+    """Each by a form; the record says who and by what way."""
+    place.fill()
+    browser = place.browser()
+    assert browser.post(f"{REPORT}/disable", why="the mail server is slow").status_code == 303
+    assert not place.timers.get("report").timer.enabled
+    assert browser.post(f"{REPORT}/enable").status_code == 303
+    assert place.timers.get("report").timer.enabled
+    answer = browser.post(f"{REPORT}/run")
+    assert answer.headers["Location"].startswith("../../../runs/2")
+    assert RunHistory(place.store).run(2) is not None
+    assert browser.post(f"{REPORT}/remove", typed="repor").status_code == 422
+    assert browser.post(f"{REPORT}/remove", typed="report").status_code == 303
+    assert [entry.timer.name for entry in place.timers.list()] == [HOSTILE]
+    done = [(record.action, record.way, record.why) for record in ChangeHistory(place.store).page().items][:3]
+    assert done == [
+        ("removed", Way.CONSOLE, ""),
+        ("enabled", Way.CONSOLE, ""),
+        ("disabled", Way.CONSOLE, "the mail server is slow"),
+    ]
+
+
+def test_a_waiting_run_is_ended(place: Place) -> None:
+    """At once; asking twice changes nothing."""
+    place.fill()
+    browser = place.browser()
+    assert browser.post("/runs/1/cancel").status_code == 303
+    assert browser.post("/runs/1/cancel").status_code == 303
+    run = RunHistory(place.store).run(1)
+    assert run is not None
+    assert run.outcome == "cancelled"
+
+
+def test_several_timers_are_changed_after_a_page_that_lists_them(place: Place) -> None:
+    """Those that are checked, or all that match, whatever page is shown."""
+    place.timers.add([Timer(name=f"t{n:03}", function="f", trigger=Every(7)) for n in range(80)], now=place.now)
+    browser = place.browser()
+    asked = browser.post("/timers", action="enable", timer=["production:t001", "production:t002"])
+    assert asked.status_code == 200
+    assert "t001" in asked.text
+    assert not any(entry.timer.enabled for entry in place.timers.list())
+    named = ["production:t001", "production:t002", "production:gone"]
+    assert browser.post("/timers", action="enable", timer=named, confirmed="yes").status_code == 303
+    assert [entry.timer.name for entry in place.timers.list() if entry.timer.enabled] == ["t001", "t002"]
+    asked = browser.post("/timers", action="remove", all="yes", text="t07")
+    assert len(re.findall(r'name="timer" value="production:t07\d"', asked.text)) == 10
+
+
+@pytest.mark.parametrize("form", [{}, {"action": "explode"}, {"action": "remove", "timer": "x", "confirmed": "yes"}])
+def test_a_change_that_there_is_not_is_refused(place: Place, form: dict[str, str]) -> None:
+    """And changes nothing."""
+    place.fill()
+    assert place.browser().post("/timers", **form).status_code == 400
+    assert len(place.timers.list()) == 2
+
+
+# What a viewer does not see
+
+
+def _seen(browser: Browser) -> str:
+    pages = ["/timers", REPORT, "/runs", "/runs/1", "/logs", "/changes", "/settings"]
+    return "".join(browser.get(page).text for page in pages)
+
+
+def test_what_the_setting_hides_is_hidden_from_viewers(make_place: Callable[..., Place]) -> None:
+    """Parameters, results and lines, on every page; not from operators."""
+    place = make_place(console_hide="params,lines,results")
+    secret = "correct horse battery staple"
+    timer = Timer(name="report", function="send", trigger=Every(7), params={"password": secret})
+    place.timers.add([timer], now=place.now)
+    place.browser().post(f"{REPORT}/run")
+    printed(place, secret)
+    place.timers.edit("report", Environment.PRODUCTION, {"params": {"password": f"{secret}!"}}, now=place.now)
+    assert secret not in _seen(place.browser("viewer"))
+    assert secret in _seen(place.browser("operator"))
+
+
+def test_a_viewer_sees_no_buttons(place: Place) -> None:
+    """Only those of preferences and of signing out."""
+    place.fill()
+    viewer = place.browser("viewer")
+    for page in ("/timers", REPORT, "/runs", "/runs/1", "/changes"):
+        forms = re.findall(r'<form[^>]*method="post" action="([^"]+)"', viewer.get(page).text)
+        assert {form.rpartition("/")[2] for form in forms} <= {"logout", "timers"}, page
+
+
+def test_passwords_of_addresses_are_on_no_page(make_place: Callable[..., Place]) -> None:
+    """The settings name the store without them."""
+    place = make_place(store="postgresql://anna:hunter2@db.example/timers")
+    text = place.browser().get("/settings").text
+    assert "db.example" in text
+    assert "hunter2" not in text
+
+
+def test_a_year_of_fires_is_a_chart_with_its_sum(place: Place) -> None:
+    """As many as the trigger has."""
+    timer = Timer(name="report", function="f", trigger=Cron("0 0 12 ? * MON", "UTC"), enabled=True)
+    place.timers.add([timer], now=place.now)
+    assert "52 fires on 52 days" in place.browser().get(REPORT, year="2026").text

@@ -1,0 +1,71 @@
+"""The texts of the console in both languages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from scheduler.console import app
+from scheduler.console.words import LANGUAGES, text
+from scheduler.core.attributes import ATTRIBUTES
+from scheduler.core.run import Kind, Outcome
+from scheduler.store.changes import Action, Subject, Way
+from scheduler.store.timer_pages import TimerState
+
+FOLDER = Path(app.__file__).parent
+ENGLISH, CHINESE = LANGUAGES["en"], LANGUAGES["zh"]
+
+
+def test_both_languages_have_the_same_keys() -> None:
+    """In the same order, so that they can be read side by side."""
+    assert list(ENGLISH) == list(CHINESE)
+
+
+def test_both_languages_have_the_same_values() -> None:
+    """A text with a place for a value has it in both; only "1 timer" may do without its number."""
+    places = re.compile(r"\{(\w+)\}")
+    for key, words in ENGLISH.items():
+        if not key.endswith(".help"):
+            wanted, found = set(places.findall(words)), set(places.findall(CHINESE[key]))
+            assert wanted - {"n"} == found - {"n"}, key
+            assert key.endswith(".one") or wanted == found, key
+
+
+def test_no_chinese_text_is_english() -> None:
+    """But for names of things that have no other."""
+    latin = {key for key, words in CHINESE.items() if not re.search(r"[\u3000-\u9fff]", words)}
+    assert latin <= {"brand", "way.api", "environment.x", "run.request_id"}
+
+
+def test_every_key_of_a_template_has_words() -> None:
+    """A missing one would be a page that does not open."""
+    used = set()
+    for path in [*FOLDER.glob("templates/*.html"), *FOLDER.rglob("*.py")]:
+        used |= set(re.findall(r"""\bt\(\s*["']([\w.]+)["']""", path.read_text(encoding="utf-8")))
+    # One that ends with a dot is the beginning of several.
+    missing = {
+        key for key in used if not any(word == key or (key[-1] == "." and word.startswith(key)) for word in ENGLISH)
+    }
+    assert missing == set()
+    assert len(used) > 100
+
+
+def test_what_the_core_knows_has_words() -> None:
+    """States, outcomes, kinds, ways and attributes that are added have to be named in both languages."""
+    keys = [
+        *(f"outcome.{outcome}" for outcome in [*Outcome, "running", "waiting", "open"]),
+        *(f"kind.{kind}" for kind in Kind),
+        *(f"timers.{state}" for state in TimerState),
+        *(f"way.{way}" for way in Way),
+        *(f"did.{action}" for action in Action),
+        *(f"subject.{subject}" for subject in Subject if subject is not Subject.TIMER),
+        *(f"attribute.{attribute.name}" for attribute in ATTRIBUTES if attribute.name != "enabled"),
+        *(f"choice.{choice}" for attribute in ATTRIBUTES for choice in attribute.choices),
+    ]
+    assert [key for key in keys if key not in ENGLISH] == []
+
+
+def test_one_thing_is_counted_as_one() -> None:
+    """English has a form of its own for it."""
+    assert text("en", "timers.overdue", n=1) == "1 timer is overdue"
+    assert text("en", "timers.overdue", n=2) == "2 timers are overdue"
