@@ -57,6 +57,23 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: What other programs call a command, and what to do here.
+_ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("start", "serve", "server", "beat", "daemon", "dev"), "did you mean 'up'?"),
+        **dict.fromkeys(("stop", "restart", "reload"), "Ctrl-C or SIGTERM ends `scheduler up`; --reload loads changes"),
+        **dict.fromkeys(("status", "ps", "health", "check"), "did you mean 'doctor', 'runs' or 'timers list'?"),
+        **dict.fromkeys(
+            ("deploy", "publish", "login", "switch", "init", "env", "upload"),
+            "`scheduler up` serves the folder that it is started in; nothing is uploaded, and nobody logs in",
+        ),
+        "metrics": "`scheduler up --metrics-port PORT` serves them",
+        "version": "did you mean '--version'?",
+        "help": "did you mean '--help'?",
+    }
+)
+
+
 class RefusalError(click.ClickException):
     """The command could not be carried out: one message, exit status 2."""
 
@@ -67,7 +84,7 @@ class Program(click.Group):
     """The group of all commands; an error of the service or of an expression ends it with one message."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
+        return [*COMMANDS]  # the module list.py is called `list` here
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
@@ -87,35 +104,54 @@ class Program(click.Group):
         timers = self.get_command(ctx, "timers")
         if isinstance(timers, click.Group) and name in timers.commands:
             return f"did you mean 'timers {name}'?"
-        return did_you_mean(name, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
+        return _ELSEWHERE.get(name) or did_you_mean(name, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([*COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            if not _is_extra_timer_name(error):
+            if not (hint := _hint_on_extra_words(error)):
                 raise
-            raise click.UsageError(f"{error.message}; use --timer NAME to name a timer", error.ctx) from error
+            raise click.UsageError(f"{error.message}; {hint}", error.ctx) from error
         except SchedulerError as error:
-            raise RefusalError(explained(error)) from error
+            raise RefusalError(_explained(error)) from error
         except ValueError as error:
             if not _is_cron_error(error):
                 raise
-            raise RefusalError(explained(error)) from error
+            raise RefusalError(_explained(error)) from error
         except PermissionError as error:
             if error.filename is None:
                 raise
             raise RefusalError(f"{error.filename}: closed to the user of this program ({error.strerror})") from error
 
 
-def _is_extra_timer_name(error: click.UsageError) -> bool:
-    """Whether `runs`, `logs` or `simulate` got an argument, which is usually the name of a timer."""
-    options = {option for param in error.ctx.command.params for option in param.opts} if error.ctx else set()
-    return "--timer" in options and error.message.startswith("Got unexpected extra argument")
+def _explained(error: Exception) -> str:
+    """The message of an error; an expression without quotes is one field, and its others are further arguments."""
+    expression = str(getattr(error, "expression", None) or getattr(error.__cause__, "expression", None) or "")
+    is_one_field = len(expression) <= _LONGEST_FIELD and len(expression.split()) == 1 and expression[0] in _FIRST
+    hint = "\nput the expression in quotes, as one argument" if is_one_field else ""
+    return f"{explained(error)}{hint}"
+
+
+_LONGEST_FIELD = 20
+#: With what the first field of an expression begins.
+_FIRST = "0123456789*/"
+
+
+def _hint_on_extra_words(error: click.UsageError) -> str:
+    """What a word too many usually is: the name of a timer, or a field of an expression without quotes."""
+    params = error.ctx.command.params if error.ctx else []
+    options = {option for param in params for option in param.opts}
+    is_extra = error.message.startswith("Got unexpected extra argument")
+    if is_extra and "--timer" in options:
+        return "use --timer NAME to name a timer"
+    if (is_extra and "expression" in options) or ("--cron" in options and "is not a parameter" in error.message):
+        return "put an expression in quotes, as one argument"
+    return ""
 
 
 def _is_cron_error(error: ValueError) -> bool:

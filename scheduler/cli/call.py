@@ -28,7 +28,7 @@ from ..functions.context import Call
 from ..functions.loading import Target
 from ..functions.tracebacks import from_users_frame
 from ..project.function_check import unknown_function
-from ..project.project import current_project, printing_to_stderr
+from ..project.project import Project, current_project, printing_to_stderr
 from ..project.slow_loading import told_while_loading
 from .arguments import PARAMETERS_HELP, parse_params
 from .options import json_option, target_option
@@ -56,6 +56,7 @@ def command(
     target_name = project.required_target_name(target)
     with printing_to_stderr(), told_while_loading(target_name):
         loaded = project.load(target_name)
+    _warn_of_declarations(project, loaded)
     if name not in loaded.registry:
         raise unknown_function(name, target_name, loaded.registry.names())
     if not as_json:
@@ -64,6 +65,16 @@ def command(
     with printing_to_stderr():
         result = _result(loaded, name, arguments, limit_s)
     _print_result(result, as_json=True)
+
+
+def _warn_of_declarations(project: Project, loaded: Target) -> None:
+    """Say on stderr which declarations `scheduler up` would leave out: whoever tries a function has just written it."""
+    if not loaded.registry.timers:
+        return
+    from ..store.declarations import read_declarations
+
+    for fault in read_declarations(loaded.registry, project.environment, project.settings.default_zone).faults:
+        click.echo(f"Warning: {fault}", err=True)
 
 
 def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float) -> Any:

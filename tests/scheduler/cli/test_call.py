@@ -188,3 +188,15 @@ def test_an_old_wsgi_py_that_reads_its_keys_from_the_environment_loads(command_l
         "application = engine\n",
     )
     assert command_line.json("call", "hello") == "hello, world"
+
+
+def test_a_declaration_that_is_wrong_is_told_by_the_first_call(command_line: CommandLine) -> None:
+    """The function is called all the same; one that is right is not mentioned."""
+    wrong = '@engine.timer("0 8 * * *")\n@engine.define\ndef daily(): return 1\n'
+    right = "@engine.timer(every=60)\n@engine.define\ndef often(): return 1\n"
+    command_line.write("cloud.py", f"{CLOUD}\n{wrong}\n{right}")
+    called = command_line.run("call", "daily")
+    assert (called.exit_code, called.stdout) == (0, "1\n")
+    assert "Warning: @engine.timer of 'daily'" in called.stderr
+    assert "did you mean '0 0 8 * * ?'?" in called.stderr
+    assert "often" not in called.stderr

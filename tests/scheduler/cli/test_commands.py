@@ -112,12 +112,33 @@ def test_an_unknown_command_is_refused_with_a_similar_one(command_line: CommandL
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("run", "timers run"), ("enable", "timers enable"), ("log", "logs"), ("status", "the commands are up, ")],
+    [
+        ("run", "timers run"),
+        ("enable", "timers enable"),
+        ("log", "logs"),
+        ("status", "timers list"),
+        ("deploy", "serves the folder"),
+        ("serve", "'up'"),
+        ("wizard", "the commands are up, "),
+    ],
 )
 def test_a_command_of_another_name_is_hinted_at(name: str, hint: str, command_line: CommandLine) -> None:
     """One of `timers` with that very name comes first."""
     assert f"no such command '{name}'; " in (message := command_line.refusal(name, "x"))
     assert hint in message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("next", "0", "0", "8", "*", "*", "?"),
+        ("timers", "add", "t", "--function", "f", "--cron", "0", "0", "8", "cloud.py", "?"),
+        ("timers", "add", "t", "--function", "f", "--cron", "0", "a=1"),
+    ],
+)
+def test_an_expression_without_quotes_gets_a_hint(words: tuple[str, ...], command_line: CommandLine) -> None:
+    """The shell makes several arguments of it, and names of files of its stars."""
+    assert "put an expression in quotes, as one argument" in command_line.refusal(*words).replace("put the", "put an")
 
 
 @pytest.mark.parametrize(("option", "value"), [("--every", "5m"), ("--every", "0.5"), ("--limit", "1m")])
