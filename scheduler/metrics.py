@@ -284,6 +284,7 @@ def _metrics_of_statistics(statistics: Statistics, now: datetime) -> Iterator[Me
     yield GaugeMetricFamily(
         "scheduler_timers_finished", "Enabled timers that will not fire again.", statistics.finished
     )
+    yield GaugeMetricFamily("scheduler_timers_paused", "Enabled timers that a pause holds.", statistics.held)
     yield GaugeMetricFamily(
         "scheduler_daemons", "Live daemons, by their locks or leases.", len(statistics.live_daemons(now))
     )

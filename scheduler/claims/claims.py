@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Text, bindparam, cast, exists, func, insert, select
+from sqlalchemy import Connection, Select, Text, bindparam, cast, exists, func, insert, select, text
 
 from ..core import breaker
 from ..core.breaker import Breaker
@@ -27,13 +27,20 @@ from ..core.timer import Environment
 from ..core.timestamps import instant_or_none, stamp
 from ..store.database import Store
 from ..store.rows import BREAKER, breaker_of, line_columns
-from ..store.schema import lines, runs, timers
+from ..store.schema import NOT_HELD, lines, runs, timers
 from ..store.statements import Among
 from .abandoned_runs import end_run, lose_probes
 from .batch import Batch, StateChange
 from .cancellations import end_cancelled, requested_cancellations
 from .leases import Lease
-from .open_runs import COUNTS_AS_OVERLAP, WAITS_FOR_RETRY, WAITS_FOR_TURN, count_overlaps, timers_with_open_runs
+from .open_runs import (
+    COUNTS_AS_OVERLAP,
+    IS_HELD,
+    WAITS_FOR_RETRY,
+    WAITS_FOR_TURN,
+    count_overlaps,
+    timers_with_open_runs,
+)
 from .releases import give_back, undo_claims
 from .results import enter_retries_and_move_breakers, write_results
 from .timer_cache import CachedTimer, TimerCache
@@ -322,7 +329,7 @@ _IS_PLAIN = (
 # The rows of a claim: timer id, revision, next_fire_at, is plain.
 _DUE = (
     select(timers.c.id, timers.c.revision, timers.c.next_fire_at, _IS_PLAIN)
-    .where(timers.c.next_fire_at <= bindparam("now"), timers.c.environment != bindparam("without"))
+    .where(timers.c.next_fire_at <= bindparam("now"), timers.c.environment != bindparam("without"), text(NOT_HELD))
     .order_by(timers.c.next_fire_at)
     .limit(bindparam("limit"))
 )
@@ -331,7 +338,7 @@ _DUE = (
 _TAKE_DUE = _DUE.with_for_update(skip_locked=True, key_share=True)
 _TAKE_WITHOUT_OPEN = _TAKE_DUE.where(~exists().where(runs.c.timer_id == timers.c.id, COUNTS_AS_OVERLAP))
 _TAKE_PLAIN = _TAKE_DUE.where(_IS_PLAIN)
-_DUE_IDS = select(timers.c.id).where(timers.c.next_fire_at <= bindparam("now")).limit(bindparam("most"))
+_DUE_IDS = select(timers.c.id).where(timers.c.next_fire_at <= bindparam("now"), text(NOT_HELD)).limit(bindparam("most"))
 
 
 def _count(query: Select[Any]) -> Select[Any]:
@@ -353,5 +360,5 @@ _JUDGED = Among(
 _UPCOMING = select(
     func.min(timers.c.next_fire_at),
     exists().where(WAITS_FOR_TURN),
-    select(func.min(runs.c.due_at)).where(WAITS_FOR_RETRY).scalar_subquery(),
-).where(timers.c.next_fire_at.is_not(None))
+    select(func.min(runs.c.due_at)).where(WAITS_FOR_RETRY, ~IS_HELD).scalar_subquery(),
+).where(timers.c.next_fire_at.is_not(None), text(NOT_HELD))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, exists, func, or_, select
 
 from ..core.run import Kind
 from ..store.schema import runs, timers
@@ -25,6 +25,9 @@ IS_BACKFILLED = runs.c.kind == Kind.BACKFILL
 WAITS = runs.c.outcome.is_(None) & runs.c.owner.is_(None)
 WAITS_FOR_TURN = WAITS & runs.c.due_at.is_(None)
 WAITS_FOR_RETRY = WAITS & runs.c.due_at.is_not(None)
+_HELD = timers.alias()
+#: A run whose timer is paused.
+IS_HELD = exists().where(_HELD.c.id == runs.c.timer_id, _HELD.c.held)
 #: A row that the overlap policy of its timer counts.
 COUNTS_AS_OVERLAP = runs.c.outcome.is_(None) & or_(runs.c.owner.is_not(None), ~IS_BACKFILLED & runs.c.due_at.is_(None))
 

@@ -1,6 +1,6 @@
 """Waiting runs: rows that wait to begin; selects those that begin now, in their order.
 
-    manual            at once
+    manual            at once, even while its timer is paused
     further attempt   when it is due, unless a run of its timer is in progress; never once the next fire time has come
     queued            when no run of its timer is in progress; one for each timer, the oldest first
     backfilled        like a queued one, but only when no other run of its timer is open
@@ -29,7 +29,7 @@ from ..store.schema import runs, timers
 from ..store.statements import Bulk
 from .abandoned_runs import end_run, lose_probes
 from .cancellations import end_cancelled
-from .open_runs import IS_BACKFILLED, WAITS, WAITS_FOR_RETRY, WAITS_FOR_TURN
+from .open_runs import IS_BACKFILLED, IS_HELD, WAITS, WAITS_FOR_RETRY, WAITS_FOR_TURN
 
 _WAITING: Select[Any] = (
     select(
@@ -38,7 +38,7 @@ _WAITING: Select[Any] = (
         timers.c.function.label("timer_function"),
     )
     .outerjoin(timers, timers.c.id == runs.c.timer_id)
-    .where(WAITS)
+    .where(WAITS, or_(runs.c.kind == Kind.MANUAL, ~IS_HELD))
     .order_by(runs.c.id)
 )
 _HAS_NO_TIMER = runs.c.timer_id.is_(None)

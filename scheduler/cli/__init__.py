@@ -8,6 +8,7 @@ A command's module is imported when the command is called, so that `scheduler --
     list.py, show.py              `timers list`; `timers show`
     rename.py, backfill.py        `timers rename` and `timers copy`; `timers backfill`
     transfer.py, apply.py         `timers import` and `timers export`; `timers apply`
+    pause.py, resume.py           pausing many timers at once
     runs.py, logs.py              the history, and what functions printed
     cancel.py, run.py             `runs cancel`; `timers run` and `runs again`
     changes.py                    who changed what; `timers history`
@@ -44,6 +45,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "up": "Serve the functions over HTTP and fire their timers.",
         "worker": "Run functions for the daemons of a store, as part of a Celery fleet.",
         "timers": "Add, list, show, enable, disable, edit, run, backfill, remove, import, apply and export timers.",
+        "pause": "Pause all timers, or those of an environment or with a tag.",
+        "resume": "End a pause.",
         "runs": "Show past runs: outcome, lateness and duration; cancel one, run one again.",
         "logs": "Show what functions printed.",
         "changes": "Show who changed timers: when, by what way, what, and why.",

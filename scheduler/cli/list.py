@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
 from ..core.run import Run
 from ..core.timer import Environment
+from ..core.zones import zone
 from ..formats import display
 from ..formats.json import print_json, run_json, timer_json
+from ..formats.pause_text import pause_text
 from ..project.project import current_project
 from ..store.pages import MAX_LOOKED_AT
+from ..store.pause_table import PauseTable
+from ..store.pauses import Pause
 from ..store.runs import LatestRuns
 from ..store.timers import StoredTimer, TimerTable
 from . import runs
@@ -31,7 +36,7 @@ def list_timers(environment: str | None, tag: str | None, store: str | None, as_
     project = current_project(store=store, environment=environment)
     with store_with_hints(project) as opened:
         entries = TimerTable(opened).list(Environment(environment) if environment else None, tag=tag)
-        latest = LatestRuns(opened)
+        latest, pauses = LatestRuns(opened), PauseTable(opened).list()
     if as_json:
         print_json([_with_latest(entry, latest.of(entry), project.settings.tz) for entry in entries])
     elif not entries and tag is not None:
@@ -41,8 +46,20 @@ def list_timers(environment: str | None, tag: str | None, store: str | None, as_
     else:
         columns = ("NAME", "ENVIRONMENT", "STATE", "BREAKER", "NEXT FIRE", "LAST RUN", "OUTCOME", "FUNCTION", "FIRES")
         display.print_table(columns, (_row(entry, latest.of(entry), project.settings.tz) for entry in entries))
+        for line in _pause_lines(entries, pauses, project.settings.tz):
+            click.echo(line)
         if latest.is_partial:
             click.echo(f"last runs are those among the latest {MAX_LOOKED_AT:,} runs of all timers", err=True)
+
+
+def _pause_lines(entries: Sequence[StoredTimer], pauses: Sequence[Pause], default_tz: str) -> Iterator[str]:
+    """A line for each pause that covers any of these timers, and for each of them that is disabled until some time."""
+    by_id = {entry.id: entry.timer for entry in entries}
+    for pause in pauses:
+        if pause.timer_id is None and any(pause.covers(timer.environment, timer.tags) for timer in by_id.values()):
+            yield pause_text(pause, zone(default_tz))
+        elif (timer := by_id.get(pause.timer_id or 0)) is not None:
+            yield pause_text(pause, display.zone_of(timer, default_tz), what=f"{timer.name} is disabled")
 
 
 def _with_latest(entry: StoredTimer, latest: Run | None, default_tz: str) -> dict[str, Any]:

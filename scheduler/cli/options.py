@@ -90,7 +90,15 @@ def until_option(command: F) -> F:
 
 def why_option(command: F) -> F:
     """--why of a change, which is recorded with the author."""
-    return click.option("--why", default="", metavar="TEXT", help="Why; `scheduler changes` shows it.")(command)
+    why = "Why; `scheduler changes` shows it."
+    return click.option("--why", "--note", "why", default="", metavar="TEXT", help=why)(command)
+
+
+def end_option(command: F) -> F:
+    """--until of something that ends by itself."""
+    return click.option(
+        "--until", metavar="TIME", help="When it ends by itself; without an offset, a time of this project's zone."
+    )(command)
 
 
 def max_timers_option(command: F) -> F:

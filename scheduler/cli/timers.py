@@ -24,11 +24,12 @@ from ..store.statistics import has_live_daemon
 from ..store.timer_apply import Effect, WantedTimer, apply_timers
 from ..store.timers import StoredTimer, TimerTable
 from .apply import apply_list
-from .arguments import parse_params
+from .arguments import parse_instant, parse_params
 from .backfill import backfill_timer
 from .changes import show_history
 from .list import list_timers
 from .options import (
+    end_option,
     environment_option,
     json_option,
     max_timers_option,
@@ -209,15 +210,21 @@ def enable_timer(*, name: str, environment: str | None, why: str, store: str | N
 @command.command("disable")
 @click.argument("name")
 @environment_option
+@end_option
 @why_option
 @store_option
 @json_option
-def disable_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
-    """Disable a timer; a run in progress continues."""
+def disable_timer(
+    *, name: str, environment: str | None, until: str | None, why: str, store: str | None, as_json: bool
+) -> None:
+    """Disable a timer; a run in progress continues. With --until, a daemon enables it again at that time."""
     project = current_project(store=store, environment=environment)
+    end = None if until is None else parse_instant(until, project.settings.tz)
     with store_with_hints(project) as opened:
-        entry = TimerTable(opened).disable(name, project.environment, now=_now(), by=by_user(why))
-        _print_timer(entry, f"disabled {name}", project, as_json)
+        entry = TimerTable(opened).disable(name, project.environment, now=_now(), by=by_user(why), until=end)
+        tz = display.zone_of(entry.timer, project.settings.tz)
+        shown = "" if end is None else f" until {display.instant(end, tz)}"
+        _print_timer(entry, f"disabled {name}{shown}", project, as_json)
 
 
 @command.command("reset", short_help="Close the breaker of a timer.")

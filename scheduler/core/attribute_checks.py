@@ -60,14 +60,14 @@ def check_tags(tags: object) -> tuple[str, ...]:
     """Tags as a sorted tuple without duplicates."""
     if isinstance(tags, str) or not isinstance(tags, Iterable):
         raise TimerError(f"tags must be a list of texts, got {tags!r:.80}", field="tags")
-    given = sorted({_check_tag(tag) for tag in tags})
+    given = sorted({check_tag(tag) for tag in tags})
     if len(given) > MAX_TAGS:
         raise TimerError(f"a timer has at most {MAX_TAGS} tags, got {len(given)}", field="tags")
     # Return the same object if nothing changes.
     return tags if tags == (checked := tuple(given)) and isinstance(tags, tuple) else checked
 
 
-def _check_tag(tag: object) -> str:
+def check_tag(tag: object) -> str:
     if not isinstance(tag, str) or not tag.strip():
         raise TimerError(f"a tag must be text that is not blank, got {tag!r:.80}", field="tags")
     if len(tag) > MAX_TAG_LENGTH:

@@ -23,6 +23,7 @@ from ..core.timer import Environment
 from ..errors import LeaseLostError, StoreError, StoreUnavailableError
 from ..executors import Executor, Report
 from ..store.database import Store
+from ..store.pause_table import PauseTable
 from ..store.retention import KEEP, Retention
 from ..store.timers import TimerTable
 from ..store.wake_socket import WakeSocket
@@ -36,6 +37,7 @@ from .events import Listener, log_breaker, log_unreadable
 from .give_back import give_back, give_back_all
 from .health import Health
 from .next_turn import MAX_SLEEP_S, NextTurn
+from .pauses import Pauses
 from .recorder import Recorder
 from .result_buffer import ResultBuffer
 from .sleeper import Sleeper
@@ -82,6 +84,7 @@ class Daemon:
         retention = Retention(store, keep, keep_runs)
         self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock, ZoneChanges(store))
         self._clock_setback = ClockSetback(self._clock, self._claim_ahead, TimerTable(store))
+        self._pauses = Pauses(PauseTable(store), self._claim_ahead, self._clock)
         self._cancellations = Cancellations(self._claims, self._claim_ahead, self._dispatch, self._clock)
         self._wake_socket = WakeSocket()
         self._sleeper = Sleeper(store, self._clock)
@@ -234,6 +237,7 @@ class Daemon:
         self._collect()
         # LEASE
         self._upkeep.keep_lease(self._agenda, now, self._wake_socket.port)
+        self._pauses.look(self._agenda, now)
         if cancelled := self._cancellations.look(self._agenda, now).ended:
             self._results.add(Report(ended=cancelled), self._clock.monotonic())
         self._agenda.is_left_to_others = False

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from ..formats import display
+from ..formats.pause_text import pause_text
 from ..store.database import Store
 from ..store.statistics import DaemonLease, Statistics, count_claimed, held_up_runs, read_statistics
 from .findings import Finding
@@ -31,6 +32,7 @@ def check_store(store: Store, file: Path | None, tz: tzinfo, *, max_workers: int
     statistics = read_statistics(store, now)
     yield _check_daemons(store, statistics, now, tz)
     yield _check_timers(statistics, now, tz)
+    yield from _check_pauses(statistics, tz)
     places = max_workers * len(statistics.live_daemons(now)) if max_workers else None
     yield _check_runs(store, now, places)
     yield _check_breakers(statistics)
@@ -167,6 +169,8 @@ def _check_timers(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
     what = f"{display.number(total, 'timer')}, {_enabled(statistics)} enabled"
     if statistics.finished:
         what += f", {statistics.finished} of them finished"
+    if statistics.held:
+        what += f", {statistics.held} paused"
     if statistics.due_since is None:
         return Finding.ok("timers", what)
     if not statistics.overdue:
@@ -186,6 +190,13 @@ _UNBEGUN = timedelta(minutes=2)
 
 #: A run whose claim is older than this should have begun.
 _WAITS = timedelta(seconds=5)
+
+
+def _check_pauses(statistics: Statistics, tz: tzinfo) -> Iterator[Finding]:
+    """A warning for each pause of many timers: while it lasts, they do not fire."""
+    for pause in statistics.pauses:
+        if pause.timer_id is None:
+            yield Finding.warning("pauses", f"{pause_text(pause, tz)}; scheduler resume ends it")
 
 
 def _check_runs(store: Store, now: datetime, places: int | None) -> Finding:

@@ -23,11 +23,13 @@ from ..functions.loading import registry_of
 from ..functions.registry import Registry
 from ..store.change_history import ChangeHistory
 from ..store.database import Store
+from ..store.pause_table import PauseTable
+from ..store.pauses import Pause
 from ..store.retention import KEEP
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
 from ..workers.executor import ProcessExecutor
-from .timers import ManagedTimers
+from .timers import ManagedTimers, author_of
 
 if TYPE_CHECKING:
     from ..metrics import Metrics
@@ -82,6 +84,7 @@ class Scheduler(ManagedTimers):
         self.history = RunHistory(self.store)
         self.changes = ChangeHistory(self.store)
         self._timetable = TimerTable(self.store)
+        self._pauses = PauseTable(self.store)
         self._quota = quota
         self._keep, self._keep_runs = keep, keep_runs
         self._listener = listener
@@ -137,6 +140,41 @@ class Scheduler(ManagedTimers):
     def _listeners(self) -> Listener | None:
         given = [listener for listener in (self._listener, self._metrics) if listener is not None]
         return combined(*given) if given else None
+
+    def pause(
+        self,
+        environment: Environment | None = None,
+        tag: str | None = None,
+        *,
+        until: datetime | None = None,
+        why: str = "",
+        by: str | None = None,
+    ) -> Pause:
+        """Let no daemon of the store claim a timer of an environment, with a tag, or any; until then, or `resume`.
+
+        Runs that go on are not touched, and a run that is requested by hand begins. What is missed meanwhile goes by
+        the misfire policies afterwards.
+        """
+        return self._pauses.pause(environment, tag, now=self._clock.now(), until=until, by=author_of(by, why))
+
+    def resume(
+        self,
+        environment: Environment | None = None,
+        tag: str | None = None,
+        *,
+        skip: bool = False,
+        why: str = "",
+        by: str | None = None,
+    ) -> Sequence[Pause]:
+        """End a pause of the same environment and tag, or all of them; returns those that have ended.
+
+        With `skip`, what was missed is recorded as misfired. TimerError where nothing is paused.
+        """
+        return self._pauses.resume(environment, tag, now=self._clock.now(), skip=skip, by=author_of(by, why))
+
+    def pauses(self) -> list[Pause]:
+        """The pauses in force, and those of single timers, which are disabled until they end."""
+        return self._pauses.list()
 
     def run(
         self,

@@ -44,7 +44,7 @@ class ManagedTimers:
         ArgumentError for parameters that its function does not accept.
         """
         self._check(timers)
-        return self._timetable.add(timers, now=self._clock.now(), quota=self._quota, by=_author(by, why))
+        return self._timetable.add(timers, now=self._clock.now(), quota=self._quota, by=author_of(by, why))
 
     def synchronise(self, environment: Environment = Environment.PRODUCTION) -> list[Change]:
         """Bring the declared timers (`@engine.timer`) to the store; returns the changes.
@@ -90,7 +90,7 @@ class ManagedTimers:
         """
         wanted = list(timers)
         self._check(wanted)
-        now, author = self._clock.now(), _author(by, why)
+        now, author = self._clock.now(), author_of(by, why)
         return apply_timers(self.store, wanted, prune=prune, now=now, quota=self._quota, by=author, dry_run=dry_run)
 
     def edit(
@@ -112,7 +112,7 @@ class ManagedTimers:
             named = {key: changes[key] for key in ("function", "params") if key in changes}
             self._check([replace(kept, **named)])
         now = self._clock.now()
-        return self._timetable.edit(name, environment, changes, now=now, by=_author(by, why), expected=expected)
+        return self._timetable.edit(name, environment, changes, now=now, by=author_of(by, why), expected=expected)
 
     def rename(
         self,
@@ -126,7 +126,7 @@ class ManagedTimers:
     ) -> StoredTimer:
         """Give a timer another name; its history, its breaker and what is due stay."""
         now = self._clock.now()
-        return self._timetable.rename(name, new_name, environment, now=now, by=_author(by, why), expected=expected)
+        return self._timetable.rename(name, new_name, environment, now=now, by=author_of(by, why), expected=expected)
 
     def copy(
         self,
@@ -155,7 +155,7 @@ class ManagedTimers:
     ) -> StoredTimer:
         """Have a timer fire from now on."""
         now = self._clock.now()
-        return self._timetable.enable(name, environment, now=now, by=_author(by, why), expected=expected)
+        return self._timetable.enable(name, environment, now=now, by=author_of(by, why), expected=expected)
 
     def disable(
         self,
@@ -165,10 +165,11 @@ class ManagedTimers:
         why: str = "",
         by: str | None = None,
         expected: int | None = None,
+        until: datetime | None = None,
     ) -> StoredTimer:
-        """Stop a timer from firing."""
-        now = self._clock.now()
-        return self._timetable.disable(name, environment, now=now, by=_author(by, why), expected=expected)
+        """Stop a timer from firing; with `until`, it is enabled again at that time."""
+        now, author = self._clock.now(), author_of(by, why)
+        return self._timetable.disable(name, environment, now=now, by=author, expected=expected, until=until)
 
     def remove(
         self,
@@ -181,7 +182,7 @@ class ManagedTimers:
     ) -> None:
         """Delete a timer; its runs are kept."""
         now = self._clock.now()
-        self._timetable.remove(name, environment, now=now, by=_author(by, why), expected=expected)
+        self._timetable.remove(name, environment, now=now, by=author_of(by, why), expected=expected)
 
     def _check(self, timers: Iterable[Timer]) -> None:
         """Refuse timers whose functions, where they are known, are missing or do not accept the parameters."""
@@ -190,5 +191,5 @@ class ManagedTimers:
                 bind(self._registry.get(timer.function), timer.params)
 
 
-def _author(name: str | None, why: str) -> Author:
+def author_of(name: str | None, why: str) -> Author:
     return Author.of_process(Way.LIBRARY, why) if name is None else Author(name, Way.LIBRARY, why)

@@ -32,6 +32,7 @@ from .changes import MAX_AUTHOR_LENGTH, Author, Way, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
 from .declarations import DeclarationFault, Declared, DeclaredTimer
+from .pauses import hold_changed
 from .quota import check_quota
 from .rows import timer_columns, timer_of
 from .schema import timers
@@ -175,6 +176,7 @@ def _synchronise(
                 changes += _apply(connection, row, entry, environment, now)
             except TimerError as error:
                 refuse(entry, error)
+    hold_changed(connection)
     return [*new_timers, *changes]
 
 

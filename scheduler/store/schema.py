@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -58,14 +59,15 @@ timers = Table(
     Column("declaration", Text),
     # Not null while the declaration is gone: whether the timer was enabled before.
     Column("suspended", Boolean),
+    # While a pause covers it: no daemon claims it; see pauses.py.
+    Column("held", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("environment", "name"),
 )
-Index(
-    "timers_due",
-    timers.c.next_fire_at,
-    sqlite_where=text("next_fire_at IS NOT NULL"),
-    postgresql_where=text("next_fire_at IS NOT NULL"),
-)
+#: Of a timer that daemons may claim.
+NOT_HELD = "NOT timers.held"
+_DUE = "next_fire_at IS NOT NULL AND NOT held"
+# With both columns: SQLite looks at the condition even where the index implies it, and would read each row for that.
+Index("timers_due", timers.c.next_fire_at, timers.c.held, sqlite_where=text(_DUE), postgresql_where=text(_DUE))
 
 # Timers whose breaker changes when a run succeeds: usually few.
 TROUBLED = "consecutive_failures > 0 OR breaker_state <> 'closed'"
@@ -85,6 +87,21 @@ daemons = Table(
     Column("lease_until", BigInteger, nullable=False),
     # The environments whose functions run in a fleet; their runs go on when the daemon dies, and others adopt them.
     Column("fleet", Text, nullable=False, server_default=""),
+)
+
+# Pauses: of everything, of an environment, of a tag; or of one timer, which is disabled until then.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("environment", Text),
+    Column("tag", Text),
+    Column("timer_id", BigInteger),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger),
+    # Who has paused it, and why.
+    Column("by", Text, nullable=False),
+    Column("note", Text, nullable=False),
 )
 
 runs = Table(

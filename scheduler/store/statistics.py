@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from ..core.breaker import BreakerState
 from ..core.misfire import GRACE
 from ..core.timestamps import instant, instant_or_none, stamp
 from .daemon_locks import holders_of_locks
 from .database import Store
-from .schema import daemons, runs, timers
+from .pauses import Pause, read_pauses
+from .schema import NOT_HELD, daemons, runs, timers
 
 #: The most timers with an open breaker that are listed; all are counted.
 MAX_LISTED = 100
@@ -56,7 +57,7 @@ class Statistics:
     `timers` counts by environment and whether they are enabled, `breakers` by state; `troubled` lists timers whose
     breaker is not closed, up to MAX_LISTED. `overdue` counts timers whose fire time passed more than the misfire grace
     ago and was not claimed; `due_since` is the earliest fire time that is not claimed. `finished` counts enabled timers
-    that will not fire again.
+    that will not fire again, `held` those that are paused; `pauses` are all pauses.
     """
 
     timers: Mapping[tuple[str, bool], int]
@@ -64,6 +65,8 @@ class Statistics:
     troubled: tuple[TroubledTimer, ...]
     overdue: int
     finished: int
+    held: int
+    pauses: tuple[Pause, ...]
     due_since: datetime | None
     daemons: tuple[DaemonLease, ...]
 
@@ -81,14 +84,17 @@ def read_statistics(store: Store, now: datetime, *, grace: timedelta = GRACE) ->
     by_state = select(timers.c.breaker_state, func.count()).where(not_closed).group_by(timers.c.breaker_state)
     listed = select(timers).where(not_closed).order_by(timers.c.environment, timers.c.name).limit(MAX_LISTED)
     ended = select(func.count()).where(timers.c.enabled.is_(True), timers.c.next_fire_at.is_(None))
-    late = select(func.count()).where(timers.c.next_fire_at < stamp(now - grace))
+    late = select(func.count()).where(timers.c.next_fire_at < stamp(now - grace), text(NOT_HELD))
+    paused = select(func.count()).where(timers.c.held, timers.c.next_fire_at.is_not(None))
     with store.reading() as connection:
         kinds = {(environment, bool(enabled)): count for environment, enabled, count in connection.execute(by_kind)}
         states = {BreakerState(state): count for state, count in connection.execute(by_state)}
         rows = connection.execute(listed).all()
         overdue = connection.execute(late).scalar_one()
         finished = connection.execute(ended).scalar_one()
-        earliest = connection.execute(select(func.min(timers.c.next_fire_at))).scalar()
+        held = connection.execute(paused).scalar_one()
+        in_force = tuple(read_pauses(connection))
+        earliest = connection.execute(select(func.min(timers.c.next_fire_at)).where(text(NOT_HELD))).scalar()
         daemons_seen = _daemons(connection)
     states[BreakerState.CLOSED] = sum(kinds.values()) - sum(states.values())
     return Statistics(
@@ -102,6 +108,8 @@ def read_statistics(store: Store, now: datetime, *, grace: timedelta = GRACE) ->
         ),
         overdue=overdue,
         finished=finished,
+        held=held,
+        pauses=in_force,
         due_since=instant_or_none(earliest),
         daemons=daemons_seen,
     )

@@ -17,6 +17,7 @@ from ..errors import DuplicateTimerError
 from .changes import Author, NewChange, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
+from .pauses import delete_pause_of, hold_changed
 from .quota import check_quota
 from .schema import timers
 from .timer_changes import added, edited, removed
@@ -89,6 +90,7 @@ def apply_timers(
         with store.writing_and_notifying() as connection:
             store.acquire_mutex(connection)
             applied = _apply(connection, listed, prune, now, quota)
+            hold_changed(connection)
             record_changes(connection, [each.change for each in applied.differences], by, now=now)
             if dry_run:
                 raise _UndoneError
@@ -157,6 +159,8 @@ def _changed(connection: Connection, kept: StoredTimer, entry: WantedTimer, now:
         return []
     values = {**edited_columns(connection, kept, changes, now), "revision": timers.c.revision + 1}
     connection.execute(update(timers).where(timers.c.id == kept.id).values(values))
+    if changes.get("enabled"):
+        delete_pause_of(connection, kept.id)
     row = connection.execute(select(timers).where(timers.c.id == kept.id)).one()
     written = stored_timer_of(row)
     return [Difference(Effect.CHANGED, written.timer, change) for change in edited(kept, written)]

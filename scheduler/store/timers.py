@@ -5,6 +5,7 @@ Each change is recorded with its author (changes.py): `by`, or the user of this 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from ..errors import DuplicateTimerError, TimerError, UnknownTimerError
 from .changes import Author, record_changes
 from .claimed_fires import claimed_by_name, claimed_until
 from .database import Store
+from .pauses import check_end, delete_pause_of, hold_changed, insert_pause
 from .quota import check_quota
 from .rows import BREAKER, breaker_columns, breaker_of, timer_columns, timer_of
 from .schema import runs, timers
@@ -44,12 +46,14 @@ class StoredTimer:
     has_vanished: bool = False
     #: Differs after each edit, whoever makes it.
     revision: int = 0
+    #: Whether a pause covers it, see pauses.py.
+    is_held: bool = False
 
     @property
     def state(self) -> str:
-        """Whether it fires: `enabled`, `finished` if it will not fire again, or `disabled`, and why."""
+        """Whether it fires: `enabled`, `paused`, `finished` if it will not fire again, or `disabled`, and why."""
         if self.timer.enabled:
-            return "enabled" if self.next_fire is not None else "finished"
+            return "finished" if self.next_fire is None else "paused" if self.is_held else "enabled"
         return "disabled, no longer declared" if self.has_vanished else "disabled"
 
     def next_fires(self, now: datetime) -> Iterator[datetime]:
@@ -108,6 +112,7 @@ class TimerTable:
                 for timer, row in zip(wanted, rows, strict=True)
             ]
             record_changes(connection, [added(entry.timer) for entry in entries], by, now=now)
+            hold_changed(connection)
         return entries
 
     def list(self, environment: Environment | None = None, *, tag: str | None = None) -> list[StoredTimer]:
@@ -150,13 +155,26 @@ class TimerTable:
         now: datetime | None = None,
         by: Author | None = None,
         expected: int | None = None,
+        until: datetime | None = None,
     ) -> StoredTimer:
         """Disable a timer; runs in progress and runs that a daemon has claimed continue.
 
-        Daemons claim a fire time at most a quarter of a second ahead.
+        Daemons claim a fire time at most a quarter of a second ahead. With `until`, it is enabled again at that time,
+        unless it was before; who disabled it is kept until then, and so is why.
         """
-        disabled = {"enabled": False, "next_fire_at": None}
-        return self._change(name, environment, lambda *_: disabled, Edit(now, by, expected))
+        edit = Edit(now, by, expected)
+        check_end(until, edit.at)
+
+        def disabled(connection: Connection, stored: StoredTimer) -> dict[str, Any]:
+            delete_pause_of(connection, stored.id)
+            if until is not None:
+                who = by or Author.of_process()
+                insert_pause(
+                    connection, stored.timer.environment, None, timer_id=stored.id, now=edit.at, until=until, by=who
+                )
+            return {"enabled": False, "next_fire_at": None}
+
+        return self._change(name, environment, disabled, edit)
 
     def edit(
         self,
@@ -267,6 +285,9 @@ class TimerTable:
                 connection.execute(update(timers).where(timers.c.id == stored.id).values(values))
             except IntegrityError:
                 raise DuplicateTimerError(values["name"], values["environment"]) from None
+            if values.get("enabled"):
+                delete_pause_of(connection, stored.id)
+            hold_changed(connection)
             row = connection.execute(select(timers).where(timers.c.id == stored.id)).one()
             changed = stored_timer_of(row)
             record_changes(connection, edited(stored, changed), edit.by, now=edit.at)
@@ -279,6 +300,23 @@ def delete_timer(connection: Connection, timer_id: int) -> None:
     still_open = (runs.c.timer_id == timer_id) & runs.c.outcome.is_(None)
     connection.execute(update(runs).where(still_open).values(timer_id=None))
     connection.execute(delete(timers).where(timers.c.id == timer_id))
+    delete_pause_of(connection, timer_id)
+
+
+def enable_again(connection: Connection, timer_id: int, until: datetime, by: Author | None) -> None:
+    """Enable a timer that was disabled until now; one that would never fire again stays as it is."""
+    row = connection.execute(
+        select(timers).where(timers.c.id == timer_id, timers.c.enabled.is_(False)).with_for_update(key_share=True)
+    ).one_or_none()
+    if row is None:
+        return
+    stored = stored_timer_of(row)
+    with contextlib.suppress(TimerError):
+        values = {**edited_columns(connection, stored, {"enabled": True}, until), "revision": timers.c.revision + 1}
+        connection.execute(update(timers).where(timers.c.id == timer_id).values(values))
+        hold_changed(connection)
+        after = stored_timer_of(connection.execute(select(timers).where(timers.c.id == timer_id)).one())
+        record_changes(connection, edited(stored, after), by, now=until)
 
 
 #: Fire times are counted in one run only while they follow one another: not across an edit or a pause.
@@ -351,7 +389,7 @@ def edited_columns(
     }
 
 
-_SET_LATER = {"id", "counter_run_id", "counter_outcome", "declared_in", "declaration", "suspended"}
+_SET_LATER = {"held", "id", "counter_run_id", "counter_outcome", "declared_in", "declaration", "suspended"}
 #: The columns of a new timer, in the order of the table.
 _NEW = tuple(column.name for column in timers.c if column.name not in _SET_LATER)
 _ADD = Bulk(insert(timers), _NEW)
@@ -401,4 +439,5 @@ def stored_timer_of(row: Row[Any]) -> StoredTimer:
         declared_in=row.declared_in,
         has_vanished=row.suspended is not None,
         revision=row.revision,
+        is_held=bool(row.held),
     )

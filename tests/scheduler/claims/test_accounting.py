@@ -28,6 +28,7 @@ from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.daemon.loop import Daemon
 from scheduler.errors import TimerError
 from scheduler.store.database import Store
+from scheduler.store.pause_table import PauseTable
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import (
@@ -221,6 +222,28 @@ class AnyDay(RuleBasedStateMachine):
             assert [other for other in after if (other.timer, other.fire_time) == (run.timer, run.fire_time)] == []
         begun = Counter(task.run_id for task in self.executor.begun)
         assert not self.must_not_begin & begun.keys()
+
+    @rule(seconds=st.integers(1, 30), skip=st.booleans(), ends_by_itself=st.booleans())
+    def everything_is_paused(self, seconds: int, skip: bool, ends_by_itself: bool) -> None:
+        """No daemon claims anything meanwhile; then everything is accounted for, whether it was skipped or not."""
+        if self.daemon is not None:
+            self.settle()
+        now = self.clock.now()
+        claimed_ahead = {run.id for run in RunHistory(self.store).runs(limit=100_000)}
+        pauses = PauseTable(self.store)
+        pauses.pause(now=now, until=now + timedelta(seconds=seconds) if ends_by_itself else None)
+        for part in (0.001, 0.5):
+            self.clock.advance(seconds * part)
+            if self.daemon is not None:
+                self.daemon.wake()
+                settle(self.daemon)
+        claimed = [run for run in RunHistory(self.store).runs(limit=100_000) if run.id not in claimed_ahead]
+        assert [run for run in claimed if run.kind is Kind.SCHEDULED and run.attempt == 1] == []
+        self.clock.advance(seconds * 0.5)
+        if not ends_by_itself:
+            pauses.resume(now=self.clock.now(), skip=skip)
+        if self.daemon is not None:
+            self.settle()
 
     @precondition(lambda self: self.daemon)
     @rule(name=st.sampled_from(sorted(TRIGGERS)))

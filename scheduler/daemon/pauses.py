@@ -1,0 +1,45 @@
+"""Pauses: the daemon ends those whose time is over, and gives back what it has claimed ahead when one begins."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from ..clock import Clock
+from ..store.pause_table import PauseTable
+from .agenda import Agenda
+from .claim_ahead import ClaimAhead
+
+log = logging.getLogger("scheduler.daemon")
+
+#: How often to look, unless the daemon is woken, which every pause does, or one ends before.
+LOOK_EVERY_S = 30.0
+
+
+class Pauses:
+    """The pauses of the store of one daemon, as it has seen them last."""
+
+    def __init__(self, table: PauseTable, claim_ahead: ClaimAhead, clock: Clock) -> None:
+        self._table = table
+        self._claim_ahead = claim_ahead
+        self._clock = clock
+        self._seen: set[int] = set()
+
+    def look(self, agenda: Agenda, now: datetime) -> None:
+        """Look at the pauses, if it is time to."""
+        monotonic = self._clock.monotonic()
+        if monotonic < agenda.look_at_pauses:
+            return
+        in_force = self._table.list()
+        if any(pause.until is not None and pause.until <= now for pause in in_force):
+            for pause in self._table.end_due(now):
+                log.info("the pause of %s is over, which began at %s", pause.scope, pause.since)
+            in_force = self._table.list()
+            agenda.read_upcoming_at = 0.0
+        if {pause.id for pause in in_force} - self._seen:
+            # Held timers must not fire, and what is claimed ahead may be theirs; that of others is claimed again.
+            self._claim_ahead.release(now)
+            agenda.read_upcoming_at = 0.0
+        self._seen = {pause.id for pause in in_force}
+        ends_in_s = [(pause.until - now).total_seconds() for pause in in_force if pause.until is not None]
+        agenda.look_at_pauses = monotonic + min(LOOK_EVERY_S, *ends_in_s, LOOK_EVERY_S)
