@@ -19,7 +19,7 @@ a year (1970-2099). Exactly one of the two day fields is `?`.
 Days of the week count from Sunday = 1. A list of days of the month may contain all forms: `1,15,L-2,LW`.
 
 **Fire times.** All are whole seconds; `next_fire` is strictly after, `prev_fire` strictly before, `between`,
-`count` and `fires` take what lies after the start up to and including the end.
+`count` and `fires` return the fire times after the start up to and including the end.
 
 >>> daily = CronExpression("0 30 9 * * ?")
 >>> start, end = datetime(2026, 1, 1), datetime(2027, 1, 1)
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 __all__ = ["CronError", "CronExpression", "CronSyntaxError", "PolicyError", "Problem", "UnknownZoneError"]
 
 
-# Modules that pickles of version 0.1.0 name: from their earlier names to where their contents are now.
+# Modules that pickles of version 0.1.0 name: their earlier names → their present ones.
 _MOVED = {
     "contrib.pydantic": "text.pydantic_schema",
     "dialects.errors": "errors",
@@ -81,7 +81,7 @@ sys.modules.update({f"{__name__}.{old}": Lazy(new) for old, new in _MOVED.items(
 
 
 def __getattr__(name: str) -> object:
-    """Import the errors when one is first used (PEP 562), and find out the version."""
+    """Import the errors when one is first used (PEP 562), and look up the version."""
     if name == "__version__":
         from .version import version
 

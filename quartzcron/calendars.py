@@ -1,8 +1,8 @@
-"""Calendars by the names that programs import: Calendar and excluding, for days that are taken out of an expression,
-and WorkingDays, for fires that move to working days.
+"""The public names of calendars: Calendar and excluding, for days that an expression excludes, and WorkingDays, for
+fires that move to working days.
 
-Calendar is defined in search/calendar.py, WorkingDays in search/working_days.py, what remains without the fires of
-other expressions in schedules/.
+Calendar is defined in search/calendar.py, WorkingDays in search/working_days.py; schedules/ excludes the fires of other
+expressions.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def echoed(value: object) -> str:
 
 
 def shortened(message: str) -> str:
-    """A message that fits on one line, whatever it quotes: without control characters and the middle of a long one."""
+    """A message that fits on one line: without control characters, and without the middle of a long one."""
     if len(message) > _MESSAGE:
         message = f"{message[: _MESSAGE // 2]}…{message[-_MESSAGE // 2 :]}"
     return (

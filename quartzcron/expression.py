@@ -1,8 +1,8 @@
 """CronExpression, the immutable value that users hold.
 
-Its fire times come from CompiledExpression, in search/compiled.py. The methods here are about sequences of fire times,
-and about other forms of an expression: descriptions, dialects, JSON, exclusions. What they need is imported when they
-are first called.
+CompiledExpression in search/compiled.py computes the fire times. The methods here are for sequences of fire times, and
+for other forms of an expression: descriptions, dialects, JSON, exclusions. They import the modules that they need when
+first called.
 """
 
 from __future__ import annotations
@@ -185,9 +185,9 @@ class CronExpression(CompiledExpression):
     def excluding(self, *excluded: Calendar | CronExpression | Iterable[date]) -> Self | Union:  # noqa: F811
         """The expression without the days of calendars, without dates, or without the fires of other expressions.
 
-        Days are taken out of the masks that next_fire reads, so it is as fast as before. Other expressions take away
-        the times that they name, not whole days; the result is a Union then, unless they take away every time of a day
-        or none. Raises CronError for another expression with a zone that differs from this one's.
+        The masks that next_fire reads lack the excluded days, so it is as fast as before. Other expressions exclude the
+        times that they name, not whole days; then the result is a Union, unless they exclude every time of a day or
+        none. Raises CronError for another expression with a zone that differs from this one's.
 
         >>> from datetime import date, datetime
         >>> weekdays = CronExpression("0 0 8 ? * MON-FRI").excluding([date(2026, 1, 1)])
@@ -204,7 +204,7 @@ class CronExpression(CompiledExpression):
         return schedules.difference(rest, *others) if others else rest
 
     def on(self, working_days: WorkingDays, roll: str = "skip") -> Self:
-        """The expression by a calendar of working days: what becomes of a fire on a day off, by the terms of finance.
+        """The expression with a calendar of working days: fires on days off move or are skipped, by a roll convention.
 
         `roll` is "skip": it is left out; "following" or "preceding": it moves to the next or the last working day, at
         its time of day; "modified_following" or "modified_preceding": likewise, but the other way where that would be
@@ -266,7 +266,7 @@ class CronExpression(CompiledExpression):
         return made
 
     def to_json(self) -> str | dict[str, Any]:
-        """The value that json.dumps is to write: `json.dumps(data, default=CronExpression.to_json)`.
+        """The value for json.dumps: `json.dumps(data, default=CronExpression.to_json)`.
 
         It is the text, or an object if the expression has a zone, a policy or a calendar of working days. Raises
         CronError for excluded days.
@@ -384,7 +384,7 @@ def _make_known(text: str) -> CronExpression:
 def _make(
     cls: type[CronExpression], text: str, tz: tzinfo | None, dst: str, calendar: Calendar | None = None
 ) -> CronExpression:
-    """Called by pickles, which hold its name; version 0.1.0 has it too, without `calendar`."""
+    """Called by pickles, which contain its name; in version 0.1.0, it has no `calendar`."""
     made = make(cls, text, tz, dst)
     return made if calendar is None else calendars.without_days(made, calendar)
 

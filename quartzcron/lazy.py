@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 class Lazy:
-    """Stands for a module. What is read from it is kept as an attribute, so that the next access is a plain one.
+    """A proxy of a module. It stores each value that is read as an attribute, so that the next access is direct.
 
-    It has no `__file__` and the like: programs that read these of every module, as reloaders do, import nothing.
+    It has no `__file__` and the like, so that programs that read these of every module, as reloaders do, import
+    nothing.
     """
 
     def __init__(self, module: str) -> None:

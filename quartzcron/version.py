@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def version() -> str:
-    """The version, such as "0.1.0"; "unknown" where the package is used without being installed."""
+    """The version, such as "0.1.0"; "unknown" if the package is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -1,4 +1,4 @@
-"""For your own tests: a Scheduler whose clock the test moves, and whose functions run at once.
+"""ManualScheduler: for your own tests, a Scheduler whose clock the test moves, and whose functions run at once.
 
 def test_the_report_is_sent_on_mondays():
     with ManualScheduler(engine, now=datetime(2026, 1, 1, tzinfo=UTC)) as scheduler:
@@ -105,7 +105,7 @@ class ManualScheduler(Scheduler):
         self._settle()
 
     def wait(self, run_id: int, *, timeout_s: float = 0.0) -> Run:
-        """Carry out what is due, and return the run; a requested run has ended then."""
+        """Run due tasks, and return the run; a requested run has ended then."""
         self._settle()
         return super().wait(run_id, timeout_s=timeout_s)
 

@@ -1,6 +1,6 @@
-"""Timer, its triggers and its policies, by the names under which programs import them.
+"""The public names of Timer, its triggers and its policies.
 
-Trigger, TriggerOption, TZ and DST are for packages that add a kind of trigger; see core/trigger_kinds.py.
+Trigger, TriggerOption, TZ and DST are for packages that add a kind of trigger (core/trigger_kinds.py).
 """
 
 from .core.any_of import AnyOf

@@ -46,7 +46,7 @@ def syntax_error(text: str) -> CronSyntaxError:
 
 
 def _other_kind_of_text(text: str) -> Problem | None:
-    """The only problem of a text that is no cron expression at all, or more than one."""
+    """The only problem of a text that is not a cron expression, or that is more than one."""
     bare = text.strip().strip(QUOTES)
     start = len(text) - len(text.lstrip()) + 1
     message, hint = "", ""
@@ -95,7 +95,7 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
 
 
 def _comment_problem(text: str) -> Problem | None:
-    """What stands behind a blank and `#`; without the blank it is a day of the week, as in FRI#3."""
+    """The problem of a comment, after a blank and `#`; without the blank it is a day of the week, as in FRI#3."""
     found = COMMENT.search(text)
     if found is None:
         return None
@@ -138,7 +138,7 @@ def _field_problems(words: list[Word]) -> list[Problem]:
             read_field(index, word)
         except FieldFault as fault:
             text = word[fault.start : fault.start + len(fault.text)]
-            message = fault.message.replace(fault.text, text) if text else fault.message  # as it was written
+            message = fault.message.replace(fault.text, text) if text else fault.message  # as the user wrote it
             at, hint = column + fault.start, fault.hint
             if text.upper() == "H" or text.upper().startswith(("H(", "H/")):
                 hint = "a key picks a value for H in CronExpression.hashed(text, key=…)"
@@ -170,7 +170,7 @@ def _day_problems(words: list[Word]) -> list[Problem]:
 
 
 def _is_broken(word: str) -> bool:
-    """Whether a word was to be `?`: in the wide form of Chinese and Japanese keyboards, or with something behind it."""
+    """Whether a word was meant as `?`: in the wide form of Chinese and Japanese keyboards, or with text after it."""
     return word != "?" and word[0] in "?\N{FULLWIDTH QUESTION MARK}"
 
 

@@ -1,4 +1,4 @@
-"""H, a value picked by a key: a thousand timers with `0 H H(0-7) * * ?` are spread out, and each keeps its time.
+"""H, a value that a key picks: a thousand timers with `0 H H(0-7) * * ?` are spread out, and each keeps its time.
 
 The forms are Jenkins': `H`, `H(0-7)`, `H/15`, `H(0-29)/10`, alone or in a list; `H(22-4)` goes past midnight. `H` in
 the day of month goes from 1 to 28, so that every month fires. The pick is a keyed 128-bit hash of key and field, modulo
@@ -52,7 +52,7 @@ def _picked(text: str, start: int, item: str, index: int, key: str) -> str:
     low = _bound(text, start, item, field, first) if first else field.low
     high = _bound(text, start, item, field, last) if last else high
     if high < low:
-        if not field.wraps or field is MONTH_DAYS:  # from the 25th to the 5th has no certain length
+        if not field.wraps or field is MONTH_DAYS:  # the number of days from the 25th to the 5th varies
             raise _error(text, start, item, field, f"{first}-{last} runs backwards", "a range here does not wrap")
         high += field.size
     if step is None:

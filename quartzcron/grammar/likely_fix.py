@@ -1,4 +1,4 @@
-"""The expression that was probably meant by an invalid text, where every reading of the text leads to the same one.
+"""The expression that an invalid text probably means, if every reading of the text leads to the same one.
 
 A text with five fields is a crontab line, one in `cron(…)` is Amazon EventBridge's; both number fields differently from
 Quartz. Where two readings differ, such as `cron(0 8 * * 1 *)` (Sunday there, Monday in a crontab), there is no fix.
@@ -24,14 +24,14 @@ _MACROS = {
     "@hourly": "0 0 * * * ?",
 }
 
-# Copied along with an expression from a shell, a program, a word processor or a crontab.
+# Characters that are copied together with an expression from a shell, a program, a word processor or a crontab.
 QUOTES = "\"'`“”„‘’‚«»「」『』"
 ZONES = ("TZ=", "CRON_TZ=")
 COMMENT = re.compile(r"(?:^|\s)(#)")
 
 # A zone as a last word: `Asia/Shanghai`, `UTC`, `+08:00`. A year or a day of the week never looks like one.
 _ZONE = re.compile(r"[A-Za-z]+/[A-Za-z][\w/+-]*|(?:UTC|GMT)(?:[+-]\d\d?(?::?\d\d)?)?|Z|[+-]\d\d:?\d\d", re.ASCII)
-# Behind the days of the week, where only a year can stand, an abbreviation is one too: CST.
+# After the days of the week, where only a year is valid, an abbreviation such as CST is a zone too.
 _SHORT_ZONE = re.compile(r"[A-Z]{3,5}", re.ASCII)
 
 # An interval, in the words of EventBridge, of Go's cron, of people, of ISO 8601: rate(5 minutes), @every 5m, PT5M.
@@ -53,7 +53,7 @@ _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Satu
 
 
 def likely_fix(text: str) -> str | None:
-    """A valid expression that was probably meant; None if it would be a guess.
+    """The valid expression that is probably meant; None if it would be a guess.
 
     >>> likely_fix("0 8 * * 1-5"), likely_fix("cron(0 8 * * * *)"), likely_fix("cron(0 8 * * 1 *)")
     ('0 0 8 ? * MON-FRI', '0 0 8 * * ? *', None)
@@ -92,7 +92,7 @@ def is_on_calendar(text: str) -> bool:
 
 
 def _from_interval(text: str) -> str | None:
-    """An interval that divides the minute, the hour or the day; from a full one on, not from now on."""
+    """The expression of an interval that divides the minute, the hour or the day, aligned to full ones."""
     found = _INTERVAL.fullmatch(text)
     if found is None:
         return None
@@ -151,10 +151,10 @@ def is_eventbridge(words: list[str]) -> bool:
 
 
 def _narrow(text: str) -> str:
-    """The text as an ASCII keyboard has it.
+    """The text in ASCII.
 
-    Without the wide forms of Chinese and Japanese keyboards (`？` for `?`, `１` for `1`), without signs that nobody
-    sees, with the dashes and stars of word processors as those of a program, and with 周一 as MON.
+    Without the wide forms of Chinese and Japanese keyboards (`？` for `?`, `１` for `1`), without invisible
+    characters, with the dashes and stars of word processors as those of a program, and with 周一 as MON.
     """
     if text.isascii():
         return text
@@ -183,7 +183,7 @@ def _is_right(text: str) -> bool:
 
 
 def _completed(words: list[str]) -> str | None:
-    """Words without brackets around them, with what is missing or not Quartz's."""
+    """Words without surrounding brackets, completed and converted to Quartz's forms."""
     if len(words) == 5:
         return _from_crontab(words)
     if len(words) not in (6, 7):
@@ -200,7 +200,7 @@ def _with_a_question_mark(words: list[str]) -> str | None:
     by_month, by_week = words[_MONTH_DAY], words[_WEEK_DAY]
     if by_month == by_week == "?":
         return _with_days(words, "*", "?")
-    # Only a week that counts from Sunday = 0, as in crontab and Spring, has a day 0.
+    # A day 0 exists only if the week counts from Sunday = 0, as in crontab and Spring.
     named = named_week_days(by_week) if "0" in _numbers(by_week) else None
     if "?" in (by_month, by_week):
         return _with_days(words, by_month, named) if named else " ".join(words)
@@ -275,7 +275,7 @@ def named_week_days(text: str) -> str | None:
 
 
 def _days_of(item: str) -> int | None:
-    """The days of an item as Quartz's set; None if it is none of a crontab."""
+    """The days of an item as Quartz's set; None if it is not valid in a crontab."""
     base, slash, step = item.partition("/")
     first_text, dash, last_text = base.partition("-")
     if (slash and not step.isdigit()) or (slash and not dash and base != "*") or len(step) > 2 or step in ("0", "00"):

@@ -1,8 +1,8 @@
-"""parse(text) -> Parts: the only place that knows the syntax. A FieldFault says what is wrong with one field;
-diagnosis.py makes a CronSyntaxError of all faults of a text.
+"""parse(text) -> Parts: the only parser of the syntax. A FieldFault describes the error of one field; diagnosis.py
+makes a CronSyntaxError of all errors of a text.
 
-The grammar is Quartz's (CronExpression, 2.3.2), read strictly: where Quartz ignores the rest of a text or guesses, this
-is an error. Field texts repeat, so each (field, text) is read once and remembered, and so are the days of a text.
+The grammar is that of Quartz (CronExpression, 2.3.2), but strict: if Quartz ignores the rest of a text or guesses, this
+is an error. Field texts repeat, so each (field, text) is parsed once and cached, and so are the days of a text.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _MEMOS: tuple[dict[str, Any], ...] = (_seconds, _minutes, _hours, _month_days, _
 
 
 class FieldFault(Exception):
-    """A field text that is wrong: a message, the wrong part, the index at which it starts, and a hint."""
+    """An invalid field text: the message, the invalid part, the index at which it starts, and a hint."""
 
     def __init__(self, message: str, text: str, start: int, hint: str | None = None) -> None:
         super().__init__(message)
@@ -58,9 +58,9 @@ class FieldFault(Exception):
 
 
 def parse(text: str) -> Parts:
-    """Read a Quartz expression of six or seven fields, in time linear in the length of the text.
+    """Parse a Quartz expression of six or seven fields, in time linear in the length of the text.
 
-    Raises FieldFault for the first field that is wrong.
+    Raises FieldFault for the first invalid field.
     """
     try:
         second, minute, hour, days = text.split(None, 3)
@@ -70,7 +70,7 @@ def parse(text: str) -> Parts:
 
 
 def _parse_uncached(text: str) -> Parts:
-    """Read a text of which some field is not cached, or is wrong."""
+    """Parse a text with a field that is not cached, or invalid."""
     words = text.split(None, 7)
     if len(words) not in (6, 7):
         raise FieldFault("wrong number of fields", text, 0)
@@ -300,7 +300,7 @@ def _short(text: str) -> str:
 
 
 def _number(digits: str) -> int:
-    """The value of ASCII digits; of a very long number only the beginning, which is out of range as well."""
+    """The value of ASCII digits; for a very long number only its beginning, which is out of range anyway."""
     return int(digits) if len(digits) < 10 else int(digits.lstrip("0")[:10] or "0")
 
 

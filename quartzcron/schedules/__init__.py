@@ -1,8 +1,8 @@
 """Several expressions as one schedule: a union fires when any of them does, an overlap when all do, a difference when
 the first does and none of the others.
 
-Schedules may contain schedules. They have what an expression has, but for the dialects, which know no such thing:
-convert their parts. In a text, `||` joins the parts of a union and `&&` those of an overlap.
+Schedules may contain schedules. They have the methods of an expression, except those for dialects, which have no
+schedules: convert the parts. In a text, `||` joins the parts of a union and `&&` those of an overlap.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Difference: what is left of an expression without the fire times of others, as expressions that share none."""
+"""The difference of an expression and others: expressions with the remaining fire times, which share none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def left_of(expression: Expression, others: Iterable[CompiledExpression]) -> lis
 
 
 def _difference(expression: Expression, other: CompiledExpression) -> list[Expression]:
-    """What is left of an expression without the wall times of another, as expressions that have no time in common.
+    """The wall times of an expression without those of another, as expressions that have no time in common.
 
     The first has the days on which the other does not fire. The rest have the days on which it does: with the hours
     that the other lacks; with the common hours, and the minutes that it lacks; with the common hours and minutes, and

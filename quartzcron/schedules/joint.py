@@ -233,7 +233,7 @@ def overlap(*schedules: CompiledExpression | Schedule) -> Overlap:
 def difference(expression: Expression, *others: CompiledExpression) -> Expression | Union:
     """The fires of an expression without those of the others: an expression if one can express them, else a Union.
 
-    The others are read in the zone of the first; what they take away are wall times, not whole days. Raises CronError
+    The others are read in the zone of the first; they exclude wall times, not whole days. Raises CronError
     if one of them has another zone, or if the remaining fire times need more than 1,000 expressions.
 
     >>> from quartzcron import CronExpression

@@ -1,4 +1,4 @@
-"""Schedule, what unions and overlaps have in common: the methods of a CronExpression, and what makes them values."""
+"""Schedule, the base of unions and overlaps: the methods of a CronExpression, and those of a value."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Schedule(ABC):
     @property
     @abstractmethod
     def _joint(self) -> str:
-        """What joins its parts in a text: `||` or `&&`."""
+        """The operator between its parts in a text: `||` or `&&`."""
 
     @abstractmethod
     def _table(self, span: DaySpan, zone_for: ZoneFor) -> BitTable:
@@ -309,7 +309,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def _without(self, days: Calendar, others: tuple[CompiledExpression, ...]) -> Schedule:
-        """What is left without the days of a calendar, and without the fires of other expressions."""
+        """The schedule without the days of a calendar and the fires of other expressions."""
 
     @abstractmethod
     def _on(self, working_days: WorkingDays, roll: str) -> Schedule:

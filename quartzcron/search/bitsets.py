@@ -95,7 +95,7 @@ def both(one: BitTable, other: BitTable) -> BitTable:
 
 
 def without(one: BitTable, other: BitTable) -> BitTable:
-    """What is left of a table without another one of the same span."""
+    """The difference of two tables of the same span."""
     for days, times in other:
         left = [(mask & ~days, own) for mask, own in one] + [(mask & days, own & ~times) for mask, own in one]
         one = [(mask, own) for mask, own in left if mask and own]

@@ -32,8 +32,8 @@ _YEARS = range(FIRST_YEAR, LAST_YEAR + 1)
 class Calendar:
     """A set of days from 1970 to 2099, as an immutable value; `|` unites two, `in` tests a date.
 
-    `dates` are dates, such as the keys of a mapping from the package holidays; `name` is what descriptions call the
-    days.
+    `dates` are dates, such as the keys of a mapping from the package holidays; `name` is the name of the days in
+    descriptions.
 
     >>> from datetime import date
     >>> spring_festival = Calendar([date(2026, 2, 16), date(2026, 2, 17)], name="Spring Festival")
@@ -75,7 +75,7 @@ class Calendar:
 
     @classmethod
     def of(cls, expression: CompiledExpression, *, name: str | None = None) -> Calendar:
-        """Every day on which a CronExpression fires, at whatever time.
+        """Every day on which a CronExpression fires, at any time.
 
         >>> from datetime import date
         >>> from quartzcron import CronExpression

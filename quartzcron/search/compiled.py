@@ -1,11 +1,11 @@
 """An expression compiled to tables, and the methods that read them: next_fire, prev_fire, matches.
 
-next_fire reads one row of a year (see year_rows.py) and adds a ready-made timedelta to a ready-made midnight. Where no
-row has the answer (a day that a gap or an overlap touches, a year outside 1970-2099), transition_days.py computes it,
-which is exact everywhere and slower.
+next_fire reads one row of a year (see year_rows.py) and adds a ready-made timedelta to a ready-made midnight. If no row
+has the answer (a day with a gap or an overlap, a year outside 1970-2099), transition_days.py computes it, which is
+exact everywhere and slower.
 
-CompiledExpression is what the other modules of this room, schedules, descriptions and dialects work with. Users hold a
-CronExpression, which adds the methods for everything else; see expression.py.
+The other modules of this room, schedules, descriptions and dialects use CompiledExpression. Users hold a
+CronExpression, which adds all other methods; see expression.py.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ else:
     diagnosis, layered_days = Lazy("grammar.diagnosis"), Lazy("wall.layered_days")
     localize, transition_days = Lazy("search.localize"), Lazy("search.transition_days")
 
-# The class whose objects users hold: expression.py puts it here, for the rooms that make such objects and are below it.
+# The users' class. expression.py sets it, for the rooms below it that make such objects.
 users_class: Any = None
 
 _NOT_YET: Any = None
@@ -73,7 +73,7 @@ def with_layers(expression: Expression, layers: tuple[Layer, ...]) -> Expression
 
 
 class CompiledExpression(ExpressionValue):
-    """An expression that answers when it fires."""
+    """An expression that computes its fire times."""
 
     __slots__ = ()
 
@@ -84,7 +84,7 @@ class CompiledExpression(ExpressionValue):
 
     # -- fire times --
 
-    # A row, which has what next_fire needs of one year, is a tuple of five parts:
+    # A row, which has the data of one year for next_fire, is a tuple of five parts:
     #   new_year    the ordinal of 1 January, so that `after.toordinal() - new_year` is the index of a day
     #   days        for each day, itself if it fires, else the next day of the year that does, else NONE_LEFT
     #   plain       for each plain day on which times have the tzinfo of `after`, its midnight, else None
@@ -183,7 +183,7 @@ class CompiledExpression(ExpressionValue):
                 if hours[hour] == hour:
                     minute = before.minute
                     if minutes[minute] == minute:
-                        # A datetime has no finer fraction; that of a pandas.Timestamp has nanoseconds.
+                        # A datetime has microseconds; a pandas.Timestamp also has nanoseconds.
                         whole = not before.microsecond and (
                             type(before) is datetime or transition_days.is_whole(before)
                         )

@@ -1,6 +1,6 @@
-"""What an expression consists of, and what makes it a value: compared, hashed, shown and copied, never changed.
+"""The slots of an expression, and its methods as a value: comparing, hashing, showing and copying.
 
-The slots hold what a text was compiled to. compiled.py fills them and reads them for fire times.
+The slots contain the compiled text. compiled.py fills them, and reads them for fire times.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ class ExpressionSlots:
 
 
 class ExpressionValue(ExpressionSlots):
-    """An immutable value: equal to whatever fires at the same times, in the same zone and under the same policy."""
+    """An immutable value: equal to any expression with the same fire times, zone and policy."""
 
     __slots__ = ()
 
-    # -- what other modules compute with --
+    # -- for other modules --
 
     @property
     def _interval(self) -> bool:

@@ -1,4 +1,4 @@
-"""The fires of several expressions in order: merged from theirs, or read from the bit tables of spans of days."""
+"""The fires of several expressions in order: merged, or read from the bit tables of spans of days."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def merged(
 
 
 def _first_length(wanted: int, parts: int, per_day: float) -> int:
-    """The seconds of the first window: all that is wanted, if that is probably not too much."""
+    """The seconds of the first window: the whole range, unless it probably has too many fires."""
     if wanted * per_day < _AT_ONCE * DAY:
         return max(1, wanted)
     return max(1, int(_FIRST_OF_PART * parts * DAY / per_day))

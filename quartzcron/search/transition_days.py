@@ -118,7 +118,7 @@ def is_whole(time: datetime) -> bool:
 
 
 def bounded_instant(zone: Zone, time: datetime) -> int:
-    """The instant of a time, in whole seconds; outside the years in which anything fires, one just outside."""
+    """The instant of a time, in whole seconds, clamped to just outside the years with fire times."""
     if time.year < FIRST_YEAR - 1:
         return _START
     if time.year > LAST_YEAR + 1:

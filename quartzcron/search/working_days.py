@@ -1,6 +1,6 @@
-"""WorkingDays, a calendar of working days: a working week, less holidays, plus days off that are worked.
+"""WorkingDays, a calendar: a working week, without holidays, with days off that are worked.
 
-Which days it moves fires to, and how, is in wall/rolls.py.
+wall/rolls.py moves fires to working days.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _EVERY_DAY = "SUN-SAT"
 
 
 class WorkingDays:
-    """The working days from 1970 to 2099, as an immutable value: a week, less holidays, plus days off that are worked.
+    """The working days from 1970 to 2099, as an immutable value: a week, without holidays, with worked days off.
 
     `week` is a day-of-week field such as "MON-FRI". `holidays` are days off, and `worked` are days that are worked
     although the week has them off, such as the Saturdays before China's Spring Festival: dates, or a mapping from dates
     to names. After `known_until` the working week alone is assumed; it is the end of the year of the last such date by
-    default, and None for a calendar without any. Dates outside 1970-2099 are left out. `name` is what descriptions call
-    the calendar, up to 200 printable characters. Raises CronError for what makes no sense.
+    default, and None for a calendar without any. Dates outside 1970-2099 are left out. `name` is the
+    calendar's name in descriptions, up to 200 printable characters. Raises CronError for invalid values.
 
     Two are equal if they have the same working days, the same week and the same `known_until`.
 
@@ -135,7 +135,7 @@ class WorkingDays:
         return (self.lines.working >> low & (1 << high - low) - 1).bit_count() if low < high else 0
 
     def rolled(self, day: date, roll: str) -> date | None:
-        """Where a fire on this day goes by a roll convention; None if it is left out.
+        """The day of a fire on this day under a roll convention; None if it is skipped.
 
         >>> print(WorkingDays().rolled(date(2026, 1, 31), "following"))
         2026-02-02
@@ -222,7 +222,7 @@ class WorkingDays:
     # -- other forms --
 
     def to_json(self) -> dict[str, Any]:
-        """The value that json.dumps is to write; parts that are empty are left out.
+        """The value for json.dumps; empty parts are left out.
 
         >>> WorkingDays(holidays=[date(2026, 1, 1)], name="firm").to_json()
         {'name': 'firm', 'week': 'MON-FRI', 'holidays': ['2026-01-01'], 'known_until': '2026-12-31'}
@@ -303,7 +303,7 @@ def on_working_days(expression: Expression, working_days: WorkingDays, roll: str
 
 
 def known_until(expression: CompiledExpression) -> date | None:
-    """The last day up to which the working days of an expression are known; None if it needs no knowledge."""
+    """The last day up to which the working days of an expression are known; None if it has no such calendar."""
     rolls = [layer for layer in expression._days.layers if isinstance(layer, Roll)]
     calendars: list[Any] = [roll.working_days for roll in rolls]
     return min((one.known_until for one in calendars if one.known_until is not None), default=None)

@@ -1,4 +1,4 @@
-"""Rows: for the days of an expression in one zone, all that next_fire needs about a year, as one tuple per year.
+"""Rows: the data of each year for next_fire, for the days of an expression in one zone, as one tuple per year.
 
 Rows is a dict from years to rows that computes a row when it is first read, and is shared by all expressions with the
 same days. The number of rows is bounded: only the most recently computed ones are kept.

@@ -1,4 +1,4 @@
-"""Which days of a year fire. A year has one of 14 shapes (the weekday of 1 January, leap or not), so a day rule is
+"""The days of a year that fire. A year has one of 14 shapes (the weekday of 1 January, leap or not), so a day rule is
 computed once per shape, as a 366-bit mask: bit i is the (i + 1)th day of the year. No zones, no clock, no text.
 """
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     Made = TypeVar("Made")
 
     class Layer(Protocol):
-        """What a calendar does to the days of an expression, see layered_days.py; a Calendar is one, and a Roll."""
+        """The effect of a calendar on the days of an expression, see layered_days.py; a Calendar is one, and a Roll."""
 
         @property
         def name(self) -> str | None:
-            """What descriptions call the calendar."""
+            """The calendar's name in descriptions."""
 
 
 # "No more such day in this year": an index past the last day of any year.
@@ -31,7 +31,7 @@ _WEEKLY = ((1 << 7 * 54) - 1) // ((1 << 7) - 1)
 _NO_SHAPE = 14
 _RULES = 1024
 
-# Plain arithmetic, because the import of the package waits for it: from 1901 to 2099 every fourth year is a leap year.
+# Plain arithmetic, which runs at import: from 1901 to 2099, every fourth year is a leap year.
 FIRST_DAYS = {year: 719_163 + (year - 1970) * 365 + (year - 1969) // 4 for year in range(FIRST_YEAR, LAST_YEAR + 2)}
 SHAPES = {year: FIRST_DAYS[year] % 7 + (0 if year % 4 else 7) for year in range(FIRST_YEAR, LAST_YEAR + 1)}
 YEARS_OF_SHAPE = [0] * 14
@@ -74,7 +74,7 @@ class DayRule:
         "rows_ahead",
         "rows_behind",
     )
-    #: What calendars change, in this order, see layered_days.py; nothing here.
+    #: The layers of calendars, in order, see layered_days.py; empty here.
     layers: tuple[Layer, ...] = ()
     #: Whether one of them moves fires to working days.
     is_rolled = False
@@ -97,7 +97,7 @@ class DayRule:
         return self._mask(SHAPES[year]) if self.given_years >> (year - FIRST_YEAR) & 1 else 0
 
     def _table_key(self, year: int) -> int:
-        """Under which key the tables of a year are stored: its shape, since years of one shape have the same days."""
+        """The key of a year's tables: its shape, because years of one shape have the same days."""
         return SHAPES[year] if self.given_years >> (year - FIRST_YEAR) & 1 else _NO_SHAPE
 
     def ahead(self, year: int) -> DayTable:

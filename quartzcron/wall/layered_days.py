@@ -1,7 +1,7 @@
-"""The days of an expression after calendars have changed them, one layer after the other: a layer takes out the days of
-a Calendar, or moves the fires on days off as a Roll says.
+"""The days of an expression after calendars have changed them, layer by layer: a layer removes the days of a Calendar,
+or moves the fires on days off by a Roll.
 
-The masks are computed here; next_fire, count and the others read the resulting tables as fast as any.
+The masks are computed here; next_fire, count and the others read the resulting tables as fast as others.
 """
 
 from __future__ import annotations

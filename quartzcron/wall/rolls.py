@@ -1,7 +1,7 @@
-"""Roll conventions: what becomes of the days that fire but are days off, by the terms of finance.
+"""Roll conventions, by the terms of finance: move or skip the fires on days off.
 
 All days from 1970 to 2099 are one set here, a line: bit 0 is 1 January 1970. So a convention is a few operations on
-integers, and a run of days off may cross the end of a year, or be as long as it likes.
+integers, and a run of days off may cross the end of a year, or have any length.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class WorkingLines(Protocol):
-        """Something that has the lines of working days; a WorkingDays is one."""
+        """An object with the lines of working days; a WorkingDays is one."""
 
         @property
         def lines(self) -> Lines:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
         @property
         def name(self) -> str | None:
-            """What descriptions call it."""
+            """Its name in descriptions."""
 
 
 YEARS = range(FIRST_YEAR, LAST_YEAR + 1)
@@ -116,8 +116,8 @@ def _preceding_in_month(off: int, lines: Lines) -> int:
     return _preceding(off & ~crossing, lines) | _following(crossing, lines)
 
 
-# The working days to which days off are moved, by the name of the convention; None for `only_off`, which fires on days
-# off alone. A working day always keeps its fires, but for `only_off`.
+# The function that moves days off to working days, by the name of the convention; None for `only_off`, which fires only
+# on days off. Except for `only_off`, a working day always keeps its fires.
 _MOVES: dict[str, Callable[[int, Lines], int] | None] = {
     "skip": lambda _off, _lines: 0,
     "following": _following,
@@ -138,7 +138,7 @@ class Roll:
         self.working_days, self.convention = working_days, convention
 
     def rolled(self, fires: int) -> int:
-        """The line of the days that fire once those off have been moved, or left out."""
+        """The line of the days that fire after the days off were moved or skipped."""
         lines, move = self.working_days.lines, _MOVES[self.convention]
         return fires & lines.off if move is None else fires & lines.working | move(fires & lines.off, lines)
 

@@ -1,4 +1,4 @@
-"""Which times of a day fire, as seconds of the day. No dates, no zones, no text.
+"""The times of a day that fire, as seconds of the day. No dates, no zones, no text.
 
 Three tables give the next second, minute or hour: for each value, itself if it fires, else the next one that does, else
 NONE_LEFT. They are shared by all expressions with the same field.

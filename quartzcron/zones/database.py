@@ -21,7 +21,7 @@ _identities: dict[str, object] = {}
 
 
 class NamedZoneInfo(ZoneInfo):
-    """A ZoneInfo out of pytz's database, which pickles by its name."""
+    """A ZoneInfo from pytz's database, which pickles by its name."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return load_zone, (self.key,)

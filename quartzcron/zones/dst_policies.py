@@ -1,4 +1,4 @@
-"""Which instants fire in a zone whose clocks change: the two policies for gaps and overlaps.
+"""The two policies for gaps and overlaps: which instants fire in a zone whose clocks change.
 
     case                                vixie                                   quartz (as Java does)
     gap, fixed time                     once, at the end of the gap             no fire

@@ -1,4 +1,4 @@
-"""From what users pass as a zone to a Zone: names, zoneinfo, pytz and dateutil objects, fixed offsets, the local zone.
+"""Finds the Zone for a user's zone: a name, a zoneinfo, pytz or dateutil object, a fixed offset, the local zone.
 
 Names are looked up in the database of pytz, so that results are right on a machine with an old database, or with none.
 """
@@ -28,7 +28,7 @@ _rules: dict[int, tuple[tzinfo, object]] = {}
 
 
 def canonical(info: tzinfo | None) -> tzinfo | None:
-    """One object for all datetime.timezone objects that are alike, since parsers make a new one for every time."""
+    """One object for all equal datetime.timezone objects, because parsers make a new one for every time."""
     if type(info) is not timezone:
         return info
     if len(_fixed_zones) >= _REMEMBERED:
@@ -66,7 +66,7 @@ def _make_zone(info: tzinfo | None) -> Zone:
 
 
 def same_name_or_zone(one: tzinfo | None, other: tzinfo | None) -> bool:
-    """Whether what is stored by its name, and read back by the database, is still called the same."""
+    """Whether a zone keeps its name when it is stored by name and read back from the database."""
     name = zone_name(one)
     return (name is not None and name == zone_name(other)) or same_zone(one, other)
 
@@ -74,7 +74,7 @@ def same_name_or_zone(one: tzinfo | None, other: tzinfo | None) -> bool:
 def same_zone(one: tzinfo | None, other: tzinfo | None) -> bool:
     """Whether two tzinfo objects have the same clock from 1970 to 2099, by whatever names: links are the same zone.
 
-    A zoneinfo object goes by its own rules, a name by pytz's database. Where one of them is older, they may differ.
+    A zoneinfo object has its own rules, a name those of pytz's database. If one of them is older, they may differ.
 
     >>> same_zone(named_zone("Asia/Calcutta"), named_zone("Asia/Kolkata")), same_zone(UTC, named_zone("Etc/UTC"))
     (True, True)
@@ -106,7 +106,7 @@ def _rules_of(info: tzinfo) -> object:
 
 
 def _rules_of_zoneinfo(info: tzinfo, name: str) -> object:
-    """Those of the name in the database if the object agrees with it, else its own: every change of its offset.
+    """The rules of the name in the database if the object agrees with them, else the object's own.
 
     EST, HST and MST are offsets in some databases, and in others places whose last change was before 1970.
     """
@@ -122,7 +122,7 @@ def _rules_of_zoneinfo(info: tzinfo, name: str) -> object:
 
 
 def _rules_of_name(name: str) -> object:
-    """Those of a name in the database; the name itself where the database lacks it."""
+    """The rules of a name in the database; the name itself if the database lacks it."""
     from ..errors import UnknownZoneError
 
     try:
@@ -167,7 +167,7 @@ def named_zone(name: str) -> tzinfo:
 def local_zone() -> tzinfo:
     """The zone of this machine: TZ if it is set, else /etc/localtime, else dateutil's tzlocal (the C library's).
 
-    Where /etc/localtime is a copy of a zone file, /etc/timezone names the zone.
+    If /etc/localtime is a copy of a zone file, /etc/timezone names the zone.
     """
     from ..errors import UnknownZoneError
     from .machine import local_name
@@ -181,7 +181,7 @@ def local_zone() -> tzinfo:
 
 
 def local_zone_name() -> tuple[str, bool]:
-    """The name of `local_zone`, or its fixed offset, and whether that is certain: else it is UTC for want of a name."""
+    """The name of `local_zone`, or its fixed offset, and whether that is certain; without a name it is UTC."""
     import os
 
     zone = local_zone()

@@ -1,16 +1,16 @@
-"""What this machine calls its time zone. Imported when the zone of the machine is asked for."""
+"""The name of this machine's time zone. Imported when the machine's zone is needed."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-#: More than any name of a zone has.
+#: Longer than any name of a zone.
 _LONGEST_NAME = 200
 
 
 def local_name() -> str:
-    """What this machine calls its zone; empty where it names none.
+    """This machine's name for its zone; empty if it has none.
 
     As in the C library, an empty TZ is UTC, and `UTC+08:00` in it is a rule for a zone that is eight hours behind UTC.
     """

@@ -36,7 +36,7 @@ _ZONE_YEARS = 512
 
 
 class Zone:
-    """A zone whose rules are those of its tzinfo: zoneinfo objects, fixed offsets, and whatever else obeys PEP 495.
+    """A zone whose rules are those of its tzinfo: zoneinfo objects, fixed offsets, and others that obey PEP 495.
 
     The zone of naive times has no tzinfo: there wall time and instant are the same.
     """
@@ -167,7 +167,7 @@ class Zone:
         return True
 
     def midnights(self, year: int, length: int) -> list[datetime | None]:
-        """The midnight of each day of a year, transitions apart; None where the tzinfo differs from the rules."""
+        """The midnight of each day of a year, ignoring transitions; None if the tzinfo differs from the rules."""
         new_year = datetime(year, 1, 1, tzinfo=self.tzinfo)
         return [new_year + days for days in _DAYS_OF_YEAR[:length]]
 

@@ -1,8 +1,8 @@
-"""The name that was probably meant by one that is not in the database. Imported when a name is unknown.
+"""The name that an unknown zone name probably means. Imported when a name is unknown.
 
-A hint never leads hours away: an abbreviation or a name of Windows is looked up in a table, and what is only similar to
-a name has to be so in its city, within its region. For CST, IST and BST, which are short for several zones, it lists
-them, and chooses none.
+A hint never names a zone that is hours away: an abbreviation or a name of Windows is looked up in a table, and a
+similar name must have a similar city in the same region. For CST, IST and BST, which mean several zones, it lists them
+and chooses none.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NUMERALS = {
     "十一": 11,
     "十二": 12,
 }
-# What stands before the name in the variable TZ, in a path, in a list of zones.
+# Prefixes of the name in the variable TZ, in a path, in a list of zones.
 _PREFIX = re.compile(r":|(?:.*/)?zoneinfo/(?:posix/|right/)?|posix/|right/")
 _MACHINES = ("local", "localtime", "system", "default", "/etc/localtime")
 
@@ -80,7 +80,7 @@ _ABBREVIATIONS = {
     "Pacific/Auckland": "NZST NZDT",
 }
 
-# Short for several zones, of which a hint chooses none.
+# Abbreviations of several zones, of which a hint chooses none.
 _AMBIGUOUS = {
     "CST": ("America/Chicago", "Asia/Shanghai", "America/Havana"),
     "IST": ("Asia/Kolkata", "Europe/Dublin", "Asia/Jerusalem"),
@@ -94,7 +94,7 @@ _AMBIGUOUS = {
     "PYT": ("America/Asuncion", "Asia/Pyongyang"),
 }
 
-# Large cities that the database has under another name, and what the zone of China is called there.
+# Large cities that the database has under another name, and names of China's zone.
 _CITIES = {
     "Asia/Shanghai": "beijing peking china 北京 上海 中国 北京时间 中国标准时间 guangzhou shenzhen hangzhou nanjing "
     "wuhan chengdu tianjin suzhou dalian qingdao xiamen hefei fuzhou zhengzhou changsha shenyang",

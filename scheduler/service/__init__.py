@@ -1,7 +1,7 @@
 """The service inside a program: Scheduler, whose timers fire in threads or processes of the program.
 
 scheduler.py   Scheduler: its daemon, runs, and waiting for them
-timers.py      ManagedTimers: what a Scheduler does with its timers
+timers.py      ManagedTimers: the methods of a Scheduler for its timers
 """
 
 from .scheduler import Scheduler

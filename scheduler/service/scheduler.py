@@ -46,7 +46,7 @@ class Scheduler(ManagedTimers):
     `executors` gives an Executor for each environment instead. An environment may hold `quota` timers, 0 = no limit;
     without it, there is a limit under LeanCloud's rules only (rules.py). Runs are kept for `keep`, and of each timer at
     most the latest `keep_runs`, 0 = all. `listener(ended, lines)` is called with the runs and lines that were recorded,
-    and `metrics` counts them for Prometheus. `history` reads what has run: `scheduler.history.runs(timer="greeting")`
+    and `metrics` counts them for Prometheus. `history` reads the runs: `scheduler.history.runs(timer="greeting")`
     returns the latest runs first. `changes` reads who changed what.
 
     >>> from scheduler.functions import Registry
@@ -100,7 +100,7 @@ class Scheduler(ManagedTimers):
         self.stop()
 
     def start(self) -> None:
-        """Start to fire; RuntimeError for a second start, also after `stop`."""
+        """Start to fire timers; RuntimeError for a second start, even after `stop`."""
         if self._daemon is not None:
             raise RuntimeError("a Scheduler starts once; make another one")
         for executor in set(self._executors.values()):
@@ -122,7 +122,7 @@ class Scheduler(ManagedTimers):
     def stop(self, *, timeout_s: float | None = None) -> None:
         """Start no more runs, wait for the current ones, and release all resources.
 
-        After `timeout_s` seconds the current runs are no longer waited for, and are recorded as abandoned.
+        After `timeout_s` seconds, it stops waiting and records the current runs as abandoned.
         """
         if self._daemon is None:
             for executor in set(self._executors.values()):
@@ -193,7 +193,7 @@ class Scheduler(ManagedTimers):
         return request_run(self.store, name, environment, now=self._clock.now(), params=params)
 
     def again(self, run_id: int) -> int:
-        """Run the timer of a run once more, now, with that run's own parameters if it had any; returns the id.
+        """Run the timer of a run again, now, with that run's own parameters if it had any; returns the id.
 
         RunError for an unknown run, and for one whose timer was removed.
         """
@@ -215,10 +215,10 @@ class Scheduler(ManagedTimers):
         )
 
     def cancel(self, run_id: int) -> Run:
-        """Ask that a run ends now; returns it as it is then: one that waits has ended, any other one ends soon.
+        """Request the end of a run; returns the run: a waiting one has ended, one in progress ends soon.
 
-        A worker process is killed as at the limit, a call of a remote engine is cut. A thread cannot be stopped: the
-        run ends, and its function goes on. RunError for an unknown run, and for one that has ended.
+        A worker process is killed as at the limit; a call of a remote engine is cancelled. A thread cannot be stopped:
+        the run ends, and its function goes on. RunError for an unknown run, and for one that has ended.
         """
         return request_cancel(self.store, run_id, now=self._clock.now())
 

@@ -1,4 +1,4 @@
-"""The timers of a Scheduler: added, read, changed and removed."""
+"""ManagedTimers: adds, reads, changes and removes the timers of a Scheduler."""
 
 from __future__ import annotations
 
@@ -23,22 +23,21 @@ from ..store.timers import StoredTimer, TimerTable
 
 
 class ManagedTimers:
-    """What a Scheduler does with its timers.
+    """The methods of a Scheduler for its timers.
 
-    What changes a timer takes `why`, and `by`, the name of who changes it, the user of this program unless given; with
-    `expected`, the revision that the timer had when it was read, it raises TimerChangedError if somebody else has
-    changed it since.
+    Methods that change a timer take `why`, and `by`, the name of the author, by default the user of this program. With
+    `expected`, the revision of the timer when it was read, they raise TimerChangedError if it was changed since.
     """
 
     store: Store
     _timetable: TimerTable
     _clock: Clock
     _quota: int | None
-    #: None where the functions are not known in this process.
+    #: None if this process does not know the functions.
     _registry: Registry | None
 
     def add(self, *timers: Timer, why: str = "", by: str | None = None) -> list[StoredTimer]:
-        """Add timers, all or none; the enabled ones fire from now on.
+        """Add timers: all or none; the enabled ones fire from now on.
 
         If `functions` is an Engine or a Registry, UnknownFunctionError for a timer of another function, and
         ArgumentError for parameters that its function does not accept.
@@ -47,10 +46,10 @@ class ManagedTimers:
         return self._timetable.add(timers, now=self._clock.now(), quota=self._quota, by=author_of(by, why))
 
     def synchronise(self, environment: Environment = Environment.PRODUCTION) -> list[Change]:
-        """Bring the declared timers (`@engine.timer`) to the store; returns the changes.
+        """Synchronize the store with the declared timers (`@engine.timer`); returns the changes.
 
         A newly declared timer is added, one whose declaration changed is changed, and one that is no longer declared is
-        disabled, see store/declaration_sync.py. TimerError where one is wrong; then nothing is changed.
+        disabled, see store/declaration_sync.py. TimerError if one is invalid; then nothing is changed.
         ConfigError unless `functions` is an Engine or a Registry.
         """
         if self._registry is None:
@@ -65,13 +64,13 @@ class ManagedTimers:
         return self._timetable.list(environment)
 
     def get(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
-        """One timer, as it is in the store; UnknownTimerError where the environment has none of that name."""
+        """One timer of the store; UnknownTimerError if the environment has none of that name."""
         return self._timetable.get(name, environment)
 
     def next_fires(
         self, name: str, count: int = 5, environment: Environment = Environment.PRODUCTION
     ) -> list[datetime]:
-        """The next fire times of a timer; the first may be overdue. None of one that is disabled or finished."""
+        """The next fire times of a timer; the first may be overdue. Empty for a disabled or finished one."""
         return list(islice(self.get(name, environment).next_fires(self._clock.now()), count))
 
     def apply(
@@ -83,10 +82,10 @@ class ManagedTimers:
         why: str = "",
         by: str | None = None,
     ) -> Applied:
-        """Make the timers as given, all or none: add those that are new, edit those that differ; returns what was done.
+        """Make the timers of the store equal to these, all or none: add new ones, edit others; returns the changes.
 
-        The timers of the environments in `prune` that are not given are removed, except declared ones. Under `dry_run`
-        nothing is changed. Raises what `add` raises.
+        It removes other timers of the environments in `prune`, except declared ones. With `dry_run` nothing is changed.
+        Raises the errors of `add`.
         """
         wanted = list(timers)
         self._check(wanted)
@@ -105,7 +104,7 @@ class ManagedTimers:
     ) -> StoredTimer:
         """Change attributes of a timer, as in `edit("report", limit_s=30)`, and close its breaker.
 
-        A changed schedule counts from now on; otherwise a fire time that is due stays due. Raises what `add` raises.
+        A changed schedule counts from now on; otherwise a fire time that is due stays due. Raises the errors of `add`.
         """
         if changes.keys() & {"function", "params"}:
             kept = self.get(name, environment).timer
@@ -124,7 +123,7 @@ class ManagedTimers:
         by: str | None = None,
         expected: int | None = None,
     ) -> StoredTimer:
-        """Give a timer another name; its history, its breaker and what is due stay."""
+        """Give a timer another name; its history, its breaker and its due fire times are kept."""
         now = self._clock.now()
         return self._timetable.rename(name, new_name, environment, now=now, by=author_of(by, why), expected=expected)
 
@@ -138,7 +137,7 @@ class ManagedTimers:
         why: str = "",
         by: str | None = None,
     ) -> StoredTimer:
-        """Add a timer like another one, disabled, in its environment or in `to`."""
+        """Add a copy of a timer, disabled, in its environment or in `to`."""
         timer = self.get(name, environment).timer
         copied = replace(timer, name=new_name, environment=to or environment, enabled=False)
         (added,) = self.add(copied, why=why, by=by)
@@ -153,7 +152,7 @@ class ManagedTimers:
         by: str | None = None,
         expected: int | None = None,
     ) -> StoredTimer:
-        """Have a timer fire from now on."""
+        """Let a timer fire from now on."""
         now = self._clock.now()
         return self._timetable.enable(name, environment, now=now, by=author_of(by, why), expected=expected)
 
@@ -185,7 +184,7 @@ class ManagedTimers:
         self._timetable.remove(name, environment, now=now, by=author_of(by, why), expected=expected)
 
     def _check(self, timers: Iterable[Timer]) -> None:
-        """Refuse timers whose functions, where they are known, are missing or do not accept the parameters."""
+        """Refuse timers whose functions are missing or do not accept the parameters, if the functions are known."""
         if self._registry is not None:
             for timer in timers:
                 bind(self._registry.get(timer.function), timer.params)

@@ -1,4 +1,4 @@
-"""The changes that a store has recorded, latest first. A timer's are found through all the names that it had."""
+"""ChangeHistory: the recorded changes of a store, latest first; finds those of a timer under its former names too."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .database import Store
 from .pages import Page, end_of_page, first_id_since, looked_at
 from .schema import changes
 
-#: The most former names of a timer that are followed.
+#: The most former names of a timer that a search follows.
 MAX_NAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRecord:
-    """A change as the store has it; `former_name` is the name that a renamed timer had before."""
+    """A recorded change; `former_name` is the former name of a renamed timer."""
 
     id: int
     at: datetime
@@ -40,9 +40,9 @@ class ChangeRecord:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFilter:
-    """Which changes to read; an attribute that is None excludes none. `author` is a part of the author's name.
+    """Selects changes; an attribute that is None excludes none. `author` is a part of the author's name.
 
-    `name` finds those of a timer under the names that it had before, too, if `environment` is given.
+    With `environment`, `name` also finds changes of the timer under its former names.
     """
 
     name: str | None = None
@@ -63,7 +63,7 @@ class ChangeHistory:
     def page(
         self, wanted: ChangeFilter | None = None, *, before: int | None = None, limit: int = 50
     ) -> Page[ChangeRecord, int]:
-        """The latest changes, or those before the id `before`, which a page has as its `next`."""
+        """The latest changes, or those before the id `before`, which is the `next` of a page."""
         wanted = wanted or ChangeFilter()
         with self._store.reading() as connection:
             first = 0 if wanted.since is None else first_id_since(connection, changes.c.id, changes.c.at, wanted.since)
@@ -75,7 +75,7 @@ class ChangeHistory:
 
 
 def former_names(connection: Connection, name: str, environment: str) -> list[tuple[str, int, datetime]]:
-    """The names that a timer had before, latest first: each with the id and the instant of the change that ended it."""
+    """The former names of a timer, latest first, each with the id and the instant of the change that ended it."""
     found: list[tuple[str, int, datetime]] = []
     renamed = select(changes.c.former_name, changes.c.id, changes.c.at).where(
         changes.c.environment == environment, changes.c.former_name.is_not(None), changes.c.subject == Subject.TIMER
@@ -115,7 +115,7 @@ def _conditions(connection: Connection, wanted: ChangeFilter) -> list[ColumnElem
 
 
 def _of_name(connection: Connection, name: str, environment: str | None) -> ColumnElement[bool]:
-    """The changes of a timer: under its name, those that ended this name, and those under its names before."""
+    """The condition for changes of a timer: under its name, of renaming it, and under its former names."""
     former = [] if environment is None else former_names(connection, name, environment)
     return or_(
         changes.c.name == name,

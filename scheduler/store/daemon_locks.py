@@ -1,7 +1,7 @@
-"""The advisory locks that daemons hold on a server, each by its own session: they show which daemons live.
+"""The advisory locks that daemons hold on a server, each on its own session, which show the live daemons.
 
-A lock needs no clock: those of the daemon's machine and of the one that asks may differ by more than a lease. The locks
-are taken in claims/session_lock.py. SQLite has none: its daemons share a machine, and with it the clock.
+A lock needs no clock; the clocks of two machines may differ by more than a lease. claims/session_lock.py takes the
+locks. SQLite has none, because its daemons share a machine and its clock.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .database import store_of
 
 
 def holders_of_locks(connection: Connection) -> set[int]:
-    """The ids of the daemons that hold their locks at this moment; without a server, none is known."""
+    """The ids of the daemons that hold their locks now; empty without a server."""
     return set(connection.execute(_HOLDERS).scalars()) if store_of(connection).has_server else set()
 
 

@@ -1,7 +1,7 @@
-"""Pages: a bounded part of a table, newest first, and where the next part begins. No page counts or skips rows.
+"""Pages: bounded parts of a table, newest first, each with the position of the next. No page counts or skips rows.
 
-A page looks at MAX_LOOKED_AT rows at most, even if few of them match: it says how far it has looked, and where to go
-on. Ids rise with time, so an instant is found among them without an index on the time.
+A page reads at most MAX_LOOKED_AT rows, even if few of them match: it says how far it has read, and where to go on. Ids
+increase with time, so an instant is found among them without an index on the time.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
 from ..core.timestamps import instant, stamp
 
-#: The most rows that one page looks at.
+#: The most rows that one page reads.
 MAX_LOOKED_AT = 50_000
-#: Rows are entered in the order of their times but for clocks that differ or were set.
+#: How far rows may be out of order of their times, because clocks differ or were set.
 OUT_OF_ORDER = timedelta(hours=1)
 
 _NEWEST = 2**63 - 1
@@ -28,9 +28,9 @@ Cursor = TypeVar("Cursor")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Entry, Cursor]):
-    """Entries in order. `next` is where the next page begins, None at the end.
+    """Entries in order. `next` is the position of the next page, None at the end.
 
-    `looked_back_to` is the instant up to which a page was looked for that is not full and not the last.
+    `looked_back_to` is the instant up to which the page has read, if it is neither full nor the last.
     """
 
     items: Sequence[Entry]
@@ -39,7 +39,7 @@ class Page(Generic[Entry, Cursor]):
 
 
 class Portion(NamedTuple):
-    """The ids that a page looks at: from `first` on and below `before`; `ends_at` is the last one if more follow."""
+    """The ids that a page reads: from `first` on and below `before`; `ends_at` is the last one if more follow."""
 
     first: int
     before: int
@@ -53,7 +53,7 @@ class Portion(NamedTuple):
 def looked_at(
     connection: Connection, ids: ColumnElement[int], before: int | None, first: int = 0, *, has_conditions: bool
 ) -> Portion:
-    """The portion of a table that a page looks at; all rows below `before` where each of them matches."""
+    """The portion of a table that a page reads; all rows below `before` if each of them matches."""
     before = _NEWEST if before is None else before
     if not has_conditions:
         return Portion(first, before, None)
@@ -91,7 +91,7 @@ def first_id_since(
     *,
     out_of_order: timedelta = OUT_OF_ORDER,
 ) -> int:
-    """An id below which every row is older than an instant, by halving: about twenty look-ups in a million rows."""
+    """An id below which every row is older than an instant, by bisection: about twenty look-ups in a million rows."""
     wanted = stamp(since - out_of_order)
     low, high = 0, (connection.execute(select(func.max(ids))).scalar() or 0) + 1
     while low < high:

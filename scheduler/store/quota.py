@@ -1,4 +1,4 @@
-"""How many timers an environment may hold."""
+"""check_quota: the most timers of an environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .schema import timers
 
 
 def check_quota(connection: Connection, wanted: Sequence[Timer], quota: int | None) -> None:
-    """TimerQuotaError where an environment would hold more than `quota` timers; 0 = no limit, None = that of the rules.
+    """TimerQuotaError if an environment would hold more than `quota` timers; 0 = no limit, None = that of the rules.
 
     A declared timer that is disabled because it is no longer declared does not count.
     """

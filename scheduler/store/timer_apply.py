@@ -1,4 +1,4 @@
-"""Making the store as a list of timers says: what is added, edited and removed, all of it or nothing."""
+"""apply_timers: makes the timers of the store equal to a list, all or nothing."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from .timers import StoredTimer, delete_timer, edited_columns, new_columns, stor
 
 
 class WantedTimer(NamedTuple):
-    """A timer of a list; `names_state` where the list says whether it is enabled, which is kept otherwise."""
+    """A timer of a list; `names_state` if the list says whether it is enabled, otherwise that is kept."""
 
     timer: Timer
     names_state: bool = True
 
 
 class Effect(StrEnum):
-    """What becomes of a timer."""
+    """The effect of the list on a timer."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -41,7 +41,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A timer that the list makes another: as it is then, and the change that is recorded."""
+    """A timer that the list changes: its new state, and the change to record."""
 
     effect: Effect
     timer: Timer
@@ -50,9 +50,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What applying a list does; `unchanged` are as the list has them already.
+    """The result of applying a list; `unchanged` timers equal the list already.
 
-    `declared` lacks in the list, but stays: its function declares it.
+    `declared` timers are not in the list, but stay because functions declare them.
     """
 
     differences: tuple[Difference, ...]
@@ -61,7 +61,7 @@ class Applied:
 
 
 class _UndoneError(Exception):
-    """Ends a transaction whose writes are not wanted."""
+    """Raised to roll back a transaction."""
 
 
 def apply_timers(
@@ -74,11 +74,11 @@ def apply_timers(
     by: Author | None = None,
     dry_run: bool = False,
 ) -> Applied:
-    """Make the timers of the store as a list has them: all of them, or, if one is refused, none.
+    """Make the timers of the store equal to a list: all of them, or none if one is refused.
 
-    A timer that the list has is added, or edited to be like it; its breaker is closed if anything differs, and an
-    interval is counted on where it is the same. A timer that the list lacks is removed where its environment is in
-    `prune`, unless its function declares it. Under `dry_run` nothing is changed.
+    A timer of the list is added, or edited if it differs, which closes its breaker; an unchanged interval keeps its
+    anchor. A timer that the list lacks is removed if its environment is in `prune`, unless its function declares it.
+    With `dry_run` nothing is changed.
 
     Raises DuplicateTimerError for a list that has a name twice, TimerQuotaError, and TimerError for a timer that never
     fires again.
@@ -119,7 +119,7 @@ def _apply(
     named = {(entry.timer.environment, entry.timer.name) for entry in listed}
     lacking = [entry for key, entry in stored.items() if key not in named and entry.timer.environment in set(prune)]
     declared = [entry for entry in lacking if entry.declared_in is not None and not entry.has_vanished]
-    # What is removed makes room for what is added.
+    # Removed timers make room for added ones.
     differences = [_removed(connection, entry) for entry in lacking if entry not in declared]
     new = [entry.timer for entry in listed if (entry.timer.environment, entry.timer.name) not in stored]
     differences += _added(connection, new, now, quota)
@@ -133,7 +133,7 @@ def _apply(
 
 
 def _locked(connection: Connection, environments: Collection[str]) -> dict[tuple[Environment, str], StoredTimer]:
-    """The timers of these environments by environment and name; locked in the order of their ids."""
+    """Lock and return the timers of these environments by environment and name, in the order of their ids."""
     query = select(timers).where(timers.c.environment.in_(environments)).order_by(timers.c.id)
     entries = map(stored_timer_of, connection.execute(query.with_for_update(key_share=True)))
     return {(entry.timer.environment, entry.timer.name): entry for entry in entries}
@@ -167,17 +167,17 @@ def _changed(connection: Connection, kept: StoredTimer, entry: WantedTimer, now:
 
 
 def _changes(kept: Timer, entry: WantedTimer) -> Mapping[str, Any]:
-    """The attributes by which a timer differs from that of the list."""
+    """The attributes in which a timer differs from the list's."""
     wanted = entry.timer if entry.names_state else replace(entry.timer, enabled=kept.enabled)
     changes = {
         row.name: getattr(wanted, row.name) for row in ATTRIBUTES if _kept_as(row, wanted) != _kept_as(row, kept)
     }
-    # An interval without an anchor of its own goes on as it is counted.
+    # An interval without an anchor in the list keeps its present anchor.
     if wanted.trigger.anchored(EPOCH) != kept.trigger.anchored(EPOCH):
         changes["trigger"] = wanted.trigger
     return changes
 
 
 def _kept_as(attribute: Attribute, timer: Timer) -> Any:
-    """The value of an attribute as it comes back from the store."""
+    """The value of an attribute after a round trip through the store."""
     return attribute.from_store(attribute.to_store(getattr(timer, attribute.name)))

@@ -1,4 +1,4 @@
-"""What is recorded of a change of a timer: the attributes that differ; all of them of a new or removed timer."""
+"""The recorded contents of a change of a timer: the differing attributes; all of them for a new or removed timer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .changes import Action, Author, NewChange
 
 
 class Kept(Protocol):
-    """What is needed of a timer of the store."""
+    """The part of a stored timer that is needed here."""
 
     @property
     def timer(self) -> Timer: ...
@@ -30,7 +30,7 @@ class Kept(Protocol):
 
 
 class Edit(NamedTuple):
-    """When and by whom a timer is changed, and the revision that it must still have, None for any."""
+    """The instant and the author of an edit, and the revision that the timer must still have, None for any."""
 
     now: datetime | None
     by: Author | None
@@ -38,7 +38,7 @@ class Edit(NamedTuple):
 
     @property
     def at(self) -> datetime:
-        """When it is changed: now, by the clock of this machine, unless that is given."""
+        """The instant of the edit: the given one, or else now by the clock of this machine."""
         return self.now or datetime.now(UTC)
 
     def check(self, connection: Connection, stored: Kept) -> None:
@@ -61,7 +61,7 @@ def removed(timer: Timer) -> NewChange:
 
 
 def edited(before: Kept, after: Kept) -> list[NewChange]:
-    """The change that an edit of a timer makes; none where it is as it was."""
+    """The change of an edit; None if nothing differs."""
     return difference(timer_object(before.timer, before.breaker), timer_object(after.timer, after.breaker))
 
 
@@ -79,7 +79,7 @@ def timer_object(timer: Timer, breaker: Breaker = CLOSED) -> dict[str, Any]:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[NewChange]:
-    """The change from one `timer_object` to another one; none where they are equal."""
+    """The change from one `timer_object` to another one; None if they are equal."""
     differing = [name for name, value in after.items() if before[name] != value]
     if not differing:
         return []
@@ -102,6 +102,6 @@ def _action(differing: set[str], after: Mapping[str, Any]) -> Action:
     if differing == {"breaker"}:
         return Action.RESET
     if differing - {"breaker", "trigger"} == {"enabled"}:
-        # An interval is counted anew from when its timer is enabled.
+        # Enabling a timer sets a new anchor for its interval.
         return Action.ENABLED if after["enabled"] else Action.DISABLED
     return Action.CHANGED

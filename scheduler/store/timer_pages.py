@@ -17,7 +17,7 @@ from .timers import StoredTimer, stored_timer_of
 
 
 class TimerState(StrEnum):
-    """What a timer does: it fires, has been disabled, has no further fire time, or its function fails."""
+    """The state of a timer: it fires, is disabled, has no further fire time, or its function fails."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
@@ -26,7 +26,7 @@ class TimerState(StrEnum):
 
 
 class TimerKey(NamedTuple):
-    """What identifies a timer in the store, and its place in the order."""
+    """The key of a timer in the store, which is also its position in the order."""
 
     environment: str
     name: str
@@ -34,9 +34,9 @@ class TimerKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TimerFilter:
-    """Which timers to read; an attribute that is None excludes none.
+    """Selects timers; an attribute that is None excludes none.
 
-    `text` is a part of a name, function, description or tag, in capitals or not.
+    `text` is a part of a name, function, description or tag, ignoring case.
     """
 
     text: str | None = None
@@ -49,7 +49,7 @@ class TimerFilter:
 def page_of_timers(
     store: Store, wanted: TimerFilter | None = None, *, after: TimerKey | None = None, limit: int = 50
 ) -> Page[StoredTimer, TimerKey]:
-    """The first timers, or those behind the key `after`, which a page has as its `next`."""
+    """The first timers, or those after the key `after`, which is the `next` of a page."""
     ordered = select(timers).order_by(timers.c.environment, timers.c.name)
     if after is not None:
         ordered = ordered.where(tuple_(timers.c.environment, timers.c.name) > tuple_(*after))
@@ -65,7 +65,7 @@ def page_of_timers(
 
 
 def _end(connection: Connection, portion: Select[Any]) -> TimerKey | None:
-    """The last key that a page has looked at, None where it has looked at all."""
+    """The last key that a page has read; None if it has read all."""
     table = portion.subquery()
     if connection.execute(select(func.count()).select_from(table)).scalar_one() < MAX_LOOKED_AT:
         return None
@@ -80,7 +80,7 @@ def _conditions(columns: Any, wanted: TimerFilter) -> list[ColumnElement[bool]]:
     if wanted.function is not None:
         conditions.append(columns.function == wanted.function)
     if wanted.tag is not None:
-        # LIKE would find it in capitals too, on one database and not on the other.
+        # LIKE ignores case on one database and not on the other.
         tag = json.dumps(wanted.tag, ensure_ascii=False)
         conditions.append(func.replace(columns.tags, tag, "") != columns.tags)
     if wanted.text is not None:
