@@ -13,6 +13,8 @@ from typing import Any
 from billiard import pool  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.concurrency import asynpool, prefork  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
+from .process_lock import ProcessLock
+
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   billiard.pool.Worker._ensure_messages_consumed(completed)   called when a child ends; on_ready_counter
 #   billiard.pool.Worker._do_exit(pid, exitcode, exc)   the last thing that a child does; on_exit, which may be None
@@ -22,14 +24,14 @@ from celery.concurrency import asynpool, prefork  # type: ignore[import-untyped,
 #   celery.concurrency.asynpool.AsynPool.Worker   the class of the pool's children
 #   celery.concurrency.asynpool.AsynPool._track_child_process(proc, hub)   called for each child by
 #       register_with_event_loop; `proc._sentinel_poll` is None once the child's end was seen
-#   billiard.pool.Pool._join_exited_workers(shutdown)   called several times a second; _pool, _state
+#   billiard.pool.Pool._setup_queues()   makes _inqueue and _outqueue, before the first child; a SimpleQueue takes its
+#       _rlock to read and its _wlock to write, by `with`, in children
 #   billiard.pool.Pool._help_stuff_finish(inqueue, task_handler, _pool)   called when the pool ends; the queue's _rlock
-#       and _reader
 #   celery.concurrency.prefork.TaskPool.Pool and .BlockingPool   the pools with an event loop and with threads
 
 #: How long a child that ends waits for the main process to count its results.
 END_WAIT_S = 1.0
-#: How often it checks, and how long the pool tries to get the lock of a queue.
+#: How often it checks.
 POLL_S = 0.05
 #: How often a pool with threads looks for children that have died.
 REPLACE_EVERY_S = 0.5
@@ -109,36 +111,21 @@ class _EventLoopPool(asynpool.AsynPool):  # type: ignore[misc]
 class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
     """The pool of a worker whose broker needs threads, as PGMQ does.
 
-    Its children share one queue of tasks; the child that waits for a task holds the queue's lock. If that child is
-    killed, the lock stays held, and no other child gets a task.
+    Its children share one queue of tasks and one of results; the child that waits for a task has the lock of the first.
     """
 
     Worker = _ThreadPoolWorker
     Supervisor = _Supervisor
 
-    #: Whether a child was killed that may have held the lock.
-    _may_be_locked = False
-
-    def _join_exited_workers(self, *arguments: Any, **options: Any) -> Any:
-        """Called several times a second, to replace children that have ended."""
-        self._may_be_locked |= any((child.exitcode or 0) < 0 for child in self._pool)
-        try:
-            return super()._join_exited_workers(*arguments, **options)
-        finally:
-            if self._may_be_locked and self._state == pool.RUN:
-                self._unlock_queue()
-
-    def _unlock_queue(self) -> None:
-        """Release the queue's lock if its holder does not read the waiting tasks, as a live child does at once."""
-        has_tasks = self._inqueue._reader.poll
-        had_tasks = has_tasks()
-        if self._inqueue._rlock.acquire(timeout=POLL_S) or (had_tasks and has_tasks()):
-            self._inqueue._rlock.release()
-            self._may_be_locked = False
+    def _setup_queues(self) -> None:
+        """Make the queues, with locks that are free again when a child is killed; with Celery's own the pool stops."""
+        super()._setup_queues()
+        for queue in (self._inqueue, self._outqueue):
+            queue._rlock, queue._wlock = ProcessLock(), ProcessLock()
 
     @staticmethod
     def _help_stuff_finish(inqueue: Any, task_handler: Any, count: int) -> None:
-        """Empty the children's queue at the end, unless a killed child still holds its lock.
+        """Empty the children's queue at the end, unless a child that stands still holds its lock.
 
         Celery's own method waits for that lock without limit, and the worker does not end.
         """

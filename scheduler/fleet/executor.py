@@ -43,6 +43,8 @@ CHUNK_TASKS, SPREAD = 50, 8
 REPUBLISH_S, LONGEST_REPUBLISH_S = 5.0, 20.0
 #: When to try again to republish, if the queue held messages, because this run's may be among them.
 RECHECK_S = 2.0
+#: When a run has begun that was published so much later than another, the message of the other is lost.
+OVERTAKEN_S = 10.0
 #: How long a run may wait for a worker.
 MAX_QUEUED_S = 600.0
 #: A worker whose run has not ended this long after its limit is lost: Celery kills within two seconds.
@@ -61,6 +63,8 @@ class _OpenRun:
 
     task: Task
     since: float
+    #: When its last message was handed to the publisher.
+    published_at: float
     give_up_at: float
     republish_at: float
     republish_after_s: float = REPUBLISH_S
@@ -92,6 +96,8 @@ class CeleryExecutor:
         self._open: dict[int, _OpenRun] = {}
         self._typical_s: dict[str, float] = {}
         self._poll_at = 0.0
+        #: By environment, when the message of a run that has begun was published, the latest one.
+        self._begun_up_to: dict[str, float] = {}
         #: When the oldest run that no worker has begun was submitted, in monotonic seconds.
         self._oldest_since: float | None = None
         self._environments = [str(environment) for environment in environments]
@@ -106,7 +112,7 @@ class CeleryExecutor:
     def submit(self, tasks: Sequence[Task]) -> None:
         now = self._clock.monotonic()
         for task in tasks:
-            self._open[task.run_id] = _OpenRun(task, now, now + MAX_QUEUED_S, now + REPUBLISH_S)
+            self._open[task.run_id] = _OpenRun(task, now, now, now + MAX_QUEUED_S, now + REPUBLISH_S)
         self._publish(tasks)
 
     @property
@@ -201,6 +207,9 @@ class CeleryExecutor:
     def _update(self, progress: RunProgress, now: float) -> bool:
         """Update an open run; True when it has ended."""
         run = self._open[progress.run_id]
+        if run.worker is None and progress.worker is not None:
+            environment = run.task.environment
+            self._begun_up_to[environment] = max(run.published_at, self._begun_up_to.get(environment, 0.0))
         if progress.ending is not None:
             del self._open[progress.run_id]
             self._learn_duration(run.task, progress.ending)
@@ -222,6 +231,7 @@ class CeleryExecutor:
     def _handle_overdue(self, now: float) -> None:
         """Abandon runs whose workers are lost, fail those that waited too long, publish others again."""
         unbegun: list[_OpenRun] = []
+        overtaken: list[_OpenRun] = []
         self._oldest_since = min((run.since for run in self._open.values() if run.worker is None), default=None)
         if self._oldest_since is not None and self._oldest_since <= now - LOOK_S:
             self._look_at = min(self._look_at, now)
@@ -234,11 +244,17 @@ class CeleryExecutor:
                 self._give_up(run.task)
             elif now >= run.republish_at:
                 run.republish_at = now + RECHECK_S
-                unbegun.append(run)
+                (overtaken if self._is_overtaken(run) else unbegun).append(run)
+        # The queue may never be empty: the fleet may be too small for what is due.
+        self._publish(self._postponed(self._renewed(overtaken), now))
         if unbegun:
             self._publisher.put_again(list(self._chunks([run.task for run in self._renewed(unbegun)])))
         published = self._publisher.published_again()
         self._postponed([self._open[run_id] for run_id in published if run_id in self._open], now)
+
+    def _is_overtaken(self, run: _OpenRun) -> bool:
+        """Whether workers have taken messages that were published long after that of a run that has not begun."""
+        return self._begun_up_to.get(run.task.environment, 0.0) - run.published_at > OVERTAKEN_S
 
     def _look_for_workers(self, now: float) -> None:
         """Log when an environment has no worker, and when it has one again."""
@@ -261,6 +277,8 @@ class CeleryExecutor:
 
     def _renewed(self, unbegun: Sequence[_OpenRun]) -> list[_OpenRun]:
         """These runs with the limits that their timers have now; those whose timers are gone are abandoned."""
+        if not unbegun:
+            return []
         limits = self._fleet.limits([run.task.run_id for run in unbegun])
         for run in unbegun:
             limit_s = limits.get(run.task.run_id)
@@ -276,6 +294,7 @@ class CeleryExecutor:
     def _postponed(self, unbegun: Sequence[_OpenRun], now: float) -> list[Task]:
         """Double the time until these runs are published again; returns their tasks."""
         for run in unbegun:
+            run.published_at = now
             run.republish_after_s = min(2 * run.republish_after_s, LONGEST_REPUBLISH_S)
             run.republish_at = now + run.republish_after_s
         return [run.task for run in unbegun]

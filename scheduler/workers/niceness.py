@@ -26,6 +26,14 @@ def restore(pid: int) -> bool:
     return _set_group(pid, 0) and _set_threads(pid, _low(), _own())
 
 
+def is_ours() -> bool:
+    """Whether the niceness of this worker is one that its daemon gives to workers; else a function has set it."""
+    with contextlib.suppress(OSError):
+        of_daemon = os.getpriority(os.PRIO_PROCESS, os.getppid())
+        return os.getpriority(os.PRIO_PROCESS, 0) in (of_daemon, min(of_daemon + LOW, _NICEST))
+    return True
+
+
 def _set_group(pid: int, niceness: int) -> bool:
     """Set the niceness of the session, for kernels that schedule by session: sched(7), "The autogroup feature"."""
     try:

@@ -19,14 +19,23 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
+from . import niceness
+
+#: signal.pthread_sigmask without the conversion into enumerations.
+_sigmask: Final[Callable[..., Any]] = import_module("_signal").pthread_sigmask
 #: Pairs of functions: one reads a setting, the other sets it.
 _SETTINGS: Final[tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...]] = (
-    (sys.gettrace, sys.settrace),
-    (sys.getprofile, sys.setprofile),
     (sys.getrecursionlimit, sys.setrecursionlimit),
     (sys.getswitchinterval, sys.setswitchinterval),
     (socket.getdefaulttimeout, socket.setdefaulttimeout),
     (gc.isenabled, lambda is_enabled: gc.enable() if is_enabled else gc.disable()),
+    (gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds)),
+    (gc.get_debug, gc.set_debug),
+    (lambda: _sigmask(signal.SIG_BLOCK, ()), lambda mask: _sigmask(signal.SIG_SETMASK, mask)),
+)
+#: Only root can set these back, and not in every container.
+_RIGHTS: Final[tuple[Callable[[], object], ...]] = tuple(
+    getattr(os, name) for name in ("getresuid", "getresgid", "getgroups") if hasattr(os, name)
 )
 _SIGNALS: Final = (
     signal.SIGALRM,
@@ -43,7 +52,15 @@ _handler_of: Final = import_module("_signal").getsignal
 _SIGNAL_NUMBERS: Final = tuple(map(int, _SIGNALS))
 _INTERVAL_TIMERS: Final = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 #: The limits that keep later runs from opening, writing, computing or allocating.
-_LIMITS: Final = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CPU, resource.RLIMIT_AS)
+_LIMITS: Final = (
+    resource.RLIMIT_NOFILE,
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_CPU,
+    resource.RLIMIT_AS,
+    resource.RLIMIT_DATA,
+    resource.RLIMIT_STACK,
+    resource.RLIMIT_NPROC,
+)
 
 
 class ProcessState:
@@ -57,7 +74,14 @@ class ProcessState:
         self._environ = os.environ
         self._variables = dict(_data(os.environ))
         self._zone_names = time.tzname
-        self._stdout, self._stderr = sys.stdout, sys.stderr
+        self._stdin, self._stdout, self._stderr = sys.stdin, sys.stdout, sys.stderr
+        self._trace, self._profile = sys.gettrace(), sys.getprofile()
+        #: All modules that were there, and who finds others; the dictionary and the list stay the same objects.
+        self._modules, self._modules_then = sys.modules, dict(sys.modules)
+        self._finders, self._finders_then = sys.meta_path, list(sys.meta_path)
+        self._callbacks = list(gc.callbacks)
+        self._rights = [read() for read in _RIGHTS]
+        self._processors = _processors()
         self._settings = tuple((read, put, read()) for read, put in _SETTINGS)
         self._handlers = [_handler_of(number) for number in _SIGNAL_NUMBERS]
         #: Timers that the functions' own module has set are kept.
@@ -65,7 +89,11 @@ class ProcessState:
         self._limits = tuple((limit, resource.getrlimit(limit)) for limit in _LIMITS)
 
     def restore(self) -> None:
-        """Put back folder, umask, variables, time zone and streams."""
+        """Put back hooks of the interpreter, folder, umask, variables, time zone and streams."""
+        if sys.getprofile() is not self._profile or sys.gettrace() is not self._trace:
+            # First, for they slow all that follows.
+            sys.setprofile(self._profile)
+            sys.settrace(self._trace)
         self._restore_folder()
         os.umask(self._umask)
         if os.environ is not self._environ or _data(self._environ) != self._variables:
@@ -73,10 +101,10 @@ class ProcessState:
         if time.tzname is not self._zone_names:
             time.tzset()
             self._zone_names = time.tzname
-        sys.stdout, sys.stderr = self._stdout, self._stderr
+        sys.stdin, sys.stdout, sys.stderr = self._stdin, self._stdout, self._stderr
 
-    def restore_rest(self) -> None:
-        """Put back hooks, alarms, signal handlers and limits."""
+    def restore_rest(self) -> bool:
+        """Put back settings, alarms, signal handlers, modules and limits; returns whether all is as it was."""
         for read, put, value in self._settings:
             if read() != value:
                 put(value)
@@ -84,11 +112,35 @@ class ProcessState:
             signal.setitimer(timer, 0)
         if [_handler_of(number) for number in _SIGNAL_NUMBERS] != self._handlers:
             self._restore_handlers()
+        if len(gc.callbacks) != len(self._callbacks):
+            gc.callbacks[:] = self._callbacks
+        self._restore_modules()
+        return self._restores_rights()
+
+    def _restore_modules(self) -> None:
+        """Put back modules and finders that were taken out; others may have come."""
+        sys.modules, sys.meta_path = self._modules, self._finders
+        if len(self._modules) < len(self._modules_then):
+            self._modules.update(self._modules_then)
+        if len(self._finders) < len(self._finders_then):
+            self._finders[:] = self._finders_then
+
+    def _restores_rights(self) -> bool:
+        """Put back limits and processors; False where that, or another user or priority, is for good."""
+        is_same = [read() for read in _RIGHTS] == self._rights
         for limit, value in self._limits:
             if resource.getrlimit(limit) != value:
-                # Only root can raise a hard limit again.
-                with contextlib.suppress(OSError, ValueError):
+                # One that was lowered for good can only be raised again by root.
+                try:
                     resource.setrlimit(limit, value)
+                except (OSError, ValueError):
+                    is_same = False
+        if _processors() != self._processors:
+            try:
+                os.sched_setaffinity(0, self._processors)
+            except OSError:
+                is_same = False
+        return is_same and niceness.is_ours()
 
     def _restore_folder(self) -> None:
         try:
@@ -123,6 +175,11 @@ def _opened(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return -1
+
+
+def _processors() -> set[int]:
+    """Those that this process may use; empty where the system does not tell."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 
 def _data(environ: os._Environ[str]) -> dict[bytes, bytes]:

@@ -94,12 +94,18 @@ def _serve(tasks: socket.socket, sender: Sender, progress: ProgressCell, registr
             else:
                 sender.ended(chunk, index, ending)
             state.restore()
-        state.restore_rest()
+        is_restored = state.restore_rest()
         sender.done(chunk)
+        if not is_restored:
+            sender.line(0, monotonic_us(), "warning", _CHANGED_FOR_GOOD)
+            os._exit(0)
         if (now_us := monotonic_us()) >= look_at:
             reaper.look()
             look_at = now_us + LOOK_EVERY_US
         progress.show_left_over(threading.active_count() > 1 or reaper.has_children)
+
+
+_CHANGED_FOR_GOOD = "another worker takes the place of this one: a function has changed its user, priority or limits"
 
 
 def _warm_up(orders: list[protocol.Order], output: RunOutput) -> None:

@@ -22,6 +22,7 @@ from scheduler.core.run import Outcome
 from scheduler.core.timer import Delivery, Environment
 from scheduler.errors import TIMED_OUT
 from scheduler.fleet import executor as celery_executor
+from scheduler.fleet.runs import FleetRuns
 from scheduler.store.database import Store
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import empty, kill
@@ -371,6 +372,25 @@ def test_a_lost_message_is_sent_again_soon_after_the_queue_is_empty(
         assert run.republish_after_s == celery_executor.REPUBLISH_S
         name = publisher._queues["production"]
         publisher._jobs.put(lambda: publisher._producer.channel.queue_purge(name))
+        eventually(lambda: run.republish_after_s, lambda seen: seen == 2 * celery_executor.REPUBLISH_S)
+        assert not _are_taken(watched)
+
+
+def test_a_lost_message_is_sent_again_when_later_ones_are_taken(postgres: Server) -> None:
+    """Although the queue is never empty, because the fleet is too small for what is due."""
+    with postgres.database() as url, Store(url) as store, WatchedDaemon(store, "pgmq://") as watched:
+        watched.add("lost", "hello")
+        watched.add("later", "hello")
+        lost, later = watched.begin("lost", "later")
+        run = eventually(lambda: watched.executor._open.get(lost))
+        assert run is not None
+        run.published_at -= celery_executor.OVERTAKEN_S + 1
+        run.republish_at = 0.0
+        eventually(lambda: run.republish_at > 0.0)
+        assert run.republish_after_s == celery_executor.REPUBLISH_S
+        request_id = watched.executor._open[later].task.request_id
+        assert FleetRuns(store).begin(later, request_id, "node/1", datetime.now(UTC))
+        run.republish_at = 0.0
         eventually(lambda: run.republish_after_s, lambda seen: seen == 2 * celery_executor.REPUBLISH_S)
         assert not _are_taken(watched)
 

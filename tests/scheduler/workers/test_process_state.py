@@ -45,6 +45,14 @@ def shows():
         "timeout": socket.getdefaulttimeout(),
         "gc": gc.isenabled(),
         "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "data": resource.getrlimit(resource.RLIMIT_DATA),
+        "collection": (gc.get_threshold(), gc.get_debug(), len(gc.callbacks)),
+        "mask": len(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "processors": len(os.sched_getaffinity(0)),
+        "priority": os.getpriority(os.PRIO_PROCESS, 0),
+        "stdin": sys.stdin is not None,
+        "modules": [name in sys.modules for name in ("json", "os", "warnings")],
+        "finders": len(sys.meta_path) > 2,
     }
 
 
@@ -128,6 +136,45 @@ def leaves_hooks_and_limits():
     socket.setdefaulttimeout(0.001)
     gc.disable()
     resource.setrlimit(resource.RLIMIT_NOFILE, (20, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+@define
+def slows_all_calls():
+    def slow(*_):
+        time.sleep(0.05)
+        return slow
+
+    sys.setprofile(slow)
+
+
+@define
+def leaves_settings_of_the_collection():
+    gc.set_threshold(0)
+    gc.set_debug(gc.DEBUG_UNCOLLECTABLE)
+    gc.callbacks.append(lambda *_: 1 / 0)
+
+
+@define
+def blocks_signals():
+    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+
+
+@define
+def leaves_other_processors_and_limits():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    resource.setrlimit(resource.RLIMIT_DATA, (1_000_000, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+@define
+def takes_the_modules_away():
+    sys.modules.clear()
+    sys.meta_path.clear()
+    sys.stdin = None
+
+
+@define
+def has_a_low_priority():
+    os.nice(19)
 """
 
 CHANGING = [
@@ -144,6 +191,13 @@ CHANGING = [
     "replaces_the_streams",
     "takes_the_streams_away",
     "leaves_hooks_and_limits",
+    "slows_all_calls",
+    "leaves_settings_of_the_collection",
+    "blocks_signals",
+    "leaves_other_processors_and_limits",
+    "takes_the_modules_away",
+    # For good: another worker takes the next run.
+    "has_a_low_priority",
 ]
 
 
@@ -163,7 +217,7 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessExecut
 def test_the_next_run_finds_the_process_as_it_was_when_the_functions_were_loaded(
     executor: ProcessExecutor, function: str
 ) -> None:
-    """In the same worker."""
+    """In the same worker, unless that is one in which it cannot be put back."""
     before = run(executor, "shows")[0]
     assert run(executor, function)[0].outcome is Outcome.SUCCEEDED
     after = run(executor, "shows")[0]
