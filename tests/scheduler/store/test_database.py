@@ -225,9 +225,9 @@ def test_a_store_opened_read_only_says_so(tmp_path: Path) -> None:
     ("url", "words"),
     [
         ("mysql://localhost/x", "SQLite or PostgreSQL, got 'mysql'"),
-        ("sqlite:/oops://", "no store"),
+        ("sqlite:/oops://", "is not a store"),
         ("sqlite:///x.db?timeout=abc", "a setting in the address is wrong"),
-        ("postgresql://me:secret@host:notaport/x", "'postgresql://me:...@host:notaport/x' is no store"),
+        ("postgresql://me:secret@host:notaport/x", "'postgresql://me:...@host:notaport/x' is not a store"),
         ("/nonexistent/folder/a.db", "cannot be opened"),
     ],
 )
