@@ -4,6 +4,7 @@ SchedulerError
 ├── TimerError(ValueError)          an invalid timer: its field, the value, and what is allowed
 │   ├── DuplicateTimerError         the environment has a timer of that name
 │   ├── UnknownTimerError           the environment has no timer of that name
+│   ├── UnknownCalendarError        the store has no calendar of that name
 │   ├── TimerChangedError           the timer was changed by another user or program meanwhile
 │   └── TimerQuotaError             the environment has as many timers as its quota
 ├── RunError                        a run that cannot be cancelled, or run again
@@ -68,6 +69,14 @@ class UnknownTimerError(TimerError):
         self.known = sorted(known)
         super().__init__(f"no timer {name!r} in {environment}; {_listed('timers', self.known)}", field="name")
         self.name, self.environment = name, environment
+
+
+class UnknownCalendarError(TimerError):
+    """The store has no calendar of that name."""
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        self.name, self.known = name, sorted(known)
+        super().__init__(f"no calendar {name!r}; {_listed('calendars', self.known)}", field="calendar")
 
 
 class TimerChangedError(TimerError):

@@ -71,9 +71,10 @@ def request_again(store: Store, run_id: int, *, now: datetime) -> int:
         # Its name may have changed since; a later timer may have the id of a removed one.
         by_id = (timers.c.id == run.timer_id) & (timers.c.created_at <= run.claimed_at)
         row = connection.execute(select(timers).where(by_name | by_id).order_by(~by_name).limit(1)).one_or_none()
-    if row is None:
+        stored = None if row is None else stored_timer_of(row, connection)
+    if stored is None:
         raise RunError(f"run {run_id} cannot be run again: its timer {run.timer!r} was removed", run_id=run_id)
-    return _enter(store, stored_timer_of(row), run.own_params, now)
+    return _enter(store, stored, run.own_params, now)
 
 
 def _enter(store: Store, stored: StoredTimer, own_params: str | None, now: datetime) -> int:

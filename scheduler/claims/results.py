@@ -129,7 +129,7 @@ def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) 
         if ending.verdict is Verdict.FAILURE and task.kind is Kind.SCHEDULED and task.timer_id is not None
     ]
     timer_ids = {task.timer_id for task, _ in failed if task.timer_id is not None}
-    retrying = {row.id: timer_of(row) for row in _WITH_RETRIES.rows(connection, sorted(timer_ids))}
+    retrying = {row.id: timer_of(row, connection) for row in _WITH_RETRIES.rows(connection, sorted(timer_ids))}
     to_cancel = {row.id for row in _TO_CANCEL.rows(connection, [task.run_id for task, _ in failed if retrying])}
     retried = [
         (task, ending, at)

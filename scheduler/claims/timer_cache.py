@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from ..core.attributes import ATTRIBUTES
+from ..core.calendars import Roll, on_working_days
 from ..core.jitter import offset_s, shifted
 from ..core.misfire import MisfirePolicy
 from ..core.overlap import OverlapPolicy
@@ -17,6 +18,7 @@ from ..core.timestamps import instant_or_none
 from ..core.trigger_kinds import UnreadableTrigger, read_trigger
 from ..core.triggers import FireTimes
 from ..core.window import windowed
+from ..store.calendar_content import content_of
 from ..store.rows import RunColumns
 from ..store.schema import timers
 from ..store.statements import Among
@@ -76,28 +78,34 @@ class TimerCache:
             self.unreadable.clear()
             stale = [row[0] for row in wanted]
         for row in _TIMERS.rows(connection, stale):
-            timer = cached[row[0]] = self._timer(row)
+            timer = cached[row[0]] = self._timer(row, connection)
             if (fault := timer.rule.fault) is not None:
                 self._leave_alone(row, timer, fault)
         return cached
 
-    def _timer(self, row: Sequence[Any]) -> CachedTimer:
+    def _timer(self, row: Sequence[Any], connection: Connection) -> CachedTimer:
         timer_id, revision, name, function, environment, params, limit_s, jitter_s = row[:_RULE_AT]
         later_s = offset_s(environment, name, jitter_s)
-        rule = self._rules.get((later_s, *row[_RULE_AT:])) or self._rule(later_s, row[_RULE_AT:])
+        rule = self._rules.get((later_s, *row[_RULE_AT:])) or self._rule(later_s, row[_RULE_AT:], connection)
         # Many timers call the same function with the same parameters, so they share the strings.
         function, environment, params = map(sys.intern, (function, environment, params))
         return CachedTimer(revision, (timer_id, name, function, environment), params, limit_s, rule)
 
-    def _rule(self, later_s: int, values: Sequence[Any]) -> Rule:
+    def _rule(self, later_s: int, values: Sequence[Any], connection: Connection) -> Rule:
         kind, text, *policies = values
         named = dict(zip(_RULE, policies, strict=True))
         trigger = read_trigger(kind, text)
+        fires: FireTimes = trigger
+        fault = trigger.reason if isinstance(trigger, UnreadableTrigger) else None
+        if (calendar := named["calendar"]) is not None:
+            found = content_of(connection, calendar, named["calendar_digest"])
+            fires = on_working_days(trigger, calendar, Roll(named["roll"]), found)
+            fault = fault or (None if found else f"there is no calendar {calendar!r} in the store")
         rule = Rule(
-            windowed(shifted(trigger, later_s), instant_or_none(named["starts_at"]), instant_or_none(named["ends_at"])),
+            windowed(shifted(fires, later_s), instant_or_none(named["starts_at"]), instant_or_none(named["ends_at"])),
             MisfirePolicy(named["misfire"]),
             OverlapPolicy(named["overlap"]),
-            trigger.reason if isinstance(trigger, UnreadableTrigger) else None,
+            fault,
         )
         # A trigger's text may be unique, but all rules share these few words.
         words = [sys.intern(value) if isinstance(value, str) else value for value in policies]
@@ -113,7 +121,10 @@ class TimerCache:
 
 
 #: The attributes in a rule, besides the trigger; the jitter is in it as the seconds by which it shifts the trigger.
-_RULE = tuple(attribute.name for attribute in ATTRIBUTES if attribute.is_rule and attribute.name != "jitter_s")
+_RULE = (
+    *(attribute.name for attribute in ATTRIBUTES if attribute.is_rule and attribute.name != "jitter_s"),
+    "calendar_digest",
+)
 _COLUMNS = ("id", "revision", "name", "function", "environment", "params", "limit_s", "jitter_s")
 #: The index in a row at which the rule begins.
 _RULE_AT = len(_COLUMNS)

@@ -147,7 +147,7 @@ def _end_retry_if_not_runnable(connection: Connection, run: Row[Any], now: datet
     row = connection.execute(select(timers).where(timers.c.id == run.timer_id).with_for_update(key_share=True)).one()
     if not row.enabled:
         outcome, message = Outcome.ABANDONED, "abandoned: the timer was disabled before the next attempt"
-    elif is_past(timer_of(row), instant(run.fire_at), now):
+    elif is_past(timer_of(row, connection), instant(run.fire_at), now):
         outcome, message = Outcome.MISFIRED, "missed: the next fire time came before this attempt"
     else:
         return None

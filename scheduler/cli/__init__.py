@@ -11,6 +11,7 @@ A command's module is imported when the command is called, so that `scheduler --
     pause.py, resume.py           pausing many timers at once
     runs.py, logs.py              the history, and what functions printed
     cancel.py, run.py             `runs cancel`; `timers run` and `runs again`
+    calendars.py                  calendars of working days
     changes.py                    who changed what; `timers history`
     call.py                       calling a function once
     next.py, simulate.py          the next fire times of an expression; those of all timers
@@ -47,6 +48,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "timers": "Add, list, show, enable, disable, edit, run, backfill, remove, import, apply and export timers.",
         "pause": "Pause all timers, or those of an environment or with a tag.",
         "resume": "End a pause.",
+        "calendars": "Add, change, list, show and remove calendars of working days.",
         "runs": "Show past runs: outcome, lateness and duration; cancel one, run one again.",
         "logs": "Show what functions printed.",
         "changes": "Show who changed timers: when, by what way, what, and why.",

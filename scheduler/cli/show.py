@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ..core.attributes import ATTRIBUTES
+from ..core.calendars import assumed_from
 from ..core.run import Run
 from ..formats import display
 from ..formats.json import print_json, run_json, timer_json
@@ -21,7 +22,19 @@ from . import runs
 from .options import environment_option, json_option, store_option
 
 #: Attributes with lines of their own.
-_APART = {"name", "environment", "enabled", "function", "params", "description", "tags", "starts_at", "ends_at"}
+_APART = {
+    "name",
+    "environment",
+    "enabled",
+    "function",
+    "params",
+    "description",
+    "tags",
+    "starts_at",
+    "ends_at",
+    "calendar",
+    "roll",
+}
 _INDENT = 13
 
 
@@ -64,12 +77,16 @@ def _lines(entry: StoredTimer, fires: list[datetime], tz: tzinfo) -> Iterator[tu
     params = f" with {json.dumps(dict(timer.params), ensure_ascii=False)}" if timer.params else ""
     yield "calls", f"{timer.function}{params}"
     yield "fires", str(timer.trigger)
+    if timer.calendar is not None:
+        yield "calendar", f"{timer.calendar}, {timer.roll}"
     for label, bound in (("starts at", timer.starts_at), ("ends at", timer.ends_at)):
         if bound is not None:
             yield label, display.instant(bound, tz)
     for number, fire in enumerate(fires):
         late = "  overdue" if fire < datetime.now(UTC) else ""
         yield "" if number else "next fires", f"{display.instant(fire, tz)}  {fire.astimezone(tz):%a}{late}"
+    if (known := assumed_from(timer.working_days, fires, timer.trigger.tz)) is not None:
+        yield "", display.assumed(timer, known)
     yield "options", ", ".join(_options(timer))
     yield "breaker", _breaker(entry, tz)
     if entry.declared_in is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import click
 
+from ..core.calendars import assumed_from
 from ..core.forecast import Firing, forecast
 from ..core.timer import Environment, Timer
 from ..errors import TimerError
@@ -68,6 +69,9 @@ def command(
         _print_json(timers, shown, time_span, project)
     else:
         _print(timers, shown, time_span, project)
+    if not as_json:
+        for caution in dict.fromkeys(_cautions(timers, time_span)):
+            click.echo(caution, err=True)
     if (left_out := len(chosen) - len(timers)) and not as_json:
         click.echo(f"{display.number(left_out, 'disabled timer')} left out; --all shows them too", err=True)
 
@@ -79,6 +83,13 @@ def _chosen(timers: Sequence[Timer], names: Sequence[str]) -> list[Timer]:
             hint = did_you_mean(name, known) or "see scheduler timers list"
             raise TimerError(f"no timer {name!r}; {hint}", field="timer")
     return [timer for timer in timers if not names or timer.name in names]
+
+
+def _cautions(timers: Sequence[Timer], time_span: TimeSpan) -> Iterator[str]:
+    """What is assumed of calendars that are not known for the whole time span."""
+    for timer in timers:
+        if (known := assumed_from(timer.working_days, [time_span.end], timer.trigger.tz)) is not None:
+            yield display.assumed(timer, known)
 
 
 def _print(timers: Sequence[Timer], fires: Iterable[Firing], time_span: TimeSpan, project: Project) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
+from quartzcron.calendars import WorkingDays
+
 from ..errors import TimerError
 from .kind_registry import chosen_kind, trigger_kind, trigger_kinds, trigger_options
 from .options import json_value
@@ -96,6 +98,13 @@ class AnyOf(Trigger):
     def gap(self) -> timedelta | None:
         """The gap of a single trigger; None for several, because it is unknown."""
         return self.triggers[0].gap if len(self.triggers) == 1 else None
+
+    @property
+    def has_days(self) -> bool:
+        return all(trigger.has_days for trigger in self.triggers)
+
+    def on(self, working_days: WorkingDays, roll: str) -> FireTimes:
+        return United(tuple(trigger.on(working_days, roll) for trigger in self.triggers))
 
     @property
     def tz(self) -> str | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
+from quartzcron.calendars import WorkingDays
+
 from ..errors import TimerError
 from ..rules import assumed_tz
-from .timestamps import check_instant, in_utc, instant, stamp
-from .triggers import TZ, Trigger, TriggerOption, is_calendrical
+from .timestamps import at_wall_time, check_instant, in_utc, instant, stamp
+from .triggers import NEVER, TZ, FireTimes, Trigger, TriggerOption, is_calendrical
 from .zones import named, zone
 
 MAX_INSTANTS = 1_000
@@ -87,6 +89,21 @@ class At(Trigger):
 
     def count(self, start: datetime, end: datetime) -> int:
         return max(0, bisect_left(self.instants, end) - bisect_left(self.instants, start))
+
+    @property
+    def has_days(self) -> bool:
+        return True
+
+    def on(self, working_days: WorkingDays, roll: str) -> FireTimes:
+        tz = zone(self.tz)
+        walls = [fire.astimezone(tz).replace(tzinfo=None) for fire in self.instants]
+        days = [working_days.rolled(wall.date(), roll) for wall in walls]
+        moved = {
+            fire if day == wall.date() else at_wall_time(datetime.combine(day, wall.time()), tz).astimezone(UTC)
+            for fire, wall, day in zip(self.instants, walls, days, strict=True)
+            if day is not None
+        }
+        return At(*moved, tz=self.tz) if moved else NEVER
 
     @property
     def gap(self) -> timedelta | None:

@@ -56,6 +56,11 @@ def check_description(text: object) -> str:
     return text
 
 
+def check_calendar_name(name: object) -> str | None:
+    """The name of a calendar, None where it is empty."""
+    return None if name is None or name == "" else check_name("calendar", name)
+
+
 def check_tags(tags: object) -> tuple[str, ...]:
     """Tags as a sorted tuple without duplicates."""
     if isinstance(tags, str) or not isinstance(tags, Iterable):

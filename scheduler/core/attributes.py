@@ -17,6 +17,7 @@ from typing import Any
 
 from .attribute_checks import (
     check_backoff,
+    check_calendar_name,
     check_choice,
     check_description,
     check_enabled,
@@ -30,8 +31,9 @@ from .attribute_checks import (
     params_text,
     read_tags,
 )
+from .calendars import Roll
 from .misfire import MisfirePolicy
-from .options import Option, json_value, number, text, truth, whole, word
+from .options import Option, json_value, number, text, trimmed, truth, whole, word
 from .overlap import OverlapPolicy
 from .timestamps import check_instant, instant_or_none, read_instant, stamp_or_none
 
@@ -264,4 +266,17 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         metavar="TAG,TAG",
         help="Up to 20 tags, separated by commas.",
     ),
+    Attribute(
+        name="calendar",
+        check=check_calendar_name,
+        flag="--calendar",
+        # A command line has no other word for None.
+        read=trimmed,
+        cell=lambda name: name or "",
+        metavar="NAME",
+        help="Calendar of working days, see scheduler calendars; empty for none.",
+        is_rule=True,
+        is_optional=True,
+    ),
+    _policy("roll", Roll, "What becomes of a fire on a day off of the calendar (default skip)."),
 )

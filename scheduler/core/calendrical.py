@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from quartzcron import CronExpression
+from quartzcron.calendars import WorkingDays
 from quartzcron.fields import FIRST_YEAR, LAST_YEAR
 from quartzcron.search.compiled import with_layers
 from quartzcron.wall.days import FIRST_DAYS
@@ -23,7 +24,7 @@ from ..rules import assumed_tz
 from .at import AT
 from .intervals import CalendarInterval, calendar_interval
 from .options import trimmed
-from .triggers import DST, EVERY, TZ, Trigger, TriggerOption, check_zone_and_policy, is_calendrical
+from .triggers import DST, EVERY, TZ, Compiled, FireTimes, Trigger, TriggerOption, check_zone_and_policy, is_calendrical
 from .zones import named
 
 _FIRST, _LAST = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
@@ -140,6 +141,13 @@ class Calendrical(Trigger):
         return _expression(
             self.at, self.start, self.years * 12 + self.months, self.weeks * 7 + self.days, self.tz, self.dst
         )
+
+    @property
+    def has_days(self) -> bool:
+        return True
+
+    def on(self, working_days: WorkingDays, roll: str) -> FireTimes:
+        return Compiled(self.compiled.on(working_days, roll))
 
     def next_fire(self, after: datetime) -> datetime | None:
         return self.compiled.next_fire(after)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from .triggers import FireTimes, Trigger
+from .triggers import FireTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Shifted:
     '2026-01-05T00:00:17+00:00'
     """
 
-    trigger: Trigger
+    trigger: FireTimes
     offset: timedelta
 
     def next_fire(self, after: datetime) -> datetime | None:
@@ -51,6 +51,6 @@ def offset_s(environment: str, name: str, jitter_s: int) -> int:
     return int.from_bytes(digest[:8], "big") % jitter_s
 
 
-def shifted(trigger: Trigger, seconds: int) -> FireTimes:
+def shifted(trigger: FireTimes, seconds: int) -> FireTimes:
     """A schedule that fires `seconds` after a trigger; the trigger itself if that is 0."""
     return Shifted(trigger, timedelta(seconds=seconds)) if seconds else trigger

@@ -12,8 +12,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import is_normalized, normalize
 
+from quartzcron.calendars import WorkingDays
+
 from ..errors import TimerError
 from .attributes import ATTRIBUTES, Delivery, Environment
+from .calendars import Roll, check_calendar, on_working_days
 from .deadlines import FUNCTION_LIMIT_S
 from .jitter import offset_s, shifted
 from .misfire import MisfirePolicy
@@ -45,6 +48,9 @@ class Timer:
     after twice as many, and so on.
     It fires in [`starts_at`, `ends_at`) only; a bound without an offset is a wall time of the trigger's zone. A timer
     that will not fire again is finished. `description` is free text, `tags` are up to 20 words.
+    With `calendar`, the name of a calendar of working days in the store, its fires on days off go by `roll`: they are
+    left out (`skip`), or move to a working day (`following`, `preceding`, and `modified_…`, which stay in the month);
+    with `only_off` it fires on days off alone.
     A timer is created disabled; the store keeps whether it is `enabled`.
 
     Raises TimerError, whose `field` names the attribute that is wrong.
@@ -68,6 +74,10 @@ class Timer:
     ends_at: datetime | None = None
     description: str = ""
     tags: tuple[str, ...] = ()
+    calendar: str | None = None
+    roll: Roll = Roll.SKIP
+    #: The calendar itself: the store, which has it, sets this.
+    working_days: WorkingDays | None = field(default=None, repr=False, compare=False)
 
     if TYPE_CHECKING:  # for type checkers: besides enums, the texts that are checked and converted below
 
@@ -92,6 +102,10 @@ class Timer:
             ends_at: datetime | str | None = ...,
             description: str = ...,
             tags: Iterable[str] = ...,
+            calendar: str | None = ...,
+            roll: Roll
+            | Literal["skip", "following", "preceding", "modified_following", "modified_preceding", "only_off"] = ...,
+            working_days: WorkingDays | None = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -105,6 +119,8 @@ class Timer:
                 field="trigger",
             )
         _check_gap(self.jitter_s, self.trigger)
+        if self.calendar is not None:
+            check_calendar(self.trigger)
         if self.starts_at is not None or self.ends_at is not None:
             self._check_window()
 
@@ -123,9 +139,12 @@ class Timer:
 
     @property
     def schedule(self) -> FireTimes:
-        """The source of the fire times: the trigger, shifted by the timer's jitter, within the timer's window."""
+        """Its fire times: the trigger on working days, shifted by the timer's jitter, in its window."""
         later_s = offset_s(self.environment, self.name, self.jitter_s)
-        return windowed(shifted(self.trigger, later_s), self.starts_at, self.ends_at)
+        fires: FireTimes = self.trigger
+        if self.calendar is not None:
+            fires = on_working_days(self.trigger, self.calendar, self.roll, self.working_days)
+        return windowed(shifted(fires, later_s), self.starts_at, self.ends_at)
 
     def anchored(self, now: datetime) -> Timer:
         """The timer with its anchor at `now`, or at the beginning of its window, if its trigger has an anchor."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from quartzcron.calendars import WorkingDays
+
 from ..errors import TimerError
 from .any_of import AnyOf
 from .at import At
@@ -23,7 +25,7 @@ from .kind_registry import (
     trigger_kinds,
     trigger_options,
 )
-from .triggers import Cron, Every, Trigger, TriggerOption
+from .triggers import Cron, Every, FireTimes, Trigger, TriggerOption
 
 __all__ = [
     "TRIGGERS",
@@ -77,6 +79,13 @@ class UnreadableTrigger(Trigger):
 
     def count(self, start: datetime, end: datetime) -> int:  # noqa: ARG002
         return 0
+
+    @property
+    def has_days(self) -> bool:
+        return True
+
+    def on(self, working_days: WorkingDays, roll: str) -> FireTimes:  # noqa: ARG002
+        return self
 
     def as_json(self) -> dict[str, Any]:
         try:

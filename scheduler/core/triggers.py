@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Protocol, Self
 
 from quartzcron import CronError, CronExpression
+from quartzcron.calendars import WorkingDays
 
 from ..errors import TimerError
 from ..rules import DEFAULT_TZ_HELP, assumed_tz
@@ -28,6 +29,27 @@ MAX_INTERVAL_S = 366 * 86_400
 
 _MICROSECOND = timedelta(microseconds=1)
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The fire times of an expression of the calculator."""
+
+    compiled: CronExpression
+
+    def next_fire(self, after: datetime) -> datetime | None:
+        return self.compiled.next_fire(after)
+
+    def prev_fire(self, before: datetime) -> datetime | None:
+        return self.compiled.prev_fire(before)
+
+    def count(self, start: datetime, end: datetime) -> int:
+        # The calculator counts what lies in (start, end].
+        return self.compiled.count(start - _MICROSECOND, end - _MICROSECOND)
+
+    @property
+    def anchor(self) -> None:
+        return None
 
 
 class FireTimes(Protocol):
@@ -49,6 +71,27 @@ class FireTimes(Protocol):
     def anchor(self) -> datetime | None:
         """The instant from which fire times are counted, None for a schedule that follows the calendar alone."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """Never fire."""
+
+    def next_fire(self, after: datetime) -> None:  # noqa: ARG002
+        return None
+
+    def prev_fire(self, before: datetime) -> None:  # noqa: ARG002
+        return None
+
+    def count(self, start: datetime, end: datetime) -> int:  # noqa: ARG002
+        return 0
+
+    @property
+    def anchor(self) -> None:
+        return None
+
+
+NEVER = Never()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +142,15 @@ class Trigger(ABC):
     def gap(self) -> timedelta | None:
         """The shortest time from one fire to the next; None if there are fewer than two, or it is unknown."""
         return None
+
+    @property
+    def has_days(self) -> bool:
+        """Whether its fires are on days of a time zone, so that a calendar may move them: whether it has `on`."""
+        return False
+
+    def on(self, working_days: WorkingDays, roll: str) -> FireTimes:  # noqa: ARG002
+        """Its fire times once those on days off are left out or moved."""
+        raise TimerError(f"{self} has no days that a calendar could move", field="calendar")
 
     @property
     def tz(self) -> str | None:
@@ -212,6 +264,13 @@ class Cron(Trigger):
     def compiled(self) -> CronExpression:
         """The expression as a value of the calculator."""
         return _parsed(self.expression, self.tz, self.dst)
+
+    @property
+    def has_days(self) -> bool:
+        return True
+
+    def on(self, working_days: WorkingDays, roll: str) -> FireTimes:
+        return Compiled(self.compiled.on(working_days, roll))
 
     def next_fire(self, after: datetime) -> datetime | None:
         return _parsed(self.expression, self.tz, self.dst).next_fire(after)

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from ..formats import display
 from ..formats.pause_text import pause_text
+from ..store.calendars import CalendarTable
 from ..store.database import Store
 from ..store.statistics import DaemonLease, Statistics, count_claimed, held_up_runs, read_statistics
 from .findings import Finding
@@ -33,6 +34,7 @@ def check_store(store: Store, file: Path | None, tz: tzinfo, *, max_workers: int
     yield _check_daemons(store, statistics, now, tz)
     yield _check_timers(statistics, now, tz)
     yield from _check_pauses(statistics, tz)
+    yield from _check_calendars(store, now)
     places = max_workers * len(statistics.live_daemons(now)) if max_workers else None
     yield _check_runs(store, now, places)
     yield _check_breakers(statistics)
@@ -182,6 +184,21 @@ def _check_timers(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
             "timers", f"{what}, though a daemon runs: is it overloaded? scheduler runs shows what takes long"
         )
     return Finding.warning("timers", f"{what}; the next daemon applies their misfire policies")
+
+
+def _check_calendars(store: Store, now: datetime) -> Iterator[Finding]:
+    """Whether each calendar by which timers go is known for the time to come; nothing where there are no calendars."""
+    stored = CalendarTable(store).list()
+    soon = [calendar for calendar in stored if calendar.timers and calendar.ends_soon(now.date())]
+    for calendar in soon:
+        yield Finding.warning(
+            "calendars",
+            f"{calendar.name!r} of {display.number(calendar.timers, 'timer')} is known until "
+            f"{calendar.working_days.known_until}; later, its working week is assumed: "
+            f"{display.command('calendars', 'edit', calendar.name)}",
+        )
+    if stored and not soon:
+        yield Finding.ok("calendars", ", ".join(calendar.name for calendar in stored))
 
 
 #: A run whose claim is older than its limit plus this has probably not begun, because no worker is available.

@@ -7,6 +7,7 @@ from datetime import date, datetime, time
 from typing import Any, Literal, TypedDict
 
 from ..core.attributes import Delivery, Environment
+from ..core.calendars import Roll
 from ..core.misfire import MisfirePolicy
 from ..core.overlap import OverlapPolicy
 from ..core.triggers import Trigger
@@ -38,3 +39,5 @@ class TimerOptions(TypedDict, total=False):
     ends_at: datetime | str | None
     description: str
     tags: Iterable[str]
+    calendar: str | None
+    roll: Roll | Literal["skip", "following", "preceding", "modified_following", "modified_preceding", "only_off"]

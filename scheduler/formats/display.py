@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from pathlib import Path
 
 import click
@@ -81,6 +81,12 @@ def plain(text: str) -> str:
 def coloured(outcome: str, *, width: int = 0) -> str:
     """An outcome, padded to a width, in its colour if the output is a terminal."""
     return click.style(outcome.ljust(width), fg=_COLOURS.get(outcome))
+
+
+def assumed(timer: Timer, known: date) -> str:
+    """What to know of fire times after the last day of which the calendar of a timer knows the holidays."""
+    week = timer.working_days.week if timer.working_days else ""
+    return f"the calendar {timer.calendar} is known until {known}; later, the working week {week} is assumed"
 
 
 def command(*words: str) -> str:

@@ -21,6 +21,7 @@ from ..executors.thread import ThreadExecutor
 from ..functions.binding import bind
 from ..functions.loading import registry_of
 from ..functions.registry import Registry
+from ..store.calendars import CalendarTable
 from ..store.change_history import ChangeHistory
 from ..store.database import Store
 from ..store.pause_table import PauseTable
@@ -83,6 +84,7 @@ class Scheduler(ManagedTimers):
         self.store = store if isinstance(store, Store) else Store(store)
         self.history = RunHistory(self.store)
         self.changes = ChangeHistory(self.store)
+        self.calendars = CalendarTable(self.store)
         self._timetable = TimerTable(self.store)
         self._pauses = PauseTable(self.store)
         self._quota = quota

@@ -37,7 +37,7 @@ from .quota import check_quota
 from .rows import timer_columns, timer_of
 from .schema import timers
 from .timer_changes import added, edited
-from .timers import edited_columns, new_columns, stored_timer_of
+from .timers import edited_columns, new_columns, stored_timer_of, with_calendar
 
 
 class Effect(StrEnum):
@@ -199,7 +199,9 @@ def _add(
     claimed = claimed_by_name(connection, now) if new else {}
     for entry in new:
         try:
-            row = new_columns(entry.timer, now, claimed) | _declared(entry.timer, environment)
+            row = new_columns(with_calendar(connection, entry.timer), now, claimed) | _declared(
+                entry.timer, environment
+            )
             check_quota(connection, [entry.timer], quota)
         except TimerError as error:
             refuse(entry, error)
@@ -223,14 +225,14 @@ def _suspend(connection: Connection, row: Row[Any], now: datetime) -> list[Chang
         return []
     suspended = {"suspended": row.enabled, "enabled": False, "next_fire_at": None}
     _write(connection, row, suspended, Author("@engine.timer", Way.DECLARATION, "it is no longer declared"), now)
-    return [Change(Effect.DISABLED, replace(timer_of(row), enabled=False))] if row.enabled else []
+    return [Change(Effect.DISABLED, replace(timer_of(row, connection), enabled=False))] if row.enabled else []
 
 
 def _apply(
     connection: Connection, row: Row[Any], entry: DeclaredTimer, environment: Environment, now: datetime
 ) -> list[Change]:
     """Write the changes of a declaration to a timer of the store."""
-    stored = timer_of(row)
+    stored = timer_of(row, connection)
     if row.declaration is None:
         timer = entry.timer
         _write(connection, row, _declared(timer, environment), _author(entry), now)
@@ -241,7 +243,7 @@ def _apply(
     kept_zone = [] if timer is entry.timer else [Change(Effect.ZONE_KEPT, timer, (str(entry.assumed),))]
     changes = _changes(row, stored, timer)
     if changes or row.declaration != declared["declaration"] or row.suspended is not None:
-        columns = edited_columns(connection, stored_timer_of(row), changes, now) if changes else {}
+        columns = edited_columns(connection, stored_timer_of(row, connection), changes, now) if changes else {}
         _write(connection, row, declared | columns, _author(entry), now)
     details = tuple(
         _change_text(name, getattr(stored, name), value) for name, value in changes.items() if name != "enabled"
@@ -278,7 +280,9 @@ def _write(connection: Connection, row: Row[Any], values: Mapping[str, Any], by:
     revised = {**values, "revision": timers.c.revision + 1}
     connection.execute(update(timers).where(timers.c.id == row.id).values(revised))
     written = connection.execute(select(timers).where(timers.c.id == row.id)).one()
-    record_changes(connection, edited(stored_timer_of(row), stored_timer_of(written)), by, now=now)
+    record_changes(
+        connection, edited(stored_timer_of(row, connection), stored_timer_of(written, connection)), by, now=now
+    )
 
 
 def _author(entry: DeclaredTimer) -> Author:
@@ -296,7 +300,7 @@ def _attributes(timer: Timer) -> dict[str, Any]:
     """A declaration as a JSON object, by attribute; its anchor is 1970, because the store sets the real one."""
     trigger = timer.trigger.anchored(EPOCH)
     columns = timer_columns(timer)
-    for name in ("name", "environment", "trigger_kind", "trigger"):
+    for name in ("name", "environment", "trigger_kind", "trigger", "calendar_digest"):
         del columns[name]
     return {"trigger": {"kind": trigger.stored()[0], **trigger.as_json()}, **columns}
 

@@ -113,7 +113,7 @@ def as_data(declared: Declared) -> dict[str, Any]:
 def from_data(values: Mapping[str, Any]) -> Declared:
     """The declarations from another process."""
     entries = [
-        DeclaredTimer(timer_of(SimpleNamespace(**columns)), place, assumed and DefaultZone(*assumed))
+        DeclaredTimer(timer_of(SimpleNamespace(**columns), None), place, assumed and DefaultZone(*assumed))
         for columns, place, assumed in values["timers"]
     ]
     return Declared(entries, [DeclarationFault(**fault) for fault in values["faults"]])

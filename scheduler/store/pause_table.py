@@ -115,7 +115,7 @@ def _skip(connection: Connection, timer_ids: Sequence[int], now: datetime) -> No
     new_rows: list[list[Any]] = []
     planned: list[tuple[int | None, int]] = []
     for row in _TIMERS.rows(connection, timer_ids):
-        timer = timer_of(row)
+        timer = timer_of(row, connection)
         if row.next_fire_at is None or row.next_fire_at > stamp(now) or isinstance(timer.trigger, UnreadableTrigger):
             continue
         first, end = instant(row.next_fire_at), now + timedelta(microseconds=1)

@@ -7,22 +7,26 @@ from os import urandom
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from ..core import breaker
 from ..core.attributes import ATTRIBUTES, as_kept
 from ..core.breaker import Breaker, BreakerState
+from ..core.calendars import calendar_digest
 from ..core.overlap import NewRun
 from ..core.run import MESSAGES, Kind, Line, Outcome, Run, Task
 from ..core.timer import Timer
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..core.trigger_kinds import read_trigger
+from .calendar_content import content_of
 
 
 def timer_columns(timer: Timer) -> dict[str, Any]:
     """The columns that hold a timer: one for each attribute, and two for its trigger."""
     columns = {attribute.name: attribute.to_store(getattr(timer, attribute.name)) for attribute in ATTRIBUTES}
     columns["trigger_kind"], columns["trigger"] = timer.trigger.stored()
+    known = None if timer.calendar is None else timer.working_days
+    columns["calendar_digest"] = None if known is None else calendar_digest(known)
     return columns
 
 
@@ -53,11 +57,13 @@ def breaker_columns(state: Breaker) -> dict[str, Any]:
     }
 
 
-def timer_of(row: Row[Any] | SimpleNamespace) -> Timer:
-    """A timer, from a row that has its columns."""
+def timer_of(row: Row[Any] | SimpleNamespace, connection: Connection | None) -> Timer:
+    """A timer, from a row that has its columns; without a connection, it lacks its calendar."""
     values = dict(zip(_NAMES, _VALUES(row), strict=True))
     for name, from_store in _CONVERTED:
         values[name] = from_store(values[name])
+    if row.calendar is not None and connection is not None:
+        values["working_days"] = content_of(connection, row.calendar, row.calendar_digest)
     return Timer(trigger=read_trigger(row.trigger_kind, row.trigger), **values)
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0012"
+HEAD = "0013"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -61,6 +61,8 @@ timers = Table(
     Column("suspended", Boolean),
     # While a pause covers it: no daemon claims it; see pauses.py.
     Column("held", Boolean, nullable=False, server_default=false()),
+    # That of the content of its calendar, so that a daemon knows when it has changed.
+    Column("calendar_digest", Text),
     UniqueConstraint("environment", "name"),
 )
 #: Of a timer that daemons may claim.
@@ -177,6 +179,19 @@ call_lines = Table(
     Column("function", Text, nullable=False),
     Column("environment", Text, nullable=False),
     Column("request_id", Text, nullable=False),
+)
+
+# Calendars of working days, by the names that timers have; see calendars.py.
+calendars = Table(
+    "calendars",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    # A JSON object.
+    Column("content", Text, nullable=False),
+    # What it was made from, as in `country CN`.
+    Column("source", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
 )
 
 # Who changed what; each row is written in the transaction of the change.

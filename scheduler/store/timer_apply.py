@@ -21,7 +21,7 @@ from .pauses import delete_pause_of, hold_changed
 from .quota import check_quota
 from .schema import timers
 from .timer_changes import added, edited, removed
-from .timers import StoredTimer, delete_timer, edited_columns, new_columns, stored_timer_of
+from .timers import StoredTimer, delete_timer, edited_columns, new_columns, stored_timer_of, with_calendar
 
 
 class WantedTimer(NamedTuple):
@@ -135,7 +135,8 @@ def _apply(
 def _locked(connection: Connection, environments: Collection[str]) -> dict[tuple[Environment, str], StoredTimer]:
     """Lock and return the timers of these environments by environment and name, in the order of their ids."""
     query = select(timers).where(timers.c.environment.in_(environments)).order_by(timers.c.id)
-    entries = map(stored_timer_of, connection.execute(query.with_for_update(key_share=True)))
+    rows = connection.execute(query.with_for_update(key_share=True)).all()
+    entries = [stored_timer_of(row, connection) for row in rows]
     return {(entry.timer.environment, entry.timer.name): entry for entry in entries}
 
 
@@ -149,6 +150,7 @@ def _added(connection: Connection, new: Sequence[Timer], now: datetime, quota: i
         return []
     check_quota(connection, new, quota)
     claimed = claimed_by_name(connection, now)
+    new = [with_calendar(connection, timer) for timer in new]
     connection.execute(insert(timers), [new_columns(timer, now, claimed) for timer in new])
     return [Difference(Effect.ADDED, timer, added(timer.anchored(now))) for timer in new]
 
@@ -162,7 +164,7 @@ def _changed(connection: Connection, kept: StoredTimer, entry: WantedTimer, now:
     if changes.get("enabled"):
         delete_pause_of(connection, kept.id)
     row = connection.execute(select(timers).where(timers.c.id == kept.id)).one()
-    written = stored_timer_of(row)
+    written = stored_timer_of(row, connection)
     return [Difference(Effect.CHANGED, written.timer, change) for change in edited(kept, written)]
 
 

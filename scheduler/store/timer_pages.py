@@ -58,7 +58,7 @@ def page_of_timers(
     query = select(table).where(*_conditions(table.c, wanted or TimerFilter()))
     with store.reading() as connection:
         rows = connection.execute(query.order_by(table.c.environment, table.c.name).limit(limit + 1)).all()
-        entries = [stored_timer_of(row) for row in rows[:limit]]
+        entries = [stored_timer_of(row, connection) for row in rows[:limit]]
         if len(rows) > limit:
             return Page(entries, TimerKey(rows[limit - 1].environment, rows[limit - 1].name))
         return Page(entries, _end(connection, portion))

@@ -20,14 +20,15 @@ from ..core.breaker import Breaker
 from ..core.timer import Environment, Timer, check_new
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
-from ..errors import DuplicateTimerError, TimerError, UnknownTimerError
+from ..errors import DuplicateTimerError, TimerError, UnknownCalendarError, UnknownTimerError
+from .calendar_content import content_of
 from .changes import Author, record_changes
 from .claimed_fires import claimed_by_name, claimed_until
 from .database import Store
 from .pauses import check_end, delete_pause_of, hold_changed, insert_pause
 from .quota import check_quota
 from .rows import BREAKER, breaker_columns, breaker_of, timer_columns, timer_of
-from .schema import runs, timers
+from .schema import calendars, runs, timers
 from .statements import Among, Bulk
 from .timer_changes import Edit, added, edited, removed
 
@@ -97,6 +98,7 @@ class TimerTable:
             _check_names(connection, wanted)
             check_quota(connection, wanted, quota)
             claimed = claimed_by_name(connection, now)
+            wanted = [with_calendar(connection, timer) for timer in wanted]
             rows = [new_columns(timer, now, claimed) for timer in wanted]
             _ADD.execute(connection, [tuple(row[name] for name in _NEW) for row in rows])
             ids = _ids(connection, wanted)
@@ -121,7 +123,7 @@ class TimerTable:
         if environment is not None:
             query = query.where(timers.c.environment == environment)
         with self._store.reading() as connection:
-            stored = [stored_timer_of(row) for row in connection.execute(query)]
+            stored = [stored_timer_of(row, connection) for row in connection.execute(query)]
         return stored if tag is None else [entry for entry in stored if tag in entry.timer.tags]
 
     def get(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
@@ -241,12 +243,12 @@ class TimerTable:
         with self._store.writing() as connection:
             enabled = connection.execute(select(timers).where(timers.c.enabled.is_(True))).all()
             for row in enabled:
-                if _follows_clock(stored_timer_of(row), now):
+                if _follows_clock(stored_timer_of(row, connection), now):
                     continue
-                timer = timer_of(row).anchored(now)
+                timer = timer_of(row, connection).anchored(now)
                 next_fire_at = stamp_or_none(timer.schedule.next_fire(now))
                 new = {"next_fire_at": next_fire_at, "revision": timers.c.revision + 1}
-                values = {**timer_columns(timer), **_NO_COUNTER, **new}
+                values = {**timer_columns(timer), **NO_COUNTER, **new}
                 connection.execute(update(timers).where(timers.c.id == row.id).values(values))
         return len(enabled)
 
@@ -289,7 +291,7 @@ class TimerTable:
                 delete_pause_of(connection, stored.id)
             hold_changed(connection)
             row = connection.execute(select(timers).where(timers.c.id == stored.id)).one()
-            changed = stored_timer_of(row)
+            changed = stored_timer_of(row, connection)
             record_changes(connection, edited(stored, changed), edit.by, now=edit.at)
         return changed
 
@@ -310,17 +312,17 @@ def enable_again(connection: Connection, timer_id: int, until: datetime, by: Aut
     ).one_or_none()
     if row is None:
         return
-    stored = stored_timer_of(row)
+    stored = stored_timer_of(row, connection)
     with contextlib.suppress(TimerError):
         values = {**edited_columns(connection, stored, {"enabled": True}, until), "revision": timers.c.revision + 1}
         connection.execute(update(timers).where(timers.c.id == timer_id).values(values))
         hold_changed(connection)
-        after = stored_timer_of(connection.execute(select(timers).where(timers.c.id == timer_id)).one())
+        after = stored_timer_of(connection.execute(select(timers).where(timers.c.id == timer_id)).one(), connection)
         record_changes(connection, edited(stored, after), by, now=until)
 
 
 #: Fire times are counted in one run only while they follow one another: not across an edit or a pause.
-_NO_COUNTER = {"counter_run_id": None, "counter_outcome": None}
+NO_COUNTER = {"counter_run_id": None, "counter_outcome": None}
 
 
 def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], datetime]) -> dict[str, Any]:
@@ -336,6 +338,14 @@ def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], d
         "revision": randbits(30),
         "created_at": stamp(now),
     }
+
+
+def with_calendar(connection: Connection, timer: Timer) -> Timer:
+    """The timer with the calendar that it names, as the store has it; TimerError where it has none of that name."""
+    found = None if timer.calendar is None else content_of(connection, timer.calendar)
+    if timer.calendar is not None and found is None:
+        raise UnknownCalendarError(timer.calendar, connection.execute(select(calendars.c.name)).scalars())
+    return timer if found is timer.working_days else replace(timer, working_days=found)
 
 
 def _follows_clock(stored: StoredTimer, now: datetime) -> bool:
@@ -370,6 +380,7 @@ def edited_columns(
             f"timer {stored.timer.name!r} is declared with @engine.timer, where its name stands; change it there",
             field="name",
         )
+    timer = with_calendar(connection, timer)
     if timer.trigger != stored.timer.trigger or (timer.enabled and not stored.timer.enabled):
         timer = timer.anchored(now)
     first_fire: datetime | None
@@ -385,7 +396,7 @@ def edited_columns(
         **timer_columns(timer),
         **breaker_columns(breaker.CLOSED),
         "next_fire_at": stamp_or_none(first_fire) if timer.enabled else None,
-        **_NO_COUNTER,
+        **NO_COUNTER,
     }
 
 
@@ -425,14 +436,14 @@ def _get(connection: Connection, name: str, environment: Environment, *, is_lock
     if row is None:
         known = connection.execute(select(timers.c.name).where(timers.c.environment == environment)).scalars()
         raise UnknownTimerError(name, environment, known)
-    return stored_timer_of(row)
+    return stored_timer_of(row, connection)
 
 
-def stored_timer_of(row: Row[Any]) -> StoredTimer:
+def stored_timer_of(row: Row[Any], connection: Connection) -> StoredTimer:
     """A row of the timers table as a value."""
     return StoredTimer(
         id=row.id,
-        timer=timer_of(row),
+        timer=timer_of(row, connection),
         breaker=breaker_of(row),
         next_fire=instant_or_none(row.next_fire_at),
         created_at=instant(row.created_at),

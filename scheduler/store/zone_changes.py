@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from ..core.run import Kind
 from ..core.timer import Timer
@@ -76,26 +76,30 @@ class ZoneChanges:
             return connection.execute(query).all()
 
     def _move_wrong(self, rows: Sequence[Row[Any]]) -> list[Moved]:
-        wrong = [row for row in rows if not self._is_fire_time(row)]
+        with self._store.reading() as connection:
+            wrong = [row for row in rows if not self._is_fire_time(row, connection)]
         self._checked.clear()
         return [moved for row in wrong if (moved := self._move(row))]
 
-    def _is_fire_time(self, row: Row[Any]) -> bool:
-        key = (row.trigger_kind, row.trigger, row.starts_at, row.ends_at, row.next_fire_at)
+    def _is_fire_time(self, row: Row[Any], connection: Connection) -> bool:
+        window = (row.starts_at, row.ends_at)
+        key = (row.trigger_kind, row.trigger, row.calendar_digest, row.roll, *window, row.next_fire_at)
         if not row.jitter_s and key in self._checked:
             return True
-        timer, at = timer_of(row), instant(row.next_fire_at)
-        is_one = isinstance(timer.trigger, UnreadableTrigger) or timer.schedule.next_fire(at - _MICROSECOND) == at
+        timer, at = timer_of(row, connection), instant(row.next_fire_at)
+        is_unknown = isinstance(timer.trigger, UnreadableTrigger) or (timer.calendar and timer.working_days is None)
+        is_one = bool(is_unknown) or timer.schedule.next_fire(at - _MICROSECOND) == at
         if is_one and not row.jitter_s:
             self._checked.add(key)
         return is_one
 
     def _move(self, row: Row[Any]) -> Moved | None:
         """Correct one timer, unless it was changed since it was read."""
-        timer, before = timer_of(row), instant(row.next_fire_at)
+        before = instant(row.next_fire_at)
         of_timer = (runs.c.timer_id == row.id) & (runs.c.kind == Kind.SCHEDULED.value)
         unchanged = (timers.c.id == row.id) & (timers.c.next_fire_at == row.next_fire_at)
         with self._store.writing_and_notifying() as connection:
+            timer = timer_of(row, connection)
             handled = connection.execute(select(func.max(runs.c.last_fire_at)).where(of_timer)).scalar()
             after = meant(timer.schedule, before, instant_or_none(handled))
             values = {"next_fire_at": stamp_or_none(after), "revision": timers.c.revision + 1}

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
+from quartzcron.calendars import WorkingDays
 from scheduler.claims import timer_cache
 from scheduler.cli.timers import add, edit_timer
 from scheduler.cli.transfer import import_timers
 from scheduler.core.attributes import ATTRIBUTES, Attribute
 from scheduler.core.timer import Environment, Timer
-from scheduler.core.triggers import Every
+from scheduler.core.triggers import Cron, Every
 from scheduler.engine import Engine
 from scheduler.formats import timer_columns, timer_lists
 from scheduler.formats.json import timer_json
+from scheduler.store.calendars import CalendarTable
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
 from scheduler.store.declarations import declared_timers
@@ -45,21 +47,34 @@ VALUES: dict[str, Any] = {
     "ends_at": datetime(2099, 1, 5, 8, tzinfo=UTC),
     "description": "Weekly figures",
     "tags": ("billing", "nightly"),
+    "calendar": "firm",
+    "roll": "following",
 }
 PLAIN = Timer(name="t", function="f", trigger=Every(60, anchor=START))
 rows = pytest.mark.parametrize("row", ATTRIBUTES, ids=lambda row: row.name)
 
 
+def plain(row: Attribute) -> Timer:
+    """A timer that may have any value of this attribute: a calendar goes with days."""
+    return replace(PLAIN, trigger=Cron("0 0 8 * * ?", "UTC")) if row.name == "calendar" else PLAIN
+
+
 def changed(row: Attribute) -> Timer:
     """A timer that differs from a plain one in this attribute alone."""
-    return replace(PLAIN, **{row.name: VALUES[row.name]})
+    return replace(plain(row), **{row.name: VALUES[row.name]})
+
+
+def add_calendar(store: Store) -> Store:
+    """The store, with the calendar that a timer may name."""
+    CalendarTable(store).add("firm", WorkingDays(), now=START)
+    return store
 
 
 def test_the_table_has_the_fields_of_a_timer() -> None:
     """Each once; the trigger alone has options of its own."""
     names = [row.name for row in ATTRIBUTES]
     assert len(names) == len(set(names))
-    assert {*names, "trigger"} == {field.name for field in fields(Timer)}
+    assert {*names, "trigger", "working_days"} == {field.name for field in fields(Timer)}
     assert set(VALUES) == set(names)
 
 
@@ -67,7 +82,7 @@ def test_the_table_has_the_fields_of_a_timer() -> None:
 def test_an_attribute_is_a_column_of_the_store(row: Attribute, store: Store) -> None:
     """Its value comes back from there."""
     assert row.name in timers.c
-    (entry,) = TimerTable(store).add([changed(row)], now=START)
+    (entry,) = TimerTable(add_calendar(store)).add([changed(row)], now=START)
     assert TimerTable(store).get(entry.timer.name, entry.timer.environment).timer == changed(row)
 
 
@@ -89,7 +104,7 @@ def test_an_attribute_is_a_column_of_lists(row: Attribute) -> None:
 def test_an_attribute_is_a_key_of_the_json_of_the_command_line(row: Attribute) -> None:
     """The threshold of the breaker stands with what else there is of it."""
     with Store("sqlite://") as store:
-        (entry,) = TimerTable(store).add([changed(row)], now=START)
+        (entry,) = TimerTable(add_calendar(store)).add([changed(row)], now=START)
     shown = timer_json(entry, "UTC")
     kept = shown["breaker"]["threshold"] if row.key is None else shown[row.key]
     assert json.loads(json.dumps(kept)) == row.to_json(VALUES[row.name])
@@ -102,7 +117,9 @@ def test_an_attribute_is_an_option_of_the_command_line(row: Attribute, command_l
     text = row.cell(VALUES[row.name])
     words = given.get(row.name) or ("t", row.flag or "", text)
     function = () if row.name == "function" else ("--function", "f")
-    added = command_line.json("timers", "add", *words, *function, "--every", "60")
+    command_line.run("calendars", "add", "firm")
+    schedule = ("--cron", "0 0 8 * * ?") if row.name == "calendar" else ("--every", "60")
+    added = command_line.json("timers", "add", *words, *function, *schedule)
     kept = added["breaker"]["threshold"] if row.key is None else added[row.key]
     assert kept == row.to_json(VALUES[row.name])
     if row.flag:
@@ -117,15 +134,16 @@ def test_an_attribute_is_an_option_of_a_declaration(row: Attribute) -> None:
     engine = Engine()
     options = {} if row.name == "function" else {row.name: VALUES[row.name]}
     engine.define("g" if row.name == "function" else "f")(dict)
-    engine.timer(every=60, **({"name": "t"} | options))(dict)
+    schedule = {"every": 60} if row.name != "calendar" else {"tz": "UTC"}
+    engine.timer(None if "every" in schedule else "0 0 8 * * ?", **schedule, **({"name": "t"} | options))(dict)
     (timer,) = declared_timers(engine.registry, Environment.PRODUCTION)
     assert timer.anchored(START) == changed(row)
     if row.name in ("name", "environment", "enabled"):
         return
     with Store("sqlite://") as store:
-        synchronise(store, [PLAIN], Environment.PRODUCTION, now=START)
+        synchronise(add_calendar(store), [plain(row)], Environment.PRODUCTION, now=START)
         (change,) = synchronise(store, [changed(row)], Environment.PRODUCTION, now=START)
-    old, new = getattr(PLAIN, row.name), getattr(changed(row), row.name)
+    old, new = getattr(plain(row), row.name), getattr(changed(row), row.name)
     assert change.details == ((row.name,) if row.is_secret else (f"{row.name} {old} → {new}",))
 
 

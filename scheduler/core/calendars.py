@@ -1,0 +1,124 @@
+"""Calendars of working days around a trigger: what becomes of its fires on days off. Pure.
+
+A timer names a calendar of its store, and a roll convention. What a calendar is, and the conventions, are the
+calculator's: quartzcron.calendars.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from functools import lru_cache
+from hashlib import sha256
+
+from quartzcron import CronError
+from quartzcron.calendars import WorkingDays
+
+from ..errors import TimerError
+from .triggers import FireTimes, Trigger
+from .zones import zone
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+class Roll(StrEnum):
+    """What becomes of a fire on a day off."""
+
+    SKIP = "skip"
+    FOLLOWING = "following"
+    PRECEDING = "preceding"
+    MODIFIED_FOLLOWING = "modified_following"
+    MODIFIED_PRECEDING = "modified_preceding"
+    ONLY_OFF = "only_off"
+
+
+@dataclass(frozen=True, slots=True)
+class OnWorkingDays:
+    """Fire when a trigger does, but for its fires on days off of a calendar; those go by the roll convention.
+
+    Without the calendar, which only the store has, it does not fire.
+    """
+
+    trigger: Trigger
+    name: str
+    roll: Roll
+    working_days: WorkingDays | None
+    schedule: FireTimes | None
+
+    def next_fire(self, after: datetime) -> datetime | None:
+        return None if self.schedule is None else self.schedule.next_fire(after)
+
+    def prev_fire(self, before: datetime) -> datetime | None:
+        return None if self.schedule is None else self.schedule.prev_fire(before)
+
+    def count(self, start: datetime, end: datetime) -> int:
+        return 0 if self.schedule is None else self.schedule.count(start, end)
+
+    @property
+    def anchor(self) -> datetime | None:
+        return self.trigger.anchor
+
+    def __str__(self) -> str:
+        return f"{self.trigger}, calendar {self.name}, {self.roll}"
+
+
+@lru_cache(maxsize=4096)
+def on_working_days(trigger: Trigger, name: str, roll: Roll, working_days: WorkingDays | None) -> OnWorkingDays:
+    """A trigger on the working days of a calendar, None where it is not known here."""
+    schedule = None if working_days is None else trigger.on(working_days, roll)
+    return OnWorkingDays(trigger, name, roll, working_days, schedule)
+
+
+def check_calendar(trigger: Trigger) -> None:
+    """Refuse a calendar around a trigger whose fires are on no day, because it has no time zone."""
+    if not trigger.has_days:
+        raise TimerError(
+            "a calendar goes with a trigger of a time zone, which an interval of seconds lacks; "
+            "use an expression as in '0 0/5 * * * ?', or '1 day'",
+            field="calendar",
+        )
+
+
+def assumed_from(working_days: WorkingDays | None, fires: Iterable[datetime], tz: str | None) -> date | None:
+    """The day after which some of these fires go by an assumed working week; None where all days are known."""
+    known = None if working_days is None else working_days.known_until
+    if known is None or tz is None:
+        return None
+    return known if any(fire.astimezone(zone(tz)).date() > known for fire in fires) else None
+
+
+# As the store keeps calendars
+
+
+def calendar_text(working_days: WorkingDays) -> str:
+    """A calendar as JSON text, always the same for the same calendar."""
+    return _COMPACT.encode(working_days.to_json())
+
+
+def calendar_digest(working_days: WorkingDays) -> str:
+    """What identifies a calendar with the names of its days, as its text is long; computed once for each object."""
+    known = _digests.get(id(working_days))
+    if known is not None and known[0] is working_days:
+        return known[1]
+    if len(_digests) >= _MOST_DIGESTS:
+        _digests.clear()
+    digest = sha256(calendar_text(working_days).encode()).hexdigest()[:32]
+    _digests[id(working_days)] = working_days, digest
+    return digest
+
+
+_MOST_DIGESTS = 256
+#: By id, as calendars with the same days are equal whatever they call them; the value keeps the id from being reused.
+_digests: dict[int, tuple[WorkingDays, str]] = {}
+
+
+@lru_cache(maxsize=256)
+def calendar_of(text: str) -> WorkingDays:
+    """The calendar of such a text; TimerError for another one."""
+    try:
+        return WorkingDays.from_json(json.loads(text))
+    except (CronError, ValueError) as error:
+        raise TimerError(f"the calendar cannot be read: {error}", field="calendar") from error

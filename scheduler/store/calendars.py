@@ -1,0 +1,213 @@
+"""The calendars table: calendars of working days by name, and the next fire times of the timers that go by them.
+
+A changed calendar moves the next fire times of its timers in the same transaction; a fire time that is due stays due.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from quartzcron.calendars import WorkingDays
+
+from ..core.attribute_checks import check_calendar_name
+from ..core.calendars import calendar_digest, calendar_of, calendar_text
+from ..core.timestamps import instant, stamp, stamp_or_none
+from ..errors import TimerError, UnknownCalendarError
+from .changes import Action, Author, NewChange, Subject, record_changes
+from .claimed_fires import claimed_until
+from .database import Store
+from .schema import calendars, timers
+from .timers import NO_COUNTER, StoredTimer, stored_timer_of
+
+#: A calendar that is known for fewer days to come is mentioned where timers go by it.
+SOON_DAYS = 60
+#: The largest calendar, as text.
+MAX_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCalendar:
+    """A calendar with its name in the store, what it was made from, and how many timers go by it."""
+
+    name: str
+    working_days: WorkingDays
+    source: str
+    changed_at: datetime
+    timers: int
+
+    def ends_soon(self, today: date) -> bool:
+        """Whether it is known for less than SOON_DAYS to come."""
+        known = self.working_days.known_until
+        return known is not None and (known - today).days < SOON_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class MovedTimer:
+    """A timer whose next fire time a changed calendar has moved; None: it fires no more."""
+
+    timer: str
+    environment: str
+    before: datetime | None
+    after: datetime | None
+
+
+class CalendarTable:
+    """The calendars of one store.
+
+    >>> from datetime import UTC, date
+    >>> from scheduler.core.timer import Timer
+    >>> from scheduler.core.triggers import Cron
+    >>> from scheduler.store.timers import TimerTable
+    >>> store, now = Store("sqlite://"), datetime(2026, 1, 1, tzinfo=UTC)
+    >>> table = CalendarTable(store)
+    >>> table.add("firm", WorkingDays(), now=now)
+    >>> daily = Timer(name="t", function="f", trigger=Cron("0 0 8 * * ?", "UTC"), calendar="firm", enabled=True)
+    >>> (timer,) = TimerTable(store).add([daily], now=now)
+    >>> str(timer.next_fire)
+    '2026-01-02 08:00:00+00:00'
+    >>> (moved,) = table.change("firm", WorkingDays(holidays=[date(2026, 1, 2)]), now=now)
+    >>> str(moved.after)
+    '2026-01-05 08:00:00+00:00'
+    >>> store.close()
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def list(self) -> list[StoredCalendar]:
+        """All calendars, by name."""
+        with self._store.reading() as connection:
+            counts = _uses(connection)
+            rows = connection.execute(select(calendars).order_by(calendars.c.name)).all()
+        return [_stored(row, counts.get(row.name, 0)) for row in rows]
+
+    def get(self, name: str) -> StoredCalendar:
+        """One calendar; UnknownCalendarError where there is none of that name."""
+        with self._store.reading() as connection:
+            return _stored(_row(connection, name), _uses(connection).get(name, 0))
+
+    def add(
+        self,
+        name: str,
+        working_days: WorkingDays,
+        *,
+        now: datetime | None = None,
+        source: str = "",
+        by: Author | None = None,
+    ) -> None:
+        """Add a calendar; TimerError where there is one of that name."""
+        content, now = _content(working_days), now or datetime.now(UTC)
+        if check_calendar_name(name) is None or name != name.strip():
+            raise TimerError(f"the name of a calendar is text without blanks around it, got {name!r:.80}", field="name")
+        with self._store.writing_and_notifying() as connection:
+            self._store.acquire_mutex(connection)
+            if connection.execute(select(calendars.c.name).where(calendars.c.name == name)).one_or_none():
+                raise TimerError(f"there is a calendar {name!r} already; change it with: calendars edit", field="name")
+            digest = calendar_digest(working_days)
+            row = {"name": name, "digest": digest, "content": content, "source": source, "changed_at": stamp(now)}
+            connection.execute(insert(calendars), row)
+            added = NewChange(Action.ADDED, name, after=_summary(working_days, source), subject=Subject.CALENDAR)
+            record_changes(connection, [added], by, now=now)
+
+    def change(
+        self,
+        name: str,
+        working_days: WorkingDays,
+        *,
+        now: datetime | None = None,
+        source: str = "",
+        by: Author | None = None,
+    ) -> tuple[MovedTimer, ...]:
+        """Replace the content of a calendar, and move the next fire times of its timers that are not due yet."""
+        content, digest, now = _content(working_days), calendar_digest(working_days), now or datetime.now(UTC)
+        with self._store.writing_and_notifying() as connection:
+            self._store.acquire_mutex(connection)
+            before = _row(connection, name)
+            # With the calendar as it was, so before it is replaced; by id, as all transactions lock timers.
+            theirs = select(timers).where(timers.c.calendar == name).order_by(timers.c.id)
+            locked = connection.execute(theirs.with_for_update(key_share=True)).all()
+            stored = [stored_timer_of(row, connection) for row in locked]
+            values = {"digest": digest, "content": content, "source": source, "changed_at": stamp(now)}
+            connection.execute(update(calendars).where(calendars.c.name == name).values(values))
+            moved = [_replan(connection, timer, working_days, now) for timer in stored]
+            change = NewChange(
+                Action.CHANGED,
+                name,
+                before=_summary(calendar_of(before.content), before.source),
+                after=_summary(working_days, source),
+                subject=Subject.CALENDAR,
+            )
+            record_changes(connection, [change], by, now=now)
+        return tuple(timer for timer in moved if timer is not None)
+
+    def remove(self, name: str, *, now: datetime | None = None, by: Author | None = None) -> None:
+        """Remove a calendar; TimerError while timers go by it, enabled or not."""
+        with self._store.writing_and_notifying() as connection:
+            self._store.acquire_mutex(connection)
+            row = _row(connection, name)
+            users = connection.execute(select(timers.c.name).where(timers.c.calendar == name).limit(4)).scalars().all()
+            if users:
+                named = ", ".join(map(repr, users[:3])) + (" and others" if len(users) > 3 else "")
+                raise TimerError(f"calendar {name!r} is used by {named}; give them another one first", field="calendar")
+            connection.execute(delete(calendars).where(calendars.c.name == name))
+            summary = _summary(calendar_of(row.content), row.source)
+            removed = NewChange(Action.REMOVED, name, before=summary, subject=Subject.CALENDAR)
+            record_changes(connection, [removed], by, now=now or datetime.now(UTC))
+
+
+def _row(connection: Connection, name: str) -> Row[Any]:
+    row = connection.execute(select(calendars).where(calendars.c.name == name)).one_or_none()
+    if row is None:
+        raise UnknownCalendarError(name, connection.execute(select(calendars.c.name)).scalars())
+    return row
+
+
+def _stored(row: Row[Any], uses: int) -> StoredCalendar:
+    return StoredCalendar(row.name, calendar_of(row.content), row.source, instant(row.changed_at), uses)
+
+
+def _uses(connection: Connection) -> dict[str, int]:
+    named = select(timers.c.calendar, func.count()).where(timers.c.calendar.is_not(None)).group_by(timers.c.calendar)
+    return {row[0]: row[1] for row in connection.execute(named)}
+
+
+def _content(working_days: WorkingDays) -> str:
+    content = calendar_text(working_days)
+    if len(content) > MAX_BYTES:
+        raise TimerError(f"the calendar takes {len(content):,} bytes; at most {MAX_BYTES:,} are allowed")
+    return content
+
+
+def _summary(working_days: WorkingDays, source: str) -> dict[str, object]:
+    """What is recorded of a calendar: not its thousands of days."""
+    return {
+        "week": working_days.week,
+        "holidays": len(working_days.holidays),
+        "worked": len(working_days.worked),
+        "known_until": None if working_days.known_until is None else working_days.known_until.isoformat(),
+        "source": source,
+        "digest": calendar_digest(working_days),
+    }
+
+
+def _replan(connection: Connection, stored: StoredTimer, working_days: WorkingDays, now: datetime) -> MovedTimer | None:
+    """Have a timer go by the calendar as it is now; None where its next fire time stays."""
+    before = after = stored.next_fire
+    if stored.timer.enabled and (before is None or before > now):
+        # The claimed fire times are those of the calendar as it was.
+        since = claimed_until(connection, stored.id, stored.timer, before, now)
+        after = replace(stored.timer, working_days=working_days).schedule.next_fire(since)
+    values = {
+        "calendar_digest": calendar_digest(working_days),
+        "next_fire_at": stamp_or_none(after),
+        "revision": timers.c.revision + 1,
+        **(NO_COUNTER if after != before else {}),
+    }
+    connection.execute(update(timers).where(timers.c.id == stored.id).values(values))
+    if after == before:
+        return None
+    return MovedTimer(stored.timer.name, stored.timer.environment.value, before, after)
