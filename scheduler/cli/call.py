@@ -68,7 +68,7 @@ def command(
 
 
 def _warn_of_declarations(project: Project, loaded: Target) -> None:
-    """Say on stderr which declarations `scheduler up` would leave out: whoever tries a function has just written it."""
+    """Report on stderr which declarations `scheduler up` would leave out, because the user has just written them."""
     if not loaded.registry.timers:
         return
     from ..store.declarations import read_declarations

@@ -1,4 +1,4 @@
-"""The web console: pages on which people see, make and change the timers of a store.
+"""The web console: pages that show, add and change the timers of a store.
 
 It is a process of its own beside daemons, and runs no code of the user. Pages are HTML from the server; a GET changes
 nothing, every filter is in the address, and everything works without JavaScript.
@@ -13,12 +13,12 @@ nothing, every filter is in the address, and everything works without JavaScript
     words.py, words_en.py …    texts in English and Chinese
     moments.py                 instants and durations as pages show them
     current.py                 the console of the present request, and who makes its changes
-    sign_in_limits.py          how often somebody may try to sign in
-    rendering.py, errors.py    what templates can use; the pages for what goes wrong
+    sign_in_limits.py          limits of failed attempts to sign in
+    rendering.py, errors.py    the functions of templates; the pages for errors
     history.py                 the strips of timers, the last lines of a run
     timer_form.py              from a form to a timer
-    preview.py, advice.py      what a trigger means
-    examples.py                what the editor offers to begin with
+    preview.py, advice.py      the meaning of a trigger
+    examples.py                examples in the editor
     drawing.py                 numbers to paths of SVG
     pages/                     one file for each page
 """

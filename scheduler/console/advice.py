@@ -1,4 +1,4 @@
-"""Advice about a trigger: lawful, but worth a second look. Each advice is a key of words, with its values."""
+"""Advice about a trigger that is valid, but perhaps not meant so. Each advice is a key of words, with its values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..core.triggers import Cron, Trigger
 
 
 class Advice(NamedTuple):
-    """What to look at: the key of its words, and values for them."""
+    """One piece of advice: the key of its words, and values for them."""
 
     key: str
     values: dict[str, Any]
 
 
 def advice(trigger: Trigger, *, limit_s: float, fires: list[datetime]) -> list[Advice]:
-    """Everything that is worth a second look; `fires` are the next fire times."""
+    """All advice about a trigger; `fires` are the next fire times."""
     found = list(_of_gap(trigger, limit_s))
     if isinstance(trigger, Cron):
         found += _of_expression(trigger.expression)

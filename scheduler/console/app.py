@@ -1,4 +1,4 @@
-"""The Flask application: its routes, its templates, and its pages for errors. serve it with server.py."""
+"""The Flask application: its routes, its templates, and its error pages; server.py serves it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger("scheduler.console")
 MAX_BODY_BYTES = 1_000_000
 _TIMER = "/timers/<any(production, stage):environment>/<name:name>"
 
-#: Address, endpoint, method, and what answers. The role that each endpoint needs stands in roles.py.
+#: Address, endpoint, method and view. roles.py has the role that each endpoint needs.
 ROUTES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("/login", "sign_in", "GET", sign_in.show),
     ("/login", "sign_in_post", "POST", sign_in.enter),

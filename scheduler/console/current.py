@@ -21,7 +21,7 @@ EXTENSION = "scheduler.console"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """What every page needs; one for each application."""
+    """The parts that every page needs; one for each application."""
 
     store: Store
     settings: Settings
@@ -44,7 +44,7 @@ def console() -> Console:
 
 
 def author(why: str = "") -> Author:
-    """Who makes the change of this request, for the record of changes; TimerError for a reason that is too long."""
+    """The author of this request's change, for the record of changes; TimerError for a reason that is too long."""
     token = reader().token
-    assert token is not None, "a gate lets nobody pass who has no token"
+    assert token is not None, "gates let only requests with a token pass"
     return Author(token.name, Way.CONSOLE, why.replace("\r\n", "\n").strip())

@@ -1,7 +1,7 @@
-"""Numbers to paths of SVG: strips of runs, and the calendar of a year. Pure: no clock, no store, no words.
+"""Draws strips of runs and the calendar of a year as SVG paths. Pure: no clock, no store, no words.
 
-What ran well stands above a line, what did not hangs below it, so that a sick timer is seen without colours. Each
-outcome is one path, whose class names it.
+Successful runs are above a line, others below it, so that a failing timer is visible without colours. Each outcome is
+one path, whose class names it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STRIP_RUNS = 24
 SLOT, BAR, HALF = 6, 4, 13
 STRIP_WIDTH, STRIP_HEIGHT = STRIP_RUNS * SLOT, 2 * HALF + 2
 _LEAST, _CELL, _STEP = 3, 10, 13
-#: Outcomes that are drawn half as high, and hollow: nothing was executed.
+#: Outcomes without execution, which are drawn half as high, and hollow.
 _HOLLOW = {Outcome.SHORT_CIRCUITED, Outcome.MISFIRED, Outcome.SKIPPED_OVERLAP, Outcome.CANCELLED}
 
 
@@ -62,11 +62,11 @@ def _rectangle(x: float, y: float, width: float, height: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class YearDrawing:
-    """The calendar of a year: weeks are columns and begin on Monday; five shades, and what each stands for."""
+    """The calendar of a year: weeks are columns and begin on Monday; five shades, and the meaning of each."""
 
     year: int
     paths: Sequence[Path]
-    #: For each month, its number and where its name stands.
+    #: For each month, its number and the column of its name.
     months: Sequence[tuple[int, int]]
     #: For each shade in use, the least and the greatest number of fires of a day.
     legend: Sequence[tuple[int, int, int]]
@@ -77,7 +77,7 @@ class YearDrawing:
 
 
 def year_drawing(year: int, counts: Sequence[int]) -> YearDrawing:
-    """The calendar of a year with so many fires on each day."""
+    """The calendar of a year from the number of fires on each day."""
     first = date(year, 1, 1)
     most = max(counts)
     cells: dict[int, list[str]] = {}

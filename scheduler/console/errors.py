@@ -1,4 +1,4 @@
-"""The pages for what goes wrong. They say what happened and what to do, and nothing of how the console is made."""
+"""The error pages: they say what happened and what to do, without internals of the console."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KNOWN = {400, 403, 404, 405, 413, 429}
 
 
 def install(app: Flask) -> None:
-    """Have the errors of an application answered with these pages."""
+    """Answer the errors of an application with these pages."""
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(UnknownTimerError, _of_unknown_timer)
     app.register_error_handler(StoreError, _of_store)

@@ -1,4 +1,4 @@
-"""What the editor offers to begin with: common expressions, and the seven fields with their values."""
+"""The examples of the editor: common expressions, and the seven fields with their values."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The gates that every request passes: Host, origin, sign-in and role; and the headers of every answer.
 
-A request that comes to a page has passed all of them. What a gate refuses is answered here, with no word of what the
-page would have said.
+A request that reaches a page has passed all of them. A gate answers a refused request itself, without any content of
+the page.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _POLICY = (
 HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
-    # Not no-referrer: with that, browsers send the origin `null` with a form, and `_is_own` could not tell whose it is.
+    # Not no-referrer, with which browsers send the origin `null` with a form, so that `_is_own` could not check it.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -42,13 +42,13 @@ class ForeignHostError(HTTPException):
 
 
 class ForeignFormError(HTTPException):
-    """A form that another site sends."""
+    """A form from another site."""
 
     code = 403
 
 
 def install(app: Flask) -> None:
-    """Put the gates before every endpoint of an application."""
+    """Install the gates before every endpoint of an application."""
     app.before_request(_identify)
     app.before_request(_check_host)
     app.before_request(_check_origin)
@@ -57,7 +57,7 @@ def install(app: Flask) -> None:
 
 
 def _identify() -> None:
-    """Know the reader; one whose Host is not ours is nobody, and the store is not asked."""
+    """Identify the reader; with a foreign Host it is anonymous, without reading the store."""
     g.reader = reader_of(request, console().settings, None)
 
 
@@ -75,7 +75,7 @@ def _check_role() -> Response | None:
     cookie = request.cookies.get(console().cookie)
     token = sessions.token_of(cookie, console().tokens, now=console().now()) if request.endpoint != "static" else None
     g.reader = reader_of(request, console().settings, token)
-    # What there is no page for is nobody's business but a viewer's.
+    # Even the answer to an unknown address needs a role.
     needed = NEEDS.get(request.endpoint, Role.OPERATOR) if request.endpoint is not None else Role.VIEWER
     if reader().role >= needed:
         return None
@@ -94,7 +94,7 @@ def _to_sign_in() -> Response:
 def is_own_host(host: str, names: tuple[str, ...]) -> bool:
     """Whether a Host header is an address, `localhost`, or one of these names.
 
-    A name of an attacker may lead to this machine (DNS rebinding), and browsers would take his pages and ours for one.
+    An attacker's name may resolve to this machine (DNS rebinding), and browsers would treat both sites as one.
 
     >>> is_own_host("127.0.0.1:3001", ()), is_own_host("[::1]:3001", ()), is_own_host("evil.example", ())
     (True, True, False)
@@ -114,11 +114,11 @@ def is_own_host(host: str, names: tuple[str, ...]) -> bool:
 
 
 def _is_own() -> bool:
-    """Whether a form was sent by a page of ours: the browser says so, or its origin is the Host."""
+    """Whether a form comes from this site, by Sec-Fetch-Site, or because its origin is the Host."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    # Browsers leave Sec-Fetch-Site out on plain HTTP to a name.
+    # Browsers omit Sec-Fetch-Site on plain HTTP to a name.
     try:
         origin = urlsplit(request.headers.get("Origin", ""))
     except ValueError:
@@ -138,7 +138,7 @@ def _with_headers(answer: Response) -> Response:
 
 
 def _keep_language(answer: Response) -> None:
-    """A language that the address names is kept for the pages that follow."""
+    """Store a language that the address names in a cookie, for the next pages."""
     found: Reader | None = g.get("reader")
     if found and request.args.get("lang") == found.language:
         answer.set_cookie(LANGUAGE, found.language, max_age=_YEAR_S, path="/", samesite="Lax")

@@ -1,4 +1,4 @@
-"""What pages read of the store besides the pages of its own room: the strips of timers, the last lines of a run."""
+"""Queries for pages: the strips of timers, the last lines of a run, the number of failing timers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def lines_of_run(store: Store, run_id: int) -> tuple[list[Line], bool]:
 
 
 def count_in_trouble(store: Store) -> int:
-    """How many timers have failed last, or have an open breaker; an index holds exactly these."""
+    """The number of timers whose last run failed, or whose breaker is open; an index contains exactly these."""
     with store.reading() as connection:
         query = select(func.count()).select_from(timers).where(text(f"({TROUBLED})"))
         return int(connection.execute(query).scalar_one())
@@ -56,7 +56,7 @@ def key_text(key: TimerKey) -> str:
 
 
 def key_of(given: str | None) -> TimerKey | None:
-    """The timer that `key_text` stands for, None where it is not one."""
+    """The timer of a `key_text`; None if it is invalid."""
     environment, colon, name = (given or "").partition(":")
     return TimerKey(environment, name) if colon and environment in ("production", "stage") else None
 
@@ -67,7 +67,7 @@ def position_text(position: LinePosition) -> str:
 
 
 def position_of(given: str | None) -> LinePosition | None:
-    """The position that `position_text` stands for, None where it is not one."""
+    """The position of a `position_text`; None if it is invalid."""
     parts = (given or "").split("-")
     if len(parts) == 2 and all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts):
         return LinePosition(int(parts[0]), int(parts[1]))

@@ -20,7 +20,7 @@ def link(endpoint: str, **values: Any) -> str:
 
 
 def here(**changes: Any) -> str:
-    """The address of this page with other values of its query; None takes one away."""
+    """The address of this page with other values of its query; None removes one."""
     values = {**request.args.to_dict(), **changes}
     assert request.endpoint is not None
     return link(request.endpoint, **(request.view_args or {}), **values)

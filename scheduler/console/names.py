@@ -1,7 +1,7 @@
 """Names of timers as one segment of an address, and back.
 
-WSGI cannot distinguish `%2F` from `/`, and browsers resolve `..`. So a name has an escape of its own: `/` is `~s`, `~`
-is `~t`, and each dot of a name that has nothing else is `~d`.
+WSGI cannot distinguish `%2F` from `/`, and browsers resolve `..`. So names have their own escapes: `/` is `~s`, `~` is
+`~t`, and each dot of a name of dots only is `~d`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def segment(name: str) -> str:
 
 
 def name_of(text: str) -> str:
-    """The name that a segment stands for; ValueError for a segment that `segment` does not make.
+    """The name of a segment; ValueError for a segment that `segment` does not produce.
 
     >>> name_of("reports~sdaily~t1"), name_of("~d~d")
     ('reports/daily~1', '..')

@@ -1,6 +1,6 @@
-"""What a trigger means, before and after it is saved: words, next fires, a year, clock changes, and what is wrong.
+"""The preview of a trigger: a description, the next fires, a year, clock changes, and errors.
 
-Everything comes from the same trigger that a daemon fires, so that preview and firing cannot differ.
+All of it comes from the same trigger that a daemon uses, so that the preview and the fires cannot differ.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .words import LANGUAGES, text
 
 MAX_TEXT = 500
 FIRES = 10
-#: Dialects in which an expression may have been pasted, the likeliest first.
+#: Dialects that a pasted expression may have, the likeliest first.
 _PASTED = ("crontab", "spring", "eventbridge", "oncalendar")
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong in an expression, and where."""
+    """An error in an expression, and its place."""
 
     field: str | None
     message: str
@@ -37,18 +37,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Why a text is no expression: the text with carets under each fault, and what was probably meant."""
+    """The errors of a text: the text with carets under each error, and the likely fix."""
 
     drawing: str
     problems: Sequence[Problem]
     fix: str | None
-    #: The same in Quartz's form, by the dialect that the text seems to be of.
+    #: The Quartz expressions of the text, by the dialect that it may have.
     pasted: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class ClockChange:
-    """A change of the clock, and the fires of its night by the policy of the trigger and by the other one."""
+    """A change of the clock, and the fires of that night under the trigger's policy and under the other one."""
 
     at: datetime
     before: datetime
@@ -58,13 +58,13 @@ class ClockChange:
 
     @property
     def differs(self) -> bool:
-        """Whether the other policy would fire at other times."""
+        """Whether the other policy fires at other times."""
         return list(self.fires) != list(self.other_fires)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a trigger means."""
+    """The preview of a trigger."""
 
     trigger: Trigger
     words: dict[str, str]
@@ -78,7 +78,7 @@ class Preview:
 
 
 def preview(trigger: Trigger, schedule: FireTimes, *, now: datetime, limit_s: float) -> Preview:
-    """What a trigger means from `now` on; `schedule` is the trigger with the jitter and window of its timer."""
+    """The preview of a trigger from `now` on; `schedule` is the trigger with the jitter and window of its timer."""
     fires = next_fires(schedule, now, FIRES)
     gaps = [later - earlier for earlier, later in pairwise(fires)]
     return Preview(
@@ -107,7 +107,7 @@ def next_fires(schedule: FireTimes, after: datetime, count: int) -> list[datetim
 def words_of(trigger: Trigger, language: str) -> str:
     """A trigger in words."""
     if isinstance(trigger, Cron):
-        # The zone stands beside it.
+        # The page shows the zone beside it.
         return CronExpression(trigger.expression).describe(language)
     if isinstance(trigger, Every):
         return _interval(trigger.seconds, language)
@@ -123,7 +123,7 @@ def _interval(seconds: int, language: str) -> str:
 
 
 def canonical(trigger: Trigger) -> str | None:
-    """The normal form of an expression, None where it is the text itself."""
+    """The normal form of an expression; None if it equals the text."""
     if not isinstance(trigger, Cron):
         return None
     form = CronExpression(trigger.expression).canonical
@@ -131,7 +131,7 @@ def canonical(trigger: Trigger) -> str | None:
 
 
 def faults_of(expression: str) -> Faults | None:
-    """What is wrong with a text, None where it is an expression."""
+    """The errors of a text; None if it is an expression."""
     try:
         CronExpression(expression)
     except CronSyntaxError as error:
@@ -143,7 +143,7 @@ def faults_of(expression: str) -> Faults | None:
 
 
 def _pasted(expression: str) -> Iterable[tuple[str, str]]:
-    """The text as it may have been meant in other dialects, each Quartz expression once."""
+    """The text read in other dialects, each Quartz expression once."""
     seen = set()
     for dialect in _PASTED:
         if dialect not in DIALECTS:
@@ -158,7 +158,7 @@ def _pasted(expression: str) -> Iterable[tuple[str, str]]:
 
 
 def clock_changes(trigger: Trigger, now: datetime) -> list[ClockChange]:
-    """The changes of the clock in the coming year that change anything about the fires of an expression."""
+    """The changes of the clock in the next year that affect the fires of an expression."""
     if not isinstance(trigger, Cron):
         return []
     other = "quartz" if trigger.dst == "vixie" else "vixie"
@@ -178,7 +178,7 @@ def _between(trigger: Cron, start: datetime, end: datetime, most: int = 8) -> li
 
 
 def _transitions(tz: str, now: datetime) -> list[tuple[datetime, datetime]]:
-    """The changes of a zone's clock in the coming year: the instant, and the clock as it was up to then."""
+    """The changes of a zone's clock in the next year: the instant, and the offset before it."""
     from ..core.zones import zone
 
     found = []
@@ -192,7 +192,7 @@ def _transitions(tz: str, now: datetime) -> list[tuple[datetime, datetime]]:
 
 
 def fires_by_day(schedule: FireTimes, year: int, tz: tzinfo) -> list[int]:
-    """How many fires each day of a year has, by the clock of a zone."""
+    """The number of fires on each day of a year, in a zone."""
     first = datetime(year, 1, 1)
     days = [first + number * _DAY for number in range((datetime(year + 1, 1, 1) - first).days + 1)]
     midnights = [at_wall_time(day, tz).astimezone(UTC) for day in days]

@@ -1,4 +1,4 @@
-"""Who reads a page: in which language, time zone and theme, and with which role."""
+"""The reader of a page: language, time zone, theme and role."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .roles import Role
 from .tokens import Token
 from .words import LANGUAGES
 
-#: The cookies of preferences; they decide nothing but how pages look.
+#: The cookies of preferences, which only affect the look of pages.
 LANGUAGE, ZONE, THEME = "scheduler-lang", "scheduler-zone", "scheduler-theme"
 THEMES = ("system", "light", "dark")
 _MAX_ZONE_LENGTH = 64
@@ -22,19 +22,19 @@ _MAX_ZONE_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The preferences of a request, and the token that it came with."""
+    """The preferences and the token of a request."""
 
     language: str
     zone_name: str
     tz: tzinfo
     theme: str
     token: Token | None = None
-    #: What a viewer does not see, as the setting console_hide says: `params`, `results`, `lines`.
+    #: The parts hidden from viewers, by the setting console_hide: `params`, `results`, `lines`.
     hidden: tuple[str, ...] = ()
 
     @property
     def role(self) -> Role:
-        """What the reader may do."""
+        """The role of the reader."""
         return Role.NOBODY if self.token is None else self.token.role
 
     @property

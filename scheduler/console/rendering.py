@@ -1,4 +1,4 @@
-"""What every template can use: words, instants, addresses, and the reader."""
+"""The functions that every template can use: words, instants, addresses, and the reader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .links import here, link, root
 from .reader import reader
 
 _STATIC = Path(__file__).with_name("static")
-#: What a page says after a change, by the value of `did` in its address.
+#: The messages after a change, by the value of `did` in the address.
 DONE = frozenset(
     {
         "enabled",
@@ -37,7 +37,7 @@ DONE = frozenset(
 
 
 def install(app: Flask) -> None:
-    """Give the templates of an application their functions."""
+    """Add these functions to the templates of an application."""
     app.jinja_env.globals.update(
         t=t,
         say=say,
@@ -73,7 +73,7 @@ def t(key: str, /, **values: Any) -> str:
 
 
 def say(key: str, default: str | None = None) -> str:
-    """The text of a key where there is one, else the default, else the key itself: a message of the core is none."""
+    """The text of a key, or else the default, or else the key itself, which is then a message of the core."""
     return words.text_or(reader().language, key, key if default is None else default)
 
 

@@ -1,4 +1,4 @@
-"""The role that each endpoint of the console needs. An endpoint that is not in the table does not exist for anybody."""
+"""The role that each endpoint of the console needs. An endpoint without a row is never served."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 
 class Role(IntEnum):
-    """What somebody may do; each role may do what the ones before it may."""
+    """The role of a reader; each includes the rights of the ones before it."""
 
     NOBODY = 0
     VIEWER = 1

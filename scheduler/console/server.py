@@ -1,4 +1,4 @@
-"""Serving the console: waitress, with bounds for what a browser may send and how long it may take."""
+"""Serves the console with waitress, with limits for the size and the duration of requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def serve(app: Flask, listener: socket.socket) -> None:
         max_request_body_size=MAX_BODY_BYTES + 1,
         clear_untrusted_proxy_headers=True,
     )
-    # As process 1, a program gets no signal that it does not ask for.
+    # As process 1, a program gets no signal without a handler.
     signal.signal(signal.SIGTERM, _end)
     try:
         server.run()

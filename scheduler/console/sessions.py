@@ -15,15 +15,15 @@ _MAX_LENGTH = 200
 
 
 def cookie_name(store: str) -> str:
-    """The name of the cookie: one of its own for each store, because all ports of a host share their cookies."""
+    """The name of the cookie, different for each store, because all ports of a host share their cookies."""
     return f"scheduler-{hashlib.sha256(store.encode()).hexdigest()[:8]}"
 
 
 def begin(answer: Response, request: Request, token: Token, name: str) -> None:
     """Set the cookie of a session.
 
-    It has no Path, so it takes that of the page of signing in, and with it the prefix of a proxy. SameSite is Lax:
-    Strict would have everybody who follows a link from elsewhere sign in again.
+    It has no Path, so it gets that of the sign-in page, with the prefix of a proxy. SameSite is Lax, because with
+    Strict, users who follow a link from elsewhere would have to sign in again.
     """
     answer.set_cookie(
         name,
@@ -37,12 +37,12 @@ def begin(answer: Response, request: Request, token: Token, name: str) -> None:
 
 
 def end(answer: Response, name: str) -> None:
-    """Take the cookie away."""
+    """Remove the cookie."""
     answer.delete_cookie(name, path=None)
 
 
 def token_of(cookie: str | None, tokens: TokenTable, *, now: datetime) -> Token | None:
-    """The token of a cookie, None where the cookie or its token holds no longer."""
+    """The token of a cookie; None if the cookie or its token has expired or was removed."""
     if not cookie or len(cookie) > _MAX_LENGTH:
         return None
     text, _, _ = cookie.partition(".")

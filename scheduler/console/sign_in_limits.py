@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in: so and so many failures a minute, for one address and in all."""
+"""SignInLimits: the most failed attempts to sign in a minute, from one address and in total."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""From a form to a timer, and from a timer to a form. The tables of attributes and triggers say what may be filled in.
+"""Converts a form to a timer, and a timer to a form, by the tables of attributes and triggers.
 
-What is wrong stands beside its field, and what was typed is kept.
+Errors are shown beside their fields, and the typed values are kept.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ def more() -> list[Attribute]:
 
 @dataclass(slots=True)
 class TimerForm:
-    """What was typed, by name of the field, and what is wrong with it."""
+    """The typed values and the errors, by name of the field."""
 
     values: dict[str, str]
     errors: dict[str, list[str]] = field(default_factory=dict)
-    #: A trigger that this process cannot read is kept as it is.
+    #: A trigger that this process cannot read, which is kept unchanged.
     kept_trigger: Trigger | None = None
 
     def value(self, name: str) -> str:
-        """What stands in a field."""
+        """The value of a field."""
         return self.values.get(name, "")
 
     @property
     def kind(self) -> type[Trigger]:
-        """The kind of trigger that is chosen, the first one where none is."""
+        """The selected kind of trigger; the first one if none is selected."""
         kinds = {kind.kind: kind for kind in trigger_kinds()}
         return kinds.get(self.value(KIND)) or next(iter(kinds.values()))
 
     def problems(self) -> Sequence[tuple[str, str]]:
-        """Everything that is wrong: the field and the message."""
+        """All errors: the field and the message."""
         return [(name, message) for name, messages in self.errors.items() for message in messages]
 
     def add_error(self, name: str | None, message: str) -> None:
-        """Say what is wrong in a field; in the field of the trigger where there is no such field."""
+        """Add an error to a field, or to that of the trigger if there is no such field."""
         known = {attribute.name for attribute in _WITH_FLAG} | {KIND, *(option.name for option in self.kind.options)}
         place = _field_of(self.kind, name)
         self.errors.setdefault(place if place in known else KIND, []).append(message)
 
     def trigger(self) -> Trigger | None:
-        """The trigger that is filled in, None where it is not one."""
+        """The trigger of the form; None if it is invalid."""
         if self.kept_trigger is not None:
             return self.kept_trigger
         values = self._read(self.kind.options)
@@ -72,12 +72,12 @@ class TimerForm:
             return self.kind.from_options(values)
         except TimerError as error:
             self.add_error(error.field, str(error))
-        except Exception as error:  # whatever a class of another package raises
+        except Exception as error:  # a class of another package may raise anything
             self.add_error(KIND, str(error))
         return None
 
     def timer(self, **further: Any) -> Timer | None:
-        """The timer that is filled in; None, and errors, otherwise. `further` are attributes without a field."""
+        """The timer of the form; None, and errors, if it is invalid. `further` are attributes without a field."""
         trigger = self.trigger()
         values = {**self._read(_WITH_FLAG), **further}
         for needed in ("name", "function"):
@@ -116,14 +116,14 @@ def _field_of(kind: type[Trigger], name: str | None) -> str:
 
 
 def form_of_request(given: Mapping[str, str]) -> TimerForm:
-    """The form as it was sent."""
+    """The form of the request."""
     names = {KIND, *(attribute.name for attribute in _WITH_FLAG)}
     names |= {option.name for option in trigger_options(trigger_kinds())}
     return TimerForm({name: given[name][:MAX_FIELD_LENGTH] for name in names if name in given})
 
 
 def form_of_timer(timer: Timer) -> TimerForm:
-    """The form that is filled with a timer."""
+    """The form with the values of a timer."""
     values = {attribute.name: _cell(attribute, timer) for attribute in _WITH_FLAG}
     if isinstance(timer.trigger, UnreadableTrigger):
         return TimerForm(values, kept_trigger=timer.trigger)
@@ -143,7 +143,7 @@ def _cell(attribute: Attribute, timer: Timer) -> str:
 
 
 def changes(kept: Timer, new: Timer) -> dict[str, Any]:
-    """The attributes in which a timer that was filled in differs from the one that is kept, by name."""
+    """The attributes in which the form's timer differs from the stored one, by name."""
     found = {
         attribute.name: getattr(new, attribute.name)
         for attribute in _WITH_FLAG

@@ -1,7 +1,7 @@
-"""Tokens: who may use the console. The store keeps the SHA-256 of each, never the token itself.
+"""TokenTable: the tokens for the console. The store contains the SHA-256 of each, never the token itself.
 
-A token lasts until it expires or is removed. A link holds for ten minutes and once: whoever follows it gets a session,
-which is a row of its own and can be ended like a token.
+A token is valid until it expires or is removed. A link is valid once, for ten minutes: it starts a session, which is a
+row of its own and can be removed like a token.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TOKEN, _LINK, _SESSION = "token", "link", "session"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A row: whose it is and what its owner may do. `digest` is the SHA-256 of the secret, in hexadecimal digits."""
+    """A row: its name and its role. `digest` is the SHA-256 of the secret, in hexadecimal digits."""
 
     id: int
     kind: str
@@ -51,7 +51,7 @@ class TokenTable:
     def add(
         self, name: str, role: str, *, now: datetime, lasts: timedelta | None = None, by: Author | None = None
     ) -> str:
-        """Make a token, and return its secret, which nobody can read later; ConfigError where the name is taken."""
+        """Make a token, and return its secret, which cannot be read later; ConfigError if the name is taken."""
         _check_name(name)
         with self._store.writing() as connection:
             self._store.acquire_mutex(connection)
@@ -64,7 +64,7 @@ class TokenTable:
             return secret
 
     def add_link(self, name: str, role: str, *, now: datetime, by: Author | None = None) -> str:
-        """Make the secret of a link, which holds for ten minutes and once."""
+        """Make the secret of a link, which is valid once, for ten minutes."""
         with self._store.writing() as connection:
             _remove_expired(connection, now)
             secret = _insert(connection, _LINK, name[:MAX_NAME_LENGTH], role, now, now + LINK_LASTS)
@@ -72,7 +72,7 @@ class TokenTable:
             return secret
 
     def redeem(self, secret: str, *, now: datetime) -> Token | None:
-        """The token of a secret; of a link, a new session, and the link is used up. None where it holds no longer."""
+        """The token of a secret; for a link, a new session, and the link is used up. None if it is no longer valid."""
         digest = _digest(secret)
         found = self._read(table.c.digest == digest, now)
         if found is None or not hmac.compare_digest(found.digest, digest) or found.kind == _SESSION:
@@ -82,29 +82,29 @@ class TokenTable:
     def _begin_session(self, link: Token, now: datetime) -> Token | None:
         with self._store.writing() as connection:
             if connection.execute(delete(table).where(table.c.id == link.id)).rowcount != 1:
-                return None  # somebody else has used it meanwhile
+                return None  # another request has used it meanwhile
             role = next(word for word, role in TOKEN_ROLES.items() if role is link.role)
             secret = _insert(connection, _SESSION, link.name, role, now, now + SESSION_LASTS)
             row = connection.execute(select(table).where(table.c.digest == _digest(secret))).one()
         return _token_of(row)
 
     def get(self, token_id: int, *, now: datetime) -> Token | None:
-        """The token or session of an id; None where it holds no longer."""
+        """The token or session of an id; None if it is no longer valid."""
         found = self._read(table.c.id == token_id, now)
         return None if found is None or found.kind == _LINK else found
 
     def list(self, *, now: datetime) -> Sequence[Token]:
-        """All tokens, sessions and links that hold, by name."""
+        """All valid tokens, sessions and links, by name."""
         query = select(table).where(_holds(now)).order_by(table.c.name, table.c.created_at)
         with self._store.reading() as connection:
             return [_token_of(row) for row in connection.execute(query)]
 
     def remove(self, name: str, *, now: datetime, by: Author | None = None) -> int:
-        """Remove the tokens, sessions and links of a name; returns how many."""
+        """Remove the tokens, sessions and links of a name; returns their number."""
         return self._remove(table.c.name == name, now, by)
 
     def remove_id(self, token_id: int, *, now: datetime, by: Author | None = None) -> int:
-        """Remove one of them; returns how many there were."""
+        """Remove one of them; returns the number of removed rows."""
         return self._remove(table.c.id == token_id, now, by)
 
     def _remove(self, condition: Any, now: datetime, by: Author | None) -> int:
@@ -128,7 +128,7 @@ def _holds(now: datetime) -> Any:
 def _insert(connection: Connection, kind: str, name: str, role: str, now: datetime, expires_at: datetime | None) -> str:
     secret = secrets.token_urlsafe(32)
     values = {
-        # Random, so that a cookie never meets a later token of the same id.
+        # Random, so that a cookie never matches a later token with the same id.
         "id": secrets.randbits(62),
         "kind": kind,
         "name": name,
@@ -160,7 +160,7 @@ def _token_of(row: Row[Any]) -> Token:
         row.id,
         row.kind,
         row.name,
-        # A role of a later version may do nothing here.
+        # A role of a later version has no rights here.
         TOKEN_ROLES.get(row.role, Role.NOBODY),
         row.digest,
         instant(row.created_at),

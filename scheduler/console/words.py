@@ -15,7 +15,7 @@ TAGS = {"en": "en", "zh": "zh-CN"}
 
 
 def text(language: str, key: str, /, **values: Any) -> str:
-    """The text of a key, with its values put in; where a number `n` is 1 and there is a key of one, that one."""
+    """The text of a key with its values; if `n` is 1 and there is a singular key, the text of that."""
     words = LANGUAGES[language]
     if values.get("n") == 1 and f"{key}.one" in words:
         key = f"{key}.one"
@@ -24,5 +24,5 @@ def text(language: str, key: str, /, **values: Any) -> str:
 
 
 def text_or(language: str, key: str, default: str) -> str:
-    """The text of a key, or a default where there is none: for what other packages add."""
+    """The text of a key, or a default if there is none, as for additions of other packages."""
     return LANGUAGES[language].get(key, default)

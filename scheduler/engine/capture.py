@@ -153,7 +153,7 @@ def reading_raw(read: Callable[[], None]) -> Iterator[None]:
 def raw_line(level: str, text: str) -> bool:
     """Take a line that was written past sys.stdout; returns whether any call was in progress.
 
-    It is of the call that is in progress. Of several, nobody knows which has written it.
+    The line belongs to the call in progress; with several calls, its origin is unknown.
     """
     calls = list(_in_progress)
     if len(calls) == 1:

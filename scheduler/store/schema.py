@@ -139,7 +139,7 @@ runs = Table(
     Column("worker", Text),
     # The parameters of a requested run that has its own, as JSON; else those of the timer hold.
     Column("own_params", Text),
-    # When somebody asked that it end at once; see claims/cancellations.py.
+    # The instant of a request to end it at once; see claims/cancellations.py.
     Column("cancel_requested_at", BigInteger),
 )
 Index(

@@ -45,7 +45,7 @@ class StoredTimer:
     #: The environment whose functions declare it, and whether they no longer do; see declaration_sync.py.
     declared_in: str | None = None
     has_vanished: bool = False
-    #: Differs after each edit, whoever makes it.
+    #: Differs after each edit.
     revision: int = 0
     #: Whether a pause covers it, see pauses.py.
     is_held: bool = False

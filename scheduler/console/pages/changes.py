@@ -1,4 +1,4 @@
-"""Who changed what, when and why."""
+"""The page of changes: who changed what, when and why."""
 
 from __future__ import annotations
 

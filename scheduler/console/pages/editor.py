@@ -1,4 +1,4 @@
-"""The editor: making a timer, changing one, and what its trigger means while it is typed."""
+"""The editor: adding and changing a timer, with a preview of its trigger."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ENABLE = "enable"
 
 
 def show_new() -> str:
-    """An empty form, or one that the address fills in."""
+    """An empty form, or one with the values of the address."""
     form = form_of_request(request.args)
     form.values.setdefault("tz", console().settings.tz)
     form.values.setdefault("environment", Environment.PRODUCTION.value)
@@ -34,7 +34,7 @@ def show_new() -> str:
 
 
 def show_copy(environment: str, name: str) -> str:
-    """The form of a new timer, filled with another one."""
+    """The form of a new timer, with the values of another one."""
     form = form_of_timer(console().timers.get(name, Environment(environment)).timer)
     form.values["name"] = f"{name} 2"
     return _page(form, "new")
@@ -64,7 +64,7 @@ def save_new() -> Response | str:
 
 
 def save_edit(environment: str, name: str) -> Response | str:
-    """Change what differs; where somebody else changed the timer since the form was shown, ask first."""
+    """Save the differing attributes; if the timer was changed since the form was shown, ask first."""
     entry = console().timers.get(name, Environment(environment))
     form = form_of_request(request.form)
     form.kept_trigger = form_of_timer(entry.timer).kept_trigger
@@ -86,7 +86,7 @@ def save_edit(environment: str, name: str) -> Response | str:
 
 
 def _save(entry: StoredTimer, timer: Timer) -> None:
-    """Write what differs, if the timer still has the revision that the form was made from."""
+    """Write the differing attributes, if the timer still has the revision of the form."""
     changed = changes(entry.timer, timer)
     if request.form.get("do") == _ENABLE:
         changed["enabled"] = True
@@ -106,7 +106,7 @@ def _author() -> Author:
 
 
 def show_preview() -> str:
-    """What the trigger of the form means, as a part of the page."""
+    """The preview of the form's trigger, as a part of the page."""
     form = form_of_request(request.args)
     return render("preview.html", **_meaning(form))
 
@@ -146,7 +146,7 @@ def _refused(form: TimerForm, mode: str, *, status: int = 422, **values: Any) ->
 
 
 def _defaults() -> dict[str, str]:
-    """What stands for a field under "more" that is left blank."""
+    """The defaults of blank fields under "more"."""
     fields = Timer.__dataclass_fields__
     shown = {}
     for attribute in more():
@@ -156,7 +156,7 @@ def _defaults() -> dict[str, str]:
 
 
 def _meaning(form: TimerForm) -> dict[str, Any]:
-    """What the preview shows: the meaning of the trigger, or what is wrong with it."""
+    """The contents of the preview: the meaning of the trigger, or its errors."""
     typed = form.value(form.kind.options[0].name).strip()
     values: dict[str, Any] = {"typed": typed, "seen": None, "faults": None, "refusals": [], "year": None, "tz": None}
     values["drawing"] = drawing
@@ -175,7 +175,7 @@ def _meaning(form: TimerForm) -> dict[str, Any]:
 
 
 def _seen(form: TimerForm, trigger: Any) -> tuple[Preview, drawing.YearDrawing, Any]:
-    """The meaning with the jitter and window of the form, where these are valid."""
+    """The meaning with the jitter and window of the form, if these are valid."""
     now = console().now()
     tz = zone(trigger.tz or console().settings.tz)
     whole = {name: form.value(name) for name in ("jitter_s", "starts_at", "ends_at", "limit_s", KIND)}

@@ -1,4 +1,4 @@
-"""What functions printed."""
+"""The page of lines that functions printed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINES = 200
 
 
 def show() -> str:
-    """A page of lines: the latest ones, and on it the newest last, so that a traceback reads as it was printed."""
+    """A page of the latest lines, newest last, so that a traceback is in order."""
     if not reader().sees("lines"):
         abort(403)
     texts: Any = {name: request.args.get(name, "")[:500] or None for name in _TEXTS}

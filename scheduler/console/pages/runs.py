@@ -22,7 +22,7 @@ from ..reader import reader
 from ..rendering import render
 
 _TEXTS = ("timer", "environment", "function", "request_id")
-#: The word for runs that have no outcome yet.
+#: The word for runs without an outcome.
 OPEN = "open"
 
 
@@ -71,7 +71,7 @@ def show(run_id: int) -> str:
 
 
 def cancel(run_id: int) -> Response:
-    """Ask that a run ends at once; one that has ended meanwhile stays as it is."""
+    """Request the end of a run; one that has ended meanwhile is left unchanged."""
     if run_id >= 2**63:
         abort(404)
     with contextlib.suppress(RunError):
@@ -80,7 +80,7 @@ def cancel(run_id: int) -> Response:
 
 
 def _shown(result: str | None) -> str | None:
-    """A result with its JSON laid out."""
+    """A result, with indented JSON."""
     value = result_value(result)
     if result is None or isinstance(value, str | int | float | bool | None):
         return result

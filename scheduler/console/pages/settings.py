@@ -15,7 +15,7 @@ from ..rendering import render
 from ..words import LANGUAGES
 
 _YEAR_S = 365 * 86_400
-#: Values under names with such words are shown to nobody.
+#: Values of settings whose names contain these words are never shown.
 _SECRET_WORDS = ("key", "token", "secret", "password")
 
 
@@ -31,7 +31,7 @@ def show(wrong_zone: str | None = None) -> str:
 
 
 def _rows() -> list[tuple[str, str, str]]:
-    """Each setting: its name, its value, and where that stands."""
+    """The name, the value and the origin of each setting."""
     settings = console().settings
     rows = []
     for name in SETTINGS:

@@ -17,7 +17,7 @@ _MAX_SECRET_LENGTH = 200
 
 
 def show() -> Response | str:
-    """The form; a link brings its token in the address, and is answered by a redirect to one without it."""
+    """The form; a link has its token in the address, and is redirected to an address without it."""
     secret = request.args.get("token")
     if secret:
         return _enter(secret)
@@ -61,7 +61,7 @@ def _next() -> str:
 
 
 def _redirect(page: str) -> Response:
-    """To the page that was asked for; to the first page unless it is one of ours."""
+    """Redirect to the requested page, or to the first page if that is not one of this site."""
     try:
         target = urlsplit(page)
         adapter = current_app.url_map.bind("")

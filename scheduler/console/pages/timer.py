@@ -1,4 +1,4 @@
-"""One timer: what it does, when it fires, how it went; and what can be done with it."""
+"""The page of one timer: its attributes, fire times and runs, and the actions on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..reader import reader
 from ..rendering import render
 
 _RUNS = 15
-#: What stands elsewhere on the page.
+#: Attributes that are shown elsewhere on the page.
 _APART = {"name", "environment", "enabled", "function", "params", "description", "tags"}
 _FIRST_YEAR, _LAST_YEAR = 1970, 2099
 
@@ -51,7 +51,7 @@ def show(environment: str, name: str) -> str:
 
 
 def _definition(timer: Timer) -> list[tuple[str, str]]:
-    """Its further attributes, with their values as text."""
+    """The other attributes, with their values as text."""
     shown = []
     for attribute in ATTRIBUTES:
         if attribute.name not in _APART:
@@ -92,7 +92,7 @@ def show_removal(environment: str, name: str) -> str:
 
 
 def remove(environment: str, name: str) -> Response | tuple[str, int]:
-    """Remove the timer, whose name has been typed; its runs stay in the history."""
+    """Remove the timer after its name was typed; its runs stay in the history."""
     if request.form.get("typed", "").strip() != name:
         entry = console().timers.get(name, Environment(environment))
         return render("remove.html", timer=entry.timer, failed=True), 422

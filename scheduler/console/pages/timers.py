@@ -21,7 +21,7 @@ from ..preview import words_of
 from ..reader import reader
 from ..rendering import render
 
-#: How many of the newest runs of the store the strips are made from.
+#: How many of the newest runs are read for the strips.
 _LOOKED_AT = 5_000
 ACTIONS = ("enable", "disable", "reset", "remove")
 #: The most timers that are changed at once.
@@ -77,7 +77,7 @@ def _filter(given: Mapping[str, str]) -> TimerFilter:
 
 
 def change() -> Response | str:
-    """Change the timers that are checked, or all that match; first a page shows which these are."""
+    """Change the checked timers, or all that match; a page first shows which these are."""
     action = request.form.get("action", "")
     if action not in ACTIONS:
         abort(400)
