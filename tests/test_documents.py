@@ -21,6 +21,7 @@ import pytest
 
 from scheduler.cli import COMMANDS, program
 from scheduler.core.run import Outcome
+from scheduler.store.schema import HEAD
 from tests.imports import ROOT, modules
 from tests.rooms_table import FILES_PAGE, files_page, with_tables
 from tests.rooms_table import PAGE as ARCHITECTURE
@@ -297,3 +298,13 @@ def test_the_tests_that_contributing_names_are_collected() -> None:
     (line,) = [line for line in code_of("CONTRIBUTING.md").splitlines() if line.startswith("pytest -q tests/")]
     command = [sys.executable, "-m", *shlex.split(line, comments=True), "--collect-only"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def test_the_migrations_are_one_chain() -> None:
+    """Each has a number of its own, and follows the one before; two that were written side by side are found here."""
+    found = sorted((ROOT / "scheduler" / "store" / "migrations" / "versions").glob("*.py"))
+    texts = [path.read_text(encoding="utf-8") for path in found]
+    numbers = [path.name.partition("_")[0] for path in found]
+    assert numbers == [f"{number:04}" for number in range(1, len(found) + 1)]
+    assert [re.findall(r'^revision = "(\w+)"', text, re.M) for text in texts] == [[number] for number in numbers]
+    assert numbers[-1] == HEAD
