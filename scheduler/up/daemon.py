@@ -17,6 +17,7 @@ from ..executors.thread import ThreadExecutor
 from ..project.project import Project
 from ..store.database import Store
 from ..store.runs import RunHistory
+from ..workers.strays import strays
 from .announcement import report_of_timers
 from .call_log import call_log
 from .declared_timers import apply_all
@@ -51,7 +52,8 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
             functions["hook_key"],
         )
         running = executors(project, served, request.preview_source(project), store, stack)
-        warn_of_threads(running)
+        if not warn_of_threads(running):
+            strays.adopt()
         metrics = stack.enter_context(collected_metrics()) if handover.metrics_listener is not None else None
         messages = SupervisorMessages(store, project, stack.enter_context(call_log(store, project)), channel, metrics)
         orders.on_message = messages.take
@@ -71,14 +73,15 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
         return status
 
 
-def warn_of_threads(running: Mapping[Environment, Executor]) -> None:
-    """Log which environments run functions of the user in this process."""
+def warn_of_threads(running: Mapping[Environment, Executor]) -> bool:
+    """Log which environments run functions of the user in this process; returns whether there are any."""
     environments = [environment for environment, executor in running.items() if isinstance(executor, ThreadExecutor)]
     if environments:
         log.warning(
             "timers of %s run in threads of the daemon: a function that holds the interpreter delays every timer",
             " and ".join(environments),
         )
+    return bool(environments)
 
 
 def make_daemon(

@@ -99,18 +99,29 @@ def _kill_all(pids: Iterable[int]) -> bool:
     return killed
 
 
+def children_of(parent: int) -> list[int]:
+    """The children of a process, ended ones too."""
+    return _children().get(parent, [])
+
+
+def _children() -> dict[int, list[int]]:
+    """The children of each process."""
+    children: dict[int, list[int]] = {}
+    for pid in _pids():
+        if status := _status(pid):
+            children.setdefault(int(status[1]), []).append(pid)
+    return children
+
+
 def _descendants(pid: int) -> list[int]:
-    """The descendants of a process; those whose parent has ended are missing, unless a reaper adopted them."""
-    children_of: dict[int, list[int]] = {}
-    for other in _pids():
-        if status := _status(other):
-            children_of.setdefault(int(status[1]), []).append(other)
+    """The descendants of a process, as far as all processes between them still live."""
+    children = _children()
     descendants: list[int] = []
     unseen = [pid]
     while unseen:
-        children = children_of.get(unseen.pop(), [])
-        descendants += children
-        unseen += children
+        found = children.get(unseen.pop(), [])
+        descendants += found
+        unseen += found
     return descendants
 
 

@@ -24,6 +24,7 @@ from .loading import Loading
 from .protocol import PackedEnding, PackedLine
 from .queue import LONG_S
 from .silence import Silence
+from .strays import strays
 from .worker_lines import WorkerLines
 from .worker_messages import Broken, Done, Ended, ProtocolError, Ready
 
@@ -381,6 +382,7 @@ class WorkerProcess:
         """Kill the worker and its descendants now; KilledProcesses waits for one that the kernel cannot end yet."""
         if not process_tree.kill(self._process, self.mark):
             killed_processes.add(self._process, self._clock.monotonic())
+        strays.kill()
 
     def read_raw_output(self) -> None:
         """Read the output to the descriptors 1 and 2 that was written before the worker died."""

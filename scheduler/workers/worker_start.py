@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from . import protocol
 from .progress_cell import ProgressCell
+from .strays import strays
 
 
 class Started(NamedTuple):
@@ -53,16 +54,18 @@ def start(
         passed = [tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far]
         passed += [] if sources is None else [sources]
         # -P: a file in the user's folder must not shadow a module that this program imports.
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "scheduler.workers.program", target, *map(str, passed)],
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            pass_fds=passed,
-            start_new_session=True,
-            cwd=folder,
-            env=environ,
-        )
+        with strays.starting() as workers:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "scheduler.workers.program", target, *map(str, passed)],
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=passed,
+                start_new_session=True,
+                cwd=folder,
+                env=environ,
+            )
+            workers.append(process)
     results_far.close()
     os.close(lifeline_far)
     # Not `tasks_far`: both processes share its flags, and the worker has to block on it.

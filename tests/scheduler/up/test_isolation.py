@@ -55,6 +55,20 @@ def leave():
 
 
 @engine.define
+def hide_and_leave():
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(writes, str(os.getpid()).encode())
+            os.execve("/bin/sleep", ["sleep", "600"], {})
+        os._exit(0)
+    with open("hidden", "w") as hidden:
+        hidden.write(os.read(reads, 20).decode())
+    os._exit(7)
+
+
+@engine.define
 def crash():
     os.kill(os.getpid(), signal.SIGSEGV)
 
@@ -169,6 +183,18 @@ def test_a_function_that_ends_its_process_ends_no_other(ticking: Up, folder: Pat
         # What it printed is kept: the supervisor has every line before the process ends.
         stored = "SELECT count(*) FROM call_lines WHERE text LIKE 'before the end %'"
         assert eventually(lambda: count_of(folder, stored) == 30)
+
+
+def test_a_worker_that_ends_by_itself_leaves_no_process_behind(ticking: Up, folder: Path) -> None:
+    """Not even one with a group, a session and an environment of its own; and no zombie."""
+    cli(folder, "timers", "add", "hide", "--function", "hide_and_leave", "--every", "3600")
+    assert cli(folder, "timers", "run", "hide", "--wait").returncode == 1
+    hidden = int((folder / "hidden").read_text())
+    eventually(lambda: not living(hidden))
+    daemon = ticking.only("daemon")
+    eventually(lambda: children(daemon), lambda seen: seen and living(*seen) == seen)
+    before = succeeded(folder)
+    eventually(lambda: succeeded(folder) > before)
 
 
 def test_a_process_that_ends_again_and_again_is_started_less_often(ticking: Up, folder: Path) -> None:
