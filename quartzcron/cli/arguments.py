@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def with_joined_values(arguments: list[str]) -> list[str]:
-    """The arguments with the values of two options joined to them, which argparse would not take as they are.
+    """The arguments with the values of two options joined to them, which argparse would refuse separately.
 
     `--tz -05:00` becomes `--tz=-05:00`, since a word with a minus is an option elsewhere. `--calendar cn` becomes
     `--calendar=cn`; without a value, or before an expression, which has blanks, `--calendar` becomes `--calendar=`.

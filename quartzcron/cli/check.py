@@ -1,4 +1,4 @@
-"""The results of the command check: for each expression or line of a file, its problems and the likely fix.
+"""The results of the command check: the problems and the likely fix of each expression or line of a file.
 
 A file has one expression per line. Empty lines, and everything after a tab or after a blank and `#`, are ignored.
 """

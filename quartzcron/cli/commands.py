@@ -134,7 +134,7 @@ def _print_calendar(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Whether expressions, or all those in a file, are valid, and, if not, everything that is wrong with them."""
+    """Whether expressions, or all those in a file, are valid, and if not, all their errors."""
     from .check import check_text, is_file
 
     findings: list[dict[str, Any]] = []

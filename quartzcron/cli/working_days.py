@@ -36,7 +36,7 @@ def calendar_of(argument: str) -> WorkingDays:
 
 
 def caution(expression: CronExpression, times: list[datetime]) -> str | None:
-    """What to know of times after the last day of which the calendar knows the holidays; None if there are none."""
+    """The note about times after the last day whose holidays the calendar knows; None if there are none."""
     known = expression.known_until
     if known is None or not any(time.date() > known for time in times):
         return None

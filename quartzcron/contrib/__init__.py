@@ -1,4 +1,4 @@
 """Adapters for other libraries, one file for each; a program imports the one it needs.
 
-pydantic needs none: it takes a CronExpression as it is, see text/pydantic_schema.py.
+pydantic needs none, because CronExpression supports it itself, see text/pydantic_schema.py.
 """

@@ -20,7 +20,7 @@ _LENGTH = 255
 
 
 def validate_expression(value: object) -> None:
-    """Refuse a text that is no expression: for what validates without to_python, such as Django REST framework."""
+    """Refuse a text that is not an expression, for code that validates without to_python, as Django REST framework."""
     if not isinstance(value, (CronExpression, Schedule)):
         try:
             read(str(value), tz=None, dst=VIXIE)

@@ -28,10 +28,10 @@ def working_days(
     """The working days of a country or of one of its parts, or of a stock exchange, by the package holidays.
 
     `country` is a code such as "CN" or "DE", or that of an exchange, such as "XNYS"; `subdivision` one such as "BY".
-    `years` are those of which holidays are wanted, all from 1970 to 2099 by default. Of a country that moves working
-    days by a yearly notice, as China does, they are known until the end of the last year of which the package has one;
-    of others until the end of the last year wanted. Dates that the package estimates, such as those that depend on the
-    sight of the moon, count as known. Raises CronError for an unknown country, subdivision or language.
+    `years` are the years whose holidays are included, by default all from 1970 to 2099. For a country that moves
+    working days by a yearly notice, as China does, they are known until the end of the last year with a notice in the
+    package; for others until the end of the last of `years`. Dates that the package estimates, such as those that
+    depend on the sight of the moon, count as known. Raises CronError for an unknown country, subdivision or language.
 
     >>> from datetime import date
     >>> china = working_days("CN")
@@ -103,7 +103,7 @@ def _last_year(book: Any) -> int:
     """The last year whose working days the package knows."""
     last = min(book.end_year, LAST_YEAR)
     if book.has_substituted_holidays:
-        # What moves is listed year by year, of the years of which there was a notice when the package was made.
+        # Moved days are listed year by year, for the years with a notice when the package was released.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             noticed = [day.year for day in book.weekend_workdays] + list(getattr(book, "special_public_holidays", ()))

@@ -1,9 +1,9 @@
 """Other dialects of cron ↔ Quartz: crontab, Spring, EventBridge, systemd's OnCalendar, RRULE, in one table.
 
 Each conversion is exact, wall time by wall time, or refused with a DialectError that names the part which the other
-dialect cannot express. Both directions go by the sets of days and times, never by rewriting text: Spring's
-`0 0 8 1-7 * MON` becomes `0 0 8 ? * MON#1`, and `0 0 8 L 12 ?` the crontab line `0 8 31 12 *`. What a dialect leaves to
-its host, such as the time zone of a crontab or the behaviour at clock changes, is not part of the conversion.
+dialect cannot express. Both directions use the sets of days and times, and never rewrite text: Spring's
+`0 0 8 1-7 * MON` becomes `0 0 8 ? * MON#1`, and `0 0 8 L 12 ?` the crontab line `0 8 31 12 *`. Properties that a
+dialect leaves to its host, such as the time zone of a crontab or the behaviour at clock changes, are not converted.
 
 A new dialect is a file with `read` and `write`, and a row in DIALECTS. Another package adds one by an entry point:
 

@@ -49,7 +49,7 @@ def with_exception(text: str, name: str | None) -> str:
 
 
 def with_roll(text: str, convention: str, name: str | None) -> str:
-    """A description with what becomes of a fire on a day off, and the name of the calendar of working days."""
+    """A description with the roll convention and the name of the calendar of working days."""
     return f"{text}（{_ROLLS[convention]}{f'，{name}' if name else ''}）"
 
 

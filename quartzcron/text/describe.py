@@ -1,8 +1,8 @@
-"""describe(expression, language): an expression in words. It is made from the sets that next_fire uses, never from the
-text, so they are consistent.
+"""describe(expression, language): an expression in words, made from the sets that next_fire uses and not from the text,
+so that they are consistent.
 
-Here is what to describe: the days in their simplest form, and the times of a day as an outline. The wording is in
-english.py and chinese.py, which have the same functions.
+Lives here: the contents, that is the days in their simplest form and the times of a day as an outline. The wording is
+in english.py and chinese.py, which have the same functions.
 """
 
 from __future__ import annotations

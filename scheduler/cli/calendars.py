@@ -29,12 +29,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def command() -> None:
     """Add, change and show calendars of working days, by which timers leave out or move fires on days off.
 
-    A timer goes by one with --calendar NAME and --roll.
+    A timer uses one with --calendar NAME and --roll.
     """
 
 
 def content_options(command: F) -> F:
-    """What a calendar is made from."""
+    """The options for the contents of a calendar."""
     for option in reversed(
         (
             click.option(
@@ -80,7 +80,7 @@ def add(*, name: str, why: str, store: str | None, as_json: bool, **given: Any) 
 @store_option
 @json_option
 def edit(*, name: str, why: str, store: str | None, as_json: bool, **given: Any) -> None:
-    """Change a calendar, and move the next fire times of its timers; what is due stays due.
+    """Change a calendar, and move the next fire times of its timers; due fire times stay due.
 
     --country, --ics, --csv and --week replace it; --off and --work change days of it.
     """
@@ -108,7 +108,7 @@ def edit(*, name: str, why: str, store: str | None, as_json: bool, **given: Any)
 @store_option
 @json_option
 def list_calendars(store: str | None, as_json: bool) -> None:
-    """List the calendars, until when each is known, and how many timers go by it."""
+    """List the calendars, until when each is known, and how many timers use it."""
     project = current_project(store=store)
     with project.open_store() as opened:
         stored = CalendarTable(opened).list()
@@ -155,7 +155,7 @@ def show(*, name: str, year: int | None, store: str | None, as_json: bool) -> No
 @store_option
 @json_option
 def remove(*, name: str, why: str, store: str | None, as_json: bool) -> None:
-    """Remove a calendar by which no timer goes."""
+    """Remove a calendar that no timer uses."""
     project = current_project(store=store)
     with project.open_store() as opened:
         table = CalendarTable(opened)
@@ -168,7 +168,7 @@ def remove(*, name: str, why: str, store: str | None, as_json: bool) -> None:
 
 
 def _made(given: dict[str, Any]) -> tuple[WorkingDays | None, str]:
-    """The calendar of a country or of a file, and what it is made from; None where neither is given."""
+    """The calendar of a country or of a file, and its source; None if neither is given."""
     named = [name for name in ("country", "ics", "csv") if given[name]]
     if len(named) > 1:
         raise click.UsageError(f"give one of {' and '.join(f'--{name}' for name in named)}")
@@ -224,15 +224,15 @@ def _date(text: str) -> date:
         raise click.BadParameter(f"expected a date as in 2026-12-31, got {text!r:.40}") from None
 
 
-# What is shown
+# Output
 
 
 def ends_soon(calendar: StoredCalendar) -> str:
-    """What to know of a calendar that is known for a short time only."""
+    """The warning about a calendar that is known for a short time only."""
     number = display.number(calendar.timers, "timer")
     return (
         f"the calendar {calendar.name!r} of {number} is known until {calendar.working_days.known_until}; later, its "
-        f"working week is assumed: make it anew with  {display.command('calendars', 'edit', calendar.name)}"
+        f"working week is assumed: make it again with  {display.command('calendars', 'edit', calendar.name)}"
     )
 
 

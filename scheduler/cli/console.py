@@ -26,14 +26,14 @@ _ROLES = ("viewer", "operator")
 @click.group("console", invoke_without_command=True)
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, metavar="PORT", help="Port to listen on; 0 takes any free one (default 3001).")
-@click.option("--tz", metavar="ZONE", help="Time zone where a browser names none.")
+@click.option("--tz", metavar="ZONE", help="Time zone if a browser names none.")
 @store_option
 @json_option
 @click.pass_context
 def command(context: click.Context, /, *, host: str | None, port: int | None, as_json: bool, **options: Any) -> None:
     """Serve the web console of the store, until Ctrl-C.
 
-    Prints a link that signs you in; it holds for ten minutes, and once. The commands below make further ones.
+    Prints a link that signs you in, once, within ten minutes. The commands below make further ones.
     """
     if context.invoked_subcommand is not None:
         return
@@ -51,7 +51,7 @@ def command(context: click.Context, /, *, host: str | None, port: int | None, as
         listening_socket(settings.console_host, settings.console_port) as listener,
     ):
         port = listener.getsockname()[1]
-        # A log is kept and read by others, so a link is printed on a terminal only.
+        # Other users may read a log, so the link is printed on a terminal only.
         link = _link(project, store, "operator", port) if sys.stdout.isatty() or as_json else None
         _announce(project, store, port, link, as_json=as_json)
         serve(make_app(store, settings), listener)
@@ -99,12 +99,12 @@ def _link(project: Project, store: Store, role: str, port: int) -> str:
 
 
 @command.command("link")
-@click.option("--role", type=click.Choice(_ROLES), default="operator", help="What it allows (default operator).")
+@click.option("--role", type=click.Choice(_ROLES), default="operator", help="Role of the link (default operator).")
 @click.option("--port", type=int, metavar="PORT", help="Port of the console (default 3001).")
 @store_option
 @json_option
 def link(*, role: str, port: int | None, store: str | None, as_json: bool) -> None:
-    """Print a link that signs its reader in; it holds for ten minutes, and once."""
+    """Print a link that signs its reader in, once, within ten minutes."""
     project = current_project(store=store, console_port=port)
     with project.open_or_create_store() as opened:
         address = _link(project, opened, role, project.settings.console_port)
@@ -116,13 +116,15 @@ def link(*, role: str, port: int | None, store: str | None, as_json: bool) -> No
 
 @command.group("tokens")
 def tokens() -> None:
-    """Add, list and remove the tokens with which people sign in."""
+    """Add, list and remove the tokens for signing in."""
 
 
 @tokens.command("add")
 @click.argument("name")
-@click.option("--role", type=click.Choice(_ROLES), default="viewer", help="What it allows (default viewer).")
-@click.option("--days", type=click.IntRange(1, 3_650), metavar="N", help="How long it holds (default until removed).")
+@click.option("--role", type=click.Choice(_ROLES), default="viewer", help="Role of the token (default viewer).")
+@click.option(
+    "--days", type=click.IntRange(1, 3_650), metavar="N", help="How long it is valid (default until removed)."
+)
 @store_option
 @json_option
 def add_token(*, name: str, role: str, days: int | None, store: str | None, as_json: bool) -> None:
@@ -141,7 +143,7 @@ def add_token(*, name: str, role: str, days: int | None, store: str | None, as_j
 @store_option
 @json_option
 def list_tokens(*, store: str | None, as_json: bool) -> None:
-    """List the tokens, sessions and links that hold."""
+    """List the valid tokens, sessions and links."""
     project = current_project(store=store)
     with project.open_store() as opened:
         found = _tokens(opened).list(now=_now())

@@ -30,8 +30,8 @@ def command(
 ) -> None:
     """Pause all timers of the store, or those of an environment or with a tag: no daemon claims them.
 
-    Runs that go on are not touched, and `timers run` still runs a timer. What is missed meanwhile goes by each timer's
-    misfire policy when the pause ends, unless `resume --skip` ends it. Another pause of the same replaces this one.
+    Runs in progress go on, and `timers run` still runs a timer. When the pause ends, each timer's misfire policy
+    decides about missed fire times, unless `resume --skip` ends it. Another pause of the same scope replaces this one.
     """
     project = current_project(store=store)
     end = None if until is None else parse_instant(until, project.settings.tz)

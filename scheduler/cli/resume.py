@@ -19,7 +19,7 @@ from .options import environment_filter, json_option, store_option, tag_filter, 
 @click.command("resume")
 @environment_filter
 @tag_filter
-@click.option("--skip", is_flag=True, help="Record what was missed as misfired, whatever the misfire policies.")
+@click.option("--skip", is_flag=True, help="Record missed fire times as misfired, whatever the misfire policies.")
 @why_option
 @store_option
 @json_option
@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """End the pause of the same --env and --tag; without both, end all pauses.
 
-    What was missed goes by each timer's misfire policy now. Timers that another pause covers stay paused.
+    Each timer's misfire policy now decides about missed fire times. Timers that another pause covers stay paused.
     """
     project = current_project(store=store)
     with project.open_store() as opened:

@@ -22,11 +22,11 @@ WORDS: Mapping[str, str] = {
     "sign_in.title": "Sign in",
     "sign_in.token": "Token",
     "sign_in.button": "Sign in",
-    "sign_in.failed": "This token or link does not hold: it has expired, was used already, or was removed.",
+    "sign_in.failed": "This token or link is not valid: it has expired, was used already, or was removed.",
     "sign_in.how": (
         "Paste a token, or open a new link. A link comes from the command line, on the machine of the store:"
     ),
-    "sign_in.lasts": "It holds for ten minutes, and once.",
+    "sign_in.lasts": "It is valid once, for ten minutes.",
     "timers.title": "Timers",
     "timers.new": "New timer",
     "timers.search": "Name, function or tag",
@@ -101,7 +101,7 @@ WORDS: Mapping[str, str] = {
     "timer.with": "with",
     "timer.params_hidden": "parameters are hidden",
     "timer.declared": (
-        "Declared by the functions of {environment}: what is edited here holds until the declaration changes."
+        "Declared by the functions of {environment}: an edit here is kept until the declaration changes."
     ),
     "timer.next": "Next fires",
     "timer.next_own": "In the timer’s zone",
@@ -139,7 +139,7 @@ WORDS: Mapping[str, str] = {
     "editor.optional": "optional",
     "editor.common": "Common schedules",
     "editor.fields": "The seven fields",
-    "editor.conflict": "Somebody else has changed this timer meanwhile",
+    "editor.conflict": "This timer was changed meanwhile",
     "editor.conflict_how": (
         "Below are the values that are stored now, where they differ from yours. Save again to replace them with yours."
     ),
@@ -156,18 +156,18 @@ WORDS: Mapping[str, str] = {
     "preview.per_year": "{n} fires in the coming year",
     "preview.per_year.one": "1 fire in the coming year",
     "preview.clock": "Clock changes",
-    "preview.clock_none": "No clock change of the coming year touches it.",
+    "preview.clock_none": "No clock change in the next year affects it.",
     "preview.clock_fires": "fires at",
     "preview.clock_no_fire": "does not fire",
     "preview.clock_other": "with the rule {policy}",
     "preview.fix": "Use {fix}",
     "preview.pasted": "This looks like {dialect}; in Quartz it is",
-    "preview.wrong": "This is no expression yet",
+    "preview.wrong": "This is not a valid expression yet",
     "preview.advice": "Look again",
     "advice.every_second": "It fires every second.",
     "advice.shorter_than_limit": (
-        "Two fires may be {gap} s apart, less than the time limit of {limit} s: a run may still be going "
-        "on at the next fire."
+        "Two fires may be {gap} s apart, less than the time limit of {limit} s: a run may still be in "
+        "progress at the next fire."
     ),
     "advice.short_months": (
         "Not every month has a day {day}: it does not fire in those that lack it. L is the last day."
@@ -177,7 +177,7 @@ WORDS: Mapping[str, str] = {
         "Digits of weekdays begin on Sunday: 1 is Sunday, 2 is Monday. Names such as MON are clearer."
     ),
     "advice.uneven_step": (
-        "A step of {step} begins anew at 0: the last gap is shorter, because {size} is no multiple of {step}."
+        "A step of {step} starts again at 0: the last gap is shorter, because {size} is not a multiple of {step}."
     ),
     "advice.once": "It fires once more only.",
     "every.seconds": "Every {n} seconds",
@@ -232,7 +232,7 @@ WORDS: Mapping[str, str] = {
     "runs.column.attempt": "Attempt",
     "runs.column.kind": "Kind",
     "runs.column.message": "Message",
-    "runs.count": "stands for {n} fire times, the last one {at}",
+    "runs.count": "counts {n} fire times, the last one {at}",
     "run.title": "Run {id}",
     "run.story": "What happened",
     "run.fire": "Fire time",
@@ -244,7 +244,7 @@ WORDS: Mapping[str, str] = {
     "run.retry": "The next attempt is due",
     "run.late": "{duration} late",
     "run.took": "took {duration}",
-    "run.goes_on": "It is going on.",
+    "run.goes_on": "In progress.",
     "run.refresh": "Refresh",
     "run.error": "Error",
     "run.result": "Result",
@@ -302,14 +302,14 @@ WORDS: Mapping[str, str] = {
     "settings.project_how": "They are changed in scheduler.toml, by environment variables, or by options.",
     "settings.column.name": "Setting",
     "settings.column.value": "Value",
-    "settings.column.origin": "Where it stands",
+    "settings.column.origin": "Origin",
     "settings.tokens": "Who may sign in",
     "settings.tokens_how": "Tokens are made on the command line:",
     "settings.token.name": "Name",
     "settings.token.kind": "Kind",
     "settings.token.role": "Role",
     "settings.token.created": "Made",
-    "settings.token.expires": "Holds until",
+    "settings.token.expires": "Valid until",
     "settings.token.end": "End",
     "settings.token.you": "you",
     "settings.token.forever": "it is removed",
@@ -385,9 +385,9 @@ WORDS: Mapping[str, str] = {
     "option.tz": "Time zone",
     "option.tz.help": "A name such as Asia/Shanghai, or an offset such as +08:00.",
     "option.dst": "Rule for clock changes",
-    "option.dst.help": "What becomes of an hour that comes twice or never.",
+    "option.dst.help": "What happens in an hour that comes twice or never.",
     "attribute.name": "Name",
-    "attribute.name.help": "It may have any characters; it is what logs and alerts call the timer.",
+    "attribute.name.help": "It may have any characters; logs and alerts show it.",
     "attribute.environment": "Environment",
     "attribute.environment.help": "Which deployment of the functions it calls.",
     "attribute.function": "Function",
@@ -399,9 +399,9 @@ WORDS: Mapping[str, str] = {
     "attribute.tags": "Tags",
     "attribute.tags.help": "Up to 20, separated by commas.",
     "attribute.limit_s": "Time limit, seconds",
-    "attribute.limit_s.help": "A run that takes longer is ended.",
+    "attribute.limit_s.help": "A run that takes longer is killed.",
     "attribute.misfire": "Missed fires",
-    "attribute.misfire.help": "What becomes of fire times that no daemon could serve.",
+    "attribute.misfire.help": "What happens to fire times that no daemon could serve.",
     "attribute.overlap": "Overlap",
     "attribute.overlap.help": "What happens at a fire time while a run is in progress.",
     "attribute.delivery": "Delivery",
@@ -425,7 +425,7 @@ WORDS: Mapping[str, str] = {
     "choice.queue_one": "let one wait",
     "choice.at_most_once": "at most once",
     "choice.at_least_once": "at least once",
-    "choice.vixie": "vixie: what is skipped fires at once, what comes twice fires once",
+    "choice.vixie": "vixie: a skipped time fires at once, a repeated one fires once",
     "choice.quartz": "quartz: as Quartz does",
     "looked": "Looked back to {at}. Older entries may match, too.",
     "why": "Why (kept with the change)",

@@ -278,5 +278,5 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         is_rule=True,
         is_optional=True,
     ),
-    _policy("roll", Roll, "What becomes of a fire on a day off of the calendar (default skip)."),
+    _policy("roll", Roll, "What happens to a fire on a day off of the calendar (default skip)."),
 )

@@ -1,7 +1,7 @@
-"""Calendars of working days around a trigger: what becomes of its fires on days off. Pure.
+"""Calendars of working days around a trigger: they move or skip its fires on days off. Pure.
 
-A timer names a calendar of its store, and a roll convention. What a calendar is, and the conventions, are the
-calculator's: quartzcron.calendars.
+A timer names a calendar of its store, and a roll convention. Calendars and conventions are those of the calculator:
+quartzcron.calendars.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Roll(StrEnum):
-    """What becomes of a fire on a day off."""
+    """The roll convention: moves or skips a fire on a day off."""
 
     SKIP = "skip"
     FOLLOWING = "following"
@@ -37,9 +37,9 @@ class Roll(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OnWorkingDays:
-    """Fire when a trigger does, but for its fires on days off of a calendar; those go by the roll convention.
+    """Fires when a trigger does, except that the roll convention moves or skips its fires on days off of a calendar.
 
-    Without the calendar, which only the store has, it does not fire.
+    If this process does not know the calendar, which only the store has, it does not fire.
     """
 
     trigger: Trigger
@@ -67,13 +67,13 @@ class OnWorkingDays:
 
 @lru_cache(maxsize=4096)
 def on_working_days(trigger: Trigger, name: str, roll: Roll, working_days: WorkingDays | None) -> OnWorkingDays:
-    """A trigger on the working days of a calendar, None where it is not known here."""
+    """A trigger with a calendar of working days; None for `days` means that this process does not know it."""
     schedule = None if working_days is None else trigger.on(working_days, roll)
     return OnWorkingDays(trigger, name, roll, working_days, schedule)
 
 
 def check_calendar(trigger: Trigger) -> None:
-    """Refuse a calendar around a trigger whose fires are on no day, because it has no time zone."""
+    """Refuse a calendar with a trigger that has no time zone, whose fires therefore have no day."""
     if not trigger.has_days:
         raise TimerError(
             "a calendar goes with a trigger of a time zone, which an interval of seconds lacks; "
@@ -83,14 +83,14 @@ def check_calendar(trigger: Trigger) -> None:
 
 
 def assumed_from(working_days: WorkingDays | None, fires: Iterable[datetime], tz: str | None) -> date | None:
-    """The day after which some of these fires go by an assumed working week; None where all days are known."""
+    """The day after which the calendar assumes its working week for some of these fires; None if all are known."""
     known = None if working_days is None else working_days.known_until
     if known is None or tz is None:
         return None
     return known if any(fire.astimezone(zone(tz)).date() > known for fire in fires) else None
 
 
-# As the store keeps calendars
+# Calendars as text, for the store
 
 
 def calendar_text(working_days: WorkingDays) -> str:
@@ -99,7 +99,7 @@ def calendar_text(working_days: WorkingDays) -> str:
 
 
 def calendar_digest(working_days: WorkingDays) -> str:
-    """What identifies a calendar with the names of its days, as its text is long; computed once for each object."""
+    """A digest of a calendar and the names of its days, because its text is long; computed once for each object."""
     known = _digests.get(id(working_days))
     if known is not None and known[0] is working_days:
         return known[1]
@@ -111,7 +111,7 @@ def calendar_digest(working_days: WorkingDays) -> str:
 
 
 _MOST_DIGESTS = 256
-#: By id, as calendars with the same days are equal whatever they call them; the value keeps the id from being reused.
+#: By id, because calendars with the same days are equal despite other names; the value keeps the id from being reused.
 _digests: dict[int, tuple[WorkingDays, str]] = {}
 
 

@@ -37,21 +37,19 @@ _VALUES = attrgetter(*_NAMES)
 class Timer:
     """A named trigger of a function in an environment, with everything that decides how its runs go.
 
-    `params` is a JSON object of at most 64 KiB, the function's keyword arguments. `limit_s` is the time limit of a
-    run in seconds. `misfire` decides which missed fire times run (`fire_once`, `fire_all`, `skip`), `overlap` what a
-    fire does while the last run is going on (`skip`, `allow`, `queue_one`), and `delivery` whether a run that a crash
+    `params` is a JSON object of at most 64 KiB, the function's keyword arguments. `limit_s` is the time limit of a run
+    in seconds. `misfire` decides which missed fire times run (`fire_once`, `fire_all`, `skip`), `overlap` what a fire
+    does while the last run is going on (`skip`, `allow`, `queue_one`), and `delivery` whether a run that a crash
     interrupted is run again (`at_most_once`, `at_least_once`). `breaker_threshold` is the number of consecutive
-    failures that opens the breaker, 0 = never.
-    With `jitter_s`, all fire times are later by a whole number of seconds from 0 to `jitter_s` - 1, which follows from
-    environment and name; so timers with the same trigger need not all fire at once.
-    `retries` is how often a failed run is tried again before the next fire time: after `retry_backoff_s` seconds, then
-    after twice as many, and so on.
-    It fires in [`starts_at`, `ends_at`) only; a bound without an offset is a wall time of the trigger's zone. A timer
-    that will not fire again is finished. `description` is free text, `tags` are up to 20 words.
-    With `calendar`, the name of a calendar of working days in the store, its fires on days off go by `roll`: they are
-    left out (`skip`), or move to a working day (`following`, `preceding`, and `modified_…`, which stay in the month);
-    with `only_off` it fires on days off alone.
-    A timer is created disabled; the store keeps whether it is `enabled`.
+    failures that opens the breaker, 0 = never. With `jitter_s`, all fire times are later by a whole number of seconds
+    from 0 to `jitter_s` - 1, which follows from environment and name; so timers with the same trigger need not all fire
+    at once. `retries` is how often a failed run is tried again before the next fire time: after `retry_backoff_s`
+    seconds, then after twice as many, and so on. It fires in [`starts_at`, `ends_at`) only; a bound without an offset
+    is a wall time of the trigger's zone. A timer that will not fire again is finished. `description` is free text,
+    `tags` are up to 20 words. With `calendar`, the name of a calendar of working days in the store, `roll` decides
+    about its fires on days off: they are left out (`skip`), or move to a working day (`following`, `preceding`, and
+    `modified_…`, which stay in the month); with `only_off` it fires on days off alone. A timer is created disabled; the
+    store keeps whether it is `enabled`.
 
     Raises TimerError, whose `field` names the attribute that is wrong.
     """

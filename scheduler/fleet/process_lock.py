@@ -1,6 +1,6 @@
 """ProcessLock: a lock among the processes of a pool, which the kernel releases when its holder dies, however it dies.
 
-A semaphore stays taken when the process that took it is killed, and nobody can tell by whom. This is a record lock of
+A semaphore stays taken when the process that took it is killed, and does not show its holder. This is a record lock of
 fcntl(2): it belongs to a process, not to a descriptor that a forked child inherits. Threads of one process share it.
 """
 

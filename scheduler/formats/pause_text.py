@@ -10,7 +10,7 @@ from .display import instant, iso
 
 
 def pause_text(pause: Pause, tz: tzinfo, *, what: str | None = None) -> str:
-    """What is paused, since when and until when, by whom, and why, in one line."""
+    """A pause in one line: its scope, its beginning and end, its author, and the reason."""
     until = f" until {instant(pause.until, tz)}" if pause.until is not None else ""
     note = f": {' '.join(pause.note.split())}" if pause.note else ""
     return f"{what or pause.scope + ' is paused'} since {instant(pause.since, tz)}{until}, by {pause.by}{note}"

@@ -1,4 +1,4 @@
-"""The calendars table: calendars of working days by name, and the next fire times of the timers that go by them.
+"""CalendarTable: calendars of working days by name, and the next fire times of the timers that use them.
 
 A changed calendar moves the next fire times of its timers in the same transaction; a fire time that is due stays due.
 """
@@ -23,7 +23,7 @@ from .database import Store
 from .schema import calendars, timers
 from .timers import NO_COUNTER, StoredTimer, stored_timer_of
 
-#: A calendar that is known for fewer days to come is mentioned where timers go by it.
+#: A calendar that is known for fewer days from now on is mentioned if timers use it.
 SOON_DAYS = 60
 #: The largest calendar, as text.
 MAX_BYTES = 2_000_000
@@ -31,7 +31,7 @@ MAX_BYTES = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class StoredCalendar:
-    """A calendar with its name in the store, what it was made from, and how many timers go by it."""
+    """A calendar with its name in the store, its source, and the number of timers that use it."""
 
     name: str
     working_days: WorkingDays
@@ -40,14 +40,14 @@ class StoredCalendar:
     timers: int
 
     def ends_soon(self, today: date) -> bool:
-        """Whether it is known for less than SOON_DAYS to come."""
+        """Whether it is known for less than SOON_DAYS from now on."""
         known = self.working_days.known_until
         return known is not None and (known - today).days < SOON_DAYS
 
 
 @dataclass(frozen=True, slots=True)
 class MovedTimer:
-    """A timer whose next fire time a changed calendar has moved; None: it fires no more."""
+    """A timer whose next fire time a changed calendar has moved; None means that it fires no more."""
 
     timer: str
     environment: str
@@ -86,7 +86,7 @@ class CalendarTable:
         return [_stored(row, counts.get(row.name, 0)) for row in rows]
 
     def get(self, name: str) -> StoredCalendar:
-        """One calendar; UnknownCalendarError where there is none of that name."""
+        """One calendar; UnknownCalendarError if there is none of that name."""
         with self._store.reading() as connection:
             return _stored(_row(connection, name), _uses(connection).get(name, 0))
 
@@ -99,7 +99,7 @@ class CalendarTable:
         source: str = "",
         by: Author | None = None,
     ) -> None:
-        """Add a calendar; TimerError where there is one of that name."""
+        """Add a calendar; TimerError if there is one of that name."""
         content, now = _content(working_days), now or datetime.now(UTC)
         if check_calendar_name(name) is None or name != name.strip():
             raise TimerError(f"the name of a calendar is text without blanks around it, got {name!r:.80}", field="name")
@@ -127,7 +127,7 @@ class CalendarTable:
         with self._store.writing_and_notifying() as connection:
             self._store.acquire_mutex(connection)
             before = _row(connection, name)
-            # With the calendar as it was, so before it is replaced; by id, as all transactions lock timers.
+            # Before replacing the calendar, because the old one is needed; by id, as in every transaction.
             theirs = select(timers).where(timers.c.calendar == name).order_by(timers.c.id)
             locked = connection.execute(theirs.with_for_update(key_share=True)).all()
             stored = [stored_timer_of(row, connection) for row in locked]
@@ -145,7 +145,7 @@ class CalendarTable:
         return tuple(timer for timer in moved if timer is not None)
 
     def remove(self, name: str, *, now: datetime | None = None, by: Author | None = None) -> None:
-        """Remove a calendar; TimerError while timers go by it, enabled or not."""
+        """Remove a calendar; TimerError while timers use it, enabled or not."""
         with self._store.writing_and_notifying() as connection:
             self._store.acquire_mutex(connection)
             row = _row(connection, name)
@@ -183,7 +183,7 @@ def _content(working_days: WorkingDays) -> str:
 
 
 def _summary(working_days: WorkingDays, source: str) -> dict[str, object]:
-    """What is recorded of a calendar: not its thousands of days."""
+    """The recorded summary of a calendar, without its thousands of days."""
     return {
         "week": working_days.week,
         "holidays": len(working_days.holidays),
@@ -195,10 +195,10 @@ def _summary(working_days: WorkingDays, source: str) -> dict[str, object]:
 
 
 def _replan(connection: Connection, stored: StoredTimer, working_days: WorkingDays, now: datetime) -> MovedTimer | None:
-    """Have a timer go by the calendar as it is now; None where its next fire time stays."""
+    """Compute a timer's next fire time with the present calendar; None if it does not change."""
     before = after = stored.next_fire
     if stored.timer.enabled and (before is None or before > now):
-        # The claimed fire times are those of the calendar as it was.
+        # The claimed fire times are those of the old calendar.
         since = claimed_until(connection, stored.id, stored.timer, before, now)
         after = replace(stored.timer, working_days=working_days).schedule.next_fire(since)
     values = {

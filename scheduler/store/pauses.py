@@ -1,12 +1,12 @@
 """Pauses: while one is in force, no daemon claims the timers that it covers.
 
 A pause is a row: of everything, of an environment, of a tag, or of a tag in an environment. Whether a timer is held
-follows from the pauses, and is a column of the timer, so that claims and their index need to look at nothing else. It
-is written here, wherever a pause begins or ends, and wherever a timer gets another environment or other tags.
+follows from the pauses, and is a column of the timer, so that claims and their index need nothing else. This module
+writes the column when a pause begins or ends, and when a timer gets another environment or other tags.
 
-A held timer keeps its next fire time. When it is free again, what was missed goes by its misfire policy, or is recorded
-as misfired, where the pause is ended so. Runs that go on end as usual, runs that wait go on waiting, and a run that is
-requested by hand begins.
+A held timer keeps its next fire time. When it is free again, its misfire policy decides about missed fire times, or
+they are recorded as misfired if the pause was ended so. Runs in progress end as usual, waiting runs go on waiting, and
+a run that a user requests begins.
 
 The pause of one timer is different: the timer is disabled, and enabled again when the pause ends.
 """
@@ -44,7 +44,7 @@ class Pause:
     note: str
 
     def covers(self, environment: str, tags: Collection[str]) -> bool:
-        """Whether it holds the timers with this environment and these tags."""
+        """Whether it holds timers with this environment and these tags."""
         return (
             self.timer_id is None
             and (self.environment is None or self.environment == environment)
@@ -53,21 +53,21 @@ class Pause:
 
     @property
     def scope(self) -> str:
-        """What is paused, in words."""
+        """The scope of the pause in words."""
         if self.timer_id is not None:
             return "one timer"
         return scope_text(self.environment, self.tag)
 
 
 def scope_text(environment: Environment | None, tag: str | None) -> str:
-    """What a pause of an environment, a tag, or neither covers, in words."""
+    """The scope of a pause of an environment, a tag, or neither, in words."""
     if tag is None:
         return "everything" if environment is None else f"every timer of {environment}"
     return f"every timer with the tag {tag!r}" + ("" if environment is None else f" in {environment}")
 
 
 def check_end(until: datetime | None, now: datetime) -> None:
-    """TimerError for the end of a pause that is not to come."""
+    """TimerError for an end of a pause that is not in the future."""
     if until is not None and until.tzinfo is None:
         raise TimerError("the end of a pause needs an offset, as in 2026-01-05T08:00:00+08:00", field="until")
     if until is not None and until <= now:
@@ -124,13 +124,13 @@ def hold(connection: Connection) -> list[int]:
 
 
 def hold_changed(connection: Connection) -> None:
-    """Do the same after timers were added or changed: nothing where there is no pause."""
+    """Do the same after timers were added or changed; does nothing without a pause."""
     if connection.execute(_EXISTS).scalar():
         hold(connection)
 
 
 def delete_pause_of(connection: Connection, timer_id: int) -> None:
-    """Delete the pause of one timer, if there is one: it is enabled, or removed."""
+    """Delete the pause of one timer, if there is one, because the timer is enabled or removed."""
     connection.execute(delete(pauses).where(pauses.c.timer_id == timer_id))
 
 
@@ -148,7 +148,7 @@ def pause_of(row: Row[Any]) -> Pause:
     )
 
 
-# Locked by id, as everywhere: a claim in progress is waited for.
+# Locked by id, as in every transaction; waits for a claim in progress.
 _ALL = (
     select(*(timers.c[name] for name in ("id", "environment", "tags", "held")))
     .order_by(timers.c.id)

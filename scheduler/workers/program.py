@@ -105,7 +105,7 @@ def _serve(tasks: socket.socket, sender: Sender, progress: ProgressCell, registr
         progress.show_left_over(threading.active_count() > 1 or reaper.has_children)
 
 
-_CHANGED_FOR_GOOD = "another worker takes the place of this one: a function has changed its user, priority or limits"
+_CHANGED_FOR_GOOD = "another worker replaces this one: a function has changed its user, priority or limits"
 
 
 def _warm_up(orders: list[protocol.Order], output: RunOutput) -> None:

@@ -246,4 +246,4 @@ def test_a_link_is_used_once(console: RunningConsole, open_page: Callable[..., A
     open_page().goto(console.link)
     page = open_page()
     page.goto(console.link)
-    api.expect(page.get_by_role("alert")).to_contain_text("does not hold")
+    api.expect(page.get_by_role("alert")).to_contain_text("is not valid")
