@@ -2,8 +2,9 @@
 
 What programs import:
 
-    scheduler             Scheduler, the service inside a program; Timer, its triggers, Cron, Every, Calendrical, At and
-                          AnyOf, and the enums of its attributes: MisfirePolicy, OverlapPolicy, Delivery, Environment
+    scheduler             Scheduler and AsyncScheduler, the service inside a program; Timer, its triggers, Cron, Every,
+                          Calendrical, At and AnyOf, and the enums of its attributes: MisfirePolicy, OverlapPolicy,
+                          Delivery, Environment
     scheduler.engine      Engine, the WSGI adapter of the LeanEngine protocol, with its errors and its middleware
     scheduler.functions   Registry: cloud functions without HTTP
     scheduler.timer       the same without Scheduler, and the base classes for packages that add a kind of trigger
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from .core.timer import Delivery, Environment, Timer
     from .core.triggers import Cron, Every
     from .service import Scheduler
+    from .service.async_scheduler import AsyncScheduler
 
 __all__ = [
     "AnyOf",
+    "AsyncScheduler",
     "At",
     "Calendrical",
     "Cron",
@@ -70,6 +73,10 @@ def __getattr__(name: str) -> Any:
         with explained("scheduler"):
             from .service import Scheduler
         return Scheduler
+    if name == "AsyncScheduler":
+        with explained("scheduler"):
+            from .service.async_scheduler import AsyncScheduler
+        return AsyncScheduler
     if name in __all__:
         from . import timer
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -44,6 +44,9 @@ def over_limit(limit_s: float) -> CallOutcome:
     return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, f"over its limit of {limit_s:g} s")
 
 
+#: The end of a run whose event loop was closed before its function had run to its end.
+LOOP_CLOSED = CallOutcome(Outcome.FAILED, Verdict.NEUTRAL, "the event loop of the program is closed")
+
 #: The end of a run that was cancelled on request; it does not affect the breaker.
 CANCELLED = CallOutcome(Outcome.CANCELLED, Verdict.LOST)
 
@@ -62,16 +65,35 @@ def of_call(call: Callable[[], Any]) -> CallOutcome:
     """Call a function and return its end; raises nothing, whatever the function raises."""
     try:
         returned = call()
-    except ArgumentError as error:
-        return CallOutcome(Outcome.FAILED, Verdict.NEUTRAL, error_text(error))
-    except FunctionTimedOutError as error:
-        return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, error_text(error))
-    except SchedulerError as error:
-        return CallOutcome(Outcome.FAILED, Verdict.FAILURE, str(error)[:MAX_SHOWN])
     except BaseException as error:
         # SystemExit too: sys.exit() in a function ends the run, not the process that calls it.
-        verdict = Verdict.NEUTRAL if is_refusal(error) else Verdict.FAILURE
-        return CallOutcome(Outcome.FAILED, verdict, error_text(error))
+        return of_error(error)
+    return of_result(returned)
+
+
+async def of_awaited(awaited: Awaitable[Any]) -> CallOutcome:
+    """Await a function's call and return its end; raises nothing, whatever the function raises."""
+    try:
+        returned = await awaited
+    except BaseException as error:
+        return of_error(error)
+    return of_result(returned)
+
+
+def of_error(error: BaseException) -> CallOutcome:
+    """The end of a call that raised an exception."""
+    if isinstance(error, ArgumentError):
+        return CallOutcome(Outcome.FAILED, Verdict.NEUTRAL, error_text(error))
+    if isinstance(error, FunctionTimedOutError):
+        return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, error_text(error))
+    if isinstance(error, SchedulerError):
+        return CallOutcome(Outcome.FAILED, Verdict.FAILURE, str(error)[:MAX_SHOWN])
+    verdict = Verdict.NEUTRAL if is_refusal(error) else Verdict.FAILURE
+    return CallOutcome(Outcome.FAILED, verdict, error_text(error))
+
+
+def of_result(returned: object) -> CallOutcome:
+    """The end of a call that returned a value."""
     if returned is None:
         return RETURNED_NONE
     return CallOutcome(Outcome.SUCCEEDED, Verdict.GOOD, None, result_text(returned))

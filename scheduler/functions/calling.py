@@ -39,6 +39,18 @@ def run(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     return result if result is None or type(result) in FINISHED else finished(result)
 
 
+async def invoke_async(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:
+    """Call a function within a running loop, and await what it returns; as `invoke`, but without a deadline."""
+    result = function(**bind(function, params))
+    for _ in range(_MOST_AWAITED):
+        if not is_awaitable(result):
+            break
+        result = await result
+    if not (result is None or type(result) in FINISHED):
+        check_finished(result)
+    return result
+
+
 def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end in an event loop of its own, even if the calling thread already runs one.
 

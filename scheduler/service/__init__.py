@@ -1,8 +1,4 @@
-"""The service inside a program: Scheduler, whose timers fire in threads or processes of the program.
-
-scheduler.py   Scheduler: its daemon, runs, and waiting for them
-timers.py      ManagedTimers: the methods of a Scheduler for its timers
-"""
+"""The service inside a program: Scheduler, in threads or processes; AsyncScheduler, in an event loop."""
 
 from .scheduler import Scheduler
 

@@ -94,6 +94,7 @@ class ManagedTimers:
 
     def edit(
         self,
+        /,
         name: str,
         environment: Environment = Environment.PRODUCTION,
         *,
