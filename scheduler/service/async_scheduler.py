@@ -132,7 +132,11 @@ class AsyncScheduler:
         clock = self._options.get("clock") or SystemClock()
         executor = LoopExecutor(self._registry, loop, clock=clock)
         options = {**self._options, "clock": clock, "executors": dict.fromkeys(Environment, executor)}
-        scheduler = Scheduler(self._store, **options)
+        try:
+            scheduler = Scheduler(self._store, **options)
+        except BaseException:
+            executor.stop()
+            raise
         scheduler._registry = self._registry
         return scheduler
 
