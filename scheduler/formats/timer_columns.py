@@ -18,6 +18,22 @@ _FIRST = (
 )
 
 
+#: Headings in Chinese, as people write them who move from LeanCloud's console.
+_CHINESE = {
+    "name": "名称 名字 任务名称 定时任务",
+    "function": "函数 云函数 函数名 云函数名称",
+    "cron": "cron表达式 表达式 执行计划",
+    "seconds": "秒 秒数 间隔秒数",
+    "environment": "环境 部署环境 执行环境",
+    "enabled": "启用 是否启用",
+    "tz": "时区",
+    "params": "参数",
+    "limit_s": "限时 超时",
+    "description": "说明 备注 描述",
+    "tags": "标签",
+}
+
+
 class Columns:
     """The columns of a list: the attributes, and the options of these trigger kinds."""
 
@@ -29,6 +45,7 @@ class Columns:
         self.options: dict[str, Option] = {column: options[column] for column in dict.fromkeys((*_FIRST, *options))}
         #: Other accepted names of columns: from `timers list --json`, from the options, and plain English.
         self.synonyms = {synonym: column for column, option in self.options.items() for synonym in option.synonyms}
+        self.synonyms |= {name: column for column, names in _CHINESE.items() for name in names.split()}
         #: The columns that an error may be of, by the `field` of a TimerError.
         self.of_fields: dict[str, list[str]] = {attribute.name: [attribute.column] for attribute in ATTRIBUTES}
         for option in self.of_triggers:
@@ -38,7 +55,7 @@ class Columns:
     def column(self, name: str) -> str:
         """The column that a heading or a key means, whether it exists or not."""
         name = name.strip().lower()
-        return self.synonyms.get(name, name)
+        return self.synonyms.get(name) or self.synonyms.get(name.replace(" ", ""), name)
 
     def unknown(self, name: str) -> str | None:
         """The error for an unknown heading or key; None if there is such a column."""

@@ -154,7 +154,8 @@ def _values(timer: Timer) -> dict[str, Any]:
 
 
 def _csv_rows(text: str) -> _FileRows:
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    text, delimiter = _delimited(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     rows: list[_FileRow] = []
     problems: list[FileProblem] = []
     columns = BUILT_IN
@@ -179,6 +180,19 @@ def _csv_rows(text: str) -> _FileRows:
     if header is None:
         raise TimerError(f"the list is empty; its first line names the columns, as in {','.join(COLUMNS[:5])}")
     return _FileRows(columns, rows, problems)
+
+
+def _delimited(text: str) -> tuple[str, str]:
+    """The text, and what its cells are separated by: a comma, or the semicolon or tab that Excel writes in some places.
+
+    A line `sep=;`, by which Excel is told, becomes empty.
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "").strip()
+    if re.fullmatch(r'"?sep=.?"?', first, re.IGNORECASE):
+        return text.replace(first, "", 1), first.strip('"')[4:] or "\t"
+    if "," in first:
+        return text, ","
+    return text, next((delimiter for delimiter in ";\t" if delimiter in first), ",")
 
 
 def _header(columns: Columns, cells: list[str], line: int) -> list[str]:

@@ -119,6 +119,41 @@ def test_a_csv_may_come_from_a_spreadsheet(command_line: CommandLine) -> None:
     assert (timer["name"], timer["environment"], timer["enabled"]) == ("周报", "stage", True)
 
 
+_LIST = "name,function,cron,environment\na,hello,0 0 8 ? * MON,production\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _LIST.replace(",", ";").encode(),
+        _LIST.replace(",", "\t").encode("utf-16"),
+        ("sep=;\r\n" + _LIST.replace(",", ";")).encode("utf-8-sig"),
+        b"sep=,\r\n\r\n" + _LIST.encode(),
+        "任务名称,云函数,Cron 表达式,部署环境\na,hello,0 0 8 ? * MON,production\n".encode(),
+    ],
+    ids=["semicolons", "Unicode text", "sep=;", "sep=,", "in Chinese"],
+)
+def test_a_list_may_be_separated_and_headed_as_excel_does_it_somewhere(command_line: CommandLine, data: bytes) -> None:
+    """Semicolons where the comma is in numbers, tabs in UTF-16, the line that tells Excel, headings in Chinese."""
+    command_line.write("cloud.py", CLOUD)
+    (command_line.folder / "list.csv").write_bytes(data)
+    assert command_line.run("timers", "import", "list.csv").exit_code == 0
+    (timer,) = command_line.json("timers", "list")
+    assert (timer["name"], timer["function"], timer["cron"]) == ("a", "hello", "0 0 8 ? * MON")
+
+
+def test_a_wrong_line_has_its_number_below_a_line_for_excel(command_line: CommandLine) -> None:
+    """Of the file as it is."""
+    (command_line.folder / "list.csv").write_text("sep=;\nname;function;cron\na;hello;0 8 * * 1\n")
+    assert "line 3, cron: " in command_line.refusal("timers", "import", "list.csv")
+
+
+def test_a_workbook_is_refused_with_what_to_save_instead(command_line: CommandLine) -> None:
+    """It is no text."""
+    (command_line.folder / "list.xlsx").write_bytes(b"PK\x03\x04" + bytes(99))
+    assert "a workbook; save the list as text" in command_line.refusal("timers", "import", "list.xlsx")
+
+
 def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLine) -> None:
     """All at once, and no timer is added."""
     command_line.write("scheduler.toml", 'rules = "leancloud"\n')
