@@ -12,11 +12,13 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from ..core.trigger_kinds import UnreadableTrigger
 from ..formats import display
 from ..formats.pause_text import pause_text
 from ..store.calendars import CalendarTable
 from ..store.database import Store
 from ..store.statistics import DaemonLease, Statistics, count_claimed, held_up_runs, read_statistics
+from ..store.timers import TimerTable
 from .findings import Finding
 
 
@@ -32,7 +34,7 @@ def check_store(store: Store, file: Path | None, tz: tzinfo, *, max_workers: int
     now = datetime.now(UTC)
     statistics = read_statistics(store, now)
     yield _check_daemons(store, statistics, now, tz)
-    yield _check_timers(statistics, now, tz)
+    yield _check_timers(store, statistics, now, tz)
     yield from _check_pauses(statistics, tz)
     yield from _check_calendars(store, now)
     places = max_workers * len(statistics.live_daemons(now)) if max_workers else None
@@ -166,7 +168,7 @@ def _check_daemons(store: Store, statistics: Statistics, now: datetime, tz: tzin
     return Finding.ok("daemons", what)
 
 
-def _check_timers(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
+def _check_timers(store: Store, statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
     total = sum(statistics.timers.values())
     what = f"{display.number(total, 'timer')}, {_enabled(statistics)} enabled"
     if statistics.finished:
@@ -179,11 +181,21 @@ def _check_timers(statistics: Statistics, now: datetime, tz: tzinfo) -> Finding:
         return Finding.ok("timers", f"{what}; the next fires at {display.instant(statistics.due_since, tz)}")
     late = display.seconds((now - statistics.due_since).total_seconds())
     what += f"; {statistics.overdue} overdue, the longest by {late}"
+    if unreadable := _unreadable(store):
+        return Finding.error("timers", f"{what}; {unreadable}")
     if statistics.live_daemons(now):
         return Finding.error(
             "timers", f"{what}, though a daemon runs: is it overloaded? scheduler runs shows what takes long"
         )
     return Finding.warning("timers", f"{what}; the next daemon applies their misfire policies")
+
+
+def _unreadable(store: Store) -> str:
+    """The enabled timers that do not fire because their trigger cannot be read here, with the reason; empty if none."""
+    enabled = [stored.timer for stored in TimerTable(store).list() if stored.timer.enabled]
+    found = [(timer, timer.trigger) for timer in enabled if isinstance(timer.trigger, UnreadableTrigger)]
+    named = [f"{timer.name} in {timer.environment} ({trigger.reason})" for timer, trigger in found]
+    return f"{display.number(len(found), 'timer')} cannot fire here: {_listed(named)}" if found else ""
 
 
 def _check_calendars(store: Store, now: datetime) -> Iterator[Finding]:

@@ -78,7 +78,7 @@ class CommandLine:
     def json(self, *words: str) -> Any:
         """What a command that must succeed prints under --json."""
         result = self.run(*words, "--json")
-        assert result.exit_code == 0, result.stderr
+        assert result.exit_code == 0, (result.stdout, result.stderr)
         return json.loads(result.stdout)
 
     def refusal(self, *words: str) -> str:

@@ -93,7 +93,8 @@ class Server:
     def database(self) -> Iterator[str]:
         """The URL of a new, empty store, for as long as the block lasts."""
         name = f"store_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE ready")
+        # By the default strategy, a copy costs the server half as much again.
+        self.execute(f"CREATE DATABASE {name} TEMPLATE ready STRATEGY FILE_COPY")
         try:
             yield self.url(name)
         finally:

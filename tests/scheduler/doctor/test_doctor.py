@@ -129,6 +129,19 @@ def test_overdue_timers_are_an_error_where_a_daemon_runs(store: Store) -> None:
     assert "1 timer, 1 enabled; 1 overdue, the longest by 5 min, though a daemon runs" in found.text
 
 
+def test_an_overdue_timer_whose_zone_is_unknown_is_named(store: Store) -> None:
+    """It is not said that the daemon is overloaded."""
+    with store.writing() as connection:
+        late = stamp(datetime.now(UTC) - timedelta(minutes=5))
+        trigger = {"trigger_kind": "cron", "trigger": '{"cron":"* * * * * ?","tz":"Mars/Olympus","dst":"vixie"}'}
+        connection.execute(insert(timers).values(timer_row("lost", next_fire_at=late) | trigger))
+    insert_daemon(store, lives=True)
+    found = findings_of(store)["timers"]
+    assert found.severity is Severity.ERROR
+    assert "; 1 timer cannot fire here: lost in production (" in found.text
+    assert "unknown time zone 'Mars/Olympus'" in found.text
+
+
 def test_runs_that_should_have_ended_long_ago_are_named(store: Store) -> None:
     """A run that was claimed and that no worker begins; one within its limit is in order."""
     now = datetime.now(UTC)
