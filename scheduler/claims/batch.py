@@ -30,6 +30,7 @@ from ..store.database import store_of
 from ..store.rows import BREAKER, NEW_RUN, SCHEDULED, breaker_columns, new_request_ids, new_run
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
+from .cancellations import cancel_others
 from .timer_cache import CachedTimer, Rule
 
 #: The name of a timer, and its breaker before and after.
@@ -54,6 +55,8 @@ class Batch:
         self._updates: list[_TimerUpdate] = []
         self._counted: list[tuple[int, int, int]] = []
         self.changes: list[StateChange] = []
+        #: The timers whose other runs are to be cancelled.
+        self.cancelling: list[int] = []
         #: The number of fire times that do not run, by environment and outcome.
         self.passed_over: Counter[tuple[str, str]] = Counter()
 
@@ -71,11 +74,21 @@ class Batch:
         return True
 
     def add(self, row: Row[Any], timer: CachedTimer, breaker: Breaker, open_runs: int) -> None:
-        """Judge the due fire times of one timer; `row` has its id, next_fire_at, counter_run_id and counter_outcome."""
+        """Judge the due fire times of one timer; `row` is one of claims._JUDGED."""
         key = row.next_fire_at, timer.rule
         shared = self._shared.get(key) or self._share(key)
-        plan = plan_claim(timer.rule.overlap, breaker, shared.due, open_runs=open_runs)
-        update = _TimerUpdate(row.id, shared.next_fire_at, row.counter_run_id, row.counter_outcome, plan.breaker)
+        left = max(0, row.max_runs - row.begun_runs) if row.max_runs else None
+        plan = plan_claim(
+            timer.rule.overlap,
+            breaker,
+            shared.due,
+            open_runs=open_runs,
+            max_concurrent=timer.rule.max_concurrent,
+            runs_left=left,
+        )
+        next_fire_at = stamp_or_none(plan.next_fire)
+        update = _TimerUpdate(row.id, next_fire_at, row.counter_run_id, row.counter_outcome, plan.breaker)
+        update.begun_runs = row.begun_runs + (plan.entered if row.max_runs else 0)
         for run in plan.runs:
             self._enter(update, timer, run)
         self._updates.append(update)
@@ -83,6 +96,8 @@ class Batch:
 
     def write(self, connection: Connection) -> list[Task]:
         """Send everything; returns the tasks to run."""
+        # Before the new runs are there.
+        self.passed_over.update(cancel_others(connection, self.cancelling, self._claimed_at))
         begun = sum(len(shared.begun) for shared in self._shared.values())
         run_ids = iter(store_of(connection).new_run_ids(connection, begun + len(self._new_runs)))
         rows, tasks = self._begun_rows_and_tasks(run_ids, new_request_ids(begun))
@@ -127,7 +142,8 @@ class Batch:
 
     def _share(self, key: tuple[int, Rule]) -> _SharedDue:
         since, rule = key
-        what = due(rule.schedule, instant(since), self._until, rule.misfire, grace=self._grace)
+        grace = self._grace if rule.grace is None else rule.grace
+        what = due(rule.schedule, instant(since), self._until, rule.misfire, grace=grace, catch_up=rule.catch_up)
         shared = self._shared[key] = _SharedDue(what)
         return shared
 
@@ -139,6 +155,8 @@ class Batch:
             self._count(update, run)
             return
         update.end_counter()
+        if run.cancels:
+            self.cancelling.append(update.timer_id)
         is_begun = run.outcome is None and not run.waits
         row = new_run(timer.run_columns, run, self._claimed_at, owner=self._owner if is_begun else None)
         self._new_runs.append(row)
@@ -187,7 +205,7 @@ class _SharedDue:
 class _TimerUpdate:
     """The new state of a timer that `add` judged."""
 
-    __slots__ = ("breaker", "counter", "counter_outcome", "counter_run_id", "next_fire_at", "timer_id")
+    __slots__ = ("begun_runs", "breaker", "counter", "counter_outcome", "counter_run_id", "next_fire_at", "timer_id")
 
     def __init__(
         self,
@@ -201,6 +219,7 @@ class _TimerUpdate:
         self.counter_run_id, self.counter_outcome = counter_run_id, counter_outcome
         #: The run in which further fire times are counted, if this claim enters it.
         self.counter: list[Any] | None = None
+        self.begun_runs = 0
 
     def end_counter(self) -> None:
         """Count no further fire times in the previous run, because another one follows it."""
@@ -214,6 +233,7 @@ class _TimerUpdate:
             self.next_fire_at,
             counter_run_id,
             self.counter_outcome,
+            self.begun_runs,
             *(state[name] for name in BREAKER),
             self.timer_id,
         )
@@ -240,7 +260,7 @@ _ADVANCE = Bulk(
 _ADVANCE_ALL = Among(update(timers).values(next_fire_at=bindparam("next_fire")), timers.c.id)
 #: One statement advances more timers than this that have the same next fire time.
 _TOGETHER = 8
-_UPDATED = ("next_fire_at", "counter_run_id", "counter_outcome", *BREAKER)
+_UPDATED = ("next_fire_at", "counter_run_id", "counter_outcome", "begun_runs", *BREAKER)
 _UPDATE = Bulk(
     update(timers).where(timers.c.id == bindparam("timer")).values({name: bindparam(name) for name in _UPDATED}),
     (*_UPDATED, "timer"),

@@ -11,17 +11,20 @@ A run with a request never begins, and nothing follows it: it is not given back,
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
 
-from ..core.run import MESSAGES, Outcome, Run
+from ..core.run import MESSAGES, Kind, Outcome, Run
 from ..core.timestamps import stamp
 from ..errors import RunError
 from ..store.database import Store
 from ..store.rows import run_of
 from ..store.schema import runs, timers
+from ..store.statements import Among, Bulk
 from .abandoned_runs import end_run, lose_probes
 
 #: The open runs of a daemon with a request; few, with an index on the same conditions.
@@ -58,6 +61,19 @@ def _locked(connection: Connection, run_id: int) -> tuple[Row[Any], Row[Any] | N
     return connection.execute(of_run.with_for_update()).one(), timer
 
 
+def cancel_others(connection: Connection, timer_ids: Sequence[int], at: int) -> Counter[tuple[str, str]]:
+    """Cancel the runs of timers whose next run takes their place: ask for the end of those that go on, end the queued.
+
+    Returns how many have ended, by environment and outcome. The rows of the timers are locked.
+    """
+    if not timer_ids:
+        return Counter()
+    _ASK.execute(connection, timer_ids, at=at)
+    queued = _QUEUED.rows(connection, timer_ids)
+    _END_QUEUED.execute(connection, [(at, row.id) for row in queued])
+    return Counter((row.environment, Outcome.CANCELLED.value) for row in queued)
+
+
 def requested_cancellations(connection: Connection, daemon_id: int) -> list[int]:
     """The open runs of a daemon with a request to cancel them."""
     return list(connection.execute(_REQUESTED, {"daemon": daemon_id}).scalars())
@@ -66,3 +82,28 @@ def requested_cancellations(connection: Connection, daemon_id: int) -> list[int]
 def end_cancelled(connection: Connection, run_id: int, now: datetime) -> None:
     """End a run that has a request and has not begun."""
     end_run(connection, run_id, Outcome.CANCELLED, now, MESSAGES[Outcome.CANCELLED])
+
+
+_OPEN = runs.c.outcome.is_(None)
+_ASK = Among(
+    update(runs)
+    .where(_OPEN, runs.c.owner.is_not(None), runs.c.cancel_requested_at.is_(None))
+    .values(cancel_requested_at=bindparam("at")),
+    runs.c.timer_id,
+)
+_QUEUED = Among(
+    select(runs.c.id, runs.c.environment).where(
+        _OPEN, runs.c.owner.is_(None), runs.c.due_at.is_(None), runs.c.kind == Kind.SCHEDULED
+    ),
+    runs.c.timer_id,
+)
+_END_QUEUED = Bulk(
+    update(runs)
+    .where(runs.c.id == bindparam("run"))
+    .values(
+        ended_at=bindparam("at"),
+        outcome=literal_column(f"'{Outcome.CANCELLED.value}'"),
+        message=literal_column(f"'{MESSAGES[Outcome.CANCELLED]}'"),
+    ),
+    ("at", "run"),
+)

@@ -100,6 +100,8 @@ class Claims:
         self._on_breaker = on_breaker or (lambda *_: None)
         self._cache = TimerCache(on_unreadable or (lambda *_: None))
         self._unknown = UnknownCommits()
+        #: Whether the last claim has requested that other runs end, of this daemon or of others.
+        self.is_cancelling = False
         #: The number of fire times that did not run since this daemon began, by environment and outcome.
         self.passed_over: Counter[tuple[str, str]] = Counter()
         #: The same for the claim whose transaction is open; added once it is committed.
@@ -149,6 +151,7 @@ class Claims:
         leaves out the timers of one environment.
         """
         self._passing_over.clear()
+        self.is_cancelling = False
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._committed_claims(connection, now)
@@ -188,6 +191,12 @@ class Claims:
             self._unknown.claimed = tasks
         self._unknown.claimed = []
         return Claimed(tasks, upcoming)
+
+    def notify_others(self) -> None:
+        """Wake the other daemons, because one of their runs is to be cancelled."""
+        if self._lease.other_daemons:
+            with self._store.writing_and_notifying():
+                pass
 
     def requested_cancellations(self) -> list[int]:
         """The runs of this daemon that are to be cancelled."""
@@ -233,8 +242,9 @@ class Claims:
                 end_cancelled(connection, task.run_id, now)
                 continue
             timer = self._cache.get(task.timer_id)
-            is_late = now - task.fire_time > self._grace
-            if is_late and timer is not None and not runs_late(timer.rule.misfire):
+            late = now - task.fire_time
+            is_late = late > (self._grace if timer is None or timer.rule.grace is None else timer.rule.grace)
+            if is_late and timer is not None and not runs_late(timer.rule.misfire, late, timer.rule.catch_up):
                 end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
                 its_timer = select(timers).where(timers.c.id == task.timer_id).with_for_update(key_share=True)
                 lose_probes(connection, connection.execute(its_timer), now)
@@ -266,6 +276,7 @@ class Claims:
         tasks = batch.write(connection)
         self._report_breakers(batch.changes)
         self._passing_over.update(batch.passed_over)
+        self.is_cancelling |= bool(batch.cancelling)
         return tasks
 
     def _due(
@@ -325,6 +336,7 @@ _IS_PLAIN = (
     (timers.c.breaker_state == breaker.BreakerState.CLOSED)
     & (timers.c.consecutive_failures == 0)
     & timers.c.counter_run_id.is_(None)
+    & (timers.c.max_runs == 0)
 )
 # The rows of a claim: timer id, revision, next_fire_at, is plain.
 _DUE = (
@@ -352,6 +364,7 @@ _REVISION = cast(timers.c.id, Text) + ":" + cast(timers.c.revision, Text)
 _JUDGED = Among(
     select(
         *(timers.c[name] for name in ("id", "next_fire_at", "counter_run_id", "counter_outcome")),
+        *(timers.c[name] for name in ("max_runs", "begun_runs")),
         *(timers.c[name] for name in BREAKER),
     ).order_by(timers.c.next_fire_at),
     timers.c.id,

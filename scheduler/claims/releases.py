@@ -6,11 +6,12 @@ daemon that goes on keeps the claim, and a run of one that stops waits for the n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, null, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, literal_column, null, or_, select, update
 
 from ..core.run import Kind, Task
 from ..core.timestamps import instant, stamp
@@ -36,6 +37,12 @@ _LATEST_FIRES = (
     .group_by(runs.c.timer_id)
 )
 _DELETE = Bulk(delete(runs).where(runs.c.id == bindparam("run")), ("run",))
+_UNCOUNT = Bulk(
+    update(timers)
+    .where(timers.c.id == bindparam("timer"), timers.c.begun_runs > literal_column("0"))
+    .values(begun_runs=timers.c.begun_runs - bindparam("count")),
+    ("count", "timer"),
+)
 _SET_BACK = Bulk(
     update(timers)
     .where(timers.c.id == bindparam("timer"), timers.c.enabled)
@@ -160,6 +167,9 @@ def _latest_other_fires(connection: Connection, run_ids: Sequence[int]) -> dict[
 
 
 def _delete(connection: Connection, rows: Sequence[Row[Any]]) -> None:
+    """Delete runs; those of a timer with max_runs have not begun after all."""
+    counts = Counter(row.timer_id for row in rows if row.timer_id is not None)
+    _UNCOUNT.execute(connection, [(count, timer_id) for timer_id, count in counts.items()])
     _DELETE.execute(connection, [(row.id,) for row in rows])
 
 

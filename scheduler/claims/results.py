@@ -5,8 +5,10 @@ One transaction does all of it, so that a daemon's crash loses no attempt.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, literal_column, select, text, update
@@ -16,11 +18,16 @@ from ..core.breaker import BreakerPolicy, Verdict
 from ..core.retry import retry_at
 from ..core.run import MESSAGES, Ending, Kind, Outcome, Task
 from ..core.timestamps import stamp, stamp_or_none
+from ..store.changes import Author, Way, record_changes
 from ..store.database import store_of
 from ..store.rows import BREAKER, breaker_columns, breaker_of, storable, timer_of
 from ..store.schema import TROUBLED, runs, timers
 from ..store.statements import Among, Bulk
+from ..store.timer_changes import edited
+from ..store.timers import stored_timer_of
 from .batch import StateChange
+
+log = logging.getLogger("scheduler.claims")
 
 #: Timers whose breaker is not closed, or has counted a failure; few, with an index on the same condition.
 _TROUBLED = select(timers.c.id).where(text(TROUBLED))
@@ -84,6 +91,7 @@ def enter_retries_and_move_breakers(connection: Connection, ended: Sequence[tupl
     """
     failed = [pair for pair in ended if pair[1].verdict is Verdict.FAILURE]
     retried = enter_retries(connection, failed) if failed else ()
+    _disable_failed(connection, [pair for pair in failed if pair[0].run_id not in retried])
     troubled = set(connection.execute(_TROUBLED).scalars())
     if not troubled and not failed:
         return []
@@ -151,6 +159,19 @@ def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) 
     return {task.run_id for task, _, _ in retried}
 
 
+def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]]) -> None:
+    """Disable the timers with `pause_on_failure` of which a scheduled run has failed for good, and record that."""
+    run_ids = {task.timer_id: task.run_id for task, _ in failed if task.timer_id and task.kind is Kind.SCHEDULED}
+    for row in _PAUSING.rows(connection, sorted(run_ids)):
+        values = {"enabled": False, "next_fire_at": None, "revision": timers.c.revision + 1}
+        connection.execute(update(timers).where(timers.c.id == row.id).values(values))
+        before = stored_timer_of(row, connection)
+        after = replace(before, timer=replace(before.timer, enabled=False), next_fire=None)
+        by = Author.of_process(Way.DAEMON, f"run {run_ids[row.id]} failed, and pause_on_failure is set")
+        record_changes(connection, edited(before, after), by, now=datetime.now(UTC))
+        log.warning("disabled the timer %s in %s: %s", row.name, row.environment, by.why, extra={"timer": row.name})
+
+
 def _next_attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dict[str, object]:
     """The row of a run that tries a fire time again, due at an instant."""
     fire_at = stamp(failed.fire_time)
@@ -173,6 +194,13 @@ def _next_attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dic
     }
 
 
+_PAUSING = Among(
+    select(timers)
+    .where(timers.c.pause_on_failure.is_(True), timers.c.enabled.is_(True))
+    .order_by(timers.c.id)
+    .with_for_update(key_share=True),
+    timers.c.id,
+)
 _TO_CANCEL = Among(select(runs.c.id).where(runs.c.cancel_requested_at.is_not(None)), runs.c.id)
 _WITH_RETRIES = Among(select(timers).where(timers.c.retries > 0), timers.c.id)
 _SET_RETRY_AT = Bulk(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, select
 from ..core.attributes import ATTRIBUTES
 from ..core.calendars import Roll, on_working_days
 from ..core.jitter import offset_s, shifted
-from ..core.misfire import MisfirePolicy
+from ..core.misfire import GRACE, MisfirePolicy
 from ..core.overlap import OverlapPolicy
 from ..core.timestamps import instant_or_none
 from ..core.trigger_kinds import UnreadableTrigger, read_trigger
@@ -34,6 +35,11 @@ class Rule:
     schedule: FireTimes
     misfire: MisfirePolicy
     overlap: OverlapPolicy
+    max_concurrent: int = 0
+    #: None where the daemon's own holds.
+    grace: timedelta | None = None
+    #: Up to when a missed fire time runs; None = no limit.
+    catch_up: timedelta | None = None
     #: Why this process cannot read the trigger, and so does not fire the timer; None if it can.
     fault: str | None = None
 
@@ -105,6 +111,9 @@ class TimerCache:
             windowed(shifted(fires, later_s), instant_or_none(named["starts_at"]), instant_or_none(named["ends_at"])),
             MisfirePolicy(named["misfire"]),
             OverlapPolicy(named["overlap"]),
+            named["max_concurrent"],
+            None if named["grace_s"] == GRACE.total_seconds() else timedelta(seconds=named["grace_s"]),
+            timedelta(seconds=named["catch_up_s"]) if named["catch_up_s"] else None,
             fault,
         )
         # A trigger's text may be unique, but all rules share these few words.

@@ -53,7 +53,11 @@ _FIRST_OF_TIMER = select(func.min(runs.c.id)).where(WAITS_FOR_TURN).group_by(run
 RETRIES = _WAITING.where(
     WAITS_FOR_RETRY,
     runs.c.due_at <= bindparam("now"),
-    or_(_HAS_NO_TIMER, timers.c.overlap == OverlapPolicy.ALLOW, runs.c.timer_id.not_in(_RUNNING)),
+    or_(
+        _HAS_NO_TIMER,
+        (timers.c.overlap == OverlapPolicy.ALLOW) & (timers.c.max_concurrent == 0),
+        runs.c.timer_id.not_in(_RUNNING),
+    ),
 )
 #: The manual and queued runs that begin now.
 QUEUED = _WAITING.where(

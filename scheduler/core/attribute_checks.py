@@ -15,6 +15,9 @@ MAX_PARAMS_BYTES = 65_536
 MAX_LIMIT_S = 86_400.0
 MAX_JITTER_S = 86_400
 MAX_RETRIES = 100
+MAX_RUNS = 1_000_000_000
+MAX_CONCURRENT = 10_000
+MAX_LATE_S = 31_536_000
 MAX_BACKOFF_S = 86_400.0
 MAX_DESCRIPTION_LENGTH = 2_000
 MAX_TAGS, MAX_TAG_LENGTH = 20, 100
@@ -159,6 +162,27 @@ def check_backoff(backoff_s: object) -> float:
             field="retry_backoff_s",
         )
     return backoff_s
+
+
+def check_whole(name: str, most: int, value: object) -> int:
+    """Refuse what is no whole number from 0 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise TimerError(f"{name} must be a whole number from 0 to {most:,}, got {value!r:.40}", field=name)
+    return value
+
+
+def check_seconds(name: str, value: object) -> float:
+    """Refuse what is no number of seconds from 0 to a year."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_LATE_S:
+        raise TimerError(f"{name} must be a number of seconds from 0 to {MAX_LATE_S:,}, got {value!r:.40}", field=name)
+    return value
+
+
+def check_truth(name: str, value: object) -> bool:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise TimerError(f"{name} must be True or False, got {value!r:.40}", field=name)
+    return value
 
 
 def check_threshold(threshold: int) -> int:

@@ -26,9 +26,9 @@ class MisfirePolicy(StrEnum):
     SKIP = "skip"
 
 
-def runs_late(policy: MisfirePolicy) -> bool:
-    """Whether a fire time that was claimed in time, but could not begin within the grace, still runs."""
-    return policy is not MisfirePolicy.SKIP
+def runs_late(policy: MisfirePolicy, late: timedelta, catch_up: timedelta | None = None) -> bool:
+    """Whether a fire time that was claimed in time, but is late by more than the grace, still runs."""
+    return policy is not MisfirePolicy.SKIP and (catch_up is None or late <= catch_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,21 @@ def due(
     policy: MisfirePolicy,
     *,
     grace: timedelta = GRACE,
+    catch_up: timedelta | None = None,
     cap: int = FIRE_ALL_CAP,
 ) -> Due:
     """Divide the fire times in [since, now]; `since` is itself a fire time, the earliest that is not yet handled.
 
-    The work is bounded by `cap` and by the number of fire times within `grace`, however long the daemon was down.
+    Those that are later than `catch_up` do not run, whatever the policy.
+
+    The work is bounded by `cap` and by the number of fire times within GRACE, however long the daemon was down.
     """
     next_fire = schedule.next_fire(now)
-    on_time = _fires_from(schedule, max(since, now - grace), since, now)
+    start = max(since, now - grace)
+    if grace > GRACE and schedule.count(start, now) > cap:
+        # A long grace of a timer that fires often must not make a claim long.
+        start = _latest(schedule, start, now + timedelta(microseconds=1), cap)[0]
+    on_time = _fires_from(schedule, start, since, now)
     first_on_time = on_time[0] if on_time else None
     if first_on_time == since:
         return Due(on_time, None, next_fire)
@@ -74,6 +81,8 @@ def due(
         # `since` is not a fire time: the row was changed outside this program. Nothing is due before the grace.
         return Due(on_time, None, next_fire)
     caught_up = _caught_up(schedule, since, last, policy, cap=cap, fires_on_time=bool(on_time))
+    if catch_up is not None:
+        caught_up = tuple(fire_time for fire_time in caught_up if now - fire_time <= catch_up)
     misfired = _misfired(schedule, since, last, missed, caught_up)
     return Due(caught_up + on_time, misfired, next_fire)
 
@@ -97,8 +106,13 @@ def _caught_up(
     if policy is MisfirePolicy.FIRE_ONCE:
         # An on-time fire in this claim replaces the missed one.
         return () if fires_on_time else (last,)
+    return _latest(schedule, since, last + timedelta(microseconds=1), cap)
+
+
+def _latest(schedule: FireTimes, since: datetime, before: datetime, cap: int) -> tuple[datetime, ...]:
+    """The latest fire times in [since, before), at most `cap`, oldest first."""
     latest: list[datetime] = []
-    fire: datetime | None = last
+    fire = schedule.prev_fire(before)
     while fire is not None and fire >= since and len(latest) < cap:
         latest.append(fire)
         fire = schedule.prev_fire(fire)

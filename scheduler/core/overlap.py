@@ -21,13 +21,19 @@ class OverlapPolicy(StrEnum):
     SKIP = "skip"
     ALLOW = "allow"
     QUEUE_ONE = "queue_one"
+    QUEUE_ALL = "queue_all"
+    CANCEL_OTHER = "cancel_other"
+
+
+#: As many runs of a timer wait at most under `queue_all`; further fire times are skipped.
+MAX_QUEUED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run to enter, for one fire time or for `count` fire times with the same `outcome`.
 
-    `outcome` is None for a run that begins now, or that waits if `waits`.
+    `outcome` is None for a run that begins now, or that waits if `waits`. A run that `cancels` ends the timer's others.
     """
 
     fire_time: datetime
@@ -35,6 +41,7 @@ class NewRun:
     count: int = 1
     outcome: Outcome | None = None
     waits: bool = False
+    cancels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +51,67 @@ class ClaimPlan:
     runs: tuple[NewRun, ...]
     next_fire: datetime | None
     breaker: Breaker
+    #: How many of the runs begin or wait.
+    entered: int = 0
 
 
-def plan_claim(overlap: OverlapPolicy, breaker: Breaker, due: Due, *, open_runs: int) -> ClaimPlan:
-    """Decide how to handle the due fire times of a timer that has `open_runs` runs begun or waiting."""
+def plan_claim(
+    overlap: OverlapPolicy,
+    breaker: Breaker,
+    due: Due,
+    *,
+    open_runs: int,
+    max_concurrent: int = 0,
+    runs_left: int | None = None,
+) -> ClaimPlan:
+    """Decide how to handle the due fire times of a timer that has `open_runs` runs begun or waiting.
+
+    At most `max_concurrent` runs go on under `allow`, 0 = any number. After `runs_left` more runs the timer has no
+    further fire time; None = never.
+    """
     runs: list[NewRun] = []
     if due.misfired is not None:
         missed = due.misfired
         runs.append(NewRun(missed.first, missed.last, missed.count, Outcome.MISFIRED))
-    has_begun = False
+    has_begun, entered = False, 0
     for fire_time in due.fire_times:
+        if entered == runs_left:
+            break
         if has_begun and overlap is not OverlapPolicy.ALLOW:
-            # They are due together only because the claim is late, which is not an overlap, so later ones wait.
+            # These are due together only because the claim is late, not an overlap, so later ones wait.
             runs.append(NewRun(fire_time, fire_time, waits=True))
+            entered += 1
             continue
         admitted, admission = admit(breaker, fire_time)
-        run = _judge(overlap, fire_time, admission, open_runs)
+        run = _judge(overlap, fire_time, admission, open_runs, max_concurrent)
+        if run.outcome is None:
+            entered += 1
+            open_runs += run.waits or overlap is OverlapPolicy.ALLOW
         if run.outcome is None and not run.waits:
             breaker, has_begun = admitted, True
-        elif run.waits:
-            open_runs += 1
         runs.append(run)
-    return ClaimPlan(_coalesced(runs), due.next_fire, breaker)
+    next_fire = None if entered == runs_left else due.next_fire
+    return ClaimPlan(_coalesced(runs), next_fire, breaker, entered)
 
 
-def _judge(overlap: OverlapPolicy, fire_time: datetime, admission: Admission, open_runs: int) -> NewRun:
+def _judge(
+    overlap: OverlapPolicy, fire_time: datetime, admission: Admission, open_runs: int, max_concurrent: int
+) -> NewRun:
     if admission is Admission.SHORT_CIRCUIT:
         return NewRun(fire_time, fire_time, outcome=Outcome.SHORT_CIRCUITED)
-    if open_runs == 0 or overlap is OverlapPolicy.ALLOW:
+    if open_runs == 0:
         return NewRun(fire_time, fire_time)
-    if overlap is OverlapPolicy.QUEUE_ONE and open_runs == 1:
-        return NewRun(fire_time, fire_time, waits=True)
-    return NewRun(fire_time, fire_time, outcome=Outcome.SKIPPED_OVERLAP)
+    match overlap:
+        case OverlapPolicy.ALLOW if not max_concurrent or open_runs < max_concurrent:
+            return NewRun(fire_time, fire_time)
+        case OverlapPolicy.CANCEL_OTHER:
+            return NewRun(fire_time, fire_time, waits=True, cancels=True)
+        case OverlapPolicy.QUEUE_ONE if open_runs == 1:
+            return NewRun(fire_time, fire_time, waits=True)
+        case OverlapPolicy.QUEUE_ALL if open_runs <= MAX_QUEUED:
+            return NewRun(fire_time, fire_time, waits=True)
+        case _:
+            return NewRun(fire_time, fire_time, outcome=Outcome.SKIPPED_OVERLAP)
 
 
 def _coalesced(runs: list[NewRun]) -> tuple[NewRun, ...]:

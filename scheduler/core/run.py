@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import FAILED, SHORT_CIRCUITED, TIMED_OUT
 from .breaker import Verdict
@@ -82,6 +83,13 @@ class Run:
     cancel_requested_at: datetime | None = None
     #: The parameters of a requested run that has its own, as JSON; None where those of its timer hold.
     own_params: str | None = None
+
+    def __setstate__(self, values: Sequence[Any]) -> None:
+        """Unpickle: a pickle of an earlier version lacks the attributes that were added since, at the end."""
+        for attribute, value in zip(fields(self), values, strict=False):
+            object.__setattr__(self, attribute.name, value)
+        for attribute in fields(self)[len(values) :]:
+            object.__setattr__(self, attribute.name, attribute.default)
 
     @property
     def lateness_s(self) -> float | None:

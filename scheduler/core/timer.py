@@ -39,17 +39,20 @@ class Timer:
 
     `params` is a JSON object of at most 64 KiB, the function's keyword arguments. `limit_s` is the time limit of a run
     in seconds. `misfire` decides which missed fire times run (`fire_once`, `fire_all`, `skip`), `overlap` what a fire
-    does while the last run is going on (`skip`, `allow`, `queue_one`), and `delivery` whether a run that a crash
-    interrupted is run again (`at_most_once`, `at_least_once`). `breaker_threshold` is the number of consecutive
-    failures that opens the breaker, 0 = never. With `jitter_s`, all fire times are later by a whole number of seconds
-    from 0 to `jitter_s` - 1, which follows from environment and name; so timers with the same trigger need not all fire
-    at once. `retries` is how often a failed run is tried again before the next fire time: after `retry_backoff_s`
-    seconds, then after twice as many, and so on. It fires in [`starts_at`, `ends_at`) only; a bound without an offset
-    is a wall time of the trigger's zone. A timer that will not fire again is finished. `description` is free text,
-    `tags` are up to 20 words. With `calendar`, the name of a calendar of working days in the store, `roll` decides
-    about its fires on days off: they are left out (`skip`), or move to a working day (`following`, `preceding`, and
-    `modified_…`, which stay in the month); with `only_off` it fires on days off alone. A timer is created disabled; the
-    store keeps whether it is `enabled`.
+    does while the last run is going on (`skip`, `allow`, `queue_one`, `queue_all`, `cancel_other`), and `delivery`
+    whether a run that a crash interrupted is run again (`at_most_once`, `at_least_once`). `breaker_threshold` is the
+    number of consecutive failures that opens the breaker, 0 = never. With `jitter_s`, all fire times are later by a
+    whole number of seconds from 0 to `jitter_s` - 1, which follows from environment and name; so timers with the same
+    trigger need not all fire at once. `retries` is how often a failed run is tried again before the next fire time:
+    after `retry_backoff_s` seconds, then after twice as many, and so on. It fires in [`starts_at`, `ends_at`) only; a
+    bound without an offset is a wall time of the trigger's zone. A timer that will not fire again is finished; so is
+    one after `max_runs` scheduled runs, 0 = never. With overlap `allow`, at most `max_concurrent` runs go on, 0 = any
+    number. A fire time up to `grace_s` late is on time; a missed one that is more than `catch_up_s` late does not run,
+    0 = no limit. With `pause_on_failure`, a scheduled run that has failed, after its retries, disables the timer.
+    `description` is free text, `tags` are up to 20 words. With `calendar`, the name of a calendar of working days in
+    the store, `roll` decides about its fires on days off: they are left out (`skip`), or move to a working day
+    (`following`, `preceding`, and `modified_…`, which stay in the month); with `only_off` it fires on days off alone. A
+    timer is created disabled; the store keeps whether it is `enabled`.
 
     Raises TimerError, whose `field` names the attribute that is wrong.
     """
@@ -76,6 +79,11 @@ class Timer:
     roll: Roll = Roll.SKIP
     #: The calendar itself: the store, which has it, sets this.
     working_days: WorkingDays | None = field(default=None, repr=False, compare=False)
+    max_runs: int = 0
+    max_concurrent: int = 0
+    grace_s: float = 5.0
+    catch_up_s: float = 0.0
+    pause_on_failure: bool = False
 
     if TYPE_CHECKING:  # for type checkers: besides enums, the texts that are checked and converted below
 
@@ -90,7 +98,7 @@ class Timer:
             enabled: bool = ...,
             limit_s: float = ...,
             misfire: MisfirePolicy | Literal["fire_once", "fire_all", "skip"] = ...,
-            overlap: OverlapPolicy | Literal["skip", "allow", "queue_one"] = ...,
+            overlap: OverlapPolicy | Literal["skip", "allow", "queue_one", "queue_all", "cancel_other"] = ...,
             delivery: Delivery | Literal["at_most_once", "at_least_once"] = ...,
             breaker_threshold: int = ...,
             jitter_s: int = ...,
@@ -104,6 +112,11 @@ class Timer:
             roll: Roll
             | Literal["skip", "following", "preceding", "modified_following", "modified_preceding", "only_off"] = ...,
             working_days: WorkingDays | None = ...,
+            max_runs: int = ...,
+            max_concurrent: int = ...,
+            grace_s: float = ...,
+            catch_up_s: float = ...,
+            pause_on_failure: bool = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -119,6 +132,11 @@ class Timer:
         _check_gap(self.jitter_s, self.trigger)
         if self.calendar is not None:
             check_calendar(self.trigger)
+        if 0 < self.catch_up_s < self.grace_s:
+            raise TimerError(
+                f"catch_up_s is {self.catch_up_s:g}, less than grace_s, {self.grace_s:g}: a fire within the grace runs",
+                field="catch_up_s",
+            )
         if self.starts_at is not None or self.ends_at is not None:
             self._check_window()
 

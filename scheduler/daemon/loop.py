@@ -326,6 +326,9 @@ class Daemon:
         tasks, agenda.upcoming = self._claims.claim(
             now, waiting=waiting, skip_open=skip_open, without=self._full_environment()
         )
+        if self._claims.is_cancelling:
+            agenda.look_for_cancellations = 0.0
+            self._claims.notify_others()
         agenda.is_left_to_others = not tasks and not skip_open
         ahead = [task for task in tasks if is_ahead(task, now)]
         self._claim_ahead.add(ahead)

@@ -29,7 +29,7 @@ class TimerOptions(TypedDict, total=False):
     params: Mapping[str, Any]
     limit_s: float
     misfire: MisfirePolicy | Literal["fire_once", "fire_all", "skip"]
-    overlap: OverlapPolicy | Literal["skip", "allow", "queue_one"]
+    overlap: OverlapPolicy | Literal["skip", "allow", "queue_one", "queue_all", "cancel_other"]
     delivery: Delivery | Literal["at_most_once", "at_least_once"]
     jitter_s: int
     retries: int
@@ -41,3 +41,8 @@ class TimerOptions(TypedDict, total=False):
     tags: Iterable[str]
     calendar: str | None
     roll: Roll | Literal["skip", "following", "preceding", "modified_following", "modified_preceding", "only_off"]
+    max_runs: int
+    max_concurrent: int
+    grace_s: float
+    catch_up_s: float
+    pause_on_failure: bool

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0013"
+HEAD = "0014"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -59,6 +59,8 @@ timers = Table(
     Column("declaration", Text),
     # Not null while the declaration is gone: whether the timer was enabled before.
     Column("suspended", Boolean),
+    # How many scheduled runs have begun since it was enabled, where it has max_runs.
+    Column("begun_runs", Integer, nullable=False, server_default=text("0")),
     # While a pause covers it: no daemon claims it; see pauses.py.
     Column("held", Boolean, nullable=False, server_default=false()),
     # That of the content of its calendar, so that a daemon knows when it has changed.

@@ -384,7 +384,9 @@ def edited_columns(
     if timer.trigger != stored.timer.trigger or (timer.enabled and not stored.timer.enabled):
         timer = timer.anchored(now)
     first_fire: datetime | None
-    if stored.timer.enabled and timer.enabled and timer.schedule == stored.timer.schedule:
+    begins_anew = timer.max_runs != stored.timer.max_runs or (timer.enabled and not stored.timer.enabled)
+    is_planned = stored.next_fire is not None or not begins_anew
+    if stored.timer.enabled and timer.enabled and timer.schedule == stored.timer.schedule and is_planned:
         # None for a finished timer.
         first_fire = stored.next_fire
     elif not timer.enabled and timer.trigger == stored.timer.trigger:
@@ -396,11 +398,21 @@ def edited_columns(
         **timer_columns(timer),
         **breaker_columns(breaker.CLOSED),
         "next_fire_at": stamp_or_none(first_fire) if timer.enabled else None,
+        **({"begun_runs": 0} if begins_anew else {}),
         **NO_COUNTER,
     }
 
 
-_SET_LATER = {"held", "id", "counter_run_id", "counter_outcome", "declared_in", "declaration", "suspended"}
+_SET_LATER = {
+    "held",
+    "begun_runs",
+    "id",
+    "counter_run_id",
+    "counter_outcome",
+    "declared_in",
+    "declaration",
+    "suspended",
+}
 #: The columns of a new timer, in the order of the table.
 _NEW = tuple(column.name for column in timers.c if column.name not in _SET_LATER)
 _ADD = Bulk(insert(timers), _NEW)

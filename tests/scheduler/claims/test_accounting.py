@@ -61,6 +61,8 @@ class AnyDay(RuleBasedStateMachine):
         delivery=st.sampled_from(Delivery),
         jitters=st.booleans(),
         retries=st.sampled_from([0, 0, 2]),
+        max_concurrent=st.sampled_from([0, 0, 1, 2]),
+        catch_up_s=st.sampled_from([0.0, 0.0, 10.0]),
         window=st.sampled_from([(None, None), (None, None), (2, 40), (9, None), (None, 15.5), (3, 40)]),
     )
     def start(
@@ -70,6 +72,8 @@ class AnyDay(RuleBasedStateMachine):
         delivery: Delivery,
         jitters: bool,
         retries: int,
+        max_concurrent: int,
+        catch_up_s: float,
         window: tuple[float | None, float | None],
     ) -> None:
         self.clock = ManualClock(START)
@@ -101,6 +105,8 @@ class AnyDay(RuleBasedStateMachine):
                     retry_backoff_s=1.5,
                     starts_at=starts_at,
                     ends_at=ends_at,
+                    max_concurrent=max_concurrent,
+                    catch_up_s=catch_up_s,
                 )
                 for name, trigger in TRIGGERS.items()
             ],

@@ -49,6 +49,11 @@ VALUES: dict[str, Any] = {
     "tags": ("billing", "nightly"),
     "calendar": "firm",
     "roll": "following",
+    "max_runs": 3,
+    "max_concurrent": 2,
+    "grace_s": 7.5,
+    "catch_up_s": 600.0,
+    "pause_on_failure": True,
 }
 PLAIN = Timer(name="t", function="f", trigger=Every(60, anchor=START))
 rows = pytest.mark.parametrize("row", ATTRIBUTES, ids=lambda row: row.name)
