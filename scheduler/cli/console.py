@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import ConfigError, SchedulerError
+from ..console.installed import check_installed
+from ..errors import ConfigError
 from ..formats import display
 from ..formats.json import print_json, print_json_line
-from ..install import install_command
 from ..project.project import Project, current_project
 from ..store.changes import Author, Way
+from ..up.log_setup import log_to_stderr
+from ..up.sockets import listening_socket, local_url
 from .options import json_option, store_option
 
 if TYPE_CHECKING:
@@ -37,11 +40,9 @@ def command(context: click.Context, /, *, host: str | None, port: int | None, as
     """
     if context.invoked_subcommand is not None:
         return
-    _check_installed()
+    check_installed()
     from ..console.app import make_app
-    from ..console.server import serve
-    from ..up.log_setup import log_to_stderr
-    from ..up.sockets import listening_socket
+    from ..console.server import ConsoleServer
 
     project = current_project(console_host=host, console_port=port, **options)
     log_to_stderr(project.settings)
@@ -54,11 +55,15 @@ def command(context: click.Context, /, *, host: str | None, port: int | None, as
         # Other users may read a log, so the link is printed on a terminal only.
         link = _link(project, store, "operator", port) if sys.stdout.isatty() or as_json else None
         _announce(project, store, port, link, as_json=as_json)
-        serve(make_app(store, settings), listener)
+        server = ConsoleServer(make_app(store, settings), listener)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # As process 1, a program gets no signal that it does not ask for.
+            signal.signal(number, lambda *_: server.stop())
+        server.serve()
 
 
 def _announce(project: Project, store: Store, port: int, link: str | None, *, as_json: bool) -> None:
-    address = _address(project.settings.console_host, port)
+    address = _address(project, port)
     if as_json:
         print_json_line({"url": address, "link": link, "store": str(store)})
         return
@@ -68,21 +73,8 @@ def _announce(project: Project, store: Store, port: int, link: str | None, *, as
     sys.stdout.flush()
 
 
-def _address(host: str, port: int) -> str:
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"http://[{reached}]:{port}/" if ":" in reached else f"http://{reached}:{port}/"
-
-
-def _check_installed() -> None:
-    try:
-        import flask  # noqa: F401
-        import limits  # noqa: F401
-    except ImportError as error:
-        raise SchedulerError(f"the console is not installed ({error}): {install_command('console')}") from error
-
-
 def _tokens(store: Store) -> TokenTable:
-    _check_installed()
+    check_installed()
     from ..console.tokens import TokenTable
 
     return TokenTable(store)
@@ -93,9 +85,13 @@ def _now() -> datetime:
 
 
 def _link(project: Project, store: Store, role: str, port: int) -> str:
-    by = Author.of_process(Way.COMMAND_LINE)
-    secret = _tokens(store).add_link(by.name, role, now=_now(), by=by)
-    return f"{_address(project.settings.console_host, port)}login?token={secret}"
+    from ..console.tokens import new_link
+
+    return new_link(store, _address(project, port), role, now=_now())
+
+
+def _address(project: Project, port: int) -> str:
+    return f"{local_url(project.settings.console_host, port)}/"
 
 
 @command.command("link")

@@ -11,10 +11,11 @@ import click
 from ..project.keys import make_missing_keys
 from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
 from ..rules import DEFAULT_TZ_HELP
+from ..up.console import bind_console
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio
 from ..up.request import UpRequest
-from ..up.sockets import bind_sockets
+from ..up.sockets import bind_sockets, local_url
 from ..up.supervisor import supervise
 from .options import executor_options, json_option, max_timers_option, served_environment_option, store_option
 
@@ -81,5 +82,10 @@ def command(
             from ..up.one_process import serve_alone
 
             raise SystemExit(serve_alone(request, sockets))
+        console = bind_console(project.settings, stack)
+        if console is not None:
+            address = local_url(project.settings.console_host, console.getsockname()[1])
+            request = replace(request, console_url=f"{address}/")
+        sockets = sockets._replace(console=console)
         folders = [project.settings.folder, *([preview_source.folder] if preview_source else [])]
         raise SystemExit(supervise(request, sockets, folders if reload else []))

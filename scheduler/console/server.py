@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import socket
+import time
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
@@ -15,28 +16,46 @@ _THREADS = 8
 _MAX_HEADER_BYTES = 32 * 1024
 _MAX_CONNECTIONS = 200
 _CHANNEL_TIMEOUT_S = 30
+#: The longest that the loop waits before it checks whether it is to end.
+_LOOK_EVERY_S = 1.0
 
 
-def serve(app: Flask, listener: socket.socket) -> None:
-    """Answer browsers until SIGTERM, SIGINT or SystemExit."""
-    server: Any = import_module("waitress.server").create_server(
-        app,
-        sockets=[listener],
-        threads=_THREADS,
-        ident=None,
-        connection_limit=_MAX_CONNECTIONS,
-        channel_timeout=_CHANNEL_TIMEOUT_S,
-        max_request_header_size=_MAX_HEADER_BYTES,
-        max_request_body_size=MAX_BODY_BYTES + 1,
-        clear_untrusted_proxy_headers=True,
-    )
-    # As process 1, a program gets no signal without a handler.
-    signal.signal(signal.SIGTERM, _end)
-    try:
-        server.run()
-    finally:
-        server.close()
+class ConsoleServer:
+    """A server on a listening socket, for one thread."""
 
+    def __init__(self, app: Flask, listener: socket.socket) -> None:
+        self._app = app
+        self._map: dict[int, Any] = {}
+        self._is_stopped = False
+        self._asked_at = time.monotonic()
+        # waitress is slow to import, and few programs need it.
+        self._server: Any = import_module("waitress.server").create_server(
+            self._answer,
+            map=self._map,
+            sockets=[listener],
+            threads=_THREADS,
+            ident=None,
+            connection_limit=_MAX_CONNECTIONS,
+            channel_timeout=_CHANNEL_TIMEOUT_S,
+            max_request_header_size=_MAX_HEADER_BYTES,
+            max_request_body_size=MAX_BODY_BYTES + 1,
+            clear_untrusted_proxy_headers=True,
+        )
 
-def _end(*_: object) -> None:
-    raise SystemExit(0)
+    def _answer(self, environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        self._asked_at = time.monotonic()
+        return self._app(environ, start_response)
+
+    def serve(self, *, idle_s: float | None = None) -> None:
+        """Answer browsers until `stop`, or until nobody has asked for anything for `idle_s` seconds."""
+        loop = import_module("waitress.wasyncore")
+        try:
+            while not self._is_stopped and (idle_s is None or time.monotonic() - self._asked_at < idle_s):
+                loop.loop(timeout=_LOOK_EVERY_S, use_poll=True, map=self._map, count=1)
+        finally:
+            self._server.task_dispatcher.shutdown()
+            loop.close_all(self._map, ignore_all=True)
+
+    def stop(self) -> None:
+        """Make `serve` return, at the latest after a second; may be called from any thread, and from a signal."""
+        self._is_stopped = True

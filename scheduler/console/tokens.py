@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select
 
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..errors import ConfigError
-from ..store.changes import Action, Author, NewChange, Subject, record_changes
+from ..store.changes import Action, Author, NewChange, Subject, Way, record_changes
 from ..store.database import Store
 from ..store.schema import console_tokens as table
 from .roles import TOKEN_ROLES, Role
@@ -40,6 +40,12 @@ class Token:
     digest: str
     created_at: datetime
     expires_at: datetime | None
+
+
+def new_link(store: Store, address: str, role: str, *, now: datetime) -> str:
+    """An address of the console that signs its reader in, once, within ten minutes."""
+    by = Author.of_process(Way.COMMAND_LINE)
+    return f"{address}login?token={TokenTable(store).add_link(by.name, role, now=now, by=by)}"
 
 
 class TokenTable:

@@ -52,6 +52,13 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return parse
 
 
+def _truth(value: object) -> bool:
+    truth = {"true": True, "false": False}.get(str(value).lower())
+    if truth is None:
+        raise ValueError("expected true or false")
+    return truth
+
+
 def _words(*choices: str) -> Callable[[object], tuple[str, ...]]:
     """Words of a list, or of a text in which commas separate them; any words where there are no choices."""
 
@@ -142,6 +149,7 @@ SETTINGS: Mapping[str, Setting] = {
     "log_format": Setting(_one_of(*LOG_FORMATS), ("SCHEDULER_LOG_FORMAT",)),
     "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
     "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
+    "console": Setting(_truth, ("SCHEDULER_CONSOLE",)),
     "console_host": Setting(_text, ("SCHEDULER_CONSOLE_HOST",)),
     "console_port": Setting(_whole(0, 65_535), ("SCHEDULER_CONSOLE_PORT",)),
     "console_hosts": Setting(_words(), ("SCHEDULER_CONSOLE_HOSTS",)),

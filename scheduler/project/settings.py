@@ -74,6 +74,7 @@ class Settings:
     log_format: str = "text"
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    console: bool = True
     console_host: str = "127.0.0.1"
     console_port: int = 3001
     #: The names under which browsers may reach the console, besides addresses and localhost.

@@ -9,14 +9,17 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..console.installed import is_installed
 from ..core.timer import Environment
 from ..engine.credentials import Keys, our_keys
 from ..formats.json import print_json_line
 from ..functions.source_snapshot import current
+from ..install import install_command
 from ..project.function_check import missing_functions
 from ..project.keys import KEYS_FILE
 from ..project.project import Project
@@ -25,7 +28,7 @@ from .banner import print_banner, timers_shown
 from .example_call import curl, curl_without_key, example_function
 from .log_setup import json_handler
 from .request import UpRequest
-from .sockets import Sockets
+from .sockets import Sockets, local_url
 
 if TYPE_CHECKING:
     from ..functions.loading import Target
@@ -63,7 +66,17 @@ def report_of_timers(request: UpRequest, project: Project, store: Store, functio
         "store": str(store),
         "timers": timers_shown(stored, project.settings.tz),
         "warnings": missing_functions(stored, known),
+        "console_link": _console_link(request, store),
     }
+
+
+def _console_link(request: UpRequest, store: Store) -> str | None:
+    """An address that signs its reader in; on a terminal or for a program only, and not for each new version."""
+    if request.console_url is None or request.has_store or not (request.as_json or sys.stdout.isatty()):
+        return None
+    from ..console.tokens import new_link
+
+    return new_link(store, request.console_url, "operator", now=datetime.now(UTC))
 
 
 def _known_functions(
@@ -84,7 +97,7 @@ def _known_functions(
 def announce(request: UpRequest, sockets: Sockets, functions: Report, timers: Report) -> None:
     """Print the banner, or its JSON."""
     project = request.project()
-    url = _url(project.settings.host, sockets.live.getsockname()[1])
+    url = local_url(project.settings.host, sockets.live.getsockname()[1])
     facts = _facts(request, project, sockets, functions, timers)
     call = _call(url, functions, as_json=request.as_json)
     if request.as_json:
@@ -112,7 +125,8 @@ def warn(timers: Report) -> None:
 def _facts(request: UpRequest, project: Project, sockets: Sockets, functions: Report, timers: Report) -> dict[str, Any]:
     settings = project.settings
     facts = {
-        "url": _url(settings.host, sockets.live.getsockname()[1]),
+        "url": local_url(settings.host, sockets.live.getsockname()[1]),
+        **_console(request, project, timers),
         "target": functions["target"],
         "functions": functions["functions"],
         "hooks": functions["hooks"],
@@ -126,12 +140,21 @@ def _facts(request: UpRequest, project: Project, sockets: Sockets, functions: Re
     source = request.preview_source(project)
     if source and sockets.stage:
         starts = functions["preview_functions"] is not None
-        facts["stage"] = _url(settings.host, sockets.stage.getsockname()[1])
+        facts["stage"] = local_url(settings.host, sockets.stage.getsockname()[1])
         facts["stage_source"] = str(source.folder) if starts else f"{source.folder}, which does not start"
     if sockets.metrics:
         host, port = sockets.metrics.getsockname()[:2]
-        facts["metrics"] = f"{_url(host, port)}/metrics"
+        facts["metrics"] = f"{local_url(host, port)}/metrics"
     return facts
+
+
+def _console(request: UpRequest, project: Project, timers: Report) -> dict[str, str]:
+    """Where the console is, with a link that signs its reader in; or how to get it."""
+    if request.console_url is not None:
+        return {"console": timers.get("console_link") or request.console_url}
+    if project.settings.console and not request.as_json and not is_installed():
+        return {"console": f"not installed; {install_command('console')}"}
+    return {}
 
 
 def _call(url: str, functions: Report, *, as_json: bool) -> str | None:
@@ -140,9 +163,3 @@ def _call(url: str, functions: Report, *, as_json: bool) -> str | None:
         return None
     form = curl if as_json or sys.stdout.isatty() else curl_without_key
     return form(url, Keys(functions["app_id"], functions["app_key"]), functions["example"])
-
-
-def _url(host: str, port: int) -> str:
-    """The address at which a program on this machine reaches the server."""
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"

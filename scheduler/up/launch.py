@@ -52,6 +52,11 @@ class Launch:
         webs = [self._web(number, is_new, sources) for number in range(1, self._settings.web_processes + 1)]
         return Generation(webs, self._daemon(is_new, sources), preview)
 
+    def console(self) -> ChildProcess:
+        """Start the console's process."""
+        request = replace(self._request, has_store=True)
+        return ChildProcess("console", request.as_values(), listener=self._sockets.console)
+
     def _folders(self) -> list[Path]:
         """The folders of the user's modules."""
         target = self._request.target or self._settings.target or ""

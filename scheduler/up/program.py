@@ -28,6 +28,7 @@ ROLES: Mapping[str, str] = {
     "daemon": "daemon:serve_timers",
     "stage": "web:serve",
     "service": "one_process:serve_all",
+    "console": "console:serve",
 }
 #: The roles that pass the sources to workers.
 _START_WORKERS = (ROLES["daemon"], ROLES["service"])

@@ -23,6 +23,7 @@ class UpRequest:
     `generated_keys` are the keys that the supervisor found or made; all processes have them in their environment.
     `has_made_keys`: it made their file.
     `is_preview`: it is for a preview, in the folder of its sources. `has_store`: the store existed before.
+    `console_url`: where browsers reach the console, if it is served.
     """
 
     options: Mapping[str, Any]
@@ -34,6 +35,7 @@ class UpRequest:
     has_made_keys: bool = False
     is_preview: bool = False
     has_store: bool = False
+    console_url: str | None = None
 
     def as_values(self) -> dict[str, Any]:
         """The request as JSON values."""

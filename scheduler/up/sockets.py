@@ -15,11 +15,12 @@ from .handover import Handover
 
 
 class Sockets(NamedTuple):
-    """One for the functions, and one each for the preview and the metrics if they are served."""
+    """One for the functions, and one each for the preview, the metrics and the console if they are served."""
 
     live: socket.socket
     stage: socket.socket | None
     metrics: socket.socket | None
+    console: socket.socket | None = None
 
 
 def bind_sockets(settings: Settings, stage_port: int | None, stack: ExitStack) -> Sockets:
@@ -72,3 +73,9 @@ def _why_not(host: str, port: int, option: str, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"port {port} needs more rights than you have; choose one above 1023: {option} 3000"
     return f"cannot listen on port {port} of {host}: {error.strerror}"
+
+
+def local_url(host: str, port: int) -> str:
+    """The address at which a program on this machine reaches the server."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"

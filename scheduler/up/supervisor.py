@@ -19,6 +19,7 @@ import click
 
 from ..core.timer import Environment
 from .announcement import announce, warn
+from .console import ConsolePlace
 from .generation import Generation
 from .launch import Launch
 from .line_relay import LineRelay
@@ -61,6 +62,7 @@ class Supervisor:
         self._launch = Launch(request, sockets, self._settings)
         self._served = ServedSources(request.project(), reloads=bool(folders))
         self._signals = StopSignals()
+        self._console = ConsolePlace(sockets.console, self._launch.console) if sockets.console else None
         self._serving: Generation | None = None
         self._coming: Generation | None = None
         #: The version that is being loaded, for the log, and since when.
@@ -104,6 +106,8 @@ class Supervisor:
             self._serving.tick(now, self._retire)
             self._report_replaced(self._serving)
             self._look_at_sources(now)
+            if self._console is not None:
+                self._console.look(now)
             self._served.look(now)
         return None
 
@@ -118,7 +122,8 @@ class Supervisor:
         processes = self._processes()
         is_busy = self._coming or self._retiring or self._sources or self._serving is None or self._serving.is_changing
         in_reach = [process for process in processes if not process.is_cut]
-        _select([self._woken, *in_reach], _LOOK_EVERY_S if is_busy else _REST_S)
+        visitors = self._console.awaited(self._looked_at) if self._console and self._serving else []
+        _select([self._woken, *visitors, *in_reach], _LOOK_EVERY_S if is_busy else _REST_S)
         now = time.monotonic()
         elapsed_s, self._looked_at = now - self._looked_at, now
         for process in processes:
@@ -132,7 +137,8 @@ class Supervisor:
 
     def _processes(self) -> list[ChildProcess]:
         of_generations = [generation.processes for generation in (self._serving, self._coming) if generation]
-        return [*(process for some in of_generations for process in some), *self._retiring]
+        of_console = self._console.processes if self._console else []
+        return [*(process for some in of_generations for process in some), *of_console, *self._retiring]
 
     def _take_messages(self, process: ChildProcess) -> None:
         for message in process.taken_messages():
@@ -264,7 +270,9 @@ class Supervisor:
     def _end(self, status: int | None) -> int:
         """End all processes; returns the exit status, unless one is given."""
         processes, self._last_daemon = self._processes(), self._daemon
-        self._serving = self._coming = None
+        if self._console is not None:
+            self._console.close()
+        self._serving = self._coming = self._console = None
         self._retiring = dict.fromkeys(processes)
         # So that no client connects to a port on which no process answers; metrics are served to the end.
         for listener in filter(None, (self._sockets.live, self._sockets.stage)):

@@ -103,9 +103,11 @@ def up(
 
 
 def clean_environ() -> dict[str, str]:
-    return {
+    """The environment without settings of ours, and without a console, since all of them would want one port."""
+    kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("LEANCLOUD_", "LC_", "SCHEDULER_"))
     }
+    return kept | {"SCHEDULER_CONSOLE": "false"}
 
 
 def cli(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:

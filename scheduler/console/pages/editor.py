@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, make_response, request
@@ -13,6 +14,7 @@ from ...core.trigger_kinds import trigger_kinds, trigger_options
 from ...core.triggers import Cron, Trigger
 from ...core.zones import zone
 from ...errors import TimerChangedError, TimerError
+from ...store.calendars import CalendarTable
 from ...store.changes import Author
 from ...store.timers import StoredTimer
 from .. import drawing
@@ -174,15 +176,29 @@ def _meaning(form: TimerForm) -> dict[str, Any]:
     return values | {"seen": seen, "year": year, "tz": tz}
 
 
+#: The fields besides those of the trigger that decide when a timer fires, and its limit.
+_OF_SCHEDULE = ("jitter_s", "starts_at", "ends_at", "calendar", "roll", "limit_s", KIND)
+
+
+def _with_calendar(timer: Timer | None) -> Timer | None:
+    """The timer with the working days of its calendar, as the store gives it one."""
+    if timer is None or timer.calendar is None:
+        return timer
+    try:
+        return replace(timer, working_days=CalendarTable(console().store).get(timer.calendar).working_days)
+    except TimerError:
+        return timer
+
+
 def _seen(form: TimerForm, trigger: Any) -> tuple[Preview, drawing.YearDrawing, Any]:
     """The meaning with the jitter and window of the form, if these are valid."""
     now = console().now()
     tz = zone(trigger.tz or console().settings.tz)
-    whole = {name: form.value(name) for name in ("jitter_s", "starts_at", "ends_at", "limit_s", KIND)}
+    whole = {name: form.value(name) for name in _OF_SCHEDULE}
     whole |= {option.name: form.value(option.name) for option in form.kind.options}
     trial = TimerForm({**whole, "name": form.value("name") or "new", "function": "f"})
     trial.values["environment"] = form.value("environment")
-    timer = trial.timer()
+    timer = _with_calendar(trial.timer())
     limit_s = timer.limit_s if timer else console().settings.limit_s
     anchored = timer.anchored(now) if timer else None
     schedule = anchored.schedule if anchored else trigger.anchored(now)

@@ -53,6 +53,7 @@ def show() -> str:
         in_trouble=count_in_trouble(console().store),
         daemons=len(statistics.live_daemons(now)),
         overdue=statistics.overdue,
+        pauses=[pause for pause in statistics.pauses if pause.timer_id is None],
         drawing=drawing,
         actions=ACTIONS,
     )

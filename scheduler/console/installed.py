@@ -1,0 +1,21 @@
+"""Whether the packages of the console are installed; they are an extra of their own."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from ..errors import ConfigError
+from ..install import install_command
+
+_PACKAGES = ("flask", "limits")
+
+
+def is_installed() -> bool:
+    """Whether the console can be started here."""
+    return all(find_spec(package) is not None for package in _PACKAGES)
+
+
+def check_installed() -> None:
+    """ConfigError, with the command that installs it, where the console cannot be started."""
+    if not is_installed():
+        raise ConfigError(f"the console is not installed: {install_command('console')}")
