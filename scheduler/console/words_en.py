@@ -483,7 +483,6 @@ WORDS: Mapping[str, str] = {
     "option.start.help": "As in 2026-12-01; blank for today.",
     "option.any_of": "Triggers",
     "option.any_of.help": 'A JSON array of their options, as in [{"cron": "0 0 8 * * ?"}, {"every": 3600}].',
-    "state.paused": "paused",
     "pause.all": "all timers",
     "pause.since": "Paused: {what}, since {at}, by {by}",
     "pause.until": "until {at}",

@@ -464,7 +464,6 @@ WORDS: Mapping[str, str] = {
     "option.start.help": "如 2026-12-01；留空则从今天起。",
     "option.any_of": "触发规则",
     "option.any_of.help": '选项的 JSON 数组，例如 [{"cron": "0 0 8 * * ?"}, {"every": 3600}]。',
-    "state.paused": "已暂停",
     "pause.all": "全部任务",
     "pause.since": "已暂停：{what}，自 {at}，由 {by}",
     "pause.until": "至 {at}",
