@@ -6,6 +6,7 @@ import codecs
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,11 +81,18 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     _print_zones(lines)
 
 
+#: More than a list of a million timers has.
+_MOST_BYTES = 500_000_000
+
+
 def read_text(file: str) -> str:
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
+            data = source.read(_MOST_BYTES + 1)
     except OSError as error:
         raise TimerError(f"{file}: cannot be read ({error.strerror})") from error
+    if len(data) > _MOST_BYTES:
+        raise TimerError(f"{file}: more than {_MOST_BYTES // 1_000_000} MB; import several lists")
     if data.startswith(b"PK\x03\x04"):
         raise TimerError(f"{file}: a workbook; save the list as text (in Excel: CSV UTF-8)")
     try:

@@ -119,6 +119,12 @@ def our_keys() -> Keys:
     return _given.resolved()
 
 
+def keep_keys() -> None:
+    """Keep the present keys from now on, whatever a function does to the environment variables of this process."""
+    global _given  # noqa: PLW0603  as in `init`
+    _given = our_keys()
+
+
 def of_headers(environ: Mapping[str, Any]) -> Credentials:
     """The credentials in the headers of a request."""
     values = []

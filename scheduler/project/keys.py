@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ from .data_folder import make_own_folder, sync_entries
 KEY_BYTES: Mapping[str, int] = {"APP_ID": 12, "APP_KEY": 12, "APP_MASTER_KEY": 12, "APP_HOOK_KEY": 12}
 
 _LOCK_TIMEOUT_S = 2.0
+#: More than any file of keys has.
+_MOST_CHARACTERS = 1_000_000
 #: The name of the file of generated keys.
 KEYS_FILE = "keys.json"
 
@@ -132,7 +135,7 @@ def _write_durably(path: Path, text: str) -> None:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = json.loads(_text_of(path))
     except FileNotFoundError:
         return {}
     except NotADirectoryError:
@@ -144,3 +147,12 @@ def _read(path: Path) -> dict[str, str]:
     if not isinstance(table, dict) or not all(isinstance(value, str) and value for value in table.values()):
         raise ConfigError(f"{path}: not a file of keys; remove it to generate new ones")
     return {name.removeprefix("LEANCLOUD_"): value for name, value in table.items()}
+
+
+def _text_of(path: Path) -> str:
+    """The text of a file; without waiting for a writer, in case it is a FIFO."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("not a regular file")
+        return file.read(_MOST_CHARACTERS)

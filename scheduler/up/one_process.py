@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from ..engine.credentials import our_keys
+from ..engine.credentials import keep_keys, our_keys
 from ..functions.source_snapshot import current, load_from, take_snapshot
 from ..project.serving import ServingRecord
 from .announcement import announce, report_of_functions, report_of_timers, warn
@@ -128,6 +128,7 @@ def _serve(
         target = request.target_name(project)
         loaded, declared = load_and_declare(request, project, target)
         keys_from = save_used_keys(project, request)
+        keep_keys()
         functions = beside.begin(report_of_functions(loaded, keys_from, declared))
         keys = our_keys()
         served = ServedFunctions(

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 from ..engine import capture, endpoints
-from ..engine.credentials import our_keys
+from ..engine.credentials import keep_keys, our_keys
 from ..functions.loading import Target
 from ..project.keys import remove_unused_keys, save_keys
 from ..project.project import Project, printing_to_stderr
@@ -44,6 +44,7 @@ def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orde
         stack.enter_context(_lines_sent(channel))
         loaded, declared = load_and_declare(request, project, request.target_name(project))
         keys_from = save_used_keys(project, request)
+        keep_keys()
         served = application(loaded)
         channel.send(loaded=report_of_functions(loaded, keys_from, declared))
         orders.wait_for_start()

@@ -340,3 +340,9 @@ def test_an_export_can_be_imported_elsewhere(command_line: CommandLine, tmp_path
         assert command_line.run("timers", "export", *words[3:]).stdout == exported
     (stage,) = command_line.json("timers", "export", "--env", "stage")
     assert stage["name"] == "preview"
+
+
+def test_a_file_without_an_end_is_refused(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the memory is full."""
+    monkeypatch.setattr("scheduler.cli.transfer._MOST_BYTES", 1_000_000)
+    assert "/dev/zero: more than 1 MB" in command_line.refusal("timers", "import", "/dev/zero")

@@ -83,6 +83,13 @@ def test_a_key_in_the_file_is_never_replaced(tmp_path: Path) -> None:
 
 
 @needs_root
+def test_a_pipe_in_the_place_of_the_keys_is_refused(tmp_path: Path) -> None:
+    """Nobody waits for a program that writes to it."""
+    os.mkfifo(tmp_path / "keys.json")
+    with pytest.raises(ConfigError, match="not a file of keys"):
+        keys._read(tmp_path / "keys.json")
+
+
 @pytest.mark.parametrize("name", [".scheduler", ".scheduler/keys.json", ".scheduler/store.db"])
 def test_a_strangers_file_is_refused_in_one_line(command_line: CommandLine, name: str) -> None:
     """Where the folder of the project is not his."""

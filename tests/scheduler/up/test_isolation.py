@@ -79,6 +79,11 @@ def pid():
 
 
 @engine.define
+def forget():
+    os.environ.clear()
+
+
+@engine.define
 def fill():
     global kept
     kept = bytearray(os.urandom(1024)) * 200_000
@@ -286,7 +291,14 @@ def test_no_code_of_the_user_runs_in_the_process_that_fires_timers(folder: Path)
         eventually(loaded, lambda seen: {web, *children(daemon)} <= seen)
         assert not {running.process.pid, daemon} & loaded()
         assert json.loads(curl(running.facts["call"], instead="pid")[1])["result"] == running.only("web")
+        assert_keys_are_kept(running)
         running.stop()
+
+
+def assert_keys_are_kept(running: Up) -> None:
+    """A function that empties the environment of its process locks nobody out."""
+    assert curl(running.facts["call"], instead="forget")[0] == 200
+    assert curl(running.facts["call"]) == (200, '{"result":"hello"}')
 
 
 def test_one_process_serves_both_where_that_is_set(folder: Path) -> None:
@@ -296,4 +308,5 @@ def test_one_process_serves_both_where_that_is_set(folder: Path) -> None:
         assert json.loads(curl(running.facts["call"], instead="pid")[1])["result"] == running.process.pid
         cli(folder, "timers", "add", "tick", "--function", "tick", "--every", "1", "--enable")
         eventually(lambda: succeeded(folder) >= 1)
+        assert_keys_are_kept(running)
         assert running.stop()[0] == 0
