@@ -249,6 +249,12 @@ def account(group: DaemonGroup, end: datetime, *, attempts: int = 1) -> Account:
     return result
 
 
+def given_back(group: DaemonGroup, end: datetime) -> int:
+    """How many runs up to an instant had not begun when the daemons stopped; the next daemon begins them."""
+    waiting = [run for run in group.runs() if run.outcome is None and not run.is_claimed and run.fire_time <= end]
+    return sum(run.count for run in waiting)
+
+
 def print_account(result: Account, outcomes: Counter[str]) -> None:
     """Print what was due, fired, doubled and lost."""
     due, fired, doubled, lost, passed_over = result
