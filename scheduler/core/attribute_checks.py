@@ -28,7 +28,10 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 def check_name(what: str, name: object) -> str:
     """Refuse a name that is empty, too long, or contains control characters."""
     if not isinstance(name, str) or not name.strip():
-        raise TimerError(f"a timer needs a {what}: expected text that is not blank, got {name!r}", field=what)
+        own = getattr(name, "__name__", None)
+        hint = f"; give its name, {own!r}" if callable(name) and isinstance(own, str) else ""
+        shown = "a function" if hint else repr(name)
+        raise TimerError(f"a timer needs a {what}: expected text that is not blank, got {shown}{hint}", field=what)
     if len(name) > MAX_NAME_LENGTH:
         raise TimerError(f"{what} has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed", field=what)
     return _check_printable(what, name, what)

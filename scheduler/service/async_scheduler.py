@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
@@ -61,7 +62,7 @@ class AsyncScheduler:
     '"hello, world"'
     """
 
-    def __init__(self, store: Store | str, functions: Registry | Any, **options: Any) -> None:
+    def __init__(self, store: Store | str | os.PathLike[str], functions: Registry | Any, **options: Any) -> None:
         if isinstance(functions, str) or options.get("executors") is not None:
             raise ConfigError("an AsyncScheduler takes an Engine or a Registry; a Scheduler starts worker processes")
         self._store = store

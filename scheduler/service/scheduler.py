@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -64,7 +65,7 @@ class Scheduler(ManagedTimers):
 
     def __init__(
         self,
-        store: Store | str,
+        store: Store | str | os.PathLike[str],
         functions: Registry | Any = None,
         *,
         executors: Mapping[Environment, Executor] | None = None,
@@ -76,12 +77,15 @@ class Scheduler(ManagedTimers):
         metrics: Metrics | None = None,
     ) -> None:
         if (functions is None) == (executors is None):
-            raise ConfigError("a Scheduler takes either functions or executors")
+            raise ConfigError(
+                "a Scheduler takes either functions or executors: functions are an Engine, a Registry or 'cloud.py'"
+            )
         self._owns_store = not isinstance(store, Store)
         self._clock = clock or SystemClock()
         self._registry = None if functions is None or isinstance(functions, str) else registry_of(functions)
-        self._executors = executors or dict.fromkeys(Environment, _executor(functions, self._clock))
+        # The store first: an executor holds sockets, which nobody would close if the store cannot be opened.
         self.store = store if isinstance(store, Store) else Store(store)
+        self._executors = executors or dict.fromkeys(Environment, _executor(functions, self._clock))
         self.history = RunHistory(self.store)
         self.changes = ChangeHistory(self.store)
         self.calendars = CalendarTable(self.store)
@@ -234,7 +238,8 @@ class Scheduler(ManagedTimers):
             if run.outcome is not None:
                 return run
             if time.monotonic() >= give_up_at:
-                raise TimeoutError(f"run {run_id} of {run.timer} has not ended after {timeout_s:g} s")
+                idle = "; this Scheduler has not been started" if self._daemon is None else ""
+                raise TimeoutError(f"run {run_id} of {run.timer} has not ended after {timeout_s:g} s{idle}")
             time.sleep(_POLL_S)
 
     def backfill(

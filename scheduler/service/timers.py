@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -184,8 +184,11 @@ class ManagedTimers:
         now = self._clock.now()
         self._timetable.remove(name, environment, now=now, by=author_of(by, why), expected=expected)
 
-    def _check(self, timers: Iterable[Timer]) -> None:
+    def _check(self, timers: Sequence[Timer]) -> None:
         """Refuse timers whose functions are missing or do not accept the parameters, if the functions are known."""
+        for timer in timers:
+            if not isinstance(timer, Timer):
+                raise TypeError(f"a timer must be a Timer, got {type(timer).__name__}; of a list: add(*timers)")
         if self._registry is not None:
             for timer in timers:
                 bind(self._registry.get(timer.function), timer.params)

@@ -26,6 +26,7 @@ no other file asks which database it has, except schema.py and the migrations.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -99,13 +100,13 @@ class Store:
         if "backend" in cls.__dict__:
             Store._classes[cls.backend] = cls
 
-    def __new__(cls, url: str, **_: Any) -> Store:
+    def __new__(cls, url: str | os.PathLike[str], **_: Any) -> Store:
         """An instance of the class of the database that `url` names."""
         return super().__new__(cls._classes[parse_url(url).get_backend_name()] if cls is Store else cls)
 
     def __init__(
         self,
-        url: str,
+        url: str | os.PathLike[str],
         *,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         timeout_s: float = TIMEOUT_S,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from sqlalchemy.engine import URL, make_url
@@ -13,15 +14,20 @@ from ..errors import StoreError
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 
 
-def parse_url(text: str) -> URL:
+def parse_url(address: str | os.PathLike[str]) -> URL:
     """The URL of an address; a bare path means a SQLite file. StoreError for an address that is not a store's."""
+    text = os.fspath(address) if isinstance(address, os.PathLike) else address
+    if not isinstance(text, str):
+        raise StoreError(f"a store must be a path, sqlite:///FILE or postgresql://…, got {type(text).__name__}")
+    if not text.strip():  # which SQLite takes for a store in memory
+        raise StoreError("a store needs the path of a file, or an address; got an empty text")
     if "://" not in text:
         return URL.create("sqlite", database=text)
     shown = without_password(text)
     # Other programs write the scheme so.
-    address = re.sub(r"^postgres(?=(\+\w+)?://)", "postgresql", text)
+    corrected = re.sub(r"^postgres(?=(\+\w+)?://)", "postgresql", text)
     try:
-        url = make_url(address)
+        url = make_url(corrected)
         backend = url.get_backend_name()
     except (ArgumentError, ValueError):
         raise StoreError(f"{shown!r} is not a store: expected a path, sqlite:///FILE or postgresql://…") from None

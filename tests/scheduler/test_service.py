@@ -10,7 +10,7 @@ import pytest
 from scheduler import Cron, Environment, Every, Scheduler, Timer
 from scheduler.core.run import Outcome
 from scheduler.engine import Engine, LeanEngineError
-from scheduler.errors import ArgumentError, ConfigError, StoreError, TimerChangedError, UnknownFunctionError
+from scheduler.errors import ArgumentError, ConfigError, StoreError, TimerChangedError, TimerError, UnknownFunctionError
 from scheduler.functions.registry import Registry
 from scheduler.testing import ManualScheduler
 from tests.waiting import PATIENCE_S, eventually
@@ -249,3 +249,33 @@ def test_a_list_of_timers_is_applied_all_or_none() -> None:
             scheduler.apply([replace(timers[0], retries=1), Timer(name="c", function="g", trigger=Every(60))])
         applied = scheduler.apply(timers[:1], prune=[Environment.PRODUCTION])
         assert ([each.effect for each in applied.differences], applied.unchanged) == (["removed"], 1)
+
+
+def test_a_store_may_be_a_path(tmp_path: Path) -> None:
+    """As everywhere in Python; what is neither that nor a text is refused, and so is an empty text."""
+    Scheduler(tmp_path / "timers.db", Registry()).stop()
+    assert (tmp_path / "timers.db").is_file()
+    for wrong in (None, 5, b"timers.db", "", "  "):
+        with pytest.raises(StoreError, match="a store "):
+            Scheduler(wrong, Registry())  # type: ignore[arg-type]
+
+
+def test_wrong_arguments_of_a_scheduler_are_told_by_what_is_right() -> None:
+    """A function for its name, a list for its timers, no functions at all, a wait for what nobody runs."""
+
+    def hello() -> None: ...
+
+    with pytest.raises(TimerError, match="got a function; give its name, 'hello'"):
+        Timer(name="t", function=hello, trigger=Every(1))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="functions are an Engine, a Registry or"):
+        Scheduler("sqlite://")
+    functions = Registry()
+    functions.define(hello)
+    scheduler = Scheduler("sqlite://", functions)
+    timer = Timer(name="t", function="hello", trigger=Every(60))
+    with pytest.raises(TypeError, match=r"a timer must be a Timer, got list; of a list: add\(\*timers\)"):
+        scheduler.add([timer])  # type: ignore[arg-type]
+    scheduler.add(timer)
+    with pytest.raises(TimeoutError, match="this Scheduler has not been started"):
+        scheduler.wait(scheduler.run("t"), timeout_s=0)
+    scheduler.stop()
