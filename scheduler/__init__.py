@@ -3,8 +3,8 @@
 What programs import:
 
     scheduler             Scheduler and AsyncScheduler, the service inside a program; Timer, its triggers, Cron, Every,
-                          Calendrical, At and AnyOf, and the enums of its attributes: MisfirePolicy, OverlapPolicy,
-                          Delivery, Environment
+                          Calendrical, At, RRule and AnyOf, and the enums of its attributes: MisfirePolicy,
+                          OverlapPolicy, Delivery, Environment
     scheduler.engine      Engine, the WSGI adapter of the LeanEngine protocol, with its errors and its middleware
     scheduler.functions   Registry: cloud functions without HTTP
     scheduler.timer       the same without Scheduler, and the base classes for packages that add a kind of trigger
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .core.calendrical import Calendrical
     from .core.misfire import MisfirePolicy
     from .core.overlap import OverlapPolicy
+    from .core.rrule import RRule
     from .core.timer import Delivery, Environment, Timer
     from .core.triggers import Cron, Every
     from .service import Scheduler
@@ -46,6 +47,7 @@ __all__ = [
     "Every",
     "MisfirePolicy",
     "OverlapPolicy",
+    "RRule",
     "Scheduler",
     "Timer",
 ]

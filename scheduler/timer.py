@@ -8,6 +8,7 @@ from .core.at import At
 from .core.calendrical import Calendrical
 from .core.misfire import MisfirePolicy
 from .core.overlap import OverlapPolicy
+from .core.rrule import RRule
 from .core.timer import Delivery, Environment, Timer
 from .core.triggers import DST, TZ, Cron, Every, Trigger, TriggerOption
 
@@ -23,6 +24,7 @@ __all__ = [
     "Every",
     "MisfirePolicy",
     "OverlapPolicy",
+    "RRule",
     "Timer",
     "Trigger",
     "TriggerOption",

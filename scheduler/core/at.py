@@ -79,6 +79,14 @@ class At(Trigger):
         object.__setattr__(self, "instants", tuple(sorted(found)))
         object.__setattr__(self, "tz", name)
 
+    @classmethod
+    def of_any_number(cls, instants: Iterable[datetime], tz: str) -> At:
+        """The same for any number of instants in UTC; for the program itself."""
+        made: At = object.__new__(cls)
+        object.__setattr__(made, "instants", tuple(sorted(instants)))
+        object.__setattr__(made, "tz", tz)
+        return made
+
     def next_fire(self, after: datetime) -> datetime | None:
         place = bisect_right(self.instants, after)
         return self.instants[place] if place < len(self.instants) else None
@@ -103,7 +111,7 @@ class At(Trigger):
             for fire, wall, day in zip(self.instants, walls, days, strict=True)
             if day is not None
         }
-        return At(*moved, tz=self.tz) if moved else NEVER
+        return At.of_any_number(moved, self.tz) if moved else NEVER
 
     @property
     def gap(self) -> timedelta | None:

@@ -25,6 +25,7 @@ from .kind_registry import (
     trigger_kinds,
     trigger_options,
 )
+from .rrule import RRule
 from .triggers import Cron, Every, FireTimes, Trigger, TriggerOption
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 #: The built-in kinds, in the order of the help.
-BUILT_IN: tuple[type[Trigger], ...] = (Cron, Every, Calendrical, At, AnyOf)
+BUILT_IN: tuple[type[Trigger], ...] = (Cron, Every, Calendrical, At, RRule, AnyOf)
 TRIGGERS.update({cls.kind: cls for cls in BUILT_IN})
 
 

@@ -19,6 +19,7 @@ class TimerOptions(TypedDict, total=False):
     every: float | str
     at: str | datetime | time | Sequence[str | datetime]
     on: str
+    rrule: str
     start: str | date
     any_of: Sequence[Trigger | Mapping[str, Any]]
     tz: str

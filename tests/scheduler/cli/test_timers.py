@@ -103,7 +103,7 @@ def test_instants_are_shown_in_the_timers_zone_with_their_offset(command_line: C
         ),
         ("--function hello --cron '0 0 8 31 2 ?'", "never fires"),
         ("--function hello --cron '0 0 8 ? * MON' --tz Asia/Shangai", "did you mean 'Asia/Shanghai'?"),
-        ("--function hello", "--cron '0 0 8 ? * MON', --every 60 and --at '2026-12-24 18:00'"),
+        ("--function hello", "--cron '0 0 8 ? * MON', --every 60, --at '2026-12-24 18:00' and --rrule"),
         ("--function hello --every 60 --at 09:00", "--at goes with an interval of days, weeks, months or years"),
         ("--every 60", "a timer needs a function: --function NAME"),
         ("--function hello --every 0", "an interval must be from 1 to"),

@@ -169,8 +169,8 @@ def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLin
         "line 4, name: name 'two\\n' has the control character U+000A",
         "line 6, seconds: expected an interval as in 60, 90s, 5m, 2h, 1d or '2 weeks', got 'soon'",
         "line 6, environment: expected production or stage, got 'prodction'",
-        "line 7, cron: a timer has an expression, an interval, an instant or several triggers: "
-        "fill one of the columns cron, seconds, every, at and any_of",
+        "line 7, cron: a timer has an expression, an interval, an instant, a recurrence rule or several triggers: "
+        "fill one of the columns cron, seconds, every, at, rrule and any_of",
         "line 8, name: production has 'good' twice, on line 2 too",
         "line 9, params: invalid JSON: ",
     ):

@@ -250,10 +250,15 @@ def test_the_command_line_adds_shows_and_edits_it_with_its_own_option(command_li
             ("--minutes", "5", "--dst", "quartz"),
             "a list of minutes has no time zone: --tz and --dst go with --cron or --every",
         ),
-        ((), "give one of --cron '0 0 8 ? * MON', --every 60, --at '2026-12-24 18:00' and --minutes 5,25"),
+        (
+            (),
+            "give one of --cron '0 0 8 ? * MON', --every 60, --at '2026-12-24 18:00', "
+            "--rrule 'FREQ=MONTHLY;BYDAY=2TU;BYHOUR=9' and --minutes 5,25",
+        ),
         (
             ("--every", "5", "--tz", "UTC"),
-            "an interval has no time zone: --tz and --dst go with --cron, --every '2 weeks', --at or --minutes",
+            "an interval has no time zone: "
+            "--tz and --dst go with --cron, --every '2 weeks', --at, --rrule or --minutes",
         ),
     ],
 )
@@ -289,7 +294,9 @@ def test_it_is_declared_beside_a_function() -> None:
     (timer,) = declared_timers(engine.registry, Environment.PRODUCTION, "Europe/Berlin")
     assert timer.trigger == minutes("5,25", "Europe/Berlin")
     engine.timer(minutes="5", every=60)(abs)
-    with pytest.raises(TimerError, match=r"an interval, an instant or a list of minutes, as in .* or minutes='5,25'"):
+    with pytest.raises(
+        TimerError, match=r"an interval, an instant, a recurrence rule or a list of minutes, as in .* or minutes='5,25'"
+    ):
         declared_timers(engine.registry, Environment.PRODUCTION)
 
 

@@ -61,7 +61,7 @@ GOOD = ("good", {"every": 60, "enabled": True})
         ({"every": 60, "limt": 3}, "there is no option 'limt'"),
         ({"every": "soon"}, "an interval must be a whole number of seconds"),
         ({"every": 0}, "an interval must be from 1 to"),
-        ({}, "give an expression, an interval or an instant"),
+        ({}, "give an expression, an interval, an instant or a recurrence rule"),
         ({"every": 60, "params": {"x": 1}}, "superfluous argument 'x'"),
         ({"every": 60, "params": {"x": object()}}, "cannot be encoded as JSON"),
         ({"every": 60, "environment": "prod"}, "prod"),

@@ -232,12 +232,16 @@ def test_a_decorator_sets_the_attributes_of_a_timer(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("schedule", "options", "message"),
     [
-        (None, {}, "@engine.timer of 'len': give an expression, an interval or an instant"),
-        ("0 0 8 ? * MON", {"every": 60}, "@engine.timer of 'len': give an expression, an interval or an instant"),
+        (None, {}, "@engine.timer of 'len': give an expression, an interval, an instant or a recurrence rule"),
+        (
+            "0 0 8 ? * MON",
+            {"every": 60},
+            "@engine.timer of 'len': give an expression, an interval, an instant or a recurrence rule",
+        ),
         (
             "0 0 8 ? * MON",
             {"limits": 60},
-            "there is no option 'limits'; options are every, at, any_of, tz, dst, on, start, breaker_threshold",
+            "there is no option 'limits'; options are every, at, rrule, any_of, tz, dst, on, start, breaker_threshold",
         ),
         ("0 0 8 ? * MON", {"limit_s": 0}, "@engine.timer of 'len': a time limit must be more than 0 s"),
         ("0 75 8 ? * MON", {}, "@engine.timer of 'len': .*75 is out of range"),
