@@ -28,6 +28,7 @@ from .raw_calls import raw_calls
 from .raw_pipes import own_pipes
 from .request import UpRequest
 from .run_reports import make_reporter
+from .service_manager import ServiceManager
 from .sockets import Sockets, inherited_sockets
 from .stop_signals import StopSignals
 from .supervisor_messages import SupervisorMessages
@@ -42,6 +43,8 @@ class _Alone:
     def __init__(self, request: UpRequest, sockets: Sockets) -> None:
         self._request = request
         self._sockets = sockets
+        #: None under a supervisor, which tells it.
+        self.manager: ServiceManager | None = None
         self.record = ServingRecord(request.project(), reloads=False)
 
     def begin(self, functions: Values) -> Values:
@@ -56,9 +59,13 @@ class _Alone:
         announce(self._request, self._sockets, functions, timers)
         warn(timers)
         self.record.write(functions["sources"])
+        if self.manager:
+            self.manager.ready("serving functions and timers in one process")
 
     def end(self) -> None:
         """Called when nothing is served any more; returns when the store may be closed."""
+        if self.manager:
+            self.manager.stopping()
 
 
 class _Supervised(_Alone):
@@ -89,9 +96,10 @@ class _Supervised(_Alone):
 
 def serve_alone(request: UpRequest, sockets: Sockets) -> int:
     """Serve and fire timers in this process until a stop signal; returns the exit status."""
-    beside = _Alone(request, sockets)
+    beside, manager = _Alone(request, sockets), ServiceManager()
+    beside.manager = manager
     try:
-        with own_pipes() as raw:
+        with own_pipes() as raw, manager.alive_meanwhile():
             return _serve(request, sockets, StopSignals(), beside, raw, declares=True)
     finally:
         beside.record.remove()

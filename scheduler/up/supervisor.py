@@ -29,6 +29,7 @@ from .reload import Sources
 from .request import UpRequest
 from .run_reports import make_reporter
 from .served_sources import ServedSources
+from .service_manager import ServiceManager
 from .sockets import Sockets
 from .stop_signals import StopSignals
 from .stopping import DRAIN_S, Stopping, has_gone, kill_named
@@ -57,6 +58,8 @@ class Supervisor:
     def __init__(self, request: UpRequest, sockets: Sockets, folders: Sequence[Path]) -> None:
         self._request = request
         self._sockets = sockets
+        # Before the first process is started, which must not have its variables.
+        self._manager = ServiceManager()
         self._settings = request.project().settings
         self._sources = Sources(folders) if folders else None
         self._launch = Launch(request, sockets, self._settings)
@@ -123,8 +126,12 @@ class Supervisor:
         is_busy = self._coming or self._retiring or self._sources or self._serving is None or self._serving.is_changing
         in_reach = [process for process in processes if not process.is_cut]
         visitors = self._console.awaited(self._looked_at) if self._console and self._serving else []
-        _select([self._woken, *visitors, *in_reach], _LOOK_EVERY_S if is_busy else _REST_S)
+        rest_s = min(_REST_S, self._manager.alive_every_s or _REST_S)
+        _select([self._woken, *visitors, *in_reach], min(_LOOK_EVERY_S, rest_s) if is_busy else rest_s)
         now = time.monotonic()
+        self._manager.alive(now)
+        if self._serving is None:
+            self._manager.takes_longer(now)
         elapsed_s, self._looked_at = now - self._looked_at, now
         for process in processes:
             self._take_messages(process)
@@ -205,6 +212,7 @@ class Supervisor:
         before, self._serving, self._coming = self._serving, coming, None
         if before is None:
             announce(self._request, self._sockets, coming.functions, coming.timers)
+            self._manager.ready("serving functions and timers")
         else:
             for process in before.processes:
                 self._retire(process)
@@ -269,6 +277,7 @@ class Supervisor:
 
     def _end(self, status: int | None) -> int:
         """End all processes; returns the exit status, unless one is given."""
+        self._manager.stopping()
         processes, self._last_daemon = self._processes(), self._daemon
         if self._console is not None:
             self._console.close()
