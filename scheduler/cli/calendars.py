@@ -104,7 +104,7 @@ def edit(*, name: str, why: str, store: str | None, as_json: bool, **given: Any)
         _print_moved(moved, project)
 
 
-@command.command("list")
+@command.command("list", short_help="List the calendars.")
 @store_option
 @json_option
 def list_calendars(store: str | None, as_json: bool) -> None:

@@ -115,7 +115,7 @@ def tokens() -> None:
     """Add, list and remove the tokens for signing in."""
 
 
-@tokens.command("add")
+@tokens.command("add", short_help="Make a token, and print it.")
 @click.argument("name")
 @click.option("--role", type=click.Choice(_ROLES), default="viewer", help="Role of the token (default viewer).")
 @click.option(

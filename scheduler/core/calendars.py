@@ -67,7 +67,7 @@ class OnWorkingDays:
 
 @lru_cache(maxsize=4096)
 def on_working_days(trigger: Trigger, name: str, roll: Roll, working_days: WorkingDays | None) -> OnWorkingDays:
-    """A trigger with a calendar of working days; None for `days` means that this process does not know it."""
+    """A trigger with a calendar of working days; None for `working_days` means that this process does not know it."""
     schedule = None if working_days is None else trigger.on(working_days, roll)
     return OnWorkingDays(trigger, name, roll, working_days, schedule)
 

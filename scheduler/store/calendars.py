@@ -62,7 +62,7 @@ class CalendarTable:
     >>> from scheduler.core.timer import Timer
     >>> from scheduler.core.triggers import Cron
     >>> from scheduler.store.timers import TimerTable
-    >>> store, now = Store("sqlite://"), datetime(2026, 1, 1, tzinfo=UTC)
+    >>> store, now = Store("sqlite://"), datetime(2026, 1, 1, 12, tzinfo=UTC)
     >>> table = CalendarTable(store)
     >>> table.add("firm", WorkingDays(), now=now)
     >>> daily = Timer(name="t", function="f", trigger=Cron("0 0 8 * * ?", "UTC"), calendar="firm", enabled=True)

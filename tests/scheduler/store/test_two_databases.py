@@ -14,8 +14,8 @@ from scheduler.store.postgres import PostgresStore
 from scheduler.store.sqlite import SqliteStore
 from tests.imports import ROOT
 
-#: The classes themselves, and migrations, which a database may need in its own SQL.
-MAY_ASK = ("scheduler/store/database.py", "scheduler/store/sqlite.py", "scheduler/store/postgres.py", "/migrations/")
+#: The classes themselves, the choice between them by the address, and migrations, which may need a database's own SQL.
+MAY_ASK = (*(f"store/{name}.py" for name in ("database", "sqlite", "postgres", "store_url")), "/migrations/")
 #: Ways to ask a store, a connection or an address which database it has.
 QUESTIONS = re.compile(
     r"is_sqlite|is_postgres|dialect\.name|get_backend_name|drivername ==|\.backend\b"
