@@ -41,6 +41,20 @@
     show();
   }
 
+  // A run that goes on: its page is asked for again each second while it is seen, until the run has ended.
+  const follow = async () => {
+    if (!document.querySelector("[data-live]")) return;
+    if (document.visibilityState === "visible") {
+      try {
+        const answer = await fetch(location.href, { redirect: "error" });
+        const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (answer.ok) document.getElementById("main").replaceWith(parsed.getElementById("main"));
+      } catch { /* the console is away; what is shown stays */ }
+    }
+    setTimeout(follow, 1000);
+  };
+  setTimeout(follow, 1000);
+
   const search = document.getElementById("search");
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || !search) return;
