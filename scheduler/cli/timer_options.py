@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -12,9 +12,9 @@ import click
 from ..core.any_of import AnyOf
 from ..core.at import At, read_instants
 from ..core.attributes import ATTRIBUTES
-from ..core.calendrical import Calendrical, first_on, read_time
+from ..core.calendrical import Calendrical
+from ..core.from_now import from_now
 from ..core.human_times import read_human
-from ..core.intervals import calendar_interval
 from ..core.options import Option, json_value, text, trimmed, word
 from ..core.trigger_kinds import (
     TRIGGERS,
@@ -212,22 +212,6 @@ class _Given:
 
 def _of_kind(kind: type[Trigger], values: Mapping[str, Any]) -> dict[str, Any]:
     return {option.name: values[option.name] for option in kind.options if option.name in values}
-
-
-def from_now(values: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """The values of an interval by the calendar, with the first day and the time of day added if not given.
-
-    Without a time of day, the interval begins at `now`, to the second. With one, the first fire is the next such time.
-    """
-    filled = {**values, "at": read_time(values["at"]) if values.get("at") else now.time().replace(microsecond=0)}
-    if values.get("start"):
-        return filled
-    interval, day = calendar_interval(values["every"]), now.date()
-    assert interval is not None
-    if values.get("at") and filled["at"] <= now.time():
-        day += timedelta(days=1)
-    first = first_on(values["on"], day, interval) if values.get("on") else day
-    return {**filled, "start": first.isoformat(), "on": None}
 
 
 def refuse_others(chosen: Sequence[type[Trigger]], given: Mapping[str, Any]) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ..core.attributes import ATTRIBUTES, Attribute
+from ..core.from_now import resolved
 from ..core.options import Option
 from ..core.timer import Timer, check_new
 from ..core.trigger_kinds import UnreadableTrigger, trigger_kinds, trigger_options
 from ..core.triggers import Trigger
+from ..core.zones import zone
 from ..errors import TimerError
 
 #: The first attributes of the form; the others stand under "more".
@@ -37,6 +40,9 @@ class TimerForm:
     errors: dict[str, list[str]] = field(default_factory=dict)
     #: A trigger that this process cannot read, which is kept unchanged.
     kept_trigger: Trigger | None = None
+    #: What times such as "in 20 minutes" are relative to, and the zone of a trigger that names none.
+    now: datetime | None = None
+    default_tz: str = "UTC"
 
     def value(self, name: str) -> str:
         """The value of a field."""
@@ -69,12 +75,17 @@ class TimerForm:
             self.add_error(self.kind.options[0].name, "form.needed")
             return None
         try:
-            return self.kind.from_options(values)
+            return self.kind.from_options(self._resolved(values))
         except TimerError as error:
             self.add_error(error.field, str(error))
         except Exception as error:  # a class of another package may raise anything
             self.add_error(KIND, str(error))
         return None
+
+    def _resolved(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.now is None:
+            return values
+        return resolved(self.kind, values, now=self.now, tz=zone(values.get("tz") or self.default_tz))
 
     def timer(self, **further: Any) -> Timer | None:
         """The timer of the form; None, and errors, if it is invalid. `further` are attributes without a field."""
@@ -115,11 +126,13 @@ def _field_of(kind: type[Trigger], name: str | None) -> str:
     return name or KIND
 
 
-def form_of_request(given: Mapping[str, str]) -> TimerForm:
+def form_of_request(given: Mapping[str, str], *, now: datetime, default_tz: str) -> TimerForm:
     """The form of the request."""
     names = {KIND, *(attribute.name for attribute in _WITH_FLAG)}
     names |= {option.name for option in trigger_options(trigger_kinds())}
-    return TimerForm({name: given[name][:MAX_FIELD_LENGTH] for name in names if name in given})
+    return TimerForm(
+        {name: given[name][:MAX_FIELD_LENGTH] for name in names if name in given}, now=now, default_tz=default_tz
+    )
 
 
 def form_of_timer(timer: Timer) -> TimerForm:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,10 +29,14 @@ _ENABLE = "enable"
 
 def show_new() -> str:
     """An empty form, or one with the values of the address."""
-    form = form_of_request(request.args)
+    form = _form(request.args)
     form.values.setdefault("tz", console().settings.tz)
     form.values.setdefault("environment", Environment.PRODUCTION.value)
     return _page(form, "new")
+
+
+def _form(given: Mapping[str, str]) -> TimerForm:
+    return form_of_request(given, now=console().now(), default_tz=console().settings.tz)
 
 
 def show_copy(environment: str, name: str) -> str:
@@ -50,7 +54,7 @@ def show_edit(environment: str, name: str) -> str:
 
 def save_new() -> Response | str:
     """Add the timer, disabled unless it is to be enabled."""
-    form = form_of_request(request.form)
+    form = _form(request.form)
     if request.form.get("do") == "look":
         return _page(form, "new")
     limit = {} if form.value("limit_s").strip() else {"limit_s": console().settings.limit_s}
@@ -68,7 +72,7 @@ def save_new() -> Response | str:
 def save_edit(environment: str, name: str) -> Response | str:
     """Save the differing attributes; if the timer was changed since the form was shown, ask first."""
     entry = console().timers.get(name, Environment(environment))
-    form = form_of_request(request.form)
+    form = _form(request.form)
     form.kept_trigger = form_of_timer(entry.timer).kept_trigger
     form.values["environment"] = environment
     if request.form.get("do") == "look":
@@ -109,7 +113,7 @@ def _author() -> Author:
 
 def show_preview() -> str:
     """The preview of the form's trigger, as a part of the page."""
-    form = form_of_request(request.args)
+    form = _form(request.args)
     return render("preview.html", **_meaning(form))
 
 
@@ -168,7 +172,7 @@ def _meaning(form: TimerForm) -> dict[str, Any]:
         return values | {"refusals": [f"at most {MAX_TEXT} characters, got {len(typed):,}"]}
     if issubclass(form.kind, Cron) and (faults := faults_of(typed)):
         return values | {"faults": faults}
-    trial = TimerForm(dict(form.values))
+    trial = replace(form, values=dict(form.values), errors={})
     trigger = trial.trigger()
     if trigger is None:
         return values | {"refusals": [message for _, message in trial.problems()]}
@@ -196,7 +200,7 @@ def _seen(form: TimerForm, trigger: Any) -> tuple[Preview, drawing.YearDrawing, 
     tz = zone(trigger.tz or console().settings.tz)
     whole = {name: form.value(name) for name in _OF_SCHEDULE}
     whole |= {option.name: form.value(option.name) for option in form.kind.options}
-    trial = TimerForm({**whole, "name": form.value("name") or "new", "function": "f"})
+    trial = replace(form, values={**whole, "name": form.value("name") or "new", "function": "f"}, errors={})
     trial.values["environment"] = form.value("environment")
     timer = _with_calendar(trial.timer())
     limit_s = timer.limit_s if timer else console().settings.limit_s

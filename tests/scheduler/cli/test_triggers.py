@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from scheduler.cli import program
-from scheduler.cli.timer_options import from_now
 from scheduler.core.at import At
 from scheduler.core.calendrical import Calendrical
+from scheduler.core.from_now import from_now
 from scheduler.engine import Engine
 from scheduler.store.declarations import declared_timers
 from scheduler.timer import AnyOf, Cron, Environment, Every

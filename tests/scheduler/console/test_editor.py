@@ -259,3 +259,15 @@ def test_an_interval_is_said_in_its_largest_unit(place: Place) -> None:
     assert "Every 2 hours" in text
     assert "每 2 小时" in text
     assert Every(7200).seconds == 7200
+
+
+def test_times_relative_to_now_are_instants(place: Place) -> None:
+    """As on the command line: a time from now, and an interval by the calendar that begins with the next such time."""
+    browser = place.browser()
+    assert (
+        browser.post("/timers/new", **FORM | {"trigger": "at", "at": "in 20 minutes", "tz": "UTC"}).status_code == 303
+    )
+    assert place.timers.get("report").timer.schedule.next_fire(START) == START + timedelta(minutes=20)
+    weekly = FORM | {"name": "weekly", "trigger": "calendrical", "every": "2 weeks", "at": "09:00", "tz": "UTC"}
+    assert browser.post("/timers/new", **weekly).status_code == 303
+    assert place.timers.get("weekly").timer.schedule.next_fire(START) == START + timedelta(hours=1)
