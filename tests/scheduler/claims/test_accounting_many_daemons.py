@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, delete, select
 
+from scheduler.claims.cancellations import request_cancel
 from scheduler.claims.requested_runs import request_run
 from scheduler.clock import ManualClock
 from scheduler.core.misfire import MisfirePolicy
@@ -31,6 +32,7 @@ from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
+from scheduler.store.pause_table import PauseTable
 from scheduler.store.schema import metadata, runs
 from scheduler.store.sqlite import SqliteStore
 from scheduler.store.timers import TimerTable
@@ -149,6 +151,8 @@ class Daemons(RuleBasedStateMachine):
         self.ending: Any = SUCCESS
         self.options = {"overlap": overlap, "misfire": misfire, "delivery": delivery, "retries": retries}
         self.begun: list[Any] = []
+        #: The runs that were cancelled, and whether they were waiting then.
+        self.cancelled: dict[int, bool] = {}
         self.nodes: list[Node] = []
         #: Since when each enabled timer has to be accounted for, and the spans before that, which ended with a change.
         self.since: dict[str, datetime] = {}
@@ -309,6 +313,25 @@ class Daemons(RuleBasedStateMachine):
     def a_run_is_asked_for(self, name: str) -> None:
         request_run(self.store, name, PRODUCTION, now=self.now())
 
+    @rule(pick=st.integers(0, 9))
+    def a_run_is_cancelled(self, pick: int) -> None:
+        """Any that has no outcome; a run that had not begun must never begin, except where a daemon has it in hand."""
+        with self.store.reading() as connection:
+            rows = connection.execute(select(runs).where(runs.c.outcome.is_(None)).order_by(runs.c.id)).all()
+        if rows:
+            row = rows[pick % len(rows)]
+            request_cancel(self.store, row.id, now=self.now())
+            self.cancelled[row.id] = row.owner is None
+
+    @rule(seconds=st.sampled_from([0.0, 0.3, 3.0, 12.0]))
+    def everything_is_paused(self, seconds: float) -> None:
+        """For a while, in which the daemons take their turns; what is missed is accounted for afterwards."""
+        pauses = PauseTable(self.store)
+        pauses.pause(now=self.now())
+        self.elapse(seconds)
+        self.all_settle()
+        pauses.resume(now=self.now())
+
     @rule(seconds=st.sampled_from([-30, 30, -3, 3, 600]))
     def the_clock_is_set(self, seconds: float) -> None:
         self.clocks()
@@ -326,6 +349,9 @@ class Daemons(RuleBasedStateMachine):
             for task in itertools.chain(self.begun, *(node.executor.begun for node in self.nodes))
         )
         assert max(calls.values(), default=0) <= 1, [c for c in calls.items() if c[1] > 1]
+        waited = {run_id for run_id, waited in self.cancelled.items() if waited}
+        begun = {task.run_id for task in itertools.chain(self.begun, *(node.executor.begun for node in self.nodes))}
+        assert not waited & begun
 
     def accounted(self) -> dict[tuple[str, datetime], list[Any]]:
         """By timer and fire time, the rows that account for it; a run that is tried again counts once."""
@@ -374,6 +400,8 @@ class Daemons(RuleBasedStateMachine):
             assert not lost, lost[:20]
             with self.store.reading() as connection:
                 left = connection.execute(select(runs).where(runs.c.outcome.is_(None))).all()
+                open_still = [row.id for row in left if row.id in self.cancelled]
+            assert not open_still, open_still
             stuck = [r for r in left if instant(r.fire_at) < self.now() - timedelta(seconds=40)]
             assert not stuck, stuck[:3]
         finally:
