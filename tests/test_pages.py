@@ -51,7 +51,16 @@ def test_the_page_shows_the_default_of_a_setting(name: str, page: str) -> None:
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     default = EXECUTOR_SETTINGS[name].default if name in EXECUTOR_SETTINGS else defaults[name]
     shown = rows(page)[name][0].strip("`").replace("无", "none")
-    assert shown == ("none" if default is None else f"{default:g}" if isinstance(default, float) else str(default))
+    assert shown == _as_toml(default)
+
+
+def _as_toml(default: object) -> str:
+    """A default as the page shows it: as scheduler.toml has it, or that there is none."""
+    if default is None or default == ():
+        return "none"
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 @pytest.mark.parametrize("page", SETTINGS_PAGES)
