@@ -5,7 +5,9 @@ Named in Celery's settings (broker.py); nothing else imports it.
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import threading
 import time
 from typing import Any
@@ -24,10 +26,13 @@ from .process_lock import ProcessLock
 #   celery.concurrency.asynpool.AsynPool.Worker   the class of the pool's children
 #   celery.concurrency.asynpool.AsynPool._track_child_process(proc, hub)   called for each child by
 #       register_with_event_loop; `proc._sentinel_poll` is None once the child's end was seen
+#   billiard.pool.Pool._maintain_pool()   called by the thread above; _pool
 #   billiard.pool.Pool._setup_queues()   makes _inqueue and _outqueue, before the first child; a SimpleQueue takes its
 #       _rlock to read and its _wlock to write, by `with`, in children
 #   billiard.pool.Pool._help_stuff_finish(inqueue, task_handler, _pool)   called when the pool ends; the queue's _rlock
 #   celery.concurrency.prefork.TaskPool.Pool and .BlockingPool   the pools with an event loop and with threads
+
+log = logging.getLogger("scheduler.worker")
 
 #: How long a child that ends waits for the main process to count its results.
 END_WAIT_S = 1.0
@@ -35,6 +40,9 @@ END_WAIT_S = 1.0
 POLL_S = 0.05
 #: How often a pool with threads looks for children that have died.
 REPLACE_EVERY_S = 0.5
+#: A child that is about to take a task, and does not, for this long: it is stopped, or a thread of an earlier function
+#: holds the interpreter.
+SILENCE_S = 2.0
 
 
 class _ConsumedSoon:
@@ -122,6 +130,20 @@ class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
         super()._setup_queues()
         for queue in (self._inqueue, self._outqueue):
             queue._rlock, queue._wlock = ProcessLock(), ProcessLock()
+
+    def _maintain_pool(self) -> None:
+        """Called each REPLACE_EVERY_S, to replace children that have ended."""
+        super()._maintain_pool()
+        holder = self._inqueue._rlock.holder() if self._inqueue._reader.poll() else None
+        if holder is None or holder != self._silent:
+            self._silent, self._silent_since = holder, time.monotonic()
+        elif time.monotonic() - self._silent_since > SILENCE_S and any(child.pid == holder for child in self._pool):
+            log.warning("child %d does not take the tasks that wait, and is killed; others take them", holder)
+            os.kill(holder, signal.SIGKILL)
+
+    #: The child that has had the queue's lock, while tasks waited, in each look since then.
+    _silent: int | None = None
+    _silent_since = 0.0
 
     @staticmethod
     def _help_stuff_finish(inqueue: Any, task_handler: Any, count: int) -> None:

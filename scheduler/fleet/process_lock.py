@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
+import sys
 import tempfile
 import time
 
 #: How often a process with a time-out tries.
 _TRY_EVERY_S = 0.01
+#: Linux's `struct flock`: type, whence, start, length, pid.
+_FLOCK = "hhqqi4x"
 
 
 class ProcessLock:
@@ -42,6 +46,14 @@ class ProcessLock:
     def release(self) -> None:
         """Give the lock back."""
         fcntl.lockf(self._fileno, fcntl.LOCK_UN)
+
+    def holder(self) -> int | None:
+        """The pid of another process that has the lock; None where there is none, or the system does not tell."""
+        if sys.platform != "linux":
+            return None
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(self._fileno, fcntl.F_GETLK, asked))
+        return int(pid) if kind != fcntl.F_UNLCK and pid > 0 else None
 
     def __enter__(self) -> bool:
         return self.acquire()

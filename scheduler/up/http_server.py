@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -16,6 +17,8 @@ from ..engine.http_server import Capacity, bounded_server
 
 #: How long the loop of waitress sleeps at most; any event wakes it.
 _SLEEP_S = 1.0
+#: A process that has fewer left can accept no connections, or its functions can open no files.
+_SPARE_DESCRIPTORS = 8
 #: For the second site: one request at a time, and only small bodies.
 _ONE_AT_A_TIME = Capacity(threads=1, max_body_bytes=65_536)
 
@@ -86,9 +89,22 @@ class UpServer:
         self._turned_at = time.monotonic()
 
     @property
-    def is_turning(self) -> bool:
-        """Whether the loop is running, without which no request is read."""
-        return time.monotonic() - self._turned_at < 3 * _SLEEP_S
+    def can_accept(self) -> bool:
+        """Whether the loop runs and can accept a connection: a function may have used up all descriptors."""
+        if time.monotonic() - self._turned_at >= 3 * _SLEEP_S:
+            return False
+        if self._server is None:
+            return True
+        spare: list[int] = []
+        try:
+            for _ in range(_SPARE_DESCRIPTORS):
+                spare.append(os.dup(self._server.socket.fileno()))
+        except (OSError, ValueError):
+            return False
+        finally:
+            for descriptor in spare:
+                os.close(descriptor)
+        return True
 
     def _made(self, site: Site, capacity: Capacity) -> Any:
         return bounded_server(site.application, site.listener, capacity, of_loop=self._map)

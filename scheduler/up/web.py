@@ -51,7 +51,7 @@ def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orde
         server = UpServer(orders, Site(listener, served), capacity=capacity(loaded))
         stack.enter_context(server.stops_recorded())
         orders.report = stack.enter_context(_calls_counted()) if handover.counts_calls else dict
-        orders.is_alive = lambda: server.is_turning or bool(orders.received)
+        orders.is_alive = lambda: server.can_accept or bool(orders.received)
         channel.send(ready={})
         return server.serve(_Nothing())
 

@@ -306,6 +306,19 @@ def test_children_that_are_killed_while_they_wait_block_no_others(
         assert worker.stop() == 0
 
 
+def test_a_child_that_stands_still_while_it_waits_blocks_no_others(postgres: Server, tmp_path: Path) -> None:
+    """It has the lock of the queue of tasks, and is killed for not taking one; the run goes to another child."""
+    with postgres.database() as url, Store(url) as store, WatchedDaemon(store, "pgmq://") as watched:
+        worker = Worker(tmp_path, url, "pgmq://", concurrency=2)
+        watched.add("t", "hello")
+        for child in children(worker.process.pid):
+            os.kill(child, signal.SIGSTOP)
+        (run_id,) = watched.begin("t")
+        assert [run.outcome for run in watched.end_of(run_id)] == [Outcome.SUCCEEDED]
+        assert any("does not take the tasks that wait" in line for line in worker.log)
+        worker.kill()
+
+
 def test_a_worker_logs_as_json(postgres: Server, tmp_path: Path) -> None:
     """Each line on stderr is an object, as the daemon's; so are the pool's own, about a killed child."""
     with postgres.database() as url, Store(url):

@@ -33,6 +33,7 @@ METHODS = {
     "billiard.pool:Worker._ensure_messages_consumed": "2349f7e1103d",
     "billiard.pool:Worker._do_exit": "4dcc35c9d032",
     "billiard.pool:Supervisor.body": "ec928e45b9cd",
+    "billiard.pool:Pool._maintain_pool": "579effe2392d",
     "billiard.pool:Pool._setup_queues": "7ef6c413248d",
     "billiard.queues:SimpleQueue.get_payload": "0979c55d9607",
     "billiard.queues:SimpleQueue.send_payload": "14ed0f5b88bc",
@@ -82,7 +83,7 @@ def test_a_method_that_ours_builds_on_has_not_changed(path: str) -> None:
 ATTRIBUTES = {
     "billiard.pool:Worker": "on_ready_counter on_exit",
     "billiard.pool:Supervisor": "pool _state _maintain_pool",
-    "billiard.pool:Pool": "_inqueue _outqueue _setup_queues _help_stuff_finish Worker Supervisor",
+    "billiard.pool:Pool": "_pool _maintain_pool _inqueue _outqueue _setup_queues _help_stuff_finish Worker Supervisor",
     "billiard.queues:SimpleQueue": "_rlock _wlock",
     "billiard.pool:ApplyResult": "_worker_lost",
     "celery.concurrency.asynpool:AsynPool": "Worker _sentinel_poll _track_child_process",

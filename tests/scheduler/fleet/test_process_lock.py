@@ -37,7 +37,9 @@ def held_elsewhere(lock: ProcessLock) -> Iterator[int]:
 def test_a_lock_is_free_when_its_holder_has_been_killed() -> None:
     """And not before: also where the holder stands still."""
     lock = ProcessLock()
+    assert lock.holder() is None
     with held_elsewhere(lock) as pid:
+        assert lock.holder() == pid
         os.kill(pid, signal.SIGSTOP)
         assert not lock.acquire(block=False)
         assert not lock.acquire(timeout=0.02)

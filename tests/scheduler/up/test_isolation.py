@@ -106,6 +106,17 @@ def close_everything():
 
 
 @engine.define
+def use_up_descriptors():
+    global kept
+    kept = []
+    try:
+        while True:
+            kept.append(os.dup(0))
+    except OSError:
+        pass
+
+
+@engine.define
 def slow():
     open("begun", "w").close()
     time.sleep(8)
@@ -211,7 +222,7 @@ def test_a_process_that_ends_again_and_again_is_started_less_often(ticking: Up, 
     assert other_outcomes(folder) == 0
 
 
-@pytest.mark.parametrize("name", ["scribble", "close_everything"])
+@pytest.mark.parametrize("name", ["scribble", "close_everything", "use_up_descriptors"])
 def test_a_function_that_harms_descriptors_harms_its_process_only(ticking: Up, folder: Path, name: str) -> None:
     """The supervisor takes no garbage for a message; another process serves in the end."""
     web, daemon = ticking.only("web"), ticking.only("daemon")
