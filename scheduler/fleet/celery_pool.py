@@ -5,6 +5,7 @@ Named in Celery's settings (broker.py); nothing else imports it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -22,7 +23,8 @@ from .process_lock import ProcessLock
 #   billiard.pool.Worker._do_exit(pid, exitcode, exc)   the last thing that a child does; on_exit, which may be None
 #   billiard.pool.Supervisor.body() and .close()   the thread that replaces children, by pool._maintain_pool, until
 #       its own `_state` or that of the pool is not RUN
-#   billiard.pool.Pool.Worker and .Supervisor   their classes
+#   billiard.pool.TimeoutHandler._trywaitkill(child)   kills it at its limit; ValueError for a closed descriptor
+#   billiard.pool.Pool.Worker, .Supervisor and .TimeoutHandler   their classes
 #   celery.concurrency.asynpool.AsynPool.Worker   the class of the pool's children
 #   celery.concurrency.asynpool.AsynPool._track_child_process(proc, hub)   called for each child by
 #       register_with_event_loop; `proc._sentinel_poll` is None once the child's end was seen
@@ -103,6 +105,15 @@ class _Supervisor(pool.Supervisor):  # type: ignore[misc]
         self._is_closed.set()
 
 
+class _TimeoutHandler(pool.TimeoutHandler):  # type: ignore[misc]
+    """The thread that kills children at their hard limit; it outlives the end of one that another thread has noted."""
+
+    def _trywaitkill(self, child: Any) -> None:
+        # Celery's own waits on a descriptor that the other thread may have closed, and the whole worker ends by that.
+        with contextlib.suppress(ValueError):
+            super()._trywaitkill(child)
+
+
 class _EventLoopPool(asynpool.AsynPool):  # type: ignore[misc]
     Worker = _PoolWorker
 
@@ -124,6 +135,7 @@ class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
 
     Worker = _ThreadPoolWorker
     Supervisor = _Supervisor
+    TimeoutHandler = _TimeoutHandler
 
     def _setup_queues(self) -> None:
         """Make the queues, with locks that are free again when a child is killed; with Celery's own the pool stops."""

@@ -33,6 +33,7 @@ METHODS = {
     "billiard.pool:Worker._ensure_messages_consumed": "2349f7e1103d",
     "billiard.pool:Worker._do_exit": "4dcc35c9d032",
     "billiard.pool:Supervisor.body": "ec928e45b9cd",
+    "billiard.pool:TimeoutHandler._trywaitkill": "22ba4cecd56e",
     "billiard.pool:Pool._maintain_pool": "579effe2392d",
     "billiard.pool:Pool._setup_queues": "7ef6c413248d",
     "billiard.queues:SimpleQueue.get_payload": "0979c55d9607",
@@ -83,7 +84,8 @@ def test_a_method_that_ours_builds_on_has_not_changed(path: str) -> None:
 ATTRIBUTES = {
     "billiard.pool:Worker": "on_ready_counter on_exit",
     "billiard.pool:Supervisor": "pool _state _maintain_pool",
-    "billiard.pool:Pool": "_pool _maintain_pool _inqueue _outqueue _setup_queues _help_stuff_finish Worker Supervisor",
+    "billiard.pool:Pool": "_pool _maintain_pool _inqueue _outqueue _setup_queues _help_stuff_finish "
+    "Worker Supervisor TimeoutHandler",
     "billiard.queues:SimpleQueue": "_rlock _wlock",
     "billiard.pool:ApplyResult": "_worker_lost",
     "celery.concurrency.asynpool:AsynPool": "Worker _sentinel_poll _track_child_process",
@@ -135,3 +137,23 @@ def test_the_client_of_pgmq_takes_what_ours_passes() -> None:
     assert {"vt", "init_extension", "pool"} <= inspect.signature(PGMQueue).parameters.keys()
     for name in ("create_queue", "enable_notify", "metrics"):
         assert "conn" in inspect.signature(getattr(PGMQueue, name)).parameters, name
+
+
+def test_a_child_whose_end_another_thread_has_noted_is_killed_no_more() -> None:
+    """Its descriptor is closed by then; an error in that thread would end the whole worker."""
+    from scheduler.fleet.celery_pool import _TimeoutHandler
+
+    class Ended:
+        _name = "child"
+        pid = 0
+
+        class _popen:
+            @staticmethod
+            def wait(timeout: float) -> None:
+                raise ValueError(f"invalid file descriptor after {timeout} s")
+
+        @staticmethod
+        def terminate() -> None:
+            pass
+
+    _TimeoutHandler._trywaitkill(object.__new__(_TimeoutHandler), Ended())
