@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 from tests import waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.scheduler.command_line import CommandLine
 
 #: Variables that would change what the commands do.
@@ -77,6 +79,16 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if left_out := config.stash.get(_LEFT_OUT, 0):
         terminalreporter.write_line(f"{left_out} slow tests left out; run them too with --all")
+
+
+@pytest.fixture(autouse=True)
+def _environment_as_before() -> Iterator[None]:
+    """A test may run commands and load code in this process; what they set would be a setting of the next test."""
+    before = dict(os.environ)
+    yield
+    if dict(os.environ) != before:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def test_a_release_leaves_a_timer_that_was_switched_off_and_on_its_plan(service:
     assert planned is not None
     assert planned > at(10)
     assert service.daemon is not None
-    service.daemon._claim_ahead.release()
+    service.daemon._claim_ahead.release(service.clock.now())
     assert service.rows() == []
     assert service.timetable.get("t").next_fire == planned
 

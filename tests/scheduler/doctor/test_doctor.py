@@ -133,7 +133,7 @@ def test_an_overdue_timer_whose_zone_is_unknown_is_named(store: Store) -> None:
     """It is not said that the daemon is overloaded."""
     with store.writing() as connection:
         late = stamp(datetime.now(UTC) - timedelta(minutes=5))
-        trigger = {"trigger_kind": "cron", "trigger": '{"cron":"* * * * * ?","tz":"Mars/Olympus","dst":"vixie"}'}
+        trigger = {"trigger_kind": "cron", "trigger": '{"expression":"* * * * * ?","tz":"Mars/Olympus","dst":"vixie"}'}
         connection.execute(insert(timers).values(timer_row("lost", next_fire_at=late) | trigger))
     insert_daemon(store, lives=True)
     found = findings_of(store)["timers"]

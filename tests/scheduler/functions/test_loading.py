@@ -200,8 +200,11 @@ def test_a_file_that_is_not_utf_8_is_told_so(write: Callable[[str], Path], data:
         load(str(file))
 
 
-def test_a_file_in_place_of_an_installed_package_is_named(write: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_file_in_place_of_an_installed_package_is_named(
+    write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the package was meant."""
+    monkeypatch.delitem(sys.modules, "flask", raising=False)
     (tmp_path / "flask.py").write_text("x = 1\n")
     for line in ("from flask import Flask", "import flask\nflask.Flask"):
         with pytest.raises(TargetError, match=r"flask\.py is imported in place of the installed package"):
