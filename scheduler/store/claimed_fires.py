@@ -16,8 +16,9 @@ from ..core.timer import Timer
 from ..core.timestamps import instant, stamp
 from .schema import runs, timers
 
-#: A fire time after `now` was claimed at most this long before `now`, clock error included.
-_CLAIMED_WITHIN = timedelta(seconds=10)
+#: A fire time after `now` was claimed at most this long before `now`: by so much may the clock of a daemon be ahead.
+#: Runs are read by their ids, and daemons with true clocks enter runs with higher ids and earlier times behind its own.
+_CLAIMED_WITHIN = timedelta(seconds=30)
 #: A fire time later than this after `now` was claimed by a wrong clock that has been set back since.
 _MAX_LEAD = timedelta(seconds=MAX_LEAD_S)
 
