@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 #: Variables that would change what the commands do.
 _PREFIXES = ("SCHEDULER_", "LEANCLOUD_", "LC_")
+
+
+def _settings() -> set[str]:
+    return {name for name in os.environ if name.startswith(_PREFIXES)}
+
+
+_AT_THE_BEGINNING = _settings()
 #: By default Hypothesis fails an example that takes 0.2 s and examples that are slow to generate, as on a busy machine.
 settings.register_profile("a busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("a busy machine")
@@ -61,6 +68,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup() -> None:
+    for name in _settings() - _AT_THE_BEGINNING:
+        # Set by a fixture of another module that has loaded code in this process.
+        del os.environ[name]
     waiting.begin_test()
 
 
@@ -96,7 +106,7 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine
     """The command line in an empty folder, with no settings in the environment."""
     from tests.scheduler.command_line import CommandLine
 
-    for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
+    for name in _settings():
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return CommandLine(tmp_path)
