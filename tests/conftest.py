@@ -17,14 +17,9 @@ if TYPE_CHECKING:
     from tests.scheduler.command_line import CommandLine
 
 #: Variables that would change what the commands do.
-_PREFIXES = ("SCHEDULER_", "LEANCLOUD_", "LC_")
-
-
-def _settings() -> set[str]:
-    return {name for name in os.environ if name.startswith(_PREFIXES)}
-
-
-_AT_THE_BEGINNING = _settings()
+_PREFIXES = ("SCHEDULER_", "LEANCLOUD_", "LC_APP_")
+#: Read by tests, not by the service.
+_OF_TESTS = {"SCHEDULER_FAULTS"}
 #: By default Hypothesis fails an example that takes 0.2 s and examples that are slow to generate, as on a busy machine.
 settings.register_profile("a busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("a busy machine")
@@ -68,9 +63,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup() -> None:
-    for name in _settings() - _AT_THE_BEGINNING:
-        # Set by a fixture of another module that has loaded code in this process.
-        del os.environ[name]
+    for name in set(os.environ) - _OF_TESTS:
+        # Of whoever runs the tests, or of code that a fixture of another module has loaded in this process.
+        if name.startswith(_PREFIXES):
+            del os.environ[name]
     waiting.begin_test()
 
 
@@ -106,7 +102,7 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine
     """The command line in an empty folder, with no settings in the environment."""
     from tests.scheduler.command_line import CommandLine
 
-    for name in _settings():
+    for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return CommandLine(tmp_path)

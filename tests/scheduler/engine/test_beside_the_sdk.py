@@ -1,6 +1,6 @@
 """LeanCloud's SDK in one environment with this package, as a team has it whose data stays on LeanCloud for now.
 
-`LEANCLOUD_SDK_PYTHON` names the Python of an environment that was made by the command on the page on moving.
+`SDK_OF_LEANCLOUD_PYTHON` names the Python of an environment that was made by the command on the page on moving.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pytest
 
 from tests.scheduler.up_process import Up, clean_environ, fetch, up
 
-PYTHON = os.environ.get("LEANCLOUD_SDK_PYTHON", "")
+PYTHON = os.environ.get("SDK_OF_LEANCLOUD_PYTHON", "")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not PYTHON, reason="LEANCLOUD_SDK_PYTHON names no Python with the package leancloud"),
+    pytest.mark.skipif(not PYTHON, reason="SDK_OF_LEANCLOUD_PYTHON names no Python with the package leancloud"),
 ]
 
 KEYS = {"LEANCLOUD_APP_ID": "id", "LEANCLOUD_APP_KEY": "key", "LEANCLOUD_APP_MASTER_KEY": "master"}

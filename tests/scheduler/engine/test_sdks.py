@@ -1,8 +1,8 @@
 """LeanCloud's own SDKs call the engine: clients that this project did not write.
 
-They need old dependencies, and are therefore installed outside of the project: `LEANCLOUD_SDK_PYTHON` names a Python
-with the package `leancloud`, `LEANCLOUD_SDK_NODE` a directory with `node_modules/leancloud-storage`. Without them the
-tests are skipped.
+They need old dependencies, and are therefore installed outside of the project: `SDK_OF_LEANCLOUD_PYTHON` names a
+Python with the package `leancloud`, `SDK_OF_LEANCLOUD_NODE` a directory with `node_modules/leancloud-storage`.
+Without them the tests are skipped.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, MASTER_KEY
 
 pytestmark = pytest.mark.slow
 
-PYTHON = os.environ.get("LEANCLOUD_SDK_PYTHON")
-NODE = os.environ.get("LEANCLOUD_SDK_NODE")
+PYTHON = os.environ.get("SDK_OF_LEANCLOUD_PYTHON")
+NODE = os.environ.get("SDK_OF_LEANCLOUD_NODE")
 
 PYTHON_CALLS = """
 import datetime, json, sys, leancloud
@@ -120,13 +120,13 @@ def seen_by(command: list[str], url: str, **options: Any) -> Any:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-@pytest.mark.skipif(not PYTHON, reason="LEANCLOUD_SDK_PYTHON names no Python with the package leancloud")
+@pytest.mark.skipif(not PYTHON, reason="SDK_OF_LEANCLOUD_PYTHON names no Python with the package leancloud")
 def test_the_python_sdk(url: str) -> None:
     """`cloud.run`, `cloud.rpc`, session tokens, the master key and `use_production`."""
     assert seen_by([PYTHON or "", "-W", "ignore", "-c", PYTHON_CALLS], url) == EXPECTED
 
 
-@pytest.mark.skipif(not (NODE and shutil.which("node")), reason="LEANCLOUD_SDK_NODE names no leancloud-storage")
+@pytest.mark.skipif(not (NODE and shutil.which("node")), reason="SDK_OF_LEANCLOUD_NODE names no leancloud-storage")
 def test_the_javascript_sdk(url: str, tmp_path: Path) -> None:
     """`AV.Cloud.run`, `rpc`, session tokens, the master key and `setProduction(0)`."""
     script = tmp_path / "calls.js"

@@ -21,8 +21,8 @@ from tests.scheduler.command_line import CommandLine
 from tests.scheduler.migration_page import DOCS, PAGES, blocks, commands, files, variables
 from tests.scheduler.up_process import Up, clean_environ, fetch, up
 
-SDK_PYTHON = os.environ.get("LEANCLOUD_SDK_PYTHON")
-SDK_NODE = os.environ.get("LEANCLOUD_SDK_NODE")
+SDK_PYTHON = os.environ.get("SDK_OF_LEANCLOUD_PYTHON")
+SDK_NODE = os.environ.get("SDK_OF_LEANCLOUD_NODE")
 #: Commands that go on until they are stopped: the fixtures and tests below start them.
 ENDLESS = ("scheduler up", "curl")
 
@@ -82,7 +82,7 @@ def test_the_links_of_the_page_exist(page: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SDK_PYTHON, reason="LEANCLOUD_SDK_PYTHON names no Python with the package leancloud")
+@pytest.mark.skipif(not SDK_PYTHON, reason="SDK_OF_LEANCLOUD_PYTHON names no Python with the package leancloud")
 def test_the_removed_lines_are_a_cloud_py_of_leancloud(tmp_path: Path) -> None:
     """LeanCloud's own SDK loads them."""
     (tmp_path / "cloud.py").write_text(files("-")["cloud.py"])
@@ -151,7 +151,7 @@ def test_the_expressions_of_the_page_are_taken_or_refused_as_it_says(page: str, 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (SDK_NODE and shutil.which("node")), reason="LEANCLOUD_SDK_NODE names no leancloud-storage")
+@pytest.mark.skipif(not (SDK_NODE and shutil.which("node")), reason="SDK_OF_LEANCLOUD_NODE names no leancloud-storage")
 @pytest.mark.parametrize("name", ["everything.js", "functions-only.js"])
 def test_the_javascript_clients(name: str, served: Up, project: Path, tmp_path: Path) -> None:
     """For all services, or for functions only."""
@@ -163,7 +163,7 @@ def test_the_javascript_clients(name: str, served: Up, project: Path, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SDK_PYTHON, reason="LEANCLOUD_SDK_PYTHON names no Python with the package leancloud")
+@pytest.mark.skipif(not SDK_PYTHON, reason="SDK_OF_LEANCLOUD_PYTHON names no Python with the package leancloud")
 def test_the_python_client(served: Up, project: Path) -> None:
     """The address is in LEANCLOUD_API_SERVER."""
     ran = shell(project, f"{SDK_PYTHON} -W ignore client.py", LEANCLOUD_API_SERVER=served.url)

@@ -17,7 +17,7 @@ from tests.scheduler.up_process import clean_environ, fetch, up
 
 pytestmark = pytest.mark.slow
 
-SDK_PYTHON = os.environ.get("LEANCLOUD_SDK_PYTHON", "")
+SDK_PYTHON = os.environ.get("SDK_OF_LEANCLOUD_PYTHON", "")
 
 REQUIREMENTS = """\
 gevent-websocket>=0.9.5,<1.0.0
@@ -177,7 +177,7 @@ def test_as_it_was_the_first_line_to_change_is_named(tmp_path: Path) -> None:
     assert "(line 3: import leancloud); change the line to `from scheduler.engine import …`" in ran.stderr
 
 
-@pytest.mark.skipif(not SDK_PYTHON, reason="LEANCLOUD_SDK_PYTHON names no Python with the package leancloud")
+@pytest.mark.skipif(not SDK_PYTHON, reason="SDK_OF_LEANCLOUD_PYTHON names no Python with the package leancloud")
 def test_functions_move_while_data_stays(tmp_path: Path) -> None:
     """Beside the SDK, only the import line of cloud.py and gevent's lines change."""
     write_sample(tmp_path)
