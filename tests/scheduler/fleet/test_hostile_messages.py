@@ -169,7 +169,7 @@ def test_messages_that_are_not_ours_are_dropped_and_counted(
                 ended = watched.end_of(*watched.begin("hello0", "hello1", "hello2"))
                 assert [run.outcome for run in ended] == [Outcome.SUCCEEDED] * 3
             log = "".join(worker.log)
-            assert "is dropped, 1 so far" in log
+            assert "dropped a message of the broker, 1 so far" in log
             assert "Traceback" not in log
             # One line each ten seconds.
             assert log.count("is dropped") < 6

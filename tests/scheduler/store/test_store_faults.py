@@ -151,6 +151,7 @@ def test_a_disk_that_takes_nothing_for_seconds_costs_nothing(tmp_path: Path) -> 
         assert daemon.returncode == 0
         assert (result.doubled, result.lost, result.fired + result.passed_over) == (0, 0, result.due)
         assert result.passed_over == 0 or slowdown() > 1
-        assert group.logs[0].count("trying again") == group.logs[0].count("answers again") == 1
+        # What it logs meanwhile goes to a file, which takes nothing either.
+        assert group.logs[0].count("answers again") == 1
         assert Outcome.ABANDONED not in {run.outcome for run in group.runs()}
         assert fires_again_s < slowed(1)
