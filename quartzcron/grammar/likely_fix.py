@@ -50,6 +50,7 @@ _ON_CALENDAR = re.compile(
 )
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+_WRITTEN_AS_WEEK_DAY = re.compile(r"(?:\d|[*?,/#LW-]|SUN|MON|TUE|WED|THU|FRI|SAT)+", re.IGNORECASE)
 
 
 def likely_fix(text: str) -> str | None:
@@ -126,11 +127,8 @@ def has_command(words: list[str]) -> bool:
 
 
 def _is_week_day(word: str) -> bool:
-    try:
-        read_field(_WEEK_DAY, word)
-    except FieldFault:
-        return False
-    return True
+    """Whether a word is written as a weekday is, in any dialect: `0,MON` is one where 0 is Sunday."""
+    return _WRITTEN_AS_WEEK_DAY.fullmatch(word) is not None
 
 
 def trailing_zone(words: list[str]) -> str | None:
