@@ -114,9 +114,14 @@ def test_calls_may_print_600_lines_a_minute(store: Store, capsys: pytest.Capture
             print_line(n, "loud")
         for n in range(1000, 1030):
             print_line(n, "quiet")
-    count = "510 lines were dropped, 500 of them of loud, since calls may print 600 lines a minute"
-    assert sorted(texts(store)) == sorted([*map(str, [*range(500), *range(1000, 1020)]), count])
-    assert capsys.readouterr().out.count("\n") == 521
+    kept = texts(store)
+    # A slow machine reports the first of them while others are still printed.
+    reports = [text for text in kept if "lines were dropped" in text]
+    assert 1 <= len(reports) <= 2
+    assert sum(int(text.split()[0]) for text in reports) == 510
+    assert all(text.endswith(", since calls may print 600 lines a minute") for text in reports)
+    assert sorted(set(kept) - set(reports)) == sorted(map(str, [*range(500), *range(1000, 1020)]))
+    assert capsys.readouterr().out.count("\n") == 520 + len(reports)
 
 
 def test_lines_wait_for_a_store_that_does_not_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
