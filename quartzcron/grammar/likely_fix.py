@@ -273,11 +273,13 @@ def named_week_days(text: str) -> str | None:
 
 
 def _days_of(item: str) -> int | None:
-    """The days of an item as Quartz's set; None if it is not valid in a crontab."""
+    """The days of an item as Quartz's set; None if crontabs refuse it, or differ."""
     base, slash, step = item.partition("/")
     first_text, dash, last_text = base.partition("-")
     if (slash and not step.isdigit()) or (slash and not dash and base != "*") or len(step) > 2 or step in ("0", "00"):
         return None
+    if base == "7-7":
+        return None  # every day in Spring, Sunday in a crontab
     if base == "*":
         first, last = 0, 6
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import process_time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression, CronSyntaxError
@@ -52,6 +52,7 @@ def test_the_fix_of_a_crontab_line_fires_when_the_line_does(text: str) -> None:
 
 @given(st.tuples(MINUTES, HOURS, MONTH_DAYS, MONTHS, SPRING_WEEK).map(lambda five: f"0 {' '.join(five)}"))
 @settings(max_examples=300)
+@example("0 * * * * 0,7-7")  # every day in Spring
 def test_the_fix_of_six_fields_fires_when_spring_does(text: str) -> None:
     """Which numbers the days of the week from Sunday = 0: numbers that mean something else in Quartz get no fix."""
     fix = fix_of(text)
