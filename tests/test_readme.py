@@ -54,7 +54,7 @@ def test_both_readmes_begin_with_the_same_two_commands() -> None:
     first, second = (blocks(name, "sh")[0] for name in READMES)
     assert first == second
     venv = "python3 -m venv .venv && .venv/bin/pip install -e '.[{}]' && .venv/bin/python -m {}"
-    assert first.splitlines() == [venv.format("scheduler", "scheduler demo"), venv.format("test", "pytest -q")]
+    assert first.splitlines() == [venv.format("console", "scheduler demo"), venv.format("test", "pytest -q")]
 
 
 def test_both_readmes_are_short() -> None:
