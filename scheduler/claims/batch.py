@@ -123,7 +123,7 @@ class Batch:
                 continue
             fire_at, fire_time = shared.single, shared.due.fire_times[0]
             past_due = fire_time < self._late_before
-            # zip asks the timers first, so it does not consume an id and lose it.
+            # zip reads the timers first, so it does not consume an id and lose it.
             for timer, run_id, request in zip(shared.begun, run_ids, request_id, strict=False):
                 _, run_columns, params, limit_s, _ = timer
                 rows.append((run_id, *run_columns, fire_at, fire_at, request, owner, claimed_at))

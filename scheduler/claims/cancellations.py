@@ -62,7 +62,7 @@ def _locked(connection: Connection, run_id: int) -> tuple[Row[Any], Row[Any] | N
 
 
 def cancel_others(connection: Connection, timer_ids: Sequence[int], at: int) -> Counter[tuple[str, str]]:
-    """Cancel the runs of timers whose next run takes their place: ask for the end of those that go on, end the queued.
+    """Cancel the open runs of timers whose next run replaces them: end those that wait, request the end of others.
 
     Returns how many have ended, by environment and outcome. The rows of the timers are locked.
     """

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, literal_column, null, or_, select, update
 
+from ..core.fire_times import FireTimes
 from ..core.run import Kind, Task
 from ..core.timestamps import instant, stamp
-from ..core.triggers import FireTimes
 from ..store.database import store_of
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
@@ -174,7 +174,7 @@ def _delete(connection: Connection, rows: Sequence[Row[Any]]) -> None:
 
 
 def _set_back(connection: Connection, rows: Sequence[Row[Any]]) -> None:
-    """Let the timers of some runs fire at the first of those fire times next."""
+    """Set timers back, so that they fire next at the first of the fire times of these runs."""
     earliest: dict[int, int] = {}
     for row in rows:
         earliest[row.timer_id] = min(row.fire_at, earliest.get(row.timer_id, row.fire_at))

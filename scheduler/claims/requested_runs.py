@@ -16,17 +16,18 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, or_, select
 
 from ..core.attribute_checks import params_text
+from ..core.fire_times import FireTimes
 from ..core.overlap import NewRun
 from ..core.run import Kind, Outcome
 from ..core.timer import Environment
 from ..core.timestamps import stamp
-from ..core.triggers import FireTimes
 from ..errors import RunError, TimerError
 from ..store.database import Store
 from ..store.rows import NEW_RUN, new_run
 from ..store.runs import of_timer
 from ..store.schema import runs, timers
-from ..store.timers import StoredTimer, TimerTable, stored_timer_of
+from ..store.stored_timer import StoredTimer, stored_timer_of
+from ..store.timers import TimerTable
 from .open_runs import IS_BACKFILLED, WAITS
 
 #: The most runs that one backfill enters by default and at all, and the most fire times in its span.
@@ -52,7 +53,7 @@ def request_run(
 ) -> int:
     """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run.
 
-    `params` replace the parameters of the timer, for this run only. TimerError where they are no JSON object.
+    `params` replace the parameters of the timer, for this run only. TimerError unless they are a JSON object.
     """
     own_params = None if params is None else params_text(params)
     return _enter(store, TimerTable(store).get(name, environment), own_params, now)
@@ -61,7 +62,7 @@ def request_run(
 def request_again(store: Store, run_id: int, *, now: datetime) -> int:
     """Enter a run of the timer of another run, with that one's own parameters if it had any; returns its id.
 
-    RunError where there is no such run, or its timer was removed.
+    RunError if there is no such run, or its timer was removed.
     """
     with store.reading() as connection:
         run = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()

@@ -23,8 +23,8 @@ from ..store.database import store_of
 from ..store.rows import BREAKER, breaker_columns, breaker_of, storable, timer_of
 from ..store.schema import TROUBLED, runs, timers
 from ..store.statements import Among, Bulk
+from ..store.stored_timer import stored_timer_of
 from ..store.timer_changes import edited
-from ..store.timers import stored_timer_of
 from .batch import StateChange
 
 log = logging.getLogger("scheduler.claims")

@@ -12,12 +12,12 @@ from sqlalchemy import Connection, select
 
 from ..core.attributes import ATTRIBUTES
 from ..core.calendars import Roll, on_working_days
+from ..core.fire_times import FireTimes
 from ..core.jitter import offset_s, shifted
 from ..core.misfire import GRACE, MisfirePolicy
 from ..core.overlap import OverlapPolicy
 from ..core.timestamps import instant_or_none
 from ..core.trigger_kinds import UnreadableTrigger, read_trigger
-from ..core.triggers import FireTimes
 from ..core.window import windowed
 from ..store.calendar_content import content_of
 from ..store.rows import RunColumns
@@ -36,7 +36,7 @@ class Rule:
     misfire: MisfirePolicy
     overlap: OverlapPolicy
     max_concurrent: int = 0
-    #: None where the daemon's own holds.
+    #: None for the daemon's own grace.
     grace: timedelta | None = None
     #: Up to when a missed fire time runs; None = no limit.
     catch_up: timedelta | None = None

@@ -51,7 +51,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "calendars": "Add, change, list, show and remove calendars of working days.",
         "runs": "Show past runs: outcome, lateness and duration; cancel one, run one again.",
         "logs": "Show what functions printed.",
-        "changes": "Show who changed timers: when, by what way, what, and why.",
+        "changes": "Show changes of timers: who, when, through which interface, what and why.",
         "call": "Call a function of cloud.py once, in this process.",
         "next": "Show the next fire times of a cron expression.",
         "simulate": "Show all fire times of all timers in a time span; nothing runs.",
@@ -70,7 +70,7 @@ _ELSEWHERE: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("status", "ps", "health", "check"), "did you mean 'doctor', 'runs' or 'timers list'?"),
         **dict.fromkeys(
             ("deploy", "publish", "login", "switch", "init", "env", "upload"),
-            "`scheduler up` serves the folder that it is started in; nothing is uploaded, and nobody logs in",
+            "`scheduler up` serves the folder that it is started in; nothing is uploaded, and there is no login",
         ),
         "metrics": "`scheduler up --metrics-port PORT` serves them",
         "version": "did you mean '--version'?",
@@ -135,7 +135,7 @@ class Program(click.Group):
 
 
 def _explained(error: Exception) -> str:
-    """The message of an error; an expression without quotes is one field, and its others are further arguments."""
+    """The message of an error, with a hint if an expression has no quotes: then each field is an argument."""
     expression = str(getattr(error, "expression", None) or getattr(error.__cause__, "expression", None) or "")
     is_one_field = len(expression) <= _LONGEST_FIELD and len(expression.split()) == 1 and expression[0] in _FIRST
     hint = "\nput the expression in quotes, as one argument" if is_one_field else ""
@@ -143,12 +143,12 @@ def _explained(error: Exception) -> str:
 
 
 _LONGEST_FIELD = 20
-#: With what the first field of an expression begins.
+#: The characters with which the first field of an expression may begin.
 _FIRST = "0123456789*/"
 
 
 def _hint_on_extra_words(error: click.UsageError) -> str:
-    """What a word too many usually is: the name of a timer, or a field of an expression without quotes."""
+    """The hint on an extra argument: it is usually the name of a timer, or a field of an expression without quotes."""
     params = error.ctx.command.params if error.ctx else []
     options = {option for param in params for option in param.opts}
     is_extra = error.message.startswith("Got unexpected extra argument")

@@ -46,7 +46,7 @@ def content_options(command: F) -> F:
             click.option("--week", metavar="DAYS", help="The working week, as in MON-FRI."),
             click.option("--off", metavar="DATE", multiple=True, help="A further day off; may be repeated."),
             click.option("--work", metavar="DATE", multiple=True, help="A further working day; may be repeated."),
-            click.option("--known-until", metavar="DATE", help="Last day of which the holidays are known."),
+            click.option("--known-until", metavar="DATE", help="Last day whose holidays are known."),
         )
     ):
         command = option(command)
@@ -232,7 +232,7 @@ def ends_soon(calendar: StoredCalendar) -> str:
     number = display.number(calendar.timers, "timer")
     return (
         f"the calendar {calendar.name!r} of {number} is known until {calendar.working_days.known_until}; later, its "
-        f"working week is assumed: make it again with  {display.command('calendars', 'edit', calendar.name)}"
+        f"working week is assumed: update it with  {display.command('calendars', 'edit', calendar.name)}"
     )
 
 

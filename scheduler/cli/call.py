@@ -29,7 +29,7 @@ from ..functions.loading import Target
 from ..functions.tracebacks import from_users_frame
 from ..project.function_check import unknown_function
 from ..project.project import Project, current_project, printing_to_stderr
-from ..project.slow_loading import told_while_loading
+from ..project.slow_loading import reporting_while_loading
 from .arguments import PARAMETERS_HELP, parse_params
 from .options import json_option, target_option
 
@@ -54,7 +54,7 @@ def command(
     project = current_project()
     arguments = parse_params(pairs, params)
     target_name = project.required_target_name(target)
-    with printing_to_stderr(), told_while_loading(target_name):
+    with printing_to_stderr(), reporting_while_loading(target_name):
         loaded = project.load(target_name)
     _warn_of_declarations(project, loaded)
     if name not in loaded.registry:

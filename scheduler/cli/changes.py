@@ -27,7 +27,7 @@ _COLUMNS = ("CHANGE", "AT", "BY", "WAY", "TIMER", "WHAT")
 @click.command("changes")
 @click.option("--timer", metavar="NAME", help="Changes of one timer only.")
 @click.option("--by", "author", metavar="TEXT", help="Changes whose author has this text in the name.")
-@click.option("--way", type=click.Choice([str(way) for way in Way]), help="Changes made by this way only.")
+@click.option("--way", type=click.Choice([str(way) for way in Way]), help="Changes through this interface only.")
 @since_option
 @until_option
 @click.option(
@@ -48,7 +48,7 @@ def command(
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Show who changed timers, newest first: when, by what way, what, and why.
+    """Show changes of timers, newest first: who, when, through which interface, what and why.
 
     Changes are kept as long as runs. Instants without an offset are wall times of the default time zone.
     """

@@ -57,7 +57,7 @@ def command(context: click.Context, /, *, host: str | None, port: int | None, as
         _announce(project, store, port, link, as_json=as_json)
         server = ConsoleServer(make_app(store, settings), listener)
         for number in (signal.SIGTERM, signal.SIGINT):
-            # As process 1, a program gets no signal that it does not ask for.
+            # As process 1, a program gets no signal that it does not handle.
             signal.signal(number, lambda *_: server.stop())
         server.serve()
 

@@ -18,7 +18,8 @@ from ..store.pages import MAX_LOOKED_AT
 from ..store.pause_table import PauseTable
 from ..store.pauses import Pause
 from ..store.runs import LatestRuns
-from ..store.timers import StoredTimer, TimerTable
+from ..store.stored_timer import StoredTimer
+from ..store.timers import TimerTable
 from . import runs
 from .options import environment_filter, json_option, store_option, tag_filter
 from .timer_names import store_with_hints

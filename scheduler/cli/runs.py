@@ -1,5 +1,4 @@
-"""scheduler runs: the history of runs, newest first; and the commands about one run, which stand in cancel.py
-and run.py."""
+"""scheduler runs: the history of runs, newest first; the commands about one run are in cancel.py and run.py."""
 
 from __future__ import annotations
 
@@ -102,7 +101,7 @@ def _refuse_options_before(ctx: click.Context, name: str) -> None:
     """UsageError for options of `runs` before a command about one run."""
     for param in ctx.command.params:
         if param.name and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"options stand after the command: scheduler runs {name} RUN {param.opts[0]} …", ctx)
+            raise click.UsageError(f"options go after the command: scheduler runs {name} RUN {param.opts[0]} …", ctx)
 
 
 def check_timer(store: Store, name: str) -> None:

@@ -17,7 +17,8 @@ from ..formats import display
 from ..formats.json import print_json, run_json, timer_json
 from ..project.project import current_project
 from ..store.runs import RunHistory
-from ..store.timers import StoredTimer, TimerTable
+from ..store.stored_timer import StoredTimer
+from ..store.timers import TimerTable
 from . import runs
 from .options import environment_option, json_option, store_option
 

@@ -86,7 +86,7 @@ def _chosen(timers: Sequence[Timer], names: Sequence[str]) -> list[Timer]:
 
 
 def _cautions(timers: Sequence[Timer], time_span: TimeSpan) -> Iterator[str]:
-    """What is assumed of calendars that are not known for the whole time span."""
+    """A note on each calendar that is not known for the whole time span."""
     for timer in timers:
         if (known := assumed_from(timer.working_days, [time_span.end], timer.trigger.tz)) is not None:
             yield display.assumed(timer, known)

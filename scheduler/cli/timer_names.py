@@ -9,7 +9,8 @@ from ..errors import TimerError, UnknownTimerError
 from ..project.project import Project
 from ..project.suggestions import did_you_mean
 from ..store.database import Store
-from ..store.timers import StoredTimer, TimerTable
+from ..store.stored_timer import StoredTimer
+from ..store.timers import TimerTable
 
 
 @contextlib.contextmanager

@@ -21,8 +21,9 @@ from ..project.serving import outdated_services
 from ..project.suggestions import did_you_mean
 from ..store.changes import Author, Way
 from ..store.statistics import has_live_daemon
+from ..store.stored_timer import StoredTimer
 from ..store.timer_apply import Effect, WantedTimer, apply_timers
-from ..store.timers import StoredTimer, TimerTable
+from ..store.timers import TimerTable
 from .apply import apply_list
 from .arguments import parse_instant, parse_params
 from .backfill import backfill_timer
@@ -109,7 +110,7 @@ def by_user(why: str) -> Author:
 @environment_option
 @click.option("--enable", is_flag=True, help="Enable the timer at once.")
 @allow_past_option
-@click.option("--replace", is_flag=True, help="If there is one of that name, make it as given; it keeps its runs.")
+@click.option("--replace", is_flag=True, help="Replace a timer of that name; its runs are kept.")
 @target_option
 @click.option("--no-check", is_flag=True, help="Do not check the function and its parameters.")
 @max_timers_option

@@ -25,7 +25,8 @@ from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project
 from ..store.changes import Author, Way
 from ..store.statistics import has_live_daemon
-from ..store.timers import StoredTimer, TimerTable
+from ..store.stored_timer import StoredTimer
+from ..store.timers import TimerTable
 from .options import (
     environment_filter,
     environment_option,

@@ -16,6 +16,6 @@ def is_installed() -> bool:
 
 
 def check_installed() -> None:
-    """ConfigError, with the command that installs it, where the console cannot be started."""
+    """ConfigError, with the command that installs it, if the console cannot be started."""
     if not is_installed():
         raise ConfigError(f"the console is not installed: {install_command('console')}")

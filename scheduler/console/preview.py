@@ -14,8 +14,9 @@ from quartzcron import CronError, CronExpression, CronSyntaxError
 from quartzcron.dialects import DIALECTS
 from quartzcron.zones.lookup import zone_of
 
+from ..core.fire_times import FireTimes
 from ..core.timestamps import at_wall_time
-from ..core.triggers import Cron, Every, FireTimes, Trigger
+from ..core.triggers import Cron, Every, Trigger
 from .advice import Advice, advice
 from .words import LANGUAGES, text
 

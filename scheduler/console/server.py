@@ -47,7 +47,7 @@ class ConsoleServer:
         return self._app(environ, start_response)
 
     def serve(self, *, idle_s: float | None = None) -> None:
-        """Answer browsers until `stop`, or until nobody has asked for anything for `idle_s` seconds."""
+        """Answer requests until `stop`, or until none has arrived for `idle_s` seconds."""
         loop = import_module("waitress.wasyncore")
         try:
             while not self._is_stopped and (idle_s is None or time.monotonic() - self._asked_at < idle_s):

@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Self
 from quartzcron.calendars import WorkingDays
 
 from ..errors import TimerError
+from .fire_times import FireTimes
 from .kind_registry import chosen_kind, trigger_kind, trigger_kinds, trigger_options
 from .options import json_value
-from .triggers import FireTimes, Trigger, TriggerOption
+from .triggers import Trigger, TriggerOption
 from .union_count import count_union
 
 MAX_TRIGGERS = 100
@@ -154,7 +155,7 @@ def _of_options(values: Any) -> Trigger:
     kinds = trigger_kinds()
     kind = chosen_kind(values, kinds)
     if kind is None:
-        raise TimerError(f"{json.dumps(values, default=str)[:80]} is no trigger", field="any_of")
+        raise TimerError(f"{json.dumps(values, default=str)[:80]} is not a trigger", field="any_of")
     if unknown := values.keys() - {option.name for option in kind.options}:
         raise TimerError(
             f"there is no option {min(unknown)!r} in {json.dumps(values, default=str)[:80]}", field="any_of"

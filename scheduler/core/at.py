@@ -13,8 +13,9 @@ from quartzcron.calendars import WorkingDays
 
 from ..errors import TimerError
 from ..rules import assumed_tz
+from .fire_times import NEVER, FireTimes
 from .timestamps import at_wall_time, check_instant, in_utc, instant, stamp
-from .triggers import NEVER, TZ, FireTimes, Trigger, TriggerOption, is_calendrical
+from .triggers import TZ, Trigger, TriggerOption, is_calendrical
 from .zones import named, zone
 
 MAX_INSTANTS = 1_000

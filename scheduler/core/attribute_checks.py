@@ -63,7 +63,7 @@ def check_description(text: object) -> str:
 
 
 def check_calendar_name(name: object) -> str | None:
-    """The name of a calendar, None where it is empty."""
+    """The name of a calendar; None if it is empty."""
     return None if name is None or name == "" else check_name("calendar", name)
 
 
@@ -168,21 +168,21 @@ def check_backoff(backoff_s: object) -> float:
 
 
 def check_whole(name: str, most: int, value: object) -> int:
-    """Refuse what is no whole number from 0 to `most`."""
+    """Refuse anything but a whole number from 0 to `most`."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise TimerError(f"{name} must be a whole number from 0 to {most:,}, got {value!r:.40}", field=name)
     return value
 
 
 def check_seconds(name: str, value: object) -> float:
-    """Refuse what is no number of seconds from 0 to a year."""
+    """Refuse anything but a number of seconds from 0 to a year."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_LATE_S:
         raise TimerError(f"{name} must be a number of seconds from 0 to {MAX_LATE_S:,}, got {value!r:.40}", field=name)
     return value
 
 
 def check_truth(name: str, value: object) -> bool:
-    """Refuse what is neither True nor False."""
+    """Refuse anything but True and False."""
     if not isinstance(value, bool):
         raise TimerError(f"{name} must be True or False, got {value!r:.40}", field=name)
     return value

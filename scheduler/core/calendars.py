@@ -18,7 +18,8 @@ from quartzcron import CronError
 from quartzcron.calendars import WorkingDays
 
 from ..errors import TimerError
-from .triggers import FireTimes, Trigger
+from .fire_times import FireTimes
+from .triggers import Trigger
 from .zones import zone
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -22,9 +22,10 @@ from quartzcron.wall.days import FIRST_DAYS
 from ..errors import TimerError
 from ..rules import assumed_tz
 from .at import AT
+from .fire_times import Compiled, FireTimes
 from .intervals import CalendarInterval, calendar_interval
 from .options import trimmed
-from .triggers import DST, EVERY, TZ, Compiled, FireTimes, Trigger, TriggerOption, check_zone_and_policy, is_calendrical
+from .triggers import DST, EVERY, TZ, Trigger, TriggerOption, check_zone_and_policy, is_calendrical
 from .zones import named
 
 _FIRST, _LAST = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
@@ -49,7 +50,7 @@ START = TriggerOption(
     flag="--from",
     read=trimmed,
     metavar="DATE",
-    help="First day of an interval that the calendar counts, as in 2026-12-01 (default today).",
+    help="First day of an interval by the calendar, as in 2026-12-01 (default today).",
     noun="first day",
 )
 
@@ -125,7 +126,7 @@ class Calendrical(Trigger):
                 raise TimerError(f"{unit} must be a whole number from 0 to {most:,}, got {number!r:.40}", field="every")
         if bool(self.years or self.months) == bool(self.weeks or self.days):
             raise TimerError(
-                "an interval by the calendar is of years and months, or of weeks and days, "
+                "an interval by the calendar has years and months, or weeks and days, "
                 f"got {str(self.interval) or 'none'!r}",
                 field="every",
             )
@@ -170,7 +171,7 @@ class Calendrical(Trigger):
     def from_options(cls, values: Mapping[str, Any]) -> Self:
         interval = calendar_interval(values["every"])
         if interval is None:
-            raise TimerError(f"{values['every']!r:.40} is no interval by the calendar", field="every")
+            raise TimerError(f"{values['every']!r:.40} is not an interval by the calendar", field="every")
         start = _read_date(values.get("start") or _FIRST)
         if values.get("on"):
             start = first_on(values["on"], start, interval)

@@ -37,7 +37,7 @@ def read_human(text: str, *, now: datetime, tz: tzinfo) -> datetime:
     """
     said = text.strip()
     if not said or len(said) > _LONGEST:
-        raise TimerError(f"{text!r:.60} is no time; {_EXAMPLES}", field="at")
+        raise TimerError(f"{text!r:.60} is not a time; {_EXAMPLES}", field="at")
     wall = now.astimezone(tz).replace(tzinfo=None, microsecond=0)
     found = _delayed(said, now, wall, tz) or _of_day(said, now, wall, tz) or _absolute(said, now, wall, tz)
     if not 1970 <= found.year <= 2099:
@@ -57,7 +57,7 @@ def _delayed(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime |
         return now.replace(microsecond=0).astimezone(UTC) + timedelta(seconds=seconds_of(delay))
     except (ValueError, OverflowError):
         raise TimerError(
-            f"{said!r} is no time; write a delay as in 'in 20 minutes' or 'in 2 days'", field="at"
+            f"{said!r} is not a time; write a delay as in 'in 20 minutes' or 'in 2 days'", field="at"
         ) from None
 
 
@@ -79,7 +79,7 @@ def _of_day(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | 
     at = _time_of_day(rest)
     if at is None:
         if day:
-            raise TimerError(f"{said!r}: {rest!r} is no time of day; write it as in '9:00' or '6 pm'", field="at")
+            raise TimerError(f"{said!r}: {rest!r} is not a time of day; write it as in '9:00' or '6 pm'", field="at")
         return None
     return _first_after(lambda number: datetime.combine(first + timedelta(days=step * number), at), now, tz, step)
 
@@ -130,7 +130,7 @@ def _parsed(said: str, default: datetime, *, day_first: bool = False) -> datetim
     except TimerError:
         raise
     except (ParserError, OverflowError, ValueError, TypeError):
-        raise TimerError(f"{said!r} is no time; {_EXAMPLES}", field="at") from None
+        raise TimerError(f"{said!r} is not a time; {_EXAMPLES}", field="at") from None
 
 
 def _refuse_zone(name: str | None, offset: int | None) -> tzinfo | None:

@@ -70,7 +70,7 @@ def seconds_of(interval: Any) -> Any:
     counted = calendar_interval(read)
     assert counted is not None
     if counted.years or counted.months:
-        raise ValueError(f"{read!r} is no fixed number of seconds")
+        raise ValueError(f"{read!r} is not a fixed number of seconds")
     return (counted.weeks * 7 + counted.days) * _SECONDS["day"]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from .triggers import FireTimes
+from .fire_times import FireTimes
 
 
 @dataclass(frozen=True, slots=True)

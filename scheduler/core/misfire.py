@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from .triggers import FireTimes
+from .fire_times import FireTimes
 
 #: A fire time up to this late is on time: a short stall of the machine is not a misfire.
 GRACE = timedelta(seconds=5)

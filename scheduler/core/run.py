@@ -81,7 +81,7 @@ class Run:
     #: Whether a daemon has claimed it; without an outcome, it is running or about to begin.
     is_claimed: bool = False
     cancel_requested_at: datetime | None = None
-    #: The parameters of a requested run that has its own, as JSON; None where those of its timer hold.
+    #: The parameters of a requested run that has its own, as JSON; None for those of its timer.
     own_params: str | None = None
 
     def __setstate__(self, values: Sequence[Any]) -> None:

@@ -18,11 +18,12 @@ from ..errors import TimerError
 from .attributes import ATTRIBUTES, Delivery, Environment
 from .calendars import Roll, check_calendar, on_working_days
 from .deadlines import FUNCTION_LIMIT_S
+from .fire_times import FireTimes
 from .jitter import offset_s, shifted
 from .misfire import MisfirePolicy
 from .overlap import OverlapPolicy
 from .timestamps import in_utc
-from .triggers import FireTimes, Trigger
+from .triggers import Trigger
 from .window import check_window, windowed
 from .zones import zone
 
@@ -77,7 +78,7 @@ class Timer:
     tags: tuple[str, ...] = ()
     calendar: str | None = None
     roll: Roll = Roll.SKIP
-    #: The calendar itself: the store, which has it, sets this.
+    #: The calendar itself, which the store sets.
     working_days: WorkingDays | None = field(default=None, repr=False, compare=False)
     max_runs: int = 0
     max_concurrent: int = 0

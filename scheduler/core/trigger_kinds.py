@@ -13,6 +13,7 @@ from ..errors import TimerError
 from .any_of import AnyOf
 from .at import At
 from .calendrical import Calendrical
+from .fire_times import FireTimes
 from .kind_registry import (
     TRIGGERS,
     choices,
@@ -26,7 +27,7 @@ from .kind_registry import (
     trigger_options,
 )
 from .rrule import RRule
-from .triggers import Cron, Every, FireTimes, Trigger, TriggerOption
+from .triggers import Cron, Every, Trigger, TriggerOption
 
 __all__ = [
     "TRIGGERS",

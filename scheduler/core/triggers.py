@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from quartzcron import CronError, CronExpression
 from quartzcron.calendars import WorkingDays
 
 from ..errors import TimerError
 from ..rules import DEFAULT_TZ_HELP, assumed_tz
+from .fire_times import Compiled, FireTimes
 from .intervals import calendar_interval, read_interval, seconds_of
 from .options import Option, trimmed, word
 from .timestamps import EPOCH, instant, stamp
@@ -29,69 +30,6 @@ MAX_INTERVAL_S = 366 * 86_400
 
 _MICROSECOND = timedelta(microseconds=1)
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """The fire times of an expression of the calculator."""
-
-    compiled: CronExpression
-
-    def next_fire(self, after: datetime) -> datetime | None:
-        return self.compiled.next_fire(after)
-
-    def prev_fire(self, before: datetime) -> datetime | None:
-        return self.compiled.prev_fire(before)
-
-    def count(self, start: datetime, end: datetime) -> int:
-        # The calculator counts what lies in (start, end].
-        return self.compiled.count(start - _MICROSECOND, end - _MICROSECOND)
-
-    @property
-    def anchor(self) -> None:
-        return None
-
-
-class FireTimes(Protocol):
-    """A source of fire times: a trigger, perhaps shifted or limited to a window."""
-
-    def next_fire(self, after: datetime) -> datetime | None:
-        """The first fire time strictly after an instant, or None."""
-        ...
-
-    def prev_fire(self, before: datetime) -> datetime | None:
-        """The last fire time strictly before an instant, or None."""
-        ...
-
-    def count(self, start: datetime, end: datetime) -> int:
-        """How many fire times lie in [start, end)."""
-        ...
-
-    @property
-    def anchor(self) -> datetime | None:
-        """The instant from which fire times are counted, None for a schedule that follows the calendar alone."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Never:
-    """Never fire."""
-
-    def next_fire(self, after: datetime) -> None:  # noqa: ARG002
-        return None
-
-    def prev_fire(self, before: datetime) -> None:  # noqa: ARG002
-        return None
-
-    def count(self, start: datetime, end: datetime) -> int:  # noqa: ARG002
-        return 0
-
-    @property
-    def anchor(self) -> None:
-        return None
-
-
-NEVER = Never()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +55,8 @@ class Trigger(ABC):
     """A kind of trigger, and the type of a timer's `trigger`.
 
     A subclass is a frozen dataclass. Its `kind` is the word for it in the store, its first option is the one that
-    chooses it (`--cron`, `--at`), and the others may be shared with other kinds. What is said here of options and JSON
-    holds where each option sets one field with a JSON value; a kind of another shape overrides it.
+    chooses it (`--cron`, `--at`), and the others may be shared with other kinds. The methods here for options and JSON
+    suit kinds whose options each set one field to a JSON value; other kinds override them.
     """
 
     __slots__ = ()
@@ -149,7 +87,7 @@ class Trigger(ABC):
         return False
 
     def on(self, working_days: WorkingDays, roll: str) -> FireTimes:  # noqa: ARG002
-        """Its fire times once those on days off are left out or moved."""
+        """Its fire times, those on days off left out or moved by a roll convention."""
         raise TimerError(f"{self} has no days that a calendar could move", field="calendar")
 
     @property

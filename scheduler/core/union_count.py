@@ -14,8 +14,9 @@ from quartzcron import CronExpression
 from quartzcron.search.bitsets import DaySpan, span_at, table_of
 from quartzcron.zones.lookup import zone_of
 
+from .fire_times import FireTimes
 from .timestamps import EPOCH, stamp
-from .triggers import Every, FireTimes
+from .triggers import Every
 
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = 86_400

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..errors import TimerError
-from .triggers import FireTimes
+from .fire_times import FireTimes
 
 _MICROSECOND = timedelta(microseconds=1)
 

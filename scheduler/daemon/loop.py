@@ -30,13 +30,14 @@ from ..store.wake_socket import WakeSocket
 from ..store.zone_changes import ZoneChanges
 from .agenda import Agenda
 from .cancellations import Cancellations
-from .claim_ahead import ClaimAhead, is_ahead
+from .claim_ahead import ClaimAhead
+from .claimer import Claimer
 from .clock_setback import ClockSetback
 from .dispatch import Dispatch
 from .events import Listener, log_breaker, log_unreadable
 from .give_back import give_back, give_back_all
 from .health import Health
-from .next_turn import MAX_SLEEP_S, NextTurn
+from .next_turn import NextTurn
 from .pauses import Pauses
 from .recorder import Recorder
 from .result_buffer import ResultBuffer
@@ -93,6 +94,9 @@ class Daemon:
         self._recorder = Recorder(self._claims, self._results, self._agenda, self._dispatch, self._calls, listener)
         self._next_turn = NextTurn(
             self._agenda, self._claim_ahead, self._dispatch, self._lease, self._results, self._clock
+        )
+        self._claimer = Claimer(
+            self._claims, self._claim_ahead, self._dispatch, self._agenda, self._results, self._clock, self._hand_out
         )
         self._health = Health(store, self._clock, retry_s=RETRY_S)
         self._watch = Watch(self._calls, store, self._clock, self._health)
@@ -246,7 +250,7 @@ class Daemon:
             self._agenda.look_at_waiting = monotonic + LOOK_AT_WAITING_S
             self._health.runs_wait(self._dispatch.waiting, self._dispatch.oldest_unbegun_s)
         # CLAIM
-        if not self._watch.is_stopping and self._may_claim(monotonic) and self._claim(now):
+        if not self._watch.is_stopping and self._may_claim(monotonic) and self._claimer.claim(now):
             return 0.0
         # RECORD
         if self._recorder.is_due(now, monotonic) and self._recorder.record():
@@ -312,33 +316,6 @@ class Daemon:
         record_first = self._results.has_ended and self._store.records_before_claims
         return not (self._results.is_overdue(monotonic) or record_first)
 
-    def _claim(self, now: datetime) -> bool:
-        """Claim due timers and hand out their tasks; returns whether there were any."""
-        agenda, monotonic = self._agenda, self._clock.monotonic()
-        if monotonic >= agenda.read_upcoming_at or self._claims.has_unknown_claims:
-            agenda.upcoming = self._claims.upcoming()
-            agenda.read_upcoming_at = monotonic + MAX_SLEEP_S
-        if self._dispatch.is_full() or not agenda.upcoming.is_due(now):
-            return False
-        # A run that has ended looks open until it is recorded, so skip timers with an open run until then.
-        skip_open = self._results.has_ended
-        waiting = agenda.upcoming.has_waiting_at(now) and not skip_open
-        tasks, agenda.upcoming = self._claims.claim(
-            now, waiting=waiting, skip_open=skip_open, without=self._full_environment()
-        )
-        if self._claims.is_cancelling:
-            agenda.look_for_cancellations = 0.0
-            self._claims.notify_others()
-        agenda.is_left_to_others = not tasks and not skip_open
-        ahead = [task for task in tasks if is_ahead(task, now)]
-        self._claim_ahead.add(ahead)
-        self._hand_out([task for task in tasks if not is_ahead(task, now)] if ahead else tasks, now)
-        return bool(tasks)
-
-    def _full_environment(self) -> Environment | None:
-        """An environment whose timers are not claimed now, because its executor is full."""
-        return next(iter(self._dispatch.full()), None)
-
     # CLAIM AHEAD
 
     def _claim_upcoming(self, now: datetime) -> bool:
@@ -348,8 +325,7 @@ class Daemon:
             return False
         # Until a run that has ended is recorded, its timer cannot be claimed.
         if not (self._results.has_ended and self._recorder.record()):
-            without = self._full_environment()
-            self._agenda.upcoming = self._claim_ahead.claim(self._agenda.upcoming, now, without=without)
+            self._claimer.claim_ahead(now)
         return True
 
     # PREPARE

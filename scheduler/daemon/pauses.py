@@ -12,12 +12,12 @@ from .claim_ahead import ClaimAhead
 
 log = logging.getLogger("scheduler.daemon")
 
-#: How often to look, unless the daemon is woken, which every pause does, or one ends before.
+#: How often to read the pauses, unless one ends before; each change of a pause also wakes the daemon.
 LOOK_EVERY_S = 30.0
 
 
 class Pauses:
-    """The pauses of the store of one daemon, as it has seen them last."""
+    """The pauses of a daemon's store, as it has last read them."""
 
     def __init__(self, table: PauseTable, claim_ahead: ClaimAhead, clock: Clock) -> None:
         self._table = table
@@ -26,18 +26,18 @@ class Pauses:
         self._seen: set[int] = set()
 
     def look(self, agenda: Agenda, now: datetime) -> None:
-        """Look at the pauses, if it is time to."""
+        """Read the pauses, if it is time to."""
         monotonic = self._clock.monotonic()
         if monotonic < agenda.look_at_pauses:
             return
         in_force = self._table.list()
         if any(pause.until is not None and pause.until <= now for pause in in_force):
             for pause in self._table.end_due(now):
-                log.info("the pause of %s is over, which began at %s", pause.scope, pause.since)
+                log.info("the pause of %s, which began at %s, is over", pause.scope, pause.since)
             in_force = self._table.list()
             agenda.read_upcoming_at = 0.0
         if {pause.id for pause in in_force} - self._seen:
-            # Held timers must not fire, and what is claimed ahead may be theirs; that of others is claimed again.
+            # Held timers must not fire, so their tasks are given back with all others; those are claimed again.
             self._claim_ahead.release(now)
             agenda.read_upcoming_at = 0.0
         self._seen = {pause.id for pause in in_force}

@@ -84,7 +84,7 @@ def coloured(outcome: str, *, width: int = 0) -> str:
 
 
 def assumed(timer: Timer, known: date) -> str:
-    """What to know of fire times after the last day of which the calendar of a timer knows the holidays."""
+    """A note on fire times after the last day whose holidays the timer's calendar knows."""
     week = timer.working_days.week if timer.working_days else ""
     return f"the calendar {timer.calendar} is known until {known}; later, the working week {week} is assumed"
 

@@ -20,7 +20,7 @@ from .display import (
 if TYPE_CHECKING:
     from ..store.change_history import ChangeRecord
     from ..store.log_lines import LogLine
-    from ..store.timers import StoredTimer
+    from ..store.stored_timer import StoredTimer
 
 
 def print_json(value: Any) -> None:

@@ -183,9 +183,9 @@ def _csv_rows(text: str) -> _FileRows:
 
 
 def _delimited(text: str) -> tuple[str, str]:
-    """The text, and what its cells are separated by: a comma, or the semicolon or tab that Excel writes in some places.
+    """The text, and the delimiter of its cells: a comma, or the semicolon or tab that Excel writes in some countries.
 
-    A line `sep=;`, by which Excel is told, becomes empty.
+    A line `sep=;`, which sets Excel's delimiter, becomes empty.
     """
     first = next((line for line in text.splitlines() if line.strip()), "").strip()
     if re.fullmatch(r'"?sep=.?"?', first, re.IGNORECASE):

@@ -13,11 +13,11 @@ from ..errors import ArgumentError, FunctionError, TargetError
 from ..functions.binding import bind
 from ..functions.registry import Registry
 from .project import Project, printing_to_stderr
-from .slow_loading import told_while_loading
+from .slow_loading import reporting_while_loading
 from .suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from ..store.timers import StoredTimer
+    from ..store.stored_timer import StoredTimer
 
 
 class FunctionProblem(NamedTuple):
@@ -64,7 +64,7 @@ def load_functions(project: Project, target: str | None) -> ProjectFunctions | N
     name = project.target_name(target)
     if name is None:
         return None
-    with printing_to_stderr(), told_while_loading(name):
+    with printing_to_stderr(), reporting_while_loading(name):
         return ProjectFunctions(name, project.load(name).registry)
 
 

@@ -21,7 +21,7 @@ from .scheduler import Scheduler
 
 #: How often `wait` reads a run, the first time and later; the pause doubles.
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.25
-#: How many calls of the store are under way at once; further ones wait for their turn.
+#: The most calls of the store at a time; further ones wait.
 _THREADS = 4
 
 P = ParamSpec("P")

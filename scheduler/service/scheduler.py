@@ -83,7 +83,7 @@ class Scheduler(ManagedTimers):
         self._owns_store = not isinstance(store, Store)
         self._clock = clock or SystemClock()
         self._registry = None if functions is None or isinstance(functions, str) else registry_of(functions)
-        # The store first: an executor holds sockets, which nobody would close if the store cannot be opened.
+        # The store first: an executor holds sockets, which would stay open if the store cannot be opened.
         self.store = store if isinstance(store, Store) else Store(store)
         self._executors = executors or dict.fromkeys(Environment, _executor(functions, self._clock))
         self.history = RunHistory(self.store)
@@ -156,10 +156,10 @@ class Scheduler(ManagedTimers):
         why: str = "",
         by: str | None = None,
     ) -> Pause:
-        """Let no daemon of the store claim a timer of an environment, with a tag, or any; until then, or `resume`.
+        """Pause the timers of an environment, with a tag, or all, until `until` or `resume`: no daemon claims them.
 
-        Runs that go on are not touched, and a run that is requested by hand begins. What is missed meanwhile goes by
-        the misfire policies afterwards.
+        Runs in progress go on, and requested runs begin. Afterwards, the misfire policies decide about missed fire
+        times.
         """
         return self._pauses.pause(environment, tag, now=self._clock.now(), until=until, by=author_of(by, why))
 
@@ -174,7 +174,7 @@ class Scheduler(ManagedTimers):
     ) -> Sequence[Pause]:
         """End a pause of the same environment and tag, or all of them; returns those that have ended.
 
-        With `skip`, what was missed is recorded as misfired. TimerError where nothing is paused.
+        With `skip`, missed fire times are recorded as misfired. TimerError if nothing is paused.
         """
         return self._pauses.resume(environment, tag, now=self._clock.now(), skip=skip, by=author_of(by, why))
 

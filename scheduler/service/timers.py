@@ -18,8 +18,9 @@ from ..store.changes import Author, Way
 from ..store.database import Store
 from ..store.declaration_sync import Change, synchronise
 from ..store.declarations import read_declarations
+from ..store.stored_timer import StoredTimer
 from ..store.timer_apply import Applied, apply_timers
-from ..store.timers import StoredTimer, TimerTable
+from ..store.timers import TimerTable
 
 
 class ManagedTimers:

@@ -1,7 +1,6 @@
-"""The calendars that timers of the store go by, read once for each content.
+"""The calendars that timers use, each read from the store once.
 
-A row of a timer has the digest of its calendar, which changes with the calendar: a process that knows the digest knows
-the calendar.
+The row of a timer has the digest of its calendar, so a process reads a calendar again only when it has changed.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _CONTENT = select(calendars.c.digest, calendars.c.content).where(calendars.c.nam
 
 
 def content_of(connection: Connection, name: str, digest: str | None = None) -> WorkingDays | None:
-    """The calendar of a name, None where the store has none; `digest` saves the query where it is known."""
+    """The calendar of a name, None if the store has none; a `digest` that is known here saves the query."""
     if digest in _KNOWN:
         return _KNOWN[digest]
     row = connection.execute(_CONTENT, {"name": name}).one_or_none()

@@ -21,9 +21,10 @@ from .changes import Action, Author, NewChange, Subject, record_changes
 from .claimed_fires import claimed_until
 from .database import Store
 from .schema import calendars, timers
-from .timers import NO_COUNTER, StoredTimer, stored_timer_of
+from .stored_timer import StoredTimer, stored_timer_of
+from .timer_edits import NO_COUNTER
 
-#: A calendar that is known for fewer days from now on is mentioned if timers use it.
+#: A calendar that is known for fewer days from now on is reported if timers use it.
 SOON_DAYS = 60
 #: The largest calendar, as text.
 MAX_BYTES = 2_000_000

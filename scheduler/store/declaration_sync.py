@@ -36,8 +36,9 @@ from .pauses import hold_changed
 from .quota import check_quota
 from .rows import timer_columns, timer_of
 from .schema import timers
+from .stored_timer import stored_timer_of
 from .timer_changes import added, edited
-from .timers import edited_columns, new_columns, stored_timer_of, with_calendar
+from .timer_edits import edited_columns, new_columns, with_calendar
 
 
 class Effect(StrEnum):

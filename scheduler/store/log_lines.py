@@ -56,7 +56,7 @@ class LogLine:
 class LineFilter:
     """Which lines to read; an attribute that is None excludes no line.
 
-    `level` is the lowest one, `text` a part of the text in capitals or not; lines are in [`since`, `until`).
+    `level` is the lowest one, `text` a part of the text, ignoring case; lines are in [`since`, `until`).
     """
 
     timer: str | None = None
@@ -101,7 +101,7 @@ class LogLines:
     def page(
         self, wanted: LineFilter | None = None, *, before: LinePosition | None = None, limit: int = 50
     ) -> Page[LogLine, LinePosition]:
-        """The latest lines, newest first, or those before a position, which a page has as its `next`."""
+        """The latest lines, newest first, or those before a position, the `next` of a page."""
         wanted = wanted or LineFilter()
         with self._store.reading() as connection:
             read = partial(_latest_below, connection, wanted=wanted, most=limit + 1)
@@ -213,7 +213,7 @@ def _latest_below(
     below: int | None,
     most: int,
 ) -> _Part:
-    """The latest rows of one kind, and how far they were looked for."""
+    """The latest rows of one kind, and how far the search went."""
     first = (
         0
         if wanted.since is None
@@ -231,7 +231,7 @@ def _latest_below(
 def _merged(of_runs: _Part, of_calls: _Part, limit: int) -> Page[LogLine, LinePosition]:
     """The latest rows of both kinds: each kind in its own order, so that the next page goes on where this one ends.
 
-    Where one kind was not looked through, older rows of the other one are left to a later page.
+    If one kind was not searched to the end, older rows of the other one are left to a later page.
     """
     taken: list[Row[Any]] = []
     counts = {"run": 0, "call": 0}
@@ -254,7 +254,7 @@ def _merged(of_runs: _Part, of_calls: _Part, limit: int) -> Page[LogLine, LinePo
 
 
 def _next_below(part: _Part, taken: int) -> int:
-    """The id below which a next page reads on, 0 where there is nothing."""
+    """The id below which the next page reads, 0 if there is nothing left."""
     if taken == len(part.rows):
         return part.below
     return int(part.rows[taken].id) + 1

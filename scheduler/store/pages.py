@@ -1,7 +1,7 @@
 """Pages: bounded parts of a table, newest first, each with the position of the next. No page counts or skips rows.
 
-A page reads at most MAX_LOOKED_AT rows, even if few of them match: it says how far it has read, and where to go on. Ids
-increase with time, so an instant is found among them without an index on the time.
+A page reads at most MAX_LOOKED_AT rows, even if few of them match: it says how far it has read, and where the next one
+begins. Ids increase with time, so an instant is found among them without an index on the time.
 """
 
 from __future__ import annotations

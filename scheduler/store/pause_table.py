@@ -21,7 +21,7 @@ from .pauses import Pause, check_end, hold, insert_pause, pause_of, read_pauses,
 from .rows import NEW_RUN, new_run, timer_of
 from .schema import pauses, runs, timers
 from .statements import Among, Bulk
-from .timers import enable_again
+from .timer_edits import enable_again
 
 SKIPPED = "skipped: the timer was paused"
 
@@ -33,7 +33,7 @@ class PauseTable:
         self._store = store
 
     def list(self) -> list[Pause]:
-        """All pauses, the oldest first; those of single timers, too."""
+        """All pauses, the oldest first, including those of single timers."""
         with self._store.reading() as connection:
             return read_pauses(connection)
 
@@ -46,9 +46,9 @@ class PauseTable:
         until: datetime | None = None,
         by: Author | None = None,
     ) -> Pause:
-        """Hold the timers of an environment, with a tag, or all; another pause of the same is replaced.
+        """Pause the timers of an environment, with a tag, or all; replaces another pause of the same scope.
 
-        When this returns, no daemon claims any of them. `by` is who pauses them, and why.
+        When this returns, no daemon claims any of them. `by` is the author, with the reason.
         """
         check_end(until, now)
         if tag is not None:
@@ -72,9 +72,9 @@ class PauseTable:
         skip: bool = False,
         by: Author | None = None,
     ) -> Sequence[Pause]:
-        """End the pause of an environment, a tag, or of both; with neither, end all of them. Returns what has ended.
+        """End the pause of an environment, of a tag, or of both; with neither, all pauses. Returns those that ended.
 
-        With `skip`, what was missed is recorded as misfired, whatever the misfire policy. TimerError where nothing is
+        With `skip`, missed fire times are recorded as misfired, whatever the misfire policy. TimerError if nothing is
         paused.
         """
         with self._store.writing_and_notifying() as connection:
@@ -98,7 +98,7 @@ class PauseTable:
 
 
 def _end(connection: Connection, ended: Sequence[Pause], now: datetime, by: Author | None, *, skips: bool) -> None:
-    """Delete pauses, and free or enable the timers that they alone have held."""
+    """Delete pauses, and free or enable the timers that no other pause holds."""
     connection.execute(delete(pauses).where(pauses.c.id.in_([pause.id for pause in ended])))
     freed = hold(connection) if any(pause.timer_id is None for pause in ended) else []
     if skips:
@@ -111,7 +111,7 @@ def _end(connection: Connection, ended: Sequence[Pause], now: datetime, by: Auth
 
 
 def _skip(connection: Connection, timer_ids: Sequence[int], now: datetime) -> None:
-    """Record what these timers have missed by now as misfired, and plan what comes after."""
+    """Record the missed fire times of these timers as misfired, and compute the next ones."""
     new_rows: list[list[Any]] = []
     planned: list[tuple[int | None, int]] = []
     for row in _TIMERS.rows(connection, timer_ids):
@@ -154,7 +154,7 @@ def _nothing_to_end(in_force: Sequence[Pause], environment: Environment | None, 
     if not in_force:
         return "nothing is paused"
     others = "; ".join(pause.scope for pause in in_force)
-    return f"there is no pause of {scope_text(environment, tag)}; paused is: {others}"
+    return f"there is no pause of {scope_text(environment, tag)}; paused: {others}"
 
 
 _TIMERS = Among(select(timers).order_by(timers.c.id), timers.c.id)

@@ -5,8 +5,8 @@ follows from the pauses, and is a column of the timer, so that claims and their 
 writes the column when a pause begins or ends, and when a timer gets another environment or other tags.
 
 A held timer keeps its next fire time. When it is free again, its misfire policy decides about missed fire times, or
-they are recorded as misfired if the pause was ended so. Runs in progress end as usual, waiting runs go on waiting, and
-a run that a user requests begins.
+they are recorded as misfired if `skip` was given. Runs in progress end as usual, waiting runs go on waiting, and a run
+that a user requests begins.
 
 The pause of one timer is different: the timer is disabled, and enabled again when the pause ends.
 """

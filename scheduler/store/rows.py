@@ -159,7 +159,7 @@ def run_of(row: Row[Any]) -> Run:
 
 
 def task_of(row: Row[Any], *, past_due: bool) -> Task:
-    """A task, from the row of a run joined with `params` and `limit_s` of its timer; the run's own parameters win."""
+    """A task, from the row of a run joined with `params` and `limit_s` of its timer; parameters of the run go first."""
     return Task(
         run_id=row.id,
         timer_id=row.timer_id,

@@ -1,6 +1,6 @@
 """RunHistory: the runs of a store, and the lines that they printed. Reads only; retention.py deletes.
 
-A timer that was renamed has its runs under the names that it had; they are found by its present name.
+The runs of a renamed timer are under the names that it had then; its present name finds all of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .pages import Page, end_of_page, first_id_since, looked_at
 from .rows import line_of, run_of
 from .schema import lines, runs, timers
 from .statements import Among
-from .timers import StoredTimer
+from .stored_timer import StoredTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RunHistory:
             return [run_of(row) for row in connection.execute(query.order_by(runs.c.id.desc()).limit(limit))]
 
     def page(self, wanted: RunFilter | None = None, *, before: int | None = None, limit: int = 50) -> Page[Run, int]:
-        """The latest runs, or those before the id `before`, which a page has as its `next`."""
+        """The latest runs, or those before the id `before`, the `next` of a page."""
         wanted = wanted or RunFilter()
         with self._store.reading() as connection:
             conditions = _conditions(connection, wanted)
@@ -108,13 +108,13 @@ class LatestRuns:
             newest = select(func.max(runs.c.id)).where(portion.condition(runs.c.id))
             ids = connection.execute(newest.group_by(runs.c.environment, runs.c.timer)).scalars().all()
             found = [run_of(row) for row in _AMONG.rows(connection, ids)]
-        #: Whether there are older runs, at which this has not looked.
+        #: Whether there are older runs, which were not read.
         self.is_partial = portion.ends_at is not None
         self._by_name = {(run.environment, run.timer): run for run in found}
         self._by_id = {run.timer_id: run for run in found if run.timer_id is not None}
 
     def of(self, entry: StoredTimer) -> Run | None:
-        """The latest run of a timer, under its name or a former one; None where none is among the latest runs."""
+        """The latest run of a timer, under its name or a former one; None if none is among the latest runs."""
         run = self._by_name.get((entry.timer.environment.value, entry.timer.name))
         former = self._by_id.get(entry.id)
         # SQLite gives the id of a removed timer to a new one.

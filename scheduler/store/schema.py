@@ -59,18 +59,18 @@ timers = Table(
     Column("declaration", Text),
     # Not null while the declaration is gone: whether the timer was enabled before.
     Column("suspended", Boolean),
-    # How many scheduled runs have begun since it was enabled, where it has max_runs.
+    # How many scheduled runs have begun since it was enabled, if it has max_runs.
     Column("begun_runs", Integer, nullable=False, server_default=text("0")),
     # While a pause covers it: no daemon claims it; see pauses.py.
     Column("held", Boolean, nullable=False, server_default=false()),
-    # That of the content of its calendar, so that a daemon knows when it has changed.
+    # The digest of its calendar, which shows daemons that the calendar has changed.
     Column("calendar_digest", Text),
     UniqueConstraint("environment", "name"),
 )
 #: Of a timer that daemons may claim.
 NOT_HELD = "NOT timers.held"
 _DUE = "next_fire_at IS NOT NULL AND NOT held"
-# With both columns: SQLite looks at the condition even where the index implies it, and would read each row for that.
+# With both columns: SQLite evaluates the condition even if the index implies it, and would read each row for that.
 Index("timers_due", timers.c.next_fire_at, timers.c.held, sqlite_where=text(_DUE), postgresql_where=text(_DUE))
 
 # Timers whose breaker changes when a run succeeds: usually few.
@@ -205,7 +205,7 @@ changes = Table(
     Column("author", Text, nullable=False),
     Column("way", Text, nullable=False),
     Column("why", Text, nullable=False),
-    # What is changed: a timer, mostly, which has an environment.
+    # What was changed: usually a timer, which has an environment.
     Column("subject", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("name", Text, nullable=False),
@@ -228,7 +228,7 @@ Index(
 console_tokens = Table(
     "console_tokens",
     metadata,
-    # Random and never used again, so that a cookie never meets a later token.
+    # Random and never used again, so that a cookie never matches a later token.
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),

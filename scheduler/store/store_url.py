@@ -24,7 +24,7 @@ def parse_url(address: str | os.PathLike[str]) -> URL:
     if "://" not in text:
         return URL.create("sqlite", database=text)
     shown = without_password(text)
-    # Other programs write the scheme so.
+    # Other programs write the scheme like this.
     corrected = re.sub(r"^postgres(?=(\+\w+)?://)", "postgresql", text)
     try:
         url = make_url(corrected)

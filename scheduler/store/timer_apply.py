@@ -20,8 +20,9 @@ from .database import Store
 from .pauses import delete_pause_of, hold_changed
 from .quota import check_quota
 from .schema import timers
+from .stored_timer import StoredTimer, stored_timer_of
 from .timer_changes import added, edited, removed
-from .timers import StoredTimer, delete_timer, edited_columns, new_columns, stored_timer_of, with_calendar
+from .timer_edits import delete_timer, edited_columns, new_columns, with_calendar
 
 
 class WantedTimer(NamedTuple):

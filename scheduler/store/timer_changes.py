@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -14,19 +14,7 @@ from ..core.timer import Timer
 from ..errors import TimerChangedError
 from .change_history import last_change
 from .changes import Action, Author, NewChange
-
-
-class Kept(Protocol):
-    """The part of a stored timer that is needed here."""
-
-    @property
-    def timer(self) -> Timer: ...
-
-    @property
-    def breaker(self) -> Breaker: ...
-
-    @property
-    def revision(self) -> int: ...
+from .stored_timer import StoredTimer
 
 
 class Edit(NamedTuple):
@@ -41,7 +29,7 @@ class Edit(NamedTuple):
         """The instant of the edit: the given one, or else now by the clock of this machine."""
         return self.now or datetime.now(UTC)
 
-    def check(self, connection: Connection, stored: Kept) -> None:
+    def check(self, connection: Connection, stored: StoredTimer) -> None:
         """Raise TimerChangedError for a timer with another revision."""
         if self.expected is None or self.expected == stored.revision:
             return
@@ -60,8 +48,8 @@ def removed(timer: Timer) -> NewChange:
     return NewChange(Action.REMOVED, timer.name, timer.environment, before=timer_object(timer))
 
 
-def edited(before: Kept, after: Kept) -> list[NewChange]:
-    """The change of an edit; None if nothing differs."""
+def edited(before: StoredTimer, after: StoredTimer) -> list[NewChange]:
+    """The change of an edit; empty if nothing differs."""
     return difference(timer_object(before.timer, before.breaker), timer_object(after.timer, after.breaker))
 
 
@@ -79,7 +67,7 @@ def timer_object(timer: Timer, breaker: Breaker = CLOSED) -> dict[str, Any]:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[NewChange]:
-    """The change from one `timer_object` to another one; None if they are equal."""
+    """The change from one `timer_object` to another; empty if they are equal."""
     differing = [name for name, value in after.items() if before[name] != value]
     if not differing:
         return []

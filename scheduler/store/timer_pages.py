@@ -13,7 +13,7 @@ from ..core.breaker import BreakerState
 from .database import Store
 from .pages import MAX_LOOKED_AT, Page
 from .schema import timers
-from .timers import StoredTimer, stored_timer_of
+from .stored_timer import StoredTimer, stored_timer_of
 
 
 class TimerState(StrEnum):

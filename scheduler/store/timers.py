@@ -5,64 +5,30 @@ Each change is recorded with its author (changes.py): `by`, or the user of this 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from secrets import randbits
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..core import breaker
-from ..core.breaker import Breaker
-from ..core.timer import Environment, Timer, check_new
-from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
-from ..core.trigger_kinds import UnreadableTrigger
-from ..errors import DuplicateTimerError, TimerError, UnknownCalendarError, UnknownTimerError
-from .calendar_content import content_of
+from ..core.timer import Environment, Timer
+from ..core.timestamps import instant, instant_or_none, stamp_or_none
+from ..errors import DuplicateTimerError, UnknownTimerError
 from .changes import Author, record_changes
-from .claimed_fires import claimed_by_name, claimed_until
+from .claimed_fires import claimed_by_name
 from .database import Store
 from .pauses import check_end, delete_pause_of, hold_changed, insert_pause
 from .quota import check_quota
-from .rows import BREAKER, breaker_columns, breaker_of, timer_columns, timer_of
-from .schema import calendars, runs, timers
+from .rows import BREAKER, breaker_columns, timer_columns, timer_of
+from .schema import timers
 from .statements import Among, Bulk
+from .stored_timer import StoredTimer, stored_timer_of
 from .timer_changes import Edit, added, edited, removed
+from .timer_edits import NO_COUNTER, delete_timer, edited_columns, new_columns, with_calendar
 
-
-@dataclass(frozen=True, slots=True)
-class StoredTimer:
-    """A timer with its id and its state in the store; `next_fire` is None while it is disabled."""
-
-    id: int
-    timer: Timer
-    breaker: Breaker
-    next_fire: datetime | None
-    created_at: datetime
-    #: The environment whose functions declare it, and whether they no longer do; see declaration_sync.py.
-    declared_in: str | None = None
-    has_vanished: bool = False
-    #: Differs after each edit.
-    revision: int = 0
-    #: Whether a pause covers it, see pauses.py.
-    is_held: bool = False
-
-    @property
-    def state(self) -> str:
-        """Whether it fires: `enabled`, `paused`, `finished` if it will not fire again, or `disabled`, and why."""
-        if self.timer.enabled:
-            return "finished" if self.next_fire is None else "paused" if self.is_held else "enabled"
-        return "disabled, no longer declared" if self.has_vanished else "disabled"
-
-    def next_fires(self, now: datetime) -> Iterator[datetime]:
-        """The fire time that the store has, which may be overdue, and those after `now`; none where there is none."""
-        fire = self.next_fire
-        while fire is not None:
-            yield fire
-            fire = self.timer.schedule.next_fire(max(fire, now))
+__all__ = ["StoredTimer", "TimerTable"]
 
 
 class TimerTable:
@@ -161,8 +127,8 @@ class TimerTable:
     ) -> StoredTimer:
         """Disable a timer; runs in progress and runs that a daemon has claimed continue.
 
-        Daemons claim a fire time at most a quarter of a second ahead. With `until`, it is enabled again at that time,
-        unless it was before; who disabled it is kept until then, and so is why.
+        Daemons claim a fire time at most a quarter of a second ahead. With `until`, a daemon enables it again at that
+        time, unless a user does so before; author and reason are kept until then.
         """
         edit = Edit(now, by, expected)
         check_end(until, edit.at)
@@ -213,7 +179,7 @@ class TimerTable:
         by: Author | None = None,
         expected: int | None = None,
     ) -> StoredTimer:
-        """Give a timer another name; its history, its breaker and what is due stay. A jitter follows from the name."""
+        """Give a timer another name; keeps its history, breaker and due fire times. Its jitter may change."""
 
         def renamed(connection: Connection, stored: StoredTimer) -> dict[str, Any]:
             columns = edited_columns(connection, stored, {"name": new_name}, now)
@@ -296,58 +262,6 @@ class TimerTable:
         return changed
 
 
-def delete_timer(connection: Connection, timer_id: int) -> None:
-    """Delete the row of a timer that is locked."""
-    # SQLite may give its id to a later timer, which must not get its runs.
-    still_open = (runs.c.timer_id == timer_id) & runs.c.outcome.is_(None)
-    connection.execute(update(runs).where(still_open).values(timer_id=None))
-    connection.execute(delete(timers).where(timers.c.id == timer_id))
-    delete_pause_of(connection, timer_id)
-
-
-def enable_again(connection: Connection, timer_id: int, until: datetime, by: Author | None) -> None:
-    """Enable a timer that was disabled until now; one that would never fire again stays as it is."""
-    row = connection.execute(
-        select(timers).where(timers.c.id == timer_id, timers.c.enabled.is_(False)).with_for_update(key_share=True)
-    ).one_or_none()
-    if row is None:
-        return
-    stored = stored_timer_of(row, connection)
-    with contextlib.suppress(TimerError):
-        values = {**edited_columns(connection, stored, {"enabled": True}, until), "revision": timers.c.revision + 1}
-        connection.execute(update(timers).where(timers.c.id == timer_id).values(values))
-        hold_changed(connection)
-        after = stored_timer_of(connection.execute(select(timers).where(timers.c.id == timer_id)).one(), connection)
-        record_changes(connection, edited(stored, after), by, now=until)
-
-
-#: Fire times are counted in one run only while they follow one another: not across an edit or a pause.
-NO_COUNTER = {"counter_run_id": None, "counter_outcome": None}
-
-
-def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], datetime]) -> dict[str, Any]:
-    """The row of a new timer, which fires after the times that were `claimed` for a removed timer with its name."""
-    check_new(timer)
-    anchored = timer.anchored(now)
-    first_fire = _first_fire(anchored, max(now, claimed.get((timer.environment, timer.name), now)))
-    return {
-        **timer_columns(anchored),
-        **breaker_columns(breaker.CLOSED),
-        "next_fire_at": stamp(first_fire) if timer.enabled else None,
-        # Random, because SQLite may reuse the id of a removed timer, which the caches of daemons still contain.
-        "revision": randbits(30),
-        "created_at": stamp(now),
-    }
-
-
-def with_calendar(connection: Connection, timer: Timer) -> Timer:
-    """The timer with the calendar that it names, as the store has it; TimerError where it has none of that name."""
-    found = None if timer.calendar is None else content_of(connection, timer.calendar)
-    if timer.calendar is not None and found is None:
-        raise UnknownCalendarError(timer.calendar, connection.execute(select(calendars.c.name)).scalars())
-    return timer if found is timer.working_days else replace(timer, working_days=found)
-
-
 def _follows_clock(stored: StoredTimer, now: datetime) -> bool:
     """Whether a next fire time fits a clock at `now`: the fire time before it is at most _MOST_AHEAD after `now`."""
     if stored.next_fire is None:
@@ -360,49 +274,7 @@ def _follows_clock(stored: StoredTimer, now: datetime) -> bool:
 #: Allows for claims ahead, and for clocks that differ a little.
 _MOST_AHEAD = timedelta(seconds=1)
 
-
-def edited_columns(
-    connection: Connection, stored: StoredTimer, changes: Mapping[str, Any], now: datetime
-) -> dict[str, Any]:
-    """The columns of a timer whose attributes change; closes its breaker.
-
-    If the schedule is unchanged, pending fire times stay due. Else its next fire time is after `now` and after the
-    latest claimed one.
-    """
-    try:
-        timer = replace(stored.timer, **changes)
-    except TypeError as error:
-        raise TimerError(str(error)) from error
-    if changes.keys() & {"name", "function"}:
-        check_new(timer)
-    if timer.name != stored.timer.name and stored.declared_in is not None and not stored.has_vanished:
-        raise TimerError(
-            f"timer {stored.timer.name!r} is declared with @engine.timer, where its name stands; change it there",
-            field="name",
-        )
-    timer = with_calendar(connection, timer)
-    if timer.trigger != stored.timer.trigger or (timer.enabled and not stored.timer.enabled):
-        timer = timer.anchored(now)
-    first_fire: datetime | None
-    begins_anew = timer.max_runs != stored.timer.max_runs or (timer.enabled and not stored.timer.enabled)
-    is_planned = stored.next_fire is not None or not begins_anew
-    if stored.timer.enabled and timer.enabled and timer.schedule == stored.timer.schedule and is_planned:
-        # None for a finished timer.
-        first_fire = stored.next_fire
-    elif not timer.enabled and timer.trigger == stored.timer.trigger:
-        # For example, a new name for a timer whose last fire time is over.
-        first_fire = None
-    else:
-        first_fire = _first_fire(timer, claimed_until(connection, stored.id, stored.timer, stored.next_fire, now))
-    return {
-        **timer_columns(timer),
-        **breaker_columns(breaker.CLOSED),
-        "next_fire_at": stamp_or_none(first_fire) if timer.enabled else None,
-        **({"begun_runs": 0} if begins_anew else {}),
-        **NO_COUNTER,
-    }
-
-
+#: The columns that a new timer leaves at their defaults.
 _SET_LATER = {
     "held",
     "begun_runs",
@@ -433,15 +305,6 @@ def _ids(connection: Connection, wanted: Sequence[Timer]) -> dict[tuple[str, str
     return {(environment, name): timer_id for environment, name, timer_id in rows}
 
 
-def _first_fire(timer: Timer, now: datetime) -> datetime:
-    first_fire = timer.schedule.next_fire(now)
-    if isinstance(timer.trigger, UnreadableTrigger):
-        raise TimerError(timer.trigger.reason, field="trigger")
-    if first_fire is None:
-        raise TimerError(f"{timer.schedule} never fires after {now.isoformat(timespec='seconds')}", field="expression")
-    return first_fire
-
-
 def _get(connection: Connection, name: str, environment: Environment, *, is_locked: bool = False) -> StoredTimer:
     query = select(timers).where(timers.c.environment == environment, timers.c.name == name)
     row = connection.execute(query.with_for_update(key_share=True) if is_locked else query).one_or_none()
@@ -449,18 +312,3 @@ def _get(connection: Connection, name: str, environment: Environment, *, is_lock
         known = connection.execute(select(timers.c.name).where(timers.c.environment == environment)).scalars()
         raise UnknownTimerError(name, environment, known)
     return stored_timer_of(row, connection)
-
-
-def stored_timer_of(row: Row[Any], connection: Connection) -> StoredTimer:
-    """A row of the timers table as a value."""
-    return StoredTimer(
-        id=row.id,
-        timer=timer_of(row, connection),
-        breaker=breaker_of(row),
-        next_fire=instant_or_none(row.next_fire_at),
-        created_at=instant(row.created_at),
-        declared_in=row.declared_in,
-        has_vanished=row.suspended is not None,
-        revision=row.revision,
-        is_held=bool(row.held),
-    )

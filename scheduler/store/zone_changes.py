@@ -14,11 +14,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select, update
 
+from ..core.fire_times import FireTimes
 from ..core.run import Kind
 from ..core.timer import Timer
 from ..core.timestamps import instant, instant_or_none, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
-from ..core.triggers import Every, FireTimes
+from ..core.triggers import Every
 from .database import Store
 from .rows import timer_of
 from .schema import runs, timers

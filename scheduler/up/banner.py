@@ -10,7 +10,7 @@ import click
 from ..formats import display
 
 if TYPE_CHECKING:
-    from ..store.timers import StoredTimer
+    from ..store.stored_timer import StoredTimer
 
 _MAX_LISTED = 12
 _INDENT = " " * 13

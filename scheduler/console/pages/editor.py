@@ -16,7 +16,7 @@ from ...core.zones import zone
 from ...errors import TimerChangedError, TimerError
 from ...store.calendars import CalendarTable
 from ...store.changes import Author
-from ...store.timers import StoredTimer
+from ...store.stored_timer import StoredTimer
 from .. import drawing
 from ..current import author, console
 from ..links import go

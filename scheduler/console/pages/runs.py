@@ -14,7 +14,7 @@ from ...core.run import Kind, Outcome
 from ...errors import RunError, UnknownTimerError
 from ...formats.json import result_value
 from ...store.runs import RunFilter, RunHistory
-from ...store.timers import StoredTimer
+from ...store.stored_timer import StoredTimer
 from ..current import console
 from ..history import MAX_LINES_OF_RUN, lines_of_run
 from ..links import go

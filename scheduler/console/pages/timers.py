@@ -11,8 +11,8 @@ from ...core.attributes import Environment
 from ...core.run import Run
 from ...errors import TimerError
 from ...store.statistics import read_statistics
+from ...store.stored_timer import StoredTimer
 from ...store.timer_pages import TimerFilter, TimerKey, TimerState, page_of_timers
-from ...store.timers import StoredTimer
 from .. import drawing
 from ..current import author, console
 from ..history import count_in_trouble, key_of, key_text, latest_runs

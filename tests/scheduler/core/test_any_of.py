@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from scheduler.core import union_count
 from scheduler.core.any_of import AnyOf
+from scheduler.core.fire_times import FireTimes
 from scheduler.core.trigger_kinds import UnreadableTrigger, read_trigger
-from scheduler.core.triggers import Cron, Every, FireTimes, Trigger
+from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.errors import TimerError
 from tests.strategies import triggers
 

@@ -1,0 +1,139 @@
+"""Edits of a timer's row, in the transaction of the caller: the columns of a new or edited timer, and its removal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from secrets import randbits
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from ..core import breaker
+from ..core.timer import Timer, check_new
+from ..core.timestamps import stamp, stamp_or_none
+from ..core.trigger_kinds import UnreadableTrigger
+from ..errors import TimerError, UnknownCalendarError
+from .calendar_content import content_of
+from .changes import Author, record_changes
+from .claimed_fires import claimed_until
+from .pauses import delete_pause_of, hold_changed
+from .rows import breaker_columns, timer_columns
+from .schema import calendars, runs, timers
+from .stored_timer import StoredTimer, stored_timer_of
+from .timer_changes import edited
+
+#: Fire times are counted in one run only while they follow one another: not across an edit or a pause.
+NO_COUNTER = {"counter_run_id": None, "counter_outcome": None}
+
+
+def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], datetime]) -> dict[str, Any]:
+    """The row of a new timer, which fires after the times that were `claimed` for a removed timer with its name."""
+    check_new(timer)
+    anchored = timer.anchored(now)
+    first_fire = _first_fire(anchored, max(now, claimed.get((timer.environment, timer.name), now)))
+    return {
+        **timer_columns(anchored),
+        **breaker_columns(breaker.CLOSED),
+        "next_fire_at": stamp(first_fire) if timer.enabled else None,
+        # Random, because SQLite may reuse the id of a removed timer, which the caches of daemons still contain.
+        "revision": randbits(30),
+        "created_at": stamp(now),
+    }
+
+
+def edited_columns(
+    connection: Connection, stored: StoredTimer, changes: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """The columns of a timer whose attributes change; closes its breaker.
+
+    If the schedule is unchanged, pending fire times stay due. Else its next fire time is after `now` and after the
+    latest claimed one.
+    """
+    timer = with_calendar(connection, _changed(stored, changes))
+    is_enabled_now = timer.enabled and not stored.timer.enabled
+    if timer.trigger != stored.timer.trigger or is_enabled_now:
+        timer = timer.anchored(now)
+    counts_anew = timer.max_runs != stored.timer.max_runs or is_enabled_now
+    next_fire = _next_fire(connection, stored, timer, now, counts_anew=counts_anew)
+    return {
+        **timer_columns(timer),
+        **breaker_columns(breaker.CLOSED),
+        "next_fire_at": stamp_or_none(next_fire) if timer.enabled else None,
+        **({"begun_runs": 0} if counts_anew else {}),
+        **NO_COUNTER,
+    }
+
+
+def _changed(stored: StoredTimer, changes: Mapping[str, Any]) -> Timer:
+    """The timer with other attributes; TimerError if it cannot have them."""
+    try:
+        timer = replace(stored.timer, **changes)
+    except TypeError as error:
+        raise TimerError(str(error)) from error
+    if changes.keys() & {"name", "function"}:
+        check_new(timer)
+    if timer.name != stored.timer.name and stored.declared_in is not None and not stored.has_vanished:
+        raise TimerError(
+            f"timer {stored.timer.name!r} is declared with @engine.timer, where its name stands; change it there",
+            field="name",
+        )
+    return timer
+
+
+def _next_fire(
+    connection: Connection, stored: StoredTimer, timer: Timer, now: datetime, *, counts_anew: bool
+) -> datetime | None:
+    """The next fire time of an edited timer; None for one that is finished or disabled."""
+    has_same_schedule = stored.timer.enabled and timer.enabled and timer.schedule == stored.timer.schedule
+    if has_same_schedule and (stored.next_fire is not None or not counts_anew):
+        return stored.next_fire
+    if not timer.enabled and timer.trigger == stored.timer.trigger:
+        # For example, a new name for a timer whose last fire time is over.
+        return None
+    return _first_fire(timer, claimed_until(connection, stored.id, stored.timer, stored.next_fire, now))
+
+
+def with_calendar(connection: Connection, timer: Timer) -> Timer:
+    """The timer with the calendar that it names, read from the store; UnknownCalendarError if that has none."""
+    found = None if timer.calendar is None else content_of(connection, timer.calendar)
+    if timer.calendar is not None and found is None:
+        raise UnknownCalendarError(timer.calendar, connection.execute(select(calendars.c.name)).scalars())
+    return timer if found is timer.working_days else replace(timer, working_days=found)
+
+
+def enable_again(connection: Connection, timer_id: int, until: datetime, by: Author | None) -> None:
+    """Enable a timer that was disabled until now, unless it would never fire again."""
+    row = connection.execute(
+        select(timers).where(timers.c.id == timer_id, timers.c.enabled.is_(False)).with_for_update(key_share=True)
+    ).one_or_none()
+    if row is None:
+        return
+    stored = stored_timer_of(row, connection)
+    with contextlib.suppress(TimerError):
+        values = {**edited_columns(connection, stored, {"enabled": True}, until), "revision": timers.c.revision + 1}
+        connection.execute(update(timers).where(timers.c.id == timer_id).values(values))
+        hold_changed(connection)
+        after = stored_timer_of(connection.execute(select(timers).where(timers.c.id == timer_id)).one(), connection)
+        record_changes(connection, edited(stored, after), by, now=until)
+
+
+def delete_timer(connection: Connection, timer_id: int) -> None:
+    """Delete the row of a timer that is locked."""
+    # SQLite may give its id to a later timer, which must not get its runs.
+    still_open = (runs.c.timer_id == timer_id) & runs.c.outcome.is_(None)
+    connection.execute(update(runs).where(still_open).values(timer_id=None))
+    connection.execute(delete(timers).where(timers.c.id == timer_id))
+    delete_pause_of(connection, timer_id)
+
+
+def _first_fire(timer: Timer, now: datetime) -> datetime:
+    """The first fire time after `now`; TimerError if there is none."""
+    first_fire = timer.schedule.next_fire(now)
+    if isinstance(timer.trigger, UnreadableTrigger):
+        raise TimerError(timer.trigger.reason, field="trigger")
+    if first_fire is None:
+        raise TimerError(f"{timer.schedule} never fires after {now.isoformat(timespec='seconds')}", field="expression")
+    return first_fire
