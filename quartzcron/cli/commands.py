@@ -234,7 +234,7 @@ def diff(options: argparse.Namespace) -> int:
 
 
 def _zone(options: argparse.Namespace) -> tzinfo:
-    """The zone that is given, else that of this machine; where it is not known, a line on stderr says so."""
+    """The given zone, or else that of this machine; if that is unknown, a line on stderr says so."""
     if options.tz is not None:
         return named_zone(options.tz)
     tz = os.environ.get("TZ")

@@ -166,7 +166,7 @@ def windows_names() -> dict[str, str]:
 
 
 def zone_hint(name: str) -> str:
-    """What an error says on a name that is not in the database.
+    """The hint of an error about a name that is not in the database.
 
     >>> zone_hint("Asia/Shangai"), zone_hint("AST")
     ("did you mean 'Asia/Shanghai'?", 'AST is short for America/Halifax and Asia/Riyadh: name one of them')
@@ -199,7 +199,7 @@ def zone_meant(name: str) -> str | None:
 
 
 def _tidy(name: str) -> str:
-    """The name without what keyboards and other programs put around it: wide signs, blanks, quotes, `posix/`."""
+    """The name without what keyboards and other programs add to it: wide signs, blanks, quotes, `posix/`."""
     name = normalize("NFKC", name[: 4 * _LENGTH]).replace("\N{MINUS SIGN}", "-").replace("\\", "/")
     name = "".join(char for char in name if char.isprintable()).strip().strip("\"'").strip()
     return _PREFIX.sub("", name, count=1)[:_LENGTH] if _PREFIX.match(name) else name[:_LENGTH]
@@ -279,7 +279,7 @@ def _similar(wanted: str) -> str | None:
 
 
 def _without_its_region(wanted: str, by_lower: dict[str, str]) -> str | None:
-    """The zone of a city, or of region and city with another sign between them; a blank more or less does not count."""
+    """The zone of a city, or of region and city separated by another sign; ignores blanks."""
     bare = re.sub(r"[_.\- ]", "", wanted)
     for lower, known in by_lower.items():
         if bare and bare in (lower.rpartition("/")[2].replace("_", ""), re.sub(r"[/_\-]", "", lower)):

@@ -16,7 +16,7 @@ from ..project.function_check import missing_functions
 from ..project.project import Project, printing_to_stderr
 from ..project.serving import outdated_services
 from ..project.settings import rules_shown
-from ..project.slow_loading import told_while_loading
+from ..project.slow_loading import reporting_while_loading
 from ..store.database import Store
 from ..store.declaration_sync import declaration_faults
 from ..store.declarations import read_declarations
@@ -94,7 +94,7 @@ def _store_or_none(project: Project) -> Iterator[Store | None]:
 
 def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:
     name = project.required_target_name(target)
-    with printing_to_stderr(), told_while_loading(name):
+    with printing_to_stderr(), reporting_while_loading(name):
         registry = project.load(name).registry
     known = registry.names()
     yield from _check_declarations(project, registry)

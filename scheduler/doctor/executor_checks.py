@@ -10,7 +10,7 @@ from ..executors.kinds import Deployment
 from ..functions.loading import load
 from ..project.project import Project
 from ..project.settings import EnvironmentSettings
-from ..project.slow_loading import told_while_loading
+from ..project.slow_loading import reporting_while_loading
 from .findings import Finding
 
 
@@ -23,7 +23,7 @@ def check_workers(project: Project, target: str | None) -> Iterator[Finding]:
         if settings not in checked:
             checked.add(settings)
             alike = [other for other in served if project.settings.for_environment(other) == settings]
-            with told_while_loading("the functions in a worker"):
+            with reporting_while_loading("the functions in a worker"):
                 for text in settings.kind.check(_deployment(project, target, alike, settings)):
                     yield Finding.ok("workers", text)
 

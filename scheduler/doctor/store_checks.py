@@ -199,7 +199,7 @@ def _unreadable(store: Store) -> str:
 
 
 def _check_calendars(store: Store, now: datetime) -> Iterator[Finding]:
-    """Whether each calendar by which timers go is known for the time to come; nothing where there are no calendars."""
+    """Check that each calendar that timers use is known for some time to come; no finding without calendars."""
     stored = CalendarTable(store).list()
     soon = [calendar for calendar in stored if calendar.timers and calendar.ends_soon(now.date())]
     for calendar in soon:

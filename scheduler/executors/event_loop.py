@@ -1,8 +1,8 @@
 """LoopExecutor: `async def` functions run as tasks of an event loop that runs already, all others in threads.
 
-The daemon's thread hands tasks to the loop, a few at a time, so that what else the loop does is not held up. A function
-is cancelled at its limit; one that goes on all the same has ended for the daemon. Functions share the loop: one that
-blocks it delays them all, and is not interrupted.
+The daemon's thread hands tasks to the loop, a few at a time, so that the loop's other work is not held up. A function
+is cancelled at its limit; its run ends then, even if the function goes on. Functions share the loop: one that blocks it
+delays them all, and is not interrupted.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class LoopExecutor:
         self._clock = clock or SystemClock()
         self._threads = ThreadExecutor(registry, max_workers=max_workers, clock=self._clock)
         self._ended: Mailbox[tuple[Task, Ending]] = Mailbox()
-        #: Guards what follows: the daemon's thread and the loop use it.
+        #: Guards the attributes below, which the daemon's thread and the loop use.
         self._lock = threading.Lock()
         self._pending: deque[Task] = deque()
         self._running: set[_LoopRun] = set()

@@ -106,10 +106,10 @@ class _Supervisor(pool.Supervisor):  # type: ignore[misc]
 
 
 class _TimeoutHandler(pool.TimeoutHandler):  # type: ignore[misc]
-    """The thread that kills children at their hard limit; it outlives the end of one that another thread has noted."""
+    """The thread that kills children at their hard limit, and goes on if another thread has noted the end of one."""
 
     def _trywaitkill(self, child: Any) -> None:
-        # Celery's own waits on a descriptor that the other thread may have closed, and the whole worker ends by that.
+        # Celery's own waits on a descriptor that the other thread may have closed, which would end the whole worker.
         with contextlib.suppress(ValueError):
             super()._trywaitkill(child)
 
@@ -153,13 +153,13 @@ class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
             log.warning("child %d does not take the tasks that wait, and is killed; others take them", holder)
             os.kill(holder, signal.SIGKILL)
 
-    #: The child that has had the queue's lock, while tasks waited, in each look since then.
+    #: The child that has held the queue's lock since `_silent_since` although tasks wait.
     _silent: int | None = None
     _silent_since = 0.0
 
     @staticmethod
     def _help_stuff_finish(inqueue: Any, task_handler: Any, count: int) -> None:
-        """Empty the children's queue at the end, unless a child that stands still holds its lock.
+        """Empty the children's queue at the end, unless a stopped child holds its lock.
 
         Celery's own method waits for that lock without limit, and the worker does not end.
         """

@@ -23,12 +23,12 @@ class ProcessLock:
     """Replaces the locks of billiard's queues; made before the children are forked."""
 
     def __init__(self) -> None:
-        # Open as long as this process and its children live: to close it would release the lock.
+        # Open as long as this process and its children live, because closing it would release the lock.
         with tempfile.TemporaryFile() as file:
             self._fileno = os.dup(file.fileno())
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
-        """Take the lock; False where another process has it, after `timeout` seconds or, unless `block`, at once."""
+        """Take the lock; False if another process still has it after `timeout` seconds or, unless `block`, at once."""
         if block and timeout is None:
             fcntl.lockf(self._fileno, fcntl.LOCK_EX)
             return True
@@ -48,7 +48,7 @@ class ProcessLock:
         fcntl.lockf(self._fileno, fcntl.LOCK_UN)
 
     def holder(self) -> int | None:
-        """The pid of another process that has the lock; None where there is none, or the system does not tell."""
+        """The pid of another process that has the lock; None if there is none, or if it is unknown."""
         if sys.platform != "linux":
             return None
         asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

@@ -117,7 +117,7 @@ class Publisher:
                     self._sent_again.put(task.run_id)
 
     def _has_messages(self, queue: str) -> bool:
-        """Whether messages wait in a queue; False where the broker has deleted it because it is empty."""
+        """Whether messages wait in a queue; False if the broker has deleted it because it is empty."""
         producer = self._connected()
         try:
             return bool(producer.channel.queue_declare(queue, passive=True).message_count)

@@ -25,7 +25,7 @@ from ..store.database import Store
 from ..store.rows import line_columns, line_of, task_of
 from ..store.schema import lines, runs, timers
 
-#: PostgreSQL's channel of all workers, which receive there that runs are to be cancelled.
+#: The channel on PostgreSQL on which all workers are notified that runs are to be cancelled.
 CANCELLATIONS = "scheduler_cancellations"
 #: Limits that differ by less count as equal.
 _SAME_S = 0.01
@@ -131,13 +131,13 @@ class FleetRuns:
             return [(row.id, row.worker) for row in connection.execute(query)]
 
     def cancel(self, run_id: int, worker: str, now: datetime, printed: Sequence[Line] = ()) -> bool:
-        """End as cancelled the run that `worker` runs, whose process stands still meanwhile.
+        """End as cancelled the run that `worker` runs, whose process is stopped meanwhile.
 
         False if it has ended or is being ended, or if the worker runs another one by now.
         """
         with self._store.writing() as connection:
             timer_id = connection.execute(select(runs.c.timer_id).where(runs.c.id == run_id)).scalar()
-            # Never wait for a lock: the process that stands still may hold it.
+            # Never wait for a lock, because the stopped process may hold it.
             locked = select(timers).where(timers.c.id == timer_id).with_for_update(key_share=True, skip_locked=True)
             its_timer = connection.execute(locked).all()
             exists = select(timers.c.id).where(timers.c.id == timer_id)
@@ -176,7 +176,7 @@ class FleetRuns:
             return [line_of(row) for row in connection.execute(query)]
 
     def announce_cancellations(self) -> None:
-        """Notify the workers that runs are to be cancelled; each looks whether it has one of them."""
+        """Notify the workers that runs are to be cancelled; each checks whether it has one of them."""
         with self._store.writing() as connection:
             connection.exec_driver_sql(f"NOTIFY {CANCELLATIONS}")
 
@@ -187,7 +187,7 @@ class FleetRuns:
             abandon(connection, which, now, error)
 
     def give_up(self, run_id: int, ending: Ending) -> None:
-        """End a run that no worker has begun; if it was the probe of a breaker, the next fire time is."""
+        """End a run that no worker has begun; if it was a breaker's probe, the next fire time becomes the probe."""
         timer_id = select(runs.c.timer_id).where(runs.c.id == run_id).scalar_subquery()
         with self._store.writing() as connection:
             its_timer = select(timers).where(timers.c.id == timer_id).with_for_update(key_share=True)

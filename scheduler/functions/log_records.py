@@ -1,4 +1,4 @@
-"""Follows every log record of this process, whatever the user's code configures, and knows the level of printed ones.
+"""Follows every log record of this process, whatever the user's code configures, and finds the level of printed ones.
 
 Lives here: following records in a place that no configuration removes, and keeping our own loggers enabled. Never here:
 where records and lines go.

@@ -89,7 +89,7 @@ def hidden_file(error: BaseException, folder: Path) -> Path | None:
 
 
 def shadowing_file(error: BaseException, folder: Path) -> Path | None:
-    """The user's file that was imported, and lacks a name, in place of an installed package that is called the same."""
+    """The user's file that was imported, and lacks a name, in place of an installed package of the same name."""
     module = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
     name, path = getattr(error, "name", None), getattr(error, "path", None)
     if isinstance(module, ModuleType):

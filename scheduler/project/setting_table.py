@@ -21,7 +21,7 @@ LOG_FORMATS = ("text", "json")
 ENVIRONMENTS = ("production", "stage")
 RULES = (LEANCLOUD, STANDARD)
 CONSOLE_LANGUAGES = ("en", "zh")
-#: What a viewer of the console may be kept from seeing.
+#: What can be hidden from viewers of the console.
 CONSOLE_HIDES = ("params", "results", "lines")
 #: The environment on a developer's machine: LEANCLOUD_APP_ENV has this value, as under LeanCloud's tools, and the
 #: timers of both environments fire.
@@ -60,7 +60,7 @@ def _truth(value: object) -> bool:
 
 
 def _words(*choices: str) -> Callable[[object], tuple[str, ...]]:
-    """Words of a list, or of a text in which commas separate them; any words where there are no choices."""
+    """Words of a list, or of a text in which commas separate them; any words if there are no choices."""
 
     def parse(value: object) -> tuple[str, ...]:
         given = value.split(",") if isinstance(value, str) else value

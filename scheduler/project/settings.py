@@ -138,7 +138,7 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
         if given.name not in table:
             hint = did_you_mean(given.name, table) or f"the settings are {', '.join(table)}"
             if isinstance(given.value, dict):
-                hint = f"settings stand at the top of the file; [{'] and ['.join(ENVIRONMENTS)}] are tables"
+                hint = f"settings belong at the top of the file; [{'] and ['.join(ENVIRONMENTS)}] are tables"
             raise ConfigError(f"{given.origin}: unknown setting {given.name!r}; {hint}")
     check_variables(environ, (variable for setting in table.values() for variable in setting.variables))
     values: dict[str, Any] = {}

@@ -13,7 +13,7 @@ SAY_EVERY_S = 5.0
 
 
 @contextlib.contextmanager
-def told_while_loading(what: str) -> Iterator[None]:
+def reporting_while_loading(what: str) -> Iterator[None]:
     """Within the block, report on stderr every SAY_EVERY_S what is being loaded, and for how long."""
     is_over = threading.Event()
     stream, began = sys.stderr, time.monotonic()

@@ -79,7 +79,7 @@ class ConsolePlace:
         return [self._process] if self._process else []
 
     def awaited(self, now: float) -> list[socket.socket]:
-        """The socket at which a visitor is awaited."""
+        """The socket on which the first visitor will connect."""
         return [self._listener] if self._process is None and now >= self._start_at else []
 
     def look(self, now: float) -> None:

@@ -43,7 +43,7 @@ class _Alone:
     def __init__(self, request: UpRequest, sockets: Sockets) -> None:
         self._request = request
         self._sockets = sockets
-        #: None under a supervisor, which tells it.
+        #: None under a supervisor, which sends it.
         self.manager: ServiceManager | None = None
         self.record = ServingRecord(request.project(), reloads=False)
 

@@ -1,7 +1,7 @@
 """Tells a service manager that the service is ready, alive and stopping, by the protocol of systemd's sd_notify.
 
-The variables NOTIFY_SOCKET and WATCHDOG_USEC say where, and how often. They are removed from the environment, so that
-functions and the programs that they start say nothing in the name of the service.
+The variables NOTIFY_SOCKET and WATCHDOG_USEC contain its address, and how often to report. They are removed from the
+environment, so that functions and the programs that they start send nothing in the name of the service.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: How long a start or a stop may take beyond the service manager's own limit, each time that it is told so, and how
-#: often it is told.
+#: By how much each request extends the service manager's limit on a start or a stop, and how often to send one.
 _EXTEND_S, _EXTEND_EVERY_S = 30, 5.0
 
 
 class ServiceManager:
-    """The service manager that started this process; all is dropped if there is none, or if it does not listen."""
+    """The service manager that started this process; without one, or if it does not listen, messages are dropped."""
 
     def __init__(self) -> None:
         address = os.environ.pop("NOTIFY_SOCKET", "")
@@ -32,17 +31,17 @@ class ServiceManager:
         self.alive_every_s = int(usec) / 2_000_000 if address and is_watched and int(usec) > 0 else None
         self._alive_at = self._extended_at = float("-inf")
         self._is_ready = False
-        #: States that it could not be told yet, because it was busy.
+        #: States that are still to be sent, because its queue was full.
         self._owed: list[tuple[str, ...]] = []
         self._lock = threading.Lock()
 
     def ready(self, status: str) -> None:
-        """Say that the service serves; `status` is shown by `systemctl status`."""
+        """Report that the service is ready; `systemctl status` shows `status`."""
         self._is_ready = True
         self._tell("READY=1", f"STATUS={status}")
 
     def stopping(self) -> None:
-        """Say that the service ends."""
+        """Report that the service is stopping."""
         self._tell("STOPPING=1", "STATUS=waiting for what is in progress")
         self._extended_at = float("-inf")
 
@@ -55,7 +54,7 @@ class ServiceManager:
             self._send("WATCHDOG=1")
 
     def takes_longer(self, now: float) -> None:
-        """While the service starts or stops, which has bounds of its own: keep the service manager from ending it."""
+        """Extend the service manager's limit on a start or a stop, because both have bounds of their own."""
         if now >= self._extended_at + _EXTEND_EVERY_S:
             self._extended_at = now
             self._send(f"EXTEND_TIMEOUT_USEC={_EXTEND_S * 1_000_000}")
@@ -82,7 +81,7 @@ class ServiceManager:
             thread.join()
 
     def _tell(self, *lines: str) -> None:
-        """Say a state, which must not be lost: again later, if the manager's queue is full now."""
+        """Send a state, which must not be lost; if the manager's queue is full now, it is sent later."""
         with self._lock:
             if lines:
                 self._owed.append(lines)

@@ -159,7 +159,7 @@ class Supervisor:
             elif "stored" in message and process.role in _WITH_STORE:
                 self._lines.stored(int(message["stored"]))
             elif "loaded" in message:
-                self._tell_of_preview(process)
+                self._send_preview(process)
             if message.get("answered"):
                 self._tell_daemon(answered=message["answered"])
 
@@ -169,7 +169,7 @@ class Supervisor:
         with contextlib.suppress(TypeError, ValueError, KeyError):  # a function has forged it
             self._lines.take(message, environment.value)
 
-    def _tell_of_preview(self, process: ChildProcess) -> None:
+    def _send_preview(self, process: ChildProcess) -> None:
         """Send the declarations of a preview that has loaded after the others to the process with the store."""
         if process.role == "stage" and self._serving and process in self._serving.processes:
             self._tell_daemon(preview=process.loaded)

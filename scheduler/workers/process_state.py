@@ -76,7 +76,7 @@ class ProcessState:
         self._zone_names = time.tzname
         self._stdin, self._stdout, self._stderr = sys.stdin, sys.stdout, sys.stderr
         self._trace, self._profile = sys.gettrace(), sys.getprofile()
-        #: All modules that were there, and who finds others; the dictionary and the list stay the same objects.
+        #: The modules that were loaded, and the finders of others; the dictionary and the list stay the same objects.
         self._modules, self._modules_then = sys.modules, dict(sys.modules)
         self._finders, self._finders_then = sys.meta_path, list(sys.meta_path)
         self._callbacks = list(gc.callbacks)
@@ -91,7 +91,7 @@ class ProcessState:
     def restore(self) -> None:
         """Put back hooks of the interpreter, folder, umask, variables, time zone and streams."""
         if sys.getprofile() is not self._profile or sys.gettrace() is not self._trace:
-            # First, for they slow all that follows.
+            # First, because they slow down everything else.
             sys.setprofile(self._profile)
             sys.settrace(self._trace)
         self._restore_folder()
@@ -126,7 +126,7 @@ class ProcessState:
             self._finders[:] = self._finders_then
 
     def _restores_rights(self) -> bool:
-        """Put back limits and processors; False where that, or another user or priority, is for good."""
+        """Put back limits and processors; False if one of them, the user or the priority cannot be put back."""
         is_same = [read() for read in _RIGHTS] == self._rights
         for limit, value in self._limits:
             if resource.getrlimit(limit) != value:
@@ -178,7 +178,7 @@ def _opened(path: str) -> int:
 
 
 def _processors() -> set[int]:
-    """Those that this process may use; empty where the system does not tell."""
+    """The processors that this process may use; empty if they are unknown."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 

@@ -1,8 +1,8 @@
 """Strays: processes that a dead worker has left behind, which the kernel gives to the daemon, and the daemon kills.
 
-A worker that the daemon kills is stopped first, and its descendants are found below it. One that ends by itself leaves
-those that hide: with a group, a session and an environment of their own, they cannot be told from other processes. In
-a daemon that runs no code of the user, every child that is not a worker is one of them.
+A worker that the daemon kills is stopped first, and its descendants are found below it. One that ends by itself may
+leave some that hide: with a group, a session and an environment of their own, they cannot be distinguished from other
+processes. In a daemon that runs no code of the user, every child that is not a worker is one of them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from .process_tree import children_of
 from .zombies import become_reaper
 
-#: A stray may have children, which are strays when it has ended: how often to look again.
+#: How often to look again, because the children of a stray become strays when it has ended.
 _LOOKS, _LOOK_AGAIN_S = 20, 0.005
 
 
 class Strays:
-    """The children of this process that are no workers."""
+    """The children of this process that are not workers."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class Strays:
         self._is_adopting = False
 
     def adopt(self) -> None:
-        """Become the parent of what workers leave; for a process that starts no others than workers."""
+        """Become the parent of what workers leave behind; only for a process that starts nothing but workers."""
         become_reaper()
         self._is_adopting = True
 
@@ -43,7 +43,7 @@ class Strays:
             yield self._workers
 
     def kill(self) -> None:
-        """Kill those that there are, and take note of their end."""
+        """Kill the present strays, and reap them."""
         if not self._is_adopting:
             return
         with self._lock:
@@ -59,5 +59,5 @@ class Strays:
                 time.sleep(_LOOK_AGAIN_S)
 
 
-#: Those of this process; the executors of its environments share them.
+#: The strays of this process, which the executors of all its environments share.
 strays = Strays()

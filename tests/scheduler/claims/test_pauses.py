@@ -124,7 +124,7 @@ def test_two_pauses_hold_a_timer_until_both_are_over(service: Service, pauses: P
     pauses.pause(None, "a", now=now)
     pauses.resume(None, "a", now=now)
     assert service.timetable.get("t").state == "paused"
-    with pytest.raises(TimerError, match="there is no pause of every timer of stage; paused is: everything"):
+    with pytest.raises(TimerError, match="there is no pause of every timer of stage; paused: everything"):
         pauses.resume(STAGE, now=now)
     pauses.pause(None, "a", now=now)
     assert len(pauses.resume(now=now)) == 2

@@ -47,7 +47,7 @@ def test_a_part_is_paused_until_a_time(command_line: CommandLine) -> None:
     assert (pause["environment"], pause["tag"], pause["note"]) == ("stage", "mail", "")
     assert datetime.fromisoformat(pause["until"]) == datetime.fromisoformat(until)
     assert states(command_line) == {"report": "enabled", "trial": "paused"}
-    assert "paused is: every timer with the tag 'mail' in stage" in command_line.refusal("resume", "--tag", "mail")
+    assert "paused: every timer with the tag 'mail' in stage" in command_line.refusal("resume", "--tag", "mail")
     assert len(command_line.json("resume", "--env", "stage", "--tag", "mail", "--skip")) == 1
     assert "must end in the future" in command_line.refusal("pause", "--until", "2020-01-01")
 

@@ -76,7 +76,7 @@ def test_the_command_refuses_what_is_no_run(command_line: CommandLine, store: St
     """And options that stand before it."""
     assert "no run 999 in the store" in command_line.refusal("runs", "cancel", "999")
     assert "'report' is not a valid integer" in command_line.refusal("runs", "cancel", "report")
-    assert "options stand after the command" in command_line.refusal("runs", "--json", "cancel", "1")
+    assert "options go after the command" in command_line.refusal("runs", "--json", "cancel", "1")
 
 
 def test_a_run_is_run_again(command_line: CommandLine, store: Store) -> None:

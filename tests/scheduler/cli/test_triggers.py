@@ -113,7 +113,7 @@ def test_units_and_several_triggers(command_line: CommandLine) -> None:
         ("--cron '0 0 8 * * ?' --on TUE", "an expression has no day: --on goes with --every"),
         ("--every 60 --from 2026-01-01", "an interval has no first day: --from goes with --every '2 weeks'"),
         ("--every '1 month 2 hours'", "mixes units of the clock with those of the calendar"),
-        ("--at soon", "'soon' is no time"),
+        ("--at soon", "'soon' is not a time"),
     ],
 )
 def test_a_mistake_is_named_with_what_is_meant(command_line: CommandLine, words: str, said: str) -> None:

@@ -61,19 +61,19 @@ def test_a_time_is_read_as_it_is_meant(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "is no time"),
-        ("soon", "'soon' is no time; write it as in '2026-12-24 18:00'"),
+        ("", "is not a time"),
+        ("soon", "'soon' is not a time; write it as in '2026-12-24 18:00'"),
         ("10/11/2026 18:00", "may be a day and a month, or a month and a day"),
-        ("2026-13-40", "is no time"),
+        ("2026-13-40", "is not a time"),
         ("in many minutes", "write a delay as in 'in 20 minutes'"),
-        ("in 99999999 years", "is no time"),
+        ("in 99999999 years", "is not a time"),
         ("tomorrow", "'tomorrow' has no time of day; write it as in 'tomorrow 9:00'"),
-        ("monday morning", "'morning' is no time of day"),
+        ("monday morning", "'morning' is not a time of day"),
         ("December 2026", "has no day"),
         ("2026-12-24 18:00 CST", "CST may be one of several zones"),
         ("2200-01-01 00:00", "outside the years 1970 to 2099"),
-        ("25:00", "is no time"),
-        ("x" * 101, "is no time"),
+        ("25:00", "is not a time"),
+        ("x" * 101, "is not a time"),
     ],
 )
 def test_what_is_no_time_is_refused(text: str, said: str) -> None:
@@ -123,7 +123,7 @@ def test_what_is_no_interval_is_refused(text: object) -> None:
 def test_days_and_weeks_are_seconds_too_but_months_are_not() -> None:
     """`1d` without a time of day is 24 hours."""
     assert (seconds_of("1 day"), seconds_of("2 weeks"), seconds_of(60)) == (86_400, 1_209_600, 60)
-    with pytest.raises(ValueError, match="'3 months' is no fixed number of seconds"):
+    with pytest.raises(ValueError, match="'3 months' is not a fixed number of seconds"):
         seconds_of("3 months")
     assert calendar_interval("2 weeks") == (0, 0, 2, 0)
     assert calendar_interval("90s") is None

@@ -158,7 +158,7 @@ def test_its_zone_is_that_of_dtstart() -> None:
     ("text", "said"),
     [
         ("", "expected a rule as in"),
-        ("daily", "'daily' is no part of a rule"),
+        ("daily", "'daily' is not a part of a rule"),
         ("FREQ=OFTEN", "FREQ must be one of"),
         ("INTERVAL=2", "FREQ must be one of"),
         ("FREQ=DAILY;COUNT=3;UNTIL=20260101", "COUNT and UNTIL exclude each other"),

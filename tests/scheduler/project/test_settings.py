@@ -186,8 +186,8 @@ def test_a_file_that_begins_with_a_bom_is_read(tmp_path: Path) -> None:
     ("text", "hint"),
     [
         ("PORT = 3", "did you mean 'port'?"),
-        ("[scheduler]\nport = 3", "settings stand at the top of the file; [production] and [stage] are tables"),
-        ("[tool.scheduler]\nport = 3", "settings stand at the top of the file"),
+        ("[scheduler]\nport = 3", "settings belong at the top of the file; [production] and [stage] are tables"),
+        ("[tool.scheduler]\nport = 3", "settings belong at the top of the file"),
     ],
 )
 def test_a_setting_in_capitals_or_in_a_table_gets_a_hint(tmp_path: Path, text: str, hint: str) -> None:
