@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -42,7 +42,19 @@ _KINDS = {
     **dict.fromkeys(("work", "worked", "workday", "working", "班", "补班", "工作日"), True),
 }
 _COLUMNS = ("date", "name", "kind")
-_DATE = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})", re.ASCII)
+_CHINESE = {
+    "日期": "date",
+    "名称": "name",
+    "名字": "name",
+    "节日": "name",
+    "节假日": "name",
+    "类型": "kind",
+    "类别": "kind",
+}
+_DATE = re.compile(
+    r"(\d{4})(?:([-/.])(\d{1,2})\2(\d{1,2})|(\d\d)(\d\d)|年(\d{1,2})月(\d{1,2})[日号]?)(?: 0?0:00(?::00)?)?", re.ASCII
+)
+_DELIMITERS = ",;\t"
 
 
 def from_csv(
@@ -50,20 +62,22 @@ def from_csv(
 ) -> WorkingDays:
     """The calendar of a CSV file with a date in each line, and optionally a name and whether it is `off` or `work`.
 
-    The first line may name the columns `date`, `name` and `kind`, in any order. Dates are written 2026-12-31 or
-    2026/12/31. `week`, `known_until` and `name` are those of WorkingDays; the name is that of the file by default.
+    The first line may name the columns `date`, `name` and `kind`, in any order. Dates are written 2026-12-31,
+    2026/12/31, 20261231 or 2026年12月31日. Cells are separated by commas, or by semicolons or tabs. `week`,
+    `known_until` and `name` are those of WorkingDays; the name is that of the file by default.
     Raises CronError with the line, and OSError if the file cannot be read.
     """
     path = Path(path)
     days: dict[date, tuple[str | None, bool]] = {}
     try:
-        rows = csv.reader(StringIO(_text_of(path), newline=""), strict=True)
+        text = _text_of(path)
+        rows = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
         columns: tuple[str, ...] = ()
         for row in rows:
             cells, where = [cell.strip() for cell in row], f"{path.name}, line {rows.line_num}"
             if not any(cells) or cells[0].startswith("#"):
                 continue
-            if not columns and "date" in map(str.lower, cells):
+            if not columns and "date" in map(_column, cells):
                 columns = _header(cells, where)
                 continue
             columns = columns or _COLUMNS
@@ -75,8 +89,18 @@ def from_csv(
     return _calendar(days, week, name or path.stem, known_until)
 
 
+def _delimiter(text: str) -> str:
+    """The first separator in the first line that has one; spreadsheets of some countries write semicolons."""
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return next((character for line in lines for character in line if character in _DELIMITERS), ",")
+
+
+def _column(cell: str) -> str:
+    return _CHINESE.get(cell, cell.lower())
+
+
 def _header(cells: list[str], where: str) -> tuple[str, ...]:
-    columns = tuple(cell.lower() for cell in cells)
+    columns = tuple(map(_column, cells))
     if not set(columns) <= {*_COLUMNS, ""} or len(set(columns)) < len(columns):
         raise CronError(f"{where}: the columns are date, name and kind, got {echoed(', '.join(cells))}")
     return columns
@@ -99,7 +123,7 @@ def _date_of(text: str, where: str) -> date:
     found = _DATE.fullmatch(text)
     try:
         if found:
-            return date(int(found[1]), int(found[3]), int(found[4]))
+            return date(int(found[1]), int(found[3] or found[5] or found[7]), int(found[4] or found[6] or found[8]))
     except ValueError:
         pass
     raise CronError(f"{where}: {echoed(text)} is not a date such as 2026-12-31")
@@ -118,36 +142,62 @@ def from_ics(
     import icalendar
 
     path = Path(path)
-    data = _bytes_of(path)
+    text = _text_of(path)
     try:
-        calendars: list[Any] = icalendar.Calendar.from_ical(data, multiple=True)  # type: ignore[assignment, unused-ignore]
+        calendars: list[Any] = icalendar.Calendar.from_ical(text, multiple=True)  # type: ignore[assignment, unused-ignore]
     except (ValueError, IndexError, KeyError, RecursionError) as error:
         raise CronError(f"{path.name} is not an iCalendar file: {shortened(str(error))}") from None
-    reading = _Reading(path.name)
-    for calendar in calendars:
-        for event in calendar.subcomponents:
-            if event.name == "VEVENT" and str(event.get("STATUS", "")).upper() != "CANCELLED":
-                reading.add(event)
+    if not calendars:
+        raise CronError(f"{path.name} is not an iCalendar file: END:VCALENDAR is missing; the file may be cut off")
+    events = [event for calendar in calendars for event in calendar.subcomponents if event.name == "VEVENT"]
+    reading = _Reading(path.name, _replaced(events))
+    for event in events:
+        if str(event.get("STATUS", "")).upper() != "CANCELLED":
+            reading.add(event)
     if not reading.days:
         raise CronError(f"{path.name} has no event that lasts whole days")
-    called = next((shortened(str(title)) for one in calendars if (title := one.get("X-WR-CALNAME"))), None)
+    called = next((title for one in calendars if (title := _text(one, "X-WR-CALNAME"))), None)
     until = known_until or date(reading.last_year or LAST_YEAR, 12, 31)
     days = {day: what for day, what in reading.days.items() if day <= until}
     return _calendar(days, week, name or called or path.stem, until)
 
 
-class _Reading:
-    """The days of the events of a file: for each day its title, and whether it is worked."""
+def _text(component: Any, part: str) -> str | None:
+    """The text of a part; the first one if it comes several times."""
+    value = component.get(part, "")
+    return shortened(str(value[0] if isinstance(value, list) else value)) or None
 
-    def __init__(self, file: str) -> None:
+
+def _day(value: date) -> date:
+    return value.date() if isinstance(value, datetime) else value
+
+
+def _replaced(events: Iterable[Any]) -> dict[str, set[date]]:
+    """The days of recurring events, by UID, that another event of the file moves or cancels."""
+    found: dict[str, set[date]] = {}
+    for event in events:
+        replaced = getattr(event.get("RECURRENCE-ID"), "dt", None)
+        if isinstance(replaced, date):
+            found.setdefault(str(event.get("UID")), set()).add(_day(replaced))
+    return found
+
+
+class _Reading:
+    """The days of the events of a file: for each day its title, and whether it is worked.
+
+    `replaced` are days of recurring events, by UID, that count no more.
+    """
+
+    def __init__(self, file: str, replaced: Mapping[str, set[date]]) -> None:
         self.file = file
+        self._replaced = replaced
         self.days: dict[date, tuple[str | None, bool]] = {}
         self.last_year = 0  # of the events without an endless rule
         self._rules = self._count = 0
 
     def add(self, event: Any) -> None:
         """Add the days of an event, if it lasts whole days."""
-        title = shortened(str(event.get("SUMMARY", ""))) or None
+        title = _text(event, "SUMMARY")
         where = f"{self.file}, event {echoed(title or 'without a title')}"
         start, length = _span(event, where)
         if start is None:
@@ -170,6 +220,8 @@ class _Reading:
         """The first day of each occurrence of an event."""
         rule = event.get("RRULE")
         added, removed = (_listed(event, part, where) for part in ("RDATE", "EXDATE"))
+        if "RECURRENCE-ID" not in event:
+            removed |= self._replaced.get(str(event.get("UID")), set())
         if rule is not None:
             self._rules += 1
             if self._rules > MOST_RULES:
@@ -185,11 +237,12 @@ def _span(event: Any, where: str) -> tuple[date | None, int]:
     start, end, duration = (getattr(event.get(part), "dt", None) for part in ("DTSTART", "DTEND", "DURATION"))
     if start is None:
         raise CronError(f"{where}: it has no date that can be read")
-    if isinstance(start, datetime):
+    if isinstance(start, datetime) and event["DTSTART"].params.get("VALUE") != "DATE":
+        # A day may also be told from midnight to midnight.
+        end = start + duration if isinstance(duration, timedelta) and end is None else end
         if start.time() != datetime.min.time() or not isinstance(end, datetime) or end.time() != start.time():
             return None, 0
-        start, end = start.date(), end.date()
-    end = end.date() if isinstance(end, datetime) else end
+    start, end = _day(start), None if end is None else _day(end)
     length = (end - start).days if end is not None else duration.days if isinstance(duration, timedelta) else 1
     if not 0 <= length <= _LONGEST:
         raise CronError(f"{where}: it lasts {length} days; {_LONGEST} at most are a holiday")

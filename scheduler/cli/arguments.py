@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..core.timestamps import at_wall_time
+from ..core.timestamps import at_wall_time, iso_text
 from ..core.zones import zone
 from ..errors import TimerError
 
@@ -28,7 +28,7 @@ class TimeSpan(NamedTuple):
 def parse_instant(text: str, tz: str) -> datetime:
     """An instant in ISO 8601; without an offset, a wall time of the zone. TimerError outside 1970 to 2099."""
     try:
-        instant = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(iso_text(text))
     except ValueError:
         raise TimerError(f"{text!r} is not an instant; write one as in 2026-01-05T08:00:00+08:00") from None
     if not FIRST_YEAR <= instant.year <= LAST_YEAR + 1:

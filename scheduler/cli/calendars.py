@@ -12,6 +12,7 @@ import click
 from quartzcron import CronError, CronExpression
 from quartzcron.calendars import WorkingDays
 
+from ..core.timestamps import iso_text
 from ..core.zones import zone
 from ..errors import ConfigError, TimerError
 from ..formats import display
@@ -219,7 +220,7 @@ def _checked(values: dict[str, Any]) -> WorkingDays:
 
 def _date(text: str) -> date:
     try:
-        return date.fromisoformat(text.strip())
+        return date.fromisoformat(iso_text(text))
     except ValueError:
         raise click.BadParameter(f"expected a date as in 2026-12-31, got {text!r:.40}") from None
 

@@ -98,11 +98,15 @@ def read_text(file: str) -> str:
         raise TimerError(f"{file}: a workbook; save the list as text (in Excel: CSV UTF-8)")
     try:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
-            return data.decode("utf-16")
-        return data.decode("utf-8-sig")
+            text = data.decode("utf-16")
+        else:
+            text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise TimerError(f"{file}: line {line} is not UTF-8; save the list as UTF-8 (in Excel: CSV UTF-8)") from error
+    if "\0" in text[:100]:  # UTF-16 without a mark, UTF-32
+        raise TimerError(f"{file}: is not UTF-8; save the list as UTF-8 (in Excel: CSV UTF-8)")
+    return text
 
 
 def function_problems(

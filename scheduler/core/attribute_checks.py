@@ -188,10 +188,10 @@ def check_truth(name: str, value: object) -> bool:
     return value
 
 
-def check_threshold(threshold: int) -> int:
-    if not 0 <= threshold <= 1_000_000:
+def check_threshold(threshold: object) -> int:
+    if isinstance(threshold, bool) or not isinstance(threshold, int) or not 0 <= threshold <= 1_000_000:
         raise TimerError(
-            f"a breaker threshold must be from 1 to 1,000,000 failures, or 0 = never; got {threshold}",
+            f"a breaker threshold must be from 1 to 1,000,000 failures, or 0 = never; got {threshold!r:.40}",
             field="breaker_threshold",
         )
     return threshold

@@ -25,6 +25,7 @@ from .at import AT
 from .fire_times import Compiled, FireTimes
 from .intervals import CalendarInterval, calendar_interval
 from .options import trimmed
+from .timestamps import iso_text
 from .triggers import DST, EVERY, TZ, Trigger, TriggerOption, check_zone_and_policy, is_calendrical
 from .zones import named
 
@@ -213,7 +214,7 @@ def _padded(text: str) -> str:
 
 def _read_date(value: Any) -> date:
     try:
-        found = date.fromisoformat(value.strip()) if isinstance(value, str) else value
+        found = date.fromisoformat(iso_text(value)) if isinstance(value, str) else value
     except ValueError:
         found = None
     if not isinstance(found, date) or isinstance(found, datetime):

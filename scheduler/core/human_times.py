@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
 from dateutil.parser import ParserError, parse
 from dateutil.relativedelta import relativedelta
 
 from ..errors import TimerError
 from .intervals import calendar_interval, read_interval, seconds_of
-from .timestamps import at_wall_time
+from .timestamps import at_wall_time, iso_text
 
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAY_NAME = re.compile(r"(?:(next|this|on)\s+)?(mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\b", re.I)
 _RELATIVE_DAY = re.compile(r"(today|tomorrow)\b", re.I)
 _AT = re.compile(r"[\s,]*(?:at\b)?\s*", re.I)
+_DAY_LAST = re.compile(r"(\d.*?|noon|midnight)[\s,]+(?:on\s+)?(today|tomorrow|(?:(?:next|this)\s+)?[a-z]{3,9})", re.I)
+_ZONE = re.compile(r"\s([A-Z]\w+/[\w/+-]+)$", re.ASCII)
 _TIME = re.compile(r"\d{1,2}(?::\d{2}){1,2}\s*(?:[ap]\.?m\.?)?|\d{1,2}\s*[ap]\.?m\.?|noon|midnight", re.I)
+_ARTICLE = re.compile(r"an?\s+", re.I)
+_YEAR_FIRST = re.compile(r"\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}[日号]?)(?!\d)", re.ASCII)
 _LONGEST = 100
 _EXAMPLES = "write it as in '2026-12-24 18:00', 'in 20 minutes' or 'next monday 9:00'"
 
@@ -39,8 +43,13 @@ def read_human(text: str, *, now: datetime, tz: tzinfo) -> datetime:
     if not said or len(said) > _LONGEST:
         raise TimerError(f"{text!r:.60} is not a time; {_EXAMPLES}", field="at")
     wall = now.astimezone(tz).replace(tzinfo=None, microsecond=0)
-    found = _delayed(said, now, wall, tz) or _of_day(said, now, wall, tz) or _absolute(said, now, wall, tz)
-    if not 1970 <= found.year <= 2099:
+    try:
+        found = (
+            _delayed(said, now, wall, tz) or _of_day(_day_first(said), now, wall, tz) or _absolute(said, now, wall, tz)
+        )
+    except OverflowError:  # the first and the last year of datetime, in UTC
+        found = None
+    if found is None or not 1970 <= found.year <= 2099:
         raise TimerError(f"{text!r:.60} is outside the years 1970 to 2099", field="at")
     return found
 
@@ -50,7 +59,7 @@ def _delayed(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime |
     if not said.lower().startswith("in "):
         return None
     try:
-        delay = read_interval(said[3:])
+        delay = read_interval(_ARTICLE.sub("1 ", said[3:].strip(), count=1))
         counted = calendar_interval(delay)
         if counted is not None:
             return _utc(wall + relativedelta(**counted._asdict()), tz)
@@ -63,6 +72,7 @@ def _delayed(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime |
 
 def _of_day(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:
     """A time of day, alone or with a day in words; None for other text."""
+    named = None
     if relative := _RELATIVE_DAY.match(said):
         first, step = wall.date() + timedelta(days=relative[1].lower() == "tomorrow"), 0
     elif named := _DAY_NAME.match(said):
@@ -77,11 +87,35 @@ def _of_day(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | 
     if day and not rest:
         raise TimerError(f"{said!r} has no time of day; write it as in '{said} 9:00'", field="at")
     at = _time_of_day(rest)
+    if at is None and named is not None and _has_date(rest):
+        return _dated(said, rest, _number(named[2]), now, wall, tz)
     if at is None:
         if day:
             raise TimerError(f"{said!r}: {rest!r} is not a time of day; write it as in '9:00' or '6 pm'", field="at")
         return None
     return _first_after(lambda number: datetime.combine(first + timedelta(days=step * number), at), now, tz, step)
+
+
+def _day_first(said: str) -> str:
+    """A time of day before its day, as in `9:00 tomorrow`, in the other order; any other text unchanged."""
+    found = _DAY_LAST.fullmatch(said)
+    if found is None or not _TIME.fullmatch(found[1]):
+        return said
+    return f"{found[2]} {found[1]}" if _RELATIVE_DAY.match(found[2]) or _DAY_NAME.fullmatch(found[2]) else said
+
+
+def _has_date(rest: str) -> bool:
+    """Whether a text behind the name of a day has a date: a month by its name, or several numbers."""
+    return re.search(r"\d.*[a-z]{3}|[a-z]{3}.*\d|\d[-/.]\d", rest, re.I) is not None
+
+
+def _dated(said: str, rest: str, day: int, now: datetime, wall: datetime, tz: tzinfo) -> datetime:
+    """The instant of a date behind the name of its day, as in `Thu, 24 Dec 2026 18:00`."""
+    found = _absolute(rest, now, wall, tz)
+    there = found.astimezone(tz)
+    if there.weekday() != day:
+        raise TimerError(f"{said!r}: {there:%Y-%m-%d} is a {_WEEK[there.weekday()].capitalize()}", field="at")
+    return found
 
 
 def _first_after(wall_of: Callable[[int], datetime], now: datetime, tz: tzinfo, step: int) -> datetime:
@@ -107,10 +141,17 @@ def _time_of_day(text: str) -> time | None:
 
 def _absolute(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime:
     """A date with or without a time of day, in ISO 8601 or another format of dateutil's parser."""
+    said = re.sub(r"^(?:on|at)\s+", "", said, flags=re.I)
     try:
-        return _utc(datetime.fromisoformat(said), tz)
+        return _utc(datetime.fromisoformat(iso_text(said)), tz)
     except ValueError:
         pass
+    if year_first := _YEAR_FIRST.match(said):
+        day, at = iso_text(year_first[0]), _time_of_day(_AT.sub("", said[year_first.end() :], count=1))
+        if at is not None and re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+            return _utc(datetime.combine(_day_of(said, day), at), tz)
+    if zone := _ZONE.search(said):
+        raise TimerError(f"{said!r}: give the zone with --tz {zone[1]}", field="at")
     midnight = wall.replace(hour=0, minute=0, second=0)
     read = _parsed(said, midnight)
     if read != _parsed(said, midnight, day_first=True):
@@ -122,6 +163,13 @@ def _absolute(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime:
     if read.year == other.year or _utc(read, tz) > now:
         return _utc(read, tz)
     return _utc(_parsed(said, midnight.replace(year=wall.year + 1, month=1, day=1)), tz)
+
+
+def _day_of(said: str, day: str) -> date:
+    try:
+        return date.fromisoformat(day)
+    except ValueError:
+        raise TimerError(f"{said!r} is not a time: there is no day {day}", field="at") from None
 
 
 def _parsed(said: str, default: datetime, *, day_first: bool = False) -> datetime:

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_TRUTH = {
+    **dict.fromkeys(("true", "yes", "on", "1", "是", "启用", "已启用"), True),
+    **dict.fromkeys(("false", "no", "off", "0", "否", "停用", "未启用"), False),
+}
 
 
 # Readers: each turns a cell or a JSON value into a Python value, or raises ValueError
@@ -55,7 +58,7 @@ def number(value: Any) -> float:
 
 
 def truth(value: Any) -> bool:
-    """True or False, as true, yes, 1, false, no or 0."""
+    """True or False, as true, yes, on, 1, false, no, off or 0, or in Chinese."""
     read = _TRUTH.get(str(value).strip().lower())
     if read is None:
         raise ValueError(f"expected true or false, got {value!r:.40}")

@@ -5,6 +5,7 @@ The integers are microseconds since 1970 in UTC.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -14,6 +15,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 #: The first year of cron expressions, and the year after their last.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
+#: A date that begins with its year is never a year, a day and a month.
+_YEAR_FIRST = re.compile(
+    r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?:[ T]+(\d{1,2})(:\d{2}(?::\d{2}(?:\.\d+)?)?) *(Z|[+-]\d{2}:?\d{2})?)?",
+    re.ASCII,
+)
+_CHINESE_DATE = re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})[日号]? *", re.ASCII)
 
 
 def stamp(instant: datetime) -> int:
@@ -36,6 +43,22 @@ def instant_or_none(stamp: int | None) -> datetime | None:
     return None if stamp is None else instant(stamp)
 
 
+def iso_text(text: str) -> str:
+    """An instant whose year comes first in the form of ISO 8601; any other text without the blanks around it.
+
+    Spreadsheets write such dates when they save a list.
+
+    >>> iso_text("2026/1/5 9:00"), iso_text("2026年1月5日 9:00"), iso_text("5 Jan 2026")
+    ('2026-01-05T09:00', '2026-01-05T09:00', '5 Jan 2026')
+    """
+    found = _YEAR_FIRST.fullmatch(_CHINESE_DATE.sub(r"\1-\2-\3 ", text.strip(), count=1).rstrip())
+    if found is None:
+        return text.strip()
+    year, _, month, day, hour, rest, offset = found.groups()
+    time = f"T{int(hour):02}{rest}{offset or ''}" if hour else ""
+    return f"{year}-{int(month):02}-{int(day):02}{time}"
+
+
 def read_instant(value: Any) -> datetime | None:
     """An instant in ISO 8601, aware if the text has an offset; None for an empty text, ValueError for other text."""
     if isinstance(value, datetime):
@@ -43,7 +66,7 @@ def read_instant(value: Any) -> datetime | None:
     if value == "":
         return None
     try:
-        return datetime.fromisoformat(value.strip())
+        return datetime.fromisoformat(iso_text(value))
     except (AttributeError, ValueError):
         raise ValueError(f"expected an instant as in 2026-01-05T08:00:00+08:00, got {value!r:.60}") from None
 

@@ -226,13 +226,21 @@ class Engine:
             raise RuntimeError(f"unknown kind {kind!r}; use one of {', '.join(VERIFIED_KINDS)}")
         return self._hook(kind, "on_verified")
 
-    def on_login(self, function: F) -> F:
-        """Register the hook for a user who is about to log in; an exception refuses."""
-        return self.registry.define_hook(function, "_User", "on_login")
+    @overload
+    def on_login(self, function: F, /) -> F: ...
+    @overload
+    def on_login(self) -> Callable[[F], F]: ...
+    def on_login(self, function: Any = None, /) -> Any:
+        """Register the hook for a user who is about to log in; an exception refuses. Brackets are optional."""
+        return self._user_hook(function, "on_login")
 
-    def on_auth_data(self, function: F) -> F:
+    @overload
+    def on_auth_data(self, function: F, /) -> F: ...
+    @overload
+    def on_auth_data(self) -> Callable[[F], F]: ...
+    def on_auth_data(self, function: Any = None, /) -> Any:
         """Register the hook for the authData of a third party; the value it returns replaces the authData."""
-        return self.registry.define_hook(function, "_User", "on_auth_data")
+        return self._user_hook(function, "on_auth_data")
 
     def on_insight(self, event: str) -> Callable[[F], F]:
         """Register the hook `f(ok, data)` for the end of an offline analysis; `end` is the only event."""
@@ -253,6 +261,13 @@ class Engine:
         if not isinstance(class_name, str):  # `@engine.before_save` without brackets passes the function
             raise TypeError(f'@engine.{event} needs the name of a class: @engine.{event}("Review")')
         return functools.partial(self.registry.define_hook, class_name=class_name, event=event)
+
+    def _user_hook(self, function: Any, event: str) -> Any:
+        if function is None:  # `@engine.on_login()`
+            return self._hook("_User", event)
+        if not callable(function):
+            raise TypeError(f"@engine.{event} takes no arguments: @engine.{event}")
+        return self.registry.define_hook(function, "_User", event)
 
 
 def _nested_call(name: str) -> Call:

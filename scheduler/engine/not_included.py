@@ -46,6 +46,7 @@ NOT_IN_CLOUD: dict[str, str] = {
         ("request_captcha", "verify_captcha", "Captcha"), "captchas are not included: use a provider's API"
     ),
     "get_server_time": "use datetime.now(UTC): the functions run on your own server",
+    "Error": "use scheduler.engine.LeanEngineError",
 }
 
 #: Attributes of `engine`.
@@ -55,6 +56,31 @@ NOT_OF_AN_ENGINE: dict[str, str] = {
     "cloud_app": "the engine is the WSGI application itself",
     "origin_app": "keep the app that you gave to Engine(app) or engine.wrap(app)",
     **{name: advice for name, advice in NOT_IN_ENGINE.items() if name[0].isupper()},
+}
+
+_ARITHMETIC = "use get and set, as in review.set('likes', review.get('likes', 0) + 1)"
+_OF_THE_STORAGE = f"saving, loading and deleting are up to your code, since {_STORAGE}"
+
+#: Attributes of an object or a user.
+NOT_OF_AN_OBJECT: dict[str, str] = {
+    **dict.fromkeys(("save", "save_all", "destroy", "destroy_all", "fetch", "query", "relation"), _OF_THE_STORAGE),
+    **dict.fromkeys(("create", "create_without_data", "extend", "as_class", "is_existed"), _OF_THE_STORAGE),
+    **dict.fromkeys(("increment", "add", "add_unique", "remove", "bit_and", "bit_or", "bit_xor"), _ARITHMETIC),
+    "created_at": "use get('createdAt')",
+    "updated_at": "use get('updatedAt')",
+    "is_new": "use id, which is None before the first save",
+    "clear": "use unset for each field",
+    "attributes": "use dump()",
+    "get_acl": "use get('ACL')",
+    "set_acl": "use set('ACL', …)",
+    "ignore_hook": "use disable_before_hook() and disable_after_hook()",
+    "session_token": "use get('sessionToken'), and engine.current.session_token for that of the caller",
+    "get_session_token": "use get('sessionToken'), and engine.current.session_token for that of the caller",
+    "get_username": "use get('username')",
+    "get_email": "use get('email')",
+    "get_mobile_phone_number": "use get('mobilePhoneNumber')",
+    "is_authenticated": "users and sessions are up to your code: see Engine(fetch_user=…)",
+    "get_roles": "users and roles are up to your code: see Engine(fetch_user=…)",
 }
 
 
@@ -74,9 +100,19 @@ def import_error(module: str, table: dict[str, str]) -> Callable[[str], NoReturn
 
 def attribute_error(instance: Any, name: str) -> AttributeError:
     """The error of an engine that lacks an attribute, with advice for one that LeanCloud's has."""
-    if name in NOT_OF_AN_ENGINE:
-        return AttributeError(_text("Engine", name, NOT_OF_AN_ENGINE), name=name, obj=instance)
-    return AttributeError(f"{type(instance).__name__!r} object has no attribute {name!r}", name=name, obj=instance)
+    return _attribute_error(instance, name, NOT_OF_AN_ENGINE)
+
+
+def object_error(instance: Any, name: str) -> AttributeError:
+    """The error of an object that lacks an attribute, with advice for one that LeanCloud's has."""
+    return _attribute_error(instance, name, NOT_OF_AN_OBJECT)
+
+
+def _attribute_error(instance: Any, name: str, table: dict[str, str]) -> AttributeError:
+    owner = type(instance).__name__
+    if name in table:
+        return AttributeError(_text(owner, name, table), name=name, obj=instance)
+    return AttributeError(f"{owner!r} object has no attribute {name!r}", name=name, obj=instance)
 
 
 def _text(owner: str, name: str, table: dict[str, str]) -> str:

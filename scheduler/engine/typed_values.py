@@ -10,7 +10,9 @@ import base64
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .not_included import object_error
 
 
 class CloudObject:
@@ -73,6 +75,11 @@ class CloudObject:
     def _ignore_hooks(self, *names: str) -> None:
         ignored = self._fields.get("__ignore_hooks") or []
         self._fields["__ignore_hooks"] = [*ignored, *(name for name in names if name not in ignored)]
+
+    if not TYPE_CHECKING:  # otherwise mypy would accept every attribute of an object
+
+        def __getattr__(self, name: str) -> Any:
+            raise object_error(self, name)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CloudObject):

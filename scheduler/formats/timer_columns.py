@@ -25,7 +25,7 @@ _CHINESE = {
     "cron": "cron表达式 表达式 执行计划",
     "seconds": "秒 秒数 间隔秒数",
     "environment": "环境 部署环境 执行环境",
-    "enabled": "启用 是否启用",
+    "enabled": "启用 是否启用 状态",
     "tz": "时区",
     "params": "参数",
     "limit_s": "限时 超时",
@@ -54,7 +54,7 @@ class Columns:
 
     def column(self, name: str) -> str:
         """The column that a heading or a key means, whether it exists or not."""
-        name = name.strip().lower()
+        name = name.strip(" \t\ufeff").lower()
         return self.synonyms.get(name) or self.synonyms.get(name.replace(" ", ""), name)
 
     def unknown(self, name: str) -> str | None:

@@ -10,7 +10,9 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from ..core.attributes import ATTRIBUTES, CONSOLE_WORDS
@@ -98,6 +100,7 @@ def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> Tim
     `environment`, `tz` and `limit_s` are the defaults of lines; but a line with the words of LeanCloud's console for
     its environment defaults to LeanCloud's zone. TimerError if the text cannot be parsed as a list.
     """
+    text = text.lstrip("\ufeff")  # of which a file has two where a program added its own
     columns, rows, problems = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
     defaults = {"environment": environment, "tz": tz, "limit_s": limit_s, "params": {}}
     lines = []
@@ -164,7 +167,9 @@ def _csv_rows(text: str) -> _FileRows:
     try:
         for cells in reader:
             line, begins = begins, reader.line_num + 1
-            if not any(cell.strip() for cell in cells):
+            while cells and not cells[-1].strip():  # spreadsheets write empty columns, too
+                cells.pop()
+            if not cells:
                 continue
             if header is None:
                 columns = Columns.of_names(cells)
@@ -192,7 +197,10 @@ def _delimited(text: str) -> tuple[str, str]:
         return text.replace(first, "", 1), first.strip('"')[4:] or "\t"
     if "," in first:
         return text, ","
-    return text, next((delimiter for delimiter in ";\t" if delimiter in first), ",")
+    delimiter = next((delimiter for delimiter in ";\t" if delimiter in first), ",")
+    if delimiter == "," and (found := re.search("[，；、|]", first)):
+        raise TimerError(f"cells are separated by a comma, a semicolon or a tab, not by {found[0]}: {first:.60}")
+    return text, delimiter
 
 
 def _header(columns: Columns, cells: list[str], line: int) -> list[str]:
@@ -208,17 +216,22 @@ def _header(columns: Columns, cells: list[str], line: int) -> list[str]:
     return header
 
 
+_ARRAY = 'expected a JSON array of timers: [{"name": …, "function": …, "cron": …}]'
+
+
 def _json_rows(text: str) -> _FileRows:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and text.lstrip().startswith("{"):
+            raise TimerError(f"{_ARRAY}; put the objects into brackets, with commas between them") from error
         raise TimerListError(
             [FileProblem(error.lineno, f"column {error.colno}", f"invalid JSON: {error.msg}")]
         ) from error
     except RecursionError as error:
         raise TimerError("invalid JSON: nested too deeply") from error
     if not isinstance(values, list):
-        raise TimerError('expected a JSON array of timers: [{"name": …, "function": …, "cron": …}]')
+        raise TimerError(_ARRAY)
     columns = Columns.of_names({key for value in values if isinstance(value, dict) for key in value})
     rows: list[_FileRow] = []
     problems: list[FileProblem] = []
@@ -227,14 +240,35 @@ def _json_rows(text: str) -> _FileRows:
             problems.append(FileProblem(line, None, f"expected a timer as an object, got {json.dumps(value)[:40]}"))
             continue
         problems += [FileProblem(line, None, fault) for key in value if (fault := columns.unknown(key))]
+        problems += [FileProblem(line, None, fault) for fault in _doubled_keys(columns, value)]
         filled = {columns.column(key): held for key, held in value.items() if held is not None}
         rows.append(_FileRow(line, {column: held for column, held in filled.items() if column in columns.options}))
     return _FileRows(columns, rows, problems)
 
 
+class _JsonObject(dict[str, Any]):
+    """An object of a JSON text, with its keys that come twice; of those, a dict has the last value only."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.doubled = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+
+
+def _doubled_keys(columns: Columns, value: _JsonObject) -> list[str]:
+    """The errors about keys that come twice, and about several keys for one column."""
+    params = value.get("params")
+    doubled = [*value.doubled, *(params.doubled if isinstance(params, _JsonObject) else ())]
+    faults = [f"the key {key!r:.80} comes twice" for key in doubled]
+    keys = sorted(value, key=columns.column)
+    for column, same in groupby(keys, key=columns.column):
+        if column in columns.options and len(names := list(same)) > 1:
+            faults.append(f"the keys {' and '.join(map(repr, names))} mean the same; keep one")
+    return faults
+
+
 def _elements(text: str) -> Iterator[tuple[int, Any]]:
     """The elements of a valid JSON array, each with the line on which it begins."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=_JsonObject)
     position, line, counted = text.index("[") + 1, 1, 0
     while True:
         while text[position] in " \t\r\n,":

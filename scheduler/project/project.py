@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from ..core.timer import Environment
 from ..engine.environment import app_environment, set_under_both_prefixes
@@ -110,7 +111,7 @@ class Project:
         if "://" not in url:
             return Path(url)
         scheme, _, path = url.partition(":///")
-        return Path(path.partition("?")[0]) if scheme.startswith("sqlite") and path else None
+        return Path(unquote(path.partition("?")[0])) if scheme.startswith("sqlite") and path else None
 
     @property
     def keys_file(self) -> Path:

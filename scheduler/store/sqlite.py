@@ -21,6 +21,7 @@ from socket import gethostname
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Text, bindparam, event, func, select
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -58,6 +59,15 @@ class SqliteStore(Store):
         super().__init__(url, **options)
         self.own_statements = self._repair_lock
         self._open_files = OpenFiles(self._file) if self._file is not None else None
+
+    def __str__(self) -> str:
+        """The address with the file's name as it is; SQLAlchemy writes 中 as %E4%B8%AD."""
+        database = self.url.database
+        if not database or self.url.query:
+            return super().__str__()
+        address = f"sqlite:///{database}"
+        # In an address, %25 is a percent sign and ? begins settings; a path alone is an address, too.
+        return address if make_url(address).database == database else database
 
     def _make_engine(self) -> Engine:
         in_memory = self.url.database in (None, "", ":memory:")

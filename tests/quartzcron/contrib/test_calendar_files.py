@@ -38,6 +38,9 @@ def csv(folder: Path, text: str) -> Path:
         "\ufeff# days off\n\nDate,Name,Kind\n2026/1/1,New Year,off\n2026/01/04,,Work\n",
         "kind,date,name\n休,2026-01-01,New Year\n班,2026-01-04,\n",
         "date,kind,name\r\n2026-01-01,,New Year\r\n2026-01-04,worked,,,\r\n",
+        "date;name;kind\r\n2026-1-1;New Year;off\r\n20260104;;work\r\n",
+        "date,name,kind\n2026-01-01 00:00:00,New Year,off\n2026/1/4 0:00,,work\n",
+        "日期\t节日\t类型\n2026年1月1日\tNew Year\t休\n2026.1.4\t\t班\n",
     ],
 )
 def test_a_csv_file_has_a_date_in_each_line(tmp_path: Path, text: str) -> None:
@@ -57,6 +60,7 @@ def test_a_csv_file_has_a_date_in_each_line(tmp_path: Path, text: str) -> None:
         ("2026-01-01\n2026-02-30\n", "firm.csv, line 2: '2026-02-30' is not a date such as 2026-12-31"),
         ("1.2.2026\n", "line 1: '1.2.2026' is not a date"),
         ("2026-01/02\n", "is not a date"),
+        ("20260230\n", "'20260230' is not a date"),
         ("2026-01-01,a,maybe\n", "line 1: 'maybe' is neither off nor work"),
         ("2026-01-01,Monday, a holiday,off\n", "line 1: more than 3 columns; put a name with a comma in quotes"),
         ("2026-01-01\n2026-01-01,,work\n", "line 2: 2026-01-01 cannot be both"),
@@ -102,6 +106,50 @@ def test_events_of_whole_days_are_days_off(tmp_path: Path) -> None:
         *("03-04", "03-05", "04-01", "04-02"),
     ]
     assert (calendar.name, calendar.holidays[date(2026, 2, 15)]) == ("中国", "春节")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "DTSTART;TZID=PRC;VALUE=DATE:20260301",
+        "DTSTART:20260301T000000\nDURATION:P1D",
+        "DTSTART;TZID=Europe/Berlin:20260301T000000\nDTEND;TZID=Europe/Berlin:20260302T000000",
+        "DTSTART:20260301\nDTEND:20260301",
+        "DTSTART;VALUE=DATE:20260301\nSUMMARY:a\nSUMMARY:b",
+    ],
+)
+def test_a_day_may_be_written_as_programs_write_it(tmp_path: Path, event: str) -> None:
+    """With a zone, from midnight on, without an end."""
+    calendar = from_ics(ics(tmp_path, event, head="X-WR-CALNAME:firm\nX-WR-CALNAME:other\n"))
+    assert list(calendar.holidays) == [date(2026, 3, 1)]
+    assert calendar.holidays[date(2026, 3, 1)] in (None, "a")
+    assert calendar.name == "firm"
+
+
+@pytest.mark.parametrize("other", ["DTSTART;VALUE=DATE:20270102", "DTSTART;VALUE=DATE:20270101\nSTATUS:CANCELLED"])
+def test_one_day_of_a_recurring_event_may_be_moved_or_cancelled(tmp_path: Path, other: str) -> None:
+    """By an event with the UID of that one, and the day."""
+    rule = "UID:1\nDTSTART;VALUE=DATE:20260101\nRRULE:FREQ=YEARLY;COUNT=2"
+    calendar = from_ics(ics(tmp_path, rule, f"UID:1\nRECURRENCE-ID;VALUE=DATE:20270101\n{other}"))
+    moved = [] if "CANCELLED" in other else [date(2027, 1, 2)]
+    assert list(calendar.holidays) == [date(2026, 1, 1), *moved]
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16"])
+def test_an_ics_file_in_another_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
+    """The titles that tell worked days would be unreadable, so that those would be days off."""
+    path = ics(tmp_path, "DTSTART;VALUE=DATE:20260214\nSUMMARY:春节 补班")
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    with pytest.raises(CronError, match=r"firm\.ics, line \d: it is not UTF-8; save it as UTF-8"):
+        from_ics(path)
+
+
+def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    """Its last days are missing."""
+    path = ics(tmp_path, "DTSTART;VALUE=DATE:20260214", "DTSTART;VALUE=DATE:20260215")
+    path.write_text(path.read_text(encoding="utf-8")[:-30])
+    with pytest.raises(CronError, match="END:VCALENDAR is missing"):
+        from_ics(path)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +208,6 @@ def test_a_file_that_is_no_calendar_is_refused_in_time(tmp_path: Path, data: byt
     path = tmp_path / "firm.ics"
     path.write_bytes(data)
     began = time.process_time()
-    with pytest.raises(CronError, match=r"is not an iCalendar file|has more than 2 MB|has no event"):
+    with pytest.raises(CronError, match=r"is not an iCalendar file|has more than 2 MB|is not UTF-8"):
         from_ics(path)
     assert time.process_time() - began < LONGEST_S

@@ -129,9 +129,12 @@ _LIST = "name,function,cron,environment\na,hello,0 0 8 ? * MON,production\n"
         _LIST.replace(",", "\t").encode("utf-16"),
         ("sep=;\r\n" + _LIST.replace(",", ";")).encode("utf-8-sig"),
         b"sep=,\r\n\r\n" + _LIST.encode(),
-        "任务名称,云函数,Cron 表达式,部署环境\na,hello,0 0 8 ? * MON,production\n".encode(),
+        "任务名称,云函数,Cron 表达式,部署环境,状态\na,hello,0 0 8 ? * MON,production,启用\n".encode(),
+        _LIST.replace("\n", ",,\r\n").encode(),
+        b"\xef\xbb\xbf" + _LIST.encode("utf-8-sig"),
+        _LIST.replace("function", "\ufefffunction").encode(),
     ],
-    ids=["semicolons", "Unicode text", "sep=;", "sep=,", "in Chinese"],
+    ids=["semicolons", "Unicode text", "sep=;", "sep=,", "in Chinese", "empty columns", "two marks", "joined files"],
 )
 def test_a_list_may_be_separated_and_headed_as_excel_does_it_somewhere(command_line: CommandLine, data: bytes) -> None:
     """Semicolons where the comma is in numbers, tabs in UTF-16, the line that tells Excel, headings in Chinese."""
@@ -140,6 +143,42 @@ def test_a_list_may_be_separated_and_headed_as_excel_does_it_somewhere(command_l
     assert command_line.run("timers", "import", "list.csv").exit_code == 0
     (timer,) = command_line.json("timers", "list")
     assert (timer["name"], timer["function"], timer["cron"]) == ("a", "hello", "0 0 8 ? * MON")
+
+
+@pytest.mark.parametrize("mark", "，；、|")
+def test_marks_that_separate_no_cells_are_named(mark: str) -> None:
+    """Not taken for the name of one column."""
+    with pytest.raises(TimerError, match=rf"a comma, a semicolon or a tab, not by [{mark}]: name"):
+        read(_LIST.replace(",", mark))
+
+
+@pytest.mark.parametrize("word", ["TRUE", "on", "是", "启用"])
+def test_a_timer_is_enabled_by_each_word_for_yes(word: str) -> None:
+    """Spreadsheets and people write several; 否 is one for no."""
+    assert [timer.enabled for timer in read(f"name,function,every,启用\na,f,60,{word}\nb,f,60,否\n")] == [True, False]
+
+
+@pytest.mark.parametrize("when", ["2026/12/24 9:05", "2026-12-24 9:05", "2026/12/24 09:05:00", "2026年12月24日 9:05"])
+def test_a_time_may_be_as_a_spreadsheet_saves_it(when: str) -> None:
+    """It writes dates in the manner of its country; those that begin with the year have one meaning."""
+    (timer,) = read(f"name,function,at,tz,starts_at\na,f,{when},UTC,{when}\n")
+    assert str(timer.trigger) == "at 2026-12-24 09:05:00+00:00"
+    assert str(timer.starts_at) == "2026-12-24 09:05:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ('"every": 60, "every": 90', "line 2: the key 'every' comes twice"),
+        ('"every": 60, "seconds": 90', "line 2, .*: the columns seconds and every are both filled"),
+        ('"every": 60, "params": {"n": 1, "n": 2}', "line 2: the key 'n' comes twice"),
+        ('"every": 60, "limit": 5, "limit_s": 9', "line 2: the keys 'limit' and 'limit_s' mean the same; keep one"),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused(keys: str, said: str) -> None:
+    """A program that reads JSON takes the last one and says nothing."""
+    with pytest.raises(TimerError, match=said):
+        read(f'[\n{{"name": "a", "function": "f", {keys}}}]')
 
 
 def test_a_wrong_line_has_its_number_below_a_line_for_excel(command_line: CommandLine) -> None:
@@ -160,9 +199,9 @@ def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLin
     bad = (
         "name,function,cron,seconds,environment,params\ngood,hello,,60,,\nx,hello,0 75 8 ? * MON,,,\n"
         '"two\n",hello,,1,,\n'
-        "y,hello,,soon,prodction,\nz,hello,0 0 8 ? * MON,60,,\ngood,hello,,5,,\nw,,,5,,{\nv,hello,,5,,,,\n"
+        "y,hello,,soon,prodction,\nz,hello,0 0 8 ? * MON,60,,\ngood,hello,,5,,\nw,,,5,,{\nv,hello,,5,,,,x\n"
     )
-    path = str(command_line.write("timers.csv", bad.replace("v,hello,,5,,,,\n", "")))
+    path = str(command_line.write("timers.csv", bad.replace("v,hello,,5,,,,x\n", "")))
     said = command_line.refusal("timers", "import", path)
     for expected in (
         "line 3, cron: minutes, column 3: 75 is out of range",

@@ -60,6 +60,7 @@ def test_before_update_gets_the_names_of_the_changed_fields(engine: Engine, clie
         (lambda e: e.on_verified("sms"), "onVerified/sms", {"result": "T1"}),
         (lambda e: e.on_verified("email"), "onVerified/email", {"result": "T1"}),
         (lambda e: e.on_login, "_User/onLogin", {"result": "T1"}),
+        (lambda e: e.on_login(), "_User/onLogin", {"result": "T1"}),
     ],
 )
 @pytest.mark.parametrize(
@@ -107,6 +108,13 @@ def test_a_failed_after_hook_is_logged(engine: Engine, client: Client, caplog: p
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "__after_save_for_T" in record.getMessage()
+
+
+@pytest.mark.parametrize("event", ["on_login", "on_auth_data"])
+def test_a_hook_of_users_takes_no_class(engine: Engine, event: str) -> None:
+    """It has one already."""
+    with pytest.raises(TypeError, match=f"@engine.{event} takes no arguments"):
+        getattr(engine, event)("_User")
 
 
 def test_auth_data_comes_back(engine: Engine, client: Client) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 import scheduler.engine
-from scheduler.engine import Engine, cloud
-from scheduler.engine.not_included import NOT_IN_CLOUD, NOT_IN_ENGINE, NOT_OF_AN_ENGINE
+from scheduler.engine import CloudObject, Engine, cloud
+from scheduler.engine.not_included import NOT_IN_CLOUD, NOT_IN_ENGINE, NOT_OF_AN_ENGINE, NOT_OF_AN_OBJECT
 
 #: The public names of `leancloud` 3.0.2, in its `__all__` or not.
 OF_THE_SDK = [
@@ -80,7 +83,45 @@ OF_AN_ENGINE = [
     "stop",
     "wrap",
 ]
+OF_AN_OBJECT = [
+    "add",
+    "add_unique",
+    "as_class",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "clear",
+    "create",
+    "create_without_data",
+    "created_at",
+    "destroy",
+    "destroy_all",
+    "disable_after_hook",
+    "disable_before_hook",
+    "dump",
+    "extend",
+    "fetch",
+    "get",
+    "get_acl",
+    "has",
+    "id",
+    "ignore_hook",
+    "increment",
+    "is_existed",
+    "is_new",
+    "query",
+    "relation",
+    "remove",
+    "save",
+    "save_all",
+    "set",
+    "set_acl",
+    "unset",
+    "updated_at",
+    "updated_keys",
+]
 OF_CLOUD = [
+    "Error",
     "Captcha",
     "get_server_time",
     "request_captcha",
@@ -124,6 +165,23 @@ def test_so_does_each_attribute_of_an_engine(name: str) -> None:
         assert not hasattr(engine, name)
     else:
         assert hasattr(engine, name)
+
+
+@pytest.mark.parametrize("name", OF_AN_OBJECT)
+def test_so_does_each_attribute_of_an_object(name: str) -> None:
+    """Those of `leancloud.Object`, which hooks got on LeanCloud."""
+    review = CloudObject("Review", {"objectId": "r1"})
+    if name in NOT_OF_AN_OBJECT:
+        with pytest.raises(AttributeError, match=f"CloudObject has no {name}, which LeanCloud's SDK has; "):
+            getattr(review, name)
+    else:
+        assert hasattr(review, name)
+
+
+def test_an_object_is_copied_and_pickled() -> None:
+    """Although it answers for attributes that it lacks."""
+    review = CloudObject("Review", {"tags": ["a"]})
+    assert copy.deepcopy(review) == pickle.loads(pickle.dumps(review)) == review
 
 
 def test_other_names_are_missing_as_usual() -> None:

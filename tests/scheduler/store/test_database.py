@@ -21,6 +21,8 @@ from scheduler.core.run import Outcome
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.errors import StoreError, StoreUnavailableError, StoreVersionError
+from scheduler.project.project import Project
+from scheduler.project.settings import read_settings
 from scheduler.store import schema
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
@@ -235,6 +237,20 @@ def test_an_invalid_address_is_refused(url: str, words: str) -> None:
     """Before anything is written."""
     with pytest.raises(StoreError, match=words):
         Store(url)
+
+
+@pytest.mark.parametrize("folder", ["中文 目录", "100%25", "what?", "a#b", "me@home:3000"])
+def test_a_store_is_shown_by_an_address_that_opens_it(tmp_path: Path, folder: str) -> None:
+    """With the name of its folder as it is."""
+    (tmp_path / folder).mkdir()
+    file = tmp_path / folder / "store.db"
+    with Store(file) as store:
+        shown = str(store)
+    assert folder in shown
+    file.unlink()
+    Store(shown).close()
+    assert file.exists()
+    assert Project(read_settings(tmp_path, {}, {"store": shown})).store_file == file
 
 
 def test_a_password_is_never_shown() -> None:
