@@ -205,14 +205,18 @@ class LeanCloudError(Exception):
 class LeanEngineError(Exception):
     """Refuse a call: `LeanEngineError(123, "m")`, `LeanEngineError("m")`, `LeanEngineError(status=422, code=777)`.
 
+    `LeanEngineError(error)` has the text of another exception.
+
     `code` is the number in the JSON body (default: 1), `message` its text, `status` the HTTP status (default: the code
     if it is between 400 and 599, else 400).
     """
 
     def __init__(
-        self, code: int | str = 1, message: str = "error", *, status: int | None = None, error: str | None = None
+        self, code: object = 1, message: str = "error", *, status: int | None = None, error: str | None = None
     ) -> None:
-        number, text = (1, code) if isinstance(code, str) else (code, message)
+        is_number = isinstance(code, int) and not isinstance(code, bool)
+        # Code that only passes on a text or another exception gives that alone.
+        number, text = (int(code), message) if is_number else (1, str(code))
         text = text if error is None else error
         super().__init__(number, text)
         self.code = number

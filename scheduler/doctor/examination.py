@@ -107,7 +107,7 @@ def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:
     if outdated := outdated_services(project):
         yield Finding.warning("functions", "; ".join(outdated))
         return
-    unchecked = "" if store else "; no timer was checked against them, because there is no store to read"
+    unchecked = "" if store else "; no timer was checked against them, because no store was read"
     yield Finding.ok("functions", f"{name}: {', '.join(known) or 'none'}{unchecked}")
 
 

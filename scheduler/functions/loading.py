@@ -106,6 +106,27 @@ _LEANCLOUD = (
     "; change the line to `from scheduler.engine import …`, or install LeanCloud's SDK beside this package: "
     "docs/migrating-from-leancloud.md says how"
 )
+#: Modules of Python 2, and their names since.
+_PYTHON_2 = {
+    "ConfigParser": "configparser",
+    "Cookie": "http.cookies",
+    "HTMLParser": "html.parser",
+    "Queue": "queue",
+    "SocketServer": "socketserver",
+    "StringIO": "io",
+    "__builtin__": "builtins",
+    "cPickle": "pickle",
+    "cStringIO": "io",
+    "commands": "subprocess",
+    "cookielib": "http.cookiejar",
+    "httplib": "http.client",
+    "md5": "hashlib",
+    "sets": "the type set",
+    "thread": "threading",
+    "urllib2": "urllib.request",
+    "urlparse": "urllib.parse",
+    "xmlrpclib": "xmlrpc.client",
+}
 _PATCHED = (
     "it replaces Python's threads by gevent's (monkey.patch_all), with which limits and workers cannot work; remove "
     "that line"
@@ -124,6 +145,8 @@ def _advice(error: BaseException, file: Path | None) -> str:
         return f"; a module of a package is named as one, from the folder above: scheduler up {module}"
     if isinstance(error, ModuleNotFoundError) and error.name == "leancloud":
         return _LEANCLOUD
+    if isinstance(error, ModuleNotFoundError) and error.name in _PYTHON_2:
+        return f"; {error.name} is of Python 2; in Python 3 use {_PYTHON_2[error.name]}"
     return f"; {_PATCHED}" if _threads_are_patched() else ""
 
 

@@ -62,6 +62,7 @@ def test_a_timer_is_created_disabled_with_the_defaults_of_the_specification() ->
         ({"overlap": "x"}, "overlap", "skip, allow, queue_one"),
         ({"delivery": "twice"}, "delivery", "at_most_once, at_least_once"),
         ({"breaker_threshold": -1}, "breaker_threshold", "0 = never"),
+        ({"breaker_threshold": "5"}, "breaker_threshold", "0 = never; got '5'"),
         ({"retries": -1}, "retries", "from 0 to 100, got -1"),
         ({"retries": 101}, "retries", "got 101"),
         ({"retries": True}, "retries", "got True"),

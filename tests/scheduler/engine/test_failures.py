@@ -35,6 +35,8 @@ class Unprintable(Exception):
 RAISED: list[tuple[BaseException, int, int, str]] = [
     (LeanEngineError(123, "m"), 400, 123, "m"),
     (LeanEngineError("m"), 400, 1, "m"),
+    (LeanEngineError(ValueError("m")), 400, 1, "m"),
+    (LeanEngineError({"n": 1}), 400, 1, "{'n': 1}"),
     (LeanEngineError(message="m"), 400, 1, "m"),
     (LeanEngineError(404, "m"), 404, 404, "m"),
     (LeanEngineError(503, "m"), 503, 503, "m"),

@@ -152,6 +152,12 @@ def test_patched_threads_are_refused(write: Callable[[str], Path], monkeypatch: 
             load(str(write(text)))
 
 
+def test_a_module_of_python_2_has_its_present_name(write: Callable[[str], Path]) -> None:
+    """Old projects of LeanEngine were written for it."""
+    with pytest.raises(TargetError, match=r"urllib2 is of Python 2; in Python 3 use urllib\.request"):
+        load(str(write("import urllib2\n")))
+
+
 def test_a_line_that_imports_leancloud_is_to_be_changed(
     write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
