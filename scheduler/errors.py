@@ -214,9 +214,10 @@ class LeanEngineError(Exception):
     def __init__(
         self, code: object = 1, message: str = "error", *, status: int | None = None, error: str | None = None
     ) -> None:
-        is_number = isinstance(code, int) and not isinstance(code, bool)
-        # Code that only passes on a text or another exception gives that alone.
-        number, text = (int(code), message) if is_number else (1, str(code))
+        if isinstance(code, int) and not isinstance(code, bool):
+            number, text = code, message
+        else:  # a text or another exception alone
+            number, text = 1, str(code)
         text = text if error is None else error
         super().__init__(number, text)
         self.code = number

@@ -236,7 +236,7 @@ def _json_rows(text: str) -> _FileRows:
     rows: list[_FileRow] = []
     problems: list[FileProblem] = []
     for line, value in _elements(text):
-        if not isinstance(value, dict):
+        if not isinstance(value, _JsonObject):
             problems.append(FileProblem(line, None, f"expected a timer as an object, got {json.dumps(value)[:40]}"))
             continue
         problems += [FileProblem(line, None, fault) for key in value if (fault := columns.unknown(key))]
