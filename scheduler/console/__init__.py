@@ -15,7 +15,9 @@ nothing, every filter is in the address, and everything works without JavaScript
     current.py                 the console of the present request, and who makes its changes
     sign_in_limits.py          limits of failed attempts to sign in
     rendering.py, errors.py    the functions of templates; the pages for errors
-    history.py                 the strips of timers, the last lines of a run
+    history.py                 what is due next, the last lines of a run
+    digest/                    what the console has read of the history, in a file of its own
+    live.py                    the topics that have changed, for the streams of pages
     timer_form.py              from a form to a timer
     preview.py, advice.py      the meaning of a trigger
     examples.py                examples in the editor

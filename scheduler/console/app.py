@@ -14,8 +14,10 @@ from ..project.settings import Settings
 from ..store.database import Store
 from . import errors, gates, rendering, sessions
 from .current import EXTENSION, Console
+from .digest.reading import Digest
+from .live import Live
 from .names import NameConverter
-from .pages import changes, editor, logs, runs, settings, sign_in, timer, timers
+from .pages import changes, editor, instances, logs, overview, runs, settings, sign_in, stream, timer, timers
 from .sign_in_limits import SignInLimits
 from .tokens import TokenTable
 
@@ -29,7 +31,8 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("/login", "sign_in", "GET", sign_in.show),
     ("/login", "sign_in_post", "POST", sign_in.enter),
     ("/logout", "sign_out", "POST", sign_in.leave),
-    ("/", "home", "GET", timers.home),
+    ("/", "home", "GET", overview.show),
+    ("/live", "live", "GET", stream.show),
     ("/timers", "timers", "GET", timers.show),
     ("/timers", "change_timers", "POST", timers.change),
     ("/timers/new", "new_timer", "GET", editor.show_new),
@@ -48,6 +51,7 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("/runs", "runs", "GET", runs.show_list),
     ("/runs/<int:run_id>", "run", "GET", runs.show),
     ("/runs/<int:run_id>/cancel", "cancel_run", "POST", runs.cancel),
+    ("/instances", "instances", "GET", instances.show),
     ("/changes", "changes", "GET", changes.show),
     ("/logs", "logs", "GET", logs.show),
     ("/settings", "settings", "GET", settings.show),
@@ -70,6 +74,8 @@ def make_app(store: Store, project: Settings, *, now: Callable[[], datetime] = _
         tokens=TokenTable(store),
         limits=SignInLimits(),
         cookie=sessions.cookie_name(str(store)),
+        digest=Digest(store),
+        live=Live(store),
     )
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES, MAX_FORM_PARTS=5_000)
     app.jinja_env.undefined = StrictUndefined

@@ -12,6 +12,8 @@ from ..project.settings import Settings
 from ..store.changes import Author, Way
 from ..store.database import Store
 from ..store.timers import TimerTable
+from .digest.reading import Digest
+from .live import Live
 from .reader import reader
 from .sign_in_limits import SignInLimits
 from .tokens import TokenTable
@@ -29,6 +31,13 @@ class Console:
     tokens: TokenTable
     limits: SignInLimits
     cookie: str
+    digest: Digest
+    live: Live
+
+    def close(self) -> None:
+        """End the streams and the reading of the history."""
+        self.live.close()
+        self.digest.close()
 
     @property
     def timers(self) -> TimerTable:

@@ -1,35 +1,36 @@
-"""Queries for pages: the strips of timers, the last lines of a run, the number of failing timers."""
+"""Queries for pages: what is due next, the last lines of a run, the number of failing timers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select, text
 
-from ..core.run import Line, Run
+from ..core.run import Line
+from ..store.change_history import former_names
 from ..store.database import Store
 from ..store.log_lines import LinePosition
-from ..store.rows import line_of, run_of
-from ..store.schema import TROUBLED, lines, runs, timers
+from ..store.rows import line_of
+from ..store.schema import NOT_HELD, TROUBLED, lines, timers
+from ..store.stored_timer import StoredTimer, stored_timer_of
 from ..store.timer_pages import TimerKey
 
 MAX_LINES_OF_RUN = 600
 
 
-def latest_runs(store: Store, keys: Sequence[TimerKey], *, each: int, look_at: int) -> dict[TimerKey, list[Run]]:
-    """The latest runs of these timers, oldest first, among the newest rows of a table that has no index by timer."""
-    found: dict[TimerKey, list[Run]] = {key: [] for key in keys}
-    if not keys:
-        return found
+def due_next(store: Store, most: int) -> list[StoredTimer]:
+    """The timers with the next fire times, the earliest first; an index contains them in this order."""
+    query = select(timers).where(timers.c.next_fire_at.is_not(None), text(NOT_HELD))
     with store.reading() as connection:
-        highest = connection.execute(select(func.max(runs.c.id))).scalar() or 0
-        names = [key.name for key in keys]
-        query = select(runs).where(runs.c.id > highest - look_at, runs.c.timer.in_(names)).order_by(runs.c.id.desc())
-        for row in connection.execute(query):
-            of_timer = found.get(TimerKey(row.environment, row.timer))
-            if of_timer is not None and len(of_timer) < each:
-                of_timer.append(run_of(row))
-    return {key: of_timer[::-1] for key, of_timer in found.items()}
+        rows = connection.execute(query.order_by(timers.c.next_fire_at).limit(most)).all()
+        return [stored_timer_of(row, connection) for row in rows]
+
+
+def keys_of(store: Store, key: TimerKey) -> list[tuple[TimerKey, datetime | None]]:
+    """The present and the former names of a timer, each with the instant at which it was renamed."""
+    with store.reading() as connection:
+        former = former_names(connection, key.name, key.environment)
+    return [(key, None), *((TimerKey(key.environment, name), until) for name, _, until in former)]
 
 
 def lines_of_run(store: Store, run_id: int) -> tuple[list[Line], bool]:

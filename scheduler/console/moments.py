@@ -54,3 +54,15 @@ def relative(at: datetime, now: datetime, language: str) -> str:
         return text(language, "moment.now")
     shown = duration(float(round(abs(seconds))), language)
     return text(language, "moment.in" if seconds > 0 else "moment.ago", duration=shown)
+
+
+def short(number: int) -> str:
+    """A number in a few digits.
+
+    >>> short(999), short(12_345), short(2_500_000)
+    ('999', '12.3k', '2.5M')
+    """
+    for size, sign in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.1f}".removesuffix(".0") + sign
+    return str(number)

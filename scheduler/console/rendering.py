@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime, tzinfo
+import re
+from datetime import datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, render_template, request
+from flask import Flask, Response, render_template, request
+from markupsafe import Markup
 
 from . import moments, words
 from .current import console
@@ -36,6 +38,20 @@ DONE = frozenset(
 )
 
 
+#: The pages of the side bar, and the endpoints at which each is the present one.
+NAVIGATION = (
+    ("overview", "home", ("home",)),
+    ("timers", "timers", ("timers", "timer", "new_timer", "edit_timer", "copy_timer")),
+    ("runs", "runs", ("runs", "run")),
+    ("logs", "logs", ("logs",)),
+    ("instances", "instances", ("instances",)),
+    ("changes", "changes", ("changes",)),
+    ("settings", "settings", ("settings",)),
+)
+#: The header with which a page asks for its parts alone.
+PART = "Scheduler-Part"
+
+
 def install(app: Flask) -> None:
     """Add these functions to the templates of an application."""
     app.jinja_env.globals.update(
@@ -51,6 +67,10 @@ def install(app: Flask) -> None:
         zone_instant=zone_instant,
         duration=duration,
         relative=relative,
+        tick=tick,
+        short=moments.short,
+        is_part=is_part,
+        navigation=NAVIGATION,
         languages=words.NAMES,
         tags=words.TAGS,
         now=lambda: console().now(),
@@ -59,6 +79,7 @@ def install(app: Flask) -> None:
         common=COMMON,
         seven=SEVEN_FIELDS,
     )
+    app.after_request(_with_tag)
     app.jinja_env.filters["shown_json"] = lambda value: json.dumps(dict(value), ensure_ascii=False, indent=2)
 
 
@@ -98,8 +119,33 @@ def duration(seconds: float | None) -> str:
 
 
 def relative(at: datetime) -> str:
-    """How far an instant lies ahead, or back."""
-    return moments.relative(at, console().now(), reader().language)
+    """How far an instant lies ahead, or back; seconds alone make no part a changed one."""
+    shown = moments.relative(at, console().now(), reader().language)
+    is_near = abs(at - console().now()) < timedelta(minutes=2)
+    return Markup("<span data-s>{}</span>").format(shown) if is_near else shown
+
+
+_SECONDS = re.compile(rb"<span data-s>[^<]*</span>")
+
+
+def tick(at: datetime, span: timedelta) -> str:
+    """An instant on an axis: the time alone where the axis is shorter than a day and a half, the day where longer."""
+    local = moments.instant(at, reader().tz)
+    return local[11:19] if span < timedelta(minutes=10) else local[11:16] if span < timedelta(hours=36) else local[:10]
+
+
+def is_part() -> bool:
+    """Whether the page asks for its parts alone, because something has changed."""
+    return request.headers.get(PART) is not None
+
+
+def _with_tag(answer: Response) -> Response:
+    """To a part that shows what it showed before, answer 304."""
+    if is_part() and answer.status_code == 200 and answer.mimetype == "text/html":
+        shown = _SECONDS.sub(b"", answer.get_data())
+        answer.set_etag(hashlib.sha256(shown).hexdigest()[:16])
+        answer.make_conditional(request)
+    return answer
 
 
 def static(name: str) -> str:

@@ -11,8 +11,11 @@ from typing import Any
 from flask import Flask
 
 from .app import MAX_BODY_BYTES
+from .current import EXTENSION, Console
+from .live import MAX_STREAMS
 
-_THREADS = 8
+#: A stream keeps its thread.
+_THREADS = 8 + MAX_STREAMS
 _MAX_HEADER_BYTES = 32 * 1024
 _MAX_CONNECTIONS = 200
 _CHANNEL_TIMEOUT_S = 30
@@ -25,6 +28,7 @@ class ConsoleServer:
 
     def __init__(self, app: Flask, listener: socket.socket) -> None:
         self._app = app
+        self._console: Console = app.extensions[EXTENSION]
         self._map: dict[int, Any] = {}
         self._is_stopped = False
         self._asked_at = time.monotonic()
@@ -50,11 +54,15 @@ class ConsoleServer:
         """Answer requests until `stop`, or until none has arrived for `idle_s` seconds."""
         loop = import_module("waitress.wasyncore")
         try:
-            while not self._is_stopped and (idle_s is None or time.monotonic() - self._asked_at < idle_s):
+            while not self._is_stopped and (idle_s is None or self._has_visitors(idle_s)):
                 loop.loop(timeout=_LOOK_EVERY_S, use_poll=True, map=self._map, count=1)
         finally:
+            self._console.close()
             self._server.task_dispatcher.shutdown()
             loop.close_all(self._map, ignore_all=True)
+
+    def _has_visitors(self, idle_s: float) -> bool:
+        return self._console.live.streams > 0 or time.monotonic() - self._asked_at < idle_s
 
     def stop(self) -> None:
         """Make `serve` return, at the latest after a second; may be called from any thread, and from a signal."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, request
@@ -12,14 +14,21 @@ from ...core.timer import Timer
 from ...core.zones import zone
 from ...store.runs import RunFilter, RunHistory
 from ...store.statistics import has_live_daemon
+from ...store.timer_pages import TimerKey
 from .. import drawing
 from ..current import author, console
+from ..digest import queries
+from ..digest.reading import unread_before
+from ..history import keys_of
 from ..links import go
 from ..preview import FIRES, fires_by_day, next_fires, preview, words_of
 from ..reader import reader
 from ..rendering import render
 
 _RUNS = 15
+#: How many fire times the timeline has at most, and how many it reaches to; and the least that it reaches.
+_FIRES_DRAWN, _SPAN_FIRES = 60, 12
+_LEAST_SPAN = timedelta(minutes=1)
 #: Attributes that are shown elsewhere on the page.
 _APART = {"name", "environment", "enabled", "function", "params", "description", "tags"}
 _FIRST_YEAR, _LAST_YEAR = 1970, 2099
@@ -31,6 +40,12 @@ def show(environment: str, name: str) -> str:
     timer, now = entry.timer, console().now()
     tz = zone(timer.trigger.tz or console().settings.tz)
     latest = RunHistory(console().store).page(RunFilter(timer=name, environment=environment), limit=_RUNS)
+    key = TimerKey(environment, name)
+    names = keys_of(console().store, key)
+    with console().digest.reading() as digest:
+        marks = queries.latest_of_names(digest, names, queries.MEASURED)
+        unread = unread_before(digest)
+    fires = next_fires(timer.schedule, now, _FIRES_DRAWN) if timer.enabled else []
     year = min(max(request.args.get("year", now.astimezone(tz).year, type=int), _FIRST_YEAR), _LAST_YEAR)
     return render(
         "timer.html",
@@ -40,14 +55,31 @@ def show(environment: str, name: str) -> str:
         tz_name=timer.trigger.tz or console().settings.tz,
         words=words_of(timer.trigger, reader().language),
         preview=preview(timer.trigger, timer.schedule, now=now, limit_s=timer.limit_s),
-        fires=next_fires(timer.schedule, now, FIRES) if timer.enabled else [],
+        fires=fires[:FIRES],
         year=drawing.year_drawing(year, fires_by_day(timer.schedule, year, tz)),
         latest=latest,
-        strip=drawing.strip(latest.items[::-1], limit_s=timer.limit_s),
+        marks=marks,
+        numbers=queries.numbers_of(marks),
+        durations=drawing.durations(marks, limit_s=timer.limit_s),
+        timeline=_timeline(timer, marks, fires, now),
+        unread=unread,
         drawing=drawing,
         definition=_definition(timer),
         daemon_runs=has_live_daemon(console().store),
     )
+
+
+def _timeline(
+    timer: Timer, marks: Sequence[queries.Mark], fires: Sequence[datetime], now: datetime
+) -> drawing.Timeline | None:
+    """The past and the future, as far as the twelfth fire time from now; None if there is neither."""
+    if fires:
+        span = fires[min(len(fires), _SPAN_FIRES) - 1] - now
+    elif marks:
+        span = now - marks[-min(len(marks), _SPAN_FIRES)].fire_time
+    else:
+        return None
+    return drawing.timeline(marks, fires, now=now, span=max(span * 1.05, _LEAST_SPAN), limit_s=timer.limit_s)
 
 
 def _definition(timer: Timer) -> list[tuple[str, str]]:

@@ -8,21 +8,20 @@ from typing import Any
 from flask import Response, abort, request
 
 from ...core.attributes import Environment
-from ...core.run import Run
 from ...errors import TimerError
 from ...store.statistics import read_statistics
 from ...store.stored_timer import StoredTimer
 from ...store.timer_pages import TimerFilter, TimerKey, TimerState, page_of_timers
 from .. import drawing
 from ..current import author, console
-from ..history import count_in_trouble, key_of, key_text, latest_runs
+from ..digest import queries
+from ..digest.reading import unread_before
+from ..history import count_in_trouble, key_of, key_text
 from ..links import go
 from ..preview import words_of
 from ..reader import reader
 from ..rendering import render
 
-#: How many of the newest runs are read for the strips.
-_LOOKED_AT = 5_000
 ACTIONS = ("enable", "disable", "reset", "remove")
 #: The most timers that are changed at once.
 MAX_CHANGED = 1_000
@@ -30,17 +29,14 @@ _TEXTS = ("text", "environment", "function", "tag")
 _MAX_TEXT_LENGTH = 200
 
 
-def home() -> Response:
-    """The first page is the list of timers."""
-    return go("timers")
-
-
 def show() -> str:
     """A page of timers."""
     wanted = _filter(request.args)
     page = page_of_timers(console().store, wanted, after=key_of(request.args.get("after")))
     keys = [TimerKey(entry.timer.environment.value, entry.timer.name) for entry in page.items]
-    latest = latest_runs(console().store, keys, each=drawing.STRIP_RUNS, look_at=_LOOKED_AT)
+    with console().digest.reading() as digest:
+        latest = queries.latest(digest, keys, each=drawing.STRIP_RUNS)
+        unread = unread_before(digest)
     now = console().now()
     statistics = read_statistics(console().store, now)
     return render(
@@ -55,11 +51,12 @@ def show() -> str:
         overdue=statistics.overdue,
         pauses=[pause for pause in statistics.pauses if pause.timer_id is None],
         drawing=drawing,
+        unread=unread,
         actions=ACTIONS,
     )
 
 
-def _row(entry: StoredTimer, key: TimerKey, runs: Sequence[Run]) -> dict[str, Any]:
+def _row(entry: StoredTimer, key: TimerKey, runs: Sequence[queries.Mark]) -> dict[str, Any]:
     timer = entry.timer
     return {
         "entry": entry,

@@ -1,4 +1,4 @@
-// What pages do beyond forms and links: the zone of the browser, the preview of a trigger, buttons that fill a field, keys.
+// What pages do beyond forms and links: the zone of the browser, the preview of a trigger, live parts, keys.
 "use strict";
 (() => {
   const page = document.documentElement;
@@ -41,19 +41,95 @@
     show();
   }
 
-  // A run that goes on: its page is asked for again each second while it is seen, until the run has ended.
-  const follow = async () => {
-    if (!document.querySelector("[data-live]")) return;
-    if (document.visibilityState === "visible") {
-      try {
-        const answer = await fetch(location.href, { redirect: "error" });
-        const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
-        if (answer.ok) document.getElementById("main").replaceWith(parsed.getElementById("main"));
-      } catch { /* the console is away; what is shown stays */ }
-    }
-    setTimeout(follow, 1000);
+  // Live: a stream names the topics that have changed; the parts of the page that show them are asked for again.
+  const sign = document.getElementById("live");
+  const parts = () => [...document.querySelectorAll("[data-live]")];
+  let stream, tag = "", busy = false, due;
+  const say = (state) => {
+    if (sign) [sign.hidden, sign.dataset.state, sign.textContent] = [!parts().length, state, sign.dataset[state]];
   };
-  setTimeout(follow, 1000);
+  const isRead = (part) => {
+    const chosen = getSelection();
+    return (!chosen.isCollapsed && part.contains(chosen.anchorNode)) || part.querySelector(":focus:is(input:not([type=checkbox]), textarea, select)");
+  };
+  const swap = (part, fresh) => {
+    const same = (item) => (other) => ["href", "name", "value", "id"].every((name) => other.getAttribute(name) === item.getAttribute(name));
+    const find = (item) => [...fresh.querySelectorAll(item.tagName)].find(same(item));
+    const focused = part.contains(document.activeElement) && document.activeElement;
+    for (const item of part.querySelectorAll("details[open], input:checked")) {
+      const other = find(item);
+      if (other) other[item.open ? "open" : "checked"] = true;
+    }
+    const scrolled = [...part.querySelectorAll(".scroll")].map((item) => item.scrollLeft);
+    const other = focused && find(focused);
+    part.replaceWith(fresh);
+    fresh.querySelectorAll(".scroll").forEach((item, place) => { item.scrollLeft = scrolled[place] || 0; });
+    if (other) other.focus({ preventScroll: true });
+  };
+  // Rows that are new wait behind a button, so that those that are read do not move.
+  const hold = (part, fresh) => {
+    const ids = new Set([...part.querySelectorAll("[data-row]")].map((row) => row.dataset.row));
+    const more = [...fresh.querySelectorAll("[data-row]")].filter((row) => !ids.has(row.dataset.row)).length;
+    const follows = "follow" in part.dataset && scrollY + innerHeight > document.documentElement.scrollHeight - 160;
+    document.getElementById("newer")?.remove();
+    if (!more || follows) {
+      swap(part, fresh);
+      if (follows) scrollTo(0, document.documentElement.scrollHeight);
+      return;
+    }
+    for (const row of fresh.querySelectorAll("[data-row]")) {
+      const old = part.querySelector(`[data-row="${CSS.escape(row.dataset.row)}"]`);
+      if (old && old.innerHTML !== row.innerHTML) old.innerHTML = row.innerHTML;
+    }
+    const button = document.createElement("button");
+    Object.assign(button, { id: "newer", type: "button", textContent: part.dataset.newer.replace("#", more) });
+    button.addEventListener("click", () => { button.remove(); swap(part, fresh); });
+    part["follow" in part.dataset ? "after" : "before"](button);
+  };
+  const refresh = async () => {
+    due = undefined;
+    if (busy) return later();
+    busy = true;
+    try {
+      const headers = { "Scheduler-Part": "1", "If-None-Match": tag };
+      const answer = await fetch(location.href, { headers, cache: "no-store", redirect: "error" });
+      if (answer.ok) {
+        tag = answer.headers.get("ETag");
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        for (const part of parts()) {
+          const fresh = page.getElementById(part.id);
+          if (isRead(part)) tag = "";
+          else if (fresh && fresh.outerHTML !== part.outerHTML) (part.dataset.newer ? hold : swap)(part, fresh);
+        }
+        if (!parts().length) stop("on");
+      }
+    } catch { /* the console is away; what is shown stays */ }
+    busy = false;
+  };
+  const later = () => { due ??= setTimeout(refresh, 1000); };
+  const stop = (state) => { stream?.close(); stream = undefined; say(state); };
+  const isOff = () => sessionStorage.getItem("live") === "off";
+  const connect = () => {
+    if (stream || document.hidden || !parts().length) return;
+    if (isOff()) return say("off");
+    stream = new EventSource(`${page.dataset.root}live`);
+    stream.onmessage = ({ data }) => {
+      say("on");
+      const topics = data.split(" ");
+      if (data === "connected" || parts().some((part) => part.dataset.live.split(" ").some((topic) => topics.includes(topic)))) later();
+    };
+    stream.onerror = () => (stream?.readyState === 2 ? stop("away") : say("away"));
+  };
+  if (sign) {
+    document.addEventListener("visibilitychange", () => (document.hidden ? stop("on") : connect()));
+    sign.addEventListener("click", () => {
+      if (sign.dataset.state !== "away") sessionStorage.setItem("live", isOff() ? "on" : "off");
+      if (isOff()) return stop("off");
+      stop("away");
+      connect();
+    });
+    connect();
+  }
 
   const search = document.getElementById("search");
   document.addEventListener("keydown", (event) => {

@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from scheduler.claims.requested_runs import request_run
 from scheduler.console.app import make_app
+from scheduler.console.current import EXTENSION
 from scheduler.console.tokens import TokenTable
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
@@ -82,6 +83,12 @@ class Place:
         request_run(self.store, "report", Environment.PRODUCTION, now=self.now)
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's cache folder, where the digest of a store elsewhere is."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def make_place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
     places: list[Place] = []
@@ -92,6 +99,7 @@ def make_place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
 
     yield make
     for place in places:
+        place.app.extensions[EXTENSION].close()
         place.store.close()
 
 

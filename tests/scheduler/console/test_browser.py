@@ -241,6 +241,41 @@ def test_two_consoles_on_one_host_keep_their_sessions(
     assert other.stop() == 0
 
 
+def test_pages_are_live(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+    """A run appears by itself; in a list, new ones wait behind a button; a checked row stays checked."""
+    page, other = open_page(), open_page()
+    page.goto(console.link)
+    page.goto(f"{console.url}timers/new?name=live&function=greet&trigger=cron&cron=0+0+8+*+*+%3F")
+    page.get_by_role("button", name="Save, disabled").click()
+    timer = page.url
+    _sign_in_too(other, page)
+    other.goto(timer)
+    other.get_by_role("button", name="Run now").click()
+    api.expect(page.locator("#now tbody .outcome.succeeded")).to_have_count(1)
+    page.goto(f"{console.url}runs?timer=live")
+    api.expect(page.locator("#live")).to_contain_text("Live")
+    other.goto(timer)
+    other.get_by_role("button", name="Run now").click()
+    page.locator("#newer").click()
+    api.expect(page.locator("#rows tbody tr")).to_have_count(2)
+
+    page.goto(f"{console.url}timers")
+    api.expect(page.locator("#live")).to_contain_text("Live")
+    page.locator("#rows [value='production:live']").check()
+    page.locator("#live").click()
+    api.expect(page.locator("#live")).to_contain_text("Paused")
+    page.locator("#live").click()
+    other.goto(timer)
+    with page.expect_response(lambda answer: answer.url.endswith("/timers") and answer.status == 200):
+        other.get_by_role("button", name="Enable", exact=True).click()
+    api.expect(page.locator("#rows tr:not(.off) [value='production:live']")).to_be_checked()
+    assert page.complaints == []
+
+
+def _sign_in_too(other: Any, page: Any) -> None:
+    other.context.add_cookies(page.context.cookies())
+
+
 def test_a_link_is_used_once(console: RunningConsole, open_page: Callable[..., Any]) -> None:
     """The second reader is asked to sign in, and told why."""
     open_page().goto(console.link)

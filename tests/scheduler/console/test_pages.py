@@ -23,6 +23,8 @@ from .conftest import HOSTILE, Browser, Place
 
 REPORT = "/timers/production/report"
 PAGES = [
+    "/",
+    "/instances",
     "/timers",
     "/timers?state=enabled&tag=billing",
     "/timers?text=nothing-has-this",

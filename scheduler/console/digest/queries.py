@@ -1,0 +1,269 @@
+"""What pages read of the digest. Runs that have ended but still count further fire times are in every sum."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from ...core.run import Outcome
+from ...core.timestamps import EPOCH, instant, stamp
+from ...store.timer_pages import TimerKey
+from .file import FAILURES, OUTCOMES
+from .settled import BUCKETS, DAY_US, HOUR_US
+
+_HOUR = timedelta(hours=1)
+_FAILURES = ", ".join(str(OUTCOMES.index(outcome)) for outcome in FAILURES)
+#: How many of a timer's latest runs its numbers are of.
+MEASURED = 1_000
+
+
+class Mark(NamedTuple):
+    """One run of a timer, as drawings show it."""
+
+    id: int
+    fire_time: datetime
+    outcome: Outcome | None
+    fires: int
+    duration_s: float | None
+    lateness_s: float | None
+
+
+def latest(digest: sqlite3.Connection, keys: Sequence[TimerKey], *, each: int) -> dict[TimerKey, list[Mark]]:
+    """The latest runs of each timer, oldest first; also those that are open."""
+    return {key: latest_of(digest, key, each) for key in keys}
+
+
+def latest_of(digest: sqlite3.Connection, key: TimerKey, most: int) -> list[Mark]:
+    """The latest runs of one timer, oldest first."""
+    timer = timer_id(digest, key)
+    rows = [] if timer is None else [*_of_path(digest, timer, most), *_open_ones(digest, timer, most)]
+    return [_mark(row) for row in sorted(rows)[-most:]]
+
+
+def latest_of_names(
+    digest: sqlite3.Connection, names: Sequence[tuple[TimerKey, datetime | None]], most: int
+) -> list[Mark]:
+    """The latest runs of a timer under several names, each until an instant, oldest first."""
+    marks = [
+        mark
+        for key, until in names
+        for mark in latest_of(digest, key, most)
+        if until is None or mark.fire_time <= until
+    ]
+    return sorted(marks)[-most:]
+
+
+def timer_id(digest: sqlite3.Connection, key: TimerKey) -> int | None:
+    """The number of a timer in the digest; None if it has not run."""
+    query = "SELECT id FROM timers WHERE environment = ? AND name = ?"
+    row = digest.execute(query, (str(key.environment), key.name)).fetchone()
+    return None if row is None else int(row[0])
+
+
+_ROW = "run_id, fire_at, outcome, count, took_ms, late_ms"
+
+
+def _of_path(digest: sqlite3.Connection, timer: int, most: int) -> list[tuple[int, ...]]:
+    query = f"SELECT {_ROW} FROM path WHERE timer = ? ORDER BY run_id DESC LIMIT ?"
+    return digest.execute(query, (timer, most)).fetchall()
+
+
+def _open_ones(digest: sqlite3.Connection, timer: int, most: int) -> list[tuple[int, ...]]:
+    query = f"SELECT {_ROW} FROM unsettled WHERE timer = ? ORDER BY run_id DESC LIMIT ?"
+    return digest.execute(query, (timer, most)).fetchall()
+
+
+def _mark(row: Sequence[int | None]) -> Mark:
+    run_id, fire_at, outcome, count, took_ms, late_ms = row
+    assert run_id is not None
+    assert fire_at is not None
+    return Mark(
+        run_id,
+        instant(fire_at),
+        None if outcome is None else OUTCOMES[outcome],
+        count or 1,
+        None if took_ms is None else took_ms / 1000,
+        None if late_ms is None else late_ms / 1000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers of the latest runs of a timer; durations are None where nothing was executed."""
+
+    runs: int
+    outcomes: Mapping[Outcome, int]
+    took_p50_s: float | None
+    took_p95_s: float | None
+    late_p50_s: float | None
+    late_p95_s: float | None
+
+
+def numbers_of(marks: Sequence[Mark]) -> Numbers:
+    """The numbers of these runs."""
+    outcomes: Counter[Outcome] = Counter()
+    for mark in marks:
+        if mark.outcome is not None:
+            outcomes[mark.outcome] += mark.fires
+    took = sorted(mark.duration_s for mark in marks if mark.duration_s is not None)
+    late = sorted(max(mark.lateness_s, 0.0) for mark in marks if mark.lateness_s is not None)
+    return Numbers(
+        len(marks), dict(outcomes.most_common()), _rank(took, 50), _rank(took, 95), _rank(late, 50), _rank(late, 95)
+    )
+
+
+def _rank(ordered: Sequence[float], percent: int) -> float | None:
+    return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)] if ordered else None
+
+
+# Sums over all timers
+
+
+class Hour(NamedTuple):
+    """The fires of one hour, by outcome."""
+
+    start: datetime
+    fires: Mapping[Outcome, int]
+
+
+def hours(
+    digest: sqlite3.Connection, since: datetime, until: datetime, *, environment: str | None = None
+) -> list[Hour]:
+    """The hours of a span, from the one that contains `since` to the one before `until`, also those without a fire."""
+    first, last = stamp(since) // HOUR_US, -(-stamp(until) // HOUR_US)
+    fires: dict[int, Counter[Outcome]] = {hour: Counter() for hour in range(first, last)}
+    where = "" if environment is None else " AND environment = :environment"
+    values = {"first": first, "last": last, "environment": environment}
+    rows = digest.execute(
+        f"SELECT hour, outcome, fires FROM tally WHERE hour >= :first AND hour < :last{where}"
+        " UNION ALL "
+        f"SELECT fire_at / {HOUR_US}, outcome, count FROM unsettled JOIN timers ON timers.id = unsettled.timer"
+        f" WHERE outcome IS NOT NULL AND fire_at / {HOUR_US} >= :first AND fire_at / {HOUR_US} < :last{where}",
+        values,
+    )
+    for hour, outcome, count in rows:
+        fires[hour][OUTCOMES[outcome]] += count
+    return [Hour(EPOCH + hour * _HOUR, found) for hour, found in fires.items()]
+
+
+class Failing(NamedTuple):
+    """The latest failures of one timer: how many there are among those that were read, and the last one."""
+
+    environment: str
+    timer: str
+    failures: int
+    last_run_id: int
+    last_fire_time: datetime
+    outcome: Outcome
+
+
+def went_wrong(digest: sqlite3.Connection, *, since: datetime, most: int, read: int = 500) -> list[Failing]:
+    """The timers with the latest failures, the latest first, among the `read` latest failures of all."""
+    rows = digest.execute(
+        "SELECT environment, name, run_id, fire_at, outcome FROM path JOIN timers ON timers.id = path.timer"
+        f" WHERE outcome IN ({_FAILURES}) ORDER BY run_id DESC LIMIT ?",
+        (read,),
+    )
+    found: dict[tuple[str, str], Failing] = {}
+    for environment, name, run_id, fire_at, outcome in rows:
+        if fire_at < stamp(since):
+            continue
+        known = found.get((environment, name))
+        if known is None:
+            found[environment, name] = Failing(environment, name, 1, run_id, instant(fire_at), OUTCOMES[outcome])
+        else:
+            found[environment, name] = known._replace(failures=known.failures + 1)
+    return list(found.values())[:most]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How many runs had a duration of each class, and what that says; the classes are powers of two milliseconds."""
+
+    runs: Sequence[int]
+
+    def percentile_s(self, percent: float) -> float | None:
+        """About the duration that so many percent of the runs do not exceed: right to a factor of the root of two."""
+        wanted, seen = sum(self.runs) * percent / 100, 0
+        if not wanted:
+            return None
+        for bucket, count in enumerate(self.runs):
+            seen += count
+            if seen >= wanted:
+                return 0.0005 if bucket == 0 else 2 ** (bucket - 0.5) / 1000
+        return None
+
+
+def spread(
+    digest: sqlite3.Connection, measure: str, since: datetime, until: datetime, *, environment: str | None = None
+) -> Spread:
+    """The spread of `took` or `late` over the hours of a span."""
+    where = "" if environment is None else " AND environment = :environment"
+    rows = digest.execute(
+        "SELECT bucket, sum(runs) FROM spread WHERE hour >= :first AND hour < :last AND measure = :measure"
+        f"{where} GROUP BY bucket",
+        {
+            "first": stamp(since) // HOUR_US,
+            "last": -(-stamp(until) // HOUR_US),
+            "measure": measure,
+            "environment": environment,
+        },
+    )
+    runs = [0] * BUCKETS
+    for bucket, count in rows:
+        runs[bucket] = count
+    return Spread(runs)
+
+
+class Ranked(NamedTuple):
+    """A timer in a ranking, and its number there."""
+
+    environment: str
+    timer: str
+    value: int
+
+
+#: What timers are ranked by, and the aggregate of the days of a span.
+RANKINGS: Mapping[str, str] = {
+    "failures": "sum(failures)",
+    "longest": "max(longest_ms)",
+    "latest": "max(latest_ms)",
+    "fires": "sum(fires)",
+}
+
+
+def ranking(
+    digest: sqlite3.Connection,
+    by: str,
+    since: datetime,
+    until: datetime,
+    *,
+    most: int = 10,
+    environment: str | None = None,
+) -> list[Ranked]:
+    """The timers with the most failures, the longest or latest run, or the most fires, on the days of a span in UTC."""
+    where = "" if environment is None else " AND environment = :environment"
+    rows = digest.execute(
+        f"SELECT environment, name, {RANKINGS[by]} AS value FROM days JOIN timers ON timers.id = days.timer"
+        f" WHERE day >= :first AND day < :last{where} GROUP BY timer HAVING value > 0"
+        " ORDER BY value DESC, environment, name LIMIT :most",
+        {
+            "first": stamp(since) // DAY_US,
+            "last": -(-stamp(until) // DAY_US),
+            "most": most,
+            "environment": environment,
+        },
+    )
+    return [Ranked(*row) for row in rows]
+
+
+def sums_of(hours: Iterable[Hour]) -> Counter[Outcome]:
+    """The fires of several hours."""
+    total: Counter[Outcome] = Counter()
+    for hour in hours:
+        total.update(hour.fires)
+    return total

@@ -1,0 +1,55 @@
+"""The stream of the topics that change, as server-sent events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from flask import Response, request
+
+from ...errors import StoreError
+from .. import sessions
+from ..current import Console, console
+from ..live import Subscription, TooManyStreamsError
+
+#: How often a stream that has nothing to say is written to, so that the server notices a reader who has left.
+_HEARTBEAT_S = 15.0
+#: How often the token of a stream is checked.
+_CHECK_EVERY_S = 60.0
+_RETRY_AFTER_S = 30
+
+
+def show() -> Response:
+    """A stream; 503 if there are too many."""
+    here = console()
+    # Until the answer is closed, so that every stream counts from its first byte on.
+    with ExitStack() as stack:
+        try:
+            subscription = stack.enter_context(here.live.subscribed())
+        except TooManyStreamsError:
+            return Response(status=503, headers={"Retry-After": str(_RETRY_AFTER_S)})
+        cookie = request.cookies.get(here.cookie)
+        answer = Response(_events(here, subscription, cookie), mimetype="text/event-stream")
+        answer.call_on_close(stack.pop_all().close)
+    # Proxies such as nginx would keep the events back.
+    answer.headers["X-Accel-Buffering"] = "no"
+    return answer
+
+
+def _events(here: Console, subscription: Subscription, cookie: str | None) -> Iterator[bytes]:
+    yield b"retry: 3000\ndata: connected\n\n"
+    checked_at = time.monotonic()
+    while (topics := subscription.wait(_HEARTBEAT_S)) is not None:
+        yield f"data: {' '.join(sorted(topics)) or 'tick'}\n\n".encode()
+        if time.monotonic() - checked_at > _CHECK_EVERY_S:
+            checked_at = time.monotonic()
+            if not _is_signed_in(here, cookie):
+                return
+
+
+def _is_signed_in(here: Console, cookie: str | None) -> bool:
+    try:
+        return sessions.token_of(cookie, here.tokens, now=here.now()) is not None
+    except StoreError:
+        return True  # the pages that it asks for are refused
