@@ -23,22 +23,60 @@ def modules(package: str) -> dict[str, Path]:
     return {module_name(path): path for path in paths}
 
 
-def imported(path: Path) -> Iterator[tuple[str, str]]:
-    """Each imported name as (module, name), with relative imports resolved.
-
-    A string with a module's name counts as well, such as the program of `python -m`.
-    """
-    own = module_name(path)
-    package = own if path.name == "__init__.py" else own.rpartition(".")[0]
+def statements(path: Path) -> Iterator[tuple[str, str]]:
+    """Each name that an import statement imports as (module, name), with relative imports resolved."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            outer = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            module = ".".join([*outer, *([node.module] if node.module else [])])
+            module = _resolved("." * node.level + (node.module or ""), path)
             yield from ((module, alias.name) for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value and "." in own:
+
+
+def imported(path: Path) -> Iterator[tuple[str, str]]:
+    """Each imported name as (module, name), of statements and of texts.
+
+    The texts are names of modules, such as the program of `python -m`, and the arguments of Lazy and import_module.
+    """
+    yield from statements(path)
+    own = module_name(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value and "." in own:
             yield node.value.partition(":")[0], ""
+        elif isinstance(node, ast.Call) and node.args and isinstance(text := _text(node.args[0]), str):
+            match _function(node):
+                case "Lazy":
+                    yield f"{own.partition('.')[0]}.{text}", ""
+                case "import_module" if text.startswith("."):
+                    yield _resolved(text, path), ""
+
+
+def called(path: Path) -> set[str]:
+    """The names of all functions and methods that a file calls."""
+    return {
+        _function(node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+    }
+
+
+def _resolved(module: str, path: Path) -> str:
+    """The full name of a module that is imported in a file, such as `..errors`."""
+    name = module.lstrip(".")
+    if not (level := len(module) - len(name)):
+        return name
+    own = module_name(path)
+    package = own if path.name == "__init__.py" else own.rpartition(".")[0]
+    outer = package.split(".")[: len(package.split(".")) - level + 1]
+    return ".".join([*outer, *([name] if name else [])])
+
+
+def _text(node: ast.expr) -> object:
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _function(node: ast.Call) -> str:
+    """The name of the called function, without its module or object."""
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 @cache

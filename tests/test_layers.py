@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.imports import ROOT, arrows, circles, imported, modules
+from tests import imports
+from tests.imports import ROOT, arrows, called, circles, imported, modules, statements
 
 ROOMS: dict[str, Any] = tomllib.loads((ROOT / "tests" / "rooms.toml").read_text(encoding="utf-8"))
 PACKAGES = sorted(ROOMS)
-#: Modules with clocks, files, sockets, threads or databases, which the pure core does not import.
-IMPURE_MODULES = {"time", "os", "socket", "threading", "logging", "subprocess", "pathlib", "sqlite3", "sqlalchemy"}
+#: The modules that the pure core may import: none has a clock, file, socket, thread or database.
+PURE_MODULES = {
+    *("__future__", "abc", "collections", "dataclasses", "enum", "functools", "itertools", "operator", "typing"),
+    *("bisect", "datetime", "dateutil", "hashlib", "heapq", "json", "math", "re", "sys", "unicodedata", "urllib.parse"),
+    *("importlib.metadata", "quartzcron", "scheduler"),
+}
+#: Calls that need no import and read a clock, a file or a terminal.
+IMPURE_CALLS = {"open", "input", "print", "now", "utcnow", "today"}
 #: The modules of a package that may import every room.
 DOORS = {"__init__", "__main__"}
 
@@ -90,7 +98,29 @@ def test_the_calculator_knows_nothing_of_the_service() -> None:
 
 
 def test_the_pure_core_touches_nothing_outside() -> None:
-    """No module of scheduler/core imports a clock, file, socket, thread or store."""
+    """No module of scheduler/core imports or calls a clock, file, socket, thread or store."""
     for module, path in modules("scheduler").items():
         if room(module) == "core":
-            assert not {name.split(".")[0] for name, _ in imported(path)} & IMPURE_MODULES, module
+            foreign = {name for name, _ in statements(path) if not {name, name.split(".")[0]} & PURE_MODULES}
+            assert not foreign, module
+            assert not called(path) & IMPURE_CALLS, module
+
+
+def test_migrations_import_nothing_of_this_package() -> None:
+    """Each has the tables of its own version; only env.py imports the present ones."""
+    for path in (ROOT / "scheduler" / "store" / "migrations").rglob("*.py"):
+        names = {name for name, _ in statements(path) if name.split(".")[0] in PACKAGES}
+        assert names <= ({"scheduler.store"} if path.name == "env.py" else set()), path.name
+
+
+def test_names_in_texts_are_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the program of a process, of Lazy, and of import_module with a relative name."""
+    path = tmp_path / "quartzcron" / "wall" / "days.py"
+    path.parent.mkdir(parents=True)
+    path.write_text('Lazy("text.english")\nimport_module("..fields", __package__)\nrun("quartzcron.cli")')
+    monkeypatch.setattr(imports, "ROOT", tmp_path)
+    assert {module for module, _ in imported(path)} >= {
+        "quartzcron.text.english",
+        "quartzcron.fields",
+        "quartzcron.cli",
+    }

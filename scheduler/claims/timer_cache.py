@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from ..core.attributes import ATTRIBUTES
-from ..core.calendars import Roll, on_working_days
+from ..core.calendars import RollConvention, on_working_days
 from ..core.fire_times import FireTimes
 from ..core.jitter import offset_s, shifted
 from ..core.misfire import GRACE, MisfirePolicy
@@ -105,7 +105,7 @@ class TimerCache:
         fault = trigger.reason if isinstance(trigger, UnreadableTrigger) else None
         if (calendar := named["calendar"]) is not None:
             found = content_of(connection, calendar, named["calendar_digest"])
-            fires = on_working_days(trigger, calendar, Roll(named["roll"]), found)
+            fires = on_working_days(trigger, calendar, RollConvention(named["roll"]), found)
             fault = fault or (None if found else f"there is no calendar {calendar!r} in the store")
         rule = Rule(
             windowed(shifted(fires, later_s), instant_or_none(named["starts_at"]), instant_or_none(named["ends_at"])),

@@ -19,11 +19,11 @@ from ..project.project import Project, current_project
 from ..store.changes import Author, Way
 from ..store.database import Store
 from ..store.statistics import has_live_daemon
-from ..store.timer_apply import Applied, Difference, Effect, WantedTimer, apply_timers
+from ..store.timer_apply import Applied, Difference, ListEffect, WantedTimer, apply_timers
 from .options import environment_option, json_option, max_timers_option, store_option, target_option, why_option
 from .transfer import function_problems, hint, read_text
 
-_SIGNS = {Effect.ADDED: ("+", "green"), Effect.CHANGED: ("~", "yellow"), Effect.REMOVED: ("-", "red")}
+_SIGNS = {ListEffect.ADDED: ("+", "green"), ListEffect.CHANGED: ("~", "yellow"), ListEffect.REMOVED: ("-", "red")}
 
 
 @click.command("apply", short_help="Make the timers equal to a CSV or JSON list.")
@@ -113,7 +113,7 @@ def _print(applied: Applied, pruned: set[Environment], *, dry_run: bool) -> None
     for each in applied.differences:
         sign, colour = _SIGNS[each.effect]
         click.echo(click.style(f"{sign} {_line(each)}", fg=colour))
-    counts = {effect: sum(each.effect is effect for each in applied.differences) for effect in Effect}
+    counts = {effect: sum(each.effect is effect for each in applied.differences) for effect in ListEffect}
     parts = [f"{count:,} {effect}" for effect, count in counts.items() if count or (effect != "removed" or pruned)]
     would = "would be: " if dry_run else ""
     click.echo(f"{would}{', '.join(parts)}, {applied.unchanged:,} unchanged")

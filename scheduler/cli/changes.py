@@ -19,7 +19,15 @@ from ..store.changes import Way
 from ..store.database import Store
 from ..store.timers import TimerTable
 from .arguments import instant_or_none
-from .options import environment_filter, environment_option, json_option, since_option, store_option, until_option
+from .options import (
+    environment_filter,
+    environment_option,
+    json_option,
+    limit_option,
+    since_option,
+    store_option,
+    until_option,
+)
 
 _COLUMNS = ("CHANGE", "AT", "BY", "WAY", "TIMER", "WHAT")
 
@@ -30,9 +38,7 @@ _COLUMNS = ("CHANGE", "AT", "BY", "WAY", "TIMER", "WHAT")
 @click.option("--way", type=click.Choice([str(way) for way in Way]), help="Changes through this interface only.")
 @since_option
 @until_option
-@click.option(
-    "-n", "--limit", metavar="N", default=20, type=click.IntRange(1, 100_000), help="Most changes shown (default 20)."
-)
+@limit_option("changes")
 @environment_filter
 @store_option
 @json_option
@@ -69,9 +75,7 @@ def command(
 
 @click.command("history", short_help="Show who changed a timer.")
 @click.argument("name")
-@click.option(
-    "-n", "--limit", metavar="N", default=20, type=click.IntRange(1, 100_000), help="Most changes shown (default 20)."
-)
+@limit_option("changes")
 @environment_option
 @store_option
 @json_option

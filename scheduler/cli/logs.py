@@ -14,7 +14,7 @@ from ..project.project import current_project
 from ..store.log_lines import LineFilter, LinePosition, LogLines
 from ..store.runs import RunHistory
 from .arguments import instant_or_none
-from .options import environment_filter, json_option, since_option, store_option, until_option
+from .options import environment_filter, json_option, limit_option, since_option, store_option, until_option
 from .runs import check_timer
 
 #: How often --follow reads new lines.
@@ -31,9 +31,7 @@ _POLL_S = 0.3
 )
 @since_option
 @until_option
-@click.option(
-    "-n", "--limit", metavar="N", default=100, type=click.IntRange(1, 100_000), help="Most lines shown (default 100)."
-)
+@limit_option("lines", default=100)
 @environment_filter
 @store_option
 @json_option

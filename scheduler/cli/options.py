@@ -88,6 +88,18 @@ def until_option(command: F) -> F:
     return click.option("--until", metavar="INSTANT", help="Before this time.")(command)
 
 
+def limit_option(what: str, *, default: int = 20) -> Callable[[F], F]:
+    """--limit of a command that shows the latest of many entries."""
+    return click.option(
+        "-n",
+        "--limit",
+        metavar="N",
+        default=default,
+        type=click.IntRange(1, 100_000),
+        help=f"Most {what} shown (default {default}).",
+    )
+
+
 def why_option(command: F) -> F:
     """--why of a change, which is recorded with the author."""
     why = "Why; `scheduler changes` shows it."

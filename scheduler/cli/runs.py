@@ -20,7 +20,7 @@ from ..store.runs import RunHistory
 from ..store.timers import TimerTable
 from .arguments import instant_or_none
 from .cancel import cancel_run
-from .options import environment_filter, json_option, since_option, store_option, until_option
+from .options import environment_filter, json_option, limit_option, since_option, store_option, until_option
 from .run import run_again
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
@@ -48,9 +48,7 @@ class _Runs(click.Group):
 )
 @since_option
 @until_option
-@click.option(
-    "-n", "--limit", metavar="N", default=20, type=click.IntRange(1, 100_000), help="Most runs shown (default 20)."
-)
+@limit_option("runs")
 @environment_filter
 @store_option
 @json_option

@@ -22,7 +22,7 @@ from ..project.suggestions import did_you_mean
 from ..store.changes import Author, Way
 from ..store.statistics import has_live_daemon
 from ..store.stored_timer import StoredTimer
-from ..store.timer_apply import Effect, WantedTimer, apply_timers
+from ..store.timer_apply import ListEffect, WantedTimer, apply_timers
 from ..store.timers import TimerTable
 from .apply import apply_list
 from .arguments import parse_instant, parse_params
@@ -142,7 +142,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
             # Whether it is enabled stays as it is, unless --enable is given.
             applied = apply_timers(store, [WantedTimer(timer, enable)], now=_now(), quota=quota, by=by)
             entry = TimerTable(store).get(name, project.environment)
-            is_new = any(each.effect is Effect.ADDED for each in applied.differences)
+            is_new = any(each.effect is ListEffect.ADDED for each in applied.differences)
         else:
             (entry,), is_new = TimerTable(store).add([timer], now=_now(), quota=quota, by=by), True
         if as_json:

@@ -28,7 +28,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ExpressionProblem:
     """An error in an expression, and its place."""
 
     field: str | None
@@ -41,7 +41,7 @@ class Faults:
     """The errors of a text: the text with carets under each error, and the likely fix."""
 
     drawing: str
-    problems: Sequence[Problem]
+    problems: Sequence[ExpressionProblem]
     fix: str | None
     #: The Quartz expressions of the text, by the dialect that it may have.
     pasted: Sequence[tuple[str, str]]
@@ -136,10 +136,10 @@ def faults_of(expression: str) -> Faults | None:
     try:
         CronExpression(expression)
     except CronSyntaxError as error:
-        problems = [Problem(problem.field, problem.message, problem.hint) for problem in error.problems]
+        problems = [ExpressionProblem(problem.field, problem.message, problem.hint) for problem in error.problems]
         return Faults(error.drawing, problems, error.fix, list(_pasted(expression)))
     except CronError as error:
-        return Faults("", [Problem(None, str(error), None)], None, [])
+        return Faults("", [ExpressionProblem(None, str(error), None)], None, [])
     return None
 
 

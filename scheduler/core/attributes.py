@@ -36,7 +36,7 @@ from .attribute_checks import (
     params_text,
     read_tags,
 )
-from .calendars import Roll
+from .calendars import RollConvention
 from .misfire import MisfirePolicy
 from .options import Option, json_value, number, text, trimmed, truth, whole, word
 from .overlap import OverlapPolicy
@@ -283,7 +283,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         is_rule=True,
         is_optional=True,
     ),
-    _policy("roll", Roll, "What happens to a fire on a day off of the calendar (default skip)."),
+    _policy("roll", RollConvention, "What happens to a fire on a day off of the calendar (default skip)."),
     Attribute(
         name="max_runs",
         check=partial(check_whole, "max_runs", MAX_RUNS),

@@ -25,7 +25,7 @@ from .zones import zone
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-class Roll(StrEnum):
+class RollConvention(StrEnum):
     """The roll convention: moves or skips a fire on a day off."""
 
     SKIP = "skip"
@@ -45,7 +45,7 @@ class OnWorkingDays:
 
     trigger: Trigger
     name: str
-    roll: Roll
+    roll: RollConvention
     working_days: WorkingDays | None
     schedule: FireTimes | None
 
@@ -67,7 +67,9 @@ class OnWorkingDays:
 
 
 @lru_cache(maxsize=4096)
-def on_working_days(trigger: Trigger, name: str, roll: Roll, working_days: WorkingDays | None) -> OnWorkingDays:
+def on_working_days(
+    trigger: Trigger, name: str, roll: RollConvention, working_days: WorkingDays | None
+) -> OnWorkingDays:
     """A trigger with a calendar of working days; None for `working_days` means that this process does not know it."""
     schedule = None if working_days is None else trigger.on(working_days, roll)
     return OnWorkingDays(trigger, name, roll, working_days, schedule)

@@ -20,7 +20,7 @@ from .calendrical import Calendrical
 from .fire_times import Compiled, FireTimes
 from .options import trimmed
 from .rrule_fires import moved_schedule, schedule_of
-from .rrule_text import Rule, read_rule
+from .rrule_text import RecurrenceRule, read_rule
 from .rrule_times import is_single
 from .triggers import TZ, Cron, Trigger, TriggerOption
 from .zones import named, zone
@@ -115,7 +115,7 @@ def _simpler(trigger: RRule) -> Trigger | None:
     return _as_calendrical(rule, compiled)
 
 
-def _as_calendrical(rule: Rule, compiled: CronExpression) -> Calendrical | None:
+def _as_calendrical(rule: RecurrenceRule, compiled: CronExpression) -> Calendrical | None:
     """The Calendrical with exactly the fire times of a rule, or None."""
     unit = {"DAILY": "days", "WEEKLY": "weeks", "MONTHLY": "months", "YEARLY": "years"}.get(rule.parts["FREQ"])
     first = compiled.next_fire((rule.start - timedelta(days=2)).replace(tzinfo=UTC))

@@ -11,7 +11,7 @@ from dateutil import rrule
 from quartzcron.fields import FIRST_YEAR, LAST_YEAR
 from quartzcron.wall.days import FIRST_DAYS
 
-from .rrule_text import LAST_WALL, STEPS_S, Rule, rule_fault
+from .rrule_text import LAST_WALL, STEPS_S, RecurrenceRule, rule_fault
 from .rrule_times import is_single
 
 # Rules are enumerated 7,600 years later, because dateutil searches for an occurrence of an impossible rule until the
@@ -26,7 +26,7 @@ class RuleDays:
 
     name = None
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: RecurrenceRule) -> None:
         left_out = set(rule.excluded) if is_single(rule) else set()
         self._key = (tuple(rule.parts.items()), rule.start, rule.until, frozenset(left_out))
         self._masks: dict[int, int] = {}
@@ -81,7 +81,7 @@ def _enumerated(rule: Any) -> Iterator[datetime]:
         raise rule_fault(f"it never fires: {error}") from None
 
 
-def _day_walls(rule: Rule) -> Iterator[datetime]:
+def _day_walls(rule: RecurrenceRule) -> Iterator[datetime]:
     """The days of a rule, each at midnight."""
     parts = {name: value for name, value in rule.parts.items() if name not in ("UNTIL", "COUNT")}
     if parts["FREQ"] in STEPS_S:

@@ -20,7 +20,7 @@ from .any_of import United
 from .at import At
 from .fire_times import Compiled, FireTimes
 from .rrule_days import RuleDays, rule_walls
-from .rrule_text import STEPS_S, Rule, read_rule, rule_fault
+from .rrule_text import STEPS_S, RecurrenceRule, read_rule, rule_fault
 from .rrule_times import is_single, times_of_day
 from .window import windowed
 from .zones import zone
@@ -30,7 +30,7 @@ _MOST_GROUPS = 100
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def _expressions(rule: Rule) -> list[CronExpression]:
+def _expressions(rule: RecurrenceRule) -> list[CronExpression]:
     """The expressions that fire together as the rule does: one for all times of day that form a product."""
     times = times_of_day(rule)
     if not times:
@@ -92,7 +92,7 @@ def moved_schedule(text: str, tz: str, working_days: WorkingDays, roll: str) -> 
     return _bounded(rule, parts[0] if len(parts) == 1 else United(parts))
 
 
-def _counted(rule: Rule) -> At:
+def _counted(rule: RecurrenceRule) -> At:
     """The instants of a rule with COUNT, each by the rule for clock changes."""
     parts = {name: value for name, value in rule.parts.items() if name != "COUNT"}
     tz = zone(rule.tz)
@@ -109,7 +109,7 @@ def _counted(rule: Rule) -> At:
     return At.of_any_number(instants, rule.tz)
 
 
-def _bounded(rule: Rule, schedule: FireTimes) -> FireTimes:
+def _bounded(rule: RecurrenceRule, schedule: FireTimes) -> FireTimes:
     """A schedule without the times of the first day before DTSTART, of the last one after UNTIL, and those excluded."""
     times, tz = times_of_day(rule), zone(rule.tz)
     starts_at = ends_at = None

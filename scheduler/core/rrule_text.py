@@ -1,4 +1,4 @@
-"""read_rule(text) -> Rule: reads a recurrence rule (RFC 5545) and its zone, or raises what is wrong with it. Pure."""
+"""read_rule(text) -> RecurrenceRule: reads a rule (RFC 5545) and its zone, or raises what is wrong with it. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rule_fault(message: str) -> TimerError:
 _Line = tuple[str, tuple[str, ...], str]
 
 
-class Rule(NamedTuple):
+class RecurrenceRule(NamedTuple):
     """A recurrence rule: its parts, and the wall times at which it starts and ends, and which it leaves out."""
 
     parts: Mapping[str, str]
@@ -48,7 +48,7 @@ class Rule(NamedTuple):
     tz: str
 
 
-def read_rule(text: object, tz: str | None) -> Rule:
+def read_rule(text: object, tz: str | None) -> RecurrenceRule:
     """Read an RRULE, or several lines with DTSTART and EXDATE; raise TimerError for anything else."""
     lines = _lines(text)
     rules = [value for name, _, value in lines if name == "RRULE"]
@@ -64,7 +64,7 @@ def read_rule(text: object, tz: str | None) -> Rule:
     if start is not None and not FIRST_WALL <= start <= LAST_WALL:
         raise rule_fault(f"DTSTART is outside the years {FIRST_YEAR} to {LAST_YEAR}")
     _check(parts, has_start=start is not None)
-    return Rule(parts, start or FIRST_WALL, start is not None, until, excluded, tz)
+    return RecurrenceRule(parts, start or FIRST_WALL, start is not None, until, excluded, tz)
 
 
 def _lines(text: object) -> list[_Line]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .rrule_text import STEPS_S, Rule, rule_fault
+from .rrule_text import STEPS_S, RecurrenceRule, rule_fault
 
 _DAY_S = 86_400
 
 
-def is_single(rule: Rule) -> bool:
+def is_single(rule: RecurrenceRule) -> bool:
     """Whether a rule fires at one time of day."""
     return len(times_of_day(rule)) == 1
 
 
-def times_of_day(rule: Rule) -> list[int]:
+def times_of_day(rule: RecurrenceRule) -> list[int]:
     """The seconds of the day at which a rule fires, in order."""
     parts, start = rule.parts, rule.start
     if parts["FREQ"] in STEPS_S:
@@ -25,7 +25,7 @@ def times_of_day(rule: Rule) -> list[int]:
     return sorted({hour * 3600 + minute * 60 + second for hour in hours for minute in minutes for second in seconds})
 
 
-def _within_the_day(rule: Rule) -> list[int]:
+def _within_the_day(rule: RecurrenceRule) -> list[int]:
     """The times of a rule that repeats by hours, minutes or seconds, counted from its start."""
     parts, frequency = rule.parts, rule.parts["FREQ"]
     step, interval = STEPS_S[frequency], int(parts.get("INTERVAL", "1"))
@@ -43,7 +43,7 @@ def _within_the_day(rule: Rule) -> list[int]:
     )
 
 
-def _ticks(rule: Rule, step: int, interval: int, minutes: list[int], seconds: list[int]) -> Iterator[int]:
+def _ticks(rule: RecurrenceRule, step: int, interval: int, minutes: list[int], seconds: list[int]) -> Iterator[int]:
     """The times before the parts limit them: those finer than the frequency are listed, or are those of the start."""
     start = rule.start
     first = start.hour * 3600 + start.minute * 60 + start.second

@@ -16,7 +16,7 @@ from quartzcron.calendars import WorkingDays
 
 from ..errors import TimerError
 from .attributes import ATTRIBUTES, Delivery, Environment
-from .calendars import Roll, check_calendar, on_working_days
+from .calendars import RollConvention, check_calendar, on_working_days
 from .deadlines import FUNCTION_LIMIT_S
 from .fire_times import FireTimes
 from .jitter import offset_s, shifted
@@ -77,7 +77,7 @@ class Timer:
     description: str = ""
     tags: tuple[str, ...] = ()
     calendar: str | None = None
-    roll: Roll = Roll.SKIP
+    roll: RollConvention = RollConvention.SKIP
     #: The calendar itself, which the store sets.
     working_days: WorkingDays | None = field(default=None, repr=False, compare=False)
     max_runs: int = 0
@@ -110,7 +110,7 @@ class Timer:
             description: str = ...,
             tags: Iterable[str] = ...,
             calendar: str | None = ...,
-            roll: Roll
+            roll: RollConvention
             | Literal["skip", "following", "preceding", "modified_following", "modified_preceding", "only_off"] = ...,
             working_days: WorkingDays | None = ...,
             max_runs: int = ...,

@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from typing import Any, Literal, TypedDict
 
 from ..core.attributes import Delivery, Environment
-from ..core.calendars import Roll
+from ..core.calendars import RollConvention
 from ..core.misfire import MisfirePolicy
 from ..core.overlap import OverlapPolicy
 from ..core.triggers import Trigger
@@ -41,7 +41,10 @@ class TimerOptions(TypedDict, total=False):
     description: str
     tags: Iterable[str]
     calendar: str | None
-    roll: Roll | Literal["skip", "following", "preceding", "modified_following", "modified_preceding", "only_off"]
+    roll: (
+        RollConvention
+        | Literal["skip", "following", "preceding", "modified_following", "modified_preceding", "only_off"]
+    )
     max_runs: int
     max_concurrent: int
     grace_s: float

@@ -48,7 +48,7 @@ def celery_app(broker: str, store: Store) -> Celery:
         address = _address(broker, store)
         app.conf.update(
             broker_url=_shown(address),
-            broker_transport="scheduler.fleet.pgmq_transport:Transport",
+            broker_transport="scheduler.fleet.pgmq_transport:PgmqTransport",
             broker_transport_options=_PGMQ | {"address": _with_keepalives(address), "timeout_s": store.timeout_s},
         )
     elif scheme.startswith("redis"):

@@ -1,4 +1,4 @@
-"""Cancellations: the fleet's worker kills the child of a run that is to be cancelled, as at its limit.
+"""FleetCancellations: the fleet's worker kills the child of a run that is to be cancelled, as at its limit.
 
 The child may end its run and begin the next one at that moment. So the worker stops it first, reads and ends the row,
 and only then kills it; if the row shows that the child has another run, the worker continues it.
@@ -30,7 +30,7 @@ from .runs import CANCELLATIONS, FleetRuns
 CHECK_S, RETRY_S = 5.0, 1.0
 
 
-class Cancellations:
+class FleetCancellations:
     """Kills children whose runs are to be cancelled, on a session and a thread of its own."""
 
     def __init__(self, store_url: str, folder: Path) -> None:

@@ -38,9 +38,9 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
     def ensure_connected(self, conn: Any) -> Any:
         if conn.transport_cls in ("redis", "rediss"):
             # Imported here because Redis's client is installed only with that broker.
-            from .redis_transport import Transport
+            from .redis_transport import RedisTransport
 
-            transport: Any = Transport
+            transport: Any = RedisTransport
             conn._transport = transport(client=conn)
         logged = False
         while True:

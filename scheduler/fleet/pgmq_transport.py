@@ -55,7 +55,7 @@ _EXISTS = """
 _Connection = TypeVar("_Connection", bound="_BrokerConnection")
 
 
-class Channel(pgmq.Channel):
+class PgmqChannel(pgmq.Channel):
     """Leaves an existing queue as it is, and listens for notifications only if it consumes messages.
 
     Kombu's own creates the trigger of the notifications again for each channel, under a lock on which workers that
@@ -96,10 +96,10 @@ class Channel(pgmq.Channel):
         """Do nothing, because `_new_queue` has enabled notifications."""
 
 
-class Transport(DropsMalformed, pgmq.Transport):
+class PgmqTransport(DropsMalformed, pgmq.Transport):
     """Waits for a notification only while it may fetch a message; Kombu's own transport always waits, and too long."""
 
-    Channel = Channel
+    Channel = PgmqChannel
 
     def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> Any:
         give_up_at = None if timeout is None else time.monotonic() + timeout

@@ -18,7 +18,7 @@ from .message import dropped
 #   kombu.transport.virtual.base.Transport._deliver(message, queue)
 
 
-class Channel(redis.Channel):
+class RedisChannel(redis.Channel):
     """Drops texts that are not JSON."""
 
     def _brpop_read(self, **options: Any) -> Any:
@@ -29,7 +29,7 @@ class Channel(redis.Channel):
             return True
 
 
-class Transport(DropsMalformed, redis.Transport):
+class RedisTransport(DropsMalformed, redis.Transport):
     """Receives messages through these channels."""
 
-    Channel = Channel
+    Channel = RedisChannel

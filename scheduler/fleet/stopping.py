@@ -43,7 +43,7 @@ def is_stopping(folder: Path) -> bool:
     return (folder / _STOPPING).exists()
 
 
-class Stopping:
+class WorkerStopping:
     """Ends the worker; its thread waits for the signals that Celery handles."""
 
     def __init__(self, writer: EndingWriter, folder: Path, timeout_s: float) -> None:

@@ -30,11 +30,11 @@ from ..executors import outcome
 from ..functions.registry import Registry
 from ..workers import process_tree
 from ..workers.zombies import LOOK_EVERY_US, Reaper
-from .cancellations import Cancellations
+from .cancellations import FleetCancellations
 from .child import FunctionProcess, UnwrittenError
 from .message import TASK, Message, dropped, parsed
 from .presence import WorkerPresence
-from .stopping import Stopping
+from .stopping import WorkerStopping
 from .unwritten_endings import EndingWriter
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
@@ -78,9 +78,9 @@ def serve(
     setup_logging.connect(_set_up_logging, weak=False)
     with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
         writer = EndingWriter(store_url, Path(folder))
-        Stopping(writer, Path(folder), stop_timeout_s)
+        WorkerStopping(writer, Path(folder), stop_timeout_s)
         WorkerPresence(store_url, list(queues))
-        Cancellations(store_url, Path(folder))
+        FleetCancellations(store_url, Path(folder))
         if os.getpid() == 1:
             threading.Thread(target=_reap_orphans, name="orphans", daemon=True).start()
         environments = list(queues)

@@ -13,7 +13,6 @@ The store keeps the last declaration, so that a changed declaration is distingui
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +40,7 @@ from .timer_changes import added, edited
 from .timer_edits import edited_columns, new_columns, with_calendar
 
 
-class Effect(StrEnum):
+class DeclarationEffect(StrEnum):
     """The effect of a declaration, or of its absence, on a timer of the store."""
 
     ADDED = "added"
@@ -56,7 +55,7 @@ class Effect(StrEnum):
 class Change:
     """The change of one timer: `timer` is as the store has it now, `details` names the attributes."""
 
-    effect: Effect
+    effect: DeclarationEffect
     timer: Timer
     details: tuple[str, ...] = ()
 
@@ -64,17 +63,17 @@ class Change:
         name, details = repr(self.timer.name), ", ".join(self.details)
         state = "enabled" if self.timer.enabled else "disabled"
         match self.effect:
-            case Effect.ADDED:
+            case DeclarationEffect.ADDED:
                 return f"added the timer {name}, {state}" + (f", in {details}" if details else "")
-            case Effect.ALREADY_THERE:
+            case DeclarationEffect.ALREADY_THERE:
                 return f"the timer {name} already existed and was not changed; the declaration differs in {details}"
-            case Effect.CHANGED:
+            case DeclarationEffect.CHANGED:
                 return f"changed the timer {name}, {state}: {details}"
-            case Effect.DISABLED:
+            case DeclarationEffect.DISABLED:
                 return f"disabled the timer {name}: it is no longer declared"
-            case Effect.RESUMED:
+            case DeclarationEffect.RESUMED:
                 return f"the timer {name} is declared again, {state}" + (f": {details}" if details else "")
-            case Effect.ZONE_KEPT:
+            case DeclarationEffect.ZONE_KEPT:
                 return (
                     f"the timer {name} stays in {self.timer.trigger.tz}, as it was declared first; now it would be in "
                     f"{details}: name its zone in @engine.timer, as in tz={self.timer.trigger.tz!r}"
@@ -139,14 +138,9 @@ def declaration_faults(
 ) -> list[DeclarationFault]:
     """The declarations that `synchronise_valid` would leave out; changes nothing."""
     faults = list(declared.faults)
-    with contextlib.suppress(_UndoneError), store.writing() as connection:
+    with store.trial() as connection:
         _synchronise(connection, declared, environment, now, quota, _collecting(faults))
-        raise _UndoneError
     return faults
-
-
-class _UndoneError(Exception):
-    """Raised to roll back a transaction."""
 
 
 def _collecting(faults: list[DeclarationFault]) -> Refuse:
@@ -209,7 +203,7 @@ def _add(
             continue
         connection.execute(insert(timers), row)
         record_changes(connection, [added(entry.timer.anchored(now))], _author(entry), now=now)
-        changes.append(Change(Effect.ADDED, entry.timer, (str(entry.assumed),) if entry.assumed else ()))
+        changes.append(Change(DeclarationEffect.ADDED, entry.timer, (str(entry.assumed),) if entry.assumed else ()))
     return changes
 
 
@@ -226,7 +220,9 @@ def _suspend(connection: Connection, row: Row[Any], now: datetime) -> list[Chang
         return []
     suspended = {"suspended": row.enabled, "enabled": False, "next_fire_at": None}
     _write(connection, row, suspended, Author("@engine.timer", Way.DECLARATION, "it is no longer declared"), now)
-    return [Change(Effect.DISABLED, replace(timer_of(row, connection), enabled=False))] if row.enabled else []
+    return (
+        [Change(DeclarationEffect.DISABLED, replace(timer_of(row, connection), enabled=False))] if row.enabled else []
+    )
 
 
 def _apply(
@@ -238,10 +234,10 @@ def _apply(
         timer = entry.timer
         _write(connection, row, _declared(timer, environment), _author(entry), now)
         differing = tuple(name for name in _differing(_attributes(stored), _attributes(timer)) if name != "enabled")
-        return [Change(Effect.ALREADY_THERE, stored, differing)] if differing else []
+        return [Change(DeclarationEffect.ALREADY_THERE, stored, differing)] if differing else []
     timer = _in_its_zone(row, entry)
     declared = _declared(timer, environment)
-    kept_zone = [] if timer is entry.timer else [Change(Effect.ZONE_KEPT, timer, (str(entry.assumed),))]
+    kept_zone = [] if timer is entry.timer else [Change(DeclarationEffect.ZONE_KEPT, timer, (str(entry.assumed),))]
     changes = _changes(row, stored, timer)
     if changes or row.declaration != declared["declaration"] or row.suspended is not None:
         columns = edited_columns(connection, stored_timer_of(row, connection), changes, now) if changes else {}
@@ -250,8 +246,8 @@ def _apply(
         _change_text(name, getattr(stored, name), value) for name, value in changes.items() if name != "enabled"
     )
     if row.suspended is not None:
-        return [Change(Effect.RESUMED, replace(stored, **changes), details), *kept_zone]
-    return [*([Change(Effect.CHANGED, replace(stored, **changes), details)] if changes else []), *kept_zone]
+        return [Change(DeclarationEffect.RESUMED, replace(stored, **changes), details), *kept_zone]
+    return [*([Change(DeclarationEffect.CHANGED, replace(stored, **changes), details)] if changes else []), *kept_zone]
 
 
 def _in_its_zone(row: Row[Any], entry: DeclaredTimer) -> Timer:

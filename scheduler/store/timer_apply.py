@@ -32,7 +32,7 @@ class WantedTimer(NamedTuple):
     names_state: bool = True
 
 
-class Effect(StrEnum):
+class ListEffect(StrEnum):
     """The effect of the list on a timer."""
 
     ADDED = "added"
@@ -44,7 +44,7 @@ class Effect(StrEnum):
 class Difference:
     """A timer that the list changes: its new state, and the change to record."""
 
-    effect: Effect
+    effect: ListEffect
     timer: Timer
     change: NewChange
 
@@ -59,10 +59,6 @@ class Applied:
     differences: tuple[Difference, ...]
     unchanged: int
     declared: tuple[Timer, ...] = ()
-
-
-class _UndoneError(Exception):
-    """Raised to roll back a transaction."""
 
 
 def apply_timers(
@@ -86,17 +82,11 @@ def apply_timers(
     """
     listed = [entry if isinstance(entry, WantedTimer) else WantedTimer(entry) for entry in wanted]
     _check_names(listed)
-    applied = Applied((), 0)
-    try:
-        with store.writing_and_notifying() as connection:
-            store.acquire_mutex(connection)
-            applied = _apply(connection, listed, prune, now, quota)
-            hold_changed(connection)
-            record_changes(connection, [each.change for each in applied.differences], by, now=now)
-            if dry_run:
-                raise _UndoneError
-    except _UndoneError:
-        pass
+    with store.trial() if dry_run else store.writing_and_notifying() as connection:
+        store.acquire_mutex(connection)
+        applied = _apply(connection, listed, prune, now, quota)
+        hold_changed(connection)
+        record_changes(connection, [each.change for each in applied.differences], by, now=now)
     return applied
 
 
@@ -143,7 +133,7 @@ def _locked(connection: Connection, environments: Collection[str]) -> dict[tuple
 
 def _removed(connection: Connection, entry: StoredTimer) -> Difference:
     delete_timer(connection, entry.id)
-    return Difference(Effect.REMOVED, entry.timer, removed(entry.timer))
+    return Difference(ListEffect.REMOVED, entry.timer, removed(entry.timer))
 
 
 def _added(connection: Connection, new: Sequence[Timer], now: datetime, quota: int | None) -> list[Difference]:
@@ -153,7 +143,7 @@ def _added(connection: Connection, new: Sequence[Timer], now: datetime, quota: i
     claimed = claimed_by_name(connection, now)
     new = [with_calendar(connection, timer) for timer in new]
     connection.execute(insert(timers), [new_columns(timer, now, claimed) for timer in new])
-    return [Difference(Effect.ADDED, timer, added(timer.anchored(now))) for timer in new]
+    return [Difference(ListEffect.ADDED, timer, added(timer.anchored(now))) for timer in new]
 
 
 def _changed(connection: Connection, kept: StoredTimer, entry: WantedTimer, now: datetime) -> list[Difference]:
@@ -166,7 +156,7 @@ def _changed(connection: Connection, kept: StoredTimer, entry: WantedTimer, now:
         delete_pause_of(connection, kept.id)
     row = connection.execute(select(timers).where(timers.c.id == kept.id)).one()
     written = stored_timer_of(row, connection)
-    return [Difference(Effect.CHANGED, written.timer, change) for change in edited(kept, written)]
+    return [Difference(ListEffect.CHANGED, written.timer, change) for change in edited(kept, written)]
 
 
 def _changes(kept: Timer, entry: WantedTimer) -> Mapping[str, Any]:

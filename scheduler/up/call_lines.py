@@ -26,7 +26,7 @@ AT_ONCE_S = 0.01
 _CLOSE_S = 60.0
 
 
-class Batch(NamedTuple):
+class LineBatch(NamedTuple):
     """Lines of calls, and the number of dropped ones by function."""
 
     lines: list[CapturedLine]
@@ -34,12 +34,12 @@ class Batch(NamedTuple):
 
 
 #: Sends a batch; may block.
-Deliver = Callable[[Batch], object]
+Deliver = Callable[[LineBatch], object]
 #: Sends a batch if that does not block; returns whether it did.
-DeliverAtOnce = Callable[[Batch], bool]
+DeliverAtOnce = Callable[[LineBatch], bool]
 
 
-def _never(_: Batch) -> bool:
+def _never(_: LineBatch) -> bool:
     return False
 
 
@@ -91,7 +91,7 @@ class LineCollector:
             with self._lock:
                 taken, self._new = self._new, []
             for start in range(0, len(taken), BATCH_LINES):
-                if not self._at_once(Batch(taken[start : start + BATCH_LINES], {})):
+                if not self._at_once(LineBatch(taken[start : start + BATCH_LINES], {})):
                     with self._lock:
                         self._new[:0] = taken[start:]
                     return False
@@ -123,7 +123,7 @@ class LineCollector:
                 self._is_behind = False
             try:
                 for start in range(0, len(taken) or 1, BATCH_LINES):
-                    batch = Batch(taken[start : start + BATCH_LINES], {} if start else dropped)
+                    batch = LineBatch(taken[start : start + BATCH_LINES], {} if start else dropped)
                     if batch.lines or batch.dropped:
                         self._deliver(batch)
             except Exception:  # an error with some lines must not stop later ones
@@ -134,12 +134,12 @@ class LineCollector:
 _monotonic, _sleep = time.monotonic, time.sleep
 
 
-def as_message(batch: Batch) -> dict[str, Any]:
+def as_message(batch: LineBatch) -> dict[str, Any]:
     """A batch as JSON values."""
     return {"lines": [[stamp(line.at), *line[1:]] for line in batch.lines], "dropped": batch.dropped}
 
 
-class Line(NamedTuple):
+class MessageLine(NamedTuple):
     """A line of a message; `at` is in microseconds."""
 
     at: int
@@ -149,9 +149,9 @@ class Line(NamedTuple):
     request_id: str
 
 
-def checked(values: Sequence[Any]) -> Line:
+def checked(values: Sequence[Any]) -> MessageLine:
     """Check a line of a message, which a function may have forged; ValueError or TypeError if it is invalid."""
-    line = Line(*values)
+    line = MessageLine(*values)
     if type(line.at) is not int or not all(isinstance(value, str) for value in line[1:]):
         raise TypeError("not a line of ours")
     return line

@@ -15,7 +15,7 @@ from ..errors import StoreError
 from ..project.project import Project
 from ..store.database import Store
 from ..store.log_lines import PRUNE_LIMIT, LogLine, LogLines
-from .call_lines import BATCH_S, Batch, as_message, call_lines
+from .call_lines import BATCH_S, LineBatch, as_message, call_lines
 from .line_relay import LineRelay, log_line
 from .run_reports import RunReporter
 
@@ -51,7 +51,7 @@ class _Here:
         self._environment = environment
         self._relay = LineRelay(reporter)
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: LineBatch) -> None:
         self._relay.take(as_message(batch), self._environment)
         self._relay.report_dropped()
         self._relay.pass_on(self)

@@ -17,7 +17,7 @@ from ..formats.error_text import explained
 from ..functions.registry import Registry
 from ..project.project import Project
 from ..store.database import Store
-from ..store.declaration_sync import Change, Effect, Synchronised, synchronise_valid
+from ..store.declaration_sync import Change, DeclarationEffect, Synchronised, synchronise_valid
 from ..store.declarations import as_data, from_data, read_declarations
 
 #: Declarations as JSON values.
@@ -72,10 +72,10 @@ def log_synchronised(done: Synchronised, target: str, log: logging.Logger) -> No
         log.log(level, "%s: %s%s", target, change, _next_step(change))
 
 
-_SURPRISING = {Effect.ALREADY_THERE, Effect.DISABLED, Effect.ZONE_KEPT}
+_SURPRISING = {DeclarationEffect.ALREADY_THERE, DeclarationEffect.DISABLED, DeclarationEffect.ZONE_KEPT}
 
 
 def _next_step(change: Change) -> str:
-    if change.effect is not Effect.ADDED or change.timer.enabled:
+    if change.effect is not DeclarationEffect.ADDED or change.timer.enabled:
         return ""
     return f"; enable it with:  {display.command('timers', 'enable', change.timer.name)}"

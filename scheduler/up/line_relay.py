@@ -70,7 +70,7 @@ class LineRelay:
                 [self._kept(line) for line in lines if self._limit.allows(time.monotonic(), _name(line.function))]
             )
 
-    def _kept(self, line: call_lines.Line) -> list[Any]:
+    def _kept(self, line: call_lines.MessageLine) -> list[Any]:
         now = datetime.now(UTC)
         at = min(max(line.at, stamp(now - _OLDEST)), stamp(now))
         level = line.level if line.level in _LEVELS else "info"

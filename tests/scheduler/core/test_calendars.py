@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from quartzcron.calendars import WorkingDays
 from scheduler.core.any_of import AnyOf
 from scheduler.core.at import At
-from scheduler.core.calendars import Roll, calendar_digest, calendar_of, calendar_text, on_working_days
+from scheduler.core.calendars import RollConvention, calendar_digest, calendar_of, calendar_text, on_working_days
 from scheduler.core.calendrical import Calendrical
 from scheduler.core.timer import Timer
 from scheduler.core.triggers import Cron, Every, Trigger
@@ -54,8 +54,10 @@ def walls(trigger: Trigger) -> list[datetime]:
 
 
 @settings(max_examples=120, deadline=None)
-@given(triggers, working_days, st.sampled_from(Roll))
-def test_every_fire_goes_where_the_convention_says(trigger: Trigger, calendar: WorkingDays, roll: Roll) -> None:
+@given(triggers, working_days, st.sampled_from(RollConvention))
+def test_every_fire_goes_where_the_convention_says(
+    trigger: Trigger, calendar: WorkingDays, roll: RollConvention
+) -> None:
     """Day by day, as the calendar moves a single day; fires that come together are one."""
     moved = {
         datetime.combine(day, wall.time(), tzinfo=zone(BERLIN)).astimezone(UTC)

@@ -126,7 +126,7 @@ def test_the_classes_that_celery_looks_up_are_ours() -> None:
     assert (Pool.Worker, Pool.Supervisor) == (Worker, Supervisor)
     assert celery_pool.TaskPool.BlockingPool.Worker is celery_pool._ThreadPoolWorker
     assert issubclass(celery_consumer.Consumer, Consumer)
-    assert pgmq_transport.Transport.Channel is pgmq_transport.Channel
+    assert pgmq_transport.PgmqTransport.Channel is pgmq_transport.PgmqChannel
     assert pgmq.Transport.Channel is pgmq.Channel
 
 

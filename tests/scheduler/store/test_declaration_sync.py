@@ -27,7 +27,7 @@ from scheduler.engine import Engine
 from scheduler.errors import ConfigError, TimerError, TimerQuotaError
 from scheduler.service import Scheduler
 from scheduler.store.database import Store
-from scheduler.store.declaration_sync import Change, Effect, synchronise
+from scheduler.store.declaration_sync import Change, DeclarationEffect, synchronise
 from scheduler.store.declarations import declared_timers
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
@@ -144,7 +144,10 @@ def test_daemons_that_start_at_once_add_a_declaration_once(postgres: Server) -> 
     """Each on its own connection; one of them adds it, and the others find it."""
     with postgres.database() as url, ThreadPoolExecutor(4) as pool:
         stores = [Store(url) for _ in range(4)]
-        for declared, effect in ((NIGHTLY, Effect.ADDED), (replace(NIGHTLY, limit_s=1.0), Effect.CHANGED)):
+        for declared, effect in (
+            (NIGHTLY, DeclarationEffect.ADDED),
+            (replace(NIGHTLY, limit_s=1.0), DeclarationEffect.CHANGED),
+        ):
             changes = [change for each in pool.map(synchronised, stores, [declared] * 4) for change in each]
             assert [change.effect for change in changes] == [effect]
         for store in stores:

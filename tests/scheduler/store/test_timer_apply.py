@@ -17,7 +17,7 @@ from scheduler.store.change_history import ChangeHistory
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
 from scheduler.store.schema import timers
-from scheduler.store.timer_apply import Effect, WantedTimer, apply_timers
+from scheduler.store.timer_apply import ListEffect, WantedTimer, apply_timers
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import START, empty
 
@@ -88,7 +88,7 @@ def test_what_is_as_the_list_says_is_left_alone(store: Store) -> None:
     before = rows(store)
     applied = apply_timers(store, [A, replace(B, retries=1)], now=LATER)
     after = rows(store)
-    assert (applied.unchanged, [each.effect for each in applied.differences]) == (1, [Effect.CHANGED])
+    assert (applied.unchanged, [each.effect for each in applied.differences]) == (1, [ListEffect.CHANGED])
     assert after[0] == before[0]
     assert (after[1].retries, after[1].breaker_state) == (1, "closed")
     assert len(ChangeHistory(store).page().items) == 3
@@ -123,7 +123,7 @@ def test_declared_timers_are_not_pruned(store: Store) -> None:
     assert ([timer.name for timer in applied.declared], applied.differences) == (["a"], ())
     synchronise(store, [], PRODUCTION, now=START)
     assert [each.effect for each in apply_timers(store, [], prune=Environment, now=LATER).differences] == [
-        Effect.REMOVED
+        ListEffect.REMOVED
     ]
 
 

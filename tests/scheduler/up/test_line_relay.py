@@ -13,7 +13,7 @@ from scheduler.core.timestamps import stamp
 from scheduler.engine.capture import CallOutput, CapturedLine
 from scheduler.functions.context import Call
 from scheduler.store.log_lines import LogLine
-from scheduler.up.call_lines import Batch, LineCollector
+from scheduler.up.call_lines import LineBatch, LineCollector
 from scheduler.up.line_relay import MAX_UNWRITTEN, LineRelay
 from tests.waiting import PATIENCE_S, slowed
 
@@ -148,7 +148,7 @@ def test_a_line_is_passed_on_by_the_thread_that_prints_it() -> None:
     """Its function may end the process next."""
     passed_on: list[tuple[str, threading.Thread]] = []
 
-    def at_once(batch: Batch) -> bool:
+    def at_once(batch: LineBatch) -> bool:
         passed_on.extend((line.text, threading.current_thread()) for line in batch.lines)
         return True
 
@@ -163,11 +163,11 @@ def test_lines_for_which_there_is_no_room_follow_in_their_order() -> None:
     """No call waits for that: a thread passes them on."""
     has_room, passed_on = threading.Event(), list[str]()
 
-    def take(batch: Batch) -> bool:
+    def take(batch: LineBatch) -> bool:
         passed_on.extend(line.text for line in batch.lines)
         return True
 
-    def deliver(batch: Batch) -> None:
+    def deliver(batch: LineBatch) -> None:
         has_room.wait(PATIENCE_S)
         take(batch)
 
@@ -187,7 +187,7 @@ def test_what_garbage_prints_while_a_line_is_passed_on_keeps_nobody_waiting() ->
     """A __del__ of the user's may run in any code, also in that which takes lines."""
     passed_on: list[str] = []
 
-    def at_once(batch: Batch) -> bool:
+    def at_once(batch: LineBatch) -> bool:
         passed_on.extend(line.text for line in batch.lines)
         if batch.lines[0].text == "first":
             output.write("info", "from __del__\n")
