@@ -33,6 +33,10 @@ from .arguments import Parser, UsageError, count, moment, with_joined_values, ye
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # Escape what the encoding of the stream lacks, such as Chinese in latin-1, instead of failing.
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(with_joined_values(sys.argv[1:] if arguments is None else arguments))
     try:
         status: int = options.run(options)

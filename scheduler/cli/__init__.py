@@ -177,9 +177,10 @@ def program() -> None:
 def main() -> None:
     """Run the command line and end the program."""
     _open_missing_streams()
+    _print_every_character()
     status: int | str | None = 0
     try:
-        program(prog_name="scheduler")
+        program(_as_utf_8(sys.argv[1:]), prog_name="scheduler")
     except SystemExit as ended:
         status = ended.code
     except BrokenPipeError:
@@ -205,6 +206,22 @@ def _open_missing_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _print_every_character() -> None:
+    """Escape characters that the encoding of a stream lacks, such as Chinese in latin-1, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _as_utf_8(arguments: list[str]) -> list[str]:
+    """The arguments decoded from UTF-8, whatever the locale; ends the program for one that is not UTF-8."""
+    try:
+        return [os.fsencode(argument).decode() for argument in arguments]
+    except UnicodeDecodeError as error:
+        print(f"Error: an argument is not UTF-8: {error.object!r}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _end(status: int | str | None) -> None:

@@ -142,6 +142,8 @@ def _read(path: Path) -> dict[str, str]:
         raise ConfigError(
             f"{path.parent}: a file, where the folder of the keys should be; rename or remove it"
         ) from None
+    except PermissionError as error:
+        raise ConfigError(f"{path}: closed to the user of this program ({error.strerror})") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not a file of keys ({error}); remove it to generate new ones") from error
     if not isinstance(table, dict) or not all(isinstance(value, str) and value for value in table.values()):

@@ -39,6 +39,14 @@ DEFAULT_TARGETS = ("wsgi.py", "cloud.py")
 _IN_MEMORY = (":memory:", "sqlite:", "sqlite:///:memory:")
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError as error:
+        reason = f"closed to the user of this program ({error.strerror})"
+        raise StoreUnavailableError(f"{path}: {reason}") from None
+
+
 def current_project(**options: Any) -> Project:
     """The project in the working directory; `options` are those of the command line, None if not given.
 
@@ -72,7 +80,7 @@ class Project:
         StoreVersionError for one of an earlier version, because migrating it would break a running earlier program.
         """
         path = self.store_file
-        if path is not None and not path.exists():
+        if path is not None and not _exists(path):
             origin = self.settings.origin("store")
             named = "" if origin == "the default" else f" (named by {origin})"
             raise StoreUnavailableError(

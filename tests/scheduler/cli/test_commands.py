@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,8 +20,10 @@ import scheduler.cli
 from scheduler.cli import COMMANDS, program
 from scheduler.core.timer import Timer
 from scheduler.core.triggers import Cron
+from scheduler.errors import ConfigError
 from scheduler.executors.kinds import KINDS
 from scheduler.install import install_command
+from scheduler.project import keys
 from scheduler.project.settings import Settings
 from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.scheduler.up_process import cli
@@ -235,3 +238,56 @@ def test_a_folder_that_is_closed_to_the_user_is_named(
 
     monkeypatch.setattr(Path, "exists", refused)
     assert "store.db: closed to the user of this program" in command_line.refusal("timers", "list")
+
+
+def test_doctor_tells_of_a_closed_folder_among_its_checks(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And goes on with the others."""
+    exists = Path.exists
+
+    def refused(path: Path) -> bool:
+        if path.name == "store.db":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    findings = json.loads(command_line.run("doctor", "--json").stdout)
+    assert "store.db: closed to the user of this program" in str([each for each in findings if each["state"] == "bad"])
+    assert len(findings) > 5
+
+
+def test_keys_that_are_closed_to_the_user_are_not_to_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are another user's."""
+
+    def refused(path: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(keys, "_text_of", refused)
+    with pytest.raises(ConfigError, match=r"keys\.json: closed to the user of this program"):
+        keys.set_missing_keys(tmp_path / "keys.json")
+
+
+def test_arguments_are_utf_8_whatever_the_locale(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes that are not are refused; they would be no text to the store."""
+    assert scheduler.cli._as_utf_8(["runs", "周报"]) == ["runs", "周报"]
+    with pytest.raises(SystemExit):
+        scheduler.cli._as_utf_8(["runs", os.fsdecode(b"\xff")])
+    assert "an argument is not UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["scheduler", "quartzcron"])
+def test_characters_that_the_encoding_lacks_are_escaped(module: str) -> None:
+    """As in a terminal that is set to latin-1."""
+    words = {"scheduler": ["next", "0 0 8 ? * 周"], "quartzcron": ["explain", "0 0 8 ? * MON", "--lang", "zh"]}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words[module]],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert b"\\u5468" in done.stdout + done.stderr
+    assert b"Traceback" not in done.stderr
