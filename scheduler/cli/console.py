@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -102,12 +103,33 @@ def _address(project: Project, port: int) -> str:
 def link(*, role: str, port: int | None, store: str | None, as_json: bool) -> None:
     """Print a link that signs its reader in, once, within ten minutes."""
     project = current_project(store=store, console_port=port)
+    host, port = project.settings.console_host, project.settings.console_port
+    if port == 0:
+        raise ConfigError("console_port = 0 takes any free port; give the one that the console printed: --port PORT")
     with project.open_or_create_store() as opened:
-        address = _link(project, opened, role, project.settings.console_port)
+        address = _link(project, opened, role, port)
     if as_json:
         print_json({"link": address})
     else:
         click.echo(address)
+    if not _listens(host, port):
+        click.echo(
+            f"nothing listens on port {port} of this machine yet; {display.command('up')} or "
+            f"{display.command('console')} serves the console, --port names another port",
+            err=True,
+        )
+
+
+def _listens(host: str, port: int) -> bool:
+    """Whether anything accepts connections at the console's address; True if that cannot be known."""
+    any_address = host in ("", "0.0.0.0", "::")
+    try:
+        with socket.create_connection(("localhost" if any_address else host, port), timeout=1):
+            return True
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return True
 
 
 @command.group("tokens")

@@ -22,7 +22,10 @@ WORDS: Mapping[str, str] = {
     "sign_in.title": "Sign in",
     "sign_in.token": "Token",
     "sign_in.button": "Sign in",
-    "sign_in.failed": "This token or link is not valid: it has expired, was used already, or was removed.",
+    "sign_in.failed": (
+        "This token or link is not valid: it has expired, was used already or was removed, or it is for the console of "
+        "another store, on another port."
+    ),
     "sign_in.how": (
         "Paste a token, or open a new link. A link comes from the command line, on the machine of the store:"
     ),

@@ -22,7 +22,7 @@ WORDS: Mapping[str, str] = {
     "sign_in.title": "登录",
     "sign_in.token": "令牌",
     "sign_in.button": "登录",
-    "sign_in.failed": "该令牌或链接无效：已过期、已使用，或已被移除。",
+    "sign_in.failed": "该令牌或链接无效：已过期、已使用或已被移除，或者属于另一个数据库的控制台（端口不同）。",
     "sign_in.how": "粘贴令牌，或打开新的链接。在数据库所在机器的命令行中生成链接：",
     "sign_in.lasts": "链接十分钟内有效，只能使用一次。",
     "timers.title": "定时任务",
