@@ -202,10 +202,19 @@ def _is_of_output(error: OSError) -> bool:
 
 
 def _open_missing_streams() -> None:
-    """Open /dev/null for each of stdin, stdout and stderr that was closed when the program started."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    """Open /dev/null for each of stdin, stdout and stderr that was closed when the program started.
+
+    Child processes inherit them; otherwise a socket of theirs would get the descriptor of a standard stream.
+    """
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened == descriptor:
+                os.set_inheritable(opened, True)
+            else:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _print_every_character() -> None:

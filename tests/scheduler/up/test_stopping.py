@@ -236,3 +236,20 @@ def forks():
         time.sleep(300)
     note(pid)
 """
+
+
+def test_a_service_without_standard_streams_fires_and_ends(tmp_path: Path) -> None:
+    """As a program may start it that has closed all three; its processes get /dev/null for them."""
+    (tmp_path / "cloud.py").write_text(
+        "from scheduler.engine import Engine\nengine = Engine()\n"
+        "@engine.timer(every=1, enabled=True)\n@engine.define\ndef tick(): open('ticked', 'w').close()\n"
+    )
+    command = f"exec {sys.executable} -m scheduler up --port 0 <&- >&- 2>&-"
+    service = subprocess.Popen(["sh", "-c", command], cwd=tmp_path, env=clean_environ())
+    try:
+        eventually((tmp_path / "ticked").exists)
+        service.terminate()
+        assert service.wait(PATIENCE_S) == 0
+    finally:
+        service.kill()
+        service.wait()
