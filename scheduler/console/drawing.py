@@ -193,6 +193,17 @@ def timeline(
     )
 
 
+def load(numbers: Sequence[float], *, height: int = 30) -> str:
+    """The `d` of the number of coming fire times in each slot of the right half of a timeline."""
+    most, width = max(numbers, default=0), LINE_WIDTH / 2 / max(len(numbers), 1)
+    bars = []
+    for place, number in enumerate(numbers):
+        if number:
+            tall = max(1.0, round(number / most * height, 1))
+            bars.append(_rectangle(round(LINE_WIDTH / 2 + place * width, 1), height - tall, round(width - 1, 1), tall))
+    return "".join(bars)
+
+
 def _on_line(x: float, width: float, run: Drawn, limit_s: float) -> str:
     if run.outcome is None or run.outcome is Outcome.SUCCEEDED:
         height = _height(run.duration_s, limit_s) * 2
@@ -249,3 +260,34 @@ def _legend(counts: Sequence[int], most: int) -> Iterable[tuple[int, int, int]]:
         found = [count for count in counts if count and _shade(count, most) == shade]
         if found:
             yield shade, min(found), max(found)
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """Counts by weekday and hour: five shades, and the weekday and hour of the highest count."""
+
+    paths: Sequence[Path]
+    most: int
+    worst: tuple[int, int]
+
+    width, height = 24 * _STEP + 34, 7 * _STEP + 16
+
+    def x_of(self, hour: int) -> int:
+        """The left side of an hour."""
+        return 34 + hour * _STEP
+
+    def y_of(self, day: int) -> int:
+        """The base line of the name of a weekday."""
+        return day * _STEP + _CELL - 1
+
+
+def heat_map(counts: Mapping[tuple[int, int], int]) -> HeatMap:
+    """Draw counts by weekday, from Monday, and hour."""
+    most = max(counts.values(), default=0)
+    cells: dict[int, list[str]] = {}
+    for day in range(7):
+        for hour in range(24):
+            shade = _shade(counts.get((day, hour), 0), most)
+            cells.setdefault(shade, []).append(_rectangle(34 + hour * _STEP, day * _STEP, _CELL, _CELL))
+    worst = max(counts, key=lambda place: counts[place], default=(0, 0))
+    return HeatMap([Path(f"heat{shade}", "".join(parts)) for shade, parts in sorted(cells.items())], most, worst)

@@ -7,7 +7,7 @@ import logging
 from flask import Flask, Response, make_response
 from werkzeug.exceptions import HTTPException
 
-from ..errors import StoreError, UnknownTimerError
+from ..errors import StoreError, UnknownCalendarError, UnknownTimerError
 from .gates import ForeignFormError, ForeignHostError
 from .rendering import render
 
@@ -20,7 +20,8 @@ _KNOWN = {400, 403, 404, 405, 413, 429}
 def install(app: Flask) -> None:
     """Answer the errors of an application with these pages."""
     app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(UnknownTimerError, _of_unknown_timer)
+    app.register_error_handler(UnknownTimerError, _of_unknown)
+    app.register_error_handler(UnknownCalendarError, _of_unknown)
     app.register_error_handler(StoreError, _of_store)
     app.register_error_handler(Exception, _of_fault)
 
@@ -38,7 +39,7 @@ def _of_http(error: HTTPException) -> Response:
     return answer
 
 
-def _of_unknown_timer(error: UnknownTimerError) -> Response:
+def _of_unknown(error: UnknownTimerError | UnknownCalendarError) -> Response:
     return _page("404", 404, detail=str(error))
 
 

@@ -31,6 +31,11 @@ DONE = frozenset(
         "saved",
         "created",
         "kept",
+        "paused",
+        "resumed",
+        "backfilled",
+        "taken_back",
+        "imported",
         "ended",
         "changed",
         "cancelled",
@@ -41,10 +46,18 @@ DONE = frozenset(
 #: The pages of the side bar, and the endpoints at which each is the present one.
 NAVIGATION = (
     ("overview", "home", ("home",)),
-    ("timers", "timers", ("timers", "timer", "new_timer", "edit_timer", "copy_timer")),
+    (
+        "timers",
+        "timers",
+        ("timers", "timer", "new_timer", "edit_timer", "copy_timer", "run_form", "backfill", "import_timers"),
+    ),
+    ("timeline", "timeline", ("timeline",)),
     ("runs", "runs", ("runs", "run")),
     ("logs", "logs", ("logs",)),
+    ("functions", "functions", ("functions",)),
     ("instances", "instances", ("instances",)),
+    ("statistics", "statistics", ("statistics",)),
+    ("calendars", "calendars", ("calendars", "calendar")),
     ("changes", "changes", ("changes",)),
     ("settings", "settings", ("settings",)),
 )

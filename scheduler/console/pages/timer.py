@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Response, request
 
-from ...claims.requested_runs import request_run
 from ...core.attributes import ATTRIBUTES, Environment
 from ...core.timer import Timer
 from ...core.zones import zone
@@ -90,12 +89,6 @@ def _definition(timer: Timer) -> list[tuple[str, str]]:
             value: Any = getattr(timer, attribute.name)
             shown.append((attribute.name, f"{value:g}" if isinstance(value, float) else attribute.cell(value)))
     return shown
-
-
-def run(environment: str, name: str) -> Response:
-    """Request a run, and go to its page."""
-    run_id = request_run(console().store, name, Environment(environment), now=console().now())
-    return go("run", run_id=run_id, did="requested")
 
 
 def enable(environment: str, name: str) -> Response:

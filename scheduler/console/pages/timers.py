@@ -31,7 +31,7 @@ _MAX_TEXT_LENGTH = 200
 
 def show() -> str:
     """A page of timers."""
-    wanted = _filter(request.args)
+    wanted = filter_of(request.args)
     page = page_of_timers(console().store, wanted, after=key_of(request.args.get("after")))
     keys = [TimerKey(entry.timer.environment.value, entry.timer.name) for entry in page.items]
     with console().digest.reading() as digest:
@@ -42,6 +42,7 @@ def show() -> str:
     return render(
         "timers.html",
         wanted=wanted,
+        wanted_texts={name: request.args.get(name) for name in ("state", *_TEXTS)},
         is_filtered=wanted != TimerFilter(),
         states=list(TimerState),
         rows=[_row(entry, key, latest[key]) for entry, key in zip(page.items, keys, strict=True)],
@@ -68,7 +69,8 @@ def _row(entry: StoredTimer, key: TimerKey, runs: Sequence[queries.Mark]) -> dic
     }
 
 
-def _filter(given: Mapping[str, str]) -> TimerFilter:
+def filter_of(given: Mapping[str, str]) -> TimerFilter:
+    """The filter of an address or a form."""
     state = given.get("state")
     texts = {name: given.get(name, "")[:_MAX_TEXT_LENGTH] or None for name in _TEXTS}
     return TimerFilter(state=TimerState(state) if state in list(TimerState) else None, **texts)
@@ -95,7 +97,7 @@ def change() -> Response | str:
 
 def _chosen() -> list[StoredTimer]:
     if request.form.get("all") == "yes":
-        return list(page_of_timers(console().store, _filter(request.form), limit=MAX_CHANGED).items)
+        return list(page_of_timers(console().store, filter_of(request.form), limit=MAX_CHANGED).items)
     chosen = []
     for given in request.form.getlist("timer")[:MAX_CHANGED]:
         if (key := key_of(given)) is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from quartzcron.calendars import WorkingDays
 from scheduler.claims.requested_runs import request_run
 from scheduler.console.app import make_app
 from scheduler.console.current import EXTENSION
@@ -22,6 +23,7 @@ from scheduler.console.tokens import TokenTable
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.project.settings import read_settings
+from scheduler.store.calendars import CalendarTable
 from scheduler.store.database import Store
 from scheduler.store.timers import TimerTable
 
@@ -68,7 +70,9 @@ class Place:
         return browser
 
     def fill(self) -> None:
-        """Two timers, one of them with a hostile name, and a run."""
+        """Two timers, one of them with a hostile name, a run, and a calendar."""
+        new_year = WorkingDays(holidays={date(2027, 1, 1): HOSTILE})
+        CalendarTable(self.store).add("firm", new_year, now=self.now, source=HOSTILE)
         report = Timer(
             name="report",
             function="send",

@@ -25,6 +25,17 @@ REPORT = "/timers/production/report"
 PAGES = [
     "/",
     "/instances",
+    "/timeline",
+    "/timeline?span=month&text=report",
+    "/functions",
+    "/statistics",
+    "/statistics?span=month&environment=stage",
+    "/calendars",
+    "/calendars/firm?year=2027",
+    "/pauses",
+    "/timers/import",
+    f"{REPORT}/run?of=1",
+    f"{REPORT}/backfill?start=2026-11-01+00:00",
     "/timers",
     "/timers?state=enabled&tag=billing",
     "/timers?text=nothing-has-this",
@@ -80,20 +91,23 @@ def test_a_hostile_text_is_shown_as_it_is(place: Place) -> None:
         assert HOSTILE in unescape(browser.get(address).text).replace('\\"', '"'), address
 
 
-@pytest.mark.parametrize("address", PAGES)
-def test_all_addresses_are_relative(place: Place, address: str) -> None:
+def test_all_addresses_are_relative(place: Place) -> None:
     """So the console works under any prefix that a proxy takes away; each leads to a page that there is."""
     place.fill()
     browser = place.browser()
-    text = browser.get(address).text
-    found = {unescape(link) for link in re.findall(r'(?:href|src|action|data-preview)="([^"#]+)"', text)}
-    assert found or "/preview" in address
-    for link in found:
-        assert not re.match(r"/|\w+:", link), link
-        whole = urljoin(f"http://proxy/some/prefix{address}", link)
-        assert whole.startswith("http://proxy/some/prefix/"), link
-        path = whole.removeprefix("http://proxy/some/prefix")
-        assert browser.get(path).status_code in (200, 303, 404 if address == "/nothing" else 200, 405), link
+    paths = set()
+    for address in PAGES:
+        text = browser.get(address).text
+        found = {unescape(link) for link in re.findall(r'(?:href|src|action|data-preview)="([^"#]+)"', text)}
+        assert found or "/preview" in address
+        for link in found:
+            assert not re.match(r"/|\w+:", link), link
+            whole = urljoin(f"http://proxy/some/prefix{address}", link)
+            assert whole.startswith("http://proxy/some/prefix/"), link
+            paths.add(whole.removeprefix("http://proxy/some/prefix"))
+    for path in paths - set(PAGES):
+        # A form's address may have no page, and a page of nothing has itself in other languages.
+        assert browser.get(path).status_code in (200, 303, 405) or path.startswith("/nothing"), path
 
 
 def test_the_language_of_the_address_is_kept(place: Place) -> None:

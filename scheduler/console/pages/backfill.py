@@ -1,0 +1,77 @@
+"""Back-filling a timer: running the fire times of a past span that have no run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Response, make_response, request
+
+from ...claims.requested_runs import Backfill, backfill, cancel_backfill, plan_backfill
+from ...core.attributes import Environment
+from ...core.timestamps import check_instant, in_utc
+from ...core.zones import zone
+from ...errors import TimerError
+from ...store.stored_timer import StoredTimer
+from ..current import console
+from ..links import go
+from ..rendering import render
+
+#: How many fire times the page lists.
+_LISTED = 100
+
+
+def show(environment: str, name: str) -> Response:
+    """The form; with a span in the address, what it would enter."""
+    entry = console().timers.get(name, Environment(environment))
+    if not request.args.get("start"):
+        return _page(entry)
+    try:
+        span = _span(entry)
+        planned = plan_backfill(console().store, name, Environment(environment), span, now=console().now())
+    except TimerError as error:
+        return _page(entry, fault=str(error))
+    return _page(entry, planned=planned)
+
+
+def enter(environment: str, name: str) -> Response:
+    """Enter the runs of the span."""
+    entry = console().timers.get(name, Environment(environment))
+    try:
+        backfill(console().store, name, Environment(environment), _span(entry), now=console().now())
+    except TimerError as error:
+        return _page(entry, fault=str(error))
+    return go("timer", environment=environment, name=name, did="backfilled")
+
+
+def take_back(environment: str, name: str) -> Response:
+    """Delete the backfilled runs that have not begun."""
+    cancel_backfill(console().store, name, Environment(environment))
+    return go("timer", environment=environment, name=name, did="taken_back")
+
+
+def _span(entry: StoredTimer) -> tuple[datetime, datetime]:
+    """The span of the request: wall times are those of the timer's zone."""
+    tz = zone(entry.timer.trigger.tz or console().settings.tz)
+    start = in_utc("start", check_instant("start", request.values.get("start") or None), tz)
+    end = in_utc("end", check_instant("end", request.values.get("end") or None), tz) or console().now()
+    if start is None:
+        raise TimerError("start: give the beginning of the span, as in 2026-01-05 00:00", field="start")
+    if start >= end:
+        raise TimerError(f"start: {start.isoformat()} is not before the end, {end.isoformat()}", field="start")
+    return start, end
+
+
+def _page(entry: StoredTimer, *, planned: Backfill | None = None, fault: str | None = None) -> Response:
+    tz_name = entry.timer.trigger.tz or console().settings.tz
+    page = render(
+        "backfill.html",
+        timer=entry.timer,
+        planned=planned,
+        listed=planned.fire_times[:_LISTED] if planned else (),
+        fault=fault,
+        tz=zone(tz_name),
+        tz_name=tz_name,
+        start=request.values.get("start", ""),
+        end=request.values.get("end", ""),
+    )
+    return make_response(page, 422 if fault else 200)

@@ -1,0 +1,57 @@
+"""Pausing all timers, those of an environment or those with a tag, and ending a pause."""
+
+from __future__ import annotations
+
+from flask import Response, make_response, request
+
+from ...core.attributes import Environment
+from ...core.timestamps import check_instant, in_utc
+from ...errors import TimerError
+from ...store.pause_table import PauseTable
+from ..current import author, console
+from ..links import go
+from ..reader import reader
+from ..rendering import render
+
+_FIELDS = ("environment", "tag", "until", "why")
+
+
+def show(fault: str | None = None) -> str:
+    """The pauses, and the form for a further one."""
+    pauses = [pause for pause in PauseTable(console().store).list() if pause.timer_id is None]
+    return render(
+        "pauses.html", pauses=pauses, given={name: request.form.get(name, "") for name in _FIELDS}, fault=fault
+    )
+
+
+def pause() -> Response:
+    """Begin a pause."""
+    try:
+        until = in_utc("until", check_instant("until", request.form.get("until") or None), reader().tz)
+        PauseTable(console().store).pause(
+            _environment(),
+            request.form.get("tag", "").strip() or None,
+            now=console().now(),
+            until=until,
+            by=author(request.form.get("why", "")),
+        )
+    except TimerError as error:
+        return make_response(show(str(error)), 422)
+    return go("pauses", did="paused")
+
+
+def resume() -> Response:
+    """End a pause; one that has ended meanwhile is no error."""
+    tag = request.form.get("tag") or None
+    try:
+        PauseTable(console().store).resume(
+            _environment(), tag, now=console().now(), skip=request.form.get("skip") == "yes", by=author()
+        )
+    except TimerError as error:
+        return make_response(show(str(error)), 422)
+    return go("pauses", did="resumed")
+
+
+def _environment() -> Environment | None:
+    given = request.form.get("environment")
+    return Environment(given) if given in list(Environment) else None
