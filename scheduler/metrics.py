@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from .core.breaker import BreakerState
 from .core.run import Ending, Line, Task
 from .errors import StoreError
+from .store.alert_queue import AlertQueue, RuleState
 from .store.database import Store
 from .store.statistics import Statistics, read_statistics
 
@@ -257,12 +258,15 @@ def _metrics_of_daemon(daemon: ObservedDaemon) -> Iterator[Metric]:
 
 def _metrics_of_store(store: Store, *, ask: bool) -> Iterator[Metric]:
     now = datetime.now(UTC)
-    statistics = None
+    statistics: Statistics | None = None
+    states: Sequence[RuleState] = ()
     with contextlib.suppress(StoreError):
-        statistics = read_statistics(store, now) if ask else None
+        if ask:
+            statistics, states = read_statistics(store, now), AlertQueue(store).states()
     yield GaugeMetricFamily("scheduler_store_up", "1 if the store answers.", int(statistics is not None))
     if statistics is not None:
         yield from _metrics_of_statistics(statistics, now)
+        yield from _metrics_of_alerts(states)
 
 
 def _metrics_of_statistics(statistics: Statistics, now: datetime) -> Iterator[Metric]:
@@ -292,3 +296,11 @@ def _metrics_of_statistics(statistics: Statistics, now: datetime) -> Iterator[Me
         yield GaugeMetricFamily(
             "scheduler_next_fire_timestamp_seconds", "The next fire time.", statistics.due_since.timestamp()
         )
+
+
+def _metrics_of_alerts(states: Sequence[RuleState]) -> Iterator[Metric]:
+    alerts = GaugeMetricFamily("scheduler_alerts", "Alerts in the store.", labels=["alert", "state"])
+    for state in states:
+        for name, count in (("waiting", state.waiting), ("delivered", state.delivered), ("given_up", state.given_up)):
+            alerts.add_metric([state.rule, name], count)
+    yield alerts

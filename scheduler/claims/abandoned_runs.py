@@ -18,6 +18,7 @@ from ..core.timestamps import stamp
 from ..store.database import store_of
 from ..store.rows import breaker_columns, breaker_of
 from ..store.schema import runs, timers
+from .alert_events import alert_of_abandoned
 
 #: The most attempts at a fire time that must be delivered, if one daemon after the other dies during the run.
 MAX_ATTEMPTS = 5
@@ -38,6 +39,7 @@ def abandon(
     timer_rows = {row.id: row for row in connection.execute(theirs.with_for_update(key_share=True))}
     # Lock and read again, because a fleet's worker may be ending them.
     open_runs = connection.execute(select(runs).where(which).order_by(runs.c.id).with_for_update()).all()
+    lost = []
     for row in open_runs:
         outcome = outcome_without_daemon(row)
         end_run(connection, row.id, outcome, now, message if outcome is Outcome.ABANDONED else MESSAGES[outcome])
@@ -46,7 +48,10 @@ def abandon(
         is_due_again = outcome is Outcome.ABANDONED and row.attempt < MAX_ATTEMPTS
         if is_due_again and timer is not None and timer.delivery == Delivery.AT_LEAST_ONCE:
             _enter_again(connection, row, now)
+        elif outcome is Outcome.ABANDONED:
+            lost.append(row)
     lose_probes(connection, timer_rows.values(), now)
+    alert_of_abandoned(connection, lost, now, message)
     return open_runs
 
 

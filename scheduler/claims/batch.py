@@ -21,6 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
+from ..core.alerts import AlertRules, Event
 from ..core.breaker import Breaker
 from ..core.misfire import Due, due
 from ..core.overlap import NewRun, plan_claim
@@ -30,6 +31,7 @@ from ..store.database import store_of
 from ..store.rows import BREAKER, NEW_RUN, SCHEDULED, breaker_columns, new_request_ids, new_run
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
+from .alert_events import finished, passed_over
 from .cancellations import cancel_others
 from .timer_cache import CachedTimer, Rule
 
@@ -43,8 +45,20 @@ _COALESCED = frozenset({Outcome.SHORT_CIRCUITED.value, Outcome.SKIPPED_OVERLAP.v
 class Batch:
     """The writes of a claim at `now` to the timers that are due by then, or by `until` if it claims ahead."""
 
-    def __init__(self, now: datetime, *, owner: int, grace: timedelta, until: datetime | None = None) -> None:
+    def __init__(
+        self,
+        now: datetime,
+        *,
+        owner: int,
+        grace: timedelta,
+        until: datetime | None = None,
+        alerts: AlertRules | None = None,
+    ) -> None:
+        self._now = now
         self._until = until or now
+        #: None if no rule wants alerts.
+        self._alerts = alerts if alerts is not None and alerts.rules else None
+        self._events: list[Event] = []
         self._claimed_at = stamp(now)
         self._late_before = now - grace
         self._grace = grace
@@ -88,6 +102,7 @@ class Batch:
         )
         next_fire_at = stamp_or_none(plan.next_fire)
         update = _TimerUpdate(row.id, next_fire_at, row.counter_run_id, row.counter_outcome, plan.breaker)
+        update.timer, update.entered = timer, bool(plan.runs)
         update.begun_runs = row.begun_runs + (plan.entered if row.max_runs else 0)
         for run in plan.runs:
             self._enter(update, timer, run)
@@ -109,6 +124,15 @@ class Batch:
         self._advance(connection)
         _UPDATE.execute(connection, [update.row() for update in self._updates])
         return tasks + [self._task(*to_run) for to_run in self._to_run]
+
+    def events(self) -> list[Event]:
+        """The events of alerts, to be written last in the transaction."""
+        if (rules := self._alerts) is None:
+            return []
+        ends = [timer for shared in self._shared.values() if shared.next_fire_at is None for timer in shared.begun]
+        ends += [update.timer for update in self._updates if update.next_fire_at is None and update.entered]
+        names = [(timer.run_columns[1], timer.run_columns[3]) for timer in ends]
+        return [*self._events, *finished(rules, names, self._now)]
 
     def _begun_rows_and_tasks(
         self, run_ids: Iterator[int], request_ids: list[str]
@@ -151,6 +175,9 @@ class Batch:
         """Enter a run of a timer, or count it in the previous run if both have the same outcome."""
         if run.outcome is not None:
             self.passed_over[timer.run_columns[3], run.outcome] += run.count
+            if self._alerts is not None:
+                named = timer.run_columns[1], timer.run_columns[3]
+                self._events += passed_over(self._alerts, run.outcome, named, run.fire_time, self._now, run.count)
         if run.outcome in _COALESCED and run.outcome == update.counter_outcome:
             self._count(update, run)
             return
@@ -205,7 +232,13 @@ class _SharedDue:
 class _TimerUpdate:
     """The new state of a timer that `add` judged."""
 
-    __slots__ = ("begun_runs", "breaker", "counter", "counter_outcome", "counter_run_id", "next_fire_at", "timer_id")
+    __slots__ = (
+        *("begun_runs", "breaker", "counter", "counter_outcome", "counter_run_id", "entered", "next_fire_at"),
+        *("timer", "timer_id"),
+    )
+    timer: CachedTimer
+    #: Whether the claim enters or counts a run.
+    entered: bool
 
     def __init__(
         self,

@@ -20,16 +20,19 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, Text, bindparam, cast, exists, func, insert, select, text
 
 from ..core import breaker
+from ..core.alerts import Event
 from ..core.breaker import Breaker
 from ..core.misfire import GRACE, runs_late
 from ..core.run import MESSAGES, Ending, Kind, Line, Outcome, Task
 from ..core.timer import Environment
 from ..core.timestamps import instant_or_none, stamp
-from ..store.database import Store
+from ..store.alerts import write_alerts
+from ..store.database import Store, store_of
 from ..store.rows import BREAKER, breaker_of, line_columns
 from ..store.schema import NOT_HELD, lines, runs, timers
 from ..store.statements import Among
 from .abandoned_runs import end_run, lose_probes
+from .alert_events import passed_over as events_of
 from .batch import Batch, StateChange
 from .cancellations import end_cancelled, requested_cancellations
 from .leases import Lease
@@ -106,6 +109,13 @@ class Claims:
         self.passed_over: Counter[tuple[str, str]] = Counter()
         #: The same for the claim whose transaction is open; added once it is committed.
         self._passing_over: Counter[tuple[str, str]] = Counter()
+        #: The events of alerts, of runs that end without having begun, in the claim whose transaction is open.
+        self._events: list[Event] = []
+
+    @property
+    def ping_urls(self) -> Mapping[int, str]:
+        """The ping addresses of timers, by id, as they were read for claims."""
+        return self._cache.ping_urls
 
     # Upcoming timers
 
@@ -151,6 +161,7 @@ class Claims:
         leaves out the timers of one environment.
         """
         self._passing_over.clear()
+        self._events = []
         self.is_cancelling = False
         with self._store.writing() as connection:
             self._lease.check(connection)
@@ -160,6 +171,8 @@ class Claims:
             due = {"now": stamp(now), "limit": limit, "without": without or ""}
             tasks += self._claim_due(connection, now, _TAKE_WITHOUT_OPEN if skip_open else _TAKE_DUE, due)
             tasks += self._begin_waiting(connection, BACKFILLED, now) if waiting else []
+            if self._events:
+                write_alerts(connection, self._events)
             upcoming = self._upcoming(connection)
             # Until the commit is answered, it is unknown whether this daemon has these tasks.
             self._unknown.claimed = tasks
@@ -175,6 +188,7 @@ class Claims:
         That is: no run of the timer is open, its breaker is closed and has counted no failure, and one fire time is
         due. The tasks are handed out at their fire times, or given back by `release`.
         """
+        self._events = []
         with self._store.writing() as connection:
             self._lease.check(connection)
             tasks = self._committed_claims(connection, now)
@@ -182,11 +196,14 @@ class Claims:
             rows, cached = self._due(connection, _TAKE_PLAIN, due)
             # Only after the rows were locked, as in _claim_due.
             with_open = timers_with_open_runs(connection, [row[0] for row in rows])
-            batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace)
+            batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace, alerts=store_of(connection).alerts)
             for timer_id, _, since, _ in rows:
                 if timer_id not in with_open:
                     batch.begin(cached[timer_id], since)
             tasks += batch.write(connection)
+            self._events += batch.events()
+            if self._events:
+                write_alerts(connection, self._events)
             upcoming = self._upcoming(connection)
             self._unknown.claimed = tasks
         self._unknown.claimed = []
@@ -246,6 +263,8 @@ class Claims:
             is_late = late > (self._grace if timer is None or timer.rule.grace is None else timer.rule.grace)
             if is_late and timer is not None and not runs_late(timer.rule.misfire, late, timer.rule.catch_up):
                 end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
+                named = task.timer, task.environment
+                self._events += events_of(store_of(connection).alerts, Outcome.MISFIRED, named, task.fire_time, now)
                 its_timer = select(timers).where(timers.c.id == task.timer_id).with_for_update(key_share=True)
                 lose_probes(connection, connection.execute(its_timer), now)
             else:
@@ -253,7 +272,16 @@ class Claims:
         return tasks
 
     def _begin_waiting(self, connection: Connection, which: Select[Any], now: datetime) -> list[Task]:
-        return begin_waiting(connection, which, self._lease.id, now, self._grace, passed_over=self._passing_over)
+        return begin_waiting(
+            connection,
+            which,
+            self._lease.id,
+            now,
+            self._grace,
+            passed_over=self._passing_over,
+            events=self._events,
+            on_timer=self._cache.note_ping_url,
+        )
 
     def _claim_due(
         self, connection: Connection, now: datetime, query: Select[Any], parameters: Mapping[str, Any]
@@ -264,7 +292,7 @@ class Claims:
         # A race: count open runs only after the rows are locked, because another daemon may have claimed one of these
         # timers in between and entered a run.
         open_runs = count_overlaps(connection, [row[0] for row in rows])
-        batch = Batch(now, owner=self._lease.id, grace=self._grace)
+        batch = Batch(now, owner=self._lease.id, grace=self._grace, alerts=store_of(connection).alerts)
         # Nearly every timer simply runs. Read the others again, with the columns to judge them by.
         to_judge = [
             timer_id
@@ -274,6 +302,7 @@ class Claims:
         for row in _JUDGED.rows(connection, to_judge):
             batch.add(row, cached[row.id], breaker_of(row), open_runs[row.id])
         tasks = batch.write(connection)
+        self._events += batch.events()
         self._report_breakers(batch.changes)
         self._passing_over.update(batch.passed_over)
         self.is_cancelling |= bool(batch.cancelling)

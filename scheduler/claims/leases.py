@@ -12,8 +12,8 @@ Every file of this folder relies on these invariants:
    `Retention.prune` deletes ended runs; `TimerTable.recompute_next_fires`, `ZoneChanges.check` and `PauseTable.end_due`
    update timers.
 4. What ends a run names its owner and an open run in the WHERE clause, so a result that comes too late changes nothing.
-5. Locks are taken in this order, so that no two transactions wait for each other: daemons, timers by id, runs by id.
-   Code that locks in another order uses SKIP LOCKED, as claims do.
+5. Locks are taken in this order, so that no two transactions wait for each other: daemons, timers by id, runs by id,
+   alerts. Code that locks in another order uses SKIP LOCKED, as claims do.
 6. The outcome of a run, its further attempt and the move of its breaker are written in one transaction.
 """
 
@@ -36,6 +36,7 @@ from ..store.database import Store
 from ..store.rows import task_of
 from ..store.schema import daemons, runs, timers
 from .abandoned_runs import abandon
+from .alert_events import alert_of_lost_daemons
 from .open_runs import WITH_TIMER
 from .processes import is_gone, own_identity
 from .session_lock import SessionLock
@@ -169,7 +170,9 @@ class Lease:
             # A daemon that has renewed its lease since the read above is alive after all.
             rows = [row for row in _locked(connection, dead) if row.lease_until == dead[row.id]]
             adopted = [task for row in rows for task in self._adopt(connection, row)]
-            return TakenOver(_remove(connection, rows, now), adopted)
+            abandoned = _remove(connection, rows, now)
+            alert_of_lost_daemons(connection, [row for row in rows if row.lease_until != GIVEN_UP], now)
+            return TakenOver(abandoned, adopted)
 
     def _adopt(self, connection: Connection, dead: Row[Any]) -> list[Task]:
         """Become the owner of a dead daemon's open runs in the fleets that this daemon has too."""

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, literal_column, select, text, update
 
 from ..core import breaker
+from ..core.alerts import Cause, Event
 from ..core.breaker import BreakerPolicy, Verdict
 from ..core.retry import retry_at
 from ..core.run import MESSAGES, Ending, Kind, Outcome, Task
@@ -25,6 +26,7 @@ from ..store.schema import TROUBLED, runs, timers
 from ..store.statements import Among, Bulk
 from ..store.stored_timer import stored_timer_of
 from ..store.timer_changes import edited
+from .alert_events import alert_of_endings
 from .batch import StateChange
 
 log = logging.getLogger("scheduler.claims")
@@ -84,18 +86,21 @@ def result_values(ending: Ending) -> tuple[Any, ...]:
 
 
 def enter_retries_and_move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
-    """Enter further attempts of runs that failed, and move the breakers of their timers; returns those moves.
+    """Enter further attempts of runs that failed, move the breakers of their timers, and write alerts.
 
-    Called in the transaction that writes the results. It reads a closed breaker without counted failures only if a run
-    of its timer failed.
+    Returns the moves. Called in the transaction that writes the results. It reads a closed breaker without counted
+    failures only if a run of its timer failed.
     """
     failed = [pair for pair in ended if pair[1].verdict is Verdict.FAILURE]
     retried = enter_retries(connection, failed) if failed else ()
-    _disable_failed(connection, [pair for pair in failed if pair[0].run_id not in retried])
+    disabled = _disable_failed(connection, [pair for pair in failed if pair[0].run_id not in retried])
     troubled = set(connection.execute(_TROUBLED).scalars())
-    if not troubled and not failed:
-        return []
-    return _move_breakers(connection, [pair for pair in ended if pair[0].run_id not in retried], troubled)
+    moves: list[StateChange] = []
+    if troubled or failed:
+        moves = _move_breakers(connection, [pair for pair in ended if pair[0].run_id not in retried], troubled)
+    # Last, after timers and runs.
+    alert_of_endings(connection, ended, retried, disabled)
+    return moves
 
 
 def _move_breakers(
@@ -159,8 +164,12 @@ def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) 
     return {task.run_id for task, _, _ in retried}
 
 
-def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]]) -> None:
-    """Disable the timers with `pause_on_failure` of which a scheduled run has failed for good, and record that."""
+def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]]) -> list[Event]:
+    """Disable the timers with `pause_on_failure` of which a scheduled run has failed for good, and record that.
+
+    Returns the events of alerts.
+    """
+    events = []
     run_ids = {task.timer_id: task.run_id for task, _ in failed if task.timer_id and task.kind is Kind.SCHEDULED}
     for row in _PAUSING.rows(connection, sorted(run_ids)):
         values = {"enabled": False, "next_fire_at": None, "revision": timers.c.revision + 1}
@@ -170,6 +179,9 @@ def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]
         by = Author.of_process(Way.DAEMON, f"run {run_ids[row.id]} failed, and pause_on_failure is set")
         record_changes(connection, edited(before, after), by, now=datetime.now(UTC))
         log.warning("disabled the timer %s in %s: %s", row.name, row.environment, by.why, extra={"timer": row.name})
+        cause, run_id = Cause.PAUSED_ON_FAILURE, run_ids[row.id]
+        events.append(Event(cause, datetime.now(UTC), row.name, row.environment, run_id, f"disabled: {by.why}"))
+    return events
 
 
 def _next_attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dict[str, object]:

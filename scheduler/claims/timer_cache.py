@@ -63,6 +63,8 @@ class TimerCache:
     def __init__(self, on_unreadable: Callable[[str, str, str], None]) -> None:
         self._timers: dict[int, CachedTimer] = {}
         self._rules: dict[Hashable, Rule] = {}
+        #: The ping addresses of the timers that have one, by id.
+        self.ping_urls: dict[int, str] = {}
         #: The timers whose triggers cannot be read here, as id:revision.
         self.unreadable: set[str] = set()
         self._on_unreadable = on_unreadable
@@ -82,6 +84,7 @@ class TimerCache:
             cached.clear()
             self._rules.clear()
             self.unreadable.clear()
+            self.ping_urls.clear()
             stale = [row[0] for row in wanted]
         for row in _TIMERS.rows(connection, stale):
             timer = cached[row[0]] = self._timer(row, connection)
@@ -90,12 +93,20 @@ class TimerCache:
         return cached
 
     def _timer(self, row: Sequence[Any], connection: Connection) -> CachedTimer:
-        timer_id, revision, name, function, environment, params, limit_s, jitter_s = row[:_RULE_AT]
+        timer_id, revision, name, function, environment, params, limit_s, jitter_s, ping_url = row[:_RULE_AT]
+        self.note_ping_url(timer_id, ping_url)
         later_s = offset_s(environment, name, jitter_s)
         rule = self._rules.get((later_s, *row[_RULE_AT:])) or self._rule(later_s, row[_RULE_AT:], connection)
         # Many timers call the same function with the same parameters, so they share the strings.
         function, environment, params = map(sys.intern, (function, environment, params))
         return CachedTimer(revision, (timer_id, name, function, environment), params, limit_s, rule)
+
+    def note_ping_url(self, timer_id: int, ping_url: str | None) -> None:
+        """Take note of the ping address of a timer that was read."""
+        if ping_url is not None:
+            self.ping_urls[timer_id] = ping_url
+        elif self.ping_urls:
+            self.ping_urls.pop(timer_id, None)
 
     def _rule(self, later_s: int, values: Sequence[Any], connection: Connection) -> Rule:
         kind, text, *policies = values
@@ -134,7 +145,7 @@ _RULE = (
     *(attribute.name for attribute in ATTRIBUTES if attribute.is_rule and attribute.name != "jitter_s"),
     "calendar_digest",
 )
-_COLUMNS = ("id", "revision", "name", "function", "environment", "params", "limit_s", "jitter_s")
+_COLUMNS = ("id", "revision", "name", "function", "environment", "params", "limit_s", "jitter_s", "ping_url")
 #: The index in a row at which the rule begins.
 _RULE_AT = len(_COLUMNS)
 _TIMERS = Among(select(*(timers.c[name] for name in (*_COLUMNS, "trigger_kind", "trigger", *_RULE))), timers.c.id)

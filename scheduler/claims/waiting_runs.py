@@ -11,13 +11,14 @@ open_runs.py says which open runs block their timer meanwhile.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
 
 from ..core import breaker
+from ..core.alerts import Event
 from ..core.breaker import Admission
 from ..core.overlap import OverlapPolicy
 from ..core.retry import is_past
@@ -28,13 +29,14 @@ from ..store.rows import BREAKER, breaker_columns, breaker_of, task_of, timer_of
 from ..store.schema import runs, timers
 from ..store.statements import Bulk
 from .abandoned_runs import end_run, lose_probes
+from .alert_events import passed_over as events_of
 from .cancellations import end_cancelled
 from .open_runs import IS_BACKFILLED, IS_HELD, WAITS, WAITS_FOR_RETRY, WAITS_FOR_TURN
 
 _WAITING: Select[Any] = (
     select(
         runs,
-        *(timers.c[name] for name in ("revision", "params", "limit_s", *BREAKER)),
+        *(timers.c[name] for name in ("revision", "params", "limit_s", "ping_url", *BREAKER)),
         timers.c.function.label("timer_function"),
     )
     .outerjoin(timers, timers.c.id == runs.c.timer_id)
@@ -88,11 +90,14 @@ def begin_waiting(
     grace: timedelta,
     *,
     passed_over: Counter[tuple[str, str]],
+    events: list[Event],
+    on_timer: Callable[[int, str | None], None],
 ) -> list[Task]:
     """Begin waiting runs for a daemon; `which` is RETRIES, QUEUED or BACKFILLED.
 
     A run whose timer is gone or short-circuited ends instead, and the next one of its timer can begin, so the query is
-    repeated until it returns no rows. `passed_over` counts the runs that end, by environment and outcome.
+    repeated until it returns no rows. `passed_over` counts the runs that end, by environment and outcome; `events` gets
+    those of alerts; `on_timer` is called with the id and the ping address of each timer of a run that begins.
     """
     tasks: list[Task] = []
     while waiting := _locked(connection, which, now):
@@ -103,7 +108,11 @@ def begin_waiting(
                 begun.append(row)
             else:
                 passed_over[row.environment, outcome] += 1
+                named, rules = (row.timer, row.environment), store_of(connection).alerts
+                events += events_of(rules, outcome, named, instant(row.fire_at), now)
         _BEGIN.execute(connection, [(daemon_id, stamp(now), row.id) for row in begun])
+        for row in begun:
+            on_timer(row.timer_id, row.ping_url)
         tasks += [_task(row, now, grace) for row in begun]
     return tasks
 

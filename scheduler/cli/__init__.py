@@ -13,6 +13,7 @@ A command's module is imported when the command is called, so that `scheduler --
     cancel.py, run.py             `runs cancel`; `timers run` and `runs again`
     calendars.py                  calendars of working days
     changes.py                    who changed what; `timers history`
+    alerts.py                     the alerts of a store, and a test of their rules
     call.py                       calling a function once
     next.py, simulate.py          the next fire times of an expression; those of all timers
     doctor.py                     checking what a timer needs
@@ -52,6 +53,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "runs": "Show past runs: outcome, lateness and duration; cancel one, run one again.",
         "logs": "Show what functions printed.",
         "changes": "Show changes of timers: who, when, through which interface, what and why.",
+        "alerts": "Show alerts; test the rules of scheduler.toml.",
         "call": "Call a function of cloud.py once, in this process.",
         "next": "Show the next fire times of a cron expression.",
         "simulate": "Show all fire times of all timers in a time span; nothing runs.",

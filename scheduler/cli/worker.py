@@ -61,4 +61,5 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
         {environment: names[environment] for environment in environments},
         ["--concurrency", str(workers), "--loglevel", settings.log_level, "--hostname", node or "%d-%h"],
         stop_timeout_s=settings.stop_timeout_s,
+        alerts=settings.alerts,
     )

@@ -432,6 +432,8 @@ WORDS: Mapping[str, str] = {
     "attribute.catch_up_s.help": "A missed fire that is later does not run; 0 for no limit.",
     "attribute.pause_on_failure": "Disable on failure",
     "attribute.pause_on_failure.help": "When a scheduled run has failed, after its retries.",
+    "attribute.ping_url": "Ping address",
+    "attribute.ping_url.help": "Each run reports its begin and end there, as Healthchecks expects it.",
     "choice.fire_once": "run the latest missed one",
     "choice.fire_all": "run each of them",
     "choice.skip": "skip",

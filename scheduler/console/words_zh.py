@@ -413,6 +413,8 @@ WORDS: Mapping[str, str] = {
     "attribute.catch_up_s.help": "错过超过这么久的触发不再补；0 为不限。",
     "attribute.pause_on_failure": "失败即停用",
     "attribute.pause_on_failure.help": "定时执行失败（重试之后）就停用。",
+    "attribute.ping_url": "心跳地址",
+    "attribute.ping_url.help": "每次执行的开始和结束都向它报告，按 Healthchecks 的协议。",
     "choice.fire_once": "补执行最近一次",
     "choice.fire_all": "逐一补执行",
     "choice.skip": "跳过",

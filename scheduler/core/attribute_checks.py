@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from ..errors import TimerError
+from ..errors import ConfigError, TimerError
+from .alerts import check_url
 
 MAX_NAME_LENGTH = 200
 MAX_PARAMS_BYTES = 65_536
@@ -65,6 +66,16 @@ def check_description(text: object) -> str:
 def check_calendar_name(name: object) -> str | None:
     """The name of a calendar; None if it is empty."""
     return None if name is None or name == "" else check_name("calendar", name)
+
+
+def check_ping_url(url: object) -> str | None:
+    """The ping address of a timer, None where it is empty."""
+    if url is None or url == "":
+        return None
+    try:
+        return check_url("ping_url", url)
+    except ConfigError as error:
+        raise TimerError(str(error), field="ping_url") from None
 
 
 def check_tags(tags: object) -> tuple[str, ...]:

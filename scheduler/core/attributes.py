@@ -27,6 +27,7 @@ from .attribute_checks import (
     check_limit,
     check_name,
     check_params,
+    check_ping_url,
     check_retries,
     check_seconds,
     check_tags,
@@ -337,5 +338,18 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         cell=_lower,
         metavar="true|false",
         help="Disable the timer when a scheduled run has failed, after its retries (default false).",
+    ),
+    Attribute(
+        name="ping_url",
+        check=check_ping_url,
+        flag="--ping-url",
+        # A command line has no other word for None.
+        read=trimmed,
+        cell=lambda url: url or "",
+        metavar="URL",
+        help="Address to which each run reports its begin and its end, as Healthchecks expects it; empty for none.",
+        is_optional=True,
+        # Who knows it can report in the timer's place.
+        is_secret=True,
     ),
 )

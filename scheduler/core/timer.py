@@ -49,7 +49,8 @@ class Timer:
     bound without an offset is a wall time of the trigger's zone. A timer that will not fire again is finished; so is
     one after `max_runs` scheduled runs, 0 = never. With overlap `allow`, at most `max_concurrent` runs go on, 0 = any
     number. A fire time up to `grace_s` late is on time; a missed one that is more than `catch_up_s` late does not run,
-    0 = no limit. With `pause_on_failure`, a scheduled run that has failed, after its retries, disables the timer.
+    0 = no limit. With `pause_on_failure`, a scheduled run that has failed, after its retries, disables the timer. Each
+    run reports its begin and its end to `ping_url`, as Healthchecks expects it.
     `description` is free text, `tags` are up to 20 words. With `calendar`, the name of a calendar of working days in
     the store, `roll` decides about its fires on days off: they are left out (`skip`), or move to a working day
     (`following`, `preceding`, and `modified_…`, which stay in the month); with `only_off` it fires on days off alone. A
@@ -85,6 +86,7 @@ class Timer:
     grace_s: float = 5.0
     catch_up_s: float = 0.0
     pause_on_failure: bool = False
+    ping_url: str | None = None
 
     if TYPE_CHECKING:  # for type checkers: besides enums, the texts that are checked and converted below
 
@@ -118,6 +120,7 @@ class Timer:
             grace_s: float = ...,
             catch_up_s: float = ...,
             pause_on_failure: bool = ...,
+            ping_url: str | None = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:

@@ -37,6 +37,7 @@ from .dispatch import Dispatch
 from .events import Listener, log_breaker, log_unreadable
 from .give_back import give_back, give_back_all
 from .health import Health
+from .heartbeats import Courier, Heartbeats
 from .next_turn import NextTurn
 from .pauses import Pauses
 from .recorder import Recorder
@@ -60,7 +61,8 @@ class Daemon:
     """Fires the timers of a store, each on the executor of its environment.
 
     The history keeps runs that ended less than `keep` ago, and of each timer the latest `keep_runs`, 0 = all.
-    `listener(ended, lines)` is called, on the loop's thread, with everything that was just recorded.
+    `listener(ended, lines)` is called, on the loop's thread, with everything that was just recorded. `courier` delivers
+    alerts and sends pings.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Daemon:
         keep: timedelta = KEEP,
         keep_runs: int = 0,
         listener: Listener | None = None,
+        courier: Courier | None = None,
     ) -> None:
         self._calls = StoreCalls()
         self._store = store = store.watched_by(self._calls)
@@ -81,6 +84,7 @@ class Daemon:
         self._session_lock = SessionLock(store)
         self._lease = Lease(store, self._session_lock, fleet=self._dispatch.fleets)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=log_breaker, on_unreadable=log_unreadable)
+        self._heartbeats = self._dispatch.heartbeats = Heartbeats(self._claims.ping_urls, courier)
         self._claim_ahead = ClaimAhead(self._claims, self._clock, grace=grace)
         retention = Retention(store, keep, keep_runs)
         self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock, ZoneChanges(store))
@@ -91,7 +95,9 @@ class Daemon:
         self._sleeper = Sleeper(store, self._clock)
         self._results = ResultBuffer()
         self._agenda = Agenda()
-        self._recorder = Recorder(self._claims, self._results, self._agenda, self._dispatch, self._calls, listener)
+        self._recorder = Recorder(
+            self._claims, self._results, self._agenda, self._dispatch, self._calls, listener, self._heartbeats
+        )
         self._next_turn = NextTurn(
             self._agenda, self._claim_ahead, self._dispatch, self._lease, self._results, self._clock
         )
@@ -201,6 +207,7 @@ class Daemon:
         """Take one turn, handle its errors, and return the seconds that the loop may sleep."""
         try:
             wait_s = self.step()
+            self._heartbeats.look()
         except LeaseLostError as error:
             log.warning("%s; registering again under a new id", error)
             self._health.faults["lease"] += 1

@@ -8,6 +8,7 @@ from ..claims.claims import Claims
 from .agenda import Agenda
 from .dispatch import Dispatch
 from .events import Listener
+from .heartbeats import Heartbeats
 from .result_buffer import ResultBuffer
 from .store_calls import StoreCalls
 
@@ -23,6 +24,7 @@ class Recorder:
         dispatch: Dispatch,
         calls: StoreCalls,
         listener: Listener | None,
+        heartbeats: Heartbeats,
     ) -> None:
         self._claims = claims
         self._results = results
@@ -30,6 +32,7 @@ class Recorder:
         self._dispatch = dispatch
         self._calls = calls
         self._listener = listener
+        self._heartbeats = heartbeats
 
     def is_due(self, now: datetime, monotonic: float) -> bool:
         """Whether to record in this turn, if there is anything to record."""
@@ -47,6 +50,7 @@ class Recorder:
             self._claims.record(self._results.ended, self._results.printed)
         ended, printed = self._results.take_all()
         self._agenda.read_upcoming_at = 0.0
+        self._heartbeats.ended(ended)
         if self._listener is not None:
             # The listener may take long, and read from the store.
             with self._calls.of("a listener"):

@@ -50,3 +50,4 @@ class TimerOptions(TypedDict, total=False):
     grace_s: float
     catch_up_s: float
     pause_on_failure: bool
+    ping_url: str | None

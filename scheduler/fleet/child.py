@@ -19,6 +19,7 @@ from typing import Any
 
 from celery.exceptions import Ignore  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
+from ..core.alerts import AlertRule
 from ..core.log_limits import dropped_text
 from ..core.run import Task
 from ..errors import StoreUnavailableError
@@ -49,8 +50,17 @@ class UnwrittenError(Ignore):  # type: ignore[misc]
 class FunctionProcess:
     """Runs functions in a child process; the main process creates it before it forks, and does not use it."""
 
-    def __init__(self, store_url: str, registry: Registry, folder: Path, environments: Sequence[str]) -> None:
+    def __init__(
+        self,
+        store_url: str,
+        registry: Registry,
+        folder: Path,
+        environments: Sequence[str],
+        alerts: Sequence[AlertRule] = (),
+    ) -> None:
         self._store_url = store_url
+        # The targets are not for a process in which functions run.
+        self._alerts = [rule.without_target() for rule in alerts]
         self._registry = registry
         self._folder = folder
         self._environments = environments
@@ -126,7 +136,7 @@ class FunctionProcess:
     def _opened(self) -> FleetRuns:
         """The runs of the store, which may be unavailable when a child starts."""
         if self._fleet is None:
-            self._fleet = FleetRuns(Store(self._store_url))
+            self._fleet = FleetRuns(Store(self._store_url, alerts=self._alerts))
         return self._fleet
 
 

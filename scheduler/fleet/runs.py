@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from ..claims.abandoned_runs import abandon, end_run, lose_probes
+from ..claims.alert_events import alert_of_ending
 from ..claims.open_runs import WITH_TIMER
 from ..claims.results import RESULT, enter_retries_and_move_breakers, result_values
 from ..core.breaker import Verdict
@@ -192,8 +193,13 @@ class FleetRuns:
         with self._store.writing() as connection:
             its_timer = select(timers).where(timers.c.id == timer_id).with_for_update(key_share=True)
             timer_rows = connection.execute(its_timer).all()
+            named = connection.execute(
+                select(runs.c.timer, runs.c.environment).where(runs.c.id == run_id)
+            ).one_or_none()
             if _write_ending(connection, run_id, None, ending):
                 lose_probes(connection, timer_rows, ending.ended_at)
+                if named is not None:
+                    alert_of_ending(connection, run_id, named.timer, named.environment, ending)
 
 
 def _ending(row: Row[Any]) -> Ending | None:

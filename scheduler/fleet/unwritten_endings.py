@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..clock import SystemClock
+from ..core.alerts import AlertRule
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome
 from ..errors import StoreUnavailableError
@@ -37,8 +38,9 @@ class EndingWriter:
     `run_ids` are the runs that the child's message asked for; `worker` is the child's name in the rows, `node/pid`.
     """
 
-    def __init__(self, store_url: str, folder: Path) -> None:
+    def __init__(self, store_url: str, folder: Path, alerts: Sequence[AlertRule] = ()) -> None:
         self._store_url = store_url
+        self._alerts = [rule.without_target() for rule in alerts]
         self._folder = folder
         self._fleet: FleetRuns | None = None
         #: Whether the worker kills its children, in order to end at once.
@@ -125,7 +127,7 @@ class EndingWriter:
 
     def _try(self, job: Callable[[FleetRuns], None]) -> bool:
         try:
-            self._fleet = self._fleet or FleetRuns(Store(self._store_url))
+            self._fleet = self._fleet or FleetRuns(Store(self._store_url, alerts=self._alerts))
             job(self._fleet)
         except StoreUnavailableError as error:
             self._outage.failed(str(error))

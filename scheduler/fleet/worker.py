@@ -25,6 +25,7 @@ from celery.platforms import SecurityWarning  # type: ignore[import-untyped, imp
 from celery.signals import setup_logging, worker_process_init  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.worker.request import Request  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
+from ..core.alerts import AlertRule
 from ..core.run import Outcome
 from ..executors import outcome
 from ..functions.registry import Registry
@@ -66,6 +67,7 @@ def serve(
     options: Sequence[str],
     *,
     stop_timeout_s: float,
+    alerts: Sequence[AlertRule] = (),
 ) -> None:
     """Take messages from the queues of environments until a signal; `options` are those of Celery's worker command.
 
@@ -77,14 +79,14 @@ def serve(
     warnings.filterwarnings("ignore", category=SecurityWarning)
     setup_logging.connect(_set_up_logging, weak=False)
     with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
-        writer = EndingWriter(store_url, Path(folder))
+        writer = EndingWriter(store_url, Path(folder), alerts)
         WorkerStopping(writer, Path(folder), stop_timeout_s)
         WorkerPresence(store_url, list(queues))
         FleetCancellations(store_url, Path(folder))
         if os.getpid() == 1:
             threading.Thread(target=_reap_orphans, name="orphans", daemon=True).start()
         environments = list(queues)
-        child = FunctionProcess(store_url, registry, Path(folder), environments)
+        child = FunctionProcess(store_url, registry, Path(folder), environments, alerts)
 
         def run(task: Any, *arguments: Any) -> None:
             child.run(task.request.hostname, parsed(arguments, task.request.timelimit))

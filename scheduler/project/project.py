@@ -110,6 +110,7 @@ class Project:
             timeout_s=settings.store_timeout_s,
             durability=settings.durability,
             brings_up_to_date=brings_up_to_date,
+            alerts=settings.alerts,
         )
 
     @property

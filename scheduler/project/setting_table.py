@@ -14,6 +14,7 @@ from ..executors import kinds
 from ..executors.kinds import ExecutorKind
 from ..rules import LEANCLOUD, STANDARD
 from ..rules import VARIABLE as RULES_VARIABLE
+from .alert_settings import read_alerts
 
 DURABILITIES = ("power", "process")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -155,6 +156,9 @@ SETTINGS: Mapping[str, Setting] = {
     "console_hosts": Setting(_words(), ("SCHEDULER_CONSOLE_HOSTS",)),
     "console_language": Setting(_one_of(*CONSOLE_LANGUAGES), ("SCHEDULER_CONSOLE_LANGUAGE",)),
     "console_hide": Setting(_words(*CONSOLE_HIDES), ("SCHEDULER_CONSOLE_HIDE",)),
+    # In the file only: tables do not fit into a variable.
+    "alerts": Setting(read_alerts, ()),
+    "ping_private": Setting(_truth, ("SCHEDULER_PING_PRIVATE",)),
     "processes": Setting(_one_of("several", "one"), ("SCHEDULER_PROCESSES",)),
     "web_processes": Setting(_whole(1, 64), ("SCHEDULER_WEB_PROCESSES",)),
     "web_memory_mb": Setting(_whole(0, 1_000_000), ("SCHEDULER_WEB_MEMORY_MB",)),

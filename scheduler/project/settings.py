@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..core.addresses import hide_passwords, without_password
+from ..core.alerts import AlertRule
 from ..errors import ConfigError
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind, ExecutorSetting
@@ -81,6 +82,9 @@ class Settings:
     console_hosts: tuple[str, ...] = ()
     console_language: str = "en"
     console_hide: tuple[str, ...] = ()
+    #: Their addresses and keys are secrets.
+    alerts: tuple[AlertRule, ...] = field(default=(), repr=False)
+    ping_private: bool = False
     processes: str = "several"
     web_processes: int = 1
     web_memory_mb: int = 2_000
@@ -148,6 +152,8 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
         try:
             values[name] = table[name].parse(value)
         except ValueError as error:
+            if name == "alerts":
+                raise ConfigError(f"{origin}: {name}: {error}") from None
             shown = without_password(value) if isinstance(value, str) else value
             why = hide_passwords(str(error), str(value))
             raise ConfigError(f"{origin}: {name} = {shown!r} is invalid: {why}") from None

@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from ..alerts.courier_process import CourierProcess
 from ..claims.cancellations import request_cancel
 from ..claims.requested_runs import Backfill, backfill, request_again, request_run
 from ..clock import Clock, SystemClock
+from ..core.alerts import AlertRule, AlertRules
 from ..core.run import Outcome, Run
 from ..core.timer import Environment
 from ..daemon.events import Listener, combined
@@ -48,8 +50,9 @@ class Scheduler(ManagedTimers):
     `executors` gives an Executor for each environment instead. An environment may hold `quota` timers, 0 = no limit;
     without it, there is a limit under LeanCloud's rules only (rules.py). Runs are kept for `keep`, and of each timer at
     most the latest `keep_runs`, 0 = all. `listener(ended, lines)` is called with the runs and lines that were recorded,
-    and `metrics` counts them for Prometheus. `history` reads the runs: `scheduler.history.runs(timer="greeting")`
-    returns the latest runs first. `changes` reads who changed what.
+    and `metrics` counts them for Prometheus. `alerts` are the rules by which alerts are sent; `ping_private` lets the
+    `ping_url` of a timer lead to a private address. `history` reads the runs, the latest ones first:
+    `scheduler.history.runs(timer="greeting")`. `changes` reads who changed what.
 
     >>> from scheduler.functions import Registry
     >>> from scheduler.timer import Every, Timer
@@ -75,6 +78,8 @@ class Scheduler(ManagedTimers):
         keep_runs: int = 0,
         listener: Listener | None = None,
         metrics: Metrics | None = None,
+        alerts: Sequence[AlertRule] = (),
+        ping_private: bool = False,
     ) -> None:
         if (functions is None) == (executors is None):
             raise ConfigError(
@@ -85,7 +90,11 @@ class Scheduler(ManagedTimers):
         self._registry = None if functions is None or isinstance(functions, str) else registry_of(functions)
         # The store first: an executor holds sockets, which would stay open if the store cannot be opened.
         self.store = store if isinstance(store, Store) else Store(store)
+        if alerts:
+            self._watch_for(alerts)
         self._executors = executors or dict.fromkeys(Environment, _executor(functions, self._clock))
+        self._ping_private = ping_private
+        self._courier: CourierProcess | None = None
         self.history = RunHistory(self.store)
         self.changes = ChangeHistory(self.store)
         self.calendars = CalendarTable(self.store)
@@ -112,6 +121,8 @@ class Scheduler(ManagedTimers):
         for executor in set(self._executors.values()):
             if isinstance(executor, ProcessExecutor):
                 executor.start()
+        self._courier = CourierProcess(self.store, self.store.alerts.rules, ping_private=self._ping_private)
+        self._courier.__enter__()
         self._daemon = Daemon(
             self.store,
             self._executors,
@@ -119,6 +130,7 @@ class Scheduler(ManagedTimers):
             keep=self._keep,
             keep_runs=self._keep_runs,
             listener=self._listeners(),
+            courier=self._courier,
         )
         if self._metrics is not None:
             self._metrics.watch(self._daemon, self.store)
@@ -140,8 +152,17 @@ class Scheduler(ManagedTimers):
                 self._daemon.stop()
                 self._thread.join()
             self._thread = None
+        if self._courier is not None:
+            self._courier.close()
         if self._owns_store:
             self.store.close()
+
+    def _watch_for(self, alerts: Sequence[AlertRule]) -> None:
+        if not self.store.has_server and not self.store.files:
+            if self._owns_store:
+                self.store.close()
+            raise ConfigError("alerts are delivered by a process of their own, which cannot open a store in memory")
+        self.store.alerts = AlertRules(alerts)
 
     def _listeners(self) -> Listener | None:
         given = [listener for listener in (self._listener, self._metrics) if listener is not None]

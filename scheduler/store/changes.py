@@ -20,6 +20,7 @@ from sqlalchemy import Connection, insert
 
 from ..core.timestamps import stamp
 from ..errors import TimerError
+from .alerts import close_alerts
 from .rows import storable
 from .schema import changes
 from .statements import Bulk
@@ -108,6 +109,8 @@ def _check(what: str, text: object, most: int, field: str) -> None:
 
 # Writing
 
+_ENDING_INCIDENTS = (Action.ENABLED, Action.RESET, Action.RENAMED, Action.REMOVED)
+
 
 class NewChange(NamedTuple):
     """A change to record: its kind, its object, and the values before and after, None if there are none."""
@@ -129,9 +132,19 @@ _RECORD = Bulk(insert(changes), _WRITTEN)
 
 def record_changes(connection: Connection, made: Iterable[NewChange], by: Author | None, *, now: datetime) -> None:
     """Write the rows of changes, in their transaction; None means the user of this program."""
+    made = list(made)
     by = by or Author.of_process()
     who = (stamp(now), storable(by.name), by.way.value, storable(by.why))
     _RECORD.execute(connection, [(*who, *_columns(change)) for change in made])
+    # The next failure of a timer that a person has looked after is alerted again.
+    close_alerts(
+        connection,
+        [
+            (change.environment or "", change.former_name or change.name)
+            for change in made
+            if change.subject is Subject.TIMER and change.action in _ENDING_INCIDENTS
+        ],
+    )
 
 
 def _columns(change: NewChange) -> tuple[Any, ...]:

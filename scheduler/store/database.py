@@ -27,7 +27,7 @@ no other file asks which database it has, except schema.py and the migrations.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -46,6 +46,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..core.addresses import hide_passwords, without_password
+from ..core.alerts import AlertRule, AlertRules
 from ..errors import StoreError, StoreUnavailableError
 from ..install import install_command
 from . import schema
@@ -68,7 +69,8 @@ class Store:
     `postgresql://user@host/database`. Opening creates an empty store, or migrates an older one. A server that takes
     longer than `timeout_s` to answer counts as out of reach. `durability` is `power`, which syncs a SQLite file to the
     disk at each commit, or `process`, which leaves that to the system. Unless it `brings_up_to_date`, it creates and
-    migrates nothing, and refuses a store without the tables of this version.
+    migrates nothing, and refuses a store without the tables of this version. `alerts` are the rules by which its
+    transactions write alerts.
 
     Raises StoreVersionError for a store of a newer version and for a file that is not a store; StoreUnavailableError
     for one that is locked, read-only or out of reach.
@@ -112,6 +114,7 @@ class Store:
         timeout_s: float = TIMEOUT_S,
         durability: str = "power",
         brings_up_to_date: bool = True,
+        alerts: Iterable[AlertRule] = (),
     ) -> None:
         if durability not in DURABILITIES:
             raise StoreError(f"durability must be {' or '.join(DURABILITIES)}, got {durability!r}")
@@ -119,6 +122,8 @@ class Store:
         self.timeout_s = timeout_s
         self._busy_timeout_s = min(busy_timeout_s, timeout_s)
         self._durability = durability
+        #: Which events its transactions write alerts of.
+        self.alerts = AlertRules(alerts)
         #: Notified before and after each operation that may block, see `watched_by`.
         self.watch: TransactionWatch = Unwatched()
         #: Entered for the length of each statement on an `own_connection`.

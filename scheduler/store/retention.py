@@ -1,6 +1,6 @@
 """Retention: prunes the history, by age and by number for each timer, in small portions.
 
-Recorded changes are kept by age alone, as long as runs.
+Recorded changes and alerts are kept by age alone, as long as runs.
 
 A run that is open, or that still counts further fire times in its row, is never deleted. The lines of a run are deleted
 before it, so that a run with much output does not make a long transaction.
@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete
 
 from ..core.timestamps import stamp
 from .database import Store
-from .schema import changes, lines, runs, timers
+from .schema import alerts, changes, lines, runs, timers
 
 #: How long runs and lines are kept by default.
 KEEP = timedelta(days=30)
@@ -49,6 +49,8 @@ class Retention:
             if aged and not (_delete(connection, aged) and len(aged) < MAX_RUNS):
                 return True
             if _delete_changes(connection, stamp(now - self._keep)) == MAX_RUNS:
+                return True
+            if _delete_alerts(connection, stamp(now - self._keep)) == MAX_RUNS:
                 return True
             return bool(self._keep_runs) and self._prune_by_number(connection)
 
@@ -107,4 +109,14 @@ def _delete_changes(connection: Connection, before: int) -> int:
     aged = [row.id for row in connection.execute(oldest.with_for_update(skip_locked=True)) if row.at < before]
     if aged:
         connection.execute(delete(changes).where(changes.c.id.in_(aged)))
+    return len(aged)
+
+
+def _delete_alerts(connection: Connection, before: int) -> int:
+    """Delete the alerts that are not to be delivered any more, and were last counted before an instant; how many."""
+    is_over = alerts.c.next_attempt_at.is_(None) & (alerts.c.last_at < before)
+    oldest = select(alerts.c.id).where(is_over).order_by(alerts.c.id).limit(MAX_RUNS)
+    aged = list(connection.execute(oldest.with_for_update(skip_locked=True)).scalars())
+    if aged:
+        connection.execute(delete(alerts).where(alerts.c.id.in_(aged)))
     return len(aged)

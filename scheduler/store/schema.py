@@ -24,7 +24,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0014"
+HEAD = "0016"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -222,6 +222,54 @@ Index(
     changes.c.former_name,
     sqlite_where=text(_RENAMED),
     postgresql_where=text(_RENAMED),
+)
+
+# Alerts to deliver and delivered; each row is written in the transaction of its cause; see alerts.py.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    # Random: receivers recognise by it an alert that they get twice.
+    Column("key", Text, nullable=False),
+    # The name of the rule, whose target only the settings have.
+    Column("rule", Text, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    # Empty for what is in no environment.
+    Column("environment", Text, nullable=False),
+    # The name of the timer or calendar, or the daemon.
+    Column("subject", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("run_id", BigInteger),
+    Column("message", Text, nullable=False),
+    # Whether further events of the incident are counted in this row.
+    Column("is_open", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # Null once it is delivered or given up; a process that delivers it sets this to when others may try.
+    Column("next_attempt_at", BigInteger),
+    # Digests of the addresses that have it, of a rule with several.
+    Column("delivered_to", Text, nullable=False),
+    Column("delivered_at", BigInteger),
+    Column("error", Text),
+)
+_IS_OPEN, _TO_DELIVER = "is_open", "next_attempt_at IS NOT NULL"
+Index(
+    "alerts_open",
+    alerts.c.rule,
+    alerts.c.incident,
+    alerts.c.environment,
+    alerts.c.subject,
+    unique=True,
+    sqlite_where=text(_IS_OPEN),
+    postgresql_where=text(_IS_OPEN),
+)
+Index(
+    "alerts_to_deliver",
+    alerts.c.next_attempt_at,
+    sqlite_where=text(_TO_DELIVER),
+    postgresql_where=text(_TO_DELIVER),
 )
 
 # Who may use the console: the SHA-256 of each token, link and session; see console/tokens.py.

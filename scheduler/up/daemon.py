@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ..alerts.courier_process import CourierProcess
 from ..core.timer import Environment
 from ..daemon.events import combined
 from ..daemon.loop import Daemon
@@ -61,7 +62,9 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
         if metrics and handover.metrics_listener is not None:
             listener = stack.enter_context(socket.socket(fileno=handover.metrics_listener))
             endpoint = Site(listener, metrics_app(metrics, project.settings.metrics_host))
-        daemon = make_daemon(project, store, running, make_reporter(project.settings, as_json=request.as_json), metrics)
+        courier = stack.enter_context(make_courier(project, store))
+        reporter = make_reporter(project.settings, as_json=request.as_json)
+        daemon = make_daemon(project, store, running, reporter, metrics, courier)
         server = UpServer(orders, second_site=endpoint)
         stack.enter_context(server.stops_recorded())
         log_changes = apply_all(store, functions, project) if handover.declares else lambda: None
@@ -84,12 +87,26 @@ def warn_of_threads(running: Mapping[Environment, Executor]) -> bool:
     return bool(environments)
 
 
+def make_courier(project: Project, store: Store) -> CourierProcess:
+    """The process that delivers the alerts of a project's settings, and sends pings."""
+    settings = project.settings
+    return CourierProcess(
+        store,
+        settings.alerts,
+        ping_private=settings.ping_private,
+        durability=settings.durability,
+        # Else the daemon would kill it as a process that a worker has left behind.
+        starting=strays.starting,
+    )
+
+
 def make_daemon(
     project: Project,
     store: Store,
     running: Mapping[Environment, Executor],
     reporter: RunReporter,
     metrics: Metrics | None,
+    courier: CourierProcess,
 ) -> Daemon:
     """The daemon with the settings of a project; it reports to `reporter`, and to `metrics` if they are served."""
     settings = project.settings
@@ -100,6 +117,7 @@ def make_daemon(
         keep=timedelta(days=settings.keep_days),
         keep_runs=settings.keep_runs,
         listener=combined(reports, metrics) if metrics else reports,
+        courier=courier,
     )
     if metrics:
         metrics.watch(daemon, store)

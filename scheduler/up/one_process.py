@@ -16,7 +16,7 @@ from ..project.serving import ServingRecord
 from .announcement import announce, report_of_functions, report_of_timers, warn
 from .application import application, capacity
 from .call_log import call_log, own_lines
-from .daemon import DaemonInBackground, make_daemon
+from .daemon import DaemonInBackground, make_courier, make_daemon
 from .declared_timers import apply_all
 from .executors import ServedFunctions, executors
 from .handover import Channel, Handover
@@ -152,7 +152,8 @@ def _serve(
             if sockets.metrics and metrics
             else None,
         )
-        daemon = make_daemon(project, store, running, reporter, metrics)
+        courier = stack.enter_context(make_courier(project, store))
+        daemon = make_daemon(project, store, running, reporter, metrics, courier)
         stack.enter_context(server.stops_recorded())
         log_changes = apply_all(store, functions, project) if declares else lambda: None
         beside.follow(lambda channel: SupervisorMessages(store, project, writer, channel, metrics))

@@ -54,6 +54,7 @@ VALUES: dict[str, Any] = {
     "grace_s": 7.5,
     "catch_up_s": 600.0,
     "pause_on_failure": True,
+    "ping_url": "https://example.com/ping/1",
 }
 PLAIN = Timer(name="t", function="f", trigger=Every(60, anchor=START))
 rows = pytest.mark.parametrize("row", ATTRIBUTES, ids=lambda row: row.name)

@@ -1,0 +1,56 @@
+"""Resolves the host of an address, and refuses private addresses: loopback, link-local, networks of a company.
+
+The connection is made to the address that was checked, so a name that resolves differently the next time leads nowhere
+else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+from ..errors import ConfigError
+
+#: The IPv4 address is in the last 32 bits (RFC 6052).
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+class PrivateAddressError(ConfigError):
+    """The host of an address is, or resolves to, a private address."""
+
+
+def is_private(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is not on the public internet, or is an IPv6 form of such an IPv4 address.
+
+    >>> [is_private(ip_address(text)) for text in ("1.1.1.1", "10.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "fe80::1")]
+    [False, True, True, True, True]
+    """
+    if isinstance(address, IPv6Address):
+        embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in _NAT64:
+            embedded.append(IPv4Address(int(address) & 0xFFFFFFFF))
+        if any(one is not None and is_private(one) for one in embedded):
+            return True
+        if address.ipv4_mapped is not None:
+            return False
+    return not address.is_global or address.is_multicast or address.is_reserved
+
+
+async def resolved(host: str, port: int, *, allow_private: bool) -> str:
+    """The address to connect to; PrivateAddressError if all of the host's are private, OSError if it has none.
+
+    Names, decimal and hexadecimal forms are resolved as a connection would do it.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host!r:.80} is no name of a host") from error
+    addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
+    if allow_private and addresses:
+        return str(addresses[0])
+    public = [address for address in addresses if not is_private(address)]
+    if not public:
+        raise PrivateAddressError(f"{host} is a private address, {', '.join(sorted({str(a) for a in addresses}))}")
+    return str(public[0])

@@ -1,0 +1,49 @@
+"""Heartbeats: reports to the courier that runs of timers with a ping address begin and end. Waits for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from ..core.run import Ending, Task
+
+
+class Courier(Protocol):
+    """What a daemon needs of the process that delivers alerts and sends pings."""
+
+    def look(self) -> None:
+        """Called after each turn: alerts may have been written."""
+
+    def ping(self, report: Mapping[str, Any]) -> None:
+        """Have a ping sent."""
+
+
+class Heartbeats:
+    """The pings of a daemon; `addresses` are the ping addresses of timers by id, and change as timers are read."""
+
+    def __init__(self, addresses: Mapping[int, str], courier: Courier | None) -> None:
+        #: Empty in a daemon without a courier.
+        self.addresses = addresses if courier is not None else {}
+        self._courier = courier
+
+    def look(self) -> None:
+        """The end of a turn."""
+        if self._courier is not None:
+            self._courier.look()
+
+    def begun(self, tasks: Iterable[Task]) -> None:
+        """Tasks are handed out."""
+        if self.addresses:
+            for task in tasks:
+                self._report(task, "start")
+
+    def ended(self, ended: Iterable[tuple[Task, Ending]]) -> None:
+        """Runs have ended, and are recorded."""
+        if self.addresses:
+            for task, ending in ended:
+                self._report(task, ending.outcome.value)
+
+    def _report(self, task: Task, what: str) -> None:
+        if self._courier is not None and (url := self.addresses.get(task.timer_id or 0)) is not None:
+            named = {"run_id": task.run_id, "request_id": task.request_id, "attempt": task.attempt}
+            self._courier.ping({"url": url, "what": what, **named})
