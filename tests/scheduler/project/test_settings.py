@@ -78,6 +78,58 @@ def test_an_invalid_setting_is_reported_with_its_file_and_the_fix(tmp_path: Path
     assert message in str(refused.value)
 
 
+WEBHOOK = 'webhook = "https://h/s3cretpath"\nsecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"\n'
+
+
+def test_alerts_are_tables_of_the_file(tmp_path: Path) -> None:
+    """Each is a rule; without a name, its number is its name."""
+    write(tmp_path, f'[[alerts]]\n{WEBHOOK}on = "failed"\n[[alerts]]\nname = "mail"\nto = "mailto://u:p@h"\n')
+    first, second = read_settings(tmp_path, {}, {}).alerts
+    assert (first.name, sorted(first.on), first.webhook) == ("1", ["failed"], "https://h/s3cretpath")
+    assert (second.name, second.to, "recovered" in second.on) == ("mail", ("mailto://u:p@h",), True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("alerts = 1", "alerts: expected tables, each under a heading [[alerts]]"),
+        ("[alerts]\nto = 'a://b'", "alerts: expected tables, each under a heading [[alerts]]"),
+        ("[[alerts]]", "alert 1: neither to nor webhook is given"),
+        (f"[[alerts]]\n{WEBHOOK}to = 'a://b'", "alert 1: both to and webhook are given"),
+        (
+            f"[[alerts]]\n{WEBHOOK}[[alerts]]\nwebhok = 'x'",
+            "alert 2: unknown setting 'webhok'; did you mean 'webhook'?",
+        ),
+        (f"[[alerts]]\nname = 'ops'\n{WEBHOOK}on = ['fail']", "alert 'ops': on = 'fail': expected some of failed, "),
+        (f"[[alerts]]\n{WEBHOOK}on = ['recovered']", "on has recovered, but nothing to recover from"),
+        (f"[[alerts]]\n{WEBHOOK}on = []", "on is empty"),
+        (f"[[alerts]]\n{WEBHOOK}late_s = 0", "late_s = 0: expected a number of seconds"),
+        (f"[[alerts]]\n{WEBHOOK}environment = 'prod'", "environment = 'prod': expected production or stage"),
+        (f"[[alerts]]\n{WEBHOOK}timers = [1]", "timers: expected a list of texts"),
+        (f"[[alerts]]\n{WEBHOOK}name = ''", "name = '': expected text"),
+        (f"[[alerts]]\n{WEBHOOK}name = 'a'\n[[alerts]]\n{WEBHOOK}name = 'a'", "two alerts have the name 'a'"),
+        ("[[alerts]]\nwebhook = 'https://h/s3cretpath'", "a webhook needs a secret"),
+        (
+            "[[alerts]]\nwebhook = 'https://h/s3cretpath'\nsecret = 's3cret'",
+            "secret: expected whsec_ and the base64 of",
+        ),
+        ("[[alerts]]\nwebhook = 'ftp://h/s3cretpath'", "webhook = 'ftp://h/s3cretpath': expected an address"),
+        ("[[alerts]]\nwebhook = 'https://u:s3cret@h/'", "webhook has a user or a password in front of its host"),
+        ("[[alerts]]\nto = ['s3cret']", "to: entry 1 is no address"),
+        ("[[alerts]]\nto = ['a://b']\nsecret = 's3cret'", "secret is for a webhook only"),
+        ("\n".join(["[[alerts]]\nto = ['a://b']"] * 51), "there are 51 alerts; at most 50 are allowed"),
+    ],
+)
+def test_a_wrong_alert_is_reported_by_its_number_or_name(tmp_path: Path, text: str, message: str) -> None:
+    """And no secret is shown."""
+    write(tmp_path, text)
+    with pytest.raises(ConfigError) as refused:
+        read_settings(tmp_path, {}, {})
+    assert str(refused.value).startswith(f"{tmp_path / 'scheduler.toml'}: alerts: ")
+    assert message in str(refused.value)
+    assert "s3cret" not in str(refused.value).replace("ftp://h/s3cretpath", "")
+
+
 def test_settings_are_read_from_a_regular_file_only(tmp_path: Path) -> None:
     """Reading a pipe would block every command."""
     os.mkfifo(tmp_path / "scheduler.toml")
