@@ -16,7 +16,22 @@ PACKAGES = sorted(ROOMS)
 #: The modules that the pure core may import: none has a clock, file, socket, thread or database.
 PURE_MODULES = {
     *("__future__", "abc", "collections", "dataclasses", "enum", "functools", "itertools", "operator", "typing"),
-    *("bisect", "datetime", "dateutil", "hashlib", "heapq", "json", "math", "re", "sys", "unicodedata", "urllib.parse"),
+    *(
+        "base64",
+        "binascii",
+        "bisect",
+        "datetime",
+        "dateutil",
+        "fnmatch",
+        "hashlib",
+        "heapq",
+        "json",
+        "math",
+        "re",
+        "sys",
+        "unicodedata",
+        "urllib.parse",
+    ),
     *("importlib.metadata", "quartzcron", "scheduler"),
 }
 #: Calls that need no import and read a clock, a file or a terminal.

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ..core.run import Ending, Task
 
 
-class Courier(Protocol):
+class Messenger(Protocol):
     """What a daemon needs of the process that delivers alerts and sends pings."""
 
     def look(self) -> None:
@@ -21,7 +21,7 @@ class Courier(Protocol):
 class Heartbeats:
     """The pings of a daemon; `addresses` are the ping addresses of timers by id, and change as timers are read."""
 
-    def __init__(self, addresses: Mapping[int, str], courier: Courier | None) -> None:
+    def __init__(self, addresses: Mapping[int, str], courier: Messenger | None) -> None:
         #: Empty in a daemon without a courier.
         self.addresses = addresses if courier is not None else {}
         self._courier = courier

@@ -37,7 +37,7 @@ from .dispatch import Dispatch
 from .events import Listener, log_breaker, log_unreadable
 from .give_back import give_back, give_back_all
 from .health import Health
-from .heartbeats import Courier, Heartbeats
+from .heartbeats import Heartbeats, Messenger
 from .next_turn import NextTurn
 from .pauses import Pauses
 from .recorder import Recorder
@@ -75,7 +75,7 @@ class Daemon:
         keep: timedelta = KEEP,
         keep_runs: int = 0,
         listener: Listener | None = None,
-        courier: Courier | None = None,
+        courier: Messenger | None = None,
     ) -> None:
         self._calls = StoreCalls()
         self._store = store = store.watched_by(self._calls)
