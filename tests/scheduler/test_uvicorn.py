@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,8 @@ import pytest
 from scheduler import Scheduler
 from scheduler.core.run import Outcome
 from scheduler.functions import Registry
-from tests.waiting import eventually
+from tests.scheduler.broker_servers import free_port
+from tests.waiting import eventually, slowed
 
 pytestmark = pytest.mark.slow
 
@@ -57,13 +57,6 @@ async def runs():
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def get(port: int) -> Any:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/runs", timeout=5) as answer:
@@ -87,8 +80,8 @@ def test_timers_fire_in_the_loop_of_the_app(tmp_path: Path, workers: int) -> Non
         assert workers > 1 or seen["own_loop"]
         begun = time.monotonic()
         server.send_signal(signal.SIGTERM)
-        server.wait(60)
-        assert time.monotonic() - begun < 30
+        server.wait(slowed(60))
+        assert time.monotonic() - begun < slowed(30)
     finally:
         server.kill()
         server.wait()

