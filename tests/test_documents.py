@@ -33,6 +33,7 @@ PAGES = sorted(
 PRESENT = [page for page in PAGES if page != "CHANGELOG.md"]
 FOLDERS = "quartzcron|scheduler|tests|docs|benchmarks"
 PROGRAMS = [path.relative_to(ROOT) for folder in FOLDERS.split("|") for path in sorted((ROOT / folder).rglob("*.py"))]
+PROGRAM_PATHS = [f"/{path}" for path in PROGRAMS]
 #: Files of the reader's project, which pages show how to write.
 READERS_FILES = {
     "app.py",
@@ -70,7 +71,7 @@ def missing_files(text: str) -> list[str]:
     """The Python files that a text names, by the end of their path, and that neither we nor its reader have."""
     names = set(re.findall(r"(?<![\w./-])[\w/]+\.py\b", text))
     ours = {name for name in names if name.rpartition("/")[2] not in READERS_FILES}
-    return [name for name in ours if not any(f"/{path}".endswith(f"/{name}") for path in PROGRAMS)]
+    return [name for name in ours if not any(path.endswith(f"/{name}") for path in PROGRAM_PATHS)]
 
 
 @pytest.mark.parametrize("page", PRESENT)
@@ -93,7 +94,8 @@ def test_the_files_that_docstrings_and_comments_name_exist() -> None:
 def prose_of(path: Path) -> Iterator[str]:
     """The comments and docstrings of a file."""
     text = (ROOT / path).read_text(encoding="utf-8")
-    yield from (token.string for token in generate_tokens(StringIO(text).readline) if token.type == COMMENT)
+    if re.search(r"#.*\.py\b", text):
+        yield from (token.string for token in generate_tokens(StringIO(text).readline) if token.type == COMMENT)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield ast.get_docstring(node) or ""
@@ -122,11 +124,18 @@ def is_module_or_attribute(name: str) -> bool:
 
 
 @cache
-def texts_in_the_code() -> set[str]:
-    """Texts of the packages, names of loggers among them."""
+def nodes_of_the_code() -> list[ast.AST]:
+    """The syntax of the packages: texts, and everything that has or imports a name."""
     paths = [*modules("quartzcron").values(), *modules("scheduler").values()]
     nodes = (node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return [node for node in nodes if isinstance(node, ast.Constant | ast.ClassDef | ast.FunctionDef | ast.alias)]
+
+
+def texts_in_the_code() -> set[str]:
+    """Texts of the packages, names of loggers among them."""
+    return {
+        node.value for node in nodes_of_the_code() if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
@@ -137,12 +146,9 @@ def test_the_classes_and_functions_of_a_page_exist(page: str) -> None:
     assert [span for span in spans if not set(span.removesuffix("()").split(".")) <= defined] == []
 
 
-@cache
 def names_in_the_code() -> set[str]:
     """Everything that the packages define or import."""
-    paths = [*modules("quartzcron").values(), *modules("scheduler").values()]
-    nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
-    return {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.alias)}
+    return {node.name for node in nodes_of_the_code() if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.alias)}
 
 
 def commands_of(page: str) -> Iterator[list[str]]:

@@ -168,6 +168,7 @@ def test_a_function_that_fails_harms_its_own_run_only(function: Any, error: str)
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_many_functions_go_on_at_once() -> None:
     """A thousand wait for one event; each ends in one run."""
 

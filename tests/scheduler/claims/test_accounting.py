@@ -213,12 +213,12 @@ class AnyDay(RuleBasedStateMachine):
                 # Without a daemon, nobody else knows whether it had begun.
                 self.must_not_begin.add(run.id)
 
-    @precondition(lambda self: self.daemon)
+    @precondition(lambda self: self.daemon and self.cancelled)
     @invariant()
     def what_was_cancelled_ends_and_never_begins_again(self) -> None:
         """As cancelled, or as it had ended before the daemon knew; no attempt at its fire time follows."""
         self.settle()
-        history = RunHistory(self.store).runs(limit=100_000) if self.cancelled else []
+        history = RunHistory(self.store).runs(limit=100_000)
         by_id = {run.id: run for run in history}
         for run_id, last_id in self.cancelled.items():
             run = by_id[run_id]

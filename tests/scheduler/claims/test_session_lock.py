@@ -71,6 +71,7 @@ def test_a_daemon_whose_clock_is_behind_lives_while_it_holds_its_lock(store: Sto
     eventually(lambda: not has_live_daemon(store))
 
 
+@pytest.mark.slow
 def test_doctor_waits_for_the_renewal_of_a_lease_that_another_clock_wrote(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,8 @@ pytest.importorskip("flask")
 
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from werkzeug.test import TestResponse
 
 from quartzcron.calendars import WorkingDays
@@ -31,6 +33,23 @@ START = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
 OWN = {"Sec-Fetch-Site": "same-origin"}
 #: A name with everything that addresses and pages have to escape.
 HOSTILE = "<script>alert('1')</script>/../~s?&\"#"
+
+
+class CompiledTemplates(BytecodeCache):
+    """Every test makes a console of its own, of the same templates: each is compiled once in a process of tests."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+TEMPLATES = CompiledTemplates()
 
 
 class Browser:
@@ -54,6 +73,7 @@ class Place:
         self.now = START
         self.store = Store("sqlite://")
         self.app = make_app(self.store, read_settings(folder, {}, options), now=lambda: self.now)
+        self.app.jinja_env.bytecode_cache = TEMPLATES
         self.tokens = TokenTable(self.store)
         self.timers = TimerTable(self.store)
 

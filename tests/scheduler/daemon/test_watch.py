@@ -137,6 +137,7 @@ def with_function(store: Store, function: Callable[[], object], **options: objec
     return Daemon(store, {PRODUCTION: ThreadExecutor(functions)})
 
 
+@pytest.mark.slow
 def test_limits_hold_while_the_store_does_not_answer(store: Store) -> None:
     """A run ends at its limit, not when the store answers again."""
     ended = threading.Event()
@@ -158,6 +159,7 @@ def test_limits_hold_while_the_store_does_not_answer(store: Store) -> None:
         ended.set()
 
 
+@pytest.mark.slow
 def test_limits_hold_while_a_listener_does_not_return(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     """And the log names the listener, not the store."""
     goes_on, ended = threading.Event(), threading.Event()
@@ -181,6 +183,7 @@ def test_limits_hold_while_a_listener_does_not_return(store: Store, caplog: pyte
         ended.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [1, 2])
 def test_a_daemon_ends_although_the_store_never_answers(
     stops: int, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -229,6 +232,7 @@ def end_one_statement(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         eventually(lambda: daemon.store_answers)
 
 
+@pytest.mark.slow
 def test_a_loop_that_cannot_sleep_goes_on(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -183,6 +183,7 @@ def test_no_handler_of_logs_waits_for_a_text_that_hangs(engine: Engine) -> None:
     assert time.monotonic() - began < slowed(4)
 
 
+@pytest.mark.slow
 def test_what_a_function_logs_is_formatted_under_no_lock(engine: Engine) -> None:
     """One logs an object whose text hangs; another one is answered, and its line is captured."""
     logger = logging.getLogger("user")

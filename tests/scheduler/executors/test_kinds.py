@@ -90,6 +90,7 @@ def settings(folder: Path, text: str) -> None:
     (folder / "scheduler.toml").write_text(text)
 
 
+@pytest.mark.slow
 def test_a_kind_from_outside_runs_functions(folder: Path, environ: Mapping[str, str]) -> None:
     """In `up`, with a setting of its own from the file, for one environment from a variable; the doctor checks it."""
     settings(folder, 'executor = "echo"\ngreeting = "hello"\n')
@@ -106,6 +107,7 @@ def test_a_kind_from_outside_runs_functions(folder: Path, environ: Mapping[str, 
     assert found == ["says hello to cloud.py", "says hi to cloud.py"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -129,6 +131,7 @@ def test_a_mistake_with_a_kind_from_outside_is_named(
     assert words in refused.stderr
 
 
+@pytest.mark.slow
 def test_an_option_names_a_kind_from_outside(folder: Path, environ: Mapping[str, str]) -> None:
     """Names that are in no table and of no entry point are refused with the table's."""
     refused = cli(folder, "up", "--executor", "echo", **environ)

@@ -60,6 +60,7 @@ def cli(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_no_file_of_the_users_folder_takes_the_place_of_a_module_that_we_import(tmp_path: Path) -> None:
     """The user's own functions import them, as under `python cloud.py`; a failed function is shown with its lines."""
     folder = hostile_folder(tmp_path / "shop")
@@ -76,6 +77,7 @@ def test_no_file_of_the_users_folder_takes_the_place_of_a_module_that_we_import(
     assert "workers" in [finding["name"] for finding in findings]
 
 
+@pytest.mark.slow
 def test_a_module_that_is_missing_here_is_not_the_users(tmp_path: Path) -> None:
     """Others are told that there is none, as they expect on this system; the user's own file imports it."""
     folder = hostile_folder(tmp_path)
@@ -113,6 +115,7 @@ def test_all_processes_start_in_such_a_folder(tmp_path: Path) -> None:
     assert "was imported" not in stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["token", "scheduler", "json"])
 def test_a_file_that_the_user_cannot_import_is_named(tmp_path: Path, name: str) -> None:
     """A module of its name was loaded before; the same by an attribute that the other module lacks."""

@@ -16,6 +16,8 @@ from scheduler.store.database import Store
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import START, Service
 
+pytestmark = pytest.mark.slow
+
 #: Another program that uses the store: adds the timer of each line that it reads, and prints the names of all.
 OTHER = """
 import sys

@@ -60,11 +60,13 @@ def served(project: Path) -> Iterator[Up]:
         yield running
 
 
+@pytest.mark.slow
 def test_the_printed_call_works_as_it_stands(served: Up) -> None:
     """Pasted into a shell, it calls a function of the project."""
     assert curl(served.facts["call"]) == (200, '{"result":"hello, world"}')
 
 
+@pytest.mark.slow
 def test_functions_answer_as_on_leanengine(served: Up) -> None:
     """Parameters, an error with its code, an unknown function, wrong credentials, ping."""
     call = served.facts["call"]
@@ -76,6 +78,7 @@ def test_functions_answer_as_on_leanengine(served: Up) -> None:
     assert json.loads(fetch(f"{served.url}/__engine/1/ping")[1])["runtime"].startswith("cpython-3.")
 
 
+@pytest.mark.slow
 def test_the_facts_name_url_store_keys_and_functions(served: Up, project: Path) -> None:
     """Also the time zone and the environment."""
     facts = served.facts
@@ -85,6 +88,7 @@ def test_the_facts_name_url_store_keys_and_functions(served: Up, project: Path) 
     assert facts["functions"] == ["add", "bad", "environment", "hang", "hello", "lack", "refuse"]
 
 
+@pytest.mark.slow
 def test_only_the_owner_can_read_the_file_of_keys(served: Up, project: Path) -> None:
     """Its mode is 0600; the key in it is the one that is printed."""
     path = project / ".scheduler" / "keys.json"
@@ -120,6 +124,7 @@ def test_an_enabled_timer_fires_and_its_run_is_reported(tmp_path: Path) -> None:
         assert (reported[1]["timer"], reported[1]["outcome"]) == ("often", "succeeded")
 
 
+@pytest.mark.slow
 def test_sigterm_ends_the_service_within_seconds(tmp_path: Path) -> None:
     """With exit status 0, one log line, and no process left."""
     (tmp_path / "cloud.py").write_text(CLOUD)
@@ -285,6 +290,7 @@ def test_an_environment_that_is_set_is_the_only_one_served(tmp_path: Path) -> No
         assert failed["error"] == "The cloud code isn't deployed for prod 0."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cloud", "options", "message"),
     [
