@@ -6,6 +6,7 @@ values, and the effect of a setting.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,17 @@ def _words(*choices: str) -> Callable[[object], tuple[str, ...]]:
         return words
 
     return parse
+
+
+def _host_names(value: object) -> tuple[str, ...]:
+    """Names of hosts as browsers send them: in lower case, other characters than ASCII in punycode."""
+    try:
+        names = tuple(name.encode("idna").decode() for name in _words()(value))
+    except UnicodeError:
+        names = ("",)
+    if not all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in names):
+        raise ValueError("expected names of hosts without a scheme, a port and a path, as in timers.example.com")
+    return names
 
 
 def _whole(low: int, high: int) -> Callable[[object], int]:
@@ -153,7 +165,7 @@ SETTINGS: Mapping[str, Setting] = {
     "console": Setting(_truth, ("SCHEDULER_CONSOLE",)),
     "console_host": Setting(_text, ("SCHEDULER_CONSOLE_HOST",)),
     "console_port": Setting(_whole(0, 65_535), ("SCHEDULER_CONSOLE_PORT",)),
-    "console_hosts": Setting(_words(), ("SCHEDULER_CONSOLE_HOSTS",)),
+    "console_hosts": Setting(_host_names, ("SCHEDULER_CONSOLE_HOSTS",)),
     "console_language": Setting(_one_of(*CONSOLE_LANGUAGES), ("SCHEDULER_CONSOLE_LANGUAGE",)),
     "console_hide": Setting(_words(*CONSOLE_HIDES), ("SCHEDULER_CONSOLE_HIDE",)),
     # In the file only: tables do not fit into a variable.

@@ -60,6 +60,9 @@ def test_a_store_is_a_path_or_a_url(tmp_path: Path, given: str, opened: str) -> 
         ("port = true", "port = True is invalid"),
         ("port = [1]", "port = [1] is invalid"),
         ("store = ' '", "expected text that is not blank"),
+        ("console_hosts = ['https://timers.example.com/']", "names of hosts without a scheme, a port and a path"),
+        ("console_hosts = ['timers.example.com:8443']", "names of hosts without a scheme, a port and a path"),
+        ("console_hosts = ['*.example.com']", "names of hosts without a scheme, a port and a path"),
         ("limit_s = 0", "expected a number of seconds, more than 0 and at most 86400"),
         ("environment = 'prod'", "expected production or stage or development"),
         ("tz = 'Asia/Shangai'", "did you mean 'Asia/Shanghai'?"),
@@ -151,6 +154,19 @@ def test_an_invalid_value_is_reported_with_its_origin(
     """The message names the one of three origins to change."""
     with pytest.raises(ConfigError, match=f"^{origin}"):
         read_settings(tmp_path, environ, options)
+
+
+def test_settings_in_another_encoding_are_refused_with_the_line(tmp_path: Path) -> None:
+    """As an editor in Chinese may save them."""
+    (tmp_path / "scheduler.toml").write_bytes("port = 1\n# 端口\n".encode("gbk"))
+    with pytest.raises(ConfigError, match=r"scheduler\.toml: line 2 is not UTF-8; save the file as UTF-8"):
+        read_settings(tmp_path, {}, {})
+
+
+def test_names_of_the_console_are_as_browsers_send_them(tmp_path: Path) -> None:
+    """In lower case and in punycode."""
+    write(tmp_path, "console_hosts = ['Timers.Example.com', '定时.example']")
+    assert read_settings(tmp_path, {}, {}).console_hosts == ("timers.example.com", "xn--mbty4v.example")
 
 
 def test_a_word_may_be_in_capitals(tmp_path: Path) -> None:
