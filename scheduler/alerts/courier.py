@@ -58,6 +58,8 @@ class Courier:
         self._woken = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._errors: dict[str, str] = {}
+        #: The error of a store that does not answer, which is logged once.
+        self._outage = ""
         self._every_s = LOOK_AT_SERVER_EVERY_S if store.has_server else LOOK_EVERY_S
 
     def wake(self) -> None:
@@ -75,8 +77,11 @@ class Courier:
             self._woken.clear()
             try:
                 wait_s = await self._turn()
+                self._outage = ""
             except StoreError as error:
-                log.warning("alerts wait: %s", error)
+                if str(error) != self._outage:
+                    self._outage = str(error)
+                    log.warning("alerts wait: %s", error)
                 wait_s = RETRY_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait_s)
@@ -189,6 +194,7 @@ async def serve(orders: Mapping[str, Any], stdin: asyncio.StreamReader) -> None:
 
 async def _opened(orders: Mapping[str, Any]) -> Store:
     """The store, which may not answer yet."""
+    logged = ""
     while True:
         try:
             return await asyncio.to_thread(
@@ -199,7 +205,9 @@ async def _opened(orders: Mapping[str, Any]) -> Store:
                 brings_up_to_date=False,
             )
         except StoreError as error:
-            log.warning("alerts wait: %s", error)
+            if str(error) != logged:
+                logged = str(error)
+                log.warning("alerts wait: %s", error)
             await asyncio.sleep(RETRY_S)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Row, case, func, select, update
 
 from ..core.alerts import Cause
 from ..core.timestamps import instant, instant_or_none, stamp
+from .alerts import GIVE_UP_AFTER
 from .database import Store
 from .rows import storable
 from .schema import alerts
@@ -23,8 +24,6 @@ from .schema import alerts
 LEASE = timedelta(minutes=3)
 #: The pause after the first attempt that failed, doubled each time up to the second of these.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(hours=1)
-#: An alert that cannot be delivered for so long is given up.
-GIVE_UP_AFTER = timedelta(days=3)
 #: The most alerts of a rule that are taken at once.
 MAX_TAKEN = 10
 _MAX_ERROR_LENGTH = 300

@@ -7,7 +7,8 @@ runs, so that no two transactions wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any
@@ -23,6 +24,8 @@ from .statements import Among
 
 #: An alert of late runs counts further ones until there has been none for this long.
 LATE_QUIET = timedelta(hours=1)
+#: An alert that cannot be delivered for so long is given up.
+GIVE_UP_AFTER = timedelta(days=3)
 
 _TAGS = Among(select(timers.c.environment, timers.c.name, timers.c.tags), timers.c.name)
 _OPEN = select(alerts).where(alerts.c.is_open, alerts.c.incident == TROUBLE)
@@ -96,13 +99,11 @@ def _row(rule: AlertRule, event: Event) -> dict[str, Any]:
 
 
 def _tags(connection: Connection, events: Sequence[Event]) -> dict[tuple[str, str], Collection[str]]:
-    import json
-
     rows = _TAGS.rows(connection, sorted({event.subject for event in events}))
     return {(environment, name): json.loads(tags) for environment, name, tags in rows}
 
 
-def _recover(connection: Connection, rules: Any, events: Sequence[Event]) -> None:
+def _recover(connection: Connection, rules: Mapping[str, AlertRule], events: Sequence[Event]) -> None:
     """Close the alerts of timers that have recovered, and write those that tell it."""
     by_timer = {(str(event.environment), event.subject): event for event in events}
     found = {row.id: row for row in connection.execute(_OPEN) if (row.environment, row.subject) in by_timer}
@@ -111,7 +112,7 @@ def _recover(connection: Connection, rules: Any, events: Sequence[Event]) -> Non
     closed = _close(connection, list(found))
     told = []
     for row in (found[alert_id] for alert_id in sorted(closed)):
-        rule: AlertRule | None = rules.get(row.rule)
+        rule = rules.get(row.rule)
         if rule is not None and Cause.RECOVERED in rule.on:
             event = by_timer[row.environment, row.subject]
             told.append(_row(rule, event._replace(times=_count(row), message=_recovered_text(row))))

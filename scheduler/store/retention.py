@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, select
 
 from ..core.timestamps import stamp
+from .alerts import GIVE_UP_AFTER
 from .database import Store
 from .schema import alerts, changes, lines, runs, timers
 
@@ -113,8 +114,12 @@ def _delete_changes(connection: Connection, before: int) -> int:
 
 
 def _delete_alerts(connection: Connection, before: int) -> int:
-    """Delete the alerts that are not to be delivered any more, and were last counted before an instant; how many."""
-    is_over = alerts.c.next_attempt_at.is_(None) & (alerts.c.last_at < before)
+    """Delete the alerts that were last counted before an instant and need not be delivered any more; how many.
+
+    An alert of a rule that nobody has any more would wait for ever.
+    """
+    is_forgotten = alerts.c.at < before - GIVE_UP_AFTER // timedelta(microseconds=1)
+    is_over = (alerts.c.last_at < before) & (alerts.c.next_attempt_at.is_(None) | is_forgotten)
     oldest = select(alerts.c.id).where(is_over).order_by(alerts.c.id).limit(MAX_RUNS)
     aged = list(connection.execute(oldest.with_for_update(skip_locked=True)).scalars())
     if aged:

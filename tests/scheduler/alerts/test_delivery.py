@@ -19,8 +19,8 @@ from scheduler.alerts.pings import Pings, ping_address
 from scheduler.alerts.private_addresses import PrivateAddressError, is_private, resolved
 from scheduler.alerts.requests import Answer, Requests
 from scheduler.core.alerts import AlertRule, AlertRules, Cause, Event
-from scheduler.store.alert_queue import GIVE_UP_AFTER, LEASE, AlertQueue
-from scheduler.store.alerts import write_alerts
+from scheduler.store.alert_queue import LEASE, AlertQueue
+from scheduler.store.alerts import GIVE_UP_AFTER, write_alerts
 from scheduler.store.database import Store
 from tests.scheduler.alerts.receivers import Receiver, answer, receiving, took_s
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from scheduler.clock import ManualClock
 from scheduler.core.alerts import AlertRule, AlertRules, Cause, Event, in_rounds
 from scheduler.core.breaker import Verdict
-from scheduler.core.run import Outcome, Task
+from scheduler.core.run import Ending, Outcome, Task
+from scheduler.fleet.runs import FleetRuns
 from scheduler.store.alert_queue import AlertQueue
 from scheduler.store.alerts import write_alerts
 from scheduler.store.database import Store
+from scheduler.store.retention import Retention
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, REFUSAL, START, SUCCESS, TIME_OUT, Service
 
@@ -276,3 +279,31 @@ def test_the_endings_of_one_transaction_count_in_their_order(store: Store, clock
     service.settle()
     assert told(queue) == [("failed", "t", 2), ("recovered", "t", 2)]
     service.kill()
+
+
+def test_alerts_are_kept_as_long_as_runs(store: Store) -> None:
+    """Also those that wait for a rule that nobody has any more, but not those that may still be delivered."""
+    queue = watch(store, rule(), rule("gone"))
+    for age, name in ((50, "delivered"), (50, "forgotten"), (31, "waiting"), (1, "new")):
+        with store.writing() as connection:
+            write_alerts(connection, [Event(Cause.FAILED, START - timedelta(days=age), name, "production")])
+    for alert in queue.list():
+        if alert.subject == "delivered":
+            queue.delivered(alert, START)
+    Retention(store, timedelta(days=30)).prune(START)
+    assert {alert.subject for alert in queue.list()} == {"waiting", "new"}
+
+
+def test_the_ending_that_a_worker_of_a_fleet_writes_is_alerted(service: Service) -> None:
+    """In its own transaction; it knows the rules, and not their targets."""
+    queue = watch(service.store, rule().without_target())
+    service.add()
+    service.executor.script = lambda _: None
+    service.after(10)
+    task, fleet = service.executor.begun[-1], FleetRuns(service.store)
+    assert fleet.begin(task.run_id, task.request_id, "node/1", START)
+    ended = Ending(outcome=Outcome.FAILED, verdict=Verdict.FAILURE, ended_at=START, error="it is broken")
+    assert fleet.end(task.run_id, "node/1", ended)
+    assert not fleet.end(task.run_id, "node/1", ended)
+    assert told(queue) == [("failed", "t", 1)]
+    assert "example.com" not in repr(service.store.alerts.rules[0].as_values())
