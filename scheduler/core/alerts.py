@@ -103,10 +103,10 @@ def in_rounds(events: Iterable[Event]) -> list[list[Event]]:
 
 
 def _merged(before: Event, after: Event) -> Event:
-    """Two events of an incident as one: the first cause and instant, the latest run and message."""
-    run_id, message = after.run_id or before.run_id, after.message or before.message
+    """Two events of an incident as one: the first cause and instant, the latest run with its message."""
+    told = before if after.run_id is None else after
     late_s = max(before.late_s, after.late_s)
-    return before._replace(times=before.times + after.times, run_id=run_id, message=message, late_s=late_s)
+    return before._replace(times=before.times + after.times, run_id=told.run_id, message=told.message, late_s=late_s)
 
 
 # Rules

@@ -40,7 +40,9 @@ _INSERT = text(
     " ON CONFLICT (rule, incident, environment, subject) WHERE is_open"
     " DO UPDATE SET count = alerts.count + excluded.count,"
     " last_at = CASE WHEN excluded.last_at > alerts.last_at THEN excluded.last_at ELSE alerts.last_at END,"
-    " run_id = excluded.run_id, message = excluded.message"
+    # A fire time that did not run says less than the run before it.
+    " message = CASE WHEN excluded.run_id IS NULL THEN alerts.message ELSE excluded.message END,"
+    " run_id = COALESCE(excluded.run_id, alerts.run_id)"
 )
 
 

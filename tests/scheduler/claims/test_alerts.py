@@ -98,6 +98,8 @@ def test_a_short_circuited_timer_is_part_of_its_incident(service: Service) -> No
     for _ in range(5):
         service.after(10)
     assert told(queue) == [("failed", "t", 5), ("short_circuited", "t", 3)]
+    # The message is that of the run, and not of the fire times that had none.
+    assert (queue.list()[1].message, queue.list()[1].run_id) == ("as the script says", service.history.runs()[1].id)
 
 
 def test_a_failed_attempt_that_is_repeated_has_not_failed_yet(service: Service) -> None:
