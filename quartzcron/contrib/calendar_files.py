@@ -185,7 +185,7 @@ def _replaced(events: Iterable[Any]) -> dict[str, set[date]]:
 class _Reading:
     """The days of the events of a file: for each day its title, and whether it is worked.
 
-    `replaced` are days of recurring events, by UID, that count no more.
+    `replaced` are days of recurring events, by UID, that no longer count.
     """
 
     def __init__(self, file: str, replaced: Mapping[str, set[date]]) -> None:
@@ -238,7 +238,7 @@ def _span(event: Any, where: str) -> tuple[date | None, int]:
     if start is None:
         raise CronError(f"{where}: it has no date that can be read")
     if isinstance(start, datetime) and event["DTSTART"].params.get("VALUE") != "DATE":
-        # A day may also be told from midnight to midnight.
+        # A day may also be given from midnight to midnight.
         end = start + duration if isinstance(duration, timedelta) and end is None else end
         if start.time() != datetime.min.time() or not isinstance(end, datetime) or end.time() != start.time():
             return None, 0

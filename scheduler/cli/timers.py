@@ -17,7 +17,7 @@ from ..formats.changes import described
 from ..formats.json import print_json, timer_json
 from ..project.function_check import check_function
 from ..project.project import Project, current_project
-from ..project.serving import outdated_services
+from ..project.serving_record import outdated_services
 from ..project.suggestions import did_you_mean
 from ..store.changes import Author, Way
 from ..store.statistics import has_live_daemon

@@ -1,6 +1,6 @@
-"""Live: tells pages which topics have changed. It looks at the store only while somebody is subscribed.
+"""Live: notifies pages of the topics that have changed. It polls the store only while there are subscriptions.
 
-A stream has the names of topics only, no data: pages then ask for what they show.
+A stream has only the names of topics, no data: pages then request their parts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LOOK_EVERY_S, _LOOK_AT_SERVER_EVERY_S = 0.5, 1.0
 
 
 class TooManyStreamsError(Exception):
-    """As many streams as there are threads for."""
+    """There are as many streams as threads for them."""
 
 
 class Subscription:
@@ -102,7 +102,7 @@ class Live:
             thread.join()
 
     def _watch(self) -> None:
-        """Look at the store until nobody is subscribed any more."""
+        """Poll the store while there are subscriptions."""
         every_s = _LOOK_AT_SERVER_EVERY_S if self._store.has_server else _LOOK_EVERY_S
         seen = self._look({})
         while True:

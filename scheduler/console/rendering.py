@@ -148,12 +148,12 @@ def tick(at: datetime, span: timedelta) -> str:
 
 
 def is_part() -> bool:
-    """Whether the page asks for its parts alone, because something has changed."""
+    """Whether the page requests only its parts, because something has changed."""
     return request.headers.get(PART) is not None
 
 
 def _with_tag(answer: Response) -> Response:
-    """To a part that shows what it showed before, answer 304."""
+    """Answer 304 for parts that have not changed."""
     if is_part() and answer.status_code == 200 and answer.mimetype == "text/html":
         shown = _SECONDS.sub(b"", answer.get_data())
         answer.set_etag(hashlib.sha256(shown).hexdigest()[:16])

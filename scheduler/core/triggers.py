@@ -222,7 +222,7 @@ class Cron(Trigger):
 
     @property
     def gap(self) -> timedelta | None:
-        """The shortest time from one fire to the next by wall clock, None where there are fewer than two."""
+        """The shortest time from one fire to the next by wall clock, None if there are fewer than two."""
         return _min_gap(self.expression, self.tz, self.dst)
 
     @classmethod

@@ -62,7 +62,7 @@ class NextTurn:
         return min(filter(None, waits), default=MAX_SLEEP_S)
 
     def claims_ahead_at(self, now: datetime) -> datetime | None:
-        """When the next claim ahead begins; None where there is none."""
+        """When the next claim ahead begins; None if there is none."""
         due = self._agenda.upcoming.next_due
         if due is None or due <= now or self._dispatch.waiting + len(self._claim_ahead) >= MAX_WAITING:
             return None

@@ -66,7 +66,7 @@ class ResultBuffer:
         return bool(self) and (len(self) * SHARE >= running or self.is_overdue(now))
 
     def overdue_in_s(self, now: float) -> float | None:
-        """Seconds until these results are overdue; None where there are none."""
+        """Seconds until these results are overdue; None if there are none."""
         return max(0.0, self._since + LONGEST_S - now) if self else None
 
     def take_all(self) -> tuple[list[tuple[Task, Ending]], list[Line]]:

@@ -142,7 +142,7 @@ class _FileChanges:
 
 
 def _alarm(clock: SteadyClock) -> Alarm | None:
-    """An alarm of the kernel's clock; None where there is none, or where the daemon uses another clock."""
+    """An alarm of the kernel's clock; None if there is none, or the daemon uses another clock."""
     if not clock.is_system or "faketime" in os.environ.get("LD_PRELOAD", ""):
         return None
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""StoreCalls: knows when the daemon's loop waits for the store, and lends its lock to the watch meanwhile.
+"""StoreCalls: tracks when the daemon's loop waits for the store, and lends its lock to the watch meanwhile.
 
 Only the loop's thread uses the store. It holds the lock at all times, except while it waits for the store or for a
 listener: then the watch (watch.py) may take the lock and do the work that must not wait.

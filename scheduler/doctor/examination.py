@@ -14,7 +14,7 @@ from ..formats import display
 from ..functions.registry import Registry
 from ..project.function_check import missing_functions
 from ..project.project import Project, printing_to_stderr
-from ..project.serving import outdated_services
+from ..project.serving_record import outdated_services
 from ..project.settings import rules_shown
 from ..project.slow_loading import reporting_while_loading
 from ..store.database import Store

@@ -15,8 +15,9 @@ from ..functions.calling import invoke
 from ..functions.context import Call, current_call
 from ..functions.registry import Registry
 from . import body, default_engine
+from .admission import body_limit
 from .current import Current
-from .endpoints import Service, answer, body_limit
+from .endpoints import answer
 from .environment import ENVIRONMENTS, variable
 from .execution import Execution
 from .failures import NOT_FOUND
@@ -26,6 +27,7 @@ from .not_included import attribute_error
 from .request import request_id
 from .response import Response, failure, preflight
 from .routes import Refusal, match, refusal
+from .service import Service
 from .wsgi_apps import checked_app
 
 if TYPE_CHECKING:

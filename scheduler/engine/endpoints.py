@@ -1,7 +1,7 @@
 """Answers each endpoint: from a request to the JSON of its answer.
 
-Lives here: one short function per endpoint, and the checks before all of them (method, credentials, environment).
-Never here: paths, headers, the status of an exception. `Service` is the part of an engine that they need.
+Lives here: one short function per endpoint. Never here: paths, credentials (admission.py), headers, the status of an
+exception.
 """
 
 from __future__ import annotations
@@ -11,42 +11,25 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ArgumentError, UnknownFunctionError, is_refusal
 from ..functions.binding import bind
 from ..functions.calling import run
 from ..functions.context import Call
-from ..functions.registry import Registry
-from . import call_end, capture, credentials, failures, hooks, response, typed_values
-from .credentials import Credentials, Level, is_hook, level, our_keys
+from . import call_end, capture, failures, hooks, response, typed_values
+from .admission import authorize
+from .credentials import is_hook, our_keys
 from .environment import PRODUCTION, STAGE, app_environment
-from .execution import Execution
 from .failures import Failure, RefusedError, encode
-from .request import Request, form_limit
+from .request import Request
 from .response import Response
 from .routes import METHODS, Match, Needs
+from .service import Service
 
 logger = logging.getLogger(__package__)
 
 Function = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """The part of an engine that the endpoints need: its functions, how they are run, and its settings."""
-
-    registry: Registry
-    execution: Execution
-    fetch_user: Callable[[str], Any] | None
-    auth: bool
-    environment: str | None
-    expose_errors: bool
-    function_limit_s: float
-    hook_limit_s: float
-    max_body_bytes: int
-    max_age_s: float | None
 
 
 #: Called after each answer: with the endpoint, the names in its path, the HTTP status, and the seconds it took.
@@ -84,51 +67,8 @@ def _value(service: Service, matched: Match, request: Request) -> bytes:
     if request.method not in METHODS:
         raise RefusedError(failures.METHOD_NOT_ALLOWED)
     if endpoint.needs is not Needs.NOTHING:
-        _authorize(service, request, endpoint.needs)
+        authorize(service, request, endpoint.needs)
     return ANSWERS[endpoint.name](service, request)
-
-
-def body_limit(service: Service, matched: Match, environ: Mapping[str, Any]) -> int:
-    """The most bytes of a body that the engine reads, judged by the headers; 0 if it answers without the body."""
-    needs, method = matched.endpoint.needs, environ["REQUEST_METHOD"]
-    if method not in METHODS or method == "OPTIONS" or needs is Needs.NOTHING:
-        return 0
-    if not service.auth:
-        return service.max_body_bytes
-    presented = credentials.of_headers(environ)
-    if presented.are_absent:
-        return form_limit(environ, service.max_body_bytes)
-    return service.max_body_bytes if _is_admitted(service, needs, presented) else 0
-
-
-def _authorize(service: Service, request: Request, needs: Needs) -> None:
-    presented = request.identify(our_keys() if service.auth else None)
-    if service.auth and not _is_admitted(service, needs, presented):
-        raise RefusedError(failures.UNAUTHORIZED)
-    if not service.auth or is_hook(presented, our_keys()) or _proven(service, presented) is Level.MASTER:
-        request.trust()
-
-
-def _proven(service: Service, presented: Credentials) -> Level:
-    return level(presented, our_keys(), now_ms=time.time() * 1000, max_age_s=service.max_age_s)
-
-
-def _is_admitted(service: Service, needs: Needs, presented: Credentials) -> bool:
-    keys = our_keys()
-    if not keys.suffice:
-        _warn_of_missing_keys()
-    proven = _proven(service, presented)
-    if proven is Level.NONE or (needs is Needs.MASTER and proven is not Level.MASTER):
-        return False
-    return needs is not Needs.HOOK or is_hook(presented, keys)
-
-
-@functools.cache
-def _warn_of_missing_keys() -> None:
-    logger.warning(
-        "every request is refused, the application has no keys; call init(app_id, app_key), set LEANCLOUD_APP_ID and "
-        "LEANCLOUD_APP_KEY, or check no keys with Engine(auth=False)"
-    )
 
 
 def _ping(_: Service, __: Request) -> bytes:

@@ -99,7 +99,7 @@ class Queue(Protocol):
 
 @runtime_checkable
 class Handing(Protocol):
-    """An executor that knows how long tasks have been waiting to begin, in its queue or at a worker."""
+    """An executor that measures how long tasks have been waiting to begin, in its queue or at a worker."""
 
     @property
     def oldest_unbegun_s(self) -> float:

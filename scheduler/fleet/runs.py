@@ -61,7 +61,7 @@ class FleetRuns:
         limit_s: float | None = None,
         environments: Collection[str] | None = None,
     ) -> Task | None:
-        """Begin a run; None if it has begun or ended, or is no run with this limit in one of these environments.
+        """Begin a run; None if it has begun or ended, or is not a run with this limit in one of these environments.
 
         With the same arguments again, the answer is the same.
         """

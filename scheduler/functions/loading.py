@@ -159,7 +159,7 @@ def _place(error: BaseException, file: Path | None) -> str:
     """The error in one line, with the last line of the traceback that is in the user's own files."""
     what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
     if isinstance(error, SyntaxError):
-        if error.lineno is None or "can't decode" in what:  # UTF-16, GBK, bytes that are no text
+        if error.lineno is None or "can't decode" in what:  # UTF-16, GBK, bytes that are not text
             return f"{what} (save the file as UTF-8)"
         return f"{what} ({_where(error.filename or '', file)}line {error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]

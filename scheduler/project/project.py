@@ -24,7 +24,7 @@ from .keys import KEYS_FILE, set_missing_keys
 from .owners import check_owners
 from .setting_table import DEVELOPMENT
 from .settings import Settings, read_settings
-from .withheld import variables, withhold
+from .withheld_variables import variables, withhold
 
 if TYPE_CHECKING:
     from ..functions.loading import Target

@@ -40,7 +40,7 @@ class StoredTimer:
         return "disabled, no longer declared" if self.has_vanished else "disabled"
 
     def next_fires(self, now: datetime) -> Iterator[datetime]:
-        """The fire time that the store has, which may be overdue, and those after `now`; none where there is none."""
+        """The fire time that the store has, which may be overdue, and those after `now`; empty if there is none."""
         fire = self.next_fire
         while fire is not None:
             yield fire

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..engine.credentials import keep_keys, our_keys
 from ..functions.source_snapshot import current, load_from, take_snapshot
-from ..project.serving import ServingRecord
+from ..project.serving_record import ServingRecord
 from .announcement import announce, report_of_functions, report_of_timers, warn
 from .application import application, capacity
 from .call_log import call_log, own_lines

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ..project.project import Project
-from ..project.serving import ServingRecord, names_of_changed, outdated
+from ..project.serving_record import ServingRecord, names_of_changed, outdated
 
 log = logging.getLogger("scheduler.up")
 

@@ -17,12 +17,12 @@ _CAP_SYS_NICE = 23
 
 
 def lower(pid: int) -> bool:
-    """Give a worker and its session low priority; False where the kernel asks to try again later."""
+    """Give a worker and its session low priority; False if it has to be tried again later."""
     return _set_group(pid, LOW) and _set_threads(pid, _own(), _low())
 
 
 def restore(pid: int) -> bool:
-    """Give a worker and its session the daemon's priority; False where the kernel asks to try again later."""
+    """Give a worker and its session the daemon's priority; False if it has to be tried again later."""
     return _set_group(pid, 0) and _set_threads(pid, _low(), _own())
 
 

@@ -132,7 +132,7 @@ class WorkerProcess:
     # Sending tasks
 
     def send(self, tasks: list[Task], orders: bytes) -> bool:
-        """Send tasks and their packed orders as a chunk, at most two at a time; False where it cannot be sent now."""
+        """Send tasks and their packed orders as a chunk, at most two at a time; False if it cannot be sent now."""
         number = self._last_number + 1
         self._progress.clear(number)
         now = self._begin_to_wait()

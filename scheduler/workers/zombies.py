@@ -21,7 +21,7 @@ _LOOKS: Final = 10
 
 
 def become_reaper() -> None:
-    """Make this process the parent of descendants that lose theirs; does nothing where the kernel cannot."""
+    """Make this process the parent of descendants that lose theirs; does nothing if the kernel cannot."""
     if sys.platform != "linux":
         return
     import ctypes

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from scheduler.cli import program
 from scheduler.engine import init
-from scheduler.project import withheld
+from scheduler.project import withheld_variables
 
 CLOUD = """
 import os, time
@@ -101,7 +101,7 @@ def _restored_process() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(environ)
-        withheld._taken.clear()
+        withheld_variables._taken.clear()
         sys.path[:] = path
         for name in set(sys.modules) - modules:
             if name in {"cloud", "wsgi", "site_app"}:

@@ -77,12 +77,12 @@ def _open_breakers(statistics: Statistics) -> int:
 
 
 def _failing(failing: queries.Failing) -> dict[str, Any]:
-    """A failing timer, with what its last failure said."""
+    """A failing timer, with the message of its last failure."""
     run = RunHistory(console().store).run(failing.last_run_id)
     return {"failing": failing, "said": _last_line(run)}
 
 
 def _last_line(run: Run | None) -> str:
-    """Of a traceback, the last line says what it was."""
+    """The last line of an error: of a traceback, it names the exception."""
     lines = "" if run is None else (run.error or run.message).strip()
     return lines.splitlines()[-1] if lines else ""
