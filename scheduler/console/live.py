@@ -29,7 +29,7 @@ class TooManyStreamsError(Exception):
     """There are as many streams as threads for them."""
 
 
-class Subscription:
+class TopicSubscription:
     """The topics that have changed since a stream last asked."""
 
     def __init__(self, changed: threading.Condition) -> None:
@@ -59,7 +59,7 @@ class Live:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._changed = threading.Condition()
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: set[TopicSubscription] = set()
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
@@ -69,7 +69,7 @@ class Live:
         return len(self._subscriptions)
 
     @contextmanager
-    def subscribed(self) -> Iterator[Subscription]:
+    def subscribed(self) -> Iterator[TopicSubscription]:
         """A subscription to all topics; TooManyStreamsError if there are MAX_STREAMS already."""
         subscription = self._subscribe()
         try:
@@ -79,11 +79,11 @@ class Live:
                 self._subscriptions.discard(subscription)
                 self._changed.notify_all()
 
-    def _subscribe(self) -> Subscription:
+    def _subscribe(self) -> TopicSubscription:
         with self._changed:
             if len(self._subscriptions) >= MAX_STREAMS or self._is_closed:
                 raise TooManyStreamsError
-            subscription = Subscription(self._changed)
+            subscription = TopicSubscription(self._changed)
             self._subscriptions.add(subscription)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="live", daemon=True)

@@ -24,10 +24,10 @@ from .failures import NOT_FOUND
 from .hooks import REALTIME, REALTIME_CLASS, VERIFIED_KINDS
 from .http_server import Capacity, EngineServer
 from .not_included import attribute_error
+from .parts import EngineParts
 from .request import request_id
 from .response import Response, failure, preflight
 from .routes import Refusal, match, refusal
-from .service import Service
 from .wsgi_apps import checked_app
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Engine:
         self._app = checked_app(wsgi_app) if wsgi_app is not None else None
         self._server: EngineServer | None = None
         self._execution = Execution(max_concurrency, prepare=functools.partial(default_engine.current_engine.set, self))
-        self._service = Service(
+        self._parts = EngineParts(
             registry=self.registry,
             execution=self._execution,
             fetch_user=fetch_user or None,
@@ -98,7 +98,7 @@ class Engine:
         path = environ.get("PATH_INFO", "")
         matched = match(path)
         if matched is not None:
-            return _send(answer(self._service, matched, environ), environ, start_response)
+            return _send(answer(self._parts, matched, environ), environ, start_response)
         refused = refusal(path)
         if refused is None and self._app is not None:
             return self._app(environ, start_response)
@@ -112,7 +112,7 @@ class Engine:
         path = environ.get("PATH_INFO", "")
         matched = match(path)
         if matched is not None:
-            return body_limit(self._service, matched, environ)
+            return body_limit(self._parts, matched, environ)
         return self.max_body_bytes if refusal(path) is None else 0
 
     @property
@@ -128,7 +128,7 @@ class Engine:
         """
         function = self.registry.get(name)
         return self._execution.inline(
-            _nested_call(name), lambda: invoke(function, params), self._service.function_limit_s
+            _nested_call(name), lambda: invoke(function, params), self._parts.function_limit_s
         )
 
     def wrap(self, wsgi_app: WSGIApplication) -> Engine:

@@ -22,10 +22,10 @@ from .admission import authorize
 from .credentials import is_hook, our_keys
 from .environment import PRODUCTION, STAGE, app_environment
 from .failures import Failure, RefusedError, encode
+from .parts import EngineParts
 from .request import Request
 from .response import Response
 from .routes import METHODS, Match, Needs
-from .service import Service
 
 logger = logging.getLogger(__package__)
 
@@ -37,64 +37,64 @@ Watcher = Callable[[str, str, int, float], None]
 watchers: list[Watcher] = []
 
 
-def answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Response:
+def answer(parts: EngineParts, matched: Match, environ: Mapping[str, Any]) -> Response:
     """The response to a request at one of the engine's endpoints; exceptions become failures, and are logged."""
     if not watchers:
-        return _answer(service, matched, environ)
+        return _answer(parts, matched, environ)
     began = time.perf_counter()
-    answered = _answer(service, matched, environ)
+    answered = _answer(parts, matched, environ)
     took_s = time.perf_counter() - began
     for watcher in watchers:
         watcher(matched.endpoint.name, "/".join(matched.names), int(answered.status[:3]), took_s)
     return answered
 
 
-def _answer(service: Service, matched: Match, environ: Mapping[str, Any]) -> Response:
-    request = Request(environ, matched.names, service.max_body_bytes)
+def _answer(parts: EngineParts, matched: Match, environ: Mapping[str, Any]) -> Response:
+    request = Request(environ, matched.names, parts.max_body_bytes)
     if request.method == "OPTIONS":
         return response.preflight(environ)
     try:
-        return response.success(_value(service, matched, request), environ, request.id)
+        return response.success(_value(parts, matched, request), environ, request.id)
     except Exception as error:
-        failed = failures.failure_of(error, expose_errors=service.expose_errors)
+        failed = failures.failure_of(error, expose_errors=parts.expose_errors)
         if not getattr(error, "is_logged", False):
             call_end.log(_name(matched), request.id, failed, error)
         return response.failure(failed, environ, request.id)
 
 
-def _value(service: Service, matched: Match, request: Request) -> bytes:
+def _value(parts: EngineParts, matched: Match, request: Request) -> bytes:
     endpoint = matched.endpoint
     if request.method not in METHODS:
         raise RefusedError(failures.METHOD_NOT_ALLOWED)
     if endpoint.needs is not Needs.NOTHING:
-        authorize(service, request, endpoint.needs)
-    return ANSWERS[endpoint.name](service, request)
+        authorize(parts, request, endpoint.needs)
+    return ANSWERS[endpoint.name](parts, request)
 
 
-def _ping(_: Service, __: Request) -> bytes:
+def _ping(_: EngineParts, __: Request) -> bytes:
     return encode({"runtime": f"cpython-{platform.python_version()}", "version": _version()})
 
 
-def _metadatas(service: Service, _: Request) -> bytes:
-    system_names = [hooks.system_name(*hook) for hook in service.registry.hook_names()]
-    return encode({"result": sorted(service.registry.names() + system_names)})
+def _metadatas(parts: EngineParts, _: Request) -> bytes:
+    system_names = [hooks.system_name(*hook) for hook in parts.registry.hook_names()]
+    return encode({"result": sorted(parts.registry.names() + system_names)})
 
 
-def _function(service: Service, request: Request) -> bytes:
+def _function(parts: EngineParts, request: Request) -> bytes:
     (name,) = request.names
     if name in hooks.REALTIME:
-        return _realtime(service, request, name)
-    return _run_function(service, request, request.params, answer=_result)
+        return _realtime(parts, request, name)
+    return _run_function(parts, request, request.params, answer=_result)
 
 
-def _rpc(service: Service, request: Request) -> bytes:
-    return _run_function(service, request, _decoded(request.params), answer=_encoded_result)
+def _rpc(parts: EngineParts, request: Request) -> bytes:
+    return _run_function(parts, request, _decoded(request.params), answer=_encoded_result)
 
 
-def _hook(service: Service, request: Request) -> bytes:
+def _hook(parts: EngineParts, request: Request) -> bytes:
     event, class_name = hooks.event_at(*request.names)
-    _check_environment(service, request)
-    hook = _looked_up(service.registry.get_hook, class_name, event.name)
+    _check_environment(parts, request)
+    hook = _looked_up(parts.registry.get_hook, class_name, event.name)
     arguments = _hook_arguments(event, class_name, request)
     call = request.call(hooks.system_name(class_name, event.name))
     call.user = user = hooks.user_of(request.fields)
@@ -105,12 +105,12 @@ def _hook(service: Service, request: Request) -> bytes:
         return event.answer(arguments, run(functools.partial(hook, *arguments), {}))
 
     def fail(error: BaseException) -> Failure:
-        failed = call_end.fail(call, error, expose_errors=service.expose_errors)
+        failed = call_end.fail(call, error, expose_errors=parts.expose_errors)
         if event.logs_refusals and is_refusal(error):
             _log_refusal(call, failed)
         return failed
 
-    return _bounded(service, call, functools.partial(call_end.json_of, work, fail), service.hook_limit_s)
+    return _bounded(parts, call, functools.partial(call_end.json_of, work, fail), parts.hook_limit_s)
 
 
 def _log_refusal(call: Call, failed: Failure) -> None:
@@ -119,41 +119,41 @@ def _log_refusal(call: Call, failed: Failure) -> None:
     logger.error(message, call.function, failed.error, call.request_id, extra=extra)
 
 
-def _realtime(service: Service, request: Request, name: str) -> bytes:
-    if service.auth and not is_hook(request.credentials, our_keys()):
+def _realtime(parts: EngineParts, request: Request, name: str) -> bytes:
+    if parts.auth and not is_hook(request.credentials, our_keys()):
         raise RefusedError(failures.UNAUTHORIZED)
-    _check_environment(service, request)
-    hook = _looked_up(service.registry.get_hook, hooks.REALTIME_CLASS, name)
+    _check_environment(parts, request)
+    hook = _looked_up(parts.registry.get_hook, hooks.REALTIME_CLASS, name)
     arguments, call = _bound(hook, request.params), request.call(name)
-    work = functools.partial(call_end.json_of, lambda: _result(run(hook, arguments)), _fail(service, call))
-    return _bounded(service, call, work, service.hook_limit_s)
+    work = functools.partial(call_end.json_of, lambda: _result(run(hook, arguments)), _fail(parts, call))
+    return _bounded(parts, call, work, parts.hook_limit_s)
 
 
 def _run_function(
-    service: Service, request: Request, params: Mapping[str, Any], *, answer: Callable[[Any], Any]
+    parts: EngineParts, request: Request, params: Mapping[str, Any], *, answer: Callable[[Any], Any]
 ) -> bytes:
     (name,) = request.names
-    _check_environment(service, request)
-    function = _looked_up(service.registry.get, name)
+    _check_environment(parts, request)
+    function = _looked_up(parts.registry.get, name)
     arguments = _bound(function, params)
     call = request.call(name)
-    fetch_user, token = service.fetch_user, call.session_token
+    fetch_user, token = parts.fetch_user, call.session_token
 
     def work() -> Any:
         if fetch_user and token:
             call.user = fetch_user(token)
         return answer(run(function, arguments))
 
-    work_to_json = functools.partial(call_end.json_of, work, _fail(service, call))
-    return _bounded(service, call, work_to_json, service.function_limit_s)
+    work_to_json = functools.partial(call_end.json_of, work, _fail(parts, call))
+    return _bounded(parts, call, work_to_json, parts.function_limit_s)
 
 
-def _fail(service: Service, call: Call) -> call_end.Fail:
-    return functools.partial(call_end.fail, call, expose_errors=service.expose_errors)
+def _fail(parts: EngineParts, call: Call) -> call_end.Fail:
+    return functools.partial(call_end.fail, call, expose_errors=parts.expose_errors)
 
 
-def _bounded(service: Service, call: Call, work: Callable[[], bytes], limit_s: float) -> bytes:
-    body: bytes = service.execution.bounded(call, work, limit_s)
+def _bounded(parts: EngineParts, call: Call, work: Callable[[], bytes], limit_s: float) -> bytes:
+    body: bytes = parts.execution.bounded(call, work, limit_s)
     return body
 
 
@@ -168,8 +168,8 @@ def _encoded_result(result: Any) -> Any:
         raise RefusedError(failures.not_json(error)) from error
 
 
-def _check_environment(service: Service, request: Request) -> None:
-    serves = _PROD.get(service.environment or app_environment() or "")
+def _check_environment(parts: EngineParts, request: Request) -> None:
+    serves = _PROD.get(parts.environment or app_environment() or "")
     requested = request.credentials.prod
     if serves is not None and serves != requested:
         raise RefusedError(failures.not_deployed(requested))
@@ -227,7 +227,7 @@ def _version() -> str:
 
 _PROD = {PRODUCTION: 1, STAGE: 0}
 
-ANSWERS: dict[str, Callable[[Service, Request], bytes]] = {
+ANSWERS: dict[str, Callable[[EngineParts, Request], bytes]] = {
     "ping": _ping,
     "metadatas": _metadatas,
     "function": _function,

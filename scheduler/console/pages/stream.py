@@ -11,7 +11,7 @@ from flask import Response, request
 from ...errors import StoreError
 from .. import sessions
 from ..current import Console, console
-from ..live import Subscription, TooManyStreamsError
+from ..live import TooManyStreamsError, TopicSubscription
 
 #: How often a stream that has nothing to say is written to, so that the server notices a reader who has left.
 _HEARTBEAT_S = 15.0
@@ -37,7 +37,7 @@ def show() -> Response:
     return answer
 
 
-def _events(here: Console, subscription: Subscription, cookie: str | None) -> Iterator[bytes]:
+def _events(here: Console, subscription: TopicSubscription, cookie: str | None) -> Iterator[bytes]:
     yield b"retry: 3000\ndata: connected\n\n"
     checked_at = time.monotonic()
     while (topics := subscription.wait(_HEARTBEAT_S)) is not None:

@@ -178,7 +178,7 @@ def test_other_methods_are_refused(engine: Engine, method: str) -> None:
     environ = {"REQUEST_METHOD": method, "PATH_INFO": "/1.1/functions/x"}
     matched = match("/1.1/functions/x")
     assert matched
-    reply = answer(engine._service, matched, environ)
+    reply = answer(engine._parts, matched, environ)
     assert reply.status.startswith("405")
     assert ("Allow", "PUT, GET, POST, DELETE, OPTIONS") in reply.headers
 

@@ -1,4 +1,4 @@
-"""Service: the part of an engine that answering a request needs."""
+"""EngineParts: the part of an engine that answering a request needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .execution import Execution
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class EngineParts:
     """The functions of an engine, how they are run, and its settings."""
 
     registry: Registry
