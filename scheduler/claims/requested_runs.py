@@ -22,12 +22,15 @@ from ..core.run import Kind, Outcome
 from ..core.timer import Environment
 from ..core.timestamps import stamp
 from ..errors import RunError, TimerError
+from ..store.changes import Author, record_changes
 from ..store.database import Store
+from ..store.request_keys import RequestKey, keep_key, run_of_key
 from ..store.rows import NEW_RUN, new_run
 from ..store.runs import of_timer
 from ..store.schema import runs, timers
 from ..store.stored_timer import StoredTimer, stored_timer_of
 from ..store.timers import TimerTable
+from ..store.timers_at_once import enter_runs
 from .open_runs import IS_BACKFILLED, WAITS
 
 #: The most runs that one backfill enters by default and at all, and the most fire times in its span.
@@ -49,20 +52,31 @@ class Backfill:
 
 
 def request_run(
-    store: Store, name: str, environment: Environment, *, now: datetime, params: Mapping[str, Any] | None = None
+    store: Store,
+    name: str,
+    environment: Environment,
+    *,
+    now: datetime,
+    params: Mapping[str, Any] | None = None,
+    by: Author | None = None,
+    key: RequestKey | None = None,
 ) -> int:
     """Enter a run of a timer at once, off schedule; a daemon begins it. Returns the id of the run.
 
-    `params` replace the parameters of the timer, for this run only. TimerError unless they are a JSON object.
+    `params` replace the parameters of the timer, for this run only. TimerError unless they are a JSON object. With
+    `by`, the request is recorded with the changes of the timer. A request with the `key` of an earlier one enters
+    nothing, and returns the run of that one.
     """
     own_params = None if params is None else params_text(params)
-    return _enter(store, TimerTable(store).get(name, environment), own_params, now)
+    return _enter(store, TimerTable(store).get(name, environment), own_params, now, by=by, key=key)
 
 
-def request_again(store: Store, run_id: int, *, now: datetime) -> int:
+def request_again(
+    store: Store, run_id: int, *, now: datetime, by: Author | None = None, key: RequestKey | None = None
+) -> int:
     """Enter a run of the timer of another run, with that one's own parameters if it had any; returns its id.
 
-    RunError if there is no such run, or its timer was removed.
+    RunError if there is no such run, or its timer was removed. `by` and `key` are as for `request_run`.
     """
     with store.reading() as connection:
         run = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
@@ -75,17 +89,30 @@ def request_again(store: Store, run_id: int, *, now: datetime) -> int:
         stored = None if row is None else stored_timer_of(row, connection)
     if stored is None:
         raise RunError(f"run {run_id} cannot be run again: its timer {run.timer!r} was removed", run_id=run_id)
-    return _enter(store, stored, run.own_params, now)
+    return _enter(store, stored, run.own_params, now, by=by, key=key)
 
 
-def _enter(store: Store, stored: StoredTimer, own_params: str | None, now: datetime) -> int:
-    timer = stored.timer
+def _enter(
+    store: Store,
+    stored: StoredTimer,
+    own_params: str | None,
+    now: datetime,
+    *,
+    by: Author | None = None,
+    key: RequestKey | None = None,
+) -> int:
     with store.writing_and_notifying() as connection:
-        names = (stored.id, timer.name, timer.function, timer.environment.value)
-        row = new_run(names, NewRun(now, now, waits=True), stamp(now))
-        columns = dict(zip(NEW_RUN, row, strict=True)) | {"kind": Kind.MANUAL, "own_params": own_params}
-        (run_id,) = store.new_run_ids(connection, 1)
-        connection.execute(insert(runs).values(columns | {"id": run_id}))
+        if key is not None:
+            store.acquire_mutex(connection)
+            if (known := run_of_key(connection, key, now=now)) is not None:
+                return known
+        (requested,) = enter_runs(store, connection, [stored], now=now, own_params=own_params)
+        assert requested.after is not None
+        run_id = int(requested.after["run"])
+        if key is not None:
+            keep_key(connection, key, run_id, now=now)
+        if by is not None:
+            record_changes(connection, [requested], by, now=now)
     return run_id
 
 

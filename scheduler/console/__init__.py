@@ -23,4 +23,5 @@ nothing, every filter is in the address, and everything works without JavaScript
     examples.py                examples in the editor
     drawing.py                 numbers to paths of SVG
     pages/                     one file for each page
+    late_api.py, api/          the management API
 """

@@ -9,14 +9,17 @@ from typing import Any
 
 from flask import Flask
 from jinja2 import StrictUndefined
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ..project.settings import Settings
 from ..store.database import Store
 from . import errors, gates, rendering, sessions
-from .current import EXTENSION, Console
+from .current import API, EXTENSION, Console
 from .digest.reading import Digest
+from .late_api import ADDRESS, LateApi
 from .live import Live
 from .names import NameConverter
+from .pages import api as api_page
 from .pages import (
     backfill,
     calendars,
@@ -93,6 +96,7 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("/settings", "settings", "GET", settings.show),
     ("/settings", "preferences_post", "POST", settings.keep),
     ("/settings/tokens", "end_token", "POST", settings.end_token),
+    ("/api", "api", "GET", api_page.show),
 )
 
 
@@ -103,7 +107,7 @@ def _now() -> datetime:
 def make_app(store: Store, project: Settings, *, now: Callable[[], datetime] = _now) -> Flask:
     """The console of a store, as a WSGI application."""
     app = Flask(__name__)
-    app.extensions[EXTENSION] = Console(
+    app.extensions[EXTENSION] = console = Console(
         store=store,
         settings=project,
         now=now,
@@ -122,4 +126,6 @@ def make_app(store: Store, project: Settings, *, now: Callable[[], datetime] = _
     rendering.install(app)
     for address, endpoint, method, view in ROUTES:
         app.add_url_rule(address, endpoint, view, methods=[method], provide_automatic_options=False)
+    app.extensions[API] = api = LateApi(console)
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {ADDRESS: api})  # type: ignore[method-assign]
     return app

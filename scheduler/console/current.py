@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from flask import current_app
 
@@ -19,6 +20,8 @@ from .sign_in_limits import SignInLimits
 from .tokens import TokenTable
 
 EXTENSION = "scheduler.console"
+#: The extension with the management API.
+API = "scheduler.console.api"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,12 @@ def console() -> Console:
     """The console of the application that answers this request."""
     found = current_app.extensions[EXTENSION]
     assert isinstance(found, Console)
+    return found
+
+
+def api_document() -> Mapping[str, Any]:
+    """The OpenAPI document of the management API."""
+    found: Mapping[str, Any] = current_app.extensions[API].document
     return found
 
 

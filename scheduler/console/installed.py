@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from ..errors import ConfigError
 from ..install import install_command
 
-_PACKAGES = ("flask", "limits")
+_PACKAGES = ("flask", "limits", "pydantic", "flask_openapi3")
 
 
 def is_installed() -> bool:

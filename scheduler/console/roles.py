@@ -1,4 +1,7 @@
-"""The role that each endpoint of the console needs. An endpoint without a row is never served."""
+"""The role that each page of the console needs; api/routes.py has those of the API.
+
+An endpoint without a row is never served.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,7 @@ NEEDS: Mapping[str, Role] = MappingProxyType(
         "pauses": Role.VIEWER,
         "changes": Role.VIEWER,
         "settings": Role.VIEWER,
+        "api": Role.VIEWER,
         "new_timer": Role.OPERATOR,
         "new_timer_post": Role.OPERATOR,
         "edit_timer": Role.OPERATOR,

@@ -10,8 +10,8 @@ from typing import Any
 
 from flask import Flask
 
-from .app import MAX_BODY_BYTES
 from .current import EXTENSION, Console
+from .late_api import MAX_IMPORT_BYTES
 from .live import MAX_STREAMS
 
 #: A stream keeps its thread.
@@ -42,7 +42,8 @@ class ConsoleServer:
             connection_limit=_MAX_CONNECTIONS,
             channel_timeout=_CHANNEL_TIMEOUT_S,
             max_request_header_size=_MAX_HEADER_BYTES,
-            max_request_body_size=MAX_BODY_BYTES + 1,
+            # The applications refuse shorter bodies, each its own.
+            max_request_body_size=MAX_IMPORT_BYTES + 1,
             clear_untrusted_proxy_headers=True,
         )
 

@@ -26,6 +26,8 @@ from .roles import TOKEN_ROLES, Role
 LINK_LASTS = timedelta(minutes=10)
 SESSION_LASTS = timedelta(days=30)
 MAX_NAME_LENGTH = 100
+#: Longer than any secret.
+MAX_SECRET_LENGTH = 200
 _TOKEN, _LINK, _SESSION = "token", "link", "session"
 
 
@@ -84,6 +86,13 @@ class TokenTable:
         if found is None or not hmac.compare_digest(found.digest, digest) or found.kind == _SESSION:
             return None
         return found if found.kind == _TOKEN else self._begin_session(found, now)
+
+    def of_secret(self, secret: str, *, now: datetime) -> Token | None:
+        """The token of a secret, which is no link; None if it is no longer valid."""
+        digest = _digest(secret)
+        found = self._read(table.c.digest == digest, now)
+        is_token = found is not None and found.kind == _TOKEN and hmac.compare_digest(found.digest, digest)
+        return found if is_token else None
 
     def _begin_session(self, link: Token, now: datetime) -> Token | None:
         with self._store.writing() as connection:

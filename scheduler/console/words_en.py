@@ -472,6 +472,15 @@ WORDS: Mapping[str, str] = {
     "did.reset": "breaker closed",
     "did.renamed": "renamed",
     "did.removed": "removed",
+    "did.requested": "requested a run",
+    "api.title": "Management API",
+    "api.about": (
+        "Everything on these pages, for programs: JSON under /api/1. Each request has a "
+        "token in its header; cookies do not count."
+    ),
+    "api.document": "OpenAPI document:",
+    "api.problems": "Problems",
+    "settings.api": "For programs: the management API",
     "trigger.calendrical": "By the calendar",
     "trigger.at": "At given times",
     "trigger.any_of": "Several",

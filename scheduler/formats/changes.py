@@ -42,12 +42,16 @@ def _action(record: ChangeRecord | NewChange) -> str:
             return f"renamed from {record.former_name}" + (":" if _details(record) else "")
         case Action.RESET:
             return "closed the breaker"
+        case Action.REQUESTED:
+            return f"requested run {(record.after or {}).get('run')}"
         case action:
             return action.value
 
 
 def _details(record: ChangeRecord | NewChange) -> str:
     before, after = record.before, record.after
+    if record.action is Action.REQUESTED:
+        return ""
     if before is None or after is None:
         return _whole(after or before or {})
     names = [name for name in _ORDER if name in after] + [name for name in after if name not in _ORDER]

@@ -39,6 +39,12 @@ def set_missing_keys(path: Path) -> dict[str, str]:
     return _set({**_generated(missing), **_known(path, missing)})
 
 
+def known_keys(path: Path) -> dict[str, str]:
+    """The keys of the environment, and of the file those that it lacks; generates none."""
+    given = {name: value for name in KEY_BYTES if (value := variable(name)) is not None}
+    return {**_known(path, KEY_BYTES), **given}
+
+
 class MadeKeys(NamedTuple):
     """The keys that were set, and whether a new file contains them."""
 

@@ -62,6 +62,8 @@ class Action(StrEnum):
     RESET = "reset"
     RENAMED = "renamed"
     REMOVED = "removed"
+    #: A run was requested; it changes nothing of the timer.
+    REQUESTED = "requested"
 
 
 # Authors

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0016"
+HEAD = "0017"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -285,3 +285,16 @@ console_tokens = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
 )
+
+# Runs that clients have requested with a key: the same key is answered with the same run; see store/request_keys.py.
+request_keys = Table(
+    "request_keys",
+    metadata,
+    # The SHA-256 of the client and its key.
+    Column("digest", Text, primary_key=True),
+    # That of the request.
+    Column("request", Text, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+Index("request_keys_at", request_keys.c.at)

@@ -23,14 +23,14 @@ def show(wrong_zone: str | None = None) -> str:
     """The page."""
     return render(
         "settings.html",
-        rows=list(_rows()),
+        rows=list(setting_rows()),
         tokens=console().tokens.list(now=console().now()) if reader().is_operator else [],
         themes=THEMES,
         wrong_zone=wrong_zone,
     )
 
 
-def _rows() -> list[tuple[str, str, str]]:
+def setting_rows() -> list[tuple[str, str, str]]:
     """The name, the value and the origin of each setting."""
     settings = console().settings
     rows = []

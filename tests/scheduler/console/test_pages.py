@@ -56,6 +56,7 @@ PAGES = [
     "/logs?level=error&text=x",
     "/changes",
     "/settings",
+    "/api",
     "/nothing",
 ]
 

@@ -1,0 +1,348 @@
+"""The models of the answers: the JSON objects that the command line prints with --json, and pages of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias, cast
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ...core.attributes import ATTRIBUTES
+from .timer_fields import json_type, options_by_field
+
+Instant: TypeAlias = Annotated[str, Field(json_schema_extra=cast(Any, {"format": "date-time"}))]
+
+
+class Answer(BaseModel):
+    """The base of all answers; a later version may add fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def page_of(item: type[BaseModel]) -> type[BaseModel]:
+    """The model of a page of items."""
+    return create_model(
+        f"{item.__name__}Page",
+        __doc__="A page of a list.",
+        items=(list[item], ...),  # type: ignore[valid-type]
+        next=(str | None, Field(description="The cursor of the next page; null at the end.")),
+        looked_back_to=(Instant | None, Field(None, description="How far the page has looked, if it is not full.")),
+    )
+
+
+class Breaker(Answer):
+    """The breaker of a timer."""
+
+    threshold: int
+    state: str
+    consecutive_failures: int
+    next_probe_at: Instant | None
+    last_error: str | None
+
+
+def _timer_fields() -> dict[str, Any]:
+    fields: dict[str, Any] = {row.key: (json_type(row), ...) for row in ATTRIBUTES if row.key is not None}
+    fields["params"] = (dict[str, Any] | None, Field(description="null where console_hide hides it from viewers."))
+    for option in options_by_field().values():
+        if option.key:
+            fields.setdefault(option.key, (Any, None))
+    return fields
+
+
+Timer: type[Answer] = create_model(
+    "Timer",
+    __base__=Answer,
+    __doc__="A timer of the store.",
+    **{
+        **_timer_fields(),
+        "state": (str, Field(description="enabled, paused, finished, or disabled.")),
+        "next_fire": (Instant | None, ...),
+        "breaker": (Breaker, ...),
+        "declared_in": (str | None, ...),
+        "created_at": (Instant, ...),
+        "revision": (int, Field(description="The ETag: another one after each edit.")),
+    },
+)
+
+
+class Run(Answer):
+    """A run of the history."""
+
+    id: int
+    timer: str
+    environment: str
+    function: str
+    kind: str
+    fire_time: Instant
+    last_fire_time: Instant
+    count: int
+    attempt: int
+    request_id: str
+    started_at: Instant | None
+    ended_at: Instant | None
+    lateness_s: float | None
+    duration_s: float | None
+    outcome: str | None = Field(description="null while the run waits or is in progress.")
+    message: str
+    error: str | None
+    result: Any = None
+    lines_dropped: int
+    own_params: Any = None
+    cancel_requested_at: Instant | None
+
+
+class Line(Answer):
+    """A line that a function printed."""
+
+    at: Instant
+    timer: str | None
+    run: int | None
+    function: str
+    environment: str
+    request_id: str
+    level: str
+    text: str
+
+
+class Change(Answer):
+    """A recorded change."""
+
+    id: int
+    at: Instant
+    author: str
+    way: str
+    why: str
+    subject: str
+    action: str
+    name: str
+    environment: str | None
+    former_name: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class Fire(Answer):
+    """A fire time of a timer."""
+
+    fire_time: Instant
+    timer: str
+    environment: str
+
+
+class Fires(Answer):
+    """Fire times, oldest first; `next` is the `from` of the next ones."""
+
+    items: list[Fire]
+    next: Instant | None
+
+
+class Advice(Answer):
+    """What is valid, but perhaps not meant so."""
+
+    code: str
+    text: str
+
+
+class ClockChange(Answer):
+    """A change of the clock, the fires of that night, and those under the other rule."""
+
+    at: Instant
+    fires: list[Instant]
+    other_dst: str
+    other_fires: list[Instant]
+
+
+class Year(Answer):
+    """The number of fires on each day of a year."""
+
+    year: int
+    days: list[int]
+    total: int
+
+
+class Schedule(Answer):
+    """What a trigger means."""
+
+    words: dict[str, str]
+    canonical: str | None
+    tz: str | None
+    fires: list[Instant]
+    shortest_s: float | None
+    longest_s: float | None
+    per_year: int
+    clock_changes: list[ClockChange]
+    advice: list[Advice]
+    year: Year
+
+
+class Backfill(Answer):
+    """The fire times that a backfill enters, how many have a run, and how many are left to the daemon."""
+
+    timer: str
+    environment: str
+    entered: bool
+    fire_times: list[Instant]
+    have_run: int
+    still_due: int
+
+
+class Cancelled(Answer):
+    """How many waiting runs were removed."""
+
+    cancelled: int
+
+
+class TimerKey(Answer):
+    """A timer by its key."""
+
+    environment: str
+    name: str
+
+
+class BulkResult(Answer):
+    """The timers that an action has changed, or would."""
+
+    action: str
+    dry_run: bool
+    timers: list[TimerKey]
+
+
+class ImportEffect(Answer):
+    """What a list does to a timer: added, changed or removed."""
+
+    effect: str
+    environment: str
+    name: str
+
+
+class ImportResult(Answer):
+    """What a list of timers has changed, or would."""
+
+    dry_run: bool
+    effects: list[ImportEffect]
+    unchanged: int
+
+
+class Function(Answer):
+    """A function that timers call."""
+
+    name: str
+    environments: list[str]
+    timers: int
+
+
+class Instance(Answer):
+    """A daemon."""
+
+    host: str
+    pid: int
+    started_at: Instant
+    lease_until: Instant
+    is_alive: bool
+
+
+class Pause(Answer):
+    """A pause."""
+
+    environment: str | None
+    tag: str | None
+    since: Instant
+    until: Instant | None
+    by: str
+    note: str
+
+
+class Troubled(Answer):
+    """A timer whose breaker is not closed."""
+
+    name: str
+    environment: str
+    state: str
+    failures: int
+    last_error: str | None
+
+
+class Statistics(Answer):
+    """Counts at one instant."""
+
+    timers: dict[str, dict[str, int]] = Field(description="By environment: enabled and disabled ones.")
+    breakers: dict[str, int]
+    troubled: list[Troubled]
+    overdue: int
+    finished: int
+    paused: int
+    due_since: Instant | None
+    daemons_alive: int
+
+
+class Setting(Answer):
+    """A setting; values that are secrets are not shown."""
+
+    name: str
+    value: str
+    origin: str
+
+
+class Finding(Answer):
+    """The result of a check."""
+
+    name: str
+    ok: bool
+    state: str
+    text: str
+
+
+class Calendar(Answer):
+    """A calendar of working days."""
+
+    name: str
+    week: str
+    holidays: int
+    worked: int
+    known_until: str | None
+    ends_soon: bool
+    timers: int
+    source: str
+    changed_at: Instant
+    content: dict[str, Any] | None = None
+
+
+class Token(Answer):
+    """A token, a link or a session of the console."""
+
+    name: str
+    kind: str
+    role: str
+    created_at: Instant
+    expires_at: Instant | None
+
+
+class NewToken(Answer):
+    """A new token, which is shown this once."""
+
+    name: str
+    role: str
+    token: str
+
+
+def listing(item: type[BaseModel]) -> type[BaseModel]:
+    """The model of a list that has one page."""
+    return create_model(
+        f"{item.__name__}List",
+        __doc__="A list.",
+        items=(list[item], ...),  # type: ignore[valid-type]
+        next=(None, None),
+        looked_back_to=(None, None),
+    )
+
+
+TimerPage = page_of(Timer)
+RunPage = page_of(Run)
+LinePage = page_of(Line)
+ChangePage = page_of(Change)
+FunctionList = listing(Function)
+InstanceList = listing(Instance)
+SettingList = listing(Setting)
+FindingList = listing(Finding)
+CalendarList = listing(Calendar)
+PauseList = listing(Pause)
+TokenList = listing(Token)

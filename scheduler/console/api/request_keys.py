@@ -1,0 +1,28 @@
+"""The Idempotency-Key of a request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import request
+
+from ...store.request_keys import RequestKey
+from ..reader import reader
+from .problems import ProblemError
+
+MAX_KEY_LENGTH = 255
+
+
+def request_key(body: Any) -> RequestKey | None:
+    """The Idempotency-Key of this request, whose scope is the token."""
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    if not given.strip() or len(given) > MAX_KEY_LENGTH:
+        raise ProblemError(
+            "invalid", f"an Idempotency-Key has from 1 to {MAX_KEY_LENGTH} characters", field="Idempotency-Key"
+        )
+    token = reader().token
+    assert token is not None
+    return RequestKey.of(f"{token.id}", given, json.dumps([request.path, body], sort_keys=True))

@@ -1,0 +1,216 @@
+"""The service as a whole: functions, daemons, statistics, settings, changes, check-up, pauses and tokens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Response
+from sqlalchemy import func, select
+
+from ...core.zones import zone
+from ...doctor.findings import Severity
+from ...doctor.machine import check_clock, check_versions, check_zone_databases
+from ...doctor.store_checks import check_store
+from ...errors import ConfigError
+from ...formats.display import iso
+from ...formats.json import change_json
+from ...formats.pause_text import pause_json
+from ...project.project import Project
+from ...store.change_history import ChangeFilter, ChangeHistory
+from ...store.changes import Subject
+from ...store.pause_table import PauseTable
+from ...store.schema import timers
+from ...store.statistics import read_statistics
+from ..current import console
+from ..pages.settings import setting_rows
+from ..reader import reader
+from .context import answer, author, default_zone, instant_of, listed, number_of
+from .problems import ProblemError
+from .requests import ChangesQuery, NamePath, PauseBody, ResumeBody, TokenBody
+
+#: The most functions that are listed.
+_MAX_FUNCTIONS = 10_000
+
+
+def functions() -> Response:
+    """The functions that timers call, with the number of timers; the console loads no code of the user."""
+    query = select(timers.c.function, timers.c.environment, func.count()).group_by(
+        timers.c.function, timers.c.environment
+    )
+    found: dict[str, dict[str, Any]] = {}
+    with console().store.reading() as connection:
+        rows = connection.execute(query.order_by(timers.c.function).limit(2 * _MAX_FUNCTIONS)).all()
+    for name, environment, count in rows:
+        entry = found.setdefault(name, {"name": name, "environments": [], "timers": 0})
+        entry["environments"] = sorted([*entry["environments"], environment])
+        entry["timers"] += count
+    return listed(list(found.values()), None)
+
+
+def instances() -> Response:
+    """The daemons of the store."""
+    now, tz = console().now(), default_zone()
+    daemons = read_statistics(console().store, now).daemons
+    return listed(
+        [
+            {
+                "host": daemon.host,
+                "pid": daemon.pid,
+                "started_at": iso(daemon.started_at, tz),
+                "lease_until": iso(daemon.lease_until, tz),
+                "is_alive": daemon.lives(now),
+            }
+            for daemon in daemons
+        ],
+        None,
+    )
+
+
+def statistics() -> Response:
+    """Counts of timers, breakers and daemons."""
+    now = console().now()
+    seen = read_statistics(console().store, now)
+    by_environment: dict[str, dict[str, int]] = {}
+    for (environment, enabled), count in seen.timers.items():
+        by_environment.setdefault(environment, {"enabled": 0, "disabled": 0})["enabled" if enabled else "disabled"] = (
+            count
+        )
+    shown = {
+        "timers": by_environment,
+        "breakers": {state.value: count for state, count in seen.breakers.items()},
+        "troubled": [
+            {
+                "name": timer.name,
+                "environment": timer.environment,
+                "state": timer.state,
+                "failures": timer.failures,
+                "last_error": timer.last_error,
+            }
+            for timer in seen.troubled
+        ],
+        "overdue": seen.overdue,
+        "finished": seen.finished,
+        "paused": seen.held,
+        "due_since": iso(seen.due_since, default_zone()),
+        "daemons_alive": len(seen.live_daemons(now)),
+    }
+    return answer(shown)
+
+
+def settings() -> Response:
+    """Every setting with its origin."""
+    return listed([{"name": name, "value": value, "origin": origin} for name, value, origin in setting_rows()], None)
+
+
+def changes(query: ChangesQuery) -> Response:
+    """A page of changes, the latest first."""
+    wanted = ChangeFilter(
+        name=query.name,
+        environment=query.environment,
+        author=query.author,
+        way=query.way,
+        subject=query.subject,
+        since=instant_of(query.since, "since"),
+        until=instant_of(query.until, "until"),
+    )
+    page = ChangeHistory(console().store).page(wanted, before=number_of(query.cursor), limit=query.limit)
+    tz = default_zone()
+    items = []
+    for record in page.items:
+        shown = change_json(record, tz)
+        if record.subject is Subject.TIMER and not reader().sees("params"):
+            shown |= {"before": None, "after": None}
+        items.append(shown)
+    return listed(items, None if page.next is None else str(page.next), page.looked_back_to)
+
+
+def checkup() -> Response:
+    """The checks of `scheduler doctor` that need no code of the user: machine, clocks and store."""
+    store, settings_ = console().store, console().settings
+    tz, file = zone(settings_.tz), Project(settings_).store_file
+    findings = [
+        check_versions(),
+        check_clock(tz),
+        check_zone_databases(console().now().date()),
+        *check_store(store, file if file and file.exists() else None, tz),
+    ]
+    items = [
+        {
+            "name": finding.name,
+            "ok": finding.severity is not Severity.ERROR,
+            "state": finding.severity,
+            "text": finding.text,
+        }
+        for finding in findings
+    ]
+    return listed(items, None)
+
+
+# Pauses
+
+
+def pauses() -> Response:
+    """The pauses in force."""
+    tz = default_zone()
+    found = [pause for pause in PauseTable(console().store).list() if pause.timer_id is None]
+    return listed([pause_json(pause, tz) for pause in found], None)
+
+
+def pause(body: PauseBody) -> Response:
+    """Hold all timers, or those of an environment or with a tag: no daemon claims them."""
+    made = PauseTable(console().store).pause(
+        body.environment,
+        body.tag,
+        now=console().now(),
+        until=instant_of(body.until, "until"),
+        by=author(body.why),
+    )
+    return answer(pause_json(made, default_zone()))
+
+
+def resume(body: ResumeBody) -> Response:
+    """End the pause of an environment, a tag or both; with neither, all of them."""
+    ended = PauseTable(console().store).resume(
+        body.environment, body.tag, now=console().now(), skip=body.skip, by=author(body.why)
+    )
+    tz = default_zone()
+    return listed([pause_json(pause, tz) for pause in ended], None)
+
+
+# Tokens
+
+
+def tokens() -> Response:
+    """The tokens, sessions and links of the console; never their secrets."""
+    tz = default_zone()
+    return listed(
+        [
+            {
+                "name": token.name,
+                "kind": token.kind,
+                "role": token.role.name.lower(),
+                "created_at": iso(token.created_at, tz),
+                "expires_at": iso(token.expires_at, tz),
+            }
+            for token in console().tokens.list(now=console().now())
+        ],
+        None,
+    )
+
+
+def add_token(body: TokenBody) -> Response:
+    """Make a token; its text is in this answer only."""
+    lasts = None if body.days is None else timedelta(days=body.days)
+    try:
+        secret = console().tokens.add(body.name, body.role, now=console().now(), lasts=lasts, by=author())
+    except ConfigError as error:
+        raise ProblemError("taken" if "already" in str(error) else "invalid", str(error), field="name") from None
+    return answer({"name": body.name, "role": body.role, "token": secret}, 201)
+
+
+def remove_token(path: NamePath) -> Response:
+    """Remove the tokens, sessions and links of a name."""
+    if not console().tokens.remove(path.name, now=console().now(), by=author()):
+        raise ProblemError("unknown", f"there is no token {path.name!r}", field="name")
+    return Response(status=204)
