@@ -24,4 +24,5 @@ nothing, every filter is in the address, and everything works without JavaScript
     drawing.py                 numbers to paths of SVG
     pages/                     one file for each page
     late_api.py, api/          the management API
+    body_limits.py             the longest bodies
 """

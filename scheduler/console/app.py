@@ -14,6 +14,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from ..project.settings import Settings
 from ..store.database import Store
 from . import errors, gates, rendering, sessions
+from .body_limits import MAX_BODY_BYTES
 from .current import API, EXTENSION, Console
 from .digest.reading import Digest
 from .late_api import ADDRESS, LateApi
@@ -46,7 +47,6 @@ from .tokens import TokenTable
 
 log = logging.getLogger("scheduler.console")
 
-MAX_BODY_BYTES = 1_000_000
 _TIMER = "/timers/<any(production, stage):environment>/<name:name>"
 
 #: Address, endpoint, method and view. roles.py has the role that each endpoint needs.

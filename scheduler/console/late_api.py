@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 #: Where the API is.
 ADDRESS = "/api/1"
-MAX_IMPORT_BYTES = 10_000_000
 
 
 class LateApi:

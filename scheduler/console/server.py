@@ -10,8 +10,8 @@ from typing import Any
 
 from flask import Flask
 
+from .body_limits import MAX_IMPORT_BYTES
 from .current import EXTENSION, Console
-from .late_api import MAX_IMPORT_BYTES
 from .live import MAX_STREAMS
 
 #: A stream keeps its thread.

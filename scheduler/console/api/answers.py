@@ -7,7 +7,8 @@ from typing import Annotated, Any, TypeAlias, cast
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ...core.attributes import ATTRIBUTES
-from .timer_fields import json_type, options_by_field
+from ...core.trigger_kinds import trigger_kinds
+from .timer_fields import json_type
 
 Instant: TypeAlias = Annotated[str, Field(json_schema_extra=cast(Any, {"format": "date-time"}))]
 
@@ -42,9 +43,8 @@ class Breaker(Answer):
 def _timer_fields() -> dict[str, Any]:
     fields: dict[str, Any] = {row.key: (json_type(row), ...) for row in ATTRIBUTES if row.key is not None}
     fields["params"] = (dict[str, Any] | None, Field(description="null where console_hide hides it from viewers."))
-    for option in options_by_field().values():
-        if option.key:
-            fields.setdefault(option.key, (Any, None))
+    for kind in trigger_kinds():
+        fields |= {option.key: (Any, None) for option in kind.options if option.key}
     return fields
 
 

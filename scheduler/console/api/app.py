@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ...errors import ConfigError, RunError, StoreError, TimerError
+from ..body_limits import MAX_BODY_BYTES
 from ..current import EXTENSION, Console
 from ..names import NameConverter
 from . import gate
@@ -25,7 +26,6 @@ from .runs import WAITING
 
 log = logging.getLogger("scheduler.console")
 
-MAX_BODY_BYTES = 1_000_000
 #: How many requests wait at a time for the end of a run; each takes one of the server's threads.
 MAX_WAITING = 4
 _RETRY_AFTER_S = 5

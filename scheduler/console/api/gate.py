@@ -13,9 +13,9 @@ from ...engine.credentials import Keys, Level, level, of_headers
 from ...project.keys import known_keys
 from ...project.project import Project
 from ...project.settings import Settings
+from ..body_limits import MAX_IMPORT_BYTES
 from ..current import console
 from ..gates import HEADERS, is_own_host
-from ..late_api import MAX_IMPORT_BYTES
 from ..reader import reader_of
 from ..roles import Role
 from ..tokens import MAX_SECRET_LENGTH, Token

@@ -10,7 +10,7 @@ from flask import Response, request
 from ...core.timer import Timer
 from ...errors import DuplicateTimerError
 from ...formats import timer_lists
-from ...store.timer_apply import Applied, Effect, WantedTimer, apply_timers
+from ...store.timer_apply import Applied, ListEffect, WantedTimer, apply_timers
 from ..current import console
 from ..reader import reader
 from .context import answer, author
@@ -68,7 +68,7 @@ def _text() -> str:
 
 
 def _refuse_existing(timers: Sequence[Timer], result: Applied) -> None:
-    new = {(each.timer.environment, each.timer.name) for each in result.differences if each.effect is Effect.ADDED}
+    new = {(each.timer.environment, each.timer.name) for each in result.differences if each.effect is ListEffect.ADDED}
     for timer in timers:
         if (timer.environment, timer.name) not in new:
             raise DuplicateTimerError(timer.name, timer.environment)
