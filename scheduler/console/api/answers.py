@@ -86,6 +86,8 @@ class Run(Answer):
     error: str | None
     result: Any = None
     lines_dropped: int
+    due_at: Instant | None
+    retry_at: Instant | None
     own_params: Any = None
     cancel_requested_at: Instant | None
 

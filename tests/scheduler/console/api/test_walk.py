@@ -27,12 +27,6 @@ def hello(name: str = "world"):
     print("saying hello to", name)
     return f"hello, {name}"
 """
-#: A service in this folder, which ends when its standard input does; its port is the last argument.
-SERVE = """
-exec 3<&0
-scheduler up --port 0 --executor thread > up.log 2>&1 &
-pid=$!
-"""
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
@@ -66,13 +60,23 @@ def test_no_request_of_the_document_breaks_it(tmp_path: Path) -> None:
         api = f"{service.address}/api/1"
         done = service.run(
             *(SCHEMATHESIS, "run", f"{api}/openapi.json", "--url", api, "-H", f"Authorization: Bearer {token}"),
-            *("--max-examples", "15", "--phases", "examples,coverage,fuzzing", "--seed", "1", "--no-color"),
+            *(
+                "--max-examples",
+                "8",
+                "--max-time",
+                "90",
+                "--phases",
+                "examples,coverage,fuzzing",
+                "--seed",
+                "1",
+                "--no-color",
+            ),
             *("--checks", "not_a_server_error,status_code_conformance,content_type_conformance"),
             *("--checks", "response_schema_conformance"),
             # It would end its own token, or hold the service up.
             *("--exclude-path-regex", "^/(tokens|import)", "--exclude-name", "GET /runs/{run_id}"),
             *("--suppress-health-check", "all", "--request-timeout", "20"),
-            timeout=400,
+            timeout=240,
         )
     assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
 
@@ -87,7 +91,7 @@ class Service:
         self.address = ""
 
     def __enter__(self) -> Service:
-        words = [sys.executable, "-m", "scheduler", "up", "--port", "0", "--executor", "thread"]
+        words = [sys.executable, "-m", "scheduler", "up", "--port", "0"]
         (self._folder / "scheduler.toml").write_text("console = false\n")
         self._up = subprocess.Popen(
             words, cwd=self._folder, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
