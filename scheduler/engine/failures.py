@@ -123,7 +123,9 @@ def _whole(value: Any, otherwise: int) -> int:
 
 def _unforeseen_text(error: BaseException) -> str:
     # sys.exit() in a function must end neither the thread nor the server.
-    return _text(error) if isinstance(error, Exception) else f"the function ended by {_name(error)}: {_text(error)}"
+    if not isinstance(error, Exception):
+        return f"the function ended by {_name(error)}: {_text(error)}"
+    return _text(error) or _name(error)  # as of `assert total > 0`
 
 
 def _text(value: object) -> str:

@@ -50,6 +50,7 @@ RAISED: list[tuple[BaseException, int, int, str]] = [
     (ValueError("oh no"), 500, 1, "oh no"),
     (ValueError("坏了\r\nX-Evil: 1"), 500, 1, "坏了\r\nX-Evil: 1"),
     (KeyError("k"), 500, 1, "'k'"),
+    (AssertionError(), 500, 1, "AssertionError"),
     (ArgumentError("inside"), 500, 1, "inside"),
     (
         TypeError("f() missing 1 required positional argument: 'x'"),
