@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..core.alerts import AlertRule, AlertRules, Cause, Event
+from ..core.alerts import AlertEvent, AlertRule, AlertRules, Cause
 from ..errors import StoreError
 from ..store.alert_queue import AlertQueue, StoredAlert
 from ..store.alerts import write_alerts
@@ -151,7 +151,7 @@ def alert_of_calendars(store: Store, now: datetime) -> bool:
         if alert.cause is Cause.CALENDAR_ENDS and alert.last_at > now - timedelta(days=SOON_DAYS)
     }
     events = [
-        Event(Cause.CALENDAR_ENDS, now, one.name, message=f"it is known up to {one.working_days.known_until} only")
+        AlertEvent(Cause.CALENDAR_ENDS, now, one.name, message=f"it is known up to {one.working_days.known_until} only")
         for one in ending
         if one.name not in known
     ]

@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
-from ..core.alerts import AlertRules, Event
+from ..core.alerts import AlertEvent, AlertRules
 from ..core.breaker import Breaker
 from ..core.misfire import Due, due
 from ..core.overlap import NewRun, plan_claim
@@ -58,7 +58,7 @@ class Batch:
         self._until = until or now
         #: None if no rule wants alerts.
         self._alerts = alerts if alerts is not None and alerts.rules else None
-        self._events: list[Event] = []
+        self._events: list[AlertEvent] = []
         self._claimed_at = stamp(now)
         self._late_before = now - grace
         self._grace = grace
@@ -125,7 +125,7 @@ class Batch:
         _UPDATE.execute(connection, [update.row() for update in self._updates])
         return tasks + [self._task(*to_run) for to_run in self._to_run]
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[AlertEvent]:
         """The events of alerts, to be written last in the transaction."""
         if (rules := self._alerts) is None:
             return []

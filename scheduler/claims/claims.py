@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, Text, bindparam, cast, exists, func, insert, select, text
 
 from ..core import breaker
-from ..core.alerts import Event
+from ..core.alerts import AlertEvent
 from ..core.breaker import Breaker
 from ..core.misfire import GRACE, runs_late
 from ..core.run import MESSAGES, Ending, Kind, Line, Outcome, Task
@@ -110,7 +110,7 @@ class Claims:
         #: The same for the claim whose transaction is open; added once it is committed.
         self._passing_over: Counter[tuple[str, str]] = Counter()
         #: The events of alerts, of runs that end without having begun, in the claim whose transaction is open.
-        self._events: list[Event] = []
+        self._events: list[AlertEvent] = []
 
     @property
     def ping_urls(self) -> Mapping[int, str]:

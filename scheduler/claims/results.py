@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, literal_column, select, text, update
 
 from ..core import breaker
-from ..core.alerts import Cause, Event
+from ..core.alerts import AlertEvent, Cause
 from ..core.breaker import BreakerPolicy, Verdict
 from ..core.retry import retry_at
 from ..core.run import MESSAGES, Ending, Kind, Outcome, Task
@@ -164,7 +164,7 @@ def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) 
     return {task.run_id for task, _, _ in retried}
 
 
-def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]]) -> list[Event]:
+def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]]) -> list[AlertEvent]:
     """Disable the timers with `pause_on_failure` of which a scheduled run has failed for good, and record that.
 
     Returns the events of alerts.
@@ -180,7 +180,7 @@ def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]
         record_changes(connection, edited(before, after), by, now=datetime.now(UTC))
         log.warning("disabled the timer %s in %s: %s", row.name, row.environment, by.why, extra={"timer": row.name})
         cause, run_id = Cause.PAUSED_ON_FAILURE, run_ids[row.id]
-        events.append(Event(cause, datetime.now(UTC), row.name, row.environment, run_id, f"disabled: {by.why}"))
+        events.append(AlertEvent(cause, datetime.now(UTC), row.name, row.environment, run_id, f"disabled: {by.why}"))
     return events
 
 

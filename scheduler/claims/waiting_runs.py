@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
 
 from ..core import breaker
-from ..core.alerts import Event
+from ..core.alerts import AlertEvent
 from ..core.breaker import Admission
 from ..core.overlap import OverlapPolicy
 from ..core.retry import is_past
@@ -90,7 +90,7 @@ def begin_waiting(
     grace: timedelta,
     *,
     passed_over: Counter[tuple[str, str]],
-    events: list[Event],
+    events: list[AlertEvent],
     on_timer: Callable[[int, str | None], None],
 ) -> list[Task]:
     """Begin waiting runs for a daemon; `which` is RETRIES, QUEUED or BACKFILLED.

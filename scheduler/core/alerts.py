@@ -52,7 +52,7 @@ MAX_RULES, MAX_ADDRESSES, MAX_ADDRESS_LENGTH, MAX_NAME_LENGTH = 50, 50, 2_000, 1
 SECRET_PREFIX, MIN_SECRET_BYTES, MAX_SECRET_BYTES = "whsec_", 24, 64
 
 
-class Event(NamedTuple):
+class AlertEvent(NamedTuple):
     """A cause that has come true: of a timer in an environment, or of a calendar or a daemon.
 
     `late_s` is the lateness of a late run. `times` is how often it has happened, for fire times of one row.
@@ -82,12 +82,12 @@ class Event(NamedTuple):
 TROUBLE = _TROUBLE
 
 
-def in_rounds(events: Iterable[Event]) -> list[list[Event]]:
+def in_rounds(events: Iterable[AlertEvent]) -> list[list[AlertEvent]]:
     """Events in rounds, to be written one after the other; a round has one event of each incident and subject.
 
     Consecutive troubles of a timer are one event with their count; a recovery between two of them separates them.
     """
-    rounds: list[list[Event]] = []
+    rounds: list[list[AlertEvent]] = []
     places: dict[tuple[str, str, str], tuple[int, int]] = {}
     for event in events:
         key = event.incident, event.environment, event.subject
@@ -102,7 +102,7 @@ def in_rounds(events: Iterable[Event]) -> list[list[Event]]:
     return rounds
 
 
-def _merged(before: Event, after: Event) -> Event:
+def _merged(before: AlertEvent, after: AlertEvent) -> AlertEvent:
     """Two events of an incident as one: the first cause and instant, the latest run with its message."""
     told = before if after.run_id is None else after
     late_s = max(before.late_s, after.late_s)
@@ -181,7 +181,7 @@ class AlertRule:
             check_url("webhook", self.webhook)
             secret_key(self.secret)
 
-    def wants(self, event: Event, tags: Collection[str]) -> bool:
+    def wants(self, event: AlertEvent, tags: Collection[str]) -> bool:
         """Whether this event is alerted; `tags` are those of its timer."""
         if event.cause not in self.on or (event.cause is Cause.LATE and event.late_s <= self.late_s):
             return False

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, false, select, text, update
 
-from ..core.alerts import MAX_MESSAGE_LENGTH, TROUBLE, AlertRule, Cause, Event, in_rounds
+from ..core.alerts import MAX_MESSAGE_LENGTH, TROUBLE, AlertEvent, AlertRule, Cause, in_rounds
 from ..core.timestamps import instant, stamp
 from .database import store_of
 from .rows import storable
@@ -46,7 +46,7 @@ _INSERT = text(
 )
 
 
-def write_alerts(connection: Connection, events: Iterable[Event]) -> None:
+def write_alerts(connection: Connection, events: Iterable[AlertEvent]) -> None:
     """Write the alerts that the rules of the store want of these events, in their order."""
     rules = store_of(connection).alerts
     for events_of_round in in_rounds(events):
@@ -63,7 +63,7 @@ def open_troubles(connection: Connection) -> set[tuple[str, str]]:
     return {(row.environment, row.subject) for row in connection.execute(_OPEN_KEYS)}
 
 
-def _begin_or_count(connection: Connection, rules: Sequence[AlertRule], events: Sequence[Event]) -> None:
+def _begin_or_count(connection: Connection, rules: Sequence[AlertRule], events: Sequence[AlertEvent]) -> None:
     tags = _tags(connection, events) if any(rule.tags for rule in rules) else {}
     wanted = [
         _row(rule, event)
@@ -82,7 +82,7 @@ def _begin_or_count(connection: Connection, rules: Sequence[AlertRule], events: 
     connection.execute(_INSERT, wanted)
 
 
-def _row(rule: AlertRule, event: Event) -> dict[str, Any]:
+def _row(rule: AlertRule, event: AlertEvent) -> dict[str, Any]:
     at = stamp(event.at)
     return {
         "key": f"alert_{token_hex(12)}",
@@ -100,12 +100,12 @@ def _row(rule: AlertRule, event: Event) -> dict[str, Any]:
     }
 
 
-def _tags(connection: Connection, events: Sequence[Event]) -> dict[tuple[str, str], Collection[str]]:
+def _tags(connection: Connection, events: Sequence[AlertEvent]) -> dict[tuple[str, str], Collection[str]]:
     rows = _TAGS.rows(connection, sorted({event.subject for event in events}))
     return {(environment, name): json.loads(tags) for environment, name, tags in rows}
 
 
-def _recover(connection: Connection, rules: Mapping[str, AlertRule], events: Sequence[Event]) -> None:
+def _recover(connection: Connection, rules: Mapping[str, AlertRule], events: Sequence[AlertEvent]) -> None:
     """Close the alerts of timers that have recovered, and write those that tell it."""
     by_timer = {(str(event.environment), event.subject): event for event in events}
     found = {row.id: row for row in connection.execute(_OPEN) if (row.environment, row.subject) in by_timer}

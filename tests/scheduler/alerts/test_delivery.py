@@ -18,7 +18,7 @@ from scheduler.alerts.delivery import deliver, try_rule
 from scheduler.alerts.pings import Pings, ping_address
 from scheduler.alerts.private_addresses import PrivateAddressError, is_private, resolved
 from scheduler.alerts.requests import Answer, Requests
-from scheduler.core.alerts import AlertRule, AlertRules, Cause, Event
+from scheduler.core.alerts import AlertEvent, AlertRule, AlertRules, Cause
 from scheduler.store.alert_queue import LEASE, AlertQueue
 from scheduler.store.alerts import GIVE_UP_AFTER, write_alerts
 from scheduler.store.database import Store
@@ -40,15 +40,15 @@ def rule(receiver: Receiver, **options: Any) -> AlertRule:
     return AlertRule(**values)
 
 
-def write(store: Store, rule: AlertRule, *events: Event) -> AlertQueue:
+def write(store: Store, rule: AlertRule, *events: AlertEvent) -> AlertQueue:
     store.alerts = AlertRules([rule])
     with store.writing() as connection:
         write_alerts(connection, events)
     return AlertQueue(store)
 
 
-def failed(name: str = "report", at: datetime | None = None) -> Event:
-    return Event(Cause.FAILED, at or datetime.now(UTC), name, "production", 7, "no such host")
+def failed(name: str = "report", at: datetime | None = None) -> AlertEvent:
+    return AlertEvent(Cause.FAILED, at or datetime.now(UTC), name, "production", 7, "no such host")
 
 
 def deliver_now(queue: AlertQueue, rule: AlertRule, now: datetime | None = None) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.clock import ManualClock
-from scheduler.core.alerts import AlertRule, AlertRules, Cause, Event, in_rounds
+from scheduler.core.alerts import AlertEvent, AlertRule, AlertRules, Cause, in_rounds
 from scheduler.core.breaker import Verdict
 from scheduler.core.run import Ending, Outcome, Task
 from scheduler.fleet.runs import FleetRuns
@@ -216,7 +216,7 @@ def test_the_alerts_of_a_rolled_back_transaction_are_not_there(store: Store) -> 
 
     def write_and_fail() -> None:
         with store.writing() as connection:
-            write_alerts(connection, [Event(Cause.FAILED, START, "t", "production")])
+            write_alerts(connection, [AlertEvent(Cause.FAILED, START, "t", "production")])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -228,7 +228,9 @@ def test_texts_of_functions_are_bounded_and_stored(store: Store) -> None:
     """Also with characters that a database refuses."""
     queue = watch(store, rule())
     with store.writing() as connection:
-        write_alerts(connection, [Event(Cause.FAILED, START, "t", "production", message="\0\ud800" + "x" * 100_000)])
+        write_alerts(
+            connection, [AlertEvent(Cause.FAILED, START, "t", "production", message="\0\ud800" + "x" * 100_000)]
+        )
     assert len(queue.list()[0].message) == 1_000
 
 
@@ -243,7 +245,7 @@ def test_in_any_order_of_endings_an_incident_is_one_alert(ends: list[tuple[str, 
     expected: dict[str, list[tuple[str, int]]] = {"a": [], "b": []}
     for name, fails in ends:
         if fails:
-            events.append(Event(Cause.FAILED, START, name, "production"))
+            events.append(AlertEvent(Cause.FAILED, START, name, "production"))
             if name in troubled:
                 expected[name][-1] = ("failed", expected[name][-1][1] + 1)
             else:
@@ -251,7 +253,7 @@ def test_in_any_order_of_endings_an_incident_is_one_alert(ends: list[tuple[str, 
             troubled.add(name)
         elif name in troubled:
             troubled.discard(name)
-            events.append(Event(Cause.RECOVERED, START, name, "production"))
+            events.append(AlertEvent(Cause.RECOVERED, START, name, "production"))
             expected[name].append(("recovered", expected[name][-1][1]))
     with Store("sqlite://") as store:
         queue = watch(store, rule())
@@ -288,7 +290,7 @@ def test_alerts_are_kept_as_long_as_runs(store: Store) -> None:
     queue = watch(store, rule(), rule("gone"))
     for age, name in ((50, "delivered"), (50, "forgotten"), (31, "waiting"), (1, "new")):
         with store.writing() as connection:
-            write_alerts(connection, [Event(Cause.FAILED, START - timedelta(days=age), name, "production")])
+            write_alerts(connection, [AlertEvent(Cause.FAILED, START - timedelta(days=age), name, "production")])
     for alert in queue.list():
         if alert.subject == "delivered":
             queue.delivered(alert, START)

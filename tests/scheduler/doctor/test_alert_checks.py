@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.alerts import AlertRule, Cause, Event
+from scheduler.core.alerts import AlertEvent, AlertRule, Cause
 from scheduler.doctor import alert_checks
 from scheduler.doctor.alert_checks import check_alerts
 from scheduler.doctor.findings import Finding
@@ -29,7 +29,7 @@ def findings(folder: Path, *rules: AlertRule, waits: timedelta | None = None, gi
     with project.open_or_create_store() as store:
         if waits is not None:
             with store.writing() as connection:
-                write_alerts(connection, [Event(Cause.FAILED, now - waits, "t", "production")])
+                write_alerts(connection, [AlertEvent(Cause.FAILED, now - waits, "t", "production")])
             queue = AlertQueue(store)
             for alert in queue.take([rule.name for rule in rules], now):
                 assert queue.failed(alert, now, "answered 500") == gives_up
