@@ -197,7 +197,7 @@ def _decoded(params: Mapping[str, Any]) -> dict[str, Any]:
         raise RefusedError(failures.MALFORMED) from None
 
 
-def _hook_arguments(event: hooks.Event, class_name: str, request: Request) -> tuple[Any, ...]:
+def _hook_arguments(event: hooks.HookEvent, class_name: str, request: Request) -> tuple[Any, ...]:
     try:
         return event.arguments(class_name, request.fields)
     except (ValueError, RecursionError):

@@ -17,7 +17,7 @@ JsonObject = Mapping[str, Any]
 Arguments = tuple[Any, ...]
 
 
-class Event(NamedTuple):
+class HookEvent(NamedTuple):
     """One row: path below /functions, system name, arguments from the body, answer from arguments and result.
 
     `*` in the path and `{}` in the system name stand for the class, or for the kind in `on_verified`.
@@ -78,16 +78,16 @@ def _result_or_argument(arguments: Arguments, result: Any) -> Any:
 
 
 EVENTS = (
-    Event("before_save", ("*", "beforeSave"), "__before_save_for_{}", _object, _changed_object),
-    Event("after_save", ("*", "afterSave"), "__after_save_for_{}", _object, _ok, True),
-    Event("before_update", ("*", "beforeUpdate"), "__before_update_for_{}", _object, _changed_object),
-    Event("after_update", ("*", "afterUpdate"), "__after_update_for_{}", _object, _ok, True),
-    Event("before_delete", ("*", "beforeDelete"), "__before_delete_for_{}", _object, _nothing),
-    Event("after_delete", ("*", "afterDelete"), "__after_delete_for_{}", _object, _ok, True),
-    Event("on_verified", ("onVerified", "*"), "__on_verified_{}", _user, _result),
-    Event("on_login", ("_User", "onLogin"), "__on_login__User", _user, _result),
-    Event("on_auth_data", ("_User", "onAuthData"), "__on_authdata__User", _auth_data, _result_or_argument),
-    Event("on_complete", ("BigQuery", "onComplete"), "__on_complete_bigquery_job", _job, _result),
+    HookEvent("before_save", ("*", "beforeSave"), "__before_save_for_{}", _object, _changed_object),
+    HookEvent("after_save", ("*", "afterSave"), "__after_save_for_{}", _object, _ok, True),
+    HookEvent("before_update", ("*", "beforeUpdate"), "__before_update_for_{}", _object, _changed_object),
+    HookEvent("after_update", ("*", "afterUpdate"), "__after_update_for_{}", _object, _ok, True),
+    HookEvent("before_delete", ("*", "beforeDelete"), "__before_delete_for_{}", _object, _nothing),
+    HookEvent("after_delete", ("*", "afterDelete"), "__after_delete_for_{}", _object, _ok, True),
+    HookEvent("on_verified", ("onVerified", "*"), "__on_verified_{}", _user, _result),
+    HookEvent("on_login", ("_User", "onLogin"), "__on_login__User", _user, _result),
+    HookEvent("on_auth_data", ("_User", "onAuthData"), "__on_authdata__User", _auth_data, _result_or_argument),
+    HookEvent("on_complete", ("BigQuery", "onComplete"), "__on_complete_bigquery_job", _job, _result),
 )
 
 VERIFIED_KINDS = ("sms", "email")
@@ -117,7 +117,7 @@ _BY_PATH = {event.path: event for event in EVENTS}
 _BY_NAME = {event.name: event for event in EVENTS}
 
 
-def event_at(first: str, second: str) -> tuple[Event, str]:
+def event_at(first: str, second: str) -> tuple[HookEvent, str]:
     """The event at a path below /functions, and its class; RefusedError for an unknown event."""
     for path, class_name in (((first, second), first), (("*", second), first), ((first, "*"), second)):
         if event := _BY_PATH.get(path):
