@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.imports import ROOT
+from tests.waiting import slowed
 
 pytest.importorskip("mypy")
 
@@ -38,18 +40,38 @@ def program_of(page: str) -> str:
     return "\n".join(parts)
 
 
+#: As strict as the check of the packages, which has put what it knows of them into the cache; but libraries without
+#: types, which the examples use, are allowed.
+SETTINGS = """
+[mypy]
+strict = True
+warn_unreachable = True
+
+[mypy-pages.*]
+allow_redefinition = True
+disable_error_code = import-untyped, import-not-found
+disallow_untyped_calls = False
+disallow_untyped_decorators = False
+warn_unreachable = False
+"""
+
+
 def test_the_examples_have_right_types(tmp_path: Path) -> None:
     """Page by page, and policies as texts, which the options of the command line suggest."""
     pages = [page for page in PAGES if page not in UNTYPED and (ROOT / page).exists() and program_of(page)]
     assert len(pages) >= 6
+    package = tmp_path / "pages"
+    package.mkdir()
+    (package / "__init__.py").touch()
     for page in pages:
         name = re.sub(r"\W", "_", page) + ".py"
         text = program_of(page)
-        (tmp_path / name).write_text(text if "engine = " in text else BEFORE + text)
-    (tmp_path / "policies.py").write_text("from scheduler import Every, Timer\n" + ENDING)
-    words = [sys.executable, "-m", "mypy", "--strict", "--allow-redefinition", "--ignore-missing-imports"]
-    # Libraries without types, which the examples use.
-    words += ["--disable-error-code", "import-untyped", "--allow-untyped-calls", "--allow-untyped-decorators"]
-    words += ["--cache-dir", str(tmp_path / "cache")]
-    checked = subprocess.run([*words, "."], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=900)
+        (package / name).write_text(text if "engine = " in text else BEFORE + text)
+    (package / "policies.py").write_text("from scheduler import Every, Timer\n" + ENDING)
+    (tmp_path / "mypy.ini").write_text(SETTINGS)
+    words = [sys.executable, "-m", "mypy", "--config-file", str(tmp_path / "mypy.ini"), "-p", "pages"]
+    environ = os.environ | {"MYPYPATH": str(tmp_path)}
+    checked = subprocess.run(
+        words, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=slowed(900)
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
