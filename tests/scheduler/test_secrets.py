@@ -102,6 +102,7 @@ def test_what_is_no_secret_is_shown() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("password", [f"{FIRST}{odd}{LAST}" for odd in ("", "@/:", "%40?#")])
 def test_no_command_shows_a_password(
     command_line: CommandLine, password: str, caplog: pytest.LogCaptureFixture

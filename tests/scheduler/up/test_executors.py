@@ -73,6 +73,7 @@ def test_functions_at_a_remote_engine_are_called_there(tmp_path: Path) -> None:
         assert ran(here) == ("succeeded", {"result": f"remote.py {remote.only('web')}"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
