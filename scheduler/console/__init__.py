@@ -19,6 +19,8 @@ nothing, every filter is in the address, and everything works without JavaScript
     digest/                    what the console has read of the history, in a file of its own
     live.py                    the topics that have changed, for the streams of pages
     timer_form.py              from a form to a timer
+    proxies.py                 what trusted proxies say of a browser
+    trigger_words.py           triggers in words
     preview.py, advice.py      the meaning of a trigger
     examples.py                examples in the editor
     drawing.py                 numbers to paths of SVG

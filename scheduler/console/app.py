@@ -42,6 +42,7 @@ from .pages import (
     timers,
     transfer,
 )
+from .proxies import TrustedProxies
 from .sign_in_limits import SignInLimits
 from .tokens import TokenTable
 
@@ -127,5 +128,6 @@ def make_app(store: Store, project: Settings, *, now: Callable[[], datetime] = _
     for address, endpoint, method, view in ROUTES:
         app.add_url_rule(address, endpoint, view, methods=[method], provide_automatic_options=False)
     app.extensions[API] = api = LateApi(console)
-    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {ADDRESS: api})  # type: ignore[method-assign]
+    both = DispatcherMiddleware(app.wsgi_app, {ADDRESS: api})
+    app.wsgi_app = TrustedProxies(both, project)  # type: ignore[method-assign]
     return app

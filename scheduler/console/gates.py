@@ -15,8 +15,10 @@ from werkzeug.exceptions import Forbidden, HTTPException
 from . import sessions
 from .current import console
 from .links import link
+from .proxies import USER
 from .reader import LANGUAGE, Reader, reader, reader_of
 from .roles import NEEDS, Role
+from .tokens import Token
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _YEAR_S = 365 * 86_400
@@ -74,7 +76,7 @@ def _check_origin() -> None:
 def _check_role() -> Response | None:
     cookie = request.cookies.get(console().cookie)
     token = sessions.token_of(cookie, console().tokens, now=console().now()) if request.endpoint != "static" else None
-    g.reader = reader_of(request, console().settings, token)
+    g.reader = reader_of(request, console().settings, token or _token_of_proxy())
     # Even the answer to an unknown address needs a role.
     needed = NEEDS.get(request.endpoint, Role.OPERATOR) if request.endpoint is not None else Role.VIEWER
     if reader().role >= needed:
@@ -82,6 +84,15 @@ def _check_role() -> Response | None:
     if reader().token is None:
         return _to_sign_in()
     raise Forbidden
+
+
+def _token_of_proxy() -> Token | None:
+    """A token for the user that a trusted proxy has named, valid for this request."""
+    user = request.environ.get(USER)
+    if user is None:
+        return None
+    role = Role.OPERATOR if user.lower() in console().settings.console_operators else Role.VIEWER
+    return Token(id=0, kind="proxy", name=user, role=role, digest="", created_at=console().now(), expires_at=None)
 
 
 def _to_sign_in() -> Response:

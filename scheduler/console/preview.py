@@ -16,9 +16,10 @@ from quartzcron.zones.lookup import zone_of
 
 from ..core.fire_times import FireTimes
 from ..core.timestamps import at_wall_time
-from ..core.triggers import Cron, Every, Trigger
+from ..core.triggers import Cron, Trigger
 from .advice import Advice, advice
-from .words import LANGUAGES, text
+from .trigger_words import words_of
+from .words import LANGUAGES
 
 MAX_TEXT = 500
 FIRES = 10
@@ -103,24 +104,6 @@ def next_fires(schedule: FireTimes, after: datetime, count: int) -> list[datetim
         fires.append(fire)
         fire = schedule.next_fire(fire)
     return fires
-
-
-def words_of(trigger: Trigger, language: str) -> str:
-    """A trigger in words."""
-    if isinstance(trigger, Cron):
-        # The page shows the zone beside it.
-        return CronExpression(trigger.expression).describe(language)
-    if isinstance(trigger, Every):
-        return _interval(trigger.seconds, language)
-    describe = getattr(trigger, "describe", None)
-    return str(describe(language)) if callable(describe) else str(trigger)
-
-
-def _interval(seconds: int, language: str) -> str:
-    for key, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds % size == 0:
-            return text(language, f"every.{key}", n=seconds // size)
-    return text(language, "every.seconds", n=seconds)
 
 
 def canonical(trigger: Trigger) -> str | None:

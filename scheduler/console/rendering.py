@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -93,6 +94,7 @@ def install(app: Flask) -> None:
         seven=SEVEN_FIELDS,
     )
     app.after_request(_with_tag)
+    app.after_request(_compressed)
     app.jinja_env.filters["shown_json"] = lambda value: json.dumps(dict(value), ensure_ascii=False, indent=2)
 
 
@@ -159,6 +161,29 @@ def _with_tag(answer: Response) -> Response:
         answer.set_etag(hashlib.sha256(shown).hexdigest()[:16])
         answer.make_conditional(request)
     return answer
+
+
+def _compressed(answer: Response) -> Response:
+    """Compress the files of the console, which are the same for everybody; pages have texts of users."""
+    if request.endpoint == "static" and answer.status_code == 200 and request.accept_encodings["gzip"]:
+        assert request.view_args is not None
+        answer.direct_passthrough = False
+        _close_file(answer.response)
+        answer.set_data(_gzipped(request.view_args["filename"]))
+        answer.headers["Content-Encoding"] = "gzip"
+        answer.headers.pop("ETag", None)
+    if request.endpoint == "static":
+        answer.vary.add("Accept-Encoding")
+    return answer
+
+
+def _close_file(body: Any) -> None:
+    body.close()
+
+
+@cache
+def _gzipped(name: str) -> bytes:
+    return gzip.compress((_STATIC / name).read_bytes(), mtime=0)
 
 
 def static(name: str) -> str:

@@ -44,7 +44,8 @@ class ConsoleServer:
             max_request_header_size=_MAX_HEADER_BYTES,
             # The applications refuse shorter bodies, each its own.
             max_request_body_size=MAX_IMPORT_BYTES + 1,
-            clear_untrusted_proxy_headers=True,
+            # proxies.py removes them, unless a trusted proxy has sent them.
+            clear_untrusted_proxy_headers=False,
         )
 
     def _answer(self, environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 from ..executors import kinds
@@ -59,6 +60,17 @@ def _truth(value: object) -> bool:
     if truth is None:
         raise ValueError("expected true or false")
     return truth
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    """Addresses and networks."""
+    given = _words()(value)
+    for word in given:
+        try:
+            ip_network(word, strict=False)
+        except ValueError:
+            raise ValueError(f"expected addresses or networks, as in 10.0.0.0/8, got {word!r:.60}") from None
+    return given
 
 
 def _words(*choices: str) -> Callable[[object], tuple[str, ...]]:
@@ -167,6 +179,9 @@ SETTINGS: Mapping[str, Setting] = {
     "console_port": Setting(_whole(0, 65_535), ("SCHEDULER_CONSOLE_PORT",)),
     "console_hosts": Setting(_host_names, ("SCHEDULER_CONSOLE_HOSTS",)),
     "console_language": Setting(_one_of(*CONSOLE_LANGUAGES), ("SCHEDULER_CONSOLE_LANGUAGE",)),
+    "console_proxies": Setting(_networks, ("SCHEDULER_CONSOLE_PROXIES",)),
+    "console_user_header": Setting(_text, ("SCHEDULER_CONSOLE_USER_HEADER",)),
+    "console_operators": Setting(_words(), ("SCHEDULER_CONSOLE_OPERATORS",)),
     "console_hide": Setting(_words(*CONSOLE_HIDES), ("SCHEDULER_CONSOLE_HIDE",)),
     # In the file only: tables do not fit into a variable.
     "alerts": Setting(read_alerts, ()),

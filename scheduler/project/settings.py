@@ -81,6 +81,12 @@ class Settings:
     #: The names under which browsers may reach the console, besides addresses and localhost.
     console_hosts: tuple[str, ...] = ()
     console_language: str = "en"
+    #: The addresses and networks of proxies that may say who a browser and its user are.
+    console_proxies: tuple[str, ...] = ()
+    #: The header in which they name the user, who then needs no token.
+    console_user_header: str | None = None
+    #: Which of these users may change things; the others are viewers.
+    console_operators: tuple[str, ...] = ()
     console_hide: tuple[str, ...] = ()
     #: Their addresses and keys are secrets.
     alerts: tuple[AlertRule, ...] = field(default=(), repr=False)

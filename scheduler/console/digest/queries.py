@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import nlargest
 from typing import NamedTuple
 
 from ...core.run import Outcome
@@ -227,38 +228,33 @@ class Ranked(NamedTuple):
     value: int
 
 
-#: What timers are ranked by, and the aggregate of the days of a span.
-RANKINGS: Mapping[str, str] = {
-    "failures": "sum(failures)",
-    "longest": "max(longest_ms)",
-    "latest": "max(latest_ms)",
-    "fires": "sum(fires)",
-}
+class Rankings(NamedTuple):
+    """The timers that fail most, with their failures, and those with the longest and latest runs, in milliseconds."""
+
+    failures: list[Ranked]
+    longest: list[Ranked]
+    latest: list[Ranked]
 
 
-def ranking(
-    digest: sqlite3.Connection,
-    by: str,
-    since: datetime,
-    until: datetime,
-    *,
-    most: int = 10,
-    environment: str | None = None,
-) -> list[Ranked]:
-    """The timers with the most failures, the longest or latest run, or the most fires, on the days of a span in UTC."""
-    where = "" if environment is None else " AND environment = :environment"
+def rankings(
+    digest: sqlite3.Connection, since: datetime, until: datetime, *, most: int = 10, environment: str | None = None
+) -> Rankings:
+    """The rankings of timers over the days of a span in UTC; the days are read once for all of them."""
     rows = digest.execute(
-        f"SELECT environment, name, {RANKINGS[by]} AS value FROM days JOIN timers ON timers.id = days.timer"
-        f" WHERE day >= :first AND day < :last{where} GROUP BY timer HAVING value > 0"
-        " ORDER BY value DESC, environment, name LIMIT :most",
-        {
-            "first": stamp(since) // DAY_US,
-            "last": -(-stamp(until) // DAY_US),
-            "most": most,
-            "environment": environment,
-        },
-    )
-    return [Ranked(*row) for row in rows]
+        "SELECT timer, sum(failures), max(longest_ms), max(latest_ms) FROM days"
+        " WHERE day >= ? AND day < ? GROUP BY timer",
+        (stamp(since) // DAY_US, -(-stamp(until) // DAY_US)),
+    ).fetchall()
+    names = {row[0]: row[1:] for row in digest.execute("SELECT id, environment, name FROM timers")}
+    rows = [row for row in rows if environment in (None, names[row[0]][0])]
+    return Rankings(*(_ranked(rows, names, column, most) for column in (1, 2, 3)))
+
+
+def _ranked(
+    rows: Sequence[tuple[int, ...]], names: Mapping[int, tuple[str, str]], column: int, most: int
+) -> list[Ranked]:
+    found = nlargest(most, rows, key=lambda row: row[column])
+    return [Ranked(*names[row[0]], row[column]) for row in found if row[column]]
 
 
 def sums_of(hours: Iterable[Hour]) -> Counter[Outcome]:

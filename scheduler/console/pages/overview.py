@@ -13,9 +13,9 @@ from ..current import console
 from ..digest import queries
 from ..digest.reading import unread_before
 from ..history import due_next
-from ..preview import words_of
 from ..reader import reader
 from ..rendering import render
+from ..trigger_words import words_of
 
 _HOURS = 24
 _LISTED = 8

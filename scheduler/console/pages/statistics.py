@@ -35,7 +35,6 @@ class Span(NamedTuple):
 
 SPANS = (Span("day", 24, 1), Span("week", 168, 6), Span("month", 720, 24))
 _PERCENTILES = (50, 95, 99)
-_RANKINGS = ("failures", "longest", "latest")
 
 
 def show() -> Response | str:
@@ -53,7 +52,7 @@ def show() -> Response | str:
             measure: queries.spread(digest, measure, since, until, environment=environment)
             for measure in ("took", "late")
         }
-        rankings = {by: queries.ranking(digest, by, since, until, environment=environment) for by in _RANKINGS}
+        rankings = queries.rankings(digest, since, until, environment=environment)
         unread = unread_before(digest)
     slots = list(_slots(hours, span.hours_each))
     sums, sums_before = queries.sums_of(hours), queries.sums_of(before)
@@ -69,7 +68,7 @@ def show() -> Response | str:
         outcomes=[outcome for outcome in Outcome if sums[outcome] or sums_before[outcome]],
         percentiles=_PERCENTILES,
         spreads=spreads,
-        rankings=rankings,
+        rankings=rankings._asdict(),
         heat=_heat(hours),
         drawing=drawing,
         unread=unread,

@@ -12,6 +12,7 @@ from ...errors import StoreError
 from .. import sessions
 from ..current import Console, console
 from ..live import TooManyStreamsError, TopicSubscription
+from ..proxies import USER
 
 #: How often a stream that has nothing to say is written to, so that the server notices a reader who has left.
 _HEARTBEAT_S = 15.0
@@ -30,19 +31,20 @@ def show() -> Response:
         except TooManyStreamsError:
             return Response(status=503, headers={"Retry-After": str(_RETRY_AFTER_S)})
         cookie = request.cookies.get(here.cookie)
-        answer = Response(_events(here, subscription, cookie), mimetype="text/event-stream")
+        checks = USER not in request.environ
+        answer = Response(_events(here, subscription, cookie, checks=checks), mimetype="text/event-stream")
         answer.call_on_close(stack.pop_all().close)
     # Proxies such as nginx would keep the events back.
     answer.headers["X-Accel-Buffering"] = "no"
     return answer
 
 
-def _events(here: Console, subscription: TopicSubscription, cookie: str | None) -> Iterator[bytes]:
+def _events(here: Console, subscription: TopicSubscription, cookie: str | None, *, checks: bool) -> Iterator[bytes]:
     yield b"retry: 3000\ndata: connected\n\n"
     checked_at = time.monotonic()
     while (topics := subscription.wait(_HEARTBEAT_S)) is not None:
         yield f"data: {' '.join(sorted(topics)) or 'tick'}\n\n".encode()
-        if time.monotonic() - checked_at > _CHECK_EVERY_S:
+        if checks and time.monotonic() - checked_at > _CHECK_EVERY_S:
             checked_at = time.monotonic()
             if not _is_signed_in(here, cookie):
                 return

@@ -20,9 +20,10 @@ from ..digest import queries
 from ..digest.reading import unread_before
 from ..history import keys_of
 from ..links import go
-from ..preview import FIRES, fires_by_day, next_fires, preview, words_of
+from ..preview import FIRES, fires_by_day, next_fires, preview
 from ..reader import reader
 from ..rendering import render
+from ..trigger_words import words_of
 
 _RUNS = 15
 #: How many fire times the timeline has at most, and how many it reaches to; and the least that it reaches.

@@ -18,9 +18,9 @@ from ..digest import queries
 from ..digest.reading import unread_before
 from ..history import count_in_trouble, key_of, key_text
 from ..links import go
-from ..preview import words_of
 from ..reader import reader
 from ..rendering import render
+from ..trigger_words import words_of
 
 ACTIONS = ("enable", "disable", "reset", "remove")
 #: The most timers that are changed at once.

@@ -207,8 +207,9 @@ def test_both_databases_are_read(store: Store) -> None:
         assert sum(spread.runs) == 21
         assert spread.percentile_s(50) == pytest.approx(0.1, rel=0.5)
         assert spread.percentile_s(99) == pytest.approx(7, rel=0.5)
-        ranked = queries.ranking(connection, "longest", FIRST, LAST)
-        assert [(row.timer, row.value) for row in ranked] == [("b", 7_000), ("a", 100)]
+        ranked = queries.rankings(connection, FIRST, LAST)
+        assert [(row.timer, row.value) for row in ranked.longest] == [("b", 7_000), ("a", 100)]
+        assert [(row.timer, row.value) for row in ranked.failures] == [("b", 2)]
         assert unread_before(connection) is None
     digest.close()
 

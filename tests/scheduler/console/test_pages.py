@@ -111,6 +111,21 @@ def test_all_addresses_are_relative(place: Place) -> None:
         assert browser.get(path).status_code in (200, 303, 405) or path.startswith("/nothing"), path
 
 
+def test_the_first_load_is_small(place: Place) -> None:
+    """Page, style and script together, over the net; the files are kept by the browser from then on."""
+    place.fill()
+    browser = place.browser(**{"Accept-Encoding": "gzip"})
+    page = browser.get("/")
+    files = re.findall(r'(?:href|src)="([^"]+\?v=\w+)"', page.text)
+    assert len(files) == 3
+    answers = [browser.get(name.removeprefix(".")) for name in files]
+    assert all(answer.headers["Content-Encoding"] == "gzip" for answer in answers)
+    assert sum(len(answer.data) for answer in [page, *answers]) < 40_000
+    plain = place.browser().get(files[0].removeprefix("."))
+    assert "Content-Encoding" not in plain.headers
+    assert "Accept-Encoding" in plain.headers["Vary"]
+
+
 def test_the_language_of_the_address_is_kept(place: Place) -> None:
     """Whoever has chosen one finds it on the next page, whatever the browser asks for."""
     browser = place.browser(**{"Accept-Language": "en"})

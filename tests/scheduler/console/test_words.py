@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from scheduler.console import app
+from scheduler.console.trigger_words import words_of
 from scheduler.console.words import LANGUAGES, text
+from scheduler.core.any_of import AnyOf
+from scheduler.core.at import At
 from scheduler.core.attributes import ATTRIBUTES
+from scheduler.core.calendrical import Calendrical
 from scheduler.core.run import Kind, Outcome
+from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.store.changes import Action, Subject, Way
 from scheduler.store.timer_pages import TimerState
 
@@ -69,3 +76,30 @@ def test_one_thing_is_counted_as_one() -> None:
     """English has a form of its own for it."""
     assert text("en", "timers.overdue", n=1) == "1 timer is overdue"
     assert text("en", "timers.overdue", n=2) == "2 timers are overdue"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "english", "chinese"),
+    [
+        (Every(7200), "Every 2 hours", "每 2 小时"),
+        (
+            Calendrical(weeks=2, at="09:00", start="2026-12-01", tz="UTC"),
+            "Every 2 weeks at 09:00, from 2026-12-01 on",
+            "每 2 周 09:00，从 2026-12-01 起",
+        ),
+        (
+            Calendrical(years=1, months=2, at="09:00:05", start="2026-12-01", tz="UTC"),
+            "Every year and 2 months at 09:00:05, from 2026-12-01 on",
+            "每 1 年零 2 个月 09:00:05，从 2026-12-01 起",
+        ),
+        (At("2026-12-24T18:00", tz="UTC"), "Once, at 2026-12-24 18:00:00 +00:00", "一次：2026-12-24 18:00:00 +00:00"),
+        (
+            AnyOf(Every(60), Cron("0 0 8 * * ?", "UTC")),
+            "Every minute or At 08:00 every day",
+            "每分钟，或每天 08:00",
+        ),
+    ],
+)
+def test_every_kind_of_trigger_has_words(trigger: Trigger, english: str, chinese: str) -> None:
+    """In both languages."""
+    assert (words_of(trigger, "en"), words_of(trigger, "zh")) == (english, chinese)

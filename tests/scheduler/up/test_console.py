@@ -28,14 +28,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_link_leads_to_the_timers(folder: Path) -> None:
+def test_the_link_leads_to_the_overview(folder: Path) -> None:
     """What `up` prints is all that a newcomer needs; nobody pays for a console that nobody visits."""
     with up(folder, **ON) as running:
         assert running.processes("console") == []
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         with opener.open(running.facts["console"], timeout=PATIENCE_S) as answer:
-            assert answer.url.endswith("/timers")
-            assert "Timers" in answer.read().decode()
+            assert answer.url == f"{running.facts['console'].partition('login')[0]}"
+            assert "Overview" in answer.read().decode()
         process = running.only("console")
         assert os.getpriority(os.PRIO_PROCESS, process) == 10
 
