@@ -1,4 +1,5 @@
-"""Celery's pools of child processes, with three faults worked around: a dead child, a held queue, a slow end.
+"""Celery's pools of child processes, with four faults worked around: a dead child, a silent one, a held queue, a slow
+end.
 
 Named in Celery's settings (broker.py); nothing else imports it.
 """
@@ -11,10 +12,14 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from billiard import pool  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from billiard.einfo import ExceptionInfo  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.concurrency import asynpool, prefork  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from celery.exceptions import Ignore  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from .process_lock import ProcessLock
 
@@ -28,6 +33,11 @@ from .process_lock import ProcessLock
 #   celery.concurrency.asynpool.AsynPool.Worker   the class of the pool's children
 #   celery.concurrency.asynpool.AsynPool._track_child_process(proc, hub)   called for each child by
 #       register_with_event_loop; `proc._sentinel_poll` is None once the child's end was seen
+#   celery.concurrency.asynpool.AsynPool.timers   how often which methods are called by the event loop
+#   billiard.pool.Pool._cache   the messages that have not ended; of each, _job, its number, _write_to, the child to
+#       which it was written, and _accepted, set when that child has answered that it takes it. What a dead child has
+#       not accepted goes to another one
+#   billiard.pool.ApplyResult._set(i, (success, value))   ends a message, and calls Request.on_failure; ready, discard
 #   billiard.pool.Pool._maintain_pool()   called by the thread above; _pool
 #   billiard.pool.Pool._setup_queues()   makes _inqueue and _outqueue, before the first child; a SimpleQueue takes its
 #       _rlock to read and its _wlock to write, by `with`, in children
@@ -40,11 +50,15 @@ log = logging.getLogger("scheduler.worker")
 END_WAIT_S = 1.0
 #: How often it checks.
 POLL_S = 0.05
-#: How often a pool with threads looks for children that have died.
+#: How often a pool looks at its children: one with threads replaces those that have died.
 REPLACE_EVERY_S = 0.5
-#: A child that is about to take a task, and does not, for this long: it is stopped, or a thread of an earlier function
-#: holds the interpreter.
-SILENCE_S = 2.0
+#: A child is killed that is about to take a task, and does not in this many further looks: it is stopped, or a thread
+#: of an earlier function holds the interpreter. Not by the clock, because this process may have been stopped, too.
+SILENT_LOOKS = 4
+
+
+class UntakenError(Ignore):  # type: ignore[misc]
+    """No child has taken a message, and none will: the child that was about to was killed."""
 
 
 class _ConsumedSoon:
@@ -62,6 +76,12 @@ class _ConsumedSoon:
                 return True
             time.sleep(POLL_S)
         return False
+
+
+def _kill_silent(pid: int) -> None:
+    log.warning("child %d does not take the tasks that wait, and is killed; others take them", pid)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 class _PoolWorker(_ConsumedSoon, asynpool.Worker):  # type: ignore[misc]
@@ -126,6 +146,22 @@ class _EventLoopPool(asynpool.AsynPool):  # type: ignore[misc]
         if getattr(proc, "_sentinel_poll", proc) is not None:
             super()._track_child_process(proc, hub)
 
+    #: By message and child, in how many looks the child had not accepted the message.
+    _unaccepted: Mapping[tuple[int, int], int] = MappingProxyType({})
+
+    @property
+    def timers(self) -> dict[Callable[[], None], float]:
+        return {**super().timers, self._kill_silent_children: REPLACE_EVERY_S}
+
+    def _kill_silent_children(self) -> None:
+        """Kill children that do not take the message that was written to them; others get it."""
+        written = {(job._job, job._write_to.pid) for job in self._cache.values() if job._write_to and not job._accepted}
+        self._unaccepted = {key: self._unaccepted.get(key, -1) + 1 for key in written}
+        silent = {pid for (_, pid), looks in self._unaccepted.items() if looks >= SILENT_LOOKS}
+        for child in self._pool:
+            if child.pid in silent:
+                _kill_silent(child.pid)
+
 
 class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
     """The pool of a worker whose broker needs threads, as PGMQ does.
@@ -146,16 +182,38 @@ class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
     def _maintain_pool(self) -> None:
         """Called each REPLACE_EVERY_S, to replace children that have ended."""
         super()._maintain_pool()
-        holder = self._inqueue._rlock.holder() if self._inqueue._reader.poll() else None
-        if holder is None or holder != self._silent:
-            self._silent, self._silent_since = holder, time.monotonic()
-        elif time.monotonic() - self._silent_since > SILENCE_S and any(child.pid == holder for child in self._pool):
-            log.warning("child %d does not take the tasks that wait, and is killed; others take them", holder)
-            os.kill(holder, signal.SIGKILL)
+        holder: int | None = self._inqueue._rlock.holder() if self._untaken() else None
+        self._silent_looks = self._silent_looks + 1 if holder is not None and holder == self._silent else 0
+        self._silent = holder
+        if holder in [child.pid for child in self._pool] and self._silent_looks >= SILENT_LOOKS:
+            self._kill_reader(holder)
 
-    #: The child that has held the queue's lock since `_silent_since` although tasks wait.
+    #: The child that had the queue's lock while messages waited, in the last look and in so many before.
     _silent: int | None = None
-    _silent_since = 0.0
+    _silent_looks = 0
+
+    def _untaken(self) -> list[Any]:
+        return [job for job in list(self._cache.values()) if not job._accepted and not job.ready()]
+
+    def _kill_reader(self, pid: Any) -> None:
+        """Kill the child that has the lock of the queue; the daemon sends all messages again that no child has taken.
+
+        It may have read a part of a message, and the next child would take the rest for the beginning of another one.
+        So the queue is emptied while the stopped child still has the lock.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            while self._inqueue._reader.poll(POLL_S):
+                os.read(self._inqueue._reader.fileno(), 65_536)
+        finally:
+            _kill_silent(pid)
+        for job in self._untaken():
+            try:
+                raise UntakenError
+            except UntakenError:
+                job._set(None, (False, ExceptionInfo()))
+            job.discard()
 
     @staticmethod
     def _help_stuff_finish(inqueue: Any, task_handler: Any, count: int) -> None:

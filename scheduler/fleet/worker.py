@@ -32,6 +32,7 @@ from ..functions.registry import Registry
 from ..workers import process_tree
 from ..workers.zombies import LOOK_EVERY_US, Reaper
 from .cancellations import FleetCancellations
+from .celery_pool import UntakenError
 from .child import FunctionProcess, UnwrittenError
 from .message import TASK, Message, dropped, parsed
 from .presence import WorkerPresence
@@ -134,7 +135,10 @@ def _request_class(writer: EndingWriter) -> type[Request]:
             error = exc_info.exception
             if isinstance(error, ExceptionWithTraceback):
                 error = error.exc
-            if isinstance(error, UnwrittenError):
+            if isinstance(error, UntakenError):
+                message = self._content()
+                writer.hand_back(message.run_ids, message.channel)
+            elif isinstance(error, UnwrittenError):
                 ended, lines = error.args[0]
                 writer.add(ended, lines, self._content().run_ids)
             elif isinstance(error, WorkerLostError | SystemExit):

@@ -24,7 +24,7 @@ from tests.scheduler.up_process import clean_environ
 from tests.waiting import PATIENCE_S
 
 CLOUD = """
-import os, signal, subprocess, sys, time
+import os, re, signal, subprocess, sys, threading, time
 from pathlib import Path
 from scheduler.engine import Engine, LeanEngineError
 
@@ -83,6 +83,11 @@ def spin():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while True:
         pass
+
+
+@engine.define
+def leave_a_thread_that_holds_the_interpreter():
+    threading.Timer(0.2, re.match, (r"(a+)+$", "a" * 60 + "b")).start()
 
 
 @engine.define

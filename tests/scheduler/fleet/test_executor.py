@@ -306,16 +306,29 @@ def test_children_that_are_killed_while_they_wait_block_no_others(
         assert worker.stop() == 0
 
 
-def test_a_child_that_stands_still_while_it_waits_blocks_no_others(postgres: Server, tmp_path: Path) -> None:
-    """It has the lock of the queue of tasks, and is killed for not taking one; the run goes to another child."""
-    with postgres.database() as url, Store(url) as store, WatchedDaemon(store, "pgmq://") as watched:
-        worker = Worker(tmp_path, url, "pgmq://", concurrency=2)
+def test_children_that_stand_still_while_they_wait_block_no_others(
+    postgres: Server, backend: Backend, tmp_path: Path
+) -> None:
+    """All of them are stopped; those that a task waits for are killed, and the run goes to another child."""
+    with postgres.database() as url, Store(url) as store, WatchedDaemon(store, backend.broker) as watched:
+        worker = Worker(tmp_path, url, backend.broker, concurrency=2)
         watched.add("t", "hello")
         for child in children(worker.process.pid):
             os.kill(child, signal.SIGSTOP)
-        (run_id,) = watched.begin("t")
-        assert [run.outcome for run in watched.end_of(run_id)] == [Outcome.SUCCEEDED]
+        runs = watched.end_of(*watched.begin("t", "t", "t"))
+        assert [run.outcome for run in runs] == [Outcome.SUCCEEDED] * 3
         assert any("does not take the tasks that wait" in line for line in worker.log)
+        worker.kill()
+
+
+def test_a_left_over_thread_that_holds_the_interpreter_blocks_no_others(
+    postgres: Server, backend: Backend, tmp_path: Path
+) -> None:
+    """The only child of a worker is killed when it does not take the next task."""
+    with postgres.database() as url, Store(url) as store, WatchedDaemon(store, backend.broker) as watched:
+        worker = Worker(tmp_path, url, backend.broker, concurrency=1)
+        assert watched.run("holds", "leave_a_thread_that_holds_the_interpreter").outcome is Outcome.SUCCEEDED
+        assert watched.run("t", "hello").outcome is Outcome.SUCCEEDED
         worker.kill()
 
 
