@@ -13,12 +13,15 @@ from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
 from .http_connection import Connection
+from .http_dispatcher import OWN_ADDRESS
 
 # What waitress does not document and this file relies on; test_waitress.py fails when it changes.
 #
 # TcpWSGIServer   __init__          made here as `create_server` makes one for a socket that listens
 #                 handle_accept     overridden; takes one connection if one waits
 #                 active_channels   the connections by file descriptor, a closed one included until the next turn
+#                 _map, channel_class    serve a connection, in the loop's thread
+#                 trigger.pull_trigger   calls a function in the loop's thread
 #                 adj.connection_limit   from so many descriptors on, waitress takes no more connections
 
 #: The most connections accepted in one turn of the loop; waitress accepts one, though each turn polls all of them.
@@ -61,6 +64,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
                 break
         if len(self.active_channels) + self._reserve >= self.adj.connection_limit:
             self._make_room()
+
+    def serve_own(self, connection: Any) -> None:
+        """Serve a connection on which the server checks itself; safe from any thread."""
+        self.trigger.pull_trigger(
+            lambda: self.channel_class(self, connection, (OWN_ADDRESS, 0), self.adj, map=self._map)
+        )
 
     def _make_room(self) -> None:
         """Drop connections that wait for their client: incomplete requests first, and of these the oldest.

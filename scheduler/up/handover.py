@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -100,10 +100,11 @@ class Channel:
             self._lock.release()
         return True
 
-    def messages(self) -> Iterator[dict[str, Any]]:
-        """The messages of the supervisor, until it closes the channel."""
+    def messages(self, before: Callable[[], object] = lambda: None) -> Iterator[dict[str, Any]]:
+        """The messages of the supervisor, until it closes the channel; `before` is called before they are parsed."""
         text = b""
         while piece := self._socket.recv(65_536):
+            before()
             *lines, text = (text + piece).split(b"\n")
             yield from map(json.loads, lines)
 

@@ -90,11 +90,16 @@ class UpServer:
 
     @property
     def can_accept(self) -> bool:
-        """Whether the loop runs and can accept a connection: a function may have used up all descriptors."""
+        """Whether the loop runs, can accept a connection, and has all its threads.
+
+        A function may have used up all descriptors.
+        """
         if time.monotonic() - self._turned_at >= 3 * _SLEEP_S:
             return False
         if self._server is None:
             return True
+        if self._server.task_dispatcher.has_lost_threads:
+            return False
         spare: list[int] = []
         try:
             for _ in range(_SPARE_DESCRIPTORS):
@@ -105,6 +110,11 @@ class UpServer:
             for descriptor in spare:
                 os.close(descriptor)
         return True
+
+    def serve_own(self, connection: socket.socket) -> None:
+        """Serve a connection on which this process checks itself; safe from any thread."""
+        assert self._server is not None
+        self._server.serve_own(connection)
 
     def _made(self, site: Site, capacity: Capacity) -> Any:
         return bounded_server(site.application, site.listener, capacity, of_loop=self._map)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from .handover import Channel
 
 _LOOK_AGAIN_S = 0.1
+#: Of a process that cannot follow its orders any more. Bound here, because a function may have replaced `os`.
+_UNCONTROLLED = 1
+_exit, _sleep = os._exit, time.sleep
 
 
 class Orders:
-    """Follows the supervisor's messages in a thread of its own, which answers while this process can run Python.
+    """Follows the supervisor's messages in a thread of its own, and answers its pings in another while this works.
 
     Only the supervisor orders a child to stop, once for each signal that it received. So a signal that a terminal or a
     service manager sends to all processes at once never counts as the second one.
@@ -30,6 +35,8 @@ class Orders:
         self.is_retiring = False
         #: Whether this process is working; otherwise it does not answer pings.
         self.is_alive: Callable[[], bool] = lambda: True
+        #: Puts back what functions have broken in this process; called before each message is parsed.
+        self.restore: Callable[[], object] = lambda: None
         #: Returns further values for the answer to a ping.
         self.report: Callable[[], dict[str, Any]] = dict
         #: Called with each message that is neither a ping nor an order to stop.
@@ -37,6 +44,7 @@ class Orders:
         self._on_stop: Callable[[], None] = lambda: None
         self._started: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._may_fire = threading.Event()
+        self._pings: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def follow(self) -> None:
         """Begin to follow; call it before loading the user's code, which may patch threads."""
@@ -44,7 +52,8 @@ class Orders:
             # Not SIG_IGN, because programs that functions start would inherit it.
             signal.signal(number, lambda _number, _frame: None)
         signal.signal(signal.SIGTERM, lambda number, _frame: self._stop(number, 1))
-        threading.Thread(target=self._follow, name="supervisor", daemon=True).start()
+        for target in (self._follow, self._answer):
+            threading.Thread(target=_or_exit, args=(target,), name="supervisor", daemon=True).start()
 
     def wait_for_start(self) -> dict[str, Any]:
         """Wait for the message that lets this process go on, and return its contents."""
@@ -65,12 +74,25 @@ class Orders:
         finally:
             self._on_stop = lambda: None
 
+    def _answer(self) -> None:
+        """Answer each ping once this process works: orders to stop are followed meanwhile."""
+        while True:
+            ping = self._pings.get()
+            while not self._is_well():
+                _sleep(_LOOK_AGAIN_S)
+            self._channel.send(pong=ping, **self.report())
+
+    def _is_well(self) -> bool:
+        try:
+            return self.is_alive()
+        except Exception:
+            # A function has replaced something that this needs.
+            return False
+
     def _follow(self) -> None:
-        for message in self._channel.messages():
+        for message in self._channel.messages(self._before_each):
             if "ping" in message:
-                while not self.is_alive():
-                    time.sleep(_LOOK_AGAIN_S)
-                self._channel.send(pong=message["ping"], **self.report())
+                self._pings.put(message["ping"])
             elif "stop" in message:
                 self.is_retiring = self.is_retiring or message["stop"] == "replaced"
                 self._stop(signal.SIGTERM, 2 if message["stop"] == "at once" else 1)
@@ -81,7 +103,23 @@ class Orders:
             else:
                 self.on_message(message)
 
+    def _before_each(self) -> None:
+        self.restore()
+
     def _stop(self, number: int, count: int) -> None:
         while len(self.received) < count:
             self.received.append(number)
         self._on_stop()
+
+
+def _or_exit(follow: Callable[[], None]) -> None:
+    """Follow the supervisor; end the process if that fails, because nobody could stop it."""
+    try:
+        follow()
+    except OSError:
+        # A function has closed the channel. The supervisor notices that, replaces this process and kills it.
+        return
+    except BaseException:
+        with contextlib.suppress(BaseException):
+            traceback.print_exc()
+        _exit(_UNCONTROLLED)

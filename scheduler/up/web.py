@@ -28,6 +28,8 @@ from .log_setup import json_handler
 from .orders import Orders
 from .raw_calls import raw_calls
 from .request import UpRequest
+from .self_check import SelfCheck
+from .shared_state import SharedState
 
 #: The most answered calls that are kept for the next report.
 _MOST_COUNTED = 5_000
@@ -45,13 +47,17 @@ def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orde
         loaded, declared = load_and_declare(request, project, request.target_name(project))
         keys_from = save_used_keys(project, request)
         keep_keys()
-        served = application(loaded)
+        served = SelfCheck(application(loaded), loaded.application)
+        shared = SharedState()
         channel.send(loaded=report_of_functions(loaded, keys_from, declared))
         orders.wait_for_start()
         server = UpServer(orders, Site(listener, served), capacity=capacity(loaded))
         stack.enter_context(server.stops_recorded())
         orders.report = stack.enter_context(_calls_counted()) if handover.counts_calls else dict
-        orders.is_alive = lambda: server.can_accept or bool(orders.received)
+        orders.restore = shared.restore
+        orders.is_alive = lambda: (
+            bool(orders.received) or (shared.is_restored and server.can_accept and served.passes(server.serve_own))
+        )
         channel.send(ready={})
         return server.serve(_Nothing())
 

@@ -2,7 +2,7 @@
 
 Otherwise the next run, of another timer, would begin in another folder, with another time zone, or be hit by an alarm.
 The state is that of when the functions were loaded. `restore`, which takes a microsecond, is called after each run;
-`restore_rest` after each chunk, which takes milliseconds. Changes to modules and objects are not undone.
+`restore_rest` after each chunk, which takes milliseconds. Changes within modules and objects are not undone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
@@ -20,6 +19,8 @@ from importlib import import_module
 from typing import Any, Final
 
 from . import niceness
+from .resource_limits import ResourceLimits
+from .shared_names import SharedNames
 
 #: signal.pthread_sigmask without the conversion into enumerations.
 _sigmask: Final[Callable[..., Any]] = import_module("_signal").pthread_sigmask
@@ -51,16 +52,6 @@ _SIGNALS: Final = (
 _handler_of: Final = import_module("_signal").getsignal
 _SIGNAL_NUMBERS: Final = tuple(map(int, _SIGNALS))
 _INTERVAL_TIMERS: Final = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
-#: The limits that keep later runs from opening, writing, computing or allocating.
-_LIMITS: Final = (
-    resource.RLIMIT_NOFILE,
-    resource.RLIMIT_FSIZE,
-    resource.RLIMIT_CPU,
-    resource.RLIMIT_AS,
-    resource.RLIMIT_DATA,
-    resource.RLIMIT_STACK,
-    resource.RLIMIT_NPROC,
-)
 
 
 class ProcessState:
@@ -76,9 +67,7 @@ class ProcessState:
         self._zone_names = time.tzname
         self._stdin, self._stdout, self._stderr = sys.stdin, sys.stdout, sys.stderr
         self._trace, self._profile = sys.gettrace(), sys.getprofile()
-        #: The modules that were loaded, and the finders of others; the dictionary and the list stay the same objects.
-        self._modules, self._modules_then = sys.modules, dict(sys.modules)
-        self._finders, self._finders_then = sys.meta_path, list(sys.meta_path)
+        self._names = SharedNames()
         self._callbacks = list(gc.callbacks)
         self._rights = [read() for read in _RIGHTS]
         self._processors = _processors()
@@ -86,7 +75,7 @@ class ProcessState:
         self._handlers = [_handler_of(number) for number in _SIGNAL_NUMBERS]
         #: Timers that the functions' own module has set are kept.
         self._timers = tuple(timer for timer in _INTERVAL_TIMERS if signal.getitimer(timer) == (0.0, 0.0))
-        self._limits = tuple((limit, resource.getrlimit(limit)) for limit in _LIMITS)
+        self._limits = ResourceLimits()
 
     def restore(self) -> None:
         """Put back hooks of the interpreter, folder, umask, variables, time zone and streams."""
@@ -104,7 +93,8 @@ class ProcessState:
         sys.stdin, sys.stdout, sys.stderr = self._stdin, self._stdout, self._stderr
 
     def restore_rest(self) -> bool:
-        """Put back settings, alarms, signal handlers, modules and limits; returns whether all is as it was."""
+        """Put back names, settings, alarms, signal handlers and limits; returns whether all is as it was."""
+        self._names.restore()
         for read, put, value in self._settings:
             if read() != value:
                 put(value)
@@ -114,27 +104,13 @@ class ProcessState:
             self._restore_handlers()
         if len(gc.callbacks) != len(self._callbacks):
             gc.callbacks[:] = self._callbacks
-        self._restore_modules()
         return self._restores_rights()
-
-    def _restore_modules(self) -> None:
-        """Put back modules and finders that were taken out; others may have come."""
-        sys.modules, sys.meta_path = self._modules, self._finders
-        if len(self._modules) < len(self._modules_then):
-            self._modules.update(self._modules_then)
-        if len(self._finders) < len(self._finders_then):
-            self._finders[:] = self._finders_then
 
     def _restores_rights(self) -> bool:
         """Put back limits and processors; False if one of them, the user or the priority cannot be put back."""
         is_same = [read() for read in _RIGHTS] == self._rights
-        for limit, value in self._limits:
-            if resource.getrlimit(limit) != value:
-                # One that was lowered for good can only be raised again by root.
-                try:
-                    resource.setrlimit(limit, value)
-                except (OSError, ValueError):
-                    is_same = False
+        # One that was lowered for good can only be raised again by root.
+        is_same = self._limits.restore() and is_same
         if _processors() != self._processors:
             try:
                 os.sched_setaffinity(0, self._processors)

@@ -14,15 +14,20 @@ from pathlib import Path
 import pytest
 
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, fetch, living, up
-from tests.waiting import PATIENCE_S, eventually, slowdown
+from tests.waiting import PATIENCE_S, eventually, slowdown, slowed
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 CLOUD = """
+import builtins
 import os
 import re
+import resource
 import signal
+import socket
 import stat
+import sys
+import threading
 import time
 from scheduler.engine import Engine
 
@@ -116,6 +121,49 @@ def use_up_descriptors():
         pass
 
 
+def lower(limit, to):
+    resource.setrlimit(limit, (to, to))
+
+
+def empty(module):
+    for name in list(vars(module)):
+        if not name.startswith("__"):
+            delattr(module, name)
+
+
+BREAKS = {
+    "few_files": lambda: lower(resource.RLIMIT_NOFILE, 8),
+    "little_memory": lambda: lower(resource.RLIMIT_AS, 1_000_000),
+    "no_time": lambda: lower(resource.RLIMIT_CPU, 1),
+    "no_modules": sys.modules.clear,
+    "no_builtins": lambda: vars(builtins).clear(),
+    "no_len": lambda: delattr(builtins, "len"),
+    "no_import": lambda: setattr(builtins, "__import__", None),
+    "no_os": lambda: empty(os),
+    "no_socket": lambda: empty(socket),
+    "no_threading": lambda: empty(threading),
+    "no_time_module": lambda: empty(time),
+}
+
+
+@engine.define
+def break_everything(how):
+    BREAKS[how]()
+
+
+@engine.define
+def use_everything():
+    import csv
+
+    with open("used", "w") as file:
+        csv.writer(file).writerow([len("abc"), os.getpid(), time.time()])
+    socket.socket().close()
+    thread = threading.Thread(target=sum, args=[[1, 2]])
+    thread.start()
+    thread.join()
+    return "used"
+
+
 @engine.define
 def slow():
     open("begun", "w").close()
@@ -148,12 +196,12 @@ def other_outcomes(folder: Path) -> int:
     return count_of(folder, f"SELECT count(*) FROM runs WHERE outcome NOT IN ('succeeded'{passed_over})")
 
 
-def calls(running: Up, name: str) -> threading.Thread:
+def calls(running: Up, name: str, body: str = "{}") -> threading.Thread:
     """A client that calls a function and does not care how it ends."""
 
     def call() -> None:
         with contextlib.suppress(OSError, HTTPException):
-            curl(running.facts["call"], instead=name)
+            curl(running.facts["call"], instead=name, body=body)
 
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
@@ -234,6 +282,34 @@ def test_a_function_that_harms_descriptors_harms_its_process_only(ticking: Up, f
     assert ticking.only("daemon") == daemon
     assert other_outcomes(folder) == 0
     assert "Traceback" not in ticking.stderr.partition("starting another one")[2]
+
+
+BREAKS = (
+    "few_files", "little_memory", "no_time", "no_modules", "no_builtins", "no_len", "no_import", "no_os", "no_socket",
+    "no_threading", "no_time_module",
+)  # fmt: skip
+
+
+def test_a_function_that_breaks_its_process_is_survived(ticking: Up, folder: Path) -> None:
+    """What it changed is put back, or another process takes the place of its own; timers fire on."""
+    call = ticking.facts["call"]
+
+    def is_sound() -> bool:
+        """Functions are answered a few times in a row, and can use everything."""
+        try:
+            return all(curl(call, instead="use_everything") == (200, '{"result":"used"}') for _ in range(5))
+        except (OSError, HTTPException):
+            return False
+
+    for how in BREAKS:
+        before = succeeded(folder)
+        thread = calls(ticking, "break_everything", json.dumps({"how": how}))
+        thread.join(2)
+        eventually(is_sound, within_s=slowed(PATIENCE_S))
+        eventually(lambda: succeeded(folder), lambda count, before=before: count > before)  # type: ignore[misc]
+    assert other_outcomes(folder) == 0
+    assert ticking.only("daemon")
+    assert ticking.stop()[0] == 0
 
 
 @pytest.mark.parametrize("role", ["web", "daemon"])

@@ -21,7 +21,9 @@ from tests.waiting import eventually, slowed
 pytestmark = pytest.mark.slow
 
 FUNCTIONS = """
+import builtins
 import ctypes
+import json
 import os
 import re
 import resource
@@ -171,6 +173,58 @@ def clears_the_modules():
 
 
 @define
+def empties_the_builtins():
+    vars(builtins).clear()
+
+
+@define
+def takes_builtins_away():
+    del builtins.len, builtins.isinstance
+
+
+@define
+def breaks_the_import():
+    builtins.__import__ = None
+
+
+def empty(module):
+    for name in list(vars(module)):
+        if not name.startswith("__"):
+            delattr(module, name)
+
+
+@define
+def empties_os():
+    empty(os)
+
+
+@define
+def empties_socket():
+    empty(socket)
+
+
+@define
+def empties_json():
+    empty(json)
+
+
+@define
+def empties_threading():
+    empty(threading)
+
+
+@define
+def empties_signal():
+    empty(signal)
+
+
+@define
+def leaves_little_memory_and_time():
+    resource.setrlimit(resource.RLIMIT_AS, (1_000_000, 1_000_000))
+    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+
+
+@define
 def leaves_tiny_limits():
     resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -208,6 +262,15 @@ HOSTILE: dict[str, set[Outcome]] = {
     "freezes_the_clocks_in_all_modules": ENDED_WELL,
     "makes_the_clocks_raise": ENDED_WELL,
     "clears_the_modules": ENDED_WELL | FAILED,
+    "empties_the_builtins": ENDED_WELL | FAILED,
+    "takes_builtins_away": ENDED_WELL | FAILED,
+    "breaks_the_import": ENDED_WELL | FAILED,
+    "empties_os": ENDED_WELL | FAILED,
+    "empties_socket": ENDED_WELL | FAILED,
+    "empties_json": ENDED_WELL | FAILED,
+    "empties_threading": ENDED_WELL | FAILED,
+    "empties_signal": ENDED_WELL | FAILED,
+    "leaves_little_memory_and_time": ENDED_WELL | FAILED,
     "leaves_tiny_limits": ENDED_WELL,
     "crashes_in_a_thread_later": ENDED_WELL | FAILED,
     "exits_in_a_thread_later": ENDED_WELL | FAILED,
