@@ -24,8 +24,10 @@ from .postgres_rights import missing_right
 from .statements import compiled
 from .wake_socket import CHANNEL
 
-#: After how long the server ends a session that is idle in a transaction, because it may lock due timers.
-IDLE_TIMEOUT_S = 5.0
+#: After how long the server ends a session that is idle in a transaction, because it may lock due timers: as long as
+#: the lease of a daemon, before which others do not take over from one that stands still. On a busy machine, a program
+#: may well get no processor for some seconds.
+IDLE_TIMEOUT_S = 10.0
 #: How long a connection may take, unless `timeout_s` is shorter, in whole seconds.
 CONNECT_S = 5
 #: How libpq detects that a server is unreachable, in seconds; by default it waits for hours.
