@@ -149,20 +149,30 @@ class DaemonGroup:
                 connection.execute(update(timers).where(timers.c.id == entry.id).values(moved))
 
     def start(self, count: int, *, grace_s: float = 5.0) -> None:
-        target = str(self.folder / "cloud.py")
-        words = [self.url, target, str(grace_s), str(self._clock_file), self.broker]
-        new = [self._started(f"machine-{number}", *words) for number in range(count)]
+        new = [self._started(f"machine-{number}", grace_s) for number in range(count)]
         self.daemons += new
         for daemon in new:
-            assert daemon.stdout is not None
-            assert daemon.stdout.readline() == "ready\n", f"a daemon did not start: {self.logs}"
+            self._wait_until_ready(daemon)
         if not self.broker:
             eventually(
                 lambda: {note.daemon for note in self.notes()}, lambda seen: seen >= {daemon.pid for daemon in new}
             )
 
-    def _started(self, *words: str) -> subprocess.Popen[str]:
+    def start_another(self) -> subprocess.Popen[str]:
+        """Start a daemon on the first machine, and wait until it is ready; it need not have run anything."""
+        daemon = self._started("machine-0", 5.0)
+        self.daemons.append(daemon)
+        self._wait_until_ready(daemon)
+        return daemon
+
+    def _wait_until_ready(self, daemon: subprocess.Popen[str]) -> None:
+        assert daemon.stdout is not None
+        assert daemon.stdout.readline() == "ready\n", f"a daemon did not start: {self.logs}"
+
+    def _started(self, machine: str, grace_s: float) -> subprocess.Popen[str]:
         """A daemon that logs to a file: it would stand still once a pipe that nobody reads was full."""
+        target = str(self.folder / "cloud.py")
+        words = [machine, self.url, target, str(grace_s), str(self._clock_file), self.broker]
         self._log_files.append(self.folder / f"log{len(self._log_files)}")
         with self._log_files[-1].open("wb") as log:
             return subprocess.Popen(

@@ -20,6 +20,7 @@ from scheduler.errors import StoreError, UnknownTimerError
 from scheduler.store.database import Store
 from scheduler.store.timers import StoredTimer, TimerTable
 from tests.scheduler.chaos import timetable
+from tests.scheduler.chaos.control import Control
 from tests.scheduler.chaos.timetable import BUSY, HEALTHY, Entry, Grid, Phase, Timetable, micros
 from tests.waiting import eventually, slowed
 
@@ -39,6 +40,7 @@ class Editor:
         self._thread: threading.Thread | None = None
         self.log: list[str] = []
         self.error: BaseException | None = None
+        self._control = Control(store, self.timetable, self._note)
 
     def add_all(self) -> None:
         """Add every timer; nothing is broken yet."""
@@ -74,7 +76,8 @@ class Editor:
     def _go_on(self, dice: random.Random) -> None:
         try:
             while not self._is_over.wait(dice.expovariate(2.0)):
-                dice.choice([self._ask, self._alter, self._alter, self._alter])(dice)
+                dice.choice([self._ask, *[self._alter] * 3, self._control.cancel, self._control.pause_or_resume])(dice)
+            self._control.resume()
         except BaseException as error:
             self.error = error
 

@@ -12,7 +12,7 @@ from math import inf
 from typing import NamedTuple
 
 from scheduler.core.timer import Delivery
-from tests.scheduler.chaos.timetable import Phase, Timetable
+from tests.scheduler.chaos.timetable import PAUSED, Phase, Timetable
 
 #: Fire times that do not run, by their policies: what stands in such a row was never begun.
 PASSED_OVER = {"misfired", "skipped_overlap", "short_circuited"}
@@ -117,6 +117,8 @@ class _Comparison:
         self._check_begun()
         self._check_rows()
         self._check_requested()
+        self._check_cancelled()
+        self._check_paused()
         return self._result
 
     def _covered(self, row: Row) -> list[int]:
@@ -186,6 +188,31 @@ class _Comparison:
             most = least + self._timetable.perhaps_requested.get(timer, 0)
             if not least <= entered[timer] <= most:
                 self._find(f"requested {least} to {most} times, but entered {entered[timer]} times", timer, 0)
+
+    def _check_cancelled(self) -> None:
+        """What was cancelled never begins afterwards, and nothing follows it; nothing else is cancelled."""
+        cancelled = self._timetable.cancelled
+        rows = {row.id: row for row in self._rows}
+        for row in self._rows:
+            if row.outcome == "cancelled" and row.id not in cancelled.keys() | self._timetable.perhaps_cancelled:
+                self._find("cancelled, although nobody asked for that", row.timer, row.fire_at)
+        attempts = {(row.timer, row.fire_at, row.attempt) for row in self._rows}
+        for run_id, has_ended in cancelled.items():
+            if (run := rows.get(run_id)) is None:
+                self._find(f"run {run_id} was cancelled, and is in no row", "", 0)
+                continue
+            if has_ended and (run.outcome != "cancelled" or self._begun[run.timer, run.fire_at, run.attempt]):
+                self._find("cancelled while it waited, and begun", run.timer, run.fire_at)
+            if (run.timer, run.fire_at, run.attempt + 1) in attempts:
+                self._find("cancelled, and tried again", run.timer, run.fire_at)
+
+    def _check_paused(self) -> None:
+        """What falls into a pause does not begin before its end."""
+        for settled, ending in self._timetable.paused:
+            for note in self._notes:
+                is_within = settled + SLACK + self._ahead < note.fire_at < ending
+                if is_within and note.timer in PAUSED and note.word == "begin" and note.at < ending:
+                    self._find("begun while it was paused", note.timer, note.fire_at)
 
     def _find(self, rule: str, timer: str, at: int) -> None:
         self._result.findings.append(Finding(rule, timer, at, tuple(self._evidence(timer, at))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from scheduler.core.timer import Delivery
 from tests.scheduler.chaos.oracle import Account, Note, Row, compare
 from tests.scheduler.chaos.plan import Fault, Range, drawn, shortened
 from tests.scheduler.chaos.soak import slope
-from tests.scheduler.chaos.timetable import Grid, Phase, Timetable
+from tests.scheduler.chaos.timetable import Grid, Paused, Phase, Timetable
 
 SECOND = 1_000_000
 T = 1_795_000_000 * SECOND
@@ -90,6 +91,50 @@ def test_an_abandoned_run_may_be_begun_again_where_delivery_is_at_least_once() -
     written = [*RIGHT_NOTES, *notes(3, attempt=2)]
     assert account(rows, written, delivery=Delivery.AT_LEAST_ONCE).findings == []
     assert {finding.rule for finding in account(rows, written).findings} == {"begun twice"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "written", "cancelled", "rule"),
+    [
+        ([row(1), row(2), row(3, "cancelled")], notes(1, 2), {}, "cancelled, although nobody asked for that"),
+        ([row(1), row(2), row(3, "cancelled")], notes(1, 2, 3), {3: True}, "cancelled while it waited, and begun"),
+        ([row(1), row(2), row(3)], notes(1, 2, 3), {3: True}, "cancelled while it waited, and begun"),
+        ([row(1), row(2), row(3, "abandoned"), row(3, attempt=2, id=9)], notes(1, 2), {3: False}, "tried again"),
+        ([row(1), row(2)], notes(1, 2), {3: False}, "run 3 was cancelled, and is in no row"),
+    ],
+)
+def test_a_cancelled_run_that_goes_on_is_found(
+    rows: list[Row], written: list[Note], cancelled: dict[int, bool], rule: str
+) -> None:
+    """Cancelled while it waited, it does not begin; whenever it was cancelled, nothing follows it."""
+    found = compare(_timetable(cancelled=cancelled), rows, written, horizon={"t": T}).findings
+    assert any(rule in finding.rule for finding in found)
+
+
+def test_a_cancelled_run_has_ended_or_was_begun_before() -> None:
+    """Each of these is right: one that waited, one that was killed, one that ended first, one that was lost."""
+    rows = [row(1, "cancelled"), row(2, "cancelled"), row(3), row(4, "abandoned")]
+    timetable = _timetable(cancelled={1: True, 2: False, 3: False}, perhaps_cancelled={4})
+    assert compare(timetable, rows, notes(2, 3), horizon={"t": T}).findings == []
+
+
+def test_what_begins_while_it_is_paused_is_found() -> None:
+    """Not what may have been claimed before, what begins when the pause has ended, and what was not paused."""
+    timetable = _timetable(paused=[Paused(T + 2 * SECOND, T + 6 * SECOND)])
+    for timer, second, at, is_wrong in (
+        ("eager", 4, 4, True),
+        ("eager", 3, 4, False),
+        ("eager", 4, 6, False),
+        ("plain", 4, 4, False),
+    ):
+        begun = [Note("begin", timer, T + second * SECOND, 1, T + at * SECOND, 1)]
+        timetable.deliveries[timer] = Delivery.AT_MOST_ONCE
+        found = {finding.rule for finding in compare(timetable, [], begun, horizon={"t": T}).findings}
+        assert ("begun while it was paused" in found) is is_wrong
+
+
+def _timetable(**known: Any) -> Timetable:
+    return Timetable([PHASE], {"t": Delivery.AT_MOST_ONCE}, {"t": 0}, **known)
 
 
 def test_what_was_not_claimed_when_the_timer_was_changed_is_due_no_more() -> None:

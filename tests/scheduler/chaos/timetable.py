@@ -200,6 +200,19 @@ BUSY = (
     Entry("blocked", 1, 2.2, _SKIP, _NONE, _LEAST),
 )
 
+#: The timers that are paused now and then, and the tag that they have.
+PAUSED, PAUSED_TAG = frozenset({"eager", "even", "crowded"}), "paused"
+
+
+class Paused(NamedTuple):
+    """A span of time in which the timers of PAUSED were paused, in microseconds since 1970.
+
+    The pause was known to be in force at `settled`; the change that ended it was tried from `ending` on.
+    """
+
+    settled: int
+    ending: int
+
 
 @dataclass(slots=True)
 class Timetable:
@@ -210,6 +223,10 @@ class Timetable:
     #: Requested runs of each timer: known to be entered, and possibly entered.
     requested: dict[str, int] = field(default_factory=dict)
     perhaps_requested: dict[str, int] = field(default_factory=dict)
+    #: The runs that were cancelled, and whether that was their end at once; and those of which it is not known.
+    cancelled: dict[int, bool] = field(default_factory=dict)
+    perhaps_cancelled: set[int] = field(default_factory=set)
+    paused: list[Paused] = field(default_factory=list)
 
 
 def timer_of(entry: Entry, notes: Path) -> Timer:
@@ -224,6 +241,7 @@ def timer_of(entry: Entry, notes: Path) -> Timer:
         misfire=entry.misfire,
         delivery=entry.delivery,
         limit_s=WORK_LIMIT_S,
+        tags=(PAUSED_TAG,) if entry.name in PAUSED else (),
     )
 
 
