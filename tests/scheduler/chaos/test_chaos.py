@@ -39,6 +39,8 @@ ROUND_S, PER_SECOND = scaled(10.0, 40.0), scaled(1.6, 0.8)
 TARGETS = 2
 MINUTES = float(os.environ.get("SCHEDULER_CHAOS_MINUTES", "30"))
 TRIES = int(os.environ.get("SCHEDULER_CHAOS_TRIES", "0"))
+# Read now, because each test begins without settings of ours in the environment.
+SEED, ONLY = os.environ.get("SCHEDULER_CHAOS_SEED"), os.environ.get("SCHEDULER_CHAOS_ONLY")
 #: What Celery's own processes do not survive: they trust what comes through their pipes.
 NOT_IN_A_FLEET = {"write_everywhere"}
 
@@ -57,8 +59,7 @@ class Setting(NamedTuple):
     def drawn(self, seed: int) -> list[Fault]:
         """The faults of a seed, or those of them that are asked for."""
         planned = drawn(seed, self.ranges(), seconds=ROUND_S, targets=TARGETS, per_second=PER_SECOND)
-        only = os.environ.get("SCHEDULER_CHAOS_ONLY")
-        numbers = {int(word) for word in only.split(",") if word} if only is not None else None
+        numbers = {int(word) for word in ONLY.split(",") if word} if ONLY is not None else None
         return [fault for fault in planned if numbers is None or fault.number in numbers]
 
 
@@ -81,7 +82,7 @@ def setting(
 
 def check(setting: Setting, folder: Path) -> None:
     """Make faults and judge; where it fails, look for fewer faults with which it does, if that is asked for."""
-    seed = int(os.environ.get("SCHEDULER_CHAOS_SEED") or random.randrange(1_000_000))
+    seed = int(SEED or random.randrange(1_000_000))
     planned = setting.drawn(seed)
     numbers = iter(range(1_000))
 
