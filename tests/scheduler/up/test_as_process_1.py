@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,44 @@ def test_it_takes_note_of_the_end_of_orphans(tmp_path: Path) -> None:
         assert curl(running.facts["call"], instead="orphan")[0] == 200
         eventually(lambda: len(children(pid)), lambda seen: seen == len(before) + 1)
         eventually(lambda: children(pid), lambda seen: seen == before)
+
+
+LONG = """
+
+@engine.define
+def long():
+    import time
+
+    time.sleep(600)
+"""
+
+
+def test_its_runs_are_cancelled_and_its_timers_paused(tmp_path: Path) -> None:
+    """By commands outside its namespace, which cannot see its processes."""
+    (tmp_path / "cloud.py").write_text(CLOUD + LONG)
+    with as_process_1(tmp_path) as (running, pid):
+        cli(tmp_path, "timers", "add", "long", "--function", "long", "--every", "86400", "--limit", "900")
+        cli(tmp_path, "timers", "run", "long")
+        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE owner IS NOT NULL"))
+        assert cli(tmp_path, "runs", "cancel", "1").returncode == 0
+        eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'cancelled'"))
+        cli(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
+        eventually(lambda: succeeded(tmp_path))
+        assert cli(tmp_path, "pause").returncode == 0
+        # What was claimed ahead fires still, and nothing later.
+        paused_at = round((time.time() + 0.5) * 1e6)
+        fired_later = f"SELECT count(*) FROM runs WHERE timer = 'often' AND fire_at > {paused_at}"
+        eventually(lambda: time.time() * 1e6 > paused_at + 2_000_000)
+        assert count_of(tmp_path, fired_later) == 0
+        assert cli(tmp_path, "resume").returncode == 0
+        eventually(lambda: count_of(tmp_path, fired_later))
+        os.kill(pid, signal.SIGTERM)
+        status, stderr = running.ended()
+    assert status == 0, stderr
+
+
+def succeeded(folder: Path) -> int:
+    return count_of(folder, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'")
 
 
 def test_it_ends_although_a_process_stands_still(tmp_path: Path) -> None:
