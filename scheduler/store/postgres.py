@@ -24,10 +24,9 @@ from .postgres_rights import missing_right
 from .statements import compiled
 from .wake_socket import CHANNEL
 
-#: After how long the server ends a session that is idle in a transaction, because it may lock due timers: as long as
-#: the lease of a daemon, before which others do not take over from one that stands still. On a busy machine, a program
-#: may well get no processor for some seconds.
-IDLE_TIMEOUT_S = 10.0
+#: After how long the server ends a session that is idle in a transaction, because it may lock due timers. On a busy
+#: machine, a program may well get no processor for ten seconds; a migration computes much between its statements.
+IDLE_TIMEOUT_S, IDLE_IN_MIGRATION_S = 30.0, 600.0
 #: How long a connection may take, unless `timeout_s` is shorter, in whole seconds.
 CONNECT_S = 5
 #: How libpq detects that a server is unreachable, in seconds; by default it waits for hours.
@@ -93,6 +92,7 @@ class PostgresStore(Store):
     def _wait_without_bound(self, connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
         driver.timeout_s = None
+        connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {int(IDLE_IN_MIGRATION_S * 1000)}")
         # Detached, so that the pool gives this connection to no other transaction.
         connection.detach()
 

@@ -32,6 +32,18 @@ def test_the_server_ends_a_transaction_that_stands_still(store_url: str, monkeyp
         stand_still(store)
 
 
+def test_a_migration_may_stand_still_for_longer(store_url: str) -> None:
+    """It computes between its statements, which takes long on a busy machine."""
+    shown = "SHOW idle_in_transaction_session_timeout"
+    with Store(store_url) as store:
+        with store.writing() as connection:
+            assert connection.exec_driver_sql(shown).scalar() == "30s"
+            store._wait_without_bound(connection)
+            assert connection.exec_driver_sql(shown).scalar() == "10min"
+        with store.writing() as connection:
+            assert connection.exec_driver_sql(shown).scalar() == "30s"
+
+
 def test_a_row_that_is_locked_for_too_long_says_so(store_url: str) -> None:
     """With the same error as on SQLite."""
     with Store(store_url) as holder, Store(store_url, busy_timeout_s=0.1) as store, holder.writing() as connection:
