@@ -332,8 +332,8 @@ def listing(item: type[BaseModel]) -> type[BaseModel]:
         f"{item.__name__}List",
         __doc__="A list.",
         items=(list[item], ...),  # type: ignore[valid-type]
-        next=(None, None),
-        looked_back_to=(None, None),
+        next=(type(None), None),
+        looked_back_to=(type(None), None),
     )
 
 
