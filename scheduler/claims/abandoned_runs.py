@@ -19,6 +19,7 @@ from ..store.database import store_of
 from ..store.rows import breaker_columns, breaker_of
 from ..store.schema import runs, timers
 from .alert_events import alert_of_abandoned
+from .chains import EndedRun, enter_followers
 
 #: The most attempts at a fire time that must be delivered, if one daemon after the other dies during the run.
 MAX_ATTEMPTS = 5
@@ -40,6 +41,7 @@ def abandon(
     # Lock and read again, because a fleet's worker may be ending them.
     open_runs = connection.execute(select(runs).where(which).order_by(runs.c.id).with_for_update()).all()
     lost = []
+    ended: list[EndedRun] = []
     for row in open_runs:
         outcome = outcome_without_daemon(row)
         end_run(connection, row.id, outcome, now, message if outcome is Outcome.ABANDONED else MESSAGES[outcome])
@@ -48,8 +50,12 @@ def abandon(
         is_due_again = outcome is Outcome.ABANDONED and row.attempt < MAX_ATTEMPTS
         if is_due_again and timer is not None and timer.delivery == Delivery.AT_LEAST_ONCE:
             _enter_again(connection, row, now)
-        elif outcome is Outcome.ABANDONED:
-            lost.append(row)
+        else:
+            if outcome is Outcome.ABANDONED:
+                lost.append(row)
+            ended.append(EndedRun(row.id, outcome, now))
+    if ended:
+        enter_followers(connection, ended)
     lose_probes(connection, timer_rows.values(), now)
     alert_of_abandoned(connection, lost, now, message)
     return open_runs
@@ -77,7 +83,10 @@ def lose_probes(connection: Connection, timer_rows: Iterable[Row[Any]], now: dat
 
 def _enter_again(connection: Connection, row: Row[Any], now: datetime) -> None:
     (run_id,) = store_of(connection).new_run_ids(connection, 1)
-    same = {name: row._mapping[name] for name in ("timer_id", "timer", "function", "environment", "kind", "own_params")}
+    same = {
+        name: row._mapping[name]
+        for name in ("timer_id", "timer", "function", "environment", "kind", "own_params", "cause_id")
+    }
     connection.execute(
         insert(runs).values(
             **same,

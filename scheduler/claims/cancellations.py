@@ -26,6 +26,7 @@ from ..store.rows import run_of
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
 from .abandoned_runs import end_run, lose_probes
+from .chains import EndedRun, enter_followers
 
 #: The open runs of a daemon with a request; few, with an index on the same conditions.
 _REQUESTED = select(runs.c.id).where(
@@ -46,6 +47,9 @@ def request_cancel(store: Store, run_id: int, *, now: datetime) -> Run:
             connection.execute(update(runs).where(runs.c.id == run_id).values(cancel_requested_at=stamp(now)))
         if row.owner is None:
             end_run(connection, run_id, Outcome.CANCELLED, now, MESSAGES[Outcome.CANCELLED])
+            if row.due_at is not None:
+                # The attempt before it was the last one.
+                enter_followers(connection, [EndedRun(run_id, Outcome.CANCELLED, now)])
             lose_probes(connection, [timer] if timer is not None else [], now)
         return run_of(connection.execute(select(runs).where(runs.c.id == run_id)).one())
 

@@ -11,28 +11,35 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, literal_column, select, text, update
+from sqlalchemy import Connection, bindparam, insert, literal_column, select, text, union_all, update
 
 from ..core import breaker
 from ..core.alerts import AlertEvent, Cause
 from ..core.breaker import BreakerPolicy, Verdict
-from ..core.retry import retry_at
+from ..core.retry import after_pause, retry_at
 from ..core.run import MESSAGES, Ending, Kind, Outcome, Task
+from ..core.timer import Timer
 from ..core.timestamps import stamp, stamp_or_none
 from ..store.changes import Author, Way, record_changes
 from ..store.database import store_of
 from ..store.rows import BREAKER, breaker_columns, breaker_of, storable, timer_of
-from ..store.schema import TROUBLED, runs, timers
+from ..store.schema import CHAINED, TROUBLED, runs, timers
 from ..store.statements import Among, Bulk
 from ..store.stored_timer import stored_timer_of
 from ..store.timer_changes import edited
 from .alert_events import alert_of_endings
 from .batch import StateChange
+from .chains import EndedRun, enter_followers
 
 log = logging.getLogger("scheduler.claims")
 
-#: Timers whose breaker is not closed, or has counted a failure; few, with an index on the same condition.
-_TROUBLED = select(timers.c.id).where(text(TROUBLED))
+#: Not the id of a timer: others follow some timer.
+_HAS_CHAINS = -1
+#: Timers whose breaker is not closed, or has counted a failure, and _HAS_CHAINS: few, with indexes on these conditions.
+_TROUBLED = union_all(
+    select(timers.c.id).where(text(TROUBLED)),
+    select(literal_column(str(_HAS_CHAINS))).where(select(timers.c.id).where(text(CHAINED)).exists()),
+)
 # In the order of ids, as in every transaction (leases.py).
 _LOCK_TIMERS = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
 _WRITE_BREAKER = Bulk(
@@ -86,7 +93,7 @@ def result_values(ending: Ending) -> tuple[Any, ...]:
 
 
 def enter_retries_and_move_breakers(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> list[StateChange]:
-    """Enter further attempts of runs that failed, move the breakers of their timers, and write alerts.
+    """Enter further attempts of runs that failed, and runs that follow; move breakers, and write alerts.
 
     Returns the moves. Called in the transaction that writes the results. It reads a closed breaker without counted
     failures only if a run of its timer failed.
@@ -97,7 +104,12 @@ def enter_retries_and_move_breakers(connection: Connection, ended: Sequence[tupl
     troubled = set(connection.execute(_TROUBLED).scalars())
     moves: list[StateChange] = []
     if troubled or failed:
-        moves = _move_breakers(connection, [pair for pair in ended if pair[0].run_id not in retried], troubled)
+        for_good = [pair for pair in ended if pair[0].run_id not in retried]
+        if _HAS_CHAINS in troubled:
+            enter_followers(
+                connection, [EndedRun(task.run_id, ending.outcome, ending.ended_at) for task, ending in for_good]
+            )
+        moves = _move_breakers(connection, for_good, troubled)
     # Last, after timers and runs.
     alert_of_endings(connection, ended, retried, disabled)
     return moves
@@ -139,7 +151,7 @@ def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) 
     failed = [
         (task, ending)
         for task, ending in ended
-        if ending.verdict is Verdict.FAILURE and task.kind is Kind.SCHEDULED and task.timer_id is not None
+        if ending.verdict is Verdict.FAILURE and task.kind in _TRIED_AGAIN and task.timer_id is not None
     ]
     timer_ids = {task.timer_id for task, _ in failed if task.timer_id is not None}
     retrying = {row.id: timer_of(row, connection) for row in _WITH_RETRIES.rows(connection, sorted(timer_ids))}
@@ -149,19 +161,28 @@ def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) 
         for task, ending in failed
         if task.run_id not in to_cancel
         and (timer := retrying.get(task.timer_id or 0)) is not None
-        and (at := retry_at(timer, task.fire_time, task.attempt, ending.ended_at)) is not None
+        and (at := _retry_at(timer, task, ending)) is not None
     ]
     if retried:
         _SET_RETRY_AT.execute(connection, [(stamp(at), task.run_id) for task, _, at in retried])
         run_ids = store_of(connection).new_run_ids(connection, len(retried))
+        chained = [task.run_id for task, _, _ in retried if task.kind is Kind.CHAINED]
+        causes = {row.id: row.cause_id for row in _CAUSES.rows(connection, chained)}
         connection.execute(
             insert(runs),
             [
-                _next_attempt(run_id, task, ending.ended_at, at)
+                _next_attempt(run_id, task, ending.ended_at, at) | {"cause_id": causes.get(task.run_id)}
                 for run_id, (task, ending, at) in zip(run_ids, retried, strict=True)
             ],
         )
     return {task.run_id for task, _, _ in retried}
+
+
+def _retry_at(timer: Timer, task: Task, ending: Ending) -> datetime | None:
+    """When a failed run is tried again; one that follows another has no next fire time."""
+    if task.kind is Kind.CHAINED:
+        return after_pause(timer, task.attempt, ending.ended_at)
+    return retry_at(timer, task.fire_time, task.attempt, ending.ended_at)
 
 
 def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]]) -> list[AlertEvent]:
@@ -206,6 +227,9 @@ def _next_attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dic
     }
 
 
+#: The kinds of runs that are tried again where their timer has retries.
+_TRIED_AGAIN = frozenset({Kind.SCHEDULED, Kind.CHAINED})
+_CAUSES = Among(select(runs.c.id, runs.c.cause_id), runs.c.id)
 _PAUSING = Among(
     select(timers)
     .where(timers.c.pause_on_failure.is_(True), timers.c.enabled.is_(True))

@@ -1,10 +1,11 @@
 """Waiting runs: rows that wait to begin; selects those that begin now, in their order.
 
     manual            at once, even while its timer is paused
-    further attempt   when it is due, unless a run of its timer is in progress; never once the next fire time has come
-    queued            when no run of its timer is in progress; one for each timer, the oldest first
+    further attempt   when it is due and its timer has room; of a fire time, never once the next one has come
+    queued, chained   when its timer has room; one for each timer, the oldest first
     backfilled        like a queued one, but only when no other run of its timer is open
 
+A timer has room while no run of it is in progress; with overlap `allow`, fewer than `max_concurrent`, 0 = any number.
 open_runs.py says which open runs block their timer meanwhile.
 """
 
@@ -31,6 +32,7 @@ from ..store.statements import Bulk
 from .abandoned_runs import end_run, lose_probes
 from .alert_events import passed_over as events_of
 from .cancellations import end_cancelled
+from .chains import EndedRun, enter_followers
 from .open_runs import IS_BACKFILLED, IS_HELD, WAITS, WAITS_FOR_RETRY, WAITS_FOR_TURN
 
 _WAITING: Select[Any] = (
@@ -50,25 +52,35 @@ _RUNNING = select(runs.c.timer_id).where(runs.c.outcome.is_(None), runs.c.owner.
 _BUSY = select(runs.c.timer_id).where(
     runs.c.outcome.is_(None), or_(runs.c.owner.is_not(None), ~IS_BACKFILLED), ~_HAS_NO_TIMER
 )
+_OTHERS = runs.alias()
+_IN_PROGRESS = (
+    select(func.count())
+    .where(_OTHERS.c.timer_id == timers.c.id, _OTHERS.c.outcome.is_(None), _OTHERS.c.owner.is_not(None))
+    .correlate(timers)
+    .scalar_subquery()
+)
+_ALLOWS = timers.c.overlap == OverlapPolicy.ALLOW
+#: Whether any number of runs of a timer may be in progress.
+_IS_UNLIMITED = _ALLOWS & (timers.c.max_concurrent == 0)
+_HAS_ROOM = or_(runs.c.timer_id.not_in(_RUNNING), _ALLOWS & (timers.c.max_concurrent > _IN_PROGRESS))
 _FIRST_OF_TIMER = select(func.min(runs.c.id)).where(WAITS_FOR_TURN).group_by(runs.c.timer_id)
+_IS_DUE = runs.c.due_at <= bindparam("now")
+_FIRST_RETRY = select(func.min(runs.c.id)).where(WAITS_FOR_RETRY, _IS_DUE).group_by(runs.c.timer_id)
 #: The further attempts that begin now.
 RETRIES = _WAITING.where(
     WAITS_FOR_RETRY,
-    runs.c.due_at <= bindparam("now"),
-    or_(
-        _HAS_NO_TIMER,
-        (timers.c.overlap == OverlapPolicy.ALLOW) & (timers.c.max_concurrent == 0),
-        runs.c.timer_id.not_in(_RUNNING),
-    ),
+    _IS_DUE,
+    or_(_HAS_NO_TIMER, _IS_UNLIMITED, runs.c.id.in_(_FIRST_RETRY) & _HAS_ROOM),
 )
-#: The manual and queued runs that begin now.
+#: The manual, queued and chained runs that begin now.
 QUEUED = _WAITING.where(
     ~IS_BACKFILLED,
     runs.c.due_at.is_(None),
     or_(
         runs.c.kind == Kind.MANUAL,
         _HAS_NO_TIMER,
-        runs.c.id.in_(_FIRST_OF_TIMER.where(~IS_BACKFILLED)) & runs.c.timer_id.not_in(_RUNNING),
+        _IS_UNLIMITED,
+        runs.c.id.in_(_FIRST_OF_TIMER.where(~IS_BACKFILLED)) & _HAS_ROOM,
     ),
 )
 #: The backfilled runs that begin now.
@@ -158,13 +170,16 @@ def _end_if_not_runnable(connection: Connection, run: Row[Any], now: datetime) -
 def _end_retry_if_not_runnable(connection: Connection, run: Row[Any], now: datetime) -> Outcome | None:
     """The same for a further attempt; ignores the breaker, which admitted the fire time already."""
     row = connection.execute(select(timers).where(timers.c.id == run.timer_id).with_for_update(key_share=True)).one()
-    if not row.enabled:
+    is_of_schedule = run.kind == Kind.SCHEDULED
+    if is_of_schedule and not row.enabled:
         outcome, message = Outcome.ABANDONED, "abandoned: the timer was disabled before the next attempt"
-    elif is_past(timer_of(row, connection), instant(run.fire_at), now):
+    elif is_of_schedule and is_past(timer_of(row, connection), instant(run.fire_at), now):
         outcome, message = Outcome.MISFIRED, "missed: the next fire time came before this attempt"
     else:
         return None
     end_run(connection, run.id, outcome, now, message)
+    # The attempt before it was the last one.
+    enter_followers(connection, [EndedRun(run.id, Outcome.FAILED, now)])
     lose_probes(connection, [row], now)
     return outcome
 

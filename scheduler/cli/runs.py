@@ -1,4 +1,7 @@
-"""scheduler runs: the history of runs, newest first; the commands about one run are in cancel.py and run.py."""
+"""scheduler runs: the history of runs, newest first.
+
+The commands about one run are in run_show.py, cancel.py and run.py.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from .arguments import instant_or_none
 from .cancel import cancel_run
 from .options import environment_filter, json_option, limit_option, since_option, store_option, until_option
 from .run import run_again
+from .run_show import show_run
 
 COLUMNS = ("RUN", "TIMER", "FIRE TIME", "OUTCOME", "LATE", "TOOK", "MESSAGE")
 
@@ -93,6 +97,7 @@ def command(
 
 command.add_command(cancel_run)
 command.add_command(run_again)
+command.add_command(show_run)
 
 
 def _refuse_options_before(ctx: click.Context, name: str) -> None:
@@ -140,8 +145,9 @@ def state(run: Run) -> str:
 
 def message(run: Run, tz: tzinfo) -> str:
     """The result of a successful run, or else its message and error, and when its next attempt is due."""
+    after = f"after run {run.cause_id}" if run.cause_id is not None else ""
     if run.outcome is Outcome.SUCCEEDED:
-        return run.result or ""
+        return " · ".join(part for part in (run.result, after) if part)
     retry = f"tried again at {display.instant(run.retry_at, tz)}" if run.retry_at else ""
     waits = f"attempt {run.attempt}, due at {display.instant(run.due_at, tz)}" if run.due_at and not run.outcome else ""
-    return " · ".join(part for part in (run.message, run.error, retry, waits) if part)
+    return " · ".join(part for part in (run.message, run.error, retry, waits, after) if part)

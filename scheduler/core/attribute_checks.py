@@ -22,6 +22,7 @@ MAX_LATE_S = 31_536_000
 MAX_BACKOFF_S = 86_400.0
 MAX_DESCRIPTION_LENGTH = 2_000
 MAX_TAGS, MAX_TAG_LENGTH = 20, 100
+MAX_FOLLOWERS = 20
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -106,6 +107,46 @@ def read_tags(value: Any) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(tag, str) for tag in value):
         return tuple(value)
     raise ValueError(f"expected tags as in 'billing, nightly', got {value!r:.40}")
+
+
+def check_then(names: object) -> tuple[str, ...]:
+    """The names of the timers that follow, in their order, without duplicates; a text is one name."""
+    given = (names,) if isinstance(names, str) else names
+    if not isinstance(given, Iterable):
+        raise TimerError(f"then must be a list of names of timers, got {names!r:.80}", field="then")
+    checked = tuple(dict.fromkeys(_check_follower(name) for name in given))
+    if len(checked) > MAX_FOLLOWERS:
+        raise TimerError(f"at most {MAX_FOLLOWERS} timers follow one, got {len(checked)}", field="then")
+    # Return the same object if nothing changes.
+    return names if isinstance(names, tuple) and names == checked else checked
+
+
+def _check_follower(name: object) -> str:
+    try:
+        return check_name("name", name)
+    except TimerError as error:
+        raise TimerError(f"then: {error}", field="then") from None
+
+
+def read_then(value: Any) -> tuple[str, ...]:
+    """Names of a list, of a text in which commas separate them, or of a JSON array, for names with commas."""
+    if isinstance(value, str):
+        if not value.lstrip().startswith("["):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"invalid JSON: {error}") from None
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise ValueError(f"expected names of timers as in 'load, report', got {value!r:.40}")
+
+
+def then_text(names: tuple[str, ...]) -> str:
+    """Names as a text that `read_then` reads: a JSON array where one has a comma, say."""
+    text = ", ".join(names)
+    is_plain = not text.lstrip().startswith("[") and read_then(text) == names
+    return text if is_plain else _COMPACT.encode(list(names))
 
 
 def params_text(params: Mapping[str, Any]) -> str:

@@ -31,13 +31,17 @@ from .attribute_checks import (
     check_retries,
     check_seconds,
     check_tags,
+    check_then,
     check_threshold,
     check_truth,
     check_whole,
     params_text,
     read_tags,
+    read_then,
+    then_text,
 )
 from .calendars import RollConvention
+from .chains import ThenOn
 from .misfire import MisfirePolicy
 from .options import Option, json_value, number, text, trimmed, truth, whole, word
 from .overlap import OverlapPolicy
@@ -118,13 +122,21 @@ class Attribute(Option):
     is_optional: bool = False
 
 
+def _names_text(names: tuple[str, ...]) -> str:
+    return _COMPACT.encode(list(names)) if names else "[]"
+
+
+def _stored_names(kept: str) -> tuple[str, ...]:
+    return () if kept == "[]" else tuple(json.loads(kept))
+
+
 def _policy(name: str, choices: type[StrEnum], help: str, *, is_rule: bool = True) -> Attribute:
     """The row of an attribute whose value is one of `choices`."""
     return Attribute(
         name=name,
         check=partial(check_choice, name, _by_word(choices)),
         to_store=str,
-        flag=f"--{name}",
+        flag=f"--{name.replace('_', '-')}",
         read=word,
         choices=tuple(map(str, choices)),
         help=help,
@@ -352,4 +364,17 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         # Who knows it can report in the timer's place.
         is_secret=True,
     ),
+    Attribute(
+        name="then",
+        check=check_then,
+        to_store=_names_text,
+        from_store=_stored_names,
+        to_json=list,
+        flag="--then",
+        read=read_then,
+        cell=then_text,
+        metavar="NAME,NAME",
+        help="Timers to run when a run of this one has ended, see --then-on; empty for none.",
+    ),
+    _policy("then_on", ThenOn, "How a run has to end for --then (default succeeded).", is_rule=False),
 )

@@ -1,7 +1,7 @@
 """Retries: when a failed run is attempted again. Pure.
 
-Only scheduled runs whose breaker verdict is a failure are tried again, if their timer has `retries`: a time-out, an
-unexpected exception, an unreachable engine. A LeanEngineError is an answer in time, not a failure.
+Only scheduled and chained runs whose breaker verdict is a failure are tried again, if their timer has `retries`: a
+time-out, an unexpected exception, an unreachable engine. A LeanEngineError is an answer in time, not a failure.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ def retry_at(timer: Timer, fire_time: datetime, attempt: int, ended_at: datetime
     >>> [str(retry_at(timer, eight, attempt, eight)) for attempt in (1, 2, 3, 4)]
     ['2026-01-01 08:00:10+00:00', '2026-01-01 08:00:20+00:00', '2026-01-01 08:00:40+00:00', 'None']
     """
+    at = after_pause(timer, attempt, ended_at)
+    return None if at is None or is_past(timer, fire_time, at) else at
+
+
+def after_pause(timer: Timer, attempt: int, ended_at: datetime) -> datetime | None:
+    """The same whatever the next fire time: for a run that is not of the schedule."""
     if attempt > timer.retries:
         return None
-    at = ended_at + timedelta(seconds=min(timer.retry_backoff_s * 2.0 ** (attempt - 1), MAX_PAUSE_S))
-    return None if is_past(timer, fire_time, at) else at
+    return ended_at + timedelta(seconds=min(timer.retry_backoff_s * 2.0 ** (attempt - 1), MAX_PAUSE_S))
 
 
 def is_past(timer: Timer, fire_time: datetime, now: datetime) -> bool:

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     SCHEDULED = "scheduled"
     MANUAL = "manual"
     BACKFILL = "backfill"
+    CHAINED = "chained"
 
 
 #: The message of a run with each outcome, unless its executor gives another one.
@@ -83,6 +84,8 @@ class Run:
     cancel_requested_at: datetime | None = None
     #: The parameters of a requested run that has its own, as JSON; None for those of its timer.
     own_params: str | None = None
+    #: The run that led to it, because its timer follows that one's.
+    cause_id: int | None = None
 
     def __setstate__(self, values: Sequence[Any]) -> None:
         """Unpickle: a pickle of an earlier version lacks the attributes that were added since, at the end."""

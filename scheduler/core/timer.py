@@ -17,6 +17,7 @@ from quartzcron.calendars import WorkingDays
 from ..errors import TimerError
 from .attributes import ATTRIBUTES, Delivery, Environment
 from .calendars import RollConvention, check_calendar, on_working_days
+from .chains import ThenOn, check_circle
 from .deadlines import FUNCTION_LIMIT_S
 from .fire_times import FireTimes
 from .jitter import offset_s, shifted
@@ -53,8 +54,9 @@ class Timer:
     run reports its begin and its end to `ping_url`, as Healthchecks expects it.
     `description` is free text, `tags` are up to 20 words. With `calendar`, the name of a calendar of working days in
     the store, `roll` decides about its fires on days off: they are left out (`skip`), or move to a working day
-    (`following`, `preceding`, and `modified_…`, which stay in the month); with `only_off` it fires on days off alone. A
-    timer is created disabled; the store keeps whether it is `enabled`.
+    (`following`, `preceding`, and `modified_…`, which stay in the month); with `only_off` it fires on days off alone.
+    `then` names timers of the same environment that run when a run of this one has ended for good as `then_on` says:
+    `succeeded`, `failed` (or timed out), `ended`. A timer is created disabled; the store keeps whether it is `enabled`.
 
     Raises TimerError, whose `field` names the attribute that is wrong.
     """
@@ -87,6 +89,8 @@ class Timer:
     catch_up_s: float = 0.0
     pause_on_failure: bool = False
     ping_url: str | None = None
+    then: tuple[str, ...] = ()
+    then_on: ThenOn = ThenOn.SUCCEEDED
 
     if TYPE_CHECKING:  # for type checkers: besides enums, the texts that are checked and converted below
 
@@ -121,6 +125,8 @@ class Timer:
             catch_up_s: float = ...,
             pause_on_failure: bool = ...,
             ping_url: str | None = ...,
+            then: str | Iterable[str] = ...,
+            then_on: ThenOn | Literal["succeeded", "failed", "ended"] = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -141,6 +147,8 @@ class Timer:
                 f"catch_up_s is {self.catch_up_s:g}, less than grace_s, {self.grace_s:g}: a fire within the grace runs",
                 field="catch_up_s",
             )
+        if self.then:
+            check_circle(self.name, {self.name: self.then})
         if self.starts_at is not None or self.ends_at is not None:
             self._check_window()
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from ..core.attributes import Delivery, Environment
 from ..core.calendars import RollConvention
+from ..core.chains import ThenOn
 from ..core.misfire import MisfirePolicy
 from ..core.overlap import OverlapPolicy
 from ..core.triggers import Trigger
@@ -51,3 +52,5 @@ class TimerOptions(TypedDict, total=False):
     catch_up_s: float
     pause_on_failure: bool
     ping_url: str | None
+    then: str | Iterable[str]
+    then_on: ThenOn | Literal["succeeded", "failed", "ended"]

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from ..claims.abandoned_runs import abandon, end_run, lose_probes
 from ..claims.alert_events import alert_of_ending
+from ..claims.chains import EndedRun, enter_followers
 from ..claims.open_runs import WITH_TIMER
 from ..claims.results import RESULT, enter_retries_and_move_breakers, result_values
 from ..core.breaker import Verdict
@@ -151,6 +152,7 @@ class FleetRuns:
             if latest is None or latest.id != run_id or latest.cancel_requested_at is None:
                 return False
             end_run(connection, run_id, Outcome.CANCELLED, now, MESSAGES[Outcome.CANCELLED])
+            enter_followers(connection, [EndedRun(run_id, Outcome.CANCELLED, now)])
             lose_probes(connection, its_timer, now)
             if printed:
                 connection.execute(insert(lines), [line_columns(line) for line in printed])
@@ -197,6 +199,7 @@ class FleetRuns:
                 select(runs.c.timer, runs.c.environment).where(runs.c.id == run_id)
             ).one_or_none()
             if _write_ending(connection, run_id, None, ending):
+                enter_followers(connection, [EndedRun(run_id, ending.outcome, ending.ended_at)])
                 lose_probes(connection, timer_rows, ending.ended_at)
                 if named is not None:
                     alert_of_ending(connection, run_id, named.timer, named.environment, ending)

@@ -102,6 +102,7 @@ def run_json(run: Run, tz: tzinfo) -> dict[str, Any]:
         "retry_at": iso(run.retry_at, tz),
         "own_params": None if run.own_params is None else json.loads(run.own_params),
         "cancel_requested_at": iso(run.cancel_requested_at, tz),
+        "cause_id": run.cause_id,
     }
 
 

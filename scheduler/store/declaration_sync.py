@@ -14,7 +14,7 @@ The store keeps the last declaration, so that a changed declaration is distingui
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -27,6 +27,7 @@ from ..core.timer import Environment, Timer
 from ..core.timestamps import EPOCH
 from ..core.triggers import Every
 from ..errors import TimerError
+from .chains import check_declared_chain
 from .changes import MAX_AUTHOR_LENGTH, Author, Way, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
@@ -164,11 +165,11 @@ def _synchronise(
         if (row.environment, row.name) not in wanted and not _may_be_faulty(row, declared.faults):
             changes += _suspend(connection, row, now)
     new = [entry for key, entry in wanted.items() if key not in present]
-    new_timers = _add(connection, new, environment, now, quota, refuse)
+    new_timers = _add(connection, new, environment, now, quota, refuse, names=wanted.keys())
     for row in rows:
         if entry := wanted.get((row.environment, row.name)):
             try:
-                changes += _apply(connection, row, entry, environment, now)
+                changes += _apply(connection, row, entry, environment, now, names=wanted.keys())
             except TimerError as error:
                 refuse(entry, error)
     hold_changed(connection)
@@ -189,11 +190,15 @@ def _add(
     now: datetime,
     quota: int | None,
     refuse: Refuse,
+    *,
+    names: Collection[tuple[str, str]],
 ) -> list[Change]:
+    """Add the timers of new declarations; `names` are those of all declared timers."""
     changes = []
     claimed = claimed_by_name(connection, now) if new else {}
     for entry in new:
         try:
+            check_declared_chain(connection, entry.timer, names)
             row = new_columns(with_calendar(connection, entry.timer), now, claimed) | _declared(
                 entry.timer, environment
             )
@@ -226,7 +231,13 @@ def _suspend(connection: Connection, row: Row[Any], now: datetime) -> list[Chang
 
 
 def _apply(
-    connection: Connection, row: Row[Any], entry: DeclaredTimer, environment: Environment, now: datetime
+    connection: Connection,
+    row: Row[Any],
+    entry: DeclaredTimer,
+    environment: Environment,
+    now: datetime,
+    *,
+    names: Collection[tuple[str, str]],
 ) -> list[Change]:
     """Write the changes of a declaration to a timer of the store."""
     stored = timer_of(row, connection)
@@ -239,6 +250,8 @@ def _apply(
     declared = _declared(timer, environment)
     kept_zone = [] if timer is entry.timer else [Change(DeclarationEffect.ZONE_KEPT, timer, (str(entry.assumed),))]
     changes = _changes(row, stored, timer)
+    if "then" in changes:
+        check_declared_chain(connection, timer, names)
     if changes or row.declaration != declared["declaration"] or row.suspended is not None:
         columns = edited_columns(connection, stored_timer_of(row, connection), changes, now) if changes else {}
         _write(connection, row, declared | columns, _author(entry), now)

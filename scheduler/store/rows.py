@@ -155,6 +155,7 @@ def run_of(row: Row[Any]) -> Run:
         is_claimed=row.owner is not None,
         cancel_requested_at=instant_or_none(row.cancel_requested_at),
         own_params=row.own_params,
+        cause_id=row.cause_id,
     )
 
 

@@ -82,6 +82,12 @@ class RunHistory:
             row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
         return None if row is None else run_of(row)
 
+    def led_to(self, run_id: int) -> list[Run]:
+        """The runs to which a run led, because their timers follow its own, oldest first."""
+        query = select(runs).where(runs.c.cause_id == run_id).order_by(runs.c.id)
+        with self._store.reading() as connection:
+            return [run_of(row) for row in connection.execute(query)]
+
     def lines(self, run_id: int) -> list[Line]:
         """The lines of one run, oldest first."""
         query = select(lines).where(lines.c.run_id == run_id).order_by(lines.c.id)

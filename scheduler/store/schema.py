@@ -77,6 +77,10 @@ Index("timers_due", timers.c.next_fire_at, timers.c.held, sqlite_where=text(_DUE
 TROUBLED = "consecutive_failures > 0 OR breaker_state <> 'closed'"
 Index("timers_troubled", timers.c.id, sqlite_where=text(TROUBLED), postgresql_where=text(TROUBLED))
 
+# Timers that others follow: usually few.
+CHAINED = "\"then\" <> '[]'"
+Index("timers_chained", timers.c.id, sqlite_where=text(CHAINED), postgresql_where=text(CHAINED))
+
 daemons = Table(
     "daemons",
     metadata,
@@ -143,6 +147,8 @@ runs = Table(
     Column("own_params", Text),
     # The instant of a request to end it at once; see claims/cancellations.py.
     Column("cancel_requested_at", BigInteger),
+    # The run that led to it, whose timer its own follows; see claims/chains.py.
+    Column("cause_id", BigInteger),
 )
 Index(
     "runs_open",
@@ -158,6 +164,9 @@ Index("runs_waiting", runs.c.id, sqlite_where=text(_WAITING), postgresql_where=t
 # Runs to cancel: mostly none, and looked for when a daemon is woken.
 _TO_CANCEL = "cancel_requested_at IS NOT NULL AND outcome IS NULL"
 Index("runs_to_cancel", runs.c.id, sqlite_where=text(_TO_CANCEL), postgresql_where=text(_TO_CANCEL))
+
+_CAUSED = "cause_id IS NOT NULL"
+Index("runs_caused", runs.c.cause_id, sqlite_where=text(_CAUSED), postgresql_where=text(_CAUSED))
 
 lines = Table(
     "lines",

@@ -14,6 +14,7 @@ from ..core.attributes import ATTRIBUTES, Attribute
 from ..core.timer import Environment, Timer
 from ..core.timestamps import EPOCH
 from ..errors import DuplicateTimerError
+from .chains import check_chains
 from .changes import Author, NewChange, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
@@ -85,9 +86,16 @@ def apply_timers(
     with store.trial() if dry_run else store.writing_and_notifying() as connection:
         store.acquire_mutex(connection)
         applied = _apply(connection, listed, prune, now, quota)
+        check_chains(connection, [each.timer for each in applied.differences if _changes_chain(each)])
         hold_changed(connection)
         record_changes(connection, [each.change for each in applied.differences], by, now=now)
     return applied
+
+
+def _changes_chain(difference: Difference) -> bool:
+    """Whether a difference may close a circle of timers, or name an unknown one."""
+    after = difference.change.after or {}
+    return difference.effect is ListEffect.ADDED or "then" in after
 
 
 def _check_names(listed: Sequence[WantedTimer]) -> None:

@@ -16,6 +16,7 @@ from ..core import breaker
 from ..core.timer import Environment, Timer
 from ..core.timestamps import instant, instant_or_none, stamp_or_none
 from ..errors import DuplicateTimerError, UnknownTimerError
+from .chains import check_chains, lock_with_leaders, rename_in_leaders
 from .changes import Author, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
@@ -79,6 +80,7 @@ class TimerTable:
                 )
                 for timer, row in zip(wanted, rows, strict=True)
             ]
+            check_chains(connection, wanted)
             record_changes(connection, [added(entry.timer) for entry in entries], by, now=now)
             hold_changed(connection)
         return entries
@@ -167,6 +169,7 @@ class TimerTable:
             environment,
             lambda connection, stored: edited_columns(connection, stored, changes, now),
             Edit(now, by, expected),
+            new_name=changes.get("name"),
         )
 
     def rename(
@@ -185,7 +188,7 @@ class TimerTable:
             columns = edited_columns(connection, stored, {"name": new_name}, now)
             return {column: value for column, value in columns.items() if column not in BREAKER}
 
-        return self._change(name, environment, renamed, Edit(now, by, expected))
+        return self._change(name, environment, renamed, Edit(now, by, expected), new_name=new_name)
 
     def reset(
         self,
@@ -241,10 +244,13 @@ class TimerTable:
         environment: Environment,
         change: Callable[[Connection, StoredTimer], Mapping[str, Any]],
         edit: Edit,
+        *,
+        new_name: str | None = None,
     ) -> StoredTimer:
-        """Lock the row of a timer, and write the columns that `change` computes from it."""
+        """Lock the row of a timer, and write the columns that `change` computes from it; those it follows go along."""
         with self._store.writing_and_notifying() as connection:
             self._store.acquire_mutex(connection)
+            leaders = lock_with_leaders(connection, name, environment) if new_name not in (None, name) else ()
             stored = _get(connection, name, environment, is_locked=True)
             edit.check(connection, stored)
             values: dict[str, Any] = {**change(connection, stored)}
@@ -258,7 +264,12 @@ class TimerTable:
             hold_changed(connection)
             row = connection.execute(select(timers).where(timers.c.id == stored.id)).one()
             changed = stored_timer_of(row, connection)
-            record_changes(connection, edited(stored, changed), edit.by, now=edit.at)
+            changes = edited(stored, changed)
+            if leaders:
+                changes += rename_in_leaders(connection, leaders, name, changed.timer.name)
+            if changed.timer.then != stored.timer.then or changed.timer.name != name:
+                check_chains(connection, [changed.timer])
+            record_changes(connection, changes, edit.by, now=edit.at)
         return changed
 
 

@@ -62,6 +62,7 @@ def show(run_id: int) -> str:
     return render(
         "run.html",
         run=run,
+        led_to=RunHistory(console().store).led_to(run_id),
         entry=_timer_of(run.timer, run.environment),
         result=_shown(run.result) if reader().sees("results") else None,
         lines=lines,

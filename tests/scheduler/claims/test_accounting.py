@@ -20,6 +20,7 @@ from scheduler.claims.abandoned_runs import MAX_ATTEMPTS
 from scheduler.claims.cancellations import request_cancel
 from scheduler.claims.requested_runs import backfill, plan_backfill
 from scheduler.clock import ManualClock
+from scheduler.core.chains import LEADING, ThenOn
 from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Kind, Outcome, Run, Task
@@ -63,6 +64,7 @@ class AnyDay(RuleBasedStateMachine):
         retries=st.sampled_from([0, 0, 2]),
         max_concurrent=st.sampled_from([0, 0, 1, 2]),
         catch_up_s=st.sampled_from([0.0, 0.0, 10.0]),
+        then_on=st.sampled_from(ThenOn),
         window=st.sampled_from([(None, None), (None, None), (2, 40), (9, None), (None, 15.5), (3, 40)]),
     )
     def start(
@@ -74,6 +76,7 @@ class AnyDay(RuleBasedStateMachine):
         retries: int,
         max_concurrent: int,
         catch_up_s: float,
+        then_on: ThenOn,
         window: tuple[float | None, float | None],
     ) -> None:
         self.clock = ManualClock(START)
@@ -89,6 +92,10 @@ class AnyDay(RuleBasedStateMachine):
         #: The runs that were cancelled, and the last run of the store then.
         self.cancelled: dict[int, int] = {}
         self.must_not_begin: set[int] = set()
+        self.then_on = then_on
+        # Follows `quick`, and fires by itself only if it is enabled, which it never is.
+        after = Timer(name="after", function="f", trigger=Every(5), overlap=overlap, retries=retries, retry_backoff_s=1)
+        self.timetable.add([after], now=self.clock.now())
         starts_at, ends_at = (None if bound is None else START + timedelta(seconds=bound) for bound in window)
         self.timetable.add(
             [
@@ -107,6 +114,8 @@ class AnyDay(RuleBasedStateMachine):
                     ends_at=ends_at,
                     max_concurrent=max_concurrent,
                     catch_up_s=catch_up_s,
+                    then=["after"] if name == "quick" else (),
+                    then_on=then_on,
                 )
                 for name, trigger in TRIGGERS.items()
             ],
@@ -225,7 +234,8 @@ class AnyDay(RuleBasedStateMachine):
             assert run.outcome is not None, run
             # A backfill of a fire time is another matter.
             after = [other for other in history if other.id > last_id and other.kind is not Kind.BACKFILL]
-            assert [other for other in after if (other.timer, other.fire_time) == (run.timer, run.fire_time)] == []
+            same = [other for other in after if (other.timer, other.fire_time) == (run.timer, run.fire_time)]
+            assert [other for other in same if other.cause_id == run.cause_id] == []
         begun = Counter(task.run_id for task in self.executor.begun)
         assert not self.must_not_begin & begun.keys()
 
@@ -282,7 +292,8 @@ class AnyDay(RuleBasedStateMachine):
     @precondition(lambda self: self.daemon)
     @invariant()
     def a_fire_time_runs_at_most_as_often_as_was_promised(self) -> None:
-        begun: Counter[tuple[str, datetime]] = Counter((task.timer, task.fire_time) for task in self.executor.begun)
+        of_schedule = [task for task in self.executor.begun if task.kind is not Kind.CHAINED]
+        begun: Counter[tuple[str, datetime]] = Counter((task.timer, task.fire_time) for task in of_schedule)
         most = MAX_ATTEMPTS if self.delivery is Delivery.AT_LEAST_ONCE else 1
         assert max(begun.values(), default=0) <= most + self.retries
 
@@ -303,6 +314,23 @@ class AnyDay(RuleBasedStateMachine):
             if run.id not in going_on and run not in not_due and run not in stand_by:
                 waits = run.timer in waited_for or (run.kind is Kind.BACKFILL and run.timer in retried)
                 assert waits, f"{run} neither goes on nor waits for anything"
+
+    @precondition(lambda self: self.daemon)
+    @invariant()
+    def each_last_attempt_that_ended_as_it_should_leads_to_one_run(self) -> None:
+        """Neither none nor two; of what has not begun, or was cancelled, it may be none."""
+        self.settle()
+        history = RunHistory(self.store).runs(limit=100_000)
+        led = Counter(run.cause_id for run in history if run.kind is Kind.CHAINED and run.attempt == 1)
+        assert max(led.values(), default=0) <= 1
+        attempts = {(run.timer, run.fire_time, run.kind, run.attempt) for run in history}
+        for run in history:
+            is_last = (run.timer, run.fire_time, run.kind, run.attempt + 1) not in attempts
+            if run.timer == "quick" and run.outcome in LEADING[self.then_on] and run.is_claimed and is_last:
+                assert led[run.id] == 1 or run.outcome is Outcome.CANCELLED, run
+            else:
+                # An attempt that does not begin any more stands for the failure before it.
+                assert led[run.id] == 0 or (run.timer == "quick" and run.attempt > 1), run
 
     def teardown(self) -> None:
         if getattr(self, "daemon", None) is not None:

@@ -49,6 +49,8 @@ TRIGGERS = {
     "t5": Cron("0/10 * * * * ?", "UTC"),
 }
 NAMES = sorted(TRIGGERS)
+#: Timers that another one follows, which is disabled.
+LEADERS, FOLLOWER = {"t1", "t3"}, "after"
 #: By how much the clocks of daemons are wrong, in seconds.
 SKEWS = [0.0, 0.0, 0.003, -0.003, 0.1, -0.1, 1.5, -1.5, 3.0, -3.0]
 #: How long a daemon stands still between reading its clock and its next transaction.
@@ -159,7 +161,10 @@ class Daemons(RuleBasedStateMachine):
         self.must: dict[str, list[tuple[datetime, datetime]]] = {name: [] for name in NAMES}
         #: The latest reading of any clock.
         self.latest = START
-        self.timetable.add([self.timer(name) for name in NAMES], now=self.now(), quota=0)
+        #: The leaders that were removed for a while, so that not every run of theirs leads on.
+        self.removed: set[str] = set()
+        after = Timer(name=FOLLOWER, function="f", trigger=Cron("0 0 0 1 1 ?", "UTC"), **self.options)
+        self.timetable.add([after, *(self.timer(name) for name in NAMES)], now=self.now(), quota=0)
         for name in NAMES:
             self.since[name] = self.now()
         self.join(0.0)
@@ -169,7 +174,8 @@ class Daemons(RuleBasedStateMachine):
 
     def timer(self, name: str) -> Timer:
         more = {**self.options, "breaker_threshold": 3, "retry_backoff_s": 0.4}
-        return Timer(name=name, function="f", trigger=TRIGGERS[name], enabled=True, **more)
+        then = [FOLLOWER] if name in LEADERS else []
+        return Timer(name=name, function="f", trigger=TRIGGERS[name], enabled=True, then=then, **more)
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -290,6 +296,7 @@ class Daemons(RuleBasedStateMachine):
             self.timetable.disable(name)
             self.timetable.enable(name, now=now)
         elif how == "readd":
+            self.removed.add(name)
             self.timetable.remove(name)
             self.timetable.add([self.timer(name)], now=now, quota=0)
         elif how == "rename":
@@ -352,6 +359,18 @@ class Daemons(RuleBasedStateMachine):
         waited = {run_id for run_id, waited in self.cancelled.items() if waited}
         begun = {task.run_id for task in itertools.chain(self.begun, *(node.executor.begun for node in self.nodes))}
         assert not waited & begun
+
+    @invariant()
+    def each_success_of_a_leader_leads_to_one_run(self) -> None:
+        if not hasattr(self, "nodes"):
+            return
+        with self.store.reading() as connection:
+            rows = connection.execute(select(runs)).all()
+        led = Counter(row.cause_id for row in rows if row.kind == "chained" and row.attempt == 1)
+        assert max(led.values(), default=0) <= 1
+        for row in rows:
+            leads = row.timer.removesuffix("x") in LEADERS and row.outcome == "succeeded"
+            assert led[row.id] == leads or row.timer.removesuffix("x") in self.removed, row
 
     def accounted(self) -> dict[tuple[str, datetime], list[Any]]:
         """By timer and fire time, the rows that account for it; a run that is tried again counts once."""

@@ -93,6 +93,24 @@ def test_allow_runs_as_many_as_max_concurrent_at_a_time(service: Service) -> Non
     assert at(service) == [10, 20, 40]
 
 
+@pytest.mark.parametrize(("max_concurrent", "begun"), [(1, []), (2, [120])])
+def test_a_further_attempt_begins_while_there_is_room(service: Service, max_concurrent: int, begun: list[int]) -> None:
+    """With allow, beside runs in progress of other fire times, up to max_concurrent."""
+    attempts = {60: None, 120: FAILURE}
+    options = {"overlap": OverlapPolicy.ALLOW, "retries": 1, "retry_backoff_s": 1, "breaker_threshold": 0}
+    service.executor.script = lambda task: (
+        attempts[round((task.fire_time - START).total_seconds())] if task.attempt == 1 else None
+    )
+    service.add(seconds=60, max_concurrent=2, **options)
+    service.settle()
+    service.after(60)
+    service.after(60)
+    service.timetable.edit("t", PRODUCTION, {"max_concurrent": max_concurrent}, now=service.clock.now())
+    service.after(1)
+    again = [task for task in service.executor.going_on if task.attempt == 2]
+    assert [round((task.fire_time - START).total_seconds()) for task in again] == begun
+
+
 def test_a_timer_has_its_own_grace_and_catch_up(service: Service) -> None:
     """What is later than the grace is missed; what is later than the catch-up does not run."""
     service.add("patient", seconds=60, grace_s=50, misfire=MisfirePolicy.SKIP)

@@ -55,6 +55,8 @@ VALUES: dict[str, Any] = {
     "catch_up_s": 600.0,
     "pause_on_failure": True,
     "ping_url": "https://example.com/ping/1",
+    "then": ("after, all", "next"),
+    "then_on": "failed",
 }
 PLAIN = Timer(name="t", function="f", trigger=Every(60, anchor=START))
 rows = pytest.mark.parametrize("row", ATTRIBUTES, ids=lambda row: row.name)
@@ -70,9 +72,10 @@ def changed(row: Attribute) -> Timer:
     return replace(plain(row), **{row.name: VALUES[row.name]})
 
 
-def add_calendar(store: Store) -> Store:
-    """The store, with the calendar that a timer may name."""
+def add_named(store: Store) -> Store:
+    """The store, with the calendar and the timers that a timer may name."""
     CalendarTable(store).add("firm", WorkingDays(), now=START)
+    TimerTable(store).add([replace(PLAIN, name=name) for name in VALUES["then"]], now=START)
     return store
 
 
@@ -88,7 +91,7 @@ def test_the_table_has_the_fields_of_a_timer() -> None:
 def test_an_attribute_is_a_column_of_the_store(row: Attribute, store: Store) -> None:
     """Its value comes back from there."""
     assert row.name in timers.c
-    (entry,) = TimerTable(add_calendar(store)).add([changed(row)], now=START)
+    (entry,) = TimerTable(add_named(store)).add([changed(row)], now=START)
     assert TimerTable(store).get(entry.timer.name, entry.timer.environment).timer == changed(row)
 
 
@@ -110,7 +113,7 @@ def test_an_attribute_is_a_column_of_lists(row: Attribute) -> None:
 def test_an_attribute_is_a_key_of_the_json_of_the_command_line(row: Attribute) -> None:
     """The threshold of the breaker stands with what else there is of it."""
     with Store("sqlite://") as store:
-        (entry,) = TimerTable(add_calendar(store)).add([changed(row)], now=START)
+        (entry,) = TimerTable(add_named(store)).add([changed(row)], now=START)
     shown = timer_json(entry, "UTC")
     kept = shown["breaker"]["threshold"] if row.key is None else shown[row.key]
     assert json.loads(json.dumps(kept)) == row.to_json(VALUES[row.name])
@@ -124,6 +127,8 @@ def test_an_attribute_is_an_option_of_the_command_line(row: Attribute, command_l
     words = given.get(row.name) or ("t", row.flag or "", text)
     function = () if row.name == "function" else ("--function", "f")
     command_line.run("calendars", "add", "firm")
+    for name in VALUES["then"] if row.name == "then" else ():
+        command_line.run("timers", "add", name, "--function", "f", "--every", "60")
     schedule = ("--cron", "0 0 8 * * ?") if row.name == "calendar" else ("--every", "60")
     added = command_line.json("timers", "add", *words, *function, *schedule)
     kept = added["breaker"]["threshold"] if row.key is None else added[row.key]
@@ -147,7 +152,7 @@ def test_an_attribute_is_an_option_of_a_declaration(row: Attribute) -> None:
     if row.name in ("name", "environment", "enabled"):
         return
     with Store("sqlite://") as store:
-        synchronise(add_calendar(store), [plain(row)], Environment.PRODUCTION, now=START)
+        synchronise(add_named(store), [plain(row)], Environment.PRODUCTION, now=START)
         (change,) = synchronise(store, [changed(row)], Environment.PRODUCTION, now=START)
     old, new = getattr(plain(row), row.name), getattr(changed(row), row.name)
     assert change.details == ((row.name,) if row.is_secret else (f"{row.name} {old} → {new}",))
