@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from ..core.human_times import read_human, read_past
 from ..core.timestamps import at_wall_time, iso_text
 from ..core.zones import zone
 from ..errors import TimerError
@@ -26,11 +27,26 @@ class TimeSpan(NamedTuple):
 
 
 def parse_instant(text: str, tz: str) -> datetime:
-    """An instant in ISO 8601; without an offset, a wall time of the zone. TimerError outside 1970 to 2099."""
+    """An instant in ISO 8601, or as people write it: `in 2 hours`, `monday 9:00`, which is the next one.
+
+    Without an offset, it is a wall time of the zone. TimerError outside 1970 to 2099.
+    """
+    instant = _iso(text, tz)
+    return read_human(text, now=datetime.now(UTC), tz=zone(tz)) if instant is None else instant
+
+
+def parse_past(text: str, tz: str) -> datetime:
+    """The same for a time that is probably past: `2 hours ago`, `yesterday`, `monday 9:00`, which is the last one."""
+    instant = _iso(text, tz)
+    return read_past(text, now=datetime.now(UTC), tz=zone(tz)) if instant is None else instant
+
+
+def _iso(text: str, tz: str) -> datetime | None:
+    """An instant in ISO 8601; None for other text."""
     try:
         instant = datetime.fromisoformat(iso_text(text))
     except ValueError:
-        raise TimerError(f"{text!r} is not an instant; write one as in 2026-01-05T08:00:00+08:00") from None
+        return None
     if not FIRST_YEAR <= instant.year <= LAST_YEAR + 1:
         raise TimerError(f"{text} is out of range: the years {FIRST_YEAR} to {LAST_YEAR}")
     if instant.tzinfo is not None:
@@ -38,9 +54,9 @@ def parse_instant(text: str, tz: str) -> datetime:
     return at_wall_time(instant, zone(tz))
 
 
-def instant_or_none(text: str | None, tz: str) -> datetime | None:
+def past_or_none(text: str | None, tz: str) -> datetime | None:
     """The same for an option that may be missing."""
-    return None if text is None else parse_instant(text, tz)
+    return None if text is None else parse_past(text, tz)
 
 
 def parse_time_span(start: str | None, end: str | None, tz: str, *, length: timedelta = timedelta(days=1)) -> TimeSpan:

@@ -13,14 +13,14 @@ from ..formats.json import print_json
 from ..project.project import Project, current_project
 from ..store.statistics import has_live_daemon
 from ..store.timers import TimerTable
-from .arguments import parse_instant
+from .arguments import parse_past
 from .options import environment_option, json_option, store_option
 
 
 @click.command("backfill", short_help="Run a timer for past fire times without a run.")
 @click.argument("name")
-@click.option("--from", "start", metavar="INSTANT", help="Beginning of the time span, as in 2026-01-05T00:00.")
-@click.option("--to", "end", metavar="INSTANT", help="End of the time span, not part of it (default now).")
+@click.option("--from", "start", metavar="TIME", help="Beginning of the time span, as in 2026-01-05 or yesterday.")
+@click.option("--to", "end", metavar="TIME", help="End of the time span, not part of it (default now).")
 @click.option(
     "--limit", metavar="N", default=DEFAULT_CAP, type=click.IntRange(1, MAX_CAP), help="Most runs (default 1000)."
 )
@@ -56,8 +56,8 @@ def backfill_timer(
             return
         now = datetime.now(UTC)
         time_span = (
-            parse_instant(start, project.settings.tz),
-            parse_instant(end, project.settings.tz) if end is not None else now,
+            parse_past(start, project.settings.tz),
+            parse_past(end, project.settings.tz) if end is not None else now,
         )
         result = (plan_backfill if dry_run else backfill)(
             opened, name, project.environment, time_span, now=now, cap=limit

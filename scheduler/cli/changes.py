@@ -18,7 +18,7 @@ from ..store.change_history import ChangeFilter, ChangeHistory, ChangeRecord
 from ..store.changes import Way
 from ..store.database import Store
 from ..store.timers import TimerTable
-from .arguments import instant_or_none
+from .arguments import past_or_none
 from .options import (
     environment_filter,
     environment_option,
@@ -65,8 +65,8 @@ def command(
         environment=environment,
         author=author,
         way=None if way is None else Way(way),
-        since=instant_or_none(since, tz),
-        until=instant_or_none(until, tz),
+        since=past_or_none(since, tz),
+        until=past_or_none(until, tz),
     )
     with project.open_store() as opened:
         records = latest_changes(ChangeHistory(opened), wanted, limit)

@@ -13,7 +13,7 @@ from ..formats.lines import line_of_run, print_line
 from ..project.project import current_project
 from ..store.log_lines import LineFilter, LinePosition, LogLines
 from ..store.runs import RunHistory
-from .arguments import instant_or_none
+from .arguments import past_or_none
 from .options import environment_filter, json_option, limit_option, since_option, store_option, until_option
 from .runs import check_timer
 
@@ -57,7 +57,7 @@ def command(
         raise click.UsageError("--follow shows new lines, and --until ends before them; leave one of them out")
     project = current_project(store=store)
     tz = zone(project.settings.tz)
-    span = (instant_or_none(since, project.settings.tz), instant_or_none(until, project.settings.tz))
+    span = (past_or_none(since, project.settings.tz), past_or_none(until, project.settings.tz))
     with project.open_store() as opened:
         if run_id is not None:
             _print_run(RunHistory(opened), run_id, span, limit, tz, as_json=as_json)

@@ -26,7 +26,10 @@ from .options import json_option
     "-n", "--count", metavar="N", default=5, type=click.IntRange(1, 10_000), help="Fire times to show (default 5)."
 )
 @click.option(
-    "--from", "start", metavar="INSTANT", help="Begin after this instant, as in 2026-01-05T08:00 (default now)."
+    "--from",
+    "start",
+    metavar="TIME",
+    help="Begin after this time, as in 2026-01-05 or 'monday 9:00' (default now).",
 )
 @json_option
 def command(*, expression: str, tz: str | None, dst: str, count: int, start: str | None, as_json: bool) -> None:

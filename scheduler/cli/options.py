@@ -79,13 +79,15 @@ def served_environment_option(command: F) -> F:
 def since_option(command: F) -> F:
     """--since of a command that shows a time span."""
     return click.option(
-        "--since", metavar="INSTANT", help="From this time on, as in 2026-01-05T00:00 (in the default time zone)."
+        "--since",
+        metavar="TIME",
+        help="From this time on, as in 2026-01-05T00:00, '2 hours ago' or 'yesterday 9:00' (in the default time zone).",
     )(command)
 
 
 def until_option(command: F) -> F:
     """--until of a command that shows a time span."""
-    return click.option("--until", metavar="INSTANT", help="Before this time.")(command)
+    return click.option("--until", metavar="TIME", help="Before this time.")(command)
 
 
 def limit_option(what: str, *, default: int = 20) -> Callable[[F], F]:
@@ -109,7 +111,9 @@ def why_option(command: F) -> F:
 def end_option(command: F) -> F:
     """--until of something that ends by itself."""
     return click.option(
-        "--until", metavar="TIME", help="When it ends by itself; without an offset, a time of this project's zone."
+        "--until",
+        metavar="TIME",
+        help="When it ends by itself, as in 2026-01-05, 'in 2 hours' or 'monday 9:00' (in the default time zone).",
     )(command)
 
 

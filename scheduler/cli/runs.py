@@ -21,7 +21,7 @@ from ..project.suggestions import did_you_mean
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
-from .arguments import instant_or_none
+from .arguments import past_or_none
 from .cancel import cancel_run
 from .options import environment_filter, json_option, limit_option, since_option, store_option, until_option
 from .run import run_again
@@ -79,8 +79,8 @@ def command(
             timer=timer,
             environment=Environment(environment) if environment else None,
             outcomes=[Outcome(outcome) for outcome in outcomes],
-            since=instant_or_none(since, project.settings.tz),
-            until=instant_or_none(until, project.settings.tz),
+            since=past_or_none(since, project.settings.tz),
+            until=past_or_none(until, project.settings.tz),
             limit=limit,
         )
         zones = RunZones(opened, project.settings.tz)

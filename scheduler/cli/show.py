@@ -20,7 +20,8 @@ from ..store.runs import RunHistory
 from ..store.stored_timer import StoredTimer
 from ..store.timers import TimerTable
 from . import runs
-from .options import environment_option, json_option, store_option
+from .arguments import past_or_none
+from .options import environment_option, json_option, since_option, store_option, until_option
 
 #: Attributes with lines of their own.
 _APART = {
@@ -42,15 +43,32 @@ _INDENT = 13
 @click.command("show", short_help="Show everything about one timer.")
 @click.argument("name")
 @click.option("-n", "count", default=5, type=click.IntRange(1, 1_000), help="Fires and runs shown (default 5).")
+@since_option
+@until_option
 @environment_option
 @store_option
 @json_option
-def show_timer(*, name: str, count: int, environment: str | None, store: str | None, as_json: bool) -> None:
-    """Show a timer with its attributes, its next fire times and its last runs."""
+def show_timer(
+    *,
+    name: str,
+    count: int,
+    since: str | None,
+    until: str | None,
+    environment: str | None,
+    store: str | None,
+    as_json: bool,
+) -> None:
+    """Show a timer with its attributes, its next fire times and its last runs, or those between --since and --until."""
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         entry = TimerTable(opened).get(name, project.environment)
-        latest = RunHistory(opened).runs(timer=name, environment=project.environment, limit=count)
+        latest = RunHistory(opened).runs(
+            timer=name,
+            environment=project.environment,
+            since=past_or_none(since, project.settings.tz),
+            until=past_or_none(until, project.settings.tz),
+            limit=count,
+        )
     tz = display.zone_of(entry.timer, project.settings.tz)
     fires = list(islice(entry.next_fires(datetime.now(UTC)), count))
     if as_json:

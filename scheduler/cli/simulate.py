@@ -24,8 +24,13 @@ MAX_LISTED = 50
 
 
 @click.command("simulate")
-@click.option("--from", "start", metavar="INSTANT", help="Begin at this instant, as in 2026-03-29T00:00 (default now).")
-@click.option("--to", "end", metavar="INSTANT", help="End before this instant (default a day after the beginning).")
+@click.option(
+    "--from",
+    "start",
+    metavar="TIME",
+    help="Begin at this time, as in 2026-03-29 or 'in 2 days' (default now).",
+)
+@click.option("--to", "end", metavar="TIME", help="End before this instant (default a day after the beginning).")
 @click.option("--timer", "names", metavar="NAME", multiple=True, help="This timer only; may be repeated.")
 @click.option("--all", "with_disabled", is_flag=True, help="Also disabled timers, as if enabled at the beginning.")
 @click.option(

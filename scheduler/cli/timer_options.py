@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
 import click
 
 from ..core.any_of import AnyOf
 from ..core.at import At, read_instants
-from ..core.attributes import ATTRIBUTES
+from ..core.attributes import ATTRIBUTES, read_bound
 from ..core.calendrical import Calendrical
 from ..core.from_now import from_now
 from ..core.human_times import read_human
@@ -34,7 +34,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: The type of an option for click, by its reader for lists.
 _TYPES: Mapping[Callable[[Any], Any], Any] = {
-    **dict.fromkeys((text, trimmed, word, json_value, read_instants), str),
+    **dict.fromkeys((text, trimmed, word, json_value, read_instants, read_bound), str),
 }
 
 
@@ -97,11 +97,26 @@ def allow_past_option(command: F) -> F:
     return click.option("--allow-past", is_flag=True, help="Accept times of --at that are past.")(command)
 
 
-def attributes(given: Mapping[str, Any], *, limit_s: float | None = None) -> dict[str, Any]:
-    """The attributes from the options, without the parameters; `limit_s` is the default limit."""
+def attributes(given: Mapping[str, Any], tz: str, *, now: datetime, limit_s: float | None = None) -> dict[str, Any]:
+    """The attributes from the options, without the parameters; `limit_s` is the default limit.
+
+    Times such as `in 2 days` are relative to `now`, in the time zone of the timer.
+    """
     names = [attribute.name for attribute in ATTRIBUTES if attribute.flag and attribute.name != "params"]
     defaults = {} if limit_s is None else {"limit_s": limit_s}
-    return defaults | {name: given[name] for name in names if given[name] is not None}
+    values = defaults | {name: given[name] for name in names if given[name] is not None}
+    return values | {name: _bound(values[name], zone(tz), now) for name in _BOUNDS if name in values}
+
+
+_BOUNDS = tuple(attribute.name for attribute in ATTRIBUTES if attribute.read is read_bound)
+
+
+def _bound(text: str, tz: tzinfo, now: datetime) -> datetime | str:
+    """A bound of the window: an instant in ISO 8601, or as people write it, the next one."""
+    try:
+        return read_bound(text)
+    except ValueError:
+        return read_human(text, now=now, tz=tz)
 
 
 def new_trigger(given: Mapping[str, Any], default_tz: str, *, now: datetime, allow_past: bool = False) -> Trigger:

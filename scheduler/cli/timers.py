@@ -131,7 +131,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         enabled=enable,
         trigger=new_trigger(given, project.settings.tz, now=_now(), allow_past=given["allow_past"]),
         params=parse_params(pairs, given["params"]),
-        **attributes(given, limit_s=project.settings.limit_s),
+        **attributes(given, given["tz"] or project.settings.tz, now=_now(), limit_s=project.settings.limit_s),
     )
     check_new(timer)
     if not no_check:
@@ -278,7 +278,7 @@ def edit_timer(
     project = current_project(store=given["store"], environment=given["environment"])
     with store_with_hints(project) as opened:
         kept = TimerTable(opened).get(name, project.environment).timer
-        changes = attributes(given)
+        changes = attributes(given, given["tz"] or kept.trigger.tz or project.settings.tz, now=_now())
         new = changed_trigger(given, kept.trigger, project.settings.tz, now=_now(), allow_past=given["allow_past"])
         if new is not None:
             changes["trigger"] = new

@@ -155,7 +155,7 @@ def _bound(name: str, help: str) -> Attribute:
         to_json=_iso,
         flag=f"--{name.replace('_', '-')}",
         # On a command line, the empty text means None.
-        read=_read_bound,
+        read=read_bound,
         cell=lambda instant: _iso(instant) or "",
         metavar="TIME",
         help=help,
@@ -164,7 +164,8 @@ def _bound(name: str, help: str) -> Attribute:
     )
 
 
-def _read_bound(value: Any) -> datetime | str:
+def read_bound(value: Any) -> datetime | str:
+    """An instant in ISO 8601, and the empty text for none."""
     return read_instant(value) or ""
 
 

@@ -1,5 +1,7 @@
 """Parses instants as people write them: in 20 minutes, tomorrow 9:00, next monday 18:30, 24 Dec 2026 18:00. Pure.
 
+What may mean several instants means the next one to `read_human`, and the last one to `read_past`.
+
 This module parses relative instants, dateutil the absolute ones.
 """
 
@@ -17,7 +19,8 @@ from .intervals import calendar_interval, read_interval, seconds_of
 from .timestamps import at_wall_time, iso_text
 
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_DAY_NAME = re.compile(r"(?:(next|this|on)\s+)?(mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\b", re.I)
+_DAY = r"(mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\b"
+_DAY_NAME = re.compile(rf"(?:(next|this|on)\s+)?{_DAY}", re.I)
 _RELATIVE_DAY = re.compile(r"(today|tomorrow)\b", re.I)
 _AT = re.compile(r"[\s,]*(?:at\b)?\s*", re.I)
 _DAY_LAST = re.compile(r"(\d.*?|noon|midnight)[\s,]+(?:on\s+)?(today|tomorrow|(?:(?:next|this)\s+)?[a-z]{3,9})", re.I)
@@ -25,6 +28,8 @@ _ZONE = re.compile(r"\s([A-Z]\w+/[\w/+-]+)$", re.ASCII)
 _TIME = re.compile(r"\d{1,2}(?::\d{2}){1,2}\s*(?:[ap]\.?m\.?)?|\d{1,2}\s*[ap]\.?m\.?|noon|midnight", re.I)
 _ARTICLE = re.compile(r"an?\s+", re.I)
 _YEAR_FIRST = re.compile(r"\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}[日号]?)(?!\d)", re.ASCII)
+_PAST_DAY = re.compile(rf"(today|yesterday)\b|(?:(?:last|on)\s+)?{_DAY}", re.I)
+_AGO = re.compile(r"\s+ago$", re.I)
 _LONGEST = 100
 _EXAMPLES = "write it as in '2026-12-24 18:00', 'in 20 minutes' or 'next monday 9:00'"
 
@@ -52,6 +57,76 @@ def read_human(text: str, *, now: datetime, tz: tzinfo) -> datetime:
     if found is None or not 1970 <= found.year <= 2099:
         raise TimerError(f"{text!r:.60} is outside the years 1970 to 2099", field="at")
     return found
+
+
+def read_past(text: str, *, now: datetime, tz: tzinfo) -> datetime:
+    """The same for a time that is probably past, as that from which on to show runs: also `2 hours ago`, `yesterday`.
+
+    A time of day alone, a day of the week and a date without a year mean the last one, a day its beginning.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> now = datetime(2026, 12, 1, 10, tzinfo=UTC)  # a Tuesday
+    >>> str(read_past("monday", now=now, tz=ZoneInfo("Europe/Berlin"))), str(read_past("2h ago", now=now, tz=UTC))
+    ('2026-11-29 23:00:00+00:00', '2026-12-01 08:00:00+00:00')
+    """
+    said = text.strip()
+    wall = now.astimezone(tz).replace(tzinfo=None, microsecond=0)
+    if said.lower() == "now":
+        return now.astimezone(UTC)
+    try:
+        found = _ago(said, now, wall, tz) or _of_past_day(_day_first(said), now, wall, tz)
+        found = found or _last_of(said, now, wall, tz, read_human(text, now=now, tz=tz))
+    except OverflowError:  # the first year of datetime
+        found = None
+    if found is None or found.year < 1970:
+        raise TimerError(f"{text!r:.60} is outside the years 1970 to 2099", field="at")
+    return found
+
+
+def _ago(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:
+    """A time before now: `2 hours ago`, or `2h`."""
+    before = _AGO.sub("", said)
+    if len(said) > _LONGEST or (before == said and not re.search("[a-z]", said, re.I)):
+        return None
+    try:
+        ago = read_interval(before)
+        counted = calendar_interval(ago)
+        if counted is not None:
+            return _utc(wall - relativedelta(**counted._asdict()), tz)
+        return now.replace(microsecond=0).astimezone(UTC) - timedelta(seconds=seconds_of(ago))
+    except (ValueError, OverflowError):
+        if before == said:
+            return None
+        raise TimerError(
+            f"{said!r} is not a time; write it as in '20 minutes ago' or '2 days ago'", field="at"
+        ) from None
+
+
+def _of_past_day(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:
+    """The last time of day, alone or on a day in words; None for other text."""
+    day = _PAST_DAY.match(said)
+    rest = _AT.sub("", said[day.end() :] if day else said, count=1)
+    at = time(0) if day and not rest else _time_of_day(rest)
+    if at is None:
+        if day:
+            raise TimerError(f"{said!r}: {rest!r} is not a time of day; write it as in '9:00' or '6 pm'", field="at")
+        return None
+    if day and day[1]:
+        return _utc(datetime.combine(wall.date() - timedelta(days=day[1].lower() == "yesterday"), at), tz)
+    first = wall.date() - timedelta(days=(wall.weekday() - _number(day[2])) % 7 if day else 0)
+    found = _utc(datetime.combine(first, at), tz)
+    return found if found <= now else _utc(datetime.combine(first - timedelta(days=7 if day else 1), at), tz)
+
+
+def _last_of(said: str, now: datetime, wall: datetime, tz: tzinfo, found: datetime) -> datetime:
+    """The last date of a text without a year that is read as `found`; that one itself for other text."""
+    if found <= now:
+        return found
+    try:
+        years = [_utc(_parsed(said, datetime(wall.year - back, 1, 1)), tz) for back in range(5)]
+    except (TimerError, ValueError):
+        return found
+    return next((year for year in years if year <= now), found) if years[0] != years[1] else found
 
 
 def _delayed(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:

@@ -55,8 +55,8 @@ LEADERS, FOLLOWER = {"t1", "t3"}, "after"
 SKEWS = [0.0, 0.0, 0.003, -0.003, 0.1, -0.1, 1.5, -1.5, 3.0, -3.0]
 #: How long a daemon stands still between reading its clock and its next transaction.
 STALLS = [0.003, 0.3, 1.2, 4, 12]
-#: How many turns a daemon takes at most until it comes to rest.
-MOST_TURNS = 300
+#: How many turns a daemon takes at most until it comes to rest; the runs of a follower begin one after the other.
+MOST_TURNS = 3_000
 
 
 class SkewedClock:

@@ -258,7 +258,7 @@ def test_one_run_and_none_are_printed_as_such(command_line: CommandLine) -> None
         ((), "give either the beginning of the time span, as in --from 2026-01-05T00:00, or --cancel"),
         (("--from", "2026-01-05", "--cancel"), "give either the beginning of the time span"),
         (("--from", "2026-01-05", "--to", "2098-01-05"), "a backfill must end in the past; 2098-01-05T00:00:00+08:00"),
-        (("--from", "monday"), "'monday' is not an instant"),
+        (("--from", "soon"), "'soon' is not a time"),
         (
             (*SPAN, "--limit", "2"),
             "3 fire times of the span have no run, and 2 are entered at once; narrow it to end",

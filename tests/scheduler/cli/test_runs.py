@@ -162,7 +162,7 @@ def test_fire_times_are_shown_in_the_zone_of_the_expression(command_line: Comman
         (("next", "0 75 8 ? * MON"), "Error: minutes, column 3: 75 is out of range; minutes go from 0 to 59"),
         (("next", "0 0 8 * *"), "Error: "),
         (("next", "0 0 8 * * ?", "--tz", "Mars/Phobos"), "unknown time zone 'Mars/Phobos'"),
-        (("next", "0 0 8 * * ?", "--from", "tomorrow"), "'tomorrow' is not an instant"),
+        (("next", "0 0 8 * * ?", "--from", "soon"), "'soon' is not a time"),
         (("next", "0 0 8 * * ?", "--dst", "none"), "'none' is not one of"),
     ],
 )

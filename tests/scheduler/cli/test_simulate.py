@@ -80,7 +80,7 @@ def test_the_default_span_is_the_next_day(command_line: CommandLine) -> None:
             "--from 2026-01-02 --to 2026-01-02",
             "the time span from 2026-01-02T00:00:00+08:00 to 2026-01-02T00:00:00+08:00",
         ),
-        ("--from tomorrow", "'tomorrow' is not an instant; write one as in 2026-01-05T08:00:00+08:00"),
+        ("--from soon", "'soon' is not a time; write it as in '2026-12-24 18:00'"),
         ("--from 1800-01-01 --to 2026-01-01", "1800-01-01 is out of range: the years 1970 to 2099"),
         ("--from 2026-01-01 --to 9999-12-31", "9999-12-31 is out of range"),
         ("--from 0001-01-01", "is out of range"),

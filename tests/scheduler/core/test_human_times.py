@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.core.human_times import read_human
+from scheduler.core.human_times import read_human, read_past
 from scheduler.core.intervals import calendar_interval, read_interval, seconds_of
 from scheduler.core.zones import zone
 from scheduler.errors import TimerError
@@ -74,6 +74,56 @@ def test_a_time_is_read_as_it_is_meant(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("now", "2026-12-01 11:15:20.000500"),
+        ("2 hours ago", "2026-12-01 09:15:20"),
+        ("90s ago", "2026-12-01 11:13:50"),
+        ("2h", "2026-12-01 09:15:20"),
+        ("2d", "2026-11-29 11:15:20"),
+        ("1 month ago", "2026-11-01 11:15:20"),
+        ("yesterday", "2026-11-30 00:00"),
+        ("yesterday at 9:00", "2026-11-30 09:00"),
+        ("today", "2026-12-01 00:00"),
+        ("today 18:00", "2026-12-01 18:00"),
+        ("9:00", "2026-12-01 09:00"),
+        ("18:00", "2026-11-30 18:00"),
+        ("monday", "2026-11-30 00:00"),
+        ("tuesday", "2026-12-01 00:00"),
+        ("last tuesday 18:00", "2026-11-24 18:00"),
+        ("on wed 9am", "2026-11-25 09:00"),
+        ("24 Dec 18:00", "2025-12-24 18:00"),
+        ("1 March", "2026-03-01 00:00"),
+        ("2026-12-24 18:00", "2026-12-24 18:00"),
+        ("2020-01-01T00:00Z", "2020-01-01 01:00"),
+        ("in 20 minutes", "2026-12-01 11:35:20"),
+    ],
+)
+def test_a_past_time_is_the_last_one(text: str, expected: str) -> None:
+    """What names its year, or is said to be in the future, stays what it is."""
+    wall = read_past(text, now=NOW, tz=zone("Europe/Berlin")).astimezone(zone("Europe/Berlin"))
+    assert wall.replace(tzinfo=None) == datetime.fromisoformat(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is not a time"),
+        ("soon", "'soon' is not a time"),
+        ("many hours ago", "write it as in '20 minutes ago'"),
+        ("yesterday morning", "'morning' is not a time of day"),
+        ("99999999 years ago", "is not a time"),
+        ("200 years ago", "outside the years 1970 to 2099"),
+        ("120", "has no day|is not a time|outside the years"),
+    ],
+)
+def test_what_is_no_past_time_is_refused(text: str, said: str) -> None:
+    """With what is wrong and how it is written."""
+    with pytest.raises(TimerError, match=said):
+        read_past(text, now=NOW, tz=zone("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "is not a time"),
@@ -110,6 +160,8 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
     """With a TimerError, never another exception."""
     with contextlib.suppress(TimerError):
         assert read_human(text, now=NOW, tz=zone("Europe/Berlin")).tzinfo is UTC
+    with contextlib.suppress(TimerError):
+        assert read_past(text, now=NOW, tz=zone("Europe/Berlin")).tzinfo is UTC
 
 
 @pytest.mark.parametrize(
