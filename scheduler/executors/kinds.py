@@ -127,6 +127,8 @@ KINDS: Mapping[str, ExecutorKind] = {
                 help="Seconds that a worker process may take to load the functions (default 300).",
                 metavar="SECONDS",
             ),
+            ExecutorSetting(name="worker_max_runs", default=0, bounds=(0, 1_000_000_000)),
+            ExecutorSetting(name="worker_max_mb", default=0, bounds=(0, 1_000_000)),
         ),
         can_preview=True,
     ),

@@ -29,6 +29,7 @@ from .limits import Limits, next_check_s
 from .loading import LOAD_TIMEOUT_S
 from .pool_size import PoolSize
 from .queue import SLOW_WAITS_S, TaskQueue
+from .recycling import Recycling
 from .results import Results
 from .silence import ANSWER_S, LOOK_EVERY_S, SUSPECT_S, Silence
 from .worker import SETTLED_S, WorkerProcess
@@ -46,7 +47,9 @@ class ProcessExecutor:
     """Runs the functions of `target` (a cloud.py, or module:attribute) in a pool of worker processes.
 
     The pool keeps `workers` of them free, and has at most `max_workers`. It kills one that has not loaded the functions
-    after `load_timeout_s`. `environ` is added to their environment variables; `folder` is their working folder.
+    after `load_timeout_s`. It replaces a worker after `worker_max_runs` runs, or when it takes more than
+    `worker_max_mb` of memory after a run, 0 = never; its successor starts first. `environ` is added to their
+    environment variables; `folder` is their working folder.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class ProcessExecutor:
         workers: int = 2,
         max_workers: int = 32,
         load_timeout_s: float = LOAD_TIMEOUT_S,
+        worker_max_runs: int = 0,
+        worker_max_mb: int = 0,
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
@@ -74,6 +79,7 @@ class ProcessExecutor:
         self._workers: list[WorkerProcess] = []
         self._load_timeout_s = load_timeout_s
         self._results = Results()
+        self._recycling = Recycling(worker_max_runs, worker_max_mb)
         self._queue = TaskQueue(self._results.typical_s.get)
         #: The sources as they were when the first worker was started; every worker loads these.
         self._sources: SourceSnapshot | None = None
@@ -129,6 +135,7 @@ class ProcessExecutor:
                 break
         if killed_processes:
             killed_processes.look(now)
+        self._recycle(now)
         self._dispatch()
         self._resize_pool(now)
         # A worker that starts yields to workers that serve; without any, it keeps its priority.
@@ -149,11 +156,13 @@ class ProcessExecutor:
             checks.append(SLOW_WAITS_S)
         if self._begins_no_more and (self._queue or any(worker.has_more_behind() for worker in self._workers)):
             checks.append(SETTLED_S)
-        if self._limits.is_cancelling:
+        if self._limits.is_cancelling or any(
+            worker.hands_over and worker.has_more_behind() for worker in self._workers
+        ):
             checks.append(SETTLED_S)
         if killed_processes:
             checks.append(SAY_AFTER_S)
-        count, is_waited_for = len(self._workers), bool(self._queue)
+        count, is_waited_for = sum(not worker.is_leaving for worker in self._workers), bool(self._queue)
         if (change_s := self._pool_size.next_change_s(count, is_waited_for=is_waited_for, now=now)) is not None:
             checks.append(change_s)
         return min(checks, default=None)
@@ -260,6 +269,25 @@ class ProcessExecutor:
         self._remove(worker)
         return True
 
+    def _recycle(self, now: float) -> None:
+        """Replace one worker that has run enough or has grown too large, between two runs."""
+        worker = next((each for each in self._workers if each.is_leaving), None)
+        if worker is None:
+            worker = self._recycling.worn_out(self._workers, now)
+            if worker is None:
+                return
+            # From now on the pool is one short, and starts a successor.
+            worker.is_leaving = True
+        others = [each for each in self._workers if each is not worker]
+        if len(others) < self._pool_size.workers or not all(each.ready for each in others):
+            return
+        worker.hands_over = True
+        self._queue.put_back(worker.take_back(now))
+        if not worker.chunks:
+            log.debug("worker %d ends after %d runs; another one has its place", worker.pid, worker.runs)
+            worker.kill()
+            self._remove(worker)
+
     def _enforce_answer(self, worker: WorkerProcess, now: float) -> bool:
         """Take back the tasks of a worker that does not begin them, and kill it later; returns whether it did.
 
@@ -320,11 +348,14 @@ class ProcessExecutor:
     def _resize_pool(self, now: float) -> None:
         """Start or stop one worker where the pool has too few or too many."""
         blocked = sum(
-            worker.silence is not None or (worker.running_s(now) or 0.0) >= BLOCKED_S for worker in self._workers
+            worker.silence is not None or (worker.running_s(now) or 0.0) >= BLOCKED_S
+            for worker in self._workers
+            if not worker.is_leaving
         )
         starting = sum(not worker.ready for worker in self._workers)
         held_up = blocked + self._queue.long
-        change = self._pool_size.change(len(self._workers), starting=starting, held_up=held_up, now=now)
+        count = sum(not worker.is_leaving for worker in self._workers)
+        change = self._pool_size.change(count, starting=starting, held_up=held_up, now=now)
         # One worker a turn, so that the tasks that became due meanwhile go first.
         self._is_short = change > 1
         if change > 0:
@@ -340,7 +371,9 @@ class ProcessExecutor:
         self._workers.append(worker)
 
     def _stop_idle_worker(self, now: float) -> None:
-        idle = next((worker for worker in self._workers if worker.ready and not worker.chunks), None)
+        idle = next(
+            (worker for worker in self._workers if worker.ready and not (worker.chunks or worker.is_leaving)), None
+        )
         if idle is not None:
             idle.kill()
             self._remove(idle)

@@ -24,6 +24,8 @@ def make(deployment: Deployment) -> ProcessExecutor:
         workers=deployment.settings["workers"],
         max_workers=deployment.settings["max_workers"],
         load_timeout_s=deployment.settings["load_timeout_s"],
+        worker_max_runs=deployment.settings["worker_max_runs"],
+        worker_max_mb=deployment.settings["worker_max_mb"],
         environ=deployment.environ,
         folder=deployment.folder,
     )

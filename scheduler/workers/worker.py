@@ -62,6 +62,10 @@ class WorkerProcess:
         self.breached_by: int | None = None
         #: Set while the worker is suspected because it does not answer.
         self.silence: Silence | None = None
+        #: How many runs have ended.
+        self.runs = 0
+        #: Set while a successor starts, and then also that it gets no more tasks; see recycling.py.
+        self.is_leaving = self.hands_over = False
         self._clock = clock
         self._chunks: deque[Chunk] = deque()
         self._last_number = 0
@@ -116,7 +120,7 @@ class WorkerProcess:
     @property
     def takes_tasks(self) -> bool:
         """Whether the worker may be sent tasks."""
-        return self.ready and self.silence is None and self.breached_by is None
+        return self.ready and self.silence is None and self.breached_by is None and not self.hands_over
 
     def has_more_behind(self) -> bool:
         """Whether other tasks wait behind the current one."""
@@ -303,6 +307,7 @@ class WorkerProcess:
         # Read once for all of them: raw output of fast functions that share a chunk is assigned to the first one.
         self._raw_output.read(to_the_end=True)
         task, dropped = self.end_current()
+        self.runs += len(times) - 1
         chunk.ended = first + len(times)
         if dropped:
             yield task, PackedEnding(*times[0], Outcome.SUCCEEDED.value, Verdict.GOOD.value, None, None, dropped)
@@ -328,6 +333,7 @@ class WorkerProcess:
         """Count the current task as ended; returns it, with the number of raw lines that were dropped."""
         chunk = self._chunks[0]
         chunk.ended += 1
+        self.runs += 1
         self._has_ended_any = True
         self._heard_at = self._clock.monotonic()
         return chunk.tasks[chunk.ended - 1], self.lines.end_run()
