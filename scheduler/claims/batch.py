@@ -69,6 +69,8 @@ class Batch:
         self._updates: list[_TimerUpdate] = []
         self._counted: list[tuple[int, int, int]] = []
         self.changes: list[StateChange] = []
+        #: Whether a timer has no further fire time.
+        self.finishes = False
         #: The timers whose other runs are to be cancelled.
         self.cancelling: list[int] = []
         #: The number of fire times that do not run, by environment and outcome.
@@ -101,6 +103,7 @@ class Batch:
             runs_left=left,
         )
         next_fire_at = stamp_or_none(plan.next_fire)
+        self.finishes |= next_fire_at is None
         update = _TimerUpdate(row.id, next_fire_at, row.counter_run_id, row.counter_outcome, plan.breaker)
         update.timer, update.entered = timer, bool(plan.runs)
         update.begun_runs = row.begun_runs + (plan.entered if row.max_runs else 0)
@@ -169,6 +172,7 @@ class Batch:
         grace = self._grace if rule.grace is None else rule.grace
         what = due(rule.schedule, instant(since), self._until, rule.misfire, grace=grace, catch_up=rule.catch_up)
         shared = self._shared[key] = _SharedDue(what)
+        self.finishes |= shared.next_fire_at is None
         return shared
 
     def _enter(self, update: _TimerUpdate, timer: CachedTimer, run: NewRun) -> None:

@@ -28,7 +28,8 @@ from ..core.timer import Environment
 from ..core.timestamps import instant_or_none, stamp
 from ..store.alerts import write_alerts
 from ..store.database import Store, store_of
-from ..store.rows import BREAKER, breaker_of, line_columns
+from ..store.entered_runs import enter_run
+from ..store.rows import BREAKER, breaker_of, line_columns, timer_of
 from ..store.schema import NOT_HELD, lines, runs, timers
 from ..store.statements import Among
 from .abandoned_runs import end_run, lose_probes
@@ -105,6 +106,8 @@ class Claims:
         self._unknown = UnknownCommits()
         #: Whether the last claim has requested that other runs end, of this daemon or of others.
         self.is_cancelling = False
+        #: Whether a timer has been claimed for its last fire time, until the daemon has looked for finished ones.
+        self.has_finished = False
         #: The number of fire times that did not run since this daemon began, by environment and outcome.
         self.passed_over: Counter[tuple[str, str]] = Counter()
         #: The same for the claim whose transaction is open; added once it is committed.
@@ -204,10 +207,24 @@ class Claims:
             self._events += batch.events()
             if self._events:
                 write_alerts(connection, self._events)
+            self.has_finished |= batch.finishes
             upcoming = self._upcoming(connection)
             self._unknown.claimed = tasks
         self._unknown.claimed = []
         return Claimed(tasks, upcoming)
+
+    def enter_start_runs(self, now: datetime) -> None:
+        """Enter a run of each timer with fire_on_start, once for this daemon's start."""
+        with self._store.writing() as connection:
+            self._lease.check(connection)
+            if not self._lease.note_start_fired(connection):
+                # The transaction was committed, and not answered.
+                return
+            rows = connection.execute(select(timers).where(timers.c.fire_on_start, timers.c.enabled)).all()
+            for row in rows:
+                timer = timer_of(row, connection)
+                if timer.has_in_window(now):
+                    enter_run(connection, row.id, timer, Kind.ON_START, now)
 
     def notify_others(self) -> None:
         """Wake the other daemons, because one of their runs is to be cancelled."""
@@ -303,6 +320,7 @@ class Claims:
             batch.add(row, cached[row.id], breaker_of(row), open_runs[row.id])
         tasks = batch.write(connection)
         self._events += batch.events()
+        self.has_finished |= batch.finishes
         self._report_breakers(batch.changes)
         self._passing_over.update(batch.passed_over)
         self.is_cancelling |= bool(batch.cancelling)

@@ -8,9 +8,9 @@ Every file of this folder relies on these invariants:
    or a daemon that takes over from its owner, or, in a fleet, the worker named in `runs.worker`.
 3. A daemon's transaction that writes begins with `Lease.check`, which locks its row in `daemons`. A takeover locks the
    same row, skips it when it is locked, and removes it. So a daemon that counted as dead cannot write any more, and one
-   that is writing does not count as dead. Four writes do not check the lease: they change no run that has an owner.
+   that is writing does not count as dead. Five writes do not check the lease: they change no run that has an owner.
    `Retention.prune` deletes ended runs; `TimerTable.recompute_next_fires`, `ZoneChanges.check` and `PauseTable.end_due`
-   update timers.
+   update timers, `remove_finished` deletes them.
 4. What ends a run names its owner and an open run in the WHERE clause, so a result that comes too late changes nothing.
 5. Locks are taken in this order, so that no two transactions wait for each other: daemons, timers by id, runs by id,
    alerts. Code that locks in another order uses SKIP LOCKED, as claims do.
@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -79,6 +79,13 @@ class Lease:
         #: The number of other daemon rows, including dead ones not yet removed.
         self.other_daemons = 0
         self._grace_checks = 0
+        #: The other daemons that this one has found dead.
+        self.taken_over: set[int] = set()
+
+    @property
+    def seen(self) -> Mapping[int, int]:
+        """The other daemons at the last check, with the ends of their leases."""
+        return {daemon: lease_until for daemon, (lease_until, _) in self._seen.items()}
 
     @property
     def renew_every_s(self) -> float:
@@ -99,11 +106,17 @@ class Lease:
         """Whether a daemon held no lock at the last check."""
         return bool(self._suspects)
 
-    def register(self, now: datetime, wake_port: int) -> None:
-        """Enter this process as a daemon of the store, with a lease, and notify the others, which share with it."""
+    def register(self, now: datetime, wake_port: int) -> dict[int, int]:
+        """Enter this process as a daemon of the store, with a lease, and notify the others, which share with it.
+
+        Returns the other daemons that were there before, dead or alive, with the ends of their leases.
+        """
         self.id = secrets.randbits(62)
         self._session_lock.hold_lock(self.id)
         with self._store.writing_and_notifying() as connection:
+            # So that of two daemons that start together, the second one finds the first.
+            self._store.acquire_mutex(connection)
+            others = {row.id: row.lease_until for row in connection.execute(select(daemons))}
             connection.execute(
                 insert(daemons).values(
                     id=self.id,
@@ -116,6 +129,13 @@ class Lease:
                     fleet=",".join(sorted(self._fleet)),
                 )
             )
+
+        return others
+
+    def note_start_fired(self, connection: Connection) -> bool:
+        """Within a transaction: note that the start of this daemon has fired; False if that was noted before."""
+        mine = (daemons.c.id == self.id) & daemons.c.has_fired.is_(False)
+        return connection.execute(update(daemons).where(mine).values(has_fired=True)).rowcount == 1
 
     def renew(self, now: datetime) -> None:
         """Extend the lease; LeaseLostError if another daemon has taken over already."""
@@ -169,6 +189,7 @@ class Lease:
             self.check(connection)
             # A daemon that has renewed its lease since the read above is alive after all.
             rows = [row for row in _locked(connection, dead) if row.lease_until == dead[row.id]]
+            self.taken_over |= {row.id for row in rows}
             adopted = [task for row in rows for task in self._adopt(connection, row)]
             abandoned = _remove(connection, rows, now)
             alert_of_lost_daemons(connection, [row for row in rows if row.lease_until != GIVEN_UP], now)

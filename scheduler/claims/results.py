@@ -179,8 +179,8 @@ def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) 
 
 
 def _retry_at(timer: Timer, task: Task, ending: Ending) -> datetime | None:
-    """When a failed run is tried again; one that follows another has no next fire time."""
-    if task.kind is Kind.CHAINED:
+    """When a failed run is tried again; the next fire time counts only for one of the schedule."""
+    if task.kind is not Kind.SCHEDULED:
         return after_pause(timer, task.attempt, ending.ended_at)
     return retry_at(timer, task.fire_time, task.attempt, ending.ended_at)
 
@@ -228,7 +228,7 @@ def _next_attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dic
 
 
 #: The kinds of runs that are tried again where their timer has retries.
-_TRIED_AGAIN = frozenset({Kind.SCHEDULED, Kind.CHAINED})
+_TRIED_AGAIN = frozenset({Kind.SCHEDULED, Kind.CHAINED, Kind.ON_ENABLE, Kind.ON_START})
 _CAUSES = Among(select(runs.c.id, runs.c.cause_id), runs.c.id)
 _PAUSING = Among(
     select(timers)

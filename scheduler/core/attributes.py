@@ -144,6 +144,21 @@ def _policy(name: str, choices: type[StrEnum], help: str, *, is_rule: bool = Tru
     )
 
 
+def _switch(name: str, help: str) -> Attribute:
+    """The row of an attribute that is True or False."""
+    return Attribute(
+        name=name,
+        check=partial(check_truth, name),
+        sql=bool,
+        from_store=bool,
+        flag=f"--{name.replace('_', '-')}",
+        read=truth,
+        cell=_lower,
+        metavar="true|false",
+        help=help,
+    )
+
+
 def _bound(name: str, help: str) -> Attribute:
     """The row of an instant that bounds the window of a timer."""
     return Attribute(
@@ -378,4 +393,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         help="Timers to run when a run of this one has ended, see --then-on; empty for none.",
     ),
     _policy("then_on", ThenOn, "How a run has to end for --then (default succeeded).", is_rule=False),
+    _switch("remove_when_finished", "Remove the timer when it is finished and its last run has ended (default false)."),
+    _switch("fire_on_enable", "Also run once when the timer is enabled (default false)."),
+    _switch("fire_on_start", "Also run once when a daemon starts and no other one serves the store (default false)."),
 )

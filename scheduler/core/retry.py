@@ -1,7 +1,7 @@
 """Retries: when a failed run is attempted again. Pure.
 
-Only scheduled and chained runs whose breaker verdict is a failure are tried again, if their timer has `retries`: a
-time-out, an unexpected exception, an unreachable engine. A LeanEngineError is an answer in time, not a failure.
+Only runs that nobody requested, and whose breaker verdict is a failure, are tried again, if their timer has `retries`:
+a time-out, an unexpected exception, an unreachable engine. A LeanEngineError is an answer in time, not a failure.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ class Kind(StrEnum):
     MANUAL = "manual"
     BACKFILL = "backfill"
     CHAINED = "chained"
+    ON_ENABLE = "on_enable"
+    ON_START = "on_start"
 
 
 #: The message of a run with each outcome, unless its executor gives another one.

@@ -56,7 +56,10 @@ class Timer:
     the store, `roll` decides about its fires on days off: they are left out (`skip`), or move to a working day
     (`following`, `preceding`, and `modified_…`, which stay in the month); with `only_off` it fires on days off alone.
     `then` names timers of the same environment that run when a run of this one has ended for good as `then_on` says:
-    `succeeded`, `failed` (or timed out), `ended`. A timer is created disabled; the store keeps whether it is `enabled`.
+    `succeeded`, `failed` (or timed out), `ended`. With `remove_when_finished`, it is removed when it is finished and
+    its last run has ended. With `fire_on_enable`, it also runs once when it is enabled; with `fire_on_start`, once when
+    a daemon starts and no other one serves the store. A timer is created disabled; the store keeps whether it is
+    `enabled`.
 
     Raises TimerError, whose `field` names the attribute that is wrong.
     """
@@ -91,6 +94,9 @@ class Timer:
     ping_url: str | None = None
     then: tuple[str, ...] = ()
     then_on: ThenOn = ThenOn.SUCCEEDED
+    remove_when_finished: bool = False
+    fire_on_enable: bool = False
+    fire_on_start: bool = False
 
     if TYPE_CHECKING:  # for type checkers: besides enums, the texts that are checked and converted below
 
@@ -127,6 +133,9 @@ class Timer:
             ping_url: str | None = ...,
             then: str | Iterable[str] = ...,
             then_on: ThenOn | Literal["succeeded", "failed", "ended"] = ...,
+            remove_when_finished: bool = ...,
+            fire_on_enable: bool = ...,
+            fire_on_start: bool = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -173,6 +182,10 @@ class Timer:
         if self.calendar is not None:
             fires = on_working_days(self.trigger, self.calendar, self.roll, self.working_days)
         return windowed(shifted(fires, later_s), self.starts_at, self.ends_at)
+
+    def has_in_window(self, now: datetime) -> bool:
+        """Whether an instant is in [starts_at, ends_at)."""
+        return (self.starts_at is None or self.starts_at <= now) and (self.ends_at is None or now < self.ends_at)
 
     def anchored(self, now: datetime) -> Timer:
         """The timer with its anchor at `now`, or at the beginning of its window, if its trigger has an anchor."""

@@ -21,6 +21,8 @@ class Agenda:
     look_at_waiting: float = 0.0
     look_for_cancellations: float = 0.0
     look_at_pauses: float = 0.0
+    #: inf if there are no finished timers to remove.
+    look_at_finished: float = 0.0
     #: When to read the upcoming timers from the store again, and the result of the last read.
     read_upcoming_at: float = 0.0
     upcoming: Upcoming = _NOTHING
@@ -32,4 +34,4 @@ class Agenda:
     def check_everything(self) -> None:
         """Read timers, runs and daemons in the next turn, because they may have changed."""
         self.read_upcoming_at = self.check_others_at = 0.0
-        self.look_for_cancellations = self.look_at_pauses = 0.0
+        self.look_for_cancellations = self.look_at_pauses = self.look_at_finished = 0.0

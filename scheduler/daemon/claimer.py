@@ -54,6 +54,7 @@ class Claimer:
         if self._claims.is_cancelling:
             agenda.look_for_cancellations = 0.0
             self._claims.notify_others()
+        self._look_at_finished()
         agenda.is_left_to_others = not tasks and not skip_open
         ahead = [task for task in tasks if is_ahead(task, now)]
         self._claim_ahead.add(ahead)
@@ -64,6 +65,12 @@ class Claimer:
         """Claim the timers that are due next."""
         without = self._full_environment()
         self._agenda.upcoming = self._claim_ahead.claim(self._agenda.upcoming, now, without=without)
+        self._look_at_finished()
+
+    def _look_at_finished(self) -> None:
+        if self._claims.has_finished:
+            self._claims.has_finished = False
+            self._agenda.look_at_finished = 0.0
 
     def _full_environment(self) -> Environment | None:
         """An environment whose timers are not claimed now, because its executor is full."""

@@ -35,6 +35,7 @@ from .claimer import Claimer
 from .clock_setback import ClockSetback
 from .dispatch import Dispatch
 from .events import Listener, log_breaker, log_unreadable
+from .finished_timers import FinishedTimers
 from .give_back import give_back, give_back_all
 from .health import Health
 from .heartbeats import Heartbeats, Messenger
@@ -90,6 +91,7 @@ class Daemon:
         self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock, ZoneChanges(store))
         self._clock_setback = ClockSetback(self._clock, self._claim_ahead, TimerTable(store))
         self._pauses = Pauses(PauseTable(store), self._claim_ahead, self._clock)
+        self._finished = FinishedTimers(store, self._clock)
         self._cancellations = Cancellations(self._claims, self._claim_ahead, self._dispatch, self._clock)
         self._wake_socket = WakeSocket()
         self._sleeper = Sleeper(store, self._clock)
@@ -249,6 +251,7 @@ class Daemon:
         # LEASE
         self._upkeep.keep_lease(self._agenda, now, self._wake_socket.port)
         self._pauses.look(self._agenda, now)
+        self._finished.look(self._agenda, now)
         if cancelled := self._cancellations.look(self._agenda, now).ended:
             self._results.add(Report(ended=cancelled), self._clock.monotonic())
         self._agenda.is_left_to_others = False

@@ -44,6 +44,7 @@ class NextTurn:
         agenda, monotonic = self._agenda, self._clock.monotonic()
         waits = [MAX_SLEEP_S, agenda.renew_lease_at - monotonic, agenda.check_others_at - monotonic]
         waits += [agenda.look_for_cancellations - monotonic, agenda.look_at_pauses - monotonic]
+        waits.append(agenda.look_at_finished - monotonic)
         if claims:
             waits += self._until_claims_s(self._clock.now())
         if self._lease.has_suspects:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import inf
 
 from ..claims.claims import Claims
 from .agenda import Agenda
@@ -50,6 +51,8 @@ class Recorder:
             self._claims.record(self._results.ended, self._results.printed)
         ended, printed = self._results.take_all()
         self._agenda.read_upcoming_at = 0.0
+        if self._agenda.look_at_finished < inf:
+            self._agenda.look_at_finished = 0.0
         self._heartbeats.ended(ended)
         if self._listener is not None:
             # The listener may take long, and read from the store.

@@ -14,6 +14,7 @@ from ..store.zone_changes import Moved, ZoneChanges
 from .agenda import Agenda
 from .dispatch import Dispatch
 from .events import log_abandoned
+from .start_fires import StartFires
 
 log = logging.getLogger("scheduler.daemon")
 
@@ -44,6 +45,7 @@ class Upkeep:
         self._retention = retention
         self._clock = clock
         self._zone_changes = zone_changes
+        self._start_fires = StartFires(lease, claims)
         #: Whether this daemon has a row in the store.
         self.is_registered = False
 
@@ -51,7 +53,8 @@ class Upkeep:
         """Register or renew the lease; now and then take over from dead daemons, and prune the history."""
         monotonic = self._clock.monotonic()
         if not self.is_registered:
-            self._lease.register(now, wake_port)
+            self._start_fires.registered(self._lease.register(now, wake_port))
+            agenda.check_others_at = 0.0
             self.is_registered = True
             agenda.renew_lease_at = 0.0
             # Before the first claim, which trusts the stored fire times.
@@ -68,6 +71,8 @@ class Upkeep:
                 # Other daemons send no notification of retries that they enter.
                 agenda.read_upcoming_at = 0.0
             agenda.check_others_at = monotonic + self._lease.check_others_in_s
+            if self._start_fires.look(now):
+                agenda.read_upcoming_at = 0.0
         if not self._zone_changes.is_done and monotonic >= agenda.check_zones_at:
             self._log_moved(self._zone_changes.check(ZONES_A_PORTION))
             agenda.check_zones_at = monotonic + ZONES_EVERY_S

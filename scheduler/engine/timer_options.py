@@ -54,3 +54,6 @@ class TimerOptions(TypedDict, total=False):
     ping_url: str | None
     then: str | Iterable[str]
     then_on: ThenOn | Literal["succeeded", "failed", "ended"]
+    remove_when_finished: bool
+    fire_on_enable: bool
+    fire_on_start: bool

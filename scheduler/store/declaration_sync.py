@@ -32,6 +32,7 @@ from .changes import MAX_AUTHOR_LENGTH, Author, Way, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
 from .declarations import DeclarationFault, Declared, DeclaredTimer
+from .entered_runs import enter_on_enable_of_new
 from .pauses import hold_changed
 from .quota import check_quota
 from .rows import timer_columns, timer_of
@@ -207,6 +208,7 @@ def _add(
             refuse(entry, error)
             continue
         connection.execute(insert(timers), row)
+        enter_on_enable_of_new(connection, [entry.timer], now)
         record_changes(connection, [added(entry.timer.anchored(now))], _author(entry), now=now)
         changes.append(Change(DeclarationEffect.ADDED, entry.timer, (str(entry.assumed),) if entry.assumed else ()))
     return changes

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0017"
+HEAD = "0018"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -81,6 +81,15 @@ Index("timers_troubled", timers.c.id, sqlite_where=text(TROUBLED), postgresql_wh
 CHAINED = "\"then\" <> '[]'"
 Index("timers_chained", timers.c.id, sqlite_where=text(CHAINED), postgresql_where=text(CHAINED))
 
+# Timers that are removed when they are finished: usually few.
+REMOVED_WHEN_FINISHED = "remove_when_finished"
+Index(
+    "timers_passing",
+    timers.c.id,
+    sqlite_where=text(REMOVED_WHEN_FINISHED),
+    postgresql_where=text(REMOVED_WHEN_FINISHED),
+)
+
 daemons = Table(
     "daemons",
     metadata,
@@ -95,6 +104,8 @@ daemons = Table(
     Column("lease_until", BigInteger, nullable=False),
     # The environments whose functions run in a fleet; their runs go on when the daemon dies, and others adopt them.
     Column("fleet", Text, nullable=False, server_default=""),
+    # Whether its start has fired the timers with fire_on_start.
+    Column("has_fired", Boolean, nullable=False, server_default=false()),
 )
 
 # Pauses: of everything, of an environment, of a tag; or of one timer, which is disabled until then.

@@ -18,6 +18,7 @@ from .chains import check_chains
 from .changes import Author, NewChange, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
+from .entered_runs import enter_on_enable_of_new
 from .pauses import delete_pause_of, hold_changed
 from .quota import check_quota
 from .schema import timers
@@ -151,6 +152,7 @@ def _added(connection: Connection, new: Sequence[Timer], now: datetime, quota: i
     claimed = claimed_by_name(connection, now)
     new = [with_calendar(connection, timer) for timer in new]
     connection.execute(insert(timers), [new_columns(timer, now, claimed) for timer in new])
+    enter_on_enable_of_new(connection, new, now)
     return [Difference(ListEffect.ADDED, timer, added(timer.anchored(now))) for timer in new]
 
 

@@ -19,6 +19,7 @@ from ..errors import TimerError, UnknownCalendarError
 from .calendar_content import content_of
 from .changes import Author, record_changes
 from .claimed_fires import claimed_until
+from .entered_runs import enter_on_enable
 from .pauses import delete_pause_of, hold_changed
 from .rows import breaker_columns, timer_columns
 from .schema import calendars, runs, timers
@@ -47,7 +48,7 @@ def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], d
 def edited_columns(
     connection: Connection, stored: StoredTimer, changes: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
-    """The columns of a timer whose attributes change; closes its breaker.
+    """The columns of a timer whose attributes change; closes its breaker, and enters the run of fire_on_enable.
 
     If the schedule is unchanged, pending fire times stay due. Else its next fire time is after `now` and after the
     latest claimed one.
@@ -58,6 +59,8 @@ def edited_columns(
         timer = timer.anchored(now)
     counts_anew = timer.max_runs != stored.timer.max_runs or is_enabled_now
     next_fire = _next_fire(connection, stored, timer, now, counts_anew=counts_anew)
+    if is_enabled_now:
+        enter_on_enable(connection, stored.id, timer, now)
     return {
         **timer_columns(timer),
         **breaker_columns(breaker.CLOSED),

@@ -20,6 +20,7 @@ from .chains import check_chains, lock_with_leaders, rename_in_leaders
 from .changes import Author, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
+from .entered_runs import enter_on_enable_of_new
 from .pauses import check_end, delete_pause_of, hold_changed, insert_pause
 from .quota import check_quota
 from .rows import BREAKER, breaker_columns, timer_columns, timer_of
@@ -81,6 +82,7 @@ class TimerTable:
                 for timer, row in zip(wanted, rows, strict=True)
             ]
             check_chains(connection, wanted)
+            enter_on_enable_of_new(connection, wanted, now)
             record_changes(connection, [added(entry.timer) for entry in entries], by, now=now)
             hold_changed(connection)
         return entries

@@ -57,6 +57,9 @@ VALUES: dict[str, Any] = {
     "ping_url": "https://example.com/ping/1",
     "then": ("after, all", "next"),
     "then_on": "failed",
+    "remove_when_finished": True,
+    "fire_on_enable": True,
+    "fire_on_start": True,
 }
 PLAIN = Timer(name="t", function="f", trigger=Every(60, anchor=START))
 rows = pytest.mark.parametrize("row", ATTRIBUTES, ids=lambda row: row.name)
