@@ -81,6 +81,8 @@ def check_ping_url(url: object) -> str | None:
 
 def check_tags(tags: object) -> tuple[str, ...]:
     """Tags as a sorted tuple without duplicates."""
+    if tags == ():
+        return ()
     if isinstance(tags, str) or not isinstance(tags, Iterable):
         raise TimerError(f"tags must be a list of texts, got {tags!r:.80}", field="tags")
     given = sorted({check_tag(tag) for tag in tags})
@@ -111,6 +113,8 @@ def read_tags(value: Any) -> tuple[str, ...]:
 
 def check_then(names: object) -> tuple[str, ...]:
     """The names of the timers that follow, in their order, without duplicates; a text is one name."""
+    if names == ():
+        return ()
     given = (names,) if isinstance(names, str) else names
     if not isinstance(given, Iterable):
         raise TimerError(f"then must be a list of names of timers, got {names!r:.80}", field="then")
@@ -151,6 +155,8 @@ def then_text(names: tuple[str, ...]) -> str:
 
 def params_text(params: Mapping[str, Any]) -> str:
     """The parameters as JSON text; TimerError unless they are a JSON object of at most 64 KiB."""
+    if type(params) is dict and not params:
+        return "{}"
     if not isinstance(params, Mapping):
         raise TimerError(f"parameters must be a JSON object, got {type(params).__name__}", field="params")
     for key in params:

@@ -291,8 +291,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(
         name="tags",
         check=check_tags,
-        to_store=lambda tags: _COMPACT.encode(list(tags)),
-        from_store=lambda kept: tuple(json.loads(kept)),
+        to_store=_names_text,
+        from_store=_stored_names,
         to_json=list,
         flag="--tags",
         read=read_tags,

@@ -75,12 +75,13 @@ def due(
     if first_on_time == since:
         return Due(on_time, None, next_fire)
     end = first_on_time if first_on_time is not None else now + timedelta(microseconds=1)
-    missed = schedule.count(since, end)
-    last = schedule.prev_fire(end)
-    if missed == 0 or last is None:
-        # `since` is not a fire time: the row was changed outside this program. Nothing is due before the grace.
-        return Due(on_time, None, next_fire)
+    # Since it was planned, a changed calendar may have taken `since` out of the schedule; what is due stays due.
+    is_of_schedule = schedule.next_fire(since - timedelta(microseconds=1)) == since
+    missed = schedule.count(since, end) + (not is_of_schedule)
+    last = max(since, schedule.prev_fire(end) or since)
     caught_up = _caught_up(schedule, since, last, policy, cap=cap, fires_on_time=bool(on_time))
+    if policy is MisfirePolicy.FIRE_ALL and not is_of_schedule and len(caught_up) < cap:
+        caught_up = (since, *caught_up)
     if catch_up is not None:
         caught_up = tuple(fire_time for fire_time in caught_up if now - fire_time <= catch_up)
     misfired = _misfired(schedule, since, last, missed, caught_up)
@@ -127,4 +128,4 @@ def _misfired(
     if count <= 0:
         return None
     last_misfired = schedule.prev_fire(caught_up[0]) if caught_up else last
-    return Misfired(since, last_misfired if last_misfired is not None else since, count)
+    return Misfired(since, max(since, last_misfired or since), count)

@@ -23,7 +23,9 @@ from .calendar_content import content_of
 
 def timer_columns(timer: Timer) -> dict[str, Any]:
     """The columns that hold a timer: one for each attribute, and two for its trigger."""
-    columns = {attribute.name: attribute.to_store(getattr(timer, attribute.name)) for attribute in ATTRIBUTES}
+    columns = dict(zip(_NAMES, _VALUES(timer), strict=True))
+    for name, to_store in _STORED:
+        columns[name] = to_store(columns[name])
     columns["trigger_kind"], columns["trigger"] = timer.trigger.stored()
     known = None if timer.calendar is None else timer.working_days
     columns["calendar_digest"] = None if known is None else calendar_digest(known)
@@ -69,7 +71,8 @@ def timer_of(row: Row[Any] | SimpleNamespace, connection: Connection | None) -> 
 
 _NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
 _VALUES = attrgetter(*_NAMES)
-#: The attributes that the store keeps in another form.
+#: The attributes that the store keeps in another form: to it, and from it.
+_STORED = tuple((row.name, row.to_store) for row in ATTRIBUTES if row.to_store is not as_kept)
 _CONVERTED = tuple((row.name, row.from_store) for row in ATTRIBUTES if row.from_store is not as_kept)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from ..core.attributes import ATTRIBUTES
+from ..core.attributes import ATTRIBUTES, as_kept
 from ..core.breaker import CLOSED, Breaker, BreakerState
 from ..core.timer import Timer
 from ..errors import TimerChangedError
@@ -55,8 +56,10 @@ def edited(before: StoredTimer, after: StoredTimer) -> list[NewChange]:
 
 def timer_object(timer: Timer, breaker: Breaker = CLOSED) -> dict[str, Any]:
     """A timer as a JSON object, by attribute, with its kind of trigger; and its breaker, if that is not closed."""
-    kind, _ = timer.trigger.stored()
-    attributes = {row.name: row.to_json(getattr(timer, row.name)) for row in ATTRIBUTES}
+    kind = getattr(timer.trigger, "stored_kind", timer.trigger.kind)
+    attributes = dict(zip(_NAMES, _VALUES(timer), strict=True))
+    for name, to_json in _CONVERTED:
+        attributes[name] = to_json(attributes[name])
     state = {"state": breaker.state, "consecutive_failures": breaker.consecutive_failures}
     is_closed = breaker.state is BreakerState.CLOSED and not breaker.consecutive_failures
     return {
@@ -64,6 +67,12 @@ def timer_object(timer: Timer, breaker: Breaker = CLOSED) -> dict[str, Any]:
         "trigger": {"kind": kind, **timer.trigger.as_json()},
         "breaker": None if is_closed else state,
     }
+
+
+_NAMES = tuple(row.name for row in ATTRIBUTES)
+_VALUES = attrgetter(*_NAMES)
+#: The attributes that have another form in JSON.
+_CONVERTED = tuple((row.name, row.to_json) for row in ATTRIBUTES if row.to_json is not as_kept)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[NewChange]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -68,7 +69,7 @@ class TimerTable:
             claimed = claimed_by_name(connection, now)
             wanted = [with_calendar(connection, timer) for timer in wanted]
             rows = [new_columns(timer, now, claimed) for timer in wanted]
-            _ADD.execute(connection, [tuple(row[name] for name in _NEW) for row in rows])
+            _ADD.execute(connection, list(map(_IN_ORDER, rows)))
             ids = _ids(connection, wanted)
             entries = [
                 StoredTimer(
@@ -300,6 +301,7 @@ _SET_LATER = {
 }
 #: The columns of a new timer, in the order of the table.
 _NEW = tuple(column.name for column in timers.c if column.name not in _SET_LATER)
+_IN_ORDER = itemgetter(*_NEW)
 _ADD = Bulk(insert(timers), _NEW)
 _OF_NAMES = Among(select(timers.c.environment, timers.c.name, timers.c.id), timers.c.name)
 
