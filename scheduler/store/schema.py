@@ -24,7 +24,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0018"
+HEAD = "0019"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
