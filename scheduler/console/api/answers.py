@@ -13,7 +13,7 @@ from .timer_fields import json_type
 Instant: TypeAlias = Annotated[str, Field(json_schema_extra=cast(Any, {"format": "date-time"}))]
 
 
-class Answer(BaseModel):
+class AnswerModel(BaseModel):
     """The base of all answers; a later version may add fields."""
 
     model_config = ConfigDict(extra="allow")
@@ -22,7 +22,7 @@ class Answer(BaseModel):
 def page_of(item: type[BaseModel]) -> type[BaseModel]:
     """The model of a page of items."""
     return create_model(
-        f"{item.__name__}Page",
+        f"{item.__name__.removesuffix('Model')}Page",
         __doc__="A page of a list.",
         items=(list[item], ...),  # type: ignore[valid-type]
         next=(str | None, Field(description="The cursor of the next page; null at the end.")),
@@ -30,7 +30,7 @@ def page_of(item: type[BaseModel]) -> type[BaseModel]:
     )
 
 
-class Breaker(Answer):
+class BreakerModel(AnswerModel):
     """The breaker of a timer."""
 
     threshold: int
@@ -48,15 +48,15 @@ def _timer_fields() -> dict[str, Any]:
     return fields
 
 
-Timer: type[Answer] = create_model(
-    "Timer",
-    __base__=Answer,
+TimerModel: type[AnswerModel] = create_model(
+    "TimerModel",
+    __base__=AnswerModel,
     __doc__="A timer of the store.",
     **{
         **_timer_fields(),
         "state": (str, Field(description="enabled, paused, finished, or disabled.")),
         "next_fire": (Instant | None, ...),
-        "breaker": (Breaker, ...),
+        "breaker": (BreakerModel, ...),
         "declared_in": (str | None, ...),
         "created_at": (Instant, ...),
         "revision": (int, Field(description="The ETag: another one after each edit.")),
@@ -64,7 +64,7 @@ Timer: type[Answer] = create_model(
 )
 
 
-class Run(Answer):
+class RunModel(AnswerModel):
     """A run of the history."""
 
     id: int
@@ -92,7 +92,7 @@ class Run(Answer):
     cancel_requested_at: Instant | None
 
 
-class Line(Answer):
+class LineModel(AnswerModel):
     """A line that a function printed."""
 
     at: Instant
@@ -105,7 +105,7 @@ class Line(Answer):
     text: str
 
 
-class Change(Answer):
+class ChangeModel(AnswerModel):
     """A recorded change."""
 
     id: int
@@ -122,7 +122,7 @@ class Change(Answer):
     after: dict[str, Any] | None
 
 
-class Fire(Answer):
+class FireModel(AnswerModel):
     """A fire time of a timer."""
 
     fire_time: Instant
@@ -130,21 +130,21 @@ class Fire(Answer):
     environment: str
 
 
-class Fires(Answer):
+class FiresModel(AnswerModel):
     """Fire times, oldest first; `next` is the `from` of the next ones."""
 
-    items: list[Fire]
+    items: list[FireModel]
     next: Instant | None
 
 
-class Advice(Answer):
+class AdviceModel(AnswerModel):
     """What is valid, but perhaps not meant so."""
 
     code: str
     text: str
 
 
-class ClockChange(Answer):
+class ClockChangeModel(AnswerModel):
     """A change of the clock, the fires of that night, and those under the other rule."""
 
     at: Instant
@@ -153,7 +153,7 @@ class ClockChange(Answer):
     other_fires: list[Instant]
 
 
-class Year(Answer):
+class YearModel(AnswerModel):
     """The number of fires on each day of a year."""
 
     year: int
@@ -161,7 +161,7 @@ class Year(Answer):
     total: int
 
 
-class Schedule(Answer):
+class ScheduleModel(AnswerModel):
     """What a trigger means."""
 
     words: dict[str, str]
@@ -171,12 +171,12 @@ class Schedule(Answer):
     shortest_s: float | None
     longest_s: float | None
     per_year: int
-    clock_changes: list[ClockChange]
-    advice: list[Advice]
-    year: Year
+    clock_changes: list[ClockChangeModel]
+    advice: list[AdviceModel]
+    year: YearModel
 
 
-class Backfill(Answer):
+class BackfillModel(AnswerModel):
     """The fire times that a backfill enters, how many have a run, and how many are left to the daemon."""
 
     timer: str
@@ -187,28 +187,28 @@ class Backfill(Answer):
     still_due: int
 
 
-class Cancelled(Answer):
+class CancelledModel(AnswerModel):
     """How many waiting runs were removed."""
 
     cancelled: int
 
 
-class TimerKey(Answer):
+class TimerKeyModel(AnswerModel):
     """A timer by its key."""
 
     environment: str
     name: str
 
 
-class BulkResult(Answer):
+class BulkResultModel(AnswerModel):
     """The timers that an action has changed, or would."""
 
     action: str
     dry_run: bool
-    timers: list[TimerKey]
+    timers: list[TimerKeyModel]
 
 
-class ImportEffect(Answer):
+class ImportEffectModel(AnswerModel):
     """What a list does to a timer: added, changed or removed."""
 
     effect: str
@@ -216,15 +216,15 @@ class ImportEffect(Answer):
     name: str
 
 
-class ImportResult(Answer):
+class ImportResultModel(AnswerModel):
     """What a list of timers has changed, or would."""
 
     dry_run: bool
-    effects: list[ImportEffect]
+    effects: list[ImportEffectModel]
     unchanged: int
 
 
-class Function(Answer):
+class FunctionModel(AnswerModel):
     """A function that timers call."""
 
     name: str
@@ -232,7 +232,7 @@ class Function(Answer):
     timers: int
 
 
-class Instance(Answer):
+class InstanceModel(AnswerModel):
     """A daemon."""
 
     host: str
@@ -242,7 +242,7 @@ class Instance(Answer):
     is_alive: bool
 
 
-class Pause(Answer):
+class PauseModel(AnswerModel):
     """A pause."""
 
     environment: str | None
@@ -253,7 +253,7 @@ class Pause(Answer):
     note: str
 
 
-class Troubled(Answer):
+class TroubledModel(AnswerModel):
     """A timer whose breaker is not closed."""
 
     name: str
@@ -263,12 +263,12 @@ class Troubled(Answer):
     last_error: str | None
 
 
-class Statistics(Answer):
+class StatisticsModel(AnswerModel):
     """Counts at one instant."""
 
     timers: dict[str, dict[str, int]] = Field(description="By environment: enabled and disabled ones.")
     breakers: dict[str, int]
-    troubled: list[Troubled]
+    troubled: list[TroubledModel]
     overdue: int
     finished: int
     paused: int
@@ -276,7 +276,7 @@ class Statistics(Answer):
     daemons_alive: int
 
 
-class Setting(Answer):
+class SettingModel(AnswerModel):
     """A setting; values that are secrets are not shown."""
 
     name: str
@@ -284,7 +284,7 @@ class Setting(Answer):
     origin: str
 
 
-class Finding(Answer):
+class FindingModel(AnswerModel):
     """The result of a check."""
 
     name: str
@@ -293,7 +293,7 @@ class Finding(Answer):
     text: str
 
 
-class Calendar(Answer):
+class CalendarModel(AnswerModel):
     """A calendar of working days."""
 
     name: str
@@ -308,7 +308,7 @@ class Calendar(Answer):
     content: dict[str, Any] | None = None
 
 
-class Token(Answer):
+class TokenModel(AnswerModel):
     """A token, a link or a session of the console."""
 
     name: str
@@ -318,7 +318,7 @@ class Token(Answer):
     expires_at: Instant | None
 
 
-class NewToken(Answer):
+class NewTokenModel(AnswerModel):
     """A new token, which is shown this once."""
 
     name: str
@@ -329,7 +329,7 @@ class NewToken(Answer):
 def listing(item: type[BaseModel]) -> type[BaseModel]:
     """The model of a list that has one page."""
     return create_model(
-        f"{item.__name__}List",
+        f"{item.__name__.removesuffix('Model')}List",
         __doc__="A list.",
         items=(list[item], ...),  # type: ignore[valid-type]
         next=(type(None), None),
@@ -337,14 +337,14 @@ def listing(item: type[BaseModel]) -> type[BaseModel]:
     )
 
 
-TimerPage = page_of(Timer)
-RunPage = page_of(Run)
-LinePage = page_of(Line)
-ChangePage = page_of(Change)
-FunctionList = listing(Function)
-InstanceList = listing(Instance)
-SettingList = listing(Setting)
-FindingList = listing(Finding)
-CalendarList = listing(Calendar)
-PauseList = listing(Pause)
-TokenList = listing(Token)
+TimerPage = page_of(TimerModel)
+RunPage = page_of(RunModel)
+LinePage = page_of(LineModel)
+ChangePage = page_of(ChangeModel)
+FunctionList = listing(FunctionModel)
+InstanceList = listing(InstanceModel)
+SettingList = listing(SettingModel)
+FindingList = listing(FindingModel)
+CalendarList = listing(CalendarModel)
+PauseList = listing(PauseModel)
+TokenList = listing(TokenModel)

@@ -20,7 +20,7 @@ from ..current import EXTENSION, Console
 from ..names import NameConverter
 from . import gate
 from .context import answer
-from .problems import KINDS, MEDIA_TYPE, Problem, ProblemError, problem_of
+from .problems import KINDS, MEDIA_TYPE, ProblemError, ProblemModel, problem_of
 from .routes import DOCUMENT, ROUTES, Route
 from .runs import WAITING
 
@@ -44,7 +44,7 @@ _SECURITY: Any = {
     },
     "appId": {"type": "apiKey", "in": "header", "name": "X-LC-Id"},
 }
-_PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemModel"}}}
 #: The statuses that any request may get.
 _ANY = {kind.status: kind.title for kind in KINDS.values() if kind.status != 500}
 
@@ -58,7 +58,7 @@ def make_api(console: Console) -> OpenAPI:
         responses={status: {"description": text, "content": _PROBLEM_CONTENT} for status, text in _ANY.items()},
         # Relative to the document, so that it is true behind any proxy.
         openapi_extensions={"servers": [{"url": "../1"}], "x-service-version": version("quartzcron")},
-        validation_error_model=Problem,
+        validation_error_model=ProblemModel,
         validation_error_callback=_refuse,
         doc_ui=False,
         static_folder=None,

@@ -10,7 +10,7 @@ _METHODS = ("get", "put", "post", "patch", "delete")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class DocumentField:
     """A field of a request or an answer: where it is, its name, type and description."""
 
     place: str
@@ -29,7 +29,7 @@ class Operation:
     summary: str
     description: str
     tag: str
-    fields: Sequence[Field]
+    fields: Sequence[DocumentField]
     statuses: str
 
 
@@ -45,7 +45,7 @@ def operations(document: Mapping[str, Any]) -> list[Operation]:
 
 def _operation(method: str, address: str, given: Mapping[str, Any], document: Mapping[str, Any]) -> Operation:
     fields = [
-        Field(
+        DocumentField(
             parameter["in"],
             parameter["name"],
             _type(parameter.get("schema", {})),
@@ -68,11 +68,11 @@ def _operation(method: str, address: str, given: Mapping[str, Any], document: Ma
     )
 
 
-def _of_body(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[Field]:
+def _of_body(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[DocumentField]:
     named = _resolved(schema, document)
     for name, part in named.get("properties", {}).items():
         is_required = name in named.get("required", ())
-        yield Field("body", name, _type(part), is_required, part.get("description", ""))
+        yield DocumentField("body", name, _type(part), is_required, part.get("description", ""))
 
 
 def _resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:

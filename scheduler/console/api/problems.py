@@ -29,7 +29,7 @@ MEDIA_TYPE = "application/problem+json"
 MAX_LISTED = 100
 
 
-class Kind(NamedTuple):
+class ProblemKind(NamedTuple):
     """A kind of problem: the status, the title, and what to do."""
 
     status: int
@@ -37,35 +37,45 @@ class Kind(NamedTuple):
     meaning: str
 
 
-KINDS: Mapping[str, Kind] = {
-    "malformed": Kind(400, "Malformed request", "The body is not JSON, or a cursor is not one that a page has given."),
-    "unauthenticated": Kind(
+KINDS: Mapping[str, ProblemKind] = {
+    "malformed": ProblemKind(
+        400, "Malformed request", "The body is not JSON, or a cursor is not one that a page has given."
+    ),
+    "unauthenticated": ProblemKind(
         401,
         "No valid credentials",
         "Send `Authorization: Bearer TOKEN` with a token of `scheduler console tokens add`, or the master key as "
         "LeanCloud's clients send it. Cookies do not count.",
     ),
-    "forbidden": Kind(403, "Not allowed for this role", "The token is a viewer's, and this needs an operator's."),
-    "foreign_host": Kind(
+    "forbidden": ProblemKind(
+        403, "Not allowed for this role", "The token is a viewer's, and this needs an operator's."
+    ),
+    "foreign_host": ProblemKind(
         403, "Unknown Host", "The Host header must be an address, localhost, or a name in the setting console_hosts."
     ),
-    "unknown": Kind(404, "Not found", "There is no such address, timer, run, calendar or token."),
-    "method": Kind(405, "Method not allowed", "The header Allow lists the methods of this address."),
-    "taken": Kind(409, "Name taken", "Choose another name, or change the one that has it."),
-    "quota": Kind(409, "Quota reached", "Remove a timer, or raise the setting max_timers."),
-    "conflict": Kind(409, "Not possible in this state", "The run has ended, or its timer was removed."),
-    "changed": Kind(
+    "unknown": ProblemKind(404, "Not found", "There is no such address, timer, run, calendar or token."),
+    "method": ProblemKind(405, "Method not allowed", "The header Allow lists the methods of this address."),
+    "taken": ProblemKind(409, "Name taken", "Choose another name, or change the one that has it."),
+    "quota": ProblemKind(409, "Quota reached", "Remove a timer, or raise the setting max_timers."),
+    "conflict": ProblemKind(409, "Not possible in this state", "The run has ended, or its timer was removed."),
+    "changed": ProblemKind(
         412,
         "Precondition failed",
         "Somebody changed it meanwhile: read it again, and send the new ETag in If-Match. With If-None-Match: *, a "
         "timer of that name exists.",
     ),
-    "too_large": Kind(413, "Body too large", "A body has at most 1 MB, that of an import 10 MB."),
-    "media_type": Kind(415, "Not JSON", "Send the header `Content-Type: application/json`; with curl, use --json."),
-    "invalid": Kind(422, "Invalid values", "`field` and `problems` say what is wrong and where."),
-    "too_many": Kind(429, "Too many failed attempts", "Wait for as many seconds as the header Retry-After says."),
-    "fault": Kind(500, "Internal error", "The console's log has the error, with the request_id."),
-    "unavailable": Kind(503, "Store not available", "Try again after as many seconds as the header Retry-After says."),
+    "too_large": ProblemKind(413, "Body too large", "A body has at most 1 MB, that of an import 10 MB."),
+    "media_type": ProblemKind(
+        415, "Not JSON", "Send the header `Content-Type: application/json`; with curl, use --json."
+    ),
+    "invalid": ProblemKind(422, "Invalid values", "`field` and `problems` say what is wrong and where."),
+    "too_many": ProblemKind(
+        429, "Too many failed attempts", "Wait for as many seconds as the header Retry-After says."
+    ),
+    "fault": ProblemKind(500, "Internal error", "The console's log has the error, with the request_id."),
+    "unavailable": ProblemKind(
+        503, "Store not available", "Try again after as many seconds as the header Retry-After says."
+    ),
 }
 
 
@@ -88,7 +98,7 @@ class PastedText(BaseModel):
     expression: str
 
 
-class Problem(BaseModel):
+class ProblemModel(BaseModel):
     """An error."""
 
     type: str = Field(description="The address of its explanation.")
@@ -124,7 +134,7 @@ class ProblemError(Exception):
     def answer(self) -> Response:
         """The answer to the request."""
         kind = KINDS[self.kind]
-        values = Problem(
+        values = ProblemModel(
             type=f"{root()}../../api#{self.kind}",
             title=kind.title,
             status=kind.status,

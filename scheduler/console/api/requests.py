@@ -64,14 +64,14 @@ class TimersQuery(PageQuery):
     tag: str | None = Field(None, max_length=_TEXT)
 
 
-class Span(Strict):
+class SpanQuery(Strict):
     """A span of time: from `since` on, and before `until`."""
 
     since: str | None = Field(None, max_length=100, description=_INSTANT)
     until: str | None = Field(None, max_length=100, description=_INSTANT)
 
 
-class RunsQuery(PageQuery, Span):
+class RunsQuery(PageQuery, SpanQuery):
     """Which runs."""
 
     timer: str | None = Field(None, max_length=_TEXT)
@@ -94,7 +94,7 @@ class RunLinesQuery(PageQuery):
     """Which lines of a run: the last ones, or those before a cursor."""
 
 
-class LinesQuery(PageQuery, Span):
+class LinesQuery(PageQuery, SpanQuery):
     """Which lines."""
 
     timer: str | None = Field(None, max_length=_TEXT)
@@ -110,7 +110,7 @@ class LinesQuery(PageQuery, Span):
 assert LEVELS == ("debug", "info", "warning", "error", "critical")
 
 
-class ChangesQuery(PageQuery, Span):
+class ChangesQuery(PageQuery, SpanQuery):
     """Which changes."""
 
     name: str | None = Field(None, max_length=_TEXT)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from scheduler.claims.requested_runs import request_run
-from scheduler.console.api.problems import MEDIA_TYPE, Problem
+from scheduler.console.api.problems import MEDIA_TYPE, ProblemModel
 from scheduler.console.api.routes import ROUTES, Route
 from scheduler.console.api.timer_fields import TimerBody, TimerChanges, options_by_field
 from scheduler.core.attributes import ATTRIBUTES, Environment
@@ -120,8 +120,8 @@ def test_every_answer_is_one_of_the_document(place: Place, program: Program) -> 
             assert made.model_dump(mode="json").keys() >= answer.json.keys()
     assert asked == {route.endpoint for route in ROUTES}
     problem = program.send("PUT", "timers/production/x", {"cron": "0 75 8 * * MON", "function": "f"})
-    Problem.model_validate_json(problem.data, strict=True)
-    assert set(problem.json) <= set(Problem.model_fields)
+    ProblemModel.model_validate_json(problem.data, strict=True)
+    assert set(problem.json) <= set(ProblemModel.model_fields)
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])
