@@ -33,7 +33,7 @@ from ..workers.protocol import Order, PackedEnding, PackedLine
 from ..workers.run_output import RunOutput, RunRecords
 from ..workers.worker_clock import wall_us
 from .message import CHUNK_S, Message, RunKey
-from .notes import EndedRun, Notes
+from .notes import Notes, UnwrittenEnding
 from .runs import FleetRuns
 from .stopping import is_stopping
 
@@ -107,7 +107,7 @@ class FunctionProcess:
         ending = PackedEnding(*run_order(self._registry, self._output, order))
         self._state.restore()
         self._state.restore_rest()
-        ended = EndedRun(order.run_id, worker, channel, ending)
+        ended = UnwrittenEnding(order.run_id, worker, channel, ending)
         if ending.lines_dropped:
             text = dropped_text(ending.lines_dropped)
             self._notes.add_line(PackedLine(order.run_id, ending.ended_at, "warning", text))

@@ -21,7 +21,7 @@ from .runs import FleetRuns
 WRITE_EVERY_S, WRITE_EVERY_LINES = 1.0, 100
 
 
-class EndedRun(NamedTuple):
+class UnwrittenEnding(NamedTuple):
     """The ending of a run in a child, with the values to write to its row."""
 
     run_id: int
@@ -56,7 +56,7 @@ class Notes:
         self._lines.append(line)
         self._append(line)
 
-    def add_ending(self, ended: EndedRun) -> None:
+    def add_ending(self, ended: UnwrittenEnding) -> None:
         """Add the ending of a run."""
         self._append(ended)
 
@@ -68,7 +68,7 @@ class Notes:
         self._file.seek(0)
         self._file.truncate()
 
-    def _append(self, note: PackedLine | EndedRun) -> None:
+    def _append(self, note: PackedLine | UnwrittenEnding) -> None:
         self._file.write(json.dumps([type(note).__name__, *note]).encode() + b"\n")
 
     def _write_lines(self) -> None:
@@ -80,13 +80,13 @@ class Notes:
         self.clear()
 
 
-def read_notes(path: Path, run_id: int | None) -> tuple[list[PackedLine], EndedRun | None]:
+def read_notes(path: Path, run_id: int | None) -> tuple[list[PackedLine], UnwrittenEnding | None]:
     """The lines of a run that a killed child had not written to the store, and the ending if there was one.
 
     Ignores a last note that is incomplete, and anything that a function has written into the file.
     """
     lines: list[PackedLine] = []
-    ended: EndedRun | None = None
+    ended: UnwrittenEnding | None = None
     with contextlib.suppress(FileNotFoundError, ValueError, TypeError, IndexError):
         for text in path.read_bytes().splitlines():
             kind, *fields = json.loads(text)
@@ -96,5 +96,5 @@ def read_notes(path: Path, run_id: int | None) -> tuple[list[PackedLine], EndedR
                 lines.append(PackedLine(*fields))
             else:
                 _, worker, channel, ending = fields
-                ended = EndedRun(fields[0], worker, channel, PackedEnding(*ending))
+                ended = UnwrittenEnding(fields[0], worker, channel, PackedEnding(*ending))
     return lines, ended

@@ -21,7 +21,7 @@ from ..errors import StoreUnavailableError
 from ..store.database import Store
 from ..store.outage import Outage
 from ..workers.protocol import PackedLine
-from .notes import EndedRun, read_notes
+from .notes import UnwrittenEnding, read_notes
 from .runs import WORKER_STOPPED, FleetRuns
 
 log = logging.getLogger("scheduler.worker")
@@ -95,7 +95,7 @@ class EndingWriter:
 
         self._jobs.put(write)
 
-    def add(self, ended: EndedRun, lines: Sequence[PackedLine], run_ids: Sequence[int]) -> None:
+    def add(self, ended: UnwrittenEnding, lines: Sequence[PackedLine], run_ids: Sequence[int]) -> None:
         """Write the ending that a living child could not write, and hand back the runs that it had not begun."""
         others = [run_id for run_id in run_ids if run_id != ended.run_id]
 
