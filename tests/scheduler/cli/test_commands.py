@@ -34,6 +34,7 @@ PARTS = {
     "arguments",
     "demo_cloud",
     "options",
+    "run_show",
     "run_wait",
     "show",
     "timer_names",
