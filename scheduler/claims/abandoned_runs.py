@@ -18,7 +18,7 @@ from ..core.timestamps import stamp
 from ..store.database import store_of
 from ..store.rows import breaker_columns, breaker_of
 from ..store.schema import runs, timers
-from .alert_events import alert_of_abandoned
+from .alert_causes import alert_of_abandoned
 from .chains import EndedRun, enter_followers
 
 #: The most attempts at a fire time that must be delivered, if one daemon after the other dies during the run.

@@ -31,7 +31,7 @@ from ..store.database import store_of
 from ..store.rows import BREAKER, NEW_RUN, SCHEDULED, breaker_columns, new_request_ids, new_run
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
-from .alert_events import finished, passed_over
+from .alert_causes import finished, passed_over
 from .cancellations import cancel_others
 from .timer_cache import CachedTimer, Rule
 

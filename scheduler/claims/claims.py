@@ -33,7 +33,7 @@ from ..store.rows import BREAKER, breaker_of, line_columns, timer_of
 from ..store.schema import NOT_HELD, lines, runs, timers
 from ..store.statements import Among
 from .abandoned_runs import end_run, lose_probes
-from .alert_events import passed_over as events_of
+from .alert_causes import passed_over as events_of
 from .batch import Batch, StateChange
 from .cancellations import end_cancelled, requested_cancellations
 from .leases import Lease

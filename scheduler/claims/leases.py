@@ -36,7 +36,7 @@ from ..store.database import Store
 from ..store.rows import task_of
 from ..store.schema import daemons, runs, timers
 from .abandoned_runs import abandon
-from .alert_events import alert_of_lost_daemons
+from .alert_causes import alert_of_lost_daemons
 from .open_runs import WITH_TIMER
 from .processes import is_gone, own_identity
 from .session_lock import SessionLock

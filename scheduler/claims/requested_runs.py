@@ -15,11 +15,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, or_, select
 
-from ..core.attribute_checks import params_text
 from ..core.fire_times import FireTimes
 from ..core.overlap import NewRun
 from ..core.run import Kind, Outcome
 from ..core.timer import Environment
+from ..core.timer_checks import params_text
 from ..core.timestamps import stamp
 from ..errors import RunError, TimerError
 from ..store.changes import Author, record_changes

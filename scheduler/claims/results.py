@@ -1,4 +1,4 @@
-"""Results: writes how runs ended into their rows, enters further attempts, and moves breakers.
+"""Results: writes how runs ended into their rows, has further attempts entered, and moves breakers.
 
 One transaction does all of it, so that a daemon's crash loses no attempt.
 """
@@ -11,25 +11,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, literal_column, select, text, union_all, update
+from sqlalchemy import Connection, bindparam, literal_column, select, text, union_all, update
 
 from ..core import breaker
 from ..core.alerts import AlertEvent, Cause
 from ..core.breaker import BreakerPolicy, Verdict
-from ..core.retry import after_pause, retry_at
 from ..core.run import MESSAGES, Ending, Kind, Outcome, Task
-from ..core.timer import Timer
 from ..core.timestamps import stamp, stamp_or_none
 from ..store.changes import Author, Way, record_changes
-from ..store.database import store_of
-from ..store.rows import BREAKER, breaker_columns, breaker_of, storable, timer_of
+from ..store.rows import BREAKER, breaker_columns, breaker_of, storable
 from ..store.schema import CHAINED, TROUBLED, runs, timers
 from ..store.statements import Among, Bulk
 from ..store.stored_timer import stored_timer_of
 from ..store.timer_changes import edited
-from .alert_events import alert_of_endings
+from .alert_causes import alert_of_endings
 from .batch import StateChange
 from .chains import EndedRun, enter_followers
+from .retries import enter_retries
 
 log = logging.getLogger("scheduler.claims")
 
@@ -143,48 +141,6 @@ def _move_breakers(
     return changes
 
 
-def enter_retries(connection: Connection, ended: Sequence[tuple[Task, Ending]]) -> Collection[int]:
-    """Enter the next attempts of failed runs whose timers have retries left; returns the ids of those runs.
-
-    A run that failed after a request to cancel it is not tried again.
-    """
-    failed = [
-        (task, ending)
-        for task, ending in ended
-        if ending.verdict is Verdict.FAILURE and task.kind in _TRIED_AGAIN and task.timer_id is not None
-    ]
-    timer_ids = {task.timer_id for task, _ in failed if task.timer_id is not None}
-    retrying = {row.id: timer_of(row, connection) for row in _WITH_RETRIES.rows(connection, sorted(timer_ids))}
-    to_cancel = {row.id for row in _TO_CANCEL.rows(connection, [task.run_id for task, _ in failed if retrying])}
-    retried = [
-        (task, ending, at)
-        for task, ending in failed
-        if task.run_id not in to_cancel
-        and (timer := retrying.get(task.timer_id or 0)) is not None
-        and (at := _retry_at(timer, task, ending)) is not None
-    ]
-    if retried:
-        _SET_RETRY_AT.execute(connection, [(stamp(at), task.run_id) for task, _, at in retried])
-        run_ids = store_of(connection).new_run_ids(connection, len(retried))
-        chained = [task.run_id for task, _, _ in retried if task.kind is Kind.CHAINED]
-        causes = {row.id: row.cause_id for row in _CAUSES.rows(connection, chained)}
-        connection.execute(
-            insert(runs),
-            [
-                _next_attempt(run_id, task, ending.ended_at, at) | {"cause_id": causes.get(task.run_id)}
-                for run_id, (task, ending, at) in zip(run_ids, retried, strict=True)
-            ],
-        )
-    return {task.run_id for task, _, _ in retried}
-
-
-def _retry_at(timer: Timer, task: Task, ending: Ending) -> datetime | None:
-    """When a failed run is tried again; the next fire time counts only for one of the schedule."""
-    if task.kind is not Kind.SCHEDULED:
-        return after_pause(timer, task.attempt, ending.ended_at)
-    return retry_at(timer, task.fire_time, task.attempt, ending.ended_at)
-
-
 def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]]) -> list[AlertEvent]:
     """Disable the timers with `pause_on_failure` of which a scheduled run has failed for good, and record that.
 
@@ -205,40 +161,10 @@ def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]
     return events
 
 
-def _next_attempt(run_id: int, failed: Task, now: datetime, at: datetime) -> dict[str, object]:
-    """The row of a run that tries a fire time again, due at an instant."""
-    fire_at = stamp(failed.fire_time)
-    return {
-        "id": run_id,
-        "timer_id": failed.timer_id,
-        "timer": failed.timer,
-        "function": failed.function,
-        "environment": failed.environment,
-        "kind": failed.kind.value,
-        "fire_at": fire_at,
-        "last_fire_at": fire_at,
-        "count": 1,
-        "attempt": failed.attempt + 1,
-        "request_id": failed.request_id,
-        "claimed_at": stamp(now),
-        "due_at": stamp(at),
-        "message": "",
-        "lines_dropped": 0,
-    }
-
-
-#: The kinds of runs that are tried again where their timer has retries.
-_TRIED_AGAIN = frozenset({Kind.SCHEDULED, Kind.CHAINED, Kind.ON_ENABLE, Kind.ON_START})
-_CAUSES = Among(select(runs.c.id, runs.c.cause_id), runs.c.id)
 _PAUSING = Among(
     select(timers)
     .where(timers.c.pause_on_failure.is_(True), timers.c.enabled.is_(True))
     .order_by(timers.c.id)
     .with_for_update(key_share=True),
     timers.c.id,
-)
-_TO_CANCEL = Among(select(runs.c.id).where(runs.c.cancel_requested_at.is_not(None)), runs.c.id)
-_WITH_RETRIES = Among(select(timers).where(timers.c.retries > 0), timers.c.id)
-_SET_RETRY_AT = Bulk(
-    update(runs).where(runs.c.id == bindparam("run")).values(retry_at=bindparam("retry_at")), ("retry_at", "run")
 )

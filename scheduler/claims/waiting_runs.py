@@ -30,7 +30,7 @@ from ..store.rows import BREAKER, breaker_columns, breaker_of, task_of, timer_of
 from ..store.schema import runs, timers
 from ..store.statements import Bulk
 from .abandoned_runs import end_run, lose_probes
-from .alert_events import passed_over as events_of
+from .alert_causes import passed_over as events_of
 from .cancellations import end_cancelled
 from .chains import EndedRun, enter_followers
 from .open_runs import IS_BACKFILLED, IS_HELD, WAITS, WAITS_FOR_RETRY, WAITS_FOR_TURN

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from ..core.timer import Timer, check_new
+from ..core.timer import Timer
+from ..core.timer_checks import check_new_names
 from ..formats import display
 from ..formats.changes import described
 from ..formats.json import print_json, timer_json
@@ -133,7 +134,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         params=parse_params(pairs, given["params"]),
         **attributes(given, given["tz"] or project.settings.tz, now=_now(), limit_s=project.settings.limit_s),
     )
-    check_new(timer)
+    check_new_names(timer.name, timer.function)
     if not no_check:
         check_function(project, timer, given["target"])
     with project.open_or_create_store() as store:

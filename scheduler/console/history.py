@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select, text
 
 from ..core.run import Line
-from ..store.change_history import former_names
+from ..store.change_pages import former_names
 from ..store.database import Store
 from ..store.log_lines import LinePosition
 from ..store.rows import line_of

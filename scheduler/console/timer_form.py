@@ -14,7 +14,8 @@ from typing import Any
 from ..core.attributes import ATTRIBUTES, Attribute
 from ..core.from_now import resolved
 from ..core.options import Option
-from ..core.timer import Timer, check_new
+from ..core.timer import Timer
+from ..core.timer_checks import check_new_names
 from ..core.trigger_kinds import UnreadableTrigger, trigger_kinds, trigger_options
 from ..core.triggers import Trigger
 from ..core.zones import zone
@@ -98,7 +99,7 @@ class TimerForm:
             return None
         try:
             timer = Timer(trigger=trigger, **values)
-            check_new(timer)
+            check_new_names(timer.name, timer.function)
         except TimerError as error:
             self.add_error(error.field, str(error))
             return None

@@ -15,7 +15,12 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from .attribute_checks import (
+from .calendars import RollConvention
+from .chains import ThenOn
+from .misfire import MisfirePolicy
+from .options import Option, json_value, number, text, trimmed, truth, whole, word
+from .overlap import OverlapPolicy
+from .timer_checks import (
     MAX_CONCURRENT,
     MAX_RUNS,
     check_backoff,
@@ -40,11 +45,6 @@ from .attribute_checks import (
     read_then,
     then_text,
 )
-from .calendars import RollConvention
-from .chains import ThenOn
-from .misfire import MisfirePolicy
-from .options import Option, json_value, number, text, trimmed, truth, whole, word
-from .overlap import OverlapPolicy
 from .timestamps import check_instant, instant_or_none, read_instant, stamp_or_none
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

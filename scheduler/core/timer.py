@@ -1,6 +1,6 @@
 """Timer, the named trigger of a function. A value only: no clock, no store.
 
-attributes.py has the checks of the attributes, triggers.py the fire times.
+timer_checks.py has the checks of the attributes, triggers.py the fire times.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
-from unicodedata import is_normalized, normalize
 
 from quartzcron.calendars import WorkingDays
 
@@ -23,12 +22,13 @@ from .fire_times import FireTimes
 from .jitter import offset_s, shifted
 from .misfire import MisfirePolicy
 from .overlap import OverlapPolicy
+from .timer_checks import check_gap
 from .timestamps import in_utc
 from .triggers import Trigger
 from .window import check_window, windowed
 from .zones import zone
 
-__all__ = ["Delivery", "Environment", "Timer", "check_new"]
+__all__ = ["Delivery", "Environment", "Timer"]
 
 _NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
 _CHECKS = tuple(attribute.check for attribute in ATTRIBUTES)
@@ -148,7 +148,8 @@ class Timer:
                 f"a trigger must be a Trigger such as Cron('0 0 8 ? * MON') or Every(60), got {self.trigger!r}",
                 field="trigger",
             )
-        _check_gap(self.jitter_s, self.trigger)
+        if self.jitter_s:
+            check_gap(self.jitter_s, self.trigger.gap)
         if self.calendar is not None:
             check_calendar(self.trigger)
         if 0 < self.catch_up_s < self.grace_s:
@@ -191,26 +192,3 @@ class Timer:
         """The timer with its anchor at `now`, or at the beginning of its window, if its trigger has an anchor."""
         trigger = self.trigger.anchored(now if self.starts_at is None else max(now, self.starts_at))
         return self if trigger is self.trigger else replace(self, trigger=trigger)
-
-
-def check_new(timer: Timer) -> None:
-    """Refuse names with leading or trailing whitespace. For new timers only: a store may hold older ones."""
-    for what, name in (("name", timer.name), ("function", timer.function)):
-        if name != name.strip():
-            raise TimerError(f"{what} {name!r} has leading or trailing whitespace; use {name.strip()!r}", field=what)
-    if not is_normalized("NFC", timer.name):
-        # For example, an é of two characters, which looks like the é of one.
-        raise TimerError(f"name {timer.name!a} is not in Unicode's form NFC; use {_nfc(timer.name)!a}", field="name")
-
-
-def _nfc(text: str) -> str:
-    return normalize("NFC", text)
-
-
-def _check_gap(jitter_s: int, trigger: Trigger) -> None:
-    """Refuse a jitter that would move a fire time past the next one."""
-    if jitter_s and (gap := trigger.gap) is not None and jitter_s > gap.total_seconds():
-        raise TimerError(
-            f"a jitter of {jitter_s} s is longer than the shortest time between two fires, {gap.total_seconds():.0f} s",
-            field="jitter_s",
-        )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from ..functions.registry import Schedule
-    from .timer_options import TimerOptions
+    from .declaration_options import TimerOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_PORT = 3000

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from ..core.attribute_checks import check_name
+from ..core.timer_checks import check_name
 from ..errors import TimerError
 from ..functions.context import Call, TimerCall
 from . import body, credentials

@@ -1,7 +1,7 @@
 """A child process of a fleet's worker, in which functions run, one at a time.
 
 It begins a run in its row, calls the function, and writes the ending into the row. If it is killed, or the store is
-unavailable, its main process writes the ending (unwritten_endings.py).
+unavailable, its main process writes the ending (dead_children.py).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from ..claims.abandoned_runs import abandon, end_run, lose_probes
-from ..claims.alert_events import alert_of_ending
+from ..claims.alert_causes import alert_of_ending
 from ..claims.chains import EndedRun, enter_followers
 from ..claims.open_runs import WITH_TIMER
 from ..claims.results import RESULT, enter_retries_and_move_breakers, result_values

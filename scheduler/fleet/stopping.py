@@ -21,7 +21,7 @@ from billiard import active_children  # type: ignore[import-untyped, import-not-
 from celery.signals import worker_shutting_down  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.worker import state  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-from .unwritten_endings import EndingWriter
+from .dead_children import EndingWriter
 
 # What this relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   celery.signals.worker_shutting_down   sent in the handler of each signal that ends the worker, with sig="SIGTERM"

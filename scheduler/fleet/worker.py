@@ -34,10 +34,10 @@ from ..workers.zombies import LOOK_EVERY_US, Reaper
 from .cancellations import FleetCancellations
 from .celery_pool import UntakenError
 from .child import FunctionProcess, UnwrittenError
+from .dead_children import EndingWriter
 from .message import TASK, Message, dropped, parsed
 from .presence import WorkerPresence
 from .stopping import WorkerStopping
-from .unwritten_endings import EndingWriter
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   celery.worker.request.Request.on_timeout(soft, timeout)   called when Celery has killed a child at the hard limit

@@ -18,7 +18,7 @@ from .display import (
 )
 
 if TYPE_CHECKING:
-    from ..store.change_history import ChangeRecord
+    from ..store.change_pages import ChangeRecord
     from ..store.log_lines import LogLine
     from ..store.stored_timer import StoredTimer
 

@@ -16,7 +16,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from ..core.attributes import ATTRIBUTES, CONSOLE_WORDS
-from ..core.timer import Environment, Timer, check_new
+from ..core.timer import Environment, Timer
+from ..core.timer_checks import check_new_names
 from ..core.trigger_kinds import choices, chosen_kind, listed
 from ..core.triggers import Every, Trigger
 from ..errors import TimerError
@@ -319,7 +320,7 @@ def _timer(columns: Columns, values: Mapping[str, Any], wrong: Container[str | N
     given = {row.name: values[row.column] for row in ATTRIBUTES if row.column in values}
     names = {name: "wrong" if name in wrong else "" for name in ("name", "function")}
     timer = Timer(trigger=_trigger(columns, values, wrong), **(names | given))
-    check_new(timer)
+    check_new_names(timer.name, timer.function)
     return timer
 
 

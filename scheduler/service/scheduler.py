@@ -25,7 +25,7 @@ from ..functions.binding import bind
 from ..functions.loading import registry_of
 from ..functions.registry import Registry
 from ..store.calendars import CalendarTable
-from ..store.change_history import ChangeHistory
+from ..store.change_pages import ChangeHistory
 from ..store.database import Store
 from ..store.pause_table import PauseTable
 from ..store.pauses import Pause

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from quartzcron.calendars import WorkingDays
 
-from ..core.attribute_checks import check_calendar_name
 from ..core.calendars import calendar_digest, calendar_of, calendar_text
+from ..core.timer_checks import check_calendar_name
 from ..core.timestamps import instant, stamp, stamp_or_none
 from ..errors import TimerError, UnknownCalendarError
 from .changes import Action, Author, NewChange, Subject, record_changes

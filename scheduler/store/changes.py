@@ -1,6 +1,6 @@
 """Records changes: who changed what, when, through which interface, and why, in the transaction of the change.
 
-Every change of a timer has a row; timer_changes.py makes its contents. change_history.py reads the rows, retention.py
+Every change of a timer has a row; timer_changes.py makes its contents. change_pages.py reads the rows, retention.py
 deletes them like runs.
 """
 

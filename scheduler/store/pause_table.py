@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, null, select, update
 
-from ..core.attribute_checks import check_tag
 from ..core.overlap import NewRun
 from ..core.run import Outcome
 from ..core.timer import Environment
+from ..core.timer_checks import check_tag
 from ..core.timestamps import instant, stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import TimerError

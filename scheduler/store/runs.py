@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 from ..core.run import Kind, Line, Outcome, Run
 from ..core.timer import Environment
 from ..core.timestamps import stamp
-from .change_history import former_names
+from .change_pages import former_names
 from .database import Store
 from .pages import Page, end_of_page, first_id_since, looked_at
 from .rows import line_of, run_of

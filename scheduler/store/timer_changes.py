@@ -13,7 +13,7 @@ from ..core.attributes import ATTRIBUTES, as_kept
 from ..core.breaker import CLOSED, Breaker, BreakerState
 from ..core.timer import Timer
 from ..errors import TimerChangedError
-from .change_history import last_change
+from .change_pages import last_change
 from .changes import Action, Author, NewChange
 from .stored_timer import StoredTimer
 

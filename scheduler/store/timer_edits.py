@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from ..core import breaker
-from ..core.timer import Timer, check_new
+from ..core.timer import Timer
+from ..core.timer_checks import check_new_names
 from ..core.timestamps import stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import TimerError, UnknownCalendarError
@@ -32,7 +33,7 @@ NO_COUNTER = {"counter_run_id": None, "counter_outcome": None}
 
 def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], datetime]) -> dict[str, Any]:
     """The row of a new timer, which fires after the times that were `claimed` for a removed timer with its name."""
-    check_new(timer)
+    check_new_names(timer.name, timer.function)
     anchored = timer.anchored(now)
     first_fire = _first_fire(anchored, max(now, claimed.get((timer.environment, timer.name), now)))
     return {
@@ -77,7 +78,7 @@ def _changed(stored: StoredTimer, changes: Mapping[str, Any]) -> Timer:
     except TypeError as error:
         raise TimerError(str(error)) from error
     if changes.keys() & {"name", "function"}:
-        check_new(timer)
+        check_new_names(timer.name, timer.function)
     if timer.name != stored.timer.name and stored.declared_in is not None and not stored.has_vanished:
         raise TimerError(
             f"timer {stored.timer.name!r} is declared with @engine.timer, where its name stands; change it there",

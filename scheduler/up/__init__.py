@@ -2,7 +2,7 @@
 
 | files | part |
 |---|---|
-| supervisor, generation, replacement, launch, stopping | which processes run: their start, replacement and end |
+| supervisor, generation, restarts, launch, stopping | which processes run: their start, restarts and end |
 | process, handover, orders, orphans | one process, as the supervisor sees it, and as it sees the supervisor |
 | reload | changed sources |
 | request, announcement, banner, example_call | the options, and what is printed when all processes are ready |

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .process import ChildProcess
-from .replacement import Place
+from .restarts import Place
 
 #: How long the start waits for a preview.
 PREVIEW_S = 60.0

@@ -13,8 +13,8 @@ from ..project.preview_sources import PreviewSource
 from ..project.settings import Settings
 from .generation import Generation
 from .process import ChildProcess
-from .replacement import Place, WatchPolicy
 from .request import UpRequest
+from .restarts import Place, WatchPolicy
 from .sockets import Sockets
 
 #: How long a process may leave pings unanswered. The daemon runs no code of the user, so it only hangs if the machine

@@ -1,7 +1,8 @@
 """The supervisor of `scheduler up`: handles signals, sockets and the banner, and keeps the processes running.
 
-No code of the user runs here, nothing opens the store, and nothing waits without a bound. When a source file changes
-under --reload, a whole new generation of processes replaces the present one once it is ready.
+No code of the user runs here, nothing opens the store, and nothing waits without a bound. restarts.py starts a process
+again that ends or hangs. When a source file changes under --reload, a whole new generation of processes replaces the
+present one once it is ready.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ...formats.display import iso
 from ...formats.json import change_json
 from ...formats.pause_text import pause_json
 from ...project.project import Project
-from ...store.change_history import ChangeFilter, ChangeHistory
+from ...store.change_pages import ChangeFilter, ChangeHistory
 from ...store.changes import Subject
 from ...store.pause_table import PauseTable
 from ...store.schema import timers

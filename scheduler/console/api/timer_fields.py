@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, Stri
 from ...core.attributes import ATTRIBUTES, Attribute, Environment
 from ...core.from_now import resolved
 from ...core.options import json_value, number, text, trimmed, truth, whole, word
-from ...core.timer import Timer, check_new
+from ...core.timer import Timer
+from ...core.timer_checks import check_new_names
 from ...core.timestamps import EPOCH
 from ...core.trigger_kinds import TRIGGERS, UnreadableTrigger, choices, chosen_kind, listed, trigger_kinds
 from ...core.triggers import Trigger, TriggerOption
@@ -222,7 +223,7 @@ def timer_of(body: BaseModel, environment: Environment, name: str) -> Timer:
             )
     given.setdefault("limit_s", console().settings.limit_s)
     timer = Timer(name=name, environment=environment, trigger=trigger_of(options_of(body)), **given)
-    check_new(timer)
+    check_new_names(timer.name, timer.function)
     return timer
 
 

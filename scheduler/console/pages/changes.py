@@ -7,7 +7,7 @@ from typing import Any
 from flask import request
 
 from ...formats.changes import change_text
-from ...store.change_history import ChangeFilter, ChangeHistory, ChangeRecord
+from ...store.change_pages import ChangeFilter, ChangeHistory, ChangeRecord
 from ...store.changes import Subject, Way
 from ..current import console
 from ..reader import reader

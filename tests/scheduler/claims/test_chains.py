@@ -16,7 +16,7 @@ from scheduler.core.run import Kind, Outcome, Run, Task
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.errors import StoreUnavailableError, TimerError
-from scheduler.store.change_history import ChangeHistory
+from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.database import Store
 from scheduler.store.pause_table import PauseTable
 from scheduler.store.timer_apply import apply_timers

@@ -13,7 +13,7 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon
 from scheduler.errors import UnknownTimerError
-from scheduler.store.change_history import last_change
+from scheduler.store.change_pages import last_change
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
 from scheduler.store.pause_table import PauseTable

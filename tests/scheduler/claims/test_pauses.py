@@ -10,7 +10,7 @@ from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.errors import TimerError
-from scheduler.store.change_history import last_change
+from scheduler.store.change_pages import last_change
 from scheduler.store.changes import Author, Subject, Way
 from scheduler.store.pause_table import PauseTable
 from scheduler.store.schema import changes

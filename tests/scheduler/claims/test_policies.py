@@ -14,7 +14,7 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.daemon.loop import Daemon
 from scheduler.errors import TimerError
-from scheduler.store.change_history import last_change
+from scheduler.store.change_pages import last_change
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable

@@ -14,7 +14,7 @@ pytest.importorskip("flask")
 from scheduler.core.run import Kind, Outcome
 from scheduler.core.timer import Timer
 from scheduler.core.triggers import Cron, Every
-from scheduler.store.change_history import ChangeFilter, ChangeHistory
+from scheduler.store.change_pages import ChangeFilter, ChangeHistory
 from scheduler.store.changes import Subject
 from scheduler.store.pause_table import PauseTable
 from scheduler.store.runs import RunFilter, RunHistory

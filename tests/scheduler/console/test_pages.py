@@ -14,7 +14,7 @@ from scheduler.console.names import segment
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Cron, Every
-from scheduler.store.change_history import ChangeHistory
+from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.changes import Way
 from scheduler.store.runs import RunHistory
 from scheduler.store.schema import lines

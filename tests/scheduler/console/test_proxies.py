@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from scheduler.errors import ConfigError
 from scheduler.project.settings import read_settings
-from scheduler.store.change_history import ChangeHistory
+from scheduler.store.change_pages import ChangeHistory
 
 from .conftest import OWN, Place
 

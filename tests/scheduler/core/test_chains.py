@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.attribute_checks import read_then, then_text
 from scheduler.core.chains import check_circle
 from scheduler.core.timer import Timer
+from scheduler.core.timer_checks import read_then, then_text
 from scheduler.core.triggers import Every
 from scheduler.errors import TimerError
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.attribute_checks import params_text
 from scheduler.core.jitter import Shifted
 from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.timer import Environment, Timer
+from scheduler.core.timer_checks import params_text
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import TimerError
 from tests.scheduler.scripted_service import START

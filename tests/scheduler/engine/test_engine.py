@@ -14,8 +14,8 @@ import scheduler.engine
 from scheduler.core.attributes import ATTRIBUTES
 from scheduler.core.trigger_kinds import TRIGGERS, trigger_options
 from scheduler.engine import Engine, LeanEngineError, RequestIdFilter, cloudfunc
+from scheduler.engine.declaration_options import TimerOptions
 from scheduler.engine.environment import variable
-from scheduler.engine.timer_options import TimerOptions
 from scheduler.errors import ArgumentError, DuplicateFunctionError, UnknownFunctionError
 from tests.scheduler.engine.wsgi_client import WITH_KEY, Client
 from tests.waiting import PATIENCE_S

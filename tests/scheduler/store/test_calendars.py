@@ -14,7 +14,7 @@ from scheduler.core.triggers import Cron
 from scheduler.errors import TimerError, UnknownCalendarError
 from scheduler.store import calendar_content
 from scheduler.store.calendars import CalendarTable
-from scheduler.store.change_history import ChangeHistory
+from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.database import Store
 from scheduler.store.schema import calendars
 from scheduler.store.timers import TimerTable

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError
-from scheduler.store.change_history import ChangeHistory
+from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
 from scheduler.store.schema import timers

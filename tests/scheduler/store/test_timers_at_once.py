@@ -10,7 +10,7 @@ from scheduler.claims.requested_runs import request_run
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.errors import TimerError, UnknownTimerError
-from scheduler.store.change_history import ChangeHistory
+from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.changes import Author, Way
 from scheduler.store.database import Store
 from scheduler.store.request_keys import RequestKey

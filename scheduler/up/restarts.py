@@ -1,6 +1,6 @@
-"""Place: starts and watches one process of a generation, and replaces it when it ends or hangs.
+"""Place: starts and watches one process of a generation, and restarts it when it ends or hangs.
 
-Lives here: when a process is replaced, and how long the next attempt waits. Never here: the work of the process.
+Lives here: when a process is restarted, and how long the next attempt waits. Never here: the work of the process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The events of alerts among what a daemon's transaction writes: endings, fire times that do not run, abandoned runs.
+"""The causes of alerts among what a daemon's transaction writes: endings, fire times that do not run, abandoned runs.
 
 Each function returns events for store/alerts.py; without a rule that wants one of their causes, they look at nothing.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -49,6 +50,17 @@ def _check_printable(what: str, text: str, field: str) -> str:
                 f"{what} {text!r:.80} has the control character U+{ord(character):04X} at column {column}", field=field
             )
     return text
+
+
+def check_new_names(name: str, function: str) -> None:
+    """Refuse leading or trailing whitespace. For new timers and new names only: a store may hold older ones."""
+    for what, given in (("name", name), ("function", function)):
+        if given != given.strip():
+            raise TimerError(f"{what} {given!r} has leading or trailing whitespace; use {given.strip()!r}", field=what)
+    if not unicodedata.is_normalized("NFC", name):
+        # For example, an é of two characters, which looks like the é of one.
+        composed = unicodedata.normalize("NFC", name)
+        raise TimerError(f"name {name!a} is not in Unicode's form NFC; use {composed!a}", field="name")
 
 
 def check_description(text: object) -> str:
@@ -208,6 +220,15 @@ def check_jitter(jitter_s: object) -> int:
             f"a jitter must be a whole number of seconds from 0 to {MAX_JITTER_S}, got {jitter_s!r}", field="jitter_s"
         )
     return jitter_s
+
+
+def check_gap(jitter_s: int, gap: timedelta | None) -> None:
+    """Refuse a jitter that would move a fire time past the next one; `gap` is the shortest time between two."""
+    if gap is not None and jitter_s > gap.total_seconds():
+        raise TimerError(
+            f"a jitter of {jitter_s} s is longer than the shortest time between two fires, {gap.total_seconds():.0f} s",
+            field="jitter_s",
+        )
 
 
 def check_retries(retries: object) -> int:

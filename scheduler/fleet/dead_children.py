@@ -1,4 +1,8 @@
-"""EndingWriter: the main process of a fleet's worker writes the endings that its children could not write."""
+"""EndingWriter: kills what dead children of a fleet's worker left running, and writes the endings that they did not.
+
+It lives in the worker's main process, which also kills the living children, to end at once, and writes the endings that
+they could not write, because the store did not answer.
+"""
 
 from __future__ import annotations
 
