@@ -1,1 +1,1 @@
-"""Expressions compiled to tables; the next, the last and the n-th fire time; calendars of excluded days."""
+"""Expressions compiled to tables; the next, the previous and the n-th fire time; calendars of excluded days."""

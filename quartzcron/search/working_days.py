@@ -1,4 +1,4 @@
-"""WorkingDays, a calendar: a working week, without holidays, with days off that are worked.
+"""WorkingDays, a calendar: a working week, less holidays, plus the days off that are worked.
 
 wall/rolls.py moves fires to working days.
 """
@@ -32,7 +32,7 @@ _EVERY_DAY = "SUN-SAT"
 
 
 class WorkingDays:
-    """The working days from 1970 to 2099, as an immutable value: a week, without holidays, with worked days off.
+    """The working days from 1970 to 2099, as an immutable value: a week, less holidays, plus worked days off.
 
     `week` is a day-of-week field such as "MON-FRI". `holidays` are days off, and `worked` are days that are worked
     although the week has them off, such as the Saturdays before China's Spring Festival: dates, or a mapping from dates

@@ -1,4 +1,4 @@
-"""The wall times that an expression names: the next one, the last one, and their number up to another.
+"""The wall times that an expression names: the next one, the previous one, and their number up to another.
 
 A wall time is an int here: seconds since the day before 0001-01-01, that is `toordinal() * 86400 + second of the day`.
 No zones, no clock, no text.

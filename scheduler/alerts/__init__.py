@@ -1,1 +1,1 @@
-"""Delivers alerts and heartbeats, in a process of its own, so that no target keeps the daemon waiting."""
+"""Delivers alerts and heartbeats, in a process of its own, so that a slow target never delays the daemon."""

@@ -1,4 +1,6 @@
-"""Messages to the addresses of apprise: sent by a process for each message, because its plugins are strangers' code."""
+"""Messages to the addresses of apprise: each is sent by a process of its own, because apprise's plugins are third-party
+code.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The courier: the process that delivers alerts and sends pings for a daemon, so that no target keeps that waiting.
+"""The courier: the process that delivers alerts and sends pings, so that a slow target never delays the daemon.
 
 The daemon's process writes JSON objects to its stdin, one a line: first the orders (store, rules), then {"wake": true}
-when alerts were written, and pings. The courier prints objects to its stdout: log messages, and a sign of life. It
-ends, after what it has begun, when its stdin is closed, as it is when the daemon dies.
+when alerts were written, and pings. The courier prints objects to its stdout: log messages, and a sign of life.
+When its stdin is closed, as happens when the daemon dies, it finishes what it has begun and exits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""CourierProcess: the daemon's side of the courier: starts it when it is first needed, and again when it has ended.
+"""CourierProcess: the daemon's side of the courier. It starts the process when it is first needed, and restarts it
+when it has ended.
 
 A thread of its own talks to the process. The daemon's thread only appends to a queue, which is bounded.
 """

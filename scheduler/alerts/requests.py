@@ -1,4 +1,7 @@
-"""Requests to targets: one POST within a total deadline, to a checked address, without redirects, reading little."""
+"""Requests to targets: one POST within a total deadline, to a checked address.
+
+It follows no redirect, and reads at most 1,000 bytes of the answer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Abandoned runs: ends the runs whose daemon or worker is gone, and enters those again that must be delivered.
+"""Abandoned runs: ends the runs whose daemon or worker is gone, and enters again those that must be delivered.
 
 It is unknown how far such a run came. If its timer is `at_least_once`, a new run of the same fire time is entered.
 """

@@ -1,9 +1,9 @@
 """Chains in the store: a run that has ended leads to a run of each timer that follows its timer.
 
-Such a run is entered in the transaction that records the end, so a crash loses and doubles none. It waits until no run
-of its timer is in progress, whatever the timer's overlap policy says; with `allow` it begins at once. It runs even if
-its timer is disabled, by whose own breaker, retries and pauses it goes. A run that is tried again leads to nothing yet,
-and neither does one that has never begun.
+Such a run is entered in the transaction that records the end, so a crash neither loses nor doubles one. It waits until
+no run of its timer is in progress, whatever the timer's overlap policy says; with `allow` it begins at once. It runs
+even if its timer is disabled, and obeys that timer's own breaker, retries and pauses. A run that is tried again leads
+to nothing yet, and neither does one that has never begun.
 """
 
 from __future__ import annotations

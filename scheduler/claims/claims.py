@@ -1,7 +1,7 @@
 """Claims: takes due timers exclusively, and records how their runs ended: all reads and writes of a daemon.
 
 Each write is one transaction for everything due, or for all results so far. It begins with a check of the daemon's
-lease; the invariants stand in leases.py. A claim, in order:
+lease; leases.py lists the invariants. A claim, in order:
 
 1. runs of a claim whose commit was not answered (unknown_commits.py)
 2. waiting runs: further attempts, then manual and queued ones (waiting_runs.py)

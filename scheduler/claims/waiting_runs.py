@@ -1,7 +1,8 @@
 """Waiting runs: rows that wait to begin; selects those that begin now, in their order.
 
     manual            at once, even while its timer is paused
-    further attempt   when it is due and its timer has room; of a fire time, never once the next one has come
+    further attempt   when it is due and its timer has room; a scheduled one never begins once the next fire
+                      time has come
     queued, chained   when its timer has room; one for each timer, the oldest first
     backfilled        like a queued one, but only when no other run of its timer is open
 

@@ -1,4 +1,6 @@
-"""Advice about a trigger that is valid, but perhaps not meant so. Each advice is a key of words, with its values."""
+"""Advice about a trigger that is valid but perhaps not intended. Each piece of advice is a key of words.py, with its
+values.
+"""
 
 from __future__ import annotations
 

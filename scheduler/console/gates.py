@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import Forbidden, HTTPException
+from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 
 from . import sessions
 from .current import console
@@ -78,12 +78,14 @@ def _check_role() -> Response | None:
     token = sessions.token_of(cookie, console().tokens, now=console().now()) if request.endpoint != "static" else None
     g.reader = reader_of(request, console().settings, token or _token_of_proxy())
     # Even the answer to an unknown address needs a role.
-    needed = NEEDS.get(request.endpoint, Role.OPERATOR) if request.endpoint is not None else Role.VIEWER
-    if reader().role >= needed:
-        return None
-    if reader().token is None:
-        return _to_sign_in()
-    raise Forbidden
+    needed = NEEDS.get(request.endpoint or "", Role.VIEWER)
+    if reader().role < needed:
+        if reader().token is None:
+            return _to_sign_in()
+        raise Forbidden
+    if request.endpoint is not None and request.endpoint not in NEEDS:
+        raise NotFound
+    return None
 
 
 def _token_of_proxy() -> Token | None:

@@ -1,4 +1,4 @@
-"""The place of the management API, which is made at the first request to it, because most visitors read pages only."""
+"""Builds the management API at the first request to it, because most visitors only read pages."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The role that each page of the console needs; api/routes.py has those of the API.
 
-An endpoint without a row is never served.
+An endpoint without a row is never served: it is answered like an unknown address (gates.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Chains: which timers run when a run of another one has ended, and whether they form a circle. Pure.
 
-What is entered into the store stands in claims/chains.py, the checks of a store's timers in store/chains.py.
+claims/chains.py enters the runs that follow; store/chains.py checks the timers of a store.
 """
 
 from __future__ import annotations

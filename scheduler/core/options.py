@@ -1,7 +1,7 @@
 """Option: one part of a timer's definition, and what it is called in every form in which a timer is given or shown.
 
 Lives here: the value, and the functions that read one from a cell of a CSV list or from JSON. Never here: which options
-there are. Those of a timer stand in attributes.py, those of a trigger in its class.
+there are. A timer's are in attributes.py, a trigger's in its class.
 """
 
 from __future__ import annotations

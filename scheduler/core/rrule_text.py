@@ -1,4 +1,6 @@
-"""read_rule(text) -> RecurrenceRule: reads a rule (RFC 5545) and its zone, or raises what is wrong with it. Pure."""
+"""read_rule(text) -> RecurrenceRule: reads a rule (RFC 5545) and its zone, or raises an error that says what is wrong
+with it. Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """ClockSetback: what a daemon does when the system clock is set back.
 
-If by up to MAX_LEAD_S, the daemon's clock goes on slowly until the system's has caught up, and this is logged. If by
-more, the daemon's clock goes back too: the next fire of every timer is computed again, and fire times may come twice.
+After a setback of up to MAX_LEAD_S, the daemon's clock runs slowly until the system's has caught up, and this is
+logged. After a longer one, it goes back too: the next fire of every timer is computed again, and fire times may come
+twice. The clock is SteadyClock in clock.py, which follows a jump forward at once.
 """
 
 from __future__ import annotations

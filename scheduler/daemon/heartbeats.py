@@ -1,4 +1,4 @@
-"""Heartbeats: reports to the courier that runs of timers with a ping address begin and end. Waits for nothing."""
+"""Heartbeats: reports to the courier that runs of timers with a ping address begin and end. Never blocks."""
 
 from __future__ import annotations
 

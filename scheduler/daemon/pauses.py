@@ -1,4 +1,4 @@
-"""Pauses: the daemon ends those whose time is over, and gives back what it has claimed ahead when one begins."""
+"""Pauses: the daemon ends pauses whose time is over, and releases its claims ahead when a pause begins."""
 
 from __future__ import annotations
 

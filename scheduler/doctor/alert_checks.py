@@ -1,4 +1,4 @@
-"""The check of alerts: that their package is there, apprise understands their addresses, and targets accept them."""
+"""The check of alerts: that apprise is installed and understands the addresses, and that targets accept alerts."""
 
 from __future__ import annotations
 

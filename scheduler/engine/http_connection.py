@@ -1,4 +1,5 @@
-"""One connection to our HTTP server: limits the size of requests, and refuses invalid and strangers' ones.
+"""One connection to our HTTP server: limits the size of requests, and refuses those that are invalid or come from
+strangers.
 
 Lives here: the differences from waitress's own connections. A request that never reaches the engine (invalid, too
 large) is refused as the engine refuses: in JSON, open to other origins. Never here: the minimum speed (http_speed.py);

@@ -1,4 +1,4 @@
-"""LoopExecutor: `async def` functions run as tasks of an event loop that runs already, all others in threads.
+"""LoopExecutor: `async def` functions run as tasks of an event loop that is already running; all others run in threads.
 
 The daemon's thread hands tasks to the loop, a few at a time, so that the loop's other work is not held up. A function
 is cancelled at its limit; its run ends then, even if the function goes on. Functions share the loop: one that blocks it

@@ -1,4 +1,4 @@
-"""The settings [[alerts]]: reads them as rules, and says what is wrong with which of them."""
+"""The settings [[alerts]]: reads them as rules, and says which of them is wrong, and why."""
 
 from __future__ import annotations
 

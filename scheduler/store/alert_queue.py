@@ -1,7 +1,7 @@
-"""AlertQueue: the alerts of a store: takes those to deliver, notes how that went, and lists them.
+"""AlertQueue: takes the alerts that are due, records the result of each delivery, and lists them.
 
-Whoever takes an alert has LEASE to deliver it; if nothing is noted by then, because it was killed, it is taken again.
-So an alert is delivered at least once, and its key is the same each time.
+A process that takes an alert has LEASE to deliver it; if it is killed and records nothing by then, the alert is taken
+again. So an alert is delivered at least once, and its key is the same each time.
 """
 
 from __future__ import annotations

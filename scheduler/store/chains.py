@@ -1,4 +1,5 @@
-"""The chains of a store's timers: no circle, no unknown follower, and a new name wherever a timer follows.
+"""The chains of a store's timers: refuses circles and unknown followers, and writes a timer's new name into the timers
+that it follows.
 
 A change of `then` is checked in its transaction, after it was written; the caller has the mutex. A follower may be
 removed later: a run that would lead to it says so (claims/chains.py).

@@ -1,7 +1,7 @@
 """Store: an open database, and its transactions.
 
-`Store(url)` opens one and is a SqliteStore or a PostgresStore. The differences are in their classes, and only there:
-no other file asks which database it has, except schema.py and the migrations.
+`Store(url)` opens one and is a SqliteStore or a PostgresStore. The differences are in their classes:
+other files ask only for the properties below, such as `has_server`. schema.py and the migrations name both databases.
 
     what differs                  SqliteStore (sqlite.py)              PostgresStore (postgres.py)
     ------------                  -----------------------              ---------------------------

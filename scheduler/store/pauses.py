@@ -1,8 +1,8 @@
 """Pauses: while one is in force, no daemon claims the timers that it covers.
 
-A pause is a row: of everything, of an environment, of a tag, or of a tag in an environment. Whether a timer is held
-follows from the pauses, and is a column of the timer, so that claims and their index need nothing else. This module
-writes the column when a pause begins or ends, and when a timer gets another environment or other tags.
+A pause is a row: of everything, of an environment, of a tag, or of a tag in an environment. A column of the
+timer says whether a pause holds it, so that claims and their index need no other table. This module writes the column
+when a pause begins or ends, and when a timer gets another environment or other tags.
 
 A held timer keeps its next fire time. When it is free again, its misfire policy decides about missed fire times, or
 they are recorded as misfired if `skip` was given. Runs in progress end as usual, waiting runs go on waiting, and a run

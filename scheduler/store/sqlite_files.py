@@ -1,8 +1,8 @@
 """OpenFiles: the file of a SQLite store and its journal (-wal, -shm), as this process has them open.
 
 A deleted or replaced file still exists for programs that have it open. SQLite then commits to a journal that no other
-program can open, and the commits would be lost with this process. This file detects that, and whether they can be
-saved.
+program can open, and the commits would be lost with this process. This file detects that, and whether the commits
+can still be saved.
 """
 
 from __future__ import annotations

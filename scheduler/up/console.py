@@ -1,4 +1,4 @@
-"""The console's process of `scheduler up`; and its place, which is filled when somebody connects."""
+"""The console's process of `scheduler up`, and when it starts: when somebody connects."""
 
 from __future__ import annotations
 

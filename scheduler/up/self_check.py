@@ -1,8 +1,8 @@
 """SelfCheck: a web process asks itself over a connection of its own whether it answers, after calls have been made.
 
 A function may break the process for all others: it may empty `sys.modules` or replace what the server is built on. Such
-a process still answers its supervisor's pings, because that takes little. So it answers them only while a request that
-takes the way of all others is answered too.
+a process still answers its supervisor's pings, because that takes little. So it answers them only while a request on
+the ordinary path is answered too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SharedState: what all functions of a web process share, and one of them may have changed: it is put back.
+"""SharedState: restores what the functions of a web process share and one of them may have changed.
 
 In a worker process, that happens after each run (workers/process_state.py), and with more. Here other calls are in
 progress, so only what keeps them from being answered is put back: the limits of the process, modules and builtins.

@@ -1,4 +1,5 @@
-"""SharedNames: the modules of this process, who finds others, and the builtins, which all functions share.
+"""SharedNames: the modules of this process, the finders that import others, and the builtins, which all functions
+share.
 
 Whoever empties `sys.modules`, or puts something else in the place of `len`, breaks every later call. Names that are
 added stay, and so do changes within other modules.

@@ -1,4 +1,4 @@
-"""Silence: how long a worker has not answered although it could have: it is stopped, or a thread holds its GIL.
+"""Silence: measures how long a worker that could run has not answered, because it is stopped or a thread holds its GIL.
 
 Time that the worker waits for a processor, or for its memory to be read back from disk, does not count: on a busy
 machine every worker is slow.

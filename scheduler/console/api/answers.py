@@ -138,7 +138,7 @@ class FiresModel(AnswerModel):
 
 
 class AdviceModel(AnswerModel):
-    """What is valid, but perhaps not meant so."""
+    """What is valid but perhaps not intended."""
 
     code: str
     text: str

@@ -1,4 +1,4 @@
-"""Runs: a page of them, one, its end, its repetition, its lines; and the lines of all."""
+"""The handlers of runs: list, read, cancel and repeat runs, and read the lines of one or of all."""
 
 from __future__ import annotations
 

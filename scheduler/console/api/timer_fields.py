@@ -1,4 +1,5 @@
-"""The models of a timer's definition, made from the tables of attributes and triggers; and from a body to a timer.
+"""The models of a timer's definition, made from the tables of attributes and triggers; and the conversion of
+a body to a timer.
 
 The models check JSON types and names of fields only. Timer and the triggers check the values.
 """

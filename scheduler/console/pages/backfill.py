@@ -1,4 +1,4 @@
-"""Back-filling a timer: running the fire times of a past span that have no run."""
+"""Backfilling a timer: running the fire times of a past span that have no run."""
 
 from __future__ import annotations
 

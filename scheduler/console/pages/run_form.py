@@ -1,4 +1,4 @@
-"""Running a timer with other parameters, and running again what has run."""
+"""Running a timer with other parameters, and repeating a run."""
 
 from __future__ import annotations
 

@@ -33,6 +33,14 @@ def test_the_table_of_roles_has_exactly_the_routes(place: Place) -> None:
     assert {rule.endpoint for rule in place.app.url_map.iter_rules()} == set(NEEDS)
 
 
+def test_an_endpoint_without_a_row_is_never_served(place: Place) -> None:
+    """It is answered like an unknown address: nobody is sent to sign in, and even an operator gets 404."""
+    place.app.add_url_rule("/unlisted", "unlisted", lambda: "served", methods=["GET"])
+    for address in ("/unlisted", "/nothing"):
+        assert place.browser(None).get(address).status_code == 303
+        assert [place.browser(role).get(address).status_code for role in ("viewer", "operator")] == [404, 404]
+
+
 def test_a_route_has_one_method(place: Place) -> None:
     """So what changes something has an endpoint, and a role, of its own."""
     for rule in place.app.url_map.iter_rules():

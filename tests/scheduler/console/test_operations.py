@@ -1,4 +1,4 @@
-"""What operators do besides editing: running with parameters, pausing, back-filling, moving lists of timers."""
+"""What operators do besides editing: running with parameters, pausing, backfilling, moving lists of timers."""
 
 from __future__ import annotations
 
