@@ -21,7 +21,6 @@ from socket import gethostname
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Text, bindparam, event, func, select
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -31,6 +30,7 @@ from .database import Store
 from .schema import daemons, runs
 from .sqlite_files import OpenFiles, create_for_owner
 from .statements import compiled
+from .store_url import parse_url
 from .wake_socket import wake
 
 log = logging.getLogger("scheduler.sqlite")
@@ -67,7 +67,7 @@ class SqliteStore(Store):
             return super().__str__()
         address = f"sqlite:///{database}"
         # In an address, %25 is a percent sign and ? begins settings; a path alone is an address, too.
-        return address if make_url(address).database == database else database
+        return address if parse_url(address).database == database else database
 
     def _make_engine(self) -> Engine:
         in_memory = self.url.database in (None, "", ":memory:")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from urllib.parse import unquote
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -35,6 +36,9 @@ def parse_url(address: str | os.PathLike[str]) -> URL:
         raise StoreError(f"{shown!r}: a store must be SQLite or PostgreSQL, got {backend!r}")
     if backend == "sqlite" and (url.host or url.username or url.port):
         raise StoreError(f"{shown!r}: the address of a file has three slashes before the path: sqlite:///FILE")
+    if backend == "sqlite" and url.database:
+        # SQLAlchemy decodes it from version 2.1 on only.
+        url = url.set(database=unquote(corrected.partition(":///")[2].partition("?")[0]))
     # An @ in a password would make a part of the password the host, which messages show.
     if backend == "postgresql" and text.count("@") > 1:
         raise StoreError(f"{shown!r}: in a user name or a password, write @ as %40, / as %2F and : as %3A")

@@ -112,10 +112,14 @@ def _open(path: Path) -> sqlite3.Connection:
     # Others must not read it: it has the names of timers.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    # What a power loss damages is read again.
-    connection.execute("PRAGMA synchronous = OFF")
-    # The runs of a portion belong to many timers, so they are entered all over the file.
-    connection.execute("PRAGMA cache_size = -16000")
+    try:
+        # What a power loss damages is read again.
+        connection.execute("PRAGMA synchronous = OFF")
+        # The runs of a portion belong to many timers, so they are entered all over the file.
+        connection.execute("PRAGMA cache_size = -16000")
+    except sqlite3.Error:  # it is no database
+        connection.close()
+        raise
     return connection
 
 

@@ -99,8 +99,8 @@ def test_a_strangers_file_is_refused_in_one_line(command_line: CommandLine, name
     os.chown(command_line.folder / name, STRANGER, STRANGER)
     message = command_line.refusal("up", "--port", "0")
     assert f"{name}: belongs to {STRANGER}" in message
-    # On a busy machine, the log reports a slow start before.
-    assert len([line for line in message.splitlines() if "  INFO  " not in line]) == 1
+    # On a busy machine, the log reports a slow start before; another service may have the console's port.
+    assert len([line for line in message.splitlines() if "  INFO  " not in line and "no console" not in line]) == 1
     os.chown(command_line.folder, STRANGER, STRANGER)
     assert command_line.run("timers", "list").exit_code == 0
 
