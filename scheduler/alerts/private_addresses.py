@@ -23,7 +23,7 @@ class PrivateAddressError(ConfigError):
 def is_private(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is not on the public internet, or is an IPv6 form of such an IPv4 address.
 
-    >>> [is_private(ip_address(text)) for text in ("1.1.1.1", "10.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "fe80::1")]
+    >>> [is_private(ip_address(text)) for text in ("1.1.1.1", "10.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "fec0::1")]
     [False, True, True, True, True]
     """
     if isinstance(address, IPv6Address):
@@ -34,6 +34,8 @@ def is_private(address: IPv4Address | IPv6Address) -> bool:
             return True
         if address.ipv4_mapped is not None:
             return False
+        if address.is_site_local:
+            return True
     return not address.is_global or address.is_multicast or address.is_reserved
 
 

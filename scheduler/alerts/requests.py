@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .private_addresses import PrivateAddressError, resolved
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The most bytes of an answer that are read.
 MAX_READ = 1_000
+#: A shorter part of a path, such as v1, hides nothing.
+_SHORTEST_SECRET = 6
 USER_AGENT = "quartzcron-scheduler"
 _PORTS = {"http": 80, "https": 443}
 
@@ -73,7 +75,7 @@ class Requests:
         try:
             if response.is_success:
                 return Answer(True, f"answered {response.status_code}")
-            return Answer(False, _refusal(response.status_code, await _beginning(response)))
+            return Answer(False, _refusal(response.status_code, _without_path(await _beginning(response), url)))
         finally:
             await response.aclose()
 
@@ -88,6 +90,16 @@ def _refusal(status: int, text: str) -> str:
     if 300 <= status < 400:
         return f"answered {status}: redirects are not followed"
     return f"answered {status}{': ' if text else ''}{text}"
+
+
+def _without_path(text: str, url: str) -> str:
+    """A text of the target's, which may repeat the path and the query of the address: they are secrets."""
+    parts = urlsplit(url)
+    secrets = {parts.path, parts.query, *parts.path.split("/"), *parts.query.split("&")}
+    shown = {form for secret in secrets for form in (secret, unquote(secret)) if len(form) >= _SHORTEST_SECRET}
+    for secret in sorted(shown, key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return text
 
 
 async def _beginning(response: httpx.Response) -> str:

@@ -233,7 +233,8 @@ def ends_soon(calendar: StoredCalendar) -> str:
     number = display.number(calendar.timers, "timer")
     return (
         f"the calendar {calendar.name!r} of {number} is known until {calendar.working_days.known_until}; later, its "
-        f"working week is assumed: update it with  {display.command('calendars', 'edit', calendar.name)}"
+        f"working week is assumed: update it with  "
+        f"{display.command('calendars', 'edit', calendar.name)} --known-until DATE"
     )
 
 

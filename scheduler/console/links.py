@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, redirect, request, url_for
 
@@ -12,18 +14,25 @@ def root() -> str:
     return "../" * (request.path.count("/") - 1) or "./"
 
 
-def link(endpoint: str, **values: Any) -> str:
-    """The address of an endpoint, relative to the page of this request; values that are None or empty are left out."""
-    given = {name: value for name, value in values.items() if value not in (None, "")}
-    path = url_for(endpoint, **given)
+def link(endpoint: str, *, query: Mapping[str, Any] | None = None, **values: Any) -> str:
+    """The address of an endpoint, relative to the page of this request; values that are None or empty are left out.
+
+    A query from a browser must come as `query`: url_for has parameters of its own among its values.
+    """
+    path = url_for(endpoint, **_given(values))
+    if further := _given(query or {}):
+        path += ("&" if "?" in path else "?") + urlencode(further)
     return root() + path.removeprefix(request.script_root).removeprefix("/")
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in (None, "")}
 
 
 def here(**changes: Any) -> str:
     """The address of this page with other values of its query; None removes one."""
-    values = {**request.args.to_dict(), **changes}
     assert request.endpoint is not None
-    return link(request.endpoint, **(request.view_args or {}), **values)
+    return link(request.endpoint, query={**request.args.to_dict(), **changes}, **(request.view_args or {}))
 
 
 def go(endpoint: str, **values: Any) -> Response:

@@ -80,7 +80,7 @@ def check_calendar(trigger: Trigger) -> None:
     if not trigger.has_days:
         raise TimerError(
             "a calendar goes with a trigger of a time zone, which an interval of seconds lacks; "
-            "use an expression as in '0 0/5 * * * ?', or '1 day'",
+            "use an expression as in '0 0/5 * * * ?', or a time of day as in --every '1 day' --at 09:00",
             field="calendar",
         )
 

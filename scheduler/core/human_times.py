@@ -228,9 +228,10 @@ def _absolute(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime:
     if zone := _ZONE.search(said):
         raise TimerError(f"{said!r}: give the zone with --tz {zone[1]}", field="at")
     midnight = wall.replace(hour=0, minute=0, second=0)
-    read = _parsed(said, midnight)
-    if read != _parsed(said, midnight, day_first=True):
-        raise TimerError(f"{said!r} may be a day and a month, or a month and a day; write 2026-12-24", field="at")
+    read, day_first = _parsed(said, midnight), _parsed(said, midnight, day_first=True)
+    if read != day_first:
+        dates = f"{day_first:%Y-%m-%d} or {read:%Y-%m-%d}"
+        raise TimerError(f"{said!r} may be a day and a month, or a month and a day; write {dates}", field="at")
     # The parser takes missing parts from the default, so a second default shows which parts are missing.
     other = _parsed(said, datetime(wall.year - 4, wall.month % 12 + 1, wall.day % 28 + 1))
     if (read.month, read.day) != (other.month, other.day):

@@ -207,7 +207,7 @@ def _check_calendars(store: Store, now: datetime) -> Iterator[Finding]:
             "calendars",
             f"{calendar.name!r} of {display.number(calendar.timers, 'timer')} is known until "
             f"{calendar.working_days.known_until}; later, its working week is assumed: "
-            f"{display.command('calendars', 'edit', calendar.name)}",
+            f"{display.command('calendars', 'edit', calendar.name)} --known-until DATE, with the days up to then",
         )
     if stored and not soon:
         yield Finding.ok("calendars", ", ".join(calendar.name for calendar in stored))

@@ -31,7 +31,8 @@ def _rule(table: Mapping[str, Any], number: int) -> AlertRule:
     which = f"alert {number}" if "name" not in table else f"alert {table['name']!r:.80}"
     for name in values:
         if name not in NAMES:
-            hint = did_you_mean(name, NAMES) or f"the settings are {', '.join(NAMES)}"
+            all_names = f"the settings are {', '.join(NAMES)}; those of the service go above the first [[alerts]]"
+            hint = did_you_mean(name, NAMES) or all_names
             raise ConfigError(f"{which}: unknown setting {name!r:.80}; {hint}")
     try:
         return AlertRule(**values)

@@ -277,6 +277,8 @@ def _prepare(syncs: Iterable[str], connection: sqlite3.Connection, _record: obje
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA cache_size = -32000")
         cursor.execute("PRAGMA wal_autocheckpoint = 4000")
+        # Not the size that one large transaction has needed.
+        cursor.execute("PRAGMA journal_size_limit = 67108864")
     except sqlite3.OperationalError as error:
         if "readonly" not in str(error):
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from flask import request
 
@@ -14,7 +13,7 @@ from .problems import ProblemError
 MAX_KEY_LENGTH = 255
 
 
-def request_key(body: Any) -> RequestKey | None:
+def request_key() -> RequestKey | None:
     """The Idempotency-Key of this request, whose scope is the token."""
     given = request.headers.get("Idempotency-Key")
     if given is None:
@@ -25,4 +24,6 @@ def request_key(body: Any) -> RequestKey | None:
         )
     token = reader().token
     assert token is not None
-    return RequestKey.of(f"{token.id}", given, json.dumps([request.path, body], sort_keys=True))
+    return RequestKey.of(
+        f"{token.id}", given, json.dumps([request.path, request.get_json(silent=True)], sort_keys=True)
+    )

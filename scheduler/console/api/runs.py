@@ -92,8 +92,8 @@ def cancel(path: RunPath) -> Response:
 def again(path: RunPath, body: AgainBody) -> Response:
     """Run the timer of a run again, with the parameters of that run if it had its own."""
     run_of(path)
-    key = request_key(body.model_dump(mode="json"))
-    return requested(request_again(console().store, path.run_id, now=console().now(), by=author(body.note), key=key))
+    by, key = author(body.note), request_key()
+    return requested(request_again(console().store, path.run_id, now=console().now(), by=by, key=key))
 
 
 def requested(run_id: int) -> Response:

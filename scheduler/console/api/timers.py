@@ -124,7 +124,7 @@ def run(path: TimerPath, body: RunBody) -> Response:
         now=console().now(),
         params=body.params,
         by=author(body.note),
-        key=request_key(body.model_dump(mode="json")),
+        key=request_key(),
     )
     return requested(run_id)
 
@@ -190,8 +190,9 @@ def _found(path: TimerPath) -> StoredTimer | None:
 
 def _expected(kept: StoredTimer) -> int | None:
     """The revision that the timer must still have: that of If-Match; ProblemError if it has another one already."""
-    if not request.if_match or request.if_match.star_tag:
+    if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
+    # One that cannot be parsed contains nothing.
     if not request.if_match.contains(str(kept.revision)):
         raise ProblemError(
             "changed",

@@ -12,6 +12,7 @@ from ...store.changes import Subject, Way
 from ..current import console
 from ..reader import reader
 from ..rendering import render
+from .position import position
 
 _TEXTS = ("name", "environment", "author")
 
@@ -21,7 +22,7 @@ def show() -> str:
     given: Any = {name: request.args.get(name, "")[:200] or None for name in _TEXTS}
     way = request.args.get("way")
     wanted = ChangeFilter(**given, way=Way(way) if way in list(Way) else None)
-    before = request.args.get("before", type=int)
+    before = request.args.get("before", type=position)
     page = ChangeHistory(console().store).page(wanted, before=before)
     return render(
         "changes.html",

@@ -20,6 +20,7 @@ from ..history import MAX_LINES_OF_RUN, lines_of_run
 from ..links import go
 from ..reader import reader
 from ..rendering import render
+from .position import position
 
 _TEXTS = ("timer", "environment", "function", "request_id")
 #: The word for runs without an outcome.
@@ -29,7 +30,7 @@ OPEN = "open"
 def show_list() -> str:
     """A page of runs, newest first."""
     wanted = _filter()
-    before = request.args.get("before", type=int)
+    before = request.args.get("before", type=position)
     return render(
         "runs.html",
         wanted=wanted,

@@ -72,5 +72,5 @@ def _redirect(page: str) -> Response:
     if target.scheme or target.netloc or endpoint == "sign_in":
         return go("home")
     answer = Response(status=303)
-    answer.headers["Location"] = link(endpoint, **{**query, **values})
+    answer.headers["Location"] = link(endpoint, query=query, **values)
     return answer

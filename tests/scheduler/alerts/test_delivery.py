@@ -7,7 +7,9 @@ import ipaddress
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -113,6 +115,24 @@ def test_a_target_that_does_not_accept_an_alert_gets_it_again_with_the_same_id(
     assert len(receiver.received) == 3
 
 
+def test_a_target_that_repeats_the_address_does_not_show_its_path(receiver: Receiver) -> None:
+    """As pages of errors do; the path and the query of a webhook are secrets."""
+
+    def repeat(handler: BaseHTTPRequestHandler) -> None:
+        body = f'{{"path": "{unquote(handler.path)}"}}'.encode()
+        handler.send_response(404)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    receiver.behave = repeat
+    with Store("sqlite://") as store:
+        to = rule(receiver, webhook=receiver.url + "/top%20secret?token=value-of-it")
+        error = deliver_now(write(store, to, failed()), to)
+    assert error.startswith('answered 404: {"path": "…')
+    assert not any(secret in error for secret in ("top", "secret", "value-of-it"))
+
+
 @pytest.mark.parametrize("how", ["hang", "drip", "flood"])
 def test_a_target_that_never_ends_is_left(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """Within the deadline, whatever it sends."""
@@ -163,7 +183,17 @@ def test_an_alert_that_was_taken_by_a_process_that_died_is_taken_again(store: St
 PRIVATE = (
     *("127.0.0.1", "127.1", "0.0.0.0", "2130706433", "0x7f000001", "017700000001", "10.1.2.3", "192.168.0.1"),
     *("172.16.0.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255", "localhost"),
-    *("::1", "::", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "fe80::1", "fc00::1", "64:ff9b::7f00:1", "2002:7f00:1::"),
+    *(
+        "::1",
+        "::",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "fe80::1",
+        "fec0::1",
+        "fc00::1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+    ),
 )
 
 

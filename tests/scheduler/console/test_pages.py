@@ -57,6 +57,12 @@ PAGES = [
     "/changes",
     "/settings",
     "/api",
+    # Parameters that mean something to url_for, or to the page's own address, and rows beyond all numbers.
+    "/timers?endpoint=x&_method=POST&_external=1&_anchor=x&_scheme=javascript&values=x",
+    f"{REPORT}?name=x&environment=stage",
+    "/runs/1?run_id=7",
+    "/runs?before=99999999999999999999999",
+    "/changes?before=-1",
     "/nothing",
 ]
 

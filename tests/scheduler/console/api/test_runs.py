@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
@@ -53,6 +54,17 @@ def test_runs_are_found(place: Place, program: Program) -> None:
     program.refused(404, "GET", "runs/9")
     program.refused(404, "GET", "runs/x")
     program.refused(422, "GET", f"runs/{2**63}")
+
+
+@pytest.mark.parametrize("key", [None, "once"])
+def test_parameters_may_be_deep(place: Place, program: Program, key: str | None) -> None:
+    """As those of a timer may be."""
+    place.fill()
+    deep: Any = "x"
+    for _ in range(400):
+        deep = [deep]
+    headers = {} if key is None else {"Idempotency_Key": key}
+    assert program.send("POST", "timers/production/report/runs", {"params": {"to": deep}}, **headers).status_code == 202
 
 
 def test_a_request_waits_for_the_end(place: Place, program: Program) -> None:

@@ -150,6 +150,7 @@ def test_whoever_was_faster_wins(place: Place, program: Program) -> None:
         ("POST", f"{REPORT}/reset", None),
     ):
         program.refused(412, method, address, body, If_Match=etag)
+        program.refused(412, method, address, body, If_Match='"')
     program.refused(412, "PUT", "timers/production/new", CRON, If_Match="*")
     entry = place.timers.get("report")
     assert (entry.timer.retries, entry.timer.enabled) == (1, False)

@@ -16,17 +16,8 @@ from tests.test_documents import blocks_of
 
 pytestmark = pytest.mark.slow
 
-CLOUD = """
-from scheduler.engine import Engine
-
-engine = Engine()
-
-
-@engine.define
-def hello(name: str = "world"):
-    print("saying hello to", name)
-    return f"hello, {name}"
-"""
+#: The sources that the page begins with.
+CLOUD = next(text for language, text in blocks_of("docs/management-api.md") if language == "python")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
