@@ -240,7 +240,8 @@ def ends_soon(calendar: StoredCalendar) -> str:
 
 def _described(working_days: WorkingDays) -> str:
     known = "" if working_days.known_until is None else f", known until {working_days.known_until}"
-    days = f"{display.number(len(working_days.holidays), 'holiday')}, {len(working_days.worked)} worked days off"
+    worked = f"{display.number(len(working_days.worked), 'worked day')} off"
+    days = f"{display.number(len(working_days.holidays), 'holiday')}, {worked}"
     return f"{working_days.week}, {days}{known}"
 
 

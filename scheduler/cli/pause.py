@@ -14,6 +14,7 @@ from ..formats.pause_text import pause_json, pause_text
 from ..project.project import current_project
 from ..store.changes import Author, Way
 from ..store.pause_table import PauseTable
+from ..store.timer_pages import has_timer_of
 from .arguments import parse_instant
 from .options import end_option, environment_filter, json_option, store_option, tag_filter, why_option
 
@@ -39,11 +40,14 @@ def command(
         of = None if environment is None else Environment(environment)
         by = Author.of_process(Way.COMMAND_LINE, why)
         pause = PauseTable(opened).pause(of, tag, now=datetime.now(UTC), until=end, by=by)
+        is_empty = pause.tag is not None and not has_timer_of(opened, of, pause.tag)
     tz = zone(project.settings.tz)
     if as_json:
         print_json(pause_json(pause, tz))
     else:
         click.echo(pause_text(pause, tz))
+        if is_empty:
+            click.echo(f"no timer {'' if of is None else f'of {of} '}has this tag yet")
         click.echo(f"end it with:  {display.command('resume', *_options(environment, tag))}")
 
 

@@ -68,7 +68,7 @@ class TokenTable:
             if connection.execute(taken).first() is not None:
                 raise ConfigError(f"there is a token {name!r} already; remove it first, or choose another name")
             secret = _insert(connection, _TOKEN, name, role, now, None if lasts is None else now + lasts)
-            _record(connection, Action.ADDED, name, _TOKEN, by, now)
+            _record(connection, Action.ADDED, name, _TOKEN, role, by, now)
             return secret
 
     def add_link(self, name: str, role: str, *, now: datetime, by: Author | None = None) -> str:
@@ -76,7 +76,7 @@ class TokenTable:
         with self._store.writing() as connection:
             _remove_expired(connection, now)
             secret = _insert(connection, _LINK, name[:MAX_NAME_LENGTH], role, now, now + LINK_LASTS)
-            _record(connection, Action.ADDED, name[:MAX_NAME_LENGTH], _LINK, by, now)
+            _record(connection, Action.ADDED, name[:MAX_NAME_LENGTH], _LINK, role, by, now)
             return secret
 
     def redeem(self, secret: str, *, now: datetime) -> Token | None:
@@ -124,9 +124,9 @@ class TokenTable:
 
     def _remove(self, condition: Any, now: datetime, by: Author | None) -> int:
         with self._store.writing() as connection:
-            rows = connection.execute(select(table.c.name, table.c.kind).where(condition)).all()
-            for name, kind in rows:
-                _record(connection, Action.REMOVED, name, kind, by, now)
+            rows = connection.execute(select(table.c.name, table.c.kind, table.c.role).where(condition)).all()
+            for name, kind, role in rows:
+                _record(connection, Action.REMOVED, name, kind, role, by, now)
             connection.execute(delete(table).where(condition))
         return len(rows)
 
@@ -156,8 +156,10 @@ def _insert(connection: Connection, kind: str, name: str, role: str, now: dateti
     return secret
 
 
-def _record(connection: Connection, action: Action, name: str, kind: str, by: Author | None, now: datetime) -> None:
-    values = {"kind": kind}
+def _record(
+    connection: Connection, action: Action, name: str, kind: str, role: str, by: Author | None, now: datetime
+) -> None:
+    values = {"kind": kind, "role": role}
     before, after = (values, None) if action is Action.REMOVED else (None, values)
     record_changes(connection, [NewChange(action, name, None, before, after, subject=Subject.TOKEN)], by, now=now)
 

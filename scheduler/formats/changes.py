@@ -33,13 +33,13 @@ def change_text(record: ChangeRecord) -> str:
 
 def described(change: ChangeRecord | NewChange) -> str:
     """What a change does."""
-    return " ".join(part for part in (_action(change), _details(change)) if part)
+    return " ".join(part for part in (_action(change), details(change)) if part)
 
 
 def _action(record: ChangeRecord | NewChange) -> str:
     match record.action:
         case Action.RENAMED:
-            return f"renamed from {record.former_name}" + (":" if _details(record) else "")
+            return f"renamed from {record.former_name}" + (":" if details(record) else "")
         case Action.RESET:
             return "closed the breaker"
         case Action.REQUESTED:
@@ -48,15 +48,24 @@ def _action(record: ChangeRecord | NewChange) -> str:
             return action.value
 
 
-def _details(record: ChangeRecord | NewChange) -> str:
+def details(record: ChangeRecord | NewChange) -> str:
+    """The attributes that differ, before and after, without the action; empty if the action says all."""
     before, after = record.before, record.after
     if record.action is Action.REQUESTED:
         return ""
     if before is None or after is None:
         return _whole(after or before or {})
     names = [name for name in _ORDER if name in after] + [name for name in after if name not in _ORDER]
-    shown = [name for name in names if name not in _SAID.get(record.action, set())]
+    said = _SAID.get(record.action, set())
+    shown = [name for name in names if name not in said and _differs(name, before.get(name), after[name])]
     return ", ".join(f"{name} {_value(name, before.get(name))} → {_value(name, after[name])}" for name in shown)
+
+
+def _differs(name: str, before: Any, after: Any) -> bool:
+    """Whether a value differs; for a breaker, whether its state does, because a line does not show its failures."""
+    if name == "breaker":
+        return _value(name, before) != _value(name, after)
+    return bool(before != after)
 
 
 def _whole(values: Mapping[str, Any]) -> str:

@@ -64,6 +64,13 @@ def page_of_timers(
         return Page(entries, _end(connection, portion))
 
 
+def has_timer_of(store: Store, environment: str | None, tag: str) -> bool:
+    """Whether a timer of an environment, or of any, has a tag."""
+    query = select(timers.c.id).where(*_conditions(timers.c, TimerFilter(environment=environment, tag=tag)))
+    with store.reading() as connection:
+        return connection.execute(query.limit(1)).first() is not None
+
+
 def _end(connection: Connection, portion: Select[Any]) -> TimerKey | None:
     """The last key that a page has read; None if it has read all."""
     table = portion.subquery()

@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import request
 
-from ...formats.changes import change_text
 from ...store.change_pages import ChangeFilter, ChangeHistory, ChangeRecord
 from ...store.changes import Subject, Way
+from ..change_words import differences, kind_of, object_of
 from ..current import console
 from ..reader import reader
 from ..rendering import render
@@ -37,8 +37,12 @@ def show() -> str:
 
 def _row(record: ChangeRecord) -> dict[str, Any]:
     is_timer = record.subject is Subject.TIMER
+    is_seen = reader().sees("params") or not is_timer
     return {
         "record": record,
         "is_timer": is_timer,
-        "text": change_text(record) if reader().sees("params") or not is_timer else record.action.value,
+        "name": object_of(record),
+        "kind": kind_of(record),
+        "text": differences(record) if is_seen else "",
+        "why": record.why if is_seen else "",
     }

@@ -17,6 +17,7 @@ from ...errors import TimerChangedError, TimerError
 from ...store.calendars import CalendarTable
 from ...store.changes import Author
 from ...store.stored_timer import StoredTimer
+from ...store.timer_pages import TimerFilter, page_of_timers
 from .. import drawing
 from ..current import author, console
 from ..links import go
@@ -65,7 +66,7 @@ def save_new() -> Response | str:
         except TimerError as error:
             form.add_error(error.field, str(error))
         else:
-            return go("timer", environment=timer.environment, name=timer.name, did="created")
+            return go("timer", environment=timer.environment, name=timer.name, did=_done("created", timer))
     return _refused(form, "new")
 
 
@@ -88,7 +89,14 @@ def save_edit(environment: str, name: str) -> Response | str:
     except TimerError as error:
         form.add_error(error.field, str(error))
         return _refused(form, "edit", entry=entry)
-    return go("timer", environment=environment, name=timer.name, did="saved")
+    is_other = timer.function != entry.timer.function
+    return go("timer", environment=environment, name=timer.name, did=_done("saved", timer) if is_other else "saved")
+
+
+def _done(did: str, timer: Timer) -> str:
+    """The message after a timer was saved, which says so if no other timer calls its function."""
+    callers = page_of_timers(console().store, TimerFilter(function=timer.function), limit=2)
+    return did if len(callers.items) > 1 or callers.next is not None else f"{did}_only_caller"
 
 
 def _save(entry: StoredTimer, timer: Timer) -> None:

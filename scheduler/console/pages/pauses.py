@@ -8,6 +8,8 @@ from ...core.attributes import Environment
 from ...core.timestamps import check_instant, in_utc
 from ...errors import TimerError
 from ...store.pause_table import PauseTable
+from ...store.pauses import Pause
+from ...store.timer_pages import has_timer_of
 from ..current import author, console
 from ..links import go
 from ..reader import reader
@@ -28,7 +30,7 @@ def pause() -> Response:
     """Begin a pause."""
     try:
         until = in_utc("until", check_instant("until", request.form.get("until") or None), reader().tz)
-        PauseTable(console().store).pause(
+        begun = PauseTable(console().store).pause(
             _environment(),
             request.form.get("tag", "").strip() or None,
             now=console().now(),
@@ -37,7 +39,14 @@ def pause() -> Response:
         )
     except TimerError as error:
         return make_response(show(str(error)), 422)
-    return go("pauses", did="paused")
+    return go("pauses", did=_done(begun))
+
+
+def _done(begun: Pause) -> str:
+    """The message after a pause has begun, which says so if no timer has its tag."""
+    if begun.tag is None or has_timer_of(console().store, begun.environment, begun.tag):
+        return "paused"
+    return "paused_no_tag" if begun.environment is None else "paused_no_tag_there"
 
 
 def resume() -> Response:

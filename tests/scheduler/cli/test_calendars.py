@@ -38,6 +38,9 @@ def test_a_calendar_is_added_shown_changed_and_removed(command_line: CommandLine
     assert "calendar firm, following" in command_line.run("timers", "list").stdout
     said = command_line.run("calendars", "edit", "firm", "--off", "2090-01-03", "--off", "2090-01-04").stdout
     assert "changed firm: MON-FRI, 3 holidays, 0 worked days off, known until 2090-12-31" in said
+    said = command_line.run("calendars", "add", "other", "--work", "2090-01-07").stdout
+    assert "0 holidays, 1 worked day off, known" in said
+    command_line.run("calendars", "rm", "other")
     (listed,) = command_line.json("calendars", "list")
     assert (listed["name"], listed["timers"], listed["holidays"]) == ("firm", 1, 3)
     assert listed["source"] == "week MON-FRI"

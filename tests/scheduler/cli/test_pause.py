@@ -52,6 +52,16 @@ def test_a_part_is_paused_until_a_time(command_line: CommandLine) -> None:
     assert "must end in the future" in command_line.refusal("pause", "--until", "2020-01-01")
 
 
+def test_a_tag_that_no_timer_has_is_named(command_line: CommandLine) -> None:
+    """A mistyped one pauses nothing, and `pause` says so; not where a timer has it."""
+    assert "\nno timer has this tag yet\n" in command_line.run("pause", "--tag", "mial").stdout
+    assert "no timer" not in command_line.run("pause", "--tag", "mail").stdout
+    command_line.run("timers", "edit", "trial", "--env", "stage", "--tags", "trial")
+    assert (
+        "\nno timer of stage has this tag yet\n" in command_line.run("pause", "--tag", "mail", "--env", "stage").stdout
+    )
+
+
 def test_a_timer_is_disabled_until_a_time(command_line: CommandLine) -> None:
     """The list shows until when, and why."""
     until = (datetime.now(UTC) + timedelta(days=1)).isoformat()

@@ -208,6 +208,22 @@ def test_no_page_is_wider_than_its_window(
     assert page.complaints == []
 
 
+def test_the_year_of_a_preview_is_seen_whole(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+    """All twelve months in a window of 1280 pixels, and their names at least 9 pixels high."""
+    page = open_page(viewport={"width": 1280, "height": 800})
+    page.goto(console.link)
+    page.goto(f"{console.url}timers/new?trigger=cron&cron=0+0+8+*+*+%3F")
+    year = page.locator(".preview .year")
+    hidden, size = year.evaluate(
+        """drawing => {
+          const text = drawing.querySelector("text"), frame = drawing.parentElement;
+          return [frame.scrollWidth - frame.clientWidth, parseFloat(getComputedStyle(text).fontSize) * text.getCTM().a];
+        }"""
+    )
+    assert hidden <= 0
+    assert size >= 9
+
+
 def test_hostile_texts_run_nowhere(console: RunningConsole, open_page: Callable[..., Any]) -> None:
     """Names, descriptions, tags and parameters with markup and script are shown as they are."""
     hostile = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'"

@@ -32,6 +32,23 @@ def test_a_new_timer_is_disabled(place: Place) -> None:
     assert (report.timer.enabled, other.timer.enabled) == (False, True)
 
 
+def test_a_function_that_no_other_timer_calls_is_said(place: Place) -> None:
+    """It may be mistyped: the console does not check functions, and says what does."""
+    browser = place.browser()
+
+    def done(address: str, **form: Any) -> str:
+        return browser.post(address, **form).headers["Location"].partition("did=")[2]
+
+    assert done("/timers/new", **CRON) == "created_only_caller"
+    assert done("/timers/new", **CRON | {"name": "other"}) == "created"
+    for edit, did in (({"retries": "1"}, "saved"), ({"function": "sned"}, "saved_only_caller")):
+        was = place.timers.get("report", Environment.PRODUCTION).revision
+        assert done("/timers/production/report/edit", **CRON | edit, was=str(was)) == did
+    page = browser.get("/timers/production/report", did="saved_only_caller").text
+    assert "No other timer calls this function yet" in page
+    assert "scheduler doctor" in page
+
+
 def test_every_option_has_a_field(place: Place) -> None:
     """What the form is given is what the timer has."""
     further = {

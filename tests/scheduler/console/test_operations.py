@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
-from datetime import timedelta
+import re
+from datetime import date, timedelta
+from html import unescape
 from io import BytesIO
 
 import pytest
 
 pytest.importorskip("flask")
 
+from quartzcron.calendars import WorkingDays
+from scheduler.claims.requested_runs import request_run
 from scheduler.core.run import Kind, Outcome
-from scheduler.core.timer import Timer
+from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
+from scheduler.store.calendars import CalendarTable
 from scheduler.store.change_pages import ChangeFilter, ChangeHistory
-from scheduler.store.changes import Subject
+from scheduler.store.changes import Action, Author, NewChange, Subject, Way, record_changes
 from scheduler.store.pause_table import PauseTable
 from scheduler.store.runs import RunFilter, RunHistory
 
-from .conftest import Place
+from .conftest import HOSTILE, Place
 from .test_digest import add_runs, ending, run_values
 
 REPORT = "/timers/production/report"
@@ -58,6 +63,109 @@ def test_timers_are_paused_and_go_on(place: Place) -> None:
     assert browser.post("/pauses", until="yesterday").status_code == 422
     done = ChangeHistory(place.store).page(ChangeFilter(subject=Subject.PAUSE)).items
     assert [record.action for record in done] == ["removed", "added"]
+
+
+def test_a_pause_of_a_tag_that_no_timer_has_says_so(place: Place) -> None:
+    """In any environment, or in the chosen one."""
+    place.fill()
+    browser = place.browser()
+    for form, did in (
+        ({"tag": "biling"}, "paused_no_tag"),
+        ({"tag": "billing", "environment": "stage"}, "paused_no_tag_there"),
+        ({"tag": "billing"}, "paused"),
+        ({}, "paused"),
+    ):
+        assert browser.post("/pauses", **form).headers["Location"].endswith(f"?did={did}")
+    assert "no timer has this tag yet" in browser.get("/pauses", did="paused_no_tag").text
+
+
+def test_a_paused_timer_waits(place: Place) -> None:
+    """Its page and the list say that its fires wait for the end of the pause, instead of when they are due."""
+    place.fill()
+    browser = place.browser()
+    assert "the end of the pause" not in browser.get("/timers").text + browser.get(REPORT).text
+    browser.post("/pauses", tag="billing")
+    assert "waits for the end of the pause" in browser.get("/timers").text
+    assert "fires before the end of the pause wait for it" in browser.get(REPORT).text
+    assert " 等待暂停结束" in browser.get("/timers", lang="zh").text.replace(">", "> ")
+
+
+def changes_of(place: Place, language: str) -> list[str]:
+    """The rows of the page of changes as plain text, the latest first."""
+    page = place.browser(**{"Accept-Language": language}).get("/changes").text
+    rows = re.findall(r'<th scope="row">(.*?)</td></tr>', page, re.DOTALL)
+    return [" ".join(unescape(re.sub(r"<[^>]*>", " ", row)).split()) for row in rows]
+
+
+def test_changes_of_pauses_are_said_in_the_language(place: Place) -> None:
+    """What is covered, and until when; why stands behind it."""
+    pauses = PauseTable(place.store)
+    by = Author("anna", Way.CONSOLE, "again")
+    pauses.pause(now=place.now, by=by)
+    pauses.pause(Environment.STAGE, "mail", now=place.now, until=place.now + timedelta(hours=4))
+    pauses.resume(Environment.STAGE, "mail", now=place.now)
+    assert changes_of(place, "en")[-3:] == [
+        "the environment stage, the tag mail pause removed",
+        "the environment stage, the tag mail pause added until 2026-11-30 20:00:00 +08:00",
+        "all timers pause added until it is ended again",
+    ]
+    assert changes_of(place, "zh")[-3:] == [
+        "整个预备环境, 标签 mail 暂停 删除",
+        "整个预备环境, 标签 mail 暂停 创建 至 2026-11-30 20:00:00 +08:00",
+        "全部任务 暂停 创建 直到手动恢复 again",
+    ]
+
+
+def test_changes_of_calendars_show_what_differs(place: Place) -> None:
+    """Without digests; other dates of the same number are said in words."""
+    calendars = CalendarTable(place.store)
+    day = date(2027, 1, 1)
+    calendars.add("firm", WorkingDays(holidays={day: ""}), now=place.now, source="by hand")
+    calendars.change("firm", WorkingDays(holidays={day: "New Year"}), now=place.now, source="by hand")
+    both = WorkingDays(holidays={day: "", date(2027, 5, 1): ""})
+    calendars.change("firm", both, now=place.now, source="by hand")
+    calendars.change("firm", both, now=place.now, source="by hand")
+    assert changes_of(place, "en")[-4:] == [
+        "firm calendar changed",
+        "firm calendar changed Days off: 1 → 2",
+        "firm calendar changed Other dates, or other names of them",
+        "firm calendar added Working week: MON-FRI; Days off: 1; Known until: 2027-12-31; From: by hand",
+    ]
+    assert "firm 日历 修改 休息日: 1 → 2" in changes_of(place, "zh")
+
+
+def test_changes_of_tokens_show_their_roles(place: Place) -> None:
+    """A link is called one."""
+    place.tokens.add("anna", "viewer", now=place.now)
+    place.tokens.add_link("root@vm", "operator", now=place.now)
+    assert changes_of(place, "en")[-2:] == [
+        "root@vm sign-in link added Role: operator",
+        "anna token added Role: may read",
+    ]
+    assert "root@vm 登录链接 创建 角色: 操作员" in changes_of(place, "zh")
+
+
+def test_changes_of_timers_do_not_repeat_their_titles(place: Place) -> None:
+    """What differs stands beside the action; a breaker that is closed as before does not differ."""
+    place.fill()
+    browser = place.browser()
+    stage, by = Environment.STAGE, Author("anna", Way.LIBRARY)
+    request_run(place.store, "report", Environment.PRODUCTION, now=place.now, by=by)
+    browser.post(f"{REPORT}/disable", why="at night")
+    place.timers.edit(HOSTILE, stage, {"name": "x", "limit_s": 30.0}, now=place.now)
+    broken, whole = {"state": "closed", "consecutive_failures": 2}, None
+    changed = NewChange(
+        Action.CHANGED, "x", "stage", {"breaker": broken, "retries": 0}, {"breaker": whole, "retries": 1}
+    )
+    with place.store.writing() as connection:
+        record_changes(connection, [changed], None, now=place.now)
+    shown = changes_of(place, "en")
+    assert shown[1:5] == [
+        "x stage changed retries 0 → 1",
+        f"x stage renamed {HOSTILE} → x, limit_s 15.0 → 30.0",
+        "report disabled at night",
+        "report requested a run Run 2",
+    ]
 
 
 def test_a_span_is_back_filled_after_it_was_shown(place: Place) -> None:

@@ -279,3 +279,23 @@ def test_a_year_of_fires_is_a_chart_with_its_sum(place: Place) -> None:
     timer = Timer(name="report", function="f", trigger=Cron("0 0 12 ? * MON", "UTC"), enabled=True)
     place.timers.add([timer], now=place.now)
     assert "52 fires on 52 days" in place.browser().get(REPORT, year="2026").text
+
+
+def test_one_fire_of_a_year_is_counted_as_one(place: Place) -> None:
+    """And the day on which it is."""
+    timer = Timer(name="once", function="f", trigger=Cron("0 0 9 24 12 ? 2026", "UTC"))
+    place.timers.add([timer], now=place.now)
+    browser = place.browser()
+    assert "1 fire on 1 day<" in browser.get("/timers/production/once").text
+    assert "0 fires on 0 days<" in browser.get("/timers/production/once", year="2027").text
+    assert "共 1 次，分布在 1 天<" in browser.get("/timers/production/once", lang="zh").text
+
+
+def test_names_of_authors_have_room(place: Place) -> None:
+    """A short one is not broken within a word, on the pages of pauses and of changes."""
+    place.fill()
+    browser = place.browser()
+    browser.post("/pauses")
+    for page in ("/pauses", "/changes"):
+        assert '<td class="by">operator 0' in browser.get(page).text
+    assert ".rows .by { min-width: 10rem }" in browser.get("/static/console.css").text

@@ -76,6 +76,8 @@ def test_one_thing_is_counted_as_one() -> None:
     """English has a form of its own for it."""
     assert text("en", "timers.overdue", n=1) == "1 timer is overdue"
     assert text("en", "timers.overdue", n=2) == "2 timers are overdue"
+    assert text("en", "timeline.busiest", n=1, gap="1 h") == "At most 1 fire of these timers within 1 h."
+    assert text("en", "timer.durations_label", n=1, longest="3 s") == "1 run, it took 3 s"
 
 
 @pytest.mark.parametrize(
