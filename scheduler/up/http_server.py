@@ -17,6 +17,8 @@ from ..engine.http_server import Capacity, bounded_server
 
 #: How long the loop of waitress sleeps at most; any event wakes it.
 _SLEEP_S = 1.0
+#: How long requests that had begun to arrive at an order to stop are read.
+_LAST_READS_S = 0.5
 #: A process that has fewer left can accept no connections, or its functions can open no files.
 _SPARE_DESCRIPTORS = 8
 #: For the second site: one request at a time, and only small bodies.
@@ -86,6 +88,8 @@ class UpServer:
         #: Wakes a loop without a server; an object that a signal handler may use at any time.
         self._woken: SimpleQueue[None] = SimpleQueue()
         self._accepting = True
+        #: Until when requests that had begun to arrive at an order to stop are read.
+        self._reads_until = 0.0
         self._turned_at = time.monotonic()
 
     @property
@@ -187,6 +191,7 @@ class UpServer:
         # Not server.close(), which also closes the trigger that wakes the loop when a response is ready.
         if self._accepting and self._server:
             self._accepting = False
+            self._reads_until = time.monotonic() + _LAST_READS_S
             dispatcher.close(self._server)
 
     def _is_answering(self) -> bool:
@@ -194,4 +199,9 @@ class UpServer:
         if not self._server:
             return False
         channels = list(self._server.active_channels.values())
-        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+        if any(channel.requests or channel.total_outbufs_len for channel in channels):
+            return True
+        # Closing a connection that was accepted but not read would reset it, and its call would have no answer.
+        return time.monotonic() < self._reads_until and any(
+            channel.request is not None or channel.last_activity == channel.creation_time for channel in channels
+        )
