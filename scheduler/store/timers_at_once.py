@@ -39,6 +39,12 @@ class BulkAction(StrEnum):
     RUN = "run"
 
 
+def check_number(timers: int) -> None:
+    """Refuse more timers than may be changed in one transaction, during which no daemon can claim."""
+    if timers > MAX_TIMERS:
+        raise TimerError(f"at most {MAX_TIMERS:,} timers are changed at once, got {timers:,}", field="timers")
+
+
 class _UndoneError(Exception):
     """Raised to roll back a transaction."""
 
@@ -52,8 +58,7 @@ def change_timers(
     one refuses, as one that would never fire again refuses to be enabled; nothing is changed then.
     """
     wanted = dict.fromkeys(keys)
-    if len(wanted) > MAX_TIMERS:
-        raise TimerError(f"at most {MAX_TIMERS:,} timers are changed at once, got {len(wanted):,}", field="timers")
+    check_number(len(wanted))
     found: Sequence[StoredTimer] = ()
     try:
         with store.writing_and_notifying() as connection:

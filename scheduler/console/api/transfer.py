@@ -11,6 +11,7 @@ from ...core.timer import Timer
 from ...errors import DuplicateTimerError
 from ...formats import timer_lists
 from ...store.timer_apply import Applied, ListEffect, WantedTimer, apply_timers
+from ...store.timers_at_once import check_number
 from ..current import console
 from ..reader import reader
 from .context import answer, author
@@ -35,6 +36,7 @@ def import_list(query: ImportQuery) -> Response:
         raise ProblemError("invalid", "prune goes with mode=apply", field="prune")
     settings = console().settings
     found = timer_lists.read(_text(), environment=query.environment, tz=settings.tz, limit_s=settings.limit_s)
+    check_number(len(found.timers))
     timers = [replace(timer, enabled=query.enable or timer.enabled) for timer in found.timers]
     named = [query.enable or "enabled" in line.values for line in found.lines]
     wanted = [WantedTimer(timer, states) for timer, states in zip(timers, named, strict=True)]

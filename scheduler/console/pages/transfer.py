@@ -13,6 +13,7 @@ from ...errors import TimerError
 from ...formats import timer_lists
 from ...store.stored_timer import StoredTimer
 from ...store.timer_pages import TimerFilter, page_of_timers
+from ...store.timers_at_once import check_number
 from ..current import author, console
 from ..links import go
 from ..rendering import render
@@ -68,6 +69,7 @@ def save() -> Response:
         timers = timer_lists.read(
             text, environment=Environment.PRODUCTION, tz=settings.tz, limit_s=settings.limit_s
         ).timers
+        check_number(len(timers))
         if not timers:
             raise TimerError("the list has no timer")
         if request.form.get("do") == "save":

@@ -148,5 +148,8 @@ def test_a_list_may_be_longer_than_other_bodies(place: Place, program: Program) 
     body = "name,function,seconds\n" + "\n" * 2_000_000 + "a,f,60\n"
     program.does("POST", "import", body, Content_Type="text/csv")
     program.refused(413, "POST", "import", "\n" * 10_000_001, Content_Type="text/csv")
+    many = "name,function,seconds\n" + "".join(f"t{n},f,60\n" for n in range(10_001))
+    problem = program.refused(422, "POST", "import?dry_run=true", many, Content_Type="text/csv")
+    assert problem["detail"] == "at most 10,000 timers are changed at once, got 10,001"
     program.refused(415, "POST", "import", "a", Content_Type="text/html")
     program.refused(400, "POST", "import", b"\xff", Content_Type="text/csv")
