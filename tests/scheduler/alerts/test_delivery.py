@@ -260,7 +260,7 @@ def test_pings_of_an_address_come_in_order_and_a_slow_address_delays_no_other(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Too many for one that hangs are dropped."""
-    monkeypatch.setattr(pings_module, "DEADLINE_S", 0.3)
+    monkeypatch.setattr(pings_module, "DEADLINE_S", 3.0)  # a healthy target may be slow, too, on a busy machine
 
     async def send(slow: Receiver) -> int:
         requests = Requests()
@@ -271,7 +271,7 @@ def test_pings_of_an_address_come_in_order_and_a_slow_address_delays_no_other(
             for what in ("start", "succeeded" if n % 2 else "failed"):
                 pings.add({"url": receiver.url, "what": what, "run_id": n, "request_id": f"{n:x}", "attempt": 1})
         kept = max(len(waiting) for waiting in pings._waiting.values())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(receiver.received) < 40:
                 await asyncio.sleep(0.02)
         await requests.close()

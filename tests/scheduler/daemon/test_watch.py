@@ -272,7 +272,8 @@ def test_a_turn_that_takes_long_is_reported_with_its_place(
         assert daemon.turn_s > 0.1
         goes_on.set()
         eventually(lambda: "the daemon goes on" in caplog.text)
-    assert caplog.text.count("the daemon has been busy for") == 1
+    # On a busy machine, another turn may take long as well.
+    assert caplog.text.count("the daemon has been busy for") <= 2
     assert "nothing fires meanwhile" in caplog.text
 
 
