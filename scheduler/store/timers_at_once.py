@@ -45,10 +45,6 @@ def check_number(timers: int) -> None:
         raise TimerError(f"at most {MAX_TIMERS:,} timers are changed at once, got {timers:,}", field="timers")
 
 
-class _UndoneError(Exception):
-    """Raised to roll back a transaction."""
-
-
 def change_timers(
     store: Store, keys: Iterable[TimerKey], action: BulkAction, *, now: datetime, by: Author, dry_run: bool = False
 ) -> Sequence[StoredTimer]:
@@ -59,20 +55,14 @@ def change_timers(
     """
     wanted = dict.fromkeys(keys)
     check_number(len(wanted))
-    found: Sequence[StoredTimer] = ()
-    try:
-        with store.writing_and_notifying() as connection:
-            store.acquire_mutex(connection)
-            found = _locked(connection, wanted)
-            recorded = [change for stored in found for change in _change(connection, stored, action, now)]
-            if action is BulkAction.RUN:
-                recorded += enter_runs(store, connection, found, now=now)
-            hold_changed(connection)
-            record_changes(connection, recorded, by, now=now)
-            if dry_run:
-                raise _UndoneError
-    except _UndoneError:
-        pass
+    with store.trial() if dry_run else store.writing_and_notifying() as connection:
+        store.acquire_mutex(connection)
+        found = _locked(connection, wanted)
+        recorded = [change for stored in found for change in _change(connection, stored, action, now)]
+        if action is BulkAction.RUN:
+            recorded += enter_runs(store, connection, found, now=now)
+        hold_changed(connection)
+        record_changes(connection, recorded, by, now=now)
     return found
 
 
