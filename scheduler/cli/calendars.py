@@ -16,7 +16,7 @@ from ..core.timestamps import iso_text
 from ..core.zones import zone
 from ..errors import ConfigError, TimerError
 from ..formats import display
-from ..formats.json import print_json
+from ..formats.json import calendar_json, print_json
 from ..install import install_command
 from ..project.project import Project, current_project
 from ..store.calendars import SOON_DAYS, CalendarTable, MovedTimer, StoredCalendar
@@ -257,18 +257,7 @@ def _row(calendar: StoredCalendar) -> tuple[str, ...]:
 
 
 def _json(calendar: StoredCalendar) -> dict[str, Any]:
-    days = calendar.working_days
-    return {
-        "name": calendar.name,
-        "week": days.week,
-        "holidays": len(days.holidays),
-        "worked": len(days.worked),
-        "known_until": None if days.known_until is None else days.known_until.isoformat(),
-        "ends_soon": calendar.ends_soon(_today()),
-        "timers": calendar.timers,
-        "source": calendar.source,
-        "changed_at": calendar.changed_at.isoformat(),
-    }
+    return calendar_json(calendar, _today(), UTC)
 
 
 def _print(calendar: StoredCalendar, text: str, as_json: bool) -> None:

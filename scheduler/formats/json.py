@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import tzinfo
+from datetime import date, tzinfo
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -18,6 +18,7 @@ from .display import (
 )
 
 if TYPE_CHECKING:
+    from ..store.calendars import StoredCalendar
     from ..store.change_pages import ChangeRecord
     from ..store.log_lines import LogLine
     from ..store.stored_timer import StoredTimer
@@ -135,4 +136,20 @@ def change_json(record: ChangeRecord, tz: tzinfo) -> dict[str, Any]:
         "former_name": record.former_name,
         "before": record.before,
         "after": record.after,
+    }
+
+
+def calendar_json(calendar: StoredCalendar, today: date, tz: tzinfo) -> dict[str, Any]:
+    """A calendar of working days, without its days."""
+    days = calendar.working_days
+    return {
+        "name": calendar.name,
+        "week": days.week,
+        "holidays": len(days.holidays),
+        "worked": len(days.worked),
+        "known_until": None if days.known_until is None else days.known_until.isoformat(),
+        "ends_soon": calendar.ends_soon(today),
+        "timers": calendar.timers,
+        "source": calendar.source,
+        "changed_at": iso(calendar.changed_at, tz),
     }

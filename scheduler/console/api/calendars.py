@@ -10,7 +10,7 @@ from quartzcron import CronError
 from quartzcron.calendars import WorkingDays
 
 from ...errors import UnknownCalendarError
-from ...formats.display import iso
+from ...formats.json import calendar_json
 from ...store.calendars import CalendarTable, StoredCalendar
 from ..current import console
 from .context import answer, author, default_zone, listed
@@ -66,15 +66,4 @@ def _stored(path: NamePath) -> StoredCalendar:
 
 
 def _object(calendar: StoredCalendar) -> dict[str, Any]:
-    days = calendar.working_days
-    return {
-        "name": calendar.name,
-        "week": days.week,
-        "holidays": len(days.holidays),
-        "worked": len(days.worked),
-        "known_until": None if days.known_until is None else days.known_until.isoformat(),
-        "ends_soon": calendar.ends_soon(console().now().date()),
-        "timers": calendar.timers,
-        "source": calendar.source,
-        "changed_at": iso(calendar.changed_at, default_zone()),
-    }
+    return calendar_json(calendar, console().now().date(), default_zone())
