@@ -73,7 +73,7 @@ class CourierProcess:
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._waker, False)
-        self._is_closing = False
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> CourierProcess:
@@ -108,15 +108,15 @@ class CourierProcess:
             os.write(self._waker, b"x")
 
     def _start(self) -> None:
-        if self._thread is None and not self._is_closing:
+        if self._thread is None and not self._closing.is_set():
             self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
         """Let the process finish what it has begun, for some seconds."""
-        if self._is_closing:
+        if self._closing.is_set():
             return
-        self._is_closing = True
+        self._closing.set()
         with contextlib.suppress(BlockingIOError):
             os.write(self._waker, b"x")
         if self._thread is not None:
@@ -136,21 +136,14 @@ class CourierProcess:
                 status: object = self._serve()
             except Exception as error:
                 status = error
-            if self._is_closing:
+            if self._closing.is_set():
                 return
             if time.monotonic() - began > LONGEST_PAUSE_S:
                 pause_s = FIRST_PAUSE_S
             log.error("the process that delivers alerts has ended (%s); starting it again in %g s", status, pause_s)
-            if self._waits(pause_s):
+            if self._closing.wait(pause_s):
                 return
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-    def _waits(self, seconds: float) -> bool:
-        """Wait; returns whether the daemon has ended meanwhile."""
-        end = time.monotonic() + seconds
-        while not self._is_closing and time.monotonic() < end:
-            time.sleep(0.1)
-        return self._is_closing
 
     def _serve(self) -> int | None:
         """Start a process and talk to it until it has ended; returns its status."""
@@ -185,10 +178,10 @@ class CourierProcess:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._woken, _READ_SIZE)
                 unsent = self._write(stdin, unsent)
-                if self._is_closing and not unsent:
+                if self._closing.is_set() and not unsent:
                     return
                 _also_writable(selector, stdin, is_wanted=bool(unsent))
-                for key, _ in selector.select(1.0 if self._is_closing else SILENCE_S / 4):
+                for key, _ in selector.select(1.0 if self._closing.is_set() else SILENCE_S / 4):
                     if key.fd == stdout:
                         piece = os.read(stdout, _READ_SIZE)
                         if not piece:
