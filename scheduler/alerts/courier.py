@@ -36,7 +36,8 @@ log = logging.getLogger("scheduler.alerts")
 ALIVE_EVERY_S, LOOK_EVERY_S, LOOK_AT_SERVER_EVERY_S = 5.0, 30.0, 5.0
 #: How long it goes on at the end.
 LAST_S = 3.0
-#: The pause after a message to addresses of apprise: what comes meanwhile is one message.
+#: The pause after a message to addresses of apprise: what comes meanwhile is one message. And after an error of any
+#: target, which is down, and must not get a request for each alert that waits.
 SPACING_S = 10.0
 #: The pause after an error of the store.
 RETRY_S = 5.0
@@ -106,7 +107,7 @@ class Courier:
         try:
             error = await deliver(self._queue, self._requests, rule, alerts)
             self._log(rule, error, alerts)
-            if rule.webhook is None:
+            if error or rule.webhook is None:
                 await asyncio.sleep(SPACING_S)
         except StoreError as store_error:
             # They are taken again after their lease.

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,12 +17,13 @@ import pytest
 from scheduler.alerts import pings as pings_module
 from scheduler.alerts import webhook
 from scheduler.alerts.apprise_messages import is_installed
+from scheduler.alerts.courier import Courier
 from scheduler.alerts.delivery import deliver, try_rule
 from scheduler.alerts.pings import Pings, ping_address
 from scheduler.alerts.private_addresses import PrivateAddressError, is_private, resolved
 from scheduler.alerts.requests import Answer, Requests
 from scheduler.core.alerts import AlertEvent, AlertRule, AlertRules, Cause
-from scheduler.store.alert_queue import LEASE, AlertQueue
+from scheduler.store.alert_queue import LEASE, MAX_TAKEN, AlertQueue
 from scheduler.store.alerts import GIVE_UP_AFTER, write_alerts
 from scheduler.store.database import Store
 from tests.scheduler.alerts.receivers import Receiver, answer, receiving, took_s
@@ -155,6 +157,26 @@ def test_alerts_behind_one_that_is_not_accepted_wait_too(receiver: Receiver) -> 
         deliver_now(queue, to)
         assert len(receiver.received) == 1
         assert {alert.state for alert in queue.list()} == {"waiting"}
+
+
+def test_a_target_that_is_down_gets_no_request_for_each_alert_that_waits(receiver: Receiver, tmp_path: Path) -> None:
+    """More alerts wait than are taken at once; the courier tries the next ones after a pause."""
+    receiver.behave = answer(500)
+
+    async def deliver_for_a_while(store: Store) -> None:
+        requests = Requests()
+        task = asyncio.create_task(Courier(store, requests).run())
+        async with asyncio.timeout(60):
+            while not receiver.received:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+        task.cancel()
+        await requests.close()
+
+    with Store(tmp_path / "store.db") as store:
+        write(store, rule(receiver), *(failed(f"t{n}") for n in range(3 * MAX_TAKEN)))
+        asyncio.run(deliver_for_a_while(store))
+    assert len(receiver.received) == 1
 
 
 def test_an_alert_that_cannot_be_delivered_for_days_is_given_up_and_counted(receiver: Receiver) -> None:
