@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from flask import Response, request
 from sqlalchemy import select
 
+from ...core.attributes import ATTRIBUTES
 from ...core.run import Run
 from ...core.timestamps import at_wall_time, check_instant
 from ...core.trigger_kinds import UnreadableTrigger
@@ -27,6 +28,8 @@ from ..current import console
 from ..reader import reader
 from .problems import ProblemError, encoded
 
+#: The keys of the attributes whose values are not for everybody: parameters, and the address of pings.
+_SECRET = [row.key for row in ATTRIBUTES if row.is_secret and row.key is not None]
 #: A space that was a plus sign in an address: `2026-01-05T08:00:00 08:00`.
 _LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")
 
@@ -93,9 +96,9 @@ def bad_cursor() -> ProblemError:
 
 
 def timer_object(entry: StoredTimer) -> dict[str, Any]:
-    """A timer as JSON; parameters are hidden from viewers where the setting says so."""
+    """A timer as JSON; what is secret of it is hidden from viewers where the setting hides parameters."""
     shown = timer_json(entry, console().settings.tz)
-    return shown if reader().sees("params") else {**shown, "params": None}
+    return shown if reader().sees("params") else shown | dict.fromkeys(_SECRET)
 
 
 def etag(entry: StoredTimer) -> dict[str, str]:

@@ -188,7 +188,6 @@ def syntax_items(error: CronSyntaxError) -> list[dict[str, Any]]:
     """The problems of an expression."""
     return [
         {
-            "code": getattr(problem, "code", None),
             "field": problem.field,
             "column": problem.column,
             "text": problem.text,

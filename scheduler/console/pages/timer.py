@@ -86,7 +86,7 @@ def _definition(timer: Timer) -> list[tuple[str, str]]:
     """The other attributes, with their values as text."""
     shown = []
     for attribute in ATTRIBUTES:
-        if attribute.name not in _APART:
+        if attribute.name not in _APART and (reader().sees("params") or not attribute.is_secret):
             value: Any = getattr(timer, attribute.name)
             shown.append((attribute.name, f"{value:g}" if isinstance(value, float) else attribute.cell(value)))
     return shown

@@ -12,6 +12,7 @@ from sqlalchemy import insert, update
 from scheduler.console.api.app import MAX_WAITING
 from scheduler.console.api.runs import WAITING
 from scheduler.console.current import API
+from scheduler.core.attributes import Environment
 from scheduler.core.run import Outcome
 from scheduler.core.timestamps import stamp
 from scheduler.store.schema import lines, runs
@@ -120,6 +121,9 @@ def test_what_is_hidden_from_viewers(make_place: Callable[..., Place], hidden: s
     place.fill()
     end(place, 1)
     printed(place, "secret line")
+    place.timers.edit("report", Environment.PRODUCTION, {"ping_url": "https://hc.invalid/secret"}, now=place.now)
+    page = place.browser(role="viewer").get("/timers/production/report").text
+    assert ("hc.invalid" not in page) == (hidden == "params")
     viewer, operator = Program(place, "viewer"), Program(place)
     for program, is_hidden in ((viewer, True), (operator, False)):
 
@@ -127,6 +131,7 @@ def test_what_is_hidden_from_viewers(make_place: Callable[..., Place], hidden: s
             return is_hidden and hidden == what
 
         assert (program.get("timers/production/report")["params"] is None) == hides("params")
+        assert (program.get("timers/production/report")["ping_url"] is None) == hides("params")
         assert (program.get("changes?subject=timer")["items"][-1]["after"] is None) == hides("params")
         assert program.send("GET", "export").status_code == (403 if hides("params") else 200)
         assert (program.get("runs/1")["result"] is None) == hides("results")
