@@ -54,7 +54,7 @@ def current_project(**options: Any) -> Project:
     variables, those no longer show there whether LeanCloud's rules apply.
     """
     settings = read_settings(Path.cwd(), variables(), options)
-    hand_on_rules(settings.rules, settings.rules_because or settings.origin("rules"))
+    hand_on_rules(settings.rules, settings.rules_because)
     return Project(settings)
 
 
