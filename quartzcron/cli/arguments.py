@@ -12,7 +12,7 @@ from ..errors import echoed, shortened
 from ..fields import FIRST_YEAR, LAST_YEAR
 
 _LONGEST_TIME = 200
-# A time as the commands print it: after the offset, the zone's name says nothing more.
+# A time as the commands print it: after the offset, the zone's name adds nothing.
 _OWN_FORM = re.compile(r"(.*\d\d:\d\d(?::\d\d)?[+-]\d\d:\d\d(?::\d\d)?) +[A-Za-z+-][\w+:-]*\Z", re.ASCII)
 
 

@@ -245,7 +245,7 @@ def _span(event: Any, where: str) -> tuple[date | None, int]:
     start, end = _day(start), None if end is None else _day(end)
     length = (end - start).days if end is not None else duration.days if isinstance(duration, timedelta) else 1
     if not 0 <= length <= _LONGEST:
-        raise CronError(f"{where}: it lasts {length} days; {_LONGEST} at most are a holiday")
+        raise CronError(f"{where}: it lasts {length} days; a holiday lasts at most {_LONGEST}")
     return start, max(length, 1)
 
 
@@ -257,14 +257,14 @@ def _check_dates(event: Any, where: str) -> None:
 
 
 def _listed(event: Any, part: str, where: str) -> set[date]:
-    """The dates of RDATE or EXDATE, of which an event may have several."""
+    """The dates of RDATE or EXDATE; an event may have several of either."""
     values = event.get(part, [])
     found = set()
     for value in values if isinstance(values, list) else [values]:
         for one in getattr(value, "dts", ()):
             day = one.dt.date() if isinstance(one.dt, datetime) else one.dt
             if not isinstance(day, date):
-                raise CronError(f"{where}: {part} has a span of time, where a date is wanted")
+                raise CronError(f"{where}: {part} has a span of time instead of a date")
             found.add(day)
     return found
 
@@ -294,7 +294,7 @@ def _occurrences(rule: Any, start: date, where: str) -> Iterator[date]:
 
 
 def _is_of_days(rule: Any) -> bool:
-    """Whether a rule is one that this module evaluates: a daily one with conditions may be looked for too long."""
+    """Whether a rule is one that this module evaluates: the next day of a daily one with conditions may be too far."""
     frequency, interval = rule.get("FREQ", [""])[0], rule.get("INTERVAL", [1])[0]
     if frequency == "DAILY" and any(part.startswith("BY") for part in rule):
         return False

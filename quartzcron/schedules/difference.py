@@ -1,4 +1,4 @@
-"""The difference of an expression and others: expressions with the remaining fire times, which share none."""
+"""The difference of an expression and others, as disjoint expressions that together have the remaining fire times."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from ..search.compiled import Expression
 
 
-def left_of(expression: Expression, others: Iterable[CompiledExpression]) -> list[Expression]:
-    """The parts of an expression without the wall times of the others; CronError where there are too many parts."""
+def remaining_parts(expression: Expression, others: Iterable[CompiledExpression]) -> list[Expression]:
+    """The parts of an expression that remain without the wall times of the others; CronError for too many parts."""
     check_type(expression, CompiledExpression, "the expression must be a CronExpression")
     parts = [expression]
     for other in others:
         check_type(other, CompiledExpression, "an excluded expression must be a CronExpression")
         if other.tz is not None and not same_zone(other.tz, expression.tz):
             raise CronError("an excluded expression must have the zone of the other one, or none")
-        parts = [left for part in parts for left in _difference(part, other)]
+        parts = [remaining for part in parts for remaining in _difference(part, other)]
         if len(parts) > MOST:
             raise CronError(f"the remaining fire times need more than {MOST:,} expressions")
     return parts
@@ -49,9 +49,9 @@ def _difference(expression: Expression, other: CompiledExpression) -> list[Expre
     days = Calendar.of(other)
     parts = [without_days(expression, days)]
     for place in range(3):
-        left = (*common[:place], ours[place] & ~theirs[place], *ours[place + 1 :])
-        if left[place]:
-            parts.append(without_days(_with_times(expression, *left), days.inverted()))
+        remaining = (*common[:place], ours[place] & ~theirs[place], *ours[place + 1 :])
+        if remaining[place]:
+            parts.append(without_days(_with_times(expression, *remaining), days.inverted()))
     return [part for part in parts if not part.never_fires] or parts[:1]
 
 

@@ -34,7 +34,7 @@ from ..search.working_days import WorkingDays, on_working_days
 from ..wall.times import DAY
 from ..zones.dst_policies import VIXIE
 from ..zones.lookup import zone_of
-from .difference import left_of
+from .difference import remaining_parts
 from .schedule import Schedule, table_of_part
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 # A union with fewer fires than this is counted one by one.
 _SHORT = 20_000
-# Fires a day for each expression from which on tables pay, and the fires that cost as much as the table of a year.
+# From so many fires a day for each expression, tables are faster; and the fires that cost as much as a year's table.
 _OFTEN, _FEW_A_DAY, _TABLE = 0.9, 50, 200
 
 
@@ -241,7 +241,7 @@ def difference(expression: Expression, *others: CompiledExpression) -> Expressio
     >>> difference(working, lunch).canonical
     '0 0 9-11,13-17 ? * MON-FRI'
     """
-    parts = left_of(expression, others)
+    parts = remaining_parts(expression, others)
     return parts[0] if len(parts) == 1 else Union(*parts)
 
 

@@ -39,7 +39,7 @@ BitTable = list[tuple[int, int]]
 class DaySpan:
     """Days of UTC, as ordinals in [start, end), all in one year.
 
-    `in_transition` are the zones of which a transition matters on them; if there are any, the span is a single day.
+    `in_transition` are the zones with a transition that matters on them; if there are any, the span is a single day.
     """
 
     __slots__ = ("end", "in_transition", "start")

@@ -91,7 +91,7 @@ class WorkingDays:
         if both:
             raise CronError(f"{both[0]} cannot be both a holiday and a worked day")
         if last is not None and self.known_until is not None and last > self.known_until:
-            raise CronError(f"{last} is after {self.known_until}, until which the calendar is said to be known")
+            raise CronError(f"{last} is after {self.known_until}, the last known day by known_until")
         if not self.lines.working:
             raise CronError("a calendar of working days needs at least one working day")
 
@@ -175,7 +175,7 @@ class WorkingDays:
     # -- with other days --
 
     def less(self, holidays: Dates, *, name: str | None = None) -> WorkingDays:
-        """The calendar with more holidays, as of one firm; they may be worked days of this one.
+        """The calendar with more holidays, such as those of one company; they may be worked days of this one.
 
         >>> WorkingDays().less([date(2026, 12, 24)]).is_working(date(2026, 12, 24))
         False

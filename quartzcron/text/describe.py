@@ -1,8 +1,8 @@
 """describe(expression, language): an expression in words, made from the sets that next_fire uses and not from the text,
 so that the words and the fires agree.
 
-Lives here: the contents, that is the days in their simplest form and the times of a day as an outline. The wording is
-in english.py and chinese.py, which have the same functions.
+Lives here: what a description contains, namely the days in their simplest form and the times of a day as an outline.
+Never here: its words (english.py and chinese.py, which have the same functions).
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ _ABBREVIATIONS = {
     "Pacific/Auckland": "NZST NZDT",
 }
 
-# Abbreviations of several zones, of which a hint chooses none.
+# Abbreviations of several zones; a hint chooses none of them.
 _AMBIGUOUS = {
     "CST": ("America/Chicago", "Asia/Shanghai", "America/Havana"),
     "IST": ("Asia/Kolkata", "Europe/Dublin", "Asia/Jerusalem"),

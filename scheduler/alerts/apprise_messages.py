@@ -27,12 +27,12 @@ _SECRET_LENGTH = 6
 
 
 def is_installed() -> bool:
-    """Whether the package apprise is there."""
+    """Whether the package apprise is installed."""
     return importlib.util.find_spec("apprise") is not None
 
 
 def missing_text() -> str:
-    """The message that it is not."""
+    """The message for a machine without the package apprise."""
     return f"the package apprise is not installed: {install_command('alerts')}"
 
 

@@ -34,22 +34,22 @@ log = logging.getLogger("scheduler.alerts")
 #: How often to print a sign of life, and to look at the store although nothing was reported: on a server, workers of a
 #: fleet write alerts too.
 ALIVE_EVERY_S, LOOK_EVERY_S, LOOK_AT_SERVER_EVERY_S = 5.0, 30.0, 5.0
-#: How long it goes on at the end.
+#: How long the courier finishes what it has begun when its stdin is closed.
 LAST_S = 3.0
-#: The pause after a message to addresses of apprise: what comes meanwhile is one message. And after an error of any
-#: target, which is down, and must not get a request for each alert that waits.
+#: The pause after a message to addresses of apprise, so that later alerts are collected into one message; and after an
+#: error of any target, because one that is down must not get a request for each alert that waits.
 SPACING_S = 10.0
 #: The pause after an error of the store.
 RETRY_S = 5.0
 CALENDARS_EVERY_S = 3_600.0
-#: It works beside timers.
+#: The nice(2) increment of the courier, so that timers come first.
 _NICENESS = 10
 _MAX_LINE = 4_000_000
 _THREADS = 32
 
 
 class Courier:
-    """Delivers the alerts of a store by its rules; each rule's in order, and beside those of the others."""
+    """Delivers the alerts of a store by its rules: those of one rule in order, those of several concurrently."""
 
     def __init__(self, store: Store, requests: Requests) -> None:
         self._store = store
@@ -64,7 +64,7 @@ class Courier:
         self._every_s = LOOK_AT_SERVER_EVERY_S if store.has_server else LOOK_EVERY_S
 
     def wake(self) -> None:
-        """There may be alerts to deliver."""
+        """Look for alerts to deliver now."""
         self._woken.set()
 
     @property
@@ -73,7 +73,7 @@ class Courier:
         return not self._busy and not self._woken.is_set()
 
     async def run(self) -> None:
-        """Deliver what is due, for ever."""
+        """Deliver due alerts until the task is cancelled."""
         while True:
             self._woken.clear()
             try:
@@ -88,7 +88,7 @@ class Courier:
                 await asyncio.wait_for(self._woken.wait(), wait_s)
 
     async def _turn(self) -> float:
-        """Begin to deliver what is due; returns in how many seconds to look again."""
+        """Begin to deliver due alerts; returns in how many seconds to look again."""
         idle = [name for name in self._rules if name not in self._busy]
         if not idle:
             return self._every_s
@@ -110,8 +110,8 @@ class Courier:
             if error or rule.webhook is None:
                 await asyncio.sleep(SPACING_S)
         except StoreError as store_error:
-            # They are taken again after their lease.
-            log.warning("alert %r: what was delivered could not be noted: %s", name, store_error)
+            # The alerts are taken again, and so delivered twice, after their lease.
+            log.warning("alert %r: the result of a delivery could not be recorded: %s", name, store_error)
         except Exception:
             log.exception("unexpected error while delivering the alert %r", name)
             await asyncio.sleep(RETRY_S)
@@ -120,7 +120,7 @@ class Courier:
             self.wake()
 
     def _log(self, rule: AlertRule, error: str, alerts: list[StoredAlert]) -> None:
-        """Log the first failure of a target, another error, and that it is over."""
+        """Log the first failure of a target, each different error after it, and the first success."""
         before = self._errors.pop(rule.name, "")
         if error:
             self._errors[rule.name] = error
@@ -139,7 +139,7 @@ async def watch_calendars(store: Store, courier: Courier) -> None:
             if await asyncio.to_thread(alert_of_calendars, store, datetime.now(UTC)):
                 courier.wake()
         except StoreError as error:
-            log.warning("calendars are not looked at: %s", error)
+            log.warning("the ends of calendars could not be checked: %s", error)
         await asyncio.sleep(CALENDARS_EVERY_S)
 
 
@@ -166,7 +166,7 @@ def alert_of_calendars(store: Store, now: datetime) -> bool:
 
 
 async def serve(orders: Mapping[str, Any], stdin: asyncio.StreamReader) -> None:
-    """Do as ordered until stdin ends."""
+    """Deliver alerts and pings by the orders until stdin ends."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     rules = [AlertRule(**rule) for rule in orders["rules"]]
     store = None if orders["store"] is None else await _opened(orders)
@@ -194,7 +194,7 @@ async def serve(orders: Mapping[str, Any], stdin: asyncio.StreamReader) -> None:
 
 
 async def _opened(orders: Mapping[str, Any]) -> Store:
-    """The store, which may not answer yet."""
+    """Open the store; if it does not answer, try again until it does."""
     logged = ""
     while True:
         try:

@@ -29,7 +29,7 @@ log = logging.getLogger("scheduler.alerts")
 
 #: The most reports that wait for the process; further pings are dropped.
 MAX_WAITING = 10_000
-#: A process that gives no sign of life for so long is replaced.
+#: A process that gives no sign of life for this long is replaced.
 SILENCE_S = 60.0
 #: The pause before it is started again, doubled each time up to the second of these.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -39,7 +39,7 @@ _READ_SIZE = 65_536
 
 
 class CourierProcess:
-    """Delivers the alerts of a store by its rules, and sends pings; nothing of it waits for anything.
+    """Delivers the alerts of a store by its rules, and sends pings. No method of the daemon's side blocks.
 
     A store in memory has no alerts to deliver, because another process cannot open it. Within the block of `starting`,
     the process is started, and added to the list that it yields.
@@ -78,7 +78,7 @@ class CourierProcess:
 
     def __enter__(self) -> CourierProcess:
         if self._rules:
-            # What another daemon has left is to be delivered.
+            # Alerts that another daemon has left are delivered too.
             self._start()
         return self
 
@@ -95,7 +95,7 @@ class CourierProcess:
                 self._send(b'{"wake":true}\n')
 
     def ping(self, report: Mapping[str, Any]) -> None:
-        """Have a ping sent; dropped if too many wait."""
+        """Queue a ping; it is dropped if too many wait."""
         if len(self._waiting) >= MAX_WAITING:
             self.dropped += 1
             return
@@ -168,7 +168,7 @@ class CourierProcess:
         return process.returncode
 
     def _talk(self, stdin: int, stdout: int) -> None:
-        """Pass on what waits, and log what it says; until it is silent, ends, or the daemon ends."""
+        """Send the queued lines, and log the courier's messages, until it is silent, ends, or the daemon ends."""
         unsent, unread = json.dumps(self._orders).encode() + b"\n", b""
         heard_at = time.monotonic()
         with selectors.DefaultSelector() as selector:
@@ -192,7 +192,7 @@ class CourierProcess:
                             _log(line)
 
     def _write(self, stdin: int, unsent: bytes) -> bytes:
-        """Write what the pipe takes; returns the rest, at most one line."""
+        """Write as much as the pipe takes; returns the rest, at most one line."""
         while unsent or self._waiting:
             unsent = unsent or self._waiting.popleft()
             try:

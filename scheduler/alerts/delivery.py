@@ -15,7 +15,7 @@ from .webhook import post_alert
 
 
 async def deliver(queue: AlertQueue, requests: Requests, rule: AlertRule, alerts: Sequence[StoredAlert]) -> str:
-    """Deliver alerts that were taken, and note how it went; returns the error, empty if there was none."""
+    """Deliver alerts that were taken, and record the result; returns the error, empty if there was none."""
     if rule.webhook is None:
         return await _to_addresses(queue, rule, alerts)
     for place, alert in enumerate(alerts):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: The most bytes of an answer that are read.
 MAX_READ = 1_000
-#: A shorter part of a path, such as v1, hides nothing.
+#: A shorter part of a path, such as v1, is not a secret.
 _SHORTEST_SECRET = 6
 USER_AGENT = "quartzcron-scheduler"
 _PORTS = {"http": 80, "https": 443}
@@ -26,7 +26,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a target: whether it has accepted the request, and what to say of it."""
+    """The answer of a target: whether it has accepted the request, and a text for logs."""
 
     is_accepted: bool
     text: str
@@ -38,7 +38,7 @@ class Requests:
     def __init__(self) -> None:
         import httpx  # takes a tenth of a second to import
 
-        # No variables of proxies: the address that is checked is the one that is connected to.
+        # Proxies from environment variables are ignored: the address that is checked is the one that is connected to.
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=0)
         self._client = httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=False, trust_env=False)
 
@@ -48,7 +48,7 @@ class Requests:
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], *, deadline_s: float, allow_private: bool, hint: str
     ) -> Answer:
-        """POST, and say how it went; never raises for what a target does. `hint` is the setting that allows more."""
+        """POST, and return the result; never raises for what a target does. `hint` is the setting that allows more."""
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._post(url, body, headers, allow_private)

@@ -1,4 +1,4 @@
-"""Webhooks: an alert as a signed POST, as Standard Webhooks says (https://www.standardwebhooks.com)."""
+"""Webhooks: an alert as a signed POST, by the specification Standard Webhooks (https://www.standardwebhooks.com)."""
 
 from __future__ import annotations
 

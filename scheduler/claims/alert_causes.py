@@ -1,6 +1,6 @@
 """The causes of alerts among what a daemon's transaction writes: endings, fire times that do not run, abandoned runs.
 
-Each function returns events for store/alerts.py; if no rule wants one of their causes, they read nothing.
+Each function returns events for store/alerts.py; if no rule selects one of their causes, they read nothing.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Batch:
     ) -> None:
         self._now = now
         self._until = until or now
-        #: None if no rule wants alerts.
+        #: None if there is no rule of alerts.
         self._alerts = alerts if alerts is not None and alerts.rules else None
         self._events: list[AlertEvent] = []
         self._claimed_at = stamp(now)

@@ -142,7 +142,7 @@ def _move_breakers(
 
 
 def _disable_failed(connection: Connection, failed: Sequence[tuple[Task, Ending]]) -> list[AlertEvent]:
-    """Disable the timers with `pause_on_failure` of which a scheduled run has failed for good, and record that.
+    """Disable the timers with `pause_on_failure` whose scheduled run has failed after its retries, and record that.
 
     Returns the events of alerts.
     """

@@ -15,7 +15,7 @@ _MAX_USER_LENGTH = 200
 
 
 class TrustedProxies:
-    """WSGI middleware that applies the headers of trusted proxies, and removes those of anybody else."""
+    """WSGI middleware that applies the headers of trusted proxies, and removes those that any other client sends."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings) -> None:
         self._app = app
@@ -29,7 +29,7 @@ class TrustedProxies:
         forwarded_for, scheme = (environ.pop(key, "") for key in _CLAIMS)
         user = environ.pop(self._user_key, "") if self._user_key else ""
         if is_trusted:
-            # Each proxy appends the address that it sees; the ones before that may be anybody's claim.
+            # Each proxy appends the address that it sees; the client may have forged the ones before it.
             environ["REMOTE_ADDR"] = self._first_stranger(forwarded_for) or environ["REMOTE_ADDR"]
             if scheme.strip().lower() in ("http", "https"):
                 environ["wsgi.url_scheme"] = scheme.strip().lower()

@@ -168,7 +168,7 @@ def _with_tag(answer: Response) -> Response:
 
 
 def _compressed(answer: Response) -> Response:
-    """Compress the files of the console, which are the same for everybody; pages have texts of users."""
+    """Compress the files of the console, which are the same for every reader; pages have texts of users."""
     if request.endpoint == "static" and answer.status_code == 200 and request.accept_encodings["gzip"]:
         assert request.view_args is not None
         answer.direct_passthrough = False

@@ -1,4 +1,4 @@
-"""Alerts: their causes, the rules that want them, and which causes count as one incident. Pure."""
+"""Alerts: their causes, the rules that select them, and which causes count as one incident. Pure."""
 
 from __future__ import annotations
 
@@ -114,12 +114,12 @@ def _merged(before: AlertEvent, after: AlertEvent) -> AlertEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRule:
-    """Who is told of what: an alert is sent for each cause in `on`, to the addresses `to` or to the `webhook`.
+    """A rule of alerts: for each cause in `on`, an alert is sent to the addresses `to` or to the `webhook`.
 
     `timers` are patterns of names as in `report-*`, `tags` and `environment` narrow the timers further; causes that are
     not about a timer are not narrowed. A run is late if it begins more than `late_s` after its fire time. `to` are
-    addresses as the package apprise reads them. `secret` is the key with which deliveries to the webhook are signed,
-    as Standard Webhooks says. The webhook may lead to a private address only with `allow_private`.
+    addresses as the package apprise reads them. `secret` is the key with which deliveries to the webhook are signed, by
+    the specification Standard Webhooks. The webhook may lead to a private address only with `allow_private`.
 
     Raises ConfigError, whose message names the field that is wrong.
     """
@@ -181,8 +181,8 @@ class AlertRule:
             check_url("webhook", self.webhook)
             secret_key(self.secret)
 
-    def wants(self, event: AlertEvent, tags: Collection[str]) -> bool:
-        """Whether this event is alerted; `tags` are those of its timer."""
+    def selects(self, event: AlertEvent, tags: Collection[str]) -> bool:
+        """Whether an alert is sent for this event; `tags` are those of its timer."""
         if event.cause not in self.on or (event.cause is Cause.LATE and event.late_s <= self.late_s):
             return False
         if event.cause in OF_NO_TIMER:
@@ -216,14 +216,14 @@ _WITHHELD = SECRET_PREFIX + base64.b64encode(bytes(MIN_SECRET_BYTES)).decode()
 
 
 class AlertRules:
-    """The rules of a store, all causes that they want, and how many alerts this process has written."""
+    """The rules of a store, all causes that they select, and how many alerts this process has written."""
 
     __slots__ = ("causes", "late_s", "rules", "written")
 
     def __init__(self, rules: Iterable[AlertRule] = ()) -> None:
         self.rules = tuple(rules)
         self.causes: frozenset[Cause] = frozenset().union(*(rule.on for rule in self.rules))
-        #: From when on a run is late for any of them.
+        #: The least lateness that any of them counts as late.
         self.late_s = min((rule.late_s for rule in self.rules if Cause.LATE in rule.on), default=math.inf)
         #: Also counts those whose transaction was rolled back.
         self.written = 0
@@ -273,7 +273,7 @@ def _texts(name: str, given: object) -> tuple[str, ...]:
 
 
 def check_apprise_address(number: int, address: str) -> None:
-    """ConfigError for what cannot be an address of apprise; only apprise itself knows all of its kinds."""
+    """ConfigError for what cannot be an address of apprise; only apprise itself has the list of all kinds."""
     scheme, separator, rest = address.partition("://")
     if not separator or not scheme.strip() or not rest:
         # It may be a password, so it is not shown.
@@ -291,7 +291,7 @@ def check_url(name: str, url: object) -> str:
     if not is_sound or not isinstance(url, str) or len(url) > MAX_ADDRESS_LENGTH:
         raise ConfigError(f"{name} = {shown!r}: expected an address of at most 2,000 characters, as in https://…")
     if "@" in urlsplit(url).netloc:
-        raise ConfigError(f"{name} has a user or a password in front of its host, which would be sent to nobody")
+        raise ConfigError(f"{name} has a user or a password in front of its host, which would not be sent")
     return url
 
 

@@ -82,7 +82,7 @@ class At(Trigger):
 
     @classmethod
     def of_any_number(cls, instants: Iterable[datetime], tz: str) -> At:
-        """The same for any number of instants in UTC; for the program itself."""
+        """The same for any number of instants in UTC, which have been checked."""
         made: At = object.__new__(cls)
         object.__setattr__(made, "instants", tuple(sorted(instants)))
         object.__setattr__(made, "tz", tz)

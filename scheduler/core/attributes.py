@@ -377,7 +377,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         metavar="URL",
         help="Address to which each run reports its begin and its end, as Healthchecks expects it; empty for none.",
         is_optional=True,
-        # Who knows it can report in the timer's place.
+        # With it, another program could report in the timer's place.
         is_secret=True,
     ),
     Attribute(

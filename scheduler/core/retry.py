@@ -1,6 +1,6 @@
 """Retries: when a failed run is attempted again. Pure.
 
-Only runs that nobody requested, and whose breaker verdict is a failure, are tried again, if their timer has `retries`:
+Only runs that no user requested, and whose breaker verdict is a failure, are tried again, if their timer has `retries`:
 a time-out, an unexpected exception, an unreachable engine. A LeanEngineError is an answer in time, not a failure.
 """
 

@@ -86,7 +86,7 @@ class Run:
     cancel_requested_at: datetime | None = None
     #: The parameters of a requested run that has its own, as JSON; None for those of its timer.
     own_params: str | None = None
-    #: The run that led to it, because its timer follows that one's.
+    #: The run that led to it, because its timer follows the timer of that run.
     cause_id: int | None = None
 
     def __setstate__(self, values: Sequence[Any]) -> None:

@@ -1,6 +1,6 @@
 """Admission: which requests the engine admits by their credentials: before it reads a body, and before it answers.
 
-A stranger is refused by the headers alone, so nobody can have the engine read and parse megabytes.
+A stranger is refused by the headers alone, so a stranger cannot make the engine read and parse megabytes.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Arrival(Progress):
         self._began = now
 
     def is_late(self, now: float, size: int, *, headers_are_complete: bool) -> bool:
-        """Whether to close the connection of a request of which `size` bytes have arrived."""
+        """Whether to close the connection of a request after `size` bytes of it have arrived."""
         if not headers_are_complete:
             return self._is_second_look(now - self._began > HEAD_S)
         return self._is_second_look(now - self._began > WHOLE_S or self._is_slow(now, size))

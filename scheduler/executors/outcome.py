@@ -44,7 +44,7 @@ def over_limit(limit_s: float) -> CallOutcome:
     return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, f"over its limit of {limit_s:g} s")
 
 
-#: The end of a run whose event loop was closed before its function had run to its end.
+#: The end of a run whose event loop was closed before its function had ended.
 LOOP_CLOSED = CallOutcome(Outcome.FAILED, Verdict.NEUTRAL, "the event loop of the program is closed")
 
 #: The end of a run that was cancelled on request; it does not affect the breaker.

@@ -112,7 +112,7 @@ class EndingWriter:
         self._jobs.put(write)
 
     def hand_back(self, run_ids: Sequence[int], channel: str) -> None:
-        """Tell the daemon that runs have not begun, and may have to be published again."""
+        """Notify the daemon that runs have not begun, and may have to be published again."""
         self._jobs.put(lambda fleet: fleet.announce_unbegun(run_ids, channel))
 
     def close(self, timeout_s: float = STOP_S) -> None:

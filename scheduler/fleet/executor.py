@@ -59,7 +59,7 @@ _IDS_A_STATEMENT = 1_000
 
 @dataclass(slots=True)
 class _OpenRun:
-    """A run that has not ended, as far as this executor knows; instants are monotonic seconds."""
+    """A run that has not ended, according to the last read of its row; instants are monotonic seconds."""
 
     task: Task
     since: float

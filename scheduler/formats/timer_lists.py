@@ -101,7 +101,7 @@ def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> Tim
     `environment`, `tz` and `limit_s` are the defaults of lines; but a line with the words of LeanCloud's console for
     its environment defaults to LeanCloud's zone. TimerError if the text cannot be parsed as a list.
     """
-    text = text.lstrip("\ufeff")  # of which a file has two where a program added its own
+    text = text.lstrip("\ufeff")  # a file has two where a program added its own
     columns, rows, problems = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
     defaults = {"environment": environment, "tz": tz, "limit_s": limit_s, "params": {}}
     lines = []

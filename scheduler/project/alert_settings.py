@@ -1,4 +1,4 @@
-"""The settings [[alerts]]: reads them as rules, and says which of them is wrong, and why."""
+"""The settings [[alerts]]: reads them as rules; an error names the rule that is wrong, and the reason."""
 
 from __future__ import annotations
 

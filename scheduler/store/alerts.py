@@ -1,6 +1,6 @@
 """Writes alerts, in the transaction of their cause: so none is lost, and none written twice.
 
-A trouble of a timer makes one alert for each rule that wants it; further ones are counted in its row until the timer
+A trouble of a timer makes one alert for each rule that selects it; further ones are counted in its row until the timer
 has recovered. alert_queue.py takes the rows to deliver them. They are written last in a transaction, after timers and
 runs, so that no two transactions wait for each other.
 """
@@ -40,14 +40,14 @@ _INSERT = text(
     " ON CONFLICT (rule, incident, environment, subject) WHERE is_open"
     " DO UPDATE SET count = alerts.count + excluded.count,"
     " last_at = CASE WHEN excluded.last_at > alerts.last_at THEN excluded.last_at ELSE alerts.last_at END,"
-    # A fire time that did not run says less than the run before it.
+    # The message of the last run has more details than that of a fire time that did not run.
     " message = CASE WHEN excluded.run_id IS NULL THEN alerts.message ELSE excluded.message END,"
     " run_id = COALESCE(excluded.run_id, alerts.run_id)"
 )
 
 
 def write_alerts(connection: Connection, events: Iterable[AlertEvent]) -> None:
-    """Write the alerts that the rules of the store want of these events, in their order."""
+    """Write the alerts that the rules of the store select from these events, in their order."""
     rules = store_of(connection).alerts
     for events_of_round in in_rounds(events):
         caused = [event for event in events_of_round if event.cause is not Cause.RECOVERED]
@@ -65,21 +65,21 @@ def open_troubles(connection: Connection) -> set[tuple[str, str]]:
 
 def _begin_or_count(connection: Connection, rules: Sequence[AlertRule], events: Sequence[AlertEvent]) -> None:
     tags = _tags(connection, events) if any(rule.tags for rule in rules) else {}
-    wanted = [
+    rows = [
         _row(rule, event)
         for event in events
         for rule in rules
-        if rule.wants(event, tags.get((event.environment, event.subject), ()))
+        if rule.selects(event, tags.get((event.environment, event.subject), ()))
     ]
-    if not wanted:
+    if not rows:
         return
     if late := [event for event in events if event.cause is Cause.LATE]:
         before = stamp(min(event.at for event in late) - LATE_QUIET)
         is_quiet = (alerts.c.incident == Cause.LATE.value) & (alerts.c.last_at < before)
         connection.execute(_CLOSE.where(is_quiet))
     # In one order, because two transactions may count in the same rows.
-    wanted.sort(key=lambda row: (row["rule"], row["incident"], row["environment"], row["subject"]))
-    connection.execute(_INSERT, wanted)
+    rows.sort(key=lambda row: (row["rule"], row["incident"], row["environment"], row["subject"]))
+    connection.execute(_INSERT, rows)
 
 
 def _row(rule: AlertRule, event: AlertEvent) -> dict[str, Any]:
@@ -106,20 +106,20 @@ def _tags(connection: Connection, events: Sequence[AlertEvent]) -> dict[tuple[st
 
 
 def _recover(connection: Connection, rules: Mapping[str, AlertRule], events: Sequence[AlertEvent]) -> None:
-    """Close the alerts of timers that have recovered, and write those that tell it."""
+    """Close the alerts of timers that have recovered, and write an alert of each recovery."""
     by_timer = {(str(event.environment), event.subject): event for event in events}
     found = {row.id: row for row in connection.execute(_OPEN) if (row.environment, row.subject) in by_timer}
     if not found:
         return
     closed = _close(connection, list(found))
-    told = []
+    recovered = []
     for row in (found[alert_id] for alert_id in sorted(closed)):
         rule = rules.get(row.rule)
         if rule is not None and Cause.RECOVERED in rule.on:
             event = by_timer[row.environment, row.subject]
-            told.append(_row(rule, event._replace(times=_count(row), message=_recovered_text(row))))
-    if told:
-        connection.execute(_INSERT, told)
+            recovered.append(_row(rule, event._replace(times=_count(row), message=_recovered_text(row))))
+    if recovered:
+        connection.execute(_INSERT, recovered)
 
 
 def _close(connection: Connection, alert_ids: Collection[int]) -> set[int]:

@@ -138,7 +138,7 @@ def record_changes(connection: Connection, made: Iterable[NewChange], by: Author
     by = by or Author.of_process()
     who = (stamp(now), storable(by.name), by.way.value, storable(by.why))
     _RECORD.execute(connection, [(*who, *_columns(change)) for change in made])
-    # The next failure of a timer that a person has looked after is alerted again.
+    # The next failure of a timer that a person has changed is a new incident.
     close_alerts(
         connection,
         [

@@ -16,7 +16,7 @@ from ..core.timer import Timer
 from ..core.timestamps import instant, stamp
 from .schema import runs, timers
 
-#: A fire time after `now` was claimed at most this long before `now`: by so much may the clock of a daemon be ahead.
+#: A fire time after `now` was claimed at most this long before `now`: the clock of a daemon may be ahead by as much.
 #: Runs are read by their ids, and daemons with true clocks enter runs with higher ids and earlier times behind its own.
 _CLAIMED_WITHIN = timedelta(seconds=30)
 #: A fire time later than this after `now` was claimed by a wrong clock that has been set back since.

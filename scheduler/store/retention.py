@@ -114,9 +114,9 @@ def _delete_changes(connection: Connection, before: int) -> int:
 
 
 def _delete_alerts(connection: Connection, before: int) -> int:
-    """Delete the alerts that were last counted before an instant and need not be delivered any more; how many.
+    """Delete the alerts that were last counted before an instant and need not be delivered any more; returns how many.
 
-    An alert of a rule that nobody has any more would wait for ever.
+    An alert of a rule that no settings have any more would wait for ever.
     """
     is_forgotten = alerts.c.at < before - GIVE_UP_AFTER // timedelta(microseconds=1)
     is_over = (alerts.c.last_at < before) & (alerts.c.next_attempt_at.is_(None) | is_forgotten)

@@ -1,4 +1,4 @@
-"""The console's process of `scheduler up`, and when it starts: when somebody connects."""
+"""The console's process of `scheduler up`, which starts when a browser connects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger("scheduler.up")
 
 #: How long the process waits for the next visitor before it ends.
 IDLE_S = 900.0
-#: It is other work beside timers.
+#: The nice(2) increment of the process, so that timers come first.
 _NICENESS = 10
 #: How long it may leave pings unanswered.
 _SILENCE_S = 30.0
@@ -31,7 +31,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 
 def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
-    """Serve the console until an order to stop, or until nobody has come for a while; returns the exit status."""
+    """Serve the console until an order to stop, or until no browser has connected for a while; the exit status."""
     from ..console.app import make_app
     from ..console.server import ConsoleServer
 
@@ -65,7 +65,7 @@ def bind_console(settings: Settings, stack: ExitStack) -> socket.socket | None:
 
 
 class ConsolePlace:
-    """The supervisor's side: no process while nobody visits the console, else one."""
+    """The supervisor's side: a process while the console is in use, else none."""
 
     def __init__(self, listener: socket.socket, start: Callable[[], ChildProcess]) -> None:
         self._listener = listener
@@ -83,7 +83,7 @@ class ConsolePlace:
         return [self._listener] if self._process is None and now >= self._start_at else []
 
     def look(self, now: float) -> None:
-        """Start the process if somebody has connected; forget one that has ended, and kill one that hangs."""
+        """Start the process if a browser has connected; forget one that has ended, and kill one that hangs."""
         if (process := self._process) is not None:
             if process.silent_s > _SILENCE_S:
                 process.kill()

@@ -128,7 +128,7 @@ class Generation:
             process.send(fire=True)
 
     def _let_go_on(self, now: float) -> None:
-        """Tell processes that wait for others to go on, and those that replace them later."""
+        """Order the processes that wait for others to go on, and those that replace them later."""
         if self._functions is None and self._has_begun_others and self._all_have_loaded(now):
             self._functions = self.functions
         if self._functions is not None:

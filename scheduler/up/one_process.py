@@ -52,7 +52,7 @@ class _Alone:
         return functions
 
     def follow(self, messages: Callable[[Channel], SupervisorMessages]) -> None:
-        """Called when the store is open, from when on messages of the supervisor can be handled."""
+        """Called when the store is open; from then on, messages of the supervisor can be handled."""
 
     def ready(self, functions: Values, timers: Values) -> None:
         """Called when all is ready; returns when timers may fire."""

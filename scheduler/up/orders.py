@@ -113,7 +113,7 @@ class Orders:
 
 
 def _or_exit(follow: Callable[[], None]) -> None:
-    """Follow the supervisor; end the process if that fails, because nobody could stop it."""
+    """Follow the supervisor; end the process if that fails, because no order could stop it."""
     try:
         follow()
     except OSError:

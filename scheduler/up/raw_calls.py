@@ -88,7 +88,7 @@ class RawCalls:
         del self._pipes[descriptor]
 
     def run(self) -> None:
-        """Read for ever; no error may end this, because writers would block on a full pipe."""
+        """Read until the process ends; no error may end this, because writers would block on a full pipe."""
         while self._pipes:
             try:
                 poller = select.poll()

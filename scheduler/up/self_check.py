@@ -1,4 +1,4 @@
-"""SelfCheck: a web process asks itself over a connection of its own whether it answers, after calls have been made.
+"""SelfCheck: a web process that has had calls checks, by a request on a connection to itself, whether it answers.
 
 A function may break the process for all others: it may empty `sys.modules` or replace what the server is built on. Such
 a process still answers its supervisor's pings, because that takes little. So it answers them only while a request on

@@ -1,4 +1,4 @@
-"""Tells a service manager that the service is ready, alive and stopping, by the protocol of systemd's sd_notify.
+"""Notifies a service manager that the service is ready, alive or stopping, by the protocol of systemd's sd_notify.
 
 The variables NOTIFY_SOCKET and WATCHDOG_USEC contain its address, and how often to report. They are removed from the
 environment, so that functions and the programs that they start send nothing in the name of the service.

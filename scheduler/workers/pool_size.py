@@ -26,7 +26,7 @@ class PoolSize:
     def change(self, count: int, *, starting: int, held_up: int, now: float) -> int:
         """How many workers to start, or -1 to stop one.
 
-        The pool has `count` workers, of which `starting` have not loaded the functions yet; `held_up` are blocked by a
+        The pool has `count` workers; `starting` of them have not loaded the functions yet; `held_up` are blocked by a
         function, or will be by the tasks that wait.
         """
         wanted = min(self.workers + held_up, self._most)

@@ -16,7 +16,7 @@ from .protocol import CHUNK_TASKS, TAG_SIZE
 class ProgressCell:
     """The progress of a worker, which the daemon can read even after the worker was killed.
 
-    Words of eight bytes: [0] the task begun last, [1] the revoked chunk, of which no further task may begin, [2] how
+    Words of eight bytes: [0] the task begun last, [1] the revoked chunk, whose further tasks must not begin, [2] how
     many warm-ups the worker has finished, [3] the tag of its messages, [4] whether earlier runs left threads or
     processes behind. Then two banks, which chunks use in turn, with two words a task: when it started, and when it
     ended as a plain success. An aligned store of eight bytes is atomic; `struct.pack_into` would clear the bytes first.

@@ -57,7 +57,7 @@ class Recycling:
 
 
 def memory_mb(pid: int) -> float:
-    """The memory that a process has in RAM; 0 where the kernel does not tell."""
+    """The memory that a process has in RAM; 0 where the kernel does not report it."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES / _MB
     except (OSError, ValueError, IndexError):

@@ -1,8 +1,8 @@
 """SharedNames: the modules of this process, the finders that import others, and the builtins, which all functions
 share.
 
-Whoever empties `sys.modules`, or puts something else in the place of `len`, breaks every later call. Names that are
-added stay, and so do changes within other modules.
+A function that empties `sys.modules`, or puts something else in the place of `len`, breaks every later call. Names that
+are added stay, and so do changes within other modules.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class SharedNames:
         self._builtins, self._builtins_then = vars(builtins), dict(vars(builtins))
 
     def restore(self) -> str:
-        """Put back what was taken out or replaced; returns what that was, empty if nothing."""
-        # The builtins first, for all that follows uses them.
+        """Put back names that were removed or replaced; returns them as text, empty if there were none."""
+        # The builtins first, because everything below uses them.
         changed = self._restore_builtins() if self._builtins != self._builtins_then else ""
         if sys.modules is not self._modules or len(self._modules) < len(self._modules_then):
             sys.modules = self._modules

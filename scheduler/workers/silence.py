@@ -54,7 +54,7 @@ class Silence:
 
 
 class _Scheduled(NamedTuple):
-    """What the kernel's scheduler says of a process, or of its main thread."""
+    """What the kernel's scheduler reports about a process, or about its main thread."""
 
     state: str
     ran_ns: int

@@ -246,7 +246,7 @@ class WorkerProcess:
         return data
 
     def _is_closed(self) -> bool:
-        """Whether the other end is closed; an empty read alone does not tell, because a message may be empty."""
+        """Whether the other end is closed; an empty read alone does not show it, because a message may be empty."""
         poller = select.poll()
         poller.register(self._results, 0)
         return any(events & select.POLLHUP for _, events in poller.poll(0))
@@ -288,7 +288,7 @@ class WorkerProcess:
         """The worker has finished with a chunk: take back the tasks that it has not begun."""
         number, index, _ = self._progress.begun()
         if number == chunk.number & 0xFFFF and chunk.ended <= index < len(chunk.tasks):
-            # The cell says that this task has begun, so it must not run again.
+            # By the cell, this task has begun, so it must not run again.
             raise ProtocolError
         self.given_back += chunk.tasks[chunk.ended :]
         self._chunks.popleft()

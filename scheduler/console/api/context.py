@@ -28,7 +28,7 @@ from ..current import console
 from ..reader import reader
 from .problems import ProblemError, encoded
 
-#: The keys of the attributes whose values are not for everybody: parameters, and the address of pings.
+#: The keys of the attributes whose values may be hidden from viewers: parameters, and the address of pings.
 _SECRET = [row.key for row in ATTRIBUTES if row.is_secret and row.key is not None]
 #: A space that was a plus sign in an address: `2026-01-05T08:00:00 08:00`.
 _LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")
@@ -96,7 +96,7 @@ def bad_cursor() -> ProblemError:
 
 
 def timer_object(entry: StoredTimer) -> dict[str, Any]:
-    """A timer as JSON; what is secret of it is hidden from viewers where the setting hides parameters."""
+    """A timer as JSON; its secret values are hidden from viewers if the setting console_hide hides parameters."""
     shown = timer_json(entry, console().settings.tz)
     return shown if reader().sees("params") else shown | dict.fromkeys(_SECRET)
 

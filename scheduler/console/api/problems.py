@@ -61,7 +61,7 @@ KINDS: Mapping[str, ProblemKind] = {
     "changed": ProblemKind(
         412,
         "Precondition failed",
-        "Somebody changed it meanwhile: read it again, and send the new ETag in If-Match. With If-None-Match: *, a "
+        "It was changed meanwhile: read it again, and send the new ETag in If-Match. With If-None-Match: *, a "
         "timer of that name exists.",
     ),
     "too_large": ProblemKind(413, "Body too large", "A body has at most 1 MB, that of an import 10 MB."),

@@ -31,7 +31,7 @@ def export(query: ExportQuery) -> Response:
 
 
 def import_list(query: ImportQuery) -> Response:
-    """Add the timers of a list, or make the timers equal to it; with `dry_run`, only say what would change."""
+    """Add the timers of a list, or make the timers equal to it; with `dry_run`, only return what would change."""
     if query.prune and query.mode != "apply":
         raise ProblemError("invalid", "prune goes with mode=apply", field="prune")
     settings = console().settings

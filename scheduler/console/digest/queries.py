@@ -183,7 +183,7 @@ def went_wrong(digest: sqlite3.Connection, *, since: datetime, most: int, read: 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How many runs had a duration of each class, and what that says; the classes are powers of two milliseconds."""
+    """How many runs had a duration of each class, and the percentiles; the classes are powers of two milliseconds."""
 
     runs: Sequence[int]
 

@@ -14,7 +14,7 @@ from ..current import Console, console
 from ..live import TooManyStreamsError, TopicSubscription
 from ..proxies import USER
 
-#: How often a stream that has nothing to say is written to, so that the server notices a reader who has left.
+#: How often a comment is sent on an idle stream, so that the server notices a reader who has left.
 _HEARTBEAT_S = 15.0
 #: How often the token of a stream is checked.
 _CHECK_EVERY_S = 60.0

@@ -180,7 +180,7 @@ BOMB = "DTSTART;VALUE=DATE:19700101\nRRULE:FREQ={}"
         ([], "has no event that lasts whole days"),
         (["SUMMARY:x"], "event 'x': it has no date that can be read"),
         (["DTSTART;VALUE=DATE:20261301"], "cannot be read"),
-        (["DTSTART;VALUE=DATE:20260101\nDTEND;VALUE=DATE:99991231"], "366 at most are a holiday"),
+        (["DTSTART;VALUE=DATE:20260101\nDTEND;VALUE=DATE:99991231"], "a holiday lasts at most 366"),
         (["DTSTART;VALUE=DATE:20260102\nDTEND;VALUE=DATE:20260101"], "it lasts -1 days"),
         ([BOMB.format("SECONDLY")], "is not a yearly, monthly, weekly or daily one of whole days"),
         ([BOMB.format("DAILY;BYHOUR=1,2,3")], "is not a yearly"),

@@ -1,4 +1,4 @@
-"""A table for calendars of working days, and columns for the one that a timer goes by."""
+"""A table for calendars of working days, and columns for the calendar of a timer."""
 
 import sqlalchemy as sa
 from alembic import op
