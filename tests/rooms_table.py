@@ -48,16 +48,22 @@ def with_tables(page: str) -> str:
 
 
 def files_page() -> str:
-    """Every file of both packages, with the first paragraph of its docstring."""
+    """Every file of both packages, with the first paragraph of its docstring; folders within a room follow the room."""
     sections = [_HEAD]
     for package, table in ROOMS.items():
         folders = [name for name in table["rooms"] if (ROOT / package / name).is_dir()]
         single = [name for name in table["rooms"] if name not in folders]
         sections.append(_section(package, [ROOT / package / f"{name}.py" for name in single]))
         for name in folders:
-            paths = sorted((ROOT / package / name).glob("*.py"))
-            sections.append(_section(f"{package}/{name}", [path for path in paths if path.name != "__init__.py"]))
+            for folder in _folders_of(ROOT / package / name):
+                paths = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
+                sections.append(_section(folder.relative_to(ROOT).as_posix(), paths))
     return "\n".join(sections)
+
+
+def _folders_of(room: Path) -> list[Path]:
+    """The room and the packages in it; the migrations are not a package."""
+    return [room, *sorted(path.parent for path in room.glob("*/__init__.py"))]
 
 
 def _section(title: str, paths: list[Path]) -> str:

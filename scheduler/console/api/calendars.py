@@ -1,4 +1,4 @@
-"""Calendars of working days."""
+"""The handlers of calendars of working days: list, read, make, change and remove them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fires when: of a timer, of several, and of a trigger that is not saved; and backfills."""
+"""The handlers of fire times: of a timer, of several timers, and of a trigger that is not saved; and of backfills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service as a whole: functions, daemons, statistics, settings, changes, check-up, pauses and tokens."""
+"""The handlers of the service as a whole: functions, daemons, statistics, settings, changes, checks, pauses, tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timers: a page of them, one, creating and changing one, and an action on several."""
+"""The handlers of timers: list, read, create, change and remove timers; and an action on several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Import and export of lists of timers: all of a list, or nothing."""
+"""The handlers of import and export: lists of timers, all of a list or nothing."""
 
 from __future__ import annotations
 
