@@ -22,7 +22,7 @@ from typing import Any
 from ..core.alerts import AlertEvent, AlertRule, AlertRules, Cause
 from ..errors import StoreError
 from ..store.alert_queue import AlertQueue, StoredAlert
-from ..store.alerts import write_alerts
+from ..store.alert_recording import write_alerts
 from ..store.calendars import SOON_DAYS, CalendarTable
 from ..store.database import Store
 from .delivery import deliver

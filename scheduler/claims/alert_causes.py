@@ -1,6 +1,6 @@
 """The causes of alerts among what a daemon's transaction writes: endings, fire times that do not run, abandoned runs.
 
-Each function returns events for store/alerts.py; if no rule selects one of their causes, they read nothing.
+Each function returns events for store/alert_recording.py; if no rule selects one of their causes, they read nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from ..core.alerts import TROUBLES, AlertEvent, AlertRules, Cause
 from ..core.breaker import Verdict
 from ..core.run import MESSAGES, Ending, Kind, Outcome, Task
-from ..store.alerts import open_troubles, write_alerts
+from ..store.alert_recording import open_troubles, write_alerts
 from ..store.database import store_of
 
 _OF_OUTCOME = {

@@ -26,7 +26,7 @@ from ..core.misfire import GRACE, runs_late
 from ..core.run import MESSAGES, Ending, Kind, Line, Outcome, Task
 from ..core.timer import Environment
 from ..core.timestamps import instant_or_none, stamp
-from ..store.alerts import write_alerts
+from ..store.alert_recording import write_alerts
 from ..store.database import Store, store_of
 from ..store.entered_runs import enter_run
 from ..store.rows import BREAKER, breaker_of, line_columns, timer_of

@@ -9,8 +9,8 @@ Every file of this folder relies on these invariants:
 3. A daemon's transaction that writes begins with `Lease.check`, which locks its row in `daemons`. A takeover locks the
    same row, skips it when it is locked, and removes it. So a daemon that counted as dead cannot write any more, and one
    that is writing does not count as dead. Five writes do not check the lease: they change no run that has an owner.
-   `Retention.prune` deletes ended runs; `TimerTable.recompute_next_fires`, `ZoneChanges.check` and `PauseTable.end_due`
-   update timers, `remove_finished` deletes them.
+   `Retention.prune` deletes ended runs; `TimerTable.recompute_next_fires`, `TzdataUpdates.check` and
+   `PauseTable.end_due` update timers, `remove_finished` deletes them.
 4. What ends a run names its owner and an open run in the WHERE clause, so a result that comes too late changes nothing.
 5. Locks are taken in this order, so that no two transactions wait for each other: daemons, timers by id, runs by id,
    alerts. Code that locks in another order uses SKIP LOCKED, as claims do.

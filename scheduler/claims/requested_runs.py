@@ -22,7 +22,7 @@ from ..core.timer import Environment
 from ..core.timer_checks import params_text
 from ..core.timestamps import stamp
 from ..errors import RunError, TimerError
-from ..store.changes import Author, record_changes
+from ..store.change_recording import Author, record_changes
 from ..store.database import Store
 from ..store.request_keys import RequestKey, keep_key, run_of_key
 from ..store.rows import NEW_RUN, new_run

@@ -18,7 +18,7 @@ from ..core.alerts import AlertEvent, Cause
 from ..core.breaker import BreakerPolicy, Verdict
 from ..core.run import MESSAGES, Ending, Kind, Outcome, Task
 from ..core.timestamps import stamp, stamp_or_none
-from ..store.changes import Author, Way, record_changes
+from ..store.change_recording import Author, Way, record_changes
 from ..store.rows import BREAKER, breaker_columns, breaker_of, storable
 from ..store.schema import CHAINED, TROUBLED, runs, timers
 from ..store.statements import Among, Bulk

@@ -16,7 +16,7 @@ from ..formats.changes import described
 from ..formats.json import print_json
 from ..formats.timer_lists import TimerListError
 from ..project.project import Project, current_project
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.statistics import has_live_daemon
 from ..store.timer_apply import Applied, Difference, ListEffect, WantedTimer, apply_timers

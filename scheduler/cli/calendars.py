@@ -20,7 +20,7 @@ from ..formats.json import calendar_json, print_json
 from ..install import install_command
 from ..project.project import Project, current_project
 from ..store.calendars import SOON_DAYS, CalendarTable, MovedTimer, StoredCalendar
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from .options import json_option, store_option, why_option
 
 F = TypeVar("F", bound=Callable[..., Any])

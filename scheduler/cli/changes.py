@@ -15,7 +15,7 @@ from ..formats.json import change_json, print_json
 from ..project.project import Project, current_project
 from ..project.suggestions import did_you_mean
 from ..store.change_pages import ChangeFilter, ChangeHistory, ChangeRecord
-from ..store.changes import Way
+from ..store.change_recording import Way
 from ..store.database import Store
 from ..store.timers import TimerTable
 from .arguments import past_or_none

@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..formats import display
 from ..formats.json import print_json, print_json_line
 from ..project.project import Project, current_project
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from ..up.log_setup import log_to_stderr
 from ..up.sockets import listening_socket, local_url
 from .options import json_option, store_option

@@ -12,7 +12,7 @@ from ..formats import display
 from ..formats.json import print_json
 from ..formats.pause_text import pause_json, pause_text
 from ..project.project import current_project
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from ..store.pause_table import PauseTable
 from ..store.timer_pages import has_timer_of
 from .arguments import parse_instant

@@ -12,7 +12,7 @@ from ..formats import display
 from ..formats.json import print_json, timer_json
 from ..project.project import current_project
 from ..project.setting_table import ENVIRONMENTS
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from ..store.timers import TimerTable
 from .options import environment_option, json_option, max_timers_option, store_option, why_option
 from .timer_names import store_with_hints

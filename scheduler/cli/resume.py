@@ -11,7 +11,7 @@ from ..core.zones import zone
 from ..formats.json import print_json
 from ..formats.pause_text import pause_json
 from ..project.project import current_project
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from ..store.pause_table import PauseTable
 from .options import environment_filter, json_option, store_option, tag_filter, why_option
 

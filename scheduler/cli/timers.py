@@ -20,7 +20,7 @@ from ..project.function_check import check_function
 from ..project.project import Project, current_project
 from ..project.serving_record import outdated_services
 from ..project.suggestions import did_you_mean
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from ..store.statistics import has_live_daemon
 from ..store.stored_timer import StoredTimer
 from ..store.timer_apply import ListEffect, WantedTimer, apply_timers

@@ -23,7 +23,7 @@ from ..formats.timer_lists import FileProblem, Listed, TimerListError
 from ..project.function_check import FunctionProblem, ProjectFunctions, load_functions
 from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from ..store.statistics import has_live_daemon
 from ..store.stored_timer import StoredTimer
 from ..store.timers import TimerTable

@@ -25,6 +25,6 @@ nothing, every filter is in the address, and everything works without JavaScript
     examples.py                examples in the editor
     drawing.py                 numbers to paths of SVG
     pages/                     one file for each page
-    late_api.py, api/          the management API
+    lazy_api.py, api/          the management API
     body_limits.py             the longest bodies
 """

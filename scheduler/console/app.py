@@ -17,7 +17,7 @@ from . import errors, gates, rendering, sessions
 from .body_limits import MAX_BODY_BYTES
 from .current import API, EXTENSION, Console
 from .digest.reading import Digest
-from .late_api import ADDRESS, LateApi
+from .lazy_api import ADDRESS, LazyApi
 from .live import Live
 from .names import NameConverter
 from .pages import api as api_page
@@ -127,7 +127,7 @@ def make_app(store: Store, project: Settings, *, now: Callable[[], datetime] = _
     rendering.install(app)
     for address, endpoint, method, view in ROUTES:
         app.add_url_rule(address, endpoint, view, methods=[method], provide_automatic_options=False)
-    app.extensions[API] = api = LateApi(console)
+    app.extensions[API] = api = LazyApi(console)
     both = DispatcherMiddleware(app.wsgi_app, {ADDRESS: api})
     app.wsgi_app = TrustedProxies(both, project)  # type: ignore[method-assign]
     return app

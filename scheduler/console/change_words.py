@@ -8,7 +8,7 @@ from typing import Any
 
 from ..formats.changes import details
 from ..store.change_pages import ChangeRecord
-from ..store.changes import Action, Subject
+from ..store.change_recording import Action, Subject
 from .rendering import instant, say, t
 
 #: What of a calendar is recorded, with the keys of the words for it.

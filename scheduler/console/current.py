@@ -10,7 +10,7 @@ from typing import Any
 from flask import current_app
 
 from ..project.settings import Settings
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.timers import TimerTable
 from .digest.reading import Digest

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select
 
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..errors import ConfigError
-from ..store.changes import Action, Author, NewChange, Subject, Way, record_changes
+from ..store.change_recording import Action, Author, NewChange, Subject, Way, record_changes
 from ..store.database import Store
 from ..store.schema import console_tokens as table
 from .roles import TOKEN_ROLES, Role

@@ -12,7 +12,7 @@ from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
 from ..core.timer import Environment
 from ..executors import Cancelling, Executor, FleetExecutor, Handing, Preparing, Queue, Report, Withdrawing
-from .heartbeats import Heartbeats
+from .run_pings import RunPings
 from .store_calls import StoreCalls
 
 #: While this many tasks wait for a worker, the daemon claims no more.
@@ -34,7 +34,7 @@ class Dispatch:
         }
         self._local = [executor for executor in self._executors if not isinstance(executor, FleetExecutor)]
         self._is_stopped = False
-        self.heartbeats = Heartbeats({}, None)
+        self.run_pings = RunPings({}, None)
         #: Tasks that were withdrawn, or not handed out, until give_back.py releases them.
         self.unbegun: list[Task] = []
         #: How many tasks were handed out and have not ended, except those of a fleet.
@@ -71,7 +71,7 @@ class Dispatch:
     def hand_out(self, tasks: Sequence[Task], now: datetime) -> Report:
         """Submit tasks; returns the endings of those whose environment has no executor."""
         report = Report()
-        self.heartbeats.begun(tasks)
+        self.run_pings.begun(tasks)
         for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
             executor = self._by_environment.get(Environment(environment))
             if executor is None:

@@ -26,25 +26,25 @@ from ..store.database import Store
 from ..store.pause_table import PauseTable
 from ..store.retention import KEEP, Retention
 from ..store.timers import TimerTable
+from ..store.tzdata_updates import TzdataUpdates
 from ..store.wake_socket import WakeSocket
-from ..store.zone_changes import ZoneChanges
 from .agenda import Agenda
 from .cancellations import Cancellations
 from .claim_ahead import ClaimAhead
 from .claimer import Claimer
-from .clock_setback import ClockSetback
 from .dispatch import Dispatch
 from .events import Listener, log_breaker, log_unreadable
 from .finished_timers import FinishedTimers
 from .give_back import give_back, give_back_all
 from .health import Health
-from .heartbeats import Heartbeats, Messenger
 from .next_turn import NextTurn
 from .pauses import Pauses
 from .recorder import Recorder
 from .result_buffer import ResultBuffer
+from .run_pings import Messenger, RunPings
 from .sleeper import Sleeper
 from .store_calls import StoreCalls
+from .system_clock_setback import SystemClockSetback
 from .upkeep import Upkeep
 from .watch import Watch
 
@@ -85,11 +85,11 @@ class Daemon:
         self._session_lock = SessionLock(store)
         self._lease = Lease(store, self._session_lock, fleet=self._dispatch.fleets)
         self._claims = Claims(store, self._lease, grace=grace, on_breaker=log_breaker, on_unreadable=log_unreadable)
-        self._heartbeats = self._dispatch.heartbeats = Heartbeats(self._claims.ping_urls, courier)
+        self._run_pings = self._dispatch.run_pings = RunPings(self._claims.ping_urls, courier)
         self._claim_ahead = ClaimAhead(self._claims, self._clock, grace=grace)
         retention = Retention(store, keep, keep_runs)
-        self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock, ZoneChanges(store))
-        self._clock_setback = ClockSetback(self._clock, self._claim_ahead, TimerTable(store))
+        self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock, TzdataUpdates(store))
+        self._system_clock_setback = SystemClockSetback(self._clock, self._claim_ahead, TimerTable(store))
         self._pauses = Pauses(PauseTable(store), self._claim_ahead, self._clock)
         self._finished = FinishedTimers(store, self._clock)
         self._cancellations = Cancellations(self._claims, self._claim_ahead, self._dispatch, self._clock)
@@ -98,7 +98,7 @@ class Daemon:
         self._results = ResultBuffer()
         self._agenda = Agenda()
         self._recorder = Recorder(
-            self._claims, self._results, self._agenda, self._dispatch, self._calls, listener, self._heartbeats
+            self._claims, self._results, self._agenda, self._dispatch, self._calls, listener, self._run_pings
         )
         self._next_turn = NextTurn(
             self._agenda, self._claim_ahead, self._dispatch, self._lease, self._results, self._clock
@@ -209,7 +209,7 @@ class Daemon:
         """Take one turn, handle its errors, and return the seconds that the loop may sleep."""
         try:
             wait_s = self.step()
-            self._heartbeats.look()
+            self._run_pings.look()
         except LeaseLostError as error:
             log.warning("%s; registering again under a new id", error)
             self._health.faults["lease"] += 1
@@ -279,7 +279,7 @@ class Daemon:
         if not self._upkeep.is_registered and (latest := self._claims.last_claimed_at()) is not None:
             # The clock may have been set back while no daemon ran.
             self._clock.continue_from(latest)
-        if self._clock_setback.check():
+        if self._system_clock_setback.check():
             self._agenda.read_upcoming_at = 0.0
 
     def _read_wake_ups(self) -> None:

@@ -9,8 +9,8 @@ from ..claims.claims import Claims
 from .agenda import Agenda
 from .dispatch import Dispatch
 from .events import Listener
-from .heartbeats import Heartbeats
 from .result_buffer import ResultBuffer
+from .run_pings import RunPings
 from .store_calls import StoreCalls
 
 
@@ -25,7 +25,7 @@ class Recorder:
         dispatch: Dispatch,
         calls: StoreCalls,
         listener: Listener | None,
-        heartbeats: Heartbeats,
+        run_pings: RunPings,
     ) -> None:
         self._claims = claims
         self._results = results
@@ -33,7 +33,7 @@ class Recorder:
         self._dispatch = dispatch
         self._calls = calls
         self._listener = listener
-        self._heartbeats = heartbeats
+        self._run_pings = run_pings
 
     def is_due(self, now: datetime, monotonic: float) -> bool:
         """Whether to record in this turn, if there is anything to record."""
@@ -53,7 +53,7 @@ class Recorder:
         self._agenda.read_upcoming_at = 0.0
         if self._agenda.look_at_finished < inf:
             self._agenda.look_at_finished = 0.0
-        self._heartbeats.ended(ended)
+        self._run_pings.ended(ended)
         if self._listener is not None:
             # The listener may take long, and read from the store.
             with self._calls.of("a listener"):

@@ -10,7 +10,7 @@ from ..claims.claims import Claims
 from ..claims.leases import Lease
 from ..clock import Clock
 from ..store.retention import Retention
-from ..store.zone_changes import Moved, ZoneChanges
+from ..store.tzdata_updates import Moved, TzdataUpdates
 from .agenda import Agenda
 from .dispatch import Dispatch
 from .events import log_abandoned
@@ -37,14 +37,14 @@ class Upkeep:
         dispatch: Dispatch,
         retention: Retention,
         clock: Clock,
-        zone_changes: ZoneChanges,
+        tzdata_updates: TzdataUpdates,
     ) -> None:
         self._lease = lease
         self._claims = claims
         self._dispatch = dispatch
         self._retention = retention
         self._clock = clock
-        self._zone_changes = zone_changes
+        self._tzdata_updates = tzdata_updates
         self._start_fires = StartFires(lease, claims)
         #: Whether this daemon has a row in the store.
         self.is_registered = False
@@ -58,7 +58,7 @@ class Upkeep:
             self.is_registered = True
             agenda.renew_lease_at = 0.0
             # Before the first claim, which trusts the stored fire times.
-            self._log_moved(self._zone_changes.check_first(ZONES_AT_START))
+            self._log_moved(self._tzdata_updates.check_first(ZONES_AT_START))
             self._claims.preload(now + PRELOAD, limit=MAX_PRELOADED)
         if monotonic >= agenda.renew_lease_at:
             self._lease.renew(now)
@@ -73,8 +73,8 @@ class Upkeep:
             agenda.check_others_at = monotonic + self._lease.check_others_in_s
             if self._start_fires.look(now):
                 agenda.read_upcoming_at = 0.0
-        if not self._zone_changes.is_done and monotonic >= agenda.check_zones_at:
-            self._log_moved(self._zone_changes.check(ZONES_A_PORTION))
+        if not self._tzdata_updates.is_done and monotonic >= agenda.check_zones_at:
+            self._log_moved(self._tzdata_updates.check(ZONES_A_PORTION))
             agenda.check_zones_at = monotonic + ZONES_EVERY_S
         if monotonic >= agenda.prune_at:
             has_more = self._retention.prune(now)

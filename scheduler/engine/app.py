@@ -15,7 +15,7 @@ from ..functions.calling import invoke
 from ..functions.context import Call, current_call
 from ..functions.registry import Registry
 from . import body, default_engine
-from .admission import body_limit
+from .authorization import body_limit
 from .current import Current
 from .endpoints import answer
 from .environment import ENVIRONMENTS, variable

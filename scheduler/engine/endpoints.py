@@ -1,7 +1,7 @@
 """Answers each endpoint: from a request to the JSON of its answer.
 
-Lives here: one short function per endpoint. Never here: paths, credentials (admission.py), headers, the status of an
-exception.
+Lives here: one short function per endpoint. Never here: paths, credentials (authorization.py), headers, the status of
+an exception.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..functions.binding import bind
 from ..functions.calling import run
 from ..functions.context import Call
 from . import call_end, capture, failures, hooks, response, typed_values
-from .admission import authorize
+from .authorization import authorize
 from .credentials import is_hook, our_keys
 from .environment import PRODUCTION, STAGE, app_environment
 from .failures import Failure, RefusedError, encode

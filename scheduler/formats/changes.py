@@ -9,7 +9,7 @@ from typing import Any
 from ..core.attributes import ATTRIBUTES
 from ..core.trigger_kinds import read_trigger
 from ..store.change_pages import ChangeRecord
-from ..store.changes import Action, NewChange
+from ..store.change_recording import Action, NewChange
 
 #: The most characters of a value that a line shows.
 _MOST = 80

@@ -14,7 +14,7 @@ from ..errors import ConfigError, TimerError
 from ..functions.binding import bind
 from ..functions.registry import Registry
 from ..rules import assumed_zone
-from ..store.changes import Author, Way
+from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.declaration_sync import Change, synchronise
 from ..store.declarations import read_declarations

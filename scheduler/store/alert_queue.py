@@ -15,7 +15,7 @@ from sqlalchemy import Row, case, func, select, update
 
 from ..core.alerts import Cause
 from ..core.timestamps import instant, instant_or_none, stamp
-from .alerts import GIVE_UP_AFTER
+from .alert_recording import GIVE_UP_AFTER
 from .database import Store
 from .rows import storable
 from .schema import alerts

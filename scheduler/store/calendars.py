@@ -17,7 +17,7 @@ from ..core.calendars import calendar_digest, calendar_of, calendar_text
 from ..core.timer_checks import check_calendar_name
 from ..core.timestamps import instant, stamp, stamp_or_none
 from ..errors import TimerError, UnknownCalendarError
-from .changes import Action, Author, NewChange, Subject, record_changes
+from .change_recording import Action, Author, NewChange, Subject, record_changes
 from .claimed_fires import claimed_until
 from .database import Store
 from .schema import calendars, timers

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, select, text, update
 from ..core.chains import check_circle
 from ..core.timer import Environment, Timer
 from ..errors import TimerError, UnknownTimerError
-from .changes import NewChange
+from .change_recording import NewChange
 from .schema import CHAINED, timers
 from .statements import Among
 from .stored_timer import stored_timer_of

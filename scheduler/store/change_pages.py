@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
 from ..core.timestamps import instant, stamp
-from .changes import Action, Subject, Way
+from .change_recording import Action, Subject, Way
 from .database import Store
 from .pages import Page, end_of_page, first_id_since, looked_at
 from .schema import changes

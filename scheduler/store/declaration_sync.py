@@ -28,7 +28,7 @@ from ..core.timestamps import EPOCH
 from ..core.triggers import Every
 from ..errors import TimerError
 from .chains import check_declared_chain
-from .changes import MAX_AUTHOR_LENGTH, Author, Way, record_changes
+from .change_recording import MAX_AUTHOR_LENGTH, Author, Way, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
 from .declarations import DeclarationFault, Declared, DeclaredTimer

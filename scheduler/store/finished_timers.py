@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import exists, or_, select, text
 
-from .changes import Author, Way, record_changes
+from .change_recording import Author, Way, record_changes
 from .database import Store
 from .schema import REMOVED_WHEN_FINISHED, runs, timers
 from .stored_timer import stored_timer_of

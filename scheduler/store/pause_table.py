@@ -15,7 +15,7 @@ from ..core.timer_checks import check_tag
 from ..core.timestamps import instant, stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import TimerError
-from .changes import Action, Author, NewChange, Subject, Way, record_changes
+from .change_recording import Action, Author, NewChange, Subject, Way, record_changes
 from .database import Store, store_of
 from .pauses import Pause, check_end, hold, insert_pause, pause_of, read_pauses, scope_text
 from .rows import NEW_RUN, new_run, timer_of

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, selec
 from ..core.timer import Environment
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
 from ..errors import TimerError
-from .changes import Author
+from .change_recording import Author
 from .rows import storable
 from .schema import pauses, timers
 from .statements import Among

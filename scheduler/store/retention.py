@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, select
 
 from ..core.timestamps import stamp
-from .alerts import GIVE_UP_AFTER
+from .alert_recording import GIVE_UP_AFTER
 from .database import Store
 from .schema import alerts, changes, lines, runs, timers
 

@@ -244,7 +244,7 @@ Index(
     postgresql_where=text(_RENAMED),
 )
 
-# Alerts to deliver and delivered; each row is written in the transaction of its cause; see alerts.py.
+# Alerts to deliver and delivered; each row is written in the transaction of its cause; see alert_recording.py.
 alerts = Table(
     "alerts",
     metadata,

@@ -15,7 +15,7 @@ from ..core.timer import Environment, Timer
 from ..core.timestamps import EPOCH
 from ..errors import DuplicateTimerError
 from .chains import check_chains
-from .changes import Author, NewChange, record_changes
+from .change_recording import Author, NewChange, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
 from .entered_runs import enter_on_enable_of_new

@@ -14,7 +14,7 @@ from ..core.breaker import CLOSED, Breaker, BreakerState
 from ..core.timer import Timer
 from ..errors import TimerChangedError
 from .change_pages import last_change
-from .changes import Action, Author, NewChange
+from .change_recording import Action, Author, NewChange
 from .stored_timer import StoredTimer
 
 

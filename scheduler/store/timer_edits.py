@@ -18,7 +18,7 @@ from ..core.timestamps import stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import TimerError, UnknownCalendarError
 from .calendar_content import content_of
-from .changes import Author, record_changes
+from .change_recording import Author, record_changes
 from .claimed_fires import claimed_until
 from .entered_runs import enter_on_enable
 from .pauses import delete_pause_of, hold_changed

@@ -1,6 +1,6 @@
 """TimerTable: adds, reads, enables, disables, edits and removes timers. Each change wakes the daemons.
 
-Each change is recorded with its author (changes.py): `by`, or the user of this program if None.
+Each change is recorded with its author (change_recording.py): `by`, or the user of this program if None.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..core.timer import Environment, Timer
 from ..core.timestamps import instant, instant_or_none, stamp_or_none
 from ..errors import DuplicateTimerError, UnknownTimerError
 from .chains import check_chains, lock_with_leaders, rename_in_leaders
-from .changes import Author, record_changes
+from .change_recording import Author, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
 from .entered_runs import enter_on_enable_of_new

@@ -14,7 +14,7 @@ from ..core.overlap import NewRun
 from ..core.run import Kind
 from ..core.timestamps import stamp
 from ..errors import TimerError, UnknownTimerError
-from .changes import Action, Author, NewChange, record_changes
+from .change_recording import Action, Author, NewChange, record_changes
 from .database import Store
 from .pauses import delete_pause_of, hold_changed
 from .rows import NEW_RUN, breaker_columns, new_run

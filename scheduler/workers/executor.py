@@ -24,14 +24,14 @@ from ..functions.loading import split_target
 from ..functions.source_snapshot import SourceSnapshot, current, sources_of
 from . import process_tree
 from .hand_out import BLOCKED_S, HandOut
-from .killed_processes import SAY_AFTER_S, killed_processes
-from .limits import Limits, next_check_s
 from .loading import LOAD_TIMEOUT_S
 from .pool_size import PoolSize
 from .queue import SLOW_WAITS_S, TaskQueue
 from .recycling import Recycling
 from .results import Results
 from .silence import ANSWER_S, LOOK_EVERY_S, SUSPECT_S, Silence
+from .time_limits import TimeLimits, next_check_s
+from .unkillable_processes import SAY_AFTER_S, unkillable_processes
 from .worker import SETTLED_S, WorkerProcess
 from .worker_messages import ProtocolError
 
@@ -85,7 +85,7 @@ class ProcessExecutor:
         self._sources: SourceSnapshot | None = None
         self._has_sources = False
         self._hand_out = HandOut(self._workers, self._queue, self._pool_size, self._clock)
-        self._limits = Limits(self._results, self._queue, self._clock, self._collect_from)
+        self._limits = TimeLimits(self._results, self._queue, self._clock, self._collect_from)
         #: The last error while the functions were loaded.
         self._load_error: str | None = None
         #: Whether more workers are to be started in the next turns.
@@ -133,8 +133,8 @@ class ProcessExecutor:
             ):
                 # A kill takes milliseconds, so the tasks that became due meanwhile go before the next kill.
                 break
-        if killed_processes:
-            killed_processes.look(now)
+        if unkillable_processes:
+            unkillable_processes.look(now)
         self._recycle(now)
         self._dispatch()
         self._resize_pool(now)
@@ -160,7 +160,7 @@ class ProcessExecutor:
             worker.hands_over and worker.has_more_behind() for worker in self._workers
         ):
             checks.append(SETTLED_S)
-        if killed_processes:
+        if unkillable_processes:
             checks.append(SAY_AFTER_S)
         count, is_waited_for = sum(not worker.is_leaving for worker in self._workers), bool(self._queue)
         if (change_s := self._pool_size.next_change_s(count, is_waited_for=is_waited_for, now=now)) is not None:

@@ -1,6 +1,7 @@
 """WorkerProcess: the daemon's side of one worker process: sends tasks, reads results, kills the process.
 
-Lives here: one worker. Never here: which task it gets (hand_out.py), and when it is killed (executor.py, limits.py).
+Lives here: one worker. Never here: which task it gets (hand_out.py), and when it is killed (executor.py,
+time_limits.py).
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from ..core.run import Outcome, Task
 from ..executors import PlainSuccesses
 from . import niceness, process_tree, protocol, worker_messages, worker_start
 from .chunk import Chunk, wall_offset_us
-from .killed_processes import killed_processes
 from .loading import Loading
 from .protocol import PackedEnding, PackedLine
 from .queue import LONG_S
 from .silence import Silence
 from .strays import strays
+from .unkillable_processes import unkillable_processes
 from .worker_lines import WorkerLines
 from .worker_messages import Broken, Done, Ended, ProtocolError, Ready
 
@@ -385,9 +386,9 @@ class WorkerProcess:
             self._is_low_priority = is_low
 
     def kill(self) -> None:
-        """Kill the worker and its descendants now; KilledProcesses waits for one that the kernel cannot end yet."""
+        """Kill the worker and its descendants now; UnkillableProcesses waits for one that the kernel cannot end yet."""
         if not process_tree.kill(self._process, self.mark):
-            killed_processes.add(self._process, self._clock.monotonic())
+            unkillable_processes.add(self._process, self._clock.monotonic())
         strays.kill()
 
     def read_raw_output(self) -> None:

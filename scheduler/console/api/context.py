@@ -18,7 +18,7 @@ from ...core.trigger_kinds import UnreadableTrigger
 from ...core.zones import zone
 from ...formats.display import iso, zone_of
 from ...formats.json import run_json, timer_json
-from ...store.changes import Author, Way
+from ...store.change_recording import Author, Way
 from ...store.database import Store
 from ...store.rows import timer_of
 from ...store.schema import timers

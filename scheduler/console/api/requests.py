@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from ...claims.requested_runs import DEFAULT_CAP, MAX_CAP
 from ...core.attributes import Environment
 from ...core.run import Kind, Outcome
-from ...store.changes import MAX_WHY_LENGTH, Subject, Way
+from ...store.change_recording import MAX_WHY_LENGTH, Subject, Way
 from ...store.log_lines import LEVELS
 from ...store.timer_pages import TimerState
 from ...store.timers_at_once import MAX_TIMERS, BulkAction

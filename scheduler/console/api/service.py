@@ -18,7 +18,7 @@ from ...formats.json import change_json
 from ...formats.pause_text import pause_json
 from ...project.project import Project
 from ...store.change_pages import ChangeFilter, ChangeHistory
-from ...store.changes import Subject
+from ...store.change_recording import Subject
 from ...store.pause_table import PauseTable
 from ...store.schema import timers
 from ...store.statistics import read_statistics

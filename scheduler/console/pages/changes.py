@@ -7,7 +7,7 @@ from typing import Any
 from flask import request
 
 from ...store.change_pages import ChangeFilter, ChangeHistory, ChangeRecord
-from ...store.changes import Subject, Way
+from ...store.change_recording import Subject, Way
 from ..change_words import differences, kind_of, object_of
 from ..current import console
 from ..reader import reader

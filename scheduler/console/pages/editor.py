@@ -15,7 +15,7 @@ from ...core.triggers import Cron, Trigger
 from ...core.zones import zone
 from ...errors import TimerChangedError, TimerError
 from ...store.calendars import CalendarTable
-from ...store.changes import Author
+from ...store.change_recording import Author
 from ...store.stored_timer import StoredTimer
 from ...store.timer_pages import TimerFilter, page_of_timers
 from .. import drawing

@@ -24,7 +24,7 @@ from scheduler.alerts.private_addresses import PrivateAddressError, is_private, 
 from scheduler.alerts.requests import Answer, Requests
 from scheduler.core.alerts import AlertEvent, AlertRule, AlertRules, Cause
 from scheduler.store.alert_queue import LEASE, MAX_TAKEN, AlertQueue
-from scheduler.store.alerts import GIVE_UP_AFTER, write_alerts
+from scheduler.store.alert_recording import GIVE_UP_AFTER, write_alerts
 from scheduler.store.database import Store
 from tests.scheduler.alerts.receivers import Receiver, answer, receiving, took_s
 

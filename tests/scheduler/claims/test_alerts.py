@@ -16,7 +16,7 @@ from scheduler.core.breaker import Verdict
 from scheduler.core.run import Ending, Outcome, Task
 from scheduler.fleet.runs import FleetRuns
 from scheduler.store.alert_queue import AlertQueue
-from scheduler.store.alerts import write_alerts
+from scheduler.store.alert_recording import write_alerts
 from scheduler.store.database import Store
 from scheduler.store.retention import Retention
 from scheduler.store.timers import TimerTable

@@ -11,7 +11,7 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.errors import TimerError
 from scheduler.store.change_pages import last_change
-from scheduler.store.changes import Author, Subject, Way
+from scheduler.store.change_recording import Author, Subject, Way
 from scheduler.store.pause_table import PauseTable
 from scheduler.store.schema import changes
 from scheduler.store.statistics import read_statistics

@@ -20,7 +20,7 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.store.calendars import CalendarTable
 from scheduler.store.change_pages import ChangeFilter, ChangeHistory
-from scheduler.store.changes import Action, Author, NewChange, Subject, Way, record_changes
+from scheduler.store.change_recording import Action, Author, NewChange, Subject, Way, record_changes
 from scheduler.store.pause_table import PauseTable
 from scheduler.store.runs import RunFilter, RunHistory
 

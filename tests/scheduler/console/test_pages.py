@@ -15,7 +15,7 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Cron, Every
 from scheduler.store.change_pages import ChangeHistory
-from scheduler.store.changes import Way
+from scheduler.store.change_recording import Way
 from scheduler.store.runs import RunHistory
 from scheduler.store.schema import lines
 

@@ -11,7 +11,7 @@ from scheduler.console.roles import Role
 from scheduler.console.tokens import TokenTable
 from scheduler.errors import ConfigError
 from scheduler.store.change_pages import ChangeFilter, ChangeHistory
-from scheduler.store.changes import Subject
+from scheduler.store.change_recording import Subject
 from scheduler.store.database import Store
 from scheduler.store.schema import console_tokens
 

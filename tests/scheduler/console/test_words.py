@@ -16,7 +16,7 @@ from scheduler.core.attributes import ATTRIBUTES
 from scheduler.core.calendrical import Calendrical
 from scheduler.core.run import Kind, Outcome
 from scheduler.core.triggers import Cron, Every, Trigger
-from scheduler.store.changes import Action, Subject, Way
+from scheduler.store.change_recording import Action, Subject, Way
 from scheduler.store.timer_pages import TimerState
 
 FOLDER = Path(app.__file__).parent

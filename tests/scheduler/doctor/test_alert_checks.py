@@ -14,7 +14,7 @@ from scheduler.doctor.findings import Finding
 from scheduler.project.project import Project
 from scheduler.project.settings import Settings
 from scheduler.store.alert_queue import AlertQueue
-from scheduler.store.alerts import GIVE_UP_AFTER, write_alerts
+from scheduler.store.alert_recording import GIVE_UP_AFTER, write_alerts
 
 HOOK = AlertRule(
     name="team", on=["failed"], webhook="https://h.example/s3cret", secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.engine import Engine, admission, init
+from scheduler.engine import Engine, authorization, init
 from scheduler.engine.credentials import Credentials, Keys, Level, level, same
 from tests.scheduler.engine.wsgi_client import (
     APP_ID,
@@ -142,7 +142,7 @@ def test_a_key_that_is_not_set_matches_nothing(
 
 def test_missing_keys_are_logged_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     """Otherwise nothing would explain why every request is a 401."""
-    admission._warn_of_missing_keys.cache_clear()
+    authorization._warn_of_missing_keys.cache_clear()
     engine.define("f")(lambda: 1)
     Client(engine, {}).call("f")
     assert caplog.messages == []

@@ -18,7 +18,7 @@ from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.database import Store
 from scheduler.store.schema import calendars
 from scheduler.store.timers import TimerTable
-from scheduler.store.zone_changes import ZoneChanges
+from scheduler.store.tzdata_updates import TzdataUpdates
 from tests.scheduler.scripted_service import START, Service
 
 #: START is a Thursday.
@@ -118,7 +118,7 @@ def test_a_calendar_that_is_gone_keeps_its_timers_waiting(service: Service) -> N
     service.after(9 * 3600)
     assert {run.timer for run in service.history.runs()} == {"plain"}
     assert service.timetable.get("t").next_fire == at(START.date())
-    assert ZoneChanges(service.store).check_first(10) == []
+    assert TzdataUpdates(service.store).check_first(10) == []
     assert [calendar.name for calendar in CalendarTable(service.store).list()] == []
 
 

@@ -21,7 +21,7 @@ from scheduler.core.triggers import Cron, Every
 from scheduler.errors import StoreError, TimerChangedError, TimerError
 from scheduler.store import retention
 from scheduler.store.change_pages import ChangeFilter, ChangeHistory, ChangeRecord
-from scheduler.store.changes import Action, Author, Way
+from scheduler.store.change_recording import Action, Author, Way
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
 from scheduler.store.declarations import DeclaredTimer

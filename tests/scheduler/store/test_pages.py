@@ -18,7 +18,7 @@ from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Cron, Every
 from scheduler.store import pages, timer_pages
 from scheduler.store.change_pages import ChangeFilter, ChangeHistory
-from scheduler.store.changes import Author, Way
+from scheduler.store.change_recording import Author, Way
 from scheduler.store.database import Store
 from scheduler.store.log_lines import LineFilter, LogLines
 from scheduler.store.pages import Page, first_id_since

@@ -11,7 +11,7 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.errors import TimerError, UnknownTimerError
 from scheduler.store.change_pages import ChangeHistory
-from scheduler.store.changes import Author, Way
+from scheduler.store.change_recording import Author, Way
 from scheduler.store.database import Store
 from scheduler.store.request_keys import RequestKey
 from scheduler.store.runs import RunHistory

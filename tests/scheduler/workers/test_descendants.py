@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.run import Outcome
-from scheduler.workers import killed_processes as module
+from scheduler.workers import unkillable_processes as module
 from scheduler.workers.executor import ProcessExecutor
-from scheduler.workers.killed_processes import SAY_AFTER_S, KilledProcesses
+from scheduler.workers.unkillable_processes import SAY_AFTER_S, UnkillableProcesses
 from tests.scheduler.up_process import children, living
 from tests.scheduler.workers.test_executor import pids_in, run, task
 from tests.scheduler.workers.test_hostile_functions import endings_of, ready, turn
@@ -124,17 +124,17 @@ def test_ended_orphans_do_not_stay_as_zombies(executor: ProcessExecutor) -> None
 
 def test_a_killed_process_that_has_not_ended_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """And forgotten when it has ended."""
-    killed_processes = KilledProcesses()
+    unkillable_processes = UnkillableProcesses()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        killed_processes.add(process, 100.0)
-        killed_processes.look(100.0 + SAY_AFTER_S / 2)
+        unkillable_processes.add(process, 100.0)
+        unkillable_processes.look(100.0 + SAY_AFTER_S / 2)
         assert not caplog.text
-        killed_processes.look(100.0 + SAY_AFTER_S)
-        killed_processes.look(100.0 + 2 * SAY_AFTER_S)
+        unkillable_processes.look(100.0 + SAY_AFTER_S)
+        unkillable_processes.look(100.0 + 2 * SAY_AFTER_S)
         assert caplog.text.count(f"process {process.pid} was killed 5 s ago and has not ended") == 1
-        assert len(killed_processes) == 1
+        assert len(unkillable_processes) == 1
         process.kill()
         process.wait()
-    killed_processes.look(200.0)
-    assert len(killed_processes) == 0
-    assert len(module.killed_processes) == 0
+    unkillable_processes.look(200.0)
+    assert len(unkillable_processes) == 0
+    assert len(module.unkillable_processes) == 0

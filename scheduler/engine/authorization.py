@@ -1,6 +1,5 @@
-"""Admission: which requests the engine admits by their credentials: before it reads a body, and before it answers.
-
-A stranger is refused by the headers alone, so a stranger cannot make the engine read and parse megabytes.
+"""Authorization: refuses strangers by their headers, before the body is read, so that they cannot send megabytes; and
+checks the key that each endpoint needs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""KilledProcesses: processes that the kernel has not ended after a kill, because it waits for a device."""
+"""UnkillableProcesses: processes that the kernel has not ended after a kill, because it waits for a device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger("scheduler.executor")
 SAY_AFTER_S: Final = 5.0
 
 
-class KilledProcesses:
+class UnkillableProcesses:
     """Tracks the killed processes that have not ended, which the pool does not wait for; `now` is monotonic seconds."""
 
     def __init__(self) -> None:
@@ -40,4 +40,4 @@ class KilledProcesses:
 
 
 #: One for all pools of this program.
-killed_processes = KilledProcesses()
+unkillable_processes = UnkillableProcesses()

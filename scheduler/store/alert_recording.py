@@ -1,4 +1,4 @@
-"""Writes alerts, in the transaction of their cause: so none is lost, and none written twice.
+"""Records alerts, in the transaction of their cause: so none is lost, and none recorded twice.
 
 A trouble of a timer makes one alert for each rule that selects it; further ones are counted in its row until the timer
 has recovered. alert_queue.py takes the rows to deliver them. They are written last in a transaction, after timers and

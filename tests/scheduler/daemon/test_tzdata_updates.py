@@ -13,7 +13,7 @@ from scheduler.core.triggers import Cron, Every
 from scheduler.store.database import Store
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
-from scheduler.store.zone_changes import ZoneChanges, meant
+from scheduler.store.tzdata_updates import TzdataUpdates, meant
 from tests.scheduler.scripted_service import START, Service
 
 DAILY = Timer(name="daily", function="f", trigger=Cron("0 55 16 * * ?", "America/Nuuk"), enabled=True)
@@ -96,12 +96,12 @@ def test_all_timers_are_seen_in_portions(store: Store) -> None:
     table.add([*many, Timer(name="e", function="f", trigger=Every(9), enabled=True)], now=START, quota=0)
     for name in ("t3", "t22"):
         plan_by_old_rules(store, HOUR, name)
-    changes, moved = ZoneChanges(store), []
+    changes, moved = TzdataUpdates(store), []
     while not changes.is_done:
         moved += [change.timer.name for change in changes.check(5)]
     assert sorted(moved) == ["t22", "t3"]
-    assert ZoneChanges(store).check(100) == []
-    assert ZoneChanges(store).check_first(100) == []
+    assert TzdataUpdates(store).check(100) == []
+    assert TzdataUpdates(store).check_first(100) == []
     for entry in table.list():
         assert entry.timer.name == "e" or entry.next_fire == entry.timer.schedule.next_fire(START)
 
@@ -115,7 +115,7 @@ def test_those_that_are_due_first_are_seen_first(store: Store) -> None:
     table.add(hours, now=START)
     for name in ("t7", "t9"):
         plan_by_old_rules(store, HOUR / 2, name)
-    changes = ZoneChanges(store)
+    changes = TzdataUpdates(store)
     assert [change.timer.name for change in changes.check_first(2)] == ["t7"]
     assert not changes.is_done
     assert [change.timer.name for change in changes.check(10)] == ["t9"]
@@ -130,7 +130,7 @@ def test_timers_that_fire_meanwhile_keep_no_portion_from_being_the_last(store: S
         now=START,
         quota=0,
     )
-    changes = ZoneChanges(store)
+    changes = TzdataUpdates(store)
     for _ in range(4):
         assert not changes.is_done
         assert changes.check(4) == []
@@ -145,7 +145,7 @@ def test_a_timer_that_was_changed_meanwhile_is_left_alone(store: Store) -> None:
     table.add([DAILY], now=START)
     plan_by_old_rules(store, HOUR)
 
-    class Edited(ZoneChanges):
+    class Edited(TzdataUpdates):
         def _move(self, row: object) -> object:  # type: ignore[override]
             table.edit("daily", DAILY.environment, {"trigger": Cron("0 0 9 * * ?", "UTC")}, now=START)
             return super()._move(row)  # type: ignore[arg-type]

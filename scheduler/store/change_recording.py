@@ -20,7 +20,7 @@ from sqlalchemy import Connection, insert
 
 from ..core.timestamps import stamp
 from ..errors import TimerError
-from .alerts import close_alerts
+from .alert_recording import close_alerts
 from .rows import storable
 from .schema import changes
 from .statements import Bulk

@@ -1,4 +1,4 @@
-"""ZoneChanges: corrects stored next fire times after the rules of a time zone have changed.
+"""TzdataUpdates: corrects stored next fire times after an update of the time zone database (tzdata).
 
 The store contains instants. When a newer zone database moves the clock of a zone, a stored instant is no longer at the
 wall time of the expression. A daemon checks the timers at its start and moves each such instant to the nearest fire
@@ -39,7 +39,7 @@ class Moved:
     after: datetime | None
 
 
-class ZoneChanges:
+class TzdataUpdates:
     """Checks the enabled timers of a store once.
 
     In the order of ids: in the order of fire times, frequent timers would come again and again.

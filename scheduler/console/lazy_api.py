@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ADDRESS = "/api/1"
 
 
-class LateApi:
+class LazyApi:
     """The API of a console, as a WSGI application."""
 
     def __init__(self, console: Console) -> None:

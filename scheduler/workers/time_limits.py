@@ -1,4 +1,4 @@
-"""Limits: kills a worker whose run is over its limit or cancelled, with everything that the function started.
+"""TimeLimits: kills a worker whose run is over its time limit or cancelled, with everything that the function started.
 
 Lives here: when a hung function is killed, and how its run ends. Never here: how a process and its descendants are
 found and killed (process_tree.py); a worker that does not begin its tasks (silence.py).
@@ -18,7 +18,7 @@ from .results import Results
 from .worker import SETTLED_S, WorkerProcess
 
 
-class Limits:
+class TimeLimits:
     """Enforces the limits of the runs of one pool; `collect_from` reads what a worker has sent."""
 
     def __init__(

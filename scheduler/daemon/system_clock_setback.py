@@ -1,4 +1,4 @@
-"""ClockSetback: what a daemon does when the system clock is set back.
+"""SystemClockSetback: what a daemon does when the system clock is set back; not the clock changes of time zones.
 
 After a setback of up to MAX_LEAD_S, the daemon's clock runs slowly until the system's has caught up, and this is
 logged. After a longer one, it goes back too: the next fire of every timer is computed again, and fire times may come
@@ -16,7 +16,7 @@ from .claim_ahead import ClaimAhead
 log = logging.getLogger("scheduler.daemon")
 
 
-class ClockSetback:
+class SystemClockSetback:
     """Checks the clock of a daemon, and reschedules its timers where the clock goes back."""
 
     def __init__(self, clock: SteadyClock, claim_ahead: ClaimAhead, timers: TimerTable) -> None:

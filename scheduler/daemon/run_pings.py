@@ -1,4 +1,4 @@
-"""Heartbeats: reports to the courier that runs of timers with a ping address begin and end. Never blocks."""
+"""RunPings: reports the begins and ends of runs of timers with a ping address to the courier. Never blocks."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ..core.run import Ending, Task
 
 
 class Messenger(Protocol):
-    """What a daemon needs of the process that delivers alerts and sends pings."""
+    """The methods of the courier that a daemon calls."""
 
     def look(self) -> None:
         """Called after each turn: alerts may have been written."""
 
     def ping(self, report: Mapping[str, Any]) -> None:
-        """Have a ping sent."""
+        """Queue a ping."""
 
 
-class Heartbeats:
+class RunPings:
     """The pings of a daemon; `addresses` are the ping addresses of timers by id, and change as timers are read."""
 
     def __init__(self, addresses: Mapping[int, str], courier: Messenger | None) -> None:
