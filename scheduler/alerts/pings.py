@@ -1,8 +1,7 @@
 """Pings: the requests of heartbeats, by the protocol of Healthchecks (https://healthchecks.io/docs/http_api/).
 
 The ping address of a timer gets `/start` when a run is handed out, and at its end a request without a suffix for
-success, `/fail`, or `/log` for what is neither. Those of one address are sent in order; one that fails is not sent
-again.
+success, `/fail`, or `/log` for what is neither. One that fails is not sent again.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -20,14 +18,13 @@ from ..core.run import Outcome
 from ..errors import StoreError
 from ..store.database import Store
 from ..store.runs import RunHistory
+from .ping_queue import PingQueue
 from .requests import Requests
 
 log = logging.getLogger("scheduler.alerts")
 
 #: How long a ping may take.
 DEADLINE_S = 5.0
-#: The most pings of one address that wait, and the most that are sent at once.
-MAX_WAITING, MAX_AT_ONCE = 100, 50
 #: The most bytes of a run's output that a ping carries, and the most lines.
 MAX_BODY, MAX_LINES = 10_000, 100
 #: How often to log that an address does not answer.
@@ -60,43 +57,27 @@ class Pings:
         self._requests = requests
         self._history = None if store is None else RunHistory(store)
         self._allow_private = allow_private
-        self._waiting: dict[str, deque[Mapping[str, Any]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
+        self._queue = PingQueue(self._send)
         self._logged_at: dict[str, float] = {}
 
     @property
     def is_idle(self) -> bool:
         """Whether none is waiting or under way."""
-        return not self._waiting
+        return self._queue.is_empty
 
     def add(self, ping: Mapping[str, Any]) -> None:
         """Send a ping after those of the same address; the oldest ones are dropped if there are too many."""
-        url = str(ping["url"])
-        if (waiting := self._waiting.get(url)) is not None:
-            waiting.append(ping)
-            return
-        self._waiting[url] = deque([ping], maxlen=MAX_WAITING)
-        task = asyncio.get_running_loop().create_task(self._send_all(url))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._queue.add(str(ping["url"]), ping)
 
-    async def _send_all(self, url: str) -> None:
-        waiting = self._waiting[url]
-        try:
-            while waiting:
-                async with self._slots:
-                    await self._send(url, waiting.popleft())
-        finally:
-            del self._waiting[url]
-
-    async def _send(self, url: str, ping: Mapping[str, Any]) -> None:
+    async def _send(self, url: str, ping: Mapping[str, Any]) -> float:
+        """Send one; returns how many seconds the target has taken."""
         what = str(ping["what"])
         suffix, body = _SUFFIXES.get(what, "/log"), b""
         if what != "start":
             body, is_retried = await asyncio.to_thread(self._output, int(ping["run_id"]), what)
             if is_retried:
                 suffix = "/log"
+        begun = time.monotonic()
         answer = await self._requests.post(
             ping_address(url, suffix, str(ping["request_id"]), int(ping["attempt"])),
             body,
@@ -105,8 +86,10 @@ class Pings:
             allow_private=self._allow_private,
             hint="ping_private = true",
         )
+        took_s = time.monotonic() - begun
         if not answer.is_accepted:
             self._log(url, answer.text)
+        return took_s
 
     def _output(self, run_id: int, what: str) -> tuple[bytes, bool]:
         """The end of what a run has printed, with its error; and whether it is tried again."""

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from ..errors import ConfigError
 
 #: The IPv4 address is in the last 32 bits (RFC 6052).
 _NAT64 = IPv6Network("64:ff9b::/96")
+#: Threads of their own: a server of names that does not answer keeps one for half a minute, and the store must not wait
+#: for it.
+_lookups = ThreadPoolExecutor(32, thread_name_prefix="lookup")
+#: What is being looked up, so that one name keeps one thread at most.
+_under_way: dict[tuple[str, int], Future[list[str]]] = {}
 
 
 class PrivateAddressError(ConfigError):
@@ -44,15 +50,28 @@ async def resolved(host: str, port: int, *, allow_private: bool) -> str:
 
     Names, decimal and hexadecimal forms are resolved as a connection would do it.
     """
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = [ip_address(text) for text in await _looked_up(host, port)]
     except UnicodeError as error:
         raise OSError(f"{host!r:.80} is no name of a host") from error
-    addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
     if allow_private and addresses:
         return str(addresses[0])
     public = [address for address in addresses if not is_private(address)]
     if not public:
         raise PrivateAddressError(f"{host} is a private address, {', '.join(sorted({str(a) for a in addresses}))}")
     return str(public[0])
+
+
+async def _looked_up(host: str, port: int) -> list[str]:
+    """The addresses of a host; who asks for the same one meanwhile gets the same answer."""
+    key = host, port
+    if (lookup := _under_way.get(key)) is None:
+        lookup = _under_way[key] = _lookups.submit(_addresses, host, port)
+        lookup.add_done_callback(lambda _: _under_way.pop(key, None))
+    # Shielded: the deadline of one request must not cancel the lookup for the others.
+    return await asyncio.shield(asyncio.wrap_future(lookup))
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(info[4][0]).partition("%")[0] for info in found]

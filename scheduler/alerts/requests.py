@@ -39,7 +39,8 @@ class Requests:
         import httpx  # takes a tenth of a second to import
 
         # Proxies from environment variables are ignored: the address that is checked is the one that is connected to.
-        limits = httpx.Limits(max_connections=100, max_keepalive_connections=0)
+        # No limit of connections: a target that hangs would keep a request to another one waiting. Callers limit them.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         self._client = httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=False, trust_env=False)
 
     async def close(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
@@ -19,6 +21,13 @@ from scheduler.alerts import webhook
 from scheduler.alerts.apprise_messages import is_installed
 from scheduler.alerts.courier import Courier
 from scheduler.alerts.delivery import deliver, try_rule
+from scheduler.alerts.ping_queue import (
+    HOST_AT_ONCE,
+    MAX_WAITING,
+    NEW_HOST_AT_ONCE,
+    SLOW_HOST_AT_ONCE,
+    PingQueue,
+)
 from scheduler.alerts.pings import Pings, ping_address
 from scheduler.alerts.private_addresses import PrivateAddressError, is_private, resolved
 from scheduler.alerts.requests import Answer, Requests
@@ -278,35 +287,122 @@ def test_a_ping_address_has_the_suffix_in_its_path_and_the_run_in_its_query() ->
     assert begin.partition("rid=")[2] == end.partition("rid=")[2] != ping_address("https://h/a", "", "00ff", 2)[-36:]
 
 
-def test_pings_of_an_address_come_in_order_and_a_slow_address_delays_no_other(
+def a_ping(url: str, n: int, what: str = "start") -> dict[str, Any]:
+    return {"url": url, "what": what, "run_id": n, "request_id": f"{n:x}", "attempt": 1}
+
+
+def test_pings_of_an_address_come_in_order_and_hosts_that_hang_delay_no_other(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Too many for one that hangs are dropped."""
-    monkeypatch.setattr(pings_module, "DEADLINE_S", 3.0)  # a healthy target may be slow, too, on a busy machine
+    """However many addresses they have: all are under way until the others have come."""
+    monkeypatch.setattr(pings_module, "DEADLINE_S", 600.0)
 
-    async def send(slow: Receiver) -> int:
+    async def send(slow: list[Receiver]) -> None:
         requests = Requests()
         pings = Pings(requests, None, allow_private=True)
-        for n in range(500):
-            pings.add({"url": slow.url, "what": "start", "run_id": n, "request_id": f"{n:x}", "attempt": 1})
+        for n in range(60):
+            for hanging in slow:
+                pings.add(a_ping(f"{hanging.url}/{n}", n))
         for n in range(20):
             for what in ("start", "succeeded" if n % 2 else "failed"):
-                pings.add({"url": receiver.url, "what": what, "run_id": n, "request_id": f"{n:x}", "attempt": 1})
-        kept = max(len(waiting) for waiting in pings._waiting.values())
+                pings.add(a_ping(receiver.url, n, what))
         async with asyncio.timeout(60):
             while len(receiver.received) < 40:
                 await asyncio.sleep(0.02)
         await requests.close()
-        return kept
 
-    with receiving() as slow:
-        slow.behave = slow.hang
-        kept = asyncio.run(send(slow))
-    assert kept <= pings_module.MAX_WAITING
+    with receiving() as one, receiving() as another, receiving() as third:
+        slow = [one, another, third]
+        for hanging in slow:
+            hanging.behave = hanging.hang
+        asyncio.run(send(slow))
+        assert all(0 < len(hanging.received) <= NEW_HOST_AT_ONCE for hanging in slow)
     paths = [got.path.partition("?")[0] for got in receiver.received]
     assert paths == ["/hook/start", "/hook/fail", "/hook/start", "/hook"] * 10
     rids = [got.path.partition("rid=")[2] for got in receiver.received]
     assert rids[::2] == rids[1::2]
+
+
+def test_a_slow_host_gets_one_ping_at_a_time_until_it_answers_fast() -> None:
+    """Too many of an address are dropped, the oldest first."""
+    sent: list[tuple[str, int]] = []
+    under_way, most, took_s = 0, 0, 9.0
+
+    async def send(url: str, ping: Any) -> float:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        sent.append((url, ping["n"]))
+        return took_s
+
+    async def fill(*, addresses: int) -> tuple[int, int]:
+        nonlocal most
+        sent.clear()
+        most = 0
+        for n in range(3 * MAX_WAITING):
+            for number in range(addresses):
+                queue.add(f"http://h/{number}", {"n": n})
+        async with asyncio.timeout(60):
+            while not queue.is_empty:
+                await asyncio.sleep(0)
+        return len(sent), most
+
+    async def main() -> None:
+        nonlocal queue, took_s
+        queue = PingQueue(send)
+        assert await fill(addresses=30) == (30 * MAX_WAITING, NEW_HOST_AT_ONCE)
+        assert [n for url, n in sent if url == "http://h/7"] == list(range(2 * MAX_WAITING, 3 * MAX_WAITING))
+        assert (await fill(addresses=30))[1] == SLOW_HOST_AT_ONCE
+        took_s = 0.1
+        assert (await fill(addresses=30))[1] == HOST_AT_ONCE
+
+    queue: Any = None
+    asyncio.run(main())
+
+
+def test_names_that_are_looked_up_for_long_delay_no_other_and_keep_a_thread_each(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor what else runs in threads, as the store does."""
+    asked, found, is_over = [], socket.getaddrinfo, threading.Event()
+
+    def look_up(host: str, *options: Any, **more: Any) -> Any:
+        if host != "dead.example":
+            return found(host, *options, **more)
+        asked.append(host)
+        is_over.wait(60)
+        raise socket.gaierror("no answer")
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    monkeypatch.setattr(pings_module, "DEADLINE_S", 600.0)
+
+    async def send() -> None:
+        requests = Requests()
+        pings = Pings(requests, None, allow_private=True)
+        dead = [
+            asyncio.create_task(
+                requests.post("http://dead.example/", b"", {}, deadline_s=600, allow_private=True, hint="")
+            )
+            for _ in range(100)
+        ]
+        await asyncio.sleep(0)
+        pings.add(a_ping("http://dead.example/check", 1))
+        pings.add(a_ping(receiver.url, 1, "succeeded"))
+        async with asyncio.timeout(60):
+            while not receiver.received:
+                await asyncio.sleep(0.02)
+        assert not any(one.done() for one in dead)
+        is_over.set()
+        assert {answer.text for answer in await asyncio.gather(*dead)} == {"gaierror: no answer"}
+        await requests.close()
+
+    try:
+        asyncio.run(send())
+    finally:
+        is_over.set()
+    assert asked == ["dead.example"]
 
 
 # Apprise
