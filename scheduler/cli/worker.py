@@ -8,11 +8,14 @@ import click
 
 from ..core.timer import Environment
 from ..fleet.broker import celery_app, check_installed, prepare, queues
+from ..fleet.recycling import ChildLimits
+from ..fleet.service_manager import WorkerReports
 from ..formats.json import print_json_line
 from ..project.project import current_project
 from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio
+from ..up.service_manager import ServiceManager
 from .options import json_option, served_environment_option, store_option
 
 
@@ -40,6 +43,7 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     log_to_stderr(settings)
     broker, workers = settings.executor_setting("broker"), settings.executor_setting("workers")
     check_installed(broker)
+    reports = WorkerReports(ServiceManager())
     with project.open_or_create_store() as store:
         app = celery_app(broker, store)
         prepare(broker, store)
@@ -49,11 +53,11 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     loaded = project.load_to_serve(project.required_target_name(target))
     environments = [project.only_environment] if project.only_environment else list(Environment)
     functions = loaded.registry.names()
+    reports.status = f"serving {' and '.join(environments)}: {len(functions)} functions, {workers} at a time"
     if as_json:
         print_json_line({"functions": functions, "environments": environments, "workers": workers})
     else:
-        served = " and ".join(environments)
-        click.echo(f"serving {served}: {len(functions)} functions, {workers} at a time; Ctrl-C stops it")
+        click.echo(f"{reports.status}; Ctrl-C stops it")
     serve(
         app,
         settings.store_url,
@@ -62,4 +66,5 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
         ["--concurrency", str(workers), "--loglevel", settings.log_level, "--hostname", node or "%d-%h"],
         stop_timeout_s=settings.stop_timeout_s,
         alerts=settings.alerts,
+        limits=ChildLimits(settings.executor_setting("worker_max_runs"), settings.executor_setting("worker_max_mb")),
     )

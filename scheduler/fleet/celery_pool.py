@@ -1,7 +1,7 @@
 """Celery's pools of child processes, with four faults worked around: a dead child, a silent one, a held queue, a slow
-end.
+end. A child ends between two messages when it is worn out.
 
-Named in Celery's settings (broker.py); nothing else imports it.
+Named in Celery's settings (broker.py).
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from .process_lock import ProcessLock
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   billiard.pool.Worker._ensure_messages_consumed(completed)   called when a child ends; on_ready_counter
+#   billiard.pool.Worker._make_child_methods()   called in the child; makes wait_for_job(), which its loop calls for
+#       each message. SystemExit ends the child, and the pool starts another one
 #   billiard.pool.Worker._do_exit(pid, exitcode, exc)   the last thing that a child does; on_exit, which may be None
 #   billiard.pool.Supervisor.body() and .close()   the thread that replaces children, by pool._maintain_pool, until
 #       its own `_state` or that of the pool is not RUN
@@ -61,10 +63,29 @@ class UntakenError(Ignore):  # type: ignore[misc]
     """No child has taken a message, and none will: the child that was about to was killed."""
 
 
-class _ConsumedSoon:
+def replace_children_when(is_worn_out: Callable[[], bool]) -> None:
+    """Have a child of this process end before its next message when `is_worn_out` returns true in it."""
+    _Child.is_worn_out = staticmethod(is_worn_out)
+
+
+class _Child:
     """Mixed into the class of a pool's children."""
 
+    is_worn_out: Callable[[], bool] = staticmethod(lambda: False)
+
     on_ready_counter: Any
+    wait_for_job: Callable[[], Any]
+
+    def _make_child_methods(self) -> None:
+        super()._make_child_methods()  # type: ignore[misc]
+        wait_for_job = self.wait_for_job
+
+        def wait_unless_worn_out() -> Any:
+            if self.is_worn_out():
+                raise SystemExit(pool.EX_OK)
+            return wait_for_job()
+
+        self.wait_for_job = wait_unless_worn_out
 
     def _ensure_messages_consumed(self, completed: int) -> bool:
         """Wait for END_WAIT_S until the main process has read all results; the endings are in rows or notes anyway.
@@ -84,11 +105,11 @@ def _kill_silent(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-class _PoolWorker(_ConsumedSoon, asynpool.Worker):  # type: ignore[misc]
+class _PoolWorker(_Child, asynpool.Worker):  # type: ignore[misc]
     """A child of a pool with an event loop."""
 
 
-class _ThreadPoolWorker(_ConsumedSoon, pool.Worker):  # type: ignore[misc]
+class _ThreadPoolWorker(_Child, pool.Worker):  # type: ignore[misc]
     """A child of a pool with threads."""
 
     def _do_exit(self, pid: int, exitcode: int | None, exc: BaseException | None = None) -> None:

@@ -34,6 +34,7 @@ from ..workers.run_output import RunOutput, RunRecords
 from ..workers.worker_clock import wall_us
 from .message import CHUNK_S, Message, RunKey
 from .notes import Notes, UnwrittenEnding
+from .recycling import NO_LIMITS, ChildLimits
 from .runs import FleetRuns
 from .stopping import is_stopping
 
@@ -57,7 +58,10 @@ class FunctionProcess:
         folder: Path,
         environments: Sequence[str],
         alerts: Sequence[AlertRule] = (),
+        limits: ChildLimits = NO_LIMITS,
     ) -> None:
+        self._limits = limits
+        self._ran = 0
         self._store_url = store_url
         # The targets are not for a process in which functions run.
         self._alerts = [rule.without_target() for rule in alerts]
@@ -85,11 +89,11 @@ class FunctionProcess:
         log_records.follow(RunRecords(self._output))
 
     def run(self, node: str, message: Message) -> None:
-        """Run the runs of a message; those not begun within CHUNK_S, or before a signal, are handed back."""
+        """Run the runs of a message; hand back those not begun within CHUNK_S, before a signal, or when worn out."""
         worker = f"{node}/{os.getpid()}"
         stop_at = time.monotonic() + CHUNK_S
         for index, key in enumerate(message.runs):
-            if is_stopping(self._folder) or (index and time.monotonic() >= stop_at):
+            if is_stopping(self._folder) or (index and (self.is_worn_out() or time.monotonic() >= stop_at)):
                 self._hand_back(message.run_ids[index:], message.channel)
                 return
             task = self._begin(key, message.limit_s, worker)
@@ -99,11 +103,16 @@ class FunctionProcess:
                 continue
             self._run(protocol.order_of(task), worker, message.channel)
 
+    def is_worn_out(self) -> bool:
+        """Whether the child is to be replaced now."""
+        return self._limits.are_reached(self._ran)
+
     def _hand_back(self, run_ids: Sequence[int], channel: str) -> None:
         with contextlib.suppress(StoreUnavailableError):
             self._opened().announce_unbegun(run_ids, channel)
 
     def _run(self, order: Order, worker: str, channel: str) -> None:
+        self._ran += 1
         ending = PackedEnding(*run_order(self._registry, self._output, order))
         self._state.restore()
         self._state.restore_rest()

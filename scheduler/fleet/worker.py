@@ -32,11 +32,12 @@ from ..functions.registry import Registry
 from ..workers import process_tree
 from ..workers.zombies import LOOK_EVERY_US, Reaper
 from .cancellations import FleetCancellations
-from .celery_pool import UntakenError
+from .celery_pool import UntakenError, replace_children_when
 from .child import FunctionProcess, UnwrittenError
 from .dead_children import EndingWriter
 from .message import TASK, Message, dropped, parsed
 from .presence import WorkerPresence
+from .recycling import NO_LIMITS, ChildLimits
 from .stopping import WorkerStopping
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
@@ -69,6 +70,7 @@ def serve(
     *,
     stop_timeout_s: float,
     alerts: Sequence[AlertRule] = (),
+    limits: ChildLimits = NO_LIMITS,
 ) -> None:
     """Take messages from the queues of environments until a signal; `options` are those of Celery's worker command.
 
@@ -87,7 +89,8 @@ def serve(
         if os.getpid() == 1:
             threading.Thread(target=_reap_orphans, name="orphans", daemon=True).start()
         environments = list(queues)
-        child = FunctionProcess(store_url, registry, Path(folder), environments, alerts)
+        child = FunctionProcess(store_url, registry, Path(folder), environments, alerts, limits.for_this_process())
+        replace_children_when(child.is_worn_out)
 
         def run(task: Any, *arguments: Any) -> None:
             child.run(task.request.hostname, parsed(arguments, task.request.timelimit))

@@ -19,11 +19,12 @@ from ..core.timer import Environment
 from ..engine.environment import app_environment, set_under_both_prefixes
 from ..errors import StoreUnavailableError, TargetError
 from ..rules import hand_on_rules
+from . import dotenv_file
 from .data_folder import OWN_FOLDER, make_own_folder
 from .keys import KEYS_FILE, set_missing_keys
 from .owners import check_owners
 from .setting_table import DEVELOPMENT
-from .settings import Settings, read_settings
+from .settings import Settings, read_settings, wants_dotenv
 from .withheld_variables import variables, withhold
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def current_project(**options: Any) -> Project:
     The rules in force are passed on to the user's code and to child processes: because this program sets LeanCloud's
     variables, those no longer show there whether LeanCloud's rules apply.
     """
-    settings = read_settings(Path.cwd(), variables(), options)
+    folder = Path.cwd()
+    if wants_dotenv(folder, variables()):
+        dotenv_file.set_variables(folder)
+    settings = read_settings(folder, variables(), options, dotenv_file.variable_files())
     hand_on_rules(settings.rules, settings.rules_because)
     return Project(settings)
 

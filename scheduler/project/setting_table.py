@@ -174,6 +174,7 @@ SETTINGS: Mapping[str, Setting] = {
     "log_format": Setting(_one_of(*LOG_FORMATS), ("SCHEDULER_LOG_FORMAT",)),
     "metrics_port": Setting(_whole(0, 65_535), ("SCHEDULER_METRICS_PORT",)),
     "metrics_host": Setting(_text, ("SCHEDULER_METRICS_HOST",)),
+    "dotenv": Setting(_truth, ("SCHEDULER_DOTENV",)),
     "console": Setting(_truth, ("SCHEDULER_CONSOLE",)),
     "console_host": Setting(_text, ("SCHEDULER_CONSOLE_HOST",)),
     "console_port": Setting(_whole(0, 65_535), ("SCHEDULER_CONSOLE_PORT",)),

@@ -7,7 +7,6 @@ Lives here: the values, and reading them from their origins. Never here: the eff
 
 from __future__ import annotations
 
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from ..rules import STANDARD, VARIABLE, DefaultZone, assumed_quota, assumed_zone
 from .data_folder import OWN_FOLDER
 from .misspelt_variables import check_variables, is_of_a_service
 from .setting_table import DEVELOPMENT, ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS, Setting, settings_with_executors
+from .small_files import small_text
 from .suggestions import did_you_mean
 
 FILE_NAME = "scheduler.toml"
@@ -75,6 +75,7 @@ class Settings:
     log_format: str = "text"
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    dotenv: bool = False
     console: bool = True
     console_host: str = "127.0.0.1"
     console_port: int = 3001
@@ -136,10 +137,26 @@ class Settings:
         return str(self.folder / Path(self.store).expanduser())
 
 
-def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
+def wants_dotenv(folder: Path, environ: Mapping[str, str]) -> bool:
+    """Whether the setting `dotenv` asks for the variables of a file, which are to be set before settings are read."""
+    table = {"dotenv": SETTINGS["dotenv"]}
+    given = [one for one in _from_file(folder) if one.name in table]
+    wanted = False
+    for name, value, origin in (*given, *_from_environment(table, environ)):
+        wanted = _parsed(table[name], name, value, origin)
+    return wanted
+
+
+def read_settings(
+    folder: Path,
+    environ: Mapping[str, str],
+    options: Mapping[str, Any],
+    variable_files: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
     """The settings of a program that is started in `folder`; an option of None was not given.
 
-    Raises ConfigError, which names the origin of the invalid value and what is allowed.
+    `variable_files` has the variables of `environ` that came from a file, and its path. Raises ConfigError, which names
+    the origin of the invalid value and what is allowed.
     """
     in_file, as_options = list(_from_file(folder)), list(_from_options(options))
     named = (*in_file, *_from_environment(SETTINGS, environ), *as_options)
@@ -154,15 +171,8 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     # In the order of precedence, lowest first, so that later values replace earlier ones.
-    for name, value, origin in (*in_file, *_from_environment(table, environ), *as_options):
-        try:
-            values[name] = table[name].parse(value)
-        except ValueError as error:
-            if name == "alerts":
-                raise ConfigError(f"{origin}: {name}: {error}") from None
-            shown = without_password(value) if isinstance(value, str) else value
-            why = hide_passwords(str(error), str(value))
-            raise ConfigError(f"{origin}: {name} = {shown!r} is invalid: {why}") from None
+    for name, value, origin in (*in_file, *_from_environment(table, environ, variable_files), *as_options):
+        values[name] = _parsed(table[name], name, value, origin)
         origins[name] = origin
     own = {name: value for name, value in values.items() if name in Settings.__dataclass_fields__}
     of_executors = MappingProxyType({name: value for name, value in values.items() if name not in own})
@@ -171,6 +181,17 @@ def read_settings(folder: Path, environ: Mapping[str, str], options: Mapping[str
     _check_needed(settings)
     _check_workers(settings)
     return settings
+
+
+def _parsed(setting: Setting, name: str, value: Any, origin: str) -> Any:
+    try:
+        return setting.parse(value)
+    except ValueError as error:
+        if name == "alerts":
+            raise ConfigError(f"{origin}: {name}: {error}") from None
+        shown = without_password(value) if isinstance(value, str) else value
+        why = hide_passwords(str(error), str(value))
+        raise ConfigError(f"{origin}: {name} = {shown!r} is invalid: {why}") from None
 
 
 def rules_shown(settings: Settings) -> str:
@@ -232,33 +253,15 @@ class GivenValue(NamedTuple):
 def _from_file(folder: Path) -> Iterator[GivenValue]:
     path = folder / FILE_NAME
     try:
-        text = _small_text(path)
+        text = small_text(path)
     except FileNotFoundError:
         return
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}: line {line} is not UTF-8; save the file as UTF-8") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: invalid TOML: {error}") from error
     for name, value in _flat(table):
         yield GivenValue(name, value, str(path))
-
-
-_MAX_FILE_BYTES = 1_000_000
-
-
-def _small_text(path: Path) -> str:
-    """The text of a regular file; reading a pipe could block, and a device may have no end."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ConfigError(f"{path}: not a regular file; put the settings into a file, or into environment variables")
-    if status.st_size > _MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: has {status.st_size:,} bytes; a file of settings has at most {_MAX_FILE_BYTES:,}")
-    return path.read_text(encoding="utf-8-sig")  # editors on Windows begin files with a BOM
 
 
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -275,12 +278,15 @@ _PROD = {"1": "production", "0": "stage"}
 _MEANINGS: Mapping[str, Mapping[str, str]] = {"LEANCLOUD_APP_PROD": _PROD, "LC_APP_PROD": _PROD}
 
 
-def _from_environment(table: Mapping[str, Setting], environ: Mapping[str, str]) -> Iterator[GivenValue]:
+def _from_environment(
+    table: Mapping[str, Setting], environ: Mapping[str, str], files: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[GivenValue]:
     for name, setting in table.items():
         for variable in reversed(setting.variables):
             if (value := environ.get(variable)) and not is_of_a_service(variable, value):
                 meaning = _MEANINGS.get(variable, {}).get(value, value)
-                yield GivenValue(name, meaning, f"the environment variable {variable}")
+                where = f" ({files[variable]})" if variable in files else ""
+                yield GivenValue(name, meaning, f"the environment variable {variable}{where}")
 
 
 #: Settings whose option has another name.

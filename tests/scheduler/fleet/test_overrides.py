@@ -31,6 +31,8 @@ METHODS = {
     "celery.apps.worker:_shutdown_handler": "901e0a5a2b3d",
     # celery_pool.py
     "billiard.pool:Worker._ensure_messages_consumed": "2349f7e1103d",
+    "billiard.pool:Worker._make_child_methods": "77aa0671e341",
+    "billiard.pool:Worker.workloop": "ce4a856cce2b",
     "billiard.pool:Worker._do_exit": "4dcc35c9d032",
     "billiard.pool:Supervisor.body": "ec928e45b9cd",
     "billiard.pool:TimeoutHandler._trywaitkill": "22ba4cecd56e",
@@ -85,7 +87,7 @@ def test_a_method_that_ours_builds_on_has_not_changed(path: str) -> None:
 
 #: Private attributes that are read, by the class whose source sets them.
 ATTRIBUTES = {
-    "billiard.pool:Worker": "on_ready_counter on_exit",
+    "billiard.pool:Worker": "on_ready_counter on_exit wait_for_job",
     "billiard.pool:Supervisor": "pool _state _maintain_pool",
     "billiard.pool:Pool": "_pool _maintain_pool _inqueue _outqueue _setup_queues _help_stuff_finish "
     "Worker Supervisor TimeoutHandler",
