@@ -87,7 +87,8 @@ class CronExpression(CompiledExpression):
             return _known.get(text) or _make_known(text)  # type: ignore[return-value]
         if not isinstance(text, str):
             raise TypeError(f"a cron expression must be a str, got {type(text).__name__}")
-        return make(cls, text, _zone_argument(tz), _policy_argument(dst))
+        # A member of an enum, or of another subclass of str, formats as something else than its text.
+        return make(cls, text if type(text) is str else str.__str__(text), _zone_argument(tz), _policy_argument(dst))
 
     @classmethod
     def is_valid(cls, text: object) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from ..errors import CronSyntaxError, shortened
 from ..expression import CronExpression
-from ..grammar.likely_fix import COMMENT
+from ..grammar.likely_fix import comment_place
 
 _LONG = 2_000
 _WIDTH = 40
@@ -62,7 +62,8 @@ def lines_of(argument: str) -> list[str]:
 def check_lines(name: str, lines: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The result for each line with an expression, and the file and the line number."""
     for number, line in enumerate(lines, 1):
-        text = COMMENT.split(line.partition("\t")[0], maxsplit=1)[0].rstrip()
+        text = line.partition("\t")[0]
+        text = text[: comment_place(text)].rstrip()
         if text:
             yield {"file": name, "line": number, **check_text(text)}
 

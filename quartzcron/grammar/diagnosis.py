@@ -8,9 +8,8 @@ from __future__ import annotations
 from ..errors import CronSyntaxError, Problem, echoed
 from ..fields import FIELDS
 from .likely_fix import (
-    COMMENT,
-    QUOTES,
     ZONES,
+    comment_place,
     day_in_quartz,
     day_in_spring,
     first_number,
@@ -19,14 +18,18 @@ from .likely_fix import (
     is_instant,
     is_interval,
     is_on_calendar,
+    is_split_list,
+    is_time,
     likely_fix,
     may_lack_seconds,
     named_week_days,
     trailing_zone,
 )
 from .parser import FieldFault, read_field
+from .spelling import BRACKETS, QUOTES, blank_in_list
 
 _SHAPE = "seconds minutes hours day-of-month month day-of-week [year]"
+_HASHED = "a key picks a value for H in CronExpression.hashed(text, key=…)"
 _MONTH_DAY, _MONTH, _WEEK_DAY = 3, 4, 5
 
 Word = tuple[int, str]
@@ -35,7 +38,9 @@ Word = tuple[int, str]
 def syntax_error(text: str) -> CronSyntaxError:
     """The error for a text for which parse raises FieldFault."""
     words = _words(text)
-    problem = _other_kind_of_text(text) or _foreign_problem(words) or _comment_problem(text)
+    problem = (
+        _other_kind_of_text(text) or _list_problem(text, words) or _foreign_problem(words) or _comment_problem(text)
+    )
     if problem is not None:
         problems = [problem]
     elif len(words) in (6, 7):
@@ -59,7 +64,9 @@ def _other_kind_of_text(text: str) -> Problem | None:
         message, hint = "this is one instant", "as a cron expression it has a year"
     elif is_on_calendar(bare):
         message, hint = "this is systemd's OnCalendar", "CronExpression.from_oncalendar reads it"
-    elif bare[:5].upper() in ("FREQ=", "RRULE"):
+    elif is_time(bare):
+        message, hint = "this is a time of day", f"fields are {_SHAPE}"
+    elif bare[:7].upper().startswith(("FREQ=", "RRULE", "DTSTART")):
         message, hint = "this is a recurrence rule of iCalendar", f"fields are {_SHAPE}"
     return Problem(field=None, text=bare, column=start, message=message, hint=hint) if message else None
 
@@ -71,6 +78,9 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
     column, first = words[0]
     if first[0] in QUOTES:
         message = "quotes are not part of the expression"
+        return Problem(field=None, text=first[0], column=column, message=message, hint="remove them")
+    if first[0] in BRACKETS:
+        message = "brackets are not part of the expression"
         return Problem(field=None, text=first[0], column=column, message=message, hint="remove them")
     if first.upper().startswith(ZONES):
         message, zone = "a time zone is not part of the expression", first.partition("=")[2]
@@ -94,15 +104,22 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
     return None
 
 
+def _list_problem(text: str, words: list[Word]) -> Problem | None:
+    """The problem of a list that blanks divide, where the other words need not be wrong."""
+    place = blank_in_list(text) if is_split_list(text) and not has_command([word for _, word in words]) else None
+    if place is None or words[0][1][0] in QUOTES or comment_place(text[: place + 1]) is not None:
+        return None
+    message, hint = "a blank ends a field", "a list is written without blanks, as in MON,FRI"
+    return Problem(field=None, text=text[place], column=place + 1, message=message, hint=hint)
+
+
 def _comment_problem(text: str) -> Problem | None:
     """The problem of a comment, after a blank and `#`; without the blank it is a day of the week, as in FRI#3."""
-    found = COMMENT.search(text)
-    if found is None:
+    place = comment_place(text)
+    if place is None:
         return None
     message, hint = "a comment is not part of the expression", "remove it"
-    return Problem(
-        field=None, text=text[found.start(1) :].rstrip(), column=found.start(1) + 1, message=message, hint=hint
-    )
+    return Problem(field=None, text=text[place:].rstrip(), column=place + 1, message=message, hint=hint)
 
 
 def _words(text: str) -> list[Word]:
@@ -124,6 +141,8 @@ def _count_problem(text: str, words: list[Word]) -> Problem:
         return Problem(field=None, text=rest.rstrip(), column=column, message=message, hint=f"they are {_SHAPE}")
     if len(words) == 5:
         message, hint = "5 fields, a Quartz expression has 6 or 7", "seconds field missing, as in a crontab line"
+        if any(word.upper() == "H" or word.upper().startswith(("H/", "H(")) for _, word in words):
+            hint = f"seconds field missing, as in Jenkins; {_HASHED}"
         return Problem(field="seconds", text="", column=words[0][0], message=message, hint=hint)
     message = f"{len(words)} field{'s' * (len(words) > 1)}, a Quartz expression has 6 or 7"
     return Problem(field=None, text="", column=len(text.rstrip()) + 1, message=message, hint=f"they are {_SHAPE}")
@@ -141,7 +160,7 @@ def _field_problems(words: list[Word]) -> list[Problem]:
             message = fault.message.replace(fault.text, text) if text else fault.message  # as the user wrote it
             at, hint = column + fault.start, fault.hint
             if text.upper() == "H" or text.upper().startswith(("H(", "H/")):
-                hint = "a key picks a value for H in CronExpression.hashed(text, key=…)"
+                hint = _HASHED
             problems.append(Problem(field=FIELDS[index].name, text=text, column=at, message=message, hint=hint))
     return problems + _day_problems(words)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-from ..fields import WEEK_DAY_NAMES, WEEK_DAYS
+from ..fields import MONTH_NAMES, WEEK_DAY_NAMES, WEEK_DAYS
 from .parser import FieldFault, parse, read_field
+from .spelling import BRACKETS, QUOTES, blank_in_list, plain, without_stray_commas
 
 _LONGEST = 500
 _MONTH_DAY, _MONTH, _WEEK_DAY = 3, 4, 5
@@ -24,15 +25,13 @@ _MACROS = {
     "@hourly": "0 0 * * * ?",
 }
 
-# Characters that are copied together with an expression from a shell, a program, a word processor or a crontab.
-QUOTES = "\"'`“”„‘’‚«»「」『』"
 ZONES = ("TZ=", "CRON_TZ=")
-COMMENT = re.compile(r"(?:^|\s)(#)")
+_COMMENT = re.compile(r"(?:^|\s)(#)")
 
 # A zone as a last word: `Asia/Shanghai`, `UTC`, `+08:00`. A year or a day of the week never looks like one.
 _ZONE = re.compile(r"[A-Za-z]+/[A-Za-z][\w/+-]*|(?:UTC|GMT)(?:[+-]\d\d?(?::?\d\d)?)?|Z|[+-]\d\d:?\d\d", re.ASCII)
 # After the days of the week, where only a year is valid, an abbreviation such as CST is a zone too.
-_SHORT_ZONE = re.compile(r"[A-Z]{3,5}", re.ASCII)
+_SHORT_ZONE = re.compile(rf"(?!(?:{'|'.join(WEEK_DAY_NAMES + MONTH_NAMES)})\b)[A-Z]{{3,5}}", re.ASCII)
 
 # An interval, in the words of EventBridge, of Go's cron, of people, of ISO 8601: rate(5 minutes), @every 5m, PT5M.
 _INTERVAL = re.compile(
@@ -43,6 +42,7 @@ _DURATION = re.compile(r"(?:R\d*/)?P(?:T?\d+[YMWDHS])+", re.IGNORECASE | re.ASCI
 _UNITS = {"s": ("0/{} * * * * ?", 60), "m": ("0 0/{} * * * ?", 60), "h": ("0 0 0/{} * * ?", 24)}
 # Instants, as in EventBridge's: at(2026-12-24T18:00:00).
 _INSTANT = re.compile(r"(?:at\( *)?(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))? *\)?", re.IGNORECASE | re.ASCII)
+_TIME = re.compile(r"([01]?\d|2[0-3])[:：]([0-5]\d)(?:[:：]([0-5]\d))?", re.ASCII)
 _ON_CALENDAR = re.compile(
     r"(?:\S+ )?(?:\*|\d{4})-(?:\*|\d\d?)[-~](?:\*|\d\d?)(?: .*)?"
     r"|(?:minute|hour|dai|week|month|quarter|year|annual|semi-?annual)ly",
@@ -50,6 +50,7 @@ _ON_CALENDAR = re.compile(
 )
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+_COMMAND = re.compile(r"^[./~$]|\w/|\w\.\w+$", re.ASCII)
 _WRITTEN_AS_WEEK_DAY = re.compile(r"(?:\d|[*?,/#LW-]|SUN|MON|TUE|WED|THU|FRI|SAT)+", re.IGNORECASE)
 
 
@@ -61,7 +62,13 @@ def likely_fix(text: str) -> str | None:
     """
     if len(text) > _LONGEST:
         return None
-    bare = _narrow(COMMENT.split(text, maxsplit=1)[0]).strip().strip(QUOTES).strip()
+    place = comment_place(text)
+    bare = text if place is None else text[:place]
+    if is_broken_list(bare):
+        return None
+    bare = plain(bare).strip().strip(QUOTES).rstrip(",; \t\r\n").strip()
+    if bare[:1] in BRACKETS:
+        bare = bare.strip(BRACKETS + QUOTES).strip()
     if bare.upper().startswith(ZONES):
         bare = bare.partition(" ")[2].strip()
     if bare.lower() in _MACROS:
@@ -69,8 +76,29 @@ def likely_fix(text: str) -> str | None:
     if bare.lower().startswith("cron(") and bare.endswith(")"):
         candidate = _from_eventbridge(bare[5:-1].split())
     else:
-        candidate = _from_interval(bare) or _from_instant(bare) or _from_words(bare.split())
+        words = bare.split()
+        candidate = _from_interval(bare) or _from_instant(bare) or _from_time(bare) or _from_words(words)
     return candidate if candidate is not None and candidate != text and _is_right(candidate) else None
+
+
+def comment_place(text: str) -> int | None:
+    """The index of the `#` that begins a comment; `#3` in the place of the days of the week is none."""
+    found = _COMMENT.search(text)
+    if found is None:
+        return None
+    place = found.start(1)
+    is_week_day = text[place + 1 : place + 2].isdigit() and len(text[:place].split()) == _WEEK_DAY
+    return None if is_week_day else place
+
+
+def is_split_list(text: str) -> bool:
+    """Whether blanks divide a list, as in `MON, FRI`, which makes two fields of it."""
+    return len(text) <= _LONGEST and blank_in_list(text) is not None and not is_broken_list(text)
+
+
+def is_broken_list(text: str) -> bool:
+    """Whether a comma beside a blank may as well be one too many: `0 0 8, * * ?`."""
+    return blank_in_list(text) is not None and _is_right(without_stray_commas(text))
 
 
 def is_interval(text: str) -> bool:
@@ -85,6 +113,11 @@ def is_interval(text: str) -> bool:
 def is_instant(text: str) -> bool:
     """Whether a text is one instant, as in `at(2026-12-24T18:00:00)`."""
     return len(text) <= _LONGEST and _INSTANT.fullmatch(text.strip()) is not None
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is a time of day, as in `8:30`."""
+    return len(text) <= _LONGEST and _from_time(text.strip()) is not None
 
 
 def is_on_calendar(text: str) -> bool:
@@ -112,6 +145,12 @@ def _from_instant(text: str) -> str | None:
     return f"{second} {minute} {hour} {day} {month} ? {year}"
 
 
+def _from_time(text: str) -> str | None:
+    """The expression of a time of day, which is every day's."""
+    found = _TIME.fullmatch(text)
+    return f"{int(found[3] or 0)} {int(found[2])} {int(found[1])} * * ?" if found else None
+
+
 def _from_words(words: list[str]) -> str | None:
     if has_command(words):
         return _from_crontab(words[:5])
@@ -122,6 +161,8 @@ def has_command(words: list[str]) -> bool:
     """Whether these are five fields and a command, as in a line of a crontab: `0 22 * * 1-5 root /usr/bin/backup`."""
     if len(words) <= _WEEK_DAY or not any(char.isalpha() for char in words[_WEEK_DAY]) or trailing_zone(words[:6]):
         return False
+    if len(words) == _WEEK_DAY + 1 and not _COMMAND.search(words[_WEEK_DAY]):
+        return False  # `0 0 8 * * Montag` may be Quartz's with a wrong day of the week
     candidate = _from_crontab(words[:5])
     return candidate is not None and _is_right(candidate) and not _is_week_day(words[_WEEK_DAY])
 
@@ -146,30 +187,6 @@ def is_eventbridge(words: list[str]) -> bool:
     if len(words) != 6 or "?" in (words[_MONTH_DAY], words[_WEEK_DAY]):
         return False
     return words[2] == "?" or (words[4] == "?" and words[2] == "*")
-
-
-def _narrow(text: str) -> str:
-    """The text in ASCII.
-
-    Without the wide forms of Chinese and Japanese keyboards (`？` for `?`, `１` for `1`), without invisible
-    characters, with the dashes and stars of word processors as those of a program, and with 周一 as MON.
-    """
-    if text.isascii():
-        return text
-    from unicodedata import category, normalize
-
-    text = _CHINESE_DAY.sub(lambda day: WEEK_DAY_NAMES["日一二三四五六".index(day[1].replace("天", "日"))], text)
-    text = normalize("NFKC", text).translate(_TYPOGRAPHY)
-    return "".join(char for char in text if category(char) != "Cf")
-
-
-_CHINESE_DAY = re.compile("(?:周|星期|礼拜)([日天一二三四五六])")
-_TYPOGRAPHY = str.maketrans({
-    **dict.fromkeys("‐‑‒–—―−至", "-"),
-    **dict.fromkeys("∗✱＊×⁎", "*"),
-    **dict.fromkeys("∕⁄÷", "/"),
-    "、": ",",
-})  # fmt: skip
 
 
 def _is_right(text: str) -> bool:

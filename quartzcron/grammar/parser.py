@@ -102,10 +102,11 @@ def _recall(index: int, text: str) -> Any:
 
 def read_field(index: int, text: str) -> Any:
     """The parsed text of one field, cached; raises FieldFault."""
-    if not text.isascii():
-        start = next(place for place, char in enumerate(text) if not char.isascii())
+    if not (text.isascii() and text.isprintable()):
+        start = next(place for place, char in enumerate(text) if not (char.isascii() and char.isprintable()))
         what = "unexpected" if text[start].isprintable() else "invisible"
-        raise FieldFault(f"{what} character {text[start]!r}", text[start], start)
+        hint = FIELDS[index].allowed if text[start].isalnum() else None
+        raise FieldFault(f"{what} character {text[start]!r}", text[start], start, hint)
     value = _READERS[index](text.upper())
     memo = _MEMOS[index]
     if len(text) <= _MEMO_TEXT:
@@ -201,6 +202,8 @@ def _read_nth(text: str) -> Nth:
     day, _, n = text.partition("#")
     if "," in text:
         raise FieldFault("# stands alone in its field", text, 0, "split the expression in two")
+    if not day:
+        raise FieldFault(f"{_short(text)} is missing a day", text, 0, "the third Friday is 6#3 or FRI#3")
     if len(n) != 1 or n not in "12345":
         raise FieldFault(f"{text} is not valid", text, 0, "the third Friday is 6#3 or FRI#3, from #1 to #5")
     return _value(WEEK_DAYS, day, 0), int(n)
@@ -213,7 +216,8 @@ def _refuse_week_special(text: str) -> None:
             raise FieldFault(
                 "L takes a single day and stands alone in its field", item, start, "the last Friday is 6L or FRIL"
             )
-        if "W" in item.replace("WED", "") or item.startswith("L"):
+        bare = item.strip("LW-0123456789")
+        if not item.isdigit() and (not bare or (bare in WEEK_DAYS.names and item not in WEEK_DAYS.names)):
             raise FieldFault(f"{item} is not valid here", item, start, "the last Friday is 6L or FRIL")
         start += len(item) + 1
 

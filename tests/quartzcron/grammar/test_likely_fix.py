@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from time import process_time
 
 import pytest
@@ -244,3 +245,98 @@ def test_a_broken_question_mark_is_one_problem(text: str) -> None:
         CronExpression(text)
     assert isinstance(refused.value, CronSyntaxError)
     assert len(refused.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        # a list or a range in several words
+        ("0 0 8 ? * MON, FRI", "0 0 8 ? * MON,FRI"),
+        ("0 0 8 ? * MON, WED, FRI", "0 0 8 ? * MON,WED,FRI"),
+        ("0 0 8 ,12 ? * MON", "0 0 8,12 ? * MON"),
+        ("0 0 8 1, 15 * ?", "0 0 8 1,15 * ?"),
+        ("0 0 8 - 17 ? * MON", "0 0 8-17 ? * MON"),
+        ("0 0 8 ? * MON to FRI", "0 0 8 ? * MON-FRI"),
+        ("0 0 8 ? * Mon through Fri", "0 0 8 ? * Mon-Fri"),
+        ("0 0 8 ? * SAT and SUN", "0 0 8 ? * SAT,SUN"),
+        ("0 0 8 ? * MON..FRI", "0 0 8 ? * MON-FRI"),
+        ("0 0 8 ? * MON;FRI", "0 0 8 ? * MON,FRI"),
+        ("0 8 * * MON, FRI", "0 0 8 ? * MON,FRI"),
+        ("0 0 8, * * ?", None),  # 8 o'clock with a comma too many, or midnight as a crontab line
+        ("0 0 1, 2 * ?", None),
+        # names longer than three letters, of the week, and in Chinese
+        ("0 0 8 ? * Tues,Thurs", "0 0 8 ? * Tue,Thu"),
+        ("0 0 8 ? Sept Weds", "0 0 8 ? Sep Wed"),
+        ("0 0 8 ? * mondays", "0 0 8 ? * mon"),
+        ("0 0 8 ? * WEEKDAYS", "0 0 8 ? * MON-FRI"),
+        ("0 8 * * weekend", "0 0 8 ? * SAT,SUN"),
+        ("0 0 8 ? * 周一～周五", "0 0 8 ? * MON-FRI"),
+        ("0 0 8 ? * 週一到週五", "0 0 8 ? * MON-FRI"),
+        ("0 0 8 1 十二月 ?", "0 0 8 1 12 ?"),
+        ("0 0 8 1 ３月 ?", "0 0 8 1 3 ?"),
+        ("0 0 8 ? * 周六和周日", "0 0 8 ? * SAT,SUN"),
+        # the last Friday of other programs, by name: with a number they count from another day
+        ("0 0 8 ? * FRI#L", "0 0 8 ? * FRIL"),
+        ("0 0 8 ? * fri#last", "0 0 8 ? * friL"),
+        ("0 0 8 ? * FRI#-1", "0 0 8 ? * FRIL"),
+        ("0 0 8 ? * LFRI", "0 0 8 ? * FRIL"),
+        ("0 0 8 ? * L5", None),
+        ("0 0 8 ? * 5#L", None),
+        ("0 0 8 ? * MON~FRI", None),  # a random day in OpenBSD's cron
+        # what is around it
+        ("(0 0 8 * * ?)", "0 0 8 * * ?"),
+        ("['0 0 8 * * ?']", "0 0 8 * * ?"),
+        ("0 0 8 * * ?;", "0 0 8 * * ?"),
+        ("0 0 8 * * ?\0", "0 0 8 * * ?"),
+        ("0 0 8\u200b * * ?", "0 0 8 * * ?"),
+        ("0 0 1\u200b2 * ?", None),  # 12 o'clock or 1 o'clock on the 2nd
+        ("8:30", "0 30 8 * * ?"),
+        ("08:30:15", "15 30 8 * * ?"),
+        ("24:30", None),
+        # not a command
+        ("0 0 8 * * &quest;", None),
+        ("0 0 8 * * Montag", None),
+        ("0 8 * * * backup.sh", "0 0 8 * * ?"),
+        ("0 8 * * * /bin/true", "0 0 8 * * ?"),
+        # not a comment
+        ("0 0 8 ? * #3", None),
+        ("0 0 8 ? * MON #3", "0 0 8 ? * MON"),
+    ],
+)
+def test_an_expression_as_people_write_it_is_understood(text: str, fix: str | None) -> None:
+    """Blanks in lists, long names, the signs around it; nothing where it may mean two things."""
+    assert fix_of(text) == fix
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 0 8 ? * MON, FRI", "column 15: a blank ends a field; a list is written without blanks, as in MON,FRI"),
+        ("0 0 8 ? * LUN", "LUN is not a value; days of the week go from 1 to 7 or SUN to SAT"),
+        ("0 0 8 ? * MÄR", "unexpected character 'Ä'; days of the week go from 1 to 7 or SUN to SAT"),
+        ("0 0 8 ? * weekday", "weekday is not a value"),
+        ("0 0 8 ? * 3W", "3W is not valid here; the last Friday is 6L or FRIL"),
+        ("0 0 8 ? * #3", "column 11: #3 is missing a day; the third Friday is 6#3 or FRI#3"),
+        ("0 0 8 * * ?\0", "column 12: invisible character '\\x00'"),
+        ("H H * * *", "a key picks a value for H in CronExpression.hashed"),
+        ("DTSTART:20260101T080000\nRRULE:FREQ=DAILY", "this is a recurrence rule of iCalendar"),
+        ("8:30", "this is a time of day"),
+        ("{0 0 8 * * ?}", "brackets are not part of the expression; remove them"),
+    ],
+)
+def test_the_message_says_what_is_wrong_and_not_something_else(text: str, message: str) -> None:
+    """FRI after a blank is no time zone, and LUN is not a wrong L."""
+    with pytest.raises(CronSyntaxError) as refused:
+        CronExpression(text)
+    assert message in str(refused.value)
+
+
+def test_a_member_of_an_enum_is_its_text() -> None:
+    """Its own format is another one."""
+
+    class Schedule(str, Enum):  # noqa: UP042, which formats as its text
+        DAILY = "0 0 8 * * ?"
+
+    expression = CronExpression(Schedule.DAILY)
+    assert type(expression.text) is str
+    assert f"{expression} {expression!r}" == "0 0 8 * * ? CronExpression('0 0 8 * * ?')"
