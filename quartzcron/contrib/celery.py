@@ -101,7 +101,8 @@ class quartz(crontab):  # type: ignore[misc, unused-ignore]
         return write("crontab", expression).split()[place]
 
     def __eq__(self, other: object) -> bool:
-        return self.expression == other.expression if isinstance(other, quartz) else NotImplemented
+        # A crontab, which Python would ask next, compares fields that an expression does not have.
+        return isinstance(other, quartz) and bool(self.expression == other.expression)
 
     def __hash__(self) -> int:
         return hash(self.expression)

@@ -65,6 +65,8 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
             options["tz"] = self.tz
         if self.dst != VIXIE:
             options["dst"] = self.dst
+        if isinstance(options.get("default"), (CronExpression, Schedule)):
+            options["default"] = self.get_prep_value(options["default"])  # a migration can contain a text
         return name, path, args, options
 
     def to_python(self, value: object) -> CronExpression | Schedule | str | None:
@@ -92,6 +94,12 @@ class CronField(models.CharField):  # type: ignore[misc, unused-ignore]
     def formfield(self, **options: Any) -> Any:
         """The form field of a ModelForm."""
         return super().formfield(**{"form_class": CronFormField, **options})
+
+    def validate(self, value: object, model_instance: models.Model | None) -> None:
+        """A choice is compared as its text, or as an expression if the choices are expressions."""
+        options = [option for option, _ in self.flatchoices]
+        text = value.text if isinstance(value, (CronExpression, Schedule)) else value
+        super().validate(value if value in options else text, model_instance)
 
     def run_validators(self, value: object) -> None:
         """Validators get the text."""

@@ -48,7 +48,11 @@ def schema_of(cls: type[FromJson]) -> core_schema.CoreSchema:
         except CronError as error:
             raise _refusal(error) from None
 
-    serialization = core_schema.plain_serializer_function_ser_schema(cls.to_json, when_used="json")
+    def serialized(value: object) -> object:
+        """The JSON form; a default is the text that the model was given, since pydantic does not validate it."""
+        return value.to_json() if isinstance(value, cls) else value
+
+    serialization = core_schema.plain_serializer_function_ser_schema(serialized, when_used="json")
     return core_schema.no_info_plain_validator_function(validated, serialization=serialization)
 
 

@@ -150,3 +150,16 @@ def test_what_is_no_crontab_is_refused_with_the_reason(schedule: Any, reason: st
     """Rather than stored as something else."""
     with pytest.raises(DialectError, match=reason):
         schedule()._orig_minute  # noqa: B018 - reading it is the test
+
+
+def test_it_is_unequal_to_a_crontab_which_it_replaces() -> None:
+    """Beat compares the entries of its last tick with those of this one."""
+    from celery.beat import ScheduleEntry
+    from celery.schedules import crontab as celerys
+
+    crontab, schedule = celerys(minute=0, hour=8), quartz("0 0 8 * * ?")
+    assert schedule != crontab
+    assert crontab != schedule
+    entry = ScheduleEntry(name="report", task="report", schedule=crontab, app=app())
+    successor = ScheduleEntry(name="report", task="report", schedule=schedule, app=app())
+    assert entry != successor

@@ -246,3 +246,27 @@ def test_django_writes_migrations_of_it(timer_model: Any) -> None:
             kind(**wrong)
     field = kind(max_length=80, dst="quartz")
     assert field.deconstruct()[3] == {"max_length": 80, "dst": "quartz"}
+
+
+@pytest.mark.parametrize("default", [MONDAYS, "0 0 8 ? * MON"])
+def test_django_writes_a_default_into_a_migration(timer_model: Any, default: object) -> None:
+    """As a text, since a migration cannot contain an expression."""
+    from django.db.migrations.writer import MigrationWriter
+
+    field = type(timer_model._meta.get_field("schedule"))(tz="Asia/Shanghai", default=default)
+    text, _ = MigrationWriter.serialize(field)
+    assert text == "quartzcron.contrib.django.CronField(default='0 0 8 ? * MON', tz='Asia/Shanghai')"
+
+
+@pytest.mark.parametrize("wrap", [str, CronExpression])
+def test_a_django_field_takes_its_choices_and_no_other(timer_model: Any, wrap: Any) -> None:
+    """Whether the choices are texts or expressions."""
+    from django.core.exceptions import ValidationError
+
+    choices = [("by day", [(wrap("0 0 8 * * ?"), "daily")]), (wrap("0 0 8 ? * MON"), "weekly")]
+    field = type(timer_model._meta.get_field("schedule"))(choices=choices)
+    assert field.clean("0 0 8 ? * MON", None) == CronExpression("0 0 8 ? * MON")
+    assert field.clean("0 0 8 * * ?", None) == CronExpression("0 0 8 * * ?")
+    with pytest.raises(ValidationError, match="not a valid choice"):
+        field.clean("0 0 9 * * ?", None)
+    assert field.formfield().clean("0 0 8 ? * MON") == CronExpression("0 0 8 ? * MON")

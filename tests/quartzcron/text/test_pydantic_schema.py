@@ -69,3 +69,12 @@ def test_the_json_schema_tells_both_forms() -> None:
         field = Timer.model_json_schema(mode=mode)["properties"]["schedule"]
         assert field["anyOf"][0] == {"type": "string", "format": "quartz-cron", "examples": ["0 0 8 ? * MON-FRI"]}
         assert field["anyOf"][1]["required"] == ["expression"]
+
+
+def test_a_default_that_is_a_text_is_written_as_it_is() -> None:
+    """Pydantic does not validate defaults unless it is told to."""
+
+    class WithDefault(pydantic.BaseModel):  # type: ignore[misc, unused-ignore]
+        schedule: CronExpression = "0 0 8 ? * MON"  # type: ignore[assignment]
+
+    assert WithDefault().model_dump_json() == '{"schedule":"0 0 8 ? * MON"}'
