@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from flask import Flask, Response, make_response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from ..errors import StoreError, UnknownCalendarError, UnknownTimerError
 from .gates import ForeignFormError, ForeignHostError
@@ -34,8 +34,8 @@ def _of_http(error: HTTPException) -> Response:
     elif isinstance(error, ForeignFormError):
         key = "form"
     answer = _page(key, status)
-    if status == 429:
-        answer.headers["Retry-After"] = "60"
+    if isinstance(error, TooManyRequests) and error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 
 

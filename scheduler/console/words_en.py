@@ -367,7 +367,7 @@ WORDS: Mapping[str, str] = {
     "error.413": "That is too much",
     "error.413.how": "A form may have at most one megabyte.",
     "error.429": "Too many attempts",
-    "error.429.how": "Wait a minute, then try again.",
+    "error.429.how": "Wait a minute, after many attempts longer. A valid token or link is never refused.",
     "error.500": "The console has a fault",
     "error.500.how": "Timers go on firing. The log of the console says more.",
     "error.503": "The store does not answer",

@@ -24,7 +24,6 @@ from .routes import BY_ENDPOINT
 
 #: How old a signature of LeanCloud's clients may be.
 _SIGNATURE_LASTS_S = 600.0
-_RETRY_AFTER_S = 60
 _BEARER = "bearer "
 
 
@@ -96,8 +95,10 @@ def _token() -> Token:
     secret = given[len(_BEARER) :].strip() if given.lower().startswith(_BEARER) else ""
     if secret and len(secret) <= MAX_SECRET_LENGTH and (token := console().tokens.of_secret(secret, now=now)):
         return token
-    if not console().limits.may_try(address):
-        raise ProblemError("too_many", "too many failed attempts", headers={"Retry-After": str(_RETRY_AFTER_S)})
+    if wait_s := console().limits.wait_s(address):
+        raise ProblemError(
+            "too_many", f"too many failed attempts from {address}", headers={"Retry-After": str(wait_s)}
+        )
     if has_master and (master := _master()) is not None:
         return master
     console().limits.failed(address)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-from flask import Response, abort, current_app, make_response, request
-from werkzeug.exceptions import HTTPException
+from flask import Response, current_app, make_response, request
+from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from .. import sessions
 from ..current import author, console
@@ -33,12 +33,13 @@ def enter() -> Response:
 
 def _enter(secret: str) -> Response:
     address = request.remote_addr or ""
-    if not console().limits.may_try(address):
-        abort(429)
     token = None
     if secret.strip() and len(secret) <= _MAX_SECRET_LENGTH:
         token = console().tokens.redeem(secret.strip(), now=console().now())
+    # 256 bits cannot be guessed, so failures never lock out who has a valid secret.
     if token is None:
+        if wait_s := console().limits.wait_s(address):
+            raise TooManyRequests(retry_after=wait_s)
         console().limits.failed(address)
         return make_response(render("sign_in.html", failed=True, next=_next()), 401)
     answer = _redirect(_next())

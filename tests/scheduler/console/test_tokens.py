@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from scheduler.console.roles import Role
+from scheduler.console.sign_in_limits import SignInLimits
 from scheduler.console.tokens import TokenTable
 from scheduler.errors import ConfigError
 from scheduler.store.change_pages import ChangeFilter, ChangeHistory
@@ -165,14 +166,33 @@ def test_a_cookie_is_of_one_token(place: Place) -> None:
 
 
 def test_guessing_is_slow(place: Place) -> None:
-    """After ten failures of an address nobody there is let in for a minute, not even with a token."""
+    """After ten failures of an address in a minute, further ones have to wait; a valid secret never has to."""
     browser = place.browser(None)
     secret = place.tokens.add("anna", "operator", now=place.now)
+    link = place.tokens.add_link("ben", "viewer", now=place.now)
     for _ in range(10):
         assert browser.post("/login", token="wrong").status_code == 401
-    answer = browser.post("/login", token=secret)
+    answer = browser.post("/login", token="wrong")
     assert answer.status_code == 429
-    assert answer.headers["Retry-After"] == "60"
+    assert 0 < int(answer.headers["Retry-After"]) <= 60
+    assert browser.post("/login", token=secret).status_code == 303
+    assert browser.get("/login", token=link).status_code == 303
+
+
+def test_who_goes_on_guessing_waits_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten failures a minute, sixty an hour; each address, and each network of IPv6, for itself."""
+    now = NOW.timestamp()
+    monkeypatch.setattr("time.time", lambda: now)
+    limits = SignInLimits()
+    waits = []
+    for _ in range(7):
+        for _ in range(12):
+            limits.failed("2001:db8::1")
+        waits.append(limits.wait_s("2001:db8::ffff"))
+        now += 61
+    assert all(0 < wait <= 60 for wait in waits[:5])
+    assert all(3_000 < wait <= 3_600 for wait in waits[5:])
+    assert limits.wait_s("2001:db8:0:1::1") == limits.wait_s("192.0.2.1") == 0
 
 
 @pytest.mark.parametrize(
