@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, bindparam, literal_column, select, updat
 from ..core.run import MESSAGES, Kind, Outcome, Run
 from ..core.timestamps import stamp
 from ..errors import RunError
+from ..store.change_recording import Action, Author, NewChange, record_changes
 from ..store.database import Store
 from ..store.rows import run_of
 from ..store.schema import runs, timers
@@ -34,10 +35,11 @@ _REQUESTED = select(runs.c.id).where(
 )
 
 
-def request_cancel(store: Store, run_id: int, *, now: datetime) -> Run:
+def request_cancel(store: Store, run_id: int, *, now: datetime, by: Author | None = None) -> Run:
     """Request the end of a run; returns the run, with its outcome if it was waiting.
 
-    A second request for the same run changes nothing. RunError for an unknown run, and for one that has ended.
+    A second request for the same run changes nothing. RunError for an unknown run, and for one that has ended. With
+    `by`, the request is recorded with the changes of the timer.
     """
     with store.writing_and_notifying() as connection:
         row, timer = _locked(connection, run_id)
@@ -51,6 +53,9 @@ def request_cancel(store: Store, run_id: int, *, now: datetime) -> Run:
                 # The attempt before it was the last one.
                 enter_followers(connection, [EndedRun(run_id, Outcome.CANCELLED, now)])
             lose_probes(connection, [timer] if timer is not None else [], now)
+        if by is not None and row.cancel_requested_at is None:
+            made = NewChange(Action.CANCELLED, row.timer, row.environment, after={"run": run_id})
+            record_changes(connection, [made], by, now=now)
         return run_of(connection.execute(select(runs).where(runs.c.id == run_id)).one())
 
 

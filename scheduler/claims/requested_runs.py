@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, or_, select
@@ -22,7 +22,7 @@ from ..core.timer import Environment
 from ..core.timer_checks import params_text
 from ..core.timestamps import stamp
 from ..errors import RunError, TimerError
-from ..store.change_recording import Author, record_changes
+from ..store.change_recording import Action, Author, NewChange, record_changes
 from ..store.database import Store
 from ..store.request_keys import RequestKey, keep_key, run_of_key
 from ..store.rows import NEW_RUN, new_run
@@ -117,11 +117,19 @@ def _enter(
 
 
 def backfill(
-    store: Store, name: str, environment: Environment, span: TimeRange, *, now: datetime, cap: int = DEFAULT_CAP
+    store: Store,
+    name: str,
+    environment: Environment,
+    span: TimeRange,
+    *,
+    now: datetime,
+    cap: int = DEFAULT_CAP,
+    by: Author | None = None,
 ) -> Backfill:
     """Enter a run for each fire time of a past span that has none; a daemon begins them.
 
     Raises TimerError for a span that is not past, or that would take more than `cap` runs; nothing is entered then.
+    With `by`, the request is recorded with the changes of the timer.
     """
     stored = TimerTable(store).get(name, environment)
     with store.writing_and_notifying() as connection:
@@ -137,6 +145,10 @@ def backfill(
         ]
         if rows:
             connection.execute(insert(runs), rows)
+        if rows and by is not None:
+            first, last = (planned.fire_times[index].isoformat() for index in (0, -1))
+            after = {"runs": len(rows), "first": first, "last": last}
+            record_changes(connection, [NewChange(Action.BACKFILLED, name, environment, after=after)], by, now=now)
     return planned
 
 
@@ -149,12 +161,18 @@ def plan_backfill(
         return _planned(connection, stored, span, now, cap)
 
 
-def cancel_backfill(store: Store, name: str, environment: Environment) -> int:
-    """Delete the backfilled runs of a timer that have not begun; returns how many."""
+def cancel_backfill(
+    store: Store, name: str, environment: Environment, *, now: datetime | None = None, by: Author | None = None
+) -> int:
+    """Delete the backfilled runs of a timer that have not begun; returns how many. With `by`, that is recorded."""
     TimerTable(store).get(name, environment)
     theirs = IS_BACKFILLED & WAITS & (runs.c.timer == name) & (runs.c.environment == environment)
     with store.writing_and_notifying() as connection:
-        return connection.execute(delete(runs).where(theirs)).rowcount
+        count = connection.execute(delete(runs).where(theirs)).rowcount
+        if count and by is not None:
+            made = NewChange(Action.CANCELLED, name, environment, after={"backfilled": count})
+            record_changes(connection, [made], by, now=now or datetime.now(UTC))
+        return count
 
 
 def _planned(connection: Connection, stored: StoredTimer, span: TimeRange, now: datetime, cap: int) -> Backfill:

@@ -11,6 +11,7 @@ from ..core.timer import Timer
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import Project, current_project
+from ..store.change_recording import Author, Way
 from ..store.statistics import has_live_daemon
 from ..store.timers import TimerTable
 from .arguments import parse_past
@@ -51,17 +52,18 @@ def backfill_timer(
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         timer = TimerTable(opened).get(name, project.environment).timer
+        by = Author.of_process(Way.COMMAND_LINE)
         if start is None:
-            _print_cancelled(timer, cancel_backfill(opened, name, project.environment), as_json=as_json)
+            count = cancel_backfill(opened, name, project.environment, by=by)
+            _print_cancelled(timer, count, as_json=as_json)
             return
         now = datetime.now(UTC)
         time_span = (
             parse_past(start, project.settings.tz),
             parse_past(end, project.settings.tz) if end is not None else now,
         )
-        result = (plan_backfill if dry_run else backfill)(
-            opened, name, project.environment, time_span, now=now, cap=limit
-        )
+        where = (opened, name, project.environment, time_span)
+        result = plan_backfill(*where, now=now, cap=limit) if dry_run else backfill(*where, now=now, cap=limit, by=by)
         if as_json:
             _print_json(timer, result, project, requested=not dry_run)
             return

@@ -17,6 +17,7 @@ from ..formats import display
 from ..formats.json import print_json, run_json
 from ..project.function_check import check_function
 from ..project.project import Project, current_project
+from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.statistics import has_live_daemon
@@ -55,7 +56,7 @@ def run_timer(
             check_function(project, replace(timer, params=own), given["target"], instead="run it")
 
         def request(now: datetime) -> int:
-            return request_run(opened, name, project.environment, now=now, params=own)
+            return request_run(opened, name, project.environment, now=now, params=own, by=_author())
 
         _request(opened, project, request, wait=wait, as_json=as_json)
 
@@ -72,7 +73,17 @@ def run_again(*, run_id: int, wait: bool, store: str | None, as_json: bool) -> N
     """
     project = current_project(store=store)
     with project.open_store() as opened:
-        _request(opened, project, lambda now: request_again(opened, run_id, now=now), wait=wait, as_json=as_json)
+        _request(
+            opened,
+            project,
+            lambda now: request_again(opened, run_id, now=now, by=_author()),
+            wait=wait,
+            as_json=as_json,
+        )
+
+
+def _author() -> Author:
+    return Author.of_process(Way.COMMAND_LINE)
 
 
 def _request(store: Store, project: Project, request: Callable[[datetime], int], *, wait: bool, as_json: bool) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ..formats.changes import details
+from ..core.triggers import Cron, Trigger
+from ..formats.changes import OF_RUNS, differing, recorded_trigger
 from ..store.change_pages import ChangeRecord
 from ..store.change_recording import Action, Subject
+from .reader import reader
 from .rendering import instant, say, t
+from .trigger_words import words_of
 
+#: The most characters of a value.
+_MOST = 80
 #: What of a calendar is recorded, with the keys of the words for it.
 _OF_CALENDAR = {
     "week": "calendars.week",
@@ -53,10 +59,60 @@ def _values(record: ChangeRecord) -> Mapping[str, Any]:
 
 
 def _of_timer(record: ChangeRecord) -> str:
-    if record.action is Action.REQUESTED:
-        return t("run.title", id=_values(record).get("run"))
-    former = [f"{record.former_name} → {record.name}"] if record.action is Action.RENAMED else []
-    return ", ".join(part for part in (*former, details(record)) if part)
+    if record.action in OF_RUNS:
+        return _of_runs(_values(record))
+    if record.before is None or record.after is None:
+        return _whole_timer(_values(record))
+    parts = [f"{record.former_name} → {record.name}"] if record.action is Action.RENAMED else []
+    for name, before, after in differing(record):
+        label = say(f"attribute.{name}", name)
+        parts.append(f"{label}: {_of_attribute(name, before)} → {_of_attribute(name, after)}")
+    return "; ".join(parts)
+
+
+def _of_runs(values: Mapping[str, Any]) -> str:
+    if "run" in values:
+        return t("run.title", id=values["run"])
+    if "backfilled" in values:
+        return t("changes.backfilled_runs", n=values["backfilled"])
+    ends = [instant(datetime.fromisoformat(values[end])) for end in ("first", "last") if end in values]
+    return f"{t('count.runs', n=values.get('runs', 0))}, {' – '.join(dict.fromkeys(ends))}"
+
+
+def _whole_timer(values: Mapping[str, Any]) -> str:
+    """A short description of an added or removed timer."""
+    if "function" not in values or "trigger" not in values:
+        return ""
+    parts = [f"{t('timer.calls')} {values['function']}", _of_attribute("trigger", values["trigger"])]
+    return "; ".join(parts if values.get("enabled") else [*parts, t("state.disabled")])
+
+
+def _of_attribute(name: str, value: Any) -> str:
+    """The value of a timer's attribute, in words where it has some."""
+    if name == "breaker":
+        state = "closed" if value is None else value.get("state")
+        return say(f"breaker.{state}", str(state))
+    if name == "trigger" and isinstance(value, Mapping):
+        return _of_trigger(recorded_trigger(value))
+    if isinstance(value, bool):
+        return t("changes.yes") if value else t("changes.no")
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, str):
+        return say(f"choice.{value}", _cut(value)) if value else "–"
+    if isinstance(value, list):
+        return _cut(", ".join(map(str, value))) or "–"
+    return "–" if value is None else _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _of_trigger(trigger: Trigger) -> str:
+    if not isinstance(trigger, Cron):
+        return words_of(trigger, reader().language)
+    return f"{trigger.expression} {trigger.tz} ({words_of(trigger, reader().language)})"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
 
 
 def _of_pause(record: ChangeRecord) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from flask import Flask, Response, render_template, request
 from markupsafe import Markup
 
-from . import moments, words
+from . import messages, moments, words
 from .current import console
 from .examples import COMMON, SEVEN_FIELDS
 from .links import here, link, root
@@ -29,6 +29,7 @@ DONE = frozenset(
         "reset",
         "removed",
         "requested",
+        "requested_all",
         "saved",
         "created",
         "saved_only_caller",
@@ -75,6 +76,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(
         t=t,
         say=say,
+        error_text=error_text,
         link=link,
         here=here,
         root=root,
@@ -115,6 +117,12 @@ def t(key: str, /, **values: Any) -> str:
 def say(key: str, default: str | None = None) -> str:
     """The text of a key, or else the default, or else the key itself, which is then a message of the core."""
     return words.text_or(reader().language, key, key if default is None else default)
+
+
+def error_text(message: str) -> str:
+    """A message of an error in the language of the reader: a key of the words, or a message of the core."""
+    language = reader().language
+    return words.text_or(language, message, messages.said(language, message))
 
 
 def instant(at: datetime) -> str:

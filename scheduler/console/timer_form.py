@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+
+from quartzcron import CronSyntaxError
 
 from ..core.attributes import ATTRIBUTES, Attribute
 from ..core.from_now import resolved
@@ -20,6 +22,7 @@ from ..core.trigger_kinds import UnreadableTrigger, trigger_kinds, trigger_optio
 from ..core.triggers import Trigger
 from ..core.zones import zone
 from ..errors import TimerError
+from .typed_times import BOUNDS, with_bounds
 
 #: The first attributes of the form; the others stand under "more".
 FIRST = ("name", "environment", "function", "params", "description", "tags")
@@ -65,6 +68,12 @@ class TimerForm:
         place = _field_of(self.kind, name)
         self.errors.setdefault(place if place in known else KIND, []).append(message)
 
+    def _add_errors(self, error: TimerError) -> None:
+        """Add an error of a trigger; that of an expression with each of its problems."""
+        cause = error.__cause__
+        for message in map(str, cause.problems if isinstance(cause, CronSyntaxError) else [error]):
+            self.add_error(error.field, message)
+
     def trigger(self) -> Trigger | None:
         """The trigger of the form; None if it is invalid."""
         if self.kept_trigger is not None:
@@ -78,7 +87,7 @@ class TimerForm:
         try:
             return self.kind.from_options(self._resolved(values))
         except TimerError as error:
-            self.add_error(error.field, str(error))
+            self._add_errors(error)
         except Exception as error:  # a class of another package may raise anything
             self.add_error(KIND, str(error))
         return None
@@ -95,6 +104,7 @@ class TimerForm:
         for needed in ("name", "function"):
             if needed not in values and needed not in self.errors:
                 self.add_error(needed, "form.needed")
+        self._check_each(values)
         if trigger is None or self.errors:
             return None
         try:
@@ -105,6 +115,15 @@ class TimerForm:
             return None
         return timer
 
+    def _check_each(self, values: Mapping[str, Any]) -> None:
+        """Check each value by itself, so that all errors are shown at once; Timer stops at the first one."""
+        for attribute in ATTRIBUTES:
+            if attribute.name in values:
+                try:
+                    attribute.check(values[attribute.name])
+                except TimerError as error:
+                    self.add_error(attribute.name, str(error))
+
     def _read(self, options: Sequence[Option]) -> dict[str, Any]:
         """The values of fields by name; a field that is blank has its default."""
         values = {}
@@ -113,10 +132,25 @@ class TimerForm:
             if not typed.strip():
                 continue
             try:
-                values[option.name] = option.read(typed)
+                values[option.name] = self._bound(option.name, typed) if option.name in BOUNDS else option.read(typed)
             except ValueError as error:
-                self.add_error(option.name, str(error))
+                # It stands beside the field.
+                self.add_error(option.name, str(error).removeprefix(f"{option.name}: "))
         return values
+
+    def _bound(self, name: str, typed: str) -> Any:
+        """A bound of the window: an instant in ISO 8601, or as in `in 2 days`."""
+        if self.now is None:
+            return typed
+        tz = zone(self.value("tz") or self.default_tz) if self._has_known_zone() else UTC
+        return with_bounds({name: typed}, now=self.now, tz=tz)[name]
+
+    def _has_known_zone(self) -> bool:
+        try:
+            zone(self.value("tz") or self.default_tz)
+        except TimerError:
+            return False  # an error of that field
+        return True
 
 
 def _field_of(kind: type[Trigger], name: str | None) -> str:

@@ -29,7 +29,8 @@ _TIME = re.compile(r"\d{1,2}(?::\d{2}){1,2}\s*(?:[ap]\.?m\.?)?|\d{1,2}\s*[ap]\.?
 _ARTICLE = re.compile(r"an?\s+", re.I)
 _YEAR_FIRST = re.compile(r"\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}[日号]?)(?!\d)", re.ASCII)
 _PAST_DAY = re.compile(rf"(today|yesterday)\b|(?:(?:last|on)\s+)?{_DAY}", re.I)
-_AGO = re.compile(r"\s+ago$", re.I)
+_AGO = re.compile(r"\s+ago$|^-", re.I)
+_FROM_NOW = re.compile(r"in\s|\+", re.I)
 _LONGEST = 100
 _EXAMPLES = "write it as in '2026-12-24 18:00', 'in 20 minutes' or 'next monday 9:00'"
 
@@ -84,8 +85,8 @@ def read_past(text: str, *, now: datetime, tz: tzinfo) -> datetime:
 
 
 def _ago(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:
-    """A time before now: `2 hours ago`, or `2h`."""
-    before = _AGO.sub("", said)
+    """A time before now: `2 hours ago`, `2h`, or `-2h`."""
+    before = _AGO.sub("", said, count=1).strip()
     if len(said) > _LONGEST or (before == said and not re.search("[a-z]", said, re.I)):
         return None
     try:
@@ -130,11 +131,12 @@ def _last_of(said: str, now: datetime, wall: datetime, tz: tzinfo, found: dateti
 
 
 def _delayed(said: str, now: datetime, wall: datetime, tz: tzinfo) -> datetime | None:
-    """A delay from now, as in `in 20 minutes`; days, weeks, months and years are counted by the calendar."""
-    if not said.lower().startswith("in "):
+    """A delay from now, as in `in 20 minutes` or `+2h`; days, weeks, months and years are counted by the calendar."""
+    begin = _FROM_NOW.match(said)
+    if begin is None:
         return None
     try:
-        delay = read_interval(_ARTICLE.sub("1 ", said[3:].strip(), count=1))
+        delay = read_interval(_ARTICLE.sub("1 ", said[begin.end() :].strip(), count=1))
         counted = calendar_interval(delay)
         if counted is not None:
             return _utc(wall + relativedelta(**counted._asdict()), tz)

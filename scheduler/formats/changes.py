@@ -8,9 +8,13 @@ from typing import Any
 
 from ..core.attributes import ATTRIBUTES
 from ..core.trigger_kinds import read_trigger
+from ..core.triggers import Trigger
 from ..store.change_pages import ChangeRecord
 from ..store.change_recording import Action, NewChange
+from .display import number
 
+#: Actions about runs of a timer, which change none of its attributes.
+OF_RUNS = frozenset({Action.REQUESTED, Action.CANCELLED, Action.BACKFILLED})
 #: The most characters of a value that a line shows.
 _MOST = 80
 #: Attributes whose value is part of the action, or next to it.
@@ -44,21 +48,43 @@ def _action(record: ChangeRecord | NewChange) -> str:
             return "closed the breaker"
         case Action.REQUESTED:
             return f"requested run {(record.after or {}).get('run')}"
+        case Action.CANCELLED:
+            return _cancelled(record.after or {})
+        case Action.BACKFILLED:
+            return _backfilled(record.after or {})
         case action:
             return action.value
 
 
+def _cancelled(after: Mapping[str, Any]) -> str:
+    if "run" in after:
+        return f"cancelled run {after['run']}"
+    return f"cancelled {number(int(after.get('backfilled', 0)), 'backfilled run')}"
+
+
+def _backfilled(after: Mapping[str, Any]) -> str:
+    count = number(int(after.get("runs", 0)), "run")
+    return f"backfilled {count} from {after.get('first')} to {after.get('last')}"
+
+
 def details(record: ChangeRecord | NewChange) -> str:
     """The attributes that differ, before and after, without the action; empty if the action says all."""
-    before, after = record.before, record.after
-    if record.action is Action.REQUESTED:
+    if record.action in OF_RUNS:
         return ""
-    if before is None or after is None:
-        return _whole(after or before or {})
+    if record.before is None or record.after is None:
+        return _whole(record.after or record.before or {})
+    return ", ".join(
+        f"{name} {_value(name, before)} → {_value(name, after)}" for name, before, after in differing(record)
+    )
+
+
+def differing(record: ChangeRecord | NewChange) -> list[tuple[str, Any, Any]]:
+    """The attributes that differ and are no part of the action, with their values before and after."""
+    before, after = record.before or {}, record.after or {}
     names = [name for name in _ORDER if name in after] + [name for name in after if name not in _ORDER]
     said = _SAID.get(record.action, set())
     shown = [name for name in names if name not in said and _differs(name, before.get(name), after[name])]
-    return ", ".join(f"{name} {_value(name, before.get(name))} → {_value(name, after[name])}" for name in shown)
+    return [(name, before.get(name), after[name]) for name in shown]
 
 
 def _differs(name: str, before: Any, after: Any) -> bool:
@@ -98,5 +124,10 @@ def _value(name: str, value: Any) -> str:
 
 
 def _trigger(value: Mapping[str, Any]) -> str:
+    return str(recorded_trigger(value))
+
+
+def recorded_trigger(value: Mapping[str, Any]) -> Trigger:
+    """The trigger of a recorded change."""
     fields = {name: part for name, part in value.items() if name != "kind"}
-    return str(read_trigger(str(value.get("kind")), json.dumps(fields)))
+    return read_trigger(str(value.get("kind")), json.dumps(fields))

@@ -62,8 +62,10 @@ class Action(StrEnum):
     RESET = "reset"
     RENAMED = "renamed"
     REMOVED = "removed"
-    #: A run was requested; it changes nothing of the timer.
+    # Of its runs; these change nothing of the timer.
     REQUESTED = "requested"
+    CANCELLED = "cancelled"
+    BACKFILLED = "backfilled"
 
 
 # Authors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from ..core.breaker import BreakerState
 from .database import Store
 from .pages import MAX_LOOKED_AT, Page
 from .schema import timers
+from .statements import Among
 from .stored_timer import StoredTimer, stored_timer_of
 
 
@@ -62,6 +64,24 @@ def page_of_timers(
         if len(rows) > limit:
             return Page(entries, TimerKey(rows[limit - 1].environment, rows[limit - 1].name))
         return Page(entries, _end(connection, portion))
+
+
+def keys_of_timers(store: Store, wanted: TimerFilter, *, limit: int) -> list[TimerKey]:
+    """The keys of the first timers that match, without reading the timers themselves."""
+    query = select(timers.c.environment, timers.c.name).where(*_conditions(timers.c, wanted))
+    with store.reading() as connection:
+        rows = connection.execute(query.order_by(timers.c.environment, timers.c.name).limit(limit))
+        return [TimerKey(*row) for row in rows]
+
+
+def existing_keys(store: Store, keys: Sequence[TimerKey]) -> list[TimerKey]:
+    """Those of some keys that there are, in their order."""
+    with store.reading() as connection:
+        found = {TimerKey(*row) for row in _KEYS.rows(connection, sorted({key.name for key in keys}))}
+    return [key for key in dict.fromkeys(keys) if key in found]
+
+
+_KEYS = Among(select(timers.c.environment, timers.c.name), timers.c.name)
 
 
 def has_timer_of(store: Store, environment: str | None, tag: str) -> bool:

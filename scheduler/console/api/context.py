@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +13,6 @@ from sqlalchemy import select
 
 from ...core.attributes import ATTRIBUTES
 from ...core.run import Run
-from ...core.timestamps import at_wall_time, check_instant
 from ...core.trigger_kinds import UnreadableTrigger
 from ...core.zones import zone
 from ...formats.display import iso, zone_of
@@ -24,14 +23,15 @@ from ...store.rows import timer_of
 from ...store.schema import timers
 from ...store.statements import Among
 from ...store.stored_timer import StoredTimer
+from .. import typed_times
 from ..current import console
 from ..reader import reader
 from .problems import ProblemError, encoded
 
 #: The keys of the attributes whose values may be hidden from viewers: parameters, and the address of pings.
 _SECRET = [row.key for row in ATTRIBUTES if row.is_secret and row.key is not None]
-#: A space that was a plus sign in an address: `2026-01-05T08:00:00 08:00`.
-_LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")
+#: A space that was a plus sign in an address: `2026-01-05T08:00:00 08:00`, ` 2h`.
+_LOST_PLUS = re.compile(r"^ (?=\d)|(?<=T\d\d:\d\d:\d\d) (?=\d\d:?\d\d$)|(?<=T\d\d:\d\d) (?=\d\d:?\d\d$)")
 
 
 def author(why: str = "") -> Author:
@@ -47,15 +47,22 @@ def default_zone() -> tzinfo:
 
 
 def instant_of(text: str | None, field: str) -> datetime | None:
-    """An instant of a request; one without an offset is a wall time in the zone of the settings."""
+    """An instant of a request, see typed_times.py; one without an offset is a wall time in the zone of the settings."""
+    return _instant(text, field, typed_times.coming)
+
+
+def past_instant_of(text: str | None, field: str) -> datetime | None:
+    """The same for one that is probably past."""
+    return _instant(text, field, typed_times.past)
+
+
+def _instant(text: str | None, field: str, read: Callable[..., datetime | None]) -> datetime | None:
     if text is None:
         return None
-    if "T" in text:
-        text = _LOST_PLUS.sub("+", text)
-    found = check_instant(field, text)
+    found = read(_LOST_PLUS.sub("+", text), field, now=console().now(), tz=default_zone())
     if found is None:
         raise ProblemError("invalid", f"{field}: expected an instant as in 2026-01-05T08:00:00+08:00", field=field)
-    return found if found.tzinfo is not None else at_wall_time(found, default_zone())
+    return found
 
 
 # Answers

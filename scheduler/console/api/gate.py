@@ -96,9 +96,7 @@ def _token() -> Token:
     if secret and len(secret) <= MAX_SECRET_LENGTH and (token := console().tokens.of_secret(secret, now=now)):
         return token
     if wait_s := console().limits.wait_s(address):
-        raise ProblemError(
-            "too_many", f"too many failed attempts from {address}", headers={"Retry-After": str(wait_s)}
-        )
+        raise ProblemError("too_many", f"too many failed attempts from {address}", headers={"Retry-After": str(wait_s)})
     if has_master and (master := _master()) is not None:
         return master
     console().limits.failed(address)

@@ -23,6 +23,7 @@ from ...errors import (
 from ...formats.timer_lists import TimerListError
 from ...project.suggestions import did_you_mean
 from ..links import root
+from ..messages import code_of
 
 MEDIA_TYPE = "application/problem+json"
 #: The most problems that one answer lists.
@@ -188,6 +189,7 @@ def syntax_items(error: CronSyntaxError) -> list[dict[str, Any]]:
     """The problems of an expression."""
     return [
         {
+            "code": code_of(problem.message),
             "field": problem.field,
             "column": problem.column,
             "text": problem.text,

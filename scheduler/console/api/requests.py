@@ -18,7 +18,10 @@ from .timer_fields import TriggerFields
 MAX_LIMIT = 1_000
 MAX_WAIT_S = 30.0
 _TEXT = 500
-_INSTANT = "An instant as in 2026-01-05T08:00:00+08:00; without an offset, in the time zone of the settings."
+_INSTANT = (
+    "An instant as in 2026-01-05T08:00:00+08:00, or tomorrow 8:00, +2h, 2 hours ago; without an offset, in the time "
+    "zone of the settings."
+)
 _SEGMENT = "The name, with ~s for /, ~t for ~, and ~d for each dot of a name of dots only."
 
 
@@ -208,6 +211,7 @@ class BackfillBody(Strict):
     from_: StrictStr = Field(alias="from", max_length=100, description=_INSTANT)
     to: StrictStr | None = Field(None, max_length=100, description=f"By default now. {_INSTANT}")
     limit: StrictInt = Field(DEFAULT_CAP, ge=1, le=MAX_CAP)
+    why: StrictStr = Field("", max_length=MAX_WHY_LENGTH)
 
 
 class CronBody(TriggerFields):

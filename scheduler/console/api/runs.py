@@ -27,15 +27,15 @@ from .context import (
     author,
     bad_cursor,
     default_zone,
-    instant_of,
     listed,
     number_of,
+    past_instant_of,
     run_object,
     run_objects,
 )
 from .problems import ProblemError
 from .request_keys import request_key
-from .requests import AgainBody, LinesQuery, RunLinesQuery, RunPath, RunQuery, RunsQuery
+from .requests import AgainBody, LinesQuery, Reason, RunLinesQuery, RunPath, RunQuery, RunsQuery
 
 #: How often a request that waits for the end of a run reads it.
 _POLL_S = 0.2
@@ -52,8 +52,8 @@ def index(query: RunsQuery) -> Response:
         outcomes=[Outcome(word) for word in query.outcome if word != "open"],
         is_open="open" in query.outcome,
         request_id=query.request_id,
-        since=instant_of(query.since, "since"),
-        until=instant_of(query.until, "until"),
+        since=past_instant_of(query.since, "since"),
+        until=past_instant_of(query.until, "until"),
     )
     page = RunHistory(console().store).page(wanted, before=number_of(query.cursor), limit=query.limit)
     following = None if page.next is None else str(page.next)
@@ -83,10 +83,11 @@ def _waited(run: Run, wait_s: float) -> Run:
         places.release()
 
 
-def cancel(path: RunPath) -> Response:
+def cancel(path: RunPath, body: Reason) -> Response:
     """Request the end of a run."""
     run_of(path)
-    return answer(_object(request_cancel(console().store, path.run_id, now=console().now())), 202)
+    run = request_cancel(console().store, path.run_id, now=console().now(), by=author(body.why))
+    return answer(_object(run), 202)
 
 
 def again(path: RunPath, body: AgainBody) -> Response:
@@ -148,8 +149,8 @@ def lines(query: LinesQuery) -> Response:
         request_id=query.request_id,
         level=query.level,
         text=query.text,
-        since=instant_of(query.since, "since"),
-        until=instant_of(query.until, "until"),
+        since=past_instant_of(query.since, "since"),
+        until=past_instant_of(query.until, "until"),
     )
     page = LogLines(console().store).page(wanted, before=before, limit=query.limit)
     tz = default_zone()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -23,8 +24,9 @@ from ...store.calendars import CalendarTable
 from ...store.timer_pages import TimerFilter, page_of_timers
 from ..current import console
 from ..preview import MAX_TEXT, faults_of, fires_by_day, next_fires, preview
+from ..typed_times import with_bounds
 from ..words import text
-from .context import answer, default_zone, instant_of
+from .context import answer, author, default_zone, instant_of, past_instant_of
 from .problems import ProblemError, syntax_items
 from .requests import (
     MAX_LIMIT,
@@ -34,6 +36,7 @@ from .requests import (
     CronBody,
     FiresQuery,
     TimerPath,
+    WhyQuery,
 )
 from .timer_fields import options_of, trigger_of
 
@@ -142,7 +145,9 @@ def _check_expression(given: str | None) -> None:
 def _timer(body: CronBody, trigger: Any) -> Timer:
     decide = ("jitter_s", "starts_at", "ends_at", "calendar", "roll", "environment", "name")
     limit_s = body.limit_s or console().settings.limit_s
-    return Timer(function="f", trigger=trigger, limit_s=limit_s, **{name: getattr(body, name) for name in decide})
+    given = {name: getattr(body, name) for name in decide}
+    given = with_bounds(given, now=console().now(), tz=zone(trigger.tz or console().settings.tz))
+    return Timer(function="f", trigger=trigger, limit_s=limit_s, **given)
 
 
 def _with_calendar(timer: Timer) -> Timer:
@@ -160,28 +165,30 @@ def _seconds(length: timedelta | None) -> float | None:
 
 def plan(path: TimerPath, query: BackfillQuery) -> Response:
     """The fire times of a past span that have no run, which a backfill would enter."""
-    return _backfilled(plan_backfill, path, query)
+    return _backfilled(plan_backfill, path, query, entered=False)
 
 
 def enter(path: TimerPath, body: BackfillBody) -> Response:
     """Enter a run for each fire time of a past span that has none; a daemon begins them."""
-    return _backfilled(backfill, path, body)
+    return _backfilled(partial(backfill, by=author(body.why)), path, body, entered=True)
 
 
-def take_back(path: TimerPath) -> Response:
+def take_back(path: TimerPath, query: WhyQuery) -> Response:
     """Delete the backfilled runs of a timer that have not begun."""
-    return answer({"cancelled": cancel_backfill(console().store, path.name, path.environment)})
+    by, now = author(query.why), console().now()
+    return answer({"cancelled": cancel_backfill(console().store, path.name, path.environment, now=now, by=by)})
 
 
-def _backfilled(made: Callable[..., Backfill], path: TimerPath, given: BackfillQuery | BackfillBody) -> Response:
+def _backfilled(
+    made: Callable[..., Backfill], path: TimerPath, given: BackfillQuery | BackfillBody, *, entered: bool
+) -> Response:
     now = console().now()
-    start = instant_of(given.from_, "from")
+    start = past_instant_of(given.from_, "from")
     assert start is not None
-    span: tuple[datetime, datetime] = (start, instant_of(given.to, "to") or now)
+    span: tuple[datetime, datetime] = (start, past_instant_of(given.to, "to") or now)
     result = made(console().store, path.name, path.environment, span, now=now, cap=given.limit)
     timer = console().timers.get(path.name, path.environment).timer
     tz = zone_of(timer, console().settings.tz)
-    entered = made is backfill
     shown = {
         "timer": path.name,
         "environment": path.environment,

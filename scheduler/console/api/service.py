@@ -25,7 +25,7 @@ from ...store.statistics import read_statistics
 from ..current import console
 from ..pages.settings import setting_rows
 from ..reader import reader
-from .context import answer, author, default_zone, instant_of, listed, number_of
+from .context import answer, author, default_zone, instant_of, listed, number_of, past_instant_of
 from .problems import ProblemError
 from .requests import ChangesQuery, NamePath, PauseBody, ResumeBody, TokenBody
 
@@ -111,8 +111,8 @@ def changes(query: ChangesQuery) -> Response:
         author=query.author,
         way=query.way,
         subject=query.subject,
-        since=instant_of(query.since, "since"),
-        until=instant_of(query.until, "until"),
+        since=past_instant_of(query.since, "since"),
+        until=past_instant_of(query.until, "until"),
     )
     page = ChangeHistory(console().store).page(wanted, before=number_of(query.cursor), limit=query.limit)
     tz = default_zone()

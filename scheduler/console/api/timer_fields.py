@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, create_model
@@ -23,6 +24,7 @@ from ...core.triggers import Trigger, TriggerOption
 from ...core.zones import zone
 from ...errors import TimerError
 from ..current import console
+from ..typed_times import with_bounds
 from .problems import ProblemError
 
 #: What the address of a timer names.
@@ -223,9 +225,16 @@ def timer_of(body: BaseModel, environment: Environment, name: str) -> Timer:
                 "invalid", f"{attribute} differs from the address; PATCH with a new name renames", field=attribute
             )
     given.setdefault("limit_s", console().settings.limit_s)
-    timer = Timer(name=name, environment=environment, trigger=trigger_of(options_of(body)), **given)
+    trigger = trigger_of(options_of(body))
+    given = with_bounds(given, now=console().now(), tz=zone_of(trigger))
+    timer = Timer(name=name, environment=environment, trigger=trigger, **given)
     check_new_names(timer.name, timer.function)
     return timer
+
+
+def zone_of(trigger: Trigger) -> tzinfo:
+    """The zone of a trigger, or else that of the settings."""
+    return zone(trigger.tz or console().settings.tz)
 
 
 def differences(kept: Timer, new: Timer) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from ...claims.requested_runs import request_run
 from ...core.attributes import Environment
 from ...errors import DuplicateTimerError, UnknownTimerError
 from ...store.stored_timer import StoredTimer
-from ...store.timer_pages import TimerFilter, TimerKey, page_of_timers
+from ...store.timer_pages import TimerFilter, TimerKey, keys_of_timers, page_of_timers
 from ...store.timers_at_once import MAX_TIMERS, change_timers
 from ..current import console
 from ..history import key_of, key_text
 from ..names import segment
+from ..typed_times import with_bounds
 from .context import answer, author, bad_cursor, etag, instant_of, listed, timer_object
 from .problems import ProblemError
 from .request_keys import request_key
@@ -31,6 +32,7 @@ from .timer_fields import (
     options_of,
     timer_of,
     with_state,
+    zone_of,
 )
 
 
@@ -82,6 +84,7 @@ def patch(path: TimerPath, body: TimerChanges) -> Response:
     changes = attributes_of(body)
     if options := options_of(body):
         changes["trigger"] = changed_trigger(options, kept.timer.trigger)
+    changes = with_bounds(changes, now=console().now(), tz=zone_of(changes.get("trigger", kept.timer.trigger)))
     if not changes:
         raise ProblemError("invalid", "nothing to change: give at least one attribute")
     given: dict[str, Any] = {"now": console().now(), "by": author(body.why), "expected": _expected(kept)}
@@ -158,15 +161,10 @@ def _chosen(body: BulkBody) -> list[TimerKey]:
 def _matching(given: FilterBody) -> list[TimerKey]:
     """The keys of all timers that match; ProblemError if these are too many."""
     wanted = TimerFilter(given.q, given.state, given.environment, given.function, given.tag)
-    keys: list[TimerKey] = []
-    page = page_of_timers(console().store, wanted, limit=MAX_TIMERS + 1)
-    while True:
-        keys += [TimerKey(entry.timer.environment.value, entry.timer.name) for entry in page.items]
-        if len(keys) > MAX_TIMERS:
-            raise ProblemError("invalid", f"more than {MAX_TIMERS:,} timers match; narrow the filter", field="filter")
-        if page.next is None:
-            return keys
-        page = page_of_timers(console().store, wanted, after=page.next, limit=MAX_TIMERS + 1)
+    keys = keys_of_timers(console().store, wanted, limit=MAX_TIMERS + 1)
+    if len(keys) > MAX_TIMERS:
+        raise ProblemError("invalid", f"more than {MAX_TIMERS:,} timers match; narrow the filter", field="filter")
+    return keys
 
 
 # Parts

@@ -8,13 +8,13 @@ from flask import Response, make_response, request
 
 from ...claims.requested_runs import Backfill, backfill, cancel_backfill, plan_backfill
 from ...core.attributes import Environment
-from ...core.timestamps import check_instant, in_utc
 from ...core.zones import zone
 from ...errors import TimerError
 from ...store.stored_timer import StoredTimer
-from ..current import console
+from ..current import author, console
 from ..links import go
 from ..rendering import render
+from ..typed_times import past
 
 #: How many fire times the page lists.
 _LISTED = 100
@@ -37,7 +37,8 @@ def enter(environment: str, name: str) -> Response:
     """Enter the runs of the span."""
     entry = console().timers.get(name, Environment(environment))
     try:
-        backfill(console().store, name, Environment(environment), _span(entry), now=console().now())
+        by = author(request.form.get("why", ""))
+        backfill(console().store, name, Environment(environment), _span(entry), now=console().now(), by=by)
     except TimerError as error:
         return _page(entry, fault=str(error))
     return go("timer", environment=environment, name=name, did="backfilled")
@@ -45,15 +46,16 @@ def enter(environment: str, name: str) -> Response:
 
 def take_back(environment: str, name: str) -> Response:
     """Delete the backfilled runs that have not begun."""
-    cancel_backfill(console().store, name, Environment(environment))
+    cancel_backfill(console().store, name, Environment(environment), now=console().now(), by=author())
     return go("timer", environment=environment, name=name, did="taken_back")
 
 
 def _span(entry: StoredTimer) -> tuple[datetime, datetime]:
     """The span of the request: wall times are those of the timer's zone."""
     tz = zone(entry.timer.trigger.tz or console().settings.tz)
-    start = in_utc("start", check_instant("start", request.values.get("start") or None), tz)
-    end = in_utc("end", check_instant("end", request.values.get("end") or None), tz) or console().now()
+    now = console().now()
+    start = past(request.values.get("start"), "start", now=now, tz=tz)
+    end = past(request.values.get("end"), "end", now=now, tz=tz) or now
     if start is None:
         raise TimerError("start: give the beginning of the span, as in 2026-01-05 00:00", field="start")
     if start >= end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from ...core.timer import Timer
 from ...core.trigger_kinds import trigger_kinds, trigger_options
 from ...core.triggers import Cron, Trigger
 from ...core.zones import zone
-from ...errors import TimerChangedError, TimerError
+from ...errors import DuplicateTimerError, TimerChangedError, TimerError, UnknownTimerError
 from ...store.calendars import CalendarTable
 from ...store.change_recording import Author
 from ...store.stored_timer import StoredTimer
@@ -67,6 +68,9 @@ def save_new() -> Response | str:
             form.add_error(error.field, str(error))
         else:
             return go("timer", environment=timer.environment, name=timer.name, did=_done("created", timer))
+    else:
+        _check_name_is_free(form)
+        _check_calendar(form)
     return _refused(form, "new")
 
 
@@ -80,6 +84,7 @@ def save_edit(environment: str, name: str) -> Response | str:
         return _page(form, "edit", entry=entry)
     timer = form.timer(enabled=entry.timer.enabled)
     if timer is None:
+        _check_calendar(form)
         return _refused(form, "edit", entry=entry)
     try:
         _save(entry, timer)
@@ -91,6 +96,27 @@ def save_edit(environment: str, name: str) -> Response | str:
         return _refused(form, "edit", entry=entry)
     is_other = timer.function != entry.timer.function
     return go("timer", environment=environment, name=timer.name, did=_done("saved", timer) if is_other else "saved")
+
+
+# What the store would refuse, beside the other errors of a form
+
+
+def _check_name_is_free(form: TimerForm) -> None:
+    name, environment = form.value("name"), form.value("environment")
+    if "name" in form.errors or environment not in list(Environment):
+        return
+    with suppress(UnknownTimerError):
+        console().timers.get(name, Environment(environment))
+        form.add_error("name", str(DuplicateTimerError(name, environment)))
+
+
+def _check_calendar(form: TimerForm) -> None:
+    name = form.value("calendar").strip()
+    if name and "calendar" not in form.errors:
+        try:
+            CalendarTable(console().store).get(name)
+        except TimerError as error:
+            form.add_error("calendar", str(error))
 
 
 def _done(did: str, timer: Timer) -> str:

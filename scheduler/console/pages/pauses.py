@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Response, make_response, request
 
 from ...core.attributes import Environment
-from ...core.timestamps import check_instant, in_utc
 from ...errors import TimerError
 from ...store.pause_table import PauseTable
 from ...store.pauses import Pause
@@ -14,6 +13,7 @@ from ..current import author, console
 from ..links import go
 from ..reader import reader
 from ..rendering import render
+from ..typed_times import coming
 
 _FIELDS = ("environment", "tag", "until", "why")
 
@@ -29,7 +29,7 @@ def show(fault: str | None = None) -> str:
 def pause() -> Response:
     """Begin a pause."""
     try:
-        until = in_utc("until", check_instant("until", request.form.get("until") or None), reader().tz)
+        until = coming(request.form.get("until"), "until", now=console().now(), tz=reader().tz)
         begun = PauseTable(console().store).pause(
             _environment(),
             request.form.get("tag", "").strip() or None,

@@ -15,7 +15,7 @@ from ...errors import RunError, UnknownTimerError
 from ...formats.json import result_value
 from ...store.runs import RunFilter, RunHistory
 from ...store.stored_timer import StoredTimer
-from ..current import console
+from ..current import author, console
 from ..history import MAX_LINES_OF_RUN, lines_of_run
 from ..links import go
 from ..reader import reader
@@ -77,7 +77,7 @@ def cancel(run_id: int) -> Response:
     if run_id >= 2**63:
         abort(404)
     with contextlib.suppress(RunError):
-        request_cancel(console().store, run_id, now=console().now())
+        request_cancel(console().store, run_id, now=console().now(), by=author())
     return go("run", run_id=run_id, did="cancelled")
 
 

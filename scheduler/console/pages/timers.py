@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response, abort, request
 
-from ...core.attributes import Environment
 from ...errors import TimerError
 from ...store.statistics import read_statistics
 from ...store.stored_timer import StoredTimer
-from ...store.timer_pages import TimerFilter, TimerKey, TimerState, page_of_timers
+from ...store.timer_pages import TimerFilter, TimerKey, TimerState, existing_keys, keys_of_timers, page_of_timers
+from ...store.timers_at_once import MAX_TIMERS, BulkAction, change_timers
 from .. import drawing
 from ..current import author, console
 from ..digest import queries
@@ -22,9 +23,9 @@ from ..reader import reader
 from ..rendering import render
 from ..trigger_words import words_of
 
-ACTIONS = ("enable", "disable", "reset", "remove")
-#: The most timers that are changed at once.
-MAX_CHANGED = 1_000
+ACTIONS = tuple(action.value for action in BulkAction)
+#: The most timers whose names the page before a change lists.
+MAX_LISTED = 1_000
 _TEXTS = ("text", "environment", "function", "tag")
 _MAX_TEXT_LENGTH = 200
 
@@ -77,45 +78,60 @@ def filter_of(given: Mapping[str, str]) -> TimerFilter:
 
 
 def change() -> Response | str:
-    """Change the checked timers, or all that match; a page first shows which these are."""
+    """Change the checked timers, or all that match: all of them, or none; a page first shows which these are."""
     action = request.form.get("action", "")
     if action not in ACTIONS:
         abort(400)
-    chosen = _chosen()
+    wanted = filter_of(request.form) if request.form.get("all") == "yes" else None
+    keys = _checked() if wanted is None else _matching(wanted)
     if request.form.get("confirmed") != "yes":
-        return render("change.html", action=action, chosen=chosen, most=MAX_CHANGED)
-    faults = []
-    for entry in chosen:
-        try:
-            _apply(action, entry)
-        except TimerError as error:
-            faults.append((entry.timer, str(error)))
-    if faults:
-        return render("changed.html", done_count=len(chosen) - len(faults), faults=faults)
-    return go("timers", did="changed")
+        return _shown(action, keys, wanted)
+    if wanted is not None and request.form.get("digest") != _digest(keys):
+        return _shown(action, keys, wanted, is_other=True)
+    try:
+        by = author(request.form.get("why", ""))
+        change_timers(console().store, keys, BulkAction(action), now=console().now(), by=by)
+    except TimerError as error:
+        return _shown(action, keys, wanted, fault=str(error))
+    return go("timers", did="requested_all" if action == BulkAction.RUN else "changed")
 
 
-def _chosen() -> list[StoredTimer]:
-    if request.form.get("all") == "yes":
-        return list(page_of_timers(console().store, filter_of(request.form), limit=MAX_CHANGED).items)
-    chosen = []
-    for given in request.form.getlist("timer")[:MAX_CHANGED]:
-        if (key := key_of(given)) is None:
-            abort(400)
-        try:
-            chosen.append(console().timers.get(key.name, Environment(key.environment)))
-        except TimerError:
-            continue  # it was removed meanwhile
-    return chosen
+def _shown(
+    action: str,
+    keys: Sequence[TimerKey],
+    wanted: TimerFilter | None,
+    *,
+    is_other: bool = False,
+    fault: str | None = None,
+) -> str:
+    """The page that lists what will change; of very many, the first ones."""
+    return render(
+        "change.html",
+        action=action,
+        keys=[(key, key_text(key)) for key in keys],
+        listed=MAX_LISTED,
+        wanted=None if wanted is None else {name: getattr(wanted, name) or "" for name in ("state", *_TEXTS)},
+        why=request.form.get("why", ""),
+        digest=_digest(keys),
+        is_other=is_other,
+        fault=fault,
+        most=MAX_TIMERS,
+    )
 
 
-def _apply(action: str, entry: StoredTimer) -> None:
-    table, now = console().timers, console().now()
-    change_of: dict[str, Callable[..., object]] = {
-        "enable": table.enable,
-        "disable": table.disable,
-        "reset": table.reset,
-        "remove": table.remove,
-    }
-    why = request.form.get("why", "")
-    change_of[action](entry.timer.name, entry.timer.environment, now=now, by=author(why))
+def _digest(keys: Sequence[TimerKey]) -> str:
+    """A digest of timers, by which a confirmed change is of those that the page has listed."""
+    return hashlib.sha256("\0".join(map(key_text, keys)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _matching(wanted: TimerFilter) -> list[TimerKey]:
+    """The timers that match, at most as many as are changed at once."""
+    return keys_of_timers(console().store, wanted, limit=MAX_TIMERS)
+
+
+def _checked() -> list[TimerKey]:
+    """The checked timers; those that were removed meanwhile are left out."""
+    keys = [key_of(given) for given in request.form.getlist("timer")[:MAX_TIMERS]]
+    if None in keys:
+        abort(400)
+    return existing_keys(console().store, [key for key in keys if key is not None])

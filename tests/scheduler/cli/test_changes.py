@@ -84,3 +84,19 @@ def test_a_reason_that_cannot_be_shown_is_refused(cli: CommandLine, why: str) ->
     """And nothing is changed."""
     assert "the reason of a change has" in cli.refusal("timers", "enable", "greeting", "--why", why)
     assert cli.json("timers", "show", "greeting")["state"] == "disabled"
+
+
+def test_requests_of_runs_are_recorded(cli: CommandLine) -> None:
+    """Running, running again, ending, backfilling, and taking back."""
+    cli.run("timers", "run", "greeting")
+    cli.run("runs", "again", "1")
+    cli.run("runs", "cancel", "2", "--no-wait")
+    cli.run("timers", "add", "old", "--function", "hello", "--cron", "0 0 8 * * ?")
+    cli.run("timers", "backfill", "old", "--from", "2026-01-01", "--to", "2026-01-03")
+    cli.run("timers", "backfill", "old", "--cancel")
+    made = [(change["action"], change["name"]) for change in cli.json("changes")]
+    assert made[:3] == [("cancelled", "old"), ("backfilled", "old"), ("added", "old")]
+    assert made[3:6] == [("cancelled", "greeting"), ("requested", "greeting"), ("requested", "greeting")]
+    text = cli.run("changes").stdout
+    for part in ("requested run 1", "cancelled run 2", "backfilled 2 runs from", "cancelled 2 backfilled runs"):
+        assert part in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -90,7 +90,7 @@ def test_every_option_has_a_field(place: Place) -> None:
         ({"limit_s": "0"}, "limit_s", "time limit"),
         ({"retries": "many"}, "retries", "whole number"),
         ({"ends_at": "2020-01-01T00:00Z"}, "cron", "never fires after"),
-        ({"starts_at": "soon"}, "starts_at", "instant"),
+        ({"starts_at": "soon"}, "starts_at", "is not a time"),
         ({"tags": "a," * 3 + "x" * 200}, "tags", "characters"),
         ({"environment": "moon"}, "environment", "production or stage"),
     ],
@@ -288,3 +288,41 @@ def test_times_relative_to_now_are_instants(place: Place) -> None:
     weekly = FORM | {"name": "weekly", "trigger": "calendrical", "every": "2 weeks", "at": "09:00", "tz": "UTC"}
     assert browser.post("/timers/new", **weekly).status_code == 303
     assert place.timers.get("weekly").timer.schedule.next_fire(START) == START + timedelta(hours=1)
+
+
+def test_all_errors_of_a_form_are_shown_at_once(place: Place) -> None:
+    """Each beside its field and in the list on top; those of an expression one by one; what the store refuses, too."""
+    place.fill()
+    wrong = {"cron": "0 75 25 * * MON", "limit_s": "0", "retries": "many", "tags": "x" * 200, "calendar": "moon"}
+    answer = place.browser().post("/timers/new", **CRON | wrong | {"name": "report", "function": ""})
+    assert answer.status_code == 422
+    said = dict(re.findall(r'id="field-(\w+)-wrong">([^<]*)', answer.text))
+    assert said.keys() == {*wrong, "name", "function"}
+    assert "exists already" in said["name"]
+    assert said["cron"].count("out of range") == 2
+    listed = re.findall(r'<li><a href="#field-(\w+)">', answer.text)
+    assert set(listed) == said.keys()
+
+
+def test_the_window_of_a_timer_is_written_as_people_write_times(place: Place) -> None:
+    """In the zone of the timer; the next such time."""
+    given = CRON | {"starts_at": "tomorrow 8:00", "ends_at": "+3d"}
+    assert place.browser().post("/timers/new", **given).status_code == 303
+    timer = place.timers.get("report").timer
+    assert (timer.starts_at, timer.ends_at) == (
+        datetime(2026, 12, 1, 13, tzinfo=UTC),
+        place.now + timedelta(days=3),
+    )
+
+
+def test_errors_are_said_in_the_language_of_the_reader(place: Place) -> None:
+    """Beside the field and in the preview; in Chinese no English is left."""
+    wrong = CRON | {"cron": "0 75 8 * * MON", "limit_s": "0"}
+    browser = place.browser(Accept_Language="zh-CN")
+    answer = browser.post("/timers/new", **wrong)
+    said = dict(re.findall(r'id="field-(\w+)-wrong">([^<]*)', answer.text))
+    assert said["limit_s"].startswith("时限应大于 0 秒")
+    assert said["cron"].startswith("分，第 3 列：75 超出范围；分为 0 到 59 · 日，第 8 列：两个日期字段都写了值")
+    preview = browser.get("/timers/preview", **wrong).text
+    assert "75 超出范围" in preview
+    assert "out of range" not in answer.text + preview

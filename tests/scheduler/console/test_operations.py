@@ -15,6 +15,8 @@ pytest.importorskip("flask")
 
 from quartzcron.calendars import WorkingDays
 from scheduler.claims.requested_runs import request_run
+from scheduler.console.pages.timers import MAX_LISTED
+from scheduler.core.at import At
 from scheduler.core.run import Kind, Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
@@ -23,6 +25,7 @@ from scheduler.store.change_pages import ChangeFilter, ChangeHistory
 from scheduler.store.change_recording import Action, Author, NewChange, Subject, Way, record_changes
 from scheduler.store.pause_table import PauseTable
 from scheduler.store.runs import RunFilter, RunHistory
+from scheduler.store.timer_pages import TimerFilter, TimerState, keys_of_timers
 
 from .conftest import HOSTILE, Place
 from .test_digest import add_runs, ending, run_values
@@ -161,8 +164,8 @@ def test_changes_of_timers_do_not_repeat_their_titles(place: Place) -> None:
         record_changes(connection, [changed], None, now=place.now)
     shown = changes_of(place, "en")
     assert shown[1:5] == [
-        "x stage changed retries 0 → 1",
-        f"x stage renamed {HOSTILE} → x, limit_s 15.0 → 30.0",
+        "x stage changed Retries: 0 → 1",
+        f"x stage renamed {HOSTILE} → x; Time limit, seconds: 15 → 30",
         "report disabled at night",
         "report requested a run Run 2",
     ]
@@ -229,3 +232,76 @@ def test_statistics_are_those_of_the_rows(place: Place) -> None:
     page = browser.get("/statistics").text
     assert "most on Mon from 16:00: 1" in page
     assert "Nothing has fired" in browser.get("/statistics", environment="stage").text
+
+
+def test_what_is_done_with_runs_is_recorded(place: Place) -> None:
+    """Who requested, repeated, ended or backfilled runs, and why; not what had no effect."""
+    place.fill()
+    browser = place.browser()
+    browser.post(f"{REPORT}/run", why="the mail is late")
+    browser.post("/runs/2/again")
+    browser.post("/runs/3/cancel")
+    browser.post("/runs/3/cancel")
+    assert changes_of(place, "en")[1:4] == [
+        "report cancelled Run 3",
+        "report requested a run Run 3",
+        "report requested a run Run 2 the mail is late",
+    ]
+    browser.post(f"{REPORT}/backfill", start="2026-11-24 00:00", end="2026-11-26 00:00", why="for the books")
+    browser.post(f"{REPORT}/backfill/take-back")
+    browser.post(f"{REPORT}/backfill/take-back")
+    assert changes_of(place, "en")[1:3] == [
+        "report cancelled 2 backfilled runs",
+        "report backfilled 2 runs, 2026-11-24 15:30:00 +08:00 – 2026-11-25 15:30:00 +08:00 for the books",
+    ]
+
+
+def test_changes_of_timers_are_said_in_chinese(place: Place) -> None:
+    """Attributes and their values, schedules, and what was added or removed."""
+    place.fill()
+    browser = place.browser()
+    rows = {"overlap": "allow", "limit_s": 30.0, "tags": ["a"], "pause_on_failure": True}
+    place.timers.edit("report", Environment.PRODUCTION, rows, now=place.now)
+    place.timers.edit("report", Environment.PRODUCTION, {"trigger": Every(60)}, now=place.now)
+    browser.post(f"{REPORT}/remove", typed="report")
+    shown = changes_of(place, "zh")
+    assert shown[1] == "report 删除 调用 send; 每分钟"
+    assert "触发规则: 0 30 2 ? * MON-FRI America/New_York (每周一至周五 02:30) → 每分钟" in shown[2]
+    for part in ("时限（秒）: 15 → 30", "重叠: 跳过 → 同时执行", "否 → 是"):
+        assert part in shown[3]
+
+
+def test_all_timers_that_match_are_changed(place: Place) -> None:
+    """However many, in one transaction, after a page that lists them; others that match by then are shown first."""
+    timers = [Timer(name=f"t{number}", function="f", trigger=Every(60)) for number in range(MAX_LISTED + 50)]
+    place.timers.add([*timers, Timer(name="other", function="g", trigger=Every(60))], now=place.now)
+    browser = place.browser()
+    form = {"action": "enable", "all": "yes", "function": "f"}
+    page = browser.post("/timers", **form).text
+    assert "Enable 1,050 timers" in page
+    assert "and 50 more" in page
+    digest = re.search(r'name="digest" value="(\w+)"', page)
+    assert digest is not None
+    confirmed = {**form, "confirmed": "yes", "digest": digest[1], "why": "now"}
+    place.timers.remove("t0", Environment.PRODUCTION, now=place.now)
+    assert "Other timers match by now" in browser.post("/timers", **confirmed).text
+    place.timers.add(timers[:1], now=place.now)
+    assert browser.post("/timers", **confirmed).status_code == 303
+    enabled = keys_of_timers(place.store, TimerFilter(state=TimerState.ENABLED), limit=10_000)
+    assert len(enabled) == MAX_LISTED + 50
+    assert {name for _, name in enabled} == {timer.name for timer in timers}
+
+
+def test_several_timers_are_changed_together_or_not_at_all(place: Place) -> None:
+    """One that would never fire refuses to be enabled; the page says which one, and nothing is changed."""
+    place.fill()
+    ended = Timer(name="ended", function="f", trigger=At("2026-11-30T09:00", tz="UTC"))
+    place.timers.add([ended], now=place.now)
+    place.timers.disable("report", Environment.PRODUCTION, now=place.now)
+    place.wait(hours=2)
+    answer = place.browser().post(
+        "/timers", action="enable", timer=["production:report", "production:ended"], confirmed="yes"
+    )
+    assert "Nothing was changed." in answer.text
+    assert "&#39;ended&#39; in production" in answer.text
+    assert not place.timers.get("report").timer.enabled

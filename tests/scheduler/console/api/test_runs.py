@@ -93,7 +93,9 @@ def test_few_requests_wait_at_a_time(place: Place, program: Program) -> None:
 def test_a_run_is_cancelled_once(place: Place, program: Program) -> None:
     """One that has ended is in no state for it."""
     place.fill()
-    assert program.does("POST", "runs/1/cancel", status=202)["outcome"] == "cancelled"
+    assert program.does("POST", "runs/1/cancel", {"why": "not today"}, status=202)["outcome"] == "cancelled"
+    (change,) = (item for item in program.get("changes")["items"] if item["action"] == "cancelled")
+    assert (change["after"], change["why"], change["way"]) == ({"run": 1}, "not today", "api")
     assert "ended already" in program.refused(409, "POST", "runs/1/cancel")["detail"]
     place.timers.remove("report", now=place.now)
     assert "removed" in program.refused(409, "POST", "runs/1/again")["detail"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scheduler.core.timer import Environment, Timer
@@ -169,6 +169,9 @@ def test_enable_disable_and_reset(place: Place, program: Program) -> None:
     """With the reason, and with the time until which a timer is disabled."""
     program.does("PUT", REPORT, CRON, status=201)
     assert program.does("POST", f"{REPORT}/enable", {"why": "ready"})["enabled"]
+    assert not program.does("POST", f"{REPORT}/disable", {"until": "+2h"})["enabled"]
+    with place.store.reading() as connection:
+        assert [pause.until for pause in read_pauses(connection)] == [START + timedelta(hours=2)]
     until = (START + timedelta(days=1)).isoformat()
     assert not program.does("POST", f"{REPORT}/disable", {"until": until})["enabled"]
     with place.store.reading() as connection:
@@ -277,3 +280,18 @@ def test_a_run_is_requested_once_for_a_key(place: Place, program: Program) -> No
     requested = [item for item in program.get("changes")["items"] if item["action"] == "requested"]
     assert [(item["after"]["run"], item["why"]) for item in requested][-1] == (1, "look")
     assert len(requested) == 5
+
+
+def test_times_are_written_as_people_write_them(place: Place, program: Program) -> None:
+    """In every field for a time; a plus sign of an address may have become a space."""
+    made = program.does("PUT", REPORT, CRON | {"starts_at": "tomorrow 8:00", "ends_at": "in 3 days"}, status=201)
+    assert datetime.fromisoformat(made["starts_at"]) == datetime(2026, 12, 1, 13, tzinfo=UTC)
+    changed = program.does("PATCH", REPORT, {"ends_at": "+4d", "starts_at": None})
+    assert datetime.fromisoformat(changed["ends_at"]) == START + timedelta(days=4)
+    for text in ("%2B2d", "+2d", "in 2 days"):
+        fires = program.get(f"{REPORT}/fires?from={text}&limit=1")["items"]
+        assert datetime.fromisoformat(fires[0]["fire_time"]) > START + timedelta(days=2)
+    assert program.get("changes?since=-1h")["items"]
+    assert program.get("changes?since=2 hours ago&until=1h ago")["items"] == []
+    problem = program.refused(422, "PATCH", REPORT, {"ends_at": "soon"})
+    assert (problem["field"], "is not a time" in problem["detail"]) == ("ends_at", True)
