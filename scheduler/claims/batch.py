@@ -90,7 +90,7 @@ class Batch:
         return True
 
     def add(self, row: Row[Any], timer: CachedTimer, breaker: Breaker, open_runs: int) -> None:
-        """Judge the due fire times of one timer; `row` is one of claims._JUDGED."""
+        """Judge the due fire times of one timer; `row` is one of due_timers.JUDGED."""
         key = row.next_fire_at, timer.rule
         shared = self._shared.get(key) or self._share(key)
         left = max(0, row.max_runs - row.begun_runs) if row.max_runs else None

@@ -5,7 +5,7 @@ lease; leases.py lists the invariants. A claim, in order:
 
 1. runs of a claim whose commit was not answered (unknown_commits.py)
 2. waiting runs: further attempts, then manual and queued ones (waiting_runs.py)
-3. timers that are due (batch.py), judged by their open runs (open_runs.py), breakers and policies
+3. timers that are due (due_timers.py, batch.py), judged by their open runs (open_runs.py), breakers and policies
 4. backfilled runs
 """
 
@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Text, bindparam, cast, exists, func, insert, select, text
+from sqlalchemy import Connection, Select, insert, select
 
-from ..core import breaker
 from ..core.alerts import AlertEvent
 from ..core.breaker import Breaker
 from ..core.misfire import GRACE, runs_late
@@ -29,25 +28,21 @@ from ..core.timestamps import instant_or_none, stamp
 from ..store.alert_recording import write_alerts
 from ..store.database import Store, store_of
 from ..store.entered_runs import enter_run
-from ..store.rows import BREAKER, breaker_of, line_columns, timer_of
-from ..store.schema import NOT_HELD, lines, runs, timers
-from ..store.statements import Among
+from ..store.rows import breaker_of, line_columns, timer_of
+from ..store.schema import lines, runs, timers
 from .abandoned_runs import end_run, lose_probes
 from .alert_causes import passed_over as events_of
 from .batch import Batch, StateChange
 from .cancellations import end_cancelled, requested_cancellations
+from .due_timers import DUE, JUDGED, TAKE_DUE, TAKE_PLAIN, TAKE_WITHOUT_OPEN, DueTimers, Upcoming
 from .leases import Lease
 from .open_runs import (
-    COUNTS_AS_OVERLAP,
-    IS_HELD,
-    WAITS_FOR_RETRY,
-    WAITS_FOR_TURN,
     count_overlaps,
     timers_with_open_runs,
 )
 from .releases import give_back, undo_claims
 from .results import enter_retries_and_move_breakers, write_results
-from .timer_cache import CachedTimer, TimerCache
+from .timer_cache import TimerCache
 from .unknown_commits import UnknownCommits
 from .waiting_runs import BACKFILLED, QUEUED, RETRIES, begin_waiting
 
@@ -55,24 +50,6 @@ from .waiting_runs import BACKFILLED, QUEUED, RETRIES, begin_waiting
 CLAIM_LIMIT = 500
 #: The most timers that are claimed ahead in one transaction: meanwhile no other program can write to a SQLite file.
 AHEAD_LIMIT = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Upcoming:
-    """The earliest instants at which a timer fires and a run is tried again, and whether other runs wait."""
-
-    next_due: datetime | None
-    has_waiting: bool
-    #: When the first further attempt of a failed run is due.
-    next_retry: datetime | None = None
-
-    def has_waiting_at(self, now: datetime) -> bool:
-        """Whether there are waiting runs to begin."""
-        return self.has_waiting or (self.next_retry is not None and self.next_retry <= now)
-
-    def is_due(self, now: datetime) -> bool:
-        """Whether there may be anything to claim."""
-        return self.has_waiting_at(now) or (self.next_due is not None and self.next_due <= now)
 
 
 class Claimed(NamedTuple):
@@ -103,6 +80,7 @@ class Claims:
         self._grace = grace
         self._on_breaker = on_breaker or (lambda *_: None)
         self._cache = TimerCache(on_unreadable or (lambda *_: None))
+        self._due = DueTimers(store, self._cache)
         self._unknown = UnknownCommits()
         #: Whether the last claim has requested that other runs end, of this daemon or of others.
         self.is_cancelling = False
@@ -125,7 +103,7 @@ class Claims:
     def upcoming(self) -> Upcoming:
         """Read when the next timer, further attempt and waiting run can be claimed."""
         with self._store.reading() as connection:
-            upcoming = self._upcoming(connection)
+            upcoming = self._due.upcoming(connection)
         return replace(upcoming, has_waiting=upcoming.has_waiting or self.has_unknown_claims)
 
     def last_claimed_at(self) -> datetime | None:
@@ -136,15 +114,14 @@ class Claims:
         return instant_or_none(claimed_at)
 
     def preload(self, due_by: datetime, *, limit: int) -> None:
-        """Read the timers that are due by `until` into the cache, so that their first claim is fast."""
+        """Read the timers that are due by an instant into the cache, so that their first claim is fast."""
         with self._store.reading() as connection:
-            self._due(connection, _DUE, {"now": stamp(due_by), "limit": limit, "without": ""})
+            self._due.read(connection, DUE, {"now": stamp(due_by), "limit": limit, "without": ""})
 
     def count_due(self, by: datetime, *, most: int) -> int:
-        """The number of timers that are due by `until`, counted up to `most`."""
+        """The number of timers that are due by an instant, counted up to `most`."""
         with self._store.reading() as connection:
-            query = _count(self._readable(_DUE_IDS)) if self._cache.unreadable else _COUNT_DUE
-            return int(connection.execute(query, {"now": stamp(by), "most": most}).scalar_one())
+            return self._due.count(connection, by, most)
 
     # Claiming
 
@@ -172,11 +149,11 @@ class Claims:
             tasks += self._begin_waiting(connection, RETRIES, now) if waiting else []
             tasks += self._begin_waiting(connection, QUEUED, now) if waiting else []
             due = {"now": stamp(now), "limit": limit, "without": without or ""}
-            tasks += self._claim_due(connection, now, _TAKE_WITHOUT_OPEN if skip_open else _TAKE_DUE, due)
+            tasks += self._claim_due(connection, now, TAKE_WITHOUT_OPEN if skip_open else TAKE_DUE, due)
             tasks += self._begin_waiting(connection, BACKFILLED, now) if waiting else []
             if self._events:
                 write_alerts(connection, self._events)
-            upcoming = self._upcoming(connection)
+            upcoming = self._due.upcoming(connection)
             # Until the commit is answered, it is unknown whether this daemon has these tasks.
             self._unknown.claimed = tasks
         self._unknown.claimed = []
@@ -196,7 +173,7 @@ class Claims:
             self._lease.check(connection)
             tasks = self._committed_claims(connection, now)
             due = {"now": stamp(until), "limit": limit, "without": without or ""}
-            rows, cached = self._due(connection, _TAKE_PLAIN, due)
+            rows, cached = self._due.read(connection, TAKE_PLAIN, due)
             # Only after the rows were locked, as in _claim_due.
             with_open = timers_with_open_runs(connection, [row[0] for row in rows])
             batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace, alerts=store_of(connection).alerts)
@@ -208,7 +185,7 @@ class Claims:
             if self._events:
                 write_alerts(connection, self._events)
             self.has_finished |= batch.finishes
-            upcoming = self._upcoming(connection)
+            upcoming = self._due.upcoming(connection)
             self._unknown.claimed = tasks
         self._unknown.claimed = []
         return Claimed(tasks, upcoming)
@@ -303,7 +280,7 @@ class Claims:
     def _claim_due(
         self, connection: Connection, now: datetime, query: Select[Any], parameters: Mapping[str, Any]
     ) -> list[Task]:
-        rows, cached = self._due(connection, query, parameters)
+        rows, cached = self._due.read(connection, query, parameters)
         if not rows:
             return []
         # A race: count open runs only after the rows are locked, because another daemon may have claimed one of these
@@ -316,7 +293,7 @@ class Claims:
             for timer_id, _, since, is_plain in rows
             if not (is_plain and timer_id not in open_runs and batch.begin(cached[timer_id], since))
         ]
-        for row in _JUDGED.rows(connection, to_judge):
+        for row in JUDGED.rows(connection, to_judge):
             batch.add(row, cached[row.id], breaker_of(row), open_runs[row.id])
         tasks = batch.write(connection)
         self._events += batch.events()
@@ -325,28 +302,6 @@ class Claims:
         self._passing_over.update(batch.passed_over)
         self.is_cancelling |= bool(batch.cancelling)
         return tasks
-
-    def _due(
-        self, connection: Connection, query: Select[Any], parameters: Mapping[str, Any]
-    ) -> tuple[Sequence[Any], Mapping[int, CachedTimer]]:
-        """The rows of a query for due timers, and the timers by id; without timers that cannot be read here."""
-        rows: Sequence[Any] = connection.execute(self._readable(query), parameters).all()
-        cached = self._cache.read(connection, rows)
-        if self._cache.unreadable:
-            rows = [row for row in rows if cached[row[0]].rule.fault is None]
-        return rows, cached
-
-    def _readable(self, query: Select[Any]) -> Select[Any]:
-        """A query without the timers whose triggers cannot be read here: they stay due, for other daemons."""
-        if not self._cache.unreadable:
-            return query
-        unreadable = self._store.list_parameter(sorted(self._cache.unreadable))
-        return query.where(~self._store.is_among(_REVISION, "unreadable")).params(unreadable=unreadable)
-
-    def _upcoming(self, connection: Connection) -> Upcoming:
-        next_fire_at, has_waiting, retry_at = connection.execute(self._readable(_UPCOMING)).one()
-        next_due_at = min((at for at in (next_fire_at, retry_at) if at is not None), default=None)
-        return Upcoming(instant_or_none(next_due_at), bool(has_waiting), instant_or_none(retry_at))
 
     # Recording
 
@@ -376,49 +331,3 @@ class Claims:
         for name, before, after in changes:
             if before.state is not after.state:
                 self._on_breaker(name, before, after)
-
-
-#: Whether a timer without an open run simply runs: its breaker is closed, and no run counts its fire times.
-_IS_PLAIN = (
-    (timers.c.breaker_state == breaker.BreakerState.CLOSED)
-    & (timers.c.consecutive_failures == 0)
-    & timers.c.counter_run_id.is_(None)
-    & (timers.c.max_runs == 0)
-)
-# The rows of a claim: timer id, revision, next_fire_at, is plain.
-_DUE = (
-    select(timers.c.id, timers.c.revision, timers.c.next_fire_at, _IS_PLAIN)
-    .where(timers.c.next_fire_at <= bindparam("now"), timers.c.environment != bindparam("without"), text(NOT_HELD))
-    .order_by(timers.c.next_fire_at)
-    .limit(bindparam("limit"))
-)
-# Not in the order of ids, so it must not wait for a lock (leases.py, 5): SKIP LOCKED skips a timer that another daemon
-# is claiming.
-_TAKE_DUE = _DUE.with_for_update(skip_locked=True, key_share=True)
-_TAKE_WITHOUT_OPEN = _TAKE_DUE.where(~exists().where(runs.c.timer_id == timers.c.id, COUNTS_AS_OVERLAP))
-_TAKE_PLAIN = _TAKE_DUE.where(_IS_PLAIN)
-_DUE_IDS = select(timers.c.id).where(timers.c.next_fire_at <= bindparam("now"), text(NOT_HELD)).limit(bindparam("most"))
-
-
-def _count(query: Select[Any]) -> Select[Any]:
-    return select(func.count()).select_from(query.subquery())
-
-
-_COUNT_DUE = _count(_DUE_IDS)
-#: The current revision of a timer in the format of the cache: id:revision.
-_REVISION = cast(timers.c.id, Text) + ":" + cast(timers.c.revision, Text)
-#: The columns needed to judge a timer that cannot simply run, in order of next_fire_at.
-_JUDGED = Among(
-    select(
-        *(timers.c[name] for name in ("id", "next_fire_at", "counter_run_id", "counter_outcome")),
-        *(timers.c[name] for name in ("max_runs", "begun_runs")),
-        *(timers.c[name] for name in BREAKER),
-    ).order_by(timers.c.next_fire_at),
-    timers.c.id,
-)
-# The last condition is implied, but without it SQLite would read every timer instead of the index of the due ones.
-_UPCOMING = select(
-    func.min(timers.c.next_fire_at),
-    exists().where(WAITS_FOR_TURN),
-    select(func.min(runs.c.due_at)).where(WAITS_FOR_RETRY, ~IS_HELD).scalar_subquery(),
-).where(timers.c.next_fire_at.is_not(None), text(NOT_HELD))

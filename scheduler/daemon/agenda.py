@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..claims.claims import Upcoming
+from ..claims.due_timers import Upcoming
 
 _NOTHING = Upcoming(None, has_waiting=False)
 

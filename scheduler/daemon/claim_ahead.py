@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from math import ceil
 from operator import attrgetter
 
-from ..claims.claims import AHEAD_LIMIT, Claims, Upcoming
+from ..claims.claims import AHEAD_LIMIT, Claims
+from ..claims.due_timers import Upcoming
 from ..clock import Clock
 from ..core.misfire import GRACE
 from ..core.run import Kind, Task

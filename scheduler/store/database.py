@@ -130,9 +130,17 @@ class Store:
         self.own_statements: AbstractContextManager[Any] = nullcontext()
         #: Entered for the length of each transaction.
         self._guard: AbstractContextManager[Any] = nullcontext()
+        self._connect()
+        try:
+            self._bring_up_to_date(brings_up_to_date)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    def _connect(self) -> None:
+        """Connect for the first time, so that an error in a setting of the address is reported as such."""
         try:
             self._engine = self._make_engine()
-            # Connect here, so that an error in a setting is reported as such.
             self._engine.connect().close()
         except (ImportError, NoSuchModuleError) as error:
             driver = self.url.drivername
@@ -143,11 +151,6 @@ class Store:
             if isinstance(error.orig, self._engine.dialect.loaded_dbapi.ProgrammingError):
                 raise StoreError(f"{self}: a setting in the address is wrong: {self._shown(error.orig)}") from None
             self.raise_translated(error)
-        try:
-            self._bring_up_to_date(brings_up_to_date)
-        except BaseException:
-            self._engine.dispose()
-            raise
 
     def __str__(self) -> str:
         return without_password(self.url.render_as_string(hide_password=False))

@@ -11,7 +11,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..engine.credentials import keep_keys, our_keys
+from ..functions.loading import Target
 from ..functions.source_snapshot import current, load_from, take_snapshot
+from ..metrics import Metrics
+from ..project.project import Project
 from ..project.serving_record import ServingRecord
 from .announcement import announce, report_of_functions, report_of_timers, warn
 from .application import application, capacity
@@ -138,20 +141,9 @@ def _serve(
         keys_from = save_used_keys(project, request)
         keep_keys()
         functions = beside.begin(report_of_functions(loaded, keys_from, declared))
-        keys = our_keys()
-        served = ServedFunctions(
-            target, (keys.app_id or "", keys.app_key or ""), lambda: loaded.registry, keys.hook_key
-        )
-        running = executors(project, served, request.preview_source(project), store, stack)
+        running = executors(project, _served(target, loaded), request.preview_source(project), store, stack)
         metrics = stack.enter_context(collected_metrics()) if sockets.metrics else None
-        server = UpServer(
-            stops,
-            Site(sockets.live, application(loaded)),
-            capacity=capacity(loaded),
-            second_site=Site(sockets.metrics, metrics_app(metrics, project.settings.metrics_host))
-            if sockets.metrics and metrics
-            else None,
-        )
+        server = _server(stops, sockets, loaded, metrics, project)
         courier = stack.enter_context(make_courier(project, store))
         daemon = make_daemon(project, store, running, reporter, metrics, courier)
         stack.enter_context(server.stops_recorded())
@@ -162,3 +154,16 @@ def _serve(
         status = server.serve(DaemonInBackground(daemon))
         beside.end()
         return status
+
+
+def _served(target: str, loaded: Target) -> ServedFunctions:
+    keys = our_keys()
+    return ServedFunctions(target, (keys.app_id or "", keys.app_key or ""), lambda: loaded.registry, keys.hook_key)
+
+
+def _server(stops: Stops, sockets: Sockets, loaded: Target, metrics: Metrics | None, project: Project) -> UpServer:
+    metrics_site = None
+    if sockets.metrics and metrics:
+        metrics_site = Site(sockets.metrics, metrics_app(metrics, project.settings.metrics_host))
+    live_site = Site(sockets.live, application(loaded))
+    return UpServer(stops, live_site, capacity=capacity(loaded), second_site=metrics_site)

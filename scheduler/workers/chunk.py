@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from ..clock import Clock
 from ..core.run import Task
 from ..core.timestamps import stamp
+from .progress_cell import ProgressCell
+
+#: After a chunk was revoked, the worker may begin one more task within this time.
+SETTLED_S = 0.001
 
 
 @dataclass(slots=True)
@@ -24,6 +28,22 @@ class Chunk:
     def left(self) -> int:
         """The number of tasks that have not ended."""
         return len(self.tasks) - self.ended
+
+    def revoke(self, cell: ProgressCell, now: float) -> list[Task]:
+        """Revoke the chunk; a call SETTLED_S after the first one returns the tasks that the worker will never begin."""
+        if self.revoked_at is None:
+            cell.revoke(self.number)
+            self.revoked_at = now
+        if not self.is_settled(now):
+            return []
+        number, index, _ = cell.begun()
+        first_left = index + 1 if number == self.number & 0xFFFF else 0
+        back, self.tasks = self.tasks[first_left:], self.tasks[:first_left]
+        return back
+
+    def is_settled(self, now: float) -> bool:
+        """Whether the chunk was revoked so long ago that the worker begins no more of its tasks."""
+        return self.revoked_at is not None and now - self.revoked_at >= SETTLED_S
 
     def wall_times(self, times: list[tuple[int, int]], now_us: int, offset_us: int) -> list[tuple[int, int]]:
         """Convert the starts and ends that the worker reports from the monotonic clock to the wall clock.

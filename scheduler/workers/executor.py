@@ -23,6 +23,7 @@ from ..executors import Report, outcome
 from ..functions.loading import split_target
 from ..functions.source_snapshot import SourceSnapshot, current, sources_of
 from . import process_tree
+from .chunk import SETTLED_S
 from .hand_out import BLOCKED_S, HandOut
 from .loading import LOAD_TIMEOUT_S
 from .pool_size import PoolSize
@@ -32,7 +33,7 @@ from .results import Results
 from .silence import ANSWER_S, LOOK_EVERY_S, SUSPECT_S, Silence
 from .time_limits import TimeLimits, next_check_s
 from .unkillable_processes import SAY_AFTER_S, unkillable_processes
-from .worker import SETTLED_S, WorkerProcess
+from .worker import WorkerProcess
 from .worker_messages import ProtocolError
 
 log = logging.getLogger("scheduler.executor")

@@ -12,10 +12,11 @@ from datetime import timedelta
 from ..clock import Clock
 from ..core.run import Task
 from ..executors import outcome
+from .chunk import SETTLED_S
 from .hand_out import BLOCKED_S
 from .queue import LONG_S, TaskQueue
 from .results import Results
-from .worker import SETTLED_S, WorkerProcess
+from .worker import WorkerProcess
 
 
 class TimeLimits:

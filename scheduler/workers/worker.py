@@ -33,8 +33,6 @@ from .worker_messages import Broken, Done, Ended, ProtocolError, Ready
 _MESSAGES_A_TURN, _MOST_NOISE = 1_000, 100
 #: The error of a run whose function wrote to the worker's own descriptors.
 BREACH = "the worker broke its protocol and was killed: a function wrote to descriptors that are not its own"
-#: After a chunk was revoked, the worker may begin one more task within this time.
-SETTLED_S = 0.001
 
 
 class WorkerProcess:
@@ -82,17 +80,23 @@ class WorkerProcess:
         self._is_low_priority = False
         self.lines = WorkerLines(clock, lambda: self.current, lambda: self._progress.has_left_over)
         self._raw_output = self.lines.raw_output
+        started = self._start(target, environ, folder, sources)
+        self._process, self._tasks, self._tasks_far, self._results, self._lifeline, self._progress, self._tag = started
+        #: Used until the worker is ready.
+        self.loading = Loading(self._process.pid, target, self.started_at, load_timeout_s)
+        # Becomes readable when the worker ends, even if a forked child keeps the sockets open.
+        self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else -1
+
+    def _start(
+        self, target: str, environ: Mapping[str, str], folder: Path | None, sources: int | None
+    ) -> worker_start.Started:
         out_far, err_far = self._raw_output.far_ends
         environ = {**environ, process_tree.MARK: self.mark}
         started = worker_start.start(
             target, stdout=out_far, stderr=err_far, environ=environ, folder=folder, sources=sources
         )
         self._raw_output.close_far_ends()
-        self._process, self._tasks, self._tasks_far, self._results, self._lifeline, self._progress, self._tag = started
-        #: Used until the worker is ready.
-        self.loading = Loading(self._process.pid, target, self.started_at, load_timeout_s)
-        # Becomes readable when the worker ends, even if a forked child keeps the sockets open.
-        self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else -1
+        return started
 
     @property
     def pid(self) -> int:
@@ -197,27 +201,14 @@ class WorkerProcess:
                 # The next chunk gets this number, so that it does not share a bank with the one in progress.
                 self._last_number = min(self._last_number, unread - 1)
         if self._chunks:
-            back = self._revoke(self._chunks[0], now) + back
-        return back
-
-    def _revoke(self, chunk: Chunk, now: float) -> list[Task]:
-        if chunk.revoked_at is None:
-            self._progress.revoke(chunk.number)
-            chunk.revoked_at = now
-            return []
-        if now - chunk.revoked_at < SETTLED_S:
-            return []
-        number, index, _ = self._progress.begun()
-        first_left = index + 1 if number == chunk.number & 0xFFFF else 0
-        back, chunk.tasks = chunk.tasks[first_left:], chunk.tasks[:first_left]
+            back = self._chunks[0].revoke(self._progress, now) + back
         return back
 
     def can_begin_no_other(self, now: float) -> bool:
         """Whether the worker can begin no task but the current one, so that a kill ends that one only."""
         if len(self._chunks) != 1:
             return not self._chunks
-        revoked_at = self._chunks[0].revoked_at
-        return revoked_at is not None and now - revoked_at >= SETTLED_S and self._chunks[0].left <= 1
+        return self._chunks[0].is_settled(now) and self._chunks[0].left <= 1
 
     # Reading results
 

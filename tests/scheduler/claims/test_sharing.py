@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select as select_sql
 
-from scheduler.claims.claims import _TAKE_DUE, Claims
+from scheduler.claims.claims import Claims
+from scheduler.claims.due_timers import TAKE_DUE
 from scheduler.claims.requested_runs import request_run
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Environment
@@ -103,7 +104,7 @@ class TestOnPostgreSQL:
         now = service.clock.now()
         due = {"now": stamp(now), "limit": 10, "without": ""}
         with service.store.writing() as connection:
-            tasks = Claims(service.store, second.daemon._lease)._claim_due(connection, now, _TAKE_DUE, due)
+            tasks = Claims(service.store, second.daemon._lease)._claim_due(connection, now, TAKE_DUE, due)
             assert service.daemon is not None
             assert service.daemon.step() > 0
         assert (len(tasks), service.executor.begun) == (1, [])
