@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_runtest_setup() -> None:
     for name in set(os.environ) - _OF_TESTS:
-        # Of whoever runs the tests, or of code that a fixture of another module has loaded in this process.
+        # Set by the user who runs the tests, or by code that a fixture of another module has loaded in this process.
         if name.startswith(_PREFIXES):
             del os.environ[name]
     waiting.begin_test()

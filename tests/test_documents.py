@@ -195,7 +195,7 @@ def test_a_page_in_chinese_has_the_sections_and_rows_of_the_english_one(page: st
 
 
 def test_the_readme_names_every_command() -> None:
-    """Whoever reads it once has seen them all."""
+    """A reader of the page has seen all of them."""
     shown = {words[0] for words in commands_of("README.md")} | set(
         re.findall(r"-m scheduler (\w+)", text_of("README.md"))
     )

@@ -40,7 +40,7 @@ def program_of(page: str) -> str:
     return "\n".join(parts)
 
 
-#: As strict as the check of the packages, which has put what it knows of them into the cache; but libraries without
+#: As strict as the check of the packages, which has filled the cache of mypy; but libraries without
 #: types, which the examples use, are allowed.
 SETTINGS = """
 [mypy]

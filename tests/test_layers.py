@@ -119,7 +119,7 @@ def test_a_class_name_means_one_thing() -> None:
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
 
 
-def test_the_calculator_knows_nothing_of_the_service() -> None:
+def test_the_calculator_does_not_import_the_service() -> None:
     """quartzcron never imports scheduler."""
     for module, path in modules("quartzcron").items():
         assert not [name for name, _ in imported(path) if name.split(".")[0] == "scheduler"], module

@@ -32,7 +32,7 @@ def rows(page: str = "docs/settings.md") -> dict[str, tuple[str, str]]:
 
 
 def of_environments() -> set[str]:
-    """Settings that a table of an environment may have; the page tells of them below its table."""
+    """Settings that a table of an environment may have; the page lists them below its table."""
     return {name for name in SETTINGS if name.startswith(tuple(f"{environment}_" for environment in ENVIRONMENTS))}
 
 

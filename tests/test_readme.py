@@ -39,7 +39,7 @@ def test_the_python_examples_print_what_they_say(name: str, tmp_path: Path, monk
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_commands_of_the_first_five_minutes_work(name: str, command_line: CommandLine) -> None:
-    """Whoever copies the README's cloud.py and its commands gets no error."""
+    """The README's cloud.py and its commands run without an error when they are copied."""
     cloud = next(block for block in blocks(name, "python") if "@engine.define" in block)
     command_line.write("cloud.py", cloud)
     lines = [shlex.split(line) for block in blocks(name, "sh") for line in block.splitlines()]

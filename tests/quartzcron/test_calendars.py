@@ -122,7 +122,7 @@ def test_a_calendar_of_every_day_leaves_nothing() -> None:
     assert never.describe() == "Never"
 
 
-def test_what_an_expression_can_say_is_equal_to_it() -> None:
+def test_what_an_expression_can_express_is_equal_to_it() -> None:
     """Equality, normal form, description and dialects depend on the days alone."""
     weekdays = CronExpression("0 0 8 * * ?").excluding(WEEKENDS)
     assert weekdays == CronExpression("0 0 8 ? * MON-FRI")
@@ -133,7 +133,7 @@ def test_what_an_expression_can_say_is_equal_to_it() -> None:
     assert weekdays.to_crontab() == "0 8 * * 1-5"
 
 
-def test_what_no_expression_can_say_is_not_passed_off() -> None:
+def test_days_that_no_expression_has_are_not_written_as_one() -> None:
     """Its text alone would be wrong."""
     rest = CronExpression("0 0 8 * * ?").excluding(HOLIDAYS)
     assert isinstance(rest, CronExpression)

@@ -69,7 +69,7 @@ def test_leanclouds_variables_or_the_setting_choose_the_rules(environ: dict[str,
         ("<+08>-8", "+08:00", True),
     ],
 )
-def test_a_zone_of_this_machine_without_a_name_is_utc_and_told(tz: str, name: str, is_known: bool) -> None:
+def test_a_zone_of_this_machine_without_a_name_is_utc_and_reported(tz: str, name: str, is_known: bool) -> None:
     """In a process of its own: the C library reads TZ when a process begins."""
     code = "from scheduler.rules import assumed_zone as z; print(*z()[:2], z().is_known, sep='|')"
     shown = subprocess.run([sys.executable, "-c", code], env={"TZ": tz}, capture_output=True, text=True, check=True)

@@ -260,7 +260,7 @@ def test_a_store_may_be_a_path(tmp_path: Path) -> None:
             Scheduler(wrong, Registry())  # type: ignore[arg-type]
 
 
-def test_wrong_arguments_of_a_scheduler_are_told_by_what_is_right() -> None:
+def test_the_errors_for_wrong_arguments_of_a_scheduler_say_what_is_right() -> None:
     """A function for its name, a list for its timers, no functions at all, a wait for what nobody runs."""
 
     def hello() -> None: ...

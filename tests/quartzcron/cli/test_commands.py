@@ -178,7 +178,7 @@ def test_an_offset_to_the_west_is_a_zone(capsys: pytest.CaptureFixture[str]) -> 
         assert "2026-01-01 08:00:00-05:00" in capsys.readouterr().out
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """By the program and by the package."""
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
@@ -220,7 +220,7 @@ def test_fires_move_to_working_days(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("firm")
-def test_what_is_beyond_the_knowledge_of_a_calendar_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_note_says_until_when_a_calendar_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     """On stderr, so that JSON stays JSON."""
     said = "quartzcron: the calendar is known until 2026-12-31; later days are those of its working week, "
     said += "without holidays\n"

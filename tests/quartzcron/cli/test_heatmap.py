@@ -51,7 +51,7 @@ def test_the_text_is_narrow_and_without_colour(capsys: pytest.CaptureFixture[str
     assert not any("\x1b" in line for line in lines)
 
 
-def test_colour_adds_nothing_that_density_does_not_say() -> None:
+def test_colour_adds_nothing_to_density() -> None:
     """Without its escape sequences the coloured calendar is the plain one."""
     plain, coloured = (as_text(heatmap("0 0 1-8 ? * MON"), coloured=coloured) for coloured in (False, True))
     for code in ("\x1b[38;5;245m", "\x1b[38;5;32m", "\x1b[0m"):

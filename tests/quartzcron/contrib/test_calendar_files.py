@@ -87,7 +87,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 
 def test_events_of_whole_days_are_days_off(tmp_path: Path) -> None:
-    """With their titles; those that are worked are told by Apple's mark, or by their title."""
+    """With their titles; worked days are recognised by Apple's mark, or by their title."""
     path = ics(
         tmp_path,
         "DTSTART;VALUE=DATE:20260215\nDTEND;VALUE=DATE:20260224\nSUMMARY:春节",
@@ -137,7 +137,7 @@ def test_one_day_of_a_recurring_event_may_be_moved_or_cancelled(tmp_path: Path, 
 
 @pytest.mark.parametrize("encoding", ["gbk", "utf-16"])
 def test_an_ics_file_in_another_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
-    """The titles that tell worked days would be unreadable, so that those would be days off."""
+    """The titles that mark worked days would be unreadable, so worked days would count as days off."""
     path = ics(tmp_path, "DTSTART;VALUE=DATE:20260214\nSUMMARY:春节 补班")
     path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
     with pytest.raises(CronError, match=r"firm\.ics, line \d: it is not UTF-8; save it as UTF-8"):

@@ -99,6 +99,6 @@ def test_a_week_that_has_changed_is_the_right_one_in_each_year() -> None:
     ],
 )
 def test_what_the_package_does_not_know_is_refused(arguments: dict[str, str], message: str) -> None:
-    """With what it knows."""
+    """With the codes that it has."""
     with pytest.raises(CronError, match=message):
         working_days(**arguments)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ def walls(expression: CronExpression) -> object:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(text=convertible_expressions() | expressions())
 @settings(max_examples=40, deadline=None)
-def test_what_a_dialect_can_say_comes_back(dialect: str, text: str) -> None:
+def test_what_a_dialect_can_express_comes_back(dialect: str, text: str) -> None:
     """To the dialect and back again, every wall time from 1970 to 2099 is the same; or it is refused."""
     expression = CronExpression(text)
     try:
@@ -186,7 +186,7 @@ def test_crontab_lines_are_written(quartz: str, crontab: str) -> None:
         ("0 0 8 30 2 ?", None),
     ],
 )
-def test_what_crontab_cannot_say_is_refused(quartz: str, part: str | None) -> None:
+def test_what_crontab_cannot_express_is_refused(quartz: str, part: str | None) -> None:
     """Seconds, years, L, W, #, never."""
     with pytest.raises(DialectError) as caught:
         CronExpression(quartz).to_crontab()
@@ -271,7 +271,7 @@ def test_spring_is_written(quartz: str, spring: str) -> None:
 
 
 @pytest.mark.parametrize("quartz", ["0 0 8 L-1W * ?", "0 0 8 29W * ?", "0 0 8 * * ? 2026", "0 0 8 31 4 ?"])
-def test_what_spring_cannot_say_is_refused(quartz: str) -> None:
+def test_what_spring_cannot_express_is_refused(quartz: str) -> None:
     """Years, L-nW, days at which it leaves the month, never."""
     with pytest.raises(DialectError, match="Spring"):
         CronExpression(quartz).to_spring()
@@ -332,7 +332,7 @@ def test_eventbridge_is_written(quartz: str, eventbridge: str) -> None:
 @pytest.mark.parametrize(
     "quartz", ["30 0 8 * * ?", "0 0 8 LW * ?", "0 0 8 L-3 * ?", "0 0 8 1,L * ?", "0 0 8 31W * ?", "0 0 8 30 2 ?"]
 )
-def test_what_eventbridge_cannot_say_is_refused(quartz: str) -> None:
+def test_what_eventbridge_cannot_express_is_refused(quartz: str) -> None:
     """Seconds, and what its guide does not list."""
     with pytest.raises(DialectError, match="EventBridge"):
         CronExpression(quartz).to_eventbridge()
@@ -418,7 +418,7 @@ def test_oncalendar_is_refused(calendar: str) -> None:
 
 
 @pytest.mark.parametrize("quartz", ["0 0 8 15W * ?", "0 0 8 1,L * ?", "0 0 8 30 2 ?"])
-def test_what_oncalendar_cannot_say_is_refused(quartz: str) -> None:
+def test_what_oncalendar_cannot_express_is_refused(quartz: str) -> None:
     """W, and days from both ends of the month."""
     with pytest.raises(DialectError, match="OnCalendar"):
         CronExpression(quartz).to_oncalendar()

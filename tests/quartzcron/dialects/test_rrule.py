@@ -85,7 +85,7 @@ def test_the_hard_ones_recur_as_they_fire(text: str) -> None:
         ("0 0 8 30 2 ?", None),
     ],
 )
-def test_what_no_rule_says_is_refused(text: str, part: str | None) -> None:
+def test_what_no_rule_expresses_is_refused(text: str, part: str | None) -> None:
     """With the part that is the reason."""
     with pytest.raises(DialectError, match="RRULE") as caught:
         CronExpression(text).to_rrule(NEW_YEAR)

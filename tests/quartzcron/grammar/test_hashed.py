@@ -10,7 +10,7 @@ import pytest
 from quartzcron import CronExpression, CronSyntaxError
 from quartzcron.grammar.hashed import hashed_text
 
-#: What was picked on the day that H came into the world; a timer keeps its time for ever.
+#: The values that H picked in its first version; they must never change.
 PICKED = {
     ("H H H H H ?", "a"): "16 6 22 13 6 ?",
     ("0 H H(0-7) ? * MON-FRI", "backup"): "0 55 1 ? * MON-FRI",

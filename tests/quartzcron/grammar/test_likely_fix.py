@@ -213,7 +213,7 @@ def test_a_long_text_is_diagnosed_at_once(text: str) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Z", "+08:00", "GMT+8", "America/Argentina/Buenos_Aires"])
 @pytest.mark.parametrize("text", ["0 1 * * * ?", "0 0 8 ? * MON", "0 0 8 ? * MON 2026", "0 8 * * 1"])
-def test_a_zone_behind_the_fields_is_told_from_a_field(text: str, zone: str) -> None:
+def test_a_zone_behind_the_fields_is_not_taken_for_a_field(text: str, zone: str) -> None:
     """In one problem, which says where a zone belongs."""
     with pytest.raises(CronSyntaxError, match="a time zone is not part of the expression") as refused:
         CronExpression(f"{text} {zone}")

@@ -136,7 +136,7 @@ def test_what_fires_alike_is_described_alike(one: str, other: str) -> None:
         ("0 0 8 29 2 ?", "At 08:00 on 29 February of every leap year", "每个闰年 2 月 29 日 08:00"),
     ],
 )
-def test_nothing_can_be_heard_in_two_ways(text: str, english: str, chinese: str) -> None:
+def test_no_description_is_ambiguous(text: str, english: str, chinese: str) -> None:
     """Phrases that were ambiguous once."""
     expression = CronExpression(text)
     assert (expression.describe(), expression.describe("zh")) == (english, chinese)

@@ -63,7 +63,7 @@ def test_the_json_form_is_the_text_where_that_is_all() -> None:
         Timer(schedule=closed).model_dump_json()
 
 
-def test_the_json_schema_tells_both_forms() -> None:
+def test_the_json_schema_has_both_forms() -> None:
     """For validation and for serialization."""
     for mode in ("validation", "serialization"):
         field = Timer.model_json_schema(mode=mode)["properties"]["schedule"]

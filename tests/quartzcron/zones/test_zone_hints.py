@@ -103,7 +103,7 @@ def test_what_is_short_for_several_or_for_none_gets_no_proposal(name: str) -> No
         ("Mars/Phobos", "a zone is a name such as 'Asia/Shanghai', or an offset such as '+08:00'"),
     ],
 )
-def test_a_name_without_a_proposal_is_told_what_to_write(name: str, hint: str) -> None:
+def test_the_error_for_a_name_without_a_proposal_says_what_to_write(name: str, hint: str) -> None:
     """All that it may be short for, or what a zone is."""
     with pytest.raises(UnknownZoneError) as refused:
         named_zone(name)
@@ -179,7 +179,7 @@ def test_the_zone_of_this_machine_is_proposed_by_its_name(name: str, tz: str, mo
 
 @given(st.sampled_from([name for name in pytz.common_timezones if "/" in name]), st.data())
 @settings(max_examples=300)
-def test_a_slip_of_the_pen_leads_to_the_same_time_or_nowhere(name: str, data: st.DataObject) -> None:
+def test_a_misspelt_name_leads_to_the_same_time_or_nowhere(name: str, data: st.DataObject) -> None:
     """One letter left out, doubled or changed in the city."""
     city = name.rpartition("/")[2]
     place = len(name) - len(city) + data.draw(st.integers(0, len(city) - 1))

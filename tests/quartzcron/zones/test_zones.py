@@ -121,7 +121,7 @@ def test_samoa_skipped_a_day() -> None:
 def kinds(name: str) -> list[tzinfo]:
     found = dateutil_tz.gettz(name)
     assert found is not None
-    system = [] if name == "Africa/Casablanca" else [ZoneInfo(name)]  # an old system database knows other rules for it
+    system = [] if name == "Africa/Casablanca" else [ZoneInfo(name)]  # an old system database has other rules for it
     return [*system, pytz.timezone(name), named_zone(name), found]
 
 

@@ -1,4 +1,4 @@
-"""Cancels runs and pauses timers while faults go on, and knows afterwards what was answered."""
+"""Cancels runs and pauses timers while faults go on, and records what was answered."""
 
 from __future__ import annotations
 

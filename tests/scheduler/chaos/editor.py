@@ -1,4 +1,4 @@
-"""Changes timers while faults go on, and knows afterwards when each was enabled with which schedule.
+"""Changes timers while faults go on, and records when each was enabled with which schedule.
 
 A change whose answer is lost is looked up in the store, and tried again where it was not applied.
 """

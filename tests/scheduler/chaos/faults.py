@@ -126,7 +126,7 @@ def _killing(members: Members) -> Make:
 
 
 def _ending(members: Members) -> Make:
-    """A member is told to end, and another one starts when it has."""
+    """A member gets SIGTERM, and another one starts when it has ended."""
 
     @contextmanager
     def make(field: Field, fault: Fault) -> Iterator[None]:

@@ -106,7 +106,7 @@ class Member:
             self.start()
 
     def is_replaced(self) -> bool:
-        """Whether it was told to end, and another one will start by itself."""
+        """Whether it got SIGTERM, and another one will start by itself."""
         return any(thread.is_alive() for thread in self._threads)
 
     def kill(self) -> None:

@@ -219,7 +219,7 @@ class AnyDay(RuleBasedStateMachine):
             request_cancel(self.store, run.id, now=self.clock.now())
             self.cancelled.setdefault(run.id, history[0].id)
             if self.daemon is None or run.id not in {task.run_id for task in self.executor.begun}:
-                # Without a daemon, nobody else knows whether it had begun.
+                # Without a daemon, no other process can find out whether it had begun.
                 self.must_not_begin.add(run.id)
 
     @precondition(lambda self: self.daemon and self.cancelled)

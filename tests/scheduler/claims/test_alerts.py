@@ -239,7 +239,7 @@ ENDS = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.booleans()), max_size=
 
 @given(ENDS)
 def test_in_any_order_of_endings_an_incident_is_one_alert(ends: list[tuple[str, bool]]) -> None:
-    """Fail × n, then a success: one alert with the count n, and one that it is over, whoever ends in between."""
+    """Fail × n, then a success: one alert with the count n, and one of the recovery, whatever ends in between."""
     troubled: set[str] = set()
     events = []
     expected: dict[str, list[tuple[str, int]]] = {"a": [], "b": []}
@@ -299,7 +299,7 @@ def test_alerts_are_kept_as_long_as_runs(store: Store) -> None:
 
 
 def test_the_ending_that_a_worker_of_a_fleet_writes_is_alerted(service: Service) -> None:
-    """In its own transaction; it knows the rules, and not their targets."""
+    """In its own transaction; it has the rules without their targets."""
     queue = watch(service.store, rule().without_target())
     service.add()
     service.executor.script = lambda _: None

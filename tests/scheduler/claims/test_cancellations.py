@@ -1,4 +1,4 @@
-"""Runs that somebody cancels: each ends as cancelled, whoever has it, and never begins again."""
+"""Runs that a user cancels: each ends as cancelled, whichever process has it, and never begins again."""
 
 from datetime import timedelta
 
@@ -171,7 +171,7 @@ def test_it_is_cancelled_by_the_daemon_that_has_it(service: Service, second: Sec
     assert outcome(service, task.run_id) == "cancelled"
 
 
-def test_a_request_that_no_wake_up_told_of_is_found(service: Service) -> None:
+def test_a_request_without_a_wake_up_is_found(service: Service) -> None:
     """Within half a minute."""
     run_id = begun(service)
     with service.store.writing() as connection:

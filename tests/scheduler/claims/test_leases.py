@@ -113,7 +113,7 @@ def test_after_an_outage_the_others_have_time_to_come_back(service: Service, sec
 
 
 @pytest.mark.parametrize("how", ["locked", "clock"])
-def test_daemons_that_live_do_not_bury_each_other(service: Service, second: Second, how: str) -> None:
+def test_daemons_that_live_do_not_take_over_from_each_other(service: Service, second: Second, how: str) -> None:
     """After the store was locked, or the machine asleep, for longer than a lease; after the clock was set forward."""
     begin_runs(service, seconds=10_000)
     service.settle()
@@ -123,7 +123,7 @@ def test_daemons_that_live_do_not_bury_each_other(service: Service, second: Seco
         service.clock.jump(long_s)
     else:
         service.clock.advance(long_s)
-    # Whoever comes first finds that the other has not renewed its lease.
+    # The first of them finds that the other has not renewed its lease.
     second.step()
     assert service.daemon is not None
     assert registered(service.store) == {service.daemon._lease.id, second.id}

@@ -153,7 +153,7 @@ def test_runs_by_hand_begin_and_attempts_wait(service: Service, pauses: PauseTab
     assert [task.attempt for task in service.executor.begun] == [1, 1, 2]
 
 
-def test_a_pause_is_known_by_whom_and_why(service: Service, pauses: PauseTable) -> None:
+def test_a_pause_has_its_author_and_reason(service: Service, pauses: PauseTable) -> None:
     """In its row, and in the changes."""
     now = service.clock.now()
     by = Author("ann@example", Way.CONSOLE, "the mail server is down")

@@ -72,7 +72,7 @@ def test_only_the_environments_of_the_list_are_pruned(cli: CommandLine) -> None:
     assert len(cli.json("timers", "list")) == 2
 
 
-def test_every_fault_of_a_list_is_told_and_nothing_applied(cli: CommandLine) -> None:
+def test_every_fault_of_a_list_is_reported_and_nothing_applied(cli: CommandLine) -> None:
     """Of values, and of functions."""
     cli.write("timers.csv", LIST + "three,gone,60,,\nfour,hello,0,,\n")
     message = cli.refusal("timers", "apply", "timers.csv")

@@ -99,7 +99,7 @@ def test_what_makes_no_calendar_is_refused(command_line: CommandLine, words: str
     assert said in command_line.refusal("calendars", *shlex.split(words))
 
 
-def test_the_end_of_a_calendar_is_told(command_line: CommandLine) -> None:
+def test_the_end_of_a_calendar_is_reported(command_line: CommandLine) -> None:
     """By list, show and simulate, and by doctor, while timers go by it."""
     command_line.run("calendars", "add", "firm", "--off", "2020-01-02")
     words = ("--function", "f", "--no-check", "--cron", "0 0 8 * * ?", "--tz", "UTC", "--calendar", "firm")

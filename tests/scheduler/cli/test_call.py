@@ -190,7 +190,7 @@ def test_an_old_wsgi_py_that_reads_its_keys_from_the_environment_loads(command_l
     assert command_line.json("call", "hello") == "hello, world"
 
 
-def test_a_declaration_that_is_wrong_is_told_by_the_first_call(command_line: CommandLine) -> None:
+def test_a_declaration_that_is_wrong_is_reported_by_the_first_call(command_line: CommandLine) -> None:
     """The function is called all the same; one that is right is not mentioned."""
     wrong = '@engine.timer("0 8 * * *")\n@engine.define\ndef daily(): return 1\n'
     right = "@engine.timer(every=60)\n@engine.define\ndef often(): return 1\n"

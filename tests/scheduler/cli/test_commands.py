@@ -217,7 +217,7 @@ def test_what_the_code_writes_to_the_descriptor_is_not_in_the_answer(command_lin
         assert "started" in done.stderr
 
 
-def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_gone_is_reported(tmp_path: Path) -> None:
     """Of any command, in one line."""
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -241,7 +241,7 @@ def test_a_folder_that_is_closed_to_the_user_is_named(
     assert "store.db: closed to the user of this program" in command_line.refusal("timers", "list")
 
 
-def test_doctor_tells_of_a_closed_folder_among_its_checks(
+def test_doctor_reports_a_closed_folder_among_its_checks(
     command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And goes on with the others."""

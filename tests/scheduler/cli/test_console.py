@@ -11,7 +11,7 @@ from tests.scheduler.command_line import CommandLine
 pytest.importorskip("flask")
 
 
-def test_a_link_to_a_port_at_which_nobody_listens_is_told(command_line: CommandLine) -> None:
+def test_a_link_to_a_port_at_which_nothing_listens_gets_a_note(command_line: CommandLine) -> None:
     """On stderr, with what serves the console; the link holds once it is served."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

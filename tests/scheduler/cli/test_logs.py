@@ -73,7 +73,7 @@ def test_old_lines_are_forgotten(store: Store) -> None:
 
 
 def test_logs_show_lines_of_calls_by_function(command_line: CommandLine) -> None:
-    """With their level; --json has the request id that the client was told."""
+    """With their level; --json has the request id that the client got."""
     (command_line.folder / ".scheduler").mkdir()
     with Store(str(command_line.folder / ".scheduler" / "store.db")) as store:
         LogLines(store).add([line(1, "a call"), line(2, "of the preview", environment="stage")])

@@ -43,7 +43,7 @@ def test_the_fires_of_a_span_come_in_order_with_the_clock_of_their_zone(command_
 
 
 def test_disabled_timers_are_simulated_when_asked_for(command_line: CommandLine) -> None:
-    """Both passes of an hour that comes twice are told apart by their offset."""
+    """The offset distinguishes both passes of an hour that comes twice."""
     autumn = ("--from", "2026-10-25T00:00Z", "--to", "2026-10-25T02:00Z")
     assert fires(command_line, *autumn, "--all")[0] == [
         ("hourly", "2026-10-25T00:00:00+00:00"),

@@ -138,7 +138,7 @@ def _set_zone(folder: Path, name: str, tz: str) -> None:
 
 @pytest.mark.slow
 def test_up_and_doctor_serve_timers_in_any_zone(command_line: CommandLine) -> None:
-    """Added by hand, declared in the code, as the zone of the settings; one whose zone is unknown is told and left."""
+    """Added by hand, declared in the code, as the zone of the settings; one with an unknown zone is reported."""
     declared = "".join(
         f'\n@engine.timer("0 0 8 1 8 ? *", tz="{tz}")\n@engine.define\ndef in_{number}(): pass\n'
         for number, tz in enumerate(ZONES)

@@ -1,4 +1,4 @@
-"""A console on an empty store, and somebody who browses it."""
+"""A console on an empty store, and a browser that reads it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Place:
         self.now += timedelta(**time)
 
     def browser(self, role: str | None = "operator", **headers: str) -> Browser:
-        """Somebody with a role, signed in; nobody where it is None."""
+        """A browser that is signed in with a role; not signed in if it is None."""
         browser = Browser(self.app, **headers)
         if role is not None:
             name = f"{role} {len(self.tokens.list(now=self.now))}"

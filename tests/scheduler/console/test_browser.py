@@ -1,4 +1,4 @@
-"""A real Chromium, on a real console beside a real `scheduler up`: the first day of somebody who has never seen it."""
+"""A real Chromium, on a real console beside a real `scheduler up`: the first day of a new user."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_the_first_day(
 
 
 def _wait_for(page: Any, sign: str, word: str, *, reloads: bool) -> None:
-    """Wait until the run of a page has ended; without JavaScript, somebody has to ask for it again."""
+    """Wait until the run of a page has ended; without JavaScript, it has to be requested again."""
     for _ in range(200 if reloads else 0):
         if page.locator(sign).count():
             break
@@ -293,7 +293,7 @@ def _sign_in_too(other: Any, page: Any) -> None:
 
 
 def test_a_link_is_used_once(console: RunningConsole, open_page: Callable[..., Any]) -> None:
-    """The second reader is asked to sign in, and told why."""
+    """The second reader has to sign in, and the page says why."""
     open_page().goto(console.link)
     page = open_page()
     page.goto(console.link)

@@ -229,7 +229,7 @@ def test_a_run_that_commits_late_is_found(store: Store) -> None:
     digest.close()
 
 
-def test_what_is_not_read_yet_is_said(tmp_path: Path) -> None:
+def test_the_page_says_what_is_not_read_yet(tmp_path: Path) -> None:
     """The newest runs are read first."""
     with Store(tmp_path / "store.db") as store:
         add_runs(store, *(run_values(n, "a", **ending(n, Outcome.SUCCEEDED, 5)) for n in range(1, 11)))
@@ -274,7 +274,7 @@ def test_another_store_at_the_same_place_is_read_from_its_beginning(tmp_path: Pa
 
 
 def test_two_consoles_share_the_file(tmp_path: Path) -> None:
-    """Each run is counted once, whoever reads it."""
+    """Each run is counted once, whichever console reads it."""
     folder = tmp_path / ".scheduler"
     folder.mkdir()
     with Store(folder / "store.db") as store:

@@ -32,7 +32,7 @@ def test_a_new_timer_is_disabled(place: Place) -> None:
     assert (report.timer.enabled, other.timer.enabled) == (False, True)
 
 
-def test_a_function_that_no_other_timer_calls_is_said(place: Place) -> None:
+def test_a_function_that_no_other_timer_calls_gets_a_note(place: Place) -> None:
     """It may be mistyped: the console does not check functions, and says what does."""
     browser = place.browser()
 
@@ -115,7 +115,7 @@ def test_a_name_that_is_taken_is_refused(place: Place) -> None:
 
 
 def test_the_form_of_a_timer_makes_the_same_timer() -> None:
-    """Whoever opens the editor and saves changes nothing."""
+    """Opening the editor and saving changes nothing."""
     timer = Timer(
         name="report",
         function="send",
@@ -270,7 +270,7 @@ def test_a_preview_of_anything_is_an_answer(place: Place, typed: str) -> None:
     assert len(answer.text) < 20_000
 
 
-def test_an_interval_is_said_in_its_largest_unit(place: Place) -> None:
+def test_an_interval_is_shown_in_its_largest_unit(place: Place) -> None:
     """In both languages."""
     text = place.browser().get("/timers/preview", trigger="every", every="7200").text
     assert "Every 2 hours" in text

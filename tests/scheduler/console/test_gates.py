@@ -100,7 +100,7 @@ def test_no_route_has_a_fault(place: Place, address: str, endpoint: str, method:
 def test_a_form_comes_from_a_page_of_the_console(
     place: Place, method: str, headers: dict[str, str], passes: bool
 ) -> None:
-    """The browser says so, or its origin is the Host; whoever says neither is refused."""
+    """By a header of the browser, or because its origin is the Host; without either, it is refused."""
     place.fill()
     operator = place.browser()
     address = "/timers/production/report/disable"
@@ -125,7 +125,7 @@ def test_a_form_comes_from_a_page_of_the_console(
     ],
 )
 def test_a_host_is_an_address_or_a_name_of_ours(make_place: Callable[..., Place], host: str, passes: bool) -> None:
-    """A name that leads to this machine by somebody else's will (DNS rebinding) gets nothing."""
+    """A foreign name that resolves to this machine (DNS rebinding) gets nothing."""
     place = make_place(console_hosts="timers.example")
     answer = place.browser().client.get("/login", headers={"Host": host})
     assert (answer.status_code != 403) == passes
@@ -165,7 +165,7 @@ def test_a_large_body_is_refused(place: Place) -> None:
     assert answer.status_code == 413
 
 
-def test_a_store_that_is_away_is_said_to_be(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_away_is_reported(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the time after which to try again, and no word of where it is."""
 
     browser: Browser = place.browser()

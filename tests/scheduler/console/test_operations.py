@@ -100,7 +100,7 @@ def changes_of(place: Place, language: str) -> list[str]:
     return [" ".join(unescape(re.sub(r"<[^>]*>", " ", row)).split()) for row in rows]
 
 
-def test_changes_of_pauses_are_said_in_the_language(place: Place) -> None:
+def test_changes_of_pauses_are_in_the_language(place: Place) -> None:
     """What is covered, and until when; why stands behind it."""
     pauses = PauseTable(place.store)
     by = Author("anna", Way.CONSOLE, "again")

@@ -133,7 +133,7 @@ def test_the_first_load_is_small(place: Place) -> None:
 
 
 def test_the_language_of_the_address_is_kept(place: Place) -> None:
-    """Whoever has chosen one finds it on the next page, whatever the browser asks for."""
+    """A chosen language is that of the next page, too, whatever the browser requests."""
     browser = place.browser(**{"Accept-Language": "en"})
     assert "定时任务" in browser.get("/timers", lang="zh").text
     assert "定时任务" in browser.get("/timers").text

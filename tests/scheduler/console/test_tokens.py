@@ -72,7 +72,7 @@ def test_a_link_is_no_session(store: Store) -> None:
 
 
 def test_the_store_keeps_digests(store: Store) -> None:
-    """Whoever reads the store cannot sign in with what stands there."""
+    """A reader of the store cannot sign in with its contents."""
     tokens = TokenTable(store)
     secret = tokens.add("anna", "operator", now=NOW)
     with store.reading() as connection:
@@ -134,7 +134,7 @@ def test_a_session_ends_with_its_token(place: Place) -> None:
 
 
 def test_signing_out_ends_a_session(place: Place) -> None:
-    """Its cookie opens nothing, even if somebody has kept it."""
+    """Its cookie opens nothing, even if it was copied before."""
     browser = place.browser(None)
     browser.get("/login", token=place.tokens.add_link("ann@host", "operator", now=place.now))
     kept = browser.client.get_cookie(place.app.extensions["scheduler.console"].cookie)

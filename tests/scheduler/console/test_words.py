@@ -57,7 +57,7 @@ def test_every_key_of_a_template_has_words() -> None:
     assert len(used) > 100
 
 
-def test_what_the_core_knows_has_words() -> None:
+def test_the_values_of_the_core_have_words() -> None:
     """States, outcomes, kinds, ways and attributes that are added have to be named in both languages."""
     keys = [
         *(f"outcome.{outcome}" for outcome in [*Outcome, "running", "waiting", "open"]),

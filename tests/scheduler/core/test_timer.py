@@ -216,6 +216,6 @@ def test_counting_cron_fires_agrees_with_walking_them(
 
 
 def test_type_checkers_know_the_fields_of_a_timer() -> None:
-    """What they are told of its arguments has each field."""
+    """The signature for type checkers has each field."""
     source = inspect.getsource(Timer).partition("def __init__(")[2].partition(") -> None")[0]
     assert re.findall(r"^ +(\w+):", source, re.MULTILINE) == [field.name for field in dataclasses.fields(Timer)]

@@ -1,4 +1,4 @@
-"""What a daemon tells of itself."""
+"""The problems that a daemon logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def health(clock: ManualClock) -> Iterator[Health]:
         yield Health(store, clock, retry_s=0.5)
 
 
-def test_runs_that_wait_for_long_are_said_once_and_so_is_the_end(
+def test_runs_that_wait_for_long_are_logged_once_and_so_is_the_end(
     health: Health, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not those that wait for a moment."""

@@ -71,7 +71,7 @@ def test_a_fire_that_was_handled_before_the_change_is_not_repeated(service: Serv
     assert service.timetable.get("daily").next_fire == TRUE + timedelta(days=1)
 
 
-def test_the_change_is_told(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_change_is_logged(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     """With the zone, the timer and both instants; of timers that are as planned, nothing is said."""
     service.timetable.add([DAILY], now=service.clock.now())
     service.add("often", 7)

@@ -29,7 +29,7 @@ PRODUCTION = Environment.PRODUCTION
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    """In memory: whoever has a transaction open keeps all others waiting, for as long as it likes."""
+    """In memory: an open transaction keeps all others waiting, without a limit."""
     with Store("sqlite://") as store:
         yield store
 
@@ -188,7 +188,7 @@ def test_limits_hold_while_a_listener_does_not_return(store: Store, caplog: pyte
 def test_a_daemon_ends_although_the_store_never_answers(
     stops: int, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After the time that the store has; at once when it is told twice. The loop is left behind, and does nothing."""
+    """After the time that the store has; at once after a second `stop`. The loop is left behind, and does nothing."""
     monkeypatch.setattr(watch, "GIVE_UP_S", -8.0)
     executor = ScriptedExecutor(SystemClock())  # type: ignore[arg-type]
     daemon = Daemon(store, {PRODUCTION: executor})

@@ -1,4 +1,4 @@
-"""Functions whose results and exceptions do harm when somebody looks at them: the engine answers within the limit."""
+"""Functions whose results and exceptions do harm when they are converted or compared: the engine answers in time."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def engine() -> Iterator[Engine]:
 @pytest.mark.parametrize("kind", HANGS)
 @pytest.mark.parametrize("endpoint", ["functions", "call"])
 def test_what_hangs_hangs_within_the_limit(engine: Engine, kind: str, endpoint: str) -> None:
-    """The caller is told that the function timed out, or whatever could be told without asking the object."""
+    """The caller gets the time-out, or what could be found out without calling the object's code."""
     engine.define("f")(HANGS[kind])
     began = time.monotonic()
     answer = Client(engine).post(f"/1.1/{endpoint}/f")

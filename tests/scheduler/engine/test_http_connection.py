@@ -193,7 +193,7 @@ def test_a_request_that_is_no_http_is_refused_in_json(request_text: str, status:
     "head", ["HTTP/1.0\n", "HTTP/1.0\nHost: x\n", "HTTP/1.1\nHost: [::1]:3000\nConnection: close\n"]
 )
 def test_a_request_with_a_sound_host_is_answered(head: str) -> None:
-    """HTTP/1.0, which probes speak, knows none."""
+    """HTTP/1.0, which probes use, requires none."""
     with serving(engine()) as url, connected(url) as client:
         client.sendall(wire(f"GET /__engine/1/ping {head}\n"))
         assert read(client)[0].split()[1] == b"200"

@@ -40,7 +40,7 @@ FORM = {"Content-Type": "text/plain"}
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    """An engine with a function, a hook and a site that tells how much it got."""
+    """An engine with a function, a hook and a site that returns how much it got."""
 
     def site(environ: Any, start_response: Any) -> list[bytes]:
         size = len(environ["wsgi.input"].read())
@@ -178,7 +178,7 @@ def test_the_redirect_judges_as_its_engine_does(engine: Engine) -> None:
 
 
 def test_an_engine_without_keys_to_check_takes_every_body() -> None:
-    """`auth=False` knows no strangers."""
+    """With `auth=False`, no client is a stranger."""
     engine = Engine(auth=False)
     engine.define("size")(lambda text="", **_: len(text))
     with serving(engine) as url:
@@ -203,7 +203,7 @@ def test_signs_within_texts_are_no_values() -> None:
 
 
 def test_large_bodies_are_parsed_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that waits too long is told to try again; small ones do not wait."""
+    """One that waits too long is refused with 503; small ones do not wait."""
     monkeypatch.setattr(body, "WAIT_S", 0.01)
     large = json.dumps({"a": "x" * 2 * MB}).encode()
     with body._large:

@@ -1,4 +1,4 @@
-"""Messages that somebody else put into the queue of a fleet: no worker ends by them, and no function is called."""
+"""Messages of another program in the queue of a fleet: they end no worker, and call no function."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_messages_that_are_not_ours_are_dropped_and_counted(
 
 
 def test_a_message_with_another_function_calls_the_one_of_the_row(postgres: Server, tmp_path: Path) -> None:
-    """And with the parameters of the row: only the ids of the message are believed."""
+    """And with the parameters of the row: only the ids of the message are used."""
     import psycopg
 
     with postgres.database() as url, Store(url) as store, WatchedDaemon(store, "pgmq://") as watched:

@@ -1,4 +1,4 @@
-"""What a message of the broker may say: which runs to begin. Nothing else of it is believed."""
+"""What a message of the broker may contain: which runs to begin. Everything else in it is ignored."""
 
 from __future__ import annotations
 

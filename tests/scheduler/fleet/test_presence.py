@@ -30,7 +30,7 @@ def _workers_finding(folder: Path) -> list[tuple[str, str]]:
     return [(finding["state"], finding["text"]) for finding in findings if finding["name"] == "workers"]
 
 
-def test_it_is_said_that_no_worker_serves_and_that_one_does_again(
+def test_it_is_reported_that_no_worker_serves_and_that_one_does_again(
     postgres: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By the daemon some seconds after its start, and by the doctor, which counts them."""

@@ -198,7 +198,7 @@ def test_a_file_whose_name_has_a_dot_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [ENGINE.encode("utf-16"), (ENGINE + "x = '").encode() + "你好'".encode("gbk")])
-def test_a_file_that_is_not_utf_8_is_told_so(write: Callable[[str], Path], data: bytes) -> None:
+def test_the_error_for_a_file_that_is_not_utf_8_says_so(write: Callable[[str], Path], data: bytes) -> None:
     """As editors of Windows save it."""
     file = write("")
     file.write_bytes(data)

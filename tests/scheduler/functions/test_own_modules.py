@@ -79,7 +79,7 @@ def test_no_file_of_the_users_folder_takes_the_place_of_a_module_that_we_import(
 
 @pytest.mark.slow
 def test_a_module_that_is_missing_here_is_not_the_users(tmp_path: Path) -> None:
-    """Others are told that there is none, as they expect on this system; the user's own file imports it."""
+    """Other modules get the usual ImportError; the user's own file imports it."""
     folder = hostile_folder(tmp_path)
     (folder / "winreg.py").write_text("NAME = 'mine'\n")
     (folder / "cloud.py").write_text(CLOUD.replace("colorsys", "winreg"))

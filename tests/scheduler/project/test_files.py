@@ -107,7 +107,7 @@ def test_a_strangers_file_is_refused_in_one_line(command_line: CommandLine, name
 
 @needs_root
 def test_of_a_symbolic_link_both_ends_count(tmp_path: Path) -> None:
-    """A stranger's link to a file of one's own, and one's own link to a stranger's file."""
+    """A stranger's link to a file of the user's, and the user's link to a stranger's file."""
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
     mine.touch()
     theirs.touch()

@@ -12,7 +12,7 @@ from tests.scheduler.command_line import CLOUD, CommandLine
     ("words", "status"),
     [(("call", "hello"), 0), (("timers", "add", "t", "--function", "hello", "--every", "60"), 0)],
 )
-def test_a_slow_import_is_told(
+def test_a_slow_import_is_reported(
     command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], status: int
 ) -> None:
     """On stderr, with the file, and for how long; a fast one is not."""

@@ -108,7 +108,7 @@ def test_a_timer_names_a_calendar_that_there_is(store: Store) -> None:
 
 
 def test_a_calendar_that_is_gone_keeps_its_timers_waiting(service: Service) -> None:
-    """Somebody has deleted its row: they stay due, others fire, and nothing is moved."""
+    """Its row was deleted by hand: they stay due, others fire, and nothing is moved."""
     CalendarTable(service.store).add("firm", WorkingDays(holidays={FRIDAY: "gone"}), now=START)
     service.timetable.add([daily(), daily("plain", calendar=None)], now=START)
     with service.store.writing() as connection:

@@ -27,7 +27,7 @@ def test_every_connection_has_the_durability_of_its_store(
 
 
 def test_an_unknown_durability_is_refused() -> None:
-    """With the two that there are, which the setting knows as well."""
+    """With the two that exist, which are also those of the setting."""
     with pytest.raises(StoreError, match="durability must be power or process, got 'disk'"):
         Store("sqlite://", durability="disk")
     assert setting_table.DURABILITIES == DURABILITIES

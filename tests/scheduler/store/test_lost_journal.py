@@ -35,7 +35,7 @@ with Store(sys.argv[1]) as store:
             print(type(error).__name__, error, flush=True)
 """
 
-#: A program that knows nothing of this package.
+#: A program that does not use this package.
 CONNECT = "import os, sys, sqlite3; c = sqlite3.connect(sys.argv[1])"
 
 
@@ -81,7 +81,7 @@ def delete(file: Path, which: tuple[str, ...]) -> None:
 
 
 def after_a_kill(file: Path) -> list[str]:
-    """What a program finds in the file that was not told of anything in memory: the names of the timers."""
+    """What a new program finds in the file, without anything from memory: the names of the timers."""
     code = "import sys; from tests.scheduler.store.test_lost_journal import *; print(*names(Store(sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
     return done.stdout.split()
@@ -164,7 +164,7 @@ def test_a_program_that_only_reads_meanwhile_keeps_nothing_from_being_saved(
 
 
 def test_two_journals_are_not_mixed(tmp_path: Path) -> None:
-    """Another program has committed to a new one already: nothing is written here any more, and the reason is told."""
+    """Another program has committed to a new one already: nothing is written here any more; the log says why."""
     file = tmp_path / "store.db"
     with Store(str(file)) as store:
         add(store, "a")

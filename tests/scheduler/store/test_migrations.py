@@ -223,7 +223,7 @@ def test_a_store_that_is_only_read_is_not_migrated(url: str, version: str) -> No
         assert connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar() == version
 
 
-def test_a_migration_is_told(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_migration_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
     """Once, because earlier versions refuse the store from then on."""
     make(url, "0005")
     Store(url).close()

@@ -66,7 +66,7 @@ def shown(text: str) -> list[str]:
         ("keeper:S3cretA", "ready", "password"),
     ],
 )
-def test_what_a_server_refuses_is_told_without_the_password(
+def test_what_a_server_refuses_is_reported_without_the_password(
     server: Server, user: str, database: str, reason: str
 ) -> None:
     """Neither the message nor a traceback with the errors before it has a part of it; nor of a wrong one."""

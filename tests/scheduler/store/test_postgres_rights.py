@@ -1,4 +1,4 @@
-"""What a PostgreSQL server refuses is told in one line, with the SQL by which it is given."""
+"""What a PostgreSQL server refuses is reported in one line, with the SQL that grants it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def sql_of(message: str) -> str:
     return message.partition(": GRANT ")[1].removeprefix(": ") + message.partition(": GRANT ")[2].partition(";")[0]
 
 
-def test_a_user_who_may_create_nothing_is_told_which_right_is_missing(server: Server) -> None:
+def test_the_error_names_the_right_that_a_user_lacks(server: Server) -> None:
     """After the statement of the message, the store is created."""
     name = "rights_new"
     server.execute(f"CREATE DATABASE {name}")
@@ -84,7 +84,7 @@ def test_a_user_without_rights_on_the_tables_gets_them_one_after_the_other(serve
         ("nobody_1", "ready", "there is no such user; as an administrator: CREATE ROLE nobody_1 LOGIN"),
     ],
 )
-def test_what_is_missing_is_told_with_the_statement_that_creates_it(
+def test_what_is_missing_is_reported_with_the_statement_that_creates_it(
     server: Server, user: str, database: str, expected: str
 ) -> None:
     """A database, a user."""

@@ -1,4 +1,4 @@
-"""The console of `scheduler up`: a process of its own that is there while somebody visits it."""
+"""The console of `scheduler up`: a process of its own that runs while a browser uses it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Orders:
 
 
 class Background:
-    """Ends when it is told to."""
+    """Ends when `stop` is called."""
 
     def __init__(self) -> None:
         self.is_stopping = threading.Event()

@@ -92,7 +92,7 @@ def test_all_processes_share_the_lines_of_a_minute() -> None:
     assert texts[-1] == "1550 lines were dropped, of loud, since calls may print 600 lines a minute"
 
 
-def test_what_waits_is_bounded_and_the_loss_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_waits_is_bounded_and_the_loss_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Of a store that answers no more, the oldest lines are given up."""
     relay, store = LineRelay(Seen()), Seen()
     for n in range(MAX_UNWRITTEN // 50 + 2):

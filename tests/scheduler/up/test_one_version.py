@@ -1,4 +1,4 @@
-"""Sources that change while `scheduler up` runs without --reload: one version is served, and everybody is told."""
+"""Sources that change while `scheduler up` runs without --reload: one version is served, and the log says so."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _called(call: str) -> list[int]:
 
 
 @pytest.mark.slow
-def test_everybody_is_told_that_the_service_does_not_serve_what_was_saved(tmp_path: Path) -> None:
+def test_everything_reports_that_the_service_does_not_serve_what_was_saved(tmp_path: Path) -> None:
     """The log, `timers add`, the failed run and doctor; none of them after the end, nor under --reload."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     newer = CLOUD + "\n\n@engine.define\ndef newer():\n    pass\n"

@@ -63,5 +63,5 @@ def _answer(running: Up) -> tuple[int, str]:
 
 @pytest.mark.parametrize(("ended_with", "expected"), [(None, 2), (0, 2), (7, 7), (-9, 137)])
 def test_processes_that_end_before_they_are_ready_are_no_success(ended_with: int | None, expected: int) -> None:
-    """Nothing is served then, so a service manager is to start it again; 0 is that of one that somebody else ended."""
+    """Nothing is served then, so a service manager is to start it again; 0 is that of one that was stopped."""
     assert status_of_failure(ended_with) == expected

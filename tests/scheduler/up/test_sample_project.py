@@ -166,7 +166,7 @@ def test_the_sample_project_moves_by_the_commands_of_the_page(tmp_path: Path) ->
 
 
 def test_as_it_was_the_first_line_to_change_is_named(tmp_path: Path) -> None:
-    """Whoever starts it before that is told what to do."""
+    """Without the changes, the start is refused with the first one to make."""
     write_sample(tmp_path)
     (tmp_path / "wsgi.py").write_text(WSGI.partition("import os")[1] + WSGI.partition("import os")[2])
     command = [sys.executable, "-m", "scheduler", "up", "--port", "0"]

@@ -1,4 +1,4 @@
-"""scheduler up tells a service manager that it is ready, alive and stopping, over a real datagram socket."""
+"""scheduler up notifies a service manager that it is ready, alive and stopping, over a real datagram socket."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def names():
 
 
 class Manager:
-    """The socket of a service manager, and what it was told."""
+    """The socket of a service manager, and the messages that it got."""
 
     def __init__(self, address: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -52,7 +52,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     manager.socket.close()
 
 
-def test_a_manager_is_told_each_state(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manager_gets_each_state(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     """And gets a sign of life twice in the time of its watchdog; the variables are gone."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
@@ -72,7 +72,7 @@ def test_a_manager_is_told_each_state(manager: Manager, monkeypatch: pytest.Monk
     ]
 
 
-def test_a_state_is_said_again_to_a_manager_that_was_busy(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_is_sent_again_to_a_manager_that_was_busy(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its queue was full of other messages; signs of life are not sent again."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     told = ServiceManager()
@@ -119,7 +119,7 @@ def test_the_watchdog_of_another_process_is_not_served(manager: Manager, monkeyp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--one-process",)])
-def test_up_tells_its_manager(
+def test_up_notifies_its_manager(
     manager: Manager, tmp_path: Path, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ready after the banner, signs of life, stopping at the end; functions do not see the variables."""

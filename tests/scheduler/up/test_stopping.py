@@ -41,7 +41,7 @@ def outcomes(folder: Path, outcome: str) -> int:
 def test_one_signal_after_a_reload_waits_for_the_run_of_the_previous_version(
     folder: Path, options: tuple[str, ...]
 ) -> None:
-    """A process that retires has been told once already; that is not the second time."""
+    """A process that retires has got one order already; the signal's is not the second one."""
     with up(folder, "--reload", *options) as running:
         run_slow(folder)
         (folder / "cloud.py").write_text(CLOUD + "\n# changed\n")

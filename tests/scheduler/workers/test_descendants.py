@@ -122,7 +122,7 @@ def test_ended_orphans_do_not_stay_as_zombies(executor: ProcessExecutor) -> None
     assert ready(executor) == [worker]
 
 
-def test_a_killed_process_that_has_not_ended_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_process_that_has_not_ended_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """And forgotten when it has ended."""
     unkillable_processes = UnkillableProcesses()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:

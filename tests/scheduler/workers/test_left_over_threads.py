@@ -115,7 +115,7 @@ def test_lines_of_a_left_over_thread_are_no_lines_of_the_next_run(
 def test_what_a_left_over_thread_writes_past_the_streams_is_bounded_over_all_runs(
     executor: ProcessExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It cannot be told from what the run's own child processes write."""
+    """It cannot be distinguished from what the run's own child processes write."""
     with caplog.at_level("INFO"):
         run(executor, "leaves_a_thread_that_writes", run_id=7)
         counted = 0

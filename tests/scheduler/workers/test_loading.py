@@ -51,7 +51,7 @@ def pool(folder: Path, load_timeout_s: float, *, loads_in_s: float = 0) -> Itera
         executor.stop()
 
 
-def test_a_slow_import_is_waited_for_and_told_of(
+def test_a_slow_import_is_waited_for_and_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As long as the setting allows."""

@@ -1,4 +1,4 @@
-"""What a worker tells the daemon is read back as it was sent; anything else is refused, whatever it claims to hold."""
+"""The messages of a worker are read back as they were sent; anything else is refused, whatever its lengths claim."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ def test_addresses_and_methods_that_do_not_exist(program: Program) -> None:
     program.refused(400, "GET", "timers/production/a%00b")
 
 
-def test_a_store_that_is_away_is_said_to_be(place: Place, program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_away_is_reported(place: Place, program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the time after which to try again, and no word of where it is."""
 
     def fail(*_: object) -> None:

@@ -32,7 +32,7 @@ def test_the_fires_of_a_timer_go_on_page_by_page(program: Program) -> None:
 
 
 def test_a_plus_sign_that_an_address_lost_is_one(program: Program) -> None:
-    """Whoever does not escape it in a query gets what was meant."""
+    """A client that does not escape it in a query gets what it meant."""
     program.does("PUT", REPORT, CRON, status=201)
     lost = program.get(f"{REPORT}/fires?limit=1&from=2026-12-01T00:00:00+08:00")
     assert lost == program.get(f"{REPORT}/fires?limit=1&from=2026-12-01T00:00:00%2B08:00")
@@ -55,7 +55,7 @@ def test_a_wrong_span_is_refused(program: Program) -> None:
 
 
 def test_an_expression_is_explained(program: Program) -> None:
-    """With everything that the editor knows: words, fires, clock changes, advice, a year."""
+    """With everything that the editor shows: words, fires, clock changes, advice, a year."""
     said = program.does("POST", "cron", CRON_BODY)
     assert said["words"]["en"] == "At 02:30, Monday to Friday"
     assert "周一" in said["words"]["zh"] or "星期一" in said["words"]["zh"]
