@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import click
@@ -38,6 +40,10 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     A function is killed at its limit, with the processes that it started. Ctrl-C waits for functions in progress; a
     second one stops at once.
     """
+    if os.getpid() == 1:
+        # The kernel has no default action for process 1. Elsewhere that action ends even an import that holds the
+        # interpreter.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     project = current_project(**options)
     settings = project.settings
     log_to_stderr(settings)
@@ -54,6 +60,8 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     environments = [project.only_environment] if project.only_environment else list(Environment)
     functions = loaded.registry.names()
     reports.status = f"serving {' and '.join(environments)}: {len(functions)} functions, {workers} at a time"
+    # Until Celery handles it.
+    signal.signal(signal.SIGTERM, _end)
     if as_json:
         print_json_line({"functions": functions, "environments": environments, "workers": workers})
     else:
@@ -68,3 +76,7 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
         alerts=settings.alerts,
         limits=ChildLimits(settings.executor_setting("worker_max_runs"), settings.executor_setting("worker_max_mb")),
     )
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(0)

@@ -13,15 +13,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 from billiard import pool  # type: ignore[import-untyped, import-not-found, unused-ignore]
-from billiard.einfo import ExceptionInfo  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from billiard.einfo import ExceptionInfo, ExceptionWithTraceback  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.concurrency import asynpool, prefork  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from celery.exceptions import Ignore  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from .process_lock import ProcessLock
+from .silent_children import SILENT_LOOKS, Look, Silent, SilentChildren
 
 # What is overridden here, and what that relies on (tests/scheduler/fleet/test_overrides.py checks it):
 #   billiard.pool.Worker._ensure_messages_consumed(completed)   called when a child ends; on_ready_counter
@@ -41,6 +43,9 @@ from .process_lock import ProcessLock
 #       not accepted goes to another one
 #   billiard.pool.ApplyResult._set(i, (success, value))   ends a message, and calls Request.on_failure; ready, discard
 #   billiard.pool.Pool._maintain_pool()   called by the thread above; _pool
+#   billiard.pool.Pool._on_ready_counters   by pid, how many messages a child has finished, with a lock that no child may
+#       take; _result_handler, the thread that reads answers; _putlock, taken for each message until that has ended
+#   billiard.pool.Worker.prepare_result(result)   makes what a child answers, for Celery (failed, value, seconds)
 #   billiard.pool.Pool._setup_queues()   makes _inqueue and _outqueue, before the first child; a SimpleQueue takes its
 #       _rlock to read and its _wlock to write, by `with`, in children
 #   billiard.pool.Pool._help_stuff_finish(inqueue, task_handler, _pool)   called when the pool ends; the queue's _rlock
@@ -54,9 +59,6 @@ END_WAIT_S = 1.0
 POLL_S = 0.05
 #: How often a pool looks at its children: one with threads replaces those that have died.
 REPLACE_EVERY_S = 0.5
-#: A child is killed that is about to take a task, and does not in this many further looks: it is stopped, or a thread
-#: of an earlier function holds the interpreter. Not by the clock, because this process may have been stopped, too.
-SILENT_LOOKS = 4
 
 
 class UntakenError(Ignore):  # type: ignore[misc]
@@ -92,15 +94,17 @@ class _Child:
 
         Celery's own method waits for half a minute, and times out if the count of an ending main process is one short.
         """
+        # Without its lock, for which the main process would wait for ever if this child were killed meanwhile.
+        count = self.on_ready_counter and self.on_ready_counter.get_obj()
         for _ in range(int(END_WAIT_S / POLL_S)):
-            if not self.on_ready_counter or self.on_ready_counter.value >= completed:
+            if not count or count.value >= completed:
                 return True
             time.sleep(POLL_S)
         return False
 
 
-def _kill_silent(pid: int) -> None:
-    log.warning("child %d does not take the tasks that wait, and is killed; others take them", pid)
+def _kill_silent(pid: int, what: str = "does not take the tasks that wait") -> None:
+    log.warning("child %d %s, and is killed; others take them", pid, what)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
@@ -111,6 +115,17 @@ class _PoolWorker(_Child, asynpool.Worker):  # type: ignore[misc]
 
 class _ThreadPoolWorker(_Child, pool.Worker):  # type: ignore[misc]
     """A child of a pool with threads."""
+
+    def prepare_result(self, result: Any) -> Any:
+        """What this child answers, without the traceback of an exception that only tells the main process something.
+
+        A pipe takes up to 4,096 bytes (PIPE_BUF) at once, so a child that is killed leaves no part of such an answer.
+        """
+        result = super().prepare_result(result)
+        match result:
+            case (_, ExceptionInfo(exception=ExceptionWithTraceback(exc=Ignore() as error)) as info, _):
+                info.exception, info.tb, info.traceback = ExceptionWithTraceback(error, None), None, ""
+        return result
 
     def _do_exit(self, pid: int, exitcode: int | None, exc: BaseException | None = None) -> None:
         """End at once after the order to end; Celery's own asks the main process for a signal, and waits a second."""
@@ -201,40 +216,65 @@ class _ThreadPool(prefork.TaskPool.BlockingPool):  # type: ignore[misc]
             queue._rlock, queue._wlock = ProcessLock(), ProcessLock()
 
     def _maintain_pool(self) -> None:
-        """Called each REPLACE_EVERY_S, to replace children that have ended."""
+        """Called each REPLACE_EVERY_S, to replace children that have ended, and to kill those that stand still."""
         super()._maintain_pool()
-        holder: int | None = self._inqueue._rlock.holder() if self._untaken() else None
-        self._silent_looks = self._silent_looks + 1 if holder is not None and holder == self._silent else 0
-        self._silent = holder
-        if holder in [child.pid for child in self._pool] and self._silent_looks >= SILENT_LOOKS:
-            self._kill_reader(holder)
+        # Made after the thread that calls this.
+        reader = getattr(self, "_result_handler", None)
+        if reader is not None and not reader.is_alive() and self._state == pool.RUN:
+            log.critical("the thread that reads what children answer has ended, and so does this worker")
+            os._exit(1)
+        # What waits to be read may be the answer of a child.
+        if not self._outqueue._reader.poll(0):
+            self._kill_silent_children(self._silent.after(self._look()))
 
-    #: The child that had the queue's lock while messages waited, in the last look and in so many before.
-    _silent: int | None = None
-    _silent_looks = 0
+    @cached_property
+    def _silent(self) -> SilentChildren:
+        """Made with the first look, because Celery calls the constructor."""
+        return SilentChildren()
 
-    def _untaken(self) -> list[Any]:
-        return [job for job in list(self._cache.values()) if not job._accepted and not job.ready()]
+    def _look(self) -> Look:
+        jobs = list(self._cache.values())
+        at_work = {job._worker_pid for job in jobs if job._accepted and not job.ready()}
+        counters = self._on_ready_counters
+        idle = {pid: counters[pid].get_obj().value for child in self._pool if (pid := child.pid) not in at_work}
+        untaken = frozenset(job._job for job in jobs if not job._accepted and not job.ready())
+        return Look(idle, untaken, self._inqueue._rlock.holder(), self._outqueue._wlock.holder())
 
-    def _kill_reader(self, pid: Any) -> None:
-        """Kill the child that has the lock of the queue; the daemon sends all messages again that no child has taken.
+    def _kill_silent_children(self, silent: Silent) -> None:
+        pids = silent.pids & {child.pid for child in self._pool}
+        if not silent.with_tasks:
+            for pid in pids:
+                _kill_silent(pid, "keeps the others from answering")
+        elif pids:
+            self._kill_with_tasks(pids)
 
-        It may have read a part of a message, and the next child would take the rest for the beginning of another one.
-        So the queue is emptied while the stopped child still has the lock.
+    def _kill_with_tasks(self, pids: frozenset[int]) -> None:
+        """Kill children; the daemon sends all messages again that no child has taken.
+
+        One may have read a part of a message, and the next child would take the rest for the beginning of another one.
+        So the queue is emptied while nobody can read: one of the stopped children has its lock, or this process.
         """
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        lock = self._inqueue._rlock
+        has_lock = lock.holder() not in pids and lock.acquire(timeout=POLL_S)
         try:
             while self._inqueue._reader.poll(POLL_S):
                 os.read(self._inqueue._reader.fileno(), 65_536)
         finally:
-            _kill_silent(pid)
-        for job in self._untaken():
+            for pid in pids:
+                _kill_silent(pid)
+            if has_lock:
+                lock.release()
+        for job in [job for job in list(self._cache.values()) if not job._accepted and not job.ready()]:
             try:
                 raise UntakenError
             except UntakenError:
                 job._set(None, (False, ExceptionInfo()))
             job.discard()
+            # Celery releases one for each child that has ended; with none left, the worker would take no message.
+            self._putlock.release()
 
     @staticmethod
     def _help_stuff_finish(inqueue: Any, task_handler: Any, count: int) -> None:

@@ -45,7 +45,7 @@ BEGIN_S = 10.0
 
 
 class UnwrittenError(Ignore):  # type: ignore[misc]
-    """A run has ended and the store does not answer: raised to the main process, with one tuple (ended, lines)."""
+    """A run has ended and the store does not answer: raised to the main process, which reads the notes of that run."""
 
 
 class FunctionProcess:
@@ -127,7 +127,9 @@ class FunctionProcess:
             printed = [line.unpacked() for line in lines]
             self._opened().end(order.run_id, worker, ending.unpacked(), printed, channel=channel)
         except StoreUnavailableError:
-            raise UnwrittenError((ended, lines)) from None
+            with contextlib.suppress(OSError):
+                self._notes.leave(order.run_id)
+            raise UnwrittenError(order.run_id) from None
         finally:
             self._notes.clear()
 

@@ -24,8 +24,7 @@ from ..core.run import Ending, Outcome
 from ..errors import StoreUnavailableError
 from ..store.database import Store
 from ..store.outage import Outage
-from ..workers.protocol import PackedLine
-from .notes import UnwrittenEnding, read_notes
+from .notes import read_notes, remove_left
 from .runs import WORKER_STOPPED, FleetRuns
 
 log = logging.getLogger("scheduler.worker")
@@ -99,15 +98,20 @@ class EndingWriter:
 
         self._jobs.put(write)
 
-    def add(self, ended: UnwrittenEnding, lines: Sequence[PackedLine], run_ids: Sequence[int]) -> None:
+    def ended_unwritten(self, pid: int, run_id: int, run_ids: Sequence[int], channel: str) -> None:
         """Write the ending that a living child could not write, and hand back the runs that it had not begun."""
-        others = [run_id for run_id in run_ids if run_id != ended.run_id]
+        others = [each for each in run_ids if each != run_id]
 
         def write(fleet: FleetRuns) -> None:
-            printed = [line.unpacked() for line in lines]
-            fleet.end(ended.run_id, ended.worker, ended.ending.unpacked(), printed, channel=ended.channel)
+            lines, ended = read_notes(self._folder / str(pid), run_id)
+            if ended is None:
+                log.error("the ending of run %s is lost; its daemon will abandon it", run_id)
+            else:
+                printed = [line.unpacked() for line in lines]
+                fleet.end(run_id, ended.worker, ended.ending.unpacked(), printed, channel=ended.channel)
+                remove_left(self._folder / str(pid), run_id)
             if others:
-                fleet.announce_unbegun(others, ended.channel)
+                fleet.announce_unbegun(others, channel)
 
         self._jobs.put(write)
 

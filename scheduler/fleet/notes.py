@@ -34,7 +34,7 @@ class Notes:
     """The lines of a run that the store does not have, and its ending; also in a file, in case the child is killed."""
 
     def __init__(self, path: Path, fleet: Callable[[], FleetRuns]) -> None:
-        self._fleet = fleet
+        self._fleet, self._path = fleet, path
         self._file = path.open("wb", buffering=0)
         self._lines: list[PackedLine] = []
         self._write_at = 0.0
@@ -60,6 +60,13 @@ class Notes:
         """Add the ending of a run."""
         self._append(ended)
 
+    def leave(self, run_id: int) -> None:
+        """Leave the notes of a run that has ended to the main process, and begin new ones."""
+        self._file.close()
+        self._path.rename(_left(self._path, run_id))
+        self._file = self._path.open("wb", buffering=0)
+        self._lines.clear()
+
     def unwritten_lines(self) -> list[PackedLine]:
         return list(self._lines)
 
@@ -80,11 +87,22 @@ class Notes:
         self.clear()
 
 
+def remove_left(path: Path, run_id: int) -> None:
+    """Remove the notes of a run that a child has left, when the store has them."""
+    _left(path, run_id).unlink(missing_ok=True)
+
+
+def _left(path: Path, run_id: int) -> Path:
+    return path.with_name(f"{path.name}-{run_id}")
+
+
 def read_notes(path: Path, run_id: int | None) -> tuple[list[PackedLine], UnwrittenEnding | None]:
-    """The lines of a run that a killed child had not written to the store, and the ending if there was one.
+    """The lines of a run that a child had not written to the store, and the ending if there was one.
 
     Ignores a last note that is incomplete, and anything that a function has written into the file.
     """
+    if run_id is not None and (left := _left(path, run_id)).exists():
+        path = left
     lines: list[PackedLine] = []
     ended: UnwrittenEnding | None = None
     with contextlib.suppress(FileNotFoundError, ValueError, TypeError, IndexError):

@@ -142,8 +142,8 @@ def _request_class(writer: EndingWriter) -> type[Request]:
                 message = self._content()
                 writer.hand_back(message.run_ids, message.channel)
             elif isinstance(error, UnwrittenError):
-                ended, lines = error.args[0]
-                writer.add(ended, lines, self._content().run_ids)
+                message = self._content()
+                writer.ended_unwritten(self.worker_pid, error.args[0], message.run_ids, message.channel)
             elif isinstance(error, WorkerLostError | SystemExit):
                 self._end_run(Outcome.FAILED, _exit_text_from(str(error)))
             super().on_failure(exc_info, send_failed_event, return_ok)
