@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import tempfile
 import threading
@@ -88,6 +89,8 @@ def command(*, as_json: bool) -> None:
     """
     tz = current_project().settings.tz
     demo = demo_timers()
+    # So that it ends its workers and removes its folder; process 1 would ignore the signal.
+    signal.signal(signal.SIGTERM, _stop)
     with tempfile.TemporaryDirectory(prefix="scheduler-demo-") as folder, Store(f"{folder}/store.db") as store:
         if not as_json:
             _print_introduction(demo, folder)
@@ -108,6 +111,10 @@ def command(*, as_json: bool) -> None:
     else:
         _print_summary(demo, runs, missing)
     raise SystemExit(1 if missing else 0)
+
+
+def _stop(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 @contextmanager

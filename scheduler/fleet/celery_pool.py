@@ -43,8 +43,8 @@ from .silent_children import SILENT_LOOKS, Look, Silent, SilentChildren
 #       not accepted goes to another one
 #   billiard.pool.ApplyResult._set(i, (success, value))   ends a message, and calls Request.on_failure; ready, discard
 #   billiard.pool.Pool._maintain_pool()   called by the thread above; _pool
-#   billiard.pool.Pool._on_ready_counters   by pid, how many messages a child has finished, with a lock that no child may
-#       take; _result_handler, the thread that reads answers; _putlock, taken for each message until that has ended
+#   billiard.pool.Pool._on_ready_counters   by pid, how many messages a child has finished, with a lock that no
+#       child may take; _result_handler, the thread that reads answers; _putlock, taken for each message until it ends
 #   billiard.pool.Worker.prepare_result(result)   makes what a child answers, for Celery (failed, value, seconds)
 #   billiard.pool.Pool._setup_queues()   makes _inqueue and _outqueue, before the first child; a SimpleQueue takes its
 #       _rlock to read and its _wlock to write, by `with`, in children

@@ -85,7 +85,7 @@ class ConsolePlace:
     def look(self, now: float) -> None:
         """Start the process if a browser has connected; forget one that has ended, and kill one that hangs."""
         if (process := self._process) is not None:
-            if process.silent_s > _SILENCE_S:
+            if process.is_silent(_SILENCE_S):
                 process.kill()
             if process.exit_status() is not None:
                 self._forget(process, now)

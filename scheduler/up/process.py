@@ -22,6 +22,8 @@ from .raw_pipes import RawPipes
 
 #: How often to ping a process.
 PING_EVERY_S = 1.0
+#: How long a process may be unreachable that has not answered before: it may be ending.
+CUT_S = 1.0
 #: How long to wait for a killed process.
 KILL_TIMEOUT_S = 5.0
 #: The most of a pause that counts as silence, because the supervisor itself may have been suspended.
@@ -190,6 +192,10 @@ class ChildProcess:
         elif now >= self._ping_at:
             self._ping_at, self._awaits_answer = now + PING_EVERY_S, True
             self.send(ping=0)
+
+    def is_silent(self, bound_s: float) -> bool:
+        """Whether it has not answered for longer than this; one that is unreachable will not."""
+        return self.silent_s > (min(bound_s, CUT_S) if self.is_cut else bound_s)
 
     @property
     def memory_bytes(self) -> int:

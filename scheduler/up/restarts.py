@@ -123,7 +123,7 @@ class Place:
             return False
         if self._wants_another:
             return True
-        if process.silent_s > min(_MOST_PATIENCE_S, self.policy.silence_s * _patience()):
+        if process.is_silent(min(_MOST_PATIENCE_S, self.policy.silence_s * _patience())):
             log.error("%s has not answered for %.0f s; starting another one", self.policy.name, process.silent_s)
             self._wants_another, self._start_at = True, now
             if self.policy.overlaps:

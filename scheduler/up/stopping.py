@@ -76,7 +76,7 @@ class Stopping:
             self._say_at = now + _SAY_EVERY_S
             log.info("stopping: still waiting for %s", _names(left))
         for process in left:
-            if now >= self._kill_at or process.silent_s > self._silence_s(process.role):
+            if now >= self._kill_at or process.is_silent(self._silence_s(process.role)):
                 kill_named(process)
 
 

@@ -273,7 +273,7 @@ class Supervisor:
             if has_gone(process, now):
                 self._take_messages(process)
                 del self._retiring[process]
-            elif now >= kill_at if kill_at is not None else process.silent_s > self._launch.silence_s(process.role):
+            elif now >= kill_at if kill_at is not None else process.is_silent(self._launch.silence_s(process.role)):
                 kill_named(process)
 
     def _end(self, status: int | None) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import select
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -36,6 +37,8 @@ METHODS = {
     "billiard.pool:Worker._do_exit": "4dcc35c9d032",
     "billiard.pool:Supervisor.body": "ec928e45b9cd",
     "billiard.pool:TimeoutHandler._trywaitkill": "22ba4cecd56e",
+    "billiard.pool:Worker.prepare_result": "023744580253",
+    "billiard.pool:ResultHandler._make_methods": "9b6ed6767639",
     "billiard.pool:Pool._maintain_pool": "579effe2392d",
     "billiard.pool:ApplyResult._set": "edd668961abb",
     "billiard.pool:Pool._setup_queues": "7ef6c413248d",
@@ -90,9 +93,9 @@ ATTRIBUTES = {
     "billiard.pool:Worker": "on_ready_counter on_exit wait_for_job",
     "billiard.pool:Supervisor": "pool _state _maintain_pool",
     "billiard.pool:Pool": "_pool _maintain_pool _inqueue _outqueue _setup_queues _help_stuff_finish "
-    "Worker Supervisor TimeoutHandler",
+    "_on_ready_counters _result_handler _putlock Worker Supervisor TimeoutHandler",
     "billiard.queues:SimpleQueue": "_rlock _wlock",
-    "billiard.pool:ApplyResult": "_worker_lost _job _write_to _accepted _cache _set discard ready",
+    "billiard.pool:ApplyResult": "_worker_lost _worker_pid _job _write_to _accepted _cache _set discard ready",
     "celery.concurrency.asynpool:AsynPool": "Worker _sentinel_poll _track_child_process timers _write_to _accepted",
     "celery.concurrency.prefork:TaskPool": "Pool BlockingPool",
     "celery.worker.consumer.consumer:Consumer": "first_connection_attempt hub pool",
@@ -162,3 +165,25 @@ def test_a_child_whose_end_another_thread_has_noted_is_killed_no_more() -> None:
             pass
 
     _TimeoutHandler._trywaitkill(object.__new__(_TimeoutHandler), Ended())
+
+
+def test_what_a_child_answers_fits_into_one_write_to_a_pipe() -> None:
+    """Even for a run whose ending the store did not take: a child that is killed leaves no part of an answer."""
+    from billiard.einfo import ExceptionInfo
+    from billiard.reduction import ForkingPickler
+
+    from scheduler.fleet.celery_pool import _ThreadPoolWorker
+    from scheduler.fleet.child import UnwrittenError
+
+    def fail(depth: int) -> None:
+        if depth:
+            fail(depth - 1)
+        raise UnwrittenError(7)
+
+    with pytest.raises(UnwrittenError) as caught:
+        fail(20)
+    information = ExceptionInfo((UnwrittenError, caught.value, caught.tb), internal=True)
+    answer = object.__new__(_ThreadPoolWorker).prepare_result((1, information, 0.1))
+    packed = ForkingPickler.dumps(answer)
+    assert len(packed) < select.PIPE_BUF - 500
+    assert ForkingPickler.loads(packed)[1].exception.args == (7,)

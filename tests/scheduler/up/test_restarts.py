@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.up.process import CUT_S, ChildProcess
 from scheduler.up.supervisor import status_of_failure
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, up
 from tests.waiting import eventually
@@ -65,3 +66,14 @@ def _answer(running: Up) -> tuple[int, str]:
 def test_processes_that_end_before_they_are_ready_are_no_success(ended_with: int | None, expected: int) -> None:
     """Nothing is served then, so a service manager is to start it again; 0 is that of one that was stopped."""
     assert status_of_failure(ended_with) == expected
+
+
+def test_a_process_that_is_unreachable_gets_a_second_not_the_time_of_one_that_is_silent() -> None:
+    """It cannot answer any more."""
+    process = object.__new__(ChildProcess)
+    process.silent_s = CUT_S + 0.1
+    assert not process.is_silent(30.0)
+    process.is_cut = True
+    assert process.is_silent(30.0)
+    process.silent_s = CUT_S - 0.1
+    assert not process.is_silent(30.0)
