@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 MAX_WAITING = 100
 #: The most that are sent at once to all hosts that answer, and to all slow ones.
 MAX_AT_ONCE, MAX_SLOW_AT_ONCE = 100, 50
-#: The most that are sent at once to a host that has answered, to one of which nothing is known yet, and to a slow one.
+#: The most that are sent at once to a host that has answered, to one that was not tried yet, and to a slow one.
 HOST_AT_ONCE, NEW_HOST_AT_ONCE, SLOW_HOST_AT_ONCE = 20, 5, 1
 #: A host is slow after an answer that took so long.
 SLOW_S = 2.5
-#: The most hosts of which it is remembered how fast they answer.
+#: The most hosts whose speed is remembered.
 MAX_HOSTS = 10_000
 
 Ping = Mapping[str, Any]

@@ -63,7 +63,7 @@ async def resolved(host: str, port: int, *, allow_private: bool) -> str:
 
 
 async def _looked_up(host: str, port: int) -> list[str]:
-    """The addresses of a host; who asks for the same one meanwhile gets the same answer."""
+    """The addresses of a host; concurrent requests for one host share the lookup."""
     key = host, port
     if (lookup := _under_way.get(key)) is None:
         lookup = _under_way[key] = _lookups.submit(_addresses, host, port)

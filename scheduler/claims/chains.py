@@ -70,7 +70,7 @@ def enter_followers(connection: Connection, ended: Sequence[EndedRun]) -> None:
     for run, environment, name in wanted:
         follower = found.get((environment, name))
         if follower is None:
-            _say_removed(connection, run, name)
+            _report_removed(connection, run, name)
             continue
         waiting[follower.id] = waiting.get(follower.id, 0) + 1
         rows.append([*_row(follower, run, is_full=waiting[follower.id] > MAX_QUEUED), run.run_id])
@@ -90,7 +90,7 @@ def _row(follower: Row[Any], cause: EndedRun, *, is_full: bool) -> list[Any]:
     return row
 
 
-def _say_removed(connection: Connection, run: EndedRun, name: str) -> None:
+def _report_removed(connection: Connection, run: EndedRun, name: str) -> None:
     """Report in the lines of a run that a timer that followed is gone."""
     said = f"the timer {name!r}, which follows, was removed: it does not run"
     log.warning("run %d: %s", run.run_id, said)

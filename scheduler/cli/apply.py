@@ -20,7 +20,15 @@ from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.statistics import has_live_daemon
 from ..store.timer_apply import Applied, Difference, ListEffect, WantedTimer, apply_timers
-from .options import environment_option, json_option, max_timers_option, store_option, target_option, why_option
+from .options import (
+    environment_option,
+    json_option,
+    list_check_options,
+    max_timers_option,
+    store_option,
+    target_option,
+    why_option,
+)
 from .transfer import function_problems, hint, read_text
 
 _SIGNS = {ListEffect.ADDED: ("+", "green"), ListEffect.CHANGED: ("~", "yellow"), ListEffect.REMOVED: ("-", "red")}
@@ -32,10 +40,7 @@ _SIGNS = {ListEffect.ADDED: ("+", "green"), ListEffect.CHANGED: ("~", "yellow"),
 @click.option("--dry-run", is_flag=True, help="Print the difference, and change nothing.")
 @environment_option
 @target_option
-@click.option(
-    "--stage-source", metavar="DIR", help="Folder of the functions of environment stage (default: this folder)."
-)
-@click.option("--no-check", is_flag=True, help="Do not check the functions and their parameters.")
+@list_check_options
 @max_timers_option
 @why_option
 @store_option

@@ -127,6 +127,14 @@ def max_timers_option(command: F) -> F:
     )(command)
 
 
+def list_check_options(command: F) -> F:
+    """--stage-source and --no-check of a command that checks the functions of a list of timers."""
+    unchecked = click.option("--no-check", is_flag=True, help="Do not check the functions and their parameters.")
+    return click.option(
+        "--stage-source", metavar="DIR", help="Folder of the functions of environment stage (default: this folder)."
+    )(unchecked(command))
+
+
 def target_option(command: F) -> F:
     """--target of a command that checks functions."""
     return click.option(

@@ -31,6 +31,7 @@ from .options import (
     environment_filter,
     environment_option,
     json_option,
+    list_check_options,
     max_timers_option,
     store_option,
     tag_filter,
@@ -53,10 +54,7 @@ that name none.
 @click.option("--enable", is_flag=True, help="Enable every timer, whatever its line says.")
 @click.option("--dry-run", is_flag=True, help="Check the list, and add no timer.")
 @target_option
-@click.option(
-    "--stage-source", metavar="DIR", help="Folder of the functions of environment stage (default: this folder)."
-)
-@click.option("--no-check", is_flag=True, help="Do not check the functions and their parameters.")
+@list_check_options
 @max_timers_option
 @why_option
 @store_option

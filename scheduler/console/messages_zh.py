@@ -91,7 +91,7 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ("hint", "put ? here; seconds come first", "请在这里写 ?；第一个字段是秒"),
     (
         "hint",
-        "put ? here; mind that {} is {}: if it was {}, as in Spring, write {}",
+        "put ? here; note that {} is {}: if it was {}, as in Spring, write {}",
         "请在这里写 ?；注意 {} 是 {}：如果原意是 {}（如 Spring），请写作 {}",
     ),
     (

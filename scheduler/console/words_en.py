@@ -139,7 +139,7 @@ WORDS: Mapping[str, str] = {
     "timer.last_error": "Last error",
     "timer.unreadable": "This process cannot read the trigger",
     "remove.title": "Remove {name}",
-    "remove.what": "The timer will fire no more. Its runs stay in the history. This cannot be undone.",
+    "remove.what": "The timer will not fire any more. Its runs stay in the history. This cannot be undone.",
     "remove.type": "Type its name to remove it",
     "remove.failed": "That is not its name.",
     "editor.new": "New timer",

@@ -31,7 +31,7 @@ MOST_RUNS, MOST_CHARACTERS = 250, 2_000_000
 #: The longest hard limit: a hundred days.
 _MOST_LIMIT_S = 8_640_000.0
 _CHANNEL = re.compile(r"scheduler_[0-9a-f]{16}")
-_SAY_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 
 
 class MessageError(ValueError):
@@ -165,7 +165,7 @@ class Dropped:
 
     def __init__(self) -> None:
         self.count = 0
-        self._said_at = 0.0
+        self._logged_at = 0.0
         #: The count in the last log line.
         self._said = 0
         self._lock = threading.Lock()
@@ -175,9 +175,9 @@ class Dropped:
         with self._lock:
             self.count += 1
             now = time.monotonic()
-            if self.count > 1 and now - self._said_at < _SAY_EVERY_S:
+            if self.count > 1 and now - self._logged_at < _LOG_EVERY_S:
                 return
-            self._said_at, self._said = now, self.count
+            self._logged_at, self._said = now, self.count
         log.warning("dropped a message of the broker, %d so far: %s", self.count, reason)
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ log = logging.getLogger("scheduler.worker")
 END_S = 10.0
 #: How long it may take to write the endings of the runs whose children it has killed.
 AT_ONCE_S = 2.0
-_SAY_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 #: The file in the worker's folder that tells children to begin no run.
 _STOPPING = "stopping"
 
@@ -67,7 +67,7 @@ class WorkerStopping:
         give_up_at = time.monotonic() + self._longest_s() + END_S
         while (left_s := give_up_at - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
-                _, number = self._signals.get(timeout=min(left_s, _SAY_EVERY_S))
+                _, number = self._signals.get(timeout=min(left_s, _LOG_EVERY_S))
                 self._end_at_once(node, 128 + number)
             log.info("stopping: %s", _what_goes_on())
         log.error("ending now; unfinished: %s", _what_goes_on())

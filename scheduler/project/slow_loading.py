@@ -9,21 +9,21 @@ import time
 from collections.abc import Iterator
 
 #: How often to report it.
-SAY_EVERY_S = 5.0
+REPORT_EVERY_S = 5.0
 
 
 @contextlib.contextmanager
 def reporting_while_loading(what: str) -> Iterator[None]:
-    """Within the block, report on stderr every SAY_EVERY_S what is being loaded, and for how long."""
+    """Within the block, report on stderr every REPORT_EVERY_S what is being loaded, and for how long."""
     is_over = threading.Event()
     stream, began = sys.stderr, time.monotonic()
 
-    def say() -> None:
-        while not is_over.wait(SAY_EVERY_S):
+    def report() -> None:
+        while not is_over.wait(REPORT_EVERY_S):
             with contextlib.suppress(OSError, ValueError):
                 print(f"loading {what} for {time.monotonic() - began:.0f} s …", file=stream, flush=True)
 
-    thread = threading.Thread(target=say, name="loading", daemon=True)
+    thread = threading.Thread(target=report, name="loading", daemon=True)
     thread.start()
     try:
         yield

@@ -185,11 +185,11 @@ class SqliteStore(Store):
                     f"{self}: its -wal or -shm was deleted while in use, and another program has begun a new one, so "
                     "nothing fires here; stop every program that uses the store, and start again"
                 )
-            self._let_go(files)
-            files.learn()
+            self._close_files(files)
+            files.note_journal()
             log.warning("%s: its -wal or -shm was deleted while in use; saved its contents", self)
 
-    def _let_go(self, files: OpenFiles) -> None:
+    def _close_files(self, files: OpenFiles) -> None:
         """Close every connection, but keep the journal that another program has begun."""
         try:
             with files.held():
@@ -210,7 +210,7 @@ class SqliteStore(Store):
             with contextlib.suppress(StoreUnavailableError):
                 self._check_journal()
             if self._open_files.has_lost_journal():
-                self._let_go(self._open_files)
+                self._close_files(self._open_files)
         super().close()
 
     def _copy_journal(self) -> bool:

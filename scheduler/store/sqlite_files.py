@@ -105,7 +105,7 @@ class OpenFiles:
         finally:
             fcntl.fcntl(self._holder, fcntl.F_OFD_SETLK, _lock(fcntl.F_UNLCK))
 
-    def learn(self) -> None:
+    def note_journal(self) -> None:
         """Remember the current journal as the open one."""
         self._journal = self._found()
 

@@ -112,7 +112,7 @@ class Generation:
             self._has_begun_others = True
             self.places += self._others
             self._begin(self._others)
-        self._let_go_on(now)
+        self._order_to_go_on(now)
         if not self.is_ready:
             self.is_ready = self._has_begun_others and all(place.current is not None for place in self._needed)
 
@@ -127,7 +127,7 @@ class Generation:
             process.may_fire = True
             process.send(fire=True)
 
-    def _let_go_on(self, now: float) -> None:
+    def _order_to_go_on(self, now: float) -> None:
         """Order the processes that wait for others to go on, and those that replace them later."""
         if self._functions is None and self._has_begun_others and self._all_have_loaded(now):
             self._functions = self.functions

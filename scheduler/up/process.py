@@ -231,7 +231,7 @@ class ChildProcess:
         except ChildProcessError:
             return True
 
-    def tell_to_stop(self, how: str) -> None:
+    def order_to_stop(self, how: str) -> None:
         """Order it to stop: `stop` or `replaced` at most once, then `at once`."""
         wanted = 2 if how == "at once" else 1
         if self.stop_orders < wanted:

@@ -38,16 +38,16 @@ class ServiceManager:
     def ready(self, status: str) -> None:
         """Report that the service is ready; `systemctl status` shows `status`."""
         self._is_ready = True
-        self._tell("READY=1", f"STATUS={status}")
+        self._report("READY=1", f"STATUS={status}")
 
     def stopping(self) -> None:
         """Report that the service is stopping."""
-        self._tell("STOPPING=1", "STATUS=waiting for what is in progress")
+        self._report("STOPPING=1", "STATUS=waiting for what is in progress")
         self._extended_at = float("-inf")
 
     def alive(self, now: float) -> None:
         """Give a sign of life if one is due; `now` is in monotonic seconds. A watchdog waits for the first READY."""
-        self._tell()
+        self._report()
         is_due = self.alive_every_s is not None and now >= self._alive_at + self.alive_every_s
         if is_due and self._is_ready:
             self._alive_at = now
@@ -80,7 +80,7 @@ class ServiceManager:
             ended.set()
             thread.join()
 
-    def _tell(self, *lines: str) -> None:
+    def _report(self, *lines: str) -> None:
         """Send a state, which must not be lost; if the manager's queue is full now, it is sent later."""
         with self._lock:
             if lines:

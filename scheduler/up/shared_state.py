@@ -27,13 +27,13 @@ class SharedState:
     def restore(self) -> None:
         """Put back what was changed."""
         if changed := self._names.restore():
-            self._say(f"{changed}: a function has replaced or removed this; it is put back")
+            self._log_once(f"{changed}: a function has replaced or removed this; it is put back")
         if not self._limits.are_kept():
             self.is_restored = self._limits.restore()
             end = "they are put back" if self.is_restored else "another process replaces this one"
-            self._say(f"a function has changed the resource limits of this process; {end}")
+            self._log_once(f"a function has changed the resource limits of this process; {end}")
 
-    def _say(self, text: str) -> None:
+    def _log_once(self, text: str) -> None:
         """Log it, once: a function that is called each second would fill the log."""
         if text not in self._logged:
             self._logged.add(text)

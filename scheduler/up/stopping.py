@@ -19,7 +19,7 @@ log = logging.getLogger("scheduler.up")
 DRAIN_S = 20.0
 #: How long processes may take to end at once.
 AT_ONCE_S = 5.0
-_SAY_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 
 
 class Stopping:
@@ -37,13 +37,13 @@ class Stopping:
         self._silence_s = silence_s
         self._is_at_once = False
         now = time.monotonic()
-        self._end_at, self._say_at = now + timeout_s, now + _SAY_EVERY_S
+        self._end_at, self._log_at = now + timeout_s, now + _LOG_EVERY_S
         self._kill_at = float("inf")
         for process in processes:
             # A process that is not ready has nothing in progress, and may not read orders yet.
             if process.ready is None:
                 process.kill()
-            process.tell_to_stop("stop")
+            process.order_to_stop("stop")
 
     @property
     def status(self) -> int:
@@ -56,7 +56,7 @@ class Stopping:
             self._is_at_once = True
             self._kill_at = time.monotonic() + AT_ONCE_S
             for process in self._processes:
-                process.tell_to_stop("at once")
+                process.order_to_stop("at once")
 
     @property
     def is_over(self) -> bool:
@@ -72,8 +72,8 @@ class Stopping:
         elif now >= self._end_at and not self._is_at_once:
             log.error("ending what is still in progress: %s", _names(left))
             self.at_once()
-        elif now >= self._say_at and not self._is_at_once:
-            self._say_at = now + _SAY_EVERY_S
+        elif now >= self._log_at and not self._is_at_once:
+            self._log_at = now + _LOG_EVERY_S
             log.info("stopping: still waiting for %s", _names(left))
         for process in left:
             if now >= self._kill_at or process.is_silent(self._silence_s(process.role)):

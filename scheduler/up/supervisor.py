@@ -45,7 +45,7 @@ _LAST_LINES_S = 2.0
 #: The processes that have the store.
 _WITH_STORE = ("daemon", "service")
 #: How often to log what a start is waiting for.
-_SAY_WAITING_EVERY_S = 5.0
+_LOG_WAITING_EVERY_S = 5.0
 
 
 def supervise(request: UpRequest, sockets: Sockets, folders: Sequence[Path]) -> int:
@@ -71,7 +71,7 @@ class Supervisor:
         self._coming: Generation | None = None
         #: The version that is being loaded, for the log, and since when.
         self._coming_is, self._coming_since = "", 0.0
-        self._said_waiting_at = 0.0
+        self._logged_waiting_at = 0.0
         #: Processes that are ending, and when to kill each; None: the limits of its runs end it.
         self._retiring: dict[ChildProcess, float | None] = {}
         self._refusals: set[str] = set()
@@ -162,7 +162,7 @@ class Supervisor:
             elif "loaded" in message:
                 self._send_preview(process)
             if message.get("answered"):
-                self._tell_daemon(answered=message["answered"])
+                self._send_to_daemon(answered=message["answered"])
 
     def _take_lines(self, message: dict[str, Any], process: ChildProcess) -> None:
         is_stage = process.role == "stage"
@@ -173,7 +173,7 @@ class Supervisor:
     def _send_preview(self, process: ChildProcess) -> None:
         """Send the declarations of a preview that has loaded after the others to the process with the store."""
         if process.role == "stage" and self._serving and process in self._serving.processes:
-            self._tell_daemon(preview=process.loaded)
+            self._send_to_daemon(preview=process.loaded)
 
     @property
     def _daemon(self) -> ChildProcess | None:
@@ -182,7 +182,7 @@ class Supervisor:
         with_store = (process for process in processes if process.role in _WITH_STORE and process.ready is not None)
         return next(with_store, self._last_daemon)
 
-    def _tell_daemon(self, **message: Any) -> None:
+    def _send_to_daemon(self, **message: Any) -> None:
         if (daemon := self._daemon) is not None:
             daemon.send(**message)
 
@@ -191,7 +191,7 @@ class Supervisor:
     def _begin(self, what: str) -> None:
         """Start a generation; `what` names the files that have changed."""
         self._coming_is, self._coming_since = what, time.monotonic()
-        self._said_waiting_at = self._coming_since
+        self._logged_waiting_at = self._coming_since
         self._refusals.clear()
         self._coming = self._launch.generation()
 
@@ -204,8 +204,8 @@ class Supervisor:
             status = self._failure(coming)
             self._abort(coming)
             return None if self._serving else status
-        elif now - self._said_waiting_at >= _SAY_WAITING_EVERY_S:
-            self._said_waiting_at = now
+        elif now - self._logged_waiting_at >= _LOG_WAITING_EVERY_S:
+            self._logged_waiting_at = now
             log.info("not ready yet, after %.0f s: %s", now - self._coming_since, coming.waits_for)
         return None
 
@@ -255,7 +255,7 @@ class Supervisor:
     def _report_replaced(self, serving: Generation) -> None:
         names = [place.policy.name for place in serving.places for _ in range(place.take_replaced())]
         if names:
-            self._tell_daemon(replaced=names)
+            self._send_to_daemon(replaced=names)
 
     # The end of processes
 
@@ -263,7 +263,7 @@ class Supervisor:
         """Order a replaced process to end; one that serves HTTP has limited time for that."""
         if process.ready is None:
             process.kill()
-        process.tell_to_stop("replaced")
+        process.order_to_stop("replaced")
         bounded = process.role in ("web", "stage")
         self._retiring[process] = time.monotonic() + DRAIN_S if bounded else None
 
@@ -313,7 +313,7 @@ class Supervisor:
         self._lines.pass_on(self._last_daemon)
         if not self._lines.is_passed_on and now < self._last_lines_until:
             return False
-        self._tell_daemon(last_lines=True)
+        self._send_to_daemon(last_lines=True)
         return True
 
 

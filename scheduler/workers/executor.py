@@ -32,7 +32,7 @@ from .recycling import Recycling
 from .results import Results
 from .silence import ANSWER_S, LOOK_EVERY_S, SUSPECT_S, Silence
 from .time_limits import TimeLimits, next_check_s
-from .unkillable_processes import SAY_AFTER_S, unkillable_processes
+from .unkillable_processes import LOG_AFTER_S, unkillable_processes
 from .worker import WorkerProcess
 from .worker_messages import ProtocolError
 
@@ -162,7 +162,7 @@ class ProcessExecutor:
         ):
             checks.append(SETTLED_S)
         if unkillable_processes:
-            checks.append(SAY_AFTER_S)
+            checks.append(LOG_AFTER_S)
         count, is_waited_for = sum(not worker.is_leaving for worker in self._workers), bool(self._queue)
         if (change_s := self._pool_size.next_change_s(count, is_waited_for=is_waited_for, now=now)) is not None:
             checks.append(change_s)
@@ -317,7 +317,7 @@ class ProcessExecutor:
         """Kill a worker that takes too long to load the functions; returns whether it did."""
         if worker.ready:
             return False
-        worker.loading.say(now)
+        worker.loading.log_wait(now)
         if (error := worker.loading.error(now)) is None:
             return False
         worker.kill()

@@ -9,7 +9,7 @@ log = logging.getLogger("scheduler.executor")
 #: How long a worker may load the functions, by default.
 LOAD_TIMEOUT_S = 300.0
 #: How often the log says that a worker is still loading.
-SAY_EVERY_S = 5.0
+LOG_EVERY_S = 5.0
 
 
 class Loading:
@@ -20,12 +20,12 @@ class Loading:
         self._target = target
         self._began = began
         self._timeout_s = timeout_s
-        self._say_at = began + SAY_EVERY_S
+        self._log_at = began + LOG_EVERY_S
 
-    def say(self, now: float) -> None:
-        """Log every SAY_EVERY_S that the worker is still loading."""
-        if now >= self._say_at:
-            self._say_at = now + SAY_EVERY_S
+    def log_wait(self, now: float) -> None:
+        """Log every LOG_EVERY_S that the worker is still loading."""
+        if now >= self._log_at:
+            self._log_at = now + LOG_EVERY_S
             log.info("worker %d has been loading %s for %.0f s", self._pid, self._target, now - self._began)
 
     def error(self, now: float) -> str | None:
@@ -36,4 +36,4 @@ class Loading:
 
     def next_check_s(self, now: float) -> float:
         """Seconds until the next log line or the timeout."""
-        return max(0.0, min(self._say_at, self._began + self._timeout_s) - now)
+        return max(0.0, min(self._log_at, self._began + self._timeout_s) - now)

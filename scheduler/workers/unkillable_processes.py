@@ -9,7 +9,7 @@ from typing import Final
 log = logging.getLogger("scheduler.executor")
 
 #: How long after the kill the log reports such a process.
-SAY_AFTER_S: Final = 5.0
+LOG_AFTER_S: Final = 5.0
 
 
 class UnkillableProcesses:
@@ -27,11 +27,11 @@ class UnkillableProcesses:
         self._killed.setdefault(process, now)
 
     def look(self, now: float) -> None:
-        """Forget the processes that have ended; log once each that has not ended within SAY_AFTER_S."""
+        """Forget the processes that have ended; log once each that has not ended within LOG_AFTER_S."""
         for process, killed_at in list(self._killed.items()):
             if process.poll() is not None:
                 del self._killed[process]
-            elif killed_at is not None and now - killed_at >= SAY_AFTER_S:
+            elif killed_at is not None and now - killed_at >= LOG_AFTER_S:
                 self._killed[process] = None
                 text = (
                     "process %d was killed %.0f s ago and has not ended: the kernel waits for a device, perhaps a disk"

@@ -18,7 +18,7 @@ def test_a_slow_import_is_reported(
     """On stderr, with the file, and for how long; a fast one is not."""
     command_line.write("cloud.py", CLOUD)
     assert "loading cloud.py" not in command_line.run(*words).stderr
-    monkeypatch.setattr(slow_loading, "SAY_EVERY_S", 0.05)
+    monkeypatch.setattr(slow_loading, "REPORT_EVERY_S", 0.05)
     command_line.write("cloud.py", f"import time\ntime.sleep(0.5)\n{CLOUD}")
     again = command_line.run(*(word if word != "t" else "u" for word in words))
     assert again.exit_code == status

@@ -12,7 +12,7 @@ import pytest
 from scheduler.core.run import Outcome
 from scheduler.workers import unkillable_processes as module
 from scheduler.workers.executor import ProcessExecutor
-from scheduler.workers.unkillable_processes import SAY_AFTER_S, UnkillableProcesses
+from scheduler.workers.unkillable_processes import LOG_AFTER_S, UnkillableProcesses
 from tests.scheduler.up_process import children, living
 from tests.scheduler.workers.test_executor import pids_in, run, task
 from tests.scheduler.workers.test_hostile_functions import endings_of, ready, turn
@@ -127,10 +127,10 @@ def test_a_killed_process_that_has_not_ended_is_logged_once(caplog: pytest.LogCa
     unkillable_processes = UnkillableProcesses()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         unkillable_processes.add(process, 100.0)
-        unkillable_processes.look(100.0 + SAY_AFTER_S / 2)
+        unkillable_processes.look(100.0 + LOG_AFTER_S / 2)
         assert not caplog.text
-        unkillable_processes.look(100.0 + SAY_AFTER_S)
-        unkillable_processes.look(100.0 + 2 * SAY_AFTER_S)
+        unkillable_processes.look(100.0 + LOG_AFTER_S)
+        unkillable_processes.look(100.0 + 2 * LOG_AFTER_S)
         assert caplog.text.count(f"process {process.pid} was killed 5 s ago and has not ended") == 1
         assert len(unkillable_processes) == 1
         process.kill()

@@ -55,7 +55,7 @@ def test_a_slow_import_is_waited_for_and_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As long as the setting allows."""
-    monkeypatch.setattr(loading, "SAY_EVERY_S", 0.2)
+    monkeypatch.setattr(loading, "LOG_EVERY_S", 0.2)
     with pool(tmp_path, 60, loads_in_s=1) as executor, caplog.at_level("INFO"):
         executor.start()
         assert run(executor, "plain")[0].outcome is Outcome.SUCCEEDED
