@@ -73,35 +73,52 @@ def parse_time_span(start: str | None, end: str | None, tz: str, *, length: time
     return TimeSpan(max(begin.astimezone(UTC), _FIRST), min(finish.astimezone(UTC), _END))
 
 
+_SHOWN = 80
 PARAMETERS_HELP = "Parameters: key=text, or key:=JSON as in n:=3 or days:=[1,2]."
 
 
 def parse_params(pairs: Iterable[str], text: str | None = None) -> dict[str, Any]:
-    """The parameters of pairs and of a JSON object; a pair takes precedence. click.BadParameter for an invalid one."""
+    """The parameters of pairs and of a JSON object; a pair takes precedence. click.BadParameter for an invalid one.
+
+    A parameter that pairs, or a JSON object, give twice is invalid.
+    """
     params = _object(text) if text is not None else {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.rstrip(":"):
-            raise click.BadParameter(f"{pair!r} is not a parameter; write key=text or key:=JSON")
-        if key.endswith(":"):
-            params[key[:-1]] = _json(pair, value)
-        else:
-            params[key] = value
+    return params | _once([_pair(pair) for pair in pairs])
+
+
+def _pair(pair: str) -> tuple[str, Any]:
+    key, equals, value = pair.partition("=")
+    if not equals or not key.rstrip(":"):
+        raise click.BadParameter(f"{_short(pair)!r} is not a parameter; write key=text or key:=JSON")
+    return (key[:-1], _json(pair, value)) if key.endswith(":") else (key, value)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in params:
+            raise click.BadParameter(f"the parameter {_short(key)!r} is given twice")
+        params[key] = value
     return params
 
 
 def _json(pair: str, value: str) -> Any:
     try:
-        return json.loads(value)
+        return json.loads(value, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"{pair!r}: {value!r} is not JSON ({error}); write a text as key=text") from None
+        reason = f"{_short(pair)!r}: {_short(value)!r} is not JSON ({error}); write a text as key=text"
+        raise click.BadParameter(reason) from None
 
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        params = json.loads(text)
+        params = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"--params {text!r} is not JSON ({error})") from None
+        raise click.BadParameter(f"--params {_short(text)!r} is not JSON ({error})") from None
     if not isinstance(params, dict):
-        raise click.BadParameter(f"--params must be a JSON object as in '{{\"n\": 3}}', got {text!r}")
+        raise click.BadParameter(f"--params must be a JSON object as in '{{\"n\": 3}}', got {_short(text)!r}")
     return params
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

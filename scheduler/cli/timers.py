@@ -123,6 +123,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
 
     Parameters of the function follow the name: key=text, or key:=JSON as in n:=3.
     """
+    params = parse_params(pairs, given["params"])
     if given["function"] is None:
         raise click.UsageError("a timer needs a function: --function NAME")
     project = current_project(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
@@ -131,7 +132,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         environment=project.environment,
         enabled=enable,
         trigger=new_trigger(given, project.settings.tz, now=_now(), allow_past=given["allow_past"]),
-        params=parse_params(pairs, given["params"]),
+        params=params,
         **attributes(given, given["tz"] or project.settings.tz, now=_now(), limit_s=project.settings.limit_s),
     )
     check_new_names(timer.name, timer.function)

@@ -53,7 +53,12 @@ def _check_printable(what: str, text: str, field: str) -> str:
 
 
 def check_new_names(name: str, function: str) -> None:
-    """Refuse leading or trailing whitespace. For new timers and new names only: a store may hold older ones."""
+    """Refuse leading or trailing whitespace, `.` and `..`.
+
+    For new timers and new names only: a store may hold older ones.
+    """
+    if name in (".", ".."):
+        raise TimerError(f"name {name!r} is a folder in the address of a timer; use another one", field="name")
     for what, given in (("name", name), ("function", function)):
         if given != given.strip():
             raise TimerError(f"{what} {given!r} has leading or trailing whitespace; use {given.strip()!r}", field=what)

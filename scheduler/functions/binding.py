@@ -29,6 +29,10 @@ def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, A
     {'item': 'tea', 'count': 2}
     """
     accepted = _accepted(function)
+    if accepted.by_position:
+        name = accepted.by_position[0]
+        reason = "is taken by position, and parameters are given by name; remove the / from the function's signature"
+        raise ArgumentError(f"argument {name!r} {reason}", argument=name)
     if not params and not accepted.required:
         return {}
     given = params.keys()
@@ -45,12 +49,16 @@ def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, A
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """The parameters of a function: `coerced` by name as (type, None is allowed), `open` with a `**parameter`."""
+    """The parameters of a function: `coerced` by name as (type, None is allowed), `open` with a `**parameter`.
+
+    Those that the function needs `by_position` cannot be given, since parameters have names.
+    """
 
     known: frozenset[str]
     required: frozenset[str]
     open: bool
     coerced: Mapping[str, tuple[type, bool]]
+    by_position: tuple[str, ...] = ()
 
 
 @functools.lru_cache(maxsize=4096)
@@ -67,6 +75,7 @@ def _accepted(function: Callable[..., Any]) -> _Accepted:
         required=frozenset(p.name for p in named if p.default is p.empty),
         open=any(p.kind is p.VAR_KEYWORD for p in parameters),
         coerced={name: kind for name, kind in kinds.items() if kind is not None},
+        by_position=tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty),
     )
 
 

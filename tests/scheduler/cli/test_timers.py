@@ -117,6 +117,13 @@ def test_instants_are_shown_in_the_timers_zone_with_their_offset(command_line: C
         ("--function hello --every 60 --params {", "is not JSON"),
         ("--function hello --every 60 name", "'name' is not a parameter; write key=text or key:=JSON"),
         ("--function hello --every 60 name:=Ann", "'Ann' is not JSON"),
+        ("--function hello --every 60 name=a name=b", "the parameter 'name' is given twice"),
+        ("--function hello --every 60 name=a name:=1", "the parameter 'name' is given twice"),
+        ('--function hello --every 60 name:=\'{"x":1,"x":2}\'', "the parameter 'x' is given twice"),
+        ("""--function hello --every 60 --params '{"name":1,"name":2}'""", "the parameter 'name' is given twice"),
+        (f"--function hello --every 60 name:={'[' * 20_000}", f"{'[' * 80}…' is not JSON"),
+        ("0 0 8 ? a.py MON", "'0' is not a parameter; write key=text or key:=JSON; put an expression in quotes"),
+        ("hello '0 0 8 ? * MON'", "'hello' is not a parameter"),
         ("--function helo --every 60", "cloud.py has no function 'helo'; did you mean 'hello'?"),
         ("--function hello --every 60 nme=Ann", "superfluous argument 'nme'; the function takes name"),
         ("--function add --every 60 a:=1", "missing argument 'b'"),
@@ -329,6 +336,12 @@ def test_a_name_that_looks_like_another_one_is_refused(command_line: CommandLine
     """An e with an accent of its own is not what it seems; the message shows both."""
     message = command_line.refusal("timers", "add", "caf" + "e" + chr(0x301), *EVERY)
     assert "'cafe\\u0301' is not in Unicode's form NFC; use 'caf\\xe9'" in message
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_that_an_address_cannot_contain_is_refused(name: str, command_line: CommandLine) -> None:
+    """Browsers and HTTP clients take it for a folder, in the console and in the management API."""
+    assert f"name '{name}' is a folder in the address" in command_line.refusal("timers", "add", name, *EVERY)
 
 
 def test_the_command_for_a_name_like_an_option_can_be_copied(command_line: CommandLine) -> None:

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from nowhere import Nothing
 
 
+def by_position(name: str, /, count: int = 0) -> tuple[Any, ...]:
+    return name, count
+
+
+@pytest.mark.parametrize("params", [{}, {"count": 1}, {"name": "x"}])
+def test_an_argument_that_has_no_name_cannot_be_given(params: dict[str, Any]) -> None:
+    """Whatever the parameters are."""
+    with pytest.raises(ArgumentError, match="argument 'name' is taken by position, and parameters are given by name"):
+        invoke(by_position, params)
+
+
 def annotated(name: str, count: int = 0, when: datetime | None = None) -> tuple[Any, ...]:
     return name, count, when
 
