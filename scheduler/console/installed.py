@@ -18,4 +18,13 @@ def is_installed() -> bool:
 def check_installed() -> None:
     """ConfigError, with the command that installs it, if the console cannot be started."""
     if not is_installed():
-        raise ConfigError(f"the console is not installed: {install_command('console')}")
+        raise ConfigError(f"the console is not installed: {how_to_install()}")
+
+
+def how_to_install() -> str:
+    """The command that installs the console: beside LeanCloud's SDK, which needs an older Flask, elsewhere."""
+    command = install_command("console")
+    if find_spec("leancloud") is None:
+        return command
+    elsewhere = f"python3 -m venv console && console/bin/{command} && console/bin/scheduler console"
+    return f"LeanCloud's SDK needs an older Flask, so give the console an environment of its own: {elsewhere}"

@@ -235,6 +235,8 @@ class _CallStream(io.TextIOBase):
             # The threads that take lines are the parent's; what is written to the descriptors reaches them.
             _write_all(1 if self._level == "info" else 2, text)
             return len(text)
+        if log_records.is_shown_otherwise():
+            return len(text)
         level = log_records.level_of_text(text, self._level)
         if output is None:
             return self._original.write(text)

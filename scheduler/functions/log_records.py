@@ -5,14 +5,16 @@ where records and lines go.
 
 Text on stderr has the level error, so a user's handler that writes to stderr would turn every record into an error. So
 while handlers write, the streams that replace stdout and stderr get the level of the record (`level_of_text`), and the
-follower passes on a record that no handler has written to them.
+follower passes on a record that no handler has written to them. Of the service's own records these streams take nothing
+(`is_shown_otherwise`), since a handler of the service writes them.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 #: The environment variable with the lowest level that is logged in workers, unless functions set one themselves.
@@ -38,6 +40,10 @@ class _Writing(threading.local):
 
     level = ""
     is_written = False
+    #: Whether it is a record of the service, which a handler of its own writes.
+    is_own = False
+    #: The level of text that is no record, if it is known.
+    otherwise = ""
 
 
 _writing = _Writing()
@@ -73,6 +79,7 @@ def level_of_text(text: str, otherwise: str) -> str:
     if _writing.level:
         _writing.is_written = True
         return _writing.level
+    otherwise = _writing.otherwise or otherwise
     if type(text) is str:
         return otherwise
     try:
@@ -80,6 +87,21 @@ def level_of_text(text: str, otherwise: str) -> str:
     except Exception:
         return otherwise
     return next(name for least, name in _LEVELS if number >= least)
+
+
+def is_shown_otherwise() -> bool:
+    """Whether the text that is being written is a record that a handler of the service writes as well."""
+    return _writing.is_own
+
+
+@contextmanager
+def printing(level: str) -> Iterator[None]:
+    """Within the block, text that this thread writes to stderr has this level, unless it is of a record."""
+    before, _writing.otherwise = _writing.otherwise, level
+    try:
+        yield
+    finally:
+        _writing.otherwise = before
 
 
 #: Thresholds, so that they also cover levels unknown to the logging module, such as loguru's SUCCESS.
@@ -106,18 +128,19 @@ def _install() -> None:
 def _call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
     """Logger.callHandlers, with the followers of the record."""
     wanted = [follower for follower in list(_followers) if follower.wants(record)]
-    before = _writing.level, _writing.is_written
-    _writing.level, _writing.is_written = (level_name(record) if wanted else ""), False
+    is_own = bool(_own_handlers) and not wanted and _is_own(self.name)
+    before = _writing.level, _writing.is_written, _writing.is_own
+    _writing.level, _writing.is_written, _writing.is_own = level_name(record), False, is_own
     try:
         _originals["callHandlers"](self, record)
         is_written = _writing.is_written
     finally:
-        _writing.level, _writing.is_written = before
+        _writing.level, _writing.is_written, _writing.is_own = before
     if wanted:
         if not is_written:
             for follower in wanted:
                 follower.emit(record)
-    elif _is_own(self.name):
+    elif is_own:
         for handler in _own_handlers:
             if record.levelno >= handler.level and not _has(self, handler):
                 handler.handle(record)

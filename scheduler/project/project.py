@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 from urllib.parse import unquote
 
 from ..core.timer import Environment
@@ -187,8 +187,29 @@ class Project:
 @contextlib.contextmanager
 def printing_to_stderr() -> Iterator[None]:
     """Within the block, output of the user's code goes to stderr, so that stdout has only the command's answer."""
-    with _descriptor_to_stderr(), contextlib.redirect_stdout(sys.stderr):
+    with _descriptor_to_stderr(), contextlib.redirect_stdout(_printed(sys.stderr)):
         yield
+
+
+def _printed(stderr: TextIO | None) -> TextIO:
+    """A stream for stdout while its output goes to stderr, if that is open."""
+    return cast(TextIO, stderr and _Printed(stderr))
+
+
+class _Printed:
+    """Writes to stderr what is printed to stdout, in lines of the level `info`."""
+
+    def __init__(self, stderr: TextIO) -> None:
+        self._stderr = stderr
+
+    def write(self, text: str) -> int:
+        from ..functions.log_records import printing
+
+        with printing("info"):
+            return self._stderr.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stderr, name)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ from ..store.retention import KEEP
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
 from ..workers.executor import ProcessExecutor
+from .host_server import warn_of_host_server
 from .timers import ManagedTimers, author_of
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class Scheduler(ManagedTimers):
         """Start to fire timers; RuntimeError for a second start, even after `stop`."""
         if self._daemon is not None:
             raise RuntimeError("a Scheduler starts once; make another one")
+        warn_of_host_server()
         for executor in set(self._executors.values()):
             if isinstance(executor, ProcessExecutor):
                 executor.start()

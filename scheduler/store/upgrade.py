@@ -50,17 +50,17 @@ def check_upgrade(store: str, version: str | None, *, upgrades: bool) -> None:
 
 def upgrade(connection: Connection, store: str) -> None:
     """Create or migrate the tables, in a transaction that has the store's mutex."""
-    # Alembic takes a quarter of a second to import, so only a store that is not up to date does it.
-    from alembic import command
-    from alembic.config import Config
-
     # Another process may have created or migrated the store since its version was read.
     if version_of(connection) is None:
         _refuse_foreign_tables(connection, store)
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-    with _quiet("alembic.runtime.migration"):
+    with _quiet("alembic"):
+        # Alembic takes a quarter of a second to import, so only a store that is not up to date does it.
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
         command.upgrade(config, "head")
 
 
@@ -81,14 +81,11 @@ def _refuse_foreign_tables(connection: Connection, store: str) -> None:
 
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """Within the block, suppress messages below a warning from a logger of another package."""
-
-    def is_said(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING
-
+    """Within the block, suppress messages below a warning from another package, even those of its import."""
     logger = logging.getLogger(name)
-    logger.addFilter(is_said)
+    level = logger.level
+    logger.setLevel(max(logger.getEffectiveLevel(), logging.WARNING))
     try:
         yield
     finally:
-        logger.removeFilter(is_said)
+        logger.setLevel(level)

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..console.installed import is_installed
+from ..console.installed import how_to_install, is_installed
 from ..core.timer import Environment
 from ..engine.credentials import Keys, our_keys
 from ..formats.json import print_json_line
 from ..functions.source_snapshot import current
-from ..install import install_command
 from ..project.function_check import missing_functions
 from ..project.keys import KEYS_FILE
 from ..project.project import Project
@@ -153,7 +152,7 @@ def _console(request: UpRequest, project: Project, timers: Report) -> dict[str, 
     if request.console_url is not None:
         return {"console": timers.get("console_link") or request.console_url}
     if project.settings.console and not request.as_json and not is_installed():
-        return {"console": f"not installed; {install_command('console')}"}
+        return {"console": f"not installed; {how_to_install()}"}
     return {}
 
 

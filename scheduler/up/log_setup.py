@@ -15,6 +15,7 @@ import re
 import sys
 import threading
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import Any, TextIO
 
 from ..core.log_limits import LineCutter
@@ -22,7 +23,7 @@ from ..core.zones import zone
 from ..engine.capture import CALL, is_captured
 from ..formats import display
 from ..functions.context import current_call
-from ..functions.log_records import LEVEL_VARIABLE, keep_own
+from ..functions.log_records import LEVEL_VARIABLE, is_shown_otherwise, keep_own, level_of_text
 from ..project.settings import Settings
 
 
@@ -134,7 +135,7 @@ class JsonHandler(logging.StreamHandler[TextIO]):
 
 
 class RecordStream(io.TextIOBase):
-    """Replaces stderr: each printed line becomes an error record of the logger `stderr`."""
+    """Replaces stderr: each line becomes a record of the logger `stderr`, an error unless its level is known."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -142,12 +143,17 @@ class RecordStream(io.TextIOBase):
     def __init__(self, handler: logging.Handler, fileno: int) -> None:
         self._fileno = fileno
         self._handler = handler
-        self._cutter = LineCutter(self._emit)
+        self._cutters: dict[str, LineCutter] = {}
         self._lock = threading.RLock()
 
     def write(self, text: str) -> int:
+        if is_shown_otherwise():
+            return len(text)
+        level = level_of_text(text, "error")
         with self._lock:
-            self._cutter.feed(text)
+            if (cutter := self._cutters.get(level)) is None:
+                cutter = self._cutters[level] = LineCutter(partial(self._emit, level))
+            cutter.feed(text)
         return len(text)
 
     def writable(self) -> bool:
@@ -156,9 +162,9 @@ class RecordStream(io.TextIOBase):
     def fileno(self) -> int:
         return self._fileno
 
-    def _emit(self, text: str) -> None:
+    def _emit(self, level: str, text: str) -> None:
         if text.strip():
-            attributes = {"name": "stderr", **level_attributes("error"), "msg": text}
+            attributes = {"name": "stderr", **level_attributes(level), "msg": text}
             self._handler.handle(logging.makeLogRecord(attributes))
 
 

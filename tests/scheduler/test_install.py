@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scheduler.console.installed import how_to_install
 from scheduler.install import explained, install_command
 
 
@@ -66,3 +68,11 @@ def test_a_missing_package_is_named_with_the_command() -> None:
     assert raised.value.name == "sqlalchemy.orm"
     with pytest.raises(ModuleNotFoundError, match="x"), explained("a"):
         raise ModuleNotFoundError("x", name="scheduler.nonesuch")
+
+
+def test_the_console_is_not_installed_beside_leanclouds_sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Because pip would then bring a Flask that the SDK cannot be imported with."""
+    assert how_to_install() == install_command("console")
+    (tmp_path / "leancloud.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "python3 -m venv console && console/bin/pip install" in how_to_install()

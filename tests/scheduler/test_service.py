@@ -1,9 +1,11 @@
 """Scheduler, the service inside a program; and ManualScheduler, the same for the tests of users."""
 
+import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -279,3 +281,28 @@ def test_the_errors_for_wrong_arguments_of_a_scheduler_say_what_is_right() -> No
     with pytest.raises(TimeoutError, match="this Scheduler has not been started"):
         scheduler.wait(scheduler.run("t"), timeout_s=0)
     scheduler.stop()
+
+
+@pytest.mark.parametrize(
+    ("options", "worker", "warning"),
+    [
+        ({b"master": True}, 0, "--enable-threads"),
+        ({b"master": True, b"enable-threads": True}, 0, "--lazy-apps"),
+        ({b"master": True, b"enable-threads": True, b"lazy-apps": True}, 1, ""),
+        ({b"threads": b"2"}, 0, ""),
+    ],
+)
+def test_uwsgi_without_threads_or_forking_from_ours_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[bytes, object],
+    worker: int,
+    warning: str,
+) -> None:
+    """By the module that uWSGI provides: without threads nothing fires; a worker forked in the wrong moment hangs."""
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options, worker_id=lambda: worker))
+    with Scheduler("sqlite://", Registry()):
+        pass
+    said = "".join(record.getMessage() for record in caplog.records if "uWSGI" in record.getMessage())
+    assert warning in said
+    assert bool(said) == bool(warning)

@@ -269,3 +269,21 @@ def test_the_last_words_of_a_process_are_shown(capsys: pytest.CaptureFixture[str
     pipes.close_far()
     pipes.print_rest()
     assert capsys.readouterr().err == "an answer\nFatal Python error: \\x1b[31mlast words\n"
+
+
+LEVELS_AT_IMPORT = 'print("printed at import"); logging.getLogger("shop").warning("a warning at import")'
+
+
+@pytest.mark.parametrize("configuration", ["force", "own handlers"])
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_message_of_the_service_is_shown_once(tmp_path: Path, configuration: str, log_format: str) -> None:
+    """Where a handler of the user's writes to the terminal, too, in the process in which the service itself logs."""
+    handlers = CONFIGURATIONS[configuration].replace(', filename="own.log"', "") + f"\n{LEVELS_AT_IMPORT}"
+    with start(tmp_path, handlers, options=("--one-process", "--log-format", log_format)) as running:
+        _, stderr = running.stop()
+    assert stderr.count("stopping: no further runs") == 1
+    if log_format == "json":
+        records = [json.loads(line) for line in stderr.splitlines() if line.startswith("{")]
+        levels = {record["message"]: record["level"] for record in records}
+        assert levels["printed at import"] == "info"
+        assert next(levels[text] for text in levels if text.endswith("a warning at import")) == "warning"
