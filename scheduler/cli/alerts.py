@@ -19,11 +19,12 @@ from ..project.project import current_project
 from ..project.suggestions import did_you_mean
 from ..store.alert_queue import AlertQueue, StoredAlert
 from .options import json_option, store_option
+from .subcommands import Subcommands
 
 _COLUMNS = ("ALERT", "RULE", "AT", "WHAT", "COUNT", "STATE", "MESSAGE")
 
 
-@click.group("alerts")
+@click.group("alerts", cls=Subcommands)
 def command() -> None:
     """Show alerts, and test the rules [[alerts]] of scheduler.toml."""
 

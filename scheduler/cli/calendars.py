@@ -22,11 +22,12 @@ from ..project.project import Project, current_project
 from ..store.calendars import SOON_DAYS, CalendarTable, MovedTimer, StoredCalendar
 from ..store.change_recording import Author, Way
 from .options import json_option, store_option, why_option
+from .subcommands import Subcommands
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group("calendars")
+@click.group("calendars", cls=Subcommands)
 def command() -> None:
     """Add, change and show calendars of working days, by which timers leave out or move fires on days off.
 

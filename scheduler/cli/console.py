@@ -19,6 +19,7 @@ from ..store.change_recording import Author, Way
 from ..up.log_setup import log_to_stderr
 from ..up.sockets import listening_socket, local_url
 from .options import json_option, store_option
+from .subcommands import Subcommands
 
 if TYPE_CHECKING:
     from ..console.tokens import TokenTable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _ROLES = ("viewer", "operator")
 
 
-@click.group("console", invoke_without_command=True)
+@click.group("console", cls=Subcommands, invoke_without_command=True)
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, metavar="PORT", help="Port to listen on; 0 takes any free one (default 3001).")
 @click.option("--tz", metavar="ZONE", help="Time zone if a browser names none.")
@@ -132,7 +133,7 @@ def _listens(host: str, port: int) -> bool:
         return True
 
 
-@command.group("tokens")
+@command.group("tokens", cls=Subcommands)
 def tokens() -> None:
     """Add, list and remove the tokens for signing in."""
 

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import click
+
+from ..core.timer import Environment
 from ..errors import TimerError, UnknownTimerError
 from ..project.project import Project
 from ..project.suggestions import did_you_mean
 from ..store.database import Store
 from ..store.stored_timer import StoredTimer
 from ..store.timers import TimerTable
+
+
+def _each_once(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+#: The names of one timer or of several.
+names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...", callback=_each_once)
+
+
+def check_known(store: Store, names: Sequence[str], environment: Environment) -> list[StoredTimer]:
+    """The timers of these names; UnknownTimerError before any is changed."""
+    table = TimerTable(store)
+    return [table.get(name, environment) for name in names]
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ The other subcommands are in list.py, show.py, run.py, rename.py, apply.py, chan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +20,6 @@ from ..formats.json import print_json, timer_json
 from ..project.function_check import check_function
 from ..project.project import Project, current_project
 from ..project.serving_record import outdated_services
-from ..project.suggestions import did_you_mean
 from ..store.change_recording import Author, Way
 from ..store.statistics import has_live_daemon
 from ..store.stored_timer import StoredTimer
@@ -42,7 +42,8 @@ from .options import (
 from .rename import copy_timer, rename_timer
 from .run import run_timer
 from .show import show_timer
-from .timer_names import store_with_hints
+from .subcommands import Subcommands
+from .timer_names import check_known, names_argument, store_with_hints
 from .timer_options import (
     DefinitionCommand,
     allow_past_option,
@@ -53,26 +54,8 @@ from .timer_options import (
 )
 from .transfer import export_timers, import_timers
 
-#: Other programs' words for commands.
-_OTHER_WORDS = {"remove": "rm", "delete": "rm", "del": "rm", "ls": "list", "create": "add", "pause": "disable"}
-_OTHER_WORDS |= {"resume": "enable", "trigger": "run", "update": "edit", "mv": "rename", "cp": "copy", "sync": "apply"}
 
-
-class _Commands(click.Group):
-    """The group; an error about an unknown command gets a hint."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands:
-            meant = _OTHER_WORDS.get(args[0])
-            hint = f"did you mean {meant!r}?" if meant else did_you_mean(args[0], self.commands)
-            if hint:
-                ctx.fail(f"no such command {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
-
-
-@click.group("timers", cls=_Commands)
+@click.group("timers", cls=Subcommands)
 def command() -> None:
     """Add, change and run timers."""
 
@@ -172,13 +155,17 @@ def _print_added(entry: StoredTimer, project: Project, *, assumed: bool, daemon_
     if not timer.enabled:
         click.echo(f"it is disabled; enable it with:  {_enable_command(timer, project)}")
         return
-    _print_enabled(entry, project, daemon_runs=daemon_runs)
+    _print_fires(entry, project, "enabled")
+    _hint_at_daemon(is_needed=not daemon_runs)
 
 
-def _print_enabled(entry: StoredTimer, project: Project, *, daemon_runs: bool) -> None:
+def _print_fires(entry: StoredTimer, project: Project, done: str) -> None:
     tz = display.zone_of(entry.timer, project.settings.tz)
-    click.echo(f"enabled; fires next at {display.instant(entry.next_fire, tz)}")
-    if not daemon_runs:
+    click.echo(f"{done}; fires next at {display.instant(entry.next_fire, tz)}")
+
+
+def _hint_at_daemon(*, is_needed: bool) -> None:
+    if is_needed:
         click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 
@@ -193,55 +180,73 @@ def _enable_command(timer: Timer, project: Project) -> str:
     return display.command("timers", "enable", *named)
 
 
-@command.command("enable")
-@click.argument("name")
+@command.command("enable", short_help="Enable timers.")
+@names_argument
 @environment_option
 @why_option
 @store_option
 @json_option
-def enable_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
-    """Enable a timer from now on, and close its breaker."""
+def enable_timers(
+    *, names: tuple[str, ...], environment: str | None, why: str, store: str | None, as_json: bool
+) -> None:
+    """Enable timers from now on, and close their breakers."""
     project = current_project(store=store, environment=environment)
     with store_with_hints(project) as opened:
-        entry = TimerTable(opened).enable(name, project.environment, now=_now(), by=by_user(why))
-        if as_json:
-            print_json(timer_json(entry, project.settings.tz))
-        else:
-            _print_enabled(entry, project, daemon_runs=has_live_daemon(opened))
+        check_known(opened, names, project.environment)
+        entries = [TimerTable(opened).enable(name, project.environment, now=_now(), by=by_user(why)) for name in names]
+        daemon_runs = has_live_daemon(opened)
+    if as_json:
+        _print_json(entries, project)
+        return
+    for entry in entries:
+        _print_fires(entry, project, f"enabled {entry.timer.name}" if len(names) > 1 else "enabled")
+    _hint_at_daemon(is_needed=not daemon_runs)
 
 
-@command.command("disable")
-@click.argument("name")
+@command.command("disable", short_help="Disable timers.")
+@names_argument
 @environment_option
 @end_option
 @why_option
 @store_option
 @json_option
-def disable_timer(
-    *, name: str, environment: str | None, until: str | None, why: str, store: str | None, as_json: bool
+def disable_timers(
+    *, names: tuple[str, ...], environment: str | None, until: str | None, why: str, store: str | None, as_json: bool
 ) -> None:
-    """Disable a timer; a run in progress continues. With --until, a daemon enables it again at that time."""
+    """Disable timers; a run in progress continues. With --until, a daemon enables them again at that time."""
     project = current_project(store=store, environment=environment)
     end = None if until is None else parse_instant(until, project.settings.tz)
     with store_with_hints(project) as opened:
-        entry = TimerTable(opened).disable(name, project.environment, now=_now(), by=by_user(why), until=end)
+        check_known(opened, names, project.environment)
+        table, by = TimerTable(opened), by_user(why)
+        entries = [table.disable(name, project.environment, now=_now(), by=by, until=end) for name in names]
+    if as_json:
+        _print_json(entries, project)
+        return
+    for entry in entries:
         tz = display.zone_of(entry.timer, project.settings.tz)
-        shown = "" if end is None else f" until {display.instant(end, tz)}"
-        _print_timer(entry, f"disabled {name}{shown}", project, as_json)
+        click.echo(f"disabled {entry.timer.name}{'' if end is None else f' until {display.instant(end, tz)}'}")
 
 
-@command.command("reset", short_help="Close the breaker of a timer.")
-@click.argument("name")
+@command.command("reset", short_help="Close the breakers of timers.")
+@names_argument
 @environment_option
 @why_option
 @store_option
 @json_option
-def reset_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
-    """Close the breaker of a timer, so that it runs at its next fire time."""
+def reset_timers(
+    *, names: tuple[str, ...], environment: str | None, why: str, store: str | None, as_json: bool
+) -> None:
+    """Close the breakers of timers, so that they run at their next fire times."""
     project = current_project(store=store, environment=environment)
     with store_with_hints(project) as opened:
-        entry = TimerTable(opened).reset(name, project.environment, now=_now(), by=by_user(why))
-        _print_timer(entry, f"closed the breaker of {name}", project, as_json)
+        check_known(opened, names, project.environment)
+        entries = [TimerTable(opened).reset(name, project.environment, now=_now(), by=by_user(why)) for name in names]
+    if as_json:
+        _print_json(entries, project)
+        return
+    for name in names:
+        click.echo(f"closed the breaker of {name}")
 
 
 @command.command("edit", cls=DefinitionCommand, short_help="Change attributes of a timer.")
@@ -307,19 +312,32 @@ def _next_fire(entry: StoredTimer, project: Project) -> str:
     return f"; fires next at {display.instant(entry.next_fire, tz)}" if entry.timer.enabled else ""
 
 
-@command.command("rm")
-@click.argument("name")
+@command.command("rm", short_help="Remove timers.")
+@names_argument
 @environment_option
 @why_option
 @store_option
 @json_option
-def remove_timer(*, name: str, environment: str | None, why: str, store: str | None, as_json: bool) -> None:
-    """Remove a timer; its runs stay in the history."""
+def remove_timers(
+    *, names: tuple[str, ...], environment: str | None, why: str, store: str | None, as_json: bool
+) -> None:
+    """Remove timers; their runs stay in the history."""
     project = current_project(store=store, environment=environment)
     with store_with_hints(project) as opened:
-        entry = TimerTable(opened).get(name, project.environment)
-        TimerTable(opened).remove(name, project.environment, now=_now(), by=by_user(why))
-    _print_timer(entry, f"removed {name}; its runs stay in the history", project, as_json)
+        entries = check_known(opened, names, project.environment)
+        for name in names:
+            TimerTable(opened).remove(name, project.environment, now=_now(), by=by_user(why))
+    if as_json:
+        _print_json(entries, project)
+        return
+    for name in names:
+        click.echo(f"removed {name}; its runs stay in the history")
+
+
+def _print_json(entries: Sequence[StoredTimer], project: Project) -> None:
+    """The timer, or a list of several."""
+    shown = [timer_json(entry, project.settings.tz) for entry in entries]
+    print_json(shown if len(shown) > 1 else shown[0])
 
 
 def _print_timer(entry: StoredTimer, text: str, project: Project, as_json: bool) -> None:

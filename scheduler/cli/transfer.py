@@ -23,6 +23,7 @@ from ..formats.timer_lists import FileProblem, Listed, TimerListError
 from ..project.function_check import FunctionProblem, ProjectFunctions, load_functions
 from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project
+from ..store.chains import with_known_followers
 from ..store.change_recording import Author, Way
 from ..store.statistics import has_live_daemon
 from ..store.stored_timer import StoredTimer
@@ -160,13 +161,15 @@ def _duplicates(stored: Sequence[StoredTimer], lines: Sequence[Listed]) -> list[
 
 
 def _over_quota(stored: Sequence[StoredTimer], lines: Sequence[Listed], quota: int) -> list[FileProblem]:
-    """The first line that exceeds the quota, for each environment."""
+    """The first line that exceeds the quota, for each environment; lines whose timers exist add none."""
     if not quota:
         return []
     problems = []
+    taken = {(entry.timer.environment, entry.timer.name) for entry in stored}
     before = Counter(entry.timer.environment for entry in stored if entry.timer.enabled or not entry.has_vanished)
     for environment in Environment:
-        new = [listed.line for listed in lines if listed.values.get("environment") is environment]
+        of_environment = [listed for listed in lines if listed.values.get("environment") is environment]
+        new = [listed.line for listed in of_environment if listed.key not in taken]
         if new and (total := before[environment] + len(new)) > quota:
             text = (
                 f"{environment} would have {total} timers, {len(new)} of them from the list; "
@@ -230,7 +233,10 @@ def export_timers(environment: str | None, tag: str | None, store: str | None, a
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         stored = TimerTable(opened).list(Environment(environment) if environment else None, tag=tag)
-    timers = [entry.timer for entry in stored]
+        timers = with_known_followers(opened, [entry.timer for entry in stored])
+    for entry, timer in zip(stored, timers, strict=True):
+        for name in sorted({*entry.timer.then} - {*timer.then}):
+            click.echo(f"{timer.name} in {timer.environment} is exported without {name}, which was removed", err=True)
     for timer in timers:
         if isinstance(timer.trigger, UnreadableTrigger):
             reason = timer.trigger.reason

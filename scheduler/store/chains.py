@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, select, text, update
 
@@ -21,6 +22,9 @@ from .schema import CHAINED, timers
 from .statements import Among
 from .stored_timer import stored_timer_of
 from .timer_changes import edited
+
+if TYPE_CHECKING:
+    from .database import Store
 
 _FOLLOWERS = select(timers.c.name, timers.c.then).where(text(CHAINED))
 _KNOWN = Among(select(timers.c.environment, timers.c.name), timers.c.name)
@@ -70,6 +74,19 @@ def rename_in_leaders(connection: Connection, leaders: Sequence[Row[Any]], name:
     pairs = zip(leaders, connection.execute(query).all(), strict=True)
     states = [(stored_timer_of(before, connection), stored_timer_of(after, connection)) for before, after in pairs]
     return [change for before, after in states for change in edited(before, after)]
+
+
+def with_known_followers(store: Store, exported: Sequence[Timer]) -> list[Timer]:
+    """These timers without the followers that were removed, for a list that an import would otherwise refuse."""
+    names = sorted({name for timer in exported for name in timer.then})
+    if not names:
+        return [*exported]
+    with store.reading() as connection:
+        known = {(row.environment, row.name) for row in _KNOWN.rows(connection, names)}
+    return [
+        replace(timer, then=tuple(name for name in timer.then if (timer.environment.value, name) in known))
+        for timer in exported
+    ]
 
 
 def _followers(connection: Connection, environment: Environment) -> Mapping[str, Sequence[str]]:

@@ -10,6 +10,7 @@ from flask import Response, request
 from ...core.timer import Timer
 from ...errors import DuplicateTimerError
 from ...formats import timer_lists
+from ...store.chains import with_known_followers
 from ...store.timer_apply import Applied, ListEffect, WantedTimer, apply_timers
 from ...store.timers_at_once import check_number
 from ..current import console
@@ -24,7 +25,7 @@ def export(query: ExportQuery) -> Response:
     if not reader().sees("params"):
         raise ProblemError("forbidden", "the setting console_hide hides parameters from viewers")
     stored = console().timers.list(query.environment, tag=query.tag)
-    timers = [entry.timer for entry in stored]
+    timers = with_known_followers(console().store, [entry.timer for entry in stored])
     if query.format == "csv":
         return Response(timer_lists.as_csv(timers), mimetype="text/csv")
     return answer([timer_lists.as_object(timer) for timer in timers])

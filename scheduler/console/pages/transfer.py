@@ -11,6 +11,7 @@ from ...core.attributes import Environment
 from ...core.trigger_kinds import UnreadableTrigger
 from ...errors import TimerError
 from ...formats import timer_lists
+from ...store.chains import with_known_followers
 from ...store.stored_timer import StoredTimer
 from ...store.timer_pages import TimerFilter, page_of_timers
 from ...store.timers_at_once import check_number
@@ -29,6 +30,7 @@ def export() -> Response:
     timers = [
         entry.timer for entry in _all(filter_of(request.args)) if not isinstance(entry.timer.trigger, UnreadableTrigger)
     ]
+    timers = with_known_followers(console().store, timers)
     if request.args.get("format") == "json":
         text, kind = (
             json.dumps([timer_lists.as_object(timer) for timer in timers], ensure_ascii=False, indent=2),

@@ -37,6 +37,7 @@ PARTS = {
     "run_show",
     "run_wait",
     "show",
+    "subcommands",
     "timer_names",
     "timer_options",
     "transfer",
@@ -292,3 +293,18 @@ def test_characters_that_the_encoding_lacks_are_escaped(module: str) -> None:
     )
     assert b"\\u5468" in done.stdout + done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("calendars remove firm", "did you mean 'rm'?"),
+        ("calendars lst", "did you mean 'list'?"),
+        ("calendars enable firm", "the commands are add, edit, list, show, rm"),
+        ("console tokens delete 1", "did you mean 'rm'?"),
+        ("alerts show", "the commands are list, test"),
+    ],
+)
+def test_an_unknown_subcommand_gets_a_hint_in_every_group(command_line: CommandLine, words: str, hint: str) -> None:
+    """By other programs' words, where the group has such a command; else all of its commands."""
+    assert hint in command_line.refusal(*words.split())

@@ -46,6 +46,21 @@ def test_enabling_disabling_and_removing(command_line: CommandLine) -> None:
     assert command_line.json("timers", "list") == []
 
 
+def test_several_timers_are_changed_by_one_command(command_line: CommandLine) -> None:
+    """None of them if one is unknown; a name that comes twice counts once."""
+    for name in ("a", "b"):
+        command_line.run("timers", "add", name, "--function", "hello", "--every", "60")
+    for verb in ("enable", "disable", "reset", "rm"):
+        assert "no timer 'nobody'" in command_line.refusal("timers", verb, "a", "nobody")
+    assert [timer["enabled"] for timer in command_line.json("timers", "list")] == [False, False]
+    shown = command_line.run("timers", "enable", "a", "b", "a").stdout
+    assert [line.split(";")[0] for line in shown.splitlines()] == ["enabled a", "enabled b"]
+    assert [timer["name"] for timer in command_line.json("timers", "reset", "a", "b")] == ["a", "b"]
+    assert command_line.run("timers", "disable", "b", "a").stdout == "disabled b\ndisabled a\n"
+    assert len(command_line.run("timers", "rm", "a", "b").stdout.splitlines()) == 2
+    assert command_line.json("timers", "list") == []
+
+
 def test_every_attribute_is_an_option(command_line: CommandLine) -> None:
     """Its value is stored, and --json has it under a fixed key."""
     options = (

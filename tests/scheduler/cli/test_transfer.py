@@ -357,6 +357,15 @@ def test_a_list_beyond_the_quota_is_refused_with_the_option_that_raises_it(comma
     assert command_line.run("timers", "import", path, "--max-timers", "7").exit_code == 0
 
 
+def test_a_list_that_was_imported_already_does_not_exceed_the_quota(command_line: CommandLine) -> None:
+    """It is refused for its names alone: its timers would be no further ones."""
+    path = str(command_line.write("timers.csv", "name,function,seconds\na,hello,60\nb,hello,60\n"))
+    command_line.run("timers", "import", path, "--max-timers", "2")
+    said = command_line.refusal("timers", "import", path, "--max-timers", "2")
+    assert "timer 'a' exists already" in said
+    assert "at most" not in said
+
+
 def test_a_dry_run_adds_no_timer(command_line: CommandLine) -> None:
     """Nor does it create a store; timers that exist already are reported all the same."""
     path = str(command_line.write("timers.csv", CSV))
@@ -379,6 +388,20 @@ def test_an_export_can_be_imported_elsewhere(command_line: CommandLine, tmp_path
         assert command_line.run("timers", "export", *words[3:]).stdout == exported
     (stage,) = command_line.json("timers", "export", "--env", "stage")
     assert stage["name"] == "preview"
+
+
+def test_an_export_leaves_out_followers_that_were_removed(command_line: CommandLine, tmp_path: Path) -> None:
+    """An import of them would be refused."""
+    for name, *options in (("c",), ("b",), ("a", "--then", "b,c")):
+        command_line.run("timers", "add", name, "--function", "hello", "--every", "60", *options)
+    command_line.run("timers", "rm", "b")
+    exported = command_line.run("timers", "export")
+    assert exported.stderr == "a in production is exported without b, which was removed\n"
+    for text in (exported.stdout, command_line.run("timers", "export", "--json").stdout):
+        words = ["timers", "import", "-", "--store", str(tmp_path / f"{len(text)}.db")]
+        assert CliRunner().invoke(program, words, input=text).exit_code == 0
+    (leader,) = [timer for timer in command_line.json("timers", "export") if timer["name"] == "a"]
+    assert leader["then"] == ["c"]
 
 
 def test_a_file_without_an_end_is_refused(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
