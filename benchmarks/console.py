@@ -1,9 +1,10 @@
 """Measures the console: reading a long history into the digest, and the pages, at many timers and runs.
 
-    python benchmarks/console.py [--timers 10000] [--runs 1000000] [--store URL]
+    python benchmarks/console.py [--timers 10000] [--runs 1000000] [--store URL [--cache FOLDER]]
 
-Prints the time to read the history once, the median time and CPU time of each page, and the size of the digest. The
-store must be empty; without --store it is a SQLite file in a temporary folder.
+Prints the time to read the history once, the median time and CPU time of each page with the number of its queries, and
+the size of the digest. An empty store is filled, another one is used as it is; without --store it is a SQLite file in a
+temporary folder. With --cache, the digest is kept for the next time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import event, insert, select
 
 from scheduler.console.app import make_app
 from scheduler.console.current import EXTENSION
@@ -45,6 +46,7 @@ PAGES = (
     "/statistics?span=day",
     "/statistics?span=month",
     "/changes",
+    "/alerts",
     "/timers/preview?trigger=cron&cron=0+30+2+%3F+*+MON-FRI&tz=America/New_York",
 )
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -58,9 +60,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--store")
+    parser.add_argument("--cache")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_CACHE_HOME"] = folder
+        os.environ["XDG_CACHE_HOME"] = options.cache or folder
         with Store(options.store or f"{folder}/store.db", durability="process") as store:
             fill(store, options.timers, options.runs)
             measure(store, Path(folder), options.rounds)
@@ -68,6 +71,9 @@ def main() -> None:
 
 def fill(store: Store, timers: int, count: int) -> None:
     """Add timers, and runs of the last thirty days, one in fifty of which failed."""
+    with store.reading() as connection:
+        if connection.execute(select(runs.c.id).limit(1)).first() is not None:
+            return
     now = datetime.now(UTC)
     table = [
         Timer(
@@ -80,8 +86,6 @@ def fill(store: Store, timers: int, count: int) -> None:
     ]
     TimerTable(store).add(table, now=now)
     first, step = stamp(now - timedelta(days=30)), 30 * 86_400_000_000 // count
-    with store.reading() as connection:
-        assert connection.execute(select(func.count()).select_from(runs)).scalar_one() == 0, "the store is not empty"
     for start in range(0, count, _PORTION):
         rows = [_row(n, first + n * step, timers) for n in range(start, min(start + _PORTION, count))]
         with store.writing() as connection:
@@ -122,11 +126,14 @@ def measure(store: Store, folder: Path, rounds: int) -> None:
     size = digest._file.path.stat().st_size / 1e6
     print(f"the history read once: {took:.1f} s, of which {used:.1f} s CPU; {size:.0f} MB")
     client = app.test_client()
-    secret = TokenTable(store).add("benchmark", "operator", now=datetime.now(UTC))
+    secret = TokenTable(store).add(f"benchmark {os.getpid()}", "operator", now=datetime.now(UTC))
     assert client.post("/login", data={"token": secret}, headers=OWN).status_code == 303
+    queries: list[str] = []
+    event.listen(store._engine, "before_cursor_execute", lambda _, __, statement, *___: queries.append(statement))
     for page in PAGES:
         times, cpu, length = [], [], 0
         for _ in range(rounds):
+            queries.clear()
             began, used = time.perf_counter(), time.process_time()
             answer = client.get(page, headers=OWN)
             length = len(answer.data)
@@ -134,7 +141,7 @@ def measure(store: Store, folder: Path, rounds: int) -> None:
             cpu.append((time.process_time() - used) * 1000)
             assert answer.status_code == 200, page
         usual, busy = statistics.median(times), statistics.median(cpu)
-        sizes = f"{busy:6.1f} ms CPU, {length / 1000:6.1f} kB"
+        sizes = f"{busy:6.1f} ms CPU, {length / 1000:6.1f} kB, {len(queries):2} queries"
         print(f"{page:40.40} {usual:7.1f} ms, {sizes}")
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB")
     app.extensions[EXTENSION].close()

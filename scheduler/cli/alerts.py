@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Any
 
 import click
 
@@ -14,7 +13,7 @@ from ..core.alerts import AlertRule
 from ..core.zones import zone
 from ..errors import ConfigError
 from ..formats import display
-from ..formats.json import print_json
+from ..formats.json import alert_json, print_json
 from ..project.project import current_project
 from ..project.suggestions import did_you_mean
 from ..store.alert_queue import AlertQueue, StoredAlert
@@ -46,7 +45,7 @@ def list_alerts(*, rule: str | None, limit: int, store: str | None, as_json: boo
     with project.open_store() as opened:
         alerts = AlertQueue(opened).list(limit, rule)
     if as_json:
-        print_json([_json(alert, tz) for alert in alerts])
+        print_json([alert_json(alert, tz) for alert in alerts])
     elif not alerts:
         click.echo("no alerts")
     else:
@@ -103,24 +102,3 @@ def _row(alert: StoredAlert, tz: tzinfo) -> tuple[str, ...]:
         state,
         alert.message,
     )
-
-
-def _json(alert: StoredAlert, tz: tzinfo) -> dict[str, Any]:
-    return {
-        "id": alert.id,
-        "webhook_id": alert.key,
-        "rule": alert.rule,
-        "cause": alert.cause.value,
-        "subject": alert.subject,
-        "environment": alert.environment or None,
-        "at": display.iso(alert.at, tz),
-        "last_at": display.iso(alert.last_at, tz),
-        "count": alert.count,
-        "is_open": alert.is_open,
-        "run_id": alert.run_id,
-        "message": alert.message,
-        "state": alert.state,
-        "attempts": alert.attempts,
-        "delivered_at": display.iso(alert.delivered_at, tz),
-        "error": alert.error,
-    }

@@ -20,11 +20,12 @@ from .digest.reading import Digest
 from .lazy_api import ADDRESS, LazyApi
 from .live import Live
 from .names import NameConverter
-from .pages import api as api_page
 from .pages import (
+    alerts,
     backfill,
     calendars,
     changes,
+    checkup,
     editor,
     functions,
     instances,
@@ -42,6 +43,7 @@ from .pages import (
     timers,
     transfer,
 )
+from .pages import api as api_page
 from .proxies import TrustedProxies
 from .sign_in_limits import SignInLimits
 from .tokens import TokenTable
@@ -92,6 +94,8 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("/pauses", "pauses", "GET", pauses.show),
     ("/pauses", "pause", "POST", pauses.pause),
     ("/pauses/end", "resume", "POST", pauses.resume),
+    ("/alerts", "alerts", "GET", alerts.show),
+    ("/checkup", "checkup", "GET", checkup.show),
     ("/changes", "changes", "GET", changes.show),
     ("/logs", "logs", "GET", logs.show),
     ("/settings", "settings", "GET", settings.show),

@@ -95,7 +95,7 @@ def _of_attribute(name: str, value: Any) -> str:
     if name == "trigger" and isinstance(value, Mapping):
         return _of_trigger(recorded_trigger(value))
     if isinstance(value, bool):
-        return t("changes.yes") if value else t("changes.no")
+        return t("yes") if value else t("no")
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, str):

@@ -14,7 +14,9 @@ from typing import Any
 from flask import Flask, Response, render_template, request
 from markupsafe import Markup
 
+from ..errors import StoreError
 from . import messages, moments, words
+from .alarm import is_alarmed
 from .current import console
 from .examples import COMMON, SEVEN_FIELDS
 from .links import here, link, root
@@ -51,7 +53,7 @@ DONE = frozenset(
 
 #: The pages of the side bar, and the endpoints at which each is the present one.
 NAVIGATION = (
-    ("overview", "home", ("home",)),
+    ("overview", "home", ("home", "pauses", "checkup")),
     (
         "timers",
         "timers",
@@ -64,11 +66,12 @@ NAVIGATION = (
     ("instances", "instances", ("instances",)),
     ("statistics", "statistics", ("statistics",)),
     ("calendars", "calendars", ("calendars", "calendar")),
+    ("alerts", "alerts", ("alerts",)),
     ("changes", "changes", ("changes",)),
     ("settings", "settings", ("settings",)),
 )
-#: The header with which a page asks for its parts alone.
-PART = "Scheduler-Part"
+#: The header with which a page asks for its parts alone, and that which says whether its icon is red.
+PART, ALARM = "Scheduler-Part", "Scheduler-Alarm"
 
 
 def install(app: Flask) -> None:
@@ -81,6 +84,7 @@ def install(app: Flask) -> None:
         here=here,
         root=root,
         static=static,
+        icon=icon,
         reader=reader,
         instant=instant,
         weekday=weekday,
@@ -166,8 +170,22 @@ def is_part() -> bool:
     return request.headers.get(PART) is not None
 
 
+def icon() -> str:
+    """The name of the icon, which is red while something is wrong."""
+    return "alarm.svg" if reader().token and _is_alarmed() else "icon.svg"
+
+
+def _is_alarmed() -> bool:
+    try:
+        return is_alarmed(console().store, console().now())
+    except StoreError:
+        return True
+
+
 def _with_tag(answer: Response) -> Response:
     """Answer 304 for parts that have not changed."""
+    if is_part() and answer.status_code == 200:
+        answer.headers[ALARM] = "yes" if _is_alarmed() else "no"
     if is_part() and answer.status_code == 200 and answer.mimetype == "text/html":
         shown = _SECONDS.sub(b"", answer.get_data())
         answer.set_etag(hashlib.sha256(shown).hexdigest()[:16])

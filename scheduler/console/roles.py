@@ -43,6 +43,7 @@ NEEDS: Mapping[str, Role] = MappingProxyType(
         "calendars": Role.VIEWER,
         "calendar": Role.VIEWER,
         "pauses": Role.VIEWER,
+        "alerts": Role.VIEWER,
         "changes": Role.VIEWER,
         "settings": Role.VIEWER,
         "api": Role.VIEWER,
@@ -61,6 +62,8 @@ NEEDS: Mapping[str, Role] = MappingProxyType(
         "backfill": Role.OPERATOR,
         "backfill_post": Role.OPERATOR,
         "take_back": Role.OPERATOR,
+        # It writes to the store, to see whether that works.
+        "checkup": Role.OPERATOR,
         "pause": Role.OPERATOR,
         "resume": Role.OPERATOR,
         "enable_timer": Role.OPERATOR,

@@ -18,6 +18,7 @@ from .display import (
 )
 
 if TYPE_CHECKING:
+    from ..store.alert_queue import StoredAlert
     from ..store.calendars import StoredCalendar
     from ..store.change_pages import ChangeRecord
     from ..store.log_lines import LogLine
@@ -136,6 +137,28 @@ def change_json(record: ChangeRecord, tz: tzinfo) -> dict[str, Any]:
         "former_name": record.former_name,
         "before": record.before,
         "after": record.after,
+    }
+
+
+def alert_json(alert: StoredAlert, tz: tzinfo) -> dict[str, Any]:
+    """An alert."""
+    return {
+        "id": alert.id,
+        "webhook_id": alert.key,
+        "rule": alert.rule,
+        "cause": alert.cause.value,
+        "subject": alert.subject,
+        "environment": alert.environment or None,
+        "at": iso(alert.at, tz),
+        "last_at": iso(alert.last_at, tz),
+        "count": alert.count,
+        "is_open": alert.is_open,
+        "run_id": alert.run_id,
+        "message": alert.message,
+        "state": alert.state,
+        "attempts": alert.attempts,
+        "delivered_at": iso(alert.delivered_at, tz),
+        "error": alert.error,
     }
 
 

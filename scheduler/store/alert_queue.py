@@ -119,13 +119,21 @@ class AlertQueue:
             connection.execute(undelivered.values(values))
         return is_given_up
 
-    def list(self, limit: int = 100, rule: str | None = None) -> list[StoredAlert]:
-        """The latest alerts, newest first."""
+    def list(self, limit: int = 100, rule: str | None = None, *, before: int | None = None) -> list[StoredAlert]:
+        """The latest alerts, newest first; with `before`, those before that id."""
         query = select(alerts).order_by(alerts.c.id.desc()).limit(limit)
         if rule is not None:
             query = query.where(alerts.c.rule == rule)
+        if before is not None:
+            query = query.where(alerts.c.id < before)
         with self._store.reading() as connection:
             return [_stored(row) for row in connection.execute(query)]
+
+    def count_undelivered(self) -> int:
+        """The number of alerts that wait although somebody has tried to deliver them; an index contains these."""
+        failing = select(func.count()).where(alerts.c.next_attempt_at.is_not(None), alerts.c.error.is_not(None))
+        with self._store.reading() as connection:
+            return int(connection.execute(failing).scalar_one())
 
     def states(self) -> Sequence[RuleState]:
         """The state of each rule that has alerts in the store."""

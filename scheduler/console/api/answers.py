@@ -122,6 +122,27 @@ class ChangeModel(AnswerModel):
     after: dict[str, Any] | None
 
 
+class AlertModel(AnswerModel):
+    """An alert: what has happened, how often, and whether it was delivered."""
+
+    id: int
+    webhook_id: str
+    rule: str
+    cause: str
+    subject: str
+    environment: str | None
+    at: Instant
+    last_at: Instant
+    count: int
+    is_open: bool
+    run_id: int | None
+    message: str
+    state: str
+    attempts: int
+    delivered_at: Instant | None
+    error: str | None
+
+
 class FireModel(AnswerModel):
     """A fire time of a timer."""
 
@@ -341,6 +362,7 @@ TimerPage = page_of(TimerModel)
 RunPage = page_of(RunModel)
 LinePage = page_of(LineModel)
 ChangePage = page_of(ChangeModel)
+AlertPage = page_of(AlertModel)
 FunctionList = listing(FunctionModel)
 InstanceList = listing(InstanceModel)
 SettingList = listing(SettingModel)

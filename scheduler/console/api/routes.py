@@ -105,6 +105,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/statistics", service.statistics, "service", answers.StatisticsModel),
     _get("/settings", service.settings, "service", answers.SettingList),
     _get("/changes", service.changes, "service", answers.ChangePage),
+    _get("/alerts", service.alerts, "service", answers.AlertPage),
     # It writes to the store, to see whether that works.
     _get("/checkup", service.checkup, "service", answers.FindingList, role=Role.OPERATOR),
     _get("/pauses", service.pauses, "pauses", answers.PauseList),

@@ -8,26 +8,24 @@ from typing import Any
 from flask import Response
 from sqlalchemy import func, select
 
-from ...core.zones import zone
 from ...doctor.findings import Severity
-from ...doctor.machine import check_clock, check_versions, check_zone_databases
-from ...doctor.store_checks import check_store
 from ...errors import ConfigError
 from ...formats.display import iso
-from ...formats.json import change_json
+from ...formats.json import alert_json, change_json
 from ...formats.pause_text import pause_json
-from ...project.project import Project
+from ...store.alert_queue import AlertQueue
 from ...store.change_pages import ChangeFilter, ChangeHistory
 from ...store.change_recording import Subject
 from ...store.pause_table import PauseTable
 from ...store.schema import timers
 from ...store.statistics import read_statistics
+from ..checkup import findings
 from ..current import console
 from ..pages.settings import setting_rows
 from ..reader import reader
 from .context import answer, author, default_zone, instant_of, listed, number_of, past_instant_of
 from .problems import ProblemError
-from .requests import ChangesQuery, NamePath, PauseBody, ResumeBody, TokenBody
+from .requests import ChangesQuery, NamePath, PageQuery, PauseBody, ResumeBody, TokenBody
 
 #: The most functions that are listed.
 _MAX_FUNCTIONS = 10_000
@@ -127,14 +125,6 @@ def changes(query: ChangesQuery) -> Response:
 
 def checkup() -> Response:
     """The checks of `scheduler doctor` that need no code of the user: machine, clocks and store."""
-    store, settings_ = console().store, console().settings
-    tz, file = zone(settings_.tz), Project(settings_).store_file
-    findings = [
-        check_versions(),
-        check_clock(tz),
-        check_zone_databases(console().now().date()),
-        *check_store(store, file if file and file.exists() else None, tz),
-    ]
     items = [
         {
             "name": finding.name,
@@ -142,9 +132,17 @@ def checkup() -> Response:
             "state": finding.severity,
             "text": finding.text,
         }
-        for finding in findings
+        for finding in findings()
     ]
     return listed(items, None)
+
+
+def alerts(query: PageQuery) -> Response:
+    """A page of alerts, the latest first, with how their delivery went."""
+    found = AlertQueue(console().store).list(query.limit + 1, before=number_of(query.cursor))
+    tz = default_zone()
+    following = str(found[query.limit - 1].id) if len(found) > query.limit else None
+    return listed([alert_json(alert, tz) for alert in found[: query.limit]], following)
 
 
 # Pauses

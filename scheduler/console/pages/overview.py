@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ...core.run import Outcome, Run
+from ...store.alert_queue import AlertQueue
+from ...store.calendars import CalendarTable
 from ...store.runs import RunHistory
 from ...store.statistics import Statistics, read_statistics
 from .. import drawing
@@ -14,7 +16,7 @@ from ..digest import queries
 from ..digest.reading import unread_before
 from ..history import due_next
 from ..reader import reader
-from ..rendering import render
+from ..rendering import render, t
 from ..trigger_words import words_of
 
 _HOURS = 24
@@ -37,6 +39,7 @@ def show() -> str:
         has_timers=bool(statistics.timers),
         daemons=len(statistics.live_daemons(now)),
         overdue=statistics.overdue,
+        advice=_advice(now),
         pauses=[pause for pause in statistics.pauses if pause.timer_id is None],
         hours=hours,
         sums=queries.sums_of(hours),
@@ -51,6 +54,17 @@ def show() -> str:
 
 def _due() -> list[Any]:
     return due_next(console().store, _LISTED)
+
+
+def _advice(now: datetime) -> list[tuple[str, str]]:
+    """What will go wrong unless somebody looks after it: the text, and the page about it."""
+    undelivered = AlertQueue(console().store).count_undelivered()
+    advice = [(t("overview.undelivered", n=undelivered), "alerts")] if undelivered else []
+    today = now.astimezone(reader().tz).date()
+    for calendar in CalendarTable(console().store).list():
+        if calendar.timers and calendar.ends_soon(today):
+            advice.append((t("overview.calendar_ends", name=calendar.name), "calendars"))
+    return advice
 
 
 def _facts(statistics: Statistics) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, request
 
-from ...core.attributes import ATTRIBUTES, Environment
+from ...core.attributes import ATTRIBUTES, Attribute, Environment
 from ...core.timer import Timer
 from ...core.zones import zone
 from ...store.runs import RunFilter, RunHistory
@@ -22,7 +22,7 @@ from ..history import keys_of
 from ..links import go
 from ..preview import FIRES, fires_by_day, next_fires, preview
 from ..reader import reader
-from ..rendering import render
+from ..rendering import render, t
 from ..trigger_words import words_of
 
 _RUNS = 15
@@ -87,9 +87,14 @@ def _definition(timer: Timer) -> list[tuple[str, str]]:
     shown = []
     for attribute in ATTRIBUTES:
         if attribute.name not in _APART and (reader().sees("params") or not attribute.is_secret):
-            value: Any = getattr(timer, attribute.name)
-            shown.append((attribute.name, f"{value:g}" if isinstance(value, float) else attribute.cell(value)))
+            shown.append((attribute.name, _text(attribute, getattr(timer, attribute.name))))
     return shown
+
+
+def _text(attribute: Attribute, value: Any) -> str:
+    if isinstance(value, bool):
+        return t("yes") if value else t("no")
+    return f"{value:g}" if isinstance(value, float) else attribute.cell(value)
 
 
 def enable(environment: str, name: str) -> Response:

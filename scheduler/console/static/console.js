@@ -48,6 +48,16 @@
   const say = (state) => {
     if (sign) [sign.hidden, sign.dataset.state, sign.textContent] = [!parts().length, state, sign.dataset[state]];
   };
+  // While nothing answers, the last page stays, greyed.
+  const icon = document.getElementById("icon"), note = document.getElementById("lost");
+  const lost = (isLost) => {
+    page.classList.toggle("lost", isLost);
+    if (!note || note.hidden !== isLost) return;
+    const now = new Date(), offset = -now.getTimezoneOffset(), two = (number) => String(number).padStart(2, "0");
+    const zone = `${offset < 0 ? "\u2212" : "+"}${two(Math.trunc(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
+    note.textContent = note.dataset.text.replace("#", `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())} ${zone}`);
+    note.hidden = !isLost;
+  };
   const isRead = (part) => {
     const chosen = getSelection();
     return (!chosen.isCollapsed && part.contains(chosen.anchorNode)) || part.querySelector(":focus:is(input:not([type=checkbox]), textarea, select)");
@@ -93,6 +103,10 @@
     try {
       const headers = { "Scheduler-Part": "1", "If-None-Match": tag };
       const answer = await fetch(location.href, { headers, cache: "no-store", redirect: "error" });
+      const alarm = answer.headers.get("Scheduler-Alarm");
+      if (alarm) icon.href = icon.dataset[alarm];
+      lost(answer.status === 503);
+      if (answer.status === 503) setTimeout(later, 5000);
       if (answer.ok) {
         tag = answer.headers.get("ETag");
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -103,7 +117,7 @@
         }
         if (!parts().length) stop("on");
       }
-    } catch { /* the console is away; what is shown stays */ }
+    } catch { lost(true); }
     busy = false;
   };
   const later = () => { due ??= setTimeout(refresh, 1000); };
@@ -115,10 +129,15 @@
     stream = new EventSource(`${page.dataset.root}live`);
     stream.onmessage = ({ data }) => {
       say("on");
+      if (page.classList.contains("lost")) later();
       const topics = data.split(" ");
       if (data === "connected" || parts().some((part) => part.dataset.live.split(" ").some((topic) => topics.includes(topic)))) later();
     };
-    stream.onerror = () => (stream?.readyState === 2 ? stop("away") : say("away"));
+    stream.onerror = () => {
+      if (stream?.readyState === 2) return stop("away");
+      say("away");
+      lost(true);
+    };
   };
   if (sign) {
     document.addEventListener("visibilitychange", () => (document.hidden ? stop("on") : connect()));

@@ -60,6 +60,8 @@ PAGES = [
     "statistics",
     "calendars",
     "pauses",
+    "alerts",
+    "checkup",
     "changes",
     "settings",
     "nothing",

@@ -48,7 +48,8 @@ ENGLISH = {
     "says": "At 02:30, Monday to Friday",
     "use": "Use",
     "changes": "Changes",
-    "did": ["enabled", "added", "disabled", "changed"],
+    "did": ["enabled", "added", "disabled", "changed", "requested a run", "requested a run"],
+    "wrong": "5 fields, a Quartz expression has 6 or 7",
 }
 CHINESE = {
     "new": "创建定时器",
@@ -63,7 +64,8 @@ CHINESE = {
     "says": "每周一至周五 02:30",
     "use": "改用",
     "changes": "变更",
-    "did": ["启用", "创建", "停用", "修改"],
+    "did": ["启用", "创建", "停用", "修改", "请求执行", "请求执行"],
+    "wrong": "有 5 个字段，Quartz 表达式有 6 或 7 个",
 }
 
 
@@ -149,6 +151,7 @@ def test_the_first_day(
     page.locator("#field-function").fill("greet")
     if scripts:
         page.locator("#field-cron").fill("30 2 * * 1-5")
+        api.expect(page.locator("#preview .problems")).to_contain_text(words["wrong"])
         page.locator("#preview [data-use]").first.click()
         api.expect(page.locator("#field-cron")).to_have_value("0 30 2 ? * MON-FRI")
     page.locator("#field-cron").fill("0 30 2 ? * MON-FRI")
@@ -158,6 +161,7 @@ def test_the_first_day(
     api.expect(page.locator("#preview table tr")).to_have_count(10)
     page.get_by_role("button", name=words["save"]).click()
     api.expect(page.locator("h1")).to_have_text(name)
+    api.expect(page.locator("#now .two section").first.locator("tbody tr")).to_have_count(10)
     page.get_by_role("button", name=words["enable"], exact=True).click()
     page.get_by_role("button", name=words["run"]).click()
     _wait_for(page, ".summary .outcome.succeeded", words["succeeded"], reloads=not scripts)
@@ -290,6 +294,22 @@ def test_pages_are_live(console: RunningConsole, open_page: Callable[..., Any]) 
 
 def _sign_in_too(other: Any, page: Any) -> None:
     other.context.add_cookies(page.context.cookies())
+
+
+def test_the_last_page_stays_while_nothing_answers(folder: Path, open_page: Callable[..., Any]) -> None:
+    """Greyed, with the time since when; it goes on by itself when the console is back."""
+    first = RunningConsole(folder)
+    page = open_page()
+    page.goto(first.link)
+    api.expect(page.locator("#live")).to_contain_text("Live")
+    assert page.locator("#lost").is_hidden()
+    first.stop()
+    api.expect(page.locator("#lost")).to_contain_text(re.compile(r"No answer since \d\d:\d\d:\d\d \+0\d:00"))
+    api.expect(page.locator("html")).to_have_class(re.compile("lost"))
+    second = RunningConsole(folder, "--port", first.url.rstrip("/").rpartition(":")[2])
+    api.expect(page.locator("#lost")).to_be_hidden()
+    api.expect(page.locator("html")).not_to_have_class(re.compile("lost"))
+    assert second.stop() == 0
 
 
 def test_a_link_is_used_once(console: RunningConsole, open_page: Callable[..., Any]) -> None:

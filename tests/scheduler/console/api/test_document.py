@@ -74,6 +74,7 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("GET", "statistics", None),
     ("GET", "settings", None),
     ("GET", "changes", None),
+    ("GET", "alerts", None),
     ("GET", "checkup", None),
     ("GET", "pauses", None),
     ("POST", "pause", {"tag": "none"}),
