@@ -38,7 +38,7 @@ from ..store.schema import daemons, runs, timers
 from .abandoned_runs import abandon
 from .alert_causes import alert_of_lost_daemons
 from .open_runs import WITH_TIMER
-from .processes import is_gone, own_identity
+from .processes import is_gone, is_running, own_identity
 from .session_lock import SessionLock
 
 #: The end of the lease of a daemon that has left, and whose runs in a fleet another daemon is to adopt.
@@ -79,8 +79,9 @@ class Lease:
         #: The number of other daemon rows, including dead ones not yet removed.
         self.other_daemons = 0
         self._grace_checks = 0
-        #: The other daemons that this one has found dead.
+        #: The other daemons that this one has found dead, and those whose processes ran at the last check.
         self.taken_over: set[int] = set()
+        self.running: set[int] = set()
 
     @property
     def seen(self) -> Mapping[int, int]:
@@ -181,6 +182,8 @@ class Lease:
         self.other_daemons = len(others)
         self._note_leases(others, monotonic)
         dead = {row.id: row.lease_until for row in others if self._is_dead(row, without_lock)}
+        alive = (row for row in others if row.id not in dead)
+        self.running = {row.id for row in alive if is_running(row.host, row.pid, row.process_started)}
         self._suspects = without_lock - set(dead) if self._grace_checks == 0 else set()
         self._grace_checks = max(0, self._grace_checks - 1)
         if not dead:

@@ -30,6 +30,12 @@ def is_gone(host: str, pid: int, identity: str) -> bool:
     return process_started(pid) != started
 
 
+def is_running(host: str, pid: int, identity: str) -> bool:
+    """Whether a process runs on this machine, where this process sees it; False also if that is not known."""
+    started, _, pids_of = identity.partition(" ")
+    return host == socket.gethostname() and pids_of == _pids_of() and process_started(pid) == started
+
+
 @cache
 def _pids_of() -> str:
     """The boot id of the machine, and this process's pid namespace; empty on a system without both."""

@@ -249,7 +249,7 @@ class Daemon:
         # COLLECT
         self._collect()
         # LEASE
-        self._upkeep.keep_lease(self._agenda, now, self._wake_socket.port)
+        self._upkeep.keep_lease(self._agenda, now, self._wake_socket.port, is_stopping=self._watch.is_stopping)
         self._pauses.look(self._agenda, now)
         self._finished.look(self._agenda, now)
         if cancelled := self._cancellations.look(self._agenda, now).ended:

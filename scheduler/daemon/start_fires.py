@@ -1,7 +1,7 @@
 """StartFires: when the timers with fire_on_start fire: once, if no other daemon serves the store when this one starts.
 
 A row of another daemon may be that of a dead one. So this waits until every daemon that was there at the start is
-found dead; one that renews its lease, or leaves by itself, was alive.
+found dead; one whose process runs, that renews its lease, or that leaves by itself, was alive.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class StartFires:
             return False
         dead, seen = self._lease.taken_over, self._lease.seen
         self._others = {other: until for other, until in self._others.items() if other not in dead}
-        if any(seen.get(other) != until for other, until in self._others.items()):
+        is_any_running = not self._lease.running.isdisjoint(self._others)
+        if is_any_running or any(seen.get(other) != until for other, until in self._others.items()):
             self._others = None
         elif not self._others:
             self._claims.enter_start_runs(now)

@@ -49,7 +49,7 @@ class Upkeep:
         #: Whether this daemon has a row in the store.
         self.is_registered = False
 
-    def keep_lease(self, agenda: Agenda, now: datetime, wake_port: int) -> None:
+    def keep_lease(self, agenda: Agenda, now: datetime, wake_port: int, *, is_stopping: bool) -> None:
         """Register or renew the lease; now and then take over from dead daemons, and prune the history."""
         monotonic = self._clock.monotonic()
         if not self.is_registered:
@@ -71,7 +71,7 @@ class Upkeep:
                 # Other daemons send no notification of retries that they enter.
                 agenda.read_upcoming_at = 0.0
             agenda.check_others_at = monotonic + self._lease.check_others_in_s
-            if self._start_fires.look(now):
+            if not is_stopping and self._start_fires.look(now):
                 agenda.read_upcoming_at = 0.0
         if not self._tzdata_updates.is_done and monotonic >= agenda.check_zones_at:
             self._log_moved(self._tzdata_updates.check(ZONES_A_PORTION))

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from scheduler.claims.processes import is_gone, own_identity
+from scheduler.claims.processes import is_gone, is_running, own_identity
 
 HOST = socket.gethostname()
 STARTED, PIDS_OF = own_identity().split(" ")
@@ -29,6 +29,7 @@ BOOT, NAMESPACE = PIDS_OF.split(".")
 def test_a_process_that_cannot_be_asked_is_not_gone(host: str, identity: str, *, expected: bool) -> None:
     """A container counts its own pids: a process there is no process that has ended here."""
     assert is_gone(host, os.getpid(), identity) is expected
+    assert is_running(host, os.getpid(), identity) is (identity == own_identity() and host == HOST)
 
 
 def test_a_process_that_has_ended_is_gone() -> None:
