@@ -8,24 +8,28 @@ time, unless that one has been handled already.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select, update
 
+from ..core.calendars import RollConvention
 from ..core.fire_times import FireTimes
 from ..core.run import Kind
 from ..core.timer import Timer
 from ..core.timestamps import instant, instant_or_none, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..core.triggers import Every
+from ..core.zones import zone
 from .database import Store
 from .rows import timer_of
 from .schema import runs, timers
 
 #: The most by which new rules move the clock of a zone, apart from changes of the date line, announced long before.
 MOST_MOVED = timedelta(hours=3)
+#: The most days by which a calendar moves a fire time: the days off in a row, and some.
+_MOST_DAYS = 31
 _MICROSECOND = timedelta(microseconds=1)
 _PLANNED = select(timers).where(timers.c.trigger_kind != Every.kind, timers.c.next_fire_at.is_not(None))
 
@@ -89,7 +93,7 @@ class TzdataUpdates:
             return True
         timer, at = timer_of(row, connection), instant(row.next_fire_at)
         is_unknown = isinstance(timer.trigger, UnreadableTrigger) or (timer.calendar and timer.working_days is None)
-        is_one = bool(is_unknown) or timer.schedule.next_fire(at - _MICROSECOND) == at
+        is_one = bool(is_unknown) or _fires_at(timer.schedule, at) or _was_taken_out_by_its_calendar(timer, at)
         if is_one and not row.jitter_s:
             self._checked.add(key)
         return is_one
@@ -108,6 +112,24 @@ class TzdataUpdates:
             if not connection.execute(query).rowcount:
                 return None
         return Moved(timer, before, after)
+
+
+def _fires_at(schedule: FireTimes, at: datetime) -> bool:
+    return schedule.next_fire(at - _MICROSECOND) == at
+
+
+def _was_taken_out_by_its_calendar(timer: Timer, at: datetime) -> bool:
+    """Whether a fire time that was due, and stays due, became one of a day off when the calendar was changed.
+
+    The calendar may have moved it by days, but to the same time of day, which new rules of a zone do not keep.
+    """
+    if timer.calendar is None:
+        return False
+    plain = replace(timer, calendar=None, roll=RollConvention.SKIP, working_days=None)
+    schedule = replace(plain, starts_at=None, ends_at=None).schedule
+    wall = at.astimezone(zone(timer.trigger.tz or "UTC"))
+    days = (wall + timedelta(days=number) for number in range(-_MOST_DAYS, _MOST_DAYS + 1))
+    return any(_fires_at(schedule, day.astimezone(UTC)) for day in days)
 
 
 def meant(schedule: FireTimes, stored: datetime, handled: datetime | None) -> datetime | None:

@@ -63,6 +63,9 @@ def test_it_fires_at_the_wall_times_of_dateutil(trigger: Calendrical, offset: in
         found.append(at := fire)
     assert found == expected
     assert trigger.count(begin, end) == len(expected)
+    for fire in expected[:3]:
+        # The first instant of a span counts, the one after it does not.
+        assert (trigger.count(fire, fire + MICROSECOND), trigger.count(fire - MICROSECOND, fire)) == (1, 0)
     back, at = [], end
     while (fire := trigger.prev_fire(at)) is not None and fire >= begin:
         back.append(at := fire)

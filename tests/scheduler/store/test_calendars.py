@@ -77,6 +77,31 @@ def test_a_daemon_fires_by_the_calendar_as_it_is_now(service: Service) -> None:
     assert service.timetable.get("only").state == "enabled"
 
 
+@pytest.mark.parametrize("roll", ["skip", "preceding", "following"])
+def test_a_fire_that_is_due_stays_due_for_a_daemon_that_starts_after_the_change(service: Service, roll: str) -> None:
+    """Its check for new rules of time zones leaves it alone, also if the calendar had moved it to another day."""
+    table = CalendarTable(service.store)
+    table.add("firm", WorkingDays(holidays=[FRIDAY]), now=START)
+    monthly = Timer(
+        name="m", function="f", trigger=Cron("0 0 8 2 * ?", "UTC"), calendar="firm", roll=roll, enabled=True
+    )
+    service.timetable.add([daily(roll=roll), monthly], now=START)
+    service.after(12 * 3600)
+    fired = [(run.timer, run.fire_time) for run in service.history.runs()]
+    due = {entry.timer.name: entry.next_fire for entry in service.timetable.list()}
+    service.kill()
+    service.clock.advance(6 * 24 * 3600)
+    days_off = [FRIDAY, *(fire.date() for fire in due.values() if fire and fire < service.clock.now())]
+    table.change("firm", WorkingDays(holidays=days_off), now=service.clock.now())
+    service.start()
+    service.settle()
+    rows = service.history.runs()
+    for name, fire in due.items():
+        is_due = fire is not None and fire <= service.clock.now()
+        assert sum(run.fire_time == fire and run.timer == name for run in rows) == is_due
+    assert sorted(fired) == sorted((run.timer, run.fire_time) for run in rows if run.fire_time < START + DAY / 2)
+
+
 def test_a_calendar_in_use_is_not_removed(store: Store) -> None:
     """By disabled timers too; another one, or none, sets it free."""
     table, timetable = CalendarTable(store), TimerTable(store)
