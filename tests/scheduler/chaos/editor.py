@@ -9,24 +9,37 @@ import random
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from quartzcron.calendars import WorkingDays
 from scheduler.claims.requested_runs import request_run
 from scheduler.clock import SystemClock
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.errors import StoreError, UnknownTimerError
+from scheduler.store.calendars import CalendarTable
 from scheduler.store.database import Store
 from scheduler.store.timers import StoredTimer, TimerTable
 from tests.scheduler.chaos import timetable
 from tests.scheduler.chaos.control import Control
-from tests.scheduler.chaos.timetable import BUSY, HEALTHY, Entry, Grid, Phase, Timetable, micros
+from tests.scheduler.chaos.timetable import (
+    BUSY,
+    CALENDAR,
+    HEALTHY,
+    ON_WORKING_DAYS,
+    Entry,
+    Grid,
+    Phase,
+    Timetable,
+    micros,
+)
 from tests.waiting import eventually, slowed
 
 #: Timers that are added, changed and removed all the time, and one that only runs when asked to.
 EDITED, ASKED = ("first", "other"), "asked"
 _PRODUCTION = Environment.PRODUCTION
+_EVERY_DAY = WorkingDays("SUN-SAT")
 
 
 class Editor:
@@ -40,6 +53,7 @@ class Editor:
         self._thread: threading.Thread | None = None
         self.log: list[str] = []
         self.error: BaseException | None = None
+        self._windows, self._is_off = 0, False
         self._control = Control(store, self.timetable, self._note)
 
     def add_all(self) -> None:
@@ -49,6 +63,10 @@ class Editor:
         new = [timetable.timer_of(entry, self._notes) for entry in entries.values()]
         if self._deeds:
             new.append(timetable.misbehaving(self._notes, self._deeds))
+        CalendarTable(self._store).add(CALENDAR, _EVERY_DAY, now=now)
+        self._timers.add([timetable.on_working_days(self._notes)], now=now, quota=0)
+        self.timetable.deliveries[ON_WORKING_DAYS] = Delivery.AT_MOST_ONCE
+        self._begin(ON_WORKING_DAYS, Grid(1), now)
         asked = Timer(name=ASKED, function="work", trigger=Every(86_400), params={"path": str(self._notes)})
         self._timers.add([*new, asked], now=now, quota=0)
         self.timetable.deliveries[ASKED] = asked.delivery
@@ -56,8 +74,10 @@ class Editor:
             self.timetable.deliveries[timer.name] = timer.delivery
             entry = entries.get(timer.name)
             step = timer.trigger.seconds if isinstance(timer.trigger, Every) else entries[timer.name].step
-            by_calendar = entry is not None and entry.by_calendar
-            self._begin(timer.name, Grid(step, None if by_calendar else _anchor(now)), now)
+            if entry is not None and entry.by_calendar:
+                self._begin(timer.name, Grid(step, also=entry.also), now)
+            else:
+                self._begin(timer.name, Grid(step, _anchor(now)), now)
 
     def start(self, seed: int) -> None:
         """Begin to change timers."""
@@ -74,9 +94,10 @@ class Editor:
             raise self.error
 
     def _go_on(self, dice: random.Random) -> None:
+        pause, rare = self._control.pause_or_resume, [self._bound, self._change_calendar]
         try:
             while not self._is_over.wait(dice.expovariate(2.0)):
-                dice.choice([self._ask, *[self._alter] * 3, self._control.cancel, self._control.pause_or_resume])(dice)
+                dice.choice([self._ask, *[self._alter] * 3, *rare, self._control.cancel, pause])(dice)
             self._control.resume()
         except BaseException as error:
             self.error = error
@@ -106,6 +127,53 @@ class Editor:
             change = dice.choice([self._disable, self._remove, self._reschedule, self._reparametrise])
             change(name)
 
+    def _bound(self, dice: random.Random) -> None:
+        """Add another timer that is finished after some runs, or at a time."""
+        for name in sorted(self.timetable.most_runs.keys() - self.timetable.finished):
+            self.look_for_the_end(name)
+        number = len(self.timetable.most_runs) + self._windows
+        most, lasts = 0, timedelta(0)
+        if dice.random() < 0.5:
+            name, most = f"bound-{number}", dice.randrange(1, 6)
+            self.timetable.most_runs[name] = most
+        else:
+            name, lasts = f"window-{number}", timedelta(seconds=dice.uniform(2.0, 8.0))
+            self._windows += 1
+        self.timetable.deliveries[name] = Delivery.AT_MOST_ONCE
+
+        def ends_at(now: datetime) -> datetime | None:
+            return now + lasts if lasts else None
+
+        def grid(now: datetime) -> Grid:
+            return Grid(1, _anchor(now), before=micros(now + lasts) if lasts else None)
+
+        def add(now: datetime) -> None:
+            timer = timetable.limited(name, self._notes, max_runs=most, ends_at=ends_at(now))
+            self._timers.add([timer], now=now, quota=0)
+
+        self._apply(f"add {name}", add, lambda now, found: found is not None, begins=(name, grid))
+
+    def look_for_the_end(self, name: str) -> None:
+        """Note that a timer with a bound has come to it."""
+        found = self._found(name)
+        if found is not None and found.next_fire is None:
+            self.timetable.finished.add(name)
+            self._end(name, SystemClock().now())
+
+    def _change_calendar(self, dice: random.Random) -> None:
+        """Make these days days off, or working days again."""
+        off, self._is_off = not self._is_off, not self._is_off
+        today = SystemClock().now().date()
+        days = _EVERY_DAY if not off else WorkingDays("SUN-SAT", holidays=[today + timedelta(days=n) for n in range(3)])
+        table = CalendarTable(self._store)
+        self._apply(
+            f"make today a {'day off' if off else 'working day'} of {ON_WORKING_DAYS}",
+            lambda now: table.change(CALENDAR, days, now=now),
+            lambda now, found: found is not None and found.timer.working_days == days,
+            begins=None if off else (ON_WORKING_DAYS, lambda now: Grid(1)),
+            ends=ON_WORKING_DAYS if off else "",
+        )
+
     def _found(self, name: str) -> StoredTimer | None:
         """A timer as it is, None where there is none; waits until the store answers."""
         found: list[StoredTimer | None] = []
@@ -129,18 +197,19 @@ class Editor:
             f"add {name} each {step} s",
             lambda now: self._timers.add([timer], now=now, quota=0),
             lambda now, found: found is not None,
-            begins=(name, step),
+            begins=(name, lambda now: Grid(step, _anchor(now))),
         )
 
     def _enable(self, name: str) -> None:
         found = self._found(name)
         assert found is not None
         assert isinstance(found.timer.trigger, Every)
+        step = found.timer.trigger.seconds
         self._apply(
             f"enable {name}",
             lambda now: self._timers.enable(name, now=now),
             lambda now, found: found is not None and found.timer.enabled,
-            begins=(name, found.timer.trigger.seconds),
+            begins=(name, lambda now: Grid(step, _anchor(now))),
         )
 
     def _disable(self, name: str) -> None:
@@ -167,7 +236,7 @@ class Editor:
             f"change {name} to each {step} s",
             lambda now: self._timers.edit(name, _PRODUCTION, {"trigger": Every(step)}, now=now),
             lambda now, found: found is not None and found.timer.trigger == Every(step).anchored(now),
-            begins=(name, step),
+            begins=(name, lambda now: Grid(step, _anchor(now))),
             ends=name,
         )
 
@@ -185,7 +254,7 @@ class Editor:
         change: Callable[[datetime], object],
         is_applied: Callable[[datetime, StoredTimer | None], bool],
         *,
-        begins: tuple[str, int] | None = None,
+        begins: tuple[str, Callable[[datetime], Grid]] | None = None,
         ends: str = "",
     ) -> None:
         """Make a change, again and again until it is applied; keep what that means for the timer's phases."""
@@ -200,14 +269,14 @@ class Editor:
                 self._is_over.wait(0.3)
                 if not is_applied(now, self._found(ends or name)):
                     if begins is not None:
-                        self._begin(begins[0], Grid(begins[1], _anchor(now)), now, is_certain=False)
+                        self._begin(begins[0], begins[1](now), now, is_certain=False)
                     continue
             break
         self._note(text)
         if ends:
             self._end(ends, began_at)
         if begins is not None:
-            self._begin(begins[0], Grid(begins[1], _anchor(now)), now)
+            self._begin(begins[0], begins[1](now), now)
 
     def _begin(self, name: str, grid: Grid, now: datetime, *, is_certain: bool = True) -> None:
         settled = micros(SystemClock().now())

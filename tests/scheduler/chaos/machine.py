@@ -50,6 +50,8 @@ class Report:
     broken: list[str] = field(default_factory=list)
     account: Account = field(default_factory=Account)
     outcomes: Counter[str] = field(default_factory=Counter)
+    #: How many timers with a bound of runs came to it.
+    finished: int = 0
 
     def __str__(self) -> str:
         account = self.account
@@ -57,7 +59,7 @@ class Report:
             f"seed {self.seed}: {len(self.faults)} faults; due {account.due}, fired {account.begun}, "
             f"passed over {account.passed_over}, doubled {account.count(*oracle.DOUBLED_RULES)}, "
             f"lost {account.count(*oracle.LOST_RULES)}; on time again after {max(self.returns_s, default=0):.1f} s; "
-            f"{dict(self.outcomes)}"
+            f"{self.finished} came to their last run; {dict(self.outcomes)}"
         )
 
 
@@ -254,6 +256,9 @@ class Machine:
             self._break(f"processes are left over: {names}")
 
     def _check_rows(self, stopped_at: int) -> None:
+        for name in self._editor.timetable.most_runs.keys() - self._editor.timetable.finished:
+            self._editor.look_for_the_end(name)
+        self.report.finished = len(self._editor.timetable.finished)
         next_fires = self._field.next_fires()
         horizon = {}
         for name in {phase.timer for phase in self._editor.timetable.phases}:

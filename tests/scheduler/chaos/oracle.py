@@ -12,7 +12,7 @@ from math import inf
 from typing import NamedTuple
 
 from scheduler.core.timer import Delivery
-from tests.scheduler.chaos.timetable import PAUSED, Phase, Timetable
+from tests.scheduler.chaos.timetable import ON_WORKING_DAYS, PAUSED, Grid, Phase, Timetable
 
 #: Fire times that do not run, by their policies: what stands in such a row was never begun.
 PASSED_OVER = {"misfired", "skipped_overlap", "short_circuited"}
@@ -119,11 +119,16 @@ class _Comparison:
         self._check_requested()
         self._check_cancelled()
         self._check_paused()
+        self._check_most_runs()
         return self._result
 
     def _covered(self, row: Row) -> list[int]:
         """The fire times that a row stands for: of one phase, in which all of them were due."""
-        candidates = [self._allowed(phase, row.fire_at - 1, row.last_fire_at) for phase in self._phases[row.timer]]
+        phases = self._phases[row.timer]
+        if row.timer == ON_WORKING_DAYS and phases:
+            # What was due and not claimed before a change is counted by the calendar as it is then.
+            phases = [*phases, Phase(row.timer, Grid(1), phases[0].since, phases[0].settled)]
+        candidates = [self._allowed(phase, row.fire_at - 1, row.last_fire_at) for phase in phases]
         fitting = [fires for fires in candidates if fires[:1] == [row.fire_at] and fires[-1] == row.last_fire_at]
         if not fitting:
             self._find("in a row, but never due", row.timer, row.fire_at)
@@ -213,6 +218,17 @@ class _Comparison:
                 is_within = settled + SLACK + self._ahead < note.fire_at < ending
                 if is_within and note.timer in PAUSED and note.word == "begin" and note.at < ending:
                     self._find("begun while it was paused", note.timer, note.fire_at)
+
+    def _check_most_runs(self) -> None:
+        """A timer with a bound has no more scheduled runs than that, and exactly so many when it is finished."""
+        runs = Counter(
+            row.timer
+            for row in self._rows
+            if row.kind == "scheduled" and row.attempt == 1 and row.outcome not in PASSED_OVER
+        )
+        for timer, most in self._timetable.most_runs.items():
+            if runs[timer] > most or (timer in self._timetable.finished and runs[timer] != most):
+                self._find(f"has {runs[timer]} runs, and is to have {most}", timer, 0)
 
     def _find(self, rule: str, timer: str, at: int) -> None:
         self._result.findings.append(Finding(rule, timer, at, tuple(self._evidence(timer, at))))

@@ -166,8 +166,8 @@ def fields_on(server: Server, *, broker: str = "") -> Callable[[Path], AbstractC
 
 
 def test_sqlite(tmp_path: Path) -> None:
-    """Two daemons and a `scheduler up` on a file that other programs lock, read for long, move and compact."""
-    check(setting(field_on_file, faults.PROCESSES, faults.UPS, faults.SQLITE, daemons=2, ups=1), tmp_path)
+    """Three daemons and a `scheduler up` on a file that other programs lock, read for long, move and compact."""
+    check(setting(field_on_file, faults.PROCESSES, faults.UPS, faults.SQLITE, daemons=3, ups=1), tmp_path)
 
 
 def test_postgresql(tmp_path: Path, postgres: Server) -> None:

@@ -13,7 +13,7 @@ from scheduler.core.timer import Delivery
 from tests.scheduler.chaos.oracle import Account, Note, Row, compare
 from tests.scheduler.chaos.plan import Fault, Range, drawn, shortened
 from tests.scheduler.chaos.soak import slope
-from tests.scheduler.chaos.timetable import Grid, Paused, Phase, Timetable
+from tests.scheduler.chaos.timetable import ON_WORKING_DAYS, Grid, Paused, Phase, Timetable
 
 SECOND = 1_000_000
 T = 1_795_000_000 * SECOND
@@ -188,3 +188,35 @@ def test_the_slope_of_samples_is_that_of_least_squares() -> None:
     """A single sample has none."""
     assert slope([(0, 1), (1, 2), (2, 2), (3, 5)]) == pytest.approx(1.2)
     assert slope([(3, 5)]) == 0
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_a_timer_with_too_many_runs_or_too_few_is_found(count: int) -> None:
+    """Exactly so many scheduled runs where it is finished; until then, no more."""
+    rows = [row(second) for second in range(1, count + 1)]
+    timetable = _timetable(most_runs={"t": 5}, finished={"t"})
+    found = compare(timetable, rows, notes(*range(1, count + 1)), horizon={"t": T}).findings
+    assert [finding.rule for finding in found] == [f"has {count} runs, and is to have 5"]
+    timetable.finished.clear()
+    found = compare(timetable, rows, notes(*range(1, count + 1)), horizon={"t": T}).findings
+    assert [finding.rule for finding in found] == ([] if count == 4 else ["has 6 runs, and is to have 5"])
+
+
+def test_a_window_ends() -> None:
+    """Nothing is due from its end on, by any grid."""
+    assert Grid(1, T, before=T + 3 * SECOND).between(T, T + 9 * SECOND) == [T + SECOND, T + 2 * SECOND]
+    assert Grid(2, also=3).between(T, T + 6 * SECOND) == [
+        at for at in range(T + SECOND, T + 7 * SECOND, SECOND) if at // SECOND % 2 == 0 or at // SECOND % 3 == 0
+    ]
+
+
+def test_a_row_of_a_changed_calendar_may_span_the_change() -> None:
+    """What was due before it and claimed after it is counted by the calendar as it is then."""
+    timer = ON_WORKING_DAYS
+    first = Phase(timer, Grid(1), T, T, T + 3 * SECOND, T + 3 * SECOND)
+    second = Phase(timer, Grid(1), T + 5 * SECOND, T + 5 * SECOND)
+    spans = [row(2, "misfired", last=8, timer=timer)]
+    timetable = Timetable([first, second], {timer: Delivery.AT_MOST_ONCE})
+    assert compare(timetable, spans, [], horizon={timer: T + 8 * SECOND}).findings == []
+    lost = compare(timetable, [row(2, "misfired", last=2, timer=timer)], [], horizon={timer: T + 8 * SECOND}).findings
+    assert {finding.rule for finding in lost} == {"due and in no row"}

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from dateutil import rrule
 
+from scheduler.core.any_of import AnyOf
 from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Delivery, Timer
-from scheduler.core.triggers import Cron, Every
+from scheduler.core.triggers import Cron, Every, Trigger
 
 CLOUD = r"""
 import os, re, signal, subprocess, sys, threading, time
@@ -124,13 +125,20 @@ LIMIT_S, WORK_LIMIT_S = 1.5, 4.0
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Fire times: each `step` seconds, counted in microseconds from `anchor` on, or by the calendar."""
+    """Fire times: each `step` seconds, counted in microseconds from `anchor` on, or by the calendar.
+
+    Those of the calendar are the seconds that `step` divides, or `also`; there is none from `before` on.
+    """
 
     step: int
     anchor: int | None = None
+    also: int = 0
+    before: int | None = None
 
     def between(self, after: int, until: int) -> list[int]:
         """The fire times in (after, until], in microseconds since 1970."""
+        if self.before is not None:
+            until = min(until, self.before - 1)
         if after >= until:
             return []
         if self.anchor is None:
@@ -140,9 +148,10 @@ class Grid:
         return [self.anchor + step * rank for rank in range(first, (until - self.anchor) // step + 1)]
 
     def _of_calendar(self, after: int, until: int) -> Iterator[int]:
-        """Seconds of each minute that `step` divides, by dateutil."""
+        """Seconds of each minute that `step` divides, or `also`, by dateutil."""
         begin = datetime.fromtimestamp(after // 1_000_000, UTC)
-        seconds = rrule.rrule(rrule.SECONDLY, dtstart=begin, bysecond=range(0, 60, self.step))
+        wanted = {*range(0, 60, self.step), *(range(0, 60, self.also) if self.also else ())}
+        seconds = rrule.rrule(rrule.SECONDLY, dtstart=begin, bysecond=sorted(wanted))
         for fire_time in seconds:
             at = round(fire_time.timestamp()) * 1_000_000
             if at > until:
@@ -179,6 +188,8 @@ class Entry(NamedTuple):
     misfire: MisfirePolicy
     delivery: Delivery
     by_calendar: bool = False
+    #: It also fires in the seconds that this divides.
+    also: int = 0
 
 
 _SKIP, _ALLOW, _QUEUE = OverlapPolicy.SKIP, OverlapPolicy.ALLOW, OverlapPolicy.QUEUE_ONE
@@ -193,6 +204,7 @@ HEALTHY = (
     Entry("third", 3, 1.2, _QUEUE, _ALL, _LEAST),
     Entry("clock", 1, 0.02, _SKIP, _ONCE, _MOST, by_calendar=True),
     Entry("even", 2, 0.0, _QUEUE, _NONE, _LEAST, by_calendar=True),
+    Entry("either", 2, 0.0, _SKIP, _ONCE, _MOST, by_calendar=True, also=3),
 )
 #: Timers whose runs take longer than the time between two fires.
 BUSY = (
@@ -202,6 +214,10 @@ BUSY = (
 
 #: The timers that are paused now and then, and the tag that they have.
 PAUSED, PAUSED_TAG = frozenset({"eager", "even", "crowded"}), "paused"
+
+
+#: The calendar whose days off are changed, and the timer that fires by it.
+CALENDAR, ON_WORKING_DAYS = "changing", "working"
 
 
 class Paused(NamedTuple):
@@ -227,15 +243,17 @@ class Timetable:
     cancelled: dict[int, bool] = field(default_factory=dict)
     perhaps_cancelled: set[int] = field(default_factory=set)
     paused: list[Paused] = field(default_factory=list)
+    #: The most scheduled runs of each timer that has a bound, and those that have come to it.
+    most_runs: dict[str, int] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
 
 
 def timer_of(entry: Entry, notes: Path) -> Timer:
     """The timer of an entry, enabled."""
-    cron = "* * * * * ?" if entry.step == 1 else f"0/{entry.step} * * * * ?"
     return _timer(
         entry.name,
         function="work",
-        trigger=Cron(cron, "UTC") if entry.by_calendar else Every(entry.step),
+        trigger=_trigger_of(entry),
         params={"path": str(notes), "seconds": entry.seconds},
         overlap=entry.overlap,
         misfire=entry.misfire,
@@ -243,6 +261,25 @@ def timer_of(entry: Entry, notes: Path) -> Timer:
         limit_s=WORK_LIMIT_S,
         tags=(PAUSED_TAG,) if entry.name in PAUSED else (),
     )
+
+
+def _trigger_of(entry: Entry) -> Trigger:
+    if not entry.by_calendar:
+        return Every(entry.step)
+    crons = [Cron(f"0/{step} * * * * ?", "UTC") for step in (entry.step, entry.also) if step]
+    return AnyOf(*crons) if len(crons) > 1 else crons[0]
+
+
+def limited(name: str, notes: Path, **bounds: Any) -> Timer:
+    """A timer of each second that is finished at a time, or after some runs."""
+    params = {"path": str(notes), "seconds": 0.05}
+    return _timer(name, function="work", trigger=Every(1), params=params, overlap=_ALLOW, **bounds)
+
+
+def on_working_days(notes: Path) -> Timer:
+    """The timer of CALENDAR."""
+    trigger, params = Cron("* * * * * ?", "UTC"), {"path": str(notes)}
+    return _timer(ON_WORKING_DAYS, function="work", trigger=trigger, params=params, calendar=CALENDAR, overlap=_ALLOW)
 
 
 def misbehaving(notes: Path, deeds: list[str]) -> Timer:
