@@ -8,7 +8,7 @@ from ..errors import SchedulerError
 from ..executors.kinds import Deployment
 from .broker import celery_app, check_broker
 from .executor import CeleryExecutor
-from .presence import no_worker_serves, serving_workers, unserved
+from .presence import no_worker_serves, serving_workers, silent_workers, stand_still, unserved
 
 
 def make(deployment: Deployment) -> CeleryExecutor:
@@ -22,7 +22,9 @@ def check(deployment: Deployment) -> Iterator[str]:
         check_broker(celery_app(broker, store))
         yield f"the broker {broker.partition('://')[0]}:// answers"
         with store.reading() as connection:
-            workers = serving_workers(connection)
+            workers, silent = serving_workers(connection), silent_workers(connection)
+        if silent:
+            raise SchedulerError(stand_still(silent))
         if without := unserved(store, deployment.environments):
             raise SchedulerError(no_worker_serves(without))
         yield ", ".join(f"workers that serve {name}: {workers[name]}" for name in deployment.environments)

@@ -1,7 +1,8 @@
 """Which workers of a fleet serve which environment: each holds a lock on PostgreSQL while it receives messages.
 
-The server releases the locks when the worker's process or its machine is gone, so nothing has to be cleaned up. Daemons
-and `scheduler doctor` count them.
+The server releases the locks when the worker's process or its machine is gone, so nothing has to be cleaned up. A
+worker that is stopped, or whose interpreter is held, keeps them, but sends no more statements. Daemons and
+`scheduler doctor` count the workers that do.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select, text, union
@@ -22,6 +23,8 @@ from ..store.schema import runs, timers
 
 #: How often a worker checks that its session is not lost.
 CHECK_S = 5.0
+#: A worker whose session has sent nothing for this long stands still; the server may keep it waiting for 10 s.
+SILENT_S = 30.0
 #: The first half of the locks' numbers: "flee" in ASCII. The second is that of the environment.
 _FLEET = 0x666C6565
 _NUMBERS = {environment.value: number for number, environment in enumerate(Environment, start=1)}
@@ -73,10 +76,19 @@ class WorkerPresence:
 
 
 def serving_workers(connection: Connection) -> Counter[str]:
-    """How many workers serve each environment at this moment."""
+    """How many workers serve each environment at this moment, without those that stand still."""
+    return _counted(connection, "serving")
+
+
+def silent_workers(connection: Connection) -> Counter[str]:
+    """How many workers of each environment stand still, but have not ended."""
+    return _counted(connection, "silent")
+
+
+def _counted(connection: Connection, which: str) -> Counter[str]:
     names = {number: environment for environment, number in _NUMBERS.items()}
-    rows = connection.execute(_COUNT, {"fleet": _FLEET}).all()
-    return Counter({names[row.objid]: row.workers for row in rows if row.objid in names})
+    rows = connection.execute(_COUNT, {"fleet": _FLEET, "silent_s": SILENT_S}).mappings().all()
+    return +Counter({names[row["objid"]]: row[which] for row in rows if row["objid"] in names})
 
 
 def unserved(store: Store, environments: Collection[str]) -> list[str]:
@@ -92,14 +104,29 @@ def no_worker_serves(environments: Collection[str]) -> str:
     return f"no worker serves {' and '.join(environments)}, so runs wait; start one: scheduler worker"
 
 
+def stand_still(silent: Mapping[str, int]) -> str:
+    """The message for workers that stand still, with the fix."""
+    which = ", ".join(f"{environment}: {count}" for environment, count in silent.items())
+    return (
+        f"workers that have sent nothing for {SILENT_S:.0f} s ({which}): each is stopped, hangs, or has lost its "
+        "network; end them with SIGKILL, and start others"
+    )
+
+
 _NEEDING = union(
     select(timers.c.environment).where(timers.c.next_fire_at.is_not(None)),
     select(runs.c.environment).where(runs.c.outcome.is_(None)),
 )
 _LOCK = text("SELECT pg_advisory_lock_shared(:fleet, :environment)")
 # objsubid 2 marks a lock whose number was given in two parts.
+# Of sessions of another role, the server does not show when they have last sent something; they count as serving.
 _COUNT = text("""
-    SELECT objid::int, count(*) AS workers FROM pg_locks
+    SELECT objid::int, count(*) FILTER (WHERE silent) AS silent, count(*) FILTER (WHERE NOT silent) AS serving
+    FROM pg_locks
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(state_change) < clock_timestamp() - make_interval(secs => :silent_s), false) AS silent
+        FROM pg_stat_activity WHERE pg_stat_activity.pid = pg_locks.pid
+    ) AS session
     WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid = :fleet
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     GROUP BY objid

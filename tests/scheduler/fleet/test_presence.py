@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ import pytest
 
 from scheduler.cli import run_wait
 from scheduler.cli import timers as timers_command
-from scheduler.fleet.presence import serving_workers
+from scheduler.core.timer import Environment
+from scheduler.errors import SchedulerError
+from scheduler.executors.kinds import Deployment
+from scheduler.fleet import kind, presence
+from scheduler.fleet.presence import serving_workers, silent_workers
 from scheduler.store.database import Store
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.up_process import cli
@@ -80,6 +86,44 @@ def test_a_worker_that_lost_its_session_is_counted_again(postgres: Server, tmp_p
         finally:
             if worker.process.poll() is None:
                 worker.kill()
+
+
+def _deployment(url: str) -> Deployment:
+    def unused() -> Any:
+        raise AssertionError("the check needs no functions")
+
+    return Deployment(
+        environment=Environment.PRODUCTION,
+        settings={"broker": "pgmq://"},
+        target=unused,
+        registry=unused,
+        store=lambda: Store(url),
+        keys=unused,
+    )
+
+
+def test_a_worker_that_stands_still_counts_no_more(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps its locks; the doctor reports it, until it goes on."""
+    monkeypatch.setattr(presence, "SILENT_S", 7.0)
+    with postgres.database() as url, Store(url) as store:
+        worker = Worker(tmp_path, url, "pgmq://", concurrency=1)
+
+        def count() -> tuple[int, int]:
+            with store.reading() as connection:
+                return serving_workers(connection)["production"], silent_workers(connection)["production"]
+
+        try:
+            eventually(count, lambda seen: seen == (1, 0))
+            os.kill(worker.process.pid, signal.SIGSTOP)
+            eventually(count, lambda seen: seen == (0, 1))
+            with pytest.raises(SchedulerError, match="production: 1"):
+                list(kind.check(_deployment(url)))
+            os.kill(worker.process.pid, signal.SIGCONT)
+            eventually(count, lambda seen: seen == (1, 0))
+        finally:
+            worker.kill()
 
 
 def test_timers_run_wait_says_that_no_worker_took_it(
