@@ -2,12 +2,15 @@
 
 If both day fields are given, a day fires if either matches, or, if one of them begins with `*`, if both match
 (crontab(5) of Vixie cron and cronie). Quartz has neither, so most of these are refused.
+
+A zone may be before the fields, as in `CRON_TZ=Asia/Tokyo 0 8 * * *`, which is how Go's cron reads it.
 """
 
 from __future__ import annotations
 
 from ..errors import DialectError
 from ..fields import MONTHS, WEEK_DAYS, YEARS
+from ..zones.lookup import named_zone
 from .slots import (
     MONTH_NAMES,
     WEEK_NAMES,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from ..search.compiled import CompiledExpression
 
 NAME = "crontab"
+_ZONES = ("TZ", "CRON_TZ")
 
 _MINUTES = Slot("minute", 0, 59, open_step=False)
 _HOURS = Slot("hour", 0, 23, open_step=False)
@@ -46,7 +50,7 @@ _NICKNAMES = {
 
 
 def read(text: str) -> tuple[str, tzinfo | None]:
-    """The Quartz expression that fires when a crontab line does, without a zone; raises DialectError if there is none.
+    """The Quartz expression that fires when a crontab line does, and its zone; raises DialectError if there is none.
 
     >>> read("*/15 9-17 * * 1-5")
     ('0 0/15 9-17 ? * MON-FRI', None)
@@ -55,6 +59,7 @@ def read(text: str) -> tuple[str, tzinfo | None]:
         ...
     quartzcron.errors.DialectError: crontab, days: no Quartz expression has days of month 13 or days of week 5
     """
+    text, zone = _without_zone(text)
     words = _NICKNAMES.get(text.strip().lower(), text).split(None, 5)
     if words and words[0].startswith("@"):
         raise DialectError(NAME, None, f"{words[0]} is not a calendar time")
@@ -72,7 +77,16 @@ def read(text: str) -> tuple[str, tzinfo | None]:
         interval=is_interval(*words[:2]),
     )
     what = f"days of month {words[2]} {'and' if both else 'or'} days of week {words[4]}"
-    return quartz_text(NAME, reading, what), None
+    return quartz_text(NAME, reading, what), zone
+
+
+def _without_zone(text: str) -> tuple[str, tzinfo | None]:
+    """The text after `CRON_TZ=…` or `TZ=…`, and that zone; raises UnknownZoneError."""
+    first, *rest = text.split(None, 1)[:2] or [""]
+    name, equals, zone = first.partition("=")
+    if not equals or name.upper() not in _ZONES:
+        return text, None
+    return "".join(rest), named_zone(zone.strip("\"'"))
 
 
 def write(expression: CompiledExpression) -> str:

@@ -355,6 +355,9 @@ class Schedule(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__.lower()}({', '.join(map(repr, self.parts))})"
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self.parts
 

@@ -20,7 +20,7 @@ from ..core.overlap import NewRun
 from ..core.run import Kind, Outcome
 from ..core.timer import Environment
 from ..core.timer_checks import params_text
-from ..core.timestamps import stamp
+from ..core.timestamps import require_instant, stamp
 from ..errors import RunError, TimerError
 from ..store.change_recording import Action, Author, NewChange, record_changes
 from ..store.database import Store
@@ -177,8 +177,8 @@ def cancel_backfill(
 
 def _planned(connection: Connection, stored: StoredTimer, span: TimeRange, now: datetime, cap: int) -> Backfill:
     start, end = span
-    if start.tzinfo is None or end.tzinfo is None:
-        raise TimerError("the instants of a span need a time zone")
+    require_instant("the start of a span", start)
+    require_instant("the end of a span", end)
     if end > now:
         raise TimerError(f"a backfill must end in the past; {end.isoformat(timespec='seconds')} is in the future")
     # From its next fire time on, a daemon accounts for a timer's fire times.

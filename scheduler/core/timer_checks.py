@@ -219,6 +219,15 @@ def check_choice(name: str, choices: Mapping[str, StrEnum], value: str) -> StrEn
         raise TimerError(f"{name} must be one of {', '.join(choices)}; got {value!r}", field=name) from None
 
 
+def check_count(what: str, value: object) -> int:
+    """Refuse what is not a number of things to return."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{what} must be a whole number, got {type(value).__name__}")
+    if value < 0:
+        raise TimerError(f"{what} must be 0 or more, got {value}")
+    return value
+
+
 def check_jitter(jitter_s: object) -> int:
     if isinstance(jitter_s, bool) or not isinstance(jitter_s, int) or not 0 <= jitter_s <= MAX_JITTER_S:
         raise TimerError(

@@ -23,6 +23,14 @@ _YEAR_FIRST = re.compile(
 _CHINESE_DATE = re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})[日号]? *", re.ASCII)
 
 
+def require_instant(what: str, value: object) -> None:
+    """Refuse what is not an instant: a value of another type, or a time without a zone."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{what} must be a datetime, got {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise TimerError(f"{what} needs a time zone, as in datetime.now(UTC); got {value.isoformat()}")
+
+
 def stamp(instant: datetime) -> int:
     """An aware datetime as microseconds since 1970."""
     return (instant - EPOCH) // _MICROSECOND

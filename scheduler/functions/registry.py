@@ -6,6 +6,7 @@ Lives here: defining and looking up. Never here: calling a function (calling.py)
 from __future__ import annotations
 
 import inspect
+import reprlib
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..core.triggers import Trigger
 
 F = TypeVar("F", bound=Callable[..., Any])
+_LAMBDA = "<lambda>"
 #: What `@engine.timer` takes without a name: an expression, a trigger, or several of them.
 Schedule: TypeAlias = "str | Trigger | Sequence[str | Trigger] | None"
 
@@ -50,6 +52,8 @@ class Registry:
 
     def define(self, function: F, *, name: str | None = None) -> F:
         """Register a function under its own name or `name`, and return it; DuplicateFunctionError if that is taken."""
+        if not callable(function):
+            raise ArgumentError(f"only a function can be defined, got {reprlib.repr(function)}")
         name = _name_of(function) if name is None else _checked(name)
         held = self._functions.get(name)
         if held is not None and not (held is function and name in self._implied):
@@ -114,7 +118,11 @@ class Registry:
 
 
 def _name_of(function: Callable[..., Any]) -> str:
-    return _checked(getattr(function, "__name__", ""))
+    name = getattr(function, "__name__", "")
+    if not name or name == _LAMBDA:
+        what = "a lambda" if name else f"an object of {type(function).__name__}"
+        raise ArgumentError(f"{what} has no name of its own; define it under a name")
+    return _checked(name)
 
 
 def _place_of(function: Callable[..., Any]) -> str:
@@ -126,6 +134,6 @@ def _place_of(function: Callable[..., Any]) -> str:
 
 
 def _checked(name: str) -> str:
-    if not isinstance(name, str) or not name or not name.isprintable() or "/" in name:
+    if not isinstance(name, str) or not name or not name.isprintable() or "/" in name or name in (".", ".."):
         raise ArgumentError(f"invalid function name {name!r}; use letters, digits and underscores")
     return name

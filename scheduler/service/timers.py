@@ -10,6 +10,7 @@ from typing import Any
 
 from ..clock import Clock
 from ..core.timer import Environment, Timer
+from ..core.timer_checks import check_count
 from ..errors import ConfigError, TimerError
 from ..functions.binding import bind
 from ..functions.registry import Registry
@@ -72,7 +73,8 @@ class ManagedTimers:
         self, name: str, count: int = 5, environment: Environment = Environment.PRODUCTION
     ) -> list[datetime]:
         """The next fire times of a timer; the first may be overdue. Empty for a disabled or finished one."""
-        return list(islice(self.get(name, environment).next_fires(self._clock.now()), count))
+        wanted = check_count("count", count)
+        return list(islice(self.get(name, environment).next_fires(self._clock.now()), wanted))
 
     def apply(
         self,
@@ -88,6 +90,8 @@ class ManagedTimers:
         It removes other timers of the environments in `prune`, except declared ones. With `dry_run` nothing is changed.
         Raises the errors of `add`.
         """
+        if isinstance(prune, (bool, str)):  # an Environment is a text, too
+            raise TypeError(f"prune must be a collection, as in [Environment.PRODUCTION], got {prune!r}")
         wanted = list(timers)
         self._check(wanted)
         now, author = self._clock.now(), author_of(by, why)

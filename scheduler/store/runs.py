@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from ..core.run import Kind, Line, Outcome, Run
 from ..core.timer import Environment
-from ..core.timestamps import stamp
+from ..core.timer_checks import check_count
+from ..core.timestamps import require_instant, stamp
 from .change_pages import former_names
 from .database import Store
 from .pages import Page, end_of_page, first_id_since, looked_at
@@ -60,6 +61,10 @@ class RunHistory:
         limit: int = 100,
     ) -> list[Run]:
         """The latest runs, newest first; of one timer, one environment, certain outcomes, or a time span only."""
+        check_count("limit", limit)
+        for what, given in (("since", since), ("until", until)):
+            if given is not None:
+                require_instant(what, given)
         wanted = RunFilter(timer, environment, outcomes=outcomes, since=since, until=until)
         with self._store.reading() as connection:
             query = select(runs).where(runs.c.id >= _first(connection, wanted), *_conditions(connection, wanted))

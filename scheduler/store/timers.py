@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ..core import breaker
 from ..core.timer import Environment, Timer
+from ..core.timer_checks import check_choice
 from ..core.timestamps import instant, instant_or_none, stamp_or_none
 from ..errors import DuplicateTimerError, UnknownTimerError
 from .chains import check_chains, lock_with_leaders, rename_in_leaders
@@ -324,6 +325,7 @@ def _get(connection: Connection, name: str, environment: Environment, *, is_lock
     query = select(timers).where(timers.c.environment == environment, timers.c.name == name)
     row = connection.execute(query.with_for_update(key_share=True) if is_locked else query).one_or_none()
     if row is None:
+        check_choice("environment", {each.value: each for each in Environment}, environment)
         known = connection.execute(select(timers.c.name).where(timers.c.environment == environment)).scalars()
         raise UnknownTimerError(name, environment, known)
     return stored_timer_of(row, connection)

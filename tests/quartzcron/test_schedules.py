@@ -413,3 +413,10 @@ def test_a_union_of_many_costs_no_more_than_its_parts(count: int, zone: str, ask
         assert joint.count(start, end) == len(fires)
         costs.append((time.process_time() - middle) / (middle - began))
     assert min(costs) < 8
+
+
+def test_a_schedule_is_formatted_as_its_text() -> None:
+    """With a width, too, as an expression is."""
+    both = union(CronExpression("0 0 8 ? * SAT#1"), CronExpression("0 0 8 ? * SAT#3"))
+    assert f"{both:>200}" == str(both).rjust(200)
+    assert f"{both}" == str(both)

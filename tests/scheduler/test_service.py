@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,6 +51,34 @@ def test_a_timer_of_an_unknown_function_is_refused(
     with pytest.raises(error, match=message):
         scheduler.add(good, Timer(name="t", function=function, trigger=Every(1), params=params))
     assert scheduler.timers() == []
+    scheduler.stop()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda s: s.get("t", "prod"), TimerError, "environment must be one of production, stage; got 'prod'"),
+        (lambda s: s.enable("t", 5), TimerError, "environment must be one of production, stage; got 5"),
+        (lambda s: s.next_fires("t", -1), TimerError, "count must be 0 or more, got -1"),
+        (lambda s: s.next_fires("t", "5"), TypeError, "count must be a whole number, got str"),
+        (lambda s: s.runs(limit=-1), TimerError, "limit must be 0 or more, got -1"),
+        (lambda s: s.runs(since=datetime(2026, 1, 1)), TimerError, "since needs a time zone"),
+        (lambda s: s.runs(until="yesterday"), TypeError, "until must be a datetime, got str"),
+        (lambda s: s.backfill("t", "2026-01-01", NEW_YEAR), TypeError, "start of a span must be a datetime, got str"),
+        (lambda s: s.backfill("t", NEW_YEAR, datetime(2026, 1, 2)), TimerError, "end of a span needs a time zone"),
+        (lambda s: s.apply([], prune=True), TypeError, "prune must be a collection"),
+        (lambda s: s.apply([], prune=Environment.PRODUCTION), TypeError, "prune must be a collection"),
+    ],
+)
+def test_a_wrong_argument_is_named(call: Callable[[Scheduler], object], error: type[Exception], message: str) -> None:
+    """And nothing is changed."""
+    functions = Registry()
+    functions.define(lambda: None, name="f")
+    scheduler = Scheduler("sqlite://", functions)
+    added = scheduler.add(Timer(name="t", function="f", trigger=Every(60)))
+    with pytest.raises(error, match=message):
+        call(scheduler)
+    assert scheduler.timers() == added
     scheduler.stop()
 
 

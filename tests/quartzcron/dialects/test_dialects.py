@@ -134,6 +134,24 @@ def test_crontab_lines_are_read(crontab: str, quartz: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("crontab", "zone"),
+    [
+        ("CRON_TZ=Asia/Tokyo 30 8 * * 1-5", "Asia/Tokyo"),
+        ("TZ=Europe/Berlin\t30 8 * * 1-5", "Europe/Berlin"),
+        ("cron_tz='UTC' 30 8 * * 1-5", "UTC"),
+    ],
+)
+def test_a_zone_before_a_crontab_line_is_its_zone(crontab: str, zone: str) -> None:
+    """It takes precedence over the argument, as that of OnCalendar does; one that is not in the database is refused."""
+    meant = CronExpression("0 30 8 ? * MON-FRI", tz=zone)
+    assert CronExpression.from_crontab(crontab) == CronExpression.from_crontab(crontab, tz="Asia/Shanghai") == meant
+    with pytest.raises(CronError, match="unknown time zone 'Mars'"):
+        CronExpression.from_crontab("TZ=Mars 30 8 * * 1-5")
+    with pytest.raises(DialectError, match="expected 5 fields, got 0"):
+        CronExpression.from_crontab("TZ=UTC")
+
+
+@pytest.mark.parametrize(
     ("crontab", "part", "reason"),
     [
         ("0 8 13 * 5", "days", "no Quartz expression has days of month 13 or days of week 5"),

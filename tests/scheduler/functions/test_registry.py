@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 from scheduler.errors import ArgumentError, DuplicateFunctionError, UnknownFunctionError
@@ -39,7 +42,27 @@ def test_the_error_for_an_unknown_name_lists_the_known_ones() -> None:
         registry.get("sise")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a\nb", "\x00"])
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda: 1, "a lambda has no name of its own; define it under a name"),
+        (partial(len, "x"), "an object of partial has no name of its own"),
+        ("report", "only a function can be defined, got 'report'"),
+        (None, "only a function can be defined, got None"),
+        ("x" * 100_000, "only a function can be defined, got 'xxx"),
+    ],
+)
+def test_what_is_no_function_or_has_no_name_is_refused(function: Any, message: str) -> None:
+    """With what it is, and a lambda is defined under a name only."""
+    with pytest.raises(ArgumentError, match=message):
+        Registry().define(function)
+    registry = Registry()
+    if callable(function):
+        registry.define(function, name="report")
+        assert registry.get("report") is function
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a\nb", "\x00", ".", ".."])
 def test_a_name_must_fit_into_a_path_and_a_log_line(name: str) -> None:
     """Slashes and control characters are refused when the function is defined."""
     with pytest.raises(ArgumentError, match="invalid function name"):
