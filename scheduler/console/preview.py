@@ -96,11 +96,11 @@ def preview(trigger: Trigger, schedule: FireTimes, *, now: datetime, limit_s: fl
     )
 
 
-def next_fires(schedule: FireTimes, after: datetime, count: int) -> list[datetime]:
-    """The first fire times after an instant."""
+def next_fires(schedule: FireTimes, after: datetime, count: int, *, until: datetime | None = None) -> list[datetime]:
+    """The first fire times after an instant; with `until`, those before that."""
     fires: list[datetime] = []
     fire = schedule.next_fire(after)
-    while fire is not None and len(fires) < count:
+    while fire is not None and len(fires) < count and (until is None or fire < until):
         fires.append(fire)
         fire = schedule.next_fire(fire)
     return fires

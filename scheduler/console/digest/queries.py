@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from heapq import nlargest
 from typing import NamedTuple
 
 from ...core.run import Outcome
@@ -240,21 +239,31 @@ def rankings(
     digest: sqlite3.Connection, since: datetime, until: datetime, *, most: int = 10, environment: str | None = None
 ) -> Rankings:
     """The rankings of timers over the days of a span in UTC; the days are read once for all of them."""
-    rows = digest.execute(
-        "SELECT timer, sum(failures), max(longest_ms), max(latest_ms) FROM days"
-        " WHERE day >= ? AND day < ? GROUP BY timer",
-        (stamp(since) // DAY_US, -(-stamp(until) // DAY_US)),
-    ).fetchall()
-    names = {row[0]: row[1:] for row in digest.execute("SELECT id, environment, name FROM timers")}
-    rows = [row for row in rows if environment in (None, names[row[0]][0])]
-    return Rankings(*(_ranked(rows, names, column, most) for column in (1, 2, 3)))
+    values = {
+        "first": stamp(since) // DAY_US,
+        "last": -(-stamp(until) // DAY_US),
+        "environment": environment,
+        "most": most,
+    }
+    found = Rankings([], [], [])
+    for place, *row in digest.execute(_RANKED, values):
+        found[place].append(Ranked(*row))
+    return found
 
 
-def _ranked(
-    rows: Sequence[tuple[int, ...]], names: Mapping[int, tuple[str, str]], column: int, most: int
-) -> list[Ranked]:
-    found = nlargest(most, rows, key=lambda row: row[column])
-    return [Ranked(*names[row[0]], row[column]) for row in found if row[column]]
+def _ranked(place: int, column: str) -> str:
+    return (
+        f"SELECT * FROM (SELECT {place}, environment, name, {column} FROM sums JOIN timers ON id = timer"
+        f" WHERE {column} > 0 AND (:environment IS NULL OR environment = :environment)"
+        f" ORDER BY {column} DESC, timer LIMIT :most)"
+    )
+
+
+_RANKED = (
+    "WITH sums AS (SELECT timer, sum(failures) AS failures, max(longest_ms) AS longest, max(latest_ms) AS latest"
+    " FROM days WHERE day >= :first AND day < :last GROUP BY timer) "
+    + " UNION ALL ".join(_ranked(place, column) for place, column in enumerate(Rankings._fields))
+)
 
 
 def sums_of(hours: Iterable[Hour]) -> Counter[Outcome]:

@@ -76,6 +76,5 @@ def _coming(timer: Timer, now: datetime, until: datetime) -> tuple[list[datetime
     """The fire times until an instant; or none and their number, if they are too many to draw each of them."""
     if not timer.enabled:
         return [], 0
-    fires = next_fires(timer.schedule, now, _MOST_FIRES + 1)
-    fires = [fire for fire in fires if fire < until]
+    fires = next_fires(timer.schedule, now, _MOST_FIRES + 1, until=until)
     return ([], timer.schedule.count(now, until)) if len(fires) > _MOST_FIRES else (fires, 0)

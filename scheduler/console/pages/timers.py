@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -66,7 +67,8 @@ def _row(entry: StoredTimer, key: TimerKey, runs: Sequence[queries.Mark]) -> dic
         "key": key_text(key),
         "words": words_of(timer.trigger, reader().language),
         "strip": drawing.strip(runs, limit_s=timer.limit_s),
-        "runs": runs,
+        "runs": len(runs),
+        "outcomes": Counter(run.outcome or "open" for run in runs),
     }
 
 
