@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from time import process_time
 
@@ -340,3 +341,49 @@ def test_a_member_of_an_enum_is_its_text() -> None:
     expression = CronExpression(Schedule.DAILY)
     assert type(expression.text) is str
     assert f"{expression} {expression!r}" == "0 0 8 * * ? CronExpression('0 0 8 * * ?')"
+
+
+#: What people and programs do to an expression.
+CHANGES: dict[str, Callable[[str], str]] = {
+    "blank after a comma": lambda text: text.replace(",", ", "),
+    "blank before a comma": lambda text: text.replace(",", " ,", 1),
+    "and": lambda text: text.replace(",", " and ", 1),
+    "semicolons": lambda text: text.replace(",", ";"),
+    "blanks around a dash": lambda text: text.replace("-", " - ", 1),
+    "to": lambda text: text.replace("-", " to ", 1),
+    "dots": lambda text: text.replace("-", ".."),
+    "a long dash": lambda text: text.replace("-", "–"),
+    "wide signs": lambda text: "".join(chr(ord(c) + 0xFEE0) if c in "0123456789*?,-/" else c for c in text),
+    "brackets": lambda text: f"({text})",
+    "quotes": lambda text: f"“{text}”",
+    "a semicolon at the end": lambda text: f"{text};",
+    "a NUL": lambda text: f"{text}\0",
+    "a comment": lambda text: f"{text} # nightly",
+}
+WRITTEN = st.tuples(
+    MINUTES,
+    MINUTES,
+    HOURS,
+    st.one_of(
+        st.tuples(MONTH_DAYS, MONTHS, st.just("?")).map(" ".join),
+        st.tuples(st.just("?"), MONTHS, WEEK | st.sampled_from(["MON-FRI", "SAT,SUN", "FRI-MON", "TUE#3"])).map(
+            " ".join
+        ),
+    ),
+    st.sampled_from(["", " 2026", " 2026,2028", " 2026-2030"]),
+).map(lambda parts: " ".join(parts[:4]) + parts[4])
+
+
+@given(WRITTEN, st.lists(st.sampled_from(sorted(CHANGES)), min_size=1, max_size=2, unique=True))
+@settings(max_examples=300)
+def test_the_fix_of_a_disfigured_expression_is_that_expression(text: str, names: list[str]) -> None:
+    """Or there is none, whatever was done to it."""
+    try:
+        meant = CronExpression(text)
+    except CronSyntaxError:
+        return
+    disfigured = text
+    for name in names:
+        disfigured = CHANGES[name](disfigured)
+    fix = fix_of(disfigured)
+    assert fix is None or CronExpression(fix) == meant
