@@ -97,7 +97,7 @@ def is_split_list(text: str) -> bool:
 
 
 def is_broken_list(text: str) -> bool:
-    """Whether a comma beside a blank may as well be one too many: `0 0 8, * * ?`."""
+    """Whether a comma beside a blank may also be superfluous: `0 0 8, * * ?`."""
     return blank_in_list(text) is not None and _is_right(without_stray_commas(text))
 
 

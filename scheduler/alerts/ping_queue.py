@@ -19,7 +19,7 @@ MAX_WAITING = 100
 MAX_AT_ONCE, MAX_SLOW_AT_ONCE = 100, 50
 #: The most that are sent at once to a host that has answered, to one that was not tried yet, and to a slow one.
 HOST_AT_ONCE, NEW_HOST_AT_ONCE, SLOW_HOST_AT_ONCE = 20, 5, 1
-#: A host is slow after an answer that took so long.
+#: An answer that takes longer than this makes a host slow.
 SLOW_S = 2.5
 #: The most hosts whose speed is remembered.
 MAX_HOSTS = 10_000

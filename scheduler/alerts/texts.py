@@ -34,7 +34,7 @@ def title(alert: StoredAlert) -> str:
 
 
 def body(alert: StoredAlert) -> str:
-    """What is known beside the title."""
+    """The details that follow the title."""
     lines = [alert.message] if alert.message else []
     if alert.count > 1 and alert.cause is not Cause.RECOVERED:
         lines.append(f"{alert.count:,} times, most recently at {_iso(alert.last_at)}")

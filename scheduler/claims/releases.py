@@ -104,7 +104,7 @@ def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: da
 def _all_still_planned(
     connection: Connection, rows: Sequence[Row[Any]], timer_rows: Mapping[int, Row[Any]], cache: TimerCache
 ) -> list[Row[Any]]:
-    """Those of some runs to whose fire times their timers, which are enabled, may be set back."""
+    """The runs among these whose timers are enabled and may be set back to their fire times."""
     by_timer: dict[int, list[Row[Any]]] = {}
     for row in rows:
         if _is_enabled(timer_rows, row):

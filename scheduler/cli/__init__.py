@@ -64,7 +64,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 
 
-#: What other programs call a command, and what to do here.
+#: Commands of other programs, and the hint for each.
 _ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("start", "serve", "server", "beat", "daemon", "dev"), "did you mean 'up'?"),

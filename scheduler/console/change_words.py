@@ -17,7 +17,7 @@ from .trigger_words import words_of
 
 #: The most characters of a value.
 _MOST = 80
-#: What of a calendar is recorded, with the keys of the words for it.
+#: The recorded parts of a calendar, with the keys of their words.
 _OF_CALENDAR = {
     "week": "calendars.week",
     "holidays": "calendars.holidays",

@@ -24,7 +24,7 @@ _HOLLOW = {Outcome.SHORT_CIRCUITED, Outcome.MISFIRED, Outcome.SKIPPED_OVERLAP, O
 
 
 class Drawn(Protocol):
-    """What a drawing needs of a run."""
+    """The values of a run that a drawing needs."""
 
     @property
     def fire_time(self) -> datetime:

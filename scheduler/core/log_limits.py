@@ -40,7 +40,7 @@ class LineLimit:
         return False
 
 
-#: Of the lines a minute that all calls share, RESERVED_LINES are reserved: each function may print FIRST_LINES of them
+#: RESERVED_LINES of the lines a minute that all calls share are reserved: each function may print FIRST_LINES of them
 #: after others have used up the rest.
 RESERVED_LINES, FIRST_LINES = 100, 20
 #: The most functions that are counted separately in a minute.

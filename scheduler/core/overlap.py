@@ -25,7 +25,7 @@ class OverlapPolicy(StrEnum):
     CANCEL_OTHER = "cancel_other"
 
 
-#: As many runs of a timer wait at most under `queue_all`; further fire times are skipped.
+#: The most runs of a timer that wait under `queue_all`; further fire times are skipped.
 MAX_QUEUED = 1_000
 
 

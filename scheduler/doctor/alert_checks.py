@@ -14,7 +14,7 @@ from ..project.project import Project
 from ..store.alert_queue import AlertQueue, RuleState
 from .findings import Finding
 
-#: Alerts may wait for so long before that is an error.
+#: How long alerts may wait before that is an error.
 _FAILING = timedelta(minutes=10)
 
 

@@ -148,7 +148,7 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError(fault)
 
     def _fault(self) -> str:
-        """What in the request a proxy may interpret differently although waitress accepts it; empty if nothing."""
+        """The part of the request that a proxy may interpret differently than waitress does; empty if none."""
         if self.version not in ("1.0", "1.1") or self.command == "CONNECT":
             return "neither HTTP/1.0 nor HTTP/1.1"
         host = self.headers.get("HOST")

@@ -43,7 +43,7 @@ CHUNK_TASKS, SPREAD = 50, 8
 REPUBLISH_S, LONGEST_REPUBLISH_S = 5.0, 20.0
 #: When to try again to republish, if the queue held messages, because this run's may be among them.
 RECHECK_S = 2.0
-#: When a run has begun that was published so much later than another, the message of the other is lost.
+#: If a run has begun that was published this much later than another, the message of the other is lost.
 OVERTAKEN_S = 10.0
 #: How long a run may wait for a worker.
 MAX_QUEUED_S = 600.0

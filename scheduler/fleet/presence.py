@@ -92,7 +92,7 @@ def _counted(connection: Connection, which: str) -> Counter[str]:
 
 
 def unserved(store: Store, environments: Collection[str]) -> list[str]:
-    """Those of some environments that have enabled timers or open runs, and no worker."""
+    """The environments among these that have enabled timers or open runs, and no worker."""
     with store.reading() as connection:
         workers = serving_workers(connection)
         needing = set(connection.execute(_NEEDING).scalars())

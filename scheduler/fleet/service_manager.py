@@ -19,7 +19,7 @@ START_S = 300.0
 
 
 class Manager(Protocol):
-    """What the worker tells its service manager."""
+    """The worker's reports to its service manager."""
 
     @property
     def alive_every_s(self) -> float | None: ...

@@ -36,7 +36,7 @@ def change_text(record: ChangeRecord) -> str:
 
 
 def described(change: ChangeRecord | NewChange) -> str:
-    """What a change does."""
+    """The action of a change, in words."""
     return " ".join(part for part in (_action(change), details(change)) if part)
 
 

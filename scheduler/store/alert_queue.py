@@ -165,7 +165,7 @@ class AlertQueue:
 
 
 def pause_after(attempts: int) -> timedelta:
-    """How long to wait after so many attempts.
+    """How long to wait after this number of attempts.
 
     >>> [int(pause_after(attempts).total_seconds()) for attempts in (1, 2, 3, 9, 10, 1000)]
     [10, 20, 40, 2560, 3600, 3600]

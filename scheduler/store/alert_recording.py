@@ -24,7 +24,7 @@ from .statements import Among
 
 #: An alert of late runs counts further ones until there has been none for this long.
 LATE_QUIET = timedelta(hours=1)
-#: An alert that cannot be delivered for so long is given up.
+#: An alert that cannot be delivered for this long is given up.
 GIVE_UP_AFTER = timedelta(days=3)
 
 _TAGS = Among(select(timers.c.environment, timers.c.name, timers.c.tags), timers.c.name)

@@ -67,7 +67,7 @@ timers = Table(
     Column("calendar_digest", Text),
     UniqueConstraint("environment", "name"),
 )
-#: Of a timer that daemons may claim.
+#: The condition of a timer that daemons may claim.
 NOT_HELD = "NOT timers.held"
 _DUE = "next_fire_at IS NOT NULL AND NOT held"
 # With both columns: SQLite evaluates the condition even if the index implies it, and would read each row for that.

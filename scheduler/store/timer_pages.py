@@ -75,7 +75,7 @@ def keys_of_timers(store: Store, wanted: TimerFilter, *, limit: int) -> list[Tim
 
 
 def existing_keys(store: Store, keys: Sequence[TimerKey]) -> list[TimerKey]:
-    """Those of some keys that there are, in their order."""
+    """The keys among these that exist, in their order."""
     with store.reading() as connection:
         found = {TimerKey(*row) for row in _KEYS.rows(connection, sorted({key.name for key in keys}))}
     return [key for key in dict.fromkeys(keys) if key in found]

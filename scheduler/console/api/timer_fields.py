@@ -27,7 +27,7 @@ from ..current import console
 from ..typed_times import with_bounds
 from .problems import ProblemError
 
-#: What the address of a timer names.
+#: The attributes that the address of a timer names.
 IN_ADDRESS = ("name", "environment")
 _NUMBER = StrictInt | StrictFloat
 _BY_READER: Mapping[Callable[[Any], Any], Any] = {

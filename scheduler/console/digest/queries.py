@@ -1,4 +1,4 @@
-"""What pages read of the digest. Runs that have ended but still count further fire times are in every sum."""
+"""The queries of the digest, for pages. Runs that have ended but still count further fire times are in every sum."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class Spread:
     runs: Sequence[int]
 
     def percentile_s(self, percent: float) -> float | None:
-        """About the duration that so many percent of the runs do not exceed: right to a factor of the root of two."""
+        """The duration that this percentage of the runs does not exceed, exact to a factor of the root of two."""
         wanted, seen = sum(self.runs) * percent / 100, 0
         if not wanted:
             return None

@@ -1,4 +1,4 @@
-"""What one portion of runs adds to the tables of the digest. A run is added to the sums once, when it is settled."""
+"""Adds a portion of runs to the tables of the digest. A run is added to the sums once, when it is settled."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _rebuild() -> None:
 
 
 def _convert_declarations() -> None:
-    """What functions declare is few, and compared with what is declared next: every trigger in it is rewritten."""
+    """Rewrite every trigger in the few declarations, because each is compared with the next one."""
     timers = sa.table("timers", sa.column("id", sa.BigInteger), sa.column("declaration", sa.Text))
     connection = op.get_bind()
     declared = connection.execute(sa.select(timers).where(timers.c.declaration.is_not(None))).all()
