@@ -9,7 +9,13 @@ import re
 import pytest
 
 from scheduler import Scheduler
-from scheduler.core.attributes import ATTRIBUTES
+from scheduler.alerts import texts
+from scheduler.core.alerts import Cause
+from scheduler.core.attributes import ATTRIBUTES, Delivery
+from scheduler.core.calendars import RollConvention
+from scheduler.core.chains import ThenOn
+from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.trigger_kinds import TRIGGERS, trigger_options
 from scheduler.project.setting_table import ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS
 from scheduler.project.settings import Settings, read_settings
@@ -118,6 +124,21 @@ def test_the_options_of_a_timer_are_on_the_page() -> None:
             assert {attribute.flag, attribute.name, attribute.column} <= named, attribute.name
     for option in trigger_options(list(TRIGGERS.values())):
         assert {option.flag or option.column, option.column} <= named, option.name
+
+
+@pytest.mark.parametrize("page", ["docs/timer-service.md", "docs/timer-service.zh-CN.md"])
+def test_the_choices_of_a_timer_are_on_the_page(page: str) -> None:
+    """Each value of a policy, in both languages."""
+    named = set(re.findall(r"`(\w+)`", text_of(page)))
+    for choices in (MisfirePolicy, OverlapPolicy, Delivery, RollConvention, ThenOn):
+        assert set(choices) <= named, choices.__name__
+
+
+@pytest.mark.parametrize("page", ["docs/alerts.md", "docs/alerts.zh-CN.md"])
+def test_the_causes_of_alerts_are_on_the_page(page: str) -> None:
+    """Each, in both languages; and each has words for the title of an alert."""
+    assert set(Cause) <= set(re.findall(r"`(\w+)`", text_of(page)))
+    assert set(Cause) == set(texts.WORDS)
 
 
 def test_every_page_is_reached_from_the_readme() -> None:

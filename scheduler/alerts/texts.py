@@ -12,7 +12,8 @@ from ..store.alert_queue import StoredAlert
 #: The most alerts that one message lists.
 MAX_LISTED = 10
 
-_SAYS = {
+#: What has happened, by cause: the end of a title.
+WORDS = {
     Cause.FAILED: "has failed",
     Cause.TIMED_OUT: "was over its limit",
     Cause.ABANDONED: "was abandoned",
@@ -30,7 +31,7 @@ _OF = {Cause.CALENDAR_ENDS: "calendar", Cause.NO_DAEMON: "daemon"}
 def title(alert: StoredAlert) -> str:
     """One line, as in `timer report in production has failed`."""
     where = f" in {alert.environment}" if alert.environment else ""
-    return f"{_OF.get(alert.cause, 'timer')} {alert.subject}{where} {_SAYS[alert.cause]}"
+    return f"{_OF.get(alert.cause, 'timer')} {alert.subject}{where} {WORDS[alert.cause]}"
 
 
 def body(alert: StoredAlert) -> str:

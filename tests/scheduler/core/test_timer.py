@@ -6,16 +6,22 @@ import json
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.core.attributes import Delivery
+from scheduler.core.calendars import RollConvention
+from scheduler.core.chains import ThenOn
 from scheduler.core.jitter import Shifted
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.timer_checks import params_text
 from scheduler.core.triggers import Cron, Every
+from scheduler.engine.declaration_options import TimerOptions
 from scheduler.errors import TimerError
 from tests.scheduler.scripted_service import START
 from tests.strategies import timers
@@ -213,6 +219,14 @@ def test_counting_cron_fires_agrees_with_walking_them(
     while fire is not None and fire < end:
         walked, fire = walked + 1, trigger.next_fire(fire)
     assert trigger.count(start, end) == walked
+
+
+@pytest.mark.parametrize("choices", [Environment, MisfirePolicy, OverlapPolicy, Delivery, RollConvention, ThenOn])
+@pytest.mark.parametrize("declared", [Timer, TimerOptions])
+def test_type_checkers_know_the_choices_of_a_timer(declared: type, choices: type[StrEnum]) -> None:
+    """As texts, in the signature of Timer and in the options of `@engine.timer`."""
+    (texts,) = re.findall(rf"{choices.__name__}\s*\|\s*Literal\[([^\]]*)\]", inspect.getsource(declared))
+    assert re.findall(r'"(\w+)"', texts) == list(choices)
 
 
 def test_type_checkers_know_the_fields_of_a_timer() -> None:
