@@ -19,7 +19,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 from ..core.alerts import AlertRule
@@ -214,8 +213,8 @@ class CourierProcess:
 def _address(store: Store) -> str:
     """The address of a store, for a process that may be started in another folder."""
     url = store.url
-    if not store.has_server and url.database:
-        url = url.set(database=str(Path(url.database).absolute()))
+    if store.files:
+        url = url.set(database=str(store.files[0]))
     return url.render_as_string(hide_password=False)
 
 

@@ -56,15 +56,19 @@ class SqliteStore(Store):
         self._repair_lock = threading.RLock()
         #: None for a store in memory, and for an address with `file:`; known once it is open.
         self._open_files: OpenFiles | None = None
+        #: Its path when it was opened; None for a store in memory, and for an address with `file:`.
+        self._file: Path | None = None
         super().__init__(url, **options)
         self.own_statements = self._repair_lock
         self._open_files = OpenFiles(self._file) if self._file is not None else None
 
     def __str__(self) -> str:
-        """The address with the file's name as it is; SQLAlchemy writes 中 as %E4%B8%AD."""
+        """The address with the whole path of the file, as it is; SQLAlchemy writes 中 as %E4%B8%AD."""
         database = self.url.database
         if not database or self.url.query:
             return super().__str__()
+        # A server may have started this program in another folder than its user thinks, such as /.
+        database = str(self._file or database)
         address = f"sqlite:///{database}"
         # In an address, %25 is a percent sign and ? begins settings; a path alone is an address, too.
         return address if parse_url(address).database == database else database

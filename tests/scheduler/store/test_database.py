@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, insert
 from sqlalchemy.exc import IntegrityError
 
+from scheduler.alerts.courier_process import _address
 from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome
@@ -258,3 +259,14 @@ def test_a_password_is_never_shown() -> None:
     with pytest.raises(StoreError) as refused:
         Store("postgresql://me:secret@127.0.0.1:1/x")
     assert "secret" not in str(refused.value)
+
+
+def test_a_relative_path_is_shown_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even after the program has gone to another folder; a server may have started it in one that nobody expects."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreUnavailableError, match=f"sqlite:///{tmp_path}/nowhere/a.db: the file cannot be opened"):
+        Store("nowhere/a.db")
+    with Store("a.db") as store:
+        monkeypatch.chdir("/")
+        assert str(store) == f"sqlite:///{tmp_path}/a.db"
+        assert _address(store) == f"sqlite:///{tmp_path}/a.db"
