@@ -106,7 +106,7 @@ def _enter(
             store.acquire_mutex(connection)
             if (known := run_of_key(connection, key, now=now)) is not None:
                 return known
-        (requested,) = enter_runs(store, connection, [stored], now=now, own_params=own_params)
+        (requested,) = enter_runs(connection, [stored], now=now, own_params=own_params)
         assert requested.after is not None
         run_id = int(requested.after["run"])
         if key is not None:

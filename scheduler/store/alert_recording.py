@@ -154,8 +154,17 @@ _CLOSE_TROUBLE = (
 )
 
 
-def close_alerts(connection: Connection, names: Iterable[tuple[str, str]]) -> None:
+def close_alerts(connection: Connection, names: Collection[tuple[str, str]]) -> None:
     """End the incidents of timers, by environment and name, that a person has enabled, reset, renamed or removed."""
     values = [{"its_environment": str(environment), "its_name": name} for environment, name in names]
+    if len(values) > _ONE_BY_ONE:
+        # Only those with an incident: usually few of thousands.
+        in_trouble = {(row.environment, row.subject) for row in connection.execute(_OPEN_ALERTS)}
+        values = [row for row in values if (row["its_environment"], row["its_name"]) in in_trouble]
     if values:
         connection.execute(_CLOSE_TROUBLE, values)
+
+
+#: For more timers than this, the open alerts are read first.
+_ONE_BY_ONE = 8
+_OPEN_ALERTS = select(alerts.c.environment, alerts.c.subject).where(alerts.c.is_open)

@@ -24,6 +24,11 @@ def content_of(connection: Connection, name: str, digest: str | None = None) -> 
     row = connection.execute(_CONTENT, {"name": name}).one_or_none()
     if row is None:
         return None
+    return remember(row.digest, calendar_of(row.content))
+
+
+def remember(digest: str, content: WorkingDays) -> WorkingDays:
+    """Keep a calendar by its digest; returns the one that is known."""
     if len(_KNOWN) >= _MOST:
         _KNOWN.clear()
-    return _KNOWN.setdefault(row.digest, calendar_of(row.content))
+    return _KNOWN.setdefault(digest, content)

@@ -17,12 +17,13 @@ from ..core.calendars import calendar_digest, calendar_of, calendar_text
 from ..core.timer_checks import check_calendar_name
 from ..core.timestamps import instant, stamp, stamp_or_none
 from ..errors import TimerError, UnknownCalendarError
+from .calendar_content import remember
 from .change_recording import Action, Author, NewChange, Subject, record_changes
-from .claimed_fires import claimed_until
 from .database import Store
 from .schema import calendars, timers
-from .stored_timer import StoredTimer, stored_timer_of
-from .timer_edits import NO_COUNTER
+from .stored_timer import StoredTimer
+from .timer_edits import NO_COUNTER, PlannedEdit
+from .timer_plan import EditedTimer, TimerPlan, carry_out
 
 #: A calendar that is known for fewer days from now on is reported if timers use it.
 SOON_DAYS = 60
@@ -125,16 +126,21 @@ class CalendarTable:
     ) -> tuple[MovedTimer, ...]:
         """Replace the content of a calendar, and move the next fire times of its timers that are not due yet."""
         content, digest, now = _content(working_days), calendar_digest(working_days), now or datetime.now(UTC)
-        with self._store.writing_and_notifying() as connection:
-            self._store.acquire_mutex(connection)
+        working_days = remember(digest, working_days)
+        values = {"digest": digest, "content": content, "source": source, "changed_at": stamp(now)}
+        plan = TimerPlan(now, by)
+
+        def compute(connection: Connection) -> list[EditedTimer]:
+            _row(connection, name)
+            edits = [
+                plan.edit(row, lambda stored: _replanned(plan, stored, working_days, digest))
+                for row in plan.using(name)
+            ]
+            return [edit for edit in edits if edit is not None]
+
+        def finish(connection: Connection, _: list[EditedTimer]) -> None:
             before = _row(connection, name)
-            # Before replacing the calendar, because the old one is needed; by id, as in every transaction.
-            theirs = select(timers).where(timers.c.calendar == name).order_by(timers.c.id)
-            locked = connection.execute(theirs.with_for_update(key_share=True)).all()
-            stored = [stored_timer_of(row, connection) for row in locked]
-            values = {"digest": digest, "content": content, "source": source, "changed_at": stamp(now)}
             connection.execute(update(calendars).where(calendars.c.name == name).values(values))
-            moved = [_replan(connection, timer, working_days, now) for timer in stored]
             change = NewChange(
                 Action.CHANGED,
                 name,
@@ -142,8 +148,14 @@ class CalendarTable:
                 after=_summary(working_days, source),
                 subject=Subject.CALENDAR,
             )
-            record_changes(connection, [change], by, now=now)
-        return tuple(timer for timer in moved if timer is not None)
+            plan.record([change])
+
+        moved = carry_out(self._store, plan, compute, plans_first=True, finish=finish)
+        return tuple(
+            MovedTimer(each.stored.timer.name, each.stored.timer.environment.value, before, after)
+            for each in moved
+            if (before := each.stored.next_fire) != (after := each.after.next_fire)
+        )
 
     def remove(self, name: str, *, now: datetime | None = None, by: Author | None = None) -> None:
         """Remove a calendar; TimerError while timers use it, enabled or not."""
@@ -195,20 +207,16 @@ def _summary(working_days: WorkingDays, source: str) -> dict[str, object]:
     }
 
 
-def _replan(connection: Connection, stored: StoredTimer, working_days: WorkingDays, now: datetime) -> MovedTimer | None:
-    """Compute a timer's next fire time with the present calendar; None if it does not change."""
-    before = after = stored.next_fire
-    if stored.timer.enabled and (before is None or before > now):
+def _replanned(plan: TimerPlan, stored: StoredTimer, working_days: WorkingDays, digest: str) -> PlannedEdit:
+    """The edit that computes a timer's next fire time with another content of its calendar."""
+    timer = replace(stored.timer, working_days=working_days)
+
+    def next_fire(before: StoredTimer) -> datetime | None:
+        if not timer.enabled or (before.next_fire is not None and before.next_fire <= plan.now):
+            return before.next_fire
         # The claimed fire times are those of the old calendar.
-        since = claimed_until(connection, stored.id, stored.timer, before, now)
-        after = replace(stored.timer, working_days=working_days).schedule.next_fire(since)
-    values = {
-        "calendar_digest": calendar_digest(working_days),
-        "next_fire_at": stamp_or_none(after),
-        "revision": timers.c.revision + 1,
-        **(NO_COUNTER if after != before else {}),
-    }
-    connection.execute(update(timers).where(timers.c.id == stored.id).values(values))
-    if after == before:
-        return None
-    return MovedTimer(stored.timer.name, stored.timer.environment.value, before, after)
+        return timer.schedule.next_fire(plan.claimed.until(before.id, before.timer, before.next_fire))
+
+    after = next_fire(stored)
+    columns = {"calendar_digest": digest, "next_fire_at": stamp_or_none(after)}
+    return PlannedEdit(timer, {**columns, **(NO_COUNTER if after != stored.next_fire else {})}, next_fire=next_fire)

@@ -1,8 +1,8 @@
 """The chains of a store's timers: refuses circles and unknown followers, and writes a timer's new name into the timers
 that it follows.
 
-A change of `then` is checked in its transaction, after it was written; the caller has the mutex. A follower may be
-removed later: a run that would lead to it says so (claims/chains.py).
+A change of `then` is checked in its transaction, before or after it is written; the caller has the mutex. A follower
+may be removed later: a run that would lead to it says so (claims/chains.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, select, text, update
@@ -30,19 +31,31 @@ _FOLLOWERS = select(timers.c.name, timers.c.then).where(text(CHAINED))
 _KNOWN = Among(select(timers.c.environment, timers.c.name), timers.c.name)
 
 
-def check_chains(connection: Connection, written: Iterable[Timer]) -> None:
-    """TimerError if one of these timers, which are written already, follows itself, or an unknown timer follows it."""
+def check_chains(
+    connection: Connection, written: Iterable[Timer], planned: Mapping[tuple[str, str], Timer | None] | None = None
+) -> None:
+    """TimerError if one of these timers, which are written already, follows itself, or an unknown timer follows it.
+
+    `planned` are timers that are about to be written, by environment and name; None for one to be removed.
+    """
     chained = [timer for timer in written if timer.then]
     if not chained:
         return
+    planned = planned or {}
     names = sorted({name for timer in chained for name in timer.then})
     known = {(row.environment, row.name) for row in _KNOWN.rows(connection, names)}
-    followers = {environment: _followers(connection, environment) for environment in {t.environment for t in chained}}
+    known = (known | planned.keys()) - {key for key, timer in planned.items() if timer is None}
+    followers = {
+        environment: {**_followers(connection, environment)} for environment in {t.environment for t in chained}
+    }
+    for (environment, name), timer in planned.items():
+        if environment in followers:
+            followers[Environment(environment)][name] = () if timer is None else timer.then
     for timer in chained:
         check_circle(timer.name, followers[timer.environment])
         for name in timer.then:
             if (timer.environment.value, name) not in known:
-                raise _unknown(connection, name, timer.environment)
+                raise _unknown(connection, name, timer.environment, planned)
 
 
 def check_declared_chain(connection: Connection, timer: Timer, declared: Collection[tuple[str, str]]) -> None:
@@ -99,6 +112,13 @@ def _leaders(environment: Environment) -> Any:
     return select(timers.c.id, timers.c.then).where(text(CHAINED), timers.c.environment == environment)
 
 
-def _unknown(connection: Connection, name: str, environment: Environment) -> TimerError:
-    known = connection.execute(select(timers.c.name).where(timers.c.environment == environment)).scalars()
-    return TimerError(f"then: {UnknownTimerError(name, environment, known)}", field="then")
+def _unknown(
+    connection: Connection,
+    name: str,
+    environment: Environment,
+    planned: Mapping[tuple[str, str], Timer | None] = MappingProxyType({}),
+) -> TimerError:
+    known = {*connection.execute(select(timers.c.name).where(timers.c.environment == environment)).scalars()}
+    known |= {timer for where, timer in planned if where == environment}
+    known -= {timer for (where, timer), written in planned.items() if where == environment and written is None}
+    return TimerError(f"then: {UnknownTimerError(name, environment, sorted(known))}", field="then")

@@ -10,7 +10,7 @@ import json
 import os
 import pwd
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -134,21 +134,36 @@ _WRITTEN = (
 _RECORD = Bulk(insert(changes), _WRITTEN)
 
 
+class ChangeRow(NamedTuple):
+    """The row of a change, and the timer whose incidents it ends, by environment and name."""
+
+    columns: tuple[Any, ...]
+    ended: tuple[str, str] | None
+
+
 def record_changes(connection: Connection, made: Iterable[NewChange], by: Author | None, *, now: datetime) -> None:
     """Write the rows of changes, in their transaction; None means the user of this program."""
-    made = list(made)
+    write_changes(connection, change_rows(made, by, now=now))
+
+
+def change_rows(made: Iterable[NewChange], by: Author | None, *, now: datetime) -> list[ChangeRow]:
+    """The rows of changes, for `write_changes`."""
     by = by or Author.of_process()
     who = (stamp(now), storable(by.name), by.way.value, storable(by.why))
-    _RECORD.execute(connection, [(*who, *_columns(change)) for change in made])
+    return [ChangeRow((*who, *_columns(change)), _ended(change)) for change in made]
+
+
+def write_changes(connection: Connection, rows: Sequence[ChangeRow]) -> None:
+    """Write the rows of changes."""
+    _RECORD.execute(connection, [row.columns for row in rows])
     # The next failure of a timer that a person has changed is a new incident.
-    close_alerts(
-        connection,
-        [
-            (change.environment or "", change.former_name or change.name)
-            for change in made
-            if change.subject is Subject.TIMER and change.action in _ENDING_INCIDENTS
-        ],
-    )
+    close_alerts(connection, [row.ended for row in rows if row.ended is not None])
+
+
+def _ended(change: NewChange) -> tuple[str, str] | None:
+    if change.subject is not Subject.TIMER or change.action not in _ENDING_INCIDENTS:
+        return None
+    return change.environment or "", change.former_name or change.name
 
 
 def _columns(change: NewChange) -> tuple[Any, ...]:

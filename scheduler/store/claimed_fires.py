@@ -7,13 +7,14 @@ later than `now`, and its run may have ended already.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select
 
 from ..clock import MAX_LEAD_S
 from ..core.run import Kind
 from ..core.timer import Timer
-from ..core.timestamps import instant, stamp
+from ..core.timestamps import EPOCH, instant, stamp
 from .schema import runs, timers
 
 #: A fire time after `now` was claimed at most this long before `now`: the clock of a daemon may be ahead by as much.
@@ -39,7 +40,40 @@ def claimed_until(
     """
     its = {"timer": timer_id, "name": timer.name, "environment": timer.environment.value}
     at = connection.execute(_CLAIMED, {**_since(now), **its}).scalar()
-    claimed = now if at is None else instant(at)
+    return _latest(None if at is None else instant(at), timer, next_fire, now)
+
+
+class ClaimedFires:
+    """The latest claimed fire times after `now` of all timers, read at once: `claimed_until` for many timers."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._now = now
+        self._by_id: dict[int, datetime] = {}
+        #: By environment and name; includes removed timers.
+        self.by_name: dict[tuple[str, str], datetime] = {}
+        for timer_id, environment, name, at in connection.execute(_CLAIMED_OF_ALL, _since(now)):
+            self._note(self.by_name, (environment, name), instant(at))
+            self._note(self._by_id, timer_id, instant(at))
+        for timer_id, at in connection.execute(_CLAIMED_IN_COUNTERS, _since(now)):
+            self._note(self._by_id, timer_id, instant(at))
+
+    @staticmethod
+    def _note(latest: dict[Any, datetime], key: object, at: datetime) -> None:
+        if key is not None and at > latest.get(key, EPOCH):
+            latest[key] = at
+
+    def of(self, timer_id: int, timer: Timer) -> datetime | None:
+        """The latest claimed fire time of a timer in the history; None if none is after `now`."""
+        found = self._by_id.get(timer_id), self.by_name.get((timer.environment, timer.name))
+        return max((at for at in found if at is not None), default=None)
+
+    def until(self, timer_id: int, timer: Timer, next_fire: datetime | None) -> datetime:
+        """The latest claimed fire time of a timer whose row is locked; `now` if none is later."""
+        return _latest(self.of(timer_id, timer), timer, next_fire, self._now)
+
+
+def _latest(in_history: datetime | None, timer: Timer, next_fire: datetime | None, now: datetime) -> datetime:
+    claimed = now if in_history is None else in_history
     before = timer.schedule.prev_fire(next_fire) if next_fire is not None else None
     return claimed if before is None or before > now + _MAX_LEAD else max(claimed, before)
 
@@ -81,3 +115,9 @@ _CLAIMED_BY_NAME = (
     .where(_IS_AHEAD, _IS_RECENT)
     .group_by(runs.c.environment, runs.c.timer)
 )
+_CLAIMED_OF_ALL = (
+    select(runs.c.timer_id, runs.c.environment, runs.c.timer, func.max(runs.c.last_fire_at))
+    .where(_IS_AHEAD, _IS_RECENT)
+    .group_by(runs.c.timer_id, runs.c.environment, runs.c.timer)
+)
+_CLAIMED_IN_COUNTERS = select(timers.c.id, runs.c.last_fire_at).where(timers.c.counter_run_id == runs.c.id, _IS_AHEAD)

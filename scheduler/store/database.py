@@ -179,14 +179,6 @@ class Store:
         with self._transaction(writes=True) as connection:
             yield connection
 
-    @contextmanager
-    def trial(self) -> Iterator[Connection]:
-        """A writing transaction that always rolls back, which shows what a change would do."""
-        with self.writing() as connection:
-            yield connection
-            if (transaction := connection.get_transaction()) is not None:
-                transaction.rollback()
-
     def writing_and_notifying(self) -> AbstractContextManager[Connection]:
         """Like `writing`; after the commit, it wakes every daemon, because a timer or a run has changed."""
         raise NotImplementedError

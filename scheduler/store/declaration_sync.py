@@ -40,6 +40,7 @@ from .schema import timers
 from .stored_timer import stored_timer_of
 from .timer_changes import added, edited
 from .timer_edits import edited_columns, new_columns, with_calendar
+from .trial_copy import copy_of_timers
 
 
 class DeclarationEffect(StrEnum):
@@ -138,9 +139,9 @@ def synchronise_valid(
 def declaration_faults(
     store: Store, declared: Declared, environment: Environment, *, now: datetime, quota: int | None
 ) -> list[DeclarationFault]:
-    """The declarations that `synchronise_valid` would leave out; changes nothing."""
+    """The declarations that `synchronise_valid` would leave out; changes nothing, and does not lock the store."""
     faults = list(declared.faults)
-    with store.trial() as connection:
+    with copy_of_timers(store) as connection:
         _synchronise(connection, declared, environment, now, quota, _collecting(faults))
     return faults
 

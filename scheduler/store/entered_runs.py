@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Row, insert, select
 
 from ..core.overlap import NewRun
 from ..core.run import Kind
@@ -15,9 +15,9 @@ from ..core.timestamps import stamp
 from .database import store_of
 from .rows import NEW_RUN, new_run
 from .schema import runs, timers
-from .statements import Among
+from .statements import Among, Bulk
 
-_NAMED = Among(timers.select(), timers.c.name)
+_NAMED = Among(select(timers.c.id, timers.c.environment, timers.c.name), timers.c.name)
 
 
 def enter_run(connection: Connection, timer_id: int, timer: Timer, kind: Kind, at: datetime, **columns: Any) -> int:
@@ -38,6 +38,33 @@ def enter_on_enable(connection: Connection, timer_id: int, timer: Timer, now: da
 def enter_on_enable_of_new(connection: Connection, new: Iterable[Timer], now: datetime) -> None:
     """The same for timers that were just added; the disabled ones are left out."""
     firing = {(timer.environment.value, timer.name): timer for timer in new if timer.enabled and timer.fire_on_enable}
-    for row in _NAMED.rows(connection, sorted({name for _, name in firing})):
-        if (timer := firing.get((row.environment, row.name))) is not None:
-            enter_on_enable(connection, row.id, timer, now)
+    found = ((row.id, firing.get((row.environment, row.name))) for row in _named(connection, firing))
+    enter_on_enable_of_many(connection, [(timer_id, timer) for timer_id, timer in found if timer is not None], now)
+
+
+def enter_on_enable_of_many(connection: Connection, enabled: Iterable[tuple[int, Timer]], now: datetime) -> None:
+    """The same for timers with their ids."""
+    firing = [(timer_id, timer) for timer_id, timer in enabled if timer.fire_on_enable and timer.has_in_window(now)]
+    enter_runs_of(connection, firing, Kind.ON_ENABLE, now)
+
+
+def enter_runs_of(
+    connection: Connection, of: Sequence[tuple[int, Timer]], kind: Kind, at: datetime, own_params: str | None = None
+) -> Sequence[int]:
+    """Enter a run of each timer, with its id, for the fire time `at`; returns the ids of the runs."""
+    run_ids = store_of(connection).new_run_ids(connection, len(of))
+    waiting, stamped, rows = NewRun(at, at, waits=True), stamp(at), []
+    for run_id, (timer_id, timer) in zip(run_ids, of, strict=True):
+        row = new_run((timer_id, timer.name, timer.function, timer.environment.value), waiting, stamped)
+        row[_ID], row[_KIND] = run_id, kind.value
+        rows.append((*row, own_params))
+    _ENTER.execute(connection, rows)
+    return run_ids
+
+
+def _named(connection: Connection, keys: Iterable[tuple[str, str]]) -> Sequence[Row[Any]]:
+    return _NAMED.rows(connection, sorted({name for _, name in keys}))
+
+
+_ID, _KIND = NEW_RUN.index("id"), NEW_RUN.index("kind")
+_ENTER = Bulk(insert(runs), (*NEW_RUN, "own_params"))

@@ -76,7 +76,7 @@ _STORED = tuple((row.name, row.to_store) for row in ATTRIBUTES if row.to_store i
 _CONVERTED = tuple((row.name, row.from_store) for row in ATTRIBUTES if row.from_store is not as_kept)
 
 
-def breaker_of(row: Row[Any]) -> Breaker:
+def breaker_of(row: Row[Any] | SimpleNamespace) -> Breaker:
     if row.breaker_state == "closed" and not row.consecutive_failures:
         return breaker.CLOSED
     return Breaker(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -47,7 +48,7 @@ class StoredTimer:
             fire = self.timer.schedule.next_fire(max(fire, now))
 
 
-def stored_timer_of(row: Row[Any], connection: Connection) -> StoredTimer:
+def stored_timer_of(row: Row[Any] | SimpleNamespace, connection: Connection) -> StoredTimer:
     """A row of the timers table as a value."""
     return StoredTimer(
         id=row.id,

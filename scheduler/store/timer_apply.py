@@ -8,23 +8,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row
 
-from ..core.attributes import ATTRIBUTES, Attribute
+from ..core.attributes import ATTRIBUTES, Attribute, as_kept
 from ..core.timer import Environment, Timer
 from ..core.timestamps import EPOCH
 from ..errors import DuplicateTimerError
 from .chains import check_chains
-from .change_recording import Author, NewChange, record_changes
-from .claimed_fires import claimed_by_name
+from .change_recording import Author, NewChange
 from .database import Store
-from .entered_runs import enter_on_enable_of_new
-from .pauses import delete_pause_of, hold_changed
 from .quota import check_quota
-from .schema import timers
-from .stored_timer import StoredTimer, stored_timer_of
-from .timer_changes import added, edited, removed
-from .timer_edits import delete_timer, edited_columns, new_columns, with_calendar
+from .stored_timer import StoredTimer
+from .timer_edits import PlannedEdit
+from .timer_plan import FEW, TimerPlan, carry_out
 
 
 class WantedTimer(NamedTuple):
@@ -84,13 +80,15 @@ def apply_timers(
     """
     listed = [entry if isinstance(entry, WantedTimer) else WantedTimer(entry) for entry in wanted]
     _check_names(listed)
-    with store.trial() if dry_run else store.writing_and_notifying() as connection:
-        store.acquire_mutex(connection)
-        applied = _apply(connection, listed, prune, now, quota)
-        check_chains(connection, [each.timer for each in applied.differences if _changes_chain(each)])
-        hold_changed(connection)
-        record_changes(connection, [each.change for each in applied.differences], by, now=now)
-    return applied
+    plan, pruned = TimerPlan(now, by), {Environment(environment) for environment in prune}
+
+    def compute(connection: Connection) -> Applied:
+        applied = _apply(connection, plan, listed, pruned, quota)
+        chained = [each.timer for each in applied.differences if _changes_chain(each)]
+        check_chains(connection, chained, plan.after())
+        return applied
+
+    return carry_out(store, plan, compute, plans_first=bool(pruned) or len(listed) > FEW, dry_run=dry_run)
 
 
 def _changes_chain(difference: Difference) -> bool:
@@ -109,76 +107,61 @@ def _check_names(listed: Sequence[WantedTimer]) -> None:
 
 def _apply(
     connection: Connection,
+    plan: TimerPlan,
     listed: Sequence[WantedTimer],
-    prune: Collection[Environment],
-    now: datetime,
+    pruned: Collection[Environment],
     quota: int | None,
 ) -> Applied:
-    environments = {*(str(entry.timer.environment) for entry in listed), *map(str, prune)}
-    stored = _locked(connection, environments)
-    named = {(entry.timer.environment, entry.timer.name) for entry in listed}
-    lacking = [entry for key, entry in stored.items() if key not in named and entry.timer.environment in set(prune)]
-    declared = [entry for entry in lacking if entry.declared_in is not None and not entry.has_vanished]
+    rows = {(row.environment, row.name): row for row in _rows(plan, listed, pruned)}
+    named = {(entry.timer.environment.value, entry.timer.name) for entry in listed}
+    lacking = [row for key, row in rows.items() if key not in named and row.environment in pruned]
+    declared = [row for row in lacking if row.declared_in is not None and row.suspended is None]
     # Removed timers make room for added ones.
-    differences = [_removed(connection, entry) for entry in lacking if entry not in declared]
-    new = [entry.timer for entry in listed if (entry.timer.environment, entry.timer.name) not in stored]
-    differences += _added(connection, new, now, quota)
-    changed = []
+    gone = [plan.remove(row) for row in lacking if row not in declared]
+    new = [entry.timer for entry in listed if (entry.timer.environment, entry.timer.name) not in rows]
+    check_quota(connection, new, quota, [removed.stored for removed in gone])
+    differences = [Difference(ListEffect.REMOVED, removed.stored.timer, removed.change) for removed in gone]
+    differences += [Difference(ListEffect.ADDED, timer, plan.add(timer).change) for timer in new]
+    changed: list[Difference] = []
     for entry in listed:
-        kept = stored.get((entry.timer.environment, entry.timer.name))
+        kept = rows.get((entry.timer.environment, entry.timer.name))
         if kept is not None:
-            changed += _changed(connection, kept, entry, now)
+            changed += _changed(plan, kept, entry)
     unchanged = len(listed) - len(new) - len(changed)
-    return Applied((*differences, *changed), unchanged, tuple(entry.timer for entry in declared))
+    return Applied((*differences, *changed), unchanged, tuple(plan.stored(row).timer for row in declared))
 
 
-def _locked(connection: Connection, environments: Collection[str]) -> dict[tuple[Environment, str], StoredTimer]:
-    """Lock and return the timers of these environments by environment and name, in the order of their ids."""
-    query = select(timers).where(timers.c.environment.in_(environments)).order_by(timers.c.id)
-    rows = connection.execute(query.with_for_update(key_share=True)).all()
-    entries = [stored_timer_of(row, connection) for row in rows]
-    return {(entry.timer.environment, entry.timer.name): entry for entry in entries}
+def _rows(plan: TimerPlan, listed: Sequence[WantedTimer], pruned: Collection[Environment]) -> Sequence[Row[Any]]:
+    """The timers that the list names, and those of the environments that it prunes, in the order of their ids."""
+    if not pruned:
+        return plan.named(entry.timer.name for entry in listed)
+    return plan.of_environments({*(entry.timer.environment.value for entry in listed), *pruned})
 
 
-def _removed(connection: Connection, entry: StoredTimer) -> Difference:
-    delete_timer(connection, entry.id)
-    return Difference(ListEffect.REMOVED, entry.timer, removed(entry.timer))
+def _changed(plan: TimerPlan, row: Row[Any], entry: WantedTimer) -> list[Difference]:
+    def how(stored: StoredTimer) -> PlannedEdit | None:
+        changes = _changes(stored.timer, entry)
+        return plan.change(stored, changes) if changes else None
 
-
-def _added(connection: Connection, new: Sequence[Timer], now: datetime, quota: int | None) -> list[Difference]:
-    if not new:
-        return []
-    check_quota(connection, new, quota)
-    claimed = claimed_by_name(connection, now)
-    new = [with_calendar(connection, timer) for timer in new]
-    connection.execute(insert(timers), [new_columns(timer, now, claimed) for timer in new])
-    enter_on_enable_of_new(connection, new, now)
-    return [Difference(ListEffect.ADDED, timer, added(timer.anchored(now))) for timer in new]
-
-
-def _changed(connection: Connection, kept: StoredTimer, entry: WantedTimer, now: datetime) -> list[Difference]:
-    changes = _changes(kept.timer, entry)
-    if not changes:
-        return []
-    values = {**edited_columns(connection, kept, changes, now), "revision": timers.c.revision + 1}
-    connection.execute(update(timers).where(timers.c.id == kept.id).values(values))
-    if changes.get("enabled"):
-        delete_pause_of(connection, kept.id)
-    row = connection.execute(select(timers).where(timers.c.id == kept.id)).one()
-    written = stored_timer_of(row, connection)
-    return [Difference(ListEffect.CHANGED, written.timer, change) for change in edited(kept, written)]
+    enables = entry.names_state and entry.timer.enabled and not row.enabled
+    edit = plan.edit(row, how, frees=enables)
+    return [] if edit is None else [Difference(ListEffect.CHANGED, edit.after.timer, each) for each in edit.changes]
 
 
 def _changes(kept: Timer, entry: WantedTimer) -> Mapping[str, Any]:
     """The attributes in which a timer differs from the list's."""
     wanted = entry.timer if entry.names_state else replace(entry.timer, enabled=kept.enabled)
-    changes = {
-        row.name: getattr(wanted, row.name) for row in ATTRIBUTES if _kept_as(row, wanted) != _kept_as(row, kept)
-    }
+    changes = {row.name: getattr(wanted, row.name) for row in ATTRIBUTES if _differs(row, wanted, kept)}
     # An interval without an anchor in the list keeps its present anchor.
     if wanted.trigger.anchored(EPOCH) != kept.trigger.anchored(EPOCH):
         changes["trigger"] = wanted.trigger
     return changes
+
+
+def _differs(attribute: Attribute, one: Timer, other: Timer) -> bool:
+    """Whether two timers differ in an attribute after a round trip through the store."""
+    is_same = getattr(one, attribute.name) == getattr(other, attribute.name) and attribute.to_store is as_kept
+    return not is_same and _kept_as(attribute, one) != _kept_as(attribute, other)
 
 
 def _kept_as(attribute: Attribute, timer: Timer) -> Any:

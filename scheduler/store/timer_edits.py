@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from secrets import randbits
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -35,15 +36,24 @@ def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], d
     """The row of a new timer, which fires after the times that were `claimed` for a removed timer with its name."""
     check_new_names(timer.name, timer.function)
     anchored = timer.anchored(now)
-    first_fire = _first_fire(anchored, max(now, claimed.get((timer.environment, timer.name), now)))
+    first = first_fire(anchored, max(now, claimed.get((timer.environment, timer.name), now)))
     return {
         **timer_columns(anchored),
         **breaker_columns(breaker.CLOSED),
-        "next_fire_at": stamp(first_fire) if timer.enabled else None,
+        "next_fire_at": stamp(first) if timer.enabled else None,
         # Random, because SQLite may reuse the id of a removed timer, which the caches of daemons still contain.
         "revision": randbits(30),
         "created_at": stamp(now),
     }
+
+
+class PlannedEdit(NamedTuple):
+    """A timer after an edit, and its columns; `next_fire` computes a new next fire time from the timer before."""
+
+    timer: Timer
+    columns: dict[str, Any]
+    is_enabled_now: bool = False
+    next_fire: Callable[[StoredTimer], datetime | None] | None = None
 
 
 def edited_columns(
@@ -54,21 +64,49 @@ def edited_columns(
     If the schedule is unchanged, pending fire times stay due. Else its next fire time is after `now` and after the
     latest claimed one.
     """
-    timer = with_calendar(connection, _changed(stored, changes))
+    claimed = partial(claimed_until, connection, now=now)
+    edit = planned_edit(stored, changes, now, partial(with_calendar, connection), claimed)
+    if edit.is_enabled_now:
+        enter_on_enable(connection, stored.id, edit.timer, now)
+    return edit.columns
+
+
+def planned_edit(
+    stored: StoredTimer,
+    changes: Mapping[str, Any],
+    now: datetime,
+    with_its_calendar: Callable[[Timer], Timer],
+    claimed: Callable[[int, Timer, datetime | None], datetime],
+) -> PlannedEdit:
+    """The same without a run; `claimed` returns the latest claimed fire time of a timer with an id and a next fire."""
+    timer = with_its_calendar(_changed(stored, changes))
     is_enabled_now = timer.enabled and not stored.timer.enabled
     if timer.trigger != stored.timer.trigger or is_enabled_now:
         timer = timer.anchored(now)
     counts_anew = timer.max_runs != stored.timer.max_runs or is_enabled_now
-    next_fire = _next_fire(connection, stored, timer, now, counts_anew=counts_anew)
-    if is_enabled_now:
-        enter_on_enable(connection, stored.id, timer, now)
-    return {
+
+    def next_fire(before: StoredTimer) -> datetime | None:
+        first = first_fire(timer, claimed(before.id, before.timer, before.next_fire))
+        return first if timer.enabled else None
+
+    is_planned_anew = _is_planned_anew(stored, timer, counts_anew=counts_anew)
+    # None, for example, for a timer with a new name whose last fire time is over.
+    fire = next_fire(stored) if is_planned_anew else stored.next_fire
+    columns = {
         **timer_columns(timer),
         **breaker_columns(breaker.CLOSED),
-        "next_fire_at": stamp_or_none(next_fire) if timer.enabled else None,
+        "next_fire_at": stamp_or_none(fire) if timer.enabled else None,
         **({"begun_runs": 0} if counts_anew else {}),
         **NO_COUNTER,
     }
+    return PlannedEdit(timer, columns, is_enabled_now, next_fire if is_planned_anew else None)
+
+
+def _is_planned_anew(stored: StoredTimer, timer: Timer, *, counts_anew: bool) -> bool:
+    """Whether an edit gives a timer another next fire time; for a disabled one, whether its first one is checked."""
+    if stored.timer.enabled and timer.enabled and timer.schedule == stored.timer.schedule:
+        return stored.next_fire is None and counts_anew
+    return timer.enabled or timer.trigger != stored.timer.trigger
 
 
 def _changed(stored: StoredTimer, changes: Mapping[str, Any]) -> Timer:
@@ -85,19 +123,6 @@ def _changed(stored: StoredTimer, changes: Mapping[str, Any]) -> Timer:
             field="name",
         )
     return timer
-
-
-def _next_fire(
-    connection: Connection, stored: StoredTimer, timer: Timer, now: datetime, *, counts_anew: bool
-) -> datetime | None:
-    """The next fire time of an edited timer; None for one that is finished or disabled."""
-    has_same_schedule = stored.timer.enabled and timer.enabled and timer.schedule == stored.timer.schedule
-    if has_same_schedule and (stored.next_fire is not None or not counts_anew):
-        return stored.next_fire
-    if not timer.enabled and timer.trigger == stored.timer.trigger:
-        # For example, a new name for a timer whose last fire time is over.
-        return None
-    return _first_fire(timer, claimed_until(connection, stored.id, stored.timer, stored.next_fire, now))
 
 
 def with_calendar(connection: Connection, timer: Timer) -> Timer:
@@ -133,11 +158,11 @@ def delete_timer(connection: Connection, timer_id: int) -> None:
     delete_pause_of(connection, timer_id)
 
 
-def _first_fire(timer: Timer, now: datetime) -> datetime:
+def first_fire(timer: Timer, now: datetime) -> datetime:
     """The first fire time after `now`; TimerError if there is none."""
-    first_fire = timer.schedule.next_fire(now)
+    first = timer.schedule.next_fire(now)
     if isinstance(timer.trigger, UnreadableTrigger):
         raise TimerError(timer.trigger.reason, field="trigger")
-    if first_fire is None:
+    if first is None:
         raise TimerError(f"{timer.schedule} never fires after {now.isoformat(timespec='seconds')}", field="expression")
-    return first_fire
+    return first

@@ -7,30 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..core import breaker
 from ..core.timer import Environment, Timer
 from ..core.timer_checks import check_choice
-from ..core.timestamps import instant, instant_or_none, stamp_or_none
+from ..core.timestamps import stamp_or_none
 from ..errors import DuplicateTimerError, UnknownTimerError
 from .chains import check_chains, lock_with_leaders, rename_in_leaders
 from .change_recording import Author, record_changes
-from .claimed_fires import claimed_by_name
 from .database import Store
-from .entered_runs import enter_on_enable_of_new
 from .pauses import check_end, delete_pause_of, hold_changed, insert_pause
 from .quota import check_quota
 from .rows import BREAKER, breaker_columns, timer_columns, timer_of
 from .schema import timers
-from .statements import Among, Bulk
 from .stored_timer import StoredTimer, stored_timer_of
-from .timer_changes import Edit, added, edited, removed
-from .timer_edits import NO_COUNTER, delete_timer, edited_columns, new_columns, with_calendar
+from .timer_changes import Edit, edited, removed
+from .timer_edits import NO_COUNTER, delete_timer, edited_columns
+from .timer_plan import FEW, TimerPlan, carry_out, ids_of_names
 
 __all__ = ["StoredTimer", "TimerTable"]
 
@@ -63,31 +60,17 @@ class TimerTable:
         would hold more than `quota` timers (0 = no limit, None = the limit of the rules in force, see rules.py).
         """
         wanted = list(new)
-        with self._store.writing_and_notifying() as connection:
-            self._store.acquire_mutex(connection)
+        plan = TimerPlan(now, by)
+
+        def compute(connection: Connection) -> None:
             _check_names(connection, wanted)
             check_quota(connection, wanted, quota)
-            claimed = claimed_by_name(connection, now)
-            wanted = [with_calendar(connection, timer) for timer in wanted]
-            rows = [new_columns(timer, now, claimed) for timer in wanted]
-            _ADD.execute(connection, list(map(_IN_ORDER, rows)))
-            ids = _ids(connection, wanted)
-            entries = [
-                StoredTimer(
-                    id=ids[timer.environment, timer.name],
-                    timer=timer.anchored(now),
-                    breaker=breaker.CLOSED,
-                    next_fire=instant_or_none(row["next_fire_at"]),
-                    created_at=instant(row["created_at"]),
-                    revision=row["revision"],
-                )
-                for timer, row in zip(wanted, rows, strict=True)
-            ]
-            check_chains(connection, wanted)
-            enter_on_enable_of_new(connection, wanted, now)
-            record_changes(connection, [added(entry.timer) for entry in entries], by, now=now)
-            hold_changed(connection)
-        return entries
+            for timer in wanted:
+                plan.add(timer)
+            check_chains(connection, wanted, plan.after())
+
+        carry_out(self._store, plan, compute, plans_first=len(wanted) > FEW)
+        return plan.added()
 
     def list(self, environment: Environment | None = None, *, tag: str | None = None) -> list[StoredTimer]:
         """All timers, or those of one environment or with a tag, sorted by environment and name."""
@@ -289,36 +272,13 @@ def _follows_clock(stored: StoredTimer, now: datetime) -> bool:
 #: Allows for claims ahead, and for clocks that differ a little.
 _MOST_AHEAD = timedelta(seconds=1)
 
-#: The columns that a new timer leaves at their defaults.
-_SET_LATER = {
-    "held",
-    "begun_runs",
-    "id",
-    "counter_run_id",
-    "counter_outcome",
-    "declared_in",
-    "declaration",
-    "suspended",
-}
-#: The columns of a new timer, in the order of the table.
-_NEW = tuple(column.name for column in timers.c if column.name not in _SET_LATER)
-_IN_ORDER = itemgetter(*_NEW)
-_ADD = Bulk(insert(timers), _NEW)
-_OF_NAMES = Among(select(timers.c.environment, timers.c.name, timers.c.id), timers.c.name)
-
 
 def _check_names(connection: Connection, wanted: Sequence[Timer]) -> None:
-    seen = set(_ids(connection, wanted))
+    seen = set(ids_of_names(connection, wanted))
     for timer in wanted:
         if (timer.environment, timer.name) in seen:
             raise DuplicateTimerError(timer.name, timer.environment)
         seen.add((timer.environment, timer.name))
-
-
-def _ids(connection: Connection, wanted: Sequence[Timer]) -> dict[tuple[str, str], int]:
-    """The ids of existing timers with the names of these, by environment and name."""
-    rows = _OF_NAMES.rows(connection, [timer.name for timer in wanted])
-    return {(environment, name): timer_id for environment, name, timer_id in rows}
 
 
 def _get(connection: Connection, name: str, environment: Environment, *, is_locked: bool = False) -> StoredTimer:

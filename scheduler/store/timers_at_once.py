@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, select
 
 from ..core import breaker
-from ..core.overlap import NewRun
 from ..core.run import Kind
-from ..core.timestamps import stamp
 from ..errors import TimerError, UnknownTimerError
-from .change_recording import Action, Author, NewChange, record_changes
+from .change_recording import Action, Author, NewChange
 from .database import Store
-from .pauses import delete_pause_of, hold_changed
-from .rows import NEW_RUN, breaker_columns, new_run
-from .schema import runs, timers
-from .statements import Among
-from .stored_timer import StoredTimer, stored_timer_of
-from .timer_changes import edited, removed
-from .timer_edits import delete_timer, edited_columns
+from .entered_runs import enter_runs_of
+from .rows import breaker_columns
+from .schema import timers
+from .stored_timer import StoredTimer
+from .timer_edits import PlannedEdit
 from .timer_pages import TimerKey
+from .timer_plan import FEW, TimerPlan, carry_out
 
 #: The most timers that are changed at once.
 MAX_TIMERS = 10_000
@@ -55,70 +51,56 @@ def change_timers(
     """
     wanted = dict.fromkeys(keys)
     check_number(len(wanted))
-    with store.trial() if dry_run else store.writing_and_notifying() as connection:
-        store.acquire_mutex(connection)
-        found = _locked(connection, wanted)
-        recorded = [change for stored in found for change in _change(connection, stored, action, now)]
+    plan = TimerPlan(now, by)
+
+    def compute(connection: Connection) -> Sequence[StoredTimer]:
+        rows = _found(connection, plan, wanted)
+        for row in rows:
+            _plan(plan, row, action)
+        return [plan.stored(row) for row in rows]
+
+    def finish(connection: Connection, found: Sequence[StoredTimer]) -> None:
         if action is BulkAction.RUN:
-            recorded += enter_runs(store, connection, found, now=now)
-        hold_changed(connection)
-        record_changes(connection, recorded, by, now=now)
-    return found
+            plan.record(enter_runs(connection, found, now=now))
+
+    return carry_out(store, plan, compute, plans_first=len(wanted) > FEW, dry_run=dry_run, finish=finish)
 
 
 def enter_runs(
-    store: Store, connection: Connection, found: Sequence[StoredTimer], *, now: datetime, own_params: str | None = None
+    connection: Connection, found: Sequence[StoredTimer], *, now: datetime, own_params: str | None = None
 ) -> list[NewChange]:
     """Enter a run of each timer, which waits for a daemon; returns the changes to record, which have the runs' ids."""
-    run_ids = store.new_run_ids(connection, len(found))
-    rows, requested = [], []
-    for run_id, stored in zip(run_ids, found, strict=True):
-        timer = stored.timer
-        names = (stored.id, timer.name, timer.function, timer.environment.value)
-        row = dict(zip(NEW_RUN, new_run(names, NewRun(now, now, waits=True), stamp(now)), strict=True))
-        rows.append(row | {"id": run_id, "kind": Kind.MANUAL, "own_params": own_params})
-        requested.append(NewChange(Action.REQUESTED, timer.name, timer.environment, after={"run": run_id}))
-    if rows:
-        connection.execute(insert(runs), rows)
-    return requested
+    of = [(stored.id, stored.timer) for stored in found]
+    run_ids = enter_runs_of(connection, of, Kind.MANUAL, now, own_params)
+    return [
+        NewChange(Action.REQUESTED, timer.name, timer.environment, after={"run": run_id})
+        for run_id, (_, timer) in zip(run_ids, of, strict=True)
+    ]
 
 
-def _locked(connection: Connection, wanted: Mapping[TimerKey, None]) -> list[StoredTimer]:
-    """Lock these timers, in the order of their ids."""
-    rows = _OF_NAMES.rows(connection, sorted({key.name for key in wanted}))
-    found = [stored_timer_of(row, connection) for row in rows if TimerKey(row.environment, row.name) in wanted]
-    missing = wanted.keys() - {TimerKey(entry.timer.environment.value, entry.timer.name) for entry in found}
-    if missing:
-        first = min(missing)
+def _found(connection: Connection, plan: TimerPlan, wanted: Mapping[TimerKey, None]) -> list[Row[tuple[object, ...]]]:
+    """The rows of these timers, in the order of their ids."""
+    rows = [row for row in plan.named(key.name for key in wanted) if (row.environment, row.name) in wanted]
+    if len(rows) < len(wanted):
+        first = min(wanted.keys() - {TimerKey(row.environment, row.name) for row in rows})
         known = connection.execute(select(timers.c.name).where(timers.c.environment == first.environment)).scalars()
         raise UnknownTimerError(first.name, first.environment, known)
-    return found
+    return rows
 
 
-def _change(connection: Connection, stored: StoredTimer, action: BulkAction, now: datetime) -> list[NewChange]:
-    if action is BulkAction.RUN:
-        return []
+def _plan(plan: TimerPlan, row: Row[tuple[object, ...]], action: BulkAction) -> None:
     if action is BulkAction.REMOVE:
-        delete_timer(connection, stored.id)
-        return [removed(stored.timer)]
+        plan.remove(row)
+    elif action is not BulkAction.RUN:
+        plan.edit(row, lambda stored: _edit(plan, stored, action), frees=action is not BulkAction.RESET)
+
+
+def _edit(plan: TimerPlan, stored: StoredTimer, action: BulkAction) -> PlannedEdit:
+    if action is BulkAction.DISABLE:
+        return PlannedEdit(stored.timer, {"enabled": False, "next_fire_at": None})
+    if action is BulkAction.RESET or stored.timer.enabled:
+        return PlannedEdit(stored.timer, breaker_columns(breaker.CLOSED))
     try:
-        values = _columns(connection, stored, action, now)
+        return plan.change(stored, {"enabled": True})
     except TimerError as error:
         raise TimerError(f"{stored.timer.name!r} in {stored.timer.environment}: {error}", field=error.field) from error
-    values = {**values, "revision": timers.c.revision + 1}
-    connection.execute(update(timers).where(timers.c.id == stored.id).values(values))
-    if action is not BulkAction.RESET:
-        delete_pause_of(connection, stored.id)
-    row = connection.execute(select(timers).where(timers.c.id == stored.id)).one()
-    return edited(stored, stored_timer_of(row, connection))
-
-
-def _columns(connection: Connection, stored: StoredTimer, action: BulkAction, now: datetime) -> Mapping[str, Any]:
-    if action is BulkAction.DISABLE:
-        return {"enabled": False, "next_fire_at": None}
-    if action is BulkAction.RESET or stored.timer.enabled:
-        return breaker_columns(breaker.CLOSED)
-    return edited_columns(connection, stored, {"enabled": True}, now)
-
-
-_OF_NAMES = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.name)
